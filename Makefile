@@ -1,0 +1,81 @@
+# Each target does all of its own set-up. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)
+
+# Seconds for each fuzz target, and the factor by which `make campaign` lengthens the long tests.
+FUZZ_SECONDS ?= 60
+SCALE ?= 10
+
+TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check bench fuzz campaign wheel requirements clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.base  ## a relay, three national CERTs, one incident, told step by step
+	@$(BIN)/python scripts/demo.py
+
+test: check  ## everything that shows the project works
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
+		--cov --cov-report= --cov-report=json:build/coverage.json
+	@$(BIN)/python scripts/check_coverage.py build/coverage.json
+
+check: $(VENV)/.dev  ## format, lint, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(TYPED)
+	@$(BIN)/lint-imports
+
+test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS=path narrows it
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
+
+bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.json
+	@mkdir -p build
+	@$(BIN)/python bench/run.py
+
+fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
+	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
+	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
+		$(wildcard tests/simulation tests/adversary tests/faults)
+
+wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
+	@$(BIN)/hatchling build -t wheel -d dist
+
+requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
+	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
+	@$(COMPILE) --extra relay pyproject.toml requirements/base.in -o requirements/relay.txt
+	@$(COMPILE) --extra relay pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
+
+clean:  ## remove everything that was made, the environment too
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up. A stamp is newer than what it was made from, so nothing is installed twice.
+
+$(VENV)/.made:
+	@sh scripts/make_venv.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(VENV)/.base: requirements/relay.txt pyproject.toml | $(VENV)/.made
+	@echo "installing what it takes to run (pinned by hash) into $(VENV)"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/relay.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
+	@echo "installing what it takes to test (pinned by hash) into $(VENV)"
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.base

@@ -1,0 +1,1 @@
+"""The client: keys, rooms, the local store, and the faces that stand on them."""

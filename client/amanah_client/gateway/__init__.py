@@ -1,0 +1,1 @@
+"""Intake of alerts: what sensors and monitoring systems write becomes typed `Alert`s."""

@@ -1,0 +1,115 @@
+"""How a small file reaches the disk whole: the old bytes or the new ones, after any interruption.
+
+Contract of `replace_file`: when it returns, the new bytes survive a power cut. When it raises, or
+the process dies inside it, the file holds the old bytes or the new ones, never a mixture. A
+temporary file that was left behind is removed by the next call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from amanah_protocol.errors import Code, DecodeError, OperationalError
+
+_PRIVATE: Final = 0o600
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextlib.contextmanager
+def operational_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` into an `OperationalError`: `DISK_FULL`, or `STORE` for anything else."""
+    try:
+        yield
+    except OSError as error:
+        code = Code.DISK_FULL if error.errno in _FULL else Code.STORE
+        raise OperationalError(code, f"{path}: {error.strerror or 'input or output failed'}") from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the writers' lock of a file, `<name>.lock`; waits for another process that holds it.
+
+    Raises:
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    lock = path.with_name(path.name + ".lock")
+    with operational_errors(lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+    try:
+        with operational_errors(lock):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: Path, *, max_bytes: int) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DecodeError: `TOO_LARGE`, without reading further.
+        OperationalError: `STORE`.
+    """
+    try:
+        # Non-blocking, or a named pipe in its place would hang the program.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OperationalError(Code.STORE, f"{path}: {error.strerror}") from error
+    with operational_errors(path), open(descriptor, "rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise DecodeError(Code.TOO_LARGE, f"{path} has more than {max_bytes} bytes")
+    return data
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` in the place of a file, readable by the owner alone; see the module's contract.
+
+    The caller holds `locked` for the file (or for the one that it belongs to).
+
+    Raises:
+        OperationalError: `STORE` or `DISK_FULL`; the file holds the old bytes or the new ones.
+    """
+    temporary = path.with_name(path.name + ".new")
+    with operational_errors(path):
+        try:
+            _write_new(temporary, data)
+            os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(path.parent)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    # O_EXCL: a link planted under this name is not followed, and no looser mode is taken over.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        # Before the rename: otherwise a power cut may leave the name with none of the bytes.
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is durable only when the folder is.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,223 @@
+"""Strict CBOR: one value, one encoding (RFC 8949 section 4.2.1).
+
+`cbor2` parses; this module refuses everything that a second implementation could read in another
+way: trailing bytes, non-minimal heads, indefinite lengths, duplicate or unordered keys, tags,
+floats, simple values other than false, true and null, integers above 64 bits. The last gate is
+`encode(decode(x)) == x`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeAlias, TypeVar
+
+import cbor2
+
+from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.limits import MAX_DEPTH, MAX_ITEMS
+
+Value: TypeAlias = "int | bytes | str | bool | None | list[Value] | dict[int | str, Value]"
+
+T = TypeVar("T")
+
+U64: Final = 2**64 - 1
+
+# cbor2 decodes these tags by itself: 35 compiles a regular expression, 28 and 29 build cycles,
+# 4 makes numbers of a billion digits. None may run before we have refused it.
+_LIVE_TAGS: Final = (
+    *range(6), 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799,
+)  # fmt: skip
+
+
+def _refuse_tag(*_: object) -> NoReturn:
+    raise DecodeError(Code.MALFORMED, "a CBOR tag stands where none is allowed")
+
+
+_REFUSED_TAGS: Final = dict.fromkeys(_LIVE_TAGS, _refuse_tag)
+
+
+def encode(value: object) -> bytes:
+    """Encode canonically: minimal heads, map keys sorted bytewise by their encoding.
+
+    Args:
+        value: Nested ints (64 bits), bytes, str, bool, None, lists or tuples, and dicts whose keys
+            are ints or strings.
+
+    Raises:
+        UsageError: `MALFORMED` for any other type or a larger integer.
+    """
+    return cbor2.dumps(_ordered(value))
+
+
+def _ordered(value: object) -> object:
+    kind = type(value)
+    if kind is bytes or kind is bool or value is None:
+        return value
+    if isinstance(value, int) and -U64 - 1 <= value <= U64:
+        return int(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        # cbor2's canonical=True sorts length-first (RFC 7049), which is another order.
+        keyed = sorted((cbor2.dumps(_key(key)), key) for key in value)
+        return {key: _ordered(value[key]) for _, key in keyed}
+    raise UsageError(Code.MALFORMED, f"{kind.__name__} has no canonical encoding here")
+
+
+def _key(key: object) -> int | str:
+    if type(key) is int or type(key) is str:
+        return key
+    raise UsageError(Code.MALFORMED, f"{type(key).__name__} cannot be a map key here")
+
+
+def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
+    """Decode one canonical value.
+
+    Args:
+        data: The bytes, all of which must be used.
+        max_bytes: The cap, checked before anything is parsed.
+        max_depth: Levels of arrays and maps.
+
+    Raises:
+        DecodeError: `TOO_LARGE`, `MALFORMED` or `NOT_CANONICAL`.
+    """
+    if len(data) > max_bytes:
+        raise DecodeError(Code.TOO_LARGE, f"{len(data)} bytes where at most {max_bytes} are allowed")
+    try:
+        value = cbor2.loads(
+            data,
+            tag_hook=_refuse_tag,
+            semantic_decoders=_REFUSED_TAGS,  # type: ignore[arg-type]  # the stub wants decoders that return
+            max_depth=max_depth,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+        )
+        checked = _checked(value)
+    except (cbor2.CBORError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise DecodeError(Code.MALFORMED, "the bytes are not strict CBOR") from error
+    # Decoding keeps the order of keys and `_checked` has compared it, so this plain encoding is
+    # the canonical one; it differs from the input for trailing bytes and non-minimal heads.
+    if cbor2.dumps(checked) != data:
+        raise DecodeError(Code.NOT_CANONICAL, "the bytes are not the canonical encoding of their value")
+    return checked
+
+
+def _checked(value: object) -> Value:
+    kind = type(value)
+    if kind is bytes or kind is str or kind is bool or value is None:
+        return value  # type: ignore[return-value]  # narrowed by `kind is`, which mypy does not follow
+    if kind is int and -U64 - 1 <= value <= U64:  # type: ignore[operator]  # narrowed by `kind is`
+        return value  # type: ignore[return-value]  # narrowed by `kind is`
+    if isinstance(value, list):
+        for item in value:
+            _checked(item)
+        return value
+    if isinstance(value, dict) and len(value) <= MAX_ITEMS:
+        for key, item in value.items():
+            if type(key) is not int and type(key) is not str:
+                raise DecodeError(Code.MALFORMED, "a map key is neither integer nor text")
+            _checked(item)
+        keys = [cbor2.dumps(key) for key in value]
+        if keys != sorted(keys):
+            raise DecodeError(Code.NOT_CANONICAL, "the keys of a map are not in bytewise order")
+        return value
+    raise DecodeError(Code.MALFORMED, "a value of a type or size that is not allowed")
+
+
+class Fields:
+    """Reads a decoded array field by field and checks each; the only way from `Value` to types.
+
+    Every method raises `DecodeError` (`BAD_TYPE`) that names the structure and the position.
+    """
+
+    __slots__ = ("_at", "_items", "_what")
+
+    def __init__(self, value: Value, length: int | None, what: str) -> None:
+        self._what = what
+        if not isinstance(value, list) or (length is not None and len(value) != length):
+            raise DecodeError(Code.BAD_TYPE, f"{what}: an array of {length} is wanted")
+        self._items = value
+        self._at = 0
+
+    def _wrong(self, wanted: str) -> DecodeError:
+        return DecodeError(Code.BAD_TYPE, f"{self._what}, field {self._at}: {wanted} is wanted")
+
+    def next(self) -> Value:
+        """The next field, whatever it is."""
+        if self._at >= len(self._items):
+            raise self._wrong("one more field")
+        value = self._items[self._at]
+        self._at += 1
+        return value
+
+    def uint(self, maximum: int = U64) -> int:
+        """An unsigned integer up to `maximum`."""
+        value = self.next()
+        if type(value) is not int or not 0 <= value <= maximum:
+            raise self._wrong(f"an integer from 0 to {maximum}")
+        return value
+
+    def optional_uint(self) -> int | None:
+        """An unsigned integer or null."""
+        return self._optional(self.uint)
+
+    def fixed(self, length: int) -> bytes:
+        """A byte string of exactly `length` bytes."""
+        value = self.next()
+        if type(value) is not bytes or len(value) != length:
+            raise self._wrong(f"{length} bytes")
+        return value
+
+    def optional_fixed(self, length: int) -> bytes | None:
+        """A byte string of exactly `length` bytes, or null."""
+        return self._optional(lambda: self.fixed(length))
+
+    def blob(self, maximum: int) -> bytes:
+        """A byte string of up to `maximum` bytes."""
+        value = self.next()
+        if type(value) is not bytes or len(value) > maximum:
+            raise self._wrong(f"at most {maximum} bytes")
+        return value
+
+    def text(self, maximum: int) -> str:
+        """A text of up to `maximum` characters."""
+        value = self.next()
+        if type(value) is not str or len(value) > maximum:
+            raise self._wrong(f"a text of at most {maximum} characters")
+        return value
+
+    def optional_text(self, maximum: int) -> str | None:
+        """A text of up to `maximum` characters, or null."""
+        return self._optional(lambda: self.text(maximum))
+
+    def array(self, maximum: int) -> list[Value]:
+        """An array of up to `maximum` items."""
+        value = self.next()
+        if not isinstance(value, list) or len(value) > maximum:
+            raise self._wrong(f"an array of at most {maximum}")
+        return value
+
+    def fixed_array(self, length: int, maximum: int) -> tuple[bytes, ...]:
+        """Up to `maximum` byte strings of exactly `length` bytes each."""
+        items = Fields(list(self.array(maximum)), None, self._what)
+        return tuple(items.fixed(length) for _ in items._items)
+
+    def sorted_array(self, length: int, maximum: int) -> tuple[bytes, ...]:
+        """As `fixed_array`, strictly ascending: sets have one encoding and no doubles."""
+        items = self.fixed_array(length, maximum)
+        if any(left >= right for left, right in zip(items, items[1:], strict=False)):
+            raise self._wrong("a strictly ascending array")
+        return items
+
+    def texts(self, characters: int, maximum: int) -> tuple[str, ...]:
+        """Up to `maximum` texts of up to `characters` each."""
+        items = Fields(list(self.array(maximum)), None, self._what)
+        return tuple(items.text(characters) for _ in items._items)
+
+    def _optional(self, read: Callable[[], T]) -> T | None:
+        if self._at < len(self._items) and self._items[self._at] is None:
+            self._at += 1
+            return None
+        return read()

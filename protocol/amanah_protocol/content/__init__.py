@@ -1,0 +1,1 @@
+"""What is sealed inside envelopes: one module for each kind of content."""

@@ -1,0 +1,141 @@
+"""Primitives: the only importer of PyNaCl in this package.
+
+Nothing here takes a choice from a peer: one signature (Ed25519, RFC 8032), one agreement (X25519,
+RFC 7748), one AEAD (ChaCha20-Poly1305, RFC 8439), one hash (SHA-256), one KDF (HKDF, RFC 5869).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import lru_cache
+from typing import Final
+
+from nacl import bindings, exceptions
+from nacl import signing as nacl_signing
+
+from amanah_protocol.errors import Code, UsageError, VerifyError
+
+SIGNATURE_BYTES: Final = 64
+KEY_BYTES: Final = 32
+TAG_BYTES: Final = 16
+NONCE_BYTES: Final = 12
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256 (RFC 2104), 32 bytes."""
+    return hmac.digest(key, data, "sha256")
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Compare in constant time; for tags and commitments."""
+    return hmac.compare_digest(left, right)
+
+
+def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+    """HKDF-SHA256 (RFC 5869), extract and expand.
+
+    Args:
+        secret: Input keying material.
+        salt: Any length; empty means 32 zero bytes.
+        info: The context; names the use.
+        length: Bytes wanted, at most 8,160.
+    """
+    key = hmac_sha256(salt or bytes(32), secret)
+    out = block = b""
+    for counter in range(1, -(-length // 32) + 1):
+        block = hmac_sha256(key, block + info + bytes([counter]))
+        out += block
+    return out[:length]
+
+
+class SigningKey:
+    """An Ed25519 private key. Its `repr` shows the public key only."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, seed: bytes) -> None:
+        """Make the key of a 32-byte seed (RFC 8032 section 5.1.5).
+
+        Raises:
+            UsageError: `BAD_TYPE` when the seed is not 32 bytes.
+        """
+        if len(seed) != KEY_BYTES:
+            raise UsageError(Code.BAD_TYPE, "an Ed25519 seed has 32 bytes")
+        self._key = nacl_signing.SigningKey(seed)
+        self.public: bytes = bytes(self._key.verify_key)
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> SigningKey:
+        """The key of a 32-byte seed."""
+        return cls(seed)
+
+    @property
+    def key_id(self) -> bytes:
+        """SHA-256 of the public key: the `kid` of everything this key signs."""
+        return sha256(self.public)
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign; 64 bytes. Callers pass only structures of this package, never a peer's bytes."""
+        return self._key.sign(message).signature
+
+    def __repr__(self) -> str:
+        return f"SigningKey(public={self.public.hex()})"
+
+
+@lru_cache(maxsize=16_384)
+def _verify_key(public: bytes) -> nacl_signing.VerifyKey:
+    return nacl_signing.VerifyKey(public)
+
+
+def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
+    """Verify Ed25519; libsodium refuses small-order keys and non-canonical scalars.
+
+    Raises:
+        VerifyError: `SIGNATURE`.
+    """
+    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        raise VerifyError(Code.SIGNATURE, "key or signature has a wrong length")
+    try:
+        _verify_key(public).verify(message, signature)
+    except (exceptions.BadSignatureError, exceptions.CryptoError, ValueError) as error:
+        raise VerifyError(Code.SIGNATURE, "the signature does not verify") from error
+
+
+def agreement_public(private: bytes) -> bytes:
+    """X25519 public key (32 bytes) of a 32-byte private key."""
+    return bindings.crypto_scalarmult_base(private)
+
+
+def agree(private: bytes, public: bytes) -> bytes:
+    """X25519 shared secret, 32 bytes.
+
+    Raises:
+        VerifyError: `OPEN` for a low-order point, whose secret would be known to all (attack 26).
+    """
+    try:
+        return bindings.crypto_scalarmult(private, public)
+    except (exceptions.CryptoError, RuntimeError, ValueError) as error:
+        raise VerifyError(Code.OPEN, "a key agreement with an unusable point") from error
+
+
+def aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    """ChaCha20-Poly1305 (RFC 8439): ciphertext and 16-byte tag; nonce 12 bytes, never reused."""
+    return bindings.crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, nonce, key)
+
+
+def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+    """Open what `aead_seal` made.
+
+    Raises:
+        VerifyError: `OPEN` when key, nonce, aad or ciphertext differ.
+    """
+    try:
+        return bindings.crypto_aead_chacha20poly1305_ietf_decrypt(ciphertext, aad, nonce, key)
+    except (exceptions.CryptoError, ValueError) as error:
+        raise VerifyError(Code.OPEN, "the sealed bytes do not open") from error

@@ -1,0 +1,424 @@
+"""Frames between client and relay: a closed union of typed MessagePack arrays.
+
+Frames are not signed and need no canonical form; what is signed travels inside as byte strings and
+is never re-encoded. Lengths are checked while decoding. A `request` number is the client's own and
+comes back in the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from amanah_protocol import limits
+from amanah_protocol.errors import Code, DecodeError
+
+Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Uint = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, Meta(max_length=limits.MAX_NAME_CHARS)]
+Text = Annotated[str, Meta(max_length=limits.MAX_TEXT_CHARS)]
+EnvelopeBytes = Annotated[bytes, Meta(max_length=limits.MAX_ENVELOPE_BYTES)]
+ContentBytes = Annotated[bytes, Meta(max_length=limits.MAX_CONTENT_BYTES)]
+CertificateBytes = Annotated[bytes, Meta(max_length=2 * limits.KIB)]
+KeyPackageBytes = Annotated[bytes, Meta(max_length=limits.MAX_KEY_PACKAGE_BYTES)]
+ControlBytes = Annotated[bytes, Meta(max_length=limits.MAX_CONTROL_BYTES)]
+Devices = Annotated[tuple[Bytes32, ...], Meta(max_length=limits.MAX_NAMED_DEVICES)]
+
+
+class Frame(msgspec.Struct, tag_field="frame", frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all frames; each has its own integer tag, never reused."""
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of what stands inside frames."""
+
+
+# ---- from client to relay: login
+
+
+class Hello(Frame, tag=1):
+    """Begins a login (see `session.Transcript` for the fields)."""
+
+    versions: Annotated[tuple[Uint, ...], Meta(max_length=16)]
+    client_nonce: Bytes32
+    device: Bytes32
+    certificate_hash: Bytes32
+    dialled: Name
+
+
+class Proof(Frame, tag=2):
+    """Ends a login: the client's signature and its chain, which the relay logs if it is new."""
+
+    signature: Bytes64
+    certificate: CertificateBytes
+    enrolment: CertificateBytes
+
+
+# ---- from client to relay: rooms
+
+
+class Item(Part):
+    """One envelope to publish; `content` is None when it was staged under its payload hash."""
+
+    envelope: EnvelopeBytes
+    content: ContentBytes | None
+
+
+class Publish(Frame, tag=3):
+    """Envelopes that are accepted or refused as one transaction, in this order."""
+
+    request: Uint
+    items: Annotated[tuple[Item, ...], Meta(min_length=1, max_length=limits.MAX_PUBLISH)]
+
+
+class Stage(Frame, tag=4):
+    """A piece of content too large for one frame; pieces come in order, within 60 s."""
+
+    request: Uint
+    payload_hash: Bytes32
+    total: Annotated[int, Meta(ge=1, le=limits.MAX_TREE_BYTES)]
+    offset: Uint
+    data: Annotated[bytes, Meta(min_length=1, max_length=limits.STAGE_CHUNK_BYTES)]
+
+
+class Subscribe(Frame, tag=5):
+    """Everything in a room behind `after`: one page, then live where the page reaches the head.
+
+    Asking again from the last sequence received is the client's credit for the next page.
+    """
+
+    request: Uint
+    room: Bytes16
+    after: Uint
+
+
+class FetchContent(Frame, tag=6):
+    """A piece of a content that does not fit a frame (commit, welcome, tree), by payload hash."""
+
+    request: Uint
+    room: Bytes16
+    payload_hash: Bytes32
+    offset: Uint
+
+
+# ---- from client to relay: keys and control stream
+
+
+class OfferKeyPackages(Frame, tag=7):
+    """Fills the stock of one suite; `last_resort` replaces the one that is kept."""
+
+    request: Uint
+    suite: Uint
+    packages: Annotated[tuple[KeyPackageBytes, ...], Meta(max_length=limits.MAX_KEY_PACKAGES)]
+    last_resort: KeyPackageBytes | None
+
+
+class TakeKeyPackages(Frame, tag=8):
+    """Asks for one key package of each device; each is handed out once."""
+
+    request: Uint
+    suite: Uint
+    devices: Annotated[Devices, Meta(min_length=1)]
+
+
+class SubscribeControl(Frame, tag=9):
+    """The control stream behind `after`, in pages, then live; as `Subscribe`."""
+
+    request: Uint
+    after: Uint
+
+
+class Submit(Frame, tag=10):
+    """A control object for the log: `type` is a `LeafType`, `object` its encoding."""
+
+    request: Uint
+    type: Uint
+    object: Annotated[bytes, Meta(max_length=128 * limits.KIB)]
+
+
+# ---- from client to relay: the log
+
+
+class GetInclusion(Frame, tag=11):
+    """Asks for the proof that leaf `index` is in the tree of `size`."""
+
+    request: Uint
+    index: Uint
+    size: Uint
+
+
+class GetConsistency(Frame, tag=12):
+    """Asks for the proof that the tree of `old` is a prefix of the tree of `new`."""
+
+    request: Uint
+    old: Uint
+    new: Uint
+
+
+class GetCheckpoint(Frame, tag=13):
+    """Asks for the newest signed checkpoint."""
+
+    request: Uint
+
+
+class AuditRead(Frame, tag=14):
+    """An auditor's signed reading order (COSE_Sign1 of `typ` audit-read), logged before it is served."""
+
+    request: Uint
+    order: ControlBytes
+
+
+# ---- from relay to client
+
+
+class Challenge(Frame, tag=64):
+    """The relay's half of the transcript and its signature over the whole."""
+
+    chosen: Uint
+    relay: Bytes32
+    origin: Name
+    relay_nonce: Bytes32
+    control_sequence: Uint
+    time_ms: Uint
+    signature: Bytes64
+
+
+class RoomState(Frame, tag=65):
+    """What the relay knows of a room of this device; sent at login and when it changes."""
+
+    room: Bytes16
+    head: Uint
+    added_seq: Uint
+    removed_seq: Uint | None
+
+
+class Ready(Frame, tag=66):
+    """The login is accepted."""
+
+    control_head: ControlBytes
+    checkpoint: ControlBytes
+    rooms: tuple[RoomState, ...]
+    stock: tuple[tuple[Uint, Uint], ...]
+    """Key packages left, as (suite, number)."""
+
+
+class Refused(Frame, tag=67):
+    """A request (0: the connection itself) was refused; `code` is one of `errors.Code`."""
+
+    request: Uint
+    code: Name
+    detail: Text
+    retry_after_ms: Uint | None = None
+    position: Uint = 0
+    """Index of the item of a `publish` that was refused; the others are void with it."""
+    time_ms: Uint | None = None
+    """The relay's time, with `CLOCK`."""
+
+
+class Accepted(Part):
+    """One accepted `publish` or `submit`: its request and the leaves' log indices, room sequences."""
+
+    request: Uint
+    indices: tuple[Uint, ...]
+    sequences: tuple[Uint, ...]
+    accepted_at_ms: Uint
+    """Time of first acceptance: a repeated `publish` gets what it got at first."""
+
+
+class Stored(Frame, tag=68):
+    """Durable: a signed receipt of the batch and which of this connection's requests are in it."""
+
+    receipt: Annotated[bytes, Meta(max_length=192 * limits.KIB)]
+    accepted: tuple[Accepted, ...]
+
+
+class Done(Frame, tag=69):
+    """A request without other result is done."""
+
+    request: Uint
+
+
+class Delivery(Frame, tag=70):
+    """One entry of a room. `content` is None when it is not for this device, too large for a frame
+    (`length` > 0: fetch it) or erased (`erased`)."""
+
+    room: Bytes16
+    room_seq: Uint
+    index: Uint
+    accepted_at_ms: Uint
+    previous: Bytes32
+    envelope: EnvelopeBytes
+    content: ContentBytes | None
+    length: Uint = 0
+    erased: bool = False
+
+
+class PageEnd(Frame, tag=71):
+    """The end of a page: next `after` to ask for; `live` when nothing is left and entries will be pushed."""
+
+    request: Uint
+    room: Bytes16
+    next: Uint
+    live: bool
+    head: ControlBytes
+    """The signed room head (`heads.RoomHead`); the signed control head for the control stream."""
+
+
+class Lagging(Frame, tag=72):
+    """This connection read too slowly to stay live in a room; subscribe again from the last received."""
+
+    room: Bytes16
+
+
+class ContentPiece(Frame, tag=73):
+    """A piece of a large content."""
+
+    request: Uint
+    total: Uint
+    offset: Uint
+    data: Annotated[bytes, Meta(max_length=limits.STAGE_CHUNK_BYTES)]
+
+
+class TakenPackage(Part):
+    """One device's key package, or None where there is none to give."""
+
+    device: Bytes32
+    package: KeyPackageBytes | None
+    last_resort: bool
+
+
+class KeyPackages(Frame, tag=74):
+    """Answer to `TakeKeyPackages`, in the order asked."""
+
+    request: Uint
+    packages: tuple[TakenPackage, ...]
+
+
+class Stock(Frame, tag=75):
+    """Key packages left of one suite; pushed when they run low."""
+
+    suite: Uint
+    left: Uint
+
+
+class ControlEntry(Frame, tag=76):
+    """One entry of the control stream; `document` is the endorsed document for types with several
+    signatures (the leaf holds its hash), else None."""
+
+    sequence: Uint
+    index: Uint
+    type: Uint
+    accepted_at_ms: Uint
+    previous: Bytes32
+    object: ControlBytes
+    document: Annotated[bytes, Meta(max_length=128 * limits.KIB)] | None
+
+
+class Head(Frame, tag=77):
+    """A freshly signed room head or control head (told apart by its `typ`), pushed every 60 s."""
+
+    head: ControlBytes
+
+
+class Path(Frame, tag=78):
+    """An inclusion or consistency proof; `leaf` is the leaf hash for an inclusion proof."""
+
+    request: Uint
+    leaf: Bytes32 | None
+    hashes: Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
+
+
+class Checkpoint(Frame, tag=79):
+    """The newest checkpoint, a C2SP signed note."""
+
+    request: Uint
+    note: ControlBytes
+
+
+class LogEntry(Part):
+    """One leaf: its entry where it is in scope, else the bare hash; a document beside it as above."""
+
+    index: Uint
+    hash: Bytes32
+    entry: Annotated[bytes, Meta(max_length=65_535)] | None
+    document: Annotated[bytes, Meta(max_length=128 * limits.KIB)] | None
+
+
+class LogEntries(Frame, tag=80):
+    """Answer to `AuditRead`: at most 500 entries from the order's first index."""
+
+    request: Uint
+    entries: tuple[LogEntry, ...]
+    size: Uint
+    """Tree size that the entries are part of."""
+
+
+class Closing(Frame, tag=81):
+    """The relay closes the connection and says why."""
+
+    code: Name
+    detail: Text
+    retry_after_ms: Uint | None = None
+
+
+ClientFrame: TypeAlias = (
+    Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
+    | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
+)  # fmt: skip
+LoginFrame: TypeAlias = Hello | Proof
+RelayFrame: TypeAlias = (
+    Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
+    | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
+)  # fmt: skip
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_client_decoder: Final = msgspec.msgpack.Decoder(ClientFrame)
+_login_decoder: Final = msgspec.msgpack.Decoder(LoginFrame)
+_relay_decoder: Final = msgspec.msgpack.Decoder(RelayFrame)
+
+T = TypeVar("T")
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Encode any frame."""
+    return _encoder.encode(frame)
+
+
+def decode_client_frame(data: bytes) -> ClientFrame:
+    """Decode what a logged-in client sent.
+
+    Raises:
+        DecodeError: `TOO_LARGE` or `FRAME`.
+    """
+    return _decode(_client_decoder, data, limits.MAX_FRAME_BYTES)
+
+
+def decode_login_frame(data: bytes) -> LoginFrame:
+    """Decode what a client sent before it is logged in: 4 KiB, two types.
+
+    Raises:
+        DecodeError: `TOO_LARGE` or `FRAME`.
+    """
+    return _decode(_login_decoder, data, limits.MAX_PRE_AUTH_FRAME_BYTES)
+
+
+def decode_relay_frame(data: bytes) -> RelayFrame:
+    """Decode what a relay sent.
+
+    Raises:
+        DecodeError: `TOO_LARGE` or `FRAME`.
+    """
+    return _decode(_relay_decoder, data, limits.MAX_FRAME_BYTES)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes, max_bytes: int) -> T:
+    if len(data) > max_bytes:
+        raise DecodeError(Code.TOO_LARGE, f"a frame of {len(data)} bytes where {max_bytes} are allowed")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(Code.FRAME, "the frame does not parse") from error

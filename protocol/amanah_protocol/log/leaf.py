@@ -1,0 +1,89 @@
+"""Log leaves: canonical CBOR of what was accepted, when, and after what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from amanah_protocol import cbor, limits
+from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.log import merkle
+from amanah_protocol.types import LeafHash, RoomId
+
+VERSION: Final = 1
+MAX_ENTRY_BYTES: Final = 65_535
+"""An entry of a C2SP entry bundle is at most this long."""
+
+
+class LeafType(IntEnum):
+    """What a leaf records: a closed list."""
+
+    ENVELOPE = 1
+    CERTIFICATE = 2
+    ENROLMENT = 3
+    REVOCATION = 4
+    ROSTER = 5
+    AUDIT_READ = 6
+    AUDIT_GRANT = 7
+    LEGAL_HOLD = 8
+    ERASURE = 9
+
+
+CONTROL_TYPES: Final = frozenset({LeafType.CERTIFICATE, LeafType.ENROLMENT, LeafType.REVOCATION, LeafType.ROSTER})
+"""Types that stand in the control stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One entry of the log.
+
+    Attributes:
+        type: What it records.
+        accepted_at_ms: The relay's time of acceptance.
+        room: The room, or `types.CONTROL` for the control stream.
+        room_seq: The place in that room or stream, from 1.
+        previous: Leaf hash of the entry before it there; 32 zeros at first.
+        object: The whole COSE_Sign1, or `Endorsed.record` for documents with several signatures.
+    """
+
+    type: LeafType
+    accepted_at_ms: int
+    room: RoomId
+    room_seq: int
+    previous: LeafHash
+    object: bytes
+
+    def encode(self) -> bytes:
+        """The entry's bytes."""
+        return cbor.encode([
+            VERSION, int(self.type), self.accepted_at_ms, self.room, self.room_seq, self.previous, self.object
+        ])  # fmt: skip
+
+    @property
+    def hash(self) -> LeafHash:
+        """RFC 9162 leaf hash of the entry."""
+        return merkle.leaf_hash(self.encode())
+
+
+def decode_leaf(data: bytes) -> Leaf:
+    """Decode an entry.
+
+    Raises:
+        DecodeError: It does not parse.
+    """
+    f = cbor.Fields(cbor.decode(data, max_bytes=MAX_ENTRY_BYTES), 7, "log entry")
+    if f.uint() != VERSION:
+        raise DecodeError(Code.UNKNOWN_VERSION, "a log entry of another version")
+    try:
+        leaf_type = LeafType(f.uint())
+    except ValueError:
+        raise DecodeError(Code.BAD_TYPE, "an unknown type of log entry") from None
+    return Leaf(
+        type=leaf_type,
+        accepted_at_ms=f.uint(),
+        room=RoomId(f.fixed(16)),
+        room_seq=f.uint(),
+        previous=LeafHash(f.fixed(32)),
+        object=f.blob(limits.MAX_CONTROL_BYTES),
+    )

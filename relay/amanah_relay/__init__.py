@@ -1,0 +1,1 @@
+"""The websocket relay: it orders, stores and forwards what it cannot read."""

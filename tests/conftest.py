@@ -1,0 +1,82 @@
+"""What every test stands on: sample data, repeatable randomness, and no network but loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import settings
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+# A failing example must fail again on the next machine, and no test may fail for being slow.
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+class NotLoopbackError(AssertionError):
+    """A test tried to reach something beyond this machine."""
+
+
+def check_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    """Audit hook: refuse any address that is not loopback.
+
+    Sample indicators of compromise are live addresses, so a test that resolves or dials one would
+    warn its owner. An audit hook also sees what goes around a patched `socket.socket`.
+
+    Raises:
+        NotLoopbackError: The address is neither in 127.0.0.0/8, nor `::1`, nor `localhost`, nor a
+            Unix socket.
+    """
+    if event in {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"}:
+        opened, address = arguments[0], arguments[1]
+        if opened.family not in {socket.AF_INET, socket.AF_INET6} or address is None:
+            return
+        host = address[0]
+    elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+        host = arguments[0]
+    else:
+        return
+    if not is_loopback(host):
+        message = f"{event} to {host!r}: tests reach loopback alone"
+        raise NotLoopbackError(message)
+
+
+def is_loopback(host: str | bytes | None) -> bool:
+    """Whether a host, as the socket functions take it, is this machine's loopback."""
+    if host is None:  # getaddrinfo's own word for loopback, or for a passive socket that bind then checks
+        return True
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+sys.addaudithook(check_loopback)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of public sample data: `AMANAH_DATA`, else `../shared/data` beside the project.
+
+    The samples are never copied into the project; without them the test is skipped and named.
+    """
+    folder = Path(os.environ.get("AMANAH_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("skipped: data absent (AMANAH_DATA names the folder of sample data)")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def scale() -> int:
+    """How many times as long a long test runs: 1, or what `make campaign` sets."""
+    return int(os.environ.get("AMANAH_SCALE", "1"))

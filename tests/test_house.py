@@ -1,0 +1,250 @@
+"""The style of the house, held by tests: what ruff and mypy cannot see.
+
+Each rule is a function over one source that returns what it found, so that the rule itself is
+tested on a source that breaks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+MAX_FILE_LINES: Final = 600
+MAX_FUNCTION_LINES: Final = 60
+BANNED_NAMES: Final = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
+
+LONG_FUNCTIONS: Final[dict[str, str]] = {}
+"""`path::function` -> why it is better long. An entry that is no longer needed fails too."""
+
+PURE_RELAY: Final = ("core", "admission", "quotas", "sequencer", "inputs", "effects")
+PURE_CLIENT: Final = ("core", "rooms", "outbox", "monitor")
+IMPURE_IMPORTS: Final = {
+    *("asyncio", "concurrent", "datetime", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
+    *("secrets", "select", "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlcipher3", "sqlite3", "ssl"),
+    *("subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid", "websockets"),
+}
+
+DIRECTIVE: Final = re.compile(r"#\s*(?:noqa(?::\s*[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)?|type:\s*ignore(?:\[[^\]]*\])?)")
+NO_COVER: Final = re.compile(r"#\s*pragma:\s*no (?:cover|branch)")
+WORDS_OF_A_REASON: Final = 2
+
+# Written in two parts, so that this file does not find itself.
+REGISTRY_HOSTS: Final = ("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "deb.deb" + "ian.org")
+MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:" + "ro" + "ot|wo" + "rk|ho" + r"me)/\w")
+
+
+def tracked_files() -> list[Path]:
+    """Every file that is or would be committed, relative to the root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        paths = [Path(name) for name in listed.stdout.decode().split("\0") if name]
+    else:  # an unpacked source distribution has no git
+        hidden = {".venv", "build", "dist", "__pycache__", ".git"}
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if not hidden & set(path.parts)]
+    return sorted(path for path in paths if (ROOT / path).is_file())
+
+
+def sources() -> dict[Path, str]:
+    """Every Python file, with its text."""
+    return {path: (ROOT / path).read_text(encoding="utf-8") for path in tracked_files() if path.suffix == ".py"}
+
+
+def find_everywhere(rule: Callable[[Path, str], Iterator[str]]) -> list[str]:
+    """Apply a rule to every Python file."""
+    return [found for path, text in sources().items() for found in rule(path, text)]
+
+
+def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function with its qualified name."""
+    for node in ast.iter_child_nodes(tree):
+        name = f"{prefix}{node.name}" if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) else ""
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield name, node
+        yield from functions(node, f"{name}." if name else prefix)
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring: saying more about it is not held against it."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function, clean=False) is not None:
+        lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return lines
+
+
+def long_file(path: Path, text: str) -> Iterator[str]:
+    """A file that holds more than one concept, by its length."""
+    if len(text.splitlines()) > MAX_FILE_LINES:
+        yield f"{path}: more than {MAX_FILE_LINES} lines"
+
+
+def long_functions(path: Path, text: str) -> Iterator[str]:
+    """Functions past the hard stop."""
+    for name, function in functions(ast.parse(text)):
+        if length(function) > MAX_FUNCTION_LINES:
+            yield f"{path.as_posix()}::{name}"
+
+
+def empty_names(path: Path, text: str) -> Iterator[str]:
+    """Modules, folders and classes whose name says nothing."""
+    for part in path.with_suffix("").parts:
+        if BANNED_NAMES & set(part.lower().split("_")):
+            yield f"{path}: the name {part!r}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef):
+            words = {word.lower() for word in re.findall(r"[A-Z][a-z0-9]*", node.name)}
+            if BANNED_NAMES & words:
+                yield f"{path}:{node.lineno}: the name {node.name!r}"
+
+
+def unexplained_exceptions(path: Path, text: str) -> Iterator[str]:
+    """Lint, type and coverage exceptions without a reason on the line or in the comment above it."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        reason = NO_COVER.sub("", DIRECTIVE.sub("", token.string))
+        if reason == token.string:
+            continue
+        above = lines[token.start[0] - 2].strip() if token.start[0] > 1 else ""
+        said = [reason, above if above.startswith("#") else ""]
+        if max(len(re.findall(r"[^\W\d_]{2,}", text)) for text in said) < WORDS_OF_A_REASON:
+            yield f"{path}:{token.start[0]}: {token.string} has no reason beside it"
+
+
+def verified_made_elsewhere(path: Path, text: str) -> Iterator[str]:
+    """`Verified(...)` anywhere but in a `verify_...` function of the protocol (attack 44)."""
+    if path.parts[0] == "tests" or "Verified" not in text:
+        return
+    tree = ast.parse(text)
+    allowed: set[int] = set()
+    if path.parts[:2] == ("protocol", "amanah_protocol"):
+        for name, function in functions(tree):
+            if name.split(".")[-1].lstrip("_").startswith("verify_"):
+                allowed.update(id(node) for node in ast.walk(function))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in allowed and called_name(node.func) == "Verified":
+            yield f"{path}:{node.lineno}: Verified is made outside a verify_... function of the protocol"
+
+
+def called_name(function: ast.expr) -> str:
+    """The last name of what is called: `Verified` for `verified.Verified[Roster](...)`."""
+    if isinstance(function, ast.Subscript):
+        return called_name(function.value)
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def impure_imports(path: Path, text: str) -> Iterator[str]:
+    """Clocks, randomness and IO in the pure parts of relay and client (ruff holds the protocol)."""
+    pure = {"amanah_relay": PURE_RELAY, "amanah_client": PURE_CLIENT}
+    package, name = (path.parts[1], Path(path.parts[2]).stem) if len(path.parts) > 2 else ("", "")
+    if name not in pure.get(package, ()):
+        return
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        for imported in names:
+            if imported.split(".")[0] in IMPURE_IMPORTS:
+                yield f"{path}:{node.lineno}: a pure part imports {imported}"
+
+
+def foreign_addresses(path: Path, text: str) -> Iterator[str]:
+    """Addresses of package registries and paths of one machine."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = [host for host in REGISTRY_HOSTS if host in line] + MACHINE_PATHS.findall(line)
+        if found:
+            yield f"{path}:{number}: {', '.join(found)}"
+
+
+def test_no_file_is_longer_than_six_hundred_lines() -> None:
+    assert find_everywhere(long_file) == []
+
+
+def test_functions_are_short_or_have_a_reason_in_the_allow_list() -> None:
+    assert set(find_everywhere(long_functions)) == set(LONG_FUNCTIONS)
+    assert all(LONG_FUNCTIONS.values())
+
+
+def test_no_module_folder_or_class_has_an_empty_name() -> None:
+    assert find_everywhere(empty_names) == []
+
+
+def test_every_exception_to_a_rule_has_its_reason_beside_it() -> None:
+    assert find_everywhere(unexplained_exceptions) == []
+
+
+def test_only_verifiers_of_the_protocol_make_verified_values() -> None:
+    assert find_everywhere(verified_made_elsewhere) == []
+
+
+def test_pure_parts_import_no_clock_no_randomness_and_no_io() -> None:
+    assert find_everywhere(impure_imports) == []
+
+
+def test_no_tracked_file_names_a_registry_or_a_path_of_one_machine() -> None:
+    found = []
+    for path in tracked_files():
+        try:
+            text = (ROOT / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # a binary sample has no addresses to read
+            continue
+        found += list(foreign_addresses(path, text))
+    assert found == []
+
+
+def test_the_files_that_the_rules_read_are_there() -> None:
+    assert {Path("tests/test_house.py"), Path("protocol/amanah_protocol/verified.py")} <= set(sources())
+
+
+RELAY: Final = Path("relay/amanah_relay/core.py")
+PROTOCOL: Final = Path("protocol/amanah_protocol/roster.py")
+BROKEN: Final[list[tuple[Callable[[Path, str], Iterator[str]], Path, str, str]]] = [
+    (long_file, RELAY, "x = 1\n" * 600, "x = 1\n" * 601),
+    (long_functions, RELAY, "def f():\n" + "    g()\n" * 59, "def f():\n" + "    g()\n" * 60),
+    (
+        long_functions,
+        RELAY,
+        'def f():\n    """A.\n\n    B.\n    """\n' + "    g()\n" * 59,
+        "def f():\n" + "    g()\n" * 60,
+    ),
+    (empty_names, RELAY, "class Roster: ...", "class RosterManager: ..."),
+    (unexplained_exceptions, RELAY, "f()  # noqa: S101 - the reason is here", "f()  # noqa: S101"),
+    (unexplained_exceptions, RELAY, "f()  # type: ignore[misc]  # stub is wrong", "f()  # type: ignore[misc]"),
+    (unexplained_exceptions, RELAY, "# kept for the shell\nf()  # pragma: no cover", "f()  # pragma: no cover"),
+    (verified_made_elsewhere, PROTOCOL, "def verify_a():\n    Verified(1)", "def decode_a():\n    Verified(1)"),
+    (verified_made_elsewhere, PROTOCOL, "def _verify_a():\n    Verified[int](1)", "v.Verified[int](value=1)"),
+    (verified_made_elsewhere, RELAY, "def f(a: Verified[int]): ...", "def verify_a():\n    Verified(1)"),
+    (impure_imports, RELAY, "import dataclasses", "import time"),
+    (impure_imports, RELAY, "from collections import abc", "from os.path import join"),
+    (foreign_addresses, RELAY, "x = 'cert.example.tn'", "x = 'https://files.python" + "hosted.example'"),
+    (foreign_addresses, RELAY, "x = 'relay/work/er'", "x = '/wo" + "rk/main'"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "right", "wrong"), BROKEN)
+def test_a_rule_lets_the_right_source_pass_and_finds_the_wrong_one(
+    rule: Callable[[Path, str], Iterator[str]], path: Path, right: str, wrong: str
+) -> None:
+    assert list(rule(path, right)) == []
+    assert len(list(rule(path, wrong))) == 1
+
+
+def test_a_module_with_an_empty_name_is_found() -> None:
+    assert len(list(empty_names(Path("relay/amanah_relay/store_utils.py"), ""))) == 1
