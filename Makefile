@@ -24,7 +24,7 @@ demo: $(VENV)/.base  ## a relay, three national CERTs, one incident, told step b
 
 test: check  ## everything that shows the project works
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
+	@AMANAH_ROOT=$(CURDIR) COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
 		--cov --cov-report= --cov-report=json:build/coverage.json
 	@$(BIN)/python scripts/check_coverage.py build/coverage.json
 

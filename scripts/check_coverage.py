@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+MAX_MISSING_CHARS: Final = 400
 CORE: Final = ("core", "admission", "quotas", "sequencer", "inputs", "effects")
 
 
@@ -110,8 +111,13 @@ def judge(files: list[FileReport], gates: tuple[Gate, ...] = GATES) -> tuple[boo
         verdict = "ok" if holds else "FAILED"
         lines.append(f"coverage of {gate.name}: {share:.2f} % of at least {gate.percent:g} %: {verdict}")
         if not holds:
-            lines += [f"  {file.path}: {file.missing}" for file in mine if file.reached < file.total]
+            lines += [f"  {file.path}: {shortened(file.missing)}" for file in mine if file.reached < file.total]
     return passed, lines
+
+
+def shortened(missing: str) -> str:
+    """The start of a long list; the report itself has the rest."""
+    return missing if len(missing) <= MAX_MISSING_CHARS else missing[:MAX_MISSING_CHARS] + " ..."
 
 
 def main(arguments: list[str]) -> int:

@@ -25,8 +25,11 @@ BANNED_NAMES: Final = {"common", "helper", "helpers", "manager", "managers", "mi
 LONG_FUNCTIONS: Final[dict[str, str]] = {}
 """`path::function` -> why it is better long. An entry that is no longer needed fails too."""
 
-PURE_RELAY: Final = ("core", "admission", "quotas", "sequencer", "inputs", "effects")
-PURE_CLIENT: Final = ("core", "rooms", "outbox", "monitor")
+PURE: Final = {
+    "amanah_relay": ("core", "admission", "quotas", "sequencer", "inputs", "effects"),
+    "amanah_client": ("core", "rooms", "outbox", "monitor"),
+}
+IMPURE_CALLS: Final = {"breakpoint", "input", "print"}
 IMPURE_IMPORTS: Final = {
     *("asyncio", "concurrent", "datetime", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
     *("secrets", "select", "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlcipher3", "sqlite3", "ssl"),
@@ -53,9 +56,14 @@ def tracked_files() -> list[Path]:
     if listed.returncode == 0:
         paths = [Path(name) for name in listed.stdout.decode().split("\0") if name]
     else:  # an unpacked source distribution has no git
-        hidden = {".venv", "build", "dist", "__pycache__", ".git"}
-        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if not hidden & set(path.parts)]
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*")]
+        paths = [path for path in paths if not any(made_by_tools(part) for part in path.parts)]
     return sorted(path for path in paths if (ROOT / path).is_file())
+
+
+def made_by_tools(part: str) -> bool:
+    """Whether a file or folder of this name is made, not written."""
+    return part in {"build", "dist", "__pycache__"} or (part.startswith(".") and part not in {".ci", ".gitignore"})
 
 
 def sources() -> dict[Path, str]:
@@ -150,13 +158,14 @@ def called_name(function: ast.expr) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def impure_imports(path: Path, text: str) -> Iterator[str]:
-    """Clocks, randomness and IO in the pure parts of relay and client (ruff holds the protocol)."""
-    pure = {"amanah_relay": PURE_RELAY, "amanah_client": PURE_CLIENT}
+def impure_parts(path: Path, text: str) -> Iterator[str]:
+    """Clocks, randomness and IO in the pure parts (the protocol's imports are held by its `ruff.toml`)."""
     package, name = (path.parts[1], Path(path.parts[2]).stem) if len(path.parts) > 2 else ("", "")
-    if name not in pure.get(package, ()):
+    if package != "amanah_protocol" and name not in PURE.get(package, ()):
         return
     for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and called_name(node.func) in IMPURE_CALLS:
+            yield f"{path}:{node.lineno}: a pure part calls {called_name(node.func)}"
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
@@ -195,7 +204,7 @@ def test_only_verifiers_of_the_protocol_make_verified_values() -> None:
 
 
 def test_pure_parts_import_no_clock_no_randomness_and_no_io() -> None:
-    assert find_everywhere(impure_imports) == []
+    assert find_everywhere(impure_parts) == []
 
 
 def test_no_tracked_file_names_a_registry_or_a_path_of_one_machine() -> None:
@@ -231,8 +240,9 @@ BROKEN: Final[list[tuple[Callable[[Path, str], Iterator[str]], Path, str, str]]]
     (verified_made_elsewhere, PROTOCOL, "def verify_a():\n    Verified(1)", "def decode_a():\n    Verified(1)"),
     (verified_made_elsewhere, PROTOCOL, "def _verify_a():\n    Verified[int](1)", "v.Verified[int](value=1)"),
     (verified_made_elsewhere, RELAY, "def f(a: Verified[int]): ...", "def verify_a():\n    Verified(1)"),
-    (impure_imports, RELAY, "import dataclasses", "import time"),
-    (impure_imports, RELAY, "from collections import abc", "from os.path import join"),
+    (impure_parts, RELAY, "import dataclasses", "import time"),
+    (impure_parts, RELAY, "from collections import abc", "from os.path import join"),
+    (impure_parts, PROTOCOL, "f()", "input()"),
     (foreign_addresses, RELAY, "x = 'cert.example.tn'", "x = 'https://files.python" + "hosted.example'"),
     (foreign_addresses, RELAY, "x = 'relay/work/er'", "x = '/wo" + "rk/main'"),
 ]

@@ -86,6 +86,7 @@ class Code(StrEnum):
     TIMEOUT = "TIMEOUT"
     STORE = "STORE"
     DISK_FULL = "DISK_FULL"
+    NO_MEMORY = "NO_MEMORY"
     ADDRESS_IN_USE = "ADDRESS_IN_USE"
     STOPPING = "STOPPING"
     INTERNAL = "INTERNAL"
@@ -168,6 +169,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.TIMEOUT: Meaning(_AGAIN, "No answer in time; try again."),
     Code.STORE: Meaning(_AGAIN, "The store failed; nothing was acknowledged. Look at the disk, then try again."),
     Code.DISK_FULL: Meaning(_AGAIN, "The disk is full; make room, then try again. Nothing was lost."),
+    Code.NO_MEMORY: Meaning(_AGAIN, "Not enough memory is free; close other programs, then try again."),
     Code.ADDRESS_IN_USE: Meaning(_AGAIN, "Another program has this port; stop it or choose another port."),
     Code.STOPPING: Meaning(_AGAIN, "The relay is stopping; the client connects again by itself."),
     Code.INTERNAL: Meaning(_AGAIN, "This is a fault of the program; report it with the log."),

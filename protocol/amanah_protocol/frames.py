@@ -166,10 +166,15 @@ class GetCheckpoint(Frame, tag=13):
 
 
 class AuditRead(Frame, tag=14):
-    """An auditor's signed reading order (COSE_Sign1 of `typ` audit-read), logged before it is served."""
+    """An auditor's signed reading order (COSE_Sign1 of `typ` audit-read), logged before it is served.
+
+    `start` is where this page begins; pages of one order are asked for with the same bytes, which
+    are logged once.
+    """
 
     request: Uint
     order: ControlBytes
+    start: Uint
 
 
 # ---- from relay to client

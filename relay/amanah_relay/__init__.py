@@ -1,1 +1,1 @@
-"""The websocket relay: it orders, stores and forwards what it cannot read."""
+"""The relay of Amanah: orders, stores and forwards sealed envelopes that it cannot read."""

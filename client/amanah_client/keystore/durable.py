@@ -27,8 +27,12 @@ def operational_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = Code.DISK_FULL if error.errno in _FULL else Code.STORE
-        raise OperationalError(code, f"{path}: {error.strerror or 'input or output failed'}") from error
+        raise _operational(path, error) from error
+
+
+def _operational(path: Path, error: OSError) -> OperationalError:
+    code = Code.DISK_FULL if error.errno in _FULL else Code.STORE
+    return OperationalError(code, f"{path}: {error.strerror or 'input or output failed'}")
 
 
 @contextlib.contextmanager
@@ -63,12 +67,45 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise OperationalError(Code.STORE, f"{path}: {error.strerror}") from error
-    with operational_errors(path), open(descriptor, "rb") as file:
-        data = file.read(max_bytes + 1)
+        raise _operational(path, error) from error
+    try:
+        with operational_errors(path):
+            data = _read_up_to(descriptor, max_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise DecodeError(Code.TOO_LARGE, f"{path} has more than {max_bytes} bytes")
     return data
+
+
+def _read_up_to(descriptor: int, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count and (chunk := os.read(descriptor, count - len(data))):
+        data += chunk
+    return bytes(data)
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Make a file that is not there yet, readable by the owner alone, durable on return.
+
+    Raises:
+        FileExistsError: It is there; it was not touched.
+        OperationalError: `STORE` or `DISK_FULL`; there is no file.
+    """
+    try:
+        descriptor = _open_new(path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _operational(path, error) from error
+    with operational_errors(path):
+        try:
+            _write_durably(descriptor, data)
+            _sync_folder(path.parent)
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -82,25 +119,27 @@ def replace_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".new")
     with operational_errors(path):
         try:
-            _write_new(temporary, data)
-            os.replace(temporary, path)
+            temporary.unlink(missing_ok=True)
+            _write_durably(_open_new(temporary), data)
+            temporary.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
         _sync_folder(path.parent)
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+def _open_new(path: Path) -> int:
     # O_EXCL: a link planted under this name is not followed, and no looser mode is taken over.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+
+
+def _write_durably(descriptor: int, data: bytes) -> None:
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        # Before the rename: otherwise a power cut may leave the name with none of the bytes.
+        # Before any rename: otherwise a power cut may leave the name with none of the bytes.
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -114,9 +114,7 @@ class Keystore:
         return bytes(self._dek)
 
 
-def create_keystore(
-    path: Path, unlock: Unlock, secrets: Mapping[str, bytes], random: Random = os.urandom
-) -> Keystore:
+def create_keystore(path: Path, unlock: Unlock, secrets: Mapping[str, bytes], random: Random = os.urandom) -> Keystore:
     """Make a keystore file, mode 0600, durable on return; its folder exists already.
 
     Args:

@@ -22,7 +22,5 @@ def forbid_memory_dumps() -> None:
         OperationalError: `STORE` when the system refuses.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform != "linux":
-        return
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OperationalError(Code.STORE, "the system does not let this process forbid memory dumps")

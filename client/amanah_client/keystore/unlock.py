@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias, assert_never
 
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
-from amanah_client.keystore.durable import locked, operational_errors, replace_file
+from amanah_client.keystore.durable import create_file, operational_errors
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -134,6 +134,8 @@ def kdf_of(unlock: Unlock) -> Kdf:
             return Kdf.KEY_FILE
         case Credential():
             return Kdf.CREDENTIAL
+        case _:
+            assert_never(unlock)
 
 
 def derive_kek(unlock: Unlock, *, salt: bytes, cost: Argon2Cost | None) -> bytes:
@@ -156,6 +158,8 @@ def derive_kek(unlock: Unlock, *, salt: bytes, cost: Argon2Cost | None) -> bytes
             secret = _read_key_file(unlock.path)
         case Credential():
             secret = _read_credential(unlock.name)
+        case _:
+            assert_never(unlock)
     return blake2b(salt, key=secret, digest_size=KEY_BYTES, person=_KEY_FILE_PERSON).digest()
 
 
@@ -166,10 +170,10 @@ def create_key_file(path: Path, random: Random = os.urandom) -> KeyFile:
         UsageError: `CONFIG` when there is one already: it may be the only key to a keystore.
         OperationalError: `STORE` or `DISK_FULL`.
     """
-    with locked(path):
-        if os.path.lexists(path):
-            raise UsageError(Code.CONFIG, f"{path} is there already and is not overwritten")
-        replace_file(path, random(KEY_BYTES).hex().encode() + b"\n")
+    try:
+        create_file(path, random(KEY_BYTES).hex().encode() + b"\n")
+    except FileExistsError as error:
+        raise UsageError(Code.CONFIG, f"{path} is there already and is not overwritten") from error
     return KeyFile(path=path)
 
 
@@ -178,7 +182,7 @@ def _stretch(text: str, salt: bytes, cost: Argon2Cost) -> bytes:
         raise UsageError(Code.PASSPHRASE, "the passphrase is empty")
     try:
         return hash_secret_raw(
-            secret=unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape"),
+            secret=unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass"),
             salt=salt,
             time_cost=cost.passes,
             memory_cost=cost.memory_kib,

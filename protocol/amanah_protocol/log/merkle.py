@@ -41,13 +41,13 @@ class Subtree(NamedTuple):
 
     Attributes:
         level: It holds 2**level leaves.
-        index: Its place among the subtrees of that level, from 0.
-        hash: Its root, 32 bytes.
+        place: Its index among the subtrees of that level, from 0.
+        root: Its hash, 32 bytes.
     """
 
     level: int
-    index: int
-    hash: bytes
+    place: int
+    root: bytes
 
 
 def leaf_hash(entry: bytes) -> LeafHash:

@@ -72,7 +72,7 @@ def full_tiles(old: int, new: int) -> Iterator[Tile]:
     Those of level 0 are also the indices of the entry bundles that become full.
 
     Raises:
-        UsageError: `BAD_TYPE` unless 0 <= old <= new.
+        UsageError: `BAD_TYPE` on the first step, unless 0 <= old <= new.
     """
     if not 0 <= old <= new <= MAX_TREE_SIZE:
         raise UsageError(Code.BAD_TYPE, f"a log does not grow from {old} to {new}")
@@ -87,7 +87,7 @@ def partial_tiles(size: int) -> Iterator[Tile]:
     """The partial tiles of a log of `size` leaves, which its checkpoint needs beside the full ones.
 
     Raises:
-        UsageError: `BAD_TYPE` for a size out of range.
+        UsageError: `BAD_TYPE` on the first step, for a size out of range.
     """
     if not 0 <= size <= MAX_TREE_SIZE:
         raise UsageError(Code.BAD_TYPE, f"no tree has the size {size}")
@@ -191,12 +191,12 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
     _check_width(width)
     if len(data) > MAX_BUNDLE_BYTES:
         raise DecodeError(Code.TOO_LARGE, f"{len(data)} bytes where at most {MAX_BUNDLE_BYTES} are allowed")
-    entries = []
+    entries: list[bytes] = []
     at = 0
     for _ in range(width):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if start > len(data) or at > len(data):
+        if at > len(data):
             raise DecodeError(Code.MALFORMED, f"the bundle ends within entry {len(entries)}")
         entries.append(data[start:at])
     if at != len(data):

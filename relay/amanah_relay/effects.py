@@ -1,0 +1,240 @@
+"""What the core asks of its shell: a closed union. A returned list cannot be forgotten.
+
+The shell performs effects in order, except that all `Send` and `FanOut` bytes for one session out
+of one `handle` call are joined into one write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType, TypeAlias
+
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
+
+SessionId = NewType("SessionId", int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Write one encoded frame to one session."""
+
+    session: SessionId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOut:
+    """Write the same encoded frames to each of these sessions, in one write a session."""
+
+    sessions: tuple[SessionId, ...]
+    data: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Close the connection after what was sent is written; `code` is a websocket close code."""
+
+    session: SessionId
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One leaf to store, with what lies beside it.
+
+    Attributes:
+        index: Log index.
+        type: Leaf type.
+        room: Room or reserved chain.
+        room_seq: Sequence there.
+        accepted_at_ms: Time of acceptance (the batch's).
+        previous: Leaf hash of the entry before it there.
+        hash: Its own leaf hash.
+        object: The leaf's object (whole COSE_Sign1, or record of an endorsed document).
+        envelope: Id of the envelope, else None.
+        kid: Sender of the envelope, else None.
+        payload: SHA-256 of the sealed content, else None.
+        content: Sealed content; b"" for header-only kinds; None for leaves that are no envelopes.
+        addressees: Who gets the content; None means every member.
+        document: Endorsed document beside the leaf, else None.
+    """
+
+    index: int
+    type: LeafType
+    room: RoomId
+    room_seq: int
+    accepted_at_ms: int
+    previous: LeafHash
+    hash: LeafHash
+    object: bytes
+    envelope: EnvelopeId | None = None
+    kid: DeviceId | None = None
+    payload: bytes | None = None
+    content: bytes | None = None
+    addressees: tuple[DeviceId, ...] | None = None
+    document: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """A member's row as it is after the batch (`state.Member`)."""
+
+    room: RoomId
+    device: DeviceId
+    organisation: str
+    added_seq: int
+    removed_seq: int | None
+    cursor: int
+    last_counter: int
+    last_id: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRow:
+    """A room's row as it is after the batch (`state.Room`); `create` is its create envelope's object."""
+
+    room: RoomId
+    create: bytes
+    epoch: int
+    head_seq: int
+    head_leaf: LeafHash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """Drop content: of these envelopes in this room, where `by` sent them, or any if `by` is None."""
+
+    room: RoomId
+    envelopes: tuple[EnvelopeId, ...]
+    by: DeviceId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A staged ratchet tree that a welcome names, by its SHA-256."""
+
+    hash: bytes
+    room: RoomId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """ONE transaction: leaves, contents, rooms, members, erasures, tree size, root and edge.
+
+    Contract of whoever performs it: all of it or nothing is durable (power-cut durable) before
+    `Appended` is given back; it fails, with nothing stored, when the stored size is not `first`
+    (another process wrote); batches come one at a time.
+
+    Attributes:
+        batch: Number of the batch, ascending within a process.
+        first: Log size before, and index of the first entry.
+        root: Root after the batch; the size after is `first + len(entries)`.
+        edge: Right edge after the batch.
+        accepted_at_ms: Time of acceptance of the whole batch.
+        entries: In log order.
+        rooms: Rooms changed.
+        members: Members changed.
+        erasures: Contents to drop.
+        trees: Trees staged.
+    """
+
+    batch: int
+    first: int
+    root: bytes
+    edge: tuple[bytes, ...]
+    accepted_at_ms: int
+    entries: tuple[Entry, ...]
+    rooms: tuple[RoomRow, ...] = ()
+    members: tuple[MemberRow, ...] = ()
+    erasures: tuple[Erasure, ...] = ()
+    trees: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """Load the whole state anew and give it as `Loaded`; appends before it have ended, well or badly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEntries:
+    """Read entries of a room or chain behind `after` in order: `EntriesRead`."""
+
+    token: int
+    room: RoomId
+    after: int
+    limit: int
+    max_bytes: int
+    """Stop before the page's objects and contents exceed this; at least one entry is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadKnown:
+    """Look an envelope id up: `KnownRead`."""
+
+    token: int
+    envelope: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContent:
+    """Read a content or tree of a room by its hash: `ContentRead`."""
+
+    token: int
+    room: RoomId
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLog:
+    """Read leaves by index, first included, until excluded: `LogRead`."""
+
+    token: int
+    first: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadProof:
+    """Prove inclusion of `old_or_index` in `size`, or consistency of two sizes: `ProofRead`."""
+
+    token: int
+    inclusion: bool
+    old_or_index: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutKeyPackages:
+    """Store key packages durably: `KeyPackagesPut`. `last_resort` replaces the stored one."""
+
+    token: int
+    device: DeviceId
+    suite: int
+    packages: tuple[bytes, ...]
+    last_resort: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeKeyPackages:
+    """Take one key package of each device, durably, so that none is handed out twice: `KeyPackagesTaken`."""
+
+    token: int
+    suite: int
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountKeyPackages:
+    """Count a device's stock by suite: `KeyPackagesCounted`."""
+
+    token: int
+    device: DeviceId
+
+
+Effect: TypeAlias = (
+    Send | FanOut | Close | Append | Reload | ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof
+    | PutKeyPackages | TakeKeyPackages | CountKeyPackages
+)  # fmt: skip

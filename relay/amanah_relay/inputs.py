@@ -1,0 +1,193 @@
+"""What the shell tells the core: a closed union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from amanah_protocol.types import DeviceId, LeafHash, RoomId
+from amanah_relay.effects import Entry, SessionId
+from amanah_relay.state import RelayState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A websocket is open.
+
+    Attributes:
+        session: A fresh number.
+        network: The peer's IPv4 address or IPv6 /64, for limits before login.
+        nonce: 32 random bytes for this login.
+        tls_hash: SHA-256 of our TLS certificate, zeros on loopback without TLS.
+    """
+
+    session: SessionId
+    network: str
+    nonce: bytes
+    tls_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A binary message arrived."""
+
+    session: SessionId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected:
+    """The connection is gone."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Congested:
+    """The session's outgoing buffer is above 4 MiB: live delivery to it stops."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """The session's outgoing buffer is small again."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """The batch is durable."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendFailed:
+    """The batch failed; it may or may not be durable. `full` when the disk is full."""
+
+    batch: int
+    full: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The state as stored; answers `Reload`, and is the first input."""
+
+    state: RelayState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Where a known envelope stands, and its batch for the receipt."""
+
+    index: int
+    room_seq: int
+    batch_first: int
+    batch_size: int
+    batch_root: bytes
+    accepted_at_ms: int
+    leaves: tuple[LeafHash, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRead:
+    """Answers `ReadKnown`."""
+
+    token: int
+    known: Known | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as stored; `erased` when its content was dropped (then `entry.content` is None)."""
+
+    entry: Entry
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntriesRead:
+    """Answers `ReadEntries`; fewer than asked for means that nothing is left behind them or that
+    `max_bytes` was reached (`more`)."""
+
+    token: int
+    room: RoomId
+    entries: tuple[StoredEntry, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentRead:
+    """Answers `ReadContent`; None when it is not there or erased. `addressees` as in `Entry`."""
+
+    token: int
+    data: bytes | None
+    addressees: tuple[DeviceId, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """Answers `ReadLog`."""
+
+    token: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRead:
+    """Answers `ReadProof`; `leaf` for inclusion proofs."""
+
+    token: int
+    leaf: LeafHash | None
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPackagesPut:
+    """Answers `PutKeyPackages` with the number left now."""
+
+    token: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPackagesTaken:
+    """Answers `TakeKeyPackages`: (package or None, last resort, number left) in the order asked."""
+
+    token: int
+    taken: tuple[tuple[bytes | None, bool, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPackagesCounted:
+    """Answers `CountKeyPackages`: (suite, number)."""
+
+    token: int
+    stock: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFailed:
+    """Any read or key-package effect failed."""
+
+    token: int
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed; at least once a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop gracefully: refuse what is new, finish what is in the store's hands, close sessions."""
+
+
+Input: TypeAlias = (
+    Connected | Received | Disconnected | Congested | Drained | Appended | AppendFailed | Loaded | KnownRead
+    | EntriesRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted
+    | ReadFailed | Tick | Stop
+)  # fmt: skip

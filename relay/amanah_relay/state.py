@@ -1,0 +1,109 @@
+"""The relay's picture of its store: loaded at start, changed by every admitted entry.
+
+The core changes it *before* the store has answered; if the store fails, the whole picture is thrown
+away and loaded again, whether or not the store had persisted the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_protocol.identity import Certificate, Enrolment
+from amanah_protocol.kinds import Create
+from amanah_protocol.roster import Roster
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, OrgName, RoomId
+from amanah_protocol.verified import Verified
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """A device's standing in a room, from headers alone.
+
+    Attributes:
+        device: The device.
+        organisation: Its organisation.
+        added_seq: Room sequence of the commit (or create) that added it last.
+        removed_seq: Room sequence of its removal, or None while it is in.
+        cursor: Room sequence it reported as delivered.
+        last_counter: Counter of its last accepted envelope; survives removal.
+        last_id: Id of that envelope.
+    """
+
+    device: DeviceId
+    organisation: OrgName
+    added_seq: int
+    removed_seq: int | None = None
+    cursor: int = 0
+    last_counter: int = 0
+    last_id: EnvelopeId = EnvelopeId(ZERO_32)  # noqa: RUF009 - bytes are immutable
+
+
+@dataclass(slots=True, kw_only=True)
+class Room:
+    """A room as the relay knows it.
+
+    Attributes:
+        room: Its id.
+        create: Its creation.
+        epoch: Current epoch.
+        head_seq: Newest room sequence.
+        head_leaf: Leaf hash of that entry.
+        members: By device, removed ones included.
+    """
+
+    room: RoomId
+    create: Create
+    epoch: int = 0
+    head_seq: int = 0
+    head_leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    members: dict[DeviceId, Member] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """A certified device.
+
+    Attributes:
+        certificate: The newest logged certificate.
+        revoked_index: Log index of its revocation, or None.
+    """
+
+    certificate: Certificate
+    revoked_index: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Chain:
+    """The newest place of a chain of leaves that is not a room (control stream, audit reads)."""
+
+    head_seq: int = 0
+    head_leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+
+
+@dataclass(slots=True, kw_only=True)
+class RelayState:
+    """Everything the core must know to admit and to sequence.
+
+    Attributes:
+        roster: The newest accepted roster.
+        size: Leaves in the log.
+        edge: Hashes of the complete subtrees at the right edge (`merkle.Frontier`), largest first.
+        last_accepted_ms: Time of the newest batch; acceptance never goes backwards.
+        control: The control stream's head.
+        chains: Other chains by their reserved room id.
+        rooms: By id.
+        devices: By id.
+        enrolments: Logged enrolment certificates by key id.
+        revoked_enrolments: Withdrawn enrolment keys.
+    """
+
+    roster: Verified[Roster]
+    size: int = 0
+    edge: tuple[bytes, ...] = ()
+    last_accepted_ms: int = 0
+    control: Chain = field(default_factory=Chain)
+    chains: dict[RoomId, Chain] = field(default_factory=dict)
+    rooms: dict[RoomId, Room] = field(default_factory=dict)
+    devices: dict[DeviceId, Device] = field(default_factory=dict)
+    enrolments: dict[KeyId, Enrolment] = field(default_factory=dict)
+    revoked_enrolments: set[KeyId] = field(default_factory=set)
