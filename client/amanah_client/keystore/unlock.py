@@ -144,7 +144,7 @@ def derive_kek(unlock: Unlock, *, salt: bytes, cost: Argon2Cost | None) -> bytes
     Args:
         unlock: What opens the keystore.
         salt: 16 bytes, from the file.
-        cost: From the file, for a passphrase; ignored otherwise.
+        cost: From the file; None means the passphrase's own. Used for a passphrase alone.
 
     Raises:
         UsageError: `PASSPHRASE` for an empty passphrase; `CONFIG` for a key file or credential that

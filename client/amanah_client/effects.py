@@ -1,0 +1,195 @@
+"""What the client core asks of its shell.
+
+A `Step` has two parts, and the order between them is the client's promise: *all* writes are made in
+one transaction first, and only when it is durable are the effects performed. If the transaction
+fails, no effect is performed, the core is thrown away and made anew from the store; nothing that was
+sealed with the lost state has left the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from amanah_client.model import (
+    Alarm,
+    AuditRow,
+    ControlRow,
+    Intent,
+    LogView,
+    MessageRow,
+    RoomRow,
+)
+from amanah_protocol.types import EnvelopeId, RoomId
+
+# ---- writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutRoom:
+    """Insert or replace a room."""
+
+    row: RoomRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutMessage:
+    """Insert or replace a message by (room, envelope)."""
+
+    row: MessageRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropMessage:
+    """Forget an own message that was sealed and then refused; it will be sealed anew."""
+
+    room: RoomId
+    envelope: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseContent:
+    """Drop content and key of messages, keep tombstones."""
+
+    room: RoomId
+    envelopes: tuple[EnvelopeId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutIntent:
+    """Replace an intent."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutControl:
+    """Append a verified control entry."""
+
+    row: ControlRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutRoster:
+    """A newer roster was accepted; encoded."""
+
+    roster: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutControlHead:
+    """A newer signed control head; encoded."""
+
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutLogView:
+    """A newer verified checkpoint."""
+
+    view: LogView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutKeyPackage:
+    """Keep the secret of an own key package, before its public half leaves."""
+
+    reference: bytes
+    private: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropKeyPackage:
+    """Delete a used or expired secret."""
+
+    reference: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutProfile:
+    """A verified profile of a member; encoded."""
+
+    profile: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutAlarm:
+    """Keep an alarm."""
+
+    alarm: Alarm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutAuditRows:
+    """Append to the auditor's copy."""
+
+    rows: tuple[AuditRow, ...]
+
+
+Write: TypeAlias = (
+    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutControl | PutRoster | PutControlHead
+    | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
+)  # fmt: skip
+
+# ---- effects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFrame:
+    """Write one encoded frame to the relay."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    """Close the connection; `again` tells whether to connect again (False: replaced, revoked)."""
+
+    reason: str
+    again: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageChanged:
+    """Tell the faces: a message arrived or changed its state."""
+
+    row: MessageRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomChanged:
+    """Tell the faces: a room appeared or changed."""
+
+    row: RoomRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentChanged:
+    """Tell the faces: an intent changed its state."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRaised:
+    """Tell the faces: an alarm."""
+
+    alarm: Alarm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """Tell the faces: logged in, control stream and all rooms caught up."""
+
+
+Effect: TypeAlias = (
+    SendFrame | Disconnect | MessageChanged | RoomChanged | IntentChanged | AlarmRaised | Online
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Writes first, as one durable transaction; then effects, in order."""
+
+    writes: tuple[Write, ...] = ()
+    effects: tuple[Effect, ...] = ()

@@ -1,0 +1,55 @@
+"""What the shell tells the client core: a closed union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from amanah_client.model import Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A websocket to a relay is open.
+
+    Attributes:
+        dialled: host:port that was dialled, as in the roster's address.
+        tls_hash: SHA-256 of the server certificate's DER; zeros on loopback without TLS.
+    """
+
+    dialled: str
+    tls_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A binary message from the relay."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The connection is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An intent that is already durable in the store (or a HELD one that was released)."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A queued or held intent that a person withdrew; its id."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed; at least once a second."""
+
+
+Input: TypeAlias = Opened | Received | Lost | Asked | Withdrawn | Tick

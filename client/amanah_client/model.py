@@ -1,0 +1,397 @@
+"""What a client remembers, as plain values: rooms, messages, intents, alarms.
+
+The core holds them in memory, the store keeps them on encrypted disk; both speak these types. Every
+value here is replaced, never changed in place, except by the core's own working copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from amanah_protocol.content.alert import Alert
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRow:
+    """One verified entry of the control stream, as the relay delivered it."""
+
+    sequence: int
+    index: int
+    type: int
+    accepted_at_ms: int
+    previous: LeafHash
+    hash: LeafHash
+    object: bytes
+    document: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderRow:
+    """The record of one sender in one room: what its next envelope must continue."""
+
+    device: DeviceId
+    counter: int
+    last_id: EnvelopeId
+    voided: tuple[int, ...] = ()
+    """Counters that later envelopes declared void; appearing all the same is an alarm."""
+
+
+class RoomStatus(StrEnum):
+    """Where a room stands for this device."""
+
+    OPENING = "opening"
+    """Own `create` is not acknowledged yet."""
+    JOINING = "joining"
+    """Added by a commit whose welcome has not been opened yet."""
+    OPEN = "open"
+    REMOVED = "removed"
+    HALTED = "halted"
+    """A commit was refused or the record forked: reading stays, sending is blocked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """A publish that was signed and is not answered: resent byte for byte until it is.
+
+    Attributes:
+        intents: Intents that it serves, in order of the items; a machine-made item has none ("").
+        items: (envelope, content) as signed.
+        first_counter: Counter of the first item.
+    """
+
+    intents: tuple[str, ...]
+    items: tuple[tuple[bytes, bytes], ...]
+    first_counter: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRow:
+    """A room as this device knows it.
+
+    Attributes:
+        room: Its id.
+        status: Where it stands.
+        title: Sealed title, known once its first RoomInfo was opened; "" before.
+        create: Encoded create envelope; b"" while it is not delivered.
+        head_seq: Room sequence processed up to.
+        head_leaf: Leaf hash of that entry.
+        head_index: Log index of that entry.
+        added_seq: Room sequence of the commit that added this device (1 for the creator).
+        counter: Own counter used last in this room (signed, whether accepted or not).
+        last_id: Id of the own envelope accepted last.
+        voids: Own counters that were refused since then.
+        group: `Group.state()`; b"" before joining.
+        in_flight: The unanswered publish, if any.
+        senders: Record of each sender.
+        delivered_seq: Room sequence reported by the last own `delivered`.
+        delivered_at_ms: When that was.
+        adding_commit: Id of the commit that added this device, while joining.
+        confirmed_seq: Newest room sequence that a signed room head covered.
+        confirmed_at_ms: Time of that head.
+    """
+
+    room: RoomId
+    status: RoomStatus
+    title: str = ""
+    create: bytes = b""
+    head_seq: int = 0
+    head_leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    head_index: int = 0
+    added_seq: int = 0
+    counter: int = 0
+    last_id: EnvelopeId = EnvelopeId(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    voids: tuple[int, ...] = ()
+    group: bytes = field(default=b"", repr=False)
+    in_flight: InFlight | None = None
+    senders: tuple[SenderRow, ...] = ()
+    delivered_seq: int = 0
+    delivered_at_ms: int = 0
+    adding_commit: EnvelopeId | None = None
+    confirmed_seq: int = 0
+    confirmed_at_ms: int = 0
+
+
+class MessageState(StrEnum):
+    """What became of an entry of a room."""
+
+    SENT = "sent"
+    """Own, signed, not yet acknowledged."""
+    STORED = "stored"
+    """In the log and opened (or header-only)."""
+    UNREADABLE = "unreadable"
+    """In the log, cannot be opened; `cause` says why."""
+    ERASED = "erased"
+    """In the log, content dropped; a tombstone stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """One entry of a room, of any kind.
+
+    Attributes:
+        room: The room.
+        envelope: Its id.
+        room_seq: Place in the room; None while SENT.
+        index: Log index; None while SENT.
+        accepted_at_ms: The relay's time; None while SENT.
+        previous: Leaf hash before it in the room; None while SENT.
+        encoded: The whole envelope as signed.
+        sender: The device.
+        organisation: Its organisation by its logged certificate.
+        kind: `Kind` as a number.
+        label: The label that counts: the sealed one where there is one.
+        label_differs: Outer and sealed label differ (an alarm stands beside).
+        sent_at_ms: Sender's time of sealing.
+        written_at_ms: Sender's time of writing, sealed; None without content.
+        state: What became of it.
+        cause: Error code for UNREADABLE, else "".
+        message_id: 16 bytes sealed by the writer; doubles show by it; None without content.
+        content: Canonical content bytes (`content.sealed.encode_content`), b"" if none.
+        key: Disclosure key k, b"" if none.
+    """
+
+    room: RoomId
+    envelope: EnvelopeId
+    room_seq: int | None
+    index: int | None
+    accepted_at_ms: int | None
+    previous: LeafHash | None
+    encoded: bytes
+    sender: DeviceId
+    organisation: OrgName
+    kind: int
+    label: Label
+    label_differs: bool
+    sent_at_ms: int
+    written_at_ms: int | None
+    state: MessageState
+    cause: str = ""
+    message_id: bytes | None = None
+    content: bytes = field(default=b"", repr=False)
+    key: bytes = field(default=b"", repr=False)
+
+
+# ---- intents: everything a person or machine asks for, kept until it is done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRoom:
+    """Open a room; the creator's profile and the title follow sealed."""
+
+    title: str
+    ceiling: Label
+    agreement: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Add all valid member devices of an organisation, of a person, or one device."""
+
+    room: RoomId
+    organisation: OrgName | None = None
+    subject: bytes | None = None
+    device: DeviceId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Remove devices that are in the room."""
+
+    room: RoomId
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText:
+    """A message to a room."""
+
+    room: RoomId
+    text: str
+    label: Label
+    pap: Pap = Pap.AMBER
+    precedence: Precedence = Precedence.ROUTINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostAlerts:
+    """One envelope of 1 to 100 alerts."""
+
+    room: RoomId
+    source_name: str
+    alerts: tuple[Alert, ...]
+    label: Label
+    precedence: Precedence = Precedence.ROUTINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """A signed acknowledgement of one message."""
+
+    room: RoomId
+    envelope: EnvelopeId
+    grade: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseMessages:
+    """Drop the content of messages everywhere."""
+
+    room: RoomId
+    envelopes: tuple[EnvelopeId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCounts:
+    """What an intake accepted, merged and dropped."""
+
+    room: RoomId
+    accepted: int
+    merged: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclose:
+    """Log the egress, then collect the proof; the result is an encoded `log.disclosure.Disclosure`."""
+
+    room: RoomId
+    envelope: EnvelopeId
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitControl:
+    """A control object for the log; `type` is a `LeafType`."""
+
+    type: int
+    object: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSync:
+    """Copy the log's metadata up to the newest checkpoint."""
+
+
+Action: TypeAlias = (
+    CreateRoom | Invite | Remove | SendText | PostAlerts | Acknowledge | EraseMessages | ReportCounts
+    | Disclose | SubmitControl | AuditSync
+)  # fmt: skip
+
+
+class IntentState(StrEnum):
+    """Life of an intent."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    """Waits for the officer's word: the circle widened since it was written (`detail` says who)."""
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One thing asked for, in the outbox until it is done; holds plaintext, encrypted at rest.
+
+    Attributes:
+        id: 32 hex digits, random; also the key under which a face waits for it.
+        action: What is asked.
+        created_at_ms: When (the sealed `written_at`).
+        state: Where it stands.
+        code: Error code while HELD or FAILED, or of the last refusal; "" else.
+        detail: For people.
+        room: Room it led to (also for CreateRoom), or None.
+        envelope: Envelope it became, or None.
+        index: Log index, or None.
+        room_seq: Room sequence, or None.
+        result: Bytes that the action yields (Disclose), else b"".
+    """
+
+    id: str
+    action: Action
+    created_at_ms: int
+    state: IntentState = IntentState.QUEUED
+    code: str = ""
+    detail: str = ""
+    room: RoomId | None = None
+    envelope: EnvelopeId | None = None
+    index: int | None = None
+    room_seq: int | None = None
+    result: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something that must not be overlooked, with the code that says what.
+
+    Attributes:
+        at_ms: Local time.
+        code: One of `errors.Code`.
+        room: The room, if it is about one.
+        detail: For people.
+        evidence: Bytes that prove it (envelopes, heads), canonical CBOR array of byte strings; b"" if none.
+    """
+
+    at_ms: int
+    code: str
+    room: RoomId | None
+    detail: str
+    evidence: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """The newest checkpoint that was verified to continue all earlier ones."""
+
+    size: int
+    root: bytes
+    checkpoint: bytes
+    """The signed note."""
+    seen_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One leaf of an auditor's copy: the entry where it is in scope, else its bare hash."""
+
+    index: int
+    hash: bytes
+    entry: bytes | None
+    document: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that the core needs at start, as stored.
+
+    Attributes:
+        certificate: Own encoded certificate.
+        enrolment: Own encoded enrolment certificate.
+        profile: Own encoded profile.
+        roster: Encoded roster installed from the own organisation (first trust) or newest accepted.
+        control: Verified entries of the control stream, in order.
+        control_head: Newest encoded signed control head, b"" if none.
+        log: Newest log view, or None.
+        rooms: All rooms.
+        intents: Those not DONE or FAILED, in order of creation.
+        key_packages: Secrets of own key packages by reference.
+        profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
+        audit_size: Leaves in the auditor's copy.
+    """
+
+    certificate: bytes
+    enrolment: bytes
+    profile: bytes
+    roster: bytes
+    control: tuple[ControlRow, ...] = ()
+    control_head: bytes = b""
+    log: LogView | None = None
+    rooms: tuple[RoomRow, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    key_packages: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    profiles: tuple[bytes, ...] = ()
+    audit_size: int = 0
