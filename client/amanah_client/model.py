@@ -276,9 +276,16 @@ class AuditSync:
     """Copy the log's metadata up to the newest checkpoint."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What is left of the action of a finished intent: its name. Its plaintext is not kept twice."""
+
+    name: str
+
+
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | SendText | PostAlerts | Acknowledge | EraseMessages | ReportCounts
-    | Disclose | SubmitControl | AuditSync
+    | Disclose | SubmitControl | AuditSync | Finished
 )  # fmt: skip
 
 

@@ -9,18 +9,21 @@ floats, simple values other than false, true and null, integers above 64 bits. T
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, NoReturn, TypeAlias, TypeVar
 
 import cbor2
 
 from amanah_protocol.errors import Code, DecodeError, UsageError
-from amanah_protocol.limits import MAX_DEPTH, MAX_ITEMS
+from amanah_protocol.limits import MAX_DEPTH, MAX_HEADS, MAX_ITEMS
 
-Value: TypeAlias = "int | bytes | str | bool | None | list[Value] | dict[int | str, Value]"
+Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Value] | None"
 
 T = TypeVar("T")
 
 U64: Final = 2**64 - 1
+MAX_UINT: Final = 2**63 - 1
+"""Sizes, indices, counters and times: what every store and every language holds in a signed integer."""
 
 # cbor2 decodes these tags by itself: 35 compiles a regular expression, 28 and 29 build cycles,
 # 4 makes numbers of a billion digits. None may run before we have refused it.
@@ -35,6 +38,11 @@ def _refuse_tag(*_: object) -> NoReturn:
 
 _REFUSED_TAGS: Final = dict.fromkeys(_LIVE_TAGS, _refuse_tag)
 
+# Heads (RFC 8949 section 3): the bytes that follow each value of the five low bits, and major types.
+_WIDTHS: Final = {**dict.fromkeys(range(24), 0), 24: 1, 25: 2, 26: 4, 27: 8}
+_STRINGS: Final = (2, 3)
+_MAP: Final = 5
+
 
 def encode(value: object) -> bytes:
     """Encode canonically: minimal heads, map keys sorted bytewise by their encoding.
@@ -44,9 +52,12 @@ def encode(value: object) -> bytes:
             are ints or strings.
 
     Raises:
-        UsageError: `MALFORMED` for any other type or a larger integer.
+        UsageError: `MALFORMED` for any other type, a larger integer, or text that has no UTF-8.
     """
-    return cbor2.dumps(_ordered(value))
+    try:
+        return cbor2.dumps(_ordered(value))
+    except UnicodeEncodeError as error:
+        raise UsageError(Code.MALFORMED, "a text holds a lone surrogate, which UTF-8 cannot") from error
 
 
 def _ordered(value: object) -> object:
@@ -67,9 +78,9 @@ def _ordered(value: object) -> object:
 
 
 def _key(key: object) -> int | str:
-    if type(key) is int or type(key) is str:
+    if type(key) is str or (type(key) is int and -U64 - 1 <= key <= U64):
         return key
-    raise UsageError(Code.MALFORMED, f"{type(key).__name__} cannot be a map key here")
+    raise UsageError(Code.MALFORMED, f"this {type(key).__name__} cannot be a map key here")
 
 
 def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
@@ -85,11 +96,13 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
     """
     if len(data) > max_bytes:
         raise DecodeError(Code.TOO_LARGE, f"{len(data)} bytes where at most {max_bytes} are allowed")
+    if len(data) > MAX_HEADS:
+        _check_heads(data)
     try:
         value = cbor2.loads(
             data,
             tag_hook=_refuse_tag,
-            semantic_decoders=_REFUSED_TAGS,  # type: ignore[arg-type]  # the stub wants decoders that return
+            semantic_decoders=_REFUSED_TAGS,
             max_depth=max_depth,
             allow_indefinite=False,
             allow_duplicate_keys=False,
@@ -104,12 +117,31 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
     return checked
 
 
+def _check_heads(data: bytes) -> None:
+    """Count items before any is made: a byte of input can become 64 bytes of memory (attack 48).
+
+    Shorter input cannot hold more heads than are allowed and never gets here. What does not parse
+    ends the count: `cbor2` stops at the same byte.
+    """
+    at = heads = 0
+    while at < len(data):
+        heads += 1
+        major, info = divmod(data[at], 32)
+        width = _WIDTHS.get(info)
+        if width is None:
+            return
+        argument = int.from_bytes(data[at + 1 : at + 1 + width], "big") if width else info
+        if heads > MAX_HEADS or (major == _MAP and argument > MAX_ITEMS):
+            raise DecodeError(Code.TOO_LARGE, f"more than {MAX_HEADS} items, or {MAX_ITEMS} in a map")
+        at += 1 + width + (argument if major in _STRINGS else 0)
+
+
 def _checked(value: object) -> Value:
-    kind = type(value)
-    if kind is bytes or kind is str or kind is bool or value is None:
-        return value  # type: ignore[return-value]  # narrowed by `kind is`, which mypy does not follow
-    if kind is int and -U64 - 1 <= value <= U64:  # type: ignore[operator]  # narrowed by `kind is`
-        return value  # type: ignore[return-value]  # narrowed by `kind is`
+    if value is None or type(value) is bytes or type(value) is str or type(value) is bool:
+        return value
+    # A larger integer has the encoding of a tag, so the comparison of encodings would not find it.
+    if type(value) is int and -U64 - 1 <= value <= U64:
+        return value
     if isinstance(value, list):
         for item in value:
             _checked(item)
@@ -152,8 +184,8 @@ class Fields:
         self._at += 1
         return value
 
-    def uint(self, maximum: int = U64) -> int:
-        """An unsigned integer up to `maximum`."""
+    def uint(self, maximum: int = MAX_UINT) -> int:
+        """An unsigned integer up to `maximum`, 63 bits by default."""
         value = self.next()
         if type(value) is not int or not 0 <= value <= maximum:
             raise self._wrong(f"an integer from 0 to {maximum}")
@@ -207,7 +239,7 @@ class Fields:
     def sorted_array(self, length: int, maximum: int) -> tuple[bytes, ...]:
         """As `fixed_array`, strictly ascending: sets have one encoding and no doubles."""
         items = self.fixed_array(length, maximum)
-        if any(left >= right for left, right in zip(items, items[1:], strict=False)):
+        if any(left >= right for left, right in pairwise(items)):
             raise self._wrong("a strictly ascending array")
         return items
 

@@ -20,6 +20,7 @@ SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
+_HKDF_MAX_BYTES: Final = 255 * 32
 
 
 def sha256(data: bytes) -> bytes:
@@ -45,7 +46,12 @@ def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) ->
         salt: Any length; empty means 32 zero bytes.
         info: The context; names the use.
         length: Bytes wanted, at most 8,160.
+
+    Raises:
+        UsageError: `TOO_LARGE` for more.
     """
+    if length > _HKDF_MAX_BYTES:
+        raise UsageError(Code.TOO_LARGE, f"HKDF-SHA256 gives at most {_HKDF_MAX_BYTES} bytes")
     key = hmac_sha256(salt or bytes(32), secret)
     out = block = b""
     for counter in range(1, -(-length // 32) + 1):
@@ -103,12 +109,17 @@ def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
         raise VerifyError(Code.SIGNATURE, "key or signature has a wrong length")
     try:
         _verify_key(public).verify(message, signature)
-    except (exceptions.BadSignatureError, exceptions.CryptoError, ValueError) as error:
+    except exceptions.CryptoError as error:
         raise VerifyError(Code.SIGNATURE, "the signature does not verify") from error
 
 
 def agreement_public(private: bytes) -> bytes:
-    """X25519 public key (32 bytes) of a 32-byte private key."""
+    """X25519 public key (32 bytes) of a 32-byte private key.
+
+    Raises:
+        UsageError: `BAD_TYPE` when the key is not 32 bytes.
+    """
+    _check_private(private)
     return bindings.crypto_scalarmult_base(private)
 
 
@@ -116,12 +127,23 @@ def agree(private: bytes, public: bytes) -> bytes:
     """X25519 shared secret, 32 bytes.
 
     Raises:
-        VerifyError: `OPEN` for a low-order point, whose secret would be known to all (attack 26).
+        UsageError: `BAD_TYPE` when the private key is not 32 bytes.
+        VerifyError: `OPEN` for a public key of another length, or a low-order point, whose secret
+            would be known to all (attack 26).
     """
+    _check_private(private)
+    # The binding hands both pointers to C as they are: a short key would be read past its end.
+    if len(public) != KEY_BYTES:
+        raise VerifyError(Code.OPEN, "a key agreement with a key of wrong length")
     try:
         return bindings.crypto_scalarmult(private, public)
-    except (exceptions.CryptoError, RuntimeError, ValueError) as error:
+    except exceptions.RuntimeError as error:
         raise VerifyError(Code.OPEN, "a key agreement with an unusable point") from error
+
+
+def _check_private(private: bytes) -> None:
+    if len(private) != KEY_BYTES:
+        raise UsageError(Code.BAD_TYPE, "an X25519 private key has 32 bytes")
 
 
 def aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
@@ -135,7 +157,9 @@ def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
     Raises:
         VerifyError: `OPEN` when key, nonce, aad or ciphertext differ.
     """
+    if len(ciphertext) < TAG_BYTES:
+        raise VerifyError(Code.OPEN, "the sealed bytes are shorter than their tag")
     try:
         return bindings.crypto_aead_chacha20poly1305_ietf_decrypt(ciphertext, aad, nonce, key)
-    except (exceptions.CryptoError, ValueError) as error:
+    except exceptions.CryptoError as error:
         raise VerifyError(Code.OPEN, "the sealed bytes do not open") from error

@@ -47,13 +47,17 @@ class Endorsed:
         return Endorsed(document=self.document, signatures=(*kept, signature))
 
 
-def decode_endorsed(data: bytes) -> Endorsed:
+def decode_endorsed(data: bytes, *, max_bytes: int = 2 * limits.MAX_ROSTER_BYTES) -> Endorsed:
     """Take document and signatures apart.
+
+    Args:
+        data: What `Endorsed.encode` made.
+        max_bytes: The cap on all of it; a roster's is the default.
 
     Raises:
         DecodeError: `TOO_LARGE`, `MALFORMED`, `NOT_CANONICAL` or `BAD_TYPE`.
     """
-    f = cbor.Fields(cbor.decode(data, max_bytes=2 * limits.MAX_ROSTER_BYTES), 2, "endorsed document")
+    f = cbor.Fields(cbor.decode(data, max_bytes=max_bytes), 2, "endorsed document")
     document = f.blob(limits.MAX_ROSTER_BYTES)
     items = f.array(limits.MAX_SIGNATURES)
     signatures = cbor.Fields(items, None, "endorsements")

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-
 from amanah_protocol import cbor, kinds, limits
 from amanah_protocol.cose import ALG_ED25519, Sign1, Typ, decode_sign1, encode_sign1, signed_bytes
-from amanah_protocol.crypto import SigningKey, hmac_sha256, sha256, verify_signature
-from amanah_protocol.errors import Code, DecodeError, VerifyError
+from amanah_protocol.crypto import KEY_BYTES, SigningKey, hmac_sha256, sha256, verify_signature
+from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, RoomId
 from amanah_protocol.verified import Verified
 
 VERSION: Final = 1
@@ -125,13 +124,16 @@ def decode_envelope(data: bytes) -> Envelope:
     """Size, canonical form, types: the first three checks on any envelope.
 
     Raises:
-        DecodeError: `TOO_LARGE`, `MALFORMED`, `NOT_CANONICAL`, `BAD_TYPE`, `BAD_HEADER` or
-            `UNKNOWN_VERSION`.
+        DecodeError: `TOO_LARGE`, `MALFORMED`, `NOT_CANONICAL`, `BAD_TYPE`, `BAD_HEADER`,
+            `UNKNOWN_VERSION`, or `CONTENT_HASH` when a kind that seals nothing names content.
     """
     parts = decode_sign1(data, max_bytes=limits.MAX_ENVELOPE_BYTES)
     if len(parts.payload) != len(EMPTY_HASH):
         raise DecodeError(Code.BAD_TYPE, "an envelope's payload is a SHA-256")
     header = decode_header(parts.protected)
+    # Who has no content to hold against it (an auditor) would else keep 32 bytes that nothing explains.
+    if header.media_type is MediaType.NONE and parts.payload != EMPTY_HASH:
+        raise DecodeError(Code.CONTENT_HASH, "a header-only kind names the hash of nothing")
     return Envelope(header=header, payload=parts.payload, encoded=data, parts=parts)
 
 
@@ -197,10 +199,12 @@ def check_header(header: Header) -> None:
 
     Raises:
         DecodeError: `BAD_HEADER` when counter, voids, media type, commitment or size class do not
-            fit the kind.
+            fit the kind, or when a `create` names another room than it makes.
     """
     kind = header.kind
-    if header.counter < 1 or (header.voids and header.voids[-1] >= header.counter):
+    if header.room == CONTROL:
+        raise DecodeError(Code.BAD_HEADER, "the room is the one that stands for the control stream")
+    if header.counter < 1 or (header.voids and not 1 <= header.voids[0] <= header.voids[-1] < header.counter):
         raise DecodeError(Code.BAD_HEADER, "counters start at 1 and voids lie below the counter")
     if (header.media_type is MediaType.NONE) != (kind in kinds.HEADER_ONLY):
         raise DecodeError(Code.BAD_HEADER, "the media type does not fit the kind")
@@ -211,8 +215,15 @@ def check_header(header: Header) -> None:
     padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
     if (header.size_class != 0) != padded:
         raise DecodeError(Code.BAD_HEADER, "a size class stands exactly where content is padded")
-    if kind is Kind.CREATE and header.epoch != 0:
+    if isinstance(header.specific, kinds.Create):
+        _check_create(header, header.specific)
+
+
+def _check_create(header: Header, create: kinds.Create) -> None:
+    if header.epoch != 0:
         raise DecodeError(Code.BAD_HEADER, "a room is created at epoch 0")
+    if header.room != derive_room_id(create.origin, header.kid, create.nonce):
+        raise DecodeError(Code.BAD_HEADER, "the room is not the one of this origin, creator and nonce")
 
 
 def max_content_bytes(kind: Kind) -> int:
@@ -258,7 +269,12 @@ def derive_room_id(origin: str, creator: DeviceId, nonce: bytes) -> RoomId:
 
 
 def derive_commitment(key: bytes, room: RoomId, kid: DeviceId, counter: int, content: bytes) -> bytes:
-    """HMAC under the 32-byte disclosure key `k`; binds content to one place of the record."""
+    """HMAC under the disclosure key `k`; binds content to one place of the record.
+
+    Raises:
+        UsageError: `COMMITMENT` when the key is not 32 bytes: HMAC fills shorter keys up with zeros,
+            so that two of them would open one commitment.
+    """
+    if len(key) != KEY_BYTES:
+        raise UsageError(Code.COMMITMENT, "a disclosure key has 32 bytes")
     return hmac_sha256(key, b"amanah/commitment/1" + room + kid + struct.pack(">Q", counter) + content)
-
-

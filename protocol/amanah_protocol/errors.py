@@ -79,7 +79,7 @@ class Code(StrEnum):
     # the caller
     USAGE = "USAGE"
     CONFIG = "CONFIG"
-    PASSPHRASE = "PASSPHRASE"
+    PASSPHRASE = "PASSPHRASE"  # noqa: S105 - the name of a failure
     NO_PROFILE = "NO_PROFILE"
     # the world
     OFFLINE = "OFFLINE"
@@ -119,8 +119,8 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.KEY_ID: Meaning(_FINAL, "The sender is not the device that logged in."),
     Code.SIGNATURE: Meaning(_FINAL, "The signature is not that of the named key; treat it as forged."),
     Code.THRESHOLD: Meaning(_FINAL, "Not enough distinct organisations or custodians have signed; ask them to sign."),
-    Code.CERTIFICATE: Meaning(_FINAL, "The certificate does not chain to the roster; ask the own organisation for a new one."),
-    Code.EXPIRED: Meaning(_FINAL, "The certificate or roster is not valid at this time; renew it with the own organisation."),
+    Code.CERTIFICATE: Meaning(_FINAL, "The certificate does not chain to the roster; ask for a new one."),
+    Code.EXPIRED: Meaning(_FINAL, "The certificate or roster is not valid at this time; have it renewed."),
     Code.REVOKED: Meaning(_FINAL, "The device was revoked by its organisation; enrol a new device."),
     Code.FOREIGN_DEVICE: Meaning(_FINAL, "This device key already belongs to another organisation; make a new key."),
     Code.ROLE: Meaning(_FINAL, "The role in the certificate does not allow this."),
@@ -135,10 +135,10 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.NOT_MEMBER: Meaning(_FINAL, "This device is not in the room; ask a member to invite it."),
     Code.STALE_EPOCH: Meaning(_FINAL, "The room moved on; the client seals again by itself."),
     Code.STALE_INTAKE: Meaning(_FINAL, "The intake key changed; the sensor seals again by itself."),
-    Code.COUNTER: Meaning(_FINAL, "The counter does not continue the device's record; the client sends again by itself."),
+    Code.COUNTER: Meaning(_FINAL, "The counter does not go on from the record; the client sends again by itself."),
     Code.MEMBERSHIP: Meaning(_FINAL, "This device may not add or remove these members."),
     Code.SUITE: Meaning(_FINAL, "The device or program does not support the room's suite; update it."),
-    Code.SUITE_WITHHELD: Meaning(_AGAIN, "No key package for the room's suite was given; try again or ask the device's owner."),
+    Code.SUITE_WITHHELD: Meaning(_AGAIN, "No key package for the room's suite was given; try again or ask its owner."),
     Code.NO_KEY_PACKAGE: Meaning(_AGAIN, "The device has no key package left; its owner has to come online once."),
     Code.QUOTA: Meaning(_AGAIN, "The organisation's quota is used up; try later."),
     Code.RATE: Meaning(_AGAIN, "Too much at once; the client waits and sends again by itself."),
@@ -153,12 +153,12 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.GENERATION: Meaning(_FINAL, "The sender skipped more messages than is allowed."),
     Code.REFUSED_COMMIT: Meaning(_FINAL, "A member changed the room in a way that is not allowed; the room is halted."),
     Code.GAP: Meaning(_AGAIN, "A message of the record is missing; the client asks for it."),
-    Code.FORK: Meaning(_FINAL, "Two different records were shown for one place; keep the evidence and tell the others."),
+    Code.FORK: Meaning(_FINAL, "Two records were shown for one place; keep the evidence and tell the others."),
     Code.VOIDED_APPEARED: Meaning(_FINAL, "An envelope that was void appeared all the same; keep the evidence."),
     Code.PROOF: Meaning(_FINAL, "The proof does not lead to the checkpoint; the record was altered."),
     Code.CHECKPOINT: Meaning(_FINAL, "The checkpoint is not signed by the log of the roster."),
     Code.RECEIPT: Meaning(_FINAL, "The relay's receipt does not hold; keep it as evidence."),
-    Code.LOG_ROLLBACK: Meaning(_FINAL, "The relay shows a smaller log than before; stop and tell the operator and the others."),
+    Code.LOG_ROLLBACK: Meaning(_FINAL, "The relay shows a smaller log than before; stop and tell the others."),
     Code.UNANCHORED: Meaning(_FINAL, "Give `--policy FILE`, or install the roster, to hold it against something."),
     Code.STALE_HEAD: Meaning(_AGAIN, "No fresh word from the relay's control stream for too long; connect first."),
     Code.USAGE: Meaning(_FINAL, "See `--help`."),
@@ -167,8 +167,8 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.NO_PROFILE: Meaning(_FINAL, "Enrol this profile first: `amanah device request`."),
     Code.OFFLINE: Meaning(_AGAIN, "The relay cannot be reached; what was to be sent is kept and goes out by itself."),
     Code.TIMEOUT: Meaning(_AGAIN, "No answer in time; try again."),
-    Code.STORE: Meaning(_AGAIN, "The store failed; nothing was acknowledged. Look at the disk, then try again."),
-    Code.DISK_FULL: Meaning(_AGAIN, "The disk is full; make room, then try again. Nothing was lost."),
+    Code.STORE: Meaning(_AGAIN, "The store failed and nothing was acknowledged; look at the disk, then try again."),
+    Code.DISK_FULL: Meaning(_AGAIN, "The disk is full and nothing was lost; make room, then try again."),
     Code.NO_MEMORY: Meaning(_AGAIN, "Not enough memory is free; close other programs, then try again."),
     Code.ADDRESS_IN_USE: Meaning(_AGAIN, "Another program has this port; stop it or choose another port."),
     Code.STOPPING: Meaning(_AGAIN, "The relay is stopping; the client connects again by itself."),

@@ -2,7 +2,8 @@
 
 Frames are not signed and need no canonical form; what is signed travels inside as byte strings and
 is never re-encoded. Lengths are checked while decoding. A `request` number is the client's own and
-comes back in the answer.
+comes back in the answer. Tags up to 63 go from client to relay, those from 64 on from relay to
+client.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ Devices = Annotated[tuple[Bytes32, ...], Meta(max_length=limits.MAX_NAMED_DEVICE
 
 
 class Frame(msgspec.Struct, tag_field="frame", frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of all frames; each has its own integer tag, never reused."""
+    """Base of all frames; each has its own integer tag, never reused.
+
+    `frozen` stands again at each class: it is inherited, but type checkers do not know that.
+    """
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Base of what stands inside frames."""
 
 
-# ---- from client to relay: login
-
-
-class Hello(Frame, tag=1):
+class Hello(Frame, frozen=True, tag=1):
     """Begins a login (see `session.Transcript` for the fields)."""
 
     versions: Annotated[tuple[Uint, ...], Meta(max_length=16)]
@@ -50,7 +51,7 @@ class Hello(Frame, tag=1):
     dialled: Name
 
 
-class Proof(Frame, tag=2):
+class Proof(Frame, frozen=True, tag=2):
     """Ends a login: the client's signature and its chain, which the relay logs if it is new."""
 
     signature: Bytes64
@@ -58,24 +59,21 @@ class Proof(Frame, tag=2):
     enrolment: CertificateBytes
 
 
-# ---- from client to relay: rooms
-
-
-class Item(Part):
+class Item(Part, frozen=True):
     """One envelope to publish; `content` is None when it was staged under its payload hash."""
 
     envelope: EnvelopeBytes
     content: ContentBytes | None
 
 
-class Publish(Frame, tag=3):
+class Publish(Frame, frozen=True, tag=3):
     """Envelopes that are accepted or refused as one transaction, in this order."""
 
     request: Uint
     items: Annotated[tuple[Item, ...], Meta(min_length=1, max_length=limits.MAX_PUBLISH)]
 
 
-class Stage(Frame, tag=4):
+class Stage(Frame, frozen=True, tag=4):
     """A piece of content too large for one frame; pieces come in order, within 60 s."""
 
     request: Uint
@@ -85,7 +83,7 @@ class Stage(Frame, tag=4):
     data: Annotated[bytes, Meta(min_length=1, max_length=limits.STAGE_CHUNK_BYTES)]
 
 
-class Subscribe(Frame, tag=5):
+class Subscribe(Frame, frozen=True, tag=5):
     """Everything in a room behind `after`: one page, then live where the page reaches the head.
 
     Asking again from the last sequence received is the client's credit for the next page.
@@ -96,7 +94,7 @@ class Subscribe(Frame, tag=5):
     after: Uint
 
 
-class FetchContent(Frame, tag=6):
+class FetchContent(Frame, frozen=True, tag=6):
     """A piece of a content that does not fit a frame (commit, welcome, tree), by payload hash."""
 
     request: Uint
@@ -105,10 +103,7 @@ class FetchContent(Frame, tag=6):
     offset: Uint
 
 
-# ---- from client to relay: keys and control stream
-
-
-class OfferKeyPackages(Frame, tag=7):
+class OfferKeyPackages(Frame, frozen=True, tag=7):
     """Fills the stock of one suite; `last_resort` replaces the one that is kept."""
 
     request: Uint
@@ -117,7 +112,7 @@ class OfferKeyPackages(Frame, tag=7):
     last_resort: KeyPackageBytes | None
 
 
-class TakeKeyPackages(Frame, tag=8):
+class TakeKeyPackages(Frame, frozen=True, tag=8):
     """Asks for one key package of each device; each is handed out once."""
 
     request: Uint
@@ -125,14 +120,14 @@ class TakeKeyPackages(Frame, tag=8):
     devices: Annotated[Devices, Meta(min_length=1)]
 
 
-class SubscribeControl(Frame, tag=9):
+class SubscribeControl(Frame, frozen=True, tag=9):
     """The control stream behind `after`, in pages, then live; as `Subscribe`."""
 
     request: Uint
     after: Uint
 
 
-class Submit(Frame, tag=10):
+class Submit(Frame, frozen=True, tag=10):
     """A control object for the log: `type` is a `LeafType`, `object` its encoding."""
 
     request: Uint
@@ -140,10 +135,7 @@ class Submit(Frame, tag=10):
     object: Annotated[bytes, Meta(max_length=128 * limits.KIB)]
 
 
-# ---- from client to relay: the log
-
-
-class GetInclusion(Frame, tag=11):
+class GetInclusion(Frame, frozen=True, tag=11):
     """Asks for the proof that leaf `index` is in the tree of `size`."""
 
     request: Uint
@@ -151,7 +143,7 @@ class GetInclusion(Frame, tag=11):
     size: Uint
 
 
-class GetConsistency(Frame, tag=12):
+class GetConsistency(Frame, frozen=True, tag=12):
     """Asks for the proof that the tree of `old` is a prefix of the tree of `new`."""
 
     request: Uint
@@ -159,13 +151,13 @@ class GetConsistency(Frame, tag=12):
     new: Uint
 
 
-class GetCheckpoint(Frame, tag=13):
+class GetCheckpoint(Frame, frozen=True, tag=13):
     """Asks for the newest signed checkpoint."""
 
     request: Uint
 
 
-class AuditRead(Frame, tag=14):
+class AuditRead(Frame, frozen=True, tag=14):
     """An auditor's signed reading order (COSE_Sign1 of `typ` audit-read), logged before it is served.
 
     `start` is where this page begins; pages of one order are asked for with the same bytes, which
@@ -177,10 +169,7 @@ class AuditRead(Frame, tag=14):
     start: Uint
 
 
-# ---- from relay to client
-
-
-class Challenge(Frame, tag=64):
+class Challenge(Frame, frozen=True, tag=64):
     """The relay's half of the transcript and its signature over the whole."""
 
     chosen: Uint
@@ -192,7 +181,7 @@ class Challenge(Frame, tag=64):
     signature: Bytes64
 
 
-class RoomState(Frame, tag=65):
+class RoomState(Frame, frozen=True, tag=65):
     """What the relay knows of a room of this device; sent at login and when it changes."""
 
     room: Bytes16
@@ -201,7 +190,7 @@ class RoomState(Frame, tag=65):
     removed_seq: Uint | None
 
 
-class Ready(Frame, tag=66):
+class Ready(Frame, frozen=True, tag=66):
     """The login is accepted."""
 
     control_head: ControlBytes
@@ -211,7 +200,7 @@ class Ready(Frame, tag=66):
     """Key packages left, as (suite, number)."""
 
 
-class Refused(Frame, tag=67):
+class Refused(Frame, frozen=True, tag=67):
     """A request (0: the connection itself) was refused; `code` is one of `errors.Code`."""
 
     request: Uint
@@ -224,7 +213,7 @@ class Refused(Frame, tag=67):
     """The relay's time, with `CLOCK`."""
 
 
-class Accepted(Part):
+class Accepted(Part, frozen=True):
     """One accepted `publish` or `submit`: its request and the leaves' log indices, room sequences."""
 
     request: Uint
@@ -234,22 +223,25 @@ class Accepted(Part):
     """Time of first acceptance: a repeated `publish` gets what it got at first."""
 
 
-class Stored(Frame, tag=68):
+class Stored(Frame, frozen=True, tag=68):
     """Durable: a signed receipt of the batch and which of this connection's requests are in it."""
 
     receipt: Annotated[bytes, Meta(max_length=192 * limits.KIB)]
     accepted: tuple[Accepted, ...]
 
 
-class Done(Frame, tag=69):
+class Done(Frame, frozen=True, tag=69):
     """A request without other result is done."""
 
     request: Uint
 
 
-class Delivery(Frame, tag=70):
-    """One entry of a room. `content` is None when it is not for this device, too large for a frame
-    (`length` > 0: fetch it) or erased (`erased`)."""
+class Delivery(Frame, frozen=True, tag=70):
+    """One entry of a room.
+
+    `content` is None when it is not for this device, too large for a frame (`length` > 0: fetch it)
+    or erased (`erased`).
+    """
 
     room: Bytes16
     room_seq: Uint
@@ -262,7 +254,7 @@ class Delivery(Frame, tag=70):
     erased: bool = False
 
 
-class PageEnd(Frame, tag=71):
+class PageEnd(Frame, frozen=True, tag=71):
     """The end of a page: next `after` to ask for; `live` when nothing is left and entries will be pushed."""
 
     request: Uint
@@ -273,13 +265,13 @@ class PageEnd(Frame, tag=71):
     """The signed room head (`heads.RoomHead`); the signed control head for the control stream."""
 
 
-class Lagging(Frame, tag=72):
+class Lagging(Frame, frozen=True, tag=72):
     """This connection read too slowly to stay live in a room; subscribe again from the last received."""
 
     room: Bytes16
 
 
-class ContentPiece(Frame, tag=73):
+class ContentPiece(Frame, frozen=True, tag=73):
     """A piece of a large content."""
 
     request: Uint
@@ -288,7 +280,7 @@ class ContentPiece(Frame, tag=73):
     data: Annotated[bytes, Meta(max_length=limits.STAGE_CHUNK_BYTES)]
 
 
-class TakenPackage(Part):
+class TakenPackage(Part, frozen=True):
     """One device's key package, or None where there is none to give."""
 
     device: Bytes32
@@ -296,23 +288,26 @@ class TakenPackage(Part):
     last_resort: bool
 
 
-class KeyPackages(Frame, tag=74):
+class KeyPackages(Frame, frozen=True, tag=74):
     """Answer to `TakeKeyPackages`, in the order asked."""
 
     request: Uint
     packages: tuple[TakenPackage, ...]
 
 
-class Stock(Frame, tag=75):
+class Stock(Frame, frozen=True, tag=75):
     """Key packages left of one suite; pushed when they run low."""
 
     suite: Uint
     left: Uint
 
 
-class ControlEntry(Frame, tag=76):
-    """One entry of the control stream; `document` is the endorsed document for types with several
-    signatures (the leaf holds its hash), else None."""
+class ControlEntry(Frame, frozen=True, tag=76):
+    """One entry of the control stream.
+
+    `document` is the endorsed document for types with several signatures (the leaf holds its
+    hash), else None.
+    """
 
     sequence: Uint
     index: Uint
@@ -323,13 +318,13 @@ class ControlEntry(Frame, tag=76):
     document: Annotated[bytes, Meta(max_length=128 * limits.KIB)] | None
 
 
-class Head(Frame, tag=77):
+class Head(Frame, frozen=True, tag=77):
     """A freshly signed room head or control head (told apart by its `typ`), pushed every 60 s."""
 
     head: ControlBytes
 
 
-class Path(Frame, tag=78):
+class Path(Frame, frozen=True, tag=78):
     """An inclusion or consistency proof; `leaf` is the leaf hash for an inclusion proof."""
 
     request: Uint
@@ -337,14 +332,14 @@ class Path(Frame, tag=78):
     hashes: Annotated[tuple[Bytes32, ...], Meta(max_length=128)]
 
 
-class Checkpoint(Frame, tag=79):
+class Checkpoint(Frame, frozen=True, tag=79):
     """The newest checkpoint, a C2SP signed note."""
 
     request: Uint
     note: ControlBytes
 
 
-class LogEntry(Part):
+class LogEntry(Part, frozen=True):
     """One leaf: its entry where it is in scope, else the bare hash; a document beside it as above."""
 
     index: Uint
@@ -353,7 +348,7 @@ class LogEntry(Part):
     document: Annotated[bytes, Meta(max_length=128 * limits.KIB)] | None
 
 
-class LogEntries(Frame, tag=80):
+class LogEntries(Frame, frozen=True, tag=80):
     """Answer to `AuditRead`: at most 500 entries from the order's first index."""
 
     request: Uint
@@ -362,7 +357,7 @@ class LogEntries(Frame, tag=80):
     """Tree size that the entries are part of."""
 
 
-class Closing(Frame, tag=81):
+class Closing(Frame, frozen=True, tag=81):
     """The relay closes the connection and says why."""
 
     code: Name
@@ -381,9 +376,9 @@ RelayFrame: TypeAlias = (
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_client_decoder: Final = msgspec.msgpack.Decoder(ClientFrame)
-_login_decoder: Final = msgspec.msgpack.Decoder(LoginFrame)
-_relay_decoder: Final = msgspec.msgpack.Decoder(RelayFrame)
+_client_decoder: Final[msgspec.msgpack.Decoder[ClientFrame]] = msgspec.msgpack.Decoder(ClientFrame)
+_login_decoder: Final[msgspec.msgpack.Decoder[LoginFrame]] = msgspec.msgpack.Decoder(LoginFrame)
+_relay_decoder: Final[msgspec.msgpack.Decoder[RelayFrame]] = msgspec.msgpack.Decoder(RelayFrame)
 
 T = TypeVar("T")
 

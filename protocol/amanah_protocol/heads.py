@@ -67,9 +67,7 @@ def verify_control_head(data: bytes, relay_key: bytes) -> Verified[ControlHead]:
     cose.verify_opened(opened, relay_key)
     f = cbor.Fields(opened.payload, 5, "control head")
     return Verified(
-        ControlHead(
-            sequence=f.uint(), leaf=LeafHash(f.fixed(32)), size=f.uint(), root=f.fixed(32), time_ms=f.uint()
-        )
+        ControlHead(sequence=f.uint(), leaf=LeafHash(f.fixed(32)), size=f.uint(), root=f.fixed(32), time_ms=f.uint())
     )
 
 

@@ -8,7 +8,6 @@ its own name.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -19,6 +18,7 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
+from amanah_protocol.names import decode_organisation, is_organisation
 from amanah_protocol.types import DeviceId, KeyId, OrgName, PersonId, RoomId
 
 ENROLMENT_PURPOSE: Final = "amanah/enrolment/1"
@@ -29,7 +29,6 @@ _CLAIMS: Final = {_ISS, _SUB, _EXP, _NBF, _CNF, _ROLE, _SUITES, _CEILING, _PROFI
 _OKP, _ED25519 = 1, 6
 _MAX_SUITES: Final = 8
 _MAX_CERTIFICATE_BYTES: Final = 2 * limits.KIB
-_DNS: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 
 
 class Role(IntEnum):
@@ -46,6 +45,9 @@ class Role(IntEnum):
 MEMBER_ROLES: Final = frozenset({Role.OFFICER, Role.BOT})
 """Roles that may be members of rooms."""
 
+MACHINE_ROLES: Final = frozenset({Role.BOT, Role.SENSOR})
+"""Roles whose certificates may hold `MachineLimits`."""
+
 
 def parse_organisation(text: str) -> OrgName:
     """Check a DNS name of at least two labels, lower case.
@@ -54,15 +56,8 @@ def parse_organisation(text: str) -> OrgName:
         UsageError: `USAGE`.
     """
     name = text.strip().lower()
-    if not _DNS.match(name):
+    if not is_organisation(name):
         raise UsageError(Code.USAGE, f"{text!r} is not a DNS name such as cert.example.tn")
-    return OrgName(name)
-
-
-def _organisation(fields: cbor.Fields) -> OrgName:
-    name = fields.text(limits.MAX_NAME_CHARS)
-    if not _DNS.match(name):
-        raise DecodeError(Code.BAD_TYPE, "an organisation is named by a DNS name in lower case")
     return OrgName(name)
 
 
@@ -112,7 +107,7 @@ def decode_request(data: bytes) -> DeviceRequest:
     opened = cose.decode(data, cose.Typ.REQUEST, max_bytes=_MAX_CERTIFICATE_BYTES)
     f = cbor.Fields(opened.payload, 6, "device request")
     request = DeviceRequest(
-        organisation=_organisation(f),
+        organisation=decode_organisation(f),
         subject=PersonId(f.fixed(16)),
         role=_role(f.uint()),
         nonce=f.fixed(16),
@@ -129,9 +124,9 @@ class MachineLimits:
     """What a machine may do, inside its certificate.
 
     Attributes:
-        rooms: Rooms it may write to; empty means any it is a member of.
-        kinds: Kinds it may send.
-        per_second: Envelopes a second.
+        rooms: Rooms it may write to, ascending; empty means any it is a member of.
+        kinds: Kinds it may send, ascending; empty means any that its role may.
+        per_second: Envelopes a second, up to 1,000.
     """
 
     rooms: tuple[RoomId, ...] = ()
@@ -153,7 +148,7 @@ class Certificate:
         not_after_ms: End of validity, at most 90 days later.
         public_key: The device's Ed25519 key.
         profile_mac: HMAC-SHA256(salt, profile): the name is not here.
-        machine: Limits for bots and sensors, else None.
+        machine: Limits of a bot or sensor; None for other roles and where there are none.
         request: The device's own signed request.
         encoded: The COSE_Sign1 as signed.
         issuer: SHA-256 of the enrolment key.
@@ -198,7 +193,7 @@ def issue_certificate(
     start = now_ms // 1000 - 60
     limits_claim = None
     if machine is not None:
-        limits_claim = [list(machine.rooms), [int(kind) for kind in machine.kinds], machine.per_second]
+        limits_claim = [sorted(set(machine.rooms)), sorted(set(machine.kinds)), machine.per_second]
     claims = {
         _ISS: request.organisation, _SUB: request.subject.hex(), _EXP: start + lifetime_ms // 1000, _NBF: start,
         _CNF: {1: {1: _OKP, -1: _ED25519, -2: request.public_key}},
@@ -223,15 +218,11 @@ def decode_certificate(data: bytes) -> Certificate:
         10,
         "certificate",
     )
-    organisation, subject = _organisation(f), f.text(32)
-    not_after, not_before = f.uint(2**40), f.uint(2**40)
-    if not re.fullmatch("[0-9a-f]{32}", subject):
-        raise DecodeError(Code.BAD_TYPE, "the subject is 16 bytes in hex")
-    return Certificate(
-        organisation=organisation,
-        subject=PersonId(bytes.fromhex(subject)),
-        not_before_ms=not_before * 1000,
-        not_after_ms=not_after * 1000,
+    certificate = Certificate(
+        organisation=decode_organisation(f),
+        subject=_subject(f),
+        not_after_ms=f.uint(2**40) * 1000,
+        not_before_ms=f.uint(2**40) * 1000,
         role=_role(f.uint()),
         suites=_suites(f),
         ceiling=Label(f.uint(Label.RED)),
@@ -242,6 +233,9 @@ def decode_certificate(data: bytes) -> Certificate:
         encoded=data,
         issuer=KeyId(opened.kid),
     )
+    if certificate.machine is not None and certificate.role not in MACHINE_ROLES:
+        raise DecodeError(Code.BAD_TYPE, "limits of a machine stand in certificates of bots and sensors alone")
+    return certificate
 
 
 def verify_certificate_signature(certificate: Certificate, enrolment_public: bytes) -> None:
@@ -255,9 +249,9 @@ def verify_certificate_signature(certificate: Certificate, enrolment_public: byt
         cose.decode(certificate.encoded, cose.Typ.CERTIFICATE, max_bytes=_MAX_CERTIFICATE_BYTES), enrolment_public
     )
     request = decode_request(certificate.request)
-    asked = (request.organisation, request.subject, request.role, request.public_key, request.suites)
-    given = (certificate.organisation, certificate.subject, certificate.role, certificate.public_key, certificate.suites)
-    if asked != given:
+    asked = (request.organisation, request.subject, request.role, request.suites)
+    given = (certificate.organisation, certificate.subject, certificate.role, certificate.suites)
+    if asked != given or request.public_key != certificate.public_key:
         raise VerifyError(Code.CERTIFICATE, "the device did not ask for what the certificate says")
 
 
@@ -309,11 +303,11 @@ def decode_enrolment(data: bytes) -> Enrolment:
     Raises:
         DecodeError: It does not parse.
     """
-    endorsed = endorse.decode_endorsed(data)
+    endorsed = endorse.decode_endorsed(data, max_bytes=limits.MAX_CONTROL_BYTES)
     f = cbor.Fields(cbor.decode(endorsed.document, max_bytes=_MAX_CERTIFICATE_BYTES), 5, "enrolment certificate")
     endorse.check_purpose(f, ENROLMENT_PURPOSE)
     return Enrolment(
-        organisation=_organisation(f),
+        organisation=decode_organisation(f),
         public_key=f.fixed(32),
         not_before_ms=f.uint(),
         not_after_ms=f.uint(),
@@ -359,7 +353,7 @@ def decode_profile(data: bytes) -> Profile:
     opened = cose.decode(data, cose.Typ.PROFILE, max_bytes=_MAX_CERTIFICATE_BYTES)
     f = cbor.Fields(opened.payload, 4, "profile")
     return Profile(
-        organisation=_organisation(f),
+        organisation=decode_organisation(f),
         subject=PersonId(f.fixed(16)),
         name=f.text(limits.MAX_NAME_CHARS),
         salt=f.fixed(16),
@@ -373,7 +367,11 @@ def verify_profile(profile: Profile, certificate: Certificate, enrolment_public:
     Raises:
         VerifyError: `KEY_ID`, `SIGNATURE`, or `BINDING` when the certificate is another's.
     """
-    cose.verify_opened(cose.decode(profile.encoded, cose.Typ.PROFILE, max_bytes=_MAX_CERTIFICATE_BYTES), enrolment_public)
+    opened = cose.decode(profile.encoded, cose.Typ.PROFILE, max_bytes=_MAX_CERTIFICATE_BYTES)
+    cose.verify_opened(opened, enrolment_public)
+    # The key that signs profiles also fills in `profile_mac`: it could name another organisation.
+    if (profile.organisation, profile.subject) != (certificate.organisation, certificate.subject):
+        raise VerifyError(Code.BINDING, "the profile is of another organisation or person")
     if not same(profile.mac, certificate.profile_mac):
         raise VerifyError(Code.BINDING, "the profile is not the certificate's")
 
@@ -383,6 +381,19 @@ def _role(number: int) -> Role:
         return Role(number)
     except ValueError:
         raise DecodeError(Code.BAD_TYPE, "an unknown role") from None
+
+
+def _subject(f: cbor.Fields) -> PersonId:
+    """A CWT's `sub` is text (RFC 8392 section 3.1.2): 16 bytes in lower-case hex."""
+    text = f.text(32)
+    try:
+        subject = bytes.fromhex(text)
+    except ValueError:
+        subject = b""
+    # `fromhex` skips spaces and takes upper case: both would be a second spelling.
+    if len(subject) != 16 or subject.hex() != text:
+        raise DecodeError(Code.BAD_TYPE, "the subject is 16 bytes in hex")
+    return PersonId(subject)
 
 
 def _suites(f: cbor.Fields) -> tuple[int, ...]:
@@ -396,9 +407,11 @@ def _suites(f: cbor.Fields) -> tuple[int, ...]:
 
 def _cnf_key(value: cbor.Value) -> bytes:
     key = value.get(1) if isinstance(value, dict) and set(value) == {1} else None
-    if isinstance(key, dict) and set(key) == {1, -1, -2} and key[1] == _OKP and key[-1] == _ED25519:
-        x = key[-2]
-        if type(x) is bytes and len(x) == 32:  # noqa: PLR2004 - the length of an Ed25519 key
+    if isinstance(key, dict) and set(key) == {1, -1, -2}:
+        kty, crv, x = key[1], key[-1], key[-2]
+        # Python holds `true` equal to 1: without the type there were two encodings of one key.
+        curve = type(kty) is int and kty == _OKP and crv == _ED25519
+        if curve and type(x) is bytes and len(x) == 32:
             return x
     raise DecodeError(Code.BAD_TYPE, "cnf holds one Ed25519 COSE_Key")
 
@@ -414,4 +427,6 @@ def _machine(value: cbor.Value) -> MachineLimits | None:
         kinds = tuple(Kind(numbers.uint()) for _ in items)
     except ValueError:
         raise DecodeError(Code.BAD_TYPE, "an unknown kind") from None
+    if list(kinds) != sorted(set(kinds)):
+        raise DecodeError(Code.BAD_TYPE, "kinds are named once each, ascending")
     return MachineLimits(rooms=rooms, kinds=kinds, per_second=f.uint(1_000))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from amanah_protocol import cbor, limits
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label
+from amanah_protocol.names import check_organisation, decode_organisation
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 
 
@@ -57,8 +58,12 @@ COMMITTED: Final = frozenset({Kind.MESSAGE, Kind.ALERT, Kind.GRANT})
 HANDSHAKE: Final = frozenset({Kind.COMMIT, Kind.WELCOME})
 """Kinds whose content is the group engine's own and may reach `MAX_HANDSHAKE_BYTES`."""
 
+T = TypeVar("T")
+
 _SUITE_MAX: Final = 0xFFFF
 _POLICY_BYTES: Final = 512
+_INTAKE_KEY_BYTES: Final = (32, 1_216)
+_MAX_NATIONS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class Create:
         ceiling: The highest label that may be sent here.
         owner: The organisation whose officers may add organisations.
         agreement: Identifier of the agreement it is opened under, or None.
-        policy: Opaque canonical CBOR of the room's policy, up to 512 bytes.
+        policy: The room's policy, opaque here, up to 512 bytes.
         successor_of: The wedged room this one continues, or None.
     """
 
@@ -93,7 +98,7 @@ class Create:
             nonce=f.fixed(16),
             suite=f.uint(_SUITE_MAX),
             ceiling=Label(f.uint(Label.RED)),
-            owner=OrgName(f.text(limits.MAX_NAME_CHARS)),
+            owner=decode_organisation(f),
             agreement=f.optional_text(limits.MAX_NAME_CHARS),
             policy=f.blob(_POLICY_BYTES),
             successor_of=_room(f.optional_fixed(16)),
@@ -118,7 +123,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
-    """Secrets for devices that a commit added; `tree_hash` names the staged tree, if there is one."""
+    """Secrets for 1 to 96 devices that a commit added; `tree_hash` names the staged tree, if any."""
 
     addressees: tuple[DeviceId, ...]
     tree_hash: bytes | None = None
@@ -126,7 +131,7 @@ class Welcome:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Welcome:
         """Read addressees and tree hash."""
-        return cls(addressees=_devices(f), tree_hash=f.optional_fixed(32))
+        return cls(addressees=_some(_devices(f)), tree_hash=f.optional_fixed(32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeKey:
-    """The epoch's public key for post-only sensors: up to 1,216 bytes, expiry in ms."""
+    """The epoch's public key for post-only sensors (32 bytes for X25519, 1,216 for X-Wing), expiry in ms."""
 
     public_key: bytes
     expires_ms: int
@@ -161,7 +166,10 @@ class IntakeKey:
     @classmethod
     def decode(cls, f: cbor.Fields) -> IntakeKey:
         """Read key and expiry."""
-        return cls(public_key=f.blob(1_216), expires_ms=f.uint())
+        key = f.blob(max(_INTAKE_KEY_BYTES))
+        if len(key) not in _INTAKE_KEY_BYTES:
+            raise DecodeError(Code.BAD_TYPE, "an intake key is one of X25519 or of X-Wing")
+        return cls(public_key=key, expires_ms=f.uint())
 
 
 class Grade(IntEnum):
@@ -200,7 +208,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A bounded, recorded grant of history from `from_seq` to `to_seq`, both included."""
+    """A bounded, recorded grant of history from `from_seq` to `to_seq`, both included, to 1 to 96 devices."""
 
     from_seq: int
     to_seq: int
@@ -209,7 +217,10 @@ class Grant:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Grant:
         """Read range and addressees."""
-        return cls(from_seq=f.uint(), to_seq=f.uint(), addressees=_devices(f))
+        grant = cls(from_seq=_at_least_one(f.uint()), to_seq=f.uint(), addressees=_some(_devices(f)))
+        if grant.to_seq < grant.from_seq:
+            raise DecodeError(Code.BAD_TYPE, "a grant's range ascends")
+        return grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +232,12 @@ class Erase:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Erase:
         """Read the identifiers."""
-        return cls(envelopes=_envelopes(f))
+        return cls(envelopes=_some(_envelopes(f)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """A member re-sends content to devices that were in these messages' audience."""
+    """A member re-sends 1 to 96 messages' content to 1 to 96 devices of their audience."""
 
     envelopes: tuple[EnvelopeId, ...]
     addressees: tuple[DeviceId, ...]
@@ -234,7 +245,7 @@ class Repair:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Repair:
         """Read messages and addressees."""
-        return cls(envelopes=_envelopes(f), addressees=_devices(f))
+        return cls(envelopes=_some(_envelopes(f)), addressees=_some(_devices(f)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +270,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The outcome of proposal `ordinal` and the nations that stood behind it."""
+    """The outcome of proposal `ordinal` and the nations that stood behind it, ascending, up to 64."""
 
     ordinal: int
     outcome: Outcome
@@ -271,7 +282,7 @@ class Decision:
         return cls(
             ordinal=f.uint(),
             outcome=Outcome(_at_least_one(f.uint(Outcome.REFUSED))),
-            nations=tuple(OrgName(name) for name in f.texts(limits.MAX_NAME_CHARS, 64)),
+            nations=_nations(f),
         )
 
 
@@ -286,9 +297,7 @@ class Relabel:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Relabel:
         """Read message and labels."""
-        return cls(
-            envelope=EnvelopeId(f.fixed(32)), old=Label(f.uint(Label.RED)), new=Label(f.uint(Label.RED))
-        )
+        return cls(envelope=EnvelopeId(f.fixed(32)), old=Label(f.uint(Label.RED)), new=Label(f.uint(Label.RED)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +369,19 @@ def _devices(f: cbor.Fields) -> tuple[DeviceId, ...]:
 
 def _envelopes(f: cbor.Fields) -> tuple[EnvelopeId, ...]:
     return tuple(EnvelopeId(item) for item in f.sorted_array(32, limits.MAX_NAMED_DEVICES))
+
+
+def _nations(f: cbor.Fields) -> tuple[OrgName, ...]:
+    nations = tuple(check_organisation(name) for name in f.texts(limits.MAX_NAME_CHARS, _MAX_NATIONS))
+    if list(nations) != sorted(set(nations)):
+        raise DecodeError(Code.BAD_TYPE, "nations are named once each, ascending")
+    return nations
+
+
+def _some(items: tuple[T, ...]) -> tuple[T, ...]:
+    if not items:
+        raise DecodeError(Code.BAD_TYPE, "at least one is named")
+    return items
 
 
 def _room(value: bytes | None) -> RoomId | None:

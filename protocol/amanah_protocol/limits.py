@@ -43,7 +43,9 @@ MAX_TEXT_CHARS: Final = 1_024
 
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1_000
-"""Entries of one map; arrays are bounded by their bytes."""
+"""Entries of one map; arrays are bounded by `MAX_HEADS`."""
+MAX_HEADS: Final = 32 * KIB
+"""Items of one CBOR value, all levels together: the largest are rosters and receipts."""
 
 MAX_FORWARD_GENERATIONS: Final = 1_000
 MAX_SKIPPED_KEYS: Final = 32

@@ -12,6 +12,8 @@ from typing import Final
 from amanah_protocol import cbor, cose, endorse, limits
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.names import decode_organisation
 from amanah_protocol.roster import Organisation
 from amanah_protocol.types import DeviceId, KeyId, OrgName
 
@@ -65,7 +67,7 @@ def decode_revocation(data: bytes) -> Revocation:
     opened = cose.decode(data, cose.Typ.REVOCATION, max_bytes=_MAX_BYTES)
     f = cbor.Fields(opened.payload, 5, "revocation")
     return Revocation(
-        organisation=OrgName(f.text(limits.MAX_NAME_CHARS)),
+        organisation=decode_organisation(f),
         device=DeviceId(f.fixed(32)),
         revoked_at_ms=f.uint(),
         compromised_since_ms=f.optional_uint(),
@@ -112,11 +114,11 @@ def decode_enrolment_revocation(data: bytes) -> EnrolmentRevocation:
     Raises:
         DecodeError: It does not parse.
     """
-    endorsed = endorse.decode_endorsed(data)
+    endorsed = endorse.decode_endorsed(data, max_bytes=limits.MAX_CONTROL_BYTES)
     f = cbor.Fields(cbor.decode(endorsed.document, max_bytes=_MAX_BYTES), 4, "enrolment revocation")
     endorse.check_purpose(f, ENROLMENT_REVOCATION_PURPOSE)
     return EnrolmentRevocation(
-        organisation=OrgName(f.text(limits.MAX_NAME_CHARS)),
+        organisation=decode_organisation(f),
         enrolment=KeyId(f.fixed(32)),
         revoked_at_ms=f.uint(),
         endorsed=endorsed,
@@ -124,9 +126,12 @@ def decode_enrolment_revocation(data: bytes) -> EnrolmentRevocation:
 
 
 def verify_enrolment_revocation(revocation: EnrolmentRevocation, organisation: Organisation) -> None:
-    """The organisation's root threshold endorsed it.
+    """The root threshold of the organisation that it names endorsed it.
 
     Raises:
-        VerifyError: `THRESHOLD`, `SIGNATURE` or `BINDING`.
+        VerifyError: `CERTIFICATE` when `organisation` is another than it names; `THRESHOLD`,
+            `SIGNATURE` or `BINDING`.
     """
+    if organisation.name != revocation.organisation:
+        raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
     endorse.verify_threshold(revocation.endorsed, organisation.roots, organisation.threshold)

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Final
 
 from amanah_protocol import cbor, endorse, identity, limits
+from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, VerifyError
-from amanah_protocol.crypto import sha256
+from amanah_protocol.names import decode_organisation
 from amanah_protocol.types import KeyId, OrgName
 from amanah_protocol.verified import Verified
 
@@ -72,9 +73,9 @@ class Roster:
         expires_ms: At most 366 days later.
         threshold: How many organisations must sign.
         organisations: Ascending by name.
-        relays: At least one.
-        witnesses: (name, verifier key).
-        quorum: How many witnesses must cosign.
+        relays: At least one, with distinct keys.
+        witnesses: (name, verifier key), each distinct.
+        quorum: How many witnesses must cosign, at most all.
         endorsed: The document with its signatures.
     """
 
@@ -170,20 +171,29 @@ def _check_roster(roster: Roster) -> None:
         raise DecodeError(Code.BAD_TYPE, "a roster names organisations once each, ascending, and a relay")
     if not 1 <= roster.threshold <= len(names):
         raise DecodeError(Code.BAD_TYPE, "the threshold lies between one and all organisations")
-    keys = [key for organisation in roster.organisations for key in organisation.roots]
-    if len(set(keys)) != len(keys):
-        raise DecodeError(Code.BAD_TYPE, "one root key stands under two organisations")
+    _check_distinct([key for organisation in roster.organisations for key in organisation.roots], "root key")
+    _check_distinct([relay.key for relay in roster.relays], "relay's key")
+    _check_distinct([name for name, _ in roster.witnesses], "witness")
+    # Names alone would let one witness fill the quorum under several (attack 42).
+    _check_distinct([key for _, key in roster.witnesses], "witness's key")
+    if roster.quorum > len(roster.witnesses):
+        raise DecodeError(Code.BAD_TYPE, "the quorum is larger than the number of witnesses")
     if not 0 < roster.expires_ms - roster.issued_ms <= limits.ROSTER_MS:
         raise DecodeError(Code.BAD_TYPE, "a roster lives at most twelve months")
 
 
+def _check_distinct(items: list[bytes] | list[str], what: str) -> None:
+    if len(set(items)) != len(items):
+        raise DecodeError(Code.BAD_TYPE, f"one {what} stands twice in the roster")
+
+
 def _organisation(value: cbor.Value) -> Organisation:
     f = cbor.Fields(value, 3, "organisation")
-    name, threshold = f.text(limits.MAX_NAME_CHARS), f.uint(64)
+    name, threshold = decode_organisation(f), f.uint(64)
     roots = f.sorted_array(32, 64)
     if not 1 <= threshold <= len(roots):
         raise DecodeError(Code.BAD_TYPE, "an organisation's threshold lies between one and all its roots")
-    return Organisation(name=OrgName(name), threshold=threshold, roots=roots)
+    return Organisation(name=name, threshold=threshold, roots=roots)
 
 
 def _relay(value: cbor.Value) -> Relay:

@@ -386,6 +386,15 @@ def test_a_secret_out_of_bounds_is_refused(keystore: Keystore, name: str, secret
     assert keystore.secrets == SECRETS
 
 
+def test_a_thousand_secrets_are_kept_and_one_more_is_refused(tmp_path: Path, key_file: KeyFile) -> None:
+    secrets = {f"s{number}": b"x" for number in range(1_000)}
+    keystore = create_keystore(tmp_path / "keystore", key_file, secrets)
+    with pytest.raises(UsageError) as caught:
+        keystore.put("one more", b"x")
+    assert caught.value.code is Code.TOO_LARGE
+    assert open_keystore(tmp_path / "keystore", key_file).secrets == secrets
+
+
 def test_a_key_set_that_would_not_fit_into_the_file_is_refused(tmp_path: Path, key_file: KeyFile) -> None:
     keystore = create_keystore(tmp_path / "keystore", key_file, {f"s{n}": bytes(65_536) for n in range(15)})
     with pytest.raises(UsageError) as caught:

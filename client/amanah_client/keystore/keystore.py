@@ -155,7 +155,8 @@ def open_keystore(path: Path, unlock: Unlock, random: Random = os.urandom) -> Ke
         UsageError: `NO_PROFILE` when there is no file; `PASSPHRASE` when the passphrase, key file or
             credential is the wrong one; `USAGE` when it is of another kind; `CONFIG` when it cannot
             be used.
-        DecodeError: `MALFORMED`, `TOO_LARGE` or `UNKNOWN_VERSION`.
+        DecodeError: `MALFORMED` when it is damaged, `UNKNOWN_VERSION`, and what else
+            `sealed.decode_file` finds.
         OperationalError: `STORE` or `NO_MEMORY`.
     """
     file = _decode(path, _read(path))

@@ -101,7 +101,8 @@ def decode_file(data: bytes) -> SealedFile:
 
     Raises:
         DecodeError: `TOO_LARGE`, `UNKNOWN_VERSION`, or `MALFORMED` when it is damaged, is no keystore
-            or asks for parameters outside the bounds.
+            or asks for parameters outside the bounds; `BAD_TYPE` or `NOT_CANONICAL` when somebody
+            made it by hand.
     """
     if len(data) > MAX_FILE_BYTES:
         raise DecodeError(Code.TOO_LARGE, f"a keystore has at most {MAX_FILE_BYTES} bytes")

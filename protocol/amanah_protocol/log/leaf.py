@@ -9,7 +9,7 @@ from typing import Final
 from amanah_protocol import cbor, limits
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.log import merkle
-from amanah_protocol.types import LeafHash, RoomId
+from amanah_protocol.types import CONTROL, LeafHash, RoomId
 
 VERSION: Final = 1
 MAX_ENTRY_BYTES: Final = 65_535
@@ -70,7 +70,7 @@ def decode_leaf(data: bytes) -> Leaf:
     """Decode an entry.
 
     Raises:
-        DecodeError: It does not parse.
+        DecodeError: It does not parse, or stands where its type does not belong.
     """
     f = cbor.Fields(cbor.decode(data, max_bytes=MAX_ENTRY_BYTES), 7, "log entry")
     if f.uint() != VERSION:
@@ -79,7 +79,7 @@ def decode_leaf(data: bytes) -> Leaf:
         leaf_type = LeafType(f.uint())
     except ValueError:
         raise DecodeError(Code.BAD_TYPE, "an unknown type of log entry") from None
-    return Leaf(
+    leaf = Leaf(
         type=leaf_type,
         accepted_at_ms=f.uint(),
         room=RoomId(f.fixed(16)),
@@ -87,3 +87,14 @@ def decode_leaf(data: bytes) -> Leaf:
         previous=LeafHash(f.fixed(32)),
         object=f.blob(limits.MAX_CONTROL_BYTES),
     )
+    _check_place(leaf)
+    return leaf
+
+
+def _check_place(leaf: Leaf) -> None:
+    if leaf.room_seq < 1:
+        raise DecodeError(Code.BAD_TYPE, "places in a room or stream count from 1")
+    # A revocation filed under a room would reach its members alone, an envelope in the control stream everybody.
+    control = leaf.room == CONTROL
+    if (leaf.type in CONTROL_TYPES and not control) or (leaf.type is LeafType.ENVELOPE and control):
+        raise DecodeError(Code.BAD_TYPE, "an entry of this type does not stand in this stream")

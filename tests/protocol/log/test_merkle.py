@@ -274,7 +274,7 @@ def test_a_path_longer_than_any_tree_is_refused_before_it_is_walked() -> None:
 
 def test_proofs_reach_to_the_last_leaf_of_the_largest_tree() -> None:
     """Of a tree in which all leaves are one, complete subtrees of one level are one: it need not be stored."""
-    levels = [leaf_hash(b"same")]
+    levels: list[bytes] = [leaf_hash(b"same")]
     for _ in range(63):
         levels.append(node_hash(levels[-1], levels[-1]))
 
