@@ -15,6 +15,7 @@ from amanah_protocol import cbor, endorse, identity, limits
 from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, VerifyError
+from amanah_protocol.log.note_keys import SignatureType, decode_vkey
 from amanah_protocol.names import decode_organisation
 from amanah_protocol.types import KeyId, OrgName
 from amanah_protocol.verified import Verified
@@ -174,8 +175,8 @@ def _check_roster(roster: Roster) -> None:
     _check_distinct([key for organisation in roster.organisations for key in organisation.roots], "root key")
     _check_distinct([relay.key for relay in roster.relays], "relay's key")
     _check_distinct([name for name, _ in roster.witnesses], "witness")
-    # Names alone would let one witness fill the quorum under several (attack 42).
-    _check_distinct([key for _, key in roster.witnesses], "witness's key")
+    # By key, because a cosignature does not bind a name: one witness could fill the quorum (attack 42).
+    _check_distinct([decode_vkey(vkey).public for _, vkey in roster.witnesses], "witness's key")
     if roster.quorum > len(roster.witnesses):
         raise DecodeError(Code.BAD_TYPE, "the quorum is larger than the number of witnesses")
     if not 0 < roster.expires_ms - roster.issued_ms <= limits.ROSTER_MS:
@@ -198,18 +199,25 @@ def _organisation(value: cbor.Value) -> Organisation:
 
 def _relay(value: cbor.Value) -> Relay:
     f = cbor.Fields(value, 5, "relay")
-    return Relay(
+    relay = Relay(
         key=f.fixed(32),
         log_vkey=f.text(limits.MAX_TEXT_CHARS),
         origin=f.text(limits.MAX_NAME_CHARS),
         addresses=f.texts(limits.MAX_NAME_CHARS, 16),
         tls_hashes=f.sorted_array(32, 16),
     )
+    log = decode_vkey(relay.log_vkey)
+    if log.name != relay.origin or log.kind is not SignatureType.ED25519:
+        raise DecodeError(Code.BAD_TYPE, "the log's key is a signing key under the log's origin")
+    return relay
 
 
 def _witness(value: cbor.Value) -> tuple[str, str]:
     f = cbor.Fields(value, 2, "witness")
-    return f.text(limits.MAX_NAME_CHARS), f.text(limits.MAX_TEXT_CHARS)
+    name, vkey = f.text(limits.MAX_NAME_CHARS), f.text(limits.MAX_TEXT_CHARS)
+    if decode_vkey(vkey).kind is not SignatureType.COSIGNATURE:
+        raise DecodeError(Code.BAD_TYPE, "the key of a witness is one that cosigns")
+    return name, vkey
 
 
 def signing_organisations(endorsed: Endorsed, roster: Roster) -> frozenset[OrgName]:

@@ -28,7 +28,7 @@ def make_routes(*, ready: Callable[[], bool], checkpoint: Callable[[], bytes | N
         path = request.path.partition("?")[0]
         if path == "/" and request.headers.get("Upgrade", "").lower() == "websocket":
             return None
-        if request.method not in {"GET", "HEAD"}:
+        if request.method != "GET":
             return _answer(HTTPStatus.NOT_FOUND, b"not found\n")
         if path == "/healthz":
             return _answer(HTTPStatus.OK, b"ok\n")

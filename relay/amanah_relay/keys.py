@@ -91,7 +91,7 @@ def load_relay_keys(path: Path) -> RelayKeys:
     """Read the key file. No error shows any of it but the origin.
 
     Raises:
-        UsageError: `NO_KEYS` when it is missing; `CONFIG` when others can read it or it is not
+        UsageError: `NOT_INITIALISED` when it is missing; `CONFIG` when others can read it or it is not
             a key file.
     """
     data = _read_private(path)
@@ -131,13 +131,15 @@ def _read_private(path: Path) -> bytes:
         # Non-blocking, or a named pipe in its place would hang the program.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise UsageError(Code.NO_KEYS, f"{path} is not there") from None
+        raise UsageError(Code.NOT_INITIALISED, f"{path} is not there") from None
     except OSError as error:
         raise UsageError(Code.CONFIG, f"{path}: {error.strerror or 'cannot be read'}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise UsageError(Code.CONFIG, f"{path} is not a file")
         if mode & 0o077:
             raise UsageError(Code.CONFIG, f"{path} can be read by others; run: chmod 600 {path}")
-        return file.read(_MAX_BYTES)
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)

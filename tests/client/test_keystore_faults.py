@@ -6,6 +6,7 @@ import errno
 import fcntl
 import itertools
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,6 +198,40 @@ def opens(path: Path, unlock: KeyFile) -> bool:
     except UsageError:
         return False
     return True
+
+
+def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = make_profile(tmp_path / "profile")
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:7]))
+    open_keystore(profile.path, profile.old).put("device", b"new")
+    assert open_keystore(profile.path, profile.old).secrets["device"] == b"new"
+
+
+def test_each_rename_is_between_the_sync_of_the_file_and_the_sync_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = make_profile(tmp_path / "profile")
+    keystore = open_keystore(profile.path, profile.old)
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        steps.append("sync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
+        fsync(descriptor)
+
+    def note_replace(source: Path, target: Path) -> None:
+        steps.append(f"rename to {Path(target).name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    keystore.put("device", b"new")
+    written = ["keystore.previous", "keystore"]
+    assert steps == [step for name in written for step in ("sync file", f"rename to {name}", "sync folder")]
+    steps.clear()
+    create_key_file(tmp_path / "key")
+    assert steps == ["sync file", "sync folder"]
 
 
 def test_a_folder_that_does_not_exist_is_said_so(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Final
 from amanah_protocol import cbor, limits
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, DecodeError, VerifyError
-from amanah_protocol.group.flat.keys import SEALED_SECRET_BYTES, is_usable
 from amanah_protocol.group.flat.keypackage import KeyPackage, verify_key_package
+from amanah_protocol.group.flat.keys import SEALED_SECRET_BYTES, is_usable
 from amanah_protocol.group.flat.members import Member, Members
 from amanah_protocol.types import DeviceId, RoomId
 
@@ -136,9 +136,18 @@ class Transition:
         return tuple(sorted(package.member.device for package in self.packages))
 
 
-def transition_of(changes: Changes, members: Members) -> Transition:
+def verify_packages(changes: Changes) -> tuple[KeyPackage, ...]:
+    """The key packages of the devices added, each signed by its own device.
+
+    Raises:
+        DecodeError: One does not parse.
+        VerifyError: `SIGNATURE` or `KEY_ID`.
+    """
+    return tuple(verify_key_package(public) for public in changes.adds)
+
+
+def transition_of(changes: Changes, members: Members, packages: tuple[KeyPackage, ...]) -> Transition:
     """What the changes make of these members; `Members.flaw` must have found nothing."""
-    packages = tuple(verify_key_package(public) for public in changes.adds)
     after = members.after(
         committer=changes.committer,
         leaf=changes.leaf,
@@ -150,18 +159,24 @@ def transition_of(changes: Changes, members: Members) -> Transition:
     return Transition(members=after, packages=packages, recipients=recipients)
 
 
-def verify_changes(changes: Changes, members: Members) -> Transition:
-    """What another member's changes make of these members.
+def verify_transition(commit: Commit, members: Members) -> Transition:
+    """What another member's commit makes of these members.
 
     Raises:
         DecodeError: A key package does not parse.
         VerifyError: `SIGNATURE` or `KEY_ID` of a key package; `REFUSED_COMMIT` when it adds who is in,
-            removes who is not, is too large, or its leaf key is a low-order point.
+            removes who is not, is too large, seals to too few or too many, or its leaf key is a
+            low-order point.
     """
+    changes = commit.changes
     if not is_usable(changes.leaf):
         raise VerifyError(Code.REFUSED_COMMIT, "the committer's new key would stop every later commit")
-    transition = transition_of(changes, members)
-    flaw = members.flaw(committer=changes.committer, added=transition.added, removed=changes.removes)
+    packages = verify_packages(changes)
+    added = (package.member.device for package in packages)
+    flaw = members.flaw(committer=changes.committer, added=added, removed=changes.removes)
     if flaw is not None:
         raise VerifyError(Code.REFUSED_COMMIT, flaw)
+    transition = transition_of(changes, members, packages)
+    if len(commit.sealed) != len(transition.recipients):
+        raise VerifyError(Code.REFUSED_COMMIT, "the secret is not sealed to each member that stays")
     return transition

@@ -1,7 +1,7 @@
 """Key packages: COSE_Sign1 (`typ` key package) by the device's own key.
 
-    payload = [ suite: 0xF0FF, init: bstr .size 32, not_before_ms: uint, not_after_ms: uint,
-                last_resort: bool, certificate: bstr, enrolment: bstr ]
+payload = [ suite: 0xF0FF, init: bstr .size 32, not_before_ms: uint, not_after_ms: uint,
+            last_resort: bool, certificate: bstr, enrolment: bstr ]
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from amanah_protocol.group.flat.keys import KeyPair, is_usable
 from amanah_protocol.group.flat.members import Member
 from amanah_protocol.group.seam import Credential, KeyPackageInfo, OwnKeyPackage, Random
 from amanah_protocol.group.suites import FLAT
-from amanah_protocol.types import DeviceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ def verify_key_package(public: bytes) -> KeyPackage:
     credential = Credential(
         certificate=f.blob(limits.MAX_KEY_PACKAGE_BYTES), enrolment=f.blob(limits.MAX_KEY_PACKAGE_BYTES)
     )
-    if type(last_resort) is not bool or not is_usable(init):
+    if not isinstance(last_resort, bool) or not is_usable(init):
         raise DecodeError(Code.BAD_TYPE, "key package: last_resort or key is not valid")
     certificate = identity.decode_certificate(credential.certificate)
     _check_lifetime(certificate, not_before_ms, not_after_ms)
@@ -94,9 +93,7 @@ def verify_key_package(public: bytes) -> KeyPackage:
         last_resort=last_resort,
         reference=sha256(public),
     )
-    return KeyPackage(
-        info=info, member=Member(device=DeviceId(certificate.device_id), credential=credential, leaf=init)
-    )
+    return KeyPackage(info=info, member=Member(device=certificate.device_id, credential=credential, leaf=init))
 
 
 def _check_lifetime(certificate: identity.Certificate, not_before_ms: int, not_after_ms: int) -> None:

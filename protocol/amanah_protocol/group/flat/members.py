@@ -43,6 +43,11 @@ class Members:
         return {member.device: member for member in self.leaves}
 
     @cached_property
+    def credentials(self) -> dict[DeviceId, Credential]:
+        """Their credentials by device, in order of their leaves."""
+        return {member.device: member.credential for member in self.leaves}
+
+    @cached_property
     def encoded(self) -> bytes:
         """Canonical CBOR of [[enrolment], [[device, certificate, index of the enrolment, leaf]]].
 

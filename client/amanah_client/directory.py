@@ -1,0 +1,72 @@
+"""Names for people: which officer of which organisation a device id is.
+
+Certificates come from the verified control stream, names from profiles that were verified when they
+arrived sealed in a room. The relay knows neither name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amanah_client.model import ControlRow
+from amanah_protocol.identity import Certificate, Profile, Role, decode_certificate, decode_profile
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.revocation import decode_revocation
+from amanah_protocol.types import DeviceId, OrgName, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Who a device is, as far as this client knows.
+
+    Attributes:
+        device: The device.
+        organisation: Its organisation, "" if no certificate is known.
+        role: Its role, None if unknown.
+        name: The person's or machine's name, or the first digits of the pseudonym.
+        revoked: Whether a revocation was logged.
+    """
+
+    device: DeviceId
+    organisation: OrgName
+    role: Role | None
+    name: str
+    revoked: bool
+
+    @property
+    def text(self) -> str:
+        """`name (organisation)`."""
+        return f"{self.name} ({self.organisation})" if self.organisation else self.name
+
+
+class Directory:
+    """A view over control rows and profiles; made anew when they change."""
+
+    def __init__(self, control: tuple[ControlRow, ...], profiles: tuple[bytes, ...]) -> None:
+        self.certificates: dict[DeviceId, Certificate] = {}
+        self._revoked: set[DeviceId] = set()
+        for row in control:
+            if row.type == LeafType.CERTIFICATE:
+                certificate = decode_certificate(row.object)
+                self.certificates[certificate.device_id] = certificate
+            elif row.type == LeafType.REVOCATION and row.document is None:
+                self._revoked.add(decode_revocation(row.object).device)
+        self._profiles = {(p.organisation, p.subject): p for p in map(decode_profile, profiles)}
+
+    def profile(self, organisation: OrgName, subject: PersonId) -> Profile | None:
+        """The verified profile of a pseudonym, if it was seen."""
+        return self._profiles.get((organisation, subject))
+
+    def party(self, device: DeviceId) -> Party:
+        """Who a device is."""
+        certificate = self.certificates.get(device)
+        if certificate is None:
+            return Party(device=device, organisation=OrgName(""), role=None, name=device.hex()[:16], revoked=False)
+        profile = self.profile(certificate.organisation, certificate.subject)
+        return Party(
+            device=device,
+            organisation=certificate.organisation,
+            role=certificate.role,
+            name=profile.name if profile else certificate.subject.hex()[:8],
+            revoked=device in self._revoked,
+        )

@@ -1,0 +1,196 @@
+"""A profile: one folder that holds keystore, local store and lock of one device or organisation."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from amanah_client.keystore import (
+    Credential,
+    Kdf,
+    KeyFile,
+    Keystore,
+    Passphrase,
+    Unlock,
+    create_keystore,
+    open_keystore,
+    read_kdf,
+)
+from amanah_client.store import LocalStore
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.errors import Code, OperationalError, UsageError
+
+ENVIRONMENT: Final = "AMANAH_HOME"
+_STORE_KEY: Final = "store"
+_DEVICE: Final = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a profile lies. The folder is private to its user (mode 0700)."""
+
+    path: Path
+
+    @property
+    def keystore(self) -> Path:
+        """The encrypted key file."""
+        return self.path / "keystore"
+
+    @property
+    def key_file(self) -> Path:
+        """The 0600 key file, for profiles that have no passphrase."""
+        return self.path / "key"
+
+    @property
+    def store(self) -> Path:
+        """The SQLCipher database."""
+        return self.path / "store.db"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that runs the profile's connection."""
+        return self.path / "lock"
+
+    @property
+    def config(self) -> Path:
+        """Optional settings, TOML."""
+        return self.path / "client.toml"
+
+
+def find_home(chosen: Path | None = None) -> Home:
+    """The profile: the one given, else `AMANAH_HOME`, else the user's data folder."""
+    if chosen is not None:
+        return Home(chosen)
+    named = os.environ.get(ENVIRONMENT)
+    return Home(Path(named) if named else Path(platformdirs.user_data_dir("amanah")))
+
+
+class Profile:
+    """An unlocked profile: its keys and its store."""
+
+    def __init__(self, home: Home, keystore: Keystore, store: LocalStore) -> None:
+        self.home = home
+        self.keystore = keystore
+        self.store = store
+
+    @property
+    def device_key(self) -> SigningKey:
+        """The device's signing key.
+
+        Raises:
+            UsageError: `NO_PROFILE` when no device was requested here.
+        """
+        return self.key(_DEVICE)
+
+    def key(self, name: str) -> SigningKey:
+        """A signing key of the keystore.
+
+        Raises:
+            UsageError: `NO_PROFILE` when there is none of that name.
+        """
+        seed = self.keystore.secrets.get(name)
+        if seed is None:
+            raise UsageError(Code.NO_PROFILE, f"this profile holds no key {name!r}")
+        return SigningKey(seed)
+
+    def has_key(self, name: str) -> bool:
+        """Whether the keystore holds a key of that name."""
+        return name in self.keystore.secrets
+
+    def make_key(self, name: str) -> SigningKey:
+        """Make and keep a fresh signing key.
+
+        Raises:
+            UsageError: `USAGE` when there is one already: keys are never overwritten.
+        """
+        if self.has_key(name):
+            raise UsageError(Code.USAGE, f"this profile holds a key {name!r} already")
+        self.keystore.put(name, secrets.token_bytes(32))
+        return self.key(name)
+
+    def close(self) -> None:
+        """Close store and keystore."""
+        self.store.close()
+        self.keystore.close()
+
+
+def create_profile(home: Home, unlock: Unlock) -> Profile:
+    """Make a new profile.
+
+    Raises:
+        UsageError: `USAGE` when there is one already.
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    if home.keystore.exists():
+        raise UsageError(Code.USAGE, f"there is a profile at {home.path} already")
+    try:
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OperationalError(Code.STORE, f"the folder {home.path} cannot be made: {error.strerror}") from error
+    keystore = create_keystore(home.keystore, unlock, {_STORE_KEY: secrets.token_bytes(32)})
+    store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=True)
+    return Profile(home, keystore, store)
+
+
+def open_profile(home: Home, ask_passphrase: Callable[[], str]) -> Profile:
+    """Unlock a profile in the way its keystore was made.
+
+    Args:
+        home: Where it lies.
+        ask_passphrase: Called only when the keystore has a passphrase.
+
+    Raises:
+        UsageError: `NO_PROFILE`, `PASSPHRASE`, or what `ask_passphrase` raises.
+        OperationalError: `STORE`.
+    """
+    if not home.keystore.exists():
+        raise UsageError(Code.NO_PROFILE, f"there is no profile at {home.path}")
+    keystore = open_keystore(home.keystore, _unlock(home, ask_passphrase))
+    store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=not home.store.exists())
+    return Profile(home, keystore, store)
+
+
+def _unlock(home: Home, ask_passphrase: Callable[[], str]) -> Unlock:
+    match read_kdf(home.keystore):
+        case Kdf.KEY_FILE:
+            return KeyFile(path=home.key_file)
+        case Kdf.CREDENTIAL:
+            return Credential(name="amanah")
+        case _:
+            return Passphrase(text=ask_passphrase())
+
+
+class ProfileLock:
+    """The right to run the profile's connection; held by one process at a time.
+
+    Two processes that advanced one group state would use one key twice, so the lock is taken before
+    the state is read, and the kernel releases it however the process ends.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.lock
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free."""
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

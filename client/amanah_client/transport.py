@@ -1,0 +1,132 @@
+"""The websocket to a relay: how it is dialled and what TLS must be.
+
+TLS is 1.3 only. Where the roster pins certificate hashes, the pin decides (the core compares it
+inside the login transcript); else the system's certificate authorities and the host name do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.limits import MAX_FRAME_BYTES
+from amanah_protocol.roster import Relay
+from amanah_protocol.session import NO_TLS, SUBPROTOCOL
+
+_OPEN_S: Final = 10
+_PING_S: Final = 20
+_DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a relay listens.
+
+    Attributes:
+        url: `wss://host:port` or, on loopback only, `ws://host:port`.
+        dialled: host:port, as both sides sign it.
+        secure: Whether TLS is used.
+    """
+
+    url: str
+    dialled: str
+    secure: bool
+
+
+def parse_address(url: str) -> Address:
+    """Check a relay's address from the roster.
+
+    Raises:
+        UsageError: `CONFIG` for another scheme, or for `ws://` to anything but loopback.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        raise UsageError(Code.CONFIG, f"{url!r} is not a relay's address (wss://host:port)")
+    if parts.scheme == "ws" and not _is_loopback(host):
+        raise UsageError(Code.CONFIG, f"{url!r}: without TLS a relay is reached on loopback only")
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    shown = f"[{host}]" if ":" in host else host
+    return Address(url=url, dialled=f"{shown}:{port}", secure=parts.scheme == "wss")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An open websocket.
+
+    Attributes:
+        socket: The connection; binary messages only.
+        dialled: host:port that was dialled.
+        tls_hash: SHA-256 of the server certificate's DER, zeros without TLS.
+    """
+
+    socket: ClientConnection
+    dialled: str
+    tls_hash: bytes
+
+
+async def dial(relay: Relay, address: Address) -> Link:
+    """Open a websocket to a relay.
+
+    Raises:
+        OperationalError: `OFFLINE` when it cannot be reached or does not speak the protocol.
+    """
+    context = _tls_context(pinned=bool(relay.tls_hashes)) if address.secure else None
+    try:
+        socket = await connect(
+            address.url,
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]  # a NewType over str there
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=16,
+            open_timeout=_OPEN_S,
+            ping_interval=_PING_S,
+            ping_timeout=_PING_S,
+            close_timeout=2,
+            ssl=context,
+            proxy=None,
+            user_agent_header=None,
+        )
+    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, asyncio.TimeoutError, EOFError) as error:
+        raise OperationalError(Code.OFFLINE, f"the relay at {address.dialled} cannot be reached") from error
+    if socket.subprotocol != SUBPROTOCOL:
+        await socket.close()
+        raise OperationalError(Code.OFFLINE, f"{address.dialled} is not a relay of this protocol")
+    return Link(socket, address.dialled, _tls_hash(socket) if address.secure else NO_TLS)
+
+
+def _tls_context(*, pinned: bool) -> ssl.SSLContext:
+    # Not create_default_context(): that one honours SSLKEYLOGFILE and would write session keys out.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if pinned:
+        # The roster names the certificate itself, which is stronger than any authority's word.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _tls_hash(socket: ClientConnection) -> bytes:
+    tls = socket.transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert(binary_form=True)
+    return hashlib.sha256(certificate).digest()

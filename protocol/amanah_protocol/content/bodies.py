@@ -1,0 +1,282 @@
+"""What a sealed message says: a closed union of bodies, each with its number.
+
+    text        = [ text: tstr ]                                        ; 1
+    alert batch = [ source: tstr, alerts ]                              ; 2, see `alert`
+    profile     = [ bstr ]                                              ; 3
+    room info   = [ title: tstr, description: tstr ]                    ; 4
+    grant       = [ [ 1*500 item ] ]                                    ; 5
+    repair      = [ [ 1*96 item ] ]                                     ; 6
+    item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
+
+A number that is not known is kept as it is: a newer peer's message is shown as such, never dropped.
+Texts travel as they are; normalising them (NFC) is the client's, before it seals. No `repr` shows
+what was sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, assert_never
+
+from amanah_protocol import cbor, limits
+from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
+from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.types import EnvelopeId
+
+MAX_MESSAGE_CHARS: Final = 64 * limits.KIB
+MAX_PROFILE_BYTES: Final = 2 * limits.KIB
+MAX_GRANTED: Final = limits.MAX_PAGE
+MAX_REPAIRED: Final = limits.MAX_NAMED_DEVICES
+MAX_TYPE: Final = 2**16 - 1
+MAX_BODY_DEPTH: Final = limits.MAX_DEPTH - 1
+"""A body stands inside the content's array."""
+
+_TEXT, _ALERTS, _PROFILE, _ROOM_INFO, _GRANT, _REPAIR = range(1, 7)
+
+
+def _check_size(size: int, maximum: int, what: str, minimum: int = 0) -> None:
+    if not minimum <= size <= maximum:
+        raise UsageError(Code.TOO_LARGE, f"{what}: {size} where {minimum} to {maximum} are allowed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a person wrote.
+
+    Attributes:
+        text: Up to 65,536 characters, any of them: faces escape what they show.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.text), MAX_MESSAGE_CHARS, "characters of a text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertBatch:
+    """Alerts of one machine.
+
+    Attributes:
+        source: How the machine names its input, up to 253 characters.
+        alerts: 1 to 100; the envelope's header gives the same count, which the receiver compares.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    source: str = field(repr=False)
+    alerts: tuple[Alert, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.source), limits.MAX_NAME_CHARS, "characters of a source's name")
+        _check_size(len(self.alerts), limits.MAX_ALERTS, "alerts", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The name behind the sender's pseudonym.
+
+    Attributes:
+        encoded: `identity.Profile.encoded`, up to 2 KiB; the receiver decodes it and holds it against
+            the sender's certificate.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    encoded: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.encoded), MAX_PROFILE_BYTES, "bytes of a profile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomInfo:
+    """What people call the room from here on.
+
+    Attributes:
+        title: Up to 253 characters.
+        description: Up to 1,024 characters.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    title: str = field(repr=False)
+    description: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.title), limits.MAX_NAME_CHARS, "characters of a title")
+        _check_size(len(self.description), limits.MAX_TEXT_CHARS, "characters of a description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastMessage:
+    """One earlier message, with what proves it against its logged commitment.
+
+    Attributes:
+        envelope: Its id, 32 bytes.
+        content: Its canonical content, less than 128 KiB.
+        k: Its disclosure key, 32 bytes.
+
+    Raises:
+        UsageError: `BAD_TYPE` or `TOO_LARGE`.
+    """
+
+    envelope: EnvelopeId
+    content: bytes = field(repr=False)
+    k: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.envelope) != 32 or len(self.k) != 32:
+            raise UsageError(Code.BAD_TYPE, "envelope id and disclosure key have 32 bytes")
+        _check_size(len(self.content), limits.MAX_PLAINTEXT_BYTES, "bytes of content")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """History for members that came later.
+
+    Attributes:
+        items: 1 to 500 messages; what one envelope cannot hold goes into several.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    items: tuple[PastMessage, ...]
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.items), MAX_GRANTED, "messages of a grant", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """Messages again, for devices that were in their audience and could not open them.
+
+    Attributes:
+        items: 1 to 96 messages.
+
+    Raises:
+        UsageError: `TOO_LARGE`.
+    """
+
+    items: tuple[PastMessage, ...]
+
+    def __post_init__(self) -> None:
+        _check_size(len(self.items), MAX_REPAIRED, "messages of a repair", 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A body of a newer version.
+
+    Attributes:
+        type: Its number, 1 to 65,535, none of those above.
+        raw: Its canonical CBOR.
+
+    Raises:
+        UsageError: `USAGE` for another number, `MALFORMED` for other bytes.
+    """
+
+    type: int
+    raw: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.type in _DECODERS or not 0 < self.type <= MAX_TYPE:
+            raise UsageError(Code.USAGE, f"{self.type} is not the number of an unknown body")
+        try:
+            cbor.decode(self.raw, max_bytes=limits.MAX_PLAINTEXT_BYTES, max_depth=MAX_BODY_DEPTH)
+        except DecodeError as error:
+            raise UsageError(Code.MALFORMED, "an unknown body is kept as canonical CBOR") from error
+
+
+Body: TypeAlias = Text | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
+
+
+def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for each of the union
+    """The number of a body and its value, ready for `cbor.encode`."""
+    match body:
+        case Text():
+            return _TEXT, [body.text]
+        case AlertBatch():
+            return _ALERTS, [body.source, encode_alerts(body.alerts)]
+        case Profile():
+            return _PROFILE, [body.encoded]
+        case RoomInfo():
+            return _ROOM_INFO, [body.title, body.description]
+        case Grant():
+            return _GRANT, [_rows(body.items)]
+        case Repair():
+            return _REPAIR, [_rows(body.items)]
+        case Unknown():
+            return body.type, cbor.decode(body.raw, max_bytes=limits.MAX_PLAINTEXT_BYTES)
+        case _:
+            assert_never(body)
+
+
+def _rows(items: tuple[PastMessage, ...]) -> list[list[bytes]]:
+    return [[item.envelope, item.content, item.k] for item in items]
+
+
+def decode_body(number: int, value: cbor.Value) -> Body:
+    """Read the body of a number; one that is not known gives `Unknown`.
+
+    Raises:
+        DecodeError: `BAD_TYPE` or `TOO_LARGE`, or as `decode_alerts`.
+    """
+    decode = _DECODERS.get(number)
+    try:
+        return Unknown(type=number, raw=cbor.encode(value)) if decode is None else decode(value)
+    except UsageError as error:
+        raise DecodeError(error.code, error.detail) from error
+
+
+def _decode_text(value: cbor.Value) -> Text:
+    return Text(text=cbor.Fields(value, 1, "text").text(MAX_MESSAGE_CHARS))
+
+
+def _decode_alerts(value: cbor.Value) -> AlertBatch:
+    f = cbor.Fields(value, 2, "alert batch")
+    return AlertBatch(source=f.text(limits.MAX_NAME_CHARS), alerts=decode_alerts(f.next()))
+
+
+def _decode_profile(value: cbor.Value) -> Profile:
+    return Profile(encoded=cbor.Fields(value, 1, "profile").blob(MAX_PROFILE_BYTES))
+
+
+def _decode_room_info(value: cbor.Value) -> RoomInfo:
+    f = cbor.Fields(value, 2, "room info")
+    return RoomInfo(title=f.text(limits.MAX_NAME_CHARS), description=f.text(limits.MAX_TEXT_CHARS))
+
+
+def _decode_grant(value: cbor.Value) -> Grant:
+    return Grant(items=_decode_items(cbor.Fields(value, 1, "grant").array(MAX_GRANTED)))
+
+
+def _decode_repair(value: cbor.Value) -> Repair:
+    return Repair(items=_decode_items(cbor.Fields(value, 1, "repair").array(MAX_REPAIRED)))
+
+
+def _decode_items(rows: list[cbor.Value]) -> tuple[PastMessage, ...]:
+    return tuple(_decode_item(row) for row in rows)
+
+
+def _decode_item(row: cbor.Value) -> PastMessage:
+    f = cbor.Fields(row, 3, "past message")
+    return PastMessage(envelope=EnvelopeId(f.fixed(32)), content=f.blob(limits.MAX_PLAINTEXT_BYTES), k=f.fixed(32))
+
+
+_DECODERS: Final[dict[int, Callable[[cbor.Value], Body]]] = {
+    _TEXT: _decode_text,
+    _ALERTS: _decode_alerts,
+    _PROFILE: _decode_profile,
+    _ROOM_INFO: _decode_room_info,
+    _GRANT: _decode_grant,
+    _REPAIR: _decode_repair,
+}

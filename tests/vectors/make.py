@@ -1,0 +1,161 @@
+"""Write `protocol.json`, the known answers of the protocol: `python -m tests.vectors.make`.
+
+A second implementation reads the file alone: each structure with the function that takes it apart,
+its bytes, and what follows from them. Nothing in it is random, so a change of the file is a change
+of the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from amanah_protocol import endorse, envelope, heads, session
+from amanah_protocol.endorse import Endorsed
+from amanah_protocol.frames import Frame, encode_frame
+from amanah_protocol.identity import Role
+from amanah_protocol.log.receipt import sign_receipt
+from tests.vectors import examples as x
+from tests.vectors import frame_examples
+
+PATH: Final = Path(__file__).with_name("protocol.json")
+ABOUT: Final = (
+    "Known answers of the Amanah protocol, made by tests/vectors/make.py. All bytes are hexadecimal. "
+    "The seeds are SHA-256 of 'amanah example key: ' and a name; they protect nothing."
+)
+KEYS: Final = {
+    "officer": f"{x.TN} officer",
+    "enrolment": f"{x.TN} enrolment",
+    "custodian 1": f"{x.TN} custodian 1",
+    "relay": "relay",
+}
+"""What the answers call a key, and the name that its seed is made of."""
+
+Answer = dict[str, str | int]
+
+
+def answer(name: str, decoder: str, data: bytes, **derived: bytes | str) -> Answer:
+    """One known answer: bytes, who reads them, and what follows from them."""
+    follows = {key: value.hex() if isinstance(value, bytes) else value for key, value in derived.items()}
+    return {"name": name, "decoder": decoder, "hex": data.hex(), **follows}
+
+
+def identities() -> Iterator[Answer]:
+    """Requests, certificates, profiles, enrolment certificates."""
+    request, enrolment = x.request(), x.nation(x.TN).enrolment
+    yield answer("device request", "request", request.encoded, device_id=request.device_id, signed_by="officer")
+    for role in (Role.OFFICER, Role.BOT):
+        certificate = x.certificate(role)
+        yield answer(
+            f"certificate of the {role.name.lower()}",
+            "certificate",
+            certificate.encoded,
+            device_id=certificate.device_id,
+            hash=certificate.hash,
+            signed_by="enrolment",
+        )
+    yield answer("profile", "profile", x.profile().encoded, mac=x.profile().mac, signed_by="enrolment")
+    yield document("enrolment certificate", "enrolment", enrolment.endorsed)
+
+
+def authority() -> Iterator[Answer]:
+    """Revocations and rosters."""
+    yield answer("revocation of a device", "revocation", x.device_revocation().encoded, signed_by="enrolment")
+    yield document("withdrawal of an enrolment key", "enrolment_revocation", x.enrolment_revocation().endorsed)
+    for version in (1, 2):
+        yield document(f"roster, version {version}", "roster", x.roster_of(version).endorsed)
+    endorsement = endorse.endorse(x.roster_document(), x.key(KEYS["custodian 1"]))
+    yield answer("endorsement of roster 1", "endorsement", endorsement, signed_by="custodian 1")
+
+
+def document(name: str, decoder: str, endorsed: Endorsed) -> Answer:
+    """The known answer of a document that several keys sign."""
+    return answer(name, decoder, endorsed.encode(), document_hash=endorsed.hash, record=endorsed.record)
+
+
+def envelopes() -> Iterator[Answer]:
+    """One envelope of each kind, with its content and id."""
+    for kind, specific in x.SPECIFICS.items():
+        signed = x.signed(specific)
+        yield answer(
+            f"envelope: {kind.name.lower()}",
+            "envelope",
+            signed.encoded,
+            header=signed.parts.protected,
+            id=signed.id,
+            aad=signed.header.aad,
+            content=x.sealed_content(kind),
+            signed_by="officer",
+        )
+
+
+def records() -> Iterator[Answer]:
+    """What the relay signs and logs."""
+    control, room = (
+        heads.sign_control_head(x.control_head(), x.RELAY_KEY),
+        heads.sign_room_head(x.room_head(), x.RELAY_KEY),
+    )
+    yield answer("control head", "control_head", control, signed_by="relay")
+    yield answer("room head", "room_head", room, signed_by="relay")
+    yield answer("receipt", "receipt", sign_receipt(x.receipt(), x.RELAY_KEY), signed_by="relay")
+    for name, leaf in (("envelope", x.envelope_leaf()), ("certificate", x.control_leaf())):
+        yield answer(f"log entry of the {name}", "leaf", leaf.encode(), leaf_hash=leaf.hash)
+
+
+def logins() -> Iterator[Answer]:
+    """The transcript of a login, and both signatures over it."""
+    transcript = x.transcript()
+    yield answer(
+        "login transcript",
+        "transcript",
+        transcript.encode(),
+        relay_proof=session.sign_as_relay(transcript, x.RELAY_KEY),
+        client_proof=session.sign_as_client(transcript, x.OFFICER),
+    )
+
+
+def derivations() -> dict[str, dict[str, str | int]]:
+    """Values that both sides compute, with what they are computed from."""
+    readers = sorted({x.KID, *x.DEVICES})
+    return {
+        "room_id": {"origin": x.ORIGIN, "creator": x.KID.hex(), "nonce": x.NONCE.hex(), "value": x.ROOM.hex()},
+        "audience": {
+            "devices": " ".join(device.hex() for device in readers),
+            "value": envelope.audience_digest(frozenset(readers)).hex(),
+        },
+        "commitment": {
+            "key": x.fixed("disclosure key").hex(),
+            "room": x.ROOM.hex(),
+            "kid": x.KID.hex(),
+            "counter": 9,
+            "content": b"content".hex(),
+            "value": x.commitment().hex(),
+        },
+    }
+
+
+def frame(example: Frame) -> Answer:
+    """The known answer of a frame."""
+    decoder = "client_frame" if example in frame_examples.CLIENT else "relay_frame"
+    return answer(type(example).__name__, decoder, encode_frame(example))
+
+
+def known_answers() -> str:
+    """The text of the file."""
+    parts = (identities(), authority(), envelopes(), records(), logins(), map(frame, frame_examples.FRAMES))
+    seeds = {
+        name: {"seed": x.example_seed(label).hex(), "public": x.key(label).public.hex()} for name, label in KEYS.items()
+    }
+    content = {
+        "about": ABOUT,
+        "keys": seeds,
+        "derived": derivations(),
+        "answers": [item for part in parts for item in part],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(known_answers(), encoding="utf-8")
