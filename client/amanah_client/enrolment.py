@@ -103,7 +103,11 @@ def install_roster(profile: Profile, data: bytes) -> Verified[Roster]:
     """
     now_ms = time.time_ns() // 1_000_000
     stored = profile.store.value("roster")
-    previous = Verified(decode_roster(stored)) if stored else None
+    previous = None
+    if stored:
+        held = decode_roster(stored)
+        # An expired roster still says who must sign its successor, so it is judged at its own time.
+        previous = verify_roster(held, None, now_ms=held.issued_ms)
     verified = verify_roster(decode_roster(data), previous, now_ms=now_ms)
     profile.store.put_value("roster", data)
     return verified

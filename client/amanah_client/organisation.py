@@ -111,9 +111,7 @@ def certify(
         request, key, now_ms=now_ms, ceiling=ceiling, profile_mac=shown.mac, machine=machine
     )
     profile.store.put_issued(certificate.device_id, name, certificate.encoded)
-    return Reply(
-        certificate=certificate.encoded, enrolment=card.enrolment, profile=shown.encoded, roster=roster
-    )
+    return Reply(certificate=certificate.encoded, enrolment=card.enrolment, profile=shown.encoded, roster=roster)
 
 
 def issued(profile: Profile) -> list[Issued]:

@@ -28,8 +28,10 @@ from amanah_client.engine import Engine, Event
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
 from amanah_protocol.content.alert import Alert
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
 from amanah_protocol.identity import decode_certificate, parse_organisation
+from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -147,7 +149,9 @@ class Client:
             raise UsageError(Code.UNKNOWN_ROOM, many)
         return found[0]
 
-    async def create_room(self, title: str, *, label: Label, agreement: str | None = None, timeout_s: float = 30) -> Room:
+    async def create_room(
+        self, title: str, *, label: Label, agreement: str | None = None, timeout_s: float = 30
+    ) -> Room:
         """Open a room and wait until it is in the log.
 
         Args:
@@ -247,7 +251,9 @@ class Client:
     def directory(self) -> Directory:
         """Names and certificates as known now."""
         if self._directory is None:
-            self._directory = Directory(self._profile.store.control_rows(), (*self._profile.store.profiles(), self._own_profile()))
+            self._directory = Directory(
+                self._profile.store.control_rows(), (*self._profile.store.profiles(), self._own_profile())
+            )
         return self._directory
 
     def _own_profile(self) -> bytes:
@@ -360,18 +366,14 @@ class Room:
             precedence: How urgent it is.
             timeout_s: How long to wait for the receipt.
         """
-        action = model.SendText(
-            room=self.id, text=_nfc(text), label=self._label(label), pap=pap, precedence=precedence
-        )
+        action = model.SendText(room=self.id, text=_nfc(text), label=self._label(label), pap=pap, precedence=precedence)
         return await self._client.do(action, timeout_s)
 
     async def post_alerts(
         self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None, timeout_s: float = 30
     ) -> model.Intent:
         """Post 1 to 100 alerts in one envelope; errors as `Client.do`."""
-        action = model.PostAlerts(
-            room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label)
-        )
+        action = model.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
         return await self._client.do(action, timeout_s)
 
     async def invite(self, organisation: str, *, timeout_s: float = 30) -> model.Intent:
@@ -411,9 +413,6 @@ class Room:
 
 def ceiling_of(row: model.RoomRow) -> Label:
     """The ceiling from a room's create envelope."""
-    from amanah_protocol.envelope import decode_envelope
-    from amanah_protocol.kinds import Create
-
     if not row.create:
         return Label.RED
     specific = decode_envelope(row.create).header.specific

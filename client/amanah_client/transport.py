@@ -6,7 +6,6 @@ inside the login transcript); else the system's certificate authorities and the 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import ipaddress
 import ssl
@@ -105,7 +104,7 @@ async def dial(relay: Relay, address: Address) -> Link:
             proxy=None,
             user_agent_header=None,
         )
-    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, asyncio.TimeoutError, EOFError) as error:
+    except (TimeoutError, OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as error:
         raise OperationalError(Code.OFFLINE, f"the relay at {address.dialled} cannot be reached") from error
     if socket.subprotocol != SUBPROTOCOL:
         await socket.close()

@@ -150,7 +150,9 @@ class LocalStore:
     def rooms(self) -> tuple[model.RoomRow, ...]:
         """All rooms."""
         with self._reading() as connection:
-            return tuple(decode_row(row, model.RoomRow) for row in connection.execute(select(schema.room.c.row)).scalars())
+            return tuple(
+                decode_row(row, model.RoomRow) for row in connection.execute(select(schema.room.c.row)).scalars()
+            )
 
     def messages(
         self, room: RoomId, *, after: int = 0, limit: int = 500, newest: bool = False
@@ -215,7 +217,9 @@ class LocalStore:
     def issued(self) -> tuple[tuple[DeviceId, str, bytes, bytes | None], ...]:
         """(device, name, certificate, revocation or None) of all that were certified here."""
         with self._reading() as connection:
-            query = select(schema.issued.c.device, schema.issued.c.name, schema.issued.c.certificate, schema.issued.c.revocation)
+            query = select(
+                schema.issued.c.device, schema.issued.c.name, schema.issued.c.certificate, schema.issued.c.revocation
+            )
             return tuple((device, name, cert, gone) for device, name, cert, gone in connection.execute(query))
 
     @contextmanager

@@ -1,0 +1,103 @@
+"""A message as people and programs read it: the stored row, opened and named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_client.directory import Directory, Party
+from amanah_client.model import MessageRow, MessageState
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Alert
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
+from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.kinds import Kind
+from amanah_protocol.labels import Label, Pap
+from amanah_protocol.types import EnvelopeId, RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One entry of a room.
+
+    Attributes:
+        id: Envelope id; what acknowledgements, disclosures and auditors name it by.
+        room: Its room.
+        room_seq: Its place, None while it is not acknowledged.
+        sender: Who sent it.
+        kind: Kind of envelope; only some carry content.
+        specific: What its header says for all to see.
+        label: The label that counts.
+        pap: What a receiver may do with it; None without content.
+        state: What became of it.
+        cause: Why it cannot be read, an error code; "" else.
+        written_at_ms: When its author wrote it, by the author's clock.
+        sent_at_ms: When it was sealed, by the author's clock.
+        accepted_at_ms: When the relay took it, as the relay says.
+        body: What was sealed; None for header-only kinds and what cannot be read.
+        row: The stored row.
+    """
+
+    id: EnvelopeId
+    room: RoomId
+    room_seq: int | None
+    sender: Party
+    kind: Kind
+    specific: kinds.Specific
+    label: Label
+    pap: Pap | None
+    state: MessageState
+    cause: str
+    written_at_ms: int | None
+    sent_at_ms: int
+    accepted_at_ms: int | None
+    body: Body | None = field(repr=False)
+    row: MessageRow = field(repr=False)
+
+    @property
+    def text(self) -> str | None:
+        """What a person wrote, if it is that."""
+        return self.body.text if isinstance(self.body, Text) else None
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The alerts, if it is a batch of them."""
+        return self.body.alerts if isinstance(self.body, AlertBatch) else ()
+
+    @property
+    def type(self) -> str:
+        """What it is, in one word: text, alerts, title, profile, ... or the kind for the others."""
+        match self.body:
+            case Text():
+                return "text"
+            case AlertBatch():
+                return "alerts"
+            case RoomInfo():
+                return "title"
+            case None:
+                return self.kind.name.lower()
+            case _:
+                return type(self.body).__name__.lower()
+
+
+def read_message(row: MessageRow, directory: Directory) -> Message:
+    """Open a stored row: everything in it was verified before it was stored."""
+    content = decode_content(row.content) if row.content else None
+    header = decode_envelope(row.encoded).header
+    return Message(
+        id=row.envelope,
+        room=row.room,
+        room_seq=row.room_seq,
+        sender=directory.party(row.sender),
+        kind=header.kind,
+        specific=header.specific,
+        label=row.label,
+        pap=None if content is None else content.pap,
+        state=row.state,
+        cause=row.cause,
+        written_at_ms=row.written_at_ms,
+        sent_at_ms=row.sent_at_ms,
+        accepted_at_ms=row.accepted_at_ms,
+        body=None if content is None else content.body,
+        row=row,
+    )
