@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from amanah_protocol import endorse, envelope, identity, kinds, revocation, roster
+from amanah_protocol import cbor, cose, endorse, envelope, identity, kinds, revocation, roster
 from amanah_protocol.audit import ReadingOrder
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.heads import ControlHead, RoomHead
@@ -67,6 +68,12 @@ class Nation:
     def member(self) -> Organisation:
         """Its entry in the roster."""
         return Organisation(name=self.name, threshold=2, roots=tuple(sorted(key.public for key in self.custodians)))
+
+
+def signed_bytes(typ: Typ, payload: bytes, signer: SigningKey) -> bytes:
+    """A COSE_Sign1 over a payload that need not parse: what `cose.sign` would never make."""
+    protected = cbor.encode({1: cose.ALG_ED25519, 4: signer.key_id, 16: str(typ)})
+    return cose.encode_sign1(protected, payload, signer.sign(cose.signed_bytes(protected, payload)))
 
 
 def endorsed(document: bytes, *signers: SigningKey) -> Endorsed:

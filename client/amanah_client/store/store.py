@@ -84,7 +84,8 @@ class LocalStore:
             DecodeError: A row is damaged or of another version.
         """
         with self._reading() as connection:
-            values = {name: data for name, data in connection.execute(select(schema.value.c.name, schema.value.c.data))}
+            rows = connection.execute(select(schema.value.c.name, schema.value.c.data))
+            values: dict[str, bytes] = {name: data for name, data in rows}  # noqa: C416 - rows are not typed as pairs
             if "certificate" not in values:
                 raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet")
             log = values.get("log")
@@ -203,7 +204,7 @@ class LocalStore:
     def data_version(self) -> int:
         """Changes when another process changed the store."""
         with self._reading() as connection:
-            return connection.execute(text("PRAGMA data_version")).scalar_one()
+            return int(connection.execute(text("PRAGMA data_version")).scalar_one())
 
     # ---- the organisation's own record
 
@@ -277,7 +278,7 @@ def _put_value(connection: Connection, name: str, data: bytes) -> None:
     )
 
 
-def _perform(connection: Connection, write: e.Write) -> None:
+def _perform(connection: Connection, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
     match write:
         case e.PutRoom(row=room):
             data = encode_row(room)

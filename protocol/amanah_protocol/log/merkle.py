@@ -63,8 +63,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The right edge of a tree: all that appending and the root need, at most 63 hashes.
 
-    `edge` holds the roots of the complete subtrees into which the leaves split from left to right, one
-    for each 1 bit of `size`, the largest first.
+    `edge` holds the roots of the complete subtrees that the leaves split into, one for each 1 bit of
+    `size`, the largest and leftmost first.
     """
 
     __slots__ = ("_edge", "_size")
@@ -137,12 +137,7 @@ class Frontier:
 
 
 def inclusion_path(read: ReadNode, index: int, size: int) -> tuple[bytes, ...]:
-    """The inclusion proof of one leaf (RFC 9162 section 2.1.3.1).
-
-    Args:
-        read: Gives the hashes of complete subtrees.
-        index: The leaf, from 0.
-        size: The size of the tree that the proof leads to.
+    """The inclusion proof of leaf `index`, from 0, in the tree of `size` leaves (RFC 9162 section 2.1.3.1).
 
     Returns:
         At most 63 hashes of 32 bytes, from the leaf's sibling to the root's child.
@@ -181,9 +176,9 @@ def verify_inclusion(leaf: LeafHash, index: int, size: int, path: Sequence[bytes
     Args:
         leaf: `leaf_hash` of the entry, made by the verifier; never taken from the prover.
         index: The leaf's place, from 0.
-        size: The tree's size, from a verified checkpoint.
+        size: The tree's size; with `root` from one verified checkpoint, since the path does not bind it.
         path: The proof, sibling of the leaf first.
-        root: The tree's root, from the same checkpoint.
+        root: The tree's root.
 
     Raises:
         VerifyError: `PROOF`.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from amanah_protocol.crypto import KEY_BYTES, SIGNATURE_BYTES, SigningKey, sha256, verify_signature
+from amanah_protocol.crypto import KEY_BYTES, SigningKey, sha256, verify_signature
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.fields import MAX_DECIMAL, decode_base64, encode_base64
 from amanah_protocol.log.note import KEY_ID_BYTES, Note, NoteSignature, check_name, check_text
@@ -75,8 +75,8 @@ class NoteVerifier:
         if self.kind is SignatureType.COSIGNATURE:
             time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
             # Time 0 would be the witness's word that it says nothing about when (attack 42).
-            if len(signature) != _TIME_BYTES + SIGNATURE_BYTES or not 0 < time_s <= MAX_DECIMAL:
-                raise VerifyError(Code.SIGNATURE, f"the cosignature of {self.name} has no valid length or time")
+            if not 0 < time_s <= MAX_DECIMAL:
+                raise VerifyError(Code.SIGNATURE, f"the cosignature of {self.name} has no time")
             signature = signature[_TIME_BYTES:]
         verify_signature(self.public, signature, _signed_message(self.kind, text, time_s))
         return time_s
@@ -162,7 +162,7 @@ def decode_skey(text: str) -> NoteSigner:
     try:
         signer = NoteSigner(name=name, key=SigningKey.from_seed(seed), kind=kind)
     except UsageError as error:
-        raise DecodeError(error.code, error.detail) from None
+        raise DecodeError(error.code, error.detail) from error
     if signer.verifier.key_id.hex() != key_id:
         raise DecodeError(Code.KEY_ID, f"the key id is not that of the key {name}")
     return signer

@@ -133,8 +133,7 @@ class TileReader:
             UsageError: `NOT_FOUND` when the subtree does not lie whole inside the tree.
             DecodeError: `MALFORMED` when the tile is not of a length that this tree can have.
         """
-        # The level first: a shift by a peer's number could fill the memory.
-        if not 0 <= level < MAX_TREE_SIZE.bit_length() or not 0 <= index < self._size >> level:
+        if level < 0 or not 0 <= index < self._size >> level:
             raise UsageError(Code.NOT_FOUND, f"a tree of size {self._size} has no complete subtree {level}/{index}")
         tile_level, height = divmod(level, TILE_HEIGHT)
         tile_index, place = divmod(index << height, TILE_WIDTH)
@@ -196,11 +195,9 @@ def decode_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
     for _ in range(width):
         start = at + 2
         at = start + int.from_bytes(data[at:start], "big")
-        if at > len(data):
-            raise DecodeError(Code.MALFORMED, f"the bundle ends within entry {len(entries)}")
         entries.append(data[start:at])
     if at != len(data):
-        raise DecodeError(Code.MALFORMED, f"bytes follow the {width} entries of the bundle")
+        raise DecodeError(Code.MALFORMED, f"the bundle does not hold exactly {width} entries")
     return tuple(entries)
 
 

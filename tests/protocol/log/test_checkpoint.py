@@ -104,6 +104,7 @@ def test_no_checkpoint_is_made_of_values_out_of_range(changed: dict[str, str | i
     ("body", "code"),
     [
         (BODY + "extension\n", Code.MALFORMED),
+        (BODY + "extension", Code.MALFORMED),
         (BODY + "\n", Code.MALFORMED),
         (BODY[:-1], Code.MALFORMED),
         (BODY.replace("\n5\n", "\n"), Code.MALFORMED),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -247,6 +247,14 @@ def test_a_hash_of_another_length_is_refused(length: int) -> None:
     refuses(lambda: verify_consistency(3, old_root, 5, root, (*path[:-1], wrong)))
 
 
+def test_a_sibling_of_another_length_is_refused_even_under_a_root_made_for_it() -> None:
+    leaf, right, long = STORED.leaves[1], bytes(32), bytes(33)
+    verify_inclusion(leaf, 1, 2, (right,), node_hash(right, leaf))
+    refuses(lambda: verify_inclusion(leaf, 1, 2, (long,), node_hash(long, leaf)))
+    verify_consistency(1, leaf, 2, node_hash(leaf, right), (right,))
+    refuses(lambda: verify_consistency(1, leaf, 2, node_hash(leaf, long), (long,)))
+
+
 def test_bytes_moved_between_two_hashes_are_refused() -> None:
     """Left and right are hashed in one string: without the check of lengths, the seam could move."""
     path, root = inclusion_path(STORED.read, 1, 2), REFERENCE.mth(0, 2)
@@ -268,8 +276,16 @@ def test_the_only_leaf_of_a_tree_is_its_root() -> None:
     verify_inclusion(STORED.leaves[0], 0, 1, (), STORED.leaves[0])
 
 
-def test_a_path_longer_than_any_tree_is_refused_before_it_is_walked() -> None:
-    refuses(lambda: verify_inclusion(STORED.leaves[0], 0, MAX_TREE_SIZE, (bytes(32),) * (MAX_PATH + 1), bytes(32)))
+def test_a_path_longer_than_any_tree_is_refused_before_it_is_read() -> None:
+    class Unread(list[bytes]):
+        def __iter__(self) -> Iterator[bytes]:
+            message = "the path was read"
+            raise AssertionError(message)
+
+    root = bytes(32)
+    path = Unread([root] * (MAX_PATH + 1))
+    refuses(lambda: verify_inclusion(STORED.leaves[0], 0, MAX_TREE_SIZE, path, root))
+    refuses(lambda: verify_consistency(1, root, MAX_TREE_SIZE, root, path))
 
 
 def test_proofs_reach_to_the_last_leaf_of_the_largest_tree() -> None:

@@ -22,6 +22,8 @@ NO_HASHES = "sizes-are-equal-one-and-proof-is-empty"
 @pytest.fixture(scope="module")
 def vectors(data_dir: Path) -> dict[str, Vector]:
     file = data_dir / "vectors" / "merkle" / "transparency-dev-merkle-testdata.json"
+    if not file.is_file():
+        pytest.skip("skipped: data absent")
     loaded: dict[str, Vector] = json.loads(file.read_text())
     return loaded
 

@@ -23,6 +23,7 @@ ed è subito sera.
 — quasimodo.example/salvatore NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=
 """  # noqa: E501 - one line of the note
 LINE = "— log.example AAAAAAE=\n"
+NO_LINE = "no line\n"
 
 
 def refusal(data: bytes) -> Code:
@@ -81,6 +82,7 @@ def test_the_last_empty_line_ends_the_text() -> None:
         b"text\n\n",
         b"text\n" + LINE.encode(),
         b"text\n\n" + LINE.encode()[:-1],
+        b"text\n\n" + LINE.encode()[:-1] + b"x",
         b"text\n\n" + LINE.encode() + b"\n",
         LINE.encode(),
         b"\n" + LINE.encode(),
@@ -134,6 +136,8 @@ def test_a_signature_with_unused_bits_is_refused() -> None:
 def test_a_note_has_at_most_64_signatures() -> None:
     assert len(decode_note(f"text\n\n{LINE * MAX_NOTE_SIGNATURES}".encode()).signatures) == MAX_NOTE_SIGNATURES
     assert refusal(f"text\n\n{LINE * (MAX_NOTE_SIGNATURES + 1)}".encode()) is Code.TOO_LARGE
+    # counted before any line is read
+    assert refusal(f"text\n\n{NO_LINE * (MAX_NOTE_SIGNATURES + 1)}".encode()) is Code.TOO_LARGE
     line = NoteSignature(name="log.example", key_id=bytes(4), signature=b"\x01")
     with pytest.raises(UsageError) as caught:
         Note(text="text\n", signatures=(line,) * (MAX_NOTE_SIGNATURES + 1))

@@ -138,6 +138,8 @@ FIRST = base64.b64encode(PROOF.path[0])
         (FILE.replace(SIGNED, SIGNED + b"\n"), Code.MALFORMED),
         (FILE.replace(SIGNED, b"\n" + SIGNED), Code.MALFORMED),
         (FILE + b"x" * MAX_PROOF_BYTES, Code.TOO_LARGE),
+        (b"x" * MAX_PROOF_BYTES, Code.UNKNOWN_VERSION),
+        (b"x" * (MAX_PROOF_BYTES + 1), Code.TOO_LARGE),
     ],
 )
 def test_a_file_that_is_changed_in_one_place_is_refused(data: bytes, code: Code) -> None:

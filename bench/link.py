@@ -1,0 +1,190 @@
+"""A lean client for the load: real frames over a raw websocket, so that the load costs little of its own.
+
+It speaks just enough of RFC 6455 for a server that fragments nothing and compresses nothing. After
+the login a recipient counts frames in the raw stream and verifies one in a thousand whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, TypeVar
+
+from websockets.frames import Frame as WebsocketFrame
+from websockets.frames import Opcode
+
+from amanah_protocol import frames
+from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
+from amanah_protocol.session import (
+    NO_TLS,
+    SUBPROTOCOL,
+    VERSIONS,
+    Transcript,
+    sign_as_client,
+    verify_relay_proof,
+)
+from amanah_protocol.roster import Relay
+from amanah_protocol.types import DeviceId
+from bench.community import Device
+
+DELIVERY_TAG: Final = 70
+VERIFY_EVERY: Final = 1_000
+_BINARY, _PING = 0x82, 0x89
+
+F = TypeVar("F", bound=frames.Frame)
+
+
+def wire(frame: frames.Frame) -> bytes:
+    """A frame as a masked websocket message, ready to be written."""
+    return WebsocketFrame(Opcode.BINARY, frames.encode_frame(frame)).serialize(mask=True)
+
+
+class Link(asyncio.Protocol):
+    """One connection to the relay."""
+
+    def __init__(self) -> None:
+        """Before it is connected."""
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+        self._upgraded = False
+        self._inbox: asyncio.Queue[frames.RelayFrame] = asyncio.Queue()
+        self.on_frame: Callable[[frames.RelayFrame], None] = self._inbox.put_nowait
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.deliveries = 0
+        self.arrivals: list[tuple[float, int]] = []
+        self.verified = 0
+        self.public_keys: dict[DeviceId, bytes] = {}
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: connected; ask for the websocket."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for mypy
+        self.transport = transport
+        host, port = transport.get_extra_info("peername")[:2]
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        transport.write(
+            f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+            .encode()
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: gone."""
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: the raw stream."""
+        if self._rest:
+            data = self._rest + data
+        position = 0 if self._upgraded else self._skip_upgrade(data)
+        end, before = len(data), self.deliveries
+        while end - position >= 2:
+            length, start = data[position + 1], position + 2
+            if length == 126:
+                length, start = (data[start] << 8 | data[start + 1]) if end - start >= 2 else end, start + 2
+            elif length == 127:
+                length, start = int.from_bytes(data[start : start + 8]) if end - start >= 8 else end, start + 8
+            if start + length > end:
+                break
+            if data[position] == _BINARY and data[start + 1] == DELIVERY_TAG:
+                self.deliveries += 1
+                if self.deliveries % VERIFY_EVERY == 0:
+                    self._verify(data[start : start + length])
+            else:
+                self._other(data[position], data[start : start + length])
+            position = start + length
+        self._rest = data[position:]
+        if self.deliveries != before:
+            self.arrivals.append((perf_counter(), self.deliveries - before))
+
+    def _skip_upgrade(self, data: bytes) -> int:
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            return len(data)
+        if not data.startswith(b"HTTP/1.1 101 "):
+            raise ConnectionError(data[:end].decode())
+        self._upgraded = True
+        return end + 4
+
+    def _other(self, head: int, payload: bytes) -> None:
+        if head == _BINARY:
+            self.on_frame(frames.decode_relay_frame(payload))
+        elif head == _PING:
+            self.transport.write(WebsocketFrame(Opcode.PONG, payload).serialize(mask=True))
+
+    def _verify(self, payload: bytes) -> None:
+        delivery = frames.decode_relay_frame(payload)
+        assert isinstance(delivery, frames.Delivery)  # noqa: S101 - by its tag
+        envelope = decode_envelope(delivery.envelope)
+        check_content(envelope, delivery.content or b"")
+        verify_envelope(envelope, self.public_keys[envelope.header.kid])
+        self.verified += 1
+
+    def send(self, frame: frames.Frame) -> None:
+        """Write one frame."""
+        self.transport.write(wire(frame))
+
+    async def expect(self, kind: type[F]) -> F:
+        """The next frame, which must be of this kind.
+
+        Raises:
+            ConnectionError: It is another, or the connection is gone.
+        """
+        getting = asyncio.ensure_future(self._inbox.get())
+        await asyncio.wait((getting, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done():
+            getting.cancel()
+            raise ConnectionError("the relay closed the connection")
+        frame = getting.result()
+        if not isinstance(frame, kind):
+            raise ConnectionError(f"{kind.__name__} is wanted, this is {frame}")
+        return frame
+
+
+async def log_in(device: Device, relay: Relay, port: int) -> tuple[Link, frames.Ready]:
+    """Connect and log in as a device, by real proofs of both sides."""
+    _, link = await asyncio.get_running_loop().create_connection(Link, "127.0.0.1", port)
+    dialled, nonce = f"127.0.0.1:{port}", secrets.token_bytes(32)
+    link.send(
+        frames.Hello(
+            versions=VERSIONS,
+            client_nonce=nonce,
+            device=device.id,
+            certificate_hash=device.certificate.hash,
+            dialled=dialled,
+        )
+    )
+    challenge = await link.expect(frames.Challenge)
+    transcript = Transcript(
+        offered=VERSIONS,
+        chosen=challenge.chosen,
+        relay=relay.relay_id,
+        origin=relay.origin,
+        dialled=dialled,
+        tls_hash=NO_TLS,
+        client_nonce=nonce,
+        relay_nonce=challenge.relay_nonce,
+        device=device.id,
+        certificate_hash=device.certificate.hash,
+        control_sequence=challenge.control_sequence,
+        time_ms=challenge.time_ms,
+    )
+    verify_relay_proof(transcript, challenge.signature, relay.key)
+    link.send(
+        frames.Proof(
+            signature=sign_as_client(transcript, device.key),
+            certificate=device.certificate.encoded,
+            enrolment=device.enrolment,
+        )
+    )
+    return link, await link.expect(frames.Ready)
+
+
+async def publish(link: Link, request: int, items: tuple[frames.Item, ...]) -> frames.Stored:
+    """Publish and wait for the receipt."""
+    link.send(frames.Publish(request=request, items=items))
+    return await link.expect(frames.Stored)

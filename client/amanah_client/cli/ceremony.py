@@ -1,0 +1,370 @@
+"""`amanah org`, `amanah roster`, `amanah device`: who is who, before the incident."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from cyclopts import App, Parameter
+
+from amanah_client import enrolment, model, organisation
+from amanah_client.cli import terminal
+from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.home import Profile, create_profile, find_home
+from amanah_client.keystore import KeyFile, Passphrase, create_key_file
+from amanah_protocol import identity
+from amanah_protocol.cards import (
+    Armour,
+    armour,
+    decode_organisation_card,
+    decode_relay_card,
+    decode_reply,
+)
+from amanah_protocol.endorse import Endorsed
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import Role
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.roster import Roster, decode_roster, roster_document, signing_organisations
+from amanah_protocol.types import PersonId
+
+org = App(name="org", help="An organisation's own acts: root, certificates, revocations.")
+roster = App(name="roster", help="The community's signed list of organisations and relays.")
+device = App(name="device", help="Enrol this device.")
+
+RoleName = Literal["officer", "bot", "auditor"]
+_HEX_ID: Final = 16
+
+
+def _new_profile(common: Common, *, key_file: bool) -> Profile:
+    """Open the profile if it is there, else make it."""
+    home = find_home(common.home)
+    if home.keystore.exists():
+        return terminal.profile(common)
+    if key_file:
+        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unlock: KeyFile | Passphrase = create_key_file(home.key_file)
+    else:
+        unlock = Passphrase(text=terminal.new_passphrase())
+    return create_profile(home, unlock)
+
+
+KeyFileFlag = Annotated[bool, Parameter(name="--key-file", negative="")]
+
+
+@org.command(name="init")
+def org_init(name: str, *, key_file: KeyFileFlag = False, common: Common = DEFAULTS) -> None:
+    """Make an organisation: its root key and yearly enrolment key.
+
+    Parameters
+    ----------
+    name
+        DNS name that the organisation owns, for example cert.example.tn.
+    key_file
+        Protect the keystore by a 0600 key file instead of a passphrase (machines, tests).
+    """
+    checked = identity.parse_organisation(name)
+    profile = _new_profile(common, key_file=key_file)
+    card = organisation.create_organisation(profile, checked)
+    terminal.say(f"organisation {checked} made in {profile.home.path}")
+    terminal.say(f"root key in words: {enrolment.words(card.organisation.roots[0])}")
+    terminal.say("next: `amanah org card` prints the card for the community's roster")
+    profile.close()
+
+
+@org.command
+def card(*, out: Path | None = None, common: Common = DEFAULTS) -> None:
+    """Print this organisation's card, to be put into a roster."""
+    terminal.write_file(out, armour(Armour.ORGANISATION, organisation.own_card(terminal.profile(common)).encode()))
+
+
+@org.command(name="show")
+def org_show(*, common: Common = DEFAULTS) -> None:
+    """List the devices that this organisation certified."""
+    everybody = organisation.issued(terminal.profile(common))
+    if common.json:
+        terminal.show_json(
+            [
+                {
+                    "device": item.device.hex(),
+                    "name": item.name,
+                    "role": item.certificate.role.name.lower(),
+                    "not_after": terminal.iso(item.certificate.not_after_ms),
+                    "revoked": item.revoked,
+                }
+                for item in everybody
+            ]
+        )
+        return
+    terminal.show_table(
+        ("device", "name", "role", "valid until", ""),
+        (
+            (
+                item.device.hex()[:_HEX_ID],
+                item.name,
+                item.certificate.role.name.lower(),
+                terminal.clock(item.certificate.not_after_ms),
+                "revoked" if item.revoked else "",
+            )
+            for item in everybody
+        ),
+    )
+
+
+@org.command
+def certify(
+    request: Path,
+    *,
+    name: str,
+    roster: Path,
+    ceiling: str = "TLP:RED",
+    out: Path | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Certify a device; the reply goes back to it by hand.
+
+    Parameters
+    ----------
+    request
+        The device's request file.
+    name
+        What people call the officer or machine; sealed, the relay never sees it.
+    roster
+        The signed roster that the device is to trust.
+    ceiling
+        Highest label for this device.
+    out
+        Where to write the reply; standard output by default.
+    """
+    asked = identity.decode_request(terminal.read_armoured(request, Armour.REQUEST))
+    reply = organisation.certify(
+        terminal.profile(common),
+        asked,
+        name=name,
+        ceiling=Label.parse(ceiling),
+        roster=terminal.read_armoured(roster, Armour.ROSTER),
+    )
+    terminal.write_file(out, armour(Armour.REPLY, reply.encode()))
+    terminal.say(f"certified {asked.role.name.lower()} {name!r}, device {asked.device_id.hex()[:_HEX_ID]}")
+    terminal.say(f"request in words: {enrolment.words(asked.encoded)}")
+    terminal.say(f"roster in words:  {enrolment.words(decode_roster(reply.roster).endorsed.document)}")
+
+
+@org.command
+def revoke(
+    device: str,
+    *,
+    reason: str = "",
+    out: Path | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Revoke a device. If this profile is also a device, it tells the relay at once.
+
+    Parameters
+    ----------
+    device
+        Its id, first digits of it, or the name it was certified for.
+    reason
+        A word for the record, visible to all.
+    out
+        Where to write the revocation, for `amanah device submit` elsewhere.
+    """
+    profile = terminal.profile(common)
+    item = organisation.find_issued(profile, device)
+    made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
+    terminal.write_file(out, armour(Armour.REVOCATION, made.encoded))
+    terminal.say(f"revoked {item.name!r}; it counts as soon as a device submits it: `amanah device submit FILE`")
+
+
+@roster.command
+def new(
+    *cards: Path,
+    community: str,
+    relay: Path,
+    threshold: int,
+    previous: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Make an unsigned roster from organisations' cards and a relay's card.
+
+    Parameters
+    ----------
+    cards
+        Organisations' cards.
+    community
+        A name for people.
+    relay
+        The relay's card (`amanah-relay keys`).
+    threshold
+        How many organisations must sign.
+    previous
+        The roster that this one replaces; the version follows it.
+    out
+        Where to write it; standard output by default.
+    """
+    decoded = [decode_organisation_card(terminal.read_armoured(path, Armour.ORGANISATION)) for path in cards]
+    version = 1
+    if previous is not None:
+        version = decode_roster(terminal.read_armoured(previous, Armour.ROSTER)).version + 1
+    document = roster_document(
+        version=version,
+        community=community,
+        issued_ms=time.time_ns() // 1_000_000,
+        threshold=threshold,
+        organisations=tuple(item.organisation for item in decoded),
+        relays=(decode_relay_card(terminal.read_armoured(relay, Armour.RELAY)),),
+    )
+    made = Endorsed(document=document, signatures=()).encode()
+    decode_roster(made)
+    terminal.write_file(out, armour(Armour.ROSTER, made))
+    terminal.say(f"next: {threshold} of {len(decoded)} organisations run `amanah roster sign FILE`")
+
+
+@roster.command
+def sign(file: Path, *, out: Path | None = None, common: Common = DEFAULTS) -> None:
+    """Add this organisation's signature to a roster.
+
+    Parameters
+    ----------
+    file
+        The roster.
+    out
+        Where to write the signed roster; by default the file itself is replaced.
+    """
+    signed = organisation.sign_roster(terminal.profile(common), terminal.read_armoured(file, Armour.ROSTER))
+    text = armour(Armour.ROSTER, signed)
+    if out is None:
+        file.write_text(text)
+        terminal.say(f"signed: {file}")
+    else:
+        terminal.write_file(out, text)
+
+
+@roster.command(name="show")
+def roster_show(file: Path | None = None, *, common: Common = DEFAULTS) -> None:
+    """Show a roster, by default the one that this profile trusts."""
+    if file is None:
+        data = terminal.profile(common).store.value("roster")
+        if data is None:
+            raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
+    else:
+        data = terminal.read_armoured(file, Armour.ROSTER)
+    shown = decode_roster(data)
+    signed = signing_organisations(shown.endorsed, shown)
+    if common.json:
+        terminal.show_json(_roster_json(shown, [str(name) for name in sorted(signed)]))
+        return
+    terminal.show(f"{shown.community}, version {shown.version}, until {terminal.clock(shown.expires_ms)}")
+    terminal.show(f"in words: {enrolment.words(shown.endorsed.document)}")
+    terminal.show(f"signed by {len(signed)}, needed {shown.threshold} of {len(shown.organisations)}")
+    terminal.show_table(
+        ("organisation", "roots", "signed"),
+        (
+            (item.name, f"{item.threshold} of {len(item.roots)}", "yes" if item.name in signed else "no")
+            for item in shown.organisations
+        ),
+    )
+    for relay in shown.relays:
+        terminal.show(f"relay {relay.origin} at {', '.join(relay.addresses)}")
+
+
+def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
+    return {
+        "community": shown.community,
+        "version": shown.version,
+        "expires": terminal.iso(shown.expires_ms),
+        "threshold": shown.threshold,
+        "signed_by": signed,
+        "sha256": shown.endorsed.hash.hex(),
+        "organisations": [{"name": o.name, "roots": [root.hex() for root in o.roots]} for o in shown.organisations],
+        "relays": [{"origin": r.origin, "addresses": list(r.addresses), "log": r.log_vkey} for r in shown.relays],
+    }
+
+
+@roster.command(name="install")
+def roster_install(file: Path, *, common: Common = DEFAULTS) -> None:
+    """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
+    verified = enrolment.install_roster(terminal.profile(common), terminal.read_armoured(file, Armour.ROSTER))
+    terminal.say(f"trusted: {verified.value.community}, version {verified.value.version}")
+
+
+@device.command
+def request(
+    organisation: str,
+    *,
+    role: RoleName = "officer",
+    subject: str | None = None,
+    key_file: KeyFileFlag = False,
+    out: Path | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Make this device's key and the request that its organisation certifies.
+
+    Parameters
+    ----------
+    organisation
+        DNS name of the own organisation.
+    role
+        As what.
+    subject
+        Pseudonym (32 hex digits) of an officer who has a device already.
+    key_file
+        Protect the keystore by a 0600 key file instead of a passphrase (machines, tests).
+    out
+        Where to write the request; standard output by default.
+    """
+    checked = identity.parse_organisation(organisation)
+    person = None if subject is None else PersonId(bytes.fromhex(subject))
+    profile = _new_profile(common, key_file=key_file)
+    made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
+    terminal.write_file(out, armour(Armour.REQUEST, made.encoded))
+    terminal.say(f"device {made.device_id.hex()[:_HEX_ID]}; request in words: {enrolment.words(made.encoded)}")
+    profile.close()
+
+
+@device.command(name="install")
+def device_install(reply: Path, *, common: Common = DEFAULTS) -> None:
+    """Install the organisation's reply: certificate, roster, first trust."""
+    profile = terminal.profile(common)
+    decoded = decode_reply(terminal.read_armoured(reply, Armour.REPLY))
+    certificate = enrolment.install_reply(profile, decoded).value
+    terminal.say(f"enrolled: {certificate.role.name.lower()} of {certificate.organisation}")
+    terminal.say(f"roster in words: {enrolment.words(decode_roster(decoded.roster).endorsed.document)}")
+    terminal.say("compare these eight words with your organisation by voice before you rely on them")
+    profile.close()
+
+
+@device.command(name="show")
+def device_show(*, common: Common = DEFAULTS) -> None:
+    """Show this device and its certificate."""
+    profile = terminal.profile(common)
+    stored = profile.store.value("certificate")
+    if stored is None:
+        asked = enrolment.own_request(profile)
+        raise UsageError(Code.NO_PROFILE, f"requested from {asked.organisation}; the reply is not installed yet")
+    certificate = identity.decode_certificate(stored)
+    shown = {
+        "device": certificate.device_id.hex(),
+        "organisation": certificate.organisation,
+        "subject": certificate.subject.hex(),
+        "role": certificate.role.name.lower(),
+        "ceiling": certificate.ceiling.text,
+        "not_before": terminal.iso(certificate.not_before_ms),
+        "not_after": terminal.iso(certificate.not_after_ms),
+        "suites": [f"0x{suite:04X}" for suite in certificate.suites],
+    }
+    if common.json:
+        terminal.show_json(shown)
+        return
+    for key, value in shown.items():
+        terminal.show(f"{key + ':':14} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@device.command
+def submit(file: Path, *, common: Common = DEFAULTS) -> None:
+    """Hand a revocation to the relay, for an organisation whose own profile has no device."""
+    data = terminal.read_armoured(file, Armour.REVOCATION)
+    action = model.SubmitControl(type=LeafType.REVOCATION, object=data)
+    done = terminal.with_client(common, lambda client: client.do(action, common.timeout))
+    terminal.say(f"in the log at {done.index}")
