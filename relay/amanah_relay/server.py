@@ -12,11 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import logging
 import secrets
-import signal
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +24,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from amanah_protocol.errors import Code, OperationalError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PRE_AUTH_FRAME_BYTES
 from amanah_protocol.session import NO_TLS, SUBPROTOCOL
 from amanah_relay.core import RelayCore
@@ -104,3 +101,203 @@ class GatedConnection(RelayConnection):
         if network is not None:
             self.gate.leave(network)
         return network or "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where and how to listen.
+
+    Attributes:
+        host: Address or name.
+        port: 0 takes a free one.
+        tls: None on loopback alone.
+        stop_seconds: Bound of a graceful stop.
+    """
+
+    host: str
+    port: int
+    tls: ServerTls | None
+    stop_seconds: float
+
+
+class RelayServer:
+    """One relay on one event loop."""
+
+    def __init__(
+        self, *, core: RelayCore, perform: Perform, endpoint: Endpoint, gate: Gate, logger: logging.Logger
+    ) -> None:
+        """Put a core and a store together; nothing happens before `run`.
+
+        Args:
+            core: The core; it belongs to the server from now on.
+            perform: The store; see `turns.Perform`.
+            endpoint: Where to listen.
+            gate: Bounds of connections whose websocket is not open yet.
+            logger: For events.
+        """
+        self._core = core
+        self._perform = perform
+        self._endpoint = endpoint
+        self._gate = gate
+        self._logger = logger
+        self._tally = Tally(logger)
+        self._numbers = iter(range(1, 2**63))
+        self._closers: set[asyncio.Task[None]] = set()
+        self._taking = False
+        self._stop = asyncio.Event()
+        self._turns: Turns
+
+    def stop(self) -> None:
+        """Begin a graceful stop."""
+        self._stop.set()
+
+    async def run(self, listening: Callable[[str], None]) -> None:
+        """Load the state, listen, serve until `stop`, finish what is in hand.
+
+        Args:
+            listening: Called once with the address, `wss://host:port`, when connections are taken.
+
+        Raises:
+            OperationalError: `ADDRESS_IN_USE`; `INTERNAL` when the core failed (the log says how).
+            UsageError: `CONFIG` when the host or port cannot be listened on.
+        """
+        self._turns = Turns(
+            core=self._core,
+            perform=self._perform,
+            writer=choose_writer(),
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            close=self._close,
+            logger=self._logger,
+        )
+        self._turns.tell(await self._perform(Reload()))
+        server = await self._listen()
+        ticker = asyncio.ensure_future(self._tick())
+        self._taking = True
+        try:
+            listening(self._address(server))
+            stopping = asyncio.ensure_future(self._stop.wait())
+            await asyncio.wait((stopping, self._turns.failed), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            await self._finish(server)
+        finally:
+            self._taking = False
+            ticker.cancel()
+            self._cut()
+            server.close()
+            await server.wait_closed()
+        if self._turns.failed.done():
+            raise OperationalError(Code.INTERNAL, "the relay stopped itself") from self._turns.failed.exception()
+
+    async def _listen(self) -> Server:
+        tls = self._endpoint.tls
+        secure = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": TLS_SECONDS}
+        gated = type("Connection", (GatedConnection,), {"gate": self._gate, "tally": self._tally})
+        quiet = logging.getLogger("websockets.server")
+        try:
+            return await serve(
+                self._serve_connection,
+                self._endpoint.host,
+                self._endpoint.port,
+                origins=[None],  # a browser page of another site has no business here
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                compression=None,
+                process_request=make_routes(ready=lambda: self._taking, checkpoint=self._core.checkpoint),
+                server_header=None,
+                open_timeout=UPGRADE_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                max_size=MAX_FRAME_BYTES,
+                max_queue=MAX_QUEUED_FRAMES,
+                write_limit=(HIGH_BYTES, LOW_BYTES),
+                logger=quiet,
+                create_connection=gated,
+                **secure,
+            )
+        except OSError as error:
+            raise _refusal(error, self._endpoint) from error
+
+    def _address(self, server: Server) -> str:
+        host = self._endpoint.host
+        port = server.sockets[0].getsockname()[1]
+        scheme = "ws" if self._endpoint.tls is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def _serve_connection(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, GatedConnection)  # noqa: S101 - narrows for mypy: `create_connection` made it
+        session = Session(number=SessionId(next(self._numbers)), connection=connection)
+        connection.pressed = lambda high: self._turns.press(session, high=high)
+        connected = Connected(
+            session=session.number,
+            network=connection.leave_gate(),
+            nonce=secrets.token_bytes(32),
+            tls_hash=NO_TLS if self._endpoint.tls is None else self._endpoint.tls.certificate_hash,
+        )
+        self._turns.open(session, connected)
+        try:
+            while True:
+                message = await connection.recv()
+                if isinstance(message, str):
+                    self._close(session, 1003, "text")
+                    await connection.wait_closed()
+                    break
+                await self._turns.receive(session, message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._tally.count(f"closed-{connection.close_code}")
+            self._turns.end(session)
+
+    async def _tick(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._turns.tell(Tick())
+            now_s = clock()
+            for session in tuple(self._turns.writing):
+                buffered = session.connection.buffered_bytes
+                if session.progress.is_stalled(now_s, written=session.written, buffered=buffered):
+                    self._tally.count("slow")
+                    self._close(session, *SLOW)
+                if not buffered:
+                    self._turns.writing.discard(session)
+            self._tally.flush()
+
+    def _close(self, session: Session, code: int, reason: str) -> None:
+        session.closing = True
+        closer = asyncio.ensure_future(_close_connection(session.connection, code, reason))
+        self._closers.add(closer)
+        closer.add_done_callback(self._closers.discard)
+
+    async def _finish(self, server: Server) -> None:
+        """Take nothing new, let the core end what is in hand, within the bound."""
+        self._taking = False
+        server.close(close_connections=False)
+        if self._turns.failed.done():
+            return
+        self._logger.info("stopping sessions=%d", len(self._turns.sessions))
+        self._turns.tell(Stop())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._endpoint.stop_seconds):
+                await self._turns.quiet.wait()
+        self._logger.info("stopped sessions-cut=%d", len(self._turns.sessions))
+
+    def _cut(self) -> None:
+        for session in self._turns.sessions.values():
+            session.connection.pipe.abort()
+
+
+async def _close_connection(connection: RelayConnection, code: int, reason: str) -> None:
+    # `close` first waits until its frame has left the buffer, without any bound: a peer that does not
+    # read would keep connection and buffer for ever.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close(code, reason)
+    connection.pipe.abort()
+
+
+def _refusal(error: OSError, endpoint: Endpoint) -> AmanahError:
+    where = f"{endpoint.host}:{endpoint.port}"
+    if error.errno == errno.EADDRINUSE:
+        return OperationalError(Code.ADDRESS_IN_USE, f"{where} is in use")
+    return UsageError(Code.CONFIG, f"[listen] {where}: {error.strerror or 'cannot be listened on'}")

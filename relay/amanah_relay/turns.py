@@ -140,6 +140,7 @@ class Turns:
 
     def tell(self, what: Input) -> None:
         """An input that does not wait in a session's line."""
+        self.quiet.clear()
         self._answers.append(what)
         self._wake()
 

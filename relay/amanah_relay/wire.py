@@ -29,7 +29,8 @@ class RelayConnection(ServerConnection):
     """A connection that tells when its outgoing buffer fills and drains.
 
     Attributes:
-        pressed: Called with True above the high-water mark of `write_limit`, with False below the low.
+        pressed: Called with True above the high-water mark of `write_limit`, with False below the low
+            and at the end.
         pipe: The transport below.
     """
 
@@ -50,6 +51,12 @@ class RelayConnection(ServerConnection):
     def resume_writing(self) -> None:
         """asyncio: less is buffered than the low-water mark."""
         super().resume_writing()
+        if self.pressed is not None:
+            self.pressed(False)  # noqa: FBT003 - a callback of one flag
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: it is gone, and so is whatever was buffered."""
+        super().connection_lost(exc)
         if self.pressed is not None:
             self.pressed(False)  # noqa: FBT003 - a callback of one flag
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.group.flat import ratchet
 from amanah_protocol.group.flat.ratchet import Chain
 from amanah_protocol.limits import MAX_FORWARD_GENERATIONS, MAX_SKIPPED_KEYS
 
@@ -29,10 +28,9 @@ def test_each_generation_has_other_material_and_gives_it_once() -> None:
 
 def test_the_material_of_a_generation_does_not_depend_on_the_way_to_it() -> None:
     chain = START
-    for generation in range(20):
-        in_order, chain = chain.take(generation)
-    skipping, _ = START.take(19)
-    assert in_order == skipping
+    for generation in range(19):
+        _, chain = chain.take(generation)
+    assert chain.take(19)[0] == START.take(19)[0]
 
 
 def test_what_is_left_of_a_used_generation_is_neither_its_key_nor_its_chain_key() -> None:
@@ -62,13 +60,8 @@ def test_a_jump_of_more_than_a_thousand_is_refused() -> None:
     assert code_of(START, MAX_FORWARD_GENERATIONS + 1) is Code.GENERATION
 
 
-def test_a_jump_too_far_is_refused_before_a_single_step_is_derived(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[bytes] = []
-    monkeypatch.setattr(ratchet, "_following", lambda key: steps.append(key) or key)
+def test_a_jump_that_would_take_for_ever_is_refused_before_it_is_derived() -> None:
     assert code_of(START, 2**64 - 1) is Code.GENERATION
-    assert steps == []
-    START.take(5)
-    assert len(steps) == 6
 
 
 def test_skipped_keys_of_several_jumps_are_bounded_together() -> None:
@@ -89,14 +82,12 @@ def test_keys_are_in_no_repr() -> None:
 @given(st.lists(st.integers(0, 60), max_size=40))
 def test_any_order_gives_each_generation_its_own_material_at_most_once(order: list[int]) -> None:
     expected = [START.take(generation)[0] for generation in range(61)]
-    chain, taken = START, set()
+    chain, taken = START, set[int]()
     for generation in order:
-        try:
-            material, chain = chain.take(generation)
-        except VerifyError as error:
-            assert error.code is Code.REPLAY
+        if generation in taken or generation < chain.next and generation not in chain.skipped:
+            assert code_of(chain, generation) is Code.REPLAY
             continue
+        material, chain = chain.take(generation)
         assert material == expected[generation]
-        assert generation not in taken
-        taken.add(generation)
         assert len(chain.skipped) <= MAX_SKIPPED_KEYS
+        taken.add(generation)
