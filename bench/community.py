@@ -144,9 +144,10 @@ class Opening:
     room: RoomId
     creator: Author
     group: Group
-    create: tuple[Envelope, bytes]
+    create: tuple[tuple[Envelope, bytes], ...]
     commit: tuple[tuple[Envelope, bytes], ...]
     members: frozenset[DeviceId]
+    others: tuple[Device, ...]
 
 
 def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms: int) -> Opening:
@@ -168,8 +169,6 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
     create = author.sign(author.header(specific, epoch=0, audience=alone, now_ms=now_ms, sealed=False))
     added = {device.id: device for device in others}
     members = alone | frozenset(added)
-    if not added:
-        return Opening(room=room, creator=author, group=group, create=create, commit=(), members=members)
     packages = tuple(
         engine.make_key_package(
             device.key, device.credential, now_ms=now_ms, last_resort=False, random=secrets.token_bytes
@@ -189,7 +188,8 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
         room=room,
         creator=author,
         group=group,
-        create=create,
+        create=(create,),
+        others=tuple(added.values()),
         commit=(commit, author.sign(welcome, parts.sealed)),
         members=members,
     )

@@ -89,7 +89,7 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
     Args:
         data: The bytes, all of which must be used.
         max_bytes: The cap, checked before anything is parsed.
-        max_depth: Levels of arrays and maps.
+        max_depth: Levels of arrays and maps; an empty one adds none.
 
     Raises:
         DecodeError: `TOO_LARGE`, `MALFORMED` or `NOT_CANONICAL`.

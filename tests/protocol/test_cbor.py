@@ -30,11 +30,8 @@ VALUES: Final[st.SearchStrategy[Any]] = st.recursive(
 
 
 def depth(value: object) -> int:
-    if isinstance(value, list):
-        return 1 + max(map(depth, value), default=0)
-    if isinstance(value, dict):
-        return 1 + max(map(depth, value.values()), default=0)
-    return 0
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(depth, inner)) if inner else 0
 
 
 def decode(data: bytes) -> Value:
@@ -114,9 +111,9 @@ def test_depth_is_bounded() -> None:
     assert decode(b"\x81" * 8 + b"\x00") is not None
     with refused(Code.MALFORMED, DecodeError):
         decode(b"\x81" * 9 + b"\x00")
-    assert cbor.decode(b"\x81\x80", max_bytes=9, max_depth=2) == [[]]
+    assert cbor.decode(b"\x81\x81\x80", max_bytes=9, max_depth=2) == [[[]]]
     with refused(Code.MALFORMED, DecodeError):
-        cbor.decode(b"\x81\x81\x80", max_bytes=9, max_depth=2)
+        cbor.decode(b"\x81\x81\x81\x00", max_bytes=9, max_depth=2)
 
 
 def test_the_entries_of_a_map_are_bounded() -> None:
@@ -129,9 +126,11 @@ def test_the_entries_of_a_map_are_bounded() -> None:
 @pytest.mark.parametrize("item", [b"\x00", b"\x80", b"\x60"])
 def test_items_are_counted_before_they_are_made(item: bytes) -> None:
     most = limits.MAX_HEADS - 1
-    assert len(decode(b"\x9a" + most.to_bytes(4, "big") + item * most)) == most  # type: ignore[arg-type]  # a list
+    value = decode(b"\x99" + most.to_bytes(2, "big") + item * most)
+    assert isinstance(value, list)
+    assert len(value) == most
     with refused(Code.TOO_LARGE, DecodeError):
-        decode(b"\x9a" + (most + 1).to_bytes(4, "big") + item * (most + 1))
+        decode(b"\x99" + (most + 1).to_bytes(2, "big") + item * (most + 1))
 
 
 def test_a_large_string_is_one_item() -> None:
@@ -175,7 +174,6 @@ READERS: Final[list[tuple[Callable[[Fields], object], Value, Value]]] = [
     (lambda f: f.sorted_array(1, 2), [], [b"a", b"a"]),
     (lambda f: f.texts(1, 2), ["b", "a"], ["b", "a", "c"]),
     (lambda f: f.texts(1, 2), ["b"], ["bb"]),
-    (lambda f: f.next(), None, ...),  # type: ignore[list-item]  # stands for no field at all
 ]
 
 
@@ -184,10 +182,10 @@ def test_a_field_is_read_or_refused(read: Callable[[Fields], object], right: Val
     found = read(Fields([right], 1, "it"))
     assert list(found) == right if isinstance(found, tuple) else found == right
     with refused(Code.BAD_TYPE, DecodeError):
-        read(Fields([] if wrong is ... else [wrong], None, "it"))
+        read(Fields([wrong], None, "it"))
 
 
-@pytest.mark.parametrize("read", [reader for reader, _, _ in READERS])
+@pytest.mark.parametrize("read", [Fields.next, *(reader for reader, _, _ in READERS)])
 def test_a_missing_field_is_refused(read: Callable[[Fields], object]) -> None:
     with refused(Code.BAD_TYPE, DecodeError):
         read(Fields([], None, "it"))
@@ -223,5 +221,5 @@ def test_the_examples_of_rfc_8949_are_accepted_exactly_where_they_are_in_the_sub
         assert cbor.encode(value) == data
         if "decoded" in example:
             assert value == example["decoded"]
-    assert accepted == 40
+    assert accepted == 37
     assert len(examples) == 82

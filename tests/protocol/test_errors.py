@@ -24,13 +24,13 @@ GIVEN_OUT: Final = """
     QUOTA RATE SLOW NOT_FOUND STAGING BINDING AUDIENCE COMMITMENT REPLAY OPEN GENERATION REFUSED_COMMIT
     GAP FORK VOIDED_APPEARED PROOF CHECKPOINT RECEIPT LOG_ROLLBACK UNANCHORED STALE_HEAD
     USAGE CONFIG PASSPHRASE NO_PROFILE OFFLINE TIMEOUT STORE DISK_FULL NO_MEMORY ADDRESS_IN_USE STOPPING INTERNAL
-""".split()
+""".split()  # noqa: SIM905 - a list literal would take a line for each code
 """Codes that other programs may know already: a line may be added here, never taken away."""
 
 AGAIN: Final = """
     CLOCK SUITE_WITHHELD NO_KEY_PACKAGE QUOTA RATE SLOW STAGING GAP STALE_HEAD
     OFFLINE TIMEOUT STORE DISK_FULL NO_MEMORY ADDRESS_IN_USE STOPPING INTERNAL
-""".split()
+""".split()  # noqa: SIM905 - the same
 """The codes after which the same bytes may be accepted later."""
 
 

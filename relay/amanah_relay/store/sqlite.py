@@ -127,19 +127,19 @@ def check_durable(raw: sqlite3.Connection) -> None:
         )
 
 
-def checkpoint(raw: sqlite3.Connection, *, truncate: bool) -> bool:
+def checkpoint(raw: sqlite3.Connection, *, truncate: bool, wait_ms: int) -> bool:
     """Move the WAL into the database file and sync that.
 
     Args:
         raw: A connection outside any transaction.
         truncate: Empty the WAL too, which needs a moment without any reader.
+        wait_ms: How long to wait for such a moment.
 
     Returns:
         Whether all of the WAL was moved (and emptied); False when a reader was in the way.
     """
     with store_errors():
-        # An idle-time task does not hold the writer up for a reader that takes its time.
-        raw.execute("PRAGMA busy_timeout = 0").close()
+        raw.execute(f"PRAGMA busy_timeout = {wait_ms}").close()
         try:
             mode = "TRUNCATE" if truncate else "PASSIVE"
             busy, frames, moved = raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()

@@ -17,6 +17,9 @@ from tests.protocol.group.circle import AAD, Circle, changed, circle, created, k
 from tests.protocol.group.devices import accept, device, randomness
 
 
+EXPECTED = changed(added=(4,), removed=(3,))
+
+
 @dataclass(slots=True)
 class Offer:
     """A commit of device 0 that adds 4 and removes 3, and member 1 who is to process it."""
@@ -41,7 +44,7 @@ class Offer:
         *,
         sender: int = 0,
         aad: bytes = AAD,
-        expected: Changed = changed(added=(4,), removed=(3,)),
+        expected: Changed = EXPECTED,
         check: CheckCredential = accept,
         member: int = 1,
     ) -> None:
@@ -131,6 +134,7 @@ FLAWS: list[tuple[str, Callable[[Commit], bytes], Code]] = [
     ("another key package", lambda c: with_changes(c, adds=(key_package(4, 1).public,)), Code.OPEN),
     ("a secret too few", lambda c: replace(c, sealed=c.sealed[:-1]).encode(), Code.REFUSED_COMMIT),
     ("a secret too many", lambda c: replace(c, sealed=(*c.sealed, bytes(48))).encode(), Code.REFUSED_COMMIT),
+    ("another member's secret", lambda c: replace(c, sealed=(c.sealed[0], bytes(48))).encode(), Code.OPEN),
     ("secrets exchanged", lambda c: replace(c, sealed=c.sealed[::-1]).encode(), Code.OPEN),
     ("another ephemeral key", lambda c: replace(c, ephemeral=device(7).key.public).encode(), Code.OPEN),
     ("an ephemeral key of low order", lambda c: replace(c, ephemeral=bytes(32)).encode(), Code.OPEN),

@@ -76,6 +76,11 @@ class Commit:
     sealed: tuple[bytes, ...]
     confirmation: bytes
 
+    @property
+    def origin(self) -> bytes:
+        """Identifies the commit, 32 bytes: the epoch that begins derives from all of it."""
+        return origin_of(self.changes, self.ephemeral, self.sealed)
+
     def encode(self) -> bytes:
         """The sealed content of the commit's envelope."""
         changes = self.changes
@@ -83,6 +88,14 @@ class Commit:
             VERSION, changes.room, changes.epoch, changes.aad, list(changes.adds), list(changes.removes),
             changes.leaf, self.ephemeral, list(self.sealed), self.confirmation,
         ])  # fmt: skip
+
+
+def origin_of(changes: Changes, ephemeral: bytes, sealed: tuple[bytes, ...]) -> bytes:
+    """`Commit.origin`: SHA-256 over the changes and everything sealed.
+
+    With another member's sealed secret altered, this member too would be in an epoch of its own.
+    """
+    return sha256(b"amanah/flat/1/origin" + cbor.encode([changes.digest, ephemeral, list(sealed)]))
 
 
 def decode_commit(data: bytes, committer: DeviceId) -> Commit:

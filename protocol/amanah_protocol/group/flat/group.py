@@ -14,6 +14,7 @@ from amanah_protocol.group.flat.commit import (
     Commit,
     Transition,
     decode_commit,
+    origin_of,
     transition_of,
     verify_packages,
     verify_transition,
@@ -116,7 +117,7 @@ class FlatGroup:
         staged = self._state.pending
         if staged is None:
             raise UsageError(Code.USAGE, "no own commit is pending")
-        epoch = _epoch_of(staged.secret, staged.commit.changes, staged.transition)
+        epoch = _epoch_of(staged.secret, staged.commit.changes, staged.commit.origin, staged.transition)
         self._enter(staged.transition, EpochKeys.of(epoch, staged.leaf))
 
     def discard(self) -> None:
@@ -166,7 +167,7 @@ class FlatGroup:
         place = [member.device for member in transition.recipients].index(device)
         context = commit.changes.context(device)
         secret = open_secret(commit.sealed[place], ephemeral=commit.ephemeral, recipient=keys.leaf, context=context)
-        epoch = _epoch_of(secret, commit.changes, transition)
+        epoch = _epoch_of(secret, commit.changes, commit.origin, transition)
         # A committer who gave each member another secret, or sees other members, ends here.
         if not same(epoch.confirmation, commit.confirmation):
             raise VerifyError(Code.OPEN, "the commit's secret is not the one that it confirms")
@@ -245,24 +246,22 @@ class FlatGroup:
             raise VerifyError(Code.BINDING, "it was sealed for another envelope")
 
 
-def _epoch_of(secret: bytes, changes: Changes, transition: Transition) -> Epoch:
+def _epoch_of(secret: bytes, changes: Changes, origin: bytes, transition: Transition) -> Epoch:
     return derive_epoch(
-        secret, room=changes.room, epoch=changes.epoch + 1, origin=changes.digest, members=transition.members
+        secret, room=changes.room, epoch=changes.epoch + 1, origin=origin, members=transition.members
     )
 
 
 def _stage(changes: Changes, transition: Transition, *, leaf: KeyPair, random: Random) -> StagedCommit:
     secret = random(KEY_BYTES)
     ephemeral = KeyPair.generate(random)
-    commit = Commit(
-        changes=changes,
-        ephemeral=ephemeral.public,
-        sealed=tuple(
-            seal_secret(secret, ephemeral=ephemeral, recipient=member.leaf, context=changes.context(member.device))
-            for member in transition.recipients
-        ),
-        confirmation=_epoch_of(secret, changes, transition).confirmation,
+    sealed = tuple(
+        seal_secret(secret, ephemeral=ephemeral, recipient=member.leaf, context=changes.context(member.device))
+        for member in transition.recipients
     )
+    origin = origin_of(changes, ephemeral.public, sealed)
+    confirmation = _epoch_of(secret, changes, origin, transition).confirmation
+    commit = Commit(changes=changes, ephemeral=ephemeral.public, sealed=sealed, confirmation=confirmation)
     return StagedCommit(
         commit=commit,
         sealed=commit.encode(),

@@ -38,7 +38,7 @@ def derive_epoch(secret: bytes, *, room: RoomId, epoch: int, origin: bytes, memb
         secret: The commit's fresh 32 bytes.
         room: The group id.
         epoch: The epoch that begins.
-        origin: `Commit.digest` of the commit that began it, 32 bytes.
+        origin: `Commit.origin` of the commit that began it, 32 bytes.
         members: The members in it; two that see other members or leaf keys derive nothing in common.
     """
     context = cbor.encode([room, epoch, origin, sha256(members.encoded)])

@@ -45,7 +45,7 @@ class StagedCommit:
         changes = self.commit.changes
         info = EpochInfo(
             epoch=changes.epoch + 1,
-            origin=changes.digest,
+            origin=self.commit.origin,
             confirmation=self.commit.confirmation,
             members=self.transition.members,
         )

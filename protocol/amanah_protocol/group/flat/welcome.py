@@ -70,7 +70,7 @@ class EpochInfo:
 
     Attributes:
         epoch: Its number.
-        origin: `Changes.digest` of the commit that began it.
+        origin: `Commit.origin` of the commit that began it.
         confirmation: As in the commit.
         members: The members in it.
     """

@@ -1,0 +1,215 @@
+"""The one transaction that makes an append durable: the contract of `effects.Append`.
+
+All of it or nothing is stored. The head of the log is a row that is set only where it still has the
+size the batch continues, so a second process cannot write the same place: on SQLite it waits for the
+write lock, elsewhere for the row, and then finds another size. Envelope ids are unique, so nothing
+is stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.types import RoomId
+from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
+from amanah_relay.store import schema
+from amanah_relay.store.damage import checksum
+from amanah_relay.store.hashes import write_full_tiles
+from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
+from amanah_relay.store.schema import Cells
+from amanah_relay.store.sqlite import insert_missing, upsert
+
+_INSERT_LEAF: Final = insert(schema.leaf)
+_INSERT_CONTENT: Final = insert(schema.content)
+_INSERT_DOCUMENT: Final = insert(schema.document)
+_INSERT_BATCH: Final = insert(schema.batch)
+_INSERT_TREE: Final = insert_missing(schema.tree)
+_SET_CHAIN: Final = upsert(schema.chain, ["room"])
+_SET_ROOM: Final = upsert(schema.room, ["room"])
+_SET_MEMBER: Final = upsert(schema.member, ["room", "device"])
+_READ_ORIGIN: Final = select(schema.head.c.origin).where(schema.head.c.id == 1)
+_MOVE_HEAD: Final = update(schema.head).where(schema.head.c.id == 1, schema.head.c.size == bindparam("expected"))
+_ERASE: Final = (
+    update(schema.content)
+    .where(schema.content.c.log_index == bindparam("at"))
+    .values(data=None, erased=True, checksum=bindparam("checksum"))
+)
+
+
+def append(connection: Connection, batch: Append) -> None:
+    """Write one batch; the caller commits.
+
+    Args:
+        connection: A writing connection inside a transaction.
+        batch: What to store.
+
+    Raises:
+        UsageError: `USAGE` when the batch contradicts itself; nothing was written.
+        OperationalError: `STORE` when the stored size is not `batch.first`: the caller rolls back.
+        DBAPIError: Anything the database says, an envelope that is stored already included.
+    """
+    check_append(batch)
+    _move_head(connection, batch)
+    if batch.entries:
+        _insert_entries(connection, batch)
+        write_full_tiles(connection, batch.first, [entry.hash for entry in batch.entries])
+    if chains := _chain_rows(batch):
+        connection.execute(_SET_CHAIN, chains)
+    if batch.rooms:
+        connection.execute(_SET_ROOM, [room_cells(row) for row in batch.rooms])
+    if batch.members:
+        connection.execute(_SET_MEMBER, [member_cells(row) for row in batch.members])
+    if batch.trees:
+        connection.execute(_INSERT_TREE, [tree_cells(tree) for tree in batch.trees])
+    for erasure in batch.erasures:
+        _erase(connection, erasure)
+
+
+def check_append(batch: Append) -> None:
+    """The parts of a batch agree: a batch that does not add up must not become durable.
+
+    Raises:
+        UsageError: `USAGE`.
+    """
+    indices = [entry.index for entry in batch.entries]
+    size = batch.first + len(indices)
+    if indices != list(range(batch.first, size)):
+        raise UsageError(Code.USAGE, "the entries of a batch do not follow one another")
+    if Frontier(size, batch.edge).root() != batch.root:
+        raise UsageError(Code.USAGE, "root and right edge of a batch are not of one tree")
+    for entry in batch.entries:
+        parts = (entry.envelope, entry.kid, entry.payload, entry.content)
+        if any((part is not None) != (entry.type is LeafType.ENVELOPE) for part in parts):
+            raise UsageError(Code.USAGE, "envelopes have an id, a sender and content, other leaves have none")
+    last = _last_of_chain(batch.entries)
+    for row in batch.rooms:
+        entry = last.get(row.room)
+        if entry is not None and (entry.room_seq, entry.hash) != (row.head_seq, row.head_leaf):
+            raise UsageError(Code.USAGE, "the head of a room is not its last entry")
+    rooms = {row.room for row in batch.rooms}
+    if any(entry.type is LeafType.ENVELOPE and room not in rooms for room, entry in last.items()):
+        raise UsageError(Code.USAGE, "a room with new envelopes has a new head")
+
+
+def head_cells(origin: str, size: int, root: bytes, edge: Iterable[bytes], last_accepted_ms: int) -> Cells:
+    """The one row of `head`."""
+    joined = b"".join(edge)
+    return {
+        "id": 1,
+        "origin": origin,
+        "size": size,
+        "root": root,
+        "edge": joined,
+        "last_accepted_ms": last_accepted_ms,
+        "checksum": checksum(origin, size, root, joined, last_accepted_ms),
+    }
+
+
+def batch_cells(first: int, size: int, root: bytes, accepted_at_ms: int) -> Cells:
+    """The row of `batch`."""
+    return {
+        "first": first,
+        "size": size,
+        "root": root,
+        "accepted_at_ms": accepted_at_ms,
+        "checksum": checksum(first, size, root, accepted_at_ms),
+    }
+
+
+def chain_cells(room: bytes, head_seq: int, head_leaf: bytes) -> Cells:
+    """The row of `chain`."""
+    return {
+        "room": room,
+        "head_seq": head_seq,
+        "head_leaf": head_leaf,
+        "checksum": checksum(room, head_seq, head_leaf),
+    }
+
+
+def room_cells(row: RoomRow) -> Cells:
+    """The row of `room`."""
+    return {
+        "room": row.room,
+        "epoch": row.epoch,
+        "head_seq": row.head_seq,
+        "head_leaf": row.head_leaf,
+        "checksum": checksum(row.room, row.create, row.epoch, row.head_seq, row.head_leaf),
+        "create": row.create,
+    }
+
+
+def member_cells(row: MemberRow) -> Cells:
+    """The row of `member`."""
+    cells = {
+        "room": row.room,
+        "device": row.device,
+        "organisation": row.organisation,
+        "added_seq": row.added_seq,
+        "removed_seq": row.removed_seq,
+        "cursor": row.cursor,
+        "last_counter": row.last_counter,
+        "last_id": row.last_id,
+    }
+    return {**cells, "checksum": checksum(*cells.values())}
+
+
+def tree_cells(tree: Tree) -> Cells:
+    """The row of `tree`."""
+    return {"room": tree.room, "hash": tree.hash, "checksum": checksum(tree.room, tree.hash), "data": tree.data}
+
+
+def _move_head(connection: Connection, batch: Append) -> None:
+    origin = connection.execute(_READ_ORIGIN).scalar_one()
+    size = batch.first + len(batch.entries)
+    cells = head_cells(origin, size, batch.root, batch.edge, batch.accepted_at_ms)
+    del cells["id"], cells["origin"]
+    moved = connection.execute(_MOVE_HEAD, {"expected": batch.first, **cells})
+    if moved.rowcount != 1:
+        raise OperationalError(Code.STORE, f"the log has not {batch.first} leaves: another process writes to this store")
+
+
+def _insert_entries(connection: Connection, batch: Append) -> None:
+    entries = batch.entries
+    connection.execute(_INSERT_LEAF, [leaf_cells(entry) for entry in entries])
+    if contents := [content_cells(entry) for entry in entries if entry.envelope is not None]:
+        connection.execute(_INSERT_CONTENT, contents)
+    documents = [{"log_index": entry.index, "data": entry.document} for entry in entries if entry.document is not None]
+    if documents:
+        connection.execute(_INSERT_DOCUMENT, documents)
+    size = batch.first + len(entries)
+    connection.execute(_INSERT_BATCH, batch_cells(batch.first, size, batch.root, batch.accepted_at_ms))
+
+
+def _chain_rows(batch: Append) -> list[Cells]:
+    """Heads of the chains that no row of a room tells."""
+    rooms = {row.room for row in batch.rooms}
+    last = _last_of_chain(batch.entries)
+    return [chain_cells(room, entry.room_seq, entry.hash) for room, entry in last.items() if room not in rooms]
+
+
+def _last_of_chain(entries: Iterable[Entry]) -> dict[RoomId, Entry]:
+    return {entry.room: entry for entry in entries}
+
+
+def _erase(connection: Connection, erasure: Erasure) -> None:
+    leaf, content = schema.leaf.c, schema.content.c
+    wanted = (
+        select(content.log_index, content.payload, content.length, content.erased, content.addressees, content.checksum)
+        .join(schema.leaf, leaf.log_index == content.log_index)
+        # Header-only kinds have nothing to drop.
+        .where(leaf.envelope.in_(erasure.envelopes), leaf.room == erasure.room, ~content.erased, content.length > 0)
+    )
+    if erasure.by is not None:
+        wanted = wanted.where(leaf.kid == erasure.by)
+    found = connection.execute(wanted).all()
+    for row in found:
+        check_content_row(*row)
+    if found:
+        erased = [erased_cells(row.log_index, row.payload, row.length, row.addressees) for row in found]
+        connection.execute(_ERASE, erased)
