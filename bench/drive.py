@@ -47,6 +47,11 @@ class Sender:
         """Whether everything sent was acknowledged."""
         return self.acked == len(self.sent_at)
 
+    @property
+    def left(self) -> int:
+        """How many are still to be sent."""
+        return len(self.ready) - len(self.sent_at)
+
     def send(self, count: int) -> int:
         """Send the next ones in one write; gives how many there were."""
         first = len(self.sent_at)
@@ -64,7 +69,7 @@ class Sender:
             if self.windowed:
                 self.send(len(frame.accepted))
         elif isinstance(frame, frames.Refused | frames.Closing):
-            raise Refused(str(frame))
+            self.link.give_up(str(frame))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -98,7 +103,7 @@ class Recipient:
             self.lagged += 1
             self.subscribe(self.first + self.link.deliveries)
         elif isinstance(frame, frames.Refused | frames.Closing):
-            raise Refused(str(frame))
+            self.link.give_up(str(frame))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +184,9 @@ class Room:
         for sender in self._senders:
             sender.windowed = True
             sender.send(WINDOW)
-        await self._alive(seconds + WARM_UP_SECONDS)
+        # The phase ends with the time, or with the first sender that has nothing left to send.
+        while perf_counter() < start + seconds + WARM_UP_SECONDS and all(sender.left for sender in self._senders):
+            await self._alive(PACE_SECONDS)
         for sender in self._senders:
             sender.windowed = False
         return await self._outcome(start, start + WARM_UP_SECONDS, perf_counter())
@@ -204,7 +211,8 @@ class Room:
         links = [sender.link for sender in self._senders] + [recipient.link for recipient in self._recipients]
         done, _ = await asyncio.wait([link.lost for link in links], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if done:
-            raise Refused("the relay closed a connection")
+            reasons = {link.reason for link in links if link.lost.done()}
+            raise Refused("; ".join(sorted(reasons)))
 
     async def _outcome(self, start: float, begin: float, end: float) -> Outcome:
         await self._drain()

@@ -57,6 +57,7 @@ class Link(asyncio.Protocol):
         self.arrivals: list[tuple[float, int]] = []
         self.verified = 0
         self.public_keys: dict[DeviceId, bytes] = {}
+        self.reason = "the relay closed a connection"
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -123,6 +124,11 @@ class Link(asyncio.Protocol):
         check_content(envelope, delivery.content or b"")
         verify_envelope(envelope, self.public_keys[envelope.header.kid])
         self.verified += 1
+
+    def give_up(self, reason: str) -> None:
+        """The relay refused something: cut the connection and remember why."""
+        self.reason = reason
+        self.transport.abort()
 
     def send(self, frame: frames.Frame) -> None:
         """Write one frame."""

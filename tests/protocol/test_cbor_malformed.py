@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import cbor2
@@ -138,9 +139,7 @@ def test_there_are_at_least_sixty_cases_and_no_two_are_equal() -> None:
 def test_the_decoder_below_would_have_accepted_many_of_them() -> None:
     accepted = 0
     for text, _ in CASES.values():
-        try:
+        with suppress(Exception):
             cbor2.loads(bytes.fromhex(text))
-        except Exception:  # noqa: BLE001 - whatever it raises is what the strict decoder has to hide
-            continue
-        accepted += 1
+            accepted += 1
     assert accepted > 40

@@ -19,7 +19,7 @@ from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import RoomId
 from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
 from amanah_relay.store import schema
-from amanah_relay.store.damage import checksum
+from amanah_relay.store.damage import checksum, only
 from amanah_relay.store.hashes import write_full_tiles
 from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
 from amanah_relay.store.schema import Cells
@@ -87,6 +87,8 @@ def check_append(batch: Append) -> None:
         parts = (entry.envelope, entry.kid, entry.payload, entry.content)
         if any((part is not None) != (entry.type is LeafType.ENVELOPE) for part in parts):
             raise UsageError(Code.USAGE, "envelopes have an id, a sender and content, other leaves have none")
+        if entry.accepted_at_ms != batch.accepted_at_ms:
+            raise UsageError(Code.USAGE, "a batch has one time of acceptance")
     last = _last_of_chain(batch.entries)
     for row in batch.rooms:
         entry = last.get(row.room)
@@ -165,7 +167,7 @@ def tree_cells(tree: Tree) -> Cells:
 
 
 def _move_head(connection: Connection, batch: Append) -> None:
-    origin = connection.execute(_READ_ORIGIN).scalar_one()
+    origin = only(connection.execute(_READ_ORIGIN).scalar_one_or_none(), "the head of the log")
     size = batch.first + len(batch.entries)
     cells = head_cells(origin, size, batch.root, batch.edge, batch.accepted_at_ms)
     del cells["id"], cells["origin"]

@@ -180,10 +180,10 @@ def test_staging_leaves_the_group_in_its_epoch_until_merge() -> None:
     assert room.groups[0].epoch == 1
     assert room.groups[0].export("label", b"", 32) == secret
     room.send(0)
-    room.groups[0].merge()
-    assert room.groups[0].pending is None
-    assert room.groups[0].epoch == 2
-    assert room.groups[0].export("label", b"", 32) != secret
+    merged = room.groups[0]
+    merged.merge()
+    assert (merged.pending, merged.epoch) == (None, 2)
+    assert merged.export("label", b"", 32) != secret
 
 
 def test_a_discarded_commit_leaves_nothing_but_the_epoch_as_it_was() -> None:

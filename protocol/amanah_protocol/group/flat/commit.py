@@ -93,7 +93,7 @@ class Commit:
 def origin_of(changes: Changes, ephemeral: bytes, sealed: tuple[bytes, ...]) -> bytes:
     """`Commit.origin`: SHA-256 over the changes and everything sealed.
 
-    With another member's sealed secret altered, this member too would be in an epoch of its own.
+    A member whose secret opens still refuses a commit in which that of another was altered on the way.
     """
     return sha256(b"amanah/flat/1/origin" + cbor.encode([changes.digest, ephemeral, list(sealed)]))
 

@@ -247,9 +247,7 @@ class FlatGroup:
 
 
 def _epoch_of(secret: bytes, changes: Changes, origin: bytes, transition: Transition) -> Epoch:
-    return derive_epoch(
-        secret, room=changes.room, epoch=changes.epoch + 1, origin=origin, members=transition.members
-    )
+    return derive_epoch(secret, room=changes.room, epoch=changes.epoch + 1, origin=origin, members=transition.members)
 
 
 def _stage(changes: Changes, transition: Transition, *, leaf: KeyPair, random: Random) -> StagedCommit:
