@@ -132,7 +132,9 @@ class Author:
         self._counter, self._previous = header.counter, envelope.id
         return envelope, sealed
 
-    def message(self, sealed: bytes, *, epoch: int, audience: frozenset[DeviceId], now_ms: int) -> tuple[Envelope, bytes]:
+    def message(
+        self, sealed: bytes, *, epoch: int, audience: frozenset[DeviceId], now_ms: int
+    ) -> tuple[Envelope, bytes]:
         """A message with this sealed content."""
         return self.sign(self.header(Message(), epoch=epoch, audience=audience, now_ms=now_ms, sealed=True), sealed)
 
@@ -175,9 +177,7 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
         ).public
         for device in added.values()
     )
-    header = author.header(
-        Commit(added=tuple(sorted(added))), epoch=0, audience=members, now_ms=now_ms, sealed=True
-    )
+    header = author.header(Commit(added=tuple(sorted(added))), epoch=0, audience=members, now_ms=now_ms, sealed=True)
     staged = group.stage_commit(adds=packages, removes=(), aad=header.aad, random=secrets.token_bytes)
     commit = author.sign(header, staged.sealed)
     parts = staged.welcome(create[0].id, commit[0].id)

@@ -22,7 +22,7 @@ PACE_SECONDS: Final = 0.004
 DRAIN_SECONDS: Final = 30.0
 
 
-class Refused(RuntimeError):
+class RefusedLoadError(RuntimeError):
     """The relay refused a part of the load: the figures would mean nothing."""
 
 
@@ -189,7 +189,7 @@ class Room:
             await self._alive(PACE_SECONDS)
         for sender in self._senders:
             sender.windowed = False
-        return await self._outcome(start, start + WARM_UP_SECONDS, perf_counter())
+        return await self._outcome(start + WARM_UP_SECONDS, perf_counter())
 
     async def pace(self, per_s: float, seconds: float) -> Outcome:
         """Send at a fixed rate, whatever comes back."""
@@ -200,7 +200,7 @@ class Room:
                 sent += 1
                 self._senders[sent % len(self._senders)].send(1)
             await self._alive(PACE_SECONDS)
-        return await self._outcome(start, start + WARM_UP_SECONDS, perf_counter())
+        return await self._outcome(start + WARM_UP_SECONDS, perf_counter())
 
     async def close(self) -> None:
         """Cut all connections."""
@@ -209,12 +209,14 @@ class Room:
 
     async def _alive(self, seconds: float) -> None:
         links = [sender.link for sender in self._senders] + [recipient.link for recipient in self._recipients]
-        done, _ = await asyncio.wait([link.lost for link in links], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            [link.lost for link in links], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
         if done:
             reasons = {link.reason for link in links if link.lost.done()}
-            raise Refused("; ".join(sorted(reasons)))
+            raise RefusedLoadError("; ".join(sorted(reasons)))
 
-    async def _outcome(self, start: float, begin: float, end: float) -> Outcome:
+    async def _outcome(self, begin: float, end: float) -> Outcome:
         await self._drain()
         sent_at: dict[int, float] = {}
         for sender in self._senders:
@@ -241,7 +243,7 @@ class Room:
             if not missing and all(sender.idle for sender in self._senders):
                 return
             if perf_counter() > deadline:
-                raise Refused(f"{len(missing)} recipients and some receipts are incomplete after the load")
+                raise RefusedLoadError(f"{len(missing)} recipients and some receipts are incomplete after the load")
             await self._alive(PACE_SECONDS)
 
     def _latencies(self, sent_at: dict[int, float], begin: float) -> list[float]:

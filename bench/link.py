@@ -18,6 +18,7 @@ from websockets.frames import Opcode
 
 from amanah_protocol import frames
 from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
+from amanah_protocol.roster import Relay
 from amanah_protocol.session import (
     NO_TLS,
     SUBPROTOCOL,
@@ -26,7 +27,6 @@ from amanah_protocol.session import (
     sign_as_client,
     verify_relay_proof,
 )
-from amanah_protocol.roster import Relay
 from amanah_protocol.types import DeviceId
 from bench.community import Device
 
@@ -66,13 +66,13 @@ class Link(asyncio.Protocol):
         self.transport = transport
         host, port = transport.get_extra_info("peername")[:2]
         key = base64.b64encode(secrets.token_bytes(16)).decode()
-        transport.write(
+        request = (
             f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-            .encode()
         )
+        transport.write(request.encode())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """asyncio: gone."""
         if not self.lost.done():
             self.lost.set_result(None)
@@ -86,7 +86,7 @@ class Link(asyncio.Protocol):
         while end - position >= 2:
             length, start = data[position + 1], position + 2
             if length == 126:
-                length, start = (data[start] << 8 | data[start + 1]) if end - start >= 2 else end, start + 2
+                length, start = int.from_bytes(data[start : start + 2]) if end - start >= 2 else end, start + 2
             elif length == 127:
                 length, start = int.from_bytes(data[start : start + 8]) if end - start >= 8 else end, start + 8
             if start + length > end:

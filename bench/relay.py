@@ -66,7 +66,7 @@ def running_relay(folder: Path, organisations: list[Organisation], *, now_ms: in
         RuntimeError: It did not start, or did not stop by itself.
     """
     port = free_port()
-    settings = f"{LIMITS.read_text(encoding='utf-8')}\n[listen]\nport = {port}\n[log]\nlevel = \"warning\"\n"
+    settings = f'{LIMITS.read_text(encoding="utf-8")}\n[listen]\nport = {port}\n[log]\nlevel = "warning"\n'
     (folder / "relay.toml").write_text(settings, encoding="utf-8")
     home = ["--home", str(folder)]
     keys = subprocess.run(

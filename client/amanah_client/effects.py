@@ -20,7 +20,7 @@ from amanah_client.model import (
     MessageRow,
     RoomRow,
 )
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 # ---- writes
 
@@ -49,10 +49,15 @@ class DropMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseContent:
-    """Drop content and key of messages, keep tombstones."""
+    """Drop content and key of those messages that `by` sent (of all, if it is None), keep tombstones.
+
+    The core does not hold old messages, so the store compares their sender; a member erases nobody
+    else's words that way.
+    """
 
     room: RoomId
     envelopes: tuple[EnvelopeId, ...]
+    by: DeviceId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,14 @@ class SendFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMessage:
+    """Read one message of the store and give it as `inputs.MessageRead`."""
+
+    room: RoomId
+    envelope: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
     """Close the connection; `again` tells whether to connect again (False: replaced, revoked)."""
 
@@ -183,7 +196,7 @@ class Online:
 
 
 Effect: TypeAlias = (
-    SendFrame | Disconnect | MessageChanged | RoomChanged | IntentChanged | AlarmRaised | Online
+    SendFrame | ReadMessage | Disconnect | MessageChanged | RoomChanged | IntentChanged | AlarmRaised | Online
 )  # fmt: skip
 
 

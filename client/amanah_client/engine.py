@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from websockets.exceptions import ConnectionClosed
@@ -19,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
-from amanah_client.home import Profile, ProfileLock
+from amanah_client.home import Profile
 from amanah_client.transport import Link, dial, parse_address
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.roster import Relay, decode_roster
@@ -27,37 +28,70 @@ from amanah_protocol.roster import Relay, decode_roster
 _TICK_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 30.0
-
-Event: TypeAlias = e.MessageChanged | e.RoomChanged | e.IntentChanged | e.AlarmRaised | e.Online
-Listener: TypeAlias = Callable[[Event], None]
+_QUEUE: Final = 256
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """Tell the faces: not connected.
+
+    Attributes:
+        problem: What is in the way.
+        attempts: How many times in a row it was tried in vain.
+        final: Trying again is of no use (revoked, replaced), so it is not done.
+    """
+
+    problem: AmanahError
+    attempts: int
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamesChanged:
+    """Tell the faces: certificates, revocations or names were learned."""
+
+
+Event: TypeAlias = (
+    e.MessageChanged | e.RoomChanged | e.IntentChanged | e.AlarmRaised | e.Online | Offline | NamesChanged
+)  # fmt: skip
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Queued:
+    """An input on its way to the core, with the life of the core that it is for."""
+
+    life: int
+    received: inputs.Input
 
 
 class Engine:
     """Runs one profile's connection. Only the process that holds the profile's lock has one."""
 
-    def __init__(self, profile: Profile, lock: ProfileLock, tell: Listener) -> None:
-        """Take over a locked profile.
+    def __init__(self, profile: Profile, tell: Listener) -> None:
+        """Take over a profile whose lock this process holds.
 
         Args:
             profile: The unlocked profile.
-            lock: Its lock, held.
             tell: Called for every event, in the engine's task; must not block.
         """
         self._profile = profile
-        self._lock = lock
         self._tell = tell
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="amanah-store")
-        self._inputs: asyncio.Queue[tuple[Link | None, inputs.Input]] = asyncio.Queue(maxsize=256)
-        self._link: Link | None = None
-        self._dead: Link | None = None
-        self._known: set[str] = set()
-        self._again = True
+        self._inputs: asyncio.Queue[_Queued] = asyncio.Queue(_QUEUE)
         self._tasks: list[asyncio.Task[None]] = []
-        self._version = 0
-        self.problem: AmanahError | None = None
-        """Why the connection is down, for people; None while it is up."""
+        self._link: Link | None = None
+        self._known: set[str] = set()
+        self._version = -1
+        # Everything queued for a lost core dies with it: what came over its connection is delivered
+        # again, and intents stand in the store.
+        self._life = 0
+        self._loaded = asyncio.Event()
+        self._attempts = 0
+        self._refusal: AmanahError | None = None
+        self._again = True
 
     async def start(self) -> None:
         """Load the core and begin to connect.
@@ -66,35 +100,37 @@ class Engine:
             AmanahError: The store does not load.
         """
         await self._load()
-        self._tasks = [
-            asyncio.create_task(self._work(), name="amanah-core"),
-            asyncio.create_task(self._connect(), name="amanah-connection"),
-            asyncio.create_task(self._clock(), name="amanah-clock"),
-        ]
+        for name, work in (("core", self._work), ("connection", self._connect), ("clock", self._clock)):
+            task = asyncio.create_task(work(), name=f"amanah-{name}")
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
 
     async def stop(self) -> None:
-        """End the connection and give the lock back; what is queued stays queued."""
+        """End the connection; what is queued stays queued."""
+        link = self._link
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._link is not None:
-            await self._link.socket.close()
+        if link is not None:
+            await link.socket.close()
         self._thread.shutdown(wait=True)
-        self._lock.release()
 
     async def ask(self, intent: model.Intent) -> None:
         """Hand over an intent that is durable in the store."""
         if intent.id not in self._known:
             self._known.add(intent.id)
-            await self._inputs.put((None, inputs.Asked(intent=intent)))
+            await self._put(inputs.Asked(intent=intent))
 
-    async def release(self, intent: model.Intent) -> None:
-        """Hand over a HELD intent that the officer released."""
-        await self._inputs.put((None, inputs.Asked(intent=intent)))
+    async def _put(self, received: inputs.Input, life: int | None = None) -> None:
+        await self._inputs.put(_Queued(life=self._life if life is None else life, received=received))
 
-    async def withdraw(self, intent_id: str) -> None:
-        """Withdraw a queued or held intent."""
-        await self._inputs.put((None, inputs.Withdrawn(intent=intent_id)))
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself has met a fault of the program: say so instead of standing still."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        problem = error if isinstance(error, AmanahError) else OperationalError(Code.INTERNAL, repr(error))
+        self._again = False
+        self._tell(Offline(problem=problem, attempts=self._attempts, final=True))
 
     # ---- the core's task
 
@@ -103,14 +139,17 @@ class Engine:
         self._core = ClientCore(snapshot, key=self._profile.device_key, random=secrets.token_bytes)
         self._relays = decode_roster(snapshot.roster).relays
         self._known = {intent.id for intent in snapshot.intents}
+        self._version = -1
+        self._life += 1
+        self._loaded.set()
 
     async def _work(self) -> None:
         while True:
-            link, received = await self._inputs.get()
-            if link is not None and link is self._dead:
-                continue  # a new core knows nothing of a connection that the lost one had
+            queued = await self._inputs.get()
+            if queued.life != self._life:
+                continue
             try:
-                await self._step(received)
+                await self._step(queued.received)
             except OperationalError as error:
                 await self._recover(error)
 
@@ -119,24 +158,25 @@ class Engine:
         if step.writes:
             writes = step.writes
             await self._in_thread(lambda: self._profile.store.commit(writes))
+            if any(isinstance(write, e.PutControl | e.PutProfile | e.PutRoster) for write in writes):
+                self._tell(NamesChanged())
         for effect in step.effects:
             await self._perform(effect)
 
     async def _recover(self, error: OperationalError) -> None:
         """The store failed: the core in memory is ahead of the disk, so it is worth nothing now."""
-        self.problem = error
-        self._dead = self._link
-        pause = _FIRST_PAUSE_S
+        self._loaded.clear()
+        self._refusal = error
         await self._drop_link()
-        while True:
+        pause = _FIRST_PAUSE_S
+        while not self._loaded.is_set():
+            self._offline(self._refusal)
             await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
             try:
                 await self._load()
             except OperationalError as again:
-                self.problem = again
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
-            else:
-                return
+                self._refusal = again
 
     async def _perform(self, effect: e.Effect) -> None:
         match effect:
@@ -144,10 +184,11 @@ class Engine:
                 await self._send(data)
             case e.Disconnect(reason=reason, again=again):
                 self._again = again
-                self.problem = UsageError(Code.LOGIN, reason)
+                self._refusal = UsageError(Code.LOGIN, reason)
                 await self._drop_link()
             case e.Online():
-                self.problem = None
+                self._attempts = 0
+                self._refusal = None
                 self._tell(effect)
             case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised():
                 self._tell(effect)
@@ -175,48 +216,62 @@ class Engine:
     async def _connect(self) -> None:
         pause = _FIRST_PAUSE_S
         while self._again:
+            await self._loaded.wait()
             for relay in self._relays:
-                if await self._serve(relay):
-                    pause = _FIRST_PAUSE_S
+                await self._serve(relay)
+            pause = min(pause * 2, _LONGEST_PAUSE_S) if self._attempts else _FIRST_PAUSE_S
             # Full jitter: after an outage the clients of a nation must not come back in one instant.
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads load, keeps no secret
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _serve(self, relay: Relay) -> bool:
+    async def _serve(self, relay: Relay) -> None:
         link = await self._dial(relay)
         if link is None:
-            return False
-        self._link = link
-        await self._inputs.put((link, inputs.Opened(dialled=link.dialled, tls_hash=link.tls_hash)))
+            return
+        self._link, life, self._refusal = link, self._life, None
+        await self._put(inputs.Opened(dialled=link.dialled, tls_hash=link.tls_hash), life)
         try:
             async for data in link.socket:
                 if isinstance(data, bytes):
-                    await self._inputs.put((link, inputs.Received(data=data)))
-        except ConnectionClosed as error:
-            self.problem = self.problem or OperationalError(Code.OFFLINE, f"the connection ended: {error}")
+                    await self._put(inputs.Received(data=data), life)
+        except ConnectionClosed:
+            pass  # the core hears `Lost`, whichever way it ended
         finally:
             self._link = None
-            await self._inputs.put((link, inputs.Lost()))
-        return True
+        await self._put(inputs.Lost(), life)
+        self._offline(self._refusal or OperationalError(Code.OFFLINE, f"the connection to {link.dialled} ended"))
 
     async def _dial(self, relay: Relay) -> Link | None:
+        problem: AmanahError = UsageError(Code.CONFIG, f"the roster names no address of {relay.origin}")
         for url in relay.addresses:
             try:
                 return await dial(relay, parse_address(url))
             except AmanahError as error:
-                self.problem = error
+                problem = error
+        self._offline(problem)
         return None
 
+    def _offline(self, problem: AmanahError) -> None:
+        self._attempts += 1
+        self._tell(Offline(problem=problem, attempts=self._attempts, final=not self._again))
+
     async def _clock(self) -> None:
-        """Ticks, and looks for intents that other processes of this profile queued."""
+        """Ticks, and looks for what other processes of this profile asked for."""
         while True:
             await asyncio.sleep(_TICK_S)
-            await self._inputs.put((None, inputs.Tick()))
+            await self._put(inputs.Tick())
             version = await self._in_thread(self._profile.store.data_version)
             if version != self._version:
                 self._version = version
-                for intent in await self._in_thread(self._queued):
-                    await self.ask(intent)
+                await self.look_around()
 
-    def _queued(self) -> tuple[model.Intent, ...]:
-        return self._profile.store.intents(model.IntentState.QUEUED)
+    async def look_around(self) -> None:
+        """Take up what stands in the store and was not handed over: intents, decisions on them."""
+        store = self._profile.store
+        for intent in await self._in_thread(lambda: store.intents(model.IntentState.QUEUED)):
+            await self.ask(intent)
+        for intent_id, wish in await self._in_thread(store.take_wishes):
+            held = await self._in_thread(lambda wanted=intent_id: store.intent(wanted))
+            if wish is model.Wish.WITHDRAW:
+                await self._put(inputs.Withdrawn(intent=intent_id))
+            elif held is not None and held.state is model.IntentState.HELD:
+                await self._put(inputs.Asked(intent=held))

@@ -23,9 +23,10 @@ from amanah_client.keystore import (
     open_keystore,
     read_kdf,
 )
+from amanah_client.keystore.durable import operational_errors
 from amanah_client.store import LocalStore
 from amanah_protocol.crypto import SigningKey
-from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.errors import Code, UsageError
 
 ENVIRONMENT: Final = "AMANAH_HOME"
 _STORE_KEY: Final = "store"
@@ -62,6 +63,24 @@ class Home:
     def config(self) -> Path:
         """Optional settings, TOML."""
         return self.path / "client.toml"
+
+    def exists(self) -> bool:
+        """Whether there is a profile.
+
+        Raises:
+            OperationalError: `STORE` when the folder cannot be read.
+        """
+        with operational_errors(self.keystore):
+            return self.keystore.exists()
+
+    def make_folder(self) -> None:
+        """Make the folder, private to its user, if it is not there.
+
+        Raises:
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        with operational_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def find_home(chosen: Path | None = None) -> Home:
@@ -128,12 +147,9 @@ def create_profile(home: Home, unlock: Unlock) -> Profile:
         UsageError: `USAGE` when there is one already.
         OperationalError: `STORE` or `DISK_FULL`.
     """
-    if home.keystore.exists():
+    if home.exists():
         raise UsageError(Code.USAGE, f"there is a profile at {home.path} already")
-    try:
-        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise OperationalError(Code.STORE, f"the folder {home.path} cannot be made: {error.strerror}") from error
+    home.make_folder()
     keystore = create_keystore(home.keystore, unlock, {_STORE_KEY: secrets.token_bytes(32)})
     store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=True)
     return Profile(home, keystore, store)
@@ -150,7 +166,7 @@ def open_profile(home: Home, ask_passphrase: Callable[[], str]) -> Profile:
         UsageError: `NO_PROFILE`, `PASSPHRASE`, or what `ask_passphrase` raises.
         OperationalError: `STORE`.
     """
-    if not home.keystore.exists():
+    if not home.exists():
         raise UsageError(Code.NO_PROFILE, f"there is no profile at {home.path}")
     keystore = open_keystore(home.keystore, _unlock(home, ask_passphrase))
     store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=not home.store.exists())
@@ -179,11 +195,16 @@ class ProfileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if it is free."""
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        """Take the lock if it is free.
+
+        Raises:
+            OperationalError: `STORE` or `DISK_FULL` when the profile's folder cannot be written.
+        """
+        with operational_errors(self._path):
+            descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             return False
         self._descriptor = descriptor

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_client.model import Intent
+from amanah_client.model import Intent, MessageRow
+from amanah_protocol.types import EnvelopeId, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,17 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRead:
+    """Answers `effects.ReadMessage`; `row` is None when the store has no such message."""
+
+    room: RoomId
+    envelope: EnvelopeId
+    row: MessageRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed; at least once a second."""
 
 
-Input: TypeAlias = Opened | Received | Lost | Asked | Withdrawn | Tick
+Input: TypeAlias = Opened | Received | Lost | Asked | Withdrawn | MessageRead | Tick

@@ -300,6 +300,15 @@ class IntentState(StrEnum):
     FAILED = "failed"
 
 
+class Wish(StrEnum):
+    """What a person may decide of an intent that is not done."""
+
+    RELEASE = "release"
+    """Send a held one after all, to the circle as it is now."""
+    WITHDRAW = "withdraw"
+    """Never send a queued or held one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One thing asked for, in the outbox until it is done; holds plaintext, encrypted at rest.
@@ -384,6 +393,7 @@ class Snapshot:
         control_head: Newest encoded signed control head, b"" if none.
         log: Newest log view, or None.
         rooms: All rooms.
+        sent: Own messages in state SENT: what was signed and has no place in the record yet.
         intents: Those not DONE or FAILED, in order of creation.
         key_packages: Secrets of own key packages by reference.
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
@@ -398,6 +408,7 @@ class Snapshot:
     control_head: bytes = b""
     log: LogView | None = None
     rooms: tuple[RoomRow, ...] = ()
+    sent: tuple[MessageRow, ...] = ()
     intents: tuple[Intent, ...] = ()
     key_packages: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     profiles: tuple[bytes, ...] = ()

@@ -16,28 +16,29 @@ import contextlib
 import secrets
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.directory import Directory, Party
-from amanah_client.engine import Engine, Event
+from amanah_client.engine import Engine, Event, NamesChanged, Offline
+from amanah_client.follower import Follower
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
-from amanah_protocol.content.alert import Alert
-from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
-from amanah_protocol.identity import decode_certificate, parse_organisation
-from amanah_protocol.kinds import Create
-from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_client.room import Room
+from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
+from amanah_protocol.identity import decode_certificate
+from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 _POLL_S: Final = 0.1
-_PREFIX_MIN: Final = 4
+_VAIN_ATTEMPTS: Final = 4
+"""So many attempts in a row without the relay, about a second, and nobody is kept waiting for it."""
 _ENDED: Final = (model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.HELD)
+_ID_DIGITS: Final = 64
 
 
 def _no_passphrase() -> str:
@@ -47,12 +48,17 @@ def _no_passphrase() -> str:
 class Client:
     """One profile, connected while it is open."""
 
+    PREFIX_MIN: ClassVar[int] = 4
+    """So many first digits of an id stand for it, if no other begins with them."""
+
     def __init__(self, profile: Profile) -> None:
         """Use `open`; this does not connect."""
         self._profile = profile
+        self._lock = ProfileLock(profile.home)
         self._engine: Engine | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._line: e.Online | Offline | None = None
         self._listeners: list[asyncio.Queue[Event]] = []
-        self._online = asyncio.Event()
         self._directory: Directory | None = None
 
     # ---- opening and closing
@@ -80,23 +86,47 @@ class Client:
 
     @classmethod
     async def of(cls, profile: Profile, *, connect: bool = True) -> Client:
-        """As `open`, with a profile that is unlocked already."""
+        """As `open`, with a profile that is unlocked already; it is closed if this fails."""
         client = cls(profile)
-        lock = ProfileLock(profile.home)
-        if connect and lock.acquire():
-            client._engine = Engine(profile, lock, client._hear)
-            try:
-                await client._engine.start()
-            except BaseException:
-                lock.release()
-                profile.close()
-                raise
+        try:
+            if connect and client._lock.acquire():
+                await client._start()
+            elif connect:
+                client._following = asyncio.create_task(client._follow(), name="amanah-follower")
+                client._following.add_done_callback(client._stopped_following)
+        except BaseException:
+            await client.close()
+            raise
         return client
+
+    async def _start(self) -> None:
+        engine = Engine(self._profile, self._hear)
+        await engine.start()
+        self._engine = engine
+
+    async def _follow(self) -> None:
+        """Another process is connected: read what it stores, and connect when it has ended."""
+        follower = Follower(self._profile.store, self._hear)
+        while not self._lock.acquire():
+            await asyncio.sleep(_POLL_S)
+            follower.look()
+        follower.look()
+        await self._start()
+
+    def _stopped_following(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            problem = error if isinstance(error, AmanahError) else OperationalError(Code.INTERNAL, repr(error))
+            self._hear(Offline(problem=problem, attempts=0, final=True))
 
     async def close(self) -> None:
         """Disconnect and lock the profile; what is queued stays queued."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
         if self._engine is not None:
             await self._engine.stop()
+        self._lock.release()
         self._profile.close()
 
     async def __aenter__(self) -> Self:
@@ -107,24 +137,48 @@ class Client:
     ) -> None:
         await self.close()
 
+    # ---- the connection
+
+    @property
+    def is_online(self) -> bool:
+        """Whether this process is connected, and has caught up."""
+        return isinstance(self._line, e.Online)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether another process of this profile holds the connection."""
+        return self._following is not None and self._engine is None and not self._following.done()
+
     async def online(self, timeout_s: float = 10) -> None:
-        """Wait until logged in and caught up.
+        """Wait until connected and caught up; returns at once where another process is connected.
 
         Raises:
-            OperationalError: `OFFLINE` or what is in the way; the client goes on trying.
+            OperationalError: `OFFLINE` or what else is in the way, after `timeout_s` or as soon as
+                several attempts were in vain; the client goes on trying.
         """
-        if self._engine is None:
-            return
-        try:
-            await asyncio.wait_for(self._online.wait(), timeout_s)
-        except TimeoutError:
-            raise self._why_offline() from None
+        with self._hearing() as events:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while not self.is_online and not self.is_following and not self._is_hopeless:
+                        await events.get()
+            except TimeoutError:
+                raise self._why_offline() from None
+        if not self.is_online and not self.is_following:
+            raise self._why_offline()
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether waiting for the relay now is of no use."""
+        if isinstance(self._line, Offline):
+            return self._line.final or self._line.attempts >= _VAIN_ATTEMPTS
+        return self._engine is None and self._following is None
 
     def _why_offline(self) -> OperationalError:
-        problem = self._engine.problem if self._engine else None
-        if problem is None:
-            return OperationalError(Code.OFFLINE, "the relay does not answer")
-        return OperationalError(problem.code, problem.detail)
+        if isinstance(self._line, Offline):
+            return OperationalError(self._line.problem.code, self._line.problem.detail)
+        connects = self._engine is not None or self._following is not None
+        detail = "the relay does not answer" if connects else "this client was opened without a connection"
+        return OperationalError(Code.OFFLINE, detail)
 
     # ---- rooms
 
@@ -142,7 +196,7 @@ class Client:
         wanted = reference.hex() if isinstance(reference, bytes) else reference.strip()
         rooms = self.rooms()
         found = [r for r in rooms if r.id.hex() == wanted.lower() or r.title == wanted]
-        if not found and len(wanted) >= _PREFIX_MIN:
+        if not found and len(wanted) >= self.PREFIX_MIN:
             found = [r for r in rooms if r.id.hex().startswith(wanted.lower())]
         if len(found) != 1:
             many = f"{len(found)} rooms are called {wanted!r}; use the id" if found else f"there is no room {wanted!r}"
@@ -162,9 +216,10 @@ class Client:
 
         Raises:
             OperationalError: `OFFLINE` or `TIMEOUT`; the room is made when the relay is back.
-            PeerError: The relay refused it.
+            RefusedError: The relay refused it.
         """
-        intent = await self.do(model.CreateRoom(title=_nfc(title), ceiling=label, agreement=agreement), timeout_s)
+        said = unicodedata.normalize("NFC", title)
+        intent = await self.do(model.CreateRoom(title=said, ceiling=label, agreement=agreement), timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
         return self.room(intent.room)
@@ -183,90 +238,112 @@ class Client:
         """Queue an action and wait until it is done.
 
         Raises:
-            OperationalError: `OFFLINE` (or what is in the way) when it is still queued after
-                `timeout_s`; it stays queued and goes out by itself.
-            PeerError: It was refused; nothing is queued any more.
-            UsageError: `STALE_EPOCH`-like holds: the officer's word is needed (`model.IntentState.HELD`).
+            OperationalError: `OFFLINE` (or what else is in the way) when it is still queued after
+                `timeout_s`, or as soon as several attempts to connect were in vain; it stays queued
+                and goes out by itself.
+            RefusedError: It was refused; nothing is queued any more.
+            UsageError: It is held and waits for the officer's word (`model.IntentState.HELD`).
         """
         intent = await self.ask(action)
         return await self.outcome(intent.id, timeout_s)
 
+    def intent(self, intent_id: str) -> model.Intent:
+        """An intent as it stands now, by its id or first digits of it.
+
+        Raises:
+            UsageError: `NOT_FOUND` when none of the outbox, or more than one, begins so.
+        """
+        wanted = intent_id.strip().lower()
+        whole = self._profile.store.intent(wanted)
+        found = [whole] if whole else [i for i in self.outbox() if wanted and i.id.startswith(wanted)]
+        if len(found) != 1:
+            raise UsageError(Code.NOT_FOUND, f"{len(found)} entries of the outbox begin with {intent_id!r}")
+        return found[0]
+
     async def outcome(self, intent_id: str, timeout_s: float = 30) -> model.Intent:
         """Wait until an intent is done; errors as `do`."""
         deadline = time.monotonic() + timeout_s
-        events = self._listen()
-        try:
-            while True:
-                intent = self._profile.store.intent(intent_id)
-                if intent is None:
-                    raise UsageError(Code.NOT_FOUND, f"there is no intent {intent_id}")
-                if intent.state in _ENDED:
-                    return _ended(intent)
+        with self._hearing() as events:
+            while (intent := self.intent(intent_id)).state not in _ENDED:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._is_hopeless:
                     raise self._still_queued(intent)
-                await self._next_change(events, intent_id, left)
-        finally:
-            self._listeners.remove(events)
+                await _next_change(events, intent_id, left if self._engine is not None else min(left, _POLL_S))
+        return _ended(intent)
 
     def _still_queued(self, intent: model.Intent) -> OperationalError:
-        if self._engine is not None and self._online.is_set():
-            detail = intent.detail or "no answer yet; it is kept and goes out by itself"
-            return OperationalError(Code(intent.code) if intent.code else Code.TIMEOUT, detail)
-        return self._why_offline()
-
-    async def _next_change(self, events: asyncio.Queue[Event], intent_id: str, left: float) -> None:
-        """Wait for word of the intent; another process's engine tells through the store only."""
-        pause = left if self._engine is not None else min(left, _POLL_S)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                while True:
-                    event = await events.get()
-                    if isinstance(event, e.IntentChanged) and event.intent.id == intent_id:
-                        return
+        if not self.is_online and not self.is_following:
+            return self._why_offline()
+        detail = intent.detail or "no answer yet; it is kept and goes out by itself"
+        return OperationalError(code_of(intent.code) if intent.code else Code.TIMEOUT, detail)
 
     def outbox(self) -> tuple[model.Intent, ...]:
-        """What is queued, held or on its way."""
+        """What is queued, held or on its way, oldest first."""
         return self._profile.store.intents(model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
     async def release(self, intent: model.Intent) -> None:
-        """Send a held message after all, to the circle as it is now.
+        """Send a held message after all, to the circle as it is now; `outcome` waits for it.
 
         Raises:
-            OperationalError: `STORE` when another process holds the connection: release it there.
+            UsageError: `USAGE` when it is not held.
         """
-        await self._own_engine().release(intent)
+        if intent.state is not model.IntentState.HELD:
+            raise UsageError(Code.USAGE, f"this is {intent.state}, not held")
+        await self._decide(intent, model.Wish.RELEASE)
 
     async def withdraw(self, intent: model.Intent) -> None:
-        """Withdraw a queued or held intent."""
-        await self._own_engine().withdraw(intent.id)
+        """Never send a queued or held intent; it is in vain for one that was signed already.
 
-    def _own_engine(self) -> Engine:
-        if self._engine is None:
-            raise OperationalError(Code.STORE, "another program of this profile holds the connection; use that one")
-        return self._engine
+        Raises:
+            UsageError: `USAGE` when it is on its way.
+        """
+        if intent.state is model.IntentState.SENT:
+            raise UsageError(Code.USAGE, "this was signed and may have arrived; it cannot be withdrawn")
+        await self._decide(intent, model.Wish.WITHDRAW)
+
+    async def _decide(self, intent: model.Intent, wish: model.Wish) -> None:
+        self._profile.store.put_wish(intent.id, wish)
+        if self._engine is not None:
+            await self._engine.look_around()
 
     # ---- reading
 
     def directory(self) -> Directory:
         """Names and certificates as known now."""
         if self._directory is None:
-            self._directory = Directory(
-                self._profile.store.control_rows(), (*self._profile.store.profiles(), self._own_profile())
-            )
+            store = self._profile.store
+            own = store.value("profile")
+            self._directory = Directory(store.control_rows(), (*store.profiles(), *([own] if own else [])))
         return self._directory
-
-    def _own_profile(self) -> bytes:
-        return self._profile.store.value("profile") or b""
 
     def party(self, device: DeviceId) -> Party:
         """Who a device is."""
         return self.directory().party(device)
 
+    def device(self, reference: str) -> DeviceId:
+        """A device that the log knows, by its id or first digits of it.
+
+        Raises:
+            UsageError: `NOT_FOUND` when none or more than one fit.
+        """
+        digits = reference.strip().lower()
+        known = self.directory().certificates
+        found = [device for device in known if len(digits) >= self.PREFIX_MIN and device.hex().startswith(digits)]
+        if len(found) != 1:
+            raise UsageError(Code.NOT_FOUND, f"{len(found)} known devices begin with {reference!r}")
+        return found[0]
+
     @property
     def me(self) -> DeviceId:
-        """This device."""
-        return decode_certificate(self._profile.store.snapshot().certificate).device_id
+        """This device.
+
+        Raises:
+            UsageError: `NO_PROFILE` while it has no certificate.
+        """
+        stored = self._profile.store.value("certificate")
+        if stored is None:
+            raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet")
+        return decode_certificate(stored).device_id
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """Everything that must not be overlooked, oldest first."""
@@ -279,15 +356,14 @@ class Client:
             UsageError: `NOT_FOUND` when none or more than one fit.
         """
         digits = reference.strip().lower()
-        try:
-            prefix = bytes.fromhex(digits[: len(digits) // 2 * 2])
-        except ValueError:
-            prefix = b""
-        rows = self._profile.store.message(prefix) if len(digits) >= _PREFIX_MIN and prefix else ()
-        found = [row for row in rows if row.envelope.hex().startswith(digits)]
-        if len(found) != 1:
-            raise UsageError(Code.NOT_FOUND, f"{len(found)} messages begin with {reference!r}")
-        return read_message(found[0], self.directory())
+        rows: tuple[model.MessageRow, ...] = ()
+        if self.PREFIX_MIN <= len(digits) <= _ID_DIGITS and set(digits) <= set("0123456789abcdef"):
+            first, last = (EnvelopeId(bytes.fromhex(digits.ljust(_ID_DIGITS, end))) for end in "0f")
+            rows = self._profile.store.messages_between(first, last)
+        if len(rows) != 1:
+            many = "several messages begin" if rows else "no message begins"
+            raise UsageError(Code.NOT_FOUND, f"{many} with {reference!r}")
+        return read_message(rows[0], self.directory())
 
     async def listen(self, *rooms: Room) -> AsyncIterator[Message]:
         """Messages as they arrive, of all rooms or of some; ends only with the client.
@@ -295,33 +371,30 @@ class Client:
         Header-only entries (acknowledgements, changes of membership) come too; `Message.type` tells.
         """
         wanted = {room.id for room in rooms}
-        events = self._listen()
-        try:
-            while True:
-                event = await events.get()
-                if isinstance(event, e.MessageChanged) and (not wanted or event.row.room in wanted):
-                    yield read_message(event.row, self.directory())
-        finally:
-            self._listeners.remove(events)
+        async for event in self.events():
+            if isinstance(event, e.MessageChanged) and (not wanted or event.row.room in wanted):
+                yield read_message(event.row, self.directory())
 
     async def events(self) -> AsyncIterator[Event]:
-        """Every event: messages, rooms, intents, alarms."""
-        events = self._listen()
-        try:
+        """Every event: messages, rooms, intents, alarms, the connection."""
+        with self._hearing() as events:
             while True:
                 yield await events.get()
+
+    @contextlib.contextmanager
+    def _hearing(self) -> Iterator[asyncio.Queue[Event]]:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        self._listeners.append(events)
+        try:
+            yield events
         finally:
             self._listeners.remove(events)
 
-    def _listen(self) -> asyncio.Queue[Event]:
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        self._listeners.append(events)
-        return events
-
     def _hear(self, event: Event) -> None:
-        self._directory = None
-        if isinstance(event, e.Online):
-            self._online.set()
+        if isinstance(event, NamesChanged):
+            self._directory = None
+        if isinstance(event, e.Online | Offline):
+            self._line = event
         for listener in self._listeners:
             listener.put_nowait(event)
 
@@ -331,100 +404,25 @@ class Client:
         return self._profile
 
 
-class Room:
-    """A room of this device, as of when it was asked for."""
-
-    def __init__(self, client: Client, row: model.RoomRow) -> None:
-        self._client = client
-        self.row = row
-
-    @property
-    def id(self) -> RoomId:
-        """Its id."""
-        return self.row.room
-
-    @property
-    def title(self) -> str:
-        """Its title, or the first digits of the id until it is known."""
-        return self.row.title or self.id.hex()[:8]
-
-    async def send(
-        self,
-        text: str,
-        *,
-        label: Label | None = None,
-        pap: Pap = Pap.AMBER,
-        precedence: Precedence = Precedence.ROUTINE,
-        timeout_s: float = 30,
-    ) -> model.Intent:
-        """Send a message and wait for the receipt; errors as `Client.do`.
-
-        Args:
-            text: What to say; normalised to NFC.
-            label: Its label; the room's ceiling by default.
-            pap: What receivers may do with it.
-            precedence: How urgent it is.
-            timeout_s: How long to wait for the receipt.
-        """
-        action = model.SendText(room=self.id, text=_nfc(text), label=self._label(label), pap=pap, precedence=precedence)
-        return await self._client.do(action, timeout_s)
-
-    async def post_alerts(
-        self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None, timeout_s: float = 30
-    ) -> model.Intent:
-        """Post 1 to 100 alerts in one envelope; errors as `Client.do`."""
-        action = model.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
-        return await self._client.do(action, timeout_s)
-
-    async def invite(self, organisation: str, *, timeout_s: float = 30) -> model.Intent:
-        """Add all valid devices of an organisation's officers and bots; errors as `Client.do`."""
-        action = model.Invite(room=self.id, organisation=parse_organisation(organisation))
-        return await self._client.do(action, timeout_s)
-
-    async def remove(self, *devices: DeviceId, timeout_s: float = 30) -> model.Intent:
-        """Remove devices; errors as `Client.do`."""
-        return await self._client.do(model.Remove(room=self.id, devices=devices), timeout_s)
-
-    async def disclose(self, message: Message, *, recipient: str, timeout_s: float = 30) -> bytes:
-        """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
-        action = model.Disclose(room=self.id, envelope=message.id, recipient=recipient)
-        return (await self._client.do(action, timeout_s)).result
-
-    async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
-        """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""
-        return await self._client.do(model.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
-
-    def messages(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> list[Message]:
-        """Stored messages in room order."""
-        directory = self._client.directory()
-        rows = self._client.profile.store.messages(self.id, after=after, limit=limit, newest=newest)
-        return [read_message(row, directory) for row in rows]
-
-    @property
-    def ceiling(self) -> Label:
-        """The highest label allowed here; the strictest while the room's creation is not known."""
-        return ceiling_of(self.row)
-
-    def _label(self, label: Label | None) -> Label:
-        if label is not None and label > self.ceiling:
-            raise UsageError(Code.LABEL, f"{label.text} is above the room's ceiling {self.ceiling.text}")
-        return self.ceiling if label is None else label
+def code_of(text: str) -> Code:
+    """The code of a stored refusal; one that a newer relay made up counts as a fault."""
+    return Code(text) if text in Code.__members__ else Code.INTERNAL
 
 
-def ceiling_of(row: model.RoomRow) -> Label:
-    """The ceiling from a room's create envelope."""
-    if not row.create:
-        return Label.RED
-    specific = decode_envelope(row.create).header.specific
-    return specific.ceiling if isinstance(specific, Create) else Label.RED
+async def _next_change(events: asyncio.Queue[Event], intent_id: str, pause_s: float) -> None:
+    """Wait for word of the intent or the connection; another process tells through the store only."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            while True:
+                event = await events.get()
+                if isinstance(event, e.Online | Offline):
+                    return
+                if isinstance(event, e.IntentChanged) and event.intent.id == intent_id:
+                    return
 
 
 def _ended(intent: model.Intent) -> model.Intent:
     if intent.state is model.IntentState.DONE:
         return intent
-    error = UsageError if intent.state is model.IntentState.HELD else PeerError
-    raise error(Code(intent.code), intent.detail)
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    error = UsageError if intent.state is model.IntentState.HELD else RefusedError
+    raise error(code_of(intent.code), intent.detail)

@@ -167,7 +167,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.CONFIG: Meaning(_FINAL, "Mend the configuration at the place that is named."),
     Code.PASSPHRASE: Meaning(_FINAL, "Try again with the right passphrase; nothing was changed."),
     Code.NO_PROFILE: Meaning(_FINAL, "Enrol this profile first: `amanah device request`."),
-    Code.NOT_INITIALISED: Meaning(_FINAL, "Run `amanah-relay keys`, have the roster name them, then `amanah-relay init --roster FILE`."),
+    Code.NOT_INITIALISED: Meaning(_FINAL, "Run `amanah-relay keys`, then `amanah-relay init --roster FILE`."),
     Code.OFFLINE: Meaning(_AGAIN, "The relay cannot be reached; what was to be sent is kept and goes out by itself."),
     Code.TIMEOUT: Meaning(_AGAIN, "No answer in time; try again."),
     Code.STORE: Meaning(_AGAIN, "The store failed and nothing was acknowledged; look at the disk, then try again."),

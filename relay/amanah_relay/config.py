@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
@@ -26,11 +27,8 @@ FILE_NAME: Final = "relay.toml"
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections."""
-
-
-class Listen(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
     """Where the relay listens.
 
     Attributes:
@@ -44,7 +42,8 @@ class Listen(_Section):
     stop_seconds: Seconds = 10.0
 
 
-class Tls(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
     """PEM files; both or neither. Without them the relay listens on loopback alone.
 
     Attributes:
@@ -56,7 +55,8 @@ class Tls(_Section):
     key: Path | None = None
 
 
-class Keys(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
     """The relay's own keys.
 
     Attributes:
@@ -66,7 +66,8 @@ class Keys(_Section):
     file: Path = Path("relay.keys")
 
 
-class StoreSection(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSection:
     """The durable store.
 
     Attributes:
@@ -76,7 +77,8 @@ class StoreSection(_Section):
     url: str = "sqlite:///relay.db"
 
 
-class Log(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
     """What is said on standard error.
 
     Attributes:
@@ -86,7 +88,8 @@ class Log(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Config(_Section):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
     """All of it; paths are absolute.
 
     Attributes:
@@ -102,7 +105,7 @@ class Config(_Section):
     tls: Tls = Tls()
     keys: Keys = Keys()
     store: StoreSection = StoreSection()
-    limits: RelayLimits = msgspec.field(default_factory=RelayLimits)
+    limits: RelayLimits = field(default_factory=RelayLimits)
     log: Log = Log()
 
     @property
@@ -150,7 +153,7 @@ def load_config(given: Path | None, home: Path | None, environment: Mapping[str,
             section, key = _setting(variable)
             table.setdefault(section, {})[key] = _parse(variable, value, _types(_types(Config)[section])[key])
     try:
-        config = msgspec.convert(table, Config)
+        config = msgspec.convert(table, Config, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(Code.CONFIG, f"{path or 'the environment'}: {_place(error)}") from error
     _check_listen(config)
@@ -174,16 +177,18 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(Code.CONFIG, f"{path}: {error}") from error
 
 
-def _types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - a struct or dataclass
+def _types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
     return get_type_hints(cls, include_extras=True)
 
 
-def _check_names(table: Mapping[str, Any], cls: Any, where: str) -> None:  # noqa: ANN401 - a struct or dataclass
+def _check_names(table: Mapping[str, Any], cls: Any, where: str) -> None:  # noqa: ANN401 - a dataclass
     known = _types(cls)
     for name, value in table.items():
         if name not in known:
             raise UsageError(Code.CONFIG, f"{where}: there is no setting {name!r}{_nearest(name, known)}")
-        if isinstance(value, dict):
+        if cls is Config:
+            if not isinstance(value, dict):
+                raise UsageError(Code.CONFIG, f"{where}: {name}: a section [{name}] is wanted")
             _check_names(value, known[name], f"{where} [{name}]")
 
 
@@ -208,9 +213,18 @@ def _setting(variable: str) -> tuple[str, str]:
 
 def _parse(variable: str, value: str, kind: Any) -> Any:  # noqa: ANN401 - whatever the setting is
     try:
-        return msgspec.to_builtins(msgspec.convert(value, kind, strict=False), builtin_types=(Path,), enc_hook=str)
+        return msgspec.convert(value, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(Code.CONFIG, f"the environment: {variable}: {error}") from error
+
+
+def _path(kind: type[Path], value: object) -> Path:
+    if isinstance(value, Path):  # from the environment, converted before
+        return value
+    if not isinstance(value, str) or not value:
+        message = f"Expected a path, got `{value}`"
+        raise ValueError(message)
+    return kind(value)
 
 
 def _place(error: msgspec.ValidationError) -> str:
@@ -233,7 +247,7 @@ def _rooted(config: Config, folder: Path) -> Config:
         tls = Tls(certificate=folder / tls.certificate, key=folder / tls.key)
     keys = Keys(file=folder / config.keys.file)
     store = StoreSection(url=_rooted_url(config.store.url, folder))
-    return msgspec.structs.replace(config, tls=tls, keys=keys, store=store)
+    return replace(config, tls=tls, keys=keys, store=store)
 
 
 def _rooted_url(url: str, folder: Path) -> str:

@@ -47,11 +47,13 @@ def _unavailable() -> Response:
 
 
 def _answer(status: HTTPStatus, body: bytes) -> Response:
-    headers = Headers({
-        "Content-Type": "text/plain; charset=utf-8",
-        "Content-Length": str(len(body)),
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Connection": "close",
-    })
+    headers = Headers(
+        {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Connection": "close",
+        }
+    )
     return Response(status.value, status.phrase, headers, body)

@@ -22,7 +22,14 @@ class _Format(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever is in the message: a peer's text cannot forge a second one."""
-        return super().format(record).encode("ascii", "backslashreplace").decode().replace("\n", "\\n").replace("\r", "\\r")
+        return (
+            super()
+            .format(record)
+            .encode("ascii", "backslashreplace")
+            .decode()
+            .replace("\n", "\\n")
+            .replace("\r", "\\r")
+        )
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> logging.Logger:

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -190,7 +190,7 @@ class RelayServer:
 
     async def _listen(self) -> Server:
         tls = self._endpoint.tls
-        secure = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": TLS_SECONDS}
+        secure: dict[str, Any] = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": TLS_SECONDS}
         gated = type("Connection", (GatedConnection,), {"gate": self._gate, "tally": self._tally})
         quiet = logging.getLogger("websockets.server")
         try:
@@ -233,6 +233,7 @@ class RelayServer:
             nonce=secrets.token_bytes(32),
             tls_hash=NO_TLS if self._endpoint.tls is None else self._endpoint.tls.certificate_hash,
         )
+        connection.limit_message(MAX_PRE_AUTH_FRAME_BYTES)
         self._turns.open(session, connected)
         try:
             while True:

@@ -71,6 +71,7 @@ class Session:
         chunks: What this turn writes to it.
         congested: Whether its buffer is above the high-water mark.
         closing: Whether we have begun to close it.
+        guarded: Whether it may send small frames alone: nobody has logged in yet.
         written: Bytes written so far.
         progress: Its pace.
     """
@@ -84,6 +85,7 @@ class Session:
     chunks: list[Chunk] = field(default_factory=list)
     congested: bool = False
     closing: bool = False
+    guarded: bool = True
     written: int = 0
     progress: Progress = field(default_factory=Progress)
 

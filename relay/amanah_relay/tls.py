@@ -48,9 +48,7 @@ def load_server_tls(certificate: Path, key: Path) -> ServerTls:
         context.load_cert_chain(certificate, key, password=_refuse_password)
     except (ssl.SSLError, ValueError) as error:
         raise UsageError(Code.CONFIG, f"{certificate} and {key} are no certificate with its private key") from error
-    return ServerTls(
-        context=context, certificate_hash=sha256(ssl.PEM_cert_to_DER_cert(pem)), certificate_pem=pem
-    )
+    return ServerTls(context=context, certificate_hash=sha256(ssl.PEM_cert_to_DER_cert(pem)), certificate_pem=pem)
 
 
 def check_server_tls(tls: ServerTls) -> float:

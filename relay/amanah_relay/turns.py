@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, assert_never
 
+from amanah_protocol import frames
+from amanah_protocol.limits import MAX_FRAME_BYTES
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
     Append,
@@ -51,6 +53,8 @@ Perform: TypeAlias = Callable[[StoreEffect], Awaitable[Input]]
 """Performs an effect on the store and gives its completion; it never raises for a fault of the store."""
 
 TURN_INPUTS: Final = 64
+_READY: Final = frames.Ready.__struct_config__.tag
+"""The second byte of the frame that ends a login: from then on a peer may send large frames."""
 SLOW: Final = (1008, "SLOW")
 
 
@@ -202,6 +206,7 @@ class Turns:
         match effect:
             case Send():
                 self._put(effect.session, self._writer.prepare((effect.data,)))
+                self._note_login(effect)
             case FanOut():
                 chunk = self._writer.prepare(effect.data)
                 for number in effect.sessions:
@@ -234,6 +239,12 @@ class Turns:
         if not session.chunks:
             self._touched.append(session)
         session.chunks.append(chunk)
+
+    def _note_login(self, effect: Send) -> None:
+        session = self.sessions.get(effect.session)
+        if session is not None and session.guarded and effect.data[1] == _READY:
+            session.guarded = False
+            session.connection.limit_message(MAX_FRAME_BYTES)
 
     def _flush(self) -> None:
         for session in self._touched:

@@ -31,7 +31,7 @@ LOW_ORDER: Final = [
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     "0000000000000000000000000000000000000000000000000000000000000080",
 ]
-"""Points of small order of X25519, RFC 7748 section 6.1: every secret with them is zero."""
+"""Points of small order: every secret with them is zero (RFC 7748 section 6.1)."""
 
 
 def wycheproof(data_dir: Path, name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -50,12 +50,12 @@ def test_a_signature_verifies_under_its_own_key_and_message_alone() -> None:
         crypto.verify_signature(KEY.public, SIGNATURE, MESSAGE + b"\0")
 
 
-@pytest.mark.parametrize("bit", range(512))
-def test_a_signature_with_any_bit_flipped_is_refused(bit: int) -> None:
-    forged = bytearray(SIGNATURE)
-    forged[bit // 8] ^= 1 << bit % 8
-    with refused(Code.SIGNATURE, VerifyError):
-        crypto.verify_signature(KEY.public, bytes(forged), MESSAGE)
+def test_a_signature_with_any_bit_flipped_is_refused() -> None:
+    for bit in range(512):
+        forged = bytearray(SIGNATURE)
+        forged[bit // 8] ^= 1 << bit % 8
+        with refused(Code.SIGNATURE, VerifyError):
+            crypto.verify_signature(KEY.public, bytes(forged), MESSAGE)
 
 
 def test_a_second_form_of_a_signature_is_refused() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import os
 import ssl
 import time
@@ -20,7 +20,7 @@ from amanah_relay.tls import ServerTls, check_server_tls, load_server_tls
 ENCRYPTED_KEY: Final = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 
 
-def write_certificate(folder: Path, *, not_after: datetime.datetime | None = None) -> tuple[Path, Path, trustme.CA]:
+def write_certificate(folder: Path, *, not_after: dt.datetime | None = None) -> tuple[Path, Path, trustme.CA]:
     """A certificate for localhost behind a certificate authority of its own, with its chain."""
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1", not_after=not_after)
@@ -97,14 +97,14 @@ async def test_session_keys_are_written_to_no_file_that_the_environment_names(
 
 
 def test_a_good_certificate_passes_its_own_test_and_says_when_it_expires(tmp_path: Path) -> None:
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3)
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
     certificate, key, _ = write_certificate(tmp_path, not_after=end)
     expires_s = check_server_tls(load_server_tls(certificate, key))
     assert abs(expires_s - (time.time() + 3 * 86_400)) < 3_600
 
 
 def test_an_expired_certificate_is_found_before_a_client_finds_it(tmp_path: Path) -> None:
-    end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    end = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
     certificate, key, _ = write_certificate(tmp_path, not_after=end)
     with pytest.raises(UsageError, match="expired") as caught:
         check_server_tls(load_server_tls(certificate, key))

@@ -95,3 +95,11 @@ issued = Table(
     Column("revocation", LargeBinary),
 )
 """What this home's organisation certified; the only place where device and name stand together."""
+
+wish = Table(
+    "wish",
+    metadata,
+    Column("intent", String(32), primary_key=True),
+    Column("wish", String(8), nullable=False),
+)
+"""What a person decided of an intent in another process than the one that is connected."""

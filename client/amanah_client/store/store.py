@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import Connection, create_engine, delete, func, insert, select, text, update
@@ -22,6 +23,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.keystore.durable import operational_errors
 from amanah_client.store import migrate, schema
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
@@ -33,7 +35,7 @@ _FILE_MODE: Final = 0o600
 
 
 class LocalStore:
-    """One profile's database. Synchronous; use it from one thread at a time."""
+    """One profile's database. Synchronous; threads may share it and wait for each other."""
 
     def __init__(self, path: Path, key: bytes, *, create: bool = False) -> None:
         """Open a store, and bring its schema up to date.
@@ -47,16 +49,19 @@ class LocalStore:
             UsageError: `NO_PROFILE` when it is not there; `PASSPHRASE` when the key is another's.
             OperationalError: `STORE` or `DISK_FULL`.
         """
-        if not create and not path.exists():
-            raise UsageError(Code.NO_PROFILE, f"there is no profile at {path.parent}")
-        if create:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
+        with operational_errors(path):
+            if not create and not path.exists():
+                raise UsageError(Code.NO_PROFILE, f"there is no profile at {path.parent}")
+            if create:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
         self._engine = create_engine(
             "sqlite://",
             creator=lambda: _connect(path, key),
             module=sqlcipher,
             poolclass=StaticPool,
         )
+        # There is one connection: a thread that read in between would end another's transaction.
+        self._turn = Lock()
         with _typed_errors():
             migrate.upgrade(self._engine)
 
@@ -148,6 +153,19 @@ class LocalStore:
         with self._reading() as connection:
             return _intents(connection, states)
 
+    def put_wish(self, intent_id: str, wish: model.Wish) -> None:
+        """Keep what a person decided of an intent, for the process that is connected."""
+        with self._transaction() as connection:
+            values = {"intent": intent_id, "wish": str(wish)}
+            statement = upsert(schema.wish).values(values)
+            connection.execute(statement.on_conflict_do_update(["intent"], set_={"wish": str(wish)}))
+
+    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]:
+        """(intent, wish) of all wishes; each is given once."""
+        with self._transaction() as connection:
+            rows = connection.execute(delete(schema.wish).returning(schema.wish.c.intent, schema.wish.c.wish))
+            return tuple((intent, model.Wish(wish)) for intent, wish in rows)
+
     def rooms(self) -> tuple[model.RoomRow, ...]:
         """All rooms."""
         with self._reading() as connection:
@@ -167,10 +185,10 @@ class LocalStore:
             rows = list(connection.execute(query.order_by(*order).limit(limit)).scalars())
         return tuple(decode_row(row, model.MessageRow) for row in (reversed(rows) if newest else rows))
 
-    def message(self, prefix: bytes) -> tuple[model.MessageRow, ...]:
-        """Messages whose envelope id begins with `prefix` (at most 3)."""
+    def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """Messages whose envelope id lies between two, both included; at most 2 of them."""
         table = schema.message
-        query = select(table.c.row).where(func.substr(table.c.envelope, 1, len(prefix)) == prefix).limit(3)
+        query = select(table.c.row).where(table.c.envelope.between(first, last)).limit(2)
         with self._reading() as connection:
             return tuple(decode_row(row, model.MessageRow) for row in connection.execute(query).scalars())
 
@@ -225,13 +243,13 @@ class LocalStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with _typed_errors(), self._engine.begin() as connection:
+        with self._turn, _typed_errors(), self._engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _typed_errors(), self._engine.connect() as connection:
+        with self._turn, _typed_errors(), self._engine.connect() as connection:
             yield connection
 
 

@@ -193,11 +193,12 @@ def check_commitment(header: Header, k: bytes, content: bytes) -> None:
     """The content is what its sender committed to in the signed header. Before anything is shown.
 
     Raises:
-        VerifyError: `COMMITMENT`, also for a key that is not 32 bytes: HMAC knows several keys of other
-            lengths that are one.
+        VerifyError: `COMMITMENT`, also for a key that is not 32 bytes: to HMAC a shorter one and the same
+            filled up with zeros are one key.
     """
-    found = derive_commitment(k, header.room, header.kid, header.counter, content)
-    if len(k) != K_BYTES or not same(found, header.commitment):
+    if len(k) != K_BYTES:
+        raise VerifyError(Code.COMMITMENT, "a disclosure key has 32 bytes")
+    if not same(derive_commitment(k, header.room, header.kid, header.counter, content), header.commitment):
         raise VerifyError(Code.COMMITMENT, "the content is not the one that its sender committed to")
 
 

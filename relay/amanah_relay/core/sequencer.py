@@ -120,15 +120,15 @@ Place: TypeAlias = "tuple[Unit, int]"
 class Sequencer:
     """The queue before the store, and the end of the log as it will be."""
 
-    def __init__(self, state: RelayState, limits: RelayLimits) -> None:
-        """Go on behind what is stored."""
+    def __init__(self, state: RelayState, limits: RelayLimits, *, batches: int = 0) -> None:
+        """Go on behind what is stored; `batches` is the number of this process's last batch."""
         self._state = state
         self._limits = limits
         self._frontier = Frontier(state.size, state.edge)
         self._queue: deque[tuple[Unit, int]] = deque()
         self._queued_leaves = 0
-        self._batches = 0
         self._in_flight: Batch | None = None
+        self.batches = batches
         self.queued_bytes = 0
         self.pending: dict[bytes, Place] = {}
         """By key, all that is admitted and not durable."""
@@ -171,9 +171,9 @@ class Sequencer:
         entries = tuple(self._entry(draft, accepted_at_ms) for unit in units for draft in unit.drafts)
         self._state.size, self._state.edge = self._frontier.size, self._frontier.edge
         members = {key: member for unit in units for key, member in unit.members.items()}
-        self._batches += 1
+        self.batches += 1
         append = Append(
-            batch=self._batches,
+            batch=self.batches,
             first=first,
             root=self._frontier.root(),
             edge=self._frontier.edge,
@@ -194,7 +194,7 @@ class Sequencer:
             return None
         self._in_flight = None
         for draft in batch.drafts:
-            self.pending.pop(draft.key, None)
+            del self.pending[draft.key]
         return batch
 
     def unsettled(self, number: int) -> list[Unit] | None:

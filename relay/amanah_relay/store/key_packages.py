@@ -19,22 +19,25 @@ from amanah_relay.store.damage import check_row, checksum, damaged
 from amanah_relay.store.rows import AnyRow
 from amanah_relay.store.schema import Cells
 
+MAX_REMEMBERED: Final = 1_000
+"""Of one device and suite; an offer is repeated soon or never."""
+
 _table = schema.key_package.c
 _OF_SUITE: Final = (_table.device == bindparam("of"), _table.suite == bindparam("in_suite"))
 _LEFT: Final[Select[Any]] = select(func.count()).where(*_OF_SUITE, ~_table.last_resort, _table.data.is_not(None))
 _HASHES: Final[Select[Any]] = select(_table.hash).where(*_OF_SUITE, ~_table.last_resort)
 # Newest first: it expires last. What lies below is pushed out by the cap.
 _NEWEST: Final[Select[Any]] = (
-    select(*_table)
-    .where(*_OF_SUITE, _table.data.is_not(None))
-    .order_by(_table.last_resort, _table.id.desc())
-    .limit(1)
+    select(*_table).where(*_OF_SUITE, _table.data.is_not(None)).order_by(_table.last_resort, _table.id.desc()).limit(1)
 )
 _OLD: Final[Select[Any]] = (
     select(_table.id)
     .where(*_OF_SUITE, ~_table.last_resort, _table.data.is_not(None))
     .order_by(_table.id.desc())
     .offset(limits.MAX_KEY_PACKAGES)
+)
+_SPENT: Final[Select[Any]] = (
+    select(_table.id).where(*_OF_SUITE, _table.data.is_(None)).order_by(_table.id.desc()).offset(MAX_REMEMBERED)
 )
 _STOCK: Final[Select[Any]] = (
     select(_table.suite, func.sum(case((_table.last_resort | _table.data.is_(None), 0), else_=1)))
@@ -45,9 +48,7 @@ _STOCK: Final[Select[Any]] = (
 _INSERT: Final = insert(schema.key_package)
 _DROP_LAST_RESORT: Final = delete(schema.key_package).where(*_OF_SUITE, _table.last_resort)
 _HAND_OUT: Final = (
-    update(schema.key_package)
-    .where(_table.id == bindparam("taken"))
-    .values(data=None, checksum=bindparam("checksum"))
+    update(schema.key_package).where(_table.id == bindparam("taken")).values(data=None, checksum=bindparam("checksum"))
 )
 
 
@@ -69,9 +70,9 @@ def put(connection: Connection, offer: PutKeyPackages) -> int:
         rows.append(_cells(offer, sha256(offer.last_resort), offer.last_resort, last_resort=True))
     if rows:
         connection.execute(_INSERT, rows)
-    old = connection.execute(_OLD, which).scalars().all()
-    if old:
-        connection.execute(delete(schema.key_package).where(_table.id.in_(old)))
+    for surplus in (_OLD, _SPENT):
+        if ids := connection.execute(surplus, which).scalars().all():
+            connection.execute(delete(schema.key_package).where(_table.id.in_(ids)))
     return _left(connection, which)
 
 

@@ -91,7 +91,8 @@ def decode_leaf_row(row: AnyRow) -> Entry:
     Raises:
         OperationalError: `DAMAGED` when hash, checksum or document do not fit the rest.
     """
-    index, kind, room, room_seq, accepted, previous, stored_hash, envelope, kid, stored_sum, signed, beside = row[:12]
+    cells: tuple[Any, ...] = tuple(row)
+    index, kind, room, room_seq, accepted, previous, stored_hash, envelope, kid, stored_sum, signed, beside = cells[:12]
     check_hash_row(index, stored_hash, envelope, kid, stored_sum)
     try:
         made = Leaf(
@@ -130,7 +131,8 @@ def decode_entry_row(row: AnyRow) -> StoredEntry:
         OperationalError: `DAMAGED`, also when the content is not the one that was signed.
     """
     entry = decode_leaf_row(row)
-    payload, length, erased, addressees, stored_sum, data = row[12:]
+    cells: tuple[Any, ...] = tuple(row)
+    payload, length, erased, addressees, stored_sum, data = cells[12:]
     if entry.envelope is None:
         return StoredEntry(entry=entry, erased=False)
     check_content_row(entry.index, payload, length, erased, addressees, stored_sum)

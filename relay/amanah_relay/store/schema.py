@@ -202,7 +202,7 @@ key_package: Final = Table(
     Column("last_resort", Boolean, nullable=False),
     _checksum(),
     Column("data", Bytes),
-    UniqueConstraint("device", "suite", "hash"),
+    UniqueConstraint("device", "suite", "hash", "last_resort"),
 )
 """Key packages; `data` becomes NULL when one is handed out. The row stays, so that a package which
 its device offers once more after a lost answer is not handed out twice."""

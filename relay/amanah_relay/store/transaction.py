@@ -19,7 +19,7 @@ from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import RoomId
 from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
 from amanah_relay.store import schema
-from amanah_relay.store.damage import checksum, only
+from amanah_relay.store.damage import Cell, checksum, only
 from amanah_relay.store.hashes import write_full_tiles
 from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
 from amanah_relay.store.schema import Cells
@@ -91,8 +91,8 @@ def check_append(batch: Append) -> None:
             raise UsageError(Code.USAGE, "a batch has one time of acceptance")
     last = _last_of_chain(batch.entries)
     for row in batch.rooms:
-        entry = last.get(row.room)
-        if entry is not None and (entry.room_seq, entry.hash) != (row.head_seq, row.head_leaf):
+        newest = last.get(row.room)
+        if newest is not None and (newest.room_seq, newest.hash) != (row.head_seq, row.head_leaf):
             raise UsageError(Code.USAGE, "the head of a room is not its last entry")
     rooms = {row.room for row in batch.rooms}
     if any(entry.type is LeafType.ENVELOPE and room not in rooms for room, entry in last.items()):
@@ -148,7 +148,7 @@ def room_cells(row: RoomRow) -> Cells:
 
 def member_cells(row: MemberRow) -> Cells:
     """The row of `member`."""
-    cells = {
+    cells: dict[str, Cell] = {
         "room": row.room,
         "device": row.device,
         "organisation": row.organisation,
@@ -173,7 +173,9 @@ def _move_head(connection: Connection, batch: Append) -> None:
     del cells["id"], cells["origin"]
     moved = connection.execute(_MOVE_HEAD, {"expected": batch.first, **cells})
     if moved.rowcount != 1:
-        raise OperationalError(Code.STORE, f"the log has not {batch.first} leaves: another process writes to this store")
+        raise OperationalError(
+            Code.STORE, f"the log has not {batch.first} leaves: another process writes to this store"
+        )
 
 
 def _insert_entries(connection: Connection, batch: Append) -> None:

@@ -59,6 +59,16 @@ class Writer:
                 self._stop(error)
                 raise
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which only reads, while no other process can write.
+
+        Raises:
+            OperationalError: `STORE` or `DAMAGED`.
+        """
+        connection = self._connected()
+        with store_errors(), connection.begin():
+            return work(connection)
+
     def transact(self, work: Callable[[Connection], T], *, bytes_written: int = 0, forget: bool = False) -> T:
         """Run `work` in a transaction; when this returns, what it wrote survives a power cut.
 
@@ -72,9 +82,7 @@ class Writer:
                 itself failed: then it may have been, and the writer is stopped.
             UsageError: As `work` raises it; nothing was stored.
         """
-        connection = self._connection
-        if connection is None:
-            raise OperationalError(self._failure.code, self._failure.detail)
+        connection = self._connected()
         if not self._settled:
             self._settle(connection)
         with store_errors():
@@ -94,29 +102,41 @@ class Writer:
         """Whether so much was written that a checkpoint should not wait for an idle moment."""
         return self._written >= MAX_WAL_BYTES
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         """Move the WAL into the database file, if anything was written; to be called between appends.
 
-        A reader in the way only postpones it. A failure stops the writer: the file itself could not be
-        written or synced.
+        A failure stops the writer: the file itself could not be written or synced.
+
+        Returns:
+            False when a reader was in the way, so that it has to be tried again.
 
         Raises:
             OperationalError: `STORE` or `DISK_FULL`; all that was committed is still in the WAL.
         """
         connection = self._connection
         if connection is None or not (self._written or self._truncate):
-            return
+            return True
         try:
             whole = checkpoint(raw_connection(connection), truncate=self._truncate, wait_ms=0)
         except OperationalError as error:
             self._stop(error)
             raise
-        self._written = 0
-        self._truncate &= not whole
+        if whole:
+            self._truncate = False
+            self._written = 0
+        else:
+            # Under load, not again after each append.
+            self._written //= 2
+        return whole
 
     def close(self) -> None:
         """Give the connection up; the writer is stopped."""
         self._stop(OperationalError(Code.STORE, "the store is closed"))
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise OperationalError(self._failure.code, self._failure.detail)
+        return self._connection
 
     def _settle(self, connection: Connection) -> None:
         # After a failed sync, frames in the WAL may be in the page cache alone, marked clean. Whatever

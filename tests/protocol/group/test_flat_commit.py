@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,6 @@ from amanah_protocol.limits import MAX_HANDSHAKE_BYTES, MAX_MEMBERS, MAX_NAMED_D
 from amanah_protocol.types import DeviceId, RoomId
 from tests.protocol.group.circle import AAD, Circle, changed, circle, created, key_package
 from tests.protocol.group.devices import accept, device, randomness
-
 
 EXPECTED = changed(added=(4,), removed=(3,))
 
@@ -56,11 +56,15 @@ class Offer:
             check=check,
         )
 
-    def refused(self, sealed: bytes | None = None, **how: object) -> tuple[type[PeerError], Code]:
+    def refused(
+        self,
+        sealed: bytes | None = None,
+        **how: Any,  # noqa: ANN401 - the arguments of `process`, by name
+    ) -> tuple[type[PeerError], Code]:
         group = self.room.groups[1]
         before = group.state()
         with pytest.raises(PeerError) as refused:
-            self.process(sealed, **how)  # type: ignore[arg-type]  # the arguments of `process`, by name
+            self.process(sealed, **how)
         assert group.state() == before
         self.process()
         assert group.epoch == 2
@@ -119,9 +123,8 @@ def test_a_commit_is_refused_when_a_credential_is_of_another_device() -> None:
     assert Offer.make().refused(check=lambda _: device(5).id) == (VerifyError, Code.KEY_ID)
 
 
-def with_changes(commit: Commit, **changes: object) -> bytes:
-    altered = replace(commit.changes, **changes)  # type: ignore[arg-type]  # fields by name
-    return replace(commit, changes=altered).encode()
+def with_changes(commit: Commit, **changes: Any) -> bytes:  # noqa: ANN401 - fields of `Changes`, by name
+    return replace(commit, changes=replace(commit.changes, **changes)).encode()
 
 
 FLAWS: list[tuple[str, Callable[[Commit], bytes], Code]] = [

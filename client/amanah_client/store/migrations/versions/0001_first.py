@@ -74,3 +74,8 @@ def upgrade() -> None:
         sa.Column("certificate", sa.LargeBinary, nullable=False),
         sa.Column("revocation", sa.LargeBinary),
     )
+    op.create_table(
+        "wish",
+        sa.Column("intent", sa.String(32), primary_key=True),
+        sa.Column("wish", sa.String(8), nullable=False),
+    )

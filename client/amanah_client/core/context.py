@@ -1,0 +1,327 @@
+"""What the core knows while it works, and the only ways to change or to tell something.
+
+Every other module is functions over one `Context`. Writes and effects leave through it, so that a
+step's order (all writes first) cannot be got wrong elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core.directory import Directory
+from amanah_client.core.draft import Draft
+from amanah_client.core.requests import Asked, Claim, Purpose
+from amanah_client.core.room import Room
+from amanah_client.model import (
+    Alarm,
+    AuditSync,
+    ControlRow,
+    CreateRoom,
+    Intent,
+    IntentState,
+    LogView,
+    MessageRow,
+    RoomStatus,
+    Snapshot,
+    SubmitControl,
+)
+from amanah_protocol import cbor
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.frames import Frame, RoomState, encode_frame
+from amanah_protocol.group.seam import Credential, Random
+from amanah_protocol.heads import ControlHead
+from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
+from amanah_protocol.log.checkpoint import Checkpoint
+from amanah_protocol.roster import Relay, Roster
+from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, OrgName, PersonId, RoomId
+from amanah_protocol.verified import Verified
+
+ALARM_AGAIN_MS: Final = 600_000
+"""The same alarm is raised again after ten minutes at the earliest."""
+MAX_PROVEN: Final = 256
+"""Heads of the log that were proven and need no proof again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What holds for one connection.
+
+    Attributes:
+        phase: Login state (`login.Phase`).
+        opened_at_ms: When it opened.
+        dialled: host:port that was dialled.
+        tls_hash: Hash of the certificate seen.
+        client_nonce: Our half of the login.
+        relay: The relay of the roster, once it has proven itself.
+        requests: Requests not answered, by number.
+        last_request: The newest number.
+        note: Checkpoint shown at login, until it is proven to continue ours.
+        checkpoint: What it says.
+        states: The rooms of this device as the relay says.
+        catching_up: Rooms whose record is not read to its head yet.
+        stock: Key packages that the relay holds, by suite.
+        head_at_ms: When a control head came last.
+        skew_ms: Our clock minus the relay's, as of its last word.
+        online: Whether `Online` was told.
+        closing: Whether we have asked the shell to disconnect.
+    """
+
+    phase: str
+    opened_at_ms: int = 0
+    dialled: str = ""
+    tls_hash: bytes = ZERO_32
+    client_nonce: bytes = ZERO_32
+    relay: Relay | None = None
+    requests: dict[int, Asked] = field(default_factory=dict)
+    last_request: int = 0
+    note: bytes = b""
+    checkpoint: Checkpoint | None = None
+    states: dict[RoomId, RoomState] = field(default_factory=dict)
+    catching_up: set[RoomId] = field(default_factory=set)
+    stock: dict[int, int] = field(default_factory=dict)
+    head_at_ms: int = 0
+    skew_ms: int = 0
+    online: bool = False
+    closing: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ControlRecord:
+    """The control stream as far as it is verified.
+
+    Attributes:
+        sequence: Newest sequence.
+        leaf: Leaf hash of it.
+        index: Its log index, -1 before the first.
+        accepted_at_ms: When it was accepted.
+        leaves: (leaf hash, time of acceptance) by sequence.
+        roster_seen: Whether the roster held has appeared in the stream.
+        head: The newest verified signed head, or None.
+        fresh_at_ms: The time that bounds its freshness.
+        retried: Sequence at which a gap was already asked for again.
+        page: Number of the request that is being answered, or None.
+        live: Whether the last page reached the head.
+    """
+
+    sequence: int = 0
+    leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    index: int = -1
+    accepted_at_ms: int = 0
+    leaves: dict[int, tuple[LeafHash, int]] = field(default_factory=dict)
+    roster_seen: bool = False
+    head: ControlHead | None = None
+    fresh_at_ms: int = 0
+    retried: int = -1
+    page: int | None = None
+    live: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """What is being proven about the log.
+
+    Attributes:
+        proven: Root by size, for heads that lie on one line with ours.
+        claim: The newest claim that waits for its proof.
+        busy: Whether a proof or checkpoint is on its way.
+        refreshed_at_ms: When a checkpoint was asked for last.
+        wanted_size: Whoever waits for a checkpoint of at least this size.
+    """
+
+    proven: dict[int, bytes] = field(default_factory=dict)
+    claim: Claim | None = None
+    busy: bool = False
+    refreshed_at_ms: int = 0
+    wanted_size: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Context:
+    """The core's memory; see `Snapshot` for what of it is stored.
+
+    Attributes:
+        key: The device's key.
+        random: The only source of randomness.
+        certificate: Own certificate.
+        enrolment: The enrolment certificate that issued it.
+        profile: Own encoded profile.
+        roster: The newest accepted roster.
+        log: Newest proven log view.
+        profiles: Verified profiles of others.
+        packages: Secrets of own key packages by reference.
+        audit_size: Leaves in the auditor's copy.
+        session: What holds for this connection.
+        rooms: By id.
+        outbox: Unfinished intents in order of creation.
+        apart: Ids of those that stand in no room's line.
+        waits: Intents that are not tried before a time.
+        halted: Why nothing is sent or dialled any more, "" normally.
+        now_ms: Time of this step.
+    """
+
+    key: SigningKey
+    random: Random
+    certificate: Certificate
+    enrolment: Enrolment
+    profile: bytes
+    roster: Verified[Roster]
+    log: LogView | None
+    audit_size: int
+    session: Session
+    directory: Directory = field(default_factory=Directory)
+    control: ControlRecord = field(default_factory=ControlRecord)
+    watch: Watch = field(default_factory=Watch)
+    rooms: dict[RoomId, Room] = field(default_factory=dict)
+    outbox: dict[str, Intent] = field(default_factory=dict)
+    apart: dict[str, Intent] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
+    packages: dict[bytes, bytes] = field(default_factory=dict)
+    profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
+    halted: str = ""
+    now_ms: int = 0
+    _draft: Draft = field(default_factory=Draft)
+    _raised: dict[tuple[str, RoomId | None, str], int] = field(default_factory=dict)
+
+    @property
+    def me(self) -> DeviceId:
+        """This device."""
+        return self.certificate.device_id
+
+    @property
+    def credential(self) -> Credential:
+        """The own chain, as the group engine takes it."""
+        return Credential(certificate=self.certificate.encoded, enrolment=self.enrolment.endorsed.encode())
+
+    @property
+    def relay(self) -> Relay:
+        """The relay that we are logged in to.
+
+        Raises:
+            VerifyError: `LOGIN` before it has proven itself.
+        """
+        if self.session.relay is None:
+            raise VerifyError(Code.LOGIN, "the relay has not proven itself yet")
+        return self.session.relay
+
+    # ---- telling the relay
+
+    def send(self, frame: Frame) -> None:
+        """Write one frame."""
+        self._draft.effect(e.SendFrame(data=encode_frame(frame)))
+
+    def ask(self, purpose: Purpose, frame: Callable[[int], Frame]) -> int:
+        """Send a request made with its own fresh number, and remember what it was for."""
+        session = self.session
+        session.last_request += 1
+        session.requests[session.last_request] = Asked(purpose=purpose, at_ms=self.now_ms)
+        self.send(frame(session.last_request))
+        return session.last_request
+
+    def disconnect(self, reason: str, *, again: bool = True) -> None:
+        """Ask the shell to close the connection, once."""
+        if not self.session.closing:
+            self.session.closing = True
+            self._draft.effect(e.Disconnect(reason=reason, again=again and not self.halted))
+
+    def stop(self, code: Code, detail: str) -> None:
+        """Send and dial no more while this core lives: the relay contradicts itself, or we are revoked."""
+        self.halted = str(code)
+        self.disconnect(f"{code}: {detail}", again=False)
+
+    # ---- telling the store and the faces
+
+    def write(self, write: e.Write) -> None:
+        """Append a write to the step."""
+        self._draft.write(write)
+
+    def effect(self, effect: e.Effect) -> None:
+        """Append an effect to the step."""
+        self._draft.effect(effect)
+
+    def put_message(self, row: MessageRow) -> None:
+        """Store a message and tell the faces."""
+        self.write(e.PutMessage(row=row))
+        self.effect(e.MessageChanged(row=row))
+
+    def put_intent(self, intent: Intent) -> None:
+        """Store an intent and tell the faces; a finished one leaves the outbox."""
+        self.write(e.PutIntent(intent=intent))
+        self.effect(e.IntentChanged(intent=intent))
+        ended = intent.state in (IntentState.DONE, IntentState.FAILED)
+        for place in (self.outbox, self._line_of(intent)):
+            if ended:
+                place.pop(intent.id, None)
+            elif intent.id in place:
+                place[intent.id] = intent
+        if ended:
+            self.waits.pop(intent.id, None)
+
+    def _line_of(self, intent: Intent) -> dict[str, Intent]:
+        if intent.id in self.apart or isinstance(intent.action, CreateRoom | SubmitControl | AuditSync):
+            return self.apart
+        room = self.rooms.get(intent.action.room)
+        return self.apart if room is None else room.line
+
+    def fail(self, intent: Intent, code: str, detail: str) -> None:
+        """End an intent that cannot be done."""
+        self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail))
+
+    def note(self, intent: Intent, code: str, detail: str) -> None:
+        """Say on an intent what it waits for; written only when that changed."""
+        if (intent.code, intent.detail) != (code, detail):
+            self.put_intent(replace(intent, code=code, detail=detail))
+
+    def wait(self, intent: Intent, until_ms: int) -> None:
+        """Do not try an intent before a time; what stands behind it in the line goes on."""
+        self.waits[intent.id] = until_ms
+
+    def alarm(self, code: str, detail: str, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
+        """Keep an alarm and tell the faces; the same one not again for ten minutes."""
+        key = (code, room, detail)
+        last = self._raised.get(key)
+        if last is not None and self.now_ms - last < ALARM_AGAIN_MS:
+            return
+        self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < ALARM_AGAIN_MS}
+        self._raised[key] = self.now_ms
+        proof = cbor.encode(list(evidence)) if evidence else b""
+        alarm = Alarm(at_ms=self.now_ms, code=code, room=room, detail=detail, evidence=proof)
+        self.write(e.PutAlarm(alarm=alarm))
+        self.effect(e.AlarmRaised(alarm=alarm))
+
+    def alarm_for(self, error: PeerError, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
+        """The alarm of an error."""
+        self.alarm(str(error.code), error.detail, room=room, evidence=evidence)
+
+    def halt(self, room: Room) -> None:
+        """Block sending in a room; reading stays."""
+        if room.row.status not in (RoomStatus.HALTED, RoomStatus.REMOVED):
+            room.change(status=RoomStatus.HALTED)
+
+    # ---- the end of a step
+
+    def finish(self) -> e.Step:
+        """Write the rooms that changed, and hand the step over."""
+        for room in self.rooms.values():
+            row = room.flush()
+            if row is not None:
+                self.write(e.PutRoom(row=row))
+                self.effect(e.RoomChanged(row=row))
+        return self._draft.take()
+
+
+def own_chain(snapshot: Snapshot) -> tuple[Certificate, Enrolment]:
+    """The own certificate and the enrolment certificate that issued it.
+
+    Raises:
+        DecodeError: The profile is damaged.
+    """
+    return decode_certificate(snapshot.certificate), decode_enrolment(snapshot.enrolment)
+
+
+def stored_leaf(row: ControlRow) -> tuple[LeafHash, int]:
+    """What comparison with heads needs of a stored entry."""
+    return row.hash, row.accepted_at_ms

@@ -1,0 +1,157 @@
+"""Who is who by the verified control stream: what every check of a sender stands on.
+
+Nothing here verifies signatures; `control` does so before it records. A device belongs to one
+organisation for ever, and what counts for an entry of a room is what the log held *before* it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.group.seam import CheckCredential, Credential
+from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
+from amanah_protocol.rooms import Standing
+from amanah_protocol.types import DeviceId, KeyId, OrgName, PersonId
+
+
+class NotLoggedError(VerifyError):
+    """A certificate is needed that the control stream, as far as it is known here, does not hold.
+
+    The control stream and a room travel side by side: the stream may just be late, so the room waits
+    for it once before this counts as an attack (attack 15).
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Code.CERTIFICATE, detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """A certificate and its place in the log."""
+
+    index: int
+    certificate: Certificate
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """A device as logged.
+
+    Attributes:
+        organisation: The one that certified it first, for ever.
+        certificates: In log order.
+        revoked_index: Log index of its revocation, or None.
+    """
+
+    organisation: OrgName
+    certificates: list[Certified] = field(default_factory=list)
+    revoked_index: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LoggedEnrolment:
+    """An enrolment key as logged, and the log index of its withdrawal, if there is one."""
+
+    enrolment: Enrolment
+    revoked_index: int | None = None
+
+
+class Directory:
+    """Devices and enrolment keys."""
+
+    def __init__(self) -> None:
+        self.devices: dict[DeviceId, Device] = {}
+        self.enrolments: dict[KeyId, LoggedEnrolment] = {}
+        self._subjects: dict[tuple[OrgName, PersonId], list[DeviceId]] = {}
+
+    def add_certificate(self, certificate: Certificate, index: int) -> None:
+        """Record a certificate.
+
+        Raises:
+            VerifyError: `FOREIGN_DEVICE`: the key belongs to another organisation already.
+        """
+        device = self.devices.get(certificate.device_id)
+        if device is None:
+            device = self.devices[certificate.device_id] = Device(organisation=certificate.organisation)
+        if device.organisation != certificate.organisation:
+            raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {device.organisation}")
+        device.certificates.append(Certified(index=index, certificate=certificate))
+        known = self._subjects.setdefault((certificate.organisation, certificate.subject), [])
+        if certificate.device_id not in known:
+            known.append(certificate.device_id)
+
+    def add_enrolment(self, enrolment: Enrolment) -> None:
+        """Record an enrolment key; one that is known stays as it is."""
+        self.enrolments.setdefault(enrolment.key_id, LoggedEnrolment(enrolment=enrolment))
+
+    def revoke_device(self, device: DeviceId, index: int) -> None:
+        """Record a device's revocation; the first one counts."""
+        known = self.devices[device]
+        if known.revoked_index is None:
+            known.revoked_index = index
+
+    def revoke_enrolment(self, key: KeyId, index: int) -> None:
+        """Record the withdrawal of an enrolment key; the first one counts."""
+        known = self.enrolments[key]
+        if known.revoked_index is None:
+            known.revoked_index = index
+
+    def enrolment(self, key: KeyId) -> Enrolment:
+        """An enrolment key that is not withdrawn.
+
+        Raises:
+            VerifyError: `CERTIFICATE` or `REVOKED`.
+        """
+        known = self.enrolments.get(key)
+        if known is None:
+            raise VerifyError(Code.CERTIFICATE, "the enrolment key is not in the log")
+        if known.revoked_index is not None:
+            raise VerifyError(Code.REVOKED, "the enrolment key was withdrawn by its organisation")
+        return known.enrolment
+
+    def standing(self, device: DeviceId, before: int | None = None) -> Standing | None:
+        """What the log says of a device, as of all of it or of what lies before an index."""
+        known = self.devices.get(device)
+        if known is None:
+            return None
+        fitting = [c.certificate for c in known.certificates if before is None or c.index < before]
+        if not fitting:
+            return None
+        revoked = known.revoked_index is not None and (before is None or known.revoked_index < before)
+        return Standing(certificate=fitting[-1], revoked=revoked)
+
+    def standings(self, devices: Iterable[DeviceId], before: int | None = None) -> dict[DeviceId, Standing]:
+        """The same for several; those without a certificate are left out."""
+        found = ((device, self.standing(device, before)) for device in devices)
+        return {device: standing for device, standing in found if standing is not None}
+
+    def organisation(self, device: DeviceId) -> OrgName:
+        """The organisation of a device, "" when it is not known."""
+        known = self.devices.get(device)
+        return OrgName("") if known is None else known.organisation
+
+    def devices_of(self, organisation: OrgName, subject: PersonId) -> tuple[DeviceId, ...]:
+        """The devices of one pseudonym, in log order."""
+        return tuple(self._subjects.get((organisation, subject), ()))
+
+    def credential_check(self, before: int | None = None) -> CheckCredential:
+        """The check that the group engine calls: the very certificate is one of the verified log.
+
+        Whether a device may be *added* is the room's policy; this says who it is.
+        """
+
+        def check(credential: Credential) -> DeviceId:
+            certificate = decode_certificate(credential.certificate)
+            known = self.devices.get(certificate.device_id)
+            logged = () if known is None else known.certificates
+            if not any(
+                c.certificate.encoded == credential.certificate and (before is None or c.index < before) for c in logged
+            ):
+                raise NotLoggedError(f"the certificate of {certificate.device_id.hex()[:16]} is not in the log")
+            if decode_enrolment(credential.enrolment).key_id != certificate.issuer:
+                raise VerifyError(Code.CERTIFICATE, "the chain names another enrolment key than the certificate")
+            return certificate.device_id
+
+        return check

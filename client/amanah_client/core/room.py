@@ -1,0 +1,250 @@
+"""One room while the core works on it: the stored row, its group, and what lasts only as long as we run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from amanah_client.model import Intent, MessageRow, RoomRow, RoomStatus, SenderRow
+from amanah_protocol.content.bodies import Body
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.envelope import Envelope, decode_envelope
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.frames import Delivery
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.seam import Engine, Group
+from amanah_protocol.kinds import Create, Refuse
+from amanah_protocol.log.receipt import Receipt
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.verified import Verified
+
+MAX_KNOWN: Final = 1_024
+"""Places of the record that are kept for comparison with heads and views."""
+MAX_SEEN: Final = 8_192
+"""Message ids that are kept to find doubles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A place of the record that was processed."""
+
+    leaf: LeafHash
+    index: int
+    accepted_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A receipt whose entry has not been delivered yet."""
+
+    receipt: Verified[Receipt]
+    encoded: bytes
+    envelope: EnvelopeId
+    index: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Fetch:
+    """A delivery whose content or tree comes in pieces; the room stands still meanwhile.
+
+    Attributes:
+        delivery: The delivery.
+        wanted: Hashes still to be fetched, the first of them now.
+        got: What is complete, by hash.
+        buffer: Pieces of the first.
+    """
+
+    delivery: Delivery
+    wanted: list[bytes]
+    got: dict[bytes, bytes] = field(default_factory=dict)
+    buffer: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A place that a signed head names and that has not been delivered."""
+
+    room_seq: int
+    leaf: LeafHash
+    until_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Link:
+    """What a room has on the connection; forgotten with it.
+
+    Attributes:
+        subscribed: Whether it was asked for.
+        page: Number of the request that is being answered, or None.
+        live: Whether the last page reached the head.
+        resync: Whether deliveries are skipped until the next entry comes again.
+        parked: Whether the room waits for the control stream.
+        fetch: A large content that is being fetched.
+        flying: Whether the publish in flight was sent on this connection.
+        asked_at_ms: When a page was asked for last.
+    """
+
+    subscribed: bool = False
+    page: int | None = None
+    live: bool = False
+    resync: bool = False
+    parked: bool = False
+    fetch: Fetch | None = None
+    flying: bool = False
+    asked_at_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Room:
+    """A room.
+
+    Attributes:
+        row: As stored, or as it will be at the end of this step.
+        create: The decoded create envelope, own ones also before they are delivered.
+        engine: Engine of the room's suite.
+        group: The group, None before joining and after removal.
+        senders: Each sender's record.
+        sent: Own envelopes that have no place yet, as stored.
+        known: The newest places by room sequence.
+        seen: Message ids, the newest last.
+        promised: Receipts by room sequence.
+        link: What holds for this connection only.
+        line: Ids of the room's intents, in order.
+        adding: The commit that added this device, until its welcome came.
+        bodies: Machine-made messages to send: profile, title.
+        refusals: Commits that members have to be told are refused.
+        packages: Key packages taken and not used yet.
+        left_out: By intent: devices that could not be invited, and why.
+        widened: Intents in flight that were written for a smaller circle -> who joined since.
+        retry_at_ms: Nothing is published before this time.
+        refused_in_a_row: Final refusals since the last acceptance.
+        retried_seq: Head at which a gap was already asked for again.
+        refreshed_seq: Head at which the control stream was already asked for again.
+        revoked_since_ms: When a revoked member was first seen in the room, or None.
+        awaited: What the relay says there is and has not delivered.
+        told: Alarms that are raised once: codes.
+        noted: Code last written on the room's queued intents.
+        broken: Whether its record cannot go on while this core lives.
+    """
+
+    row: RoomRow
+    create: Envelope | None = None
+    engine: Engine | None = None
+    group: Group | None = None
+    senders: dict[DeviceId, SenderRow] = field(default_factory=dict)
+    sent: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
+    known: dict[int, Known] = field(default_factory=dict)
+    seen: dict[bytes, None] = field(default_factory=dict)
+    promised: dict[int, Promise] = field(default_factory=dict)
+    link: Link = field(default_factory=Link)
+    line: dict[str, Intent] = field(default_factory=dict)
+    adding: Envelope | None = None
+    bodies: list[Body] = field(default_factory=list)
+    refusals: list[Refuse] = field(default_factory=list)
+    packages: dict[DeviceId, bytes] = field(default_factory=dict)
+    left_out: dict[str, dict[DeviceId, str]] = field(default_factory=dict)
+    widened: dict[str, str] = field(default_factory=dict)
+    retry_at_ms: int = 0
+    refused_in_a_row: int = 0
+    retried_seq: int = -1
+    refreshed_seq: int = -1
+    revoked_since_ms: int | None = None
+    awaited: Awaited | None = None
+    told: set[str] = field(default_factory=set)
+    noted: str = ""
+    broken: bool = False
+    _dirty: bool = False
+    _group_moved: bool = False
+
+    @property
+    def id(self) -> RoomId:
+        """Its id."""
+        return self.row.room
+
+    @property
+    def spec(self) -> Create:
+        """Its creation.
+
+        Raises:
+            VerifyError: `GAP` while the create envelope is not known.
+        """
+        if self.create is None or not isinstance(self.create.header.specific, Create):
+            raise VerifyError(Code.GAP, "the room's creation is not known")
+        return self.create.header.specific
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the row; it is written at the end of the step."""
+        self.row = replace(self.row, **fields)  # type: ignore[arg-type]  # names and types are RoomRow's
+        self._dirty = True
+
+    def moved(self) -> None:
+        """The group's state changed in memory."""
+        self._group_moved = self._dirty = True
+
+    def leave(self) -> None:
+        """Drop the group with all its keys."""
+        self.group = None
+        self.moved()
+
+    def remember(self, room_seq: int, known: Known) -> None:
+        """Keep a place of the record for comparison."""
+        self.known[room_seq] = known
+        if len(self.known) > MAX_KNOWN:
+            del self.known[next(iter(self.known))]
+
+    def note_message(self, message_id: bytes) -> bool:
+        """Keep a message id; False when it was there already."""
+        if message_id in self.seen:
+            return False
+        self.seen[message_id] = None
+        if len(self.seen) > MAX_SEEN:
+            del self.seen[next(iter(self.seen))]
+        return True
+
+    def flush(self) -> RoomRow | None:
+        """The row to write, if it changed since the last call."""
+        if not self._dirty:
+            return None
+        group = self.row.group
+        if self._group_moved:
+            group = b"" if self.group is None else self.group.state()
+        senders = tuple(self.senders[device] for device in sorted(self.senders))
+        self.row = replace(self.row, group=group, senders=senders)
+        self._dirty = self._group_moved = False
+        return self.row
+
+
+def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey) -> Room:
+    """A stored room.
+
+    One that was being joined starts again from its creation: the commit that added this device is
+    checked together with its welcome, so both have to be seen by one core.
+
+    Raises:
+        DecodeError: The stored row is damaged, or of another suite.
+        VerifyError: `SUITE`: its suite is not known here.
+    """
+    if row.status is RoomStatus.JOINING:
+        own = tuple(sender for sender in row.senders if sender.device == key.key_id)
+        row = replace(row, head_seq=0, head_leaf=LeafHash(ZERO_32), head_index=0, senders=own)
+    room = Room(row=row, senders={sender.device: sender for sender in row.senders})
+    room.sent = {message.envelope: message for message in sent}
+    encoded = row.create
+    if not encoded and row.in_flight is not None and row.status is RoomStatus.OPENING:
+        encoded = row.in_flight.items[0][0]
+    if encoded:
+        room.create = decode_envelope(encoded)
+        room.engine = engine_for(room.spec.suite)
+        if row.group:
+            room.group = room.engine.restore(row.group, key)
+    return room
+
+
+def group_of(row: RoomRow, key: SigningKey) -> Group | None:
+    """The group of a stored room, for faces that show who is in it; None where this device is not.
+
+    Raises:
+        DecodeError: The stored row is damaged.
+        VerifyError: `SUITE`: its suite is not known here.
+    """
+    return load_room(row, [], key).group

@@ -1,0 +1,219 @@
+"""A room, as integrators and faces hold it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from amanah_client import model
+from amanah_client.directory import Party
+from amanah_client.message import Message, read_message
+from amanah_protocol.content.alert import Alert
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.seam import Group
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Create
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
+
+
+class Room:
+    """A room of this device, as of when it was asked for; `refresh` reads it again."""
+
+    def __init__(self, client: Client, row: model.RoomRow) -> None:
+        """Use `Client.room`.
+
+        Args:
+            client: Whose room it is.
+            row: As stored.
+        """
+        self._client = client
+        self.row = row
+
+    # ---- what it is
+
+    @property
+    def id(self) -> RoomId:
+        """Its id."""
+        return self.row.room
+
+    @property
+    def title(self) -> str:
+        """Its title, or the first digits of the id until it is known."""
+        return self.row.title or self.id.hex()[:8]
+
+    @property
+    def created(self) -> Create | None:
+        """What never changes of it; None until its first envelope is delivered."""
+        specific = decode_envelope(self.row.create).header.specific if self.row.create else None
+        return specific if isinstance(specific, Create) else None
+
+    @property
+    def ceiling(self) -> Label:
+        """The highest label allowed here; the strictest while the room's creation is not known."""
+        created = self.created
+        return Label.RED if created is None else created.ceiling
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that this device is in; None before it joined."""
+        group = self._group()
+        return None if group is None else group.epoch
+
+    def members(self) -> list[Party]:
+        """Who can read what is sent now, by organisation and name; empty before this device joined."""
+        group = self._group()
+        if group is None or self.row.status is model.RoomStatus.REMOVED:
+            return []
+        parties = (self._client.party(device) for device in group.members)
+        return sorted(parties, key=lambda party: (party.organisation, party.name))
+
+    def alarms(self) -> list[model.Alarm]:
+        """The alarms about this room, oldest first."""
+        return [alarm for alarm in self._client.alarms() if alarm.room == self.id]
+
+    def refresh(self) -> Room:
+        """This room as it is now."""
+        return self._client.room(self.id)
+
+    def messages(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> list[Message]:
+        """Stored entries in room order, own ones that are not acknowledged last.
+
+        Args:
+            after: Only those behind this room sequence.
+            limit: At most so many.
+            newest: The last ones instead of the first.
+        """
+        directory = self._client.directory()
+        rows = self._client.profile.store.messages(self.id, after=after, limit=limit, newest=newest)
+        return [read_message(row, directory) for row in rows]
+
+    def _group(self) -> Group | None:
+        created = self.created
+        if created is None or not self.row.group:
+            return None
+        return engine_for(created.suite).restore(self.row.group, self._client.profile.device_key)
+
+    # ---- what is sent to it
+
+    def compose(
+        self,
+        text: str,
+        *,
+        label: Label | None = None,
+        pap: Pap = Pap.AMBER,
+        precedence: Precedence = Precedence.ROUTINE,
+    ) -> model.SendText:
+        """A message, for `Client.ask`.
+
+        Args:
+            text: What to say; normalised to NFC.
+            label: Its label; the room's ceiling by default.
+            pap: What receivers may do with it.
+            precedence: How urgent it is.
+
+        Raises:
+            UsageError: `LABEL` above the room's ceiling.
+        """
+        said = unicodedata.normalize("NFC", text)
+        return model.SendText(room=self.id, text=said, label=self._label(label), pap=pap, precedence=precedence)
+
+    async def send(
+        self,
+        text: str,
+        *,
+        label: Label | None = None,
+        pap: Pap = Pap.AMBER,
+        precedence: Precedence = Precedence.ROUTINE,
+        timeout_s: float = 30,
+    ) -> model.Intent:
+        """Send a message and wait for the receipt; arguments as `compose`, errors as `Client.do`."""
+        action = self.compose(text, label=label, pap=pap, precedence=precedence)
+        return await self._client.do(action, timeout_s)
+
+    def batch(self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None) -> model.PostAlerts:
+        """Alerts for one envelope, for `Client.ask`.
+
+        Args:
+            alerts: 1 to 100, as `pack_alerts` gives them.
+            source_name: How the machine names its input.
+            label: Their label; the room's ceiling by default.
+
+        Raises:
+            UsageError: `LABEL` above the room's ceiling.
+        """
+        return model.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
+
+    async def post_alerts(
+        self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None, timeout_s: float = 30
+    ) -> model.Intent:
+        """Post 1 to 100 alerts in one envelope; arguments as `batch`, errors as `Client.do`."""
+        return await self._client.do(self.batch(alerts, source_name=source_name, label=label), timeout_s)
+
+    async def acknowledge(self, message: EnvelopeId, grade: int, *, timeout_s: float = 30) -> model.Intent:
+        """Sign an acknowledgement of one message (`kinds.Grade`); errors as `Client.do`."""
+        return await self._client.do(model.Acknowledge(room=self.id, envelope=message, grade=grade), timeout_s)
+
+    async def disclose(self, message: Message, *, recipient: str, timeout_s: float = 30) -> bytes:
+        """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
+        action = model.Disclose(room=self.id, envelope=message.id, recipient=recipient)
+        return (await self._client.do(action, timeout_s)).result
+
+    async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
+        """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""
+        return await self._client.do(model.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
+
+    def _label(self, label: Label | None) -> Label:
+        if label is not None and label > self.ceiling:
+            raise UsageError(Code.LABEL, f"{label.text} is above the room's ceiling {self.ceiling.text}")
+        return self.ceiling if label is None else label
+
+    # ---- who is in it
+
+    async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:
+        """Add all officers' and bots' devices of an organisation, or one device; errors as `Client.do`.
+
+        Args:
+            who: An organisation's DNS name, or a device: its id, or first digits of it.
+            timeout_s: How long to wait until it is in the log.
+
+        Raises:
+            UsageError: `NOT_FOUND` when no device or several fit.
+        """
+        action = model.Invite(room=self.id)
+        if isinstance(who, str) and "." in who:
+            action = replace(action, organisation=parse_organisation(who))
+        else:
+            device = who if isinstance(who, bytes) else self._client.device(who)
+            action = replace(action, device=device)
+        return await self._client.do(action, timeout_s)
+
+    async def remove(self, *devices: DeviceId, timeout_s: float = 30) -> model.Intent:
+        """Remove devices; errors as `Client.do`."""
+        return await self._client.do(model.Remove(room=self.id, devices=devices), timeout_s)
+
+    def find_members(self, reference: str) -> tuple[DeviceId, ...]:
+        """The members' devices that an organisation, a name or first digits of a device id name.
+
+        Raises:
+            UsageError: `NOT_FOUND` when nobody fits; `USAGE` when digits or a name fit several parties.
+        """
+        wanted = reference.strip()
+        members = self.members()
+        if whole := tuple(party.device for party in members if party.organisation == wanted.lower()):
+            return whole
+        found = [party for party in members if party.name == wanted or party.device.hex() == wanted.lower()]
+        if not found and len(wanted) >= self._client.PREFIX_MIN:
+            found = [party for party in members if party.device.hex().startswith(wanted.lower())]
+        if not found:
+            raise UsageError(Code.NOT_FOUND, f"nobody in {self.title!r} is called {reference!r}")
+        if len({(party.organisation, party.name) for party in found}) > 1:
+            raise UsageError(Code.USAGE, f"{len(found)} members are called {reference!r}; name the device")
+        return tuple(party.device for party in found)

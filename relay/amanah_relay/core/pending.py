@@ -1,0 +1,125 @@
+"""What the core asked its store and waits for: a closed union, by token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from amanah_protocol.audit import ReadingOrder
+from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.verified import Verified
+from amanah_relay.core.clients import Client
+from amanah_relay.core.fanout import Page
+
+if TYPE_CHECKING:
+    from amanah_relay.core.publish import Publishing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRead:
+    """Entries for a page."""
+
+    page: Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdLookup:
+    """Whether the id of one item of a publish is known; `position` is the item's."""
+
+    publishing: Publishing
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentFetch:
+    """A content of which one piece is wanted."""
+
+    client: Client
+    request: int
+    room: RoomId
+    payload: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRead:
+    """Leaves for an auditor."""
+
+    client: Client
+    request: int
+    order: Verified[ReadingOrder]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFetch:
+    """A proof."""
+
+    client: Client
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesOffer:
+    """Key packages being stored."""
+
+    client: Client
+    request: int
+    suite: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesTake:
+    """Key packages being taken: `asked` in the client's order, `taken` those of them that the store was asked for."""
+
+    client: Client
+    request: int
+    suite: int
+    asked: tuple[DeviceId, ...]
+    taken: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockCount:
+    """The last step of a login."""
+
+    client: Client
+
+
+Question: TypeAlias = (
+    PageRead | IdLookup | ContentFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake | StockCount
+)
+
+Q = TypeVar("Q", bound=Question)
+
+
+class Questions:
+    """Open questions by token; a token is never used twice."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Question] = {}
+        self._asked = 0
+
+    def ask(self, question: Question) -> int:
+        """Remember a question; gives its token."""
+        self._asked += 1
+        self._open[self._asked] = question
+        return self._asked
+
+    def take(self, token: int, kind: type[Q]) -> Q | None:
+        """The question that an answer of this kind answers; None when it is no longer open."""
+        question = self._open.get(token)
+        if not isinstance(question, kind):
+            return None
+        del self._open[token]
+        return question
+
+    def take_any(self, token: int) -> Question | None:
+        """The question of a token, whatever it is."""
+        return self._open.pop(token, None)
+
+    def take_all(self) -> list[Question]:
+        """All open questions; answers to them will find nothing."""
+        questions = list(self._open.values())
+        self._open.clear()
+        return questions

@@ -1,0 +1,55 @@
+"""Who waits for a unit to become durable: a closed union.
+
+Nothing is acknowledged but from here, when the store has said `Appended`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from amanah_protocol.audit import ReadingOrder
+from amanah_protocol.verified import Verified
+from amanah_relay.effects import SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """A `publish` or `submit`, to be answered by `Stored`.
+
+    Attributes:
+        session: Who asked.
+        request: Its number.
+        positions: Which drafts of the unit it asked for.
+    """
+
+    session: SessionId
+    request: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A login whose certificate is being logged."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """An auditor whose reading order is being logged.
+
+    Attributes:
+        session: Who asked.
+        request: Its number.
+        order: The verified order.
+        start: Where the page begins.
+    """
+
+    session: SessionId
+    request: int
+    order: Verified[ReadingOrder]
+    start: int
+
+
+Waiter: TypeAlias = Publisher | Newcomer | Reader

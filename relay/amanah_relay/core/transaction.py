@@ -1,0 +1,211 @@
+"""One publish being admitted: changes the picture as it goes, and takes all of it back on a refusal.
+
+Members are replaced, never changed: the objects that a unit or the ledger holds stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from functools import partial
+from typing import TypeVar, assert_never
+
+from amanah_protocol.envelope import Envelope
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import (
+    Ack,
+    Alert,
+    Commit,
+    Counts,
+    Create,
+    Decision,
+    Delivered,
+    Egress,
+    Erase,
+    Grant,
+    IntakeKey,
+    Message,
+    Refuse,
+    Relabel,
+    Repair,
+    Welcome,
+)
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
+from amanah_relay.core.sequencer import Draft, Unit
+from amanah_relay.effects import Erasure, Tree
+from amanah_relay.quotas import Charge, put_back
+from amanah_relay.state import Member, RelayState, Room
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Transaction:
+    """Applies admitted envelopes to the state and builds their unit."""
+
+    def __init__(self, state: RelayState, *, sender: DeviceId, organisation: OrgName, at_ms: int, until_ms: int) -> None:
+        """Begin.
+
+        Args:
+            state: The picture; changed in place.
+            sender: The device that publishes.
+            organisation: Its organisation.
+            at_ms: Time of admission.
+            until_ms: Until when the sender's certificate is valid.
+        """
+        self._state = state
+        self._sender = sender
+        self._organisation = organisation
+        self._undo: list[Callable[[], object]] = []
+        self._added: dict[RoomId, set[DeviceId]] = {}
+        self.unit = Unit(at_ms=at_ms, until_ms=until_ms)
+
+    def unwelcomed(self, room: RoomId) -> set[DeviceId]:
+        """Devices that this publish added to a room and that no welcome of it addresses yet."""
+        return self._added.get(room, set())
+
+    def rest_on(self, until_ms: int) -> None:
+        """What is admitted holds until this time only."""
+        self.unit.until_ms = min(self.unit.until_ms, until_ms)
+
+    def charge(self, charges: list[Charge]) -> None:
+        """Something was taken from quotas."""
+        self.unit.charges.extend(charges)
+
+    def put(self, mapping: MutableMapping[K, V], key: K, value: V) -> None:
+        """Set a key, so that it can be taken back."""
+        if key in mapping:
+            self._undo.append(partial(mapping.__setitem__, key, mapping[key]))
+        else:
+            self._undo.append(partial(mapping.pop, key, None))
+        mapping[key] = value
+
+    def roll_back(self) -> None:
+        """Take everything back."""
+        for undo in reversed(self._undo):
+            undo()
+        put_back(self.unit.charges)
+
+    def open_room(self, room_id: RoomId, create: Create) -> Room:
+        """A room without entries and with nobody in it; `apply` of its create does the rest."""
+        room = Room(room=room_id, create=create)
+        self.put(self._state.rooms, room_id, room)
+        return room
+
+    def apply(self, room: Room, envelope: Envelope, content: bytes, tree: bytes | None) -> None:
+        """Give the envelope its place in the room and do what its kind says.
+
+        Args:
+            room: Its room.
+            envelope: Every check has passed.
+            content: Its sealed content.
+            tree: The staged tree that a welcome names.
+        """
+        header = envelope.header
+        self._undo.append(partial(_restore, room, room.epoch, room.head_seq))
+        room.head_seq += 1
+        seq = room.head_seq
+        added: tuple[DeviceId, ...] = ()
+        removed: tuple[DeviceId, ...] = ()
+        addressees: tuple[DeviceId, ...] | None = None
+        cursor = 0
+        match header.specific:
+            case Message() | Alert():
+                pass
+            case Create():
+                self.unit.creates[room.room] = envelope.encoded
+                self._put_member(room, Member(device=self._sender, organisation=self._organisation, added_seq=seq))
+                added = (self._sender,)
+            case Commit():
+                added, removed = header.specific.added, header.specific.removed
+                self._change_members(room, seq, added, removed)
+                room.epoch += 1
+            case Welcome():
+                addressees = header.specific.addressees
+                self._added[room.room].difference_update(addressees)
+                if tree is not None and header.specific.tree_hash is not None:
+                    self.unit.trees.append(Tree(hash=header.specific.tree_hash, room=room.room, data=tree))
+            case Grant() | Repair():
+                addressees = header.specific.addressees
+            case Delivered():
+                cursor = header.specific.room_seq
+            case Erase():
+                erasure = Erasure(room=room.room, envelopes=header.specific.envelopes, by=self._eraser(room))
+                self.unit.erasures.append(erasure)
+            case Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
+                pass
+            case _:
+                assert_never(header.specific)
+        self._advance(room, header.counter, envelope.id, cursor)
+        self.unit.rooms[room.room] = room.epoch
+        self.unit.drafts.append(
+            Draft(
+                key=envelope.id,
+                type=LeafType.ENVELOPE,
+                room=room.room,
+                room_seq=seq,
+                object=envelope.encoded,
+                envelope=envelope.id,
+                kid=self._sender,
+                payload=envelope.payload,
+                content=content,
+                addressees=addressees,
+                added=added,
+                removed=removed,
+            )
+        )
+
+    def _change_members(
+        self, room: Room, seq: int, added: tuple[DeviceId, ...], removed: tuple[DeviceId, ...]
+    ) -> None:
+        for device in removed:
+            self._put_member(room, _changed(room.members[device], removed_seq=seq))
+        for device in added:
+            organisation = self._state.devices[device].certificate.organisation
+            # Counters survive removal and re-adding: else a removed device could use one twice.
+            before = room.members.get(device) or Member(device=device, organisation=organisation, added_seq=seq)
+            self._put_member(room, _changed(before, added_seq=seq))
+        unwelcomed = self._added.setdefault(room.room, set())
+        unwelcomed.difference_update(removed)
+        unwelcomed.update(added)
+
+    def _eraser(self, room: Room) -> DeviceId | None:
+        """Whose content an `erase` drops: any in the room for officers of its owner, else the sender's own."""
+        officer = self._state.devices[self._sender].certificate.role is Role.OFFICER
+        return None if officer and self._organisation == room.create.owner else self._sender
+
+    def _advance(self, room: Room, counter: int, envelope: EnvelopeId, cursor: int) -> None:
+        member = room.members[self._sender]
+        self._put_member(
+            room,
+            Member(
+                device=member.device,
+                organisation=member.organisation,
+                added_seq=member.added_seq,
+                removed_seq=member.removed_seq,
+                cursor=max(cursor, member.cursor),
+                last_counter=counter,
+                last_id=envelope,
+            ),
+        )
+
+    def _put_member(self, room: Room, member: Member) -> None:
+        self.put(room.members, member.device, member)
+        self.unit.members[room.room, member.device] = member
+
+
+def _restore(room: Room, epoch: int, head_seq: int) -> None:
+    room.epoch, room.head_seq = epoch, head_seq
+
+
+def _changed(member: Member, *, added_seq: int | None = None, removed_seq: int | None = None) -> Member:
+    """The member as added at `added_seq`, or as removed at `removed_seq`."""
+    return Member(
+        device=member.device,
+        organisation=member.organisation,
+        added_seq=member.added_seq if added_seq is None else added_seq,
+        removed_seq=removed_seq,
+        cursor=member.cursor,
+        last_counter=member.last_counter,
+        last_id=member.last_id,
+    )

@@ -1,0 +1,264 @@
+"""Verification of a whole store: every cell against the log's hashes, or against a checksum.
+
+It reads in pages, each in a transaction of its own, so that a relay can go on appending and the WAL
+stays small; the last page and all that hangs on the head are read as of one moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Select, bindparam, func, select
+
+from amanah_protocol.crypto import sha256
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code, DecodeError, OperationalError, VerifyError
+from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.log.tiles import TILE_HEIGHT, full_tiles
+from amanah_protocol.types import CONTROL, ZERO_32, LeafHash, RoomId
+from amanah_relay.effects import Entry
+from amanah_relay.inputs import StoredEntry
+from amanah_relay.store import schema
+from amanah_relay.store.damage import check_row, damaged
+from amanah_relay.store.engine import Reader
+from amanah_relay.store.hashes import read_tile
+from amanah_relay.store.key_packages import check_key_package
+from amanah_relay.store.load import check_chain_row, check_member_row, check_room_row, read_head
+from amanah_relay.store.reads import read_batch
+from amanah_relay.store.rows import SELECT_ENTRIES, AnyRow, decode_entry_row
+
+T = TypeVar("T")
+
+_PAGE: Final = 500
+_leaf = schema.leaf.c
+_ENTRIES: Final[Select[Any]] = (
+    SELECT_ENTRIES.where(_leaf.log_index >= bindparam("start")).order_by(_leaf.log_index).limit(_PAGE)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    """What was verified.
+
+    Attributes:
+        origin: The log's origin.
+        size: Leaves.
+        root: Root of the tree, 32 bytes.
+        batches: Batches.
+        rooms: Rooms.
+        envelopes: Leaves that are envelopes.
+        erased: Envelopes whose content was erased.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    batches: int
+    rooms: int
+    envelopes: int
+    erased: int
+
+
+class DamageError(VerifyError):
+    """The store does not hold what it must.
+
+    Attributes:
+        index: Log index of the first leaf that is wrong, or whose batch or tile is; None where the damage
+            is in what the log does not cover, such as a member's row.
+    """
+
+    def __init__(self, detail: str, index: int | None) -> None:
+        super().__init__(Code.DAMAGED, detail)
+        self.index = index
+
+
+@dataclass(slots=True, kw_only=True)
+class _Head:
+    """Newest place of a room or chain on the way through the log."""
+
+    create: bytes | None
+    seq: int = 0
+    leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+
+
+class _Walk:
+    """One pass over the log; holds the right edge and the head of each room, no leaf."""
+
+    def __init__(self) -> None:
+        self.frontier = Frontier()
+        self.heads: dict[RoomId, _Head] = {}
+        self.batch: AnyRow | None = None
+        self.accepted_at_ms = 0
+        self.batches = self.documents = self.envelopes = self.erased = 0
+
+    def step(self, connection: Connection, row: AnyRow) -> None:
+        """Verify the next leaf and what it completes.
+
+        Raises:
+            DamageError: The leaf, its batch or a tile that it fills is wrong.
+        """
+        index = self.frontier.size
+        with _naming(index):
+            stored = decode_entry_row(row)
+            if stored.entry.index != index:
+                raise damaged(f"leaf {index} is missing: it")
+            self._check_chain(stored.entry)
+            self._check_kind(stored)
+            self._check_batch(connection, stored.entry)
+
+    def _check_chain(self, entry: Entry) -> None:
+        first = entry.object if entry.type is LeafType.ENVELOPE else None
+        head = self.heads.setdefault(entry.room, _Head(create=first))
+        if (entry.room_seq, entry.previous) != (head.seq + 1, head.leaf):
+            raise damaged(f"the order of its room at leaf {entry.index}")
+        if (entry.type in CONTROL_TYPES) != (entry.room == CONTROL):
+            raise damaged(f"the room of leaf {entry.index}")
+        head.seq, head.leaf = entry.room_seq, entry.hash
+
+    def _check_kind(self, stored: StoredEntry) -> None:
+        entry = stored.entry
+        self.documents += entry.document is not None
+        if entry.type is not LeafType.ENVELOPE:
+            return
+        self.envelopes += 1
+        self.erased += stored.erased
+        envelope = decode_envelope(entry.object)
+        found = (envelope.id, envelope.header.kid, envelope.payload, envelope.header.room)
+        if found != (entry.envelope, entry.kid, entry.payload, entry.room):
+            raise damaged(f"what stands beside the envelope of leaf {entry.index}")
+
+    def _check_batch(self, connection: Connection, entry: Entry) -> None:
+        if self.batch is None:
+            self.batch = read_batch(connection, entry.index)
+            self.batches += 1
+            if self.batch.first != entry.index or self.batch.accepted_at_ms < self.accepted_at_ms:
+                raise damaged(f"the batch of leaf {entry.index}")
+            self.accepted_at_ms = self.batch.accepted_at_ms
+        if entry.accepted_at_ms != self.accepted_at_ms:
+            raise damaged(f"the time of leaf {entry.index}")
+        for subtree in self.frontier.append(entry.hash):
+            level, rest = divmod(subtree.level, TILE_HEIGHT)
+            if level and not rest:
+                self._check_tile(connection, level - 1, subtree.place, subtree.root)
+        if self.frontier.size == self.batch.size:
+            if self.frontier.root() != self.batch.root:
+                raise damaged(f"the root of the batch of leaf {entry.index}")
+            self.batch = None
+
+    def _check_tile(self, connection: Connection, level: int, place: int, root: bytes) -> None:
+        # The root is recomputed from the tile's hashes; one root has one set of hashes.
+        read_tile(connection, level, place, self.frontier.size)
+        stored = connection.execute(
+            select(schema.tile.c.root).where(schema.tile.c.level == level, schema.tile.c.place == place)
+        ).scalar_one()
+        if stored != root:
+            raise damaged(f"tile {level}/{place}")
+
+
+def verify_log(reader: Reader) -> LogReport:
+    """Verify every leaf, chain, batch, tile and content, the head, and every other row of a store.
+
+    Raises:
+        DamageError: A `VerifyError` (`DAMAGED`) that names what is wrong first.
+        OperationalError: `STORE` when the store cannot be read.
+    """
+    walk = _Walk()
+    while True:
+        report = reader.read(lambda connection: _verify_page(connection, walk))
+        if report is not None:
+            return report
+
+
+def _verify_page(connection: Connection, walk: _Walk) -> LogReport | None:
+    """Verify the next leaves; at the end of the log, everything else."""
+    with _naming(walk.frontier.size):
+        rows = connection.execute(_ENTRIES, {"start": walk.frontier.size}).all()
+    for row in rows:
+        walk.step(connection, row)
+    return None if len(rows) == _PAGE else _verify_rest(connection, walk)
+
+
+def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
+    size = walk.frontier.size
+    with _naming(size):
+        head = read_head(connection)
+        if (head.size, head.root) != (size, walk.frontier.root()) or walk.batch is not None:
+            raise damaged("the head of the log")
+    with _naming(None):
+        if tuple(head.edge[at : at + 32] for at in range(0, len(head.edge), 32)) != walk.frontier.edge:
+            raise damaged("the right edge of the log")
+        if head.last_accepted_ms < walk.accepted_at_ms:
+            raise damaged("the time of the newest batch")
+        _verify_counts(connection, walk)
+        _verify_heads(connection, walk)
+        _verify_others(connection)
+    return LogReport(
+        origin=head.origin,
+        size=size,
+        root=head.root,
+        batches=walk.batches,
+        rooms=sum(head.create is not None for head in walk.heads.values()),
+        envelopes=walk.envelopes,
+        erased=walk.erased,
+    )
+
+
+def _verify_counts(connection: Connection, walk: _Walk) -> None:
+    """No row stands beside the log that no leaf accounts for."""
+    tiles = sum(1 for _ in full_tiles(0, walk.frontier.size))
+    due = (
+        (schema.batch, walk.batches),
+        (schema.document, walk.documents),
+        (schema.content, walk.envelopes),
+        (schema.tile, tiles),
+    )
+    for table, count in due:
+        if connection.execute(select(func.count()).select_from(table)).scalar_one() != count:
+            raise damaged(f"the table {table.name}: its number of rows")
+
+
+def _verify_heads(connection: Connection, walk: _Walk) -> None:
+    """Each room and chain ends where the log says, and there are no others."""
+    found = set()
+    for row in connection.execute(select(*schema.room.c)):
+        check_room_row(row)
+        head = walk.heads.get(row.room)
+        if head is None or (row.head_seq, row.head_leaf, row.create) != (head.seq, head.leaf, head.create):
+            raise damaged(f"the room {row.room.hex()}")
+        found.add(row.room)
+    for row in connection.execute(select(*schema.chain.c)):
+        check_chain_row(row)
+        head = walk.heads.get(row.room)
+        if head is None or (row.head_seq, row.head_leaf, None) != (head.seq, head.leaf, head.create):
+            raise damaged(f"the chain {row.room.hex()}")
+        found.add(row.room)
+    for room in walk.heads.keys() - found:
+        raise damaged(f"the head of {room.hex()}")
+
+
+def _verify_others(connection: Connection) -> None:
+    for row in connection.execute(select(*schema.member.c)):
+        check_member_row(row)
+    for row in connection.execute(select(*schema.tree.c)):
+        check_row(row.checksum, row.room, row.hash, what="a ratchet tree")
+        if type(row.data) is not bytes or sha256(row.data) != row.hash:
+            raise damaged("a ratchet tree")
+    for row in connection.execute(select(*schema.key_package.c)):
+        check_key_package(row)
+
+
+@contextmanager
+def _naming(index: int | None) -> Iterator[None]:
+    """Say of damage at which leaf it was found."""
+    try:
+        yield
+    except DecodeError as error:
+        raise DamageError(f"leaf {index}: {error.detail}", index) from error
+    except OperationalError as error:
+        if error.code is not Code.DAMAGED:
+            raise
+        raise DamageError(error.detail, index) from error

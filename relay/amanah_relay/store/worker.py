@@ -1,0 +1,182 @@
+"""The store's asyncio face: an effect in, its input out, with one thread that writes and one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeAlias, TypeVar, assert_never
+
+from amanah_protocol.errors import AmanahError, Code
+from amanah_relay.effects import (
+    Append,
+    CountKeyPackages,
+    PutKeyPackages,
+    ReadContent,
+    ReadEntries,
+    ReadKnown,
+    ReadLog,
+    ReadProof,
+    Reload,
+    TakeKeyPackages,
+)
+from amanah_relay.inputs import (
+    Appended,
+    AppendFailed,
+    ContentRead,
+    EntriesRead,
+    KeyPackagesCounted,
+    KeyPackagesPut,
+    KeyPackagesTaken,
+    KnownRead,
+    Loaded,
+    LogRead,
+    ProofRead,
+    ReadFailed,
+)
+from amanah_relay.store.store import Store
+
+T = TypeVar("T")
+
+IDLE_S: Final = 0.25
+"""Without a write for so long, the WAL is moved into the database file."""
+
+ReadEffect: TypeAlias = ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
+KeyPackageEffect: TypeAlias = PutKeyPackages | TakeKeyPackages
+StoreEffect: TypeAlias = Append | Reload | ReadEffect | KeyPackageEffect
+StoreInput: TypeAlias = (
+    Appended | AppendFailed | Loaded | EntriesRead | KnownRead | ContentRead | LogRead | ProofRead
+    | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | ReadFailed
+)  # fmt: skip
+
+
+class StoreWorker:
+    """Performs storage effects off the event loop.
+
+    Contract: `Append`, `Reload` and the key-package effects are performed one after another in the
+    order of the calls to `perform`, by one thread; reads by a second one, in theirs. A read that is asked
+    for after `Appended` was given sees that batch. Cancelling a caller undoes nothing: what was handed to
+    a thread is carried out.
+    """
+
+    def __init__(self, store: Store, *, on_error: Callable[[AmanahError], None]) -> None:
+        """Take a store over; nobody else may use or close it from now on.
+
+        Args:
+            store: An open store.
+            on_error: Called on the event loop with the cause of every `AppendFailed` and `ReadFailed`, and of
+                a failed checkpoint, for the operator's log.
+        """
+        self._store = store
+        self._on_error = on_error
+        self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
+        self._idle: asyncio.TimerHandle | None = None
+        self._checkpoints: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def perform(self, effect: StoreEffect) -> StoreInput:
+        """Perform one effect and give the input that answers it.
+
+        Raises:
+            AmanahError: `Reload` failed: there is no input for that; it may be tried again.
+        """
+        match effect:
+            case Reload():
+                return Loaded(state=await self._on(self._writing, self._store.load))
+            case Append():
+                return await self._append(effect)
+            case PutKeyPackages() | TakeKeyPackages():
+                return await self._change_key_packages(effect)
+            case _:
+                return await self._answer(effect.token, self._reading, lambda: self._read(effect))
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close the store."""
+        self._closing = True
+        if self._idle is not None:
+            self._idle.cancel()
+        while self._checkpoints:
+            await asyncio.gather(*self._checkpoints)
+        loop = asyncio.get_running_loop()
+        for executor in (self._writing, self._reading):
+            await loop.run_in_executor(None, executor.shutdown)
+        self._store.close()
+
+    async def _append(self, effect: Append) -> Appended | AppendFailed:
+        try:
+            await self._on(self._writing, lambda: self._store.append(effect))
+        except AmanahError as error:
+            self._on_error(error)
+            return AppendFailed(batch=effect.batch, full=error.code is Code.DISK_FULL)
+        finally:
+            self._plan_checkpoint()
+        return Appended(batch=effect.batch)
+
+    async def _change_key_packages(self, effect: KeyPackageEffect) -> KeyPackagesPut | KeyPackagesTaken | ReadFailed:
+        def change() -> KeyPackagesPut | KeyPackagesTaken:
+            if isinstance(effect, PutKeyPackages):
+                return self._store.put_key_packages(effect)
+            return self._store.take_key_packages(effect)
+
+        answer = await self._answer(effect.token, self._writing, change)
+        self._plan_checkpoint()
+        return answer
+
+    def _read(
+        self, effect: ReadEffect
+    ) -> EntriesRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted:
+        match effect:
+            case ReadEntries():
+                return self._store.read_entries(effect)
+            case ReadKnown():
+                return self._store.read_known(effect)
+            case ReadContent():
+                return self._store.read_content(effect)
+            case ReadLog():
+                return self._store.read_log(effect)
+            case ReadProof():
+                return self._store.read_proof(effect)
+            case CountKeyPackages():
+                return self._store.count_key_packages(effect)
+            case _:
+                assert_never(effect)
+
+    async def _answer(self, token: int, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T | ReadFailed:
+        try:
+            return await self._on(executor, work)
+        except AmanahError as error:
+            self._on_error(error)
+            return ReadFailed(token=token, full=error.code is Code.DISK_FULL)
+
+    @staticmethod
+    async def _on(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+    def _plan_checkpoint(self) -> None:
+        """After each write: now if much was written, else as soon as nothing is."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._closing:
+            return
+        if self._store.checkpoint_due:
+            self._start_checkpoint()
+        else:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._start_checkpoint)
+
+    def _start_checkpoint(self) -> None:
+        self._idle = None
+        task = asyncio.get_running_loop().create_task(self._checkpoint())
+        self._checkpoints.add(task)
+        task.add_done_callback(self._checkpoints.discard)
+
+    async def _checkpoint(self) -> None:
+        try:
+            whole = await self._on(self._writing, self._store.checkpoint)
+        except AmanahError as error:
+            # The writer has stopped itself: the next append fails and the core loads anew.
+            self._on_error(error)
+            return
+        if not whole and self._idle is None and not self._closing:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._start_checkpoint)

@@ -1,0 +1,77 @@
+"""How commands speak: results on standard output, talk on standard error, documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError
+
+EXIT_OK: Final = 0
+EXIT_USAGE: Final = 2
+EXIT_AUTH: Final = 3
+EXIT_NOT_FOUND: Final = 4
+EXIT_VERIFICATION: Final = 5
+EXIT_INTERNAL: Final = 70
+EXIT_TRY_LATER: Final = 75
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 2 wrong usage or configuration; 3 the roster does not allow it; 4 something is not there; "
+    "5 verification failed; 75 try later (disk, port, store); 70 a fault of the program."
+)
+
+_AUTH: Final = frozenset({Code.LOGIN, Code.EXPIRED, Code.CERTIFICATE})
+_NOT_FOUND: Final = frozenset({Code.NOT_FOUND, Code.NOT_INITIALISED})
+
+# Made anew for each use: tests and pipes replace the streams.
+
+
+def exit_code(error: AmanahError) -> int:
+    """The documented exit code of an error."""
+    if error.code is Code.INTERNAL:
+        return EXIT_INTERNAL
+    if error.code in _AUTH:
+        return EXIT_AUTH
+    if error.code in _NOT_FOUND:
+        return EXIT_NOT_FOUND
+    if isinstance(error, PeerError) or error.code is Code.DAMAGED:
+        return EXIT_VERIFICATION
+    return EXIT_TRY_LATER if isinstance(error, OperationalError) else EXIT_USAGE
+
+
+def report(error: AmanahError) -> int:
+    """Say in one line what is wrong and what to do next; gives the exit code."""
+    say(f"amanah-relay: {error.detail.rstrip('.')}. {error.hint} [{error.code}]")
+    return exit_code(error)
+
+
+def say(text: str) -> None:
+    """One line of talk."""
+    # A name in somebody's file must not drive the operator's terminal.
+    line = "".join(character if character.isprintable() else f"<{ord(character):04X}>" for character in text)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(line))
+
+
+def show_json(value: object) -> None:
+    """One JSON document as the result."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def show_table(rows: Iterable[tuple[str, ...]]) -> None:
+    """A plain table as the result."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def iso(at_ms: float) -> str:
+    """A time for people and JSON: RFC 3339, to the second."""
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
