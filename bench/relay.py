@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from amanah_protocol.cards import Armour, armour
 from amanah_protocol.roster import Relay
 from bench.community import Organisation, make_roster
 
@@ -81,7 +82,7 @@ def running_relay(folder: Path, organisations: list[Organisation], *, now_ms: in
         origin=card["origin"],
         addresses=tuple(card["addresses"]),
     )
-    (folder / "roster").write_bytes(make_roster(organisations, relay, now_ms=now_ms))
+    (folder / "roster").write_text(armour(Armour.ROSTER, make_roster(organisations, relay, now_ms=now_ms)))
     subprocess.run(command("init", *home, "--roster", str(folder / "roster")), check=True, capture_output=True)
     process = subprocess.Popen(command("serve", *home), stderr=subprocess.PIPE, text=True)
     try:

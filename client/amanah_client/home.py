@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import platformdirs
 
@@ -138,6 +139,14 @@ class Profile:
         """Close store and keystore."""
         self.store.close()
         self.keystore.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def create_profile(home: Home, unlock: Unlock) -> Profile:

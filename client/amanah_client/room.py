@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amanah_client import model
@@ -177,23 +176,23 @@ class Room:
 
     # ---- who is in it
 
-    async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:
-        """Add all officers' and bots' devices of an organisation, or one device; errors as `Client.do`.
+    def invitation(self, who: str | DeviceId) -> model.Invite:
+        """An invitation, for `Client.ask`.
 
         Args:
-            who: An organisation's DNS name, or a device: its id, or first digits of it.
-            timeout_s: How long to wait until it is in the log.
+            who: An organisation's DNS name, for all its officers' and bots' devices; or a device: its
+                id, or first digits of it.
 
         Raises:
-            UsageError: `NOT_FOUND` when no device or several fit.
+            UsageError: `USAGE` for what is no DNS name; `NOT_FOUND` when no device or several fit.
         """
-        action = model.Invite(room=self.id)
         if isinstance(who, str) and "." in who:
-            action = replace(action, organisation=parse_organisation(who))
-        else:
-            device = who if isinstance(who, bytes) else self._client.device(who)
-            action = replace(action, device=device)
-        return await self._client.do(action, timeout_s)
+            return model.Invite(room=self.id, organisation=parse_organisation(who))
+        return model.Invite(room=self.id, device=who if isinstance(who, bytes) else self._client.device(who))
+
+    async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:
+        """Invite and wait until it is in the log; argument as `invitation`, errors as `Client.do`."""
+        return await self._client.do(self.invitation(who), timeout_s)
 
     async def remove(self, *devices: DeviceId, timeout_s: float = 30) -> model.Intent:
         """Remove devices; errors as `Client.do`."""

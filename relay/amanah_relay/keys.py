@@ -18,11 +18,11 @@ from typing import Final
 import msgspec
 
 from amanah_protocol.crypto import KEY_BYTES, SigningKey
-from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError, VerifyError
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.merkle import EMPTY_ROOT
 from amanah_protocol.log.note_keys import NoteSigner, decode_skey, encode_skey
-from amanah_protocol.roster import Relay
+from amanah_protocol.roster import Relay, Roster
 
 _PRIVATE: Final = 0o600
 _MAX_BYTES: Final = 4_096
@@ -61,6 +61,17 @@ class RelayKeys:
             addresses=addresses,
             tls_hashes=tls_hashes,
         )
+
+    def check_named(self, roster: Roster) -> Relay:
+        """The roster names these keys under this origin; gives its entry.
+
+        Raises:
+            VerifyError: `LOGIN` when it does not: no client would log in.
+        """
+        for relay in roster.relays:
+            if (relay.key, relay.log_vkey, relay.origin) == (self.key.public, self.log.verifier.vkey, self.origin):
+                return relay
+        raise VerifyError(Code.LOGIN, f"the roster does not name the keys of {self.origin}")
 
 
 def create_relay_keys(path: Path, origin: str) -> RelayKeys:

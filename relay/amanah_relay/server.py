@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -30,9 +30,10 @@ from amanah_protocol.session import NO_TLS, SUBPROTOCOL
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import Reload, SessionId
 from amanah_relay.http import make_routes
-from amanah_relay.inputs import Connected, Stop, Tick
+from amanah_relay.inputs import Connected, Loaded, Stop, Tick
 from amanah_relay.logs import Tally
 from amanah_relay.sessions import HIGH_BYTES, LOW_BYTES, Session, network_of
+from amanah_relay.state import RelayState
 from amanah_relay.tls import ServerTls
 from amanah_relay.turns import SLOW, Perform, Turns
 from amanah_relay.wire import RelayConnection, choose_writer
@@ -120,22 +121,26 @@ class Endpoint:
     stop_seconds: float
 
 
+MakeCore: TypeAlias = Callable[[RelayState, str], RelayCore]
+"""From the state as loaded and the host:port that is listened on."""
+
+
 class RelayServer:
     """One relay on one event loop."""
 
     def __init__(
-        self, *, core: RelayCore, perform: Perform, endpoint: Endpoint, gate: Gate, logger: logging.Logger
+        self, *, make_core: MakeCore, perform: Perform, endpoint: Endpoint, gate: Gate, logger: logging.Logger
     ) -> None:
         """Put a core and a store together; nothing happens before `run`.
 
         Args:
-            core: The core; it belongs to the server from now on.
+            make_core: Makes the core; see `MakeCore`.
             perform: The store; see `turns.Perform`.
             endpoint: Where to listen.
             gate: Bounds of connections whose websocket is not open yet.
             logger: For events.
         """
-        self._core = core
+        self._make_core = make_core
         self._perform = perform
         self._endpoint = endpoint
         self._gate = gate
@@ -146,6 +151,7 @@ class RelayServer:
         self._taking = False
         self._stop = asyncio.Event()
         self._turns: Turns
+        self._checkpoint: Callable[[], bytes | None]
 
     def stop(self) -> None:
         """Begin a graceful stop."""
@@ -158,35 +164,51 @@ class RelayServer:
             listening: Called once with the address, `wss://host:port`, when connections are taken.
 
         Raises:
-            OperationalError: `ADDRESS_IN_USE`; `INTERNAL` when the core failed (the log says how).
+            OperationalError: `ADDRESS_IN_USE`; `INTERNAL` when the core failed (the log says how); as
+                the store raises it.
             UsageError: `CONFIG` when the host or port cannot be listened on.
         """
-        self._turns = Turns(
-            core=self._core,
-            perform=self._perform,
-            writer=choose_writer(),
-            clock_ms=lambda: time.time_ns() // 1_000_000,
-            close=self._close,
-            logger=self._logger,
-        )
-        self._turns.tell(await self._perform(Reload()))
+        loaded = await self._perform(Reload())
+        assert isinstance(loaded, Loaded)  # noqa: S101 - narrows for mypy: `Reload` has no other answer
         server = await self._listen()
+        try:
+            address = self._address(server)
+            core = self._make_core(loaded.state, address.partition("://")[2])
+            self._checkpoint = core.checkpoint
+            self._turns = Turns(
+                core=core,
+                perform=self._perform,
+                writer=choose_writer(),
+                clock_ms=lambda: time.time_ns() // 1_000_000,
+                close=self._close,
+                logger=self._logger,
+            )
+            self._turns.tell(loaded)
+            await server.start_serving()
+            await self._serve(server, lambda: listening(address))
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    async def _serve(self, server: Server, listening: Callable[[], None]) -> None:
         ticker = asyncio.ensure_future(self._tick())
+        stopping = asyncio.ensure_future(self._stop.wait())
         self._taking = True
         try:
-            listening(self._address(server))
-            stopping = asyncio.ensure_future(self._stop.wait())
+            listening()
             await asyncio.wait((stopping, self._turns.failed), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
             await self._finish(server)
         finally:
             self._taking = False
+            stopping.cancel()
             ticker.cancel()
-            self._cut()
-            server.close()
-            await server.wait_closed()
+            for session in self._turns.sessions.values():
+                session.connection.pipe.abort()
         if self._turns.failed.done():
-            raise OperationalError(Code.INTERNAL, "the relay stopped itself") from self._turns.failed.exception()
+            failure = self._turns.failed.exception()
+            if isinstance(failure, AmanahError):  # of the store: it says by itself what is to be done
+                raise failure
+            raise OperationalError(Code.INTERNAL, "the relay stopped itself") from failure
 
     async def _listen(self) -> Server:
         tls = self._endpoint.tls
@@ -201,7 +223,8 @@ class RelayServer:
                 origins=[None],  # a browser page of another site has no business here
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
-                process_request=make_routes(ready=lambda: self._taking, checkpoint=self._core.checkpoint),
+                process_request=make_routes(ready=lambda: self._taking, checkpoint=lambda: self._checkpoint()),
+                start_serving=False,
                 server_header=None,
                 open_timeout=UPGRADE_SECONDS,
                 ping_interval=PING_SECONDS,
@@ -282,10 +305,6 @@ class RelayServer:
             async with asyncio.timeout(self._endpoint.stop_seconds):
                 await self._turns.quiet.wait()
         self._logger.info("stopped sessions-cut=%d", len(self._turns.sessions))
-
-    def _cut(self) -> None:
-        for session in self._turns.sessions.values():
-            session.connection.pipe.abort()
 
 
 async def _close_connection(connection: RelayConnection, code: int, reason: str) -> None:

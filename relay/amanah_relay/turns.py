@@ -35,22 +35,11 @@ from amanah_relay.effects import (
 )
 from amanah_relay.inputs import Congested, Disconnected, Drained, Input, Received
 from amanah_relay.sessions import HARD_BYTES, Session
+from amanah_relay.store import StoreEffect, StoreInput
 from amanah_relay.wire import Chunk, Writer
 
-StoreEffect: TypeAlias = (
-    Append
-    | Reload
-    | ReadEntries
-    | ReadKnown
-    | ReadContent
-    | ReadLog
-    | ReadProof
-    | PutKeyPackages
-    | TakeKeyPackages
-    | CountKeyPackages
-)
-Perform: TypeAlias = Callable[[StoreEffect], Awaitable[Input]]
-"""Performs an effect on the store and gives its completion; it never raises for a fault of the store."""
+Perform: TypeAlias = Callable[[StoreEffect], Awaitable[StoreInput]]
+"""`StoreWorker.perform`: a fault of the store is an input like any other, and what is raised ends the relay."""
 
 TURN_INPUTS: Final = 64
 _READY: Final = frames.Ready.__struct_config__.tag

@@ -1,41 +1,74 @@
-"""Entry point of `amanah`."""
+"""Entry point of `amanah`: the table of commands, and the last word on every error."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.metadata import version
+from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from amanah_client.cli import audit, ceremony, chat, doctor, rooms, terminal
+from amanah_client.cli import terminal
 from amanah_client.keystore import forbid_memory_dumps
-from amanah_protocol.errors import AmanahError
+from amanah_protocol.errors import AmanahError, Code, OperationalError
+
+# Commands are named by where they stand: a program that is started for one verb loads that verb.
+_COMMANDS: Final = (
+    ("org", "ceremony:org", "An organisation's own acts: root, certificates, revocations."),
+    ("roster", "ceremony:roster", "The community's signed list of organisations and relays."),
+    ("device", "ceremony:device", "Enrol this device."),
+    ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),
+    ("send", "chat:send", "Send a message to a room."),
+    ("read", "chat:read", "Read a room."),
+    ("tail", "chat:tail", "Follow a room, or all of them."),
+    ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
+    ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
+    ("outbox", "outbox:app", "What is queued, held or on its way."),
+    ("audit", "audit:app", "Copy, verify, list and export the record's metadata."),
+    ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
+)
+_TRACEBACK: Final = "AMANAH_TRACEBACK"
 
 app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
-    version=version("amanah"),
+    version=lambda: version("amanah"),
 )
-for part in (ceremony.org, ceremony.roster, ceremony.device, rooms.app, chat.outbox, audit.app):
-    app.command(part)
-for verb in (*chat.VERBS, doctor.doctor):
-    app.command(verb)
+for name, place, about in _COMMANDS:
+    app.command(f"amanah_client.cli.{place}", name=name, help=about)
 
 
-def run() -> None:
-    """Run the command line and leave with its documented exit code."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; by default this process's own.
+
+    Returns:
+        The documented exit code (`terminal`).
+    """
     forbid_memory_dumps()
+    terminal.prepare()
     try:
-        app(exit_on_error=False, print_error=False)
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
         terminal.say(f"amanah: {error} See `amanah --help`.")
-        sys.exit(terminal.EXIT_USAGE)
+        return terminal.EXIT_USAGE
     except AmanahError as error:
-        sys.exit(terminal.report(error))
+        return terminal.report(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return terminal.EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(terminal.EXIT_OK)
+    except OSError as error:
+        return terminal.report(terminal.operational(error))
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        # Not its text: it could quote what was sealed.
+        fault = f"{type(error).__name__} in the program ({_TRACEBACK}=1 shows where)"
+        return terminal.report(OperationalError(Code.INTERNAL, fault))
+    return terminal.EXIT_OK

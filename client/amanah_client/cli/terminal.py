@@ -1,27 +1,44 @@
-"""How commands speak: results, talk, errors, prompts and exit codes, the same for every verb."""
+"""How commands speak: results, talk, errors, prompts and exit codes, the same for every verb.
+
+0    done
+2    usage: the command cannot be done as it was given
+3    not allowed: passphrase, certificate, membership
+4    not found: profile, room, message, file
+5    verification failed, or part of the input was not usable
+6    offline: what was to be sent is kept and goes out by itself
+70   a fault of the program
+75   try later: disk, busy, held for the officer's word
+130  interrupted
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import getpass
 import json
+import signal
 import sys
 import unicodedata
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from amanah_client.home import Profile, find_home, open_profile
-from amanah_client.sdk import Client
 from amanah_protocol.cards import Armour, decode_armour
-from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -31,22 +48,35 @@ EXIT_VERIFICATION: Final = 5
 EXIT_OFFLINE: Final = 6
 EXIT_INTERNAL: Final = 70
 EXIT_TRY_LATER: Final = 75
+EXIT_INTERRUPTED: Final = 130
 
-_AUTH: Final = frozenset({
-    Code.PASSPHRASE, Code.LOGIN, Code.EXPIRED, Code.REVOKED, Code.REPLACED, Code.ROLE, Code.FOREIGN_DEVICE,
-    Code.MEMBERSHIP,
-})  # fmt: skip
-_NOT_FOUND: Final = frozenset({Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE, Code.NOT_MEMBER})
+_CODES: Final[dict[Code, int]] = {
+    **dict.fromkeys(
+        (
+            Code.PASSPHRASE, Code.LOGIN, Code.EXPIRED, Code.REVOKED, Code.REPLACED, Code.ROLE, Code.FOREIGN_DEVICE,
+            Code.MEMBERSHIP,
+        ),
+        EXIT_AUTH,
+    ),
+    **dict.fromkeys((Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE, Code.NOT_MEMBER), EXIT_NOT_FOUND),
+    Code.UNANCHORED: EXIT_VERIFICATION,
+    Code.OFFLINE: EXIT_OFFLINE,
+    Code.INTERNAL: EXIT_INTERNAL,
+}  # fmt: skip
 
 # Characters that reorder or hide what stands around them: a name must not rewrite the line it is in.
 _HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BREAKS: Final = frozenset({"Zl", "Zp"})
 _FIRST_STRONG: Final = "\u2068"
 _POP: Final = "\u2069"
+_WIDE: Final = 10_000
+"""Columns of a table that no person looks at: a line is never folded for a program."""
 
 T = TypeVar("T")
 
-results = Console(highlight=False, soft_wrap=True)
-talk = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup and no emoji codes: what others wrote is shown as they wrote it.
+results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+talk = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 @Parameter(name="*")
@@ -56,7 +86,7 @@ class Common:
 
     Attributes:
         home: The profile's folder; `AMANAH_HOME` by default.
-        json: Print one JSON document instead of text.
+        json: Print JSON instead of text.
         timeout: Seconds to wait for the relay.
     """
 
@@ -68,17 +98,23 @@ class Common:
 DEFAULTS: Final = Common()
 
 
+def prepare() -> None:
+    """A terminal that lacks a character gets its number, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+# ---- errors
+
+
 def exit_code(error: AmanahError) -> int:
     """The documented exit code of an error."""
-    if error.code in _AUTH:
-        return EXIT_AUTH
-    if error.code in _NOT_FOUND:
-        return EXIT_NOT_FOUND
-    if error.code is Code.OFFLINE:
-        return EXIT_OFFLINE
-    if isinstance(error, OperationalError):
+    if error.code in _CODES:
+        return _CODES[error.code]
+    if isinstance(error, OperationalError) or (isinstance(error, RefusedError) and not error.final):
         return EXIT_TRY_LATER
-    if isinstance(error, PeerError) or error.code is Code.UNANCHORED:
+    if isinstance(error, PeerError) and not isinstance(error, RefusedError):
         return EXIT_VERIFICATION
     return EXIT_USAGE
 
@@ -89,14 +125,25 @@ def report(error: AmanahError) -> int:
     return exit_code(error)
 
 
+def operational(error: OSError, what: str | Path | None = None) -> OperationalError:
+    """An error of the machine as one of ours."""
+    code = Code.DISK_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else Code.STORE
+    named = what or error.filename
+    cause = error.strerror or "input or output failed"
+    return OperationalError(code, f"{named}: {cause}" if named else cause)
+
+
+# ---- output
+
+
 def say(text: str) -> None:
     """One line of talk, on standard error."""
-    talk.print(escape(shown(text)), style=None)
+    talk.print(shown(text).replace("\n", " "))
 
 
-def show(text: str) -> None:
-    """One line of result, on standard output."""
-    results.print(escape(text))
+def show(text: str | Text) -> None:
+    """A line of result, on standard output; the caller has made others' text safe."""
+    results.print(text)
 
 
 def shown(text: str) -> str:
@@ -105,12 +152,13 @@ def shown(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """As `shown`, isolated (Unicode TR 9), so that right-to-left text keeps its own order only."""
-    return f"{_FIRST_STRONG}{shown(text)}{_POP}"
+    """As `shown`, each line isolated (Unicode TR 9), so that right-to-left text keeps its own order only."""
+    return "\n".join(f"{_FIRST_STRONG}{line}{_POP}" for line in shown(text).split("\n"))
 
 
 def _visible(character: str) -> str:
-    if character in _HIDDEN or (unicodedata.category(character) in {"Cc", "Cs"} and character != "\n"):
+    category = unicodedata.category(character)
+    if character in _HIDDEN or category in _BREAKS or (category in {"Cc", "Cs"} and character != "\n"):
         return f"<{ord(character):04X}>"
     return character
 
@@ -132,8 +180,8 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(shown(cell)) for cell in row))
-    results.print(table)
+        table.add_row(*(shown(cell) for cell in row))
+    results.print(table, width=None if results.is_terminal else _WIDE)
 
 
 def clock(at_ms: int | None) -> str:
@@ -148,6 +196,9 @@ def iso(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# ---- questions
 
 
 def ask_passphrase() -> str:
@@ -175,19 +226,52 @@ def new_passphrase() -> str:
     return first
 
 
+def confirm(what: str, word: str, *, yes: bool) -> None:
+    """Have a person type a word before something is done that cannot be undone.
+
+    Args:
+        what: What is going to be done.
+        word: What to type.
+        yes: It was confirmed on the command line.
+
+    Raises:
+        UsageError: `USAGE` when something else was typed, or there is no terminal to ask on.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(Code.USAGE, f"{what} is not done unasked; --yes confirms it where there is no terminal")
+    say(f"{what}. Type {word} to confirm:")
+    if input().strip() != word:
+        raise UsageError(Code.USAGE, "nothing was done: that is not what was to be typed")
+
+
+# ---- profile and client
+
+
 def profile(common: Common) -> Profile:
-    """Unlock the profile of a command."""
+    """Unlock the profile of a command; `with` closes it."""
     return open_profile(find_home(common.home), ask_passphrase)
 
 
 def with_client(common: Common, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
-    """Open the profile's client, do some work with it, close it."""
+    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does."""
+    from amanah_client.sdk import Client  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
     async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - narrows for mypy: this is one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with await Client.of(profile(common), connect=connect) as client:
             return await work(client)
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+# ---- files
 
 
 def read_file(path: Path) -> bytes:
@@ -212,12 +296,26 @@ def read_armoured(path: Path, kind: Armour) -> bytes:
     return decode_armour(read_file(path).decode("utf-8", "replace"), kind)
 
 
+def check_new(path: Path | None) -> None:
+    """Before something is done for a result file: it is not there yet.
+
+    Raises:
+        UsageError: `USAGE` when it is: nothing is overwritten.
+    """
+    if path is not None and str(path) != "-" and path.exists():
+        raise _exists(path)
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(Code.USAGE, f"{path} exists; nothing is overwritten")
+
+
 def write_file(path: Path | None, data: str | bytes) -> None:
     """Write a result to a new file, or to standard output for None or `-`.
 
     Raises:
         UsageError: `USAGE` when the file exists: nothing is overwritten.
-        OperationalError: `STORE` or `DISK_FULL`.
+        OperationalError: `STORE` or `DISK_FULL`; there is no file then.
     """
     body = data.encode() if isinstance(data, str) else data
     if path is None or str(path) == "-":
@@ -228,8 +326,9 @@ def write_file(path: Path | None, data: str | bytes) -> None:
         with path.open("xb") as file:
             file.write(body)
     except FileExistsError:
-        raise UsageError(Code.USAGE, f"{path} exists; nothing is overwritten") from None
+        raise _exists(path) from None
     except OSError as error:
-        code = Code.DISK_FULL if error.errno == 28 else Code.STORE
-        raise OperationalError(code, f"{path} cannot be written: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise operational(error, path) from error
     say(f"written: {path}")

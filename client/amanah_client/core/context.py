@@ -35,7 +35,6 @@ from amanah_protocol.frames import Frame, RoomState, encode_frame
 from amanah_protocol.group.seam import Credential, Random
 from amanah_protocol.heads import ControlHead
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
-from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.roster import Relay, Roster
 from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, OrgName, PersonId, RoomId
 from amanah_protocol.verified import Verified
@@ -59,8 +58,7 @@ class Session:
         relay: The relay of the roster, once it has proven itself.
         requests: Requests not answered, by number.
         last_request: The newest number.
-        note: Checkpoint shown at login, until it is proven to continue ours.
-        checkpoint: What it says.
+        control_head: Signed control head shown at login, until the log is proven.
         states: The rooms of this device as the relay says.
         catching_up: Rooms whose record is not read to its head yet.
         stock: Key packages that the relay holds, by suite.
@@ -78,8 +76,7 @@ class Session:
     relay: Relay | None = None
     requests: dict[int, Asked] = field(default_factory=dict)
     last_request: int = 0
-    note: bytes = b""
-    checkpoint: Checkpoint | None = None
+    control_head: bytes = b""
     states: dict[RoomId, RoomState] = field(default_factory=dict)
     catching_up: set[RoomId] = field(default_factory=set)
     stock: dict[int, int] = field(default_factory=dict)

@@ -119,7 +119,10 @@ class Directory:
         fitting = [c.certificate for c in known.certificates if before is None or c.index < before]
         if not fitting:
             return None
-        revoked = known.revoked_index is not None and (before is None or known.revoked_index < before)
+        # Who holds a withdrawn enrolment key could have made any of its certificates.
+        issuer = self.enrolments.get(fitting[-1].issuer)
+        ends = (known.revoked_index, None if issuer is None else issuer.revoked_index)
+        revoked = any(index is not None and (before is None or index < before) for index in ends)
         return Standing(certificate=fitting[-1], revoked=revoked)
 
     def standings(self, devices: Iterable[DeviceId], before: int | None = None) -> dict[DeviceId, Standing]:

@@ -95,6 +95,7 @@ class Claim:
         room: The room it was said in, or None.
         source: Who said it, for people.
         evidence: The bytes that say it.
+        signed: Whether the relay signed it; else it is a member's word, who may lie.
     """
 
     size: int
@@ -102,6 +103,7 @@ class Claim:
     room: RoomId | None
     source: str
     evidence: tuple[bytes, ...]
+    signed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,7 @@ class Link:
         fetch: A large content that is being fetched.
         flying: Whether the publish in flight was sent on this connection.
         asked_at_ms: When a page was asked for last.
+        confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
     """
 
     subscribed: bool = False
@@ -92,6 +93,7 @@ class Link:
     fetch: Fetch | None = None
     flying: bool = False
     asked_at_ms: int = 0
+    confirmed_at_ms: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ A login is a walk through `LOGIN`; a frame for which the table has no step close
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -136,7 +136,7 @@ class Client:
     congested: bool = False
     behind: set[RoomId] = field(default_factory=set)
     watched: set[RoomId] = field(default_factory=set)
-    waiting: deque[PageRequest] = field(default_factory=deque)
+    waiting: OrderedDict[RoomId, PageRequest] = field(default_factory=OrderedDict)
     reading: int = 0
 
     @property
@@ -198,15 +198,12 @@ class Clients:
         if self._organisations[certificate.organisation] >= self._limits.sessions_per_organisation:
             raise RefusedError(Code.QUOTA, "the organisation has no session left", retry_after_ms=retry_ms)
 
-    def admit(self, connection: Connection, certificate: Certificate) -> tuple[Client, Client | None]:
-        """Make a client of a connection whose proof held.
+    def of_device(self, device: DeviceId) -> Client | None:
+        """The client of a device, ready or not."""
+        return self._devices.get(device)
 
-        Returns:
-            The client, and the older one of the same device, which is no longer known here.
-        """
-        older = self._devices.get(certificate.device_id)
-        if older is not None:
-            self.drop(older.session)
+    def admit(self, connection: Connection, certificate: Certificate) -> Client:
+        """Make a client of a connection whose proof held; no other of its device may be here."""
         self.drop(connection.session)
         client = Client(
             session=connection.session,
@@ -218,7 +215,7 @@ class Clients:
         self.by_session[client.session] = client
         self._devices[client.device] = client
         self._organisations[client.organisation] += 1
-        return client, older
+        return client
 
     def drop(self, session: SessionId) -> None:
         """Forget a session, if it is known."""

@@ -2,21 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, OperationalError
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import KeyId
 from amanah_relay.core.admission import Admission
-from amanah_relay.core.clients import Clients
-from amanah_relay.core.fanout import FanOuts
+from amanah_relay.core.clients import Client, Clients
+from amanah_relay.core.fanout import Watches
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.output import Output
-from amanah_relay.core.pending import Pending
-from amanah_relay.core.sequencer import Sequencer
+from amanah_relay.core.pending import Questions
+from amanah_relay.core.sequencer import Sequencer, Unit
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import SessionId
 from amanah_relay.quotas import Quotas, RelayLimits
 from amanah_relay.state import RelayState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this relay is.
+
+    Attributes:
+        key: Signs logins, receipts and heads.
+        log_signer: Signs checkpoints.
+        origin: Origin of the log.
+        addresses: host:port under which clients may have dialled it.
+    """
+
+    key: SigningKey
+    log_signer: NoteSigner
+    origin: str
+    addresses: frozenset[str]
+
+    @property
+    def relay_id(self) -> KeyId:
+        """SHA-256 of the key."""
+        return KeyId(self.key.key_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """All that stands and falls with the loaded state.
+
+    When an append fails, nobody knows whether it was stored; the books are thrown away as a whole.
+
+    Attributes:
+        state: The picture as it will be when everything queued is stored.
+        admission: Holds envelopes against it.
+        sequencer: What is on its way into the store.
+        ledger: What is durable.
+    """
+
+    state: RelayState
+    admission: Admission
+    sequencer: Sequencer
+    ledger: Ledger
+
+    def at_ms(self, now_ms: int) -> int:
+        """The time of acceptance of what is admitted now: it never goes backwards."""
+        return max(now_ms, self.state.last_accepted_ms)
+
+    def enqueue(self, unit: Unit) -> None:
+        """What was admitted goes to the store behind all before it."""
+        self.state.last_accepted_ms = unit.at_ms
+        self.sequencer.enqueue(unit)
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What the steps of the core share.
+
+    Attributes:
+        identity: Who this relay is.
+        limits: What others may take.
+        out: Where effects go.
+        clients: Who is connected.
+        quotas: Token buckets.
+        questions: What the store was asked.
+        staging: Contents on their way in.
+        contents: Large contents on their way out.
+        watches: Who is told what live.
+        books: The loaded state; None before it is loaded and after an append failed.
+        batches: Number of the last batch of this process.
+        promised: Log size and root of the newest durable batch that this process knows of.
+        stopping: Whether `Stop` came.
+        heads_ms: When heads were last signed for all.
+    """
+
+    identity: Identity
+    limits: RelayLimits
+    out: Output
+    clients: Clients
+    quotas: Quotas
+    questions: Questions
+    staging: Staging
+    contents: ContentCache
+    watches: Watches
+    books: Books | None = None
+    batches: int = 0
+    promised: tuple[int, bytes] | None = None
+    stopping: bool = False
+    heads_ms: int = 0
+
+    def loaded(self) -> Books:
+        """The books.
+
+        Raises:
+            OperationalError: `STORE` while there are none.
+        """
+        if self.books is None:
+            detail = "the store is being read anew"
+            raise OperationalError(Code.STORE, detail, retry_after_ms=self.limits.retry_ms)
+        return self.books
+
+    def check_open(self) -> None:
+        """Nothing new is begun while stopping.
+
+        Raises:
+            OperationalError: `STOPPING`.
+        """
+        if self.stopping:
+            raise OperationalError(Code.STOPPING, "the relay is stopping", retry_after_ms=self.limits.retry_ms)
+
+    def knows(self, client: Client) -> bool:
+        """Whether a client is still connected, in the same session."""
+        return self.clients.by_session.get(client.session) is client
+
+    def forget(self, session: SessionId) -> None:
+        """Drop everything about a session; nothing is sent."""
+        client = self.clients.by_session.get(session)
+        if client is not None:
+            self.watches.end_all(client)
+        self.staging.drop(session)
+        self.clients.drop(session)
+
+    def close(self, session: SessionId, error: AmanahError) -> None:
+        """Say why, close, and forget."""
+        self.out.close(session, error)
+        self.forget(session)
+
+    def reject(self, session: SessionId, error: AmanahError) -> None:
+        """Refuse the connection itself (request 0): what came is not of this protocol or not a login."""
+        self.out.refuse(session, 0, error)
+        self.close(session, error)

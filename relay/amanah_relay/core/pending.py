@@ -32,13 +32,14 @@ class IdLookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentFetch:
-    """A content of which one piece is wanted."""
+    """A content of which one piece is wanted; `generation` as in `ContentCache` when it was asked for."""
 
     client: Client
     request: int
     room: RoomId
     payload: bytes
     offset: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

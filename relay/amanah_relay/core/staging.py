@@ -20,17 +20,14 @@ class Staged:
     Attributes:
         total: Bytes announced; they are reserved from the first piece on.
         begun_ms: When the first piece came.
-        data: What has come.
+        came: What has come.
+        whole: All of it, once it is here and its hash was checked.
     """
 
     total: int
     begun_ms: int
-    data: bytearray = field(default_factory=bytearray)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it is here; its hash was checked then."""
-        return len(self.data) == self.total
+    came: bytearray = field(default_factory=bytearray)
+    whole: bytes | None = None
 
 
 class Staging:
@@ -55,20 +52,19 @@ class Staging:
             # Begun anew: a client that lost our answers starts over.
             self.discard(session, frame.payload_hash)
             staged = self._begin(session, frame, now_ms)
-        if staged is None or staged.whole or frame.total != staged.total or frame.offset != len(staged.data):
+        if staged is None or frame.total != staged.total or frame.offset != len(staged.came):
             raise OperationalError(Code.STAGING, "this is not the next piece of a staged content")
         if frame.offset + len(frame.data) > staged.total:
             self.discard(session, frame.payload_hash)
             raise OperationalError(Code.STAGING, "the pieces are longer than was announced")
-        staged.data += frame.data
-        if staged.whole and sha256(staged.data) != frame.payload_hash:
-            self.discard(session, frame.payload_hash)
-            raise VerifyError(Code.CONTENT_HASH, "the staged content is not the one that was announced")
+        staged.came += frame.data
+        if len(staged.came) == staged.total:
+            self._finish(session, frame.payload_hash, staged)
 
     def get(self, session: SessionId, payload: bytes) -> bytes | None:
         """A whole staged content."""
         staged = self._sessions.get(session, {}).get(payload)
-        return bytes(staged.data) if staged is not None and staged.whole else None
+        return None if staged is None else staged.whole
 
     def discard(self, session: SessionId, payload: bytes) -> None:
         """Forget one content, if it is there."""
@@ -89,6 +85,13 @@ class Staging:
                 staged.begun_ms = min(staged.begun_ms, now_ms)  # a clock that was set back gives no time
                 if now_ms - staged.begun_ms >= self._limits.stage_ms:
                     self.discard(session, payload)
+
+    def _finish(self, session: SessionId, payload: bytes, staged: Staged) -> None:
+        whole = bytes(staged.came)
+        if sha256(whole) != payload:
+            self.discard(session, payload)
+            raise VerifyError(Code.CONTENT_HASH, "the staged content is not the one that was announced")
+        staged.whole = whole
 
     def _begin(self, session: SessionId, frame: frames.Stage, now_ms: int) -> Staged:
         held = self._sessions[session]
@@ -120,6 +123,8 @@ class ContentCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
+        self.generation = 0
+        """Counts erasures: what was read before the last one is not kept."""
         self._contents: OrderedDict[tuple[RoomId, bytes], CachedContent] = OrderedDict()
 
     def get(self, room: RoomId, payload: bytes) -> CachedContent | None:
@@ -131,7 +136,8 @@ class ContentCache:
 
     def put(self, room: RoomId, payload: bytes, content: CachedContent) -> None:
         """Keep a content; the one used longest ago goes."""
-        self._bytes += len(content.data) - len(self._contents[room, payload].data if (room, payload) in self._contents else b"")
+        before = self._contents.pop((room, payload), None)
+        self._bytes += len(content.data) - (0 if before is None else len(before.data))
         self._contents[room, payload] = content
         while self._bytes > self._max_bytes:
             _, dropped = self._contents.popitem(last=False)
@@ -141,3 +147,4 @@ class ContentCache:
         """Forget all: something was erased, and nobody may be given it from here."""
         self._contents.clear()
         self._bytes = 0
+        self.generation += 1

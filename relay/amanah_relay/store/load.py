@@ -35,6 +35,9 @@ _CONTROL: Final[Select[Any]] = (
     .order_by(_leaf.room_seq)
     .limit(_CHAIN_PAGE)
 )
+_CREATES: Final[Select[Any]] = SELECT_LEAVES.join(
+    schema.room, (schema.room.c.room == _leaf.room) & (_leaf.room_seq == 1)
+)
 
 
 def load_state(connection: Connection) -> RelayState:
@@ -90,7 +93,7 @@ def check_room_row(row: AnyRow) -> None:
         OperationalError: `DAMAGED`.
     """
     what = f"the room {_name(row.room)}"
-    check_row(row.checksum, row.room, row.create, row.epoch, row.head_seq, row.head_leaf, what=what)
+    check_row(row.checksum, row.room, row.epoch, row.head_seq, row.head_leaf, what=what)
 
 
 def check_member_row(row: AnyRow) -> None:
@@ -109,13 +112,14 @@ def _read_chains(connection: Connection) -> Iterator[AnyRow]:
 
 
 def _load_rooms(connection: Connection) -> dict[RoomId, Room]:
+    creates = {row.room: decode_leaf_row(row).object for row in connection.execute(_CREATES)}
     rooms = {}
     for row in connection.execute(select(*schema.room.c)):
         check_room_row(row)
         room = RoomId(row.room)
         rooms[room] = Room(
             room=room,
-            create=_decode_create(row.create, room),
+            create=_decode_create(creates.get(room, b""), room),
             epoch=row.epoch,
             head_seq=row.head_seq,
             head_leaf=LeafHash(row.head_leaf),

@@ -162,9 +162,8 @@ room: Final = Table(
     _integer("head_seq"),
     _bytes("head_leaf"),
     _checksum(),
-    Column("create", Bytes, nullable=False),
 )
-"""Rooms; `create` is the object of the first leaf there."""
+"""Rooms; their creation is the object of the first leaf there."""
 
 member: Final = Table(
     "member",

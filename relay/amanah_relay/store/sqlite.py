@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Engine, PoolProxiedConnection, Table, create_engine
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.pool import NullPool
 
@@ -106,10 +106,11 @@ class SqliteFile:
         """
         engine = create_engine("sqlite+pysqlite://", creator=self.connect, poolclass=NullPool)
 
-        def begin_explicitly(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+        def do_begin(raw: PoolProxiedConnection) -> None:
+            raw.cursor().execute(begin)
 
-        event.listen(engine, "begin", begin_explicitly)
+        # The event `begin` would do as well, and make every statement on the engine slower by a sixth.
+        engine.dialect.do_begin = do_begin  # type: ignore[method-assign]  # the dialect is this engine's own
         return engine
 
 

@@ -135,14 +135,13 @@ def chain_cells(room: bytes, head_seq: int, head_leaf: bytes) -> Cells:
 
 
 def room_cells(row: RoomRow) -> Cells:
-    """The row of `room`."""
+    """The row of `room`; its creation is a leaf like any other."""
     return {
         "room": row.room,
         "epoch": row.epoch,
         "head_seq": row.head_seq,
         "head_leaf": row.head_leaf,
-        "checksum": checksum(row.room, row.create, row.epoch, row.head_seq, row.head_leaf),
-        "create": row.create,
+        "checksum": checksum(row.room, row.epoch, row.head_seq, row.head_leaf),
     }
 
 

@@ -80,7 +80,7 @@ class DamageError(VerifyError):
 class _Head:
     """Newest place of a room or chain on the way through the log."""
 
-    create: bytes | None
+    is_room: bool
     seq: int = 0
     leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
 
@@ -111,8 +111,7 @@ class _Walk:
             self._check_batch(connection, stored.entry)
 
     def _check_chain(self, entry: Entry) -> None:
-        first = entry.object if entry.type is LeafType.ENVELOPE else None
-        head = self.heads.setdefault(entry.room, _Head(create=first))
+        head = self.heads.setdefault(entry.room, _Head(is_room=entry.type is LeafType.ENVELOPE))
         if (entry.room_seq, entry.previous) != (head.seq + 1, head.leaf):
             raise damaged(f"the order of its room at leaf {entry.index}")
         if (entry.type in CONTROL_TYPES) != (entry.room == CONTROL):
@@ -201,7 +200,7 @@ def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
         size=size,
         root=head.root,
         batches=walk.batches,
-        rooms=sum(head.create is not None for head in walk.heads.values()),
+        rooms=sum(head.is_room for head in walk.heads.values()),
         envelopes=walk.envelopes,
         erased=walk.erased,
     )
@@ -223,21 +222,16 @@ def _verify_counts(connection: Connection, walk: _Walk) -> None:
 
 def _verify_heads(connection: Connection, walk: _Walk) -> None:
     """Each room and chain ends where the log says, and there are no others."""
-    found = set()
+    found = {}
     for row in connection.execute(select(*schema.room.c)):
         check_room_row(row)
-        head = walk.heads.get(row.room)
-        if head is None or (row.head_seq, row.head_leaf, row.create) != (head.seq, head.leaf, head.create):
-            raise damaged(f"the room {row.room.hex()}")
-        found.add(row.room)
+        found[row.room] = _Head(is_room=True, seq=row.head_seq, leaf=row.head_leaf)
     for row in connection.execute(select(*schema.chain.c)):
         check_chain_row(row)
-        head = walk.heads.get(row.room)
-        if head is None or (row.head_seq, row.head_leaf, None) != (head.seq, head.leaf, head.create):
-            raise damaged(f"the chain {row.room.hex()}")
-        found.add(row.room)
-    for room in walk.heads.keys() - found:
-        raise damaged(f"the head of {room.hex()}")
+        found[row.room] = _Head(is_room=False, seq=row.head_seq, leaf=row.head_leaf)
+    for room in sorted(walk.heads.keys() | found.keys()):
+        if walk.heads.get(room) != found.get(room):
+            raise damaged(f"the head of the room or chain {room.hex()}")
 
 
 def _verify_others(connection: Connection) -> None:

@@ -41,6 +41,9 @@ T = TypeVar("T")
 IDLE_S: Final = 0.25
 """Without a write for so long, the WAL is moved into the database file."""
 
+RETRY_S: Final = 1.0
+"""Between two attempts to load a store that failed."""
+
 ReadEffect: TypeAlias = ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
 KeyPackageEffect: TypeAlias = PutKeyPackages | TakeKeyPackages
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | KeyPackageEffect
@@ -64,8 +67,8 @@ class StoreWorker:
 
         Args:
             store: An open store.
-            on_error: Called on the event loop with the cause of every `AppendFailed` and `ReadFailed`, and of
-                a failed checkpoint, for the operator's log.
+            on_error: Called on the event loop, for the operator's log, with the cause of every `AppendFailed` and
+                `ReadFailed`, of a failed checkpoint, and of a load that is tried again.
         """
         self._store = store
         self._on_error = on_error
@@ -74,16 +77,21 @@ class StoreWorker:
         self._idle: asyncio.TimerHandle | None = None
         self._checkpoints: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._loaded = False
 
     async def perform(self, effect: StoreEffect) -> StoreInput:
         """Perform one effect and give the input that answers it.
 
+        A fault of the store is an input. `Reload` has none for that: the first one raises, because
+        whoever starts a relay must hear at once that it cannot start; a later one is tried again until
+        the store is back.
+
         Raises:
-            AmanahError: `Reload` failed: there is no input for that; it may be tried again.
+            OperationalError: The first `Reload` failed, or a later one found the store `DAMAGED`.
         """
         match effect:
             case Reload():
-                return Loaded(state=await self._on(self._writing, self._store.load))
+                return await self._load()
             case Append():
                 return await self._append(effect)
             case PutKeyPackages() | TakeKeyPackages():
@@ -102,6 +110,19 @@ class StoreWorker:
         for executor in (self._writing, self._reading):
             await loop.run_in_executor(None, executor.shutdown)
         self._store.close()
+
+    async def _load(self) -> Loaded:
+        while True:
+            try:
+                state = await self._on(self._writing, self._store.load)
+            except AmanahError as error:
+                if error.final or not self._loaded:
+                    raise
+                self._on_error(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._loaded = True
+                return Loaded(state=state)
 
     async def _append(self, effect: Append) -> Appended | AppendFailed:
         try:

@@ -103,7 +103,6 @@ def _make_rooms() -> None:
         sa.Column("head_seq", sa.BigInteger, nullable=False),
         sa.Column("head_leaf", sa.LargeBinary, nullable=False),
         sa.Column("checksum", sa.BigInteger, nullable=False),
-        sa.Column("create", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "member",

@@ -1,0 +1,214 @@
+"""Who is who, recomputed from the control stream alone: rosters, enrolment keys, certificates, revocations.
+
+Every object is judged as of its place in the log and the relay's time of its acceptance. What the log
+says of rosters is worth as much as its link to a roster that the auditor trusts: either a trusted
+roster stands in the log before, so that each later one is signed by the threshold of the one before
+it, or the organisation's root keys are the same in a trusted one. Anything else is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amanah_client.audit.report import Findings, Who
+from amanah_protocol.cose import TAG
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
+from amanah_protocol.log.leaf import Leaf, LeafType
+from amanah_protocol.revocation import (
+    decode_enrolment_revocation,
+    decode_revocation,
+    verify_enrolment_revocation,
+    verify_revocation,
+)
+from amanah_protocol.rooms import Standing
+from amanah_protocol.roster import (
+    Organisation,
+    Roster,
+    decode_roster,
+    verify_certificate,
+    verify_enrolment,
+    verify_roster,
+)
+from amanah_protocol.types import DeviceId, KeyId, OrgName
+from amanah_protocol.verified import Verified
+
+
+class Identities:
+    """Rosters, enrolment keys, certificates and revocations, as far as the log was read."""
+
+    def __init__(self, trusted: tuple[Verified[Roster], ...], findings: Findings) -> None:
+        """Begin before the first entry.
+
+        Args:
+            trusted: Rosters that the auditor trusts, ascending by version, at least one.
+            findings: Where a doubt is noted that does not keep an object from being used.
+        """
+        self._trusted = trusted
+        self._findings = findings
+        self._logged: Verified[Roster] | None = None
+        self._descends = False
+        self._enrolments: dict[KeyId, Enrolment] = {}
+        self._withdrawn: set[KeyId] = set()
+        self._organisations: dict[DeviceId, OrgName] = {}
+        self._certificates: dict[DeviceId, Certificate] = {}
+        self._revoked: set[DeviceId] = set()
+        self.compromised: dict[DeviceId, int] = {}
+        """Device -> the earliest time since which a revocation says that its key was in wrong hands."""
+
+    @property
+    def roster(self) -> Verified[Roster]:
+        """The roster in force at this place of the log; the newest trusted one before any was logged."""
+        return self._logged or self._trusted[-1]
+
+    def add(self, index: int, leaf: Leaf, document: bytes | None) -> None:
+        """Verify and record the next entry of the control stream.
+
+        Args:
+            index: Its log index.
+            leaf: Its entry.
+            document: The endorsed document that travels beside it; None for what one key signed.
+
+        Raises:
+            PeerError: The object does not hold; nothing is recorded.
+        """
+        match leaf.type:
+            case LeafType.ROSTER:
+                self._add_roster(leaf, _beside(document))
+            case LeafType.ENROLMENT:
+                self._add_enrolment(index, leaf, _beside(document))
+            case LeafType.CERTIFICATE:
+                _check_alone(document)
+                self._add_certificate(leaf)
+            case _:
+                self._add_revocation(index, leaf, document)
+
+    def standing(self, device: DeviceId) -> Standing | None:
+        """What the log says of a device up to here; None when no certificate of it is logged."""
+        certificate = self._certificates.get(device)
+        if certificate is None:
+            return None
+        return Standing(certificate=certificate, revoked=device in self._revoked or certificate.issuer in self._withdrawn)
+
+    def standings(self, devices: Iterable[DeviceId]) -> dict[DeviceId, Standing]:
+        """The same for several; those without a certificate are left out."""
+        found = ((device, self.standing(device)) for device in devices)
+        return {device: standing for device, standing in found if standing is not None}
+
+    def who(self, device: DeviceId) -> Who:
+        """A device for people."""
+        certificate = self._certificates.get(device)
+        if certificate is None:
+            return Who(device=device, organisation=OrgName(""), subject=None, role=None)
+        return Who(
+            device=device,
+            organisation=certificate.organisation,
+            subject=certificate.subject,
+            role=certificate.role,
+        )
+
+    def check_usable(self, device: DeviceId, at_ms: int) -> Certificate:
+        """The device's newest logged certificate allows it to sign something at this time.
+
+        Raises:
+            VerifyError: `CERTIFICATE`, `REVOKED` or `EXPIRED`.
+        """
+        standing = self.standing(device)
+        if standing is None:
+            raise VerifyError(Code.CERTIFICATE, "no certificate of this device stands in the log before")
+        if standing.revoked:
+            raise VerifyError(Code.REVOKED, "the device, or the key that certified it, was revoked before")
+        if standing.certificate.organisation not in self.roster.value.by_name:
+            raise VerifyError(Code.CERTIFICATE, f"{standing.certificate.organisation} is not in the roster")
+        if not standing.usable(at_ms):
+            raise VerifyError(Code.EXPIRED, "the certificate is not valid at the time of acceptance")
+        return standing.certificate
+
+    def _add_roster(self, leaf: Leaf, document: bytes) -> None:
+        roster = decode_roster(document)
+        _check_record(leaf, roster.endorsed.record)
+        self._logged = verify_roster(roster, self._logged, now_ms=leaf.accepted_at_ms)
+        self._descends = self._descends or any(
+            trusted.value.endorsed.document == roster.endorsed.document for trusted in self._trusted
+        )
+
+    def _add_enrolment(self, index: int, leaf: Leaf, document: bytes) -> None:
+        enrolment = decode_enrolment(document)
+        _check_record(leaf, enrolment.endorsed.record)
+        verify_enrolment(enrolment, self.roster, at_ms=leaf.accepted_at_ms)
+        self._check_anchored(index, self.roster.value.organisation(enrolment.organisation))
+        self._enrolments.setdefault(enrolment.key_id, enrolment)
+
+    def _add_certificate(self, leaf: Leaf) -> None:
+        certificate = decode_certificate(leaf.object)
+        enrolment = self._enrolment(certificate.issuer)
+        verify_certificate(certificate, enrolment, self.roster, at_ms=leaf.accepted_at_ms)
+        device = certificate.device_id
+        first = self._organisations.setdefault(device, certificate.organisation)
+        # A device id belongs to one organisation for ever: a second one could speak in its name.
+        if first != certificate.organisation:
+            raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {first}")
+        self._certificates[device] = certificate
+
+    def _add_revocation(self, index: int, leaf: Leaf, document: bytes | None) -> None:
+        # One key signs the revocation of a device; that of an enrolment key is a document endorsed by the root.
+        if leaf.object[:1] == TAG:
+            _check_alone(document)
+            self._revoke_device(index, leaf)
+        else:
+            self._withdraw_enrolment(leaf, _beside(document))
+
+    def _revoke_device(self, index: int, leaf: Leaf) -> None:
+        revocation = decode_revocation(leaf.object)
+        enrolment = self._enrolment(revocation.issuer)
+        verify_revocation(revocation, enrolment.public_key)
+        owner = self._organisations.get(revocation.device, revocation.organisation)
+        if not enrolment.organisation == revocation.organisation == owner:
+            raise VerifyError(Code.FOREIGN_DEVICE, "an organisation revokes devices of its own only")
+        self._revoked.add(revocation.device)
+        since = revocation.compromised_since_ms
+        if since is not None:
+            self.compromised[revocation.device] = min(since, self.compromised.get(revocation.device, since))
+            said = f"{self.who(revocation.device).text} was revoked: its key was in wrong hands before; see what it sent"
+            self._findings.remark(index, Code.REVOKED, said)
+
+    def _withdraw_enrolment(self, leaf: Leaf, document: bytes) -> None:
+        withdrawal = decode_enrolment_revocation(document)
+        _check_record(leaf, withdrawal.endorsed.record)
+        verify_enrolment_revocation(withdrawal, self.roster.value.organisation(withdrawal.organisation))
+        enrolment = self._enrolments.get(withdrawal.enrolment)
+        if enrolment is not None and enrolment.organisation != withdrawal.organisation:
+            raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
+        self._withdrawn.add(withdrawal.enrolment)
+
+    def _enrolment(self, key: KeyId) -> Enrolment:
+        enrolment = self._enrolments.get(key)
+        if enrolment is None:
+            raise VerifyError(Code.CERTIFICATE, "the enrolment key that signed stands nowhere in the log before")
+        if key in self._withdrawn:
+            raise VerifyError(Code.REVOKED, "the enrolment key that signed was withdrawn before")
+        return enrolment
+
+    def _check_anchored(self, index: int, organisation: Organisation) -> None:
+        known = any(trusted.value.by_name.get(organisation.name) == organisation for trusted in self._trusted)
+        if not self._descends and not known:
+            # A relay can write an older roster of its own making, and let the true one follow it.
+            text = f"the root keys of {organisation.name} stand in no roster that is trusted here, nor in one that follows it"
+            self._findings.fault(index, Code.UNANCHORED, text)
+
+
+def _beside(document: bytes | None) -> bytes:
+    if document is None:
+        raise VerifyError(Code.NOT_FOUND, "the endorsed document is missing; its leaf holds the hash alone")
+    return document
+
+
+def _check_alone(document: bytes | None) -> None:
+    # Whatever is not covered by the tree would be a place to put words into a signed record.
+    if document is not None:
+        raise VerifyError(Code.BAD_TYPE, "a document stands beside an entry that has none")
+
+
+def _check_record(leaf: Leaf, record: bytes) -> None:
+    if record != leaf.object:
+        raise VerifyError(Code.BINDING, "the document beside the entry is not the one whose hash was logged")

@@ -1,0 +1,249 @@
+"""The trust policy of the offline verifier: which logs, which witnesses, which roster.
+
+The text form is C2SP tlog-policy (`log`, `witness`, `group`, `quorum`, comments) and one line of our
+own: `roster sha256:<hex>`, the SHA-256 of the roster's document, because a checkpoint says nothing
+about who may certify devices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from amanah_protocol.errors import AmanahError, Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint
+from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey, verify_note
+from amanah_protocol.roster import Roster
+
+MAX_POLICY_BYTES: Final = 256 * 1024
+_MAX_LINES: Final = 256
+"""Logs, witnesses and groups together; C2SP recommends that 32 of each are taken."""
+_NONE: Final = "none"
+_ROSTER_QUORUM: Final = "roster-quorum"
+_ALLOWED: Final = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
+_ROSTER: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_THRESHOLD: Final = re.compile(r"[1-9][0-9]{0,2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Counts as having witnessed when `threshold` of its members have.
+
+    Attributes:
+        threshold: From 1 to all.
+        members: Names of witnesses and groups defined before.
+    """
+
+    threshold: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """A checkpoint that satisfies a policy.
+
+    Attributes:
+        checkpoint: What it says.
+        cosignatures: (name in the policy, seconds of Unix time) of each known witness that cosigned.
+    """
+
+    checkpoint: Checkpoint
+    cosignatures: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Who must have signed a checkpoint, and which roster is meant.
+
+    Attributes:
+        logs: Keys of logs that are accepted, at least one; the name of each is its origin.
+        witnesses: Name in the policy -> key.
+        groups: Name -> group, in order of definition.
+        quorum: Name of the witness or group that must have witnessed; None: no cosignature is asked for.
+        roster: SHA-256 of the roster's document, 32 bytes.
+    """
+
+    logs: tuple[NoteVerifier, ...]
+    witnesses: dict[str, NoteVerifier] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    quorum: str | None = None
+    roster: bytes
+
+    def verify_note(self, data: bytes) -> Witnessed:
+        """Verify a signed checkpoint: one of the logs signed it, and the quorum cosigned.
+
+        Raises:
+            DecodeError: It is not a checkpoint.
+            VerifyError: `CHECKPOINT` when no log of the policy signed it, `SIGNATURE` when a known
+                witness's line fails, `THRESHOLD` when the quorum is not reached.
+        """
+        checkpoint, note = decode_checkpoint(data)
+        # A log's name is its origin: a key that is trusted for one log signs nothing for another.
+        logs = [log for log in self.logs if log.name == checkpoint.origin]
+        if not logs:
+            raise VerifyError(Code.CHECKPOINT, f"the log {checkpoint.origin} is none of those that are trusted")
+        known = verify_note(note, (*logs, *self.witnesses.values()))
+        if not any(found.verifier in logs for found in known):
+            raise VerifyError(Code.CHECKPOINT, f"the key of {checkpoint.origin} has not signed this checkpoint")
+        names = {key: name for name, key in self.witnesses.items()}
+        times = {names[found.verifier]: found.time_s for found in known if found.verifier in names}
+        if self.quorum is not None and not self._reached(self.quorum, frozenset(times)):
+            raise VerifyError(
+                Code.THRESHOLD, f"{len(times)} of {len(names)} known witnesses cosigned: not the quorum {self.quorum}"
+            )
+        return Witnessed(checkpoint=checkpoint, cosignatures=tuple(sorted(times.items())))
+
+    def _reached(self, name: str, cosigned: frozenset[str]) -> bool:
+        reached = set(cosigned)
+        # A group names only what stands before it, so one pass in that order settles all of them.
+        for group, definition in self.groups.items():
+            if sum(member in reached for member in definition.members) >= definition.threshold:
+                reached.add(group)
+        return name in reached
+
+
+def policy_of_roster(roster: Roster) -> Policy:
+    """The policy that a roster itself asks for: its logs, and its quorum of its witnesses."""
+    logs = tuple({log.public: log for log in (decode_vkey(relay.log_vkey) for relay in roster.relays)}.values())
+    # The roster's own names of witnesses may hold spaces; names mean nothing outside of a policy.
+    witnesses = {f"witness-{number}": decode_vkey(vkey) for number, (_, vkey) in enumerate(roster.witnesses, start=1)}
+    wanted = roster.quorum > 0
+    return Policy(
+        logs=logs,
+        witnesses=witnesses,
+        groups={_ROSTER_QUORUM: Group(threshold=roster.quorum, members=tuple(witnesses))} if wanted else {},
+        quorum=_ROSTER_QUORUM if wanted else None,
+        roster=roster.endorsed.hash,
+    )
+
+
+def encode_policy(policy: Policy) -> str:
+    """The text form; `decode_policy` reads it back."""
+    return "".join(
+        [
+            *(f"log {log.vkey}\n" for log in policy.logs),
+            *(f"witness {name} {key.vkey}\n" for name, key in policy.witnesses.items()),
+            *(f"group {name} {g.threshold} {' '.join(g.members)}\n" for name, g in policy.groups.items()),
+            f"quorum {policy.quorum or _NONE}\n",
+            f"roster sha256:{policy.roster.hex()}\n",
+        ]
+    )
+
+
+def decode_policy(data: bytes) -> Policy:
+    """Read a policy file, strictly.
+
+    Raises:
+        UsageError: `CONFIG`; the message names the line.
+    """
+    if len(data) > MAX_POLICY_BYTES or _ALLOWED.fullmatch(data) is None:
+        raise UsageError(Code.CONFIG, "the policy is too large, or holds control characters")
+    reader = _Reader()
+    # Octets above 0x7F are opaque (C2SP tlog-policy, "Character set"); `splitlines` would break at some of them.
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1):
+        words = [word for word in re.split(r"[ \t]+", line) if word]
+        if words and not words[0].startswith("#"):
+            reader.read(number, words)
+    return reader.policy()
+
+
+class _Reader:
+    """Takes a policy line by line."""
+
+    def __init__(self) -> None:
+        self._logs: list[NoteVerifier] = []
+        self._witnesses: dict[str, NoteVerifier] = {}
+        self._groups: dict[str, Group] = {}
+        self._quorum: str | None = None
+        self._roster: bytes | None = None
+        self._members: set[str] = set()
+        self._lines = 0
+
+    def read(self, number: int, words: list[str]) -> None:
+        """Take the words of one line."""
+        readers: dict[str, Callable[[list[str]], None]] = {
+            "log": self._log,
+            "witness": self._witness,
+            "group": self._group,
+            "quorum": self._set_quorum,
+            "roster": self._set_roster,
+        }
+        reader = readers.get(words[0])
+        self._lines += 1
+        try:
+            if reader is None or self._lines > _MAX_LINES:
+                raise UsageError(Code.CONFIG, "not a line of a policy" if reader is None else "too many lines")
+            reader(words[1:])
+        except AmanahError as error:
+            raise UsageError(Code.CONFIG, f"line {number} of the policy: {error.detail}") from error
+
+    def policy(self) -> Policy:
+        """All lines were taken."""
+        if not self._logs or self._quorum is None or self._roster is None:
+            raise UsageError(Code.CONFIG, "a policy has a log, exactly one quorum line and exactly one roster line")
+        return Policy(
+            logs=tuple(self._logs),
+            witnesses=self._witnesses,
+            groups=self._groups,
+            quorum=None if self._quorum == _NONE else self._quorum,
+            roster=self._roster,
+        )
+
+    def _log(self, words: list[str]) -> None:
+        _check(len(words) in (1, 2), "log <vkey> [<url>]")
+        key = _key(words[0], SignatureType.ED25519)
+        _check(all(log.public != key.public for log in self._logs), "this key is there twice")
+        self._logs.append(key)
+
+    def _witness(self, words: list[str]) -> None:
+        _check(len(words) in (2, 3), "witness <name> <vkey> [<url>]")
+        self._check_new(words[0])
+        key = _key(words[1], SignatureType.COSIGNATURE)
+        # By key: a cosignature does not bind a name, so one witness could fill a quorum (attack 42).
+        _check(all(known.public != key.public for known in self._witnesses.values()), "this key is there twice")
+        self._witnesses[words[0]] = key
+
+    def _group(self, words: list[str]) -> None:
+        _check(len(words) > 2, "group <name> <k|any|all> <name>...")
+        name, threshold, *members = words
+        self._check_new(name)
+        for member in members:
+            self._check_known(member)
+            # Else a witness would count in more than one way.
+            _check(member not in self._members, f"{member} is a member already")
+            self._members.add(member)
+        count = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
+        _check(_THRESHOLD.fullmatch(count) is not None and int(count) <= len(members), "the threshold is out of range")
+        self._groups[name] = Group(threshold=int(count), members=tuple(members))
+
+    def _set_quorum(self, words: list[str]) -> None:
+        _check(len(words) == 1 and self._quorum is None, "one line: quorum <name|none>")
+        if words[0] != _NONE:
+            self._check_known(words[0])
+        self._quorum = words[0]
+
+    def _set_roster(self, words: list[str]) -> None:
+        found = _ROSTER.fullmatch(words[0]) if len(words) == 1 and self._roster is None else None
+        if found is None:
+            raise UsageError(Code.CONFIG, "one line: roster sha256:<64 lower-case hex digits>")
+        self._roster = bytes.fromhex(found[1])
+
+    def _check_new(self, name: str) -> None:
+        _check(name != _NONE and name not in self._witnesses and name not in self._groups, f"{name} is taken")
+
+    def _check_known(self, name: str) -> None:
+        _check(name in self._witnesses or name in self._groups, f"{name} is not defined before")
+
+
+def _check(holds: bool, wanted: str) -> None:  # noqa: FBT001 - the condition is the first thing one reads
+    if not holds:
+        raise UsageError(Code.CONFIG, wanted)
+
+
+def _key(text: str, kind: SignatureType) -> NoteVerifier:
+    key = decode_vkey(text)
+    if key.kind is not kind:
+        raise DecodeError(Code.BAD_TYPE, "a log has a signing key, a witness a cosigning one")
+    return key

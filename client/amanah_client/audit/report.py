@@ -1,0 +1,262 @@
+"""What an examination of the record found: typed findings, entries, rooms, and how far it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from amanah_protocol.errors import AmanahError, Code
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Create, Kind, Specific, kind_of
+from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+
+MAX_FINDINGS: Final = 1_000
+"""Findings that are kept with their text; the others are counted."""
+
+_SHORT: Final = 8
+
+
+class Severity(StrEnum):
+    """Whether a finding breaks the record."""
+
+    FAULT = "fault"
+    """Something that was promised does not hold; the record is not what it claims to be."""
+    REMARK = "remark"
+    """The record holds, and a reader should know this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        severity: Whether it breaks the record.
+        index: Log index that it is about; None for the whole record.
+        code: What it is.
+        text: For people.
+    """
+
+    severity: Severity
+    index: int | None
+    code: Code
+    text: str
+
+
+class Findings:
+    """Collects findings; a record that is wrong throughout does not fill the memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self.faults = 0
+
+    def fault(self, index: int | None, code: Code, text: str) -> None:
+        """Something does not hold."""
+        self.faults += 1
+        self._keep(Finding(severity=Severity.FAULT, index=index, code=code, text=text))
+
+    def refused(self, index: int | None, error: AmanahError) -> None:
+        """A check refused an entry."""
+        self.fault(index, error.code, error.detail)
+
+    def remark(self, index: int | None, code: Code, text: str) -> None:
+        """Something to know."""
+        self._keep(Finding(severity=Severity.REMARK, index=index, code=code, text=text))
+
+    def _keep(self, finding: Finding) -> None:
+        if len(self.kept) < MAX_FINDINGS:
+            self.kept.append(finding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A device as an auditor sees it: never a name.
+
+    Attributes:
+        device: The device.
+        organisation: Its organisation by its logged certificate; "" when none was logged before.
+        subject: The person's or machine's pseudonym; None when no certificate was logged before.
+        role: Its role; None likewise.
+    """
+
+    device: DeviceId
+    organisation: OrgName
+    subject: PersonId | None
+    role: Role | None
+
+    @property
+    def text(self) -> str:
+        """`officer 3f2a91bc of cert.example.ma`."""
+        if self.subject is None or self.role is None:
+            return f"unknown device {self.device.hex()[:_SHORT]}"
+        return f"{self.role.name.lower()} {self.subject.hex()[:_SHORT]} of {self.organisation}"
+
+
+Nations: TypeAlias = tuple[tuple[OrgName, int], ...]
+"""(organisation, number of its devices), ascending by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One envelope of a room in scope.
+
+    Attributes:
+        index: Log index.
+        accepted_at_ms: The relay's time of acceptance.
+        sent_at_ms: The sender's time of sealing.
+        room: The room.
+        room_seq: Its place there.
+        envelope: Its id.
+        sender: Who sent it.
+        specific: What its header says for all to see.
+        label: The outer label.
+        precedence: How urgent it was.
+        size_class: 1 to 5 for what was sealed, 0 for nothing.
+        epoch: The room's epoch.
+        readers: Who could read it: the room's devices by nation, for a commit those after it.
+    """
+
+    index: int
+    accepted_at_ms: int
+    sent_at_ms: int
+    room: RoomId
+    room_seq: int
+    envelope: EnvelopeId
+    sender: Who
+    specific: Specific
+    label: Label
+    precedence: Precedence
+    size_class: int
+    epoch: int
+    readers: Nations
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of envelope."""
+        return kind_of(self.specific)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One commit: who changed the circle, and how.
+
+    Attributes:
+        index: Log index.
+        accepted_at_ms: The relay's time.
+        epoch: The epoch that it began.
+        by: Who committed.
+        added: Devices added.
+        removed: Devices removed.
+        members: The circle after it, by nation.
+    """
+
+    index: int
+    accepted_at_ms: int
+    epoch: int
+    by: Who
+    added: tuple[Who, ...]
+    removed: tuple[Who, ...]
+    members: Nations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSummary:
+    """One room in scope.
+
+    Attributes:
+        room: Its id.
+        create: What was fixed when it was opened; None when that entry did not hold.
+        opened_by: Who opened it; None likewise.
+        first_ms: The relay's time of its first entry.
+        last_ms: The relay's time of its last entry in this record.
+        entries: Entries in this record.
+        changes: Changes of its circle, in order.
+        members: Its devices by nation after the last entry.
+    """
+
+    room: RoomId
+    create: Create | None
+    opened_by: Who | None
+    first_ms: int
+    last_ms: int
+    entries: int
+    changes: tuple[Change, ...]
+    members: Nations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """How far the record reaches.
+
+    Attributes:
+        leaves: Leaves read.
+        bare: Those shown as their hash alone: outside the auditor's scope.
+        control: Entries of the control stream.
+        envelopes: Entries of rooms.
+        reads: Reading orders of auditors.
+        first_ms: The relay's time of the first entry in scope; None without any.
+        last_ms: That of the last one.
+    """
+
+    leaves: int = 0
+    bare: int = 0
+    control: int = 0
+    envelopes: int = 0
+    reads: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an examination found.
+
+    Attributes:
+        origin: The log's origin, as its checkpoint says.
+        size: Leaves under the checkpoint.
+        root: The checkpoint's root.
+        anchor: What it was held against, in words; "" when that was nothing but itself.
+        witnesses: (name, seconds of Unix time) of each known cosignature.
+        scope: How far the record reaches.
+        control_confirmed: Control sequence that a signed head confirmed; None without a head. What
+            the relay logged later in the control stream, or what was left out after it, is not proven.
+        rooms: Rooms in scope, in order of their first entry.
+        entries: Every envelope in scope, in log order.
+        compromised: Device -> the time since which its organisation says that its key was in wrong hands.
+        findings: The first thousand findings.
+        faults: How many faults there are in all.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    anchor: str
+    witnesses: tuple[tuple[str, int], ...]
+    scope: Scope
+    control_confirmed: int | None
+    rooms: tuple[RoomSummary, ...]
+    entries: tuple[Entry, ...] = field(repr=False)
+    compromised: Mapping[DeviceId, int]
+    findings: tuple[Finding, ...]
+    faults: int
+
+    @property
+    def first_bad(self) -> Finding | None:
+        """The fault with the lowest index; one about the whole record only if no other was found."""
+        faults = [finding for finding in self.findings if finding.severity is Severity.FAULT]
+        placed = [finding for finding in faults if finding.index is not None]
+        if placed:
+            return min(placed, key=lambda finding: finding.index or 0)
+        return faults[0] if faults else None
+
+    def state(self, entry: Entry) -> str:
+        """The verification state of an entry in words."""
+        codes = [f.code for f in self.findings if f.severity is Severity.FAULT and f.index == entry.index]
+        if codes:
+            return "FAULT: " + ", ".join(codes)
+        since = self.compromised.get(entry.sender.device)
+        if since is not None and entry.accepted_at_ms >= since:
+            return "verified; the key was in wrong hands by then"
+        return "verified"

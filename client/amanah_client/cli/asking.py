@@ -1,0 +1,109 @@
+"""What verbs share that ask the relay for something: the room, the wait, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from amanah_client import model
+from amanah_client.cli import terminal
+from amanah_client.cli.showing import short
+from amanah_client.cli.terminal import Common
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.errors import AmanahError, Code, UsageError
+
+
+async def find_room(client: Client, reference: str, common: Common) -> Room:
+    """A room; one that is not known yet may be known after catching up.
+
+    Raises:
+        UsageError: `UNKNOWN_ROOM`.
+    """
+    try:
+        return client.room(reference)
+    except UsageError as error:
+        if error.code is not Code.UNKNOWN_ROOM:
+            raise
+    if (problem := await catch_up(client, common)) is not None:
+        raise UsageError(Code.UNKNOWN_ROOM, f"there is no room {reference!r} here, and {problem.detail}")
+    return client.room(reference)
+
+
+async def catch_up(client: Client, common: Common) -> AmanahError | None:
+    """Wait until everything is here; gives what is in the way, said by the caller."""
+    try:
+        await client.online(common.timeout)
+    except AmanahError as error:
+        return error
+    return None
+
+
+async def settle(client: Client, action: model.Action, common: Common) -> model.Intent:
+    """Ask for something and wait for it; what is only kept for now is shown as such before the error.
+
+    Raises:
+        AmanahError: As `Client.do`.
+    """
+    intent = await client.ask(action)
+    return await await_outcome(client, intent.id, common)
+
+
+async def await_outcome(client: Client, intent_id: str, common: Common) -> model.Intent:
+    """Wait for an intent; errors and output as `settle`."""
+    try:
+        return await client.outcome(intent_id, common.timeout)
+    except AmanahError:
+        kept = client.intent(intent_id)
+        if kept.state is not model.IntentState.FAILED:
+            show_outcome(kept, common)
+        raise
+
+
+def show_outcome(intent: model.Intent, common: Common) -> None:
+    """How something asked for stands: done, queued (also while it is on its way), or held."""
+    state = model.IntentState.QUEUED if intent.state is model.IntentState.SENT else intent.state
+    if common.json:
+        terminal.show_json(outcome_json(intent))
+    elif state is not model.IntentState.DONE:
+        terminal.show(f"{state}  {intent.id}")
+    elif intent.envelope is None:
+        terminal.show("done")
+    else:
+        terminal.show(f"done  {short(intent.envelope)}  room sequence {intent.room_seq}, log index {intent.index}")
+
+
+def outcome_json(intent: model.Intent) -> dict[str, object]:
+    """An intent that ended, or is kept for now."""
+    state = model.IntentState.QUEUED if intent.state is model.IntentState.SENT else intent.state
+    return {
+        "intent": intent.id,
+        "state": str(state),
+        "code": intent.code or None,
+        "room": None if intent.room is None else intent.room.hex(),
+        "id": None if intent.envelope is None else intent.envelope.hex(),
+        "room_seq": intent.room_seq,
+        "log_index": intent.index,
+    }
+
+
+def look(common: Common, work: Callable[[Client], None], *, offline: bool) -> None:
+    """Catch up, then show. Without the relay, what is stored is shown all the same, before the error.
+
+    Args:
+        common: The command's options.
+        work: Shows what is stored.
+        offline: Do not connect at all.
+
+    Raises:
+        AmanahError: What kept this profile from catching up, or what `work` raises.
+    """
+
+    async def main(client: Client) -> None:
+        problem = None if offline else await catch_up(client, common)
+        if client.is_following:
+            terminal.say("another program of this profile is connected; shown is what it has received so far")
+        work(client)
+        if problem is not None:
+            raise problem
+
+    terminal.with_client(common, main, connect=not offline)

@@ -1,0 +1,199 @@
+"""`amanah room`: open rooms, see who is in, invite and remove."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from amanah_client import model
+from amanah_client.cli import terminal
+from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
+from amanah_client.cli.showing import ID_DIGITS, alarm_json, party_json, room_json, short, who
+from amanah_client.cli.terminal import DEFAULTS, Common, clock, isolated
+from amanah_client.model import RoomStatus
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.labels import Label
+
+app = App(name="room", help="Open rooms, see who is in, invite and remove.")
+
+Flag = Annotated[bool, Parameter(negative="")]
+_LAST_ALARMS: Final = 5
+
+
+@app.command
+def create(title: str, /, *, label: str, agreement: str | None = None, common: Common = DEFAULTS) -> None:
+    """Open a room. Its title is sealed; the relay never sees it.
+
+    Example: amanah room create "Phishing wave" --label TLP:AMBER
+
+    Parameters
+    ----------
+    title
+        What people call it.
+    label
+        The highest label allowed in it, for ever: TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED.
+    agreement
+        Identifier of the agreement it is opened under, visible to auditors.
+    """
+    action = model.CreateRoom(title=title, ceiling=Label.parse(label), agreement=agreement)
+
+    async def work(client: Client) -> None:
+        done = await settle(client, action, common)
+        if common.json:
+            show_outcome(done, common)
+        elif done.room is not None:
+            terminal.show(done.room.hex())
+            terminal.say(f"opened; next: amanah room invite {done.room.hex()[:ID_DIGITS]} ORGANISATION")
+
+    terminal.with_client(common, work)
+
+
+@app.command(name="list")
+def list_rooms(*, offline: Flag = False, common: Common = DEFAULTS) -> None:
+    """List the rooms of this device.
+
+    Parameters
+    ----------
+    offline
+        Show what is stored, without connecting.
+    """
+    look(common, lambda client: _show_rooms(client.rooms(), common), offline=offline)
+
+
+def _show_rooms(rooms: list[Room], common: Common) -> None:
+    if common.json:
+        terminal.show_json([room_json(room) for room in rooms])
+        return
+    terminal.show_table(
+        ("room", "title", "status", "ceiling", "members", "entries"),
+        (
+            (
+                short(room.id),
+                isolated(room.title),
+                str(room.row.status),
+                room.ceiling.text,
+                str(len(room.members())),
+                str(room.row.head_seq),
+            )
+            for room in rooms
+        ),
+    )
+
+
+@app.command
+def show(room: str, /, *, offline: Flag = False, common: Common = DEFAULTS) -> None:
+    """Show a room: its members by nation, who can read what is sent now, its alarms.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    offline
+        Show what is stored, without connecting.
+    """
+    look(common, lambda client: _show_room(client.room(room), common), offline=offline)
+
+
+def _show_room(room: Room, common: Common) -> None:
+    members, alarms = room.members(), room.alarms()
+    if common.json:
+        value = room_json(room)
+        value["members"] = [party_json(party) for party in members]
+        value["alarms"] = [alarm_json(alarm) for alarm in alarms]
+        terminal.show_json(value)
+        return
+    created = room.created
+    terminal.show(f"{isolated(room.title)}  ({room.id.hex()})")
+    terminal.show(f"up to {room.ceiling.text}; {room.row.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    if created is not None:
+        agreement = f" under {isolated(created.agreement)}" if created.agreement else ""
+        terminal.show(f"opened for {created.owner}{agreement}")
+    nations = {party.organisation for party in members}
+    terminal.show(f"who can read what is sent now: {len(members)} devices of {len(nations)} organisations")
+    terminal.show_table(
+        ("organisation", "name", "role", "device", ""),
+        (
+            (
+                party.organisation,
+                isolated(party.name),
+                party.role.name.lower() if party.role else "-",
+                short(party.device),
+                "REVOKED" if party.revoked else "",
+            )
+            for party in members
+        ),
+    )
+    terminal.show(f"alarms: {len(alarms)}")
+    for alarm in alarms[-_LAST_ALARMS:]:
+        terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {isolated(alarm.detail)}")
+
+
+@app.command
+def invite(room: str, whom: str, /, *more: str, common: Common = DEFAULTS) -> None:
+    """Invite organisations with all their officers and bots, or single devices.
+
+    Example: amanah room invite "Phishing wave" cert.example.ma cert.example.fr
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    whom
+        DNS name of an organisation, or a device id, or first digits of one.
+    more
+        More of them.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        for wanted in (whom, *more):
+            show_outcome(await settle(client, into.invitation(wanted), common), common)
+
+    terminal.with_client(common, work)
+
+
+@app.command
+def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Common = DEFAULTS) -> None:
+    """Remove members: from then on their devices can read nothing of the room.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    whom
+        A member's name, an organisation, or a device id, or first digits of one.
+    more
+        More of them.
+    yes
+        Do not ask to type the room's title.
+    """
+
+    async def work(client: Client) -> None:
+        outof = await find_room(client, room, common)
+        # Members are found by names that only a client which has caught up knows.
+        if (problem := await catch_up(client, common)) is not None:
+            terminal.say(f"not caught up: {problem.detail}; members are found as last known")
+        outof = outof.refresh()
+        devices = sorted({device for wanted in (whom, *more) for device in outof.find_members(wanted)})
+        for device in devices:
+            terminal.say(f"to be removed: {who(client.party(device))}, device {short(device)}")
+        count = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
+        terminal.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
+        show_outcome(await settle(client, model.Remove(room=outof.id, devices=tuple(devices)), common), common)
+
+    terminal.with_client(common, work)
+
+
+def explain_status(room: Room) -> str | None:
+    """Why nothing more comes from a room, or None."""
+    match room.row.status:
+        case RoomStatus.REMOVED:
+            return f"this device was removed from {room.title} at {room.row.head_seq}; nothing later reaches it"
+        case RoomStatus.HALTED:
+            return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
+        case RoomStatus.JOINING:
+            return f"this device was added to {room.title} and waits for its welcome"
+        case _:
+            return None

@@ -1,0 +1,242 @@
+"""Parties, messages and rooms as text for people and as JSON for programs.
+
+The JSON shapes are stable: fields may be added, none changes its meaning. Bytes are hex, times are
+RFC 3339 in UTC, enumerations are their names in lower case.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, is_dataclass
+from enum import Enum, IntEnum
+from typing import Final
+
+from rich.text import Text
+
+from amanah_client.cli.terminal import clock, iso, isolated, shown
+from amanah_client.directory import Party
+from amanah_client.message import Message
+from amanah_client.model import Alarm, MessageState
+from amanah_client.room import Room
+from amanah_client.sdk import Client, code_of
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo
+from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.errors import MEANINGS
+from amanah_protocol.kinds import Kind
+from amanah_protocol.labels import Label
+
+ID_DIGITS: Final = 12
+"""Digits of an id that are shown to people."""
+
+QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
+"""What the programs tell each other: shown when everything is asked for."""
+QUIET_TYPES: Final = frozenset({"profile"})
+
+_STYLES: Final = {
+    Label.CLEAR: "white on black",
+    Label.GREEN: "#33ff00 on black",
+    Label.AMBER: "#ffc000 on black",
+    Label.AMBER_STRICT: "#ffc000 on black",
+    Label.RED: "#ff2b2b on black",
+}
+"""The colours of TLP 2.0; the label stands there in words as well."""
+_LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
+_NAMED_SIGNATURES: Final = 3
+
+
+def is_quiet(message: Message) -> bool:
+    """Whether a message is of no interest to a person who reads the room."""
+    return message.kind in QUIET_KINDS or message.type in QUIET_TYPES
+
+
+# ---- text
+
+
+def short(identifier: bytes) -> str:
+    """The first digits of an id."""
+    return identifier.hex()[:ID_DIGITS]
+
+
+def who(party: Party) -> str:
+    """`name, organisation`, each safe for a terminal."""
+    return f"{isolated(party.name)}, {party.organisation}" if party.organisation else isolated(party.name)
+
+
+def line(message: Message, client: Client) -> Text:
+    """One message for a terminal: place, id, time, label, sender and what it says."""
+    place = "-" if message.room_seq is None else str(message.room_seq)
+    at_ms = message.accepted_at_ms or message.sent_at_ms
+    start = f"{place:>5}  {short(message.id)}  {clock(at_ms)}  "
+    text = Text(start)
+    text.append(message.label.text, style=_STYLES[message.label])
+    text.append(" " * (_LABEL_WIDTH - len(message.label.text)) + f"  {who(message.sender)}: ")
+    said = _says(message, client).split("\n")
+    text.append("\n".join([said[0], *(f"       {rest}" for rest in said[1:])]))
+    return text
+
+
+def _says(message: Message, client: Client) -> str:  # noqa: PLR0911 - one for each thing that can be said
+    match message.state, message.body:
+        case MessageState.UNREADABLE, _:
+            return f"[cannot be read: {message.cause}. {MEANINGS[code_of(message.cause)].hint}]"
+        case MessageState.ERASED, _:
+            return "[erased]"
+        case _, TextBody(text=said):
+            return isolated(said)
+        case _, AlertBatch(source=source, alerts=alerts):
+            return f"{_summary(alerts)} from {isolated(source)}"
+        case _, RoomInfo(title=title):
+            return f"[names the room {isolated(title)}]"
+        case _, None:
+            return f"[{_does(message.specific, client)}]"
+        case _:
+            return f"[{message.type}]"
+
+
+def _does(specific: kinds.Specific, client: Client) -> str:  # noqa: PLR0911 - one for each kind
+    """What an entry without sealed content says, from its header."""
+    match specific:
+        case kinds.Create(owner=owner, ceiling=ceiling):
+            return f"opens the room for {owner}, up to {ceiling.text}"
+        case kinds.Commit(added=added, removed=removed):
+            named = {"adds": added, "removes": removed}
+            parts = [f"{verb} {'; '.join(who(client.party(d)) for d in ds)}" for verb, ds in named.items() if ds]
+            return ", ".join(parts) or "renews its keys"
+        case kinds.Ack(grade=grade, envelope=envelope):
+            return f"acknowledges {short(envelope)}: {grade.name.lower()}"
+        case kinds.Egress(envelope=envelope, recipient=recipient):
+            return f"discloses {short(envelope)} to {isolated(recipient)}"
+        case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
+            return f"counted its alerts: {accepted} accepted, {merged} merged, {dropped} dropped"
+        case kinds.Erase(envelopes=envelopes):
+            return f"erases {', '.join(short(envelope) for envelope in envelopes)}"
+        case kinds.Delivered(room_seq=room_seq):
+            return f"has stored everything up to {room_seq}"
+        case kinds.Refuse(commit=commit, code=code):
+            return f"refuses the change {short(commit)}: {shown(code)}"
+        case _:
+            return kinds.kind_of(specific).name.lower().replace("_", " ")
+
+
+def _summary(alerts: tuple[Alert, ...]) -> str:
+    by_severity = Counter(alert.severity for alert in alerts)
+    severities = ", ".join(f"{by_severity[s]} {s.name.lower()}" for s in reversed(Severity) if by_severity[s])
+    titles = Counter(alert.title for alert in alerts)
+    often = titles.most_common(_NAMED_SIGNATURES)
+    named = ", ".join(f"{count} x {isolated(title)}" for title, count in often)
+    rest = f", {len(titles) - len(often)} other kinds" if len(titles) > len(often) else ""
+    count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    return f"{count} ({severities}): {named}{rest}"
+
+
+# ---- JSON
+
+
+def party_json(party: Party) -> dict[str, object]:
+    """Who somebody is."""
+    return {
+        "device": party.device.hex(),
+        "organisation": party.organisation or None,
+        "role": None if party.role is None else party.role.name.lower(),
+        "name": party.name,
+        "revoked": party.revoked,
+    }
+
+
+def message_json(message: Message) -> dict[str, object]:
+    """A message; `text`, `alerts` and `title` stand there where it is that."""
+    value: dict[str, object] = {
+        "id": message.id.hex(),
+        "room": message.room.hex(),
+        "room_seq": message.room_seq,
+        "log_index": message.row.index,
+        "kind": message.kind.name.lower(),
+        "type": message.type,
+        "sender": party_json(message.sender),
+        "label": message.label.text,
+        "pap": None if message.pap is None else message.pap.text,
+        "state": str(message.state),
+        "cause": message.cause or None,
+        "written_at": iso(message.written_at_ms),
+        "sent_at": iso(message.sent_at_ms),
+        "accepted_at": iso(message.accepted_at_ms),
+        "header": plain(message.specific),
+    }
+    match message.body:
+        case TextBody(text=text):
+            value["text"] = text
+        case AlertBatch(source=source, alerts=alerts):
+            value["source"] = source
+            value["alerts"] = [alert_json(alert) for alert in alerts]
+        case RoomInfo(title=title):
+            value["title"] = title
+        case _:
+            pass
+    return value
+
+
+def alert_json(alert: Alert) -> dict[str, object]:
+    """One alert; `original` is the source's own record as text, None where it was too large to travel."""
+    return {
+        "source": alert.source,
+        "dedupe_id": alert.dedupe_id,
+        "observed_at": iso(alert.observed_at_ms),
+        "severity": alert.severity.name.lower(),
+        "title": alert.title,
+        "category": alert.category,
+        "signature_id": alert.signature_id,
+        "source_address": alert.source_address,
+        "source_port": alert.source_port,
+        "destination_address": alert.destination_address,
+        "destination_port": alert.destination_port,
+        "protocol": alert.protocol,
+        "original": alert.original.decode("utf-8", "replace") or None,
+        "original_sha256": alert.original_hash.hex(),
+    }
+
+
+def room_json(room: Room) -> dict[str, object]:
+    """A room, without its members."""
+    created = room.created
+    return {
+        "room": room.id.hex(),
+        "title": room.row.title or None,
+        "status": str(room.row.status),
+        "ceiling": room.ceiling.text,
+        "owner": None if created is None else created.owner,
+        "agreement": None if created is None else created.agreement,
+        "epoch": room.epoch,
+        "room_seq": room.row.head_seq,
+    }
+
+
+def alarm_json(alarm: Alarm) -> dict[str, object]:
+    """An alarm; its evidence in hex."""
+    return {
+        "at": iso(alarm.at_ms),
+        "code": alarm.code,
+        "room": None if alarm.room is None else alarm.room.hex(),
+        "detail": alarm.detail,
+        "evidence": alarm.evidence.hex() or None,
+    }
+
+
+def plain(value: object) -> object:  # noqa: PLR0911 - one for each type of ours
+    """A value of ours as JSON has it."""
+    match value:
+        case bytes():
+            return value.hex()
+        case Label():
+            return value.text
+        case IntEnum():
+            return value.name.lower()
+        case Enum():
+            return value.value
+        case tuple():
+            return [plain(item) for item in value]
+        case _ if is_dataclass(value):
+            return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        case _:
+            return value

@@ -1,0 +1,94 @@
+"""What a member checks of every entry, whatever its kind: the relay's word is worth nothing here."""
+
+from __future__ import annotations
+
+from amanah_client.core.context import Context
+from amanah_client.core.directory import NotLoggedError
+from amanah_client.core.entry import Entry
+from amanah_client.core.room import Room
+from amanah_client.model import RoomStatus
+from amanah_protocol import kinds, rooms
+from amanah_protocol.envelope import EMPTY_HASH, Envelope, Header, audience_digest, verify_envelope
+from amanah_protocol.errors import Code, RefusedError, VerifyError
+from amanah_protocol.identity import Certificate
+from amanah_protocol.kinds import Commit, Create
+from amanah_protocol.types import RoomId
+
+
+def authenticate(ctx: Context, entry: Entry, envelope: Envelope) -> Certificate:
+    """Who signed this, by the log as it was before it.
+
+    Raises:
+        NotLoggedError: The device is not in the control stream, as far as we have it.
+        VerifyError: `BINDING`, `KEY_ID`, `SIGNATURE`, `REVOKED` or `EXPIRED`.
+    """
+    header = envelope.header
+    if header.room != entry.leaf.room:
+        raise VerifyError(Code.BINDING, "the envelope was signed for another room")
+    standing = ctx.directory.standing(header.kid, before=entry.index)
+    if standing is None:
+        raise NotLoggedError(f"the sender {header.kid.hex()[:16]} is not in the log")
+    verify_envelope(envelope, standing.certificate.public_key)
+    if standing.revoked:
+        raise VerifyError(Code.REVOKED, "the sender was revoked before this was accepted")
+    if not standing.usable(entry.accepted_at_ms):
+        raise VerifyError(Code.EXPIRED, "the sender's certificate was not valid when this was accepted")
+    return standing.certificate
+
+
+def check_allowed(header: Header, certificate: Certificate, create: Create) -> None:
+    """The sender's role and the labels' ceilings allow it.
+
+    Raises:
+        RefusedError: `ROLE` or `LABEL`.
+    """
+    rooms.check_kind(certificate, header.kind, header.label)
+    check_machine(certificate, header.room)
+    rooms.check_label(header.label, create)
+
+
+def check_machine(certificate: Certificate, room: RoomId) -> None:
+    """A machine's certificate may name the rooms that it writes to.
+
+    Raises:
+        RefusedError: `ROLE`.
+    """
+    machine = certificate.machine
+    if machine is not None and machine.rooms and room not in machine.rooms:
+        raise RefusedError(Code.ROLE, "the certificate does not allow the machine to write here")
+
+
+def check_bound(room: Room, envelope: Envelope) -> None:
+    """Media type, membership, epoch and audience are those of the room as we know it (attacks 9, 10).
+
+    Raises:
+        VerifyError: `BINDING`, `NOT_MEMBER`, `AUDIENCE`; `REFUSED_COMMIT` for what follows a commit
+            that we refused.
+    """
+    header, group, engine = envelope.header, room.group, room.engine
+    sealed = header.kind not in kinds.HEADER_ONLY
+    if not sealed and envelope.payload != EMPTY_HASH:
+        raise VerifyError(Code.BINDING, "a kind without content names some")
+    if group is None or engine is None:
+        raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
+    if sealed and header.media_type != engine.media_type:
+        raise VerifyError(Code.BINDING, f"the room's suite does not seal {header.media_type}")
+    if room.row.status is RoomStatus.HALTED and header.epoch > group.epoch:
+        raise VerifyError(Code.REFUSED_COMMIT, "it follows a commit that was refused here")
+    if header.kid not in group.members:
+        raise VerifyError(Code.NOT_MEMBER, "the sender is not in the room")
+    if header.epoch > group.epoch or (sealed and header.epoch != group.epoch):
+        raise VerifyError(Code.BINDING, f"it is of epoch {header.epoch}, the room is in {group.epoch}")
+    _check_audience(room, header)
+
+
+def _check_audience(room: Room, header: Header) -> None:
+    if room.group is None or room.row.status is RoomStatus.HALTED:
+        return  # our picture of the members is known to be old
+    members = set(room.group.members)
+    if isinstance(header.specific, Commit):
+        members = (members | set(header.specific.added)) - set(header.specific.removed)
+    if header.audience != audience_digest(members):
+        raise VerifyError(Code.AUDIENCE, "the sender's picture of the members differs from ours")
+
+

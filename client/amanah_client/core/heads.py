@@ -1,0 +1,176 @@
+"""Signed heads: do we have all of a room and of the control stream, and does the relay still say so.
+
+A head is the relay's signed word; two that cannot both be true are evidence against it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core import control as control_stream
+from amanah_client.core import monitor
+from amanah_client.core.context import Context
+from amanah_client.core.requests import Claim
+from amanah_client.core.room import Awaited, Room
+from amanah_client.core.subscribe import resubscribe
+from amanah_client.model import RoomStatus
+from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.heads import ControlHead, RoomHead, verify_control_head, verify_room_head
+from amanah_protocol.limits import HEAD_INTERVAL_MS
+
+PROBE_MS: Final = 2 * HEAD_INTERVAL_MS
+"""A room or stream that was not confirmed for so long is asked for its head."""
+STALE_MS: Final = 3 * HEAD_INTERVAL_MS
+"""After so long its silence is an alarm (attack 2)."""
+OVERDUE_MS: Final = 60_000
+"""What a signed head names has to be delivered within this time (attack 1)."""
+
+
+def receive_head(ctx: Context, data: bytes) -> None:
+    """A freshly signed head of either sort.
+
+    Raises:
+        DecodeError: It is neither.
+        VerifyError: `KEY_ID` or `SIGNATURE`.
+    """
+    try:
+        head = verify_control_head(data, ctx.relay.key).value
+    except DecodeError as error:
+        if error.code is not Code.BAD_HEADER:
+            raise
+        receive_room_head(ctx, data)
+    else:
+        take_control_head(ctx, head, data)
+
+
+def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
+    """Compare a verified head with the stream; it bounds freshness once we hold all that it names."""
+    control, session = ctx.control, ctx.session
+    flaw = _control_flaw(ctx, head)
+    if flaw:
+        ctx.alarm(Code.FORK, flaw, evidence=(data, control.leaf))
+        ctx.stop(Code.FORK, flaw)
+        return
+    session.skew_ms = ctx.now_ms - head.time_ms
+    session.head_at_ms = ctx.now_ms
+    claim = Claim(
+        size=head.size, root=head.root, room=None, source="the relay's control head", evidence=(data,), signed=True
+    )
+    monitor.note_claim(ctx, claim)
+    if head.sequence > control.sequence:
+        _ask_for_missing(ctx)
+    elif head.sequence == control.sequence and (control.head is None or head.time_ms > control.head.time_ms):
+        control.head = head
+        # A relay whose clock runs ahead must not buy freshness for tomorrow.
+        control.fresh_at_ms = min(head.time_ms, ctx.now_ms)
+        ctx.write(e.PutControlHead(head=data))
+
+
+def _control_flaw(ctx: Context, head: ControlHead) -> str:
+    control = ctx.control
+    known = control.leaves.get(head.sequence)
+    if known is not None and known[0] != head.leaf:
+        return f"a head names another entry {head.sequence} of the control stream"
+    omitted = control.leaves.get(head.sequence + 1)
+    if omitted is not None and head.time_ms > omitted[1]:
+        return f"a head omits entry {head.sequence + 1} of the control stream, which we hold"
+    older = control.head
+    if older is not None and head.sequence < older.sequence and head.time_ms > older.time_ms:
+        return "a later head of the control stream is shorter than an earlier one"
+    return ""
+
+
+def _ask_for_missing(ctx: Context) -> None:
+    """A head is ahead of us: ask once at the place where we are, then it is a gap."""
+    control = ctx.control
+    if control.page is not None or not control.live:
+        return  # on its way
+    if control.retried == control.sequence:
+        ctx.alarm(Code.GAP, f"the relay does not deliver the control stream behind entry {control.sequence}")
+        return
+    control.retried = control.sequence
+    control_stream.subscribe(ctx)
+
+
+def receive_room_head(ctx: Context, data: bytes) -> None:
+    """A head of a room.
+
+    Raises:
+        DecodeError: It does not parse.
+        VerifyError: `KEY_ID` or `SIGNATURE`.
+    """
+    head = verify_room_head(data, ctx.relay.key).value
+    room = ctx.rooms.get(head.room)
+    if room is None or room.broken:
+        return
+    flaw = _room_flaw(room, head)
+    if flaw:
+        ctx.alarm(Code.FORK, flaw, room=room.id, evidence=(data, room.row.head_leaf))
+        ctx.halt(room)
+        return
+    row = room.row
+    if head.room_seq < row.head_seq:
+        return
+    if head.time_ms > row.confirmed_at_ms:
+        room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
+        room.link.confirmed_at_ms = ctx.now_ms
+        room.told.discard(Code.STALE_HEAD)
+    if head.room_seq > row.head_seq and (room.awaited is None or room.awaited.room_seq <= row.head_seq):
+        room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=ctx.now_ms + OVERDUE_MS)
+
+
+def _room_flaw(room: Room, head: RoomHead) -> str:
+    known = room.known.get(head.room_seq)
+    if known is not None and known.leaf != head.leaf:
+        return f"a head names another entry {head.room_seq} of the room"
+    omitted = room.known.get(head.room_seq + 1)
+    if omitted is not None and head.time_ms > omitted.accepted_at_ms:
+        return f"a head omits entry {head.room_seq + 1} of the room, which we hold"
+    row = room.row
+    if head.room_seq < row.confirmed_seq and head.time_ms > row.confirmed_at_ms:
+        return "a later head of the room is shorter than an earlier one"
+    return ""
+
+
+def check_awaited(ctx: Context, room: Room) -> None:
+    """The entry that a head named has come: it must be the same."""
+    awaited = room.awaited
+    if awaited is None or room.row.head_seq < awaited.room_seq:
+        return
+    room.awaited = None
+    known = room.known.get(awaited.room_seq)
+    if known is not None and known.leaf != awaited.leaf:
+        detail = f"a head named another entry {awaited.room_seq} of the room"
+        ctx.alarm(Code.FORK, detail, room=room.id, evidence=(awaited.leaf, known.leaf))
+        ctx.halt(room)
+
+
+def tick(ctx: Context) -> None:
+    """Look for what is overdue: silent streams, rooms that were not confirmed, entries not delivered."""
+    session = ctx.session
+    if not session.online:
+        return
+    silent = ctx.now_ms - session.head_at_ms
+    if silent >= STALE_MS:
+        ctx.alarm(Code.STALE_HEAD, "no signed head of the control stream for three minutes")
+    if silent >= PROBE_MS and ctx.control.page is None:
+        control_stream.subscribe(ctx)
+    for room in ctx.rooms.values():
+        if room.link.subscribed and not room.broken and room.row.status is not RoomStatus.REMOVED:
+            _tick_room(ctx, room)
+
+
+def _tick_room(ctx: Context, room: Room) -> None:
+    link, awaited = room.link, room.awaited
+    if awaited is not None and ctx.now_ms >= awaited.until_ms:
+        room.awaited = None
+        detail = f"entry {room.row.head_seq + 1} is not delivered; the relay's signed head names {awaited.room_seq}"
+        ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.leaf,))
+        resubscribe(ctx, room)
+    silent = ctx.now_ms - link.confirmed_at_ms
+    if silent >= STALE_MS and Code.STALE_HEAD not in room.told:
+        room.told.add(Code.STALE_HEAD)
+        ctx.alarm(Code.STALE_HEAD, "no signed head of the room for three minutes", room=room.id)
+    if silent >= PROBE_MS and link.page is None and ctx.now_ms - link.asked_at_ms >= HEAD_INTERVAL_MS:
+        resubscribe(ctx, room)

@@ -1,0 +1,50 @@
+"""Asking for rooms: pages, and asking again where something did not come."""
+
+from __future__ import annotations
+
+from amanah_client.core.context import Context
+from amanah_client.core.requests import RoomPage
+from amanah_client.core.room import Room
+from amanah_client.model import RoomRow, RoomStatus
+from amanah_protocol.frames import RoomState, Subscribe
+from amanah_protocol.types import RoomId
+
+
+def open_room(ctx: Context, state: RoomState) -> Room | None:
+    """The room of the relay's word, asked for if there is something of it that we lack.
+
+    Returns:
+        The room, or None when there is nothing to ask for.
+    """
+    room = ctx.rooms.get(RoomId(state.room))
+    if room is None:
+        room = Room(row=RoomRow(room=RoomId(state.room), status=RoomStatus.JOINING))
+        ctx.rooms[room.id] = room
+        _adopt_intents(ctx, room)
+    ended = state.removed_seq is not None and room.row.head_seq >= state.removed_seq
+    if ended or room.broken or room.link.subscribed:
+        return None
+    page(ctx, room, room.row.head_seq)
+    return room
+
+
+def _adopt_intents(ctx: Context, room: Room) -> None:
+    """Intents that were asked for before the room was known stand in its line from now on."""
+    for intent in tuple(ctx.apart.values()):
+        if getattr(intent.action, "room", None) == room.id:
+            room.line[intent.id] = ctx.apart.pop(intent.id)
+
+
+def page(ctx: Context, room: Room, after: int) -> None:
+    """Ask for the page behind a sequence."""
+    link = room.link
+    if not link.subscribed:
+        link.confirmed_at_ms = ctx.now_ms
+    link.subscribed, link.live, link.asked_at_ms = True, False, ctx.now_ms
+    link.page = ctx.ask(RoomPage(room=room.id), lambda number: Subscribe(request=number, room=room.id, after=after))
+
+
+def resubscribe(ctx: Context, room: Room) -> None:
+    """Ask again from what we hold; until it comes, what the relay still pushes is skipped."""
+    room.link.resync = True
+    page(ctx, room, room.row.head_seq)

@@ -1,0 +1,172 @@
+"""A `publish`: the checks that need no room, what is known already, and the admission of the rest.
+
+Order of checks, `protocol.md` section 4: size, canonical form, types (`decode_envelope`), content
+hash, `kid`, signature, id known, then `admission`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_protocol import frames, kinds
+from amanah_protocol.envelope import Envelope, check_content, decode_envelope, verify_envelope
+from amanah_protocol.errors import AmanahError, Code, RefusedError
+from amanah_protocol.kinds import Welcome
+from amanah_relay.core.acknowledgement import acknowledge_again, settled_from_store
+from amanah_relay.core.admission import Incoming
+from amanah_relay.core.clients import Client
+from amanah_relay.core.ledger import Settled
+from amanah_relay.core.parts import Books, Parts
+from amanah_relay.core.pending import IdLookup
+from amanah_relay.core.replies import Publisher
+from amanah_relay.core.sequencer import Unit
+from amanah_relay.core.staging import Staging
+from amanah_relay.effects import ReadKnown
+from amanah_relay.inputs import Known
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Publishing:
+    """A publish whose signatures hold.
+
+    Attributes:
+        client: Who publishes.
+        request: Number of the request.
+        items: Its envelopes, in order.
+        known: By position, those that the store knew.
+        unanswered: Positions for which the store was asked.
+    """
+
+    client: Client
+    request: int
+    items: list[Incoming]
+    known: dict[int, Settled] = field(default_factory=dict)
+    unanswered: set[int] = field(default_factory=set)
+
+
+def receive(parts: Parts, client: Client, frame: frames.Publish, now_ms: int) -> None:
+    """Take a publish."""
+    position = 0
+    try:
+        parts.check_open()
+        books = parts.loaded()
+        if books.sequencer.queued_bytes > parts.limits.queue_bytes:
+            raise RefusedError(Code.RATE, "the store is behind", retry_after_ms=parts.limits.retry_ms)
+        items: list[Incoming] = []
+        for position, item in enumerate(frame.items):  # noqa: B007 - names the item that is refused
+            items.append(_check_item(parts.staging, client, item))
+    except AmanahError as error:
+        parts.out.refuse(client.session, frame.request, error, position=position)
+        return
+    publishing = Publishing(client=client, request=frame.request, items=items)
+    publishing.unanswered = {position for position, item in enumerate(items) if _may_be_stored(books, item)}
+    for position in sorted(publishing.unanswered):
+        token = parts.questions.ask(IdLookup(publishing=publishing, position=position))
+        parts.out.add(ReadKnown(token=token, envelope=items[position].envelope.value.id))
+    if not publishing.unanswered:
+        _finish(parts, publishing, now_ms)
+
+
+def answer(parts: Parts, lookup: IdLookup, known: Known | None, now_ms: int) -> None:
+    """The store has said whether it knows an id."""
+    publishing = lookup.publishing
+    publishing.unanswered.discard(lookup.position)
+    if known is not None:
+        publishing.known[lookup.position] = settled_from_store(known)
+    if not publishing.unanswered and parts.knows(publishing.client):
+        _finish(parts, publishing, now_ms)
+
+
+def fail(parts: Parts, lookup: IdLookup, error: AmanahError) -> None:
+    """The store could not say; the whole publish is refused, once."""
+    publishing = lookup.publishing
+    if publishing.unanswered and parts.knows(publishing.client):
+        parts.out.refuse(publishing.client.session, publishing.request, error, position=lookup.position)
+    publishing.unanswered.clear()
+
+
+def _check_item(staging: Staging, client: Client, item: frames.Item) -> Incoming:
+    """The checks on one envelope that need no room.
+
+    Raises:
+        DecodeError: as `decode_envelope`.
+        VerifyError: `CONTENT_HASH`, `KEY_ID` or `SIGNATURE`.
+    """
+    envelope = decode_envelope(item.envelope)
+    header = envelope.header
+    content = item.content
+    if content is None:
+        # Not staged is refused behind "id known": a repetition needs no content any more.
+        content = b"" if header.kind in kinds.HEADER_ONLY else staging.get(client.session, envelope.payload)
+    if content is not None:
+        check_content(envelope, content)
+    verified = verify_envelope(envelope, client.public_key)
+    specific = header.specific
+    tree = None
+    if isinstance(specific, Welcome) and specific.tree_hash is not None:
+        tree = staging.get(client.session, specific.tree_hash)
+    return Incoming(envelope=verified, content=content, tree=tree)
+
+
+def _may_be_stored(books: Books, item: Incoming) -> bool:
+    """Whether only the store can say if this id is known: its counter was used, and we do not know by whom."""
+    envelope = item.envelope.value
+    header = envelope.header
+    if envelope.id in books.sequencer.pending or envelope.id in books.ledger.recent:
+        return False
+    room = books.state.rooms.get(header.room)
+    member = None if room is None else room.members.get(header.kid)
+    return member is not None and header.counter <= member.last_counter
+
+
+def _finish(parts: Parts, publishing: Publishing, now_ms: int) -> None:
+    """Answer what is known, admit the rest as one transaction."""
+    client, request = publishing.client, publishing.request
+    books = parts.loaded()
+    new: list[tuple[int, Incoming]] = []
+    settled: list[Settled] = []
+    waiting: dict[Unit, list[int]] = {}
+    for position, item in enumerate(publishing.items):
+        key = item.envelope.value.id
+        known = publishing.known.get(position) or books.ledger.recent.get(key)
+        place = books.sequencer.pending.get(key)
+        if known is not None:
+            settled.append(known)
+        elif place is not None:
+            waiting.setdefault(place[0], []).append(place[1])
+        else:
+            new.append((position, item))
+    acknowledge_again(parts.out, books.ledger, client.session, request, settled)
+    for unit, positions in waiting.items():
+        unit.waiters.append(Publisher(session=client.session, request=request, positions=tuple(positions)))
+    if new:
+        _admit(parts, books, publishing, new, now_ms)
+
+
+def _admit(
+    parts: Parts, books: Books, publishing: Publishing, new: list[tuple[int, Incoming]], now_ms: int
+) -> None:
+    client, request = publishing.client, publishing.request
+    transaction = books.admission.begin(client.device, books.at_ms(now_ms))
+    unit = transaction.unit
+    position = 0
+    try:
+        for position, item in new:  # noqa: B007 - names the item that is refused
+            books.admission.admit(transaction, item, now_ms)
+    except AmanahError as error:
+        transaction.roll_back()
+        parts.out.refuse(client.session, request, error, position=position, time_ms=unit.at_ms)
+        return
+    for _, item in new:
+        _unstage(parts.staging, client, item.envelope.value)
+    unit.waiters.append(Publisher(session=client.session, request=request, positions=tuple(range(len(new)))))
+    books.enqueue(unit)
+
+
+def _unstage(staging: Staging, client: Client, envelope: Envelope) -> None:
+    """What was staged for an admitted envelope is with its unit now."""
+    if envelope.header.kind in kinds.HEADER_ONLY:
+        return
+    staging.discard(client.session, envelope.payload)
+    if isinstance(envelope.header.specific, Welcome) and envelope.header.specific.tree_hash is not None:
+        staging.discard(client.session, envelope.header.specific.tree_hash)

@@ -1,0 +1,108 @@
+"""`amanah-relay serve`: keys, store, core and shell put together on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import importlib.util
+import signal
+from collections.abc import Callable
+
+from amanah_protocol.errors import AmanahError, Code, UsageError
+from amanah_relay.config import Config, is_loopback
+from amanah_relay.core import RelayCore
+from amanah_relay.keys import RelayKeys
+from amanah_relay.logs import configure_logs
+from amanah_relay.server import Endpoint, Gate, RelayServer
+from amanah_relay.state import RelayState
+from amanah_relay.store import Store, StoreWorker
+from amanah_relay.tls import load_server_tls
+
+
+def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Args:
+        config: The configuration.
+        keys: The relay's keys.
+        listening: Called with the address when connections are taken.
+
+    Raises:
+        UsageError: `CONFIG`.
+        VerifyError: `LOGIN` when the roster does not name the keys.
+        OperationalError: The port, the store, or a fault of the core.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(config, keys, listening))
+
+
+async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None]) -> None:
+    """As `run_service`, on the running loop."""
+    logger = configure_logs(config.log.level)
+    endpoint = _endpoint(config)
+    store = Store.open(config.store.url)
+
+    def say(error: AmanahError) -> None:
+        logger.error("store %s %s", error.code, error.detail)
+
+    worker = StoreWorker(store, on_error=say)
+    try:
+        if store.origin != keys.origin:
+            raise UsageError(Code.CONFIG, f"the store is of the log {store.origin}, the keys are of {keys.origin}")
+        server = RelayServer(
+            make_core=lambda state, address: _make_core(config, keys, state, address),
+            perform=worker.perform,
+            endpoint=endpoint,
+            gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
+            logger=logger,
+        )
+        _stop_on_signals(server)
+        await server.run(listening)
+    finally:
+        await worker.close()
+
+
+def _endpoint(config: Config) -> Endpoint:
+    tls = None
+    if config.tls.certificate is not None and config.tls.key is not None:
+        tls = load_server_tls(config.tls.certificate, config.tls.key)
+    listen = config.listen
+    return Endpoint(host=listen.host, port=listen.port, tls=tls, stop_seconds=listen.stop_seconds)
+
+
+def _make_core(config: Config, keys: RelayKeys, state: RelayState, address: str) -> RelayCore:
+    named = keys.check_named(state.roster.value)
+    addresses = {text.partition("://")[2].rstrip("/") for text in named.addresses}
+    if is_loopback(config.listen.host):
+        # Whoever dials loopback reached this machine: no relay in the middle has that address.
+        addresses.add(address)
+    # What was loaded stays: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
+    return RelayCore(
+        key=keys.key,
+        log_signer=keys.log,
+        origin=keys.origin,
+        addresses=frozenset(addresses),
+        limits=config.limits,
+    )
+
+
+def _stop_on_signals(server: RelayServer) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        server.stop()
+        # The second one has its usual effect.
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return factory
