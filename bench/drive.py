@@ -85,6 +85,7 @@ class Recipient:
     def subscribe(self, after: int) -> None:
         """Ask for everything behind a place."""
         self.link.on_frame = self._on_frame
+        self.link.counting = True
         self.link.send(frames.Subscribe(request=0, room=self.room, after=after))
 
     def begin(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import ssl
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from websockets.frames import Frame as WebsocketFrame
 from websockets.frames import Opcode
 
 from amanah_protocol import frames
+from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
 from amanah_protocol.roster import Relay
 from amanah_protocol.session import (
@@ -53,6 +55,7 @@ class Link(asyncio.Protocol):
         self._inbox: asyncio.Queue[frames.RelayFrame] = asyncio.Queue()
         self.on_frame: Callable[[frames.RelayFrame], None] = self._inbox.put_nowait
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.counting = False
         self.deliveries = 0
         self.arrivals: list[tuple[float, int]] = []
         self.verified = 0
@@ -91,7 +94,7 @@ class Link(asyncio.Protocol):
                 length, start = int.from_bytes(data[start : start + 8]) if end - start >= 8 else end, start + 8
             if start + length > end:
                 break
-            if data[position] == _BINARY and data[start + 1] == DELIVERY_TAG:
+            if self.counting and data[position] == _BINARY and data[start + 1] == DELIVERY_TAG:
                 self.deliveries += 1
                 if self.deliveries % VERIFY_EVERY == 0:
                     self._verify(data[start : start + length])
@@ -151,10 +154,15 @@ class Link(asyncio.Protocol):
         return frame
 
 
-async def log_in(device: Device, relay: Relay, port: int) -> tuple[Link, frames.Ready]:
+async def log_in(
+    device: Device, relay: Relay, port: int, *, tls: ssl.SSLContext | None = None
+) -> tuple[Link, frames.Ready]:
     """Connect and log in as a device, by real proofs of both sides."""
-    _, link = await asyncio.get_running_loop().create_connection(Link, "127.0.0.1", port)
+    _, link = await asyncio.get_running_loop().create_connection(Link, "127.0.0.1", port, ssl=tls)
     dialled, nonce = f"127.0.0.1:{port}", secrets.token_bytes(32)
+    tls_hash = NO_TLS
+    if tls is not None:
+        tls_hash = sha256(link.transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
     link.send(
         frames.Hello(
             versions=VERSIONS,
@@ -171,7 +179,7 @@ async def log_in(device: Device, relay: Relay, port: int) -> tuple[Link, frames.
         relay=relay.relay_id,
         origin=relay.origin,
         dialled=dialled,
-        tls_hash=NO_TLS,
+        tls_hash=tls_hash,
         client_nonce=nonce,
         relay_nonce=challenge.relay_nonce,
         device=device.id,

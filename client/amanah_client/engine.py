@@ -7,6 +7,7 @@ core: it is made anew from the store, the connection is dropped, and nothing has
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import secrets
 import time
@@ -90,7 +91,7 @@ class Engine:
         self._life = 0
         self._loaded = asyncio.Event()
         self._attempts = 0
-        self._refusal: AmanahError | None = None
+        self._refusal: AmanahError = OperationalError(Code.OFFLINE, "not connected yet")
         self._again = True
 
     async def start(self) -> None:
@@ -182,13 +183,15 @@ class Engine:
         match effect:
             case e.SendFrame(data=data):
                 await self._send(data)
+            case e.ReadMessage(room=room, envelope=envelope):
+                row = await self._in_thread(lambda: self._profile.store.message(room, envelope))
+                await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row))
             case e.Disconnect(reason=reason, again=again):
                 self._again = again
-                self._refusal = UsageError(Code.LOGIN, reason)
+                self._refusal = _refusal(reason)
                 await self._drop_link()
             case e.Online():
                 self._attempts = 0
-                self._refusal = None
                 self._tell(effect)
             case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised():
                 self._tell(effect)
@@ -227,7 +230,8 @@ class Engine:
         link = await self._dial(relay)
         if link is None:
             return
-        self._link, life, self._refusal = link, self._life, None
+        self._link, life = link, self._life
+        self._refusal = OperationalError(Code.OFFLINE, f"the connection to {link.dialled} ended")
         await self._put(inputs.Opened(dialled=link.dialled, tls_hash=link.tls_hash), life)
         try:
             async for data in link.socket:
@@ -238,7 +242,7 @@ class Engine:
         finally:
             self._link = None
         await self._put(inputs.Lost(), life)
-        self._offline(self._refusal or OperationalError(Code.OFFLINE, f"the connection to {link.dialled} ended"))
+        self._offline(self._refusal)
 
     async def _dial(self, relay: Relay) -> Link | None:
         problem: AmanahError = UsageError(Code.CONFIG, f"the roster names no address of {relay.origin}")
@@ -270,8 +274,16 @@ class Engine:
         for intent in await self._in_thread(lambda: store.intents(model.IntentState.QUEUED)):
             await self.ask(intent)
         for intent_id, wish in await self._in_thread(store.take_wishes):
-            held = await self._in_thread(lambda wanted=intent_id: store.intent(wanted))
+            held = await self._in_thread(functools.partial(store.intent, intent_id))
             if wish is model.Wish.WITHDRAW:
                 await self._put(inputs.Withdrawn(intent=intent_id))
             elif held is not None and held.state is model.IntentState.HELD:
                 await self._put(inputs.Asked(intent=held))
+
+
+def _refusal(reason: str) -> AmanahError:
+    """Why the core disconnected: `CODE: detail`."""
+    code, _, detail = reason.partition(": ")
+    if code in Code.__members__ and detail:
+        return UsageError(Code(code), detail)
+    return UsageError(Code.LOGIN, reason)

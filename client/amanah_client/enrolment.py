@@ -8,6 +8,7 @@ from typing import Final
 
 from mnemonic import Mnemonic
 
+from amanah_client.audit.local import remember_roster
 from amanah_client.home import Profile
 from amanah_protocol.cards import Reply, fingerprint
 from amanah_protocol.errors import Code, UsageError
@@ -92,6 +93,7 @@ def install_reply(profile: Profile, reply: Reply) -> Verified[Certificate]:
     profile.store.install(
         certificate=reply.certificate, enrolment=reply.enrolment, profile=reply.profile, roster=reply.roster
     )
+    remember_roster(profile, reply.roster)
     return verified
 
 
@@ -110,6 +112,7 @@ def install_roster(profile: Profile, data: bytes) -> Verified[Roster]:
         previous = verify_roster(held, None, now_ms=held.issued_ms)
     verified = verify_roster(decode_roster(data), previous, now_ms=now_ms)
     profile.store.put_value("roster", data)
+    remember_roster(profile, data)
     return verified
 
 

@@ -56,6 +56,11 @@ class Home:
         return self.path / "store.db"
 
     @property
+    def roster(self) -> Path:
+        """The rosters that this profile trusted, armoured; public, so that a check needs no key."""
+        return self.path / "roster.amanah"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that runs the profile's connection."""
         return self.path / "lock"

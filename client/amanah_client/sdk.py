@@ -156,7 +156,7 @@ class Client:
             OperationalError: `OFFLINE` or what else is in the way, after `timeout_s` or as soon as
                 several attempts were in vain; the client goes on trying.
         """
-        with self._hearing() as events:
+        with self.hearing() as events:
             try:
                 async with asyncio.timeout(timeout_s):
                     while not self.is_online and not self.is_following and not self._is_hopeless:
@@ -263,7 +263,7 @@ class Client:
     async def outcome(self, intent_id: str, timeout_s: float = 30) -> model.Intent:
         """Wait until an intent is done; errors as `do`."""
         deadline = time.monotonic() + timeout_s
-        with self._hearing() as events:
+        with self.hearing() as events:
             while (intent := self.intent(intent_id)).state not in _ENDED:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._is_hopeless:
@@ -363,7 +363,11 @@ class Client:
         if len(rows) != 1:
             many = "several messages begin" if rows else "no message begins"
             raise UsageError(Code.NOT_FOUND, f"{many} with {reference!r}")
-        return read_message(rows[0], self.directory())
+        return self.read(rows[0])
+
+    def read(self, row: model.MessageRow) -> Message:
+        """A stored row, opened and named."""
+        return read_message(row, self.directory())
 
     async def listen(self, *rooms: Room) -> AsyncIterator[Message]:
         """Messages as they arrive, of all rooms or of some; ends only with the client.
@@ -373,16 +377,17 @@ class Client:
         wanted = {room.id for room in rooms}
         async for event in self.events():
             if isinstance(event, e.MessageChanged) and (not wanted or event.row.room in wanted):
-                yield read_message(event.row, self.directory())
+                yield self.read(event.row)
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event: messages, rooms, intents, alarms, the connection."""
-        with self._hearing() as events:
+        with self.hearing() as events:
             while True:
                 yield await events.get()
 
     @contextlib.contextmanager
-    def _hearing(self) -> Iterator[asyncio.Queue[Event]]:
+    def hearing(self) -> Iterator[asyncio.Queue[Event]]:
+        """Every event from here on, gathered until it is taken."""
         events: asyncio.Queue[Event] = asyncio.Queue()
         self._listeners.append(events)
         try:

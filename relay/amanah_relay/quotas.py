@@ -22,8 +22,8 @@ PerTime = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Burst = Annotated[int, Meta(ge=2 * limits.MAX_PUBLISH)]
 """A whole `publish` passes, also where half of the bucket is kept for `flash`."""
-BatchCount = Annotated[int, Meta(ge=16, le=4_096)]
-"""A whole `publish` fits, and a receipt of it still decodes."""
+BatchCount = Annotated[int, Meta(ge=limits.MAX_PUBLISH, le=2_048)]
+"""A whole `publish` fits into a batch, and what a sender is told of a batch into a frame."""
 PageCount = Annotated[int, Meta(ge=1, le=limits.MAX_PAGE)]
 PageBytes = Annotated[int, Meta(ge=limits.MAX_FRAME_BYTES, le=4 * limits.MIB)]
 Percent = Annotated[int, Meta(ge=0, le=50)]

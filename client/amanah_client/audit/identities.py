@@ -88,7 +88,9 @@ class Identities:
         certificate = self._certificates.get(device)
         if certificate is None:
             return None
-        return Standing(certificate=certificate, revoked=device in self._revoked or certificate.issuer in self._withdrawn)
+        return Standing(
+            certificate=certificate, revoked=device in self._revoked or certificate.issuer in self._withdrawn
+        )
 
     def standings(self, devices: Iterable[DeviceId]) -> dict[DeviceId, Standing]:
         """The same for several; those without a certificate are left out."""
@@ -137,7 +139,11 @@ class Identities:
         _check_record(leaf, enrolment.endorsed.record)
         verify_enrolment(enrolment, self.roster, at_ms=leaf.accepted_at_ms)
         self._check_anchored(index, self.roster.value.organisation(enrolment.organisation))
-        self._enrolments.setdefault(enrolment.key_id, enrolment)
+        known = self._enrolments.get(enrolment.key_id, enrolment)
+        # Else one organisation could take another's key for its own, and revoke with it.
+        if known.organisation != enrolment.organisation:
+            raise VerifyError(Code.FOREIGN_DEVICE, f"the enrolment key belongs to {known.organisation}")
+        self._enrolments[enrolment.key_id] = enrolment
 
     def _add_certificate(self, leaf: Leaf) -> None:
         certificate = decode_certificate(leaf.object)
@@ -148,6 +154,8 @@ class Identities:
         # A device id belongs to one organisation for ever: a second one could speak in its name.
         if first != certificate.organisation:
             raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {first}")
+        if device in self._revoked:
+            raise VerifyError(Code.REVOKED, "a device is certified again after it was revoked")
         self._certificates[device] = certificate
 
     def _add_revocation(self, index: int, leaf: Leaf, document: bytes | None) -> None:
@@ -161,6 +169,7 @@ class Identities:
     def _revoke_device(self, index: int, leaf: Leaf) -> None:
         revocation = decode_revocation(leaf.object)
         enrolment = self._enrolment(revocation.issuer)
+        verify_enrolment(enrolment, self.roster, at_ms=leaf.accepted_at_ms)
         verify_revocation(revocation, enrolment.public_key)
         owner = self._organisations.get(revocation.device, revocation.organisation)
         if not enrolment.organisation == revocation.organisation == owner:
@@ -169,7 +178,9 @@ class Identities:
         since = revocation.compromised_since_ms
         if since is not None:
             self.compromised[revocation.device] = min(since, self.compromised.get(revocation.device, since))
-            said = f"{self.who(revocation.device).text} was revoked: its key was in wrong hands before; see what it sent"
+            said = (
+                f"{self.who(revocation.device).text} was revoked: its key was in wrong hands before; see what it sent"
+            )
             self._findings.remark(index, Code.REVOKED, said)
 
     def _withdraw_enrolment(self, leaf: Leaf, document: bytes) -> None:

@@ -16,14 +16,15 @@ from amanah_client.audit.report import Entry, Findings, Report, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.model import AuditRow
 from amanah_protocol.audit import audit_chain, order_device, verify_order
+from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
-from amanah_protocol.heads import verify_control_head
+from amanah_protocol.heads import ControlHead, verify_control_head
 from amanah_protocol.identity import Role
 from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.leaf import CONTROL_TYPES, Leaf, LeafType, decode_leaf
-from amanah_protocol.log.merkle import Frontier, leaf_hash
+from amanah_protocol.log.merkle import HASH_BYTES, Frontier, leaf_hash
 from amanah_protocol.roster import Roster
 from amanah_protocol.types import CONTROL, ZERO_32, LeafHash, RoomId
 from amanah_protocol.verified import Verified
@@ -68,7 +69,8 @@ class _Examination:
         self._head = decode_checkpoint(checkpoint)[0]
         self._witnesses: tuple[tuple[str, int], ...] = ()
         self._frontier = Frontier()
-        self._chains: dict[RoomId, list[LeafHash]] = {}
+        self._chains: dict[RoomId, tuple[int, LeafHash]] = {}
+        self._control: dict[int, LeafHash] = {0: LeafHash(ZERO_32)}
         self._rooms: dict[RoomId, RoomHistory] = {}
         self._entries: list[Entry] = []
         self._counts = {"bare": 0, "control": 0, "envelopes": 0, "reads": 0}
@@ -90,14 +92,19 @@ class _Examination:
         else:
             if self._frontier.root() != self._head.root:
                 self._findings.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
-        confirmed = self._check_control_head(control_head) if control_head else None
+        confirmed = None
+        if control_head:
+            try:
+                confirmed = self._confirm(self._signed_head(control_head))
+            except PeerError as error:
+                self._findings.refused(None, error)
         return self._report(confirmed)
 
     def _in_order(self, rows: Iterable[AuditRow]) -> Iterator[AuditRow]:
         for row in rows:
             if self._frontier.size == self._head.size:
                 raise VerifyError(Code.PROOF, "there are more leaves than under the checkpoint")
-            if row.index != self._frontier.size:
+            if row.index != self._frontier.size or len(row.hash) != HASH_BYTES:
                 raise VerifyError(Code.GAP, f"leaf {row.index} stands where leaf {self._frontier.size} should")
             yield row
         if self._frontier.size < self._head.size:
@@ -125,7 +132,9 @@ class _Examination:
                 check(leaf)
             except VerifyError as error:
                 self._findings.refused(row.index, error)
-        self._chains.setdefault(leaf.room, []).append(LeafHash(row.hash))
+        self._chains[leaf.room] = leaf.room_seq, LeafHash(row.hash)
+        if leaf.room == CONTROL:
+            self._control[leaf.room_seq] = LeafHash(row.hash)
         self._dispatch(row, leaf)
 
     def _check_time(self, leaf: Leaf) -> None:
@@ -135,13 +144,15 @@ class _Examination:
         elif leaf.accepted_at_ms < before:
             self._last_ms = before
             raise VerifyError(Code.CLOCK, "the relay's time of acceptance goes backwards")
+        if leaf.accepted_at_ms > MAX_OBSERVED_AT_MS:
+            raise VerifyError(Code.CLOCK, "the relay's time of acceptance lies beyond the year 9999")
 
     def _check_link(self, leaf: Leaf) -> None:
         """`room_seq` and `previous`: nothing is left out inside the scope (protocol, section 6)."""
-        chain = self._chains.get(leaf.room, [])
-        if leaf.room_seq != len(chain) + 1:
-            raise VerifyError(Code.GAP, f"entry {leaf.room_seq} of its room follows the {len(chain)} that are here")
-        if leaf.previous != (chain[-1] if chain else ZERO_32):
+        last_seq, last = self._chains.get(leaf.room, (0, LeafHash(ZERO_32)))
+        if leaf.room_seq != last_seq + 1:
+            raise VerifyError(Code.GAP, f"entry {leaf.room_seq} of its room follows entry {last_seq}")
+        if leaf.previous != last:
             raise VerifyError(Code.FORK, "the entry does not name the one before it in its room")
 
     def _dispatch(self, row: AuditRow, leaf: Leaf) -> None:
@@ -203,24 +214,28 @@ class _Examination:
         if leaf.room != audit_chain(certificate.organisation):
             raise VerifyError(Code.BINDING, "the reading order stands in another organisation's chain")
 
-    def _check_control_head(self, data: bytes) -> int | None:
-        """The control stream is whole up to a head that the relay signed."""
-        relays = [relay for roster in self._anchor.rosters for relay in roster.value.relays]
-        refusal = PeerError(Code.SIGNATURE, "no relay of the trusted roster signed the control stream's head")
-        for relay in relays:
+    def _signed_head(self, data: bytes) -> ControlHead:
+        refusal: PeerError = VerifyError(Code.SIGNATURE, "no relay signed the head of the control stream")
+        for relay in (relay for roster in self._anchor.rosters for relay in roster.value.relays):
             try:
-                head = verify_control_head(data, relay.key).value
+                return verify_control_head(data, relay.key).value
             except PeerError as error:
                 refusal = error
-                continue
-            chain = self._chains.get(CONTROL, [])
-            held = chain[head.sequence - 1] if 0 < head.sequence <= len(chain) else ZERO_32
-            if head.size <= self._head.size and held != head.leaf:
-                refusal = VerifyError(Code.GAP, f"the control stream is not here up to entry {head.sequence}")
-                break
-            return min(head.sequence, len(chain))
-        self._findings.refused(None, refusal)
-        return None
+        raise refusal
+
+    def _confirm(self, head: ControlHead) -> int | None:
+        """The control stream is whole up to a head that the relay signed; None when that is not known."""
+        if head.size == self._head.size and head.root != self._head.root:
+            raise VerifyError(Code.FORK, "the relay signed two different logs of this size")
+        held = self._control.get(head.sequence)
+        if held is not None and held != head.leaf:
+            raise VerifyError(
+                Code.FORK, f"entry {head.sequence} of the control stream is not the one that the relay signed"
+            )
+        # Else the last revocations could be shown as bare hashes of somebody else's leaves.
+        if held is None and head.size <= self._head.size:
+            raise VerifyError(Code.GAP, f"the control stream is not here up to entry {head.sequence}")
+        return None if held is None else head.sequence
 
     def _report(self, confirmed: int | None) -> Report:
         head = self._head
@@ -230,9 +245,7 @@ class _Examination:
             root=head.root,
             anchor=self._anchor.name,
             witnesses=self._witnesses,
-            scope=Scope(
-                leaves=self._frontier.size, first_ms=self._first_ms, last_ms=self._last_ms, **self._counts
-            ),
+            scope=Scope(leaves=self._frontier.size, first_ms=self._first_ms, last_ms=self._last_ms, **self._counts),
             control_confirmed=confirmed,
             rooms=tuple(room.summary() for room in self._rooms.values()),
             entries=tuple(self._entries),

@@ -250,13 +250,3 @@ class Report:
         if placed:
             return min(placed, key=lambda finding: finding.index or 0)
         return faults[0] if faults else None
-
-    def state(self, entry: Entry) -> str:
-        """The verification state of an entry in words."""
-        codes = [f.code for f in self.findings if f.severity is Severity.FAULT and f.index == entry.index]
-        if codes:
-            return "FAULT: " + ", ".join(codes)
-        since = self.compromised.get(entry.sender.device)
-        if since is not None and entry.accepted_at_ms >= since:
-            return "verified; the key was in wrong hands by then"
-        return "verified"

@@ -63,7 +63,7 @@ def show_outcome(intent: model.Intent, common: Common) -> None:
     """How something asked for stands: done, queued (also while it is on its way), or held."""
     state = model.IntentState.QUEUED if intent.state is model.IntentState.SENT else intent.state
     if common.json:
-        terminal.show_json(outcome_json(intent))
+        terminal.show_line(outcome_json(intent))
     elif state is not model.IntentState.DONE:
         terminal.show(f"{state}  {intent.id}")
     elif intent.envelope is None:

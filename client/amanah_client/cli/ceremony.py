@@ -9,10 +9,12 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from amanah_client import enrolment, model, organisation
+from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli import terminal
 from amanah_client.cli.terminal import DEFAULTS, Common
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
+from amanah_client.keystore.durable import replace_file
 from amanah_protocol import identity
 from amanah_protocol.cards import (
     Armour,
@@ -40,10 +42,10 @@ _HEX_ID: Final = 16
 def _new_profile(common: Common, *, key_file: bool) -> Profile:
     """Open the profile if it is there, else make it."""
     home = find_home(common.home)
-    if home.keystore.exists():
+    if home.exists():
         return terminal.profile(common)
     if key_file:
-        home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.make_folder()
         unlock: KeyFile | Passphrase = create_key_file(home.key_file)
     else:
         unlock = Passphrase(text=terminal.new_passphrase())
@@ -65,24 +67,26 @@ def org_init(name: str, *, key_file: KeyFileFlag = False, common: Common = DEFAU
         Protect the keystore by a 0600 key file instead of a passphrase (machines, tests).
     """
     checked = identity.parse_organisation(name)
-    profile = _new_profile(common, key_file=key_file)
-    card = organisation.create_organisation(profile, checked)
-    terminal.say(f"organisation {checked} made in {profile.home.path}")
+    with _new_profile(common, key_file=key_file) as profile:
+        card = organisation.create_organisation(profile, checked)
+        terminal.say(f"organisation {checked} made in {profile.home.path}")
     terminal.say(f"root key in words: {enrolment.words(card.organisation.roots[0])}")
     terminal.say("next: `amanah org card` prints the card for the community's roster")
-    profile.close()
 
 
 @org.command
 def card(*, out: Path | None = None, common: Common = DEFAULTS) -> None:
     """Print this organisation's card, to be put into a roster."""
-    terminal.write_file(out, armour(Armour.ORGANISATION, organisation.own_card(terminal.profile(common)).encode()))
+    with terminal.profile(common) as profile:
+        own = organisation.own_card(profile)
+    terminal.write_file(out, armour(Armour.ORGANISATION, own.encode()))
 
 
 @org.command(name="show")
 def org_show(*, common: Common = DEFAULTS) -> None:
     """List the devices that this organisation certified."""
-    everybody = organisation.issued(terminal.profile(common))
+    with terminal.profile(common) as profile:
+        everybody = organisation.issued(profile)
     if common.json:
         terminal.show_json(
             [
@@ -138,13 +142,10 @@ def certify(
         Where to write the reply; standard output by default.
     """
     asked = identity.decode_request(terminal.read_armoured(request, Armour.REQUEST))
-    reply = organisation.certify(
-        terminal.profile(common),
-        asked,
-        name=name,
-        ceiling=Label.parse(ceiling),
-        roster=terminal.read_armoured(roster, Armour.ROSTER),
-    )
+    trusted, highest = terminal.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
+    terminal.check_new(out)
+    with terminal.profile(common) as profile:
+        reply = organisation.certify(profile, asked, name=name, ceiling=highest, roster=trusted)
     terminal.write_file(out, armour(Armour.REPLY, reply.encode()))
     terminal.say(f"certified {asked.role.name.lower()} {name!r}, device {asked.device_id.hex()[:_HEX_ID]}")
     terminal.say(f"request in words: {enrolment.words(asked.encoded)}")
@@ -159,7 +160,7 @@ def revoke(
     out: Path | None = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """Revoke a device. If this profile is also a device, it tells the relay at once.
+    """Revoke a device; `amanah device submit` hands the revocation to the relay.
 
     Parameters
     ----------
@@ -170,9 +171,10 @@ def revoke(
     out
         Where to write the revocation, for `amanah device submit` elsewhere.
     """
-    profile = terminal.profile(common)
-    item = organisation.find_issued(profile, device)
-    made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
+    terminal.check_new(out)
+    with terminal.profile(common) as profile:
+        item = organisation.find_issued(profile, device)
+        made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
     terminal.write_file(out, armour(Armour.REVOCATION, made.encoded))
     terminal.say(f"revoked {item.name!r}; it counts as soon as a device submits it: `amanah device submit FILE`")
 
@@ -232,25 +234,44 @@ def sign(file: Path, *, out: Path | None = None, common: Common = DEFAULTS) -> N
     out
         Where to write the signed roster; by default the file itself is replaced.
     """
-    signed = organisation.sign_roster(terminal.profile(common), terminal.read_armoured(file, Armour.ROSTER))
+    unsigned = terminal.read_armoured(file, Armour.ROSTER)
+    with terminal.profile(common) as profile:
+        signed = organisation.sign_roster(profile, unsigned)
     text = armour(Armour.ROSTER, signed)
-    if out is None:
-        file.write_text(text)
-        terminal.say(f"signed: {file}")
-    else:
+    if out is not None or str(file) == "-":
         terminal.write_file(out, text)
+        return
+    replace_file(file, text.encode())
+    terminal.say(f"signed: {file}")
 
 
 @roster.command(name="show")
-def roster_show(file: Path | None = None, *, common: Common = DEFAULTS) -> None:
-    """Show a roster, by default the one that this profile trusts."""
+def roster_show(
+    file: Path | None = None,
+    *,
+    policy: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Show a roster, by default the one that this profile trusts.
+
+    Parameters
+    ----------
+    file
+        A roster's file.
+    policy
+        Print it as a trust policy for `amanah audit check --policy`, for somebody who has no profile.
+    """
     if file is None:
-        data = terminal.profile(common).store.value("roster")
+        with terminal.profile(common) as profile:
+            data = profile.store.value("roster")
         if data is None:
             raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
     else:
         data = terminal.read_armoured(file, Armour.ROSTER)
     shown = decode_roster(data)
+    if policy:
+        terminal.show(encode_policy(policy_of_roster(shown)).rstrip("\n"))
+        return
     signed = signing_organisations(shown.endorsed, shown)
     if common.json:
         terminal.show_json(_roster_json(shown, [str(name) for name in sorted(signed)]))
@@ -285,7 +306,9 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 @roster.command(name="install")
 def roster_install(file: Path, *, common: Common = DEFAULTS) -> None:
     """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
-    verified = enrolment.install_roster(terminal.profile(common), terminal.read_armoured(file, Armour.ROSTER))
+    newer = terminal.read_armoured(file, Armour.ROSTER)
+    with terminal.profile(common) as profile:
+        verified = enrolment.install_roster(profile, newer)
     terminal.say(f"trusted: {verified.value.community}, version {verified.value.version}")
 
 
@@ -315,34 +338,43 @@ def request(
         Where to write the request; standard output by default.
     """
     checked = identity.parse_organisation(organisation)
-    person = None if subject is None else PersonId(bytes.fromhex(subject))
-    profile = _new_profile(common, key_file=key_file)
-    made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
+    person = None if subject is None else _person(subject)
+    terminal.check_new(out)
+    with _new_profile(common, key_file=key_file) as profile:
+        made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
     terminal.write_file(out, armour(Armour.REQUEST, made.encoded))
     terminal.say(f"device {made.device_id.hex()[:_HEX_ID]}; request in words: {enrolment.words(made.encoded)}")
-    profile.close()
+
+
+def _person(text: str) -> PersonId:
+    try:
+        subject = bytes.fromhex(text)
+    except ValueError:
+        subject = b""
+    if len(subject) != 16:
+        raise UsageError(Code.USAGE, f"{text!r} is not a pseudonym of 32 hex digits (`amanah device show` has it)")
+    return PersonId(subject)
 
 
 @device.command(name="install")
 def device_install(reply: Path, *, common: Common = DEFAULTS) -> None:
     """Install the organisation's reply: certificate, roster, first trust."""
-    profile = terminal.profile(common)
     decoded = decode_reply(terminal.read_armoured(reply, Armour.REPLY))
-    certificate = enrolment.install_reply(profile, decoded).value
+    with terminal.profile(common) as profile:
+        certificate = enrolment.install_reply(profile, decoded).value
     terminal.say(f"enrolled: {certificate.role.name.lower()} of {certificate.organisation}")
     terminal.say(f"roster in words: {enrolment.words(decode_roster(decoded.roster).endorsed.document)}")
     terminal.say("compare these eight words with your organisation by voice before you rely on them")
-    profile.close()
 
 
 @device.command(name="show")
 def device_show(*, common: Common = DEFAULTS) -> None:
     """Show this device and its certificate."""
-    profile = terminal.profile(common)
-    stored = profile.store.value("certificate")
-    if stored is None:
-        asked = enrolment.own_request(profile)
-        raise UsageError(Code.NO_PROFILE, f"requested from {asked.organisation}; the reply is not installed yet")
+    with terminal.profile(common) as profile:
+        stored = profile.store.value("certificate")
+        if stored is None:
+            asked = enrolment.own_request(profile)
+            raise UsageError(Code.NO_PROFILE, f"requested from {asked.organisation}; the reply is not installed yet")
     certificate = identity.decode_certificate(stored)
     shown = {
         "device": certificate.device_id.hex(),

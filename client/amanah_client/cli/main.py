@@ -39,7 +39,7 @@ for name, place, about in _COMMANDS:
     app.command(f"amanah_client.cli.{place}", name=name, help=about)
 
 
-def run(arguments: list[str] | None = None) -> int:
+def run(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 - one for each way to end
     """Run the command line.
 
     Args:
@@ -51,7 +51,7 @@ def run(arguments: list[str] | None = None) -> int:
     forbid_memory_dumps()
     terminal.prepare()
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
         terminal.say(f"amanah: {error} See `amanah --help`.")
@@ -63,6 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has enough; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return terminal.EXIT_OK
     except OSError as error:
         return terminal.report(terminal.operational(error))
     except Exception as error:
@@ -71,4 +72,4 @@ def run(arguments: list[str] | None = None) -> int:
         # Not its text: it could quote what was sealed.
         fault = f"{type(error).__name__} in the program ({_TRACEBACK}=1 shows where)"
         return terminal.report(OperationalError(Code.INTERNAL, fault))
-    return terminal.EXIT_OK
+    return code if isinstance(code, int) else terminal.EXIT_OK

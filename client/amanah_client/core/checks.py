@@ -90,5 +90,3 @@ def _check_audience(room: Room, header: Header) -> None:
         members = (members | set(header.specific.added)) - set(header.specific.removed)
     if header.audience != audience_digest(members):
         raise VerifyError(Code.AUDIENCE, "the sender's picture of the members differs from ours")
-
-

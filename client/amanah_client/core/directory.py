@@ -76,7 +76,9 @@ class Directory:
         if device is None:
             device = self.devices[certificate.device_id] = Device(organisation=certificate.organisation)
         if device.organisation != certificate.organisation:
-            raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {device.organisation}")
+            raise VerifyError(
+                Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {device.organisation}"
+            )
         device.certificates.append(Certified(index=index, certificate=certificate))
         known = self._subjects.setdefault((certificate.organisation, certificate.subject), [])
         if certificate.device_id not in known:

@@ -116,6 +116,8 @@ def receive_room_head(ctx: Context, data: bytes) -> None:
         room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
         room.link.confirmed_at_ms = ctx.now_ms
         room.told.discard(Code.STALE_HEAD)
+    if row.status is RoomStatus.REMOVED:
+        return
     if head.room_seq > row.head_seq and (room.awaited is None or room.awaited.room_seq <= row.head_seq):
         room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=ctx.now_ms + OVERDUE_MS)
 

@@ -82,6 +82,7 @@ class Link:
         fetch: A large content that is being fetched.
         flying: Whether the publish in flight was sent on this connection.
         asked_at_ms: When a page was asked for last.
+        after: Sequence behind which it was asked for.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
     """
 
@@ -93,6 +94,7 @@ class Link:
     fetch: Fetch | None = None
     flying: bool = False
     asked_at_ms: int = 0
+    after: int = 0
     confirmed_at_ms: int = 0
 
 
@@ -115,6 +117,7 @@ class Room:
         adding: The commit that added this device, until its welcome came.
         bodies: Machine-made messages to send: profile, title.
         refusals: Commits that members have to be told are refused.
+        outer: After a refused commit: who is in by the headers alone, as the relay counts; else None.
         packages: Key packages taken and not used yet.
         left_out: By intent: devices that could not be invited, and why.
         widened: Intents in flight that were written for a smaller circle -> who joined since.
@@ -143,6 +146,7 @@ class Room:
     adding: Envelope | None = None
     bodies: list[Body] = field(default_factory=list)
     refusals: list[Refuse] = field(default_factory=list)
+    outer: set[DeviceId] | None = None
     packages: dict[DeviceId, bytes] = field(default_factory=dict)
     left_out: dict[str, dict[DeviceId, str]] = field(default_factory=dict)
     widened: dict[str, str] = field(default_factory=dict)

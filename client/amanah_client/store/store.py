@@ -185,6 +185,14 @@ class LocalStore:
             rows = list(connection.execute(query.order_by(*order).limit(limit)).scalars())
         return tuple(decode_row(row, model.MessageRow) for row in (reversed(rows) if newest else rows))
 
+    def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None:
+        """One message of a room, if it is there."""
+        table = schema.message
+        query = select(table.c.row).where(table.c.room == room, table.c.envelope == envelope)
+        with self._reading() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else decode_row(found, model.MessageRow)
+
     def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]:
         """Messages whose envelope id lies between two, both included; at most 2 of them."""
         table = schema.message

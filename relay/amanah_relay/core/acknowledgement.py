@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from amanah_protocol import frames
+from amanah_protocol.log.receipt import Receipt
 from amanah_relay.core.ledger import Ledger, Recorded, Settled
 from amanah_relay.core.output import Output
 from amanah_relay.effects import SessionId
 from amanah_relay.inputs import Known
-from amanah_protocol.log.receipt import Receipt
 
 
 def accepted(request: int, batch: Recorded, places: Sequence[tuple[int, int]]) -> frames.Accepted:

@@ -321,9 +321,7 @@ class Admission:
             claims.append(Claim(Scope.DELIVERED, header.room + header.kid, _DELIVERED))
         transaction.charge(self._quotas.charge(claims, now_ms))
 
-    def _reserve(
-        self, transaction: Transaction, organisation: OrgName, precedence: Precedence, now_ms: int
-    ) -> float:
+    def _reserve(self, transaction: Transaction, organisation: OrgName, precedence: Precedence, now_ms: int) -> float:
         """The share of the common buckets that this envelope may not touch."""
         if precedence is Precedence.FLASH:
             flash = Claim(Scope.FLASH, organisation, self._flash)

@@ -131,9 +131,7 @@ def _check_was_member(ledger: Ledger, room: RoomId, device: DeviceId) -> None:
 
 
 def _give_piece(parts: Parts, question: ContentFetch, content: CachedContent | None) -> None:
-    allowed = content is not None and (
-        content.addressees is None or question.client.device in content.addressees
-    )
+    allowed = content is not None and (content.addressees is None or question.client.device in content.addressees)
     if content is None or not allowed or question.offset >= len(content.data):
         raise RefusedError(Code.NOT_FOUND, "there is no such content for this device")
     piece = frames.ContentPiece(

@@ -8,7 +8,7 @@ from amanah_protocol import frames, session
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, VerifyError
 from amanah_protocol.identity import decode_certificate, decode_enrolment
 from amanah_protocol.session import Transcript
-from amanah_protocol.types import DeviceId, KeyId
+from amanah_protocol.types import DeviceId
 from amanah_relay.core import control
 from amanah_relay.core.clients import Client, Connection, Step
 from amanah_relay.core.parts import Parts
@@ -85,7 +85,7 @@ def _challenge(parts: Parts, connection: Connection, hello: frames.Hello, now_ms
     transcript = Transcript(
         offered=hello.versions,
         chosen=session.choose_version(hello.versions),
-        relay=KeyId(identity.relay_id),
+        relay=identity.relay_id,
         origin=identity.origin,
         dialled=hello.dialled,
         tls_hash=connection.tls_hash,

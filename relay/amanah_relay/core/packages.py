@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from amanah_protocol import frames
-from amanah_protocol.errors import Code, DecodeError, RefusedError
+from amanah_protocol.errors import AmanahError, Code, DecodeError, RefusedError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
-from amanah_protocol.limits import MAX_KEY_PACKAGES
+from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_KEY_PACKAGES
 from amanah_protocol.types import DeviceId
 from amanah_relay.core.admission import check_valid, is_revoked
 from amanah_relay.core.clients import Client
@@ -15,8 +18,10 @@ from amanah_relay.effects import PutKeyPackages, TakeKeyPackages
 from amanah_relay.inputs import KeyPackagesPut, KeyPackagesTaken
 from amanah_relay.quotas import Claim, Rate, Scope
 
-_HOUR_MS = 3_600_000
-_DAY_MS = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 86_400_000
+_DEVICE_BYTES: Final = 48
+_ANSWER_BYTES: Final = MAX_FRAME_BYTES - 1_024
 
 
 def offer(parts: Parts, client: Client, frame: frames.OfferKeyPackages, now_ms: int) -> None:
@@ -37,7 +42,9 @@ def offer(parts: Parts, client: Client, frame: frames.OfferKeyPackages, now_ms: 
         raise RefusedError(Code.QUOTA, f"{stock} key packages of at most {MAX_KEY_PACKAGES} are here")
     # Counted before the store has answered, so that offers in a row do not pass the bound together.
     client.stock[frame.suite] = stock + len(frame.packages)
-    token = parts.questions.ask(PackagesOffer(client=client, request=frame.request, suite=frame.suite))
+    token = parts.questions.ask(
+        PackagesOffer(client=client, request=frame.request, suite=frame.suite, number=len(frame.packages))
+    )
     parts.out.add(
         PutKeyPackages(
             token=token,
@@ -56,6 +63,14 @@ def answer_offer(parts: Parts, question: PackagesOffer, put: KeyPackagesPut) -> 
         parts.out.send(question.client.session, frames.Done(request=question.request))
 
 
+def fail_offer(parts: Parts, question: PackagesOffer, error: AmanahError) -> None:
+    """The store could not say that it has the packages; the next offer's answer counts them."""
+    client = question.client
+    if parts.knows(client):
+        client.stock[question.suite] = max(0, client.stock[question.suite] - question.number)
+        parts.out.refuse(client.session, question.request, error)
+
+
 def take(parts: Parts, client: Client, frame: frames.TakeKeyPackages, now_ms: int) -> None:
     """Ask the store for one package of each device that can be added to a room.
 
@@ -72,6 +87,10 @@ def take(parts: Parts, client: Client, frame: frames.TakeKeyPackages, now_ms: in
         raise DecodeError(Code.BAD_TYPE, "each device is named once")
     wanted = tuple(device for device in asked if _can_be_added(books, device, books.at_ms(now_ms)))
     parts.quotas.charge(_claims(parts, certificate, wanted), now_ms)
+    if not wanted:
+        none = [frames.TakenPackage(device=device, package=None, last_resort=False) for device in asked]
+        _give(parts, client, frame.request, none)
+        return
     token = parts.questions.ask(
         PackagesTake(client=client, request=frame.request, suite=frame.suite, asked=asked, taken=wanted)
     )
@@ -90,12 +109,25 @@ def answer_take(parts: Parts, question: PackagesTake, taken: KeyPackagesTaken, n
             found[device] = (package, last_resort)
     if not parts.knows(question.client):
         return
-    packages = tuple(
+    packages = [
         frames.TakenPackage(device=device, package=package, last_resort=last_resort)
         for device in question.asked
         for package, last_resort in [found.get(device, (None, False))]
-    )
-    parts.out.send(question.client.session, frames.KeyPackages(request=question.request, packages=packages))
+    ]
+    _give(parts, question.client, question.request, packages)
+
+
+def _give(parts: Parts, client: Client, request: int, packages: Sequence[frames.TakenPackage]) -> None:
+    """Answer in the order asked, in as many frames as it needs."""
+    part: list[frames.TakenPackage] = []
+    size = 0
+    for taken in packages:
+        size += _DEVICE_BYTES + len(taken.package or b"")
+        if size > _ANSWER_BYTES:
+            parts.out.send(client.session, frames.KeyPackages(request=request, packages=tuple(part)))
+            part, size = [], _DEVICE_BYTES + len(taken.package or b"")
+        part.append(taken)
+    parts.out.send(client.session, frames.KeyPackages(request=request, packages=tuple(part)))
 
 
 def _can_be_added(books: Books, device: DeviceId, at_ms: int) -> bool:
@@ -108,9 +140,7 @@ def _can_be_added(books: Books, device: DeviceId, at_ms: int) -> bool:
 
 def _claims(parts: Parts, certificate: Certificate, wanted: tuple[DeviceId, ...]) -> list[Claim]:
     limits = parts.limits
-    requests = Rate(
-        per_ms=limits.key_package_requests_per_minute / 60_000, burst=limits.key_package_requests_burst
-    )
+    requests = Rate(per_ms=limits.key_package_requests_per_minute / 60_000, burst=limits.key_package_requests_burst)
     hourly = limits.key_packages_per_organisation_hour
     per_target = limits.key_packages_per_target_hour
     of_target = Rate(per_ms=per_target / _HOUR_MS, burst=per_target)
@@ -123,10 +153,7 @@ def _claims(parts: Parts, certificate: Certificate, wanted: tuple[DeviceId, ...]
             len(wanted),
         ),
         # By taker and target: one organisation cannot use up what another one needs (attack 21).
-        *(
-            Claim(Scope.PACKAGES_OF_TARGET, device + certificate.organisation.encode(), of_target)
-            for device in wanted
-        ),
+        *(Claim(Scope.PACKAGES_OF_TARGET, device + certificate.organisation.encode(), of_target) for device in wanted),
     ]
 
 

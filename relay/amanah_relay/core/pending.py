@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 from amanah_protocol.audit import ReadingOrder
 from amanah_protocol.types import DeviceId, RoomId
 from amanah_protocol.verified import Verified
+from amanah_relay.core.admission import Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fanout import Page
+from amanah_relay.core.ledger import Settled
 
-if TYPE_CHECKING:
-    from amanah_relay.core.publish import Publishing
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Publishing:
+    """A publish whose signatures hold.
+
+    Attributes:
+        client: Who publishes.
+        request: Number of the request.
+        items: Its envelopes, in order.
+        known: By position, those that the store knew.
+        unanswered: Positions for which the store was asked.
+    """
+
+    client: Client
+    request: int
+    items: list[Incoming]
+    known: dict[int, Settled] = field(default_factory=dict)
+    unanswered: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +80,12 @@ class ProofFetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesOffer:
-    """Key packages being stored."""
+    """Key packages being stored; `number` of them, without the last-resort one."""
 
     client: Client
     request: int
     suite: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

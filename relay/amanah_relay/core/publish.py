@@ -6,8 +6,6 @@ hash, `kid`, signature, id known, then `admission`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from amanah_protocol import frames, kinds
 from amanah_protocol.envelope import Envelope, check_content, decode_envelope, verify_envelope
 from amanah_protocol.errors import AmanahError, Code, RefusedError
@@ -17,31 +15,12 @@ from amanah_relay.core.admission import Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.ledger import Settled
 from amanah_relay.core.parts import Books, Parts
-from amanah_relay.core.pending import IdLookup
+from amanah_relay.core.pending import IdLookup, Publishing
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Unit
 from amanah_relay.core.staging import Staging
 from amanah_relay.effects import ReadKnown
 from amanah_relay.inputs import Known
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Publishing:
-    """A publish whose signatures hold.
-
-    Attributes:
-        client: Who publishes.
-        request: Number of the request.
-        items: Its envelopes, in order.
-        known: By position, those that the store knew.
-        unanswered: Positions for which the store was asked.
-    """
-
-    client: Client
-    request: int
-    items: list[Incoming]
-    known: dict[int, Settled] = field(default_factory=dict)
-    unanswered: set[int] = field(default_factory=set)
 
 
 def receive(parts: Parts, client: Client, frame: frames.Publish, now_ms: int) -> None:
@@ -143,9 +122,7 @@ def _finish(parts: Parts, publishing: Publishing, now_ms: int) -> None:
         _admit(parts, books, publishing, new, now_ms)
 
 
-def _admit(
-    parts: Parts, books: Books, publishing: Publishing, new: list[tuple[int, Incoming]], now_ms: int
-) -> None:
+def _admit(parts: Parts, books: Books, publishing: Publishing, new: list[tuple[int, Incoming]], now_ms: int) -> None:
     client, request = publishing.client, publishing.request
     transaction = books.admission.begin(client.device, books.at_ms(now_ms))
     unit = transaction.unit

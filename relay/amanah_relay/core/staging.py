@@ -101,9 +101,7 @@ class Staging:
             own + frame.total > self._limits.staged_bytes_per_session
             or self.reserved + frame.total > self._limits.staged_bytes
         ):
-            raise RefusedError(
-                Code.QUOTA, "no room to stage this content now", retry_after_ms=self._limits.stage_ms
-            )
+            raise RefusedError(Code.QUOTA, "no room to stage this content now", retry_after_ms=self._limits.stage_ms)
         staged = held[frame.payload_hash] = Staged(total=frame.total, begun_ms=now_ms)
         self.reserved += frame.total
         return staged

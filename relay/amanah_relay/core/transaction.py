@@ -43,7 +43,9 @@ V = TypeVar("V")
 class Transaction:
     """Applies admitted envelopes to the state and builds their unit."""
 
-    def __init__(self, state: RelayState, *, sender: DeviceId, organisation: OrgName, at_ms: int, until_ms: int) -> None:
+    def __init__(
+        self, state: RelayState, *, sender: DeviceId, organisation: OrgName, at_ms: int, until_ms: int
+    ) -> None:
         """Begin.
 
         Args:
@@ -155,9 +157,7 @@ class Transaction:
             )
         )
 
-    def _change_members(
-        self, room: Room, seq: int, added: tuple[DeviceId, ...], removed: tuple[DeviceId, ...]
-    ) -> None:
+    def _change_members(self, room: Room, seq: int, added: tuple[DeviceId, ...], removed: tuple[DeviceId, ...]) -> None:
         for device in removed:
             self._put_member(room, _changed(room.members[device], removed_seq=seq))
         for device in added:

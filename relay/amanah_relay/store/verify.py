@@ -2,6 +2,9 @@
 
 It reads in pages, each in a transaction of its own, so that a relay can go on appending and the WAL
 stays small; the last page and all that hangs on the head are read as of one moment.
+
+Not found is what leaves no trace elsewhere: a key package or a ratchet tree whose whole row is gone,
+and content that somebody erased by hand as an `erase` would have.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, OperationalError, VerifyError
+from amanah_protocol.kinds import Commit, Create
 from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.tiles import TILE_HEIGHT, full_tiles
-from amanah_protocol.types import CONTROL, ZERO_32, LeafHash, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
 from amanah_relay.effects import Entry
 from amanah_relay.inputs import StoredEntry
 from amanah_relay.store import schema
@@ -91,6 +95,9 @@ class _Walk:
     def __init__(self) -> None:
         self.frontier = Frontier()
         self.heads: dict[RoomId, _Head] = {}
+        self.senders: dict[tuple[RoomId, DeviceId], tuple[int, EnvelopeId]] = {}
+        """Counter and id of each device's newest envelope in each room."""
+        self.added: set[tuple[RoomId, DeviceId]] = set()
         self.batch: AnyRow | None = None
         self.accepted_at_ms = 0
         self.batches = self.documents = self.envelopes = self.erased = 0
@@ -126,9 +133,15 @@ class _Walk:
         self.envelopes += 1
         self.erased += stored.erased
         envelope = decode_envelope(entry.object)
-        found = (envelope.id, envelope.header.kid, envelope.payload, envelope.header.room)
+        header = envelope.header
+        found = (envelope.id, header.kid, envelope.payload, header.room)
         if found != (entry.envelope, entry.kid, entry.payload, entry.room):
             raise damaged(f"what stands beside the envelope of leaf {entry.index}")
+        self.senders[header.room, header.kid] = header.counter, envelope.id
+        if isinstance(header.specific, Create):
+            self.added.add((header.room, header.kid))
+        elif isinstance(header.specific, Commit):
+            self.added.update((header.room, device) for device in header.specific.added)
 
     def _check_batch(self, connection: Connection, entry: Entry) -> None:
         if self.batch is None:
@@ -194,6 +207,7 @@ def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
             raise damaged("the time of the newest batch")
         _verify_counts(connection, walk)
         _verify_heads(connection, walk)
+        _verify_members(connection, walk)
         _verify_others(connection)
     return LogReport(
         origin=head.origin,
@@ -234,9 +248,22 @@ def _verify_heads(connection: Connection, walk: _Walk) -> None:
             raise damaged(f"the head of the room or chain {room.hex()}")
 
 
-def _verify_others(connection: Connection) -> None:
+def _verify_members(connection: Connection, walk: _Walk) -> None:
+    """Everybody who was added has a row, and each row knows the device's newest envelope."""
+    found = set()
     for row in connection.execute(select(*schema.member.c)):
         check_member_row(row)
+        place = (row.room, row.device)
+        newest = walk.senders.get(place, (0, ZERO_32))
+        known = place in walk.added or place in walk.senders
+        if not known or newest != (row.last_counter, row.last_id):
+            raise damaged(f"a member of the room {row.room.hex()}")
+        found.add(place)
+    for room, device in sorted(walk.added - found):
+        raise damaged(f"the member {device.hex()} of the room {room.hex()}")
+
+
+def _verify_others(connection: Connection) -> None:
     for row in connection.execute(select(*schema.tree.c)):
         check_row(row.checksum, row.room, row.hash, what="a ratchet tree")
         if type(row.data) is not bytes or sha256(row.data) != row.hash:

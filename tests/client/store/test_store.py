@@ -159,7 +159,16 @@ def test_messages_stand_in_room_order_and_unacknowledged_ones_last(store: LocalS
     assert [row.room_seq for row in store.messages(ROOM)] == [1, 2, None]
     assert [row.room_seq for row in store.messages(ROOM, after=1)] == [2, None]
     assert [row.room_seq for row in store.messages(ROOM, limit=2, newest=True)] == [2, None]
-    assert [row.envelope for row in store.message(b"\x02\x02")] == [bytes([2]) * 32]
+
+
+def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
+    store.commit(tuple(e.PutMessage(row=message(number)) for number in (1, 2, 3)))
+    second = EnvelopeId(bytes([2]) * 32)
+    assert store.message(ROOM, second) == message(2)
+    assert store.message(ROOM, EnvelopeId(bytes(32))) is None
+    first, last = EnvelopeId(b"\x02\x02" + bytes(30)), EnvelopeId(b"\x02\x02" + b"\xff" * 30)
+    assert store.messages_between(first, last) == (message(2),)
+    assert len(store.messages_between(EnvelopeId(bytes(32)), EnvelopeId(b"\xff" * 32))) == 2
 
 
 def test_a_message_is_replaced_dropped_and_erased_by_its_id(store: LocalStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from amanah_protocol import envelope as envelopes
@@ -20,7 +20,10 @@ from tests.vectors import examples as x
 SN: Final = x.NAMES[1]
 OTHER: Final = x.device_key(Role.OFFICER, SN)
 OTHER_KID: Final = DeviceId(OTHER.key_id)
-SECOND_ROOM: Final = RoomId(x.fixed("second room", 16))
+NONCES: Final = {
+    envelopes.derive_room_id(x.ORIGIN, x.KID, nonce): nonce for nonce in (x.NONCE, x.fixed("second room", 16))
+}
+SECOND_ROOM: Final = tuple(NONCES)[1]
 CHAIN: Final = RoomId(x.fixed("a chain that is no room", 16))
 
 
@@ -108,7 +111,9 @@ class Sequence:
 
     def create(self, room: RoomId = x.ROOM) -> Draft:
         """The first envelope of a room."""
-        return self.envelope(x.SPECIFICS[kinds.Kind.CREATE], room=room)
+        create = x.SPECIFICS[kinds.Kind.CREATE]
+        assert isinstance(create, kinds.Create)
+        return self.envelope(replace(create, nonce=NONCES[room]), room=room)
 
     def batch(
         self,

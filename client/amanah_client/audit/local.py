@@ -1,0 +1,92 @@
+"""The auditor's own copy of the log, in the profile's store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
+from amanah_client.audit.record import Anchor
+from amanah_client.home import Profile
+from amanah_client.keystore.durable import locked, replace_file
+from amanah_client.model import AuditRow
+from amanah_client.store import LocalStore
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.log.checkpoint import decode_checkpoint
+
+_CHECKPOINT: Final = "audit_checkpoint"
+_ROSTERS: Final = "rosters"
+_PAGE: Final = 2_000
+
+
+def remember_roster(profile: Profile, roster: bytes) -> None:
+    """Keep a roster that this profile trusts, in the store and readable without a key beside it.
+
+    Rosters are public. Older ones are kept: the root keys of their day are what old entries of the
+    log are held against.
+
+    Raises:
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    known = (profile.store.value(_ROSTERS) or b"").decode()
+    text = add_roster(known, roster)
+    if text != known:
+        profile.store.put_value(_ROSTERS, text.encode())
+    with locked(profile.home.roster):
+        replace_file(profile.home.roster, text.encode())
+
+
+def trusted(profile: Profile) -> Anchor:
+    """What this profile trusts.
+
+    Raises:
+        UsageError: `NO_PROFILE` before anything was installed.
+    """
+    current = profile.store.value("roster")
+    if current is None:
+        raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
+    # The control stream may have brought a newer one, signed by the one before.
+    remember_roster(profile, current)
+    rosters = decode_rosters((profile.store.value(_ROSTERS) or b"").decode())
+    anchor = anchor_of_rosters(rosters, "the rosters that this profile trusts")
+    if anchor is None:
+        raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
+    return anchor
+
+
+def keep_checkpoint(store: LocalStore) -> int | None:
+    """Keep the newest checkpoint as that of the copy, if the copy reaches just so far.
+
+    The live view of the log moves on with every head that arrives; the copy does not.
+
+    Returns:
+        Its size; None when the copy is of another size.
+    """
+    snapshot = store.snapshot()
+    if snapshot.log is None or snapshot.log.size != snapshot.audit_size:
+        return None
+    store.put_value(_CHECKPOINT, snapshot.log.checkpoint)
+    return snapshot.log.size
+
+
+def copied(store: LocalStore) -> tuple[bytes, int]:
+    """The signed checkpoint of the copy, and its size.
+
+    Raises:
+        UsageError: `NOT_FOUND` when there is no whole copy.
+    """
+    snapshot = store.snapshot()
+    notes = [store.value(_CHECKPOINT), None if snapshot.log is None else snapshot.log.checkpoint]
+    sizes = {decode_checkpoint(note)[0].size: note for note in notes if note is not None}
+    whole = [size for size in sizes if 0 < size <= snapshot.audit_size]
+    if not whole:
+        raise UsageError(Code.NOT_FOUND, "there is no whole copy of the log here; `amanah audit sync` makes one")
+    return sizes[max(whole)], max(whole)
+
+
+def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
+    """The first `size` rows of the copy, a page at a time."""
+    first = 0
+    while page := store.audit_rows(first, min(_PAGE, size - first)):
+        yield from page
+        first = page[-1].index + 1

@@ -1,0 +1,262 @@
+"""`amanah send`, `read` and `tail`: a room's conversation on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter
+
+from amanah_client import effects as e
+from amanah_client.cli import terminal
+from amanah_client.cli.asking import find_room, look, settle, show_outcome
+from amanah_client.cli.rooms import explain_status
+from amanah_client.cli.showing import is_quiet, line, message_json
+from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.engine import Event, Offline
+from amanah_client.message import Message
+from amanah_client.model import MessageState
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import RoomId
+
+Flag = Annotated[bool, Parameter(negative="")]
+PapName = Literal["clear", "green", "amber", "red"]
+PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
+
+_PAGE: Final = 500
+
+
+def send(
+    room: str,
+    text: str | None = None,
+    /,
+    *,
+    label: str | None = None,
+    pap: PapName = "amber",
+    precedence: PrecedenceName = "routine",
+    common: Common = DEFAULTS,
+) -> None:
+    """Send a message. Without the relay it is kept, shown as queued (exit code 6), and goes out by itself.
+
+    Example: amanah send "Phishing wave" "Seen at your side?"
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    text
+        What to say; from standard input when it is left out or `-`.
+    label
+        Its label; the room's ceiling by default.
+    pap
+        What receivers may do with it (PAP).
+    precedence
+        How urgent it is.
+    """
+    asked = None if label is None else Label.parse(label)
+    said = _text(text)
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        action = into.compose(said, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])
+        show_outcome(await settle(client, action, common), common)
+
+    terminal.with_client(common, work)
+
+
+def _text(given: str | None) -> str:
+    if given is None or given == "-":
+        if sys.stdin.isatty():
+            terminal.say("type the message; Ctrl-D on a line of its own sends it")
+        # One character more than is allowed tells whether there are too many.
+        given = sys.stdin.buffer.read(4 * MAX_MESSAGE_CHARS + 1).decode("utf-8", "replace").rstrip("\n")
+    if not given.strip():
+        raise UsageError(Code.USAGE, "there is nothing to send")
+    if len(given) > MAX_MESSAGE_CHARS:
+        raise UsageError(Code.TOO_LARGE, f"a message has at most {MAX_MESSAGE_CHARS} characters")
+    return given
+
+
+def read(
+    room: str,
+    /,
+    *,
+    after: int | None = None,
+    limit: int = 100,
+    everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    offline: Flag = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Read a room: what is there, in room order. What cannot be read is shown with its cause.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    after
+        Begin behind this room sequence, instead of showing the newest.
+    limit
+        Show at most so many.
+    everything
+        Show what the programs tell each other too (welcomes, delivery reports).
+    offline
+        Show what is stored, without connecting.
+    """
+
+    def show(client: Client) -> None:
+        shown = client.room(room)
+        messages = _pick(shown, after=after, limit=limit, everything=everything)
+        if common.json:
+            terminal.show_json([message_json(message) for message in messages])
+        else:
+            for message in messages:
+                terminal.show(line(message, client))
+        if (status := explain_status(shown)) is not None:
+            terminal.say(status)
+
+    look(common, show, offline=offline)
+
+
+def _pick(room: Room, *, after: int | None, limit: int, everything: bool) -> list[Message]:
+    """The messages to show: `limit` behind `after`, or the newest ones."""
+    found: list[Message] = []
+    reached = after or 0
+    while True:
+        page = room.messages(after=reached, limit=_PAGE)
+        found += [message for message in page if everything or not is_quiet(message)]
+        last = page[-1].room_seq if page else None
+        if last is None or len(page) < _PAGE or (after is not None and len(found) >= limit):
+            return found[:limit] if after is not None else found[max(0, len(found) - limit) :]
+        # Only the newest are wanted: what is behind them needs not be kept.
+        found = found if after is not None else found[-limit:]
+        reached = last
+
+
+def tail(
+    room: str | None = None,
+    /,
+    *,
+    last: int = 0,
+    count: int | None = None,
+    until_idle: float | None = None,
+    everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Follow a room, or all rooms, until Ctrl-C. It connects again by itself, and says so.
+
+    With --json each message is one line of JSON.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id; all rooms when it is left out.
+    last
+        First show so many of the newest stored messages.
+    count
+        End after so many messages.
+    until_idle
+        End when nothing has arrived for so many seconds.
+    everything
+        Show what the programs tell each other too (welcomes, delivery reports).
+    """
+    followed = _Tail(everything=everything, count=count, until_idle=until_idle, common=common)
+
+    async def work(client: Client) -> None:
+        rooms = [] if room is None else [await find_room(client, room, common)]
+        await followed.run(client, rooms, last)
+
+    try:
+        terminal.with_client(common, work)
+    except KeyboardInterrupt:
+        terminal.say("ended")
+
+
+class _Tail:
+    """What `tail` keeps while it follows."""
+
+    def __init__(self, *, everything: bool, count: int | None, until_idle: float | None, common: Common) -> None:
+        self._everything = everything
+        self._left = count
+        self._idle_s = until_idle
+        self._common = common
+        self._reached: dict[RoomId, int] = {}
+        self._problem: AmanahError | None = None
+
+    async def run(self, client: Client, rooms: list[Room], last: int) -> None:
+        """Follow some rooms, or all.
+
+        Raises:
+            OperationalError: It ended, or cannot go on, without the relay.
+        """
+        wanted = {room.id for room in rooms}
+        # It hears from here on, so nothing falls between what is stored and what comes.
+        with client.hearing() as events:
+            if client.is_following:
+                terminal.say("another program of this profile is connected; following what it receives")
+            for room in rooms or client.rooms():
+                self._begin(client, room, last)
+            deadline = time.monotonic() + self._common.timeout
+            while self._left != 0:
+                try:
+                    event = await asyncio.wait_for(events.get(), self._idle_s)
+                except TimeoutError:
+                    if self._may_end(client, deadline):
+                        break
+                    continue
+                if not (isinstance(event, e.MessageChanged) and wanted and event.row.room not in wanted):
+                    self._hear(client, event)
+        if self._problem is not None:
+            raise OperationalError(self._problem.code, self._problem.detail)
+
+    def _may_end(self, client: Client, deadline: float) -> bool:
+        """Nothing came for a while: whether that is because there is nothing."""
+        if client.is_online or client.is_following or self._problem is not None:
+            return True
+        if time.monotonic() > deadline:
+            self._problem = OperationalError(Code.OFFLINE, "the relay does not answer")
+        return self._problem is not None
+
+    def _begin(self, client: Client, room: Room, last: int) -> None:
+        self._reached[room.id] = room.row.head_seq
+        newest = _pick(room, after=None, limit=last, everything=self._everything) if last else []
+        for message in newest:
+            if message.room_seq is not None:
+                self._show(client, message)
+        if (status := explain_status(room)) is not None:
+            terminal.say(status)
+
+    def _hear(self, client: Client, event: Event) -> None:
+        match event:
+            case e.MessageChanged(row=row) if row.state is not MessageState.SENT and row.room_seq is not None:
+                if row.room_seq > self._reached.get(row.room, 0):
+                    self._reached[row.room] = row.room_seq
+                    self._show(client, client.read(row))
+            case e.Online():
+                terminal.say("online" if self._problem is None else "online again")
+                self._problem = None
+            case Offline(problem=problem, final=final):
+                if self._problem is None:
+                    terminal.say(f"offline: {problem.detail}" + ("" if final else "; trying again"))
+                self._problem = problem
+                if final:
+                    raise OperationalError(problem.code, problem.detail)
+            case e.AlarmRaised(alarm=alarm):
+                terminal.say(f"ALARM {alarm.code}: {alarm.detail}")
+            case _:
+                pass
+
+    def _show(self, client: Client, message: Message) -> None:
+        if self._left == 0 or (is_quiet(message) and not self._everything):
+            return
+        if self._common.json:
+            terminal.show_line(message_json(message))
+        else:
+            terminal.show(line(message, client))
+        if self._left is not None:
+            self._left -= 1

@@ -1,0 +1,69 @@
+"""`amanah doctor`: is this profile fit for the next incident, and if not, what to do."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.text import Text
+
+from amanah_client.checkup import Finding, State, check_head, check_identity, check_machine, check_state, failed
+from amanah_client.cli import terminal
+from amanah_client.cli.asking import catch_up
+from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.sdk import Client
+from amanah_protocol.errors import AmanahError, OperationalError
+
+_STYLES: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
+_NAME_WIDTH: Final = 14
+_WORST: Final = (State.FAIL, State.WARN, State.OK)
+
+
+def doctor(*, common: Common = DEFAULTS) -> int:
+    """Check this profile and its connection. Warnings give exit code 0, a failure that of its cause."""
+    findings: list[Finding] = []
+    try:
+        with terminal.profile(common) as profile:
+            findings += check_machine(profile)
+            findings += check_identity(profile, _now_ms())
+        terminal.with_client(common, lambda client: _connected(client, common, findings))
+    except AmanahError as error:
+        findings.append(failed("profile" if not findings else "identity", error))
+    _show(findings, common)
+    wrong = next((finding.code for finding in findings if finding.code is not None), None)
+    return terminal.EXIT_OK if wrong is None else terminal.exit_code(OperationalError(wrong, ""))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def _connected(client: Client, common: Common, findings: list[Finding]) -> None:
+    problem = await catch_up(client, common)
+    if problem is not None:
+        findings.append(failed("connection", problem))
+    elif client.is_following:
+        detail = "held by another program of this profile, which receives for this one too"
+        findings.append(Finding(name="connection", state=State.OK, detail=detail))
+    else:
+        findings.append(Finding(name="connection", state=State.OK, detail="logged in and caught up"))
+    findings += check_head(client, _now_ms(), online=problem is None)
+    findings += check_state(client)
+
+
+def _show(findings: list[Finding], common: Common) -> None:
+    if common.json:
+        worst = next(state for state in _WORST if any(finding.state is state for finding in findings))
+        checks = [
+            {"name": f.name, "state": str(f.state), "detail": f.detail, "code": f.code, "hint": f.hint or None}
+            for f in findings
+        ]
+        terminal.show_json({"state": str(worst), "checks": checks})
+        return
+    for finding in findings:
+        text = Text(f"{finding.state:<4}", style=_STYLES[finding.state])
+        text.append(f"  {finding.name:<{_NAME_WIDTH}}  ", style="default")
+        text.append(terminal.shown(finding.detail), style="default")
+        if finding.hint:
+            text.append(f"  -> {terminal.shown(finding.hint)}", style="default")
+        terminal.show(text)

@@ -1,0 +1,56 @@
+"""`amanah disclose`: one message, with proof, for somebody outside its room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from amanah_client import model
+from amanah_client.cli import terminal
+from amanah_client.cli.asking import await_outcome, settle
+from amanah_client.cli.showing import short
+from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.sdk import Client
+from amanah_protocol.cards import Armour, armour
+
+
+def disclose(
+    message: str,
+    /,
+    *,
+    to: Annotated[str, Parameter(name="--to")],
+    out: Path | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Disclose one message: anybody can check the file offline, and no other message is opened.
+
+    That it was disclosed, and to whom, is logged first, and every member and auditor sees it.
+
+    Example: amanah disclose 3fa9c1d2 --to "Court of cassation" --out evidence.txt
+
+    Parameters
+    ----------
+    message
+        Its id, or first digits of it, as `amanah read` shows them.
+    to
+        Who receives it; stands in the record.
+    out
+        Where to write the disclosure; standard output by default.
+    """
+    terminal.check_new(out)
+
+    async def work(client: Client) -> None:
+        chosen = client.message(message)
+        action = model.Disclose(room=chosen.room, envelope=chosen.id, recipient=to)
+        # Asked for before and not done yet: to ask again would record a second disclosure.
+        asked = next((intent for intent in client.outbox() if intent.action == action), None)
+        if asked is None:
+            done = await settle(client, action, common)
+        else:
+            done = await await_outcome(client, asked.id, common)
+        terminal.write_file(out, armour(Armour.DISCLOSURE, done.result))
+        terminal.say(f"logged: {short(chosen.id)} was disclosed to {to}; `amanah audit check FILE` verifies the file")
+
+    terminal.with_client(common, work)

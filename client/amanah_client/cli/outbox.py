@@ -1,0 +1,118 @@
+"""`amanah outbox`: what was asked for and is not done yet."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from amanah_client import model
+from amanah_client.cli import terminal
+from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
+from amanah_client.cli.terminal import DEFAULTS, Common, clock, iso, isolated
+from amanah_client.sdk import Client
+from amanah_protocol.errors import Code, OperationalError
+
+app = App(name="outbox", help="What is queued, held or on its way.")
+
+_ID_DIGITS: Final = 8
+_TEXT_CHARS: Final = 40
+_POLL_S: Final = 0.05
+
+
+@app.command(name="list")
+def list_intents(*, common: Common = DEFAULTS) -> None:
+    """List what is queued, held or on its way, oldest first."""
+
+    async def work(client: Client) -> None:
+        waiting = client.outbox()
+        if common.json:
+            terminal.show_json([{**outcome_json(i), "action": _name(i), "created_at": iso(i.created_at_ms),
+                                 "detail": i.detail or None} for i in waiting])  # fmt: skip
+            return
+        terminal.show_table(
+            ("entry", "state", "what", "since", "why"),
+            ((i.id[:_ID_DIGITS], str(i.state), _what(i, client), clock(i.created_at_ms), _why(i)) for i in waiting),
+        )
+
+    terminal.with_client(common, work, connect=False)
+
+
+@app.command
+def release(entry: str, /, *, common: Common = DEFAULTS) -> None:
+    """Send a held message after all, to the circle as it is now.
+
+    Parameters
+    ----------
+    entry
+        Its id in the outbox, or first digits of it.
+    """
+
+    async def work(client: Client) -> None:
+        held = client.intent(entry)
+        await client.release(held)
+        await _changed(client, held, common)
+        show_outcome(await await_outcome(client, held.id, common), common)
+
+    terminal.with_client(common, work)
+
+
+@app.command
+def drop(entry: str, /, *, common: Common = DEFAULTS, yes: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Never send a queued or held entry.
+
+    Parameters
+    ----------
+    entry
+        Its id in the outbox, or first digits of it.
+    yes
+        Do not ask.
+    """
+
+    async def work(client: Client) -> None:
+        dropped = client.intent(entry)
+        terminal.confirm(f"Dropping {_what(dropped, client)}", "drop", yes=yes)
+        await client.withdraw(dropped)
+        now = await _changed(client, dropped, common)
+        if now.state is not model.IntentState.FAILED:
+            show_outcome(now, common)
+            raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped")
+        terminal.say("dropped")
+
+    terminal.with_client(common, work)
+
+
+async def _changed(client: Client, before: model.Intent, common: Common) -> model.Intent:
+    """An intent when it has left the state that it was in, or after the time-out."""
+    now = before
+    for _ in range(int(common.timeout / _POLL_S)):
+        if (now := client.intent(before.id)).state is not before.state:
+            break
+        await asyncio.sleep(_POLL_S)
+    return now
+
+
+def _name(intent: model.Intent) -> str:
+    action = intent.action
+    return action.name if isinstance(action, model.Finished) else type(action).__name__
+
+
+def _what(intent: model.Intent, client: Client) -> str:
+    room = getattr(intent.action, "room", None)
+    titles = {known.id: known.title for known in client.rooms()}
+    where = f" to {isolated(titles[room])}" if room in titles else ""
+    match intent.action:
+        case model.SendText(text=text):
+            cut = text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+            return f"message{where}: {isolated(' '.join(cut.split()))}"
+        case model.PostAlerts(alerts=alerts):
+            return f"{len(alerts)} alerts{where}"
+        case model.CreateRoom(title=title):
+            return f"open room {isolated(title)}"
+        case _:
+            return f"{_name(intent)}{where}"
+
+
+def _why(intent: model.Intent) -> str:
+    return isolated(f"{intent.code} {intent.detail}".strip()) if intent.code else ""

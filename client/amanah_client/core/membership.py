@@ -1,0 +1,195 @@
+"""Creation, commits and welcomes: who is in, by rules that every member checks for itself."""
+
+from __future__ import annotations
+
+from amanah_client import effects as e
+from amanah_client.core.checks import check_bound
+from amanah_client.core.context import Context
+from amanah_client.core.directory import NotLoggedError
+from amanah_client.core.entry import Entry
+from amanah_client.core.hold import widen
+from amanah_client.core.room import Room
+from amanah_client.core.withdraw import expel
+from amanah_client.model import RoomStatus
+from amanah_protocol import rooms
+from amanah_protocol.content.bodies import Profile
+from amanah_protocol.envelope import Envelope, audience_digest, derive_room_id
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.seam import Changed, Group
+from amanah_protocol.kinds import Commit, Create, Refuse, Welcome
+from amanah_protocol.types import DeviceId, OrgName
+
+
+def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, create: Create) -> None:
+    """The first entry of a room: its id follows from it, and its creator may open rooms.
+
+    Raises:
+        VerifyError: `BINDING` or `SUITE`.
+        RefusedError: `ROLE`, `MEMBERSHIP`, `SUITE` or `LABEL`.
+    """
+    header = envelope.header
+    derived = derive_room_id(ctx.relay.origin, header.kid, create.nonce)
+    if entry.room_seq != 1 or create.origin != ctx.relay.origin or derived != room.id:
+        raise VerifyError(Code.BINDING, "this creation is not that of this room, or not of this log")
+    if header.audience != audience_digest({header.kid}):
+        raise VerifyError(Code.AUDIENCE, "a room begins with its creator alone")
+    standing = ctx.directory.standing(header.kid, before=entry.index)
+    if standing is None:
+        raise NotLoggedError("the creator is not in the log")
+    rooms.check_create(create, standing)
+    rooms.check_label(header.label, create)
+    engine = engine_for(create.suite)
+    if create.suite not in ctx.certificate.suites:
+        raise VerifyError(Code.SUITE, f"this device does not support the room's suite 0x{create.suite:04X}")
+    room.create, room.engine = envelope, engine
+    room.change(create=envelope.encoded)
+
+
+def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit) -> None:
+    """Another member changed the room.
+
+    Raises:
+        NotLoggedError: A device is added that the control stream, as far as we have it, does not hold.
+        VerifyError: `REFUSED_COMMIT`, or `NOT_MEMBER` where this device has no keys.
+    """
+    if room.group is None and ctx.me in commit.added:
+        _begin_joining(ctx, room, entry, envelope)
+        return
+    behind = room.row.status is RoomStatus.HALTED and (room.group is None or envelope.header.epoch > room.group.epoch)
+    stuck = room.group is None or room.outer is not None or behind
+    if room.outer is not None:
+        room.outer = (room.outer | set(commit.added)) - set(commit.removed)
+    if stuck and ctx.me in commit.removed:
+        expel(ctx, room)
+        return
+    if stuck or room.group is None:
+        check_bound(room, envelope)
+        return
+    try:
+        newcomers = _process(ctx, room, room.group, entry, envelope, commit)
+    except NotLoggedError:
+        raise
+    except PeerError as error:
+        _refuse(ctx, room, envelope, commit, error)
+        raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
+    room.moved()
+    if ctx.me in commit.removed:
+        expel(ctx, room)
+    elif newcomers:
+        widen(ctx, room, newcomers)
+
+
+def _process(
+    ctx: Context, room: Room, group: Group, entry: Entry, envelope: Envelope, commit: Commit
+) -> frozenset[OrgName]:
+    """Apply a commit as a whole or not at all; gives the organisations that are new in the room."""
+    header = envelope.header
+    check_bound(room, envelope)
+    members = set(group.members)
+    check_policy(ctx, room, commit, committer=header.kid, members=members, entry=entry)
+    sealed = entry.sealed()
+    before = {ctx.directory.organisation(device) for device in members}
+    group.discard()  # an own commit of this epoch has lost
+    if ctx.me not in commit.removed:
+        group.process(
+            sealed,
+            sender=header.kid,
+            aad=header.aad,
+            expected=Changed(added=commit.added, removed=commit.removed),
+            check=ctx.directory.credential_check(before=entry.index),
+        )
+    return frozenset(ctx.directory.organisation(device) for device in commit.added) - before
+
+
+def check_policy(
+    ctx: Context, room: Room, commit: Commit, *, committer: DeviceId, members: set[DeviceId], entry: Entry
+) -> None:
+    """The room's policy allows this committer this change, by the log as it was before it.
+
+    Raises:
+        NotLoggedError: A device is added that the control stream, as far as we have it, does not hold.
+        RefusedError: `MEMBERSHIP`, `ROLE`, `SUITE`, `LABEL` or `QUOTA`.
+    """
+    standings = ctx.directory.standings({committer, *members, *commit.added}, before=entry.index)
+    unknown = [device for device in (committer, *commit.added) if device not in standings]
+    if unknown:
+        raise NotLoggedError(f"the device {unknown[0].hex()[:16]} is not in the log")
+    rooms.check_commit(
+        commit,
+        create=room.spec,
+        committer=committer,
+        members=members,
+        standings=standings,
+        at_ms=entry.accepted_at_ms,
+    )
+
+
+def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
+    """A commit that the relay accepted and that is not allowed: say so, and send nothing more there."""
+    if room.group is not None:
+        room.outer = (set(room.group.members) | set(commit.added)) - set(commit.removed)
+    ctx.halt(room)
+    room.refusals.append(Refuse(commit=envelope.id, code=str(error.code)[:32]))
+    detail = f"a commit was refused: {error.code}: {error.detail}"
+    ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
+
+
+def _begin_joining(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
+    room.adding = envelope
+    own = room.senders.get(ctx.me)
+    room.senders = {} if own is None else {ctx.me: own}
+    room.change(status=RoomStatus.JOINING, added_seq=entry.room_seq, adding_commit=envelope.id)
+
+
+def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, welcome: Welcome) -> None:
+    """Secrets for devices that were added: ours are opened, those of others are noted.
+
+    Raises:
+        NotLoggedError: A member is not in the control stream, as far as we have it.
+        DecodeError: It does not parse.
+        VerifyError: `BINDING`, `AUDIENCE`, `OPEN`, `CERTIFICATE`, or `NOT_MEMBER`.
+        RefusedError: The commit that added this device was not allowed.
+    """
+    adding = room.adding
+    if adding is None or ctx.me not in welcome.addressees or room.group is not None:
+        check_bound(room, envelope)
+        return
+    group, reference = _join(ctx, room, entry, envelope, adding)
+    room.group, room.adding = group, None
+    room.moved()
+    room.change(status=RoomStatus.OPEN)
+    del ctx.packages[reference]
+    ctx.write(e.DropKeyPackage(reference=reference))
+    room.bodies.append(Profile(encoded=ctx.profile))
+
+
+def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: Envelope) -> tuple[Group, bytes]:
+    header, create = envelope.header, room.create
+    if room.engine is None or create is None or header.media_type != room.engine.media_type:
+        raise VerifyError(Code.BINDING, "a welcome to a room of another suite, or of none")
+    if header.kid != adding.header.kid or header.epoch != adding.header.epoch + 1:
+        raise VerifyError(Code.BINDING, "the welcome is not that of the commit that added this device")
+    group, reference = room.engine.join(
+        entry.sealed(),
+        entry.tree,
+        room=room.id,
+        create_id=create.id,
+        commit_id=adding.id,
+        sender=header.kid,
+        privates=ctx.packages,
+        key=ctx.key,
+        check=ctx.directory.credential_check(before=entry.index),
+    )
+    members = set(group.members)
+    if group.epoch != header.epoch:
+        raise VerifyError(Code.BINDING, "the welcome leads into another epoch than its header says")
+    if not audience_digest(members) == header.audience == adding.header.audience:
+        raise VerifyError(Code.AUDIENCE, "the members that the welcome shows are not those that the commit signed")
+    commit = adding.header.specific
+    if isinstance(commit, Commit):
+        before = (members - set(commit.added)) | set(commit.removed)
+        if header.kid not in before:
+            raise VerifyError(Code.NOT_MEMBER, "who added this device was not in the room")
+        check_policy(ctx, room, commit, committer=header.kid, members=before, entry=entry)
+    return group, reference

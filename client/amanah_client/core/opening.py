@@ -1,0 +1,142 @@
+"""Sealed messages: opened once, held against what was signed, and only then shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amanah_client import effects as e
+from amanah_client.core import monitor
+from amanah_client.core.context import Context
+from amanah_client.core.entry import Entry, row_of
+from amanah_client.core.requests import Claim
+from amanah_client.core.room import Room
+from amanah_client.model import MessageRow, MessageState
+from amanah_protocol import kinds
+from amanah_protocol.content.bodies import AlertBatch, Body, Grant, Profile, Repair, RoomInfo
+from amanah_protocol.content.sealed import Content, View, check_commitment, open_plaintext
+from amanah_protocol.envelope import Envelope
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
+
+
+
+def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
+    """Open one sealed entry; its keys are spent whatever comes out.
+
+    Raises:
+        DecodeError: It does not parse.
+        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`.
+    """
+    header, group = envelope.header, room.group
+    row = row_of(entry, envelope, certificate.organisation)
+    if entry.delivery.erased and entry.content is None:
+        return row
+    if not _is_addressed(ctx, envelope):
+        return replace(row, state=MessageState.UNREADABLE, cause=str(Code.NOT_MEMBER))
+    sealed = entry.sealed()
+    if group is None:
+        raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
+    plaintext = group.open(sealed, sender=header.kid, aad=header.aad)
+    room.moved()
+    key, encoded, content = open_plaintext(plaintext, header.size_class)
+    if header.kind in kinds.COMMITTED:
+        check_commitment(header, key, encoded)
+    _check_body(envelope, content.body)
+    if not room.note_message(content.message_id):
+        raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
+    _compare_views(ctx, room, entry, envelope, content.view)
+    _take_body(ctx, room, envelope, certificate, content.body)
+    return _opened(ctx, room, row, envelope, content, encoded, key)
+
+
+def _is_addressed(ctx: Context, envelope: Envelope) -> bool:
+    specific = envelope.header.specific
+    if isinstance(specific, kinds.Grant | kinds.Repair):
+        return ctx.me in specific.addressees
+    return True
+
+
+def _check_body(envelope: Envelope, body: Body) -> None:
+    """Kind and sealed body say the same: else an alert could hide in what auditors count as messages."""
+    specific = envelope.header.specific
+    fits = True
+    match specific:
+        case kinds.Alert(count=count):
+            fits = isinstance(body, AlertBatch) and len(body.alerts) == count
+        case kinds.Grant():
+            fits = isinstance(body, Grant)
+        case kinds.Repair():
+            fits = isinstance(body, Repair)
+        case _:
+            fits = not isinstance(body, AlertBatch | Grant | Repair)
+    if not fits:
+        raise VerifyError(Code.BINDING, "the sealed content is of another kind than the header says")
+
+
+def _compare_views(ctx: Context, room: Room, entry: Entry, envelope: Envelope, view: View) -> None:
+    """What the sender had seen, against what we are shown (attacks 3, 36)."""
+    known = room.known.get(view.room_seq)
+    differs = known is not None and known.leaf != view.room_head
+    if differs or view.room_seq >= entry.room_seq:
+        detail = f"the sender of entry {entry.room_seq} saw another record of this room"
+        ctx.alarm(Code.FORK, detail, room=room.id, evidence=(envelope.encoded, view.room_head))
+    claim = Claim(
+        size=view.log_size,
+        root=view.log_root,
+        room=room.id,
+        source=f"the sender of entry {entry.room_seq}",
+        evidence=(envelope.encoded, view.log_root),
+        signed=False,
+    )
+    monitor.note_claim(ctx, claim)
+
+
+def _take_body(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, body: Body) -> None:
+    match body:
+        case Profile(encoded=encoded):
+            _take_profile(ctx, room, envelope, encoded)
+        case RoomInfo(title=title) if certificate.role is Role.OFFICER:
+            room.change(title=title)
+        case _:  # texts and alerts are for the faces; grants and repairs are kept and shown as such
+            pass
+
+
+def _take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -> None:
+    """A name is taken only if the organisation signed it for the pseudonym of a logged certificate.
+
+    Members pass each other's profiles on to newcomers, so it is not always the sender's own.
+    """
+    try:
+        profile = decode_profile(encoded)
+        for device in reversed(ctx.directory.devices_of(profile.organisation, profile.subject)):
+            standing = ctx.directory.standing(device)
+            if standing is not None and profile.mac == standing.certificate.profile_mac:
+                enrolment = ctx.directory.enrolments[standing.certificate.issuer].enrolment
+                verify_profile(profile, standing.certificate, enrolment.public_key)
+                ctx.profiles[profile.organisation, profile.subject] = encoded
+                ctx.write(e.PutProfile(profile=encoded))
+                return
+        raise VerifyError(Code.BINDING, "the profile is of nobody whose certificate is logged")
+    except PeerError as error:
+        ctx.alarm_for(error, room=room.id, evidence=(envelope.encoded, encoded))
+
+
+def _opened(
+    ctx: Context, room: Room, row: MessageRow, envelope: Envelope, content: Content, encoded: bytes, key: bytes
+) -> MessageRow:
+    differs = content.differs_from(envelope.header.label)
+    if differs:
+        detail = f"sealed as {content.label.text}, labelled {envelope.header.label.text} outside"
+        ctx.alarm(Code.LABEL, detail, room=room.id, evidence=(envelope.encoded,))
+    return replace(
+        row,
+        label=content.label,
+        label_differs=differs,
+        written_at_ms=content.written_at_ms,
+        state=MessageState.STORED,
+        message_id=content.message_id,
+        content=encoded,
+        key=key,
+    )
+
+

@@ -1,0 +1,80 @@
+"""Own envelopes in the record: what we signed gets its place; what we did not sign is an alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amanah_client.core.context import Context
+from amanah_client.core.entry import Entry
+from amanah_client.core.room import Room
+from amanah_client.core.senders import Following
+from amanah_client.model import MessageRow, MessageState, RoomStatus
+from amanah_protocol.crypto import sha256
+from amanah_protocol.envelope import Envelope
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.kinds import Commit, Create
+
+
+def take_own(
+    ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following
+) -> MessageRow | None:
+    """An envelope with our own signature came back.
+
+    Returns:
+        The row with its place; None when the store holds a better one than we do.
+
+    Raises:
+        VerifyError: `VOIDED_APPEARED` when we were told that it was refused; `FORK` when this state
+            never signed it: the profile was copied or restored from a backup (attack 23).
+    """
+    sent = room.sent.pop(envelope.id, None)
+    if sent is None:
+        _check_ours(ctx, room, envelope, following)
+    match envelope.header.specific:
+        case Create():
+            room.create = envelope
+            room.change(create=envelope.encoded, added_seq=1)
+            if room.row.status is RoomStatus.OPENING:
+                room.change(status=RoomStatus.OPEN)
+        case Commit():
+            _merge(room, envelope)
+        case _:  # the other kinds change nothing here
+            pass
+    if sent is None:
+        return None
+    return replace(
+        sent,
+        state=MessageState.STORED,
+        room_seq=entry.room_seq,
+        index=entry.index,
+        accepted_at_ms=entry.accepted_at_ms,
+        previous=entry.leaf.previous,
+    )
+
+
+def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Following) -> None:
+    if room.create is not None and envelope.id == room.create.id:
+        return  # a creator who was added again reads from the beginning
+    counter, flaw = envelope.header.counter, following.flaw
+    if counter in room.row.voids or (flaw is not None and flaw.code is Code.VOIDED_APPEARED):
+        ctx.halt(room)
+        raise VerifyError(Code.VOIDED_APPEARED, f"our envelope {counter}, which the relay had refused, is in the log")
+    if counter > room.row.counter or flaw is not None:
+        ctx.halt(room)
+        raise VerifyError(
+            Code.FORK, f"an envelope {counter} of this device that this profile never signed: was it copied or restored?"
+        )
+
+
+def _merge(room: Room, envelope: Envelope) -> None:
+    """The own commit has its place: enter its epoch.
+
+    Raises:
+        VerifyError: `REFUSED_COMMIT`: it is not the one that we hold.
+    """
+    group = room.group
+    pending = None if group is None else group.pending
+    if group is None or pending is None or sha256(pending.sealed) != envelope.payload:
+        raise VerifyError(Code.REFUSED_COMMIT, "an own commit was accepted that is no longer held here")
+    group.merge()
+    room.moved()

@@ -1,0 +1,110 @@
+"""Ends of pages: go on, go live, and hold what we have against the relay's signed head."""
+
+from __future__ import annotations
+
+from amanah_client.core import control, heads, login
+from amanah_client.core.context import Context
+from amanah_client.core.place import stop
+from amanah_client.core.room import Room
+from amanah_client.core.subscribe import open_room, page, resubscribe
+from amanah_client.model import RoomStatus
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.frames import PageEnd, RoomState
+from amanah_protocol.identity import MEMBER_ROLES
+from amanah_protocol.types import CONTROL, RoomId
+
+
+def receive_control_page(ctx: Context, frame: PageEnd) -> None:
+    """The control stream up to here; the next page, or live.
+
+    Raises:
+        VerifyError: `FRAME` for a page of something else, or what a head's check raises.
+    """
+    if frame.room != CONTROL:
+        raise VerifyError(Code.FRAME, "a page of a room in answer to the control stream")
+    ctx.control.page = None
+    if not frame.live:
+        control.subscribe(ctx)
+        return
+    ctx.control.live = True
+    heads.receive_head(ctx, frame.head)
+    if ctx.control.page is not None:
+        return  # the head names more than we were given: it was asked for again
+    login.control_live(ctx)
+    for room in ctx.rooms.values():
+        if room.link.parked:
+            room.link.parked = False
+            resubscribe(ctx, room)
+
+
+def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) -> None:
+    """A room up to here; the next page, or live.
+
+    Raises:
+        VerifyError: `FRAME` for a page of something else, or what a head's check raises.
+    """
+    if frame.room != room.id:
+        raise VerifyError(Code.FRAME, "a page of another room than was asked for")
+    link = room.link
+    if request != link.page or room.broken:
+        return  # the end of a page that was asked for before something was missing
+    link.page = None
+    heads.receive_head(ctx, frame.head)
+    if link.parked or link.fetch is not None or link.page is not None:
+        return
+    if _has_left(ctx, room):
+        link.subscribed = link.resync = False
+        ctx.session.catching_up.discard(room.id)
+        login.check_caught_up(ctx)
+        return
+    if not frame.live:
+        _go_on(ctx, room, frame)
+        return
+    if room.awaited is not None:
+        _missing(ctx, room, room.awaited.room_seq)
+        return
+    link.resync, link.live = False, True
+    ctx.session.catching_up.discard(room.id)
+    login.check_caught_up(ctx)
+
+
+def _has_left(ctx: Context, room: Room) -> bool:
+    """Whether all that a removed device may see is read."""
+    state = ctx.session.states.get(room.id)
+    return room.row.status is RoomStatus.REMOVED and (state is None or state.removed_seq is not None)
+
+
+def _go_on(ctx: Context, room: Room, frame: PageEnd) -> None:
+    # Where the relay leaves out what lies before a joiner's time, it says from where to ask.
+    behind = room.row.head_seq
+    joining = room.group is None and room.row.status in (RoomStatus.JOINING, RoomStatus.REMOVED)
+    if not joining and frame.next > behind:
+        _missing(ctx, room, frame.next)
+        return
+    after = max(behind, frame.next) if joining else behind
+    if after <= room.link.after:
+        raise VerifyError(Code.FRAME, "a page that holds nothing and is not the last")
+    room.link.resync = False
+    page(ctx, room, after)
+
+
+def _missing(ctx: Context, room: Room, named: int) -> None:
+    """A page ended before what it should have held: once more, then it is a gap (attack 1)."""
+    behind = room.row.head_seq
+    if room.retried_seq != behind:
+        room.retried_seq = behind
+        resubscribe(ctx, room)
+        return
+    stop(ctx, room, Code.GAP, f"entry {behind + 1} is withheld; the relay names {named}", (room.row.head_leaf,))
+    login.check_caught_up(ctx)
+
+
+def receive_room_state(ctx: Context, state: RoomState) -> None:
+    """The relay's word of a room, at any time: this device was added to it, or removed."""
+    ctx.session.states[RoomId(state.room)] = state
+    if ctx.session.phase in (login.Phase.ROOMS, login.Phase.ONLINE) and ctx.certificate.role in MEMBER_ROLES:
+        room = ctx.rooms.get(RoomId(state.room))
+        if room is not None and room.row.status is RoomStatus.REMOVED and state.removed_seq is None:
+            room.link.subscribed = False  # added again: what ended with the removal is asked for anew
+        open_room(ctx, state)
+

@@ -1,0 +1,198 @@
+"""One room's record: each entry has to be the next of the chain, and is then judged by its own merits.
+
+The chain (place, hash of the one before, log index) is what the room stands on: when it breaks, the
+room is asked for once more and then stops. An entry that fails for itself is kept, marked and told;
+the record goes on behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core import control, heads, transfer
+from amanah_client.core.checks import authenticate, check_allowed, check_bound
+from amanah_client.core.context import Context
+from amanah_client.core.directory import NotLoggedError
+from amanah_client.core.entry import Entry, read_entry, row_of, row_of_undecodable
+from amanah_client.core.membership import take_commit, take_create, take_welcome
+from amanah_client.core.opening import open_message
+from amanah_client.core.own import take_own
+from amanah_client.core.place import follows
+from amanah_client.core.room import Known, Room
+from amanah_client.core.senders import follow
+from amanah_client.model import MessageRow, MessageState
+from amanah_protocol import kinds
+from amanah_protocol.envelope import Envelope
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.frames import Delivery
+from amanah_protocol.identity import Certificate, Role
+from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Welcome
+from amanah_protocol.log.receipt import check_in_receipt
+
+_QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT})
+"""Causes of which the alarm was raised once already, where they began."""
+
+
+def receive_delivery(ctx: Context, frame: Delivery) -> None:
+    """An entry of a room.
+
+    Raises:
+        VerifyError: `FRAME`: it was not asked for.
+    """
+    room = ctx.rooms.get(frame.room)  # type: ignore[call-overload]  # frames hold plain bytes
+    if room is None or not room.link.subscribed:
+        raise VerifyError(Code.FRAME, "an entry of a room that was not asked for")
+    # While something large is fetched, or the control stream is late, what is pushed is skipped and
+    # asked for again: a peer cannot fill our memory with what waits (attack 24).
+    if not (room.broken or room.link.parked or room.link.fetch is not None):
+        take(ctx, room, frame, {})
+
+
+def take(ctx: Context, room: Room, frame: Delivery, fetched: dict[bytes, bytes]) -> None:
+    """Judge one delivery, with what had to be fetched for it, by hash."""
+    content = frame.content
+    entry = read_entry(frame, content)
+    if not follows(ctx, room, entry):
+        return
+    if transfer.fetch_missing(ctx, room, entry, fetched):
+        return
+    envelope = entry.envelope
+    if envelope is not None:
+        tree = _tree_hash(ctx, envelope)
+        entry = replace(
+            entry,
+            content=fetched.get(envelope.payload, content),
+            tree=None if tree is None else fetched.get(tree),
+        )
+    _judge(ctx, room, entry)
+
+
+def _tree_hash(ctx: Context, envelope: Envelope) -> bytes | None:
+    specific = envelope.header.specific
+    return specific.tree_hash if isinstance(specific, Welcome) and ctx.me in specific.addressees else None
+
+
+def _judge(ctx: Context, room: Room, entry: Entry) -> None:
+    envelope = entry.envelope
+    if envelope is None:
+        flaw = entry.flaw or VerifyError(Code.MALFORMED, "no envelope")
+        ctx.alarm_for(flaw, room=room.id, evidence=(entry.leaf.encode(),))
+        _settle(ctx, room, entry, row_of_undecodable(entry, str(flaw.code)))
+        return
+    row: MessageRow | None
+    try:
+        row = _examine(ctx, room, entry, envelope)
+    except NotLoggedError as error:
+        if _park(ctx, room):
+            return
+        row = _reject(ctx, room, entry, envelope, error)
+    except PeerError as error:
+        row = _reject(ctx, room, entry, envelope, error)
+    _settle(ctx, room, entry, row)
+
+
+def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> MessageRow | None:
+    certificate = authenticate(ctx, entry, envelope)
+    header = envelope.header
+    following = follow(room, header, envelope.id)
+    parked = False
+    try:
+        if header.kid == ctx.me:
+            return take_own(ctx, room, entry, envelope, following)
+        if following.flaw is not None:
+            raise following.flaw
+        return _take_kind(ctx, room, entry, envelope, certificate)
+    except NotLoggedError:
+        parked = room.refreshed_seq != room.row.head_seq
+        raise
+    finally:
+        # An authentic envelope moves its sender's record on, also if it is refused: one flaw, one alarm.
+        if not parked:
+            room.senders[header.kid] = following.row
+
+
+def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
+    specific = envelope.header.specific
+    row = row_of(entry, envelope, certificate.organisation)
+    if isinstance(specific, Create):
+        take_create(ctx, room, entry, envelope, specific)
+        return row
+    check_allowed(envelope.header, certificate, room.spec)
+    match specific:
+        case Commit():
+            take_commit(ctx, room, entry, envelope, specific)
+        case Welcome():
+            take_welcome(ctx, room, entry, envelope, specific)
+        case _ if envelope.header.kind not in kinds.HEADER_ONLY:
+            check_bound(room, envelope)
+            return open_message(ctx, room, entry, envelope, certificate)
+        case Erase(envelopes=envelopes):
+            check_bound(room, envelope)
+            owner = certificate.role is Role.OFFICER and certificate.organisation == room.spec.owner
+            by = None if owner else envelope.header.kid
+            ctx.write(e.EraseContent(room=room.id, envelopes=envelopes, by=by))
+        case Refuse(code=code):
+            check_bound(room, envelope)
+            detail = f"a member refuses a commit of this room: {code}"
+            ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
+        case _:
+            check_bound(room, envelope)
+    return row
+
+
+def _park(ctx: Context, room: Room) -> bool:
+    """Wait for the control stream once: an unknown device may just be ahead of its certificate."""
+    if room.refreshed_seq == room.row.head_seq:
+        return False
+    room.refreshed_seq = room.row.head_seq
+    room.link.parked = True
+    if ctx.control.page is None:
+        control.subscribe(ctx)
+    return True
+
+
+def _reject(ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError) -> MessageRow:
+    """Keep what failed, marked with its cause, and raise the alarm: never silent, never shown."""
+    if error.code not in _QUIET or (error.code is Code.NOT_MEMBER and room.group is not None):
+        ctx.alarm_for(error, room=room.id, evidence=(entry.leaf.encode(),))
+    organisation = ctx.directory.organisation(envelope.header.kid)
+    row = row_of(entry, envelope, organisation)
+    if room.adding is not None and envelope.header.kind is Kind.WELCOME:
+        room.adding = None
+    return replace(row, room=room.id, state=MessageState.UNREADABLE, cause=str(error.code))
+
+
+def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> None:
+    """The entry has its place in our record, whatever became of it."""
+    room.change(head_seq=entry.room_seq, head_leaf=entry.leaf_hash, head_index=entry.index)
+    known = Known(leaf=entry.leaf_hash, index=entry.index, accepted_at_ms=entry.accepted_at_ms)
+    room.remember(entry.room_seq, known)
+    _check_promise(ctx, room, entry)
+    heads.check_awaited(ctx, room)
+    envelope = entry.envelope
+    if envelope is not None and _is_report(ctx, envelope) and room.row.delivered_seq == entry.room_seq - 1:
+        # Reports about reports would never end.
+        room.change(delivered_seq=entry.room_seq)
+    if row is not None:
+        ctx.put_message(row)
+
+
+def _is_report(ctx: Context, envelope: Envelope) -> bool:
+    kind = envelope.header.kind
+    return kind is Kind.DELIVERED or (envelope.header.kid == ctx.me and kind is not Kind.COMMIT)
+
+
+def _check_promise(ctx: Context, room: Room, entry: Entry) -> None:
+    """The receipt that we got for this place has to name just this entry (attack 38)."""
+    promise = room.promised.pop(entry.room_seq, None)
+    if promise is None:
+        return
+    try:
+        if entry.envelope is None or entry.envelope.id != promise.envelope or entry.index != promise.index:
+            raise VerifyError(Code.RECEIPT, f"entry {entry.room_seq} is not the one that the receipt promised")
+        check_in_receipt(promise.receipt, entry.leaf_hash, entry.index)
+    except VerifyError as error:
+        ctx.alarm_for(error, room=room.id, evidence=(promise.encoded, entry.leaf.encode()))
+

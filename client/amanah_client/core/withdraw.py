@@ -1,0 +1,56 @@
+"""A publish that did not come about: its counters are void, its messages forgotten, its intents free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amanah_client import effects as e
+from amanah_client.core.context import Context
+from amanah_client.core.hold import hold
+from amanah_client.core.room import Room
+from amanah_client.model import InFlight, Intent, IntentState, RoomStatus
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code
+
+
+def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
+    """Void a refused publish and queue its intents again; gives them in order.
+
+    A counter that was signed is never used again: the next envelope names all of these as void.
+    """
+    counters = range(flight.first_counter, flight.first_counter + len(flight.items))
+    room.change(in_flight=None, voids=(*room.row.voids, *counters))
+    room.link.flying = False
+    for encoded, _ in flight.items:
+        envelope = decode_envelope(encoded).id
+        if room.sent.pop(envelope, None) is not None:
+            ctx.write(e.DropMessage(room=room.id, envelope=envelope))
+    if room.group is not None and room.group.pending is not None:
+        room.group.discard()
+        room.moved()
+    intents = [ctx.outbox[intent] for intent in flight.intents if intent in ctx.outbox]
+    return [_requeue(ctx, room, intent) for intent in intents]
+
+
+def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
+    widened = room.widened.pop(intent.id, None)
+    if widened is None and intent.code == Code.STALE_EPOCH:
+        widened = intent.detail
+    if widened is not None:
+        hold(ctx, intent, widened)
+    else:
+        ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail=""))
+    return ctx.outbox[intent.id]
+
+
+def expel(ctx: Context, room: Room) -> None:
+    """This device is out of the room: its keys go, and nothing waits for it any more."""
+    room.leave()
+    room.adding = None
+    room.change(status=RoomStatus.REMOVED)
+    flight = room.row.in_flight
+    if flight is not None and any(decode_envelope(encoded).id in room.sent for encoded, _ in flight.items):
+        void(ctx, room, flight)
+    for intent in tuple(room.line.values()):
+        if intent.state is not IntentState.SENT:
+            ctx.fail(intent, str(Code.NOT_MEMBER), "this device was removed from the room")

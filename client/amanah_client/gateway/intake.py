@@ -1,0 +1,189 @@
+"""From a machine's lines to envelopes in a room: up to 100 alerts each, none lost, all counted.
+
+A pack is posted when it is full or when the source falls silent. Each is an intent first, durable
+on this machine, so that a relay which is down costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from amanah_client import model
+from amanah_client.gateway.eve import EveReport, LineSource, bounded_lines, read_eve
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.content.alert import Alert, AlertPacker
+from amanah_protocol.errors import AmanahError, OperationalError, UsageError
+from amanah_protocol.labels import Label
+
+SILENCE_S: Final = 1.0
+_READ_AHEAD: Final = 1_000
+"""Alerts that wait in memory: a source that is faster than the relay is read no faster."""
+
+_Read: TypeAlias = Alert | BaseException | None
+
+
+@dataclass(slots=True, kw_only=True)
+class IntakeReport:
+    """What became of a source.
+
+    Attributes:
+        lines: What was read.
+        delivered: Alerts whose envelopes are in the log.
+        kept: Alerts in envelopes that are queued and go out by themselves.
+        refused: Alerts in envelopes that the relay refused for good.
+        too_large: Alerts that fit no envelope.
+        envelopes: Envelopes in the log.
+        problem: Why not everything is delivered; None when it is.
+    """
+
+    lines: EveReport = field(default_factory=EveReport)
+    delivered: int = 0
+    kept: int = 0
+    refused: int = 0
+    too_large: int = 0
+    envelopes: int = 0
+    problem: AmanahError | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Input that was meant as alerts and is in no envelope."""
+        return self.lines.malformed_total + self.too_large
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Posted:
+    intent: str
+    alerts: int
+
+
+class Intake:
+    """Posts the alerts of one source to one room."""
+
+    def __init__(
+        self,
+        client: Client,
+        room: Room,
+        *,
+        source_name: str,
+        label: Label | None,
+        timeout_s: float,
+        progress: Callable[[IntakeReport], None],
+    ) -> None:
+        """Put it together; nothing is read before `run`.
+
+        Args:
+            client: The connected client.
+            room: Where alerts go.
+            source_name: How the machine names its input.
+            label: Their label; the room's ceiling by default.
+            timeout_s: How long to wait for each receipt.
+            progress: Called after each envelope.
+        """
+        self._client = client
+        self._room = room
+        self._source_name = source_name
+        self._label = label
+        self._timeout_s = timeout_s
+        self._progress = progress
+        self._waiting: list[_Posted] = []
+        self.report = IntakeReport()
+
+    async def run(self, stream: LineSource) -> IntakeReport:
+        """Read Suricata EVE lines to their end, post, and report the counts to the room.
+
+        Raises:
+            OSError: The source cannot be read any further; what was read is posted.
+        """
+        packer = AlertPacker()
+        try:
+            async for alert in _silences(stream, self.report.lines):
+                await self._post(packer.flush() if alert is None else self._add(packer, alert))
+        finally:
+            await self._post(packer.flush())
+        for posted in self._waiting:
+            await self._settle(posted, last=True)
+        await self._report_counts()
+        return self.report
+
+    def _add(self, packer: AlertPacker, alert: Alert) -> tuple[Alert, ...]:
+        try:
+            return packer.add(alert)
+        except UsageError:
+            self.report.too_large += 1
+            return ()
+
+    async def _post(self, pack: tuple[Alert, ...]) -> None:
+        if not pack:
+            return
+        action = self._room.batch(pack, source_name=self._source_name, label=self._label)
+        intent = await self._client.ask(action)
+        await self._settle(_Posted(intent=intent.id, alerts=len(pack)), last=False)
+        self._progress(self.report)
+
+    async def _settle(self, posted: _Posted, *, last: bool) -> None:
+        """Wait for one envelope; one that is kept is asked for again when everything was read."""
+        try:
+            await self._client.outcome(posted.intent, self._timeout_s)
+        except AmanahError as error:
+            self.report.problem = error
+            if self._client.intent(posted.intent).state is model.IntentState.FAILED:
+                self.report.refused += posted.alerts
+            elif last:
+                self.report.kept += posted.alerts
+            else:
+                self._waiting.append(posted)
+        else:
+            self.report.delivered += posted.alerts
+            self.report.envelopes += 1
+
+    async def _report_counts(self) -> None:
+        """Accepted and dropped, in a header that auditors see."""
+        report = self.report
+        if not report.kept and not report.refused:
+            report.problem = None
+        if report.lines.lines == report.lines.blank:
+            return
+        counts = model.ReportCounts(
+            room=self._room.id, accepted=report.delivered + report.kept, merged=0, dropped=report.dropped
+        )
+        try:
+            await self._client.do(counts, self._timeout_s)
+        except OperationalError as error:
+            report.problem = report.problem or error
+
+
+async def _silences(stream: LineSource, report: EveReport) -> AsyncIterator[Alert | None]:
+    """The alerts of a stream, and None whenever it has been silent for a second."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Queue[_Read] = asyncio.Queue()
+    room = threading.Semaphore(_READ_AHEAD)
+
+    def work() -> None:
+        end: _Read = None
+        try:
+            for alert in read_eve(bounded_lines(stream), report):
+                room.acquire()
+                loop.call_soon_threadsafe(ready.put_nowait, alert)
+        except OSError as error:
+            end = error
+        loop.call_soon_threadsafe(ready.put_nowait, end)
+
+    # A daemon: nobody waits for a line that never comes.
+    threading.Thread(target=work, name="amanah-intake", daemon=True).start()
+    while True:
+        try:
+            read = await asyncio.wait_for(ready.get(), SILENCE_S)
+        except TimeoutError:
+            yield None
+            continue
+        if read is None:
+            return
+        if isinstance(read, BaseException):
+            raise read
+        room.release()
+        yield read

@@ -1,0 +1,273 @@
+"""The relay core: one machine between two closed unions, `Input` and `Effect`.
+
+It does no IO, knows no clock and draws no randomness. One caller gives it one input at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, assert_never
+
+from amanah_protocol import frames
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.errors import AmanahError, Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.types import CONTROL, RoomId
+from amanah_relay.core import (
+    catchup,
+    control,
+    fetch,
+    login,
+    packages,
+    publish,
+    reading,
+    settlement,
+    upkeep,
+)
+from amanah_relay.core.clients import Client, Clients, PageRequest
+from amanah_relay.core.fanout import Watches
+from amanah_relay.core.output import Output
+from amanah_relay.core.parts import Identity, Parts
+from amanah_relay.core.pending import (
+    ContentFetch,
+    IdLookup,
+    OrderRead,
+    PackagesOffer,
+    PackagesTake,
+    PageRead,
+    ProofFetch,
+    Questions,
+    StockCount,
+)
+from amanah_relay.core.staging import ContentCache, Staging
+from amanah_relay.effects import Effect, SessionId
+from amanah_relay.inputs import (
+    Appended,
+    AppendFailed,
+    Congested,
+    Connected,
+    ContentRead,
+    Disconnected,
+    Drained,
+    EntriesRead,
+    Input,
+    KeyPackagesCounted,
+    KeyPackagesPut,
+    KeyPackagesTaken,
+    KnownRead,
+    Loaded,
+    LogRead,
+    ProofRead,
+    ReadFailed,
+    Received,
+    Stop,
+    Tick,
+)
+from amanah_relay.quotas import Claim, Quotas, Rate, RelayLimits, Scope
+
+Request: TypeAlias = (
+    frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
+    | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
+    | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
+)  # fmt: skip
+"""What a client may send once it is logged in."""
+
+
+class RelayCore:
+    """Admits, orders, acknowledges and forwards."""
+
+    def __init__(
+        self, *, key: SigningKey, log_signer: NoteSigner, origin: str, addresses: frozenset[str], limits: RelayLimits
+    ) -> None:
+        """Make a core; the first input is `Loaded`.
+
+        Args:
+            key: The relay's COSE key: logins, receipts, heads.
+            log_signer: The log's key: checkpoints. Its name is the origin.
+            origin: Origin of the log.
+            addresses: host:port under which clients may dial this relay.
+            limits: What others may take.
+
+        Raises:
+            UsageError: `CONFIG` when the log's key is named otherwise than the log.
+        """
+        if log_signer.name != origin:
+            raise UsageError(Code.CONFIG, f"the log key is that of {log_signer.name}, not of {origin}")
+        out = Output()
+        self._request_rate = Rate(per_ms=limits.requests_per_second / 1000, burst=limits.requests_burst)
+        self._parts = Parts(
+            identity=Identity(key=key, log_signer=log_signer, origin=origin, addresses=addresses),
+            limits=limits,
+            out=out,
+            clients=Clients(limits),
+            quotas=Quotas(),
+            questions=Questions(),
+            staging=Staging(limits),
+            contents=ContentCache(limits.content_cache_bytes),
+            watches=Watches(out, tail_bytes=limits.tail_bytes),
+        )
+
+    def checkpoint(self) -> bytes | None:
+        """The signed checkpoint of the durable log; None while no state is loaded."""
+        books = self._parts.books
+        return None if books is None else books.ledger.checkpoint()
+
+    @property
+    def ready(self) -> bool:
+        """Whether publishing is possible now."""
+        return self._parts.books is not None and not self._parts.stopping
+
+    def handle(self, event: Input, now_ms: int) -> list[Effect]:
+        """Take one input.
+
+        Args:
+            event: The input.
+            now_ms: The relay's clock. It may be wrong or jump; times of acceptance still never go back.
+
+        Returns:
+            What is to be done, in order.
+
+        Raises:
+            OperationalError: `LOG_ROLLBACK`, only from `Loaded`: see `upkeep.load`.
+        """
+        self._dispatch(event, now_ms)
+        settlement.flush(self._parts)
+        if self._parts.stopping:
+            upkeep.finish_stop(self._parts)
+        return self._parts.out.take()
+
+    def _dispatch(self, event: Input, now_ms: int) -> None:  # noqa: C901 - one case for each input
+        parts = self._parts
+        match event:
+            case Received():
+                self._receive(event.session, event.data, now_ms)
+            case Appended():
+                settlement.appended(parts, event.batch)
+            case Connected():
+                login.connect(parts, event, now_ms)
+            case Disconnected():
+                parts.forget(event.session)
+            case Congested() | Drained():
+                self._change_pace(event, now_ms)
+            case Tick():
+                upkeep.tick(parts, now_ms)
+            case AppendFailed():
+                settlement.append_failed(parts, event.batch, full=event.full, now_ms=now_ms)
+            case Loaded():
+                upkeep.load(parts, event.state, now_ms)
+            case Stop():
+                upkeep.stop(parts, now_ms)
+            case ReadFailed():
+                question = parts.questions.take_any(event.token)
+                if question is not None:
+                    error = settlement.store_error(parts, full=event.full)
+                    settlement.fail_question(parts, question, error, now_ms)
+            case _:
+                self._answer(event, now_ms)
+
+    def _answer(  # noqa: C901, PLR0912 - one case for each answer of the store
+        self,
+        event: KnownRead | EntriesRead | ContentRead | LogRead | ProofRead
+        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted,
+        now_ms: int,
+    ) -> None:  # fmt: skip
+        """The store has answered; to a question that is no longer open it says nothing."""
+        parts, take = self._parts, self._parts.questions.take
+        match event:
+            case EntriesRead():
+                if (page := take(event.token, PageRead)) is not None:
+                    catchup.answer(parts, page.page, event.entries, now_ms)
+            case KnownRead():
+                if (lookup := take(event.token, IdLookup)) is not None:
+                    publish.answer(parts, lookup, event.known, now_ms)
+            case ContentRead():
+                if (content := take(event.token, ContentFetch)) is not None:
+                    fetch.answer_content(parts, content, event)
+            case LogRead():
+                if (order := take(event.token, OrderRead)) is not None:
+                    reading.answer(parts, order, event.entries)
+            case ProofRead():
+                if (proof := take(event.token, ProofFetch)) is not None:
+                    fetch.answer_proof(parts, proof, event)
+            case KeyPackagesPut():
+                if (offer := take(event.token, PackagesOffer)) is not None:
+                    packages.answer_offer(parts, offer, event)
+            case KeyPackagesTaken():
+                if (taking := take(event.token, PackagesTake)) is not None:
+                    packages.answer_take(parts, taking, event, now_ms)
+            case KeyPackagesCounted():
+                if (count := take(event.token, StockCount)) is not None and parts.knows(count.client):
+                    login.welcome(parts, count.client, event.stock, now_ms)
+            case _:
+                assert_never(event)
+
+    def _change_pace(self, event: Congested | Drained, now_ms: int) -> None:
+        client = self._parts.clients.by_session.get(event.session)
+        if client is None:
+            return
+        if isinstance(event, Congested):
+            client.congested = True
+        else:
+            catchup.drained(self._parts, client, now_ms)
+
+    def _receive(self, session: SessionId, data: bytes, now_ms: int) -> None:
+        parts = self._parts
+        client = parts.clients.by_session.get(session)
+        if client is None:
+            connection = parts.clients.connections.get(session)
+            # What arrives behind a `Close` of ours finds nobody.
+            if connection is not None:
+                login.receive(parts, connection, data, now_ms)
+            return
+        try:
+            frame = _decode_request(client, data)
+        except AmanahError as error:
+            # What does not parse has no number to refuse it under, and what follows it no beginning.
+            parts.reject(session, error)
+            return
+        try:
+            claim = Claim(Scope.REQUESTS, client.device, self._request_rate)
+            parts.quotas.charge((claim,), now_ms)
+            self._serve(client, frame, now_ms)
+        except AmanahError as error:
+            parts.out.refuse(session, frame.request, error)
+
+    def _serve(self, client: Client, frame: Request, now_ms: int) -> None:  # noqa: C901, PLR0912 - one case a frame
+        parts = self._parts
+        match frame:
+            case frames.Publish():
+                publish.receive(parts, client, frame, now_ms)
+            case frames.Stage():
+                fetch.stage(parts, client, frame, now_ms)
+            case frames.Subscribe():
+                asked = PageRequest(request=frame.request, room=RoomId(frame.room), after=frame.after)
+                if asked.room == CONTROL:
+                    raise DecodeError(Code.BAD_TYPE, "the control stream is no room")
+                catchup.subscribe(parts, client, asked, now_ms)
+            case frames.SubscribeControl():
+                asked = PageRequest(request=frame.request, room=CONTROL, after=frame.after)
+                catchup.subscribe(parts, client, asked, now_ms)
+            case frames.FetchContent():
+                fetch.fetch(parts, client, frame)
+            case frames.OfferKeyPackages():
+                packages.offer(parts, client, frame, now_ms)
+            case frames.TakeKeyPackages():
+                packages.take(parts, client, frame, now_ms)
+            case frames.Submit():
+                control.submit(parts, client, frame, now_ms)
+            case frames.GetInclusion():
+                fetch.inclusion(parts, client, frame)
+            case frames.GetConsistency():
+                fetch.consistency(parts, client, frame)
+            case frames.GetCheckpoint():
+                fetch.checkpoint(parts, client, frame)
+            case frames.AuditRead():
+                reading.order(parts, client, frame, now_ms)
+            case _:
+                assert_never(frame)
+
+
+def _decode_request(client: Client, data: bytes) -> Request:
+    frame = frames.decode_client_frame(data)
+    if isinstance(frame, frames.Hello | frames.Proof) or not client.ready:
+        raise VerifyError(Code.FRAME, "a frame that has no place at this point")
+    return frame

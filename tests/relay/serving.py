@@ -1,0 +1,96 @@
+"""A whole relay on loopback inside a test: real sockets, real store, real signatures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from amanah_protocol import frames
+from amanah_protocol.roster import Relay
+from amanah_relay.config import Config, Keys, Listen, Log, StoreSection, Tls
+from amanah_relay.keys import RelayKeys, create_relay_keys
+from amanah_relay.quotas import RelayLimits
+from amanah_relay.service import serve
+from amanah_relay.store import Store
+from bench.community import Author, Device, Opening, Organisation, make_roster, open_room
+from bench.link import Link, log_in, publish
+
+ORIGIN = "relay.example.org/test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A relay that was made and may be started, any number of times.
+
+    Attributes:
+        config: Its configuration; port 0.
+        keys: Its keys.
+        relay: What the roster says of it.
+        organisations: Those that signed the roster.
+        now_ms: When all this was made.
+    """
+
+    config: Config
+    keys: RelayKeys
+    relay: Relay
+    organisations: list[Organisation]
+    now_ms: int
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[int]:
+        """Serve; gives the port. Ends it by cancelling, unless it ended by itself."""
+        address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        service = asyncio.create_task(serve(self.config, self.keys, address.set_result))
+        try:
+            await asyncio.wait((service, address), return_when=asyncio.FIRST_COMPLETED)
+            if service.done():
+                await service
+            yield int(address.result().rpartition(":")[2])
+        finally:
+            service.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await service
+
+    async def enter(self, device: Device, port: int) -> Link:
+        """Log a device in."""
+        link, _ = await log_in(device, self.relay, port)
+        return link
+
+
+def make_site(
+    folder: Path, *, limits: RelayLimits | None = None, tls: Tls | None = None, tls_hashes: tuple[bytes, ...] = ()
+) -> Site:
+    """Keys, roster and store of a relay."""
+    now_ms = time.time_ns() // 1_000_000
+    organisations = [Organisation("cert.example.fr", now_ms=now_ms), Organisation("cert.example.tn", now_ms=now_ms)]
+    keys = create_relay_keys(folder / "relay.keys", ORIGIN)
+    relay = keys.card(("wss://relay.example.org:8443",), tls_hashes)
+    config = Config(
+        listen=Listen(port=0, stop_seconds=5),
+        keys=Keys(file=folder / "relay.keys"),
+        store=StoreSection(url=f"sqlite:///{folder / 'relay.db'}"),
+        limits=limits or RelayLimits(),
+        log=Log(level="info"),
+    )
+    if tls is not None:
+        config = replace(config, tls=tls)
+    roster = make_roster(organisations, relay, now_ms=now_ms)
+    Store.init(config.store.url, roster=roster, origin=ORIGIN, now_ms=now_ms).close()
+    return Site(config=config, keys=keys, relay=relay, organisations=organisations, now_ms=now_ms)
+
+
+def items(envelopes: tuple[tuple[object, bytes], ...]) -> tuple[frames.Item, ...]:
+    """What a publish carries."""
+    return tuple(frames.Item(envelope=envelope.encoded, content=content) for envelope, content in envelopes)  # type: ignore[attr-defined]
+
+
+async def open_for(site: Site, links: list[Link], devices: list[Device]) -> tuple[Opening, list[Author]]:
+    """Open a room in which all devices are; gives who may write there."""
+    opening = open_room(devices[0], devices[1:], origin=ORIGIN, now_ms=site.now_ms)
+    await publish(links[0], 1, items(opening.create))
+    await publish(links[0], 2, items(opening.commit))
+    return opening, [opening.creator, *(Author(device, opening.room) for device in opening.others)]

@@ -1,0 +1,159 @@
+"""A client's store in memory, with the methods and the contract of `amanah_client.store.LocalStore`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol, assert_never
+
+from amanah_client import effects as e
+from amanah_client import model
+from amanah_protocol.crypto import sha256
+from amanah_protocol.types import EnvelopeId, RoomId
+
+UNFINISHED = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
+
+
+class ClientStore(Protocol):
+    """What the client's shell needs of a store: `LocalStore` has it too."""
+
+    def commit(self, writes: tuple[e.Write, ...]) -> None: ...
+    def snapshot(self) -> model.Snapshot: ...
+    def add_intent(self, intent: model.Intent) -> None: ...
+    def intent(self, intent_id: str) -> model.Intent | None: ...
+    def intents(self, *states: model.IntentState) -> tuple[model.Intent, ...]: ...
+    def put_wish(self, intent_id: str, wish: model.Wish) -> None: ...
+    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]: ...
+    def rooms(self) -> tuple[model.RoomRow, ...]: ...
+    def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
+    def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]: ...
+    def alarms(self) -> tuple[model.Alarm, ...]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryClientStore:
+    """The tables."""
+
+    profile: model.Snapshot
+    _rooms: dict[RoomId, model.RoomRow] = field(default_factory=dict)
+    _messages: dict[tuple[RoomId, EnvelopeId], model.MessageRow] = field(default_factory=dict)
+    _intents: dict[str, model.Intent] = field(default_factory=dict)
+    _wishes: dict[str, model.Wish] = field(default_factory=dict)
+    _control: list[model.ControlRow] = field(default_factory=list)
+    _packages: dict[bytes, bytes] = field(default_factory=dict)
+    _profiles: dict[bytes, bytes] = field(default_factory=dict)
+    _alarms: list[model.Alarm] = field(default_factory=list)
+    _audit: list[model.AuditRow] = field(default_factory=list)
+
+    # ---- the core
+
+    def commit(self, writes: tuple[e.Write, ...]) -> None:
+        """All writes, or none."""
+        for write in writes:
+            self._perform(write)
+
+    def snapshot(self) -> model.Snapshot:
+        """Everything the core needs at start."""
+        sent = (row for row in self._messages.values() if row.state is model.MessageState.SENT)
+        return replace(
+            self.profile,
+            control=tuple(self._control),
+            rooms=tuple(self._rooms[room] for room in sorted(self._rooms)),
+            sent=tuple(sent),
+            intents=self.intents(*UNFINISHED),
+            key_packages=tuple(sorted(self._packages.items())),
+            profiles=tuple(self._profiles[key] for key in sorted(self._profiles)),
+            audit_size=len(self._audit),
+        )
+
+    # ---- the faces
+
+    def add_intent(self, intent: model.Intent) -> None:
+        """Queue an intent."""
+        assert intent.id not in self._intents
+        self._intents[intent.id] = intent
+
+    def intent(self, intent_id: str) -> model.Intent | None:
+        """An intent in whatever state."""
+        return self._intents.get(intent_id)
+
+    def intents(self, *states: model.IntentState) -> tuple[model.Intent, ...]:
+        """Intents in these states, oldest first."""
+        return tuple(intent for intent in self._intents.values() if intent.state in states)
+
+    def put_wish(self, intent_id: str, wish: model.Wish) -> None:
+        """Keep what a person decided of an intent."""
+        self._wishes[intent_id] = wish
+
+    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]:
+        """All wishes; each is given once."""
+        wishes, self._wishes = self._wishes, {}
+        return tuple(wishes.items())
+
+    def rooms(self) -> tuple[model.RoomRow, ...]:
+        """All rooms."""
+        return tuple(self._rooms.values())
+
+    def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]:
+        """Messages of a room in room order, own unacknowledged ones last."""
+        rows = [row for row in self._messages.values() if row.room == room]
+        return tuple(sorted(rows, key=lambda row: 2**62 if row.room_seq is None else row.room_seq))[:limit]
+
+    def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """Messages whose envelope id lies between two, both included; at most 2 of them."""
+        return tuple(row for row in self._messages.values() if first <= row.envelope <= last)[:2]
+
+    def alarms(self) -> tuple[model.Alarm, ...]:
+        """All alarms, oldest first."""
+        return tuple(self._alarms)
+
+    # ---- inside
+
+    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
+        match write:
+            case e.PutRoom(row=room):
+                self._rooms[room.room] = room
+            case e.PutMessage(row=message):
+                self._messages[message.room, message.envelope] = message
+            case e.DropMessage(room=room_id, envelope=envelope):
+                self._messages.pop((room_id, envelope), None)
+            case e.EraseContent():
+                self._erase(write)
+            case e.PutIntent(intent=intent):
+                self._put_intent(intent)
+            case e.PutControl(row=control):
+                assert all(row.sequence != control.sequence for row in self._control[-3:])
+                self._control.append(control)
+            case e.PutRoster(roster=roster):
+                self.profile = replace(self.profile, roster=roster)
+            case e.PutControlHead(head=head):
+                self.profile = replace(self.profile, control_head=head)
+            case e.PutLogView(view=view):
+                self.profile = replace(self.profile, log=view)
+            case e.PutKeyPackage(reference=reference, private=private):
+                assert reference not in self._packages
+                self._packages[reference] = private
+            case e.DropKeyPackage(reference=reference):
+                self._packages.pop(reference, None)
+            case e.PutProfile(profile=encoded):
+                self._profiles[sha256(encoded)] = encoded
+            case e.PutAlarm(alarm=alarm):
+                self._alarms.append(alarm)
+            case e.PutAuditRows(rows=rows):
+                self._audit.extend(rows)
+            case _:
+                assert_never(write)
+
+    def _erase(self, write: e.EraseContent) -> None:
+        for envelope in write.envelopes:
+            row = self._messages.get((write.room, envelope))
+            if row is not None and write.by in (None, row.sender):
+                erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"")
+                self._messages[write.room, envelope] = erased
+
+    def _put_intent(self, intent: model.Intent) -> None:
+        if intent.id not in self._intents:
+            return
+        if intent.state not in UNFINISHED:
+            # The plaintext of a finished one stands in the message alone.
+            intent = replace(intent, action=model.Finished(name=type(intent.action).__name__))
+        self._intents[intent.id] = intent
