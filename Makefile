@@ -20,7 +20,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.base  ## a relay, three national CERTs, one incident, told step by step
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 test: check  ## everything that shows the project works
 	@rm -rf build/coverage && mkdir -p build/coverage

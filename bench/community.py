@@ -172,9 +172,7 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
     added = {device.id: device for device in others}
     members = alone | frozenset(added)
     if not added:
-        return Opening(
-            room=room, creator=author, group=group, create=(create,), commit=(), members=members, others=()
-        )
+        return Opening(room=room, creator=author, group=group, create=(create,), commit=(), members=members, others=())
     packages = tuple(
         engine.make_key_package(
             device.key, device.credential, now_ms=now_ms, last_resort=False, random=secrets.token_bytes

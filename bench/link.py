@@ -34,7 +34,9 @@ from bench.community import Device
 
 DELIVERY_TAG: Final = 70
 VERIFY_EVERY: Final = 1_000
-_BINARY, _PING = 0x82, 0x89
+PUSHED: Final = (frames.RoomState, frames.Head, frames.Stock)
+"""What the relay says by itself."""
+_BINARY, _CLOSE, _PING = 0x82, 0x88, 0x89
 
 F = TypeVar("F", bound=frames.Frame)
 
@@ -55,6 +57,7 @@ class Link(asyncio.Protocol):
         self._inbox: asyncio.Queue[frames.RelayFrame] = asyncio.Queue()
         self.on_frame: Callable[[frames.RelayFrame], None] = self._inbox.put_nowait
         self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.close_code = 0
         self.counting = False
         self.deliveries = 0
         self.arrivals: list[tuple[float, int]] = []
@@ -117,6 +120,8 @@ class Link(asyncio.Protocol):
     def _other(self, head: int, payload: bytes) -> None:
         if head == _BINARY:
             self.on_frame(frames.decode_relay_frame(payload))
+        elif head == _CLOSE:
+            self.close_code = int.from_bytes(payload[:2])
         elif head == _PING:
             self.transport.write(WebsocketFrame(Opcode.PONG, payload).serialize(mask=True))
 
@@ -137,21 +142,31 @@ class Link(asyncio.Protocol):
         """Write one frame."""
         self.transport.write(wire(frame))
 
-    async def expect(self, kind: type[F]) -> F:
-        """The next frame, which must be of this kind.
+    async def next(self) -> frames.RelayFrame:
+        """The next frame of any kind.
 
         Raises:
-            ConnectionError: It is another, or the connection is gone.
+            ConnectionError: The connection is gone.
         """
         getting = asyncio.ensure_future(self._inbox.get())
         await asyncio.wait((getting, self.lost), return_when=asyncio.FIRST_COMPLETED)
         if not getting.done():
             getting.cancel()
-            raise ConnectionError("the relay closed the connection")
-        frame = getting.result()
-        if not isinstance(frame, kind):
-            raise ConnectionError(f"{kind.__name__} is wanted, this is {frame}")
-        return frame
+            raise ConnectionError(self.reason)
+        return getting.result()
+
+    async def expect(self, kind: type[F]) -> F:
+        """The next frame that answers something, which must be of this kind.
+
+        Raises:
+            ConnectionError: It is another, or the connection is gone.
+        """
+        while True:
+            frame = await self.next()
+            if isinstance(frame, kind):
+                return frame
+            if not isinstance(frame, PUSHED):
+                raise ConnectionError(f"{kind.__name__} is wanted, this is {frame}")
 
 
 async def log_in(

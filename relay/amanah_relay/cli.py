@@ -89,9 +89,7 @@ def keys(
         if origin not in {None, found.origin}:
             raise UsageError(Code.USAGE, f"{config.keys.file} holds the keys of {found.origin}; they are never changed")
     elif origin is None:
-        raise UsageError(
-            Code.USAGE, f"no keys at {config.keys.file}; name the log with --origin to make some"
-        )
+        raise UsageError(Code.USAGE, f"no keys at {config.keys.file}; name the log with --origin to make some")
     else:
         found = create_relay_keys(config.keys.file, origin)
         terminal.say(f"made {config.keys.file}: keep a copy of it offline, nobody can make it again")

@@ -151,7 +151,7 @@ class RelayServer:
         self._taking = False
         self._stop = asyncio.Event()
         self._turns: Turns
-        self._checkpoint: Callable[[], bytes | None]
+        self._core: RelayCore
 
     def stop(self) -> None:
         """Begin a graceful stop."""
@@ -173,10 +173,9 @@ class RelayServer:
         server = await self._listen()
         try:
             address = self._address(server)
-            core = self._make_core(loaded.state, address.partition("://")[2])
-            self._checkpoint = core.checkpoint
+            self._core = self._make_core(loaded.state, address.partition("://")[2])
             self._turns = Turns(
-                core=core,
+                core=self._core,
                 perform=self._perform,
                 writer=choose_writer(),
                 clock_ms=lambda: time.time_ns() // 1_000_000,
@@ -210,6 +209,12 @@ class RelayServer:
                 raise failure
             raise OperationalError(Code.INTERNAL, "the relay stopped itself") from failure
 
+    def _is_ready(self) -> bool:
+        return self._taking and self._core.ready
+
+    def _newest_checkpoint(self) -> bytes | None:
+        return self._core.checkpoint()
+
     async def _listen(self) -> Server:
         tls = self._endpoint.tls
         secure: dict[str, Any] = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": TLS_SECONDS}
@@ -223,7 +228,7 @@ class RelayServer:
                 origins=[None],  # a browser page of another site has no business here
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
-                process_request=make_routes(ready=lambda: self._taking, checkpoint=lambda: self._checkpoint()),
+                process_request=make_routes(ready=self._is_ready, checkpoint=self._newest_checkpoint),
                 start_serving=False,
                 server_header=None,
                 open_timeout=UPGRADE_SECONDS,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import importlib.util
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_relay.config import Config, is_loopback
@@ -57,8 +58,8 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
             logger=logger,
         )
-        _stop_on_signals(server)
-        await server.run(listening)
+        with _stopped_by_signals(server):
+            await server.run(listening)
     finally:
         await worker.close()
 
@@ -89,16 +90,26 @@ def _make_core(config: Config, keys: RelayKeys, state: RelayState, address: str)
     )
 
 
-def _stop_on_signals(server: RelayServer) -> None:
+@contextlib.contextmanager
+def _stopped_by_signals(server: RelayServer) -> Iterator[None]:
     loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
 
-    def stop(number: int) -> None:
+    def stop() -> None:
         server.stop()
-        # The second one has its usual effect.
-        loop.remove_signal_handler(number)
+        release()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
+    def release() -> None:
+        # The second signal has its usual effect: it ends the process at once.
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        release()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

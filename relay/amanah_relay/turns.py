@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, assert_never
 
 from amanah_protocol import frames
+from amanah_protocol.errors import AmanahError
 from amanah_protocol.limits import MAX_FRAME_BYTES
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
@@ -156,7 +157,8 @@ class Turns:
         except Exception as error:
             # The core's picture may be half changed. To go on would mean to acknowledge from it; a new
             # process loads what is durable, and clients repeat what was not acknowledged.
-            self._logger.exception("the core failed")
+            if not isinstance(error, AmanahError):
+                self._logger.exception("the core failed")
             self.failed.set_exception(error)
             return
         if self._answers or self._line:
@@ -260,5 +262,6 @@ class Turns:
         self._store_tasks.discard(task)
         self._note_quiet()
         if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
-            self._logger.error("the store's interface failed", exc_info=error)
+            if not isinstance(error, AmanahError):
+                self._logger.error("the store's interface failed", exc_info=error)
             self.failed.set_exception(error)

@@ -123,14 +123,16 @@ def test_the_entries_of_a_map_are_bounded() -> None:
         decode(cbor.encode(dict.fromkeys(range(limits.MAX_ITEMS + 1), 0)))
 
 
-@pytest.mark.parametrize("item", [b"\x00", b"\x80", b"\x60"])
-def test_items_are_counted_before_they_are_made(item: bytes) -> None:
+@pytest.mark.parametrize(
+    "item", ["00", "80", "60", "1818", "190100", "1a00010000", "1b0000000100000000", "4100", "6161"]
+)
+def test_items_are_counted_before_they_are_made(item: str) -> None:
     most = limits.MAX_HEADS - 1
-    value = decode(b"\x99" + most.to_bytes(2, "big") + item * most)
+    value = decode(b"\x99" + most.to_bytes(2, "big") + bytes.fromhex(item) * most)
     assert isinstance(value, list)
     assert len(value) == most
     with refused(Code.TOO_LARGE, DecodeError):
-        decode(b"\x99" + (most + 1).to_bytes(2, "big") + item * (most + 1))
+        decode(b"\x99" + (most + 1).to_bytes(2, "big") + bytes.fromhex(item) * (most + 1))
 
 
 def test_a_large_string_is_one_item() -> None:

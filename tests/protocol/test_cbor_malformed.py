@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -65,7 +66,8 @@ CASES: Final[dict[str, tuple[str, Code]]] = {
     "text key twice": ("a2 6161 00 6161 01", MALFORMED),
     "keys descending": ("a2 02 00 01 00", NOT_CANONICAL),
     "keys in length-first order": ("a2 20 00 1864 00", NOT_CANONICAL),
-    "keys descending inside": ("81 a2 02 00 01 00", NOT_CANONICAL),
+    "keys descending in an array": ("81 a2 02 00 01 00", NOT_CANONICAL),
+    "keys descending in a map": ("a1 00 a2 02 00 01 00", NOT_CANONICAL),
     "true as a second 1": ("a2 01 00 f5 00", MALFORMED),
     "true as a key": ("a1 f5 00", MALFORMED),
     "null as a key": ("a1 f6 00", MALFORMED),
@@ -106,6 +108,8 @@ CASES: Final[dict[str, tuple[str, Code]]] = {
     "COSE_Sign1 where a value is wanted": ("d2 84 40 a0 40 40", MALFORMED),
     # simple values
     "undefined": ("f7", MALFORMED),
+    "undefined in an array": ("81 f7", MALFORMED),
+    "undefined in a map": ("a1 00 f7", MALFORMED),
     "unassigned simple value": ("f0", MALFORMED),
     "simple value 255": ("f8ff", MALFORMED),
     "false in two bytes": ("f814", MALFORMED),
@@ -143,3 +147,29 @@ def test_the_decoder_below_would_have_accepted_many_of_them() -> None:
             cbor2.loads(bytes.fromhex(text))
             accepted += 1
     assert accepted > 40
+
+
+def tagged(number: int, item: bytes) -> bytes:
+    """An item under a tag of up to 16 bits."""
+    if number < 24:
+        return bytes([0xC0 + number]) + item
+    return (bytes([0xD8, number]) if number < 256 else b"\xd9" + number.to_bytes(2, "big")) + item
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the nearest first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        yield error
+
+
+def test_no_tag_is_acted_upon_before_it_is_refused() -> None:
+    # `cbor2` would compile a regular expression for 35 and make a number of a billion digits for 4: it has to be
+    # our own refusal that ends the parse, not the type of what came out.
+    acted_upon = []
+    for number in range(2**16):
+        with pytest.raises(DecodeError) as caught:
+            cbor.decode(tagged(number, b"\x60"), max_bytes=16)
+        if not any(isinstance(cause, DecodeError) for cause in causes(caught.value)):
+            acted_upon.append(number)
+    assert acted_upon == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -55,6 +56,19 @@ class Site:
             with contextlib.suppress(asyncio.CancelledError):
                 await service
 
+    @staticmethod
+    def stop() -> None:
+        """What an operator does; the running service takes the signal."""
+        signal.raise_signal(signal.SIGTERM)
+
+    def listening_on(self, host: str, port: int) -> Site:
+        """The same relay elsewhere."""
+        return replace(self, config=replace(self.config, listen=replace(self.config.listen, host=host, port=port)))
+
+    def with_keys(self, other: Site) -> Site:
+        """The same store with another relay's keys."""
+        return replace(self, keys=other.keys)
+
     async def enter(self, device: Device, port: int) -> Link:
         """Log a device in."""
         link, _ = await log_in(device, self.relay, port)
@@ -92,5 +106,6 @@ async def open_for(site: Site, links: list[Link], devices: list[Device]) -> tupl
     """Open a room in which all devices are; gives who may write there."""
     opening = open_room(devices[0], devices[1:], origin=ORIGIN, now_ms=site.now_ms)
     await publish(links[0], 1, items(opening.create))
-    await publish(links[0], 2, items(opening.commit))
+    if opening.commit:
+        await publish(links[0], 2, items(opening.commit))
     return opening, [opening.creator, *(Author(device, opening.room) for device in opening.others)]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import secrets
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
@@ -28,7 +26,7 @@ from amanah_protocol.session import SUBPROTOCOL
 from amanah_relay.quotas import RelayLimits
 from amanah_relay.server import Gate
 from amanah_relay.store import Store
-from bench.link import Link, log_in, publish
+from bench.link import Link, publish
 from tests.relay.serving import Site, items, make_site, open_for
 
 AMANAH: Final = [Subprotocol(SUBPROTOCOL)]
@@ -63,16 +61,12 @@ async def test_a_message_reaches_the_other_member_with_a_receipt_for_its_sender(
     opening, authors = await open_for(site, links, devices)
     links[1].send(frames.Subscribe(request=5, room=opening.room, after=3))
     assert (await links[1].expect(frames.PageEnd)).live
-    delivered: asyncio.Queue[frames.RelayFrame] = asyncio.Queue()
-    links[1].on_frame = delivered.put_nowait
-    links[1].on_delivery = delivered.put_nowait
     message = authors[0].message(b"sealed", epoch=1, audience=opening.members, now_ms=site.now_ms)
     stored = await publish(links[0], 7, items((message,)))
     receipt = verify_receipt(stored.receipt, site.relay.key)
     (accepted,) = stored.accepted
     assert accepted.request == 7
-    delivery = await delivered.get()
-    assert isinstance(delivery, frames.Delivery)
+    delivery = await links[1].expect(frames.Delivery)
     assert (delivery.room_seq, delivery.index) == (accepted.sequences[0], accepted.indices[0])
     envelope = decode_envelope(delivery.envelope)
     check_content(envelope, delivery.content or b"")
@@ -110,13 +104,281 @@ async def test_what_was_acknowledged_is_there_after_a_restart(site: Site) -> Non
     async with site.running() as port:
         link = await site.enter(devices[0], port)
         opening, (author,) = await open_for(site, [link], devices)
-        message = author.message(b"sealed", epoch=1, audience=opening.members, now_ms=site.now_ms)
+        message = author.message(b"sealed", epoch=0, audience=opening.members, now_ms=site.now_ms)
         await publish(link, 1, items((message,)))
     async with site.running() as port:
         link = await site.enter(devices[0], port)
         link.send(frames.Subscribe(request=5, room=opening.room, after=0))
-        found = await collect(link, 4)
+        found = await collect(link, 2)
     assert decode_envelope(found[-1].envelope).id == message[0].id
     store = Store.open(site.config.store.url)
-    assert store.verify_log().envelopes == 4
+    assert store.verify_log().envelopes == 2
     store.close()
+
+
+async def test_a_newer_login_of_the_same_device_ends_the_older_one_with_the_reason(site: Site, port: int) -> None:
+    device = site.organisations[0].certify()
+    older = await site.enter(device, port)
+    await site.enter(device, port)
+    assert (await older.expect(frames.Closing)).code == Code.REPLACED
+    await older.lost
+
+
+# ---- readers of all kinds
+
+
+LARGE: Final = 128 * 1024
+FAST: Final = RelayLimits(officer_per_second=10_000, officer_burst=10_000, room_per_second=10_000, room_burst=10_000)
+
+
+async def test_a_reader_that_pauses_is_told_and_gets_everything_from_the_store(tmp_path: Path) -> None:
+    site = make_site(tmp_path, limits=FAST)
+    devices = [organisation.certify() for organisation in site.organisations]
+    async with site.running() as port:
+        sender, reader = [await site.enter(device, port) for device in devices]
+        opening, (author, _) = await open_for(site, [sender, reader], devices)
+        reader.send(frames.Subscribe(request=1, room=opening.room, after=3))
+        assert (await reader.expect(frames.PageEnd)).live
+        reader.transport.pause_reading()
+        count = 160  # 20 MiB: more than the kernel's buffers and ours together
+        for request in range(count):
+            message = author.message(secrets.token_bytes(LARGE), epoch=1, audience=opening.members, now_ms=site.now_ms)
+            await publish(sender, request, items((message,)))
+        reader.transport.resume_reading()
+        seen = []
+        while len(seen) < count:
+            frame = await reader.next()
+            if isinstance(frame, frames.Delivery):
+                seen.append(frame.room_seq)
+            elif isinstance(frame, frames.Lagging) or (isinstance(frame, frames.PageEnd) and not frame.live):
+                after = seen[-1] if seen else 3
+                reader.send(frames.Subscribe(request=2, room=opening.room, after=after))
+        assert seen == list(range(4, 4 + count))
+
+
+async def test_a_reader_that_takes_nothing_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("amanah_relay.sessions.PROGRESS_SECONDS", 1)
+    monkeypatch.setattr("amanah_relay.server.CLOSE_SECONDS", 0.2)
+    site = make_site(tmp_path, limits=FAST)
+    devices = [organisation.certify() for organisation in site.organisations]
+    async with site.running() as port:
+        sender, reader = [await site.enter(device, port) for device in devices]
+        opening, (author, _) = await open_for(site, [sender, reader], devices)
+        reader.send(frames.Subscribe(request=1, room=opening.room, after=3))
+        assert (await reader.expect(frames.PageEnd)).live
+        reader.transport.pause_reading()
+        for request in range(160):
+            message = author.message(bytes(LARGE), epoch=1, audience=opening.members, now_ms=site.now_ms)
+            await publish(sender, request, items((message,)))
+        await asyncio.sleep(3)
+        reader.transport.resume_reading()
+        await reader.lost
+        # Whoever reads is not touched by it.
+        sender.send(frames.GetCheckpoint(request=1))
+        await sender.expect(frames.Checkpoint)
+
+
+# ---- what a stranger sends
+
+
+async def close_code(stranger: ClientConnection) -> int:
+    """Read until the relay closes; the code of its close frame."""
+    try:
+        while True:
+            await stranger.recv()
+    except ConnectionClosed as closed:
+        return 0 if closed.rcvd is None else closed.rcvd.code
+
+
+@pytest.mark.parametrize(("size", "code"), [(MAX_PRE_AUTH_FRAME_BYTES, 1002), (MAX_PRE_AUTH_FRAME_BYTES + 1, 1009)])
+async def test_a_large_message_before_the_login_is_refused_unread(port: int, size: int, code: int) -> None:
+    async with connect(f"ws://127.0.0.1:{port}", subprotocols=AMANAH) as stranger:
+        await stranger.send(bytes(size))
+        assert await close_code(stranger) == code
+
+
+@pytest.mark.parametrize(("size", "code"), [(MAX_FRAME_BYTES, 1002), (MAX_FRAME_BYTES + 1, 1009)])
+async def test_a_message_above_256_kib_is_refused_after_the_login_too(
+    site: Site, port: int, size: int, code: int
+) -> None:
+    link = await site.enter(site.organisations[0].certify(), port)
+    link.transport.write(Frame(Opcode.BINARY, bytes(size)).serialize(mask=True))
+    await link.lost
+    assert link.close_code == code
+
+
+async def test_text_is_refused(port: int) -> None:
+    async with connect(f"ws://127.0.0.1:{port}", subprotocols=AMANAH) as stranger:
+        await stranger.send("text")
+        assert await close_code(stranger) == 1003
+
+
+async def test_compression_is_never_negotiated(port: int) -> None:
+    offer = [ClientPerMessageDeflateFactory()]
+    async with connect(f"ws://127.0.0.1:{port}", subprotocols=AMANAH, extensions=offer) as stranger:
+        assert stranger.request is not None
+        assert "permessage-deflate" in stranger.request.headers["Sec-WebSocket-Extensions"]
+        assert stranger.response is not None
+        assert "Sec-WebSocket-Extensions" not in stranger.response.headers
+        assert stranger.protocol.extensions == []
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"subprotocols": None}, 400),
+        ({"subprotocols": [Subprotocol("amanah.v0")]}, 400),
+        ({"subprotocols": AMANAH, "origin": "https://elsewhere.example"}, 403),
+    ],
+)
+async def test_a_websocket_of_something_else_is_refused(port: int, options: dict[str, Any], status: int) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(f"ws://127.0.0.1:{port}", **options):
+            pass
+    assert caught.value.response.status_code == status
+
+
+async def test_a_connection_that_does_not_upgrade_in_time_is_cut(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_does_not_log_in_is_closed_with_the_reason(tmp_path: Path) -> None:
+    site = make_site(tmp_path, limits=RelayLimits(login_ms=500))
+    async with site.running() as port, connect(f"ws://127.0.0.1:{port}", subprotocols=AMANAH) as stranger:
+        async with asyncio.timeout(10):
+            closing = frames.decode_relay_frame(await stranger.recv(decode=False))
+            assert isinstance(closing, frames.Closing)
+            assert closing.code == Code.TIMEOUT
+            assert await close_code(stranger) == 1008
+
+
+async def test_one_network_opens_only_so_many_connections_at_a_time(tmp_path: Path) -> None:
+    site = make_site(tmp_path, limits=RelayLimits(unauthenticated_per_network=3))
+    async with site.running() as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert not await is_answered(port)
+        for _, other in held:
+            other.close()
+        while not await is_answered(port):
+            await asyncio.sleep(0.01)
+
+
+async def is_answered(port: int) -> bool:
+    """Whether a new connection gets a page."""
+    try:
+        return (await get(port, "GET /healthz HTTP/1.1"))[0] == 200
+    except (ConnectionError, IndexError):
+        return False
+
+
+def test_the_gate_counts_by_network_and_in_all() -> None:
+    gate = Gate(total=3, each=2)
+    assert [gate.enter("a"), gate.enter("a"), gate.enter("a")] == [True, True, False]
+    assert [gate.enter("b"), gate.enter("c")] == [True, False]
+    gate.leave("a")
+    assert gate.enter("c")
+    for network in ("a", "b", "c"):
+        gate.leave(network)
+    assert not gate.opening
+
+
+# ---- pages
+
+
+async def test_a_monitor_sees_that_it_lives_and_takes_messages(port: int) -> None:
+    assert [(await get(port, f"GET {path} HTTP/1.1"))[::2] for path in ("/healthz", "/readyz")] == [
+        (200, b"ok\n"),
+        (200, b"ready\n"),
+    ]
+
+
+async def test_the_checkpoint_is_signed_by_the_log_of_the_roster(site: Site, port: int) -> None:
+    status, head, body = await get(port, "GET /log/checkpoint HTTP/1.1")
+    assert (status, "no-store" in head) == (200, True)
+    assert verify_checkpoint(body, site.relay.log_vkey, site.relay.origin).value.size == 1
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "GET / HTTP/1.1",
+        "GET /healthz/ HTTP/1.1",
+        "GET /../healthz HTTP/1.1",
+        "GET /log HTTP/1.1",
+        "GET /metrics HTTP/1.1",
+        "POST /healthz HTTP/1.1",
+        "HEAD /healthz HTTP/1.1",
+        "GET /socket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade",
+    ],
+)
+async def test_anything_else_is_not_found(port: int, request_line: str) -> None:
+    assert (await get(port, request_line))[::2] == (404, b"not found\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/log/checkpoint", "/nothing"])
+async def test_no_page_tells_which_software_answers(port: int, path: str) -> None:
+    _, head, _ = await get(port, f"GET {path} HTTP/1.1")
+    assert "server:" not in head.lower()
+    assert "python" not in head.lower()
+
+
+# ---- beginning and end
+
+
+async def test_a_port_in_use_is_said(site: Site) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = site.listening_on("127.0.0.1", other.getsockname()[1])
+        with pytest.raises(OperationalError) as caught:
+            async with taken.running():
+                pass
+    assert caught.value.code is Code.ADDRESS_IN_USE
+
+
+async def test_a_host_that_is_not_of_this_machine_is_said(site: Site) -> None:
+    with pytest.raises(UsageError) as caught:
+        async with site.listening_on("127.0.0.1.example.invalid", 0).running():
+            pass
+    assert caught.value.code is Code.CONFIG
+
+
+async def test_a_relay_that_the_roster_does_not_name_does_not_start(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = make_site(tmp_path / "other")
+    with pytest.raises(VerifyError) as caught:
+        async with site.with_keys(other).running():
+            pass
+    assert caught.value.code is Code.LOGIN
+
+
+async def test_a_stop_lets_what_is_in_hand_be_acknowledged_and_says_goodbye(tmp_path: Path) -> None:
+    site = make_site(tmp_path, limits=FAST)
+    devices = [site.organisations[0].certify()]
+    async with site.running() as port:
+        link = await site.enter(devices[0], port)
+        opening, (author,) = await open_for(site, [link], devices)
+        for request in range(50):
+            message = author.message(bytes(1_000), epoch=0, audience=opening.members, now_ms=site.now_ms)
+            link.send(frames.Publish(request=request, items=items((message,))))
+        answered: set[int] = set()
+        site.stop()
+        while len(answered) < 50:
+            frame = await link.next()
+            if isinstance(frame, frames.Stored):
+                answered |= {accepted.request for accepted in frame.accepted}
+            elif isinstance(frame, frames.Refused):
+                assert frame.code == Code.STOPPING
+                answered.add(frame.request)
+            elif isinstance(frame, frames.Closing):
+                assert frame.code == Code.STOPPING
+                break
+        await link.lost
+        assert link.close_code == 1001

@@ -42,8 +42,10 @@ class Kept:
     at_ms: int
     device: DeviceId
     row: MessageRow
-    again: bool
-    """Whether it stood in the store before, in the same place and state."""
+    before: MessageRow | None
+    """What stood in its place."""
+    joining: bool
+    """Whether the room was being joined: then its record may be read again from the beginning."""
 
     @property
     def is_delivery(self) -> bool:

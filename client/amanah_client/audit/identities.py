@@ -204,7 +204,7 @@ class Identities:
         known = any(trusted.value.by_name.get(organisation.name) == organisation for trusted in self._trusted)
         if not self._descends and not known:
             # A relay can write an older roster of its own making, and let the true one follow it.
-            text = f"the root keys of {organisation.name} stand in no roster that is trusted here, nor in one that follows it"
+            text = f"the root keys of {organisation.name} stand in no roster that is trusted here or follows from one"
             self._findings.fault(index, Code.UNANCHORED, text)
 
 

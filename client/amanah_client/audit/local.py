@@ -15,6 +15,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
 
 _CHECKPOINT: Final = "audit_checkpoint"
+_HEAD: Final = "audit_control_head"
 _ROSTERS: Final = "rosters"
 _PAGE: Final = 2_000
 
@@ -55,7 +56,7 @@ def trusted(profile: Profile) -> Anchor:
 
 
 def keep_checkpoint(store: LocalStore) -> int | None:
-    """Keep the newest checkpoint as that of the copy, if the copy reaches just so far.
+    """Keep the newest checkpoint and control head as those of the copy, if the copy reaches just so far.
 
     The live view of the log moves on with every head that arrives; the copy does not.
 
@@ -66,6 +67,7 @@ def keep_checkpoint(store: LocalStore) -> int | None:
     if snapshot.log is None or snapshot.log.size != snapshot.audit_size:
         return None
     store.put_value(_CHECKPOINT, snapshot.log.checkpoint)
+    store.put_value(_HEAD, snapshot.control_head)
     return snapshot.log.size
 
 
@@ -82,6 +84,11 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
     if not whole:
         raise UsageError(Code.NOT_FOUND, "there is no whole copy of the log here; `amanah audit sync` makes one")
     return sizes[max(whole)], max(whole)
+
+
+def copied_head(store: LocalStore) -> bytes:
+    """The signed head of the control stream that belongs to the copy, b"" if none was kept."""
+    return store.value(_HEAD) or store.value("control_head") or b""
 
 
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:

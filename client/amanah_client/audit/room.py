@@ -226,27 +226,21 @@ class RoomHistory:
             self._findings.remark(index, error.code, error.detail)
 
     def _check_said(self, index: int, header: Header) -> None:
+        referred = [self._referred(envelope) for envelope in _references(header.specific)]
         match header.specific:
-            case kinds.Ack(envelope=envelope) | kinds.Refuse(commit=envelope):
-                self._referred(envelope)
-            case kinds.Erase(envelopes=envelopes):
-                for envelope in envelopes:
-                    self._referred(envelope)
-            case kinds.Repair(envelopes=envelopes, addressees=addressees):
-                for sent in map(self._referred, envelopes):
-                    # Repair is no way to widen an audience: a grant is, and is shown as one.
-                    if not sent.circle.members.issuperset(addressees):
-                        raise VerifyError(Code.MEMBERSHIP, "a message was sent again to a device it was not for")
-            case kinds.Egress(envelope=envelope):
-                label = self._referred(envelope).label
-                if label >= Label.AMBER_STRICT:
-                    self._findings.remark(index, Code.LABEL, f"a message of {label.text} left its circle")
-            case kinds.Relabel(envelope=envelope, old=old, new=new):
-                self._relabel(header, self._referred(envelope), old, new)
+            case kinds.Repair(addressees=addressees):
+                # Repair is no way to widen an audience: a grant is, and is shown as one.
+                if not all(sent.circle.members.issuperset(addressees) for sent in referred):
+                    raise VerifyError(Code.MEMBERSHIP, "a message was sent again to a device it was not for")
+            case kinds.Egress():
+                if referred[0].label >= Label.AMBER_STRICT:
+                    self._findings.remark(index, Code.LABEL, f"a message of {referred[0].label.text} left its circle")
+            case kinds.Relabel(old=old, new=new):
+                _relabel(header, referred[0], old, new)
             case kinds.Decision(nations=nations):
                 if not set(nations) <= {name for name, _ in self.circle.nations}:
                     raise VerifyError(Code.MEMBERSHIP, "a decision names a nation that is not in the room")
-            case _:  # the others say nothing that could be held against the record
+            case _:  # the others say nothing more that could be held against the record
                 pass
 
     def _referred(self, envelope: EnvelopeId) -> _Sent:
@@ -254,13 +248,6 @@ class RoomHistory:
         if sent is None:
             raise VerifyError(Code.NOT_FOUND, f"it refers to {envelope.hex()[:16]}, which is not in this room before")
         return sent
-
-    def _relabel(self, header: Header, sent: _Sent, old: Label, new: Label) -> None:
-        if header.kid != sent.kid:
-            raise VerifyError(Code.ROLE, "a label is changed by the author of the message alone")
-        if old != sent.label:
-            raise VerifyError(Code.LABEL, f"the message was {sent.label.text}, not {old.text}")
-        sent.label = new
 
     def _check_inside(self, addressees: tuple[DeviceId, ...]) -> None:
         if not self.circle.members.issuperset(addressees):
@@ -279,3 +266,23 @@ def _check_audience(header: Header, circle: Circle) -> None:
 def _check_before(room_seq: int, leaf: Leaf) -> None:
     if room_seq >= leaf.room_seq:
         raise VerifyError(Code.NOT_FOUND, f"it speaks of entry {room_seq} of the room, which comes later")
+
+
+def _references(specific: kinds.Specific) -> tuple[EnvelopeId, ...]:
+    match specific:
+        case kinds.Ack(envelope=envelope) | kinds.Egress(envelope=envelope) | kinds.Relabel(envelope=envelope):
+            return (envelope,)
+        case kinds.Refuse(commit=commit):
+            return (commit,)
+        case kinds.Erase(envelopes=envelopes) | kinds.Repair(envelopes=envelopes):
+            return envelopes
+        case _:  # the others refer to nothing
+            return ()
+
+
+def _relabel(header: Header, sent: _Sent, old: Label, new: Label) -> None:
+    if header.kid != sent.kid:
+        raise VerifyError(Code.ROLE, "a label is changed by the author of the message alone")
+    if old != sent.label:
+        raise VerifyError(Code.LABEL, f"the message was {sent.label.text}, not {old.text}")
+    sent.label = new

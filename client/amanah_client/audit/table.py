@@ -139,7 +139,8 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Refuse():
             return f"refused the change {short(specific.commit)} ({specific.code})"
         case kinds.Decision():
-            return f"proposal {specific.ordinal} {specific.outcome.name.lower()} by {', '.join(specific.nations) or 'nobody'}"
+            by = ", ".join(specific.nations) or "nobody"
+            return f"proposal {specific.ordinal} {specific.outcome.name.lower()} by {by}"
         case kinds.Relabel():
             return f"changed the label of {short(specific.envelope)} from {specific.old.text} to {specific.new.text}"
         case kinds.Egress():

@@ -14,7 +14,6 @@ from amanah_client.cli import terminal
 from amanah_client.cli.terminal import DEFAULTS, Common
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
-from amanah_client.keystore.durable import replace_file
 from amanah_protocol import identity
 from amanah_protocol.cards import (
     Armour,
@@ -56,7 +55,7 @@ KeyFileFlag = Annotated[bool, Parameter(name="--key-file", negative="")]
 
 
 @org.command(name="init")
-def org_init(name: str, *, key_file: KeyFileFlag = False, common: Common = DEFAULTS) -> None:
+def org_init(name: str, /, *, key_file: KeyFileFlag = False, common: Common = DEFAULTS) -> None:
     """Make an organisation: its root key and yearly enrolment key.
 
     Parameters
@@ -119,6 +118,7 @@ def org_show(*, common: Common = DEFAULTS) -> None:
 @org.command
 def certify(
     request: Path,
+    /,
     *,
     name: str,
     roster: Path,
@@ -155,6 +155,7 @@ def certify(
 @org.command
 def revoke(
     device: str,
+    /,
     *,
     reason: str = "",
     out: Path | None = None,
@@ -224,7 +225,7 @@ def new(
 
 
 @roster.command
-def sign(file: Path, *, out: Path | None = None, common: Common = DEFAULTS) -> None:
+def sign(file: Path, /, *, out: Path | None = None, common: Common = DEFAULTS) -> None:
     """Add this organisation's signature to a roster.
 
     Parameters
@@ -241,13 +242,14 @@ def sign(file: Path, *, out: Path | None = None, common: Common = DEFAULTS) -> N
     if out is not None or str(file) == "-":
         terminal.write_file(out, text)
         return
-    replace_file(file, text.encode())
+    terminal.replace_file(file, text)
     terminal.say(f"signed: {file}")
 
 
 @roster.command(name="show")
 def roster_show(
     file: Path | None = None,
+    /,
     *,
     policy: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
@@ -270,7 +272,7 @@ def roster_show(
         data = terminal.read_armoured(file, Armour.ROSTER)
     shown = decode_roster(data)
     if policy:
-        terminal.show(encode_policy(policy_of_roster(shown)).rstrip("\n"))
+        terminal.write_file(None, encode_policy(policy_of_roster(shown)))
         return
     signed = signing_organisations(shown.endorsed, shown)
     if common.json:
@@ -304,7 +306,7 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 
 
 @roster.command(name="install")
-def roster_install(file: Path, *, common: Common = DEFAULTS) -> None:
+def roster_install(file: Path, /, *, common: Common = DEFAULTS) -> None:
     """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
     newer = terminal.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
@@ -315,6 +317,7 @@ def roster_install(file: Path, *, common: Common = DEFAULTS) -> None:
 @device.command
 def request(
     organisation: str,
+    /,
     *,
     role: RoleName = "officer",
     subject: str | None = None,
@@ -357,7 +360,7 @@ def _person(text: str) -> PersonId:
 
 
 @device.command(name="install")
-def device_install(reply: Path, *, common: Common = DEFAULTS) -> None:
+def device_install(reply: Path, /, *, common: Common = DEFAULTS) -> None:
     """Install the organisation's reply: certificate, roster, first trust."""
     decoded = decode_reply(terminal.read_armoured(reply, Armour.REPLY))
     with terminal.profile(common) as profile:
@@ -394,7 +397,7 @@ def device_show(*, common: Common = DEFAULTS) -> None:
 
 
 @device.command
-def submit(file: Path, *, common: Common = DEFAULTS) -> None:
+def submit(file: Path, /, *, common: Common = DEFAULTS) -> None:
     """Hand a revocation to the relay, for an organisation whose own profile has no device."""
     data = terminal.read_armoured(file, Armour.REVOCATION)
     action = model.SubmitControl(type=LeafType.REVOCATION, object=data)

@@ -39,22 +39,27 @@ for name, place, about in _COMMANDS:
     app.command(f"amanah_client.cli.{place}", name=name, help=about)
 
 
-def run(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 - one for each way to end
-    """Run the command line.
+def run() -> int:
+    """Run the command line of this process; gives the documented exit code."""
+    forbid_memory_dumps()
+    return main(sys.argv[1:])
+
+
+def main(arguments: list[str]) -> int:  # noqa: PLR0911 - one for each way to end
+    """Run one command.
 
     Args:
-        arguments: What follows the program's name; by default this process's own.
+        arguments: What follows the program's name.
 
     Returns:
         The documented exit code (`terminal`).
     """
-    forbid_memory_dumps()
     terminal.prepare()
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        terminal.say(f"amanah: {error} See `amanah --help`.")
+        terminal.say(f"amanah: {error} See `{' '.join(('amanah', *(error.command_chain or ())))} --help`.")
         return terminal.EXIT_USAGE
     except AmanahError as error:
         return terminal.report(error)

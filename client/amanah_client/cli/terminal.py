@@ -332,3 +332,19 @@ def write_file(path: Path | None, data: str | bytes) -> None:
             path.unlink()
         raise operational(error, path) from error
     say(f"written: {path}")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put a text in the place of a file, whole or not at all.
+
+    Raises:
+        OperationalError: `STORE` or `DISK_FULL`; the file is as it was.
+    """
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise operational(error, path) from error

@@ -85,8 +85,9 @@ def check_bound(room: Room, envelope: Envelope) -> None:
 def _check_audience(room: Room, header: Header) -> None:
     if room.group is None or room.row.status is RoomStatus.HALTED:
         return  # our picture of the members is known to be old
-    members = set(room.group.members)
+    audience = room.audience()
     if isinstance(header.specific, Commit):
-        members = (members | set(header.specific.added)) - set(header.specific.removed)
-    if header.audience != audience_digest(members):
+        members = (set(room.group.members) | set(header.specific.added)) - set(header.specific.removed)
+        audience = audience_digest(members)
+    if header.audience != audience:
         raise VerifyError(Code.AUDIENCE, "the sender's picture of the members differs from ours")

@@ -85,8 +85,16 @@ class Directory:
             known.append(certificate.device_id)
 
     def add_enrolment(self, enrolment: Enrolment) -> None:
-        """Record an enrolment key; one that is known stays as it is."""
-        self.enrolments.setdefault(enrolment.key_id, LoggedEnrolment(enrolment=enrolment))
+        """Record an enrolment key; of one that is known, the newest validity counts.
+
+        Raises:
+            VerifyError: `FOREIGN_DEVICE`: the key is another organisation's already.
+        """
+        known = self.enrolments.setdefault(enrolment.key_id, LoggedEnrolment(enrolment=enrolment))
+        if known.enrolment.organisation != enrolment.organisation:
+            owner = known.enrolment.organisation
+            raise VerifyError(Code.FOREIGN_DEVICE, f"{enrolment.organisation} claims the enrolment key of {owner}")
+        known.enrolment = max(known.enrolment, enrolment, key=lambda one: one.not_after_ms)
 
     def revoke_device(self, device: DeviceId, index: int) -> None:
         """Record a device's revocation; the first one counts."""

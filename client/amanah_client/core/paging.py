@@ -49,13 +49,14 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
     if request != link.page or room.broken:
         return  # the end of a page that was asked for before something was missing
     link.page = None
-    heads.receive_head(ctx, frame.head)
+    if frame.head:
+        heads.receive_head(ctx, frame.head)
+    elif not _is_outside(ctx, room):
+        raise VerifyError(Code.FRAME, "a page of a room without its signed head")
     if link.parked or link.fetch is not None or link.page is not None:
         return
-    if _has_left(ctx, room):
-        link.subscribed = link.resync = False
-        ctx.session.catching_up.discard(room.id)
-        login.check_caught_up(ctx)
+    if _is_outside(ctx, room) and room.row.head_seq >= (ctx.session.states[room.id].removed_seq or 0):
+        _leave(ctx, room)
         return
     if not frame.live:
         _go_on(ctx, room, frame)
@@ -68,10 +69,19 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
     login.check_caught_up(ctx)
 
 
-def _has_left(ctx: Context, room: Room) -> bool:
-    """Whether all that a removed device may see is read."""
+def _is_outside(ctx: Context, room: Room) -> bool:
+    """Whether the relay says that this device was removed; such a one gets no heads."""
     state = ctx.session.states.get(room.id)
-    return room.row.status is RoomStatus.REMOVED and (state is None or state.removed_seq is not None)
+    return state is not None and state.removed_seq is not None
+
+
+def _leave(ctx: Context, room: Room) -> None:
+    room.link.subscribed = room.link.resync = False
+    if room.row.status is not RoomStatus.REMOVED:
+        # The relay may say so; only a commit that we verified makes it true.
+        stop(ctx, room, Code.GAP, "the relay says that this device was removed, and shows no such commit", ())
+    ctx.session.catching_up.discard(room.id)
+    login.check_caught_up(ctx)
 
 
 def _go_on(ctx: Context, room: Room, frame: PageEnd) -> None:

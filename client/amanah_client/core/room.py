@@ -8,7 +8,7 @@ from typing import Final
 from amanah_client.model import Intent, MessageRow, RoomRow, RoomStatus, SenderRow
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
-from amanah_protocol.envelope import Envelope, decode_envelope
+from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import Delivery
 from amanah_protocol.group.engines import engine_for
@@ -69,6 +69,14 @@ class Awaited:
     until_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Machine-made parts of the publish in flight: they are done when it is accepted."""
+
+    bodies: int = 0
+    refusals: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Link:
     """What a room has on the connection; forgotten with it.
@@ -121,11 +129,15 @@ class Room:
         packages: Key packages taken and not used yet.
         left_out: By intent: devices that could not be invited, and why.
         widened: Intents in flight that were written for a smaller circle -> who joined since.
+        work: What machine-made is in flight: bodies or refusals, and how many.
         retry_at_ms: Nothing is published before this time.
-        refused_in_a_row: Final refusals since the last acceptance.
+        refused_in_a_row: Refusals since the last acceptance.
+        stale_epoch: Epoch that the relay says is over and whose end was not delivered, or None.
+        stale_since_ms: When it said so.
         retried_seq: Head at which a gap was already asked for again.
         refreshed_seq: Head at which the control stream was already asked for again.
         revoked_since_ms: When a revoked member was first seen in the room, or None.
+        revoked: Revoked members, as of an epoch and a sequence of the control stream.
         awaited: What the relay says there is and has not delivered.
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
@@ -150,15 +162,20 @@ class Room:
     packages: dict[DeviceId, bytes] = field(default_factory=dict)
     left_out: dict[str, dict[DeviceId, str]] = field(default_factory=dict)
     widened: dict[str, str] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
     retry_at_ms: int = 0
+    stale_epoch: int | None = None
+    stale_since_ms: int = 0
     refused_in_a_row: int = 0
     retried_seq: int = -1
     refreshed_seq: int = -1
     revoked_since_ms: int | None = None
+    revoked: tuple[int, int, tuple[DeviceId, ...]] = (-1, -1, ())
     awaited: Awaited | None = None
     told: set[str] = field(default_factory=set)
     noted: str = ""
     broken: bool = False
+    _audience: tuple[int, bytes] = (-1, b"")
     _dirty: bool = False
     _group_moved: bool = False
 
@@ -178,6 +195,18 @@ class Room:
             raise VerifyError(Code.GAP, "the room's creation is not known")
         return self.create.header.specific
 
+    def audience(self) -> bytes:
+        """Digest of the members of the current epoch.
+
+        Raises:
+            VerifyError: `NOT_MEMBER` where this device has no keys.
+        """
+        if self.group is None:
+            raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
+        if self._audience[0] != self.group.epoch:
+            self._audience = (self.group.epoch, audience_digest(set(self.group.members)))
+        return self._audience[1]
+
     def change(self, **fields: object) -> None:
         """Replace fields of the row; it is written at the end of the step."""
         self.row = replace(self.row, **fields)  # type: ignore[arg-type]  # names and types are RoomRow's
@@ -190,6 +219,7 @@ class Room:
     def leave(self) -> None:
         """Drop the group with all its keys."""
         self.group = None
+        self._audience = (-1, b"")
         self.moved()
 
     def remember(self, room_seq: int, known: Known) -> None:

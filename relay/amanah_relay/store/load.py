@@ -65,7 +65,7 @@ def read_head(connection: Connection) -> AnyRow:
         OperationalError: `DAMAGED`.
     """
     what = "the head of the log"
-    row = only(connection.execute(select(*schema.head.c)).first(), what)
+    row = only(connection.execute(select(*schema.head.c).where(schema.head.c.id == 1)).first(), what)
     check_row(row.checksum, row.origin, row.size, row.root, row.edge, row.last_accepted_ms, what=what)
     try:
         frontier = Frontier(row.size, split(row.edge, HASH_BYTES, what, bytes))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from amanah_relay.store import Store
+from tests.relay.store.full import Full, make_full
 from tests.relay.store.sequence import Sequence, roster
 from tests.vectors import examples as x
 
@@ -31,3 +32,9 @@ def store(url: str) -> Iterator[Store]:
 def log(store: Store) -> Sequence:
     """The end of the store's log."""
     return Sequence.behind(store.load())
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Full:
+    """A store with something of everything."""
+    return make_full(tmp_path_factory.mktemp("full") / "relay.db")

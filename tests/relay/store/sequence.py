@@ -8,6 +8,7 @@ from typing import Any, Final
 from amanah_protocol import envelope as envelopes
 from amanah_protocol import kinds
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -198,6 +199,10 @@ def tree(data: bytes, room: RoomId = x.ROOM) -> Tree:
 
 
 def _member_row(entry: Entry) -> MemberRow:
+    try:
+        counter = envelopes.decode_envelope(entry.object).header.counter
+    except DecodeError:  # a test stores something else on purpose
+        counter = 0
     return MemberRow(
         room=entry.room,
         device=entry.kid or OTHER_KID,
@@ -205,6 +210,6 @@ def _member_row(entry: Entry) -> MemberRow:
         added_seq=1,
         removed_seq=None,
         cursor=0,
-        last_counter=envelopes.decode_envelope(entry.object).header.counter,
+        last_counter=counter,
         last_id=entry.envelope or EnvelopeId(ZERO_32),
     )

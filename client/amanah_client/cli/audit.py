@@ -1,0 +1,320 @@
+"""`amanah audit`: copy the record's metadata, verify it, list it, hand it on, check what others handed on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from cyclopts import App
+
+from amanah_client import model
+from amanah_client.audit import local
+from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
+from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
+from amanah_client.audit.disclosed import prove
+from amanah_client.audit.policy import decode_policy
+from amanah_client.audit.record import Anchor, examine
+from amanah_client.audit.report import Report
+from amanah_client.audit.table import Filter, lines
+from amanah_client.cli import audit_words, terminal
+from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.home import find_home
+from amanah_protocol.cards import Armour, armour_kind, decode_armour
+from amanah_protocol.errors import Code, DecodeError, OperationalError, PeerError, UsageError, VerifyError
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Kind
+from amanah_protocol.log.disclosure import decode_disclosure
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
+
+app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
+
+_ROUNDS: Final = 3
+_MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
+"""Of an armoured file; a larger bundle travels as it was exported."""
+
+
+@app.command
+def sync(*, common: Common = DEFAULTS) -> None:
+    """Copy the metadata in this auditor's scope, up to the newest checkpoint.
+
+    The relay logs that you read. The copy is verified by `amanah audit verify`.
+    """
+
+    async def work(client: Client) -> tuple[int, int]:
+        before = client.profile.store.snapshot().audit_size
+        for _ in range(_ROUNDS):
+            await _copy(client, common.timeout)
+            size = local.keep_checkpoint(client.profile.store)
+            if size is not None:
+                return before, size
+        raise OperationalError(Code.TIMEOUT, "the log grew while it was copied")
+
+    before, size = terminal.with_client(common, work)
+    if common.json:
+        terminal.show_json({"format": audit_words.FORMAT, "copied": size - before, "size": size})
+    else:
+        terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+
+
+async def _copy(client: Client, timeout_s: float) -> None:
+    """Wait for as long as the copy grows."""
+    store = client.profile.store
+    asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
+    intent = asked or await client.ask(model.AuditSync())
+    while True:
+        before = store.snapshot().audit_size
+        try:
+            await client.outcome(intent.id, timeout_s)
+        except OperationalError:
+            if store.snapshot().audit_size == before:
+                raise
+        else:
+            return
+
+
+@app.command
+def verify(*, common: Common = DEFAULTS) -> None:
+    """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
+    report = _examine_copy(common)
+    _show_report(report, common)
+
+
+@app.command(name="list")
+def list_entries(
+    *,
+    room: str = "",
+    organisation: str | None = None,
+    kind: str | None = None,
+    since: datetime | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """List who told whom what class of thing, when. The copy is verified first.
+
+    Parameters
+    ----------
+    room
+        First digits of a room's id.
+    organisation
+        Only what it sent or could read.
+    kind
+        Only one kind: create, commit, welcome, message, alert, ack, delivered, egress, erase, ...
+    since
+        Only what was accepted at this time (UTC) or later, for example 2026-11-23 or 2026-11-23T12:00.
+    """
+    wanted = Filter(
+        room=room.strip().lower(),
+        organisation=None if organisation is None else parse_organisation(organisation),
+        kind=None if kind is None else _kind(kind),
+        since_ms=0 if since is None else _milliseconds(since),
+    )
+    report = _examine_copy(common)
+    found = lines(report, wanted)
+    if common.json:
+        terminal.show_json(audit_words.lines_json(report, found))
+    else:
+        audit_words.show_lines(found)
+    _raise_for(report)
+
+
+@app.command
+def export(file: Path, *, common: Common = DEFAULTS) -> None:
+    """Write the copy as one file that anybody verifies offline: `amanah audit check FILE`.
+
+    It is not signed: everything in it proves itself. Nothing is overwritten.
+
+    Parameters
+    ----------
+    file
+        Where to write it; `-` for standard output.
+    """
+    terminal.check_new(file)
+    with terminal.profile(common) as profile:
+        anchor = local.trusted(profile)
+        note, size = local.copied(profile.store)
+        header = BundleHeader(
+            roster=anchor.rosters[-1].value.endorsed.encode(),
+            checkpoint=note,
+            control_head=local.copied_head(profile.store),
+            rows=size,
+        )
+        digest = _write_new(file, encode_bundle(header, local.copied_rows(profile.store, size)))
+    terminal.say(f"{size} leaves, sha256 {digest}; `amanah audit check FILE` verifies the file, without this profile")
+
+
+@app.command
+def check(file: Path, *, policy: Path | None = None, roster: Path | None = None, common: Common = DEFAULTS) -> None:
+    """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
+
+    Without a policy it is held against --roster, else against the roster of this profile; without any,
+    it can only be consistent in itself, which is said, and is not enough: exit code 5.
+
+    Example: amanah audit check evidence.txt --policy community.policy --roster community.roster
+
+    Parameters
+    ----------
+    file
+        The file; `-` for standard input.
+    policy
+        A trust policy (`amanah roster show --policy` prints one).
+    roster
+        A roster's file, where neither the file nor this profile holds it.
+    """
+    with _opened(file) as (stream, magic):
+        if magic == MAGIC:
+            _check_bundle(BundleReader(_reading(stream, magic)), policy, roster, common)
+            return
+        text = (magic + stream.read(_MAX_TEXT_BYTES)).decode("utf-8", "replace")
+    match armour_kind(text):
+        case Armour.BUNDLE:
+            data = decode_armour(text, Armour.BUNDLE)
+            _check_bundle(BundleReader(BytesIO(data).read), policy, roster, common)
+        case Armour.DISCLOSURE:
+            _check_disclosure(decode_armour(text, Armour.DISCLOSURE), policy, roster, common)
+        case found:
+            what = f"this is {found!s}" if found else "this is neither"
+            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}")
+
+
+# ---- checking
+
+
+def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None, common: Common) -> None:
+    own = reader.header.roster
+    anchor = _anchor(policy, roster, common, own) or anchor_of_rosters((own,), "")
+    if anchor is None:
+        raise UsageError(Code.UNANCHORED, "there is no roster to hold it against")
+    report = examine(
+        reader.rows(), checkpoint=reader.header.checkpoint, anchor=anchor, control_head=reader.header.control_head
+    )
+    _show_report(report, common)
+
+
+def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Common) -> None:
+    anchor = _anchor(policy, roster, common)
+    try:
+        proven = prove(decode_disclosure(data), anchor)
+    except PeerError as error:
+        raise VerifyError(Code.RECORD, f"the disclosure does not hold: {error.detail} [{error.code}]") from error
+    if common.json:
+        terminal.show_json(audit_words.proven_json(proven))
+    else:
+        audit_words.show_proven(proven)
+    _raise_unanchored(proven.anchor)
+
+
+def _anchor(policy: Path | None, roster: Path | None, common: Common, *own: bytes) -> Anchor | None:
+    """What to hold it against; None when nothing is at hand.
+
+    A roster that is named outweighs the profile's, and a policy outweighs both.
+    """
+    named = () if roster is None else decode_rosters(terminal.read_file(roster).decode("utf-8", "replace"))
+    if roster is not None and not named:
+        raise DecodeError(Code.BAD_TYPE, f"{roster} is not a roster's file")
+    kept = find_home(common.home).roster
+    trusted = decode_rosters(terminal.read_file(kept).decode("utf-8", "replace")) if kept.exists() else ()
+    if policy is not None:
+        return anchor_of_policy(decode_policy(terminal.read_file(policy)), (*named, *trusted, *own))
+    return anchor_of_rosters(named, "the roster file") or anchor_of_rosters(trusted, "this profile's rosters")
+
+
+def _examine_copy(common: Common) -> Report:
+    with terminal.profile(common) as profile:
+        anchor = local.trusted(profile)
+        note, size = local.copied(profile.store)
+        head = local.copied_head(profile.store)
+        return examine(local.copied_rows(profile.store, size), checkpoint=note, anchor=anchor, control_head=head)
+
+
+def _show_report(report: Report, common: Common) -> None:
+    if common.json:
+        terminal.show_json(audit_words.report_json(report))
+    else:
+        audit_words.show_report(report)
+    _raise_for(report)
+    _raise_unanchored(report.anchor)
+
+
+def _raise_for(report: Report) -> None:
+    bad = report.first_bad
+    if bad is not None:
+        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
+        raise VerifyError(Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]")
+
+
+def _raise_unanchored(anchor: str) -> None:
+    if not anchor:
+        raise UsageError(Code.UNANCHORED, "consistent, but anchored in nothing")
+
+
+# ---- arguments and files
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind[text.strip().upper().replace("-", "_")]
+    except KeyError:
+        known = ", ".join(kind.name.lower() for kind in Kind)
+        raise UsageError(Code.USAGE, f"{text!r} is not a kind; known: {known}") from None
+
+
+def _milliseconds(at: datetime) -> int:
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
+    """The file and its first bytes, which say whether it is a bundle."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            yield stream, stream.read(len(MAGIC))
+        except OSError as error:
+            raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
+
+
+def _reading(stream: BinaryIO, begun: bytes) -> Callable[[int], bytes]:
+    """Read on from the bytes that were taken already."""
+    first = [begun]
+
+    def read(count: int) -> bytes:
+        return first.pop() if first else stream.read(count)
+
+    return read
+
+
+def _write_new(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write a new file piece by piece, or nothing; gives its SHA-256 in hex.
+
+    Raises:
+        UsageError: `USAGE` when the file exists.
+        OperationalError: `STORE` or `DISK_FULL`; there is no file then.
+    """
+    digest = hashlib.sha256()
+    if str(path) == "-":
+        for piece in pieces:
+            digest.update(piece)
+            sys.stdout.buffer.write(piece)
+        return digest.hexdigest()
+    try:
+        with path.open("xb") as file:
+            try:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+            except BaseException:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise UsageError(Code.USAGE, f"{path} exists; nothing is overwritten") from None
+    except OSError as error:
+        raise terminal.operational(error, path) from error
+    return digest.hexdigest()

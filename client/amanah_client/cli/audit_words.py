@@ -1,0 +1,348 @@
+"""What an audit found, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from rich.text import Text
+
+from amanah_client.audit.disclosed import Proven
+from amanah_client.audit.report import Change, Finding, Nations, Report, RoomSummary, Severity, Who
+from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, nations, short, size_words
+from amanah_client.cli import terminal
+from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo
+from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.content.sealed import Content
+
+FORMAT: Final = 1
+"""Of the JSON documents: fields may be added, none changes its meaning."""
+
+_BAD: Final = "bold white on red"
+_COLUMNS: Final = ("accepted", "from", "to", "what", "label", "precedence", "size", "room", "index", "state")
+
+
+# ---- an examined record, for people
+
+
+def show_report(report: Report) -> None:
+    """The whole report."""
+    for text in _about(report):
+        _show(text)
+    for room in report.rooms:
+        for text in _room(room):
+            _show(text)
+    for finding in report.findings:
+        _show(_finding(finding), style="" if finding.severity is Severity.REMARK else _BAD)
+    if report.faults > sum(finding.severity is Severity.FAULT for finding in report.findings):
+        _show(f"{report.faults} faults in all", style=_BAD)
+    _show(verdict(report), style=_BAD if report.faults else "")
+    _show(NO_PLAINTEXT)
+
+
+def verdict(report: Report) -> str:
+    """The one line that counts."""
+    bad = report.first_bad
+    if bad is not None:
+        where = "THE WHOLE RECORD" if bad.index is None else f"FIRST BAD ENTRY: {bad.index}"
+        return f"DOES NOT HOLD. {where} ({bad.code})"
+    if not report.anchor:
+        return "consistent, but anchored in nothing"
+    return "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed"
+
+
+def _about(report: Report) -> Iterator[str]:
+    scope = report.scope
+    yield f"log {report.origin}: {report.size} leaves under the checkpoint, root {report.root.hex()}"
+    yield f"held against {report.anchor or 'nothing but itself'}"
+    yield f"cosigned by {_witnesses(report.witnesses)}"
+    yield (
+        f"in scope: {scope.envelopes} entries of {len(report.rooms)} rooms, {scope.control} of the control stream, "
+        f"{scope.reads} audit reads; outside: {scope.bare} bare hashes"
+    )
+    yield f"accepted between {moment(scope.first_ms)} and {moment(scope.last_ms)}, as the relay says"
+    if report.control_confirmed is None:
+        yield "the end of the control stream is not confirmed by a signed head"
+    else:
+        yield f"the control stream is whole up to its entry {report.control_confirmed}"
+    yield "what may follow the last entry of a room is not shown by a copy: only the room's members know its head"
+
+
+def _room(room: RoomSummary) -> Iterator[str]:
+    opened = "its creation does not hold"
+    if room.create is not None and room.opened_by is not None:
+        under = f", under {room.create.agreement}" if room.create.agreement else ""
+        opened = f"opened by {room.opened_by.text}, up to {room.create.ceiling.text}{under}"
+    yield f"room {short(room.room)}: {opened}"
+    yield f"  {room.entries} entries from {moment(room.first_ms)} to {moment(room.last_ms)}"
+    for change in room.changes:
+        if change.added or change.removed:
+            yield f"  {moment(change.accepted_at_ms)}  {change.by.text} {changed(change.added, change.removed)}"
+            yield f"  {'':20}  then in it: {nations(change.members)}"
+    yield f"  in it at the end: {nations(room.members) or 'nobody'}"
+
+
+def _finding(finding: Finding) -> str:
+    where = "the whole record" if finding.index is None else f"entry {finding.index}"
+    return f"{str(finding.severity).upper()} at {where}: {finding.text} [{finding.code}]"
+
+
+def _witnesses(witnesses: tuple[tuple[str, int], ...]) -> str:
+    named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in witnesses)
+    return named or "no witness that is known here"
+
+
+def show_lines(lines: Iterable[Line]) -> None:
+    """Who told whom what class of thing, when."""
+    terminal.show_table(_COLUMNS, map(_cells, lines))
+    _show(NO_PLAINTEXT)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    entry = line.entry
+    return (
+        moment(entry.accepted_at_ms),
+        entry.sender.text,
+        nations(entry.readers),
+        line.said,
+        entry.label.text,
+        entry.precedence.name.lower(),
+        size_words(entry.size_class),
+        short(entry.room),
+        str(entry.index),
+        line.state,
+    )
+
+
+# ---- a disclosure, for people
+
+
+def show_proven(proven: Proven) -> None:
+    """Who said what, when, and where it stands."""
+    disclosed = proven.disclosed
+    header, content = disclosed.envelope.header, disclosed.content
+    certificate = disclosed.certificate
+    sender = f"{certificate.role.name.lower()} {short(certificate.device_id)} of {certificate.organisation}"
+    _show(f"from      {sender}, pseudonym {certificate.subject.hex()}")
+    _show(f"written   {moment(content.written_at_ms)}, sealed {moment(header.sent_at_ms)}, as the sender says")
+    _show(f"accepted  {moment(disclosed.leaf.accepted_at_ms)}, as the relay says")
+    _show(f"room      {header.room.hex()}, entry {disclosed.leaf.room_seq}")
+    _show(f"label     {content.label.text} {content.pap.text}")
+    if content.differs_from(header.label):
+        _show(f"ALARM: the record shows {header.label.text} for it; the sealed label counts", style=_BAD)
+    _show("says")
+    for text in _said(content):
+        # Each line is marked: what was said must not look like a line of this report.
+        _show(f"  | {text}", safe=True)
+    _show(
+        f"stands in the log {disclosed.checkpoint.origin} at index {disclosed.index}, "
+        f"under its checkpoint of size {disclosed.checkpoint.size}"
+    )
+    _show(f"held against {proven.anchor or 'nothing but itself'}; cosigned by {_witnesses(proven.witnesses)}")
+    _show("not shown by a disclosure: whether the device was revoked before, and what else was said")
+
+
+def _said(content: Content) -> list[str]:
+    match content.body:
+        case TextBody(text=text):
+            return terminal.isolated(text).split("\n")
+        case AlertBatch(source=source, alerts=alerts):
+            return [
+                f"{len(alerts)} alerts from {terminal.isolated(source)}",
+                *(
+                    f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {terminal.isolated(alert.title)} "
+                    f"[{terminal.isolated(alert.signature_id)}] {terminal.isolated(alert.source_address or '-')} to "
+                    f"{terminal.isolated(alert.destination_address or '-')}"
+                    for alert in alerts
+                ),
+            ]
+        case RoomInfo(title=title):
+            return [f"the room is called {terminal.isolated(title)}"]
+        case body:
+            return [f"[{type(body).__name__.lower()}]"]
+
+
+# ---- for programs
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """An examined record, without its entries."""
+    bad = report.first_bad
+    scope = report.scope
+    return {
+        "format": FORMAT,
+        "holds": not report.faults,
+        "anchored": bool(report.anchor),
+        "held_against": report.anchor or None,
+        "first_bad": None if bad is None else _finding_json(bad),
+        "faults": report.faults,
+        "findings": [_finding_json(finding) for finding in report.findings],
+        "log": {
+            "origin": report.origin,
+            "size": report.size,
+            "root": report.root.hex(),
+            "witnesses": _witnesses_json(report.witnesses),
+        },
+        "scope": {
+            "leaves": scope.leaves,
+            "bare": scope.bare,
+            "control": scope.control,
+            "envelopes": scope.envelopes,
+            "reads": scope.reads,
+            "first": when(scope.first_ms),
+            "last": when(scope.last_ms),
+            "control_confirmed": report.control_confirmed,
+        },
+        "rooms": [_room_json(room) for room in report.rooms],
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, object]:
+    return {
+        "severity": str(finding.severity),
+        "index": finding.index,
+        "code": str(finding.code),
+        "text": finding.text,
+    }
+
+
+def _witnesses_json(witnesses: tuple[tuple[str, int], ...]) -> list[dict[str, object]]:
+    return [{"name": name, "at": when(time_s * 1000)} for name, time_s in witnesses]
+
+
+def _room_json(room: RoomSummary) -> dict[str, object]:
+    return {
+        "room": room.room.hex(),
+        "opened_by": None if room.opened_by is None else _who_json(room.opened_by),
+        "ceiling": None if room.create is None else room.create.ceiling.text,
+        "agreement": None if room.create is None else room.create.agreement,
+        "entries": room.entries,
+        "first": when(room.first_ms),
+        "last": when(room.last_ms),
+        "changes": [_change_json(change) for change in room.changes],
+        "members": _nations_json(room.members),
+    }
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    return {
+        "index": change.index,
+        "accepted": when(change.accepted_at_ms),
+        "epoch": change.epoch,
+        "by": _who_json(change.by),
+        "added": [_who_json(who) for who in change.added],
+        "removed": [_who_json(who) for who in change.removed],
+        "members": _nations_json(change.members),
+    }
+
+
+def _who_json(who: Who) -> dict[str, object]:
+    return {
+        "organisation": who.organisation or None,
+        "subject": None if who.subject is None else who.subject.hex(),
+        "role": None if who.role is None else who.role.name.lower(),
+        "device": who.device.hex(),
+    }
+
+
+def _nations_json(members: Nations) -> dict[str, int]:
+    return {str(name): count for name, count in members}
+
+
+def lines_json(report: Report, lines: Iterable[Line]) -> dict[str, object]:
+    """The entries that were asked for, under the verdict on the whole record."""
+    bad = report.first_bad
+    return {
+        "format": FORMAT,
+        "holds": not report.faults,
+        "first_bad": None if bad is None else _finding_json(bad),
+        "entries": [_line_json(line) for line in lines],
+    }
+
+
+def _line_json(line: Line) -> dict[str, object]:
+    from amanah_client.cli.showing import plain  # noqa: PLC0415 - it needs the SDK, which offline verbs do without
+
+    entry = line.entry
+    return {
+        "index": entry.index,
+        "accepted": when(entry.accepted_at_ms),
+        "sent": when(entry.sent_at_ms),
+        "room": entry.room.hex(),
+        "room_seq": entry.room_seq,
+        "envelope": entry.envelope.hex(),
+        "from": _who_json(entry.sender),
+        "to": _nations_json(entry.readers),
+        "kind": entry.kind.name.lower(),
+        "header": plain(entry.specific),
+        "said": line.said,
+        "label": entry.label.text,
+        "precedence": entry.precedence.name.lower(),
+        "size_class": entry.size_class,
+        "epoch": entry.epoch,
+        "state": line.state,
+    }
+
+
+def proven_json(proven: Proven) -> dict[str, object]:
+    """A disclosure."""
+    from amanah_client.cli.showing import alert_json  # noqa: PLC0415 - it needs the SDK, which offline verbs do without
+
+    disclosed = proven.disclosed
+    header, content, certificate = disclosed.envelope.header, disclosed.content, disclosed.certificate
+    value: dict[str, object] = {
+        "format": FORMAT,
+        "holds": True,
+        "anchored": bool(proven.anchor),
+        "held_against": proven.anchor or None,
+        "from": {
+            "organisation": certificate.organisation,
+            "subject": certificate.subject.hex(),
+            "role": certificate.role.name.lower(),
+            "device": certificate.device_id.hex(),
+        },
+        "written": when(content.written_at_ms),
+        "sent": when(header.sent_at_ms),
+        "accepted": when(disclosed.leaf.accepted_at_ms),
+        "room": header.room.hex(),
+        "room_seq": disclosed.leaf.room_seq,
+        "envelope": disclosed.envelope.id.hex(),
+        "label": content.label.text,
+        "label_differs": content.differs_from(header.label),
+        "pap": content.pap.text,
+        "log": {
+            "origin": disclosed.checkpoint.origin,
+            "index": disclosed.index,
+            "size": disclosed.checkpoint.size,
+            "witnesses": _witnesses_json(proven.witnesses),
+        },
+    }
+    match content.body:
+        case TextBody(text=text):
+            value["text"] = text
+        case AlertBatch(source=source, alerts=alerts):
+            value |= {"source": source, "alerts": [alert_json(alert) for alert in alerts]}
+        case RoomInfo(title=title):
+            value["title"] = title
+        case body:
+            value["type"] = type(body).__name__.lower()
+    return value
+
+
+# ---- times
+
+
+def moment(at_ms: int | None) -> str:
+    """A time for people; what others claimed may lie beyond any calendar."""
+    return "beyond the year 9999" if (at_ms or 0) > MAX_OBSERVED_AT_MS else terminal.clock(at_ms)
+
+
+def when(at_ms: int | None) -> str | None:
+    """A time for programs; None also for what lies beyond any calendar."""
+    return None if (at_ms or 0) > MAX_OBSERVED_AT_MS else terminal.iso(at_ms)
+
+
+def _show(text: str, *, style: str = "", safe: bool = False) -> None:
+    line = text if safe else terminal.shown(text).replace("\n", "<000A>")
+    terminal.show(Text(line, style=style))

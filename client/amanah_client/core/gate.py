@@ -1,0 +1,68 @@
+"""May anything be sealed now: the conditions under which a client refuses to send and goes on reading."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from amanah_client.core.context import Context
+from amanah_client.core.room import Room
+from amanah_client.model import RoomStatus
+from amanah_protocol.errors import Code
+from amanah_protocol.limits import CLOCK_WINDOW_MS, HEAD_FRESHNESS_MS, MAX_VOIDS
+from amanah_protocol.types import DeviceId
+
+CLOCK_MARGIN_MS: Final = CLOCK_WINDOW_MS - 30_000
+"""The relay refuses what was sealed ten minutes away from its time; a refusal would cost a counter."""
+
+
+class Blocked(NamedTuple):
+    """Why nothing is sealed: a code and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+def blocked(ctx: Context) -> Blocked | None:
+    """What stands against sealing anything, in any room."""
+    standing = ctx.directory.standing(ctx.me)
+    if ctx.halted:
+        return Blocked(ctx.halted, "this client has stopped; see the alarms")
+    if standing is None:
+        return Blocked(Code.CERTIFICATE, "the certificate of this device is not in the log yet")
+    if standing.revoked:
+        return Blocked(Code.REVOKED, "this device was revoked")
+    if not standing.usable(ctx.now_ms):
+        return Blocked(Code.EXPIRED, "the certificate of this device is not valid now")
+    if ctx.now_ms > ctx.roster.value.expires_ms:
+        return Blocked(Code.EXPIRED, "the roster has expired")
+    if ctx.now_ms - ctx.control.fresh_at_ms > HEAD_FRESHNESS_MS:
+        # Who withholds revocations withholds the heads too (attack 28).
+        return Blocked(Code.STALE_HEAD, "no fresh word of the control stream for more than a day")
+    if abs(ctx.session.skew_ms) > CLOCK_MARGIN_MS:
+        return Blocked(Code.CLOCK, f"this clock is {abs(ctx.session.skew_ms) // 1000} s away from the relay's")
+    return None
+
+
+def blocked_in(ctx: Context, room: Room) -> Blocked | None:
+    """What stands against sealing in a room that is read to its head."""
+    if room.row.status is RoomStatus.HALTED:
+        return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
+    if len(room.row.voids) > MAX_VOIDS:
+        return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
+    revoked = revoked_members(ctx, room)
+    if revoked:
+        return Blocked(Code.REVOKED, f"{len(revoked)} revoked device in the room: it is removed first")
+    return blocked(ctx)
+
+
+def revoked_members(ctx: Context, room: Room) -> tuple[DeviceId, ...]:
+    """Members that a logged revocation names, in order of their leaves (attack 13)."""
+    group = room.group
+    if group is None:
+        return ()
+    key = (group.epoch, ctx.control.sequence)
+    if room.revoked[:2] != key:
+        standings = ctx.directory.standings(group.members)
+        found = tuple(device for device in group.members if device in standings and standings[device].revoked)
+        room.revoked = (*key, found)
+    return room.revoked[2]

@@ -1,0 +1,253 @@
+"""The outbox: what is asked for becomes envelopes, in order, one publish a room at a time.
+
+Plaintext waits here and is sealed only when it can leave, so that it gets the circle and the keys of
+that moment. Until the relay has answered, the very same bytes are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from amanah_client.core import apart, commits, disclose, invite, monitor, packages
+from amanah_client.core.batch import Batch, message_id_of
+from amanah_client.core.context import Context
+from amanah_client.core.gate import blocked_in, revoked_members
+from amanah_client.core.room import Room, Work
+from amanah_client.core.transfer import fly
+from amanah_client.model import (
+    Acknowledge,
+    Disclose,
+    EraseMessages,
+    Intent,
+    IntentState,
+    Invite,
+    PostAlerts,
+    Remove,
+    ReportCounts,
+    RoomStatus,
+    SendText,
+)
+from amanah_protocol import kinds
+from amanah_protocol.content.bodies import AlertBatch, Body, Text
+from amanah_protocol.errors import AmanahError, Code
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Specific
+from amanah_protocol.labels import Label
+from amanah_protocol.limits import DELIVERED_INTERVAL_MS
+
+DELIVERED_MS: Final = DELIVERED_INTERVAL_MS + 2_000
+"""A report that came too early would be refused and stand in the way until its time."""
+BEHIND_MS: Final = 60_000
+"""The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
+
+_MESSAGES: Final = (SendText, PostAlerts, Acknowledge, EraseMessages, ReportCounts)
+
+
+def advance(ctx: Context) -> None:
+    """Do all that can be done now."""
+    if ctx.halted or ctx.session.closing or not ctx.session.online:
+        return
+    packages.fill(ctx)
+    for room in tuple(ctx.rooms.values()):
+        _advance_room(ctx, room)
+    apart.advance(ctx)
+    monitor.work(ctx)
+
+
+def _advance_room(ctx: Context, room: Room) -> None:
+    row = room.row
+    if row.in_flight is not None:
+        if not room.link.flying and ctx.now_ms >= room.retry_at_ms:
+            fly(ctx, room, row.in_flight)
+        return
+    if room.group is None or not room.link.live or ctx.now_ms < room.retry_at_ms or _is_behind(ctx, room):
+        return
+    if room.group.pending is not None:
+        return  # accepted, and its place in the record is still to come
+    if room.refusals and row.status is RoomStatus.HALTED:
+        _tell_refusals(ctx, room)
+        return
+    problem = blocked_in(ctx, room)
+    _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
+    if problem is None and row.status is RoomStatus.OPEN:
+        _publish_next(ctx, room)
+    elif problem is not None and problem.code == Code.REVOKED:
+        _remove_revoked(ctx, room)
+
+
+def _is_behind(ctx: Context, room: Room) -> bool:
+    """Whether the relay has refused for an epoch whose end we have not been shown."""
+    if room.stale_epoch is None or room.group is None:
+        return False
+    if room.group.epoch != room.stale_epoch:
+        room.stale_epoch = None
+        return False
+    if ctx.now_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:
+        room.told.add(Code.GAP)
+        detail = f"the relay says that epoch {room.stale_epoch} is over and delivers no commit that ends it"
+        ctx.alarm(Code.GAP, detail, room=room.id)
+    return True
+
+
+def _note(ctx: Context, room: Room, code: str, detail: str) -> None:
+    """Say on what is queued why it waits, and that it no longer does."""
+    if room.noted == code:
+        return
+    before, room.noted = room.noted, code
+    for intent in tuple(room.line.values()):
+        if intent.state is IntentState.QUEUED and (code or intent.code == before):
+            ctx.note(intent, code, detail)
+
+
+def _tell_refusals(ctx: Context, room: Room) -> None:
+    batch = Batch(ctx, room)
+    refusals = room.refusals[: batch.room_for]
+    try:
+        for refuse in refusals:
+            # The relay counts members by the headers that it accepted, also those that we refuse.
+            batch.add_bare(refuse, members=room.outer)
+    except AmanahError:
+        room.refusals.clear()
+        return
+    room.work = Work(refusals=len(refusals))
+    batch.launch()
+
+
+def _remove_revoked(ctx: Context, room: Room) -> None:
+    """Removal duty: the officer at rank r by leaf waits r times two seconds, then does it by itself."""
+    group, revoked = room.group, revoked_members(ctx, room)
+    if group is None or not revoked or ctx.me in revoked or ctx.certificate.role is not Role.OFFICER:
+        return
+    if room.revoked_since_ms is None:
+        room.revoked_since_ms = ctx.now_ms
+    standings = ctx.directory.standings(group.members)
+    able = [
+        device
+        for device, standing in standings.items()
+        if standing.usable(ctx.now_ms) and standing.certificate.role is Role.OFFICER
+    ]
+    rank = able.index(ctx.me) if ctx.me in able else len(able)
+    if ctx.now_ms - room.revoked_since_ms >= rank * commits.RANK_MS:
+        room.revoked_since_ms = None
+        commits.commit(ctx, room, packages={}, removes=revoked[: commits.MOST], intent=None)
+
+
+def _publish_next(ctx: Context, room: Room) -> None:
+    if room.bodies:
+        _introduce(ctx, room)
+        return
+    batch = Batch(ctx, room)
+    for intent in _ready(ctx, room):
+        if isinstance(intent.action, _MESSAGES) or disclose.is_ready(ctx, intent):
+            if batch.room_for <= 0 or not _add(ctx, batch, intent):
+                break
+        elif len(batch):
+            break
+        elif not _other(ctx, room, intent):
+            return
+    if len(batch):
+        batch.launch()
+    elif room.row.in_flight is None:
+        _report_delivered(ctx, room, batch)
+
+
+def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
+    """Intents of the room that may be tried now, in order."""
+    for intent in tuple(room.line.values()):
+        if intent.state is not IntentState.HELD and ctx.waits.get(intent.id, 0) <= ctx.now_ms:
+            yield intent
+
+
+def _other(ctx: Context, room: Room, intent: Intent) -> bool:
+    """Take an intent that is no message a step further; False when what follows it has to wait."""
+    match intent.action:
+        case Invite():
+            return invite.advance(ctx, room, intent, intent.action)
+        case Remove():
+            return commits.remove(ctx, room, intent, intent.action)
+        case Disclose():
+            return disclose.begin(ctx, intent)
+        case _:
+            return True
+
+
+def _add(ctx: Context, batch: Batch, intent: Intent) -> bool:
+    """Add a message to the publish; one that can never be sent ends here. False when the frame is full."""
+    try:
+        return _seal(batch, intent)
+    except AmanahError as error:
+        ctx.fail(intent, str(error.code), error.detail)
+        return True
+
+
+def _seal(batch: Batch, intent: Intent) -> bool:
+    specific: Specific
+    match intent.action:
+        case SendText() as action:
+            body: Body = Text(text=action.text)
+            specific = kinds.Message()
+        case PostAlerts() as action:
+            body = AlertBatch(source=action.source_name, alerts=action.alerts)
+            specific = kinds.Alert(count=len(action.alerts))
+        case action:
+            batch.add_bare(_bare(action), intent)
+            return True
+    return batch.add_message(
+        body,
+        specific,
+        message_id=message_id_of(intent),
+        written_at_ms=intent.created_at_ms,
+        label=action.label,
+        precedence=action.precedence,
+        intent=intent,
+        **({"pap": action.pap} if isinstance(action, SendText) else {}),
+    )
+
+
+def _bare(action: object) -> Specific:
+    match action:
+        case Acknowledge():
+            return kinds.Ack(grade=kinds.Grade(action.grade), envelope=action.envelope)
+        case EraseMessages():
+            return kinds.Erase(envelopes=tuple(sorted(set(action.envelopes))))
+        case ReportCounts():
+            return kinds.Counts(accepted=action.accepted, merged=action.merged, dropped=action.dropped)
+        case Disclose():
+            return kinds.Egress(envelope=action.envelope, form=disclose.FORM, recipient=action.recipient)
+    raise AssertionError(action)
+
+
+def _introduce(ctx: Context, room: Room) -> None:
+    """Machine-made messages: who we are, and what the room is called."""
+    batch = Batch(ctx, room)
+    bodies = room.bodies[: batch.room_for]
+    intent = invite.introduced(ctx, room)
+    label = min(room.spec.ceiling, ctx.certificate.ceiling, Label.AMBER)
+    try:
+        for body in bodies:
+            batch.add_message(
+                body,
+                kinds.Message(),
+                message_id=ctx.random(16),
+                written_at_ms=ctx.now_ms,
+                label=label,
+                intent=intent if body is room.bodies[-1] else None,
+            )
+    except AmanahError:
+        room.bodies.clear()  # a machine whose certificate allows alerts only has no profile to send
+        return
+    room.work = Work(bodies=len(batch))
+    batch.launch()
+
+
+def _report_delivered(ctx: Context, room: Room, batch: Batch) -> None:
+    row = room.row
+    if row.head_seq <= row.delivered_seq or ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
+        return
+    try:
+        batch.add_bare(kinds.Delivered(room_seq=row.head_seq))
+    except AmanahError:
+        return
+    room.change(delivered_seq=row.head_seq, delivered_at_ms=ctx.now_ms)
+    batch.launch()

@@ -1,0 +1,153 @@
+"""Organisations, devices and rosters for tests of the relay, made by the protocol's own functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from amanah_protocol import endorse, identity, revocation, roster
+from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.endorse import Endorsed
+from amanah_protocol.group import suites
+from amanah_protocol.identity import Certificate, Enrolment, MachineLimits, Role
+from amanah_protocol.labels import Label
+from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.roster import Organisation, Relay, Roster
+from amanah_protocol.types import DeviceId, OrgName, PersonId
+from amanah_protocol.verified import Verified
+
+NOW_MS: Final = 1_800_000_000_000
+ORIGIN: Final = "relay.example.org/log"
+ADDRESS: Final = "relay.example.org:8443"
+DAY_MS: Final = 86_400_000
+
+
+def key_of(name: str) -> SigningKey:
+    """A key that is the same in every run."""
+    return SigningKey(sha256(b"test key: " + name.encode()))
+
+
+RELAY_KEY: Final = key_of("relay")
+LOG_SIGNER: Final = NoteSigner(name=ORIGIN, key=key_of("log"))
+
+
+def endorsed_by(document: bytes, *keys: SigningKey) -> Endorsed:
+    """A document with these keys' endorsements."""
+    return Endorsed(document=document, signatures=tuple(endorse.endorse(document, key) for key in keys))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Device:
+    """A device: its key and the chain that it brings along."""
+
+    key: SigningKey
+    certificate: Certificate
+    enrolment: Enrolment
+    made: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    """By room, counter and id of its newest envelope that the relay accepted."""
+
+    @property
+    def id(self) -> DeviceId:
+        """Its id."""
+        return self.certificate.device_id
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Nation:
+    """An organisation with its root and enrolment key."""
+
+    name: OrgName
+    root: SigningKey
+    enrolment_key: SigningKey
+    enrolment: Enrolment
+
+    @classmethod
+    def make(cls, name: str, *, now_ms: int = NOW_MS) -> Nation:
+        """An organisation of one custodian, enrolled an hour ago."""
+        root, enrolment_key = key_of(f"root of {name}"), key_of(f"enrolment of {name}")
+        document = identity.enrolment_document(OrgName(name), enrolment_key.public, now_ms=now_ms - 3_600_000)
+        enrolment = identity.decode_enrolment(endorsed_by(document, root).encode())
+        return cls(name=OrgName(name), root=root, enrolment_key=enrolment_key, enrolment=enrolment)
+
+    @property
+    def member(self) -> Organisation:
+        """Its entry in the roster."""
+        return Organisation(name=self.name, threshold=1, roots=(self.root.public,))
+
+    def certify(
+        self,
+        name: str,
+        role: Role = Role.OFFICER,
+        *,
+        now_ms: int = NOW_MS,
+        ceiling: Label = Label.RED,
+        machine: MachineLimits | None = None,
+        suite: int = suites.FLAT,
+        lifetime_ms: int = 90 * DAY_MS,
+    ) -> Device:
+        """A device whose key is made of its name."""
+        key = key_of(f"device {name}")
+        request = identity.make_request(
+            key,
+            organisation=self.name,
+            subject=PersonId(sha256(name.encode())[:16]),
+            role=role,
+            nonce=bytes(16),
+            suites=(suite,),
+        )
+        certificate = identity.issue_certificate(
+            request,
+            self.enrolment_key,
+            now_ms=now_ms,
+            ceiling=ceiling,
+            profile_mac=bytes(32),
+            machine=machine,
+            lifetime_ms=lifetime_ms,
+        )
+        return Device(key=key, certificate=certificate, enrolment=self.enrolment)
+
+    def revoke(self, device: DeviceId, *, now_ms: int = NOW_MS, compromised_since_ms: int | None = None) -> bytes:
+        """A revocation, encoded."""
+        return revocation.issue_revocation(
+            self.enrolment_key,
+            organisation=self.name,
+            device=device,
+            now_ms=now_ms,
+            reason="lost",
+            compromised_since_ms=compromised_since_ms,
+        ).encoded
+
+    def withdraw_enrolment(self, *, now_ms: int = NOW_MS) -> bytes:
+        """The root's withdrawal of the enrolment key, encoded."""
+        document = revocation.enrolment_revocation_document(self.name, self.enrolment.key_id, now_ms=now_ms)
+        return endorsed_by(document, self.root).encode()
+
+    def renew_enrolment(self, *, now_ms: int) -> Enrolment:
+        """The same enrolment key for another year."""
+        document = identity.enrolment_document(self.name, self.enrolment_key.public, now_ms=now_ms)
+        return identity.decode_enrolment(endorsed_by(document, self.root).encode())
+
+
+def make_roster(
+    nations: tuple[Nation, ...], *, version: int = 1, signers: tuple[Nation, ...] = (), now_ms: int = NOW_MS
+) -> Roster:
+    """A roster that two of its nations (or these signers) have signed."""
+    document = roster.roster_document(
+        version=version,
+        community="test",
+        issued_ms=now_ms - 3_600_000,
+        threshold=min(2, len(nations)),
+        organisations=tuple(nation.member for nation in nations),
+        relays=(
+            Relay(
+                key=RELAY_KEY.public, log_vkey=LOG_SIGNER.verifier.vkey, origin=ORIGIN, addresses=(f"wss://{ADDRESS}",)
+            ),
+        ),
+    )
+    roots = [nation.root for nation in (signers or nations)]
+    return roster.decode_roster(endorsed_by(document, *roots).encode())
+
+
+def verify_made_roster(made: Roster) -> Verified[Roster]:
+    """The roster as a first one."""
+    return roster.verify_roster(made, None, now_ms=made.issued_ms)

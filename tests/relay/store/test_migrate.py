@@ -1,0 +1,146 @@
+"""The schema: made by migrations alone, whole or not at all, and never by a program that is too old."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_relay.store import Store, schema
+from amanah_relay.store.engine import Database
+from amanah_relay.store.migrate import migrate, read_revision
+from tests.relay.store.full import Full
+from tests.relay.store.sequence import roster
+from tests.vectors import examples as x
+
+KILLED_WITHIN = """
+import os, signal, sys
+from amanah_relay.store.engine import Database
+from amanah_relay.store.migrate import migrate
+connection = Database(sys.argv[1]).connect_writer()
+with connection.begin():
+    migrate(connection)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def database(path: Path) -> Database:
+    """An empty database."""
+    made = Database(f"sqlite:///{path}")
+    made.file.create()
+    return made
+
+
+def shape(connection: Connection) -> list[object]:
+    """In what the database differs from the tables that the program works with."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, schema.metadata))
+
+
+def test_the_migrations_make_the_tables_that_the_program_works_with(tmp_path: Path) -> None:
+    connection = database(tmp_path / "relay.db").connect_writer()
+    with connection.begin():
+        migrate(connection)
+        assert shape(connection) == []
+        migrate(connection)
+        assert read_revision(connection) == schema.REVISION
+    connection.close()
+
+
+def test_the_tables_are_stored_as_the_program_declares_them(tmp_path: Path) -> None:
+    """What a comparison of columns does not see: keys, rows without ids, partial indices."""
+    declared, migrated = (database(tmp_path / name).connect_writer() for name in ("declared.db", "migrated.db"))
+    with declared.begin(), migrated.begin():
+        schema.metadata.create_all(declared)
+        migrate(migrated)
+        assert statements(declared) == statements(migrated)
+    declared.close()
+    migrated.close()
+
+
+def statements(connection: Connection) -> set[str]:
+    found = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%'").scalars()
+    return {" ".join(str(sql).split()) for sql in found}
+
+
+def test_the_newest_migration_is_the_one_that_the_program_asks_for() -> None:
+    config = Config()
+    config.set_main_option("script_location", "amanah_relay.store:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.REVISION]
+
+
+def test_a_migration_that_is_taken_back_leaves_an_empty_database(tmp_path: Path) -> None:
+    connection = database(tmp_path / "relay.db").connect_writer()
+    transaction = connection.begin()
+    migrate(connection)
+    transaction.rollback()
+    with connection.begin():
+        assert read_revision(connection) is None
+    connection.close()
+
+
+def test_a_migration_that_is_killed_leaves_a_database_that_can_be_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    database(path)
+    killed = subprocess.run([sys.executable, "-c", KILLED_WITHIN, f"sqlite:///{path}"], check=False, env=os.environ)
+    assert killed.returncode == -signal.SIGKILL
+    Store.init(f"sqlite:///{path}", roster=roster(), origin=x.ORIGIN, now_ms=x.NOW_MS).close()
+
+
+def set_revision(path: Path, revision: str) -> None:
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
+def test_a_store_of_a_newer_program_is_refused_and_not_touched(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path):
+        pass
+    path = tmp_path / "copy.db"
+    set_revision(path, "0999")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="0999") as refused:
+        Store.open(f"sqlite:///{path}")
+    assert refused.value.code is Code.UNKNOWN_VERSION
+    assert path.read_bytes() == before
+    set_revision(path, schema.REVISION)
+    Store.open(f"sqlite:///{path}").close()
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    database(path)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE something (number INTEGER)")
+    with pytest.raises(UsageError) as refused:
+        Store.open(f"sqlite:///{path}")
+    assert refused.value.code is Code.CONFIG
+    with pytest.raises(UsageError, match="not a store"):
+        Store.init(f"sqlite:///{path}", roster=roster(), origin=x.ORIGIN, now_ms=x.NOW_MS)
+
+
+def test_an_empty_database_is_no_store(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    database(path)
+    with pytest.raises(UsageError, match="empty"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_no_database_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    path.write_bytes(b"no database at all, but long enough to look at" * 100)
+    path.chmod(0o600)
+    with pytest.raises(OperationalError) as refused:
+        Store.open(f"sqlite:///{path}")
+    assert refused.value.code is Code.DAMAGED

@@ -1,0 +1,73 @@
+"""What is done to the world, and when: all of it follows from the seed, before anything happens.
+
+A plan is a list of steps, so that a failure can be run again with fewer of them. Each seed draws a
+part of the faults only (swarm testing): some weaknesses show where other faults do not drown them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from tests.simulation import faults, workload
+from tests.simulation.community import CAST
+from tests.simulation.scheduler import START_MS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Work: TypeAlias = "Callable[[World], None]"
+NAMES: Final = tuple(name for name, _, _ in CAST)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is done.
+
+    Attributes:
+        at_ms: When, behind the start.
+        what: For people, and part of the trace.
+        work: Does it.
+    """
+
+    at_ms: int
+    what: str
+    work: Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All steps of a run in order of time.
+
+    Attributes:
+        seed: Where it comes from.
+        storm_ms: How long work and faults go on; then the world heals.
+        steps: The steps.
+    """
+
+    seed: int
+    storm_ms: int
+    steps: tuple[Step, ...]
+
+    def keep(self, numbers: frozenset[int]) -> Plan:
+        """The same plan with these steps only, by their place in it."""
+        kept = tuple(step for number, step in enumerate(self.steps) if number in numbers)
+        return Plan(seed=self.seed, storm_ms=self.storm_ms, steps=kept)
+
+
+def make_plan(seed: int, *, storm_ms: int = 100_000, with_faults: bool = True) -> Plan:
+    """The plan of a seed.
+
+    Args:
+        seed: The seed.
+        storm_ms: How long work and faults go on.
+        with_faults: Whether anything goes wrong at all.
+    """
+    source = random.Random(f"{seed}/plan")
+    steps = list(workload.plan(source, storm_ms))
+    if with_faults:
+        steps += faults.plan(source, storm_ms)
+    ordered = sorted(enumerate(steps), key=lambda pair: (pair[1][0], pair[0]))
+    return Plan(seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for _, step in ordered))
