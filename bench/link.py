@@ -122,6 +122,7 @@ class Link(asyncio.Protocol):
             self.on_frame(frames.decode_relay_frame(payload))
         elif head == _CLOSE:
             self.close_code = int.from_bytes(payload[:2])
+            self.transport.write(WebsocketFrame(Opcode.CLOSE, payload[:2]).serialize(mask=True))
         elif head == _PING:
             self.transport.write(WebsocketFrame(Opcode.PONG, payload).serialize(mask=True))
 
@@ -170,13 +171,26 @@ class Link(asyncio.Protocol):
 
 
 async def log_in(
-    device: Device, relay: Relay, port: int, *, tls: ssl.SSLContext | None = None
+    device: Device, relay: Relay, port: int, *, tls: ssl.SSLContext | None = None, tls_hash: bytes | None = None
 ) -> tuple[Link, frames.Ready]:
-    """Connect and log in as a device, by real proofs of both sides."""
+    """Connect and log in as a device, by real proofs of both sides.
+
+    Args:
+        device: Who logs in.
+        relay: Whom the roster names.
+        port: Where it listens on loopback.
+        tls: How to check its certificate; None without TLS.
+        tls_hash: What to take for the certificate's hash instead of the one seen.
+
+    Raises:
+        VerifyError: `LOGIN` when the relay's proof does not hold.
+        ConnectionError: It refused.
+    """
     _, link = await asyncio.get_running_loop().create_connection(Link, "127.0.0.1", port, ssl=tls)
     dialled, nonce = f"127.0.0.1:{port}", secrets.token_bytes(32)
-    tls_hash = NO_TLS
-    if tls is not None:
+    if tls is None:
+        tls_hash = NO_TLS
+    elif tls_hash is None:
         tls_hash = sha256(link.transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
     link.send(
         frames.Hello(

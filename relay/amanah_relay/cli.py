@@ -37,6 +37,7 @@ app = App(
     help_epilogue=_EPILOGUE,
     version=version("amanah"),
     default_parameter=Parameter(negative=""),
+    suppress_keyboard_interrupt=False,
 )
 
 

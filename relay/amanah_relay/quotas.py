@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta
@@ -65,6 +65,7 @@ class RelayLimits:
         last_resort_per_day: Times that one device gets another's last-resort package.
         low_stock: A device is told when so few packages of a suite are left.
         rooms_per_organisation: Rooms that one organisation owns.
+        ready_rooms: Rooms that `Ready` names; of more, each follows in a frame of its own.
         max_batch: Leaves in one transaction.
         max_batch_bytes: Their objects and contents; one `publish` always fits.
         queue_bytes: What may wait for the store before publishing is refused with `RATE`.
@@ -113,6 +114,7 @@ class RelayLimits:
     last_resort_per_day: Count = 1
     low_stock: Count = 20
     rooms_per_organisation: Count = 500
+    ready_rooms: Annotated[int, Meta(ge=1, le=2_000)] = 1_000
     max_batch: BatchCount = 512
     max_batch_bytes: Count = 8 * limits.MIB
     queue_bytes: Count = 64 * limits.MIB
@@ -130,7 +132,7 @@ class RelayLimits:
     retry_ms: Count = 1_000
 
 
-class Scope(Enum):
+class Scope(StrEnum):
     """What a bucket counts; the value is how a refusal names it."""
 
     REQUESTS = "requests of the device"
@@ -190,12 +192,13 @@ class Bucket:
 
     def wait_ms(self, claim: Claim, now_ms: int) -> int:
         """Milliseconds until the claim can be met; 0 when it can be now."""
-        self._rate = claim.rate
+        per_ms, burst = self._rate = claim.rate
         # A clock that was set back gives no tokens and takes none.
-        self._level = min(claim.rate.burst, self._level + max(0, now_ms - self._at_ms) * claim.rate.per_ms)
+        if now_ms > self._at_ms:
+            self._level = min(burst, self._level + (now_ms - self._at_ms) * per_ms)
         self._at_ms = now_ms
         missing = claim.cost + claim.floor - self._level
-        return 0 if missing <= 0 else math.ceil(missing / claim.rate.per_ms)
+        return 0 if missing <= 0 else math.ceil(missing / per_ms)
 
     def take(self, cost: int) -> None:
         """Take tokens that are there."""
@@ -220,7 +223,7 @@ class Quotas:
     """All buckets of a relay."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[Scope, bytes | str], Bucket] = {}
+        self._buckets: dict[Scope, dict[bytes | str, Bucket]] = {scope: {} for scope in Scope}
         self._swept_ms = 0
 
     def charge(self, claims: Sequence[Claim], now_ms: int) -> list[Charge]:
@@ -234,9 +237,10 @@ class Quotas:
         """
         buckets: list[Charge] = []
         for claim in claims:
-            bucket = self._buckets.get((claim.scope, claim.key))
+            of_scope = self._buckets[claim.scope]
+            bucket = of_scope.get(claim.key)
             if bucket is None:
-                bucket = self._buckets[claim.scope, claim.key] = Bucket(claim.rate, now_ms)
+                bucket = of_scope[claim.key] = Bucket(claim.rate, now_ms)
             wait_ms = bucket.wait_ms(claim, now_ms)
             if wait_ms:
                 raise RefusedError(Code.RATE, f"too many {claim.scope.value}", retry_after_ms=wait_ms)
@@ -247,7 +251,7 @@ class Quotas:
 
     def has(self, claim: Claim, now_ms: int) -> bool:
         """Whether a claim could be met now; nothing is taken."""
-        bucket = self._buckets.get((claim.scope, claim.key))
+        bucket = self._buckets[claim.scope].get(claim.key)
         return bucket is None or not bucket.wait_ms(claim, now_ms)
 
     def sweep(self, now_ms: int) -> None:
@@ -255,7 +259,8 @@ class Quotas:
         if 0 <= now_ms - self._swept_ms < _SWEEP_MS:
             return
         self._swept_ms = now_ms
-        self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_full(now_ms)}
+        for scope, buckets in self._buckets.items():
+            self._buckets[scope] = {key: bucket for key, bucket in buckets.items() if not bucket.is_full(now_ms)}
 
 
 def put_back(charges: Sequence[Charge]) -> None:

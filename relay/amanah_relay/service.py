@@ -34,7 +34,7 @@ def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None
         VerifyError: `LOGIN` when the roster does not name the keys.
         OperationalError: The port, the store, or a fault of the core.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(config, keys, listening))
 
 
@@ -112,7 +112,8 @@ def _stopped_by_signals(server: RelayServer) -> Iterator[None]:
         release()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Uvloop's event loop where that is installed, else the standard library's."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.new_event_loop
     factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop

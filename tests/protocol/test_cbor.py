@@ -67,6 +67,11 @@ def test_the_length_first_order_of_rfc_7049_is_refused() -> None:
         decode(cbor2.dumps(dict.fromkeys([10, 100, -1, "z", "aa"], 0), canonical=True))
 
 
+def test_keys_at_the_ends_of_their_range_are_encoded() -> None:
+    ends: Value = {2**64 - 1: 0, -(2**64): 0}
+    assert decode(cbor.encode(ends)) == ends
+
+
 def test_enumerations_and_tuples_are_encoded_as_what_they_stand_for() -> None:
     numbers = IntEnum("numbers", {"ONE": 1})
     texts = StrEnum("texts", {"A": "a"})
@@ -139,6 +144,18 @@ def test_a_large_string_is_one_item() -> None:
     assert decode(cbor.encode(["é" * 30_000, bytes(60_000), 1000])) == ["é" * 30_000, bytes(60_000), 1000]
 
 
+def test_items_behind_a_large_string_are_counted() -> None:
+    items = b"\x99" + limits.MAX_HEADS.to_bytes(2, "big") + bytes(limits.MAX_HEADS)
+    for string in (bytes(60_000), "x" * 60_000, bytes(70_000)):
+        with refused(Code.TOO_LARGE, DecodeError):
+            decode(b"\x82" + cbor.encode(string) + items)
+
+
+def test_a_map_of_the_largest_size_may_be_long() -> None:
+    most: Value = dict.fromkeys(range(limits.MAX_ITEMS), bytes(40))
+    assert decode(cbor.encode(most)) == most
+
+
 def test_a_large_map_is_refused_before_its_keys_can_collide() -> None:
     keys = b"".join(b"\x1b" + (number << 40).to_bytes(8, "big") + b"\x00" for number in range(5_000))
     with refused(Code.TOO_LARGE, DecodeError):
@@ -194,9 +211,9 @@ def test_a_missing_field_is_refused(read: Callable[[Fields], object]) -> None:
 
 
 def test_fields_are_read_in_order_and_errors_name_the_place() -> None:
-    fields = Fields([1, None, "x"], 3, "structure")
-    assert (fields.uint(), fields.optional_uint()) == (1, None)
-    with pytest.raises(DecodeError, match="structure, field 3"):
+    fields = Fields([1, None, 2, "x"], 4, "structure")
+    assert (fields.uint(), fields.optional_uint(), fields.uint()) == (1, None, 2)
+    with pytest.raises(DecodeError, match="structure, field 4"):
         fields.uint()
 
 

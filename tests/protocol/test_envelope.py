@@ -44,6 +44,23 @@ def test_an_envelope_of_each_kind_is_made_and_read_back(kind: Kind) -> None:
     assert found.header.aad == sha256(made.parts.protected)
 
 
+def test_what_a_header_need_not_say_has_a_default() -> None:
+    header = Header(
+        kid=x.KID,
+        media_type=MediaType.FLAT,
+        room=x.ROOM,
+        epoch=1,
+        counter=1,
+        previous=EnvelopeId(ZERO_32),
+        sent_at_ms=x.NOW_MS,
+        label=Label.CLEAR,
+        audience=bytes(32),
+        specific=kinds.Commit(),
+    )
+    assert envelope.decode_header(header.encoded) == header
+    assert (header.voids, header.precedence, header.size_class) == ((), Precedence.ROUTINE, 0)
+
+
 UINTS: Final = st.integers(0, 2**63 - 1)
 VOIDS: Final = st.lists(st.integers(1, 2**62), max_size=16, unique=True).map(lambda voids: tuple(sorted(voids)))
 
@@ -251,6 +268,11 @@ def test_fields_that_do_not_fit_together_are_refused(kind: Kind, changes: dict[s
         envelope.check_header(replace(right, **changes))  # type: ignore[arg-type]  # a test's own changes
     with refused(Code.BAD_HEADER, DecodeError):
         envelope.decode_envelope(x.signed(**{"specific": x.SPECIFICS[kind], **changes}).encoded)  # type: ignore[arg-type]  # the same
+
+
+@pytest.mark.parametrize("voids", [(), (1,), (8,), tuple(range(1, 9))])
+def test_voids_lie_between_one_and_the_counter(voids: tuple[int, ...]) -> None:
+    assert envelope.decode_envelope(x.message(voids=voids).encoded).header.voids == voids
 
 
 def test_an_alert_may_be_sealed_to_the_intake_key() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import signal
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import trustme
 
 from amanah_protocol import frames
 from amanah_protocol.roster import Relay
@@ -33,6 +36,7 @@ class Site:
         relay: What the roster says of it.
         organisations: Those that signed the roster.
         now_ms: When all this was made.
+        services: The services that were started.
     """
 
     config: Config
@@ -40,12 +44,14 @@ class Site:
     relay: Relay
     organisations: list[Organisation]
     now_ms: int
+    services: list[asyncio.Task[None]] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
         """Serve; gives the port. Ends it by cancelling, unless it ended by itself."""
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         service = asyncio.create_task(serve(self.config, self.keys, address.set_result))
+        self.services.append(service)
         try:
             await asyncio.wait((service, address), return_when=asyncio.FIRST_COMPLETED)
             if service.done():
@@ -53,8 +59,11 @@ class Site:
             yield int(address.result().rpartition(":")[2])
         finally:
             service.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await service
+            await asyncio.wait((service,))
+
+    async def ended(self) -> None:
+        """Wait until the service that was started last has ended by itself; raises what it raised."""
+        await self.services[-1]
 
     @staticmethod
     def stop() -> None:
@@ -95,6 +104,16 @@ def make_site(
     roster = make_roster(organisations, relay, now_ms=now_ms)
     Store.init(config.store.url, roster=roster, origin=ORIGIN, now_ms=now_ms).close()
     return Site(config=config, keys=keys, relay=relay, organisations=organisations, now_ms=now_ms)
+
+
+def write_certificate(folder: Path, *, not_after: dt.datetime | None = None) -> tuple[Path, Path, trustme.CA]:
+    """A certificate for localhost behind a certificate authority of its own, with its chain."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1", not_after=not_after)
+    certificate, key = folder / "relay.crt", folder / "relay.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in [*issued.cert_chain_pems, authority.cert_pem]))
+    key.write_bytes(issued.private_key_pem.bytes())
+    return certificate, key, authority
 
 
 def items(envelopes: tuple[tuple[object, bytes], ...]) -> tuple[frames.Item, ...]:

@@ -16,18 +16,9 @@ import trustme
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, UsageError
 from amanah_relay.tls import ServerTls, check_server_tls, load_server_tls
+from tests.relay.serving import write_certificate
 
 ENCRYPTED_KEY: Final = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-
-
-def write_certificate(folder: Path, *, not_after: dt.datetime | None = None) -> tuple[Path, Path, trustme.CA]:
-    """A certificate for localhost behind a certificate authority of its own, with its chain."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost", "127.0.0.1", not_after=not_after)
-    certificate, key = folder / "relay.crt", folder / "relay.key"
-    certificate.write_bytes(b"".join(blob.bytes() for blob in [*issued.cert_chain_pems, authority.cert_pem]))
-    key.write_bytes(issued.private_key_pem.bytes())
-    return certificate, key, authority
 
 
 @contextlib.asynccontextmanager

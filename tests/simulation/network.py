@@ -94,7 +94,12 @@ class Connection:
         self._client, self._relay = client, relay
         self._up = Pipe(scheduler, weather, self._source)
         self._down = Pipe(scheduler, weather, self._source)
-        self._client_gone = self._relay_gone = False
+        self._client_gone = self._relay_gone = self._silent = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client has nothing to hope of it."""
+        return self._client_gone
 
     def to_relay(self, data: bytes) -> None:
         """The client writes a message."""
@@ -135,6 +140,7 @@ class Connection:
 
     def freeze(self, *, up: bool, down: bool) -> None:
         """It goes silent in one or both directions; the ends find out by their pings."""
+        self._silent = True
         if up:
             self._up.cut()
         if down:
@@ -142,6 +148,11 @@ class Connection:
         # A ping needs both directions, so either silence is found by both ends.
         self._scheduler.after(self._source.randint(PING_MS, 2 * PING_MS), self._tell_client)
         self._scheduler.after(self._source.randint(PING_MS, 2 * PING_MS), self._tell_relay)
+
+    def thaw(self) -> None:
+        """The network is well again: who still writes into a silent connection is told that it is gone."""
+        if self._silent:
+            self.cut()
 
     def _at_relay(self, data: bytes) -> None:
         if not self._relay_gone:

@@ -128,7 +128,7 @@ class RelayShell:
         self._life = 0
         self._serving = False
         self._stopping = False
-        self._store: RelayStore
+        self.store = open_store()
         self._writing: deque[Append | Reload | Packages] = deque()
         self._reading: deque[Reading] = deque()
         self._stopped_writing = False
@@ -160,7 +160,7 @@ class RelayShell:
             return
         self._scheduler.note("relay starts")
         self._life += 1
-        self._store = self._open_store()
+        self.store = self._open_store()
         self._last_session = 0
         self._core = self._core_type(
             key=self._community.relay_key,
@@ -346,7 +346,7 @@ class RelayShell:
 
     def _load(self) -> Input:
         self._stopped_writing = False
-        return Loaded(state=self._store.load())
+        return Loaded(state=self.store.load())
 
     def _perform_write(self, effect: Append | Packages) -> Input:
         fails = isinstance(effect, Append) and bool(self.troubles.appends)
@@ -373,13 +373,13 @@ class RelayShell:
     def _apply(self, effect: Append | Packages) -> Input:
         match effect:
             case Append():
-                self._store.append(effect)
+                self.store.append(effect)
                 self._record.stored(effect)
                 return Appended(batch=effect.batch)
             case PutKeyPackages():
-                return self._store.put_key_packages(effect)
+                return self.store.put_key_packages(effect)
             case TakeKeyPackages():
-                return self._store.take_key_packages(effect)
+                return self.store.take_key_packages(effect)
             case _:
                 assert_never(effect)
 
@@ -414,16 +414,16 @@ class RelayShell:
     def _answer(self, effect: Reading) -> Input:  # noqa: PLR0911 - one for each of the union
         match effect:
             case ReadEntries():
-                return self._store.read_entries(effect)
+                return self.store.read_entries(effect)
             case ReadKnown():
-                return self._store.read_known(effect)
+                return self.store.read_known(effect)
             case ReadContent():
-                return self._store.read_content(effect)
+                return self.store.read_content(effect)
             case ReadLog():
-                return self._store.read_log(effect)
+                return self.store.read_log(effect)
             case ReadProof():
-                return self._store.read_proof(effect)
+                return self.store.read_proof(effect)
             case CountKeyPackages():
-                return self._store.count_key_packages(effect)
+                return self.store.count_key_packages(effect)
             case _:
                 assert_never(effect)

@@ -55,11 +55,13 @@ class Line:
         entry: The entry.
         said: What was done, in words.
         state: Its verification state, in words.
+        fault: Whether something about it does not hold.
     """
 
     entry: Entry
     said: str
     state: str
+    fault: bool
 
 
 def lines(report: Report, wanted: Filter) -> Iterator[Line]:
@@ -73,7 +75,8 @@ def lines(report: Report, wanted: Filter) -> Iterator[Line]:
         if wanted.takes(entry):
             change = people.get(entry.index)
             said = words(entry.specific) if change is None else changed(change.added, change.removed)
-            yield Line(entry=entry, said=said, state=_state(report, entry, faults.get(entry.index, [])))
+            found = faults.get(entry.index, [])
+            yield Line(entry=entry, said=said, state=_state(report, entry, found), fault=bool(found))
 
 
 def _state(report: Report, entry: Entry, faults: list[str]) -> str:
@@ -91,9 +94,9 @@ def nations(readers: Nations) -> str:
 
 
 def size_words(size_class: int) -> str:
-    """`up to 8 KiB`, or `-` for what seals nothing."""
+    """`up to 8 KiB`; a header alone seals nothing."""
     if not size_class:
-        return "-"
+        return "header only"
     size = SIZE_CLASSES[size_class - 1]
     return f"up to {size} B" if size < _KIB else f"up to {size // _KIB} KiB"
 

@@ -20,7 +20,6 @@ FORMAT: Final = 1
 """Of the JSON documents: fields may be added, none changes its meaning."""
 
 _BAD: Final = "bold white on red"
-_COLUMNS: Final = ("accepted", "from", "to", "what", "label", "precedence", "size", "room", "index", "state")
 
 
 # ---- an examined record, for people
@@ -94,25 +93,13 @@ def _witnesses(witnesses: tuple[tuple[str, int], ...]) -> str:
 
 
 def show_lines(lines: Iterable[Line]) -> None:
-    """Who told whom what class of thing, when."""
-    terminal.show_table(_COLUMNS, map(_cells, lines))
+    """Who told whom what class of thing, when: two lines for each entry, so that eighty columns hold them."""
+    for line in lines:
+        entry = line.entry
+        _show(f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}")
+        about = f"room {short(entry.room)}, {entry.precedence.name.lower()}, {size_words(entry.size_class)}"
+        _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
     _show(NO_PLAINTEXT)
-
-
-def _cells(line: Line) -> tuple[str, ...]:
-    entry = line.entry
-    return (
-        moment(entry.accepted_at_ms),
-        entry.sender.text,
-        nations(entry.readers),
-        line.said,
-        entry.label.text,
-        entry.precedence.name.lower(),
-        size_words(entry.size_class),
-        short(entry.room),
-        str(entry.index),
-        line.state,
-    )
 
 
 # ---- a disclosure, for people

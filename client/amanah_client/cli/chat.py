@@ -116,7 +116,7 @@ def read(
             terminal.show_json([message_json(message) for message in messages])
         else:
             for message in messages:
-                terminal.show(line(message, client))
+                terminal.show(line(message, client.directory()))
         if (status := explain_status(shown)) is not None:
             terminal.say(status)
 
@@ -257,6 +257,6 @@ class _Tail:
         if self._common.json:
             terminal.show_line(message_json(message))
         else:
-            terminal.show(line(message, client))
+            terminal.show(line(message, client.directory()))
         if self._left is not None:
             self._left -= 1

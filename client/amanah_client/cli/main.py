@@ -34,6 +34,7 @@ app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
     version=lambda: version("amanah"),
+    suppress_keyboard_interrupt=False,
 )
 for name, place, about in _COMMANDS:
     app.command(f"amanah_client.cli.{place}", name=name, help=about)

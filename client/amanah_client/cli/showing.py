@@ -14,11 +14,11 @@ from typing import Final
 from rich.text import Text
 
 from amanah_client.cli.terminal import clock, iso, isolated, shown
-from amanah_client.directory import Party
+from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.room import Room
-from amanah_client.sdk import Client, code_of
+from amanah_client.sdk import code_of
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -64,7 +64,7 @@ def who(party: Party) -> str:
     return f"{isolated(party.name)}, {party.organisation}" if party.organisation else isolated(party.name)
 
 
-def line(message: Message, client: Client) -> Text:
+def line(message: Message, directory: Directory) -> Text:
     """One message for a terminal: place, id, time, label, sender and what it says."""
     place = "-" if message.room_seq is None else str(message.room_seq)
     at_ms = message.accepted_at_ms or message.sent_at_ms
@@ -72,12 +72,12 @@ def line(message: Message, client: Client) -> Text:
     text = Text(start)
     text.append(message.label.text, style=_STYLES[message.label])
     text.append(" " * (_LABEL_WIDTH - len(message.label.text)) + f"  {who(message.sender)}: ")
-    said = _says(message, client).split("\n")
+    said = _says(message, directory).split("\n")
     text.append("\n".join([said[0], *(f"       {rest}" for rest in said[1:])]))
     return text
 
 
-def _says(message: Message, client: Client) -> str:  # noqa: PLR0911 - one for each thing that can be said
+def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
     match message.state, message.body:
         case MessageState.UNREADABLE, _:
             return f"[cannot be read: {message.cause}. {MEANINGS[code_of(message.cause)].hint}]"
@@ -90,19 +90,19 @@ def _says(message: Message, client: Client) -> str:  # noqa: PLR0911 - one for e
         case _, RoomInfo(title=title):
             return f"[names the room {isolated(title)}]"
         case _, None:
-            return f"[{_does(message.specific, client)}]"
+            return f"[{_does(message.specific, directory)}]"
         case _:
             return f"[{message.type}]"
 
 
-def _does(specific: kinds.Specific, client: Client) -> str:  # noqa: PLR0911 - one for each kind
+def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: PLR0911 - one for each kind
     """What an entry without sealed content says, from its header."""
     match specific:
         case kinds.Create(owner=owner, ceiling=ceiling):
             return f"opens the room for {owner}, up to {ceiling.text}"
         case kinds.Commit(added=added, removed=removed):
             named = {"adds": added, "removes": removed}
-            parts = [f"{verb} {'; '.join(who(client.party(d)) for d in ds)}" for verb, ds in named.items() if ds]
+            parts = [f"{verb} {'; '.join(who(directory.party(d)) for d in ds)}" for verb, ds in named.items() if ds]
             return ", ".join(parts) or "renews its keys"
         case kinds.Ack(grade=grade, envelope=envelope):
             return f"acknowledges {short(envelope)}: {grade.name.lower()}"

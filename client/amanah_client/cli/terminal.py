@@ -69,14 +69,14 @@ _HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u20
 _BREAKS: Final = frozenset({"Zl", "Zp"})
 _FIRST_STRONG: Final = "\u2068"
 _POP: Final = "\u2069"
-_WIDE: Final = 10_000
-"""Columns of a table that no person looks at: a line is never folded for a program."""
 
 T = TypeVar("T")
 
 # No markup and no emoji codes: what others wrote is shown as they wrote it.
 results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 talk = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+_wide = Console(highlight=False, markup=False, emoji=False, width=10_000)
+"""For tables that no person looks at: a line is never folded for a program."""
 
 
 @Parameter(name="*")
@@ -181,7 +181,7 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(shown(cell) for cell in row))
-    results.print(table, width=None if results.is_terminal else _WIDE)
+    (results if results.is_terminal else _wide).print(table)
 
 
 def clock(at_ms: int | None) -> str:

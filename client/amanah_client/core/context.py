@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
 from amanah_client.core.requests import Asked, Claim, Purpose
@@ -62,6 +63,7 @@ class Session:
         states: The rooms of this device as the relay says.
         catching_up: Rooms whose record is not read to its head yet.
         stock: Key packages that the relay holds, by suite.
+        offer_at_ms: None are offered before this time.
         head_at_ms: When a control head came last.
         skew_ms: Our clock minus the relay's, as of its last word.
         online: Whether `Online` was told.
@@ -80,6 +82,7 @@ class Session:
     states: dict[RoomId, RoomState] = field(default_factory=dict)
     catching_up: set[RoomId] = field(default_factory=set)
     stock: dict[int, int] = field(default_factory=dict)
+    offer_at_ms: int = 0
     head_at_ms: int = 0
     skew_ms: int = 0
     online: bool = False
@@ -127,6 +130,7 @@ class Watch:
         busy: Whether a proof or checkpoint is on its way.
         refreshed_at_ms: When a checkpoint was asked for last.
         wanted_size: Whoever waits for a checkpoint of at least this size.
+        refresh: Whether the newest checkpoint is wanted, whatever its size.
     """
 
     proven: dict[int, bytes] = field(default_factory=dict)
@@ -134,6 +138,7 @@ class Watch:
     busy: bool = False
     refreshed_at_ms: int = 0
     wanted_size: int = 0
+    refresh: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -151,6 +156,9 @@ class Context:
         profiles: Verified profiles of others.
         packages: Secrets of own key packages by reference.
         audit_size: Leaves in the auditor's copy.
+        copying: The copy in the making.
+        reading: Disclosures that wait for the store.
+        disclosing: The messages of disclosures, as stored.
         session: What holds for this connection.
         rooms: By id.
         outbox: Unfinished intents in order of creation.
@@ -178,6 +186,9 @@ class Context:
     waits: dict[str, int] = field(default_factory=dict)
     packages: dict[bytes, bytes] = field(default_factory=dict)
     profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
+    copying: Copying | None = None
+    reading: set[str] = field(default_factory=set)
+    disclosing: dict[str, MessageRow] = field(default_factory=dict)
     halted: str = ""
     now_ms: int = 0
     _draft: Draft = field(default_factory=Draft)
@@ -262,6 +273,14 @@ class Context:
             return self.apart
         room = self.rooms.get(intent.action.room)
         return self.apart if room is None else room.line
+
+    def finish_intent(self, intent: Intent, *, code: str = "", detail: str = "", result: bytes = b"") -> None:
+        """End an intent that is done; a code and detail say what of it could not be."""
+        self.put_intent(replace(intent, state=IntentState.DONE, code=code, detail=detail, result=result))
+
+    def is_asking(self, wanted: Callable[[Purpose], bool]) -> bool:
+        """Whether a request for such a purpose is not answered yet."""
+        return any(wanted(asked.purpose) for asked in self.session.requests.values())
 
     def fail(self, intent: Intent, code: str, detail: str) -> None:
         """End an intent that cannot be done."""

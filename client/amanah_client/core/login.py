@@ -105,6 +105,7 @@ def lose(ctx: Context) -> None:
     ctx.watch.busy = False
     for room in ctx.rooms.values():
         room.link = Link()
+        room.packages.clear()
 
 
 def open_session(ctx: Context, opened: Opened) -> None:

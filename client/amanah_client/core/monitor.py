@@ -54,7 +54,7 @@ def work(ctx: Context) -> None:
         return
     claim = watch.claim
     needed = max(watch.wanted_size, 0 if claim is None else claim.size)
-    if needed > view.size:
+    if needed > view.size or watch.refresh:
         if ctx.now_ms - watch.refreshed_at_ms >= REFRESH_MS:
             watch.busy, watch.refreshed_at_ms = True, ctx.now_ms
             ctx.ask(CheckpointWanted(), lambda number: GetCheckpoint(request=number))
@@ -75,7 +75,7 @@ def _compare(ctx: Context, claim: Claim, view: LogView) -> None:
 
 def receive_checkpoint(ctx: Context, frame: CheckpointFrame) -> None:
     """The newest checkpoint, as asked for."""
-    ctx.watch.busy = False
+    ctx.watch.busy = ctx.watch.refresh = False
     consider(ctx, frame.note)
     view, claim = ctx.log, ctx.watch.claim
     if claim is None or view is None or ctx.watch.busy or claim.size <= view.size:

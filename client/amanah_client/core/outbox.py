@@ -33,7 +33,7 @@ from amanah_protocol.content.bodies import AlertBatch, Body, Text
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.limits import DELIVERED_INTERVAL_MS
 
 DELIVERED_MS: Final = DELIVERED_INTERVAL_MS + 2_000
@@ -182,16 +182,16 @@ def _add(ctx: Context, batch: Batch, intent: Intent) -> bool:
 
 
 def _seal(batch: Batch, intent: Intent) -> bool:
+    body: Body
     specific: Specific
     match intent.action:
         case SendText() as action:
-            body: Body = Text(text=action.text)
-            specific = kinds.Message()
+            body, specific, pap = Text(text=action.text), kinds.Message(), action.pap
         case PostAlerts() as action:
-            body = AlertBatch(source=action.source_name, alerts=action.alerts)
+            body, pap = AlertBatch(source=action.source_name, alerts=action.alerts), Pap.AMBER
             specific = kinds.Alert(count=len(action.alerts))
-        case action:
-            batch.add_bare(_bare(action), intent)
+        case other:
+            batch.add_bare(_bare(other), intent)
             return True
     return batch.add_message(
         body,
@@ -199,9 +199,9 @@ def _seal(batch: Batch, intent: Intent) -> bool:
         message_id=message_id_of(intent),
         written_at_ms=intent.created_at_ms,
         label=action.label,
+        pap=pap,
         precedence=action.precedence,
         intent=intent,
-        **({"pap": action.pap} if isinstance(action, SendText) else {}),
     )
 
 

@@ -124,6 +124,7 @@ class Room:
         line: Ids of the room's intents, in order.
         adding: The commit that added this device, until its welcome came.
         bodies: Machine-made messages to send: profile, title.
+        introducing: Invitations whose introductions stand in `bodies`.
         refusals: Commits that members have to be told are refused.
         outer: After a refused commit: who is in by the headers alone, as the relay counts; else None.
         packages: Key packages taken and not used yet.
@@ -157,6 +158,7 @@ class Room:
     line: dict[str, Intent] = field(default_factory=dict)
     adding: Envelope | None = None
     bodies: list[Body] = field(default_factory=list)
+    introducing: set[str] = field(default_factory=set)
     refusals: list[Refuse] = field(default_factory=list)
     outer: set[DeviceId] | None = None
     packages: dict[DeviceId, bytes] = field(default_factory=dict)

@@ -32,6 +32,12 @@ def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
     return [_requeue(ctx, room, intent) for intent in intents]
 
 
+def is_delivered(ctx: Context, room: Room, flight: InFlight) -> bool:
+    """Whether the publish stands in the record already, whatever the relay's answer will be."""
+    own = room.senders.get(ctx.me)
+    return own is not None and own.counter >= flight.first_counter
+
+
 def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
     widened = room.widened.pop(intent.id, None)
     if widened is None and intent.code == Code.STALE_EPOCH:
@@ -49,7 +55,7 @@ def expel(ctx: Context, room: Room) -> None:
     room.adding = None
     room.change(status=RoomStatus.REMOVED)
     flight = room.row.in_flight
-    if flight is not None and any(decode_envelope(encoded).id in room.sent for encoded, _ in flight.items):
+    if flight is not None and not is_delivered(ctx, room, flight):
         void(ctx, room, flight)
     for intent in tuple(room.line.values()):
         if intent.state is not IntentState.SENT:

@@ -9,27 +9,34 @@ queued had been stored.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from amanah_protocol import kinds, rooms
+from amanah_protocol import rooms
 from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_room_id
 from amanah_protocol.errors import Code, OperationalError, RefusedError
 from amanah_protocol.group import suites
-from amanah_protocol.identity import Certificate, MachineLimits, Role
-from amanah_protocol.kinds import Commit, Create, Delivered, Grant, Kind, MediaType, Repair, Welcome
+from amanah_protocol.identity import Certificate, MachineLimits
+from amanah_protocol.kinds import Commit, Create, Delivered, Grant, Kind, Repair, Welcome
 from amanah_protocol.labels import Precedence
-from amanah_protocol.limits import CLOCK_WINDOW_MS, DELIVERED_INTERVAL_MS
-from amanah_protocol.rooms import Standing
+from amanah_protocol.limits import DELIVERED_INTERVAL_MS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_protocol.verified import Verified
+from amanah_relay.core.checks import (
+    Standings,
+    check_audience,
+    check_clock,
+    check_counter,
+    check_epoch,
+    check_media,
+    check_member,
+    check_role,
+    check_valid,
+    members_of,
+)
 from amanah_relay.core.transaction import Transaction
 from amanah_relay.quotas import Claim, Quotas, Rate, RelayLimits, Scope
-from amanah_relay.state import Member, RelayState, Room
-
-MEDIA: Final[Mapping[int, MediaType]] = {suites.FLAT: MediaType.FLAT}
-"""What a room's sealed content is of, by its suite; every suite that has no entry uses MLS."""
+from amanah_relay.state import RelayState, Room
 
 _DELIVERED: Final = Rate(per_ms=1 / DELIVERED_INTERVAL_MS, burst=1)
 
@@ -42,136 +49,13 @@ class Incoming:
         envelope: The envelope.
         content: Its sealed content, whose hash was checked; None when it should have been staged and was not.
         tree: The staged tree that it names; None when it names none or it was not staged.
+        staged: Hashes of what it takes from staging.
     """
 
     envelope: Verified[Envelope]
     content: bytes | None
     tree: bytes | None
-
-
-class Standings(Mapping[DeviceId, Standing]):
-    """Certified devices as the room policy wants to see them; made when asked for."""
-
-    def __init__(self, state: RelayState) -> None:
-        self._state = state
-
-    def __getitem__(self, device: DeviceId) -> Standing:
-        found = self._state.devices[device]
-        return Standing(certificate=found.certificate, revoked=is_revoked(self._state, device))
-
-    def __iter__(self) -> Iterator[DeviceId]:
-        return iter(self._state.devices)
-
-    def __len__(self) -> int:
-        return len(self._state.devices)
-
-
-def is_revoked(state: RelayState, device: DeviceId) -> bool:
-    """Whether a revocation names a certified device or the enrolment key that certified it."""
-    found = state.devices[device]
-    return found.revoked_index is not None or found.certificate.issuer in state.revoked_enrolments
-
-
-def check_valid(state: RelayState, device: DeviceId, at_ms: int) -> Certificate:
-    """The device's newest logged certificate allows it to sign something now.
-
-    Raises:
-        RefusedError: `REVOKED`, `CERTIFICATE` or `EXPIRED`.
-    """
-    certificate = state.devices[device].certificate
-    if is_revoked(state, device):
-        raise RefusedError(Code.REVOKED, "the device was revoked")
-    if certificate.organisation not in state.roster.value.by_name:
-        raise RefusedError(Code.CERTIFICATE, f"{certificate.organisation} is not in the roster")
-    if not certificate.not_before_ms <= at_ms <= certificate.not_after_ms:
-        raise RefusedError(Code.EXPIRED, "the certificate is not valid now")
-    return certificate
-
-
-def check_role(certificate: Certificate, header: Header) -> None:
-    """Role and machine limits allow this kind, here, with this label.
-
-    Raises:
-        RefusedError: `ROLE` or `LABEL`.
-    """
-    if certificate.role is Role.SENSOR or header.media_type is MediaType.ALERT_HPKE:
-        raise RefusedError(Code.ROLE, "alerts of post-only sensors are not served by this version")
-    rooms.check_kind(certificate, header.kind, header.label)
-    machine = certificate.machine
-    if machine is not None and (machine.per_second == 0 or (machine.rooms and header.room not in machine.rooms)):
-        raise RefusedError(Code.ROLE, "the certificate does not allow the machine to publish here")
-
-
-def check_clock(sent_at_ms: int, at_ms: int) -> None:
-    """The sender's clock is within ten minutes of ours.
-
-    Raises:
-        RefusedError: `CLOCK`.
-    """
-    if abs(sent_at_ms - at_ms) > CLOCK_WINDOW_MS:
-        raise RefusedError(Code.CLOCK, f"sealed {abs(sent_at_ms - at_ms) // 1000} s away from the relay's time")
-
-
-def check_member(room: Room | None, device: DeviceId) -> tuple[Room, Member]:
-    """The room is there and the device is in it.
-
-    Whoever never was in it gets the same answer as for no room at all: that it exists is its members'
-    business.
-
-    Raises:
-        RefusedError: `UNKNOWN_ROOM`, or `NOT_MEMBER` after a removal.
-    """
-    member = None if room is None else room.members.get(device)
-    if room is None or member is None:
-        raise RefusedError(Code.UNKNOWN_ROOM, "there is no such room for this device")
-    if member.removed_seq is not None:
-        raise RefusedError(Code.NOT_MEMBER, f"the device was removed at {member.removed_seq}")
-    return room, member
-
-
-def check_epoch(header: Header, epoch: int) -> None:
-    """What is sealed is of the current epoch; what is not may name an earlier one.
-
-    Raises:
-        RefusedError: `STALE_EPOCH`.
-    """
-    sealed = header.kind not in kinds.HEADER_ONLY
-    if header.epoch > epoch or (sealed and header.epoch != epoch):
-        raise RefusedError(Code.STALE_EPOCH, f"the room is in epoch {epoch}, not {header.epoch}")
-
-
-def check_counter(header: Header, last_counter: int, last_id: EnvelopeId) -> None:
-    """The envelope continues the device's record, and `voids` names all that was skipped and nothing else.
-
-    Raises:
-        RefusedError: `COUNTER`.
-    """
-    if header.counter <= last_counter or header.previous != last_id:
-        raise RefusedError(Code.COUNTER, f"the device's last accepted counter here is {last_counter}")
-    if header.counter > last_counter + 1 + len(header.voids) or header.voids != tuple(
-        range(last_counter + 1, header.counter)
-    ):
-        raise RefusedError(Code.COUNTER, f"voids must be the counters from {last_counter + 1} on")
-
-
-def check_media(header: Header, create: Create) -> None:
-    """Sealed content is of the room's suite.
-
-    Raises:
-        RefusedError: `SUITE`.
-    """
-    if header.media_type not in (MediaType.NONE, MEDIA.get(create.suite, MediaType.MLS)):
-        raise RefusedError(Code.SUITE, f"the room's suite does not seal {header.media_type.value}")
-
-
-def check_audience(header: Header, digest: bytes) -> None:
-    """The sender's picture of who can read this is ours.
-
-    Raises:
-        RefusedError: `AUDIENCE`.
-    """
-    if header.audience != digest:
-        raise RefusedError(Code.AUDIENCE, "the audience is not the digest of the room's members")
+    staged: tuple[bytes, ...] = ()
 
 
 class Admission:
@@ -193,9 +77,11 @@ class Admission:
         self._standings = Standings(state)
         self._audiences: dict[RoomId, bytes] = {}
         self._owned = Counter(room.create.owner for room in state.rooms.values())
-        self._of_organisation = Rate(per_ms=limits.organisation_per_second / 1000, burst=limits.organisation_burst)
-        self._of_room = Rate(per_ms=limits.room_per_second / 1000, burst=limits.room_burst)
         self._flash = Rate(per_ms=limits.flash_per_minute / 60_000, burst=limits.flash_burst)
+        self._reserve = limits.flash_reserve_percent / 100
+        self._device_claims: dict[DeviceId, tuple[Certificate, Claim]] = {}
+        self._organisation_claims: dict[OrgName, Claim] = {}
+        self._room_claims: dict[RoomId, Claim] = {}
 
     def begin(self, device: DeviceId, at_ms: int) -> Transaction:
         """Begin a publish of a logged-in device."""
@@ -224,15 +110,16 @@ class Admission:
         at_ms = transaction.unit.at_ms
         if incoming.content is None:
             raise OperationalError(Code.STAGING, "the content was not staged, or no longer is")
+        kind = header.kind
         certificate = check_valid(self._state, header.kid, at_ms)
-        check_role(certificate, header)
+        check_role(certificate, header, kind)
         check_clock(header.sent_at_ms, at_ms)
         if isinstance(header.specific, Create):
             room = self._check_create(transaction, header, header.specific)
         else:
-            room = self._check_in_room(transaction, incoming)
+            room = self._check_in_room(transaction, incoming, kind)
         rooms.check_label(header.label, room.create)
-        self._charge(transaction, certificate, header, now_ms)
+        self._charge(transaction, certificate, header, kind, now_ms)
         transaction.apply(room, envelope, incoming.content, incoming.tree)
 
     def _check_create(self, transaction: Transaction, header: Header, create: Create) -> Room:
@@ -251,10 +138,10 @@ class Admission:
         transaction.put(self._audiences, header.room, header.audience)
         return transaction.open_room(header.room, create)
 
-    def _check_in_room(self, transaction: Transaction, incoming: Incoming) -> Room:
+    def _check_in_room(self, transaction: Transaction, incoming: Incoming, kind: Kind) -> Room:
         header = incoming.envelope.value.header
         room, member = check_member(self._state.rooms.get(header.room), header.kid)
-        check_epoch(header, room.epoch)
+        check_epoch(header, kind, room.epoch)
         check_counter(header, member.last_counter, member.last_id)
         check_media(header, room.create)
         if isinstance(header.specific, Commit):
@@ -303,38 +190,43 @@ class Admission:
             transaction.put(self._audiences, room.room, digest)
         return digest
 
-    def _charge(self, transaction: Transaction, certificate: Certificate, header: Header, now_ms: int) -> None:
+    def _charge(
+        self, transaction: Transaction, certificate: Certificate, header: Header, kind: Kind, now_ms: int
+    ) -> None:
         limits = self._limits
-        organisation = certificate.organisation
-        share = self._reserve(transaction, organisation, header.precedence, now_ms)
-        claims = [
-            Claim(Scope.DEVICE, header.kid, device_rate(certificate.machine, limits)),
-            Claim(Scope.ORGANISATION, organisation, self._of_organisation, 1, share * limits.organisation_burst),
-            Claim(Scope.ROOM, header.room, self._of_room, 1, share * limits.room_burst),
-        ]
-        if header.kind is Kind.COMMIT:
+        claims = self._claims(certificate, header)
+        if header.precedence is Precedence.FLASH:
+            flash = Claim(Scope.FLASH, certificate.organisation, self._flash)
+            # Above its own rate a flash is an envelope like any other: else all traffic would be flash.
+            if self._quotas.has(flash, now_ms):
+                claims = [flash, *(claim._replace(floor=0) for claim in claims)]
+        if kind is Kind.COMMIT:
             in_room = Rate(per_ms=limits.room_commits_per_second / 1000, burst=limits.room_commits_burst)
             of_device = Rate(per_ms=limits.device_commits_per_minute / 60_000, burst=limits.device_commits_burst)
             claims.append(Claim(Scope.ROOM_COMMITS, header.room, in_room))
             claims.append(Claim(Scope.DEVICE_COMMITS, header.kid, of_device))
-        elif header.kind is Kind.DELIVERED:
+        elif kind is Kind.DELIVERED:
             claims.append(Claim(Scope.DELIVERED, header.room + header.kid, _DELIVERED))
         transaction.charge(self._quotas.charge(claims, now_ms))
 
-    def _reserve(self, transaction: Transaction, organisation: OrgName, precedence: Precedence, now_ms: int) -> float:
-        """The share of the common buckets that this envelope may not touch."""
-        if precedence is Precedence.FLASH:
-            flash = Claim(Scope.FLASH, organisation, self._flash)
-            # Above its own rate a flash is an envelope like any other: else all traffic would be flash.
-            if self._quotas.has(flash, now_ms):
-                transaction.charge(self._quotas.charge([flash], now_ms))
-                return 0
-        return self._limits.flash_reserve_percent / 100
-
-
-def members_of(room: Room) -> set[DeviceId]:
-    """The devices in a room now."""
-    return {device for device, member in room.members.items() if member.removed_seq is None}
+    def _claims(self, certificate: Certificate, header: Header) -> list[Claim]:
+        """What an envelope that is not `flash` costs; claims are made once, this is done for every envelope."""
+        limits, organisation = self._limits, certificate.organisation
+        of_device = self._device_claims.get(header.kid)
+        if of_device is None or of_device[0] is not certificate:
+            of_device = certificate, Claim(Scope.DEVICE, header.kid, device_rate(certificate.machine, limits))
+            self._device_claims[header.kid] = of_device
+        of_all = self._organisation_claims.get(organisation)
+        if of_all is None:
+            rate = Rate(per_ms=limits.organisation_per_second / 1000, burst=limits.organisation_burst)
+            of_all = Claim(Scope.ORGANISATION, organisation, rate, 1, self._reserve * rate.burst)
+            self._organisation_claims[organisation] = of_all
+        in_room = self._room_claims.get(header.room)
+        if in_room is None:
+            rate = Rate(per_ms=limits.room_per_second / 1000, burst=limits.room_burst)
+            in_room = Claim(Scope.ROOM, header.room, rate, 1, self._reserve * rate.burst)
+            self._room_claims[header.room] = in_room
+        return [of_device[1], of_all, in_room]
 
 
 def device_rate(machine: MachineLimits | None, limits: RelayLimits) -> Rate:

@@ -18,7 +18,7 @@ from amanah_protocol.session import Transcript
 from amanah_protocol.types import DeviceId, OrgName, RoomId
 from amanah_relay.effects import SessionId
 from amanah_relay.inputs import Connected
-from amanah_relay.quotas import RelayLimits
+from amanah_relay.quotas import Claim, Rate, RelayLimits, Scope
 
 
 class Phase(Enum):
@@ -118,6 +118,7 @@ class Client:
         device: Its id.
         organisation: Its organisation, for ever.
         public_key: Its Ed25519 key.
+        requests: What each of its frames costs.
         login: How far it is; requests are taken from `READY` on.
         stock: Key packages left by suite, as the store last said.
         congested: Whether its outgoing buffer is full.
@@ -131,6 +132,7 @@ class Client:
     device: DeviceId
     organisation: OrgName
     public_key: bytes
+    requests: Claim
     login: Progress
     stock: dict[int, int] = field(default_factory=dict)
     congested: bool = False
@@ -155,6 +157,7 @@ class Clients:
 
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
+        self._request_rate = Rate(per_ms=limits.requests_per_second / 1000, burst=limits.requests_burst)
         self._networks: Counter[str] = Counter()
         self._organisations: Counter[OrgName] = Counter()
         self._devices: dict[DeviceId, Client] = {}
@@ -210,6 +213,7 @@ class Clients:
             device=certificate.device_id,
             organisation=certificate.organisation,
             public_key=certificate.public_key,
+            requests=Claim(Scope.REQUESTS, certificate.device_id, self._request_rate),
             login=connection.login,
         )
         self.by_session[client.session] = client

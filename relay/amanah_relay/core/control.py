@@ -15,7 +15,7 @@ from amanah_protocol.identity import Certificate, Enrolment, Role
 from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
 from amanah_protocol.types import CONTROL, OrgName
 from amanah_relay.core.acknowledgement import acknowledge_again
-from amanah_relay.core.admission import check_valid
+from amanah_relay.core.checks import check_valid
 from amanah_relay.core.clients import Client
 from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.replies import Publisher

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from amanah_protocol import frames, session
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, VerifyError
@@ -16,10 +16,6 @@ from amanah_relay.core.pending import StockCount
 from amanah_relay.core.replies import Newcomer
 from amanah_relay.effects import CountKeyPackages
 from amanah_relay.inputs import Connected
-
-READY_ROOMS: Final = 1_000
-"""Rooms that `Ready` names; of more, each follows in a frame of its own."""
-
 
 def connect(parts: Parts, connected: Connected, now_ms: int) -> None:
     """A connection is open; it is closed at once where there is no place for it."""
@@ -68,11 +64,11 @@ def welcome(parts: Parts, client: Client, stock: tuple[tuple[int, int], ...], no
     ready = frames.Ready(
         control_head=ledger.control_head(now_ms),
         checkpoint=ledger.checkpoint(),
-        rooms=tuple(rooms[:READY_ROOMS]),
+        rooms=tuple(rooms[: parts.limits.ready_rooms]),
         stock=stock,
     )
     parts.out.send(client.session, ready)
-    for room in rooms[READY_ROOMS:]:
+    for room in rooms[parts.limits.ready_rooms :]:
         parts.out.send(client.session, room)
 
 

@@ -10,7 +10,7 @@ from amanah_protocol.errors import AmanahError, Code, DecodeError, RefusedError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_KEY_PACKAGES
 from amanah_protocol.types import DeviceId
-from amanah_relay.core.admission import check_valid, is_revoked
+from amanah_relay.core.checks import check_valid, is_revoked
 from amanah_relay.core.clients import Client
 from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.pending import PackagesOffer, PackagesTake
@@ -132,7 +132,7 @@ def _give(parts: Parts, client: Client, request: int, packages: Sequence[frames.
 
 def _can_be_added(books: Books, device: DeviceId, at_ms: int) -> bool:
     found = books.state.devices.get(device)
-    if found is None or is_revoked(books.state, device) or found.certificate.role not in MEMBER_ROLES:
+    if found is None or is_revoked(books.state, found) or found.certificate.role not in MEMBER_ROLES:
         return False
     valid = found.certificate.not_before_ms <= at_ms <= found.certificate.not_after_ms
     return valid and found.certificate.organisation in books.state.roster.value.by_name

@@ -7,7 +7,7 @@ hash, `kid`, signature, id known, then `admission`.
 from __future__ import annotations
 
 from amanah_protocol import frames, kinds
-from amanah_protocol.envelope import Envelope, check_content, decode_envelope, verify_envelope
+from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
 from amanah_protocol.errors import AmanahError, Code, RefusedError
 from amanah_protocol.kinds import Welcome
 from amanah_relay.core.acknowledgement import acknowledge_again, settled_from_store
@@ -38,10 +38,11 @@ def receive(parts: Parts, client: Client, frame: frames.Publish, now_ms: int) ->
         parts.out.refuse(client.session, frame.request, error, position=position)
         return
     publishing = Publishing(client=client, request=frame.request, items=items)
-    publishing.unanswered = {position for position, item in enumerate(items) if _may_be_stored(books, item)}
-    for position in sorted(publishing.unanswered):
-        token = parts.questions.ask(IdLookup(publishing=publishing, position=position))
-        parts.out.add(ReadKnown(token=token, envelope=items[position].envelope.value.id))
+    for position, incoming in enumerate(items):
+        if _may_be_stored(books, incoming):
+            publishing.unanswered.add(position)
+            token = parts.questions.ask(IdLookup(publishing=publishing, position=position))
+            parts.out.add(ReadKnown(token=token, envelope=incoming.envelope.value.id))
     if not publishing.unanswered:
         _finish(parts, publishing, now_ms)
 
@@ -72,30 +73,33 @@ def _check_item(staging: Staging, client: Client, item: frames.Item) -> Incoming
         VerifyError: `CONTENT_HASH`, `KEY_ID` or `SIGNATURE`.
     """
     envelope = decode_envelope(item.envelope)
-    header = envelope.header
-    content = item.content
-    if content is None:
+    specific = envelope.header.specific
+    content, tree = item.content, None
+    staged: tuple[bytes, ...] = ()
+    if content is None and envelope.header.kind in kinds.HEADER_ONLY:
+        content = b""
+    elif content is None:
         # Not staged is refused behind "id known": a repetition needs no content any more.
-        content = b"" if header.kind in kinds.HEADER_ONLY else staging.get(client.session, envelope.payload)
+        content = staging.get(client.session, envelope.payload)
+        staged = (envelope.payload,)
     if content is not None:
         check_content(envelope, content)
     verified = verify_envelope(envelope, client.public_key)
-    specific = header.specific
-    tree = None
     if isinstance(specific, Welcome) and specific.tree_hash is not None:
         tree = staging.get(client.session, specific.tree_hash)
-    return Incoming(envelope=verified, content=content, tree=tree)
+        staged = (*staged, specific.tree_hash)
+    return Incoming(envelope=verified, content=content, tree=tree, staged=staged)
 
 
 def _may_be_stored(books: Books, item: Incoming) -> bool:
     """Whether only the store can say if this id is known: its counter was used, and we do not know by whom."""
     envelope = item.envelope.value
     header = envelope.header
-    if envelope.id in books.sequencer.pending or envelope.id in books.ledger.recent:
-        return False
     room = books.state.rooms.get(header.room)
     member = None if room is None else room.members.get(header.kid)
-    return member is not None and header.counter <= member.last_counter
+    if member is None or header.counter > member.last_counter:
+        return False
+    return envelope.id not in books.sequencer.pending and envelope.id not in books.ledger.recent
 
 
 def _finish(parts: Parts, publishing: Publishing, now_ms: int) -> None:
@@ -108,10 +112,9 @@ def _finish(parts: Parts, publishing: Publishing, now_ms: int) -> None:
     for position, item in enumerate(publishing.items):
         key = item.envelope.value.id
         known = publishing.known.get(position) or books.ledger.recent.get(key)
-        place = books.sequencer.pending.get(key)
         if known is not None:
             settled.append(known)
-        elif place is not None:
+        elif (place := books.sequencer.pending.get(key)) is not None:
             waiting.setdefault(place[0], []).append(place[1])
         else:
             new.append((position, item))
@@ -135,15 +138,8 @@ def _admit(parts: Parts, books: Books, publishing: Publishing, new: list[tuple[i
         parts.out.refuse(client.session, request, error, position=position, time_ms=unit.at_ms)
         return
     for _, item in new:
-        _unstage(parts.staging, client, item.envelope.value)
+        # What was staged for it is with its unit now.
+        for payload in item.staged:
+            parts.staging.discard(client.session, payload)
     unit.waiters.append(Publisher(session=client.session, request=request, positions=tuple(range(len(new)))))
     books.enqueue(unit)
-
-
-def _unstage(staging: Staging, client: Client, envelope: Envelope) -> None:
-    """What was staged for an admitted envelope is with its unit now."""
-    if envelope.header.kind in kinds.HEADER_ONLY:
-        return
-    staging.discard(client.session, envelope.payload)
-    if isinstance(envelope.header.specific, Welcome) and envelope.header.specific.tree_hash is not None:
-        staging.discard(client.session, envelope.header.specific.tree_hash)

@@ -13,7 +13,7 @@ from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PAGE
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_protocol.verified import Verified
-from amanah_relay.core.admission import check_clock, check_valid
+from amanah_relay.core.checks import check_clock, check_valid
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fetch import check_pace
 from amanah_relay.core.ledger import Ledger

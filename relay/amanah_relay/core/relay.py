@@ -62,7 +62,7 @@ from amanah_relay.inputs import (
     Stop,
     Tick,
 )
-from amanah_relay.quotas import Claim, Quotas, Rate, RelayLimits, Scope
+from amanah_relay.quotas import Quotas, RelayLimits
 
 Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
@@ -93,7 +93,6 @@ class RelayCore:
         if log_signer.name != origin:
             raise UsageError(Code.CONFIG, f"the log key is that of {log_signer.name}, not of {origin}")
         out = Output()
-        self._request_rate = Rate(per_ms=limits.requests_per_second / 1000, burst=limits.requests_burst)
         self._parts = Parts(
             identity=Identity(key=key, log_signer=log_signer, origin=origin, addresses=addresses),
             limits=limits,
@@ -225,8 +224,7 @@ class RelayCore:
             parts.reject(session, error)
             return
         try:
-            claim = Claim(Scope.REQUESTS, client.device, self._request_rate)
-            parts.quotas.charge((claim,), now_ms)
+            parts.quotas.charge((client.requests,), now_ms)
             self._serve(client, frame, now_ms)
         except AmanahError as error:
             parts.out.refuse(session, frame.request, error)

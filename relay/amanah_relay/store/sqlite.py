@@ -26,7 +26,6 @@ BUSY_TIMEOUT_MS: Final = 5_000
 _FULL: Final = 2
 _PRIVATE: Final = 0o600
 _SETTINGS: Final = (
-    f"busy_timeout = {BUSY_TIMEOUT_MS}",
     "journal_mode = WAL",
     # FULL syncs the WAL on each commit. NORMAL, the common advice for WAL, loses what was
     # acknowledged when the power is cut (measured: 500 of 500).
@@ -89,7 +88,8 @@ class SqliteFile:
             # isolation_level None: the driver begins no transactions by itself; the engine does.
             raw = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
             try:
-                for setting in _SETTINGS:
+                # First: the settings themselves may have to wait.
+                for setting in (f"busy_timeout = {BUSY_TIMEOUT_MS}", *_SETTINGS):
                     raw.execute(f"PRAGMA {setting}").close()
                 check_durable(raw)
             except BaseException:

@@ -44,16 +44,18 @@ class Writer:
     def restart(self) -> None:
         """Connect anew and settle what an earlier process or connection left in the WAL.
 
-        A disk without room for that is no reason not to read: then the next transaction tries again.
+        After a full disk there is nothing to settle: what was refused was never said to be written. And a
+        disk without room for settling is no reason not to read: then the next transaction tries again.
 
         Raises:
             OperationalError: `STORE` or `DAMAGED`; the writer stays stopped.
         """
+        self._settled = self._settled and (self._connection is not None or self._failure.code is Code.DISK_FULL)
         self.close()
-        self._settled = False
         self._connection = self._database.connect_writer()
         try:
-            self._settle(self._connection)
+            if not self._settled:
+                self._settle(self._connection)
         except OperationalError as error:
             if error.code is not Code.DISK_FULL:
                 self._stop(error)

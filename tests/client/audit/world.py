@@ -101,7 +101,9 @@ class Log:
         """When the next leaf is accepted."""
         return NOW_MS + STEP_MS * len(self.leaves)
 
-    def append(self, leaf_type: LeafType, room: RoomId, data: bytes, document: bytes | None = None, **changes: Any) -> int:
+    def append(
+        self, leaf_type: LeafType, room: RoomId, data: bytes, document: bytes | None = None, **changes: Any
+    ) -> int:
         """Append a leaf that follows its chain, or what `changes` make of it; gives its index."""
         seq, previous = self._chains.get(room, (0, LeafHash(ZERO_32)))
         leaf = Leaf(
@@ -199,7 +201,9 @@ class Log:
             "size_class": 2 if padded else 0,
             "specific": specific,
         }
-        fields.update({key: changes.pop(key) for key in list(changes) if key in fields or key in {"voids", "precedence"}})
+        fields.update(
+            {key: changes.pop(key) for key in list(changes) if key in fields or key in {"voids", "precedence"}}
+        )
         return envelope.Header(**fields)
 
     def add(self, committer: Device, room: RoomId, *devices: Device, **changes: Any) -> int:

@@ -1,0 +1,207 @@
+"""What the relay says of a publish: a receipt that has to hold, or a refusal and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client.core import commits, invite
+from amanah_client.core.context import Context
+from amanah_client.core.requests import Published, Submitted
+from amanah_client.core.room import Promise, Room, Work
+from amanah_client.core.subscribe import page
+from amanah_client.core.withdraw import is_delivered, void
+from amanah_client.model import (
+    CreateRoom,
+    Disclose,
+    InFlight,
+    Intent,
+    IntentState,
+    Invite,
+    Remove,
+    RoomStatus,
+)
+from amanah_protocol.envelope import Envelope, decode_envelope
+from amanah_protocol.errors import MEANINGS, Code, VerifyError
+from amanah_protocol.frames import Accepted, Refused, Stored
+from amanah_protocol.kinds import Commit
+from amanah_protocol.limits import CLOCK_WINDOW_MS
+from amanah_protocol.log.receipt import Receipt, check_in_receipt, verify_receipt
+from amanah_protocol.verified import Verified
+
+AGAIN: Final = frozenset({Code.STALE_EPOCH, Code.STALE_INTAKE, Code.COUNTER, Code.BINDING, Code.AUDIENCE, Code.CLOCK})
+"""Refusals after which the same thing is sealed anew: it was right to ask, at the wrong moment."""
+MOST_REFUSALS: Final = 5
+"""In a row; then what was asked for is given up and its counters with it are not wasted on."""
+PAUSE_MS: Final = 1_000
+LONGEST_PAUSE_MS: Final = 30_000
+
+
+def receive_stored(ctx: Context, frame: Stored) -> None:
+    """Durable, says the relay, and signs it.
+
+    Raises:
+        VerifyError: `RECEIPT`, `KEY_ID` or `SIGNATURE`; `FRAME` for what was never asked.
+    """
+    receipt = verify_receipt(frame.receipt, ctx.relay.key)
+    for accepted in frame.accepted:
+        asked = ctx.session.requests.get(accepted.request)
+        match None if asked is None else asked.purpose:
+            case Published(room=room_id):
+                _accept(ctx, ctx.rooms[room_id], accepted, receipt, frame.receipt)
+            case Submitted(intent=intent_id):
+                _accept_control(ctx, intent_id, accepted, receipt)
+            case _:
+                raise VerifyError(Code.FRAME, "a receipt for something that was not asked")
+        del ctx.session.requests[accepted.request]
+
+
+def _check_accepted(accepted: Accepted, receipt: Receipt, items: int) -> None:
+    places = len(accepted.indices) == len(accepted.sequences) == items
+    inside = all(receipt.first_index <= index < receipt.size for index in accepted.indices)
+    if not places or not inside or accepted.accepted_at_ms != receipt.accepted_at_ms:
+        raise VerifyError(Code.RECEIPT, "the receipt does not cover what it is given for")
+
+
+def _accept_control(ctx: Context, intent_id: str, accepted: Accepted, receipt: Verified[Receipt]) -> None:
+    _check_accepted(accepted, receipt.value, 1)
+    intent = ctx.outbox.get(intent_id)
+    if intent is not None:
+        ctx.finish_intent(replace(intent, index=accepted.indices[0], room_seq=accepted.sequences[0]))
+
+
+def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Receipt], encoded: bytes) -> None:
+    flight = room.row.in_flight
+    if flight is None:
+        return
+    _check_accepted(accepted, receipt.value, len(flight.items))
+    envelopes = [decode_envelope(envelope) for envelope, _ in flight.items]
+    for envelope, index, room_seq in zip(envelopes, accepted.indices, accepted.sequences, strict=True):
+        promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
+        _promise(room, promise, room_seq)
+    room.change(in_flight=None, last_id=envelopes[-1].id, voids=())
+    room.link.flying = False
+    room.refused_in_a_row = 0
+    _end_work(room)
+    for envelope, intent_id, index, room_seq in zip(
+        envelopes, flight.intents, accepted.indices, accepted.sequences, strict=True
+    ):
+        intent = ctx.outbox.get(intent_id)
+        if intent is not None:
+            _end(ctx, room, replace(intent, code="", detail=""), envelope, index, room_seq)
+    if not room.link.subscribed and room.row.status is RoomStatus.OPENING:
+        page(ctx, room, room.row.head_seq)
+
+
+def _promise(room: Room, promise: Promise, room_seq: int) -> None:
+    """Hold the receipt against the record: now if the entry was delivered, else when it is.
+
+    Raises:
+        VerifyError: `RECEIPT`.
+    """
+    if room_seq > room.row.head_seq:
+        room.promised[room_seq] = promise
+        return
+    known = room.known.get(room_seq)
+    if promise.envelope in room.sent:
+        raise VerifyError(Code.RECEIPT, f"the receipt names the place {room_seq}, where something else stands")
+    if known is not None:
+        check_in_receipt(promise.receipt, known.leaf, promise.index)
+
+
+def _end_work(room: Room) -> None:
+    del room.bodies[: room.work.bodies]
+    del room.refusals[: room.work.refusals]
+    room.work = Work()
+
+
+def _end(ctx: Context, room: Room, intent: Intent, envelope: Envelope, index: int, room_seq: int) -> None:
+    """An intent's envelope is in the log: the intent is done, or its next step is due."""
+    room.widened.pop(intent.id, None)
+    placed = replace(intent, room=room.id, envelope=envelope.id, index=index, room_seq=room_seq)
+    commit = envelope.header.specific
+    match intent.action:
+        case CreateRoom():
+            ctx.finish_intent(placed)
+        case Invite() if isinstance(commit, Commit):
+            for device in commit.added:
+                room.packages.pop(device, None)
+            ctx.put_intent(placed)
+        case Invite():
+            # What it is known by stays the commit.
+            invite.finish(ctx, room, intent)
+        case Remove() if isinstance(commit, Commit) and not commits.is_removed(room, intent.action, commit.removed):
+            ctx.put_intent(replace(placed, state=IntentState.QUEUED))
+        case Disclose():
+            room.line.pop(intent.id, None)
+            ctx.apart[intent.id] = placed
+            ctx.put_intent(placed)
+        case _:
+            ctx.finish_intent(placed)
+
+
+def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
+    """A publish was refused: send the same bytes later, seal anew, or give up what cannot get better."""
+    flight = room.row.in_flight
+    if flight is None:
+        return
+    if is_delivered(ctx, room, flight):
+        ctx.alarm(Code.RECEIPT, f"the relay refused ({frame.code}) what it had delivered", room=room.id)
+        return
+    code = _known(frame.code)
+    room.refused_in_a_row += 1
+    if code is Code.CLOCK:
+        _note_clock(ctx, frame)
+    elif not MEANINGS[code].final:
+        room.link.flying = False
+        room.retry_at_ms = ctx.now_ms + (frame.retry_after_ms or _pause(room))
+        return
+    _void(ctx, room, flight, code, frame)
+
+
+def _known(code: str) -> Code:
+    try:
+        return Code(code)
+    except ValueError:
+        return Code.FRAME
+
+
+def _pause(room: Room) -> int:
+    return min(LONGEST_PAUSE_MS, PAUSE_MS << min(room.refused_in_a_row, 5))
+
+
+def _note_clock(ctx: Context, frame: Refused) -> None:
+    """Our clock or the relay's is wrong; what was sealed with that time is void either way."""
+    if frame.time_ms is None:
+        return
+    ctx.session.skew_ms = ctx.now_ms - frame.time_ms
+    if abs(ctx.session.skew_ms) > CLOCK_WINDOW_MS:
+        ctx.alarm(Code.CLOCK, f"this clock is {abs(ctx.session.skew_ms) // 1000} s away from the relay's")
+
+
+def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused) -> None:
+    again = code in AGAIN and room.refused_in_a_row < MOST_REFUSALS
+    if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
+        room.stale_epoch, room.stale_since_ms = room.group.epoch, ctx.now_ms
+        room.told.discard(Code.GAP)
+    else:
+        room.retry_at_ms = ctx.now_ms + (0 if not again else _pause(room))
+    if not again:
+        _end_work(room)
+    room.work = Work()
+    position = flight.intents[frame.position] if frame.position < len(flight.intents) else ""
+    for intent in void(ctx, room, flight):
+        blamed = intent.id == position or not position
+        if not again and blamed:
+            ctx.fail(intent, str(code), frame.detail)
+    _given_up(ctx, room)
+
+
+def _given_up(ctx: Context, room: Room) -> None:
+    """A room that was never made leads nowhere."""
+    wanted = any(intent.room == room.id for intent in ctx.apart.values() if isinstance(intent.action, CreateRoom))
+    if room.row.status is RoomStatus.OPENING and not wanted:
+        room.leave()
+        room.change(status=RoomStatus.REMOVED)
+
+

@@ -1,0 +1,113 @@
+"""Intents that stand in no room's line: new rooms, control objects, proofs, the auditor's copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+
+from amanah_client.core import audit_sync, disclose
+from amanah_client.core.batch import Batch, message_id_of
+from amanah_client.core.context import Context
+from amanah_client.core.gate import blocked
+from amanah_client.core.requests import Submitted
+from amanah_client.core.room import Room
+from amanah_client.model import (
+    AuditSync,
+    CreateRoom,
+    Disclose,
+    Intent,
+    IntentState,
+    RoomRow,
+    RoomStatus,
+    SubmitControl,
+)
+from amanah_protocol import rooms
+from amanah_protocol.content.bodies import Profile, RoomInfo
+from amanah_protocol.envelope import audience_digest, derive_room_id
+from amanah_protocol.errors import AmanahError, Code, RefusedError
+from amanah_protocol.frames import Submit
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.kinds import Create, Message
+from amanah_protocol.labels import Label
+from amanah_protocol.rooms import Standing
+
+
+
+def advance(ctx: Context) -> None:
+    """Take each a step further."""
+    for intent in tuple(ctx.apart.values()):
+        if intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.now_ms:
+            continue
+        match intent.action:
+            case CreateRoom():
+                _create(ctx, intent, intent.action)
+            case SubmitControl():
+                _submit(ctx, intent, intent.action)
+            case AuditSync():
+                audit_sync.advance(ctx, intent)
+            case Disclose() if intent.envelope is not None:
+                disclose.prove(ctx, intent, intent.action)
+            case action:
+                ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {action.room.hex()}")
+
+
+def _create(ctx: Context, intent: Intent, action: CreateRoom) -> None:
+    if intent.state is IntentState.SENT:
+        return
+    problem = blocked(ctx)
+    if problem is not None:
+        ctx.note(intent, problem.code, problem.detail)
+        return
+    try:
+        _open(ctx, intent, action)
+    except AmanahError as error:
+        ctx.fail(intent, str(error.code), error.detail)
+
+
+def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
+    """Creation, title and own name in one publish.
+
+    Raises:
+        AmanahError: It is not allowed; nothing was changed.
+    """
+    suite = next((suite for suite in SUPPORTED if suite in ctx.certificate.suites), None)
+    if suite is None:
+        raise RefusedError(Code.SUITE, "the certificate names no room suite of this version")
+    create = Create(
+        origin=ctx.relay.origin,
+        nonce=message_id_of(intent),  # random as the intent's id: sealing again after a refusal gives the same room
+        suite=suite,
+        ceiling=action.ceiling,
+        owner=ctx.certificate.organisation,
+        agreement=action.agreement,
+    )
+    rooms.check_create(create, Standing(certificate=ctx.certificate, revoked=False))
+    info = RoomInfo(title=action.title, description="")
+    room_id = derive_room_id(create.origin, ctx.me, create.nonce)
+    known = ctx.rooms.get(room_id)
+    room = Room(row=RoomRow(room=room_id, status=RoomStatus.OPENING)) if known is None else known
+    room.engine = engine_for(suite)
+    room.group = room.engine.create(room_id, ctx.key, ctx.credential, random=ctx.random)
+    batch = Batch(ctx, room)
+    header = batch.header(create, audience=audience_digest({ctx.me}))
+    batch.check(header)
+    room.create = batch.sign(header, b"", intent)
+    label = min(action.ceiling, ctx.certificate.ceiling, Label.AMBER)
+    for body in (info, Profile(encoded=ctx.profile)):
+        batch.add_message(body, Message(), message_id=ctx.random(16), written_at_ms=intent.created_at_ms, label=label)
+    ctx.rooms[room_id] = room
+    room.change(title=action.title)
+    room.moved()
+    batch.launch()
+
+
+def _submit(ctx: Context, intent: Intent, action: SubmitControl) -> None:
+    if ctx.is_asking(lambda purpose: isinstance(purpose, Submitted) and purpose.intent == intent.id):
+        return
+    purpose = Submitted(intent=intent.id)
+    ctx.ask(purpose, lambda number: Submit(request=number, type=action.type, object=action.object))
+    if intent.state is not IntentState.SENT:
+        ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail=""))
+
+

@@ -1,0 +1,180 @@
+"""The auditor's copy of the log: read by a signed order, and nothing kept that is not proven.
+
+Each page is proven to be a prefix of the checkpoint before it is stored: a copy never holds a row
+that would have to be taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amanah_client import effects as e
+from amanah_client.core.context import Context
+from amanah_client.core.copying import Copying
+from amanah_client.core.requests import AuditEdge, AuditPage, AuditPrefix
+from amanah_client.model import AuditRow, AuditSync, Intent, IntentState
+from amanah_protocol.audit import ReadingOrder, sign_order
+from amanah_protocol.endorse import decode_endorsed
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.frames import AuditRead, GetConsistency, GetInclusion, LogEntries, LogEntry, Path
+from amanah_protocol.identity import Role
+from amanah_protocol.log.leaf import decode_leaf
+from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
+from amanah_protocol.types import LeafHash
+
+def advance(ctx: Context, intent: Intent) -> None:
+    """Take the copy a step further."""
+    if ctx.certificate.role is not Role.AUDITOR:
+        ctx.fail(intent, str(Code.ROLE), "only auditors copy the log")
+        return
+    if ctx.is_asking(lambda purpose: isinstance(purpose, AuditPage | AuditEdge | AuditPrefix)):
+        return
+    if ctx.copying is None:
+        _begin(ctx, intent)
+    elif ctx.audit_size < ctx.copying.size:
+        _read(ctx, ctx.copying)
+    else:
+        ctx.copying = None
+        ctx.finish_intent(intent)
+
+
+def _begin(ctx: Context, intent: Intent) -> None:
+    """Ask for the newest checkpoint, then order what is between it and the copy."""
+    view = ctx.log
+    if intent.state is IntentState.QUEUED:
+        ctx.watch.refresh = True
+        ctx.put_intent(replace(intent, state=IntentState.SENT))
+        return
+    if view is None or ctx.watch.busy or ctx.watch.refresh:
+        return
+    if view.size <= ctx.audit_size:
+        ctx.finish_intent(intent)
+        return
+    order = ReadingOrder(first=ctx.audit_size, until=view.size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16))
+    ctx.copying = Copying(
+        size=view.size,
+        root=view.root,
+        order=sign_order(order, ctx.key),
+        frontier=Frontier() if ctx.audit_size == 0 else None,
+    )
+    _read(ctx, ctx.copying)
+
+
+def _read(ctx: Context, copying: Copying) -> None:
+    order, start = copying.order, ctx.audit_size
+    ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
+
+
+def receive_entries(ctx: Context, frame: LogEntries) -> None:
+    """A page: rows in order, each entry the one of its hash; kept once its prefix is proven.
+
+    Raises:
+        DecodeError: An entry does not parse.
+        VerifyError: `PROOF`.
+    """
+    copying = ctx.copying
+    if copying is None:
+        return
+    left = copying.size - ctx.audit_size
+    rows = tuple(_row(entry) for entry in frame.entries[:left])
+    indices = [row.index for row in rows]
+    if not rows or indices != list(range(ctx.audit_size, ctx.audit_size + len(rows))):
+        raise VerifyError(Code.PROOF, "the log's entries do not follow each other")
+    copying.page = rows
+    if copying.frontier is None:
+        first = rows[0].index
+        ctx.ask(AuditEdge(), lambda number: GetInclusion(request=number, index=first, size=copying.size))
+    else:
+        _prove(ctx, copying, copying.frontier)
+
+
+def _row(entry: LogEntry) -> AuditRow:
+    """A row whose bytes are those of its hash.
+
+    Raises:
+        DecodeError: It does not parse.
+        VerifyError: `PROOF` or `CONTENT_HASH`.
+    """
+    if entry.entry is not None:
+        if leaf_hash(entry.entry) != entry.hash:
+            raise VerifyError(Code.PROOF, f"entry {entry.index} is not the one of its hash")
+        leaf = decode_leaf(entry.entry)
+        if entry.document is not None and decode_endorsed(entry.document).record != leaf.object:
+            raise VerifyError(Code.CONTENT_HASH, f"the document beside entry {entry.index} is another one")
+    elif entry.document is not None:
+        raise VerifyError(Code.PROOF, f"a document stands beside the bare hash {entry.index}")
+    return AuditRow(index=entry.index, hash=entry.hash, entry=entry.entry, document=entry.document)
+
+
+def receive_edge(ctx: Context, frame: Path) -> None:
+    """The inclusion proof of our first new row: its left siblings are the right edge of what we have.
+
+    They are the subtrees of the checkpoint's own tree, and that tree was proven to continue every one
+    that this profile has accepted.
+
+    Raises:
+        VerifyError: `PROOF`.
+    """
+    copying = ctx.copying
+    if copying is None or not copying.page:
+        return
+    first = copying.page[0]
+    verify_inclusion(LeafHash(first.hash), first.index, copying.size, frame.hashes, copying.root)
+    copying.frontier = Frontier(first.index, _left_siblings(first.index, copying.size, frame.hashes))
+    _prove(ctx, copying, copying.frontier)
+
+
+def _left_siblings(index: int, size: int, path: tuple[bytes, ...]) -> list[bytes]:
+    """Of a verified path, the siblings on the left, largest first (RFC 9162 section 2.1.3.2)."""
+    left: list[bytes] = []
+    last = size - 1
+    for sibling in path:
+        if index & 1 or index == last:
+            left.append(sibling)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        index, last = index >> 1, last >> 1
+    return left[::-1]
+
+
+def _prove(ctx: Context, copying: Copying, frontier: Frontier) -> None:
+    grown = frontier.copy()
+    for row in copying.page:
+        grown.append(LeafHash(row.hash))
+    if grown.size == copying.size:
+        if grown.root() != copying.root:
+            raise VerifyError(Code.PROOF, "the entries do not lead to the checkpoint")
+        _keep(ctx, copying, grown)
+        return
+    purpose = AuditPrefix(rows=copying.page, frontier=grown)
+    ctx.ask(purpose, lambda number: GetConsistency(request=number, old=grown.size, new=copying.size))
+
+
+def receive_prefix(ctx: Context, purpose: AuditPrefix, frame: Path) -> None:
+    """The proof that the copy with this page is a prefix of the checkpoint.
+
+    Raises:
+        VerifyError: `PROOF`.
+    """
+    copying = ctx.copying
+    if copying is None:
+        return
+    grown = purpose.frontier
+    verify_consistency(grown.size, grown.root(), copying.size, copying.root, frame.hashes)
+    _keep(ctx, copying, grown)
+
+
+def _keep(ctx: Context, copying: Copying, grown: Frontier) -> None:
+    ctx.write(e.PutAuditRows(rows=copying.page))
+    copying.frontier, copying.page = grown, ()
+    ctx.audit_size = grown.size
+
+
+def fail(ctx: Context, error: PeerError, evidence: tuple[bytes, ...]) -> None:
+    """What the relay gave does not hold: nothing of it was kept, and the auditor is told."""
+    ctx.copying = None
+    ctx.alarm_for(error, evidence=evidence)
+    for intent in tuple(ctx.apart.values()):
+        if intent.state is IntentState.SENT and isinstance(intent.action, AuditSync):
+            ctx.fail(intent, str(error.code), error.detail)
+

@@ -1,0 +1,130 @@
+"""Disclosure: the egress is logged first, then one message gets its proof.
+
+What is disclosed is verified here as whoever receives it will verify it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core import monitor
+from amanah_client.core.context import Context
+from amanah_client.core.requests import Proof
+from amanah_client.model import Disclose, Intent, IntentState, MessageRow, MessageState
+from amanah_protocol.errors import AmanahError, Code, UsageError, VerifyError
+from amanah_protocol.frames import GetInclusion, Path
+from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
+from amanah_protocol.log.leaf import Leaf, LeafType
+
+FORM: Final = "disclosure"
+"""How an `egress` names what left."""
+
+
+def is_ready(ctx: Context, intent: Intent) -> bool:
+    """Whether the message to disclose is at hand, so that its egress can be sealed."""
+    return isinstance(intent.action, Disclose) and intent.id in ctx.disclosing
+
+
+def begin(ctx: Context, intent: Intent) -> bool:
+    """Ask the store for the message; what stands behind it in the line goes on meanwhile."""
+    if isinstance(intent.action, Disclose) and intent.id not in ctx.reading:
+        ctx.reading.add(intent.id)
+        ctx.effect(e.ReadMessage(room=intent.action.room, envelope=intent.action.envelope))
+    return True
+
+
+def receive_message(ctx: Context, action_room: bytes, envelope: bytes, row: MessageRow | None) -> None:
+    """The store has answered: for every disclosure of this message."""
+    for intent_id in sorted(ctx.reading):
+        intent = ctx.outbox.get(intent_id)
+        if intent is None or not isinstance(intent.action, Disclose):
+            ctx.reading.discard(intent_id)
+            continue
+        if (intent.action.room, intent.action.envelope) != (action_room, envelope):
+            continue
+        ctx.reading.discard(intent_id)
+        try:
+            _check_row(row)
+        except UsageError as error:
+            ctx.fail(intent, str(error.code), error.detail)
+        else:
+            ctx.disclosing[intent_id] = row  # type: ignore[assignment]  # `_check_row` refuses None
+
+
+def _check_row(row: MessageRow | None) -> None:
+    if row is None:
+        raise UsageError(Code.NOT_FOUND, "there is no such message here")
+    if row.state is not MessageState.STORED or not row.content or not row.key or row.index is None:
+        raise UsageError(Code.NOT_FOUND, "only a message that stands in the log and can be read can be disclosed")
+
+
+def prove(ctx: Context, intent: Intent, action: Disclose) -> None:
+    """The egress is in the log: get checkpoint and path, one step at a time."""
+    row = ctx.disclosing.get(intent.id)
+    if row is None:
+        begin(ctx, intent)
+        return
+    if ctx.is_asking(lambda purpose: isinstance(purpose, Proof) and purpose.intent == intent.id):
+        return
+    view, index, egress = ctx.log, row.index or 0, intent.index or 0
+    if view is None or view.size <= max(index, egress):
+        monitor.want(ctx, max(index, egress) + 1)
+        return
+    purpose = Proof(intent=intent.id, note=view.checkpoint, size=view.size, root=view.root)
+    ctx.ask(purpose, lambda number: GetInclusion(request=number, index=index, size=view.size))
+    if intent.state is not IntentState.SENT:
+        ctx.put_intent(replace(intent, state=IntentState.SENT))
+
+
+def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
+    """The path has to lead from our own copy of the entry to the checkpoint; then the file is made."""
+    intent, row = ctx.outbox.get(purpose.intent), ctx.disclosing.pop(purpose.intent, None)
+    if intent is None or row is None:
+        return
+    try:
+        disclosure = _make(ctx, purpose, row, frame)
+        verify_disclosure(disclosure, roster=ctx.roster)
+    except AmanahError as error:
+        ctx.alarm(str(error.code), f"a disclosure cannot be proven: {error.detail}", room=row.room)
+        ctx.fail(intent, str(error.code), error.detail)
+        return
+    ctx.finish_intent(intent, result=disclosure.encode())
+
+
+def refused(ctx: Context, purpose: Proof, code: str, detail: str) -> None:
+    """The relay gives no path."""
+    ctx.disclosing.pop(purpose.intent, None)
+    intent = ctx.outbox.get(purpose.intent)
+    if intent is not None:
+        ctx.fail(intent, code, detail)
+
+
+def _make(ctx: Context, purpose: Proof, row: MessageRow, frame: Path) -> Disclosure:
+    if row.accepted_at_ms is None or row.room_seq is None or row.previous is None or row.index is None:
+        raise VerifyError(Code.PROOF, "the message has no place in the log")
+    leaf = Leaf(
+        type=LeafType.ENVELOPE,
+        accepted_at_ms=row.accepted_at_ms,
+        room=row.room,
+        room_seq=row.room_seq,
+        previous=row.previous,
+        object=row.encoded,
+    )
+    standing = ctx.directory.standing(row.sender, before=row.index)
+    if standing is None:
+        raise VerifyError(Code.CERTIFICATE, "the sender's certificate is not in the log")
+    enrolment = ctx.directory.enrolments[standing.certificate.issuer].enrolment
+    return Disclosure(
+        envelope=row.encoded,
+        k=row.key,
+        content=row.content,
+        entry=leaf.encode(),
+        index=row.index,
+        size=purpose.size,
+        path=frame.hashes,
+        checkpoint=purpose.note,
+        certificate=standing.certificate.encoded,
+        enrolment=enrolment.endorsed.encode(),
+    )

@@ -1,0 +1,185 @@
+"""Invitations: whom a name stands for, their key packages, the commit, and what newcomers are told.
+
+A step at a time: key packages are taken from the relay and checked, as many as there are go into one
+commit of up to 96, until nobody is left; then title and known names are sent again, sealed for the
+new circle. Where a key package is missing, the others are added and the missing are named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client.core import commits
+from amanah_client.core.context import Context
+from amanah_client.core.requests import Taken
+from amanah_client.core.room import Room
+from amanah_client.model import Intent, Invite
+from amanah_protocol.content.bodies import Body, Profile, RoomInfo
+from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
+from amanah_protocol.frames import KeyPackages, TakeKeyPackages
+from amanah_protocol.identity import MEMBER_ROLES, Role, decode_certificate
+from amanah_protocol.limits import KEY_PACKAGE_BACKDATE_MS, KEY_PACKAGE_MS
+from amanah_protocol.types import DeviceId
+
+AGAIN_MS: Final = 30_000
+"""When to ask again for key packages that were not there."""
+MAX_PROFILES: Final = 62
+"""Names of members that newcomers are told at once; the others tell theirs with time."""
+
+
+def advance(ctx: Context, room: Room, intent: Intent, action: Invite) -> bool:
+    """Take an invitation a step further; False when what stands behind it in the line has to wait."""
+    if room.group is None:
+        return False
+    named = _named(ctx, action)
+    left_out = room.left_out.setdefault(intent.id, {})
+    standings = ctx.directory.standings(named)
+    for device in named:
+        if device not in room.group.members and room.spec.suite not in standings[device].certificate.suites:
+            left_out[device] = f"it does not support the room's suite 0x{room.spec.suite:04X}"
+    missing = [device for device in named if device not in room.group.members and device not in left_out]
+    if missing:
+        return _add(ctx, room, intent, missing)
+    if commits.is_sent(intent):
+        return _introduce(ctx, room, intent)
+    if not named:
+        ctx.fail(intent, str(Code.NOT_FOUND), "no valid device of an officer or bot is known by this name")
+    elif left_out:
+        room.left_out.pop(intent.id)
+        ctx.note(intent, str(Code.NO_KEY_PACKAGE), _names(ctx, left_out))
+        ctx.wait(intent, ctx.now_ms + AGAIN_MS)
+    else:
+        ctx.finish_intent(intent)
+    return True
+
+
+def _named(ctx: Context, action: Invite) -> tuple[DeviceId, ...]:
+    """The valid member devices that an invitation names, in order of their ids."""
+    found = []
+    for device, standing in sorted(ctx.directory.standings(ctx.directory.devices).items()):
+        certificate = standing.certificate
+        fits = (
+            action.organisation in (None, certificate.organisation)
+            and action.subject in (None, certificate.subject)
+            and action.device in (None, device)
+        )
+        if fits and certificate.role in MEMBER_ROLES and standing.usable(ctx.now_ms):
+            found.append(device)
+    return tuple(found)
+
+
+def _add(ctx: Context, room: Room, intent: Intent, missing: list[DeviceId]) -> bool:
+    if ctx.is_asking(lambda purpose: isinstance(purpose, Taken) and purpose.room == room.id):
+        return False
+    wanted = tuple(missing[: commits.MOST])
+    unasked = tuple(device for device in wanted if device not in room.packages)
+    if unasked:
+        if ctx.certificate.role is not Role.OFFICER:
+            ctx.fail(intent, str(Code.ROLE), "only officers add members")
+            return True
+        suite = room.spec.suite
+        purpose = Taken(room=room.id, intent=intent.id, devices=unasked)
+        ctx.ask(purpose, lambda number: TakeKeyPackages(request=number, suite=suite, devices=unasked))
+        return False
+    try:
+        commits.commit(
+            ctx, room, packages={device: room.packages[device] for device in wanted}, removes=(), intent=intent
+        )
+    except AmanahError as error:
+        ctx.fail(intent, str(error.code), error.detail)
+        return True
+    return False
+
+
+def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken | None:
+    """Check the key packages that came; gives what is still to come, as the relay answers in parts.
+
+    Raises:
+        VerifyError: `FRAME`: others than were asked for.
+    """
+    room, intent = ctx.rooms.get(purpose.room), ctx.outbox.get(purpose.intent)
+    asked = purpose.devices[: len(frame.packages)]
+    if not frame.packages or tuple(taken.device for taken in frame.packages) != asked:
+        raise VerifyError(Code.FRAME, "key packages of other devices than were asked for")
+    rest = purpose.devices[len(asked) :]
+    if room is not None and intent is not None:
+        left_out = room.left_out.setdefault(intent.id, {})
+        for taken in frame.packages:
+            device = DeviceId(taken.device)
+            if taken.package is None:
+                left_out[device] = "no key package left"
+                continue
+            try:
+                _check_package(ctx, room, device, taken.package)
+            except PeerError as error:
+                left_out[device] = f"its key package does not hold ({error.code})"
+                ctx.alarm_for(error, room=room.id, evidence=(taken.package,))
+            else:
+                room.packages[device] = taken.package
+    return replace(purpose, devices=rest) if rest else None
+
+
+def _check_package(ctx: Context, room: Room, device: DeviceId, package: bytes) -> None:
+    """The package is that device's own, for this suite and time (attacks 19, 20).
+
+    Raises:
+        DecodeError: It does not parse.
+        VerifyError: `SIGNATURE`, `KEY_ID`, `SUITE`, `CERTIFICATE`, `BINDING` or `EXPIRED`.
+    """
+    if room.engine is None:
+        raise VerifyError(Code.SUITE, "the room's suite is not known")
+    info = room.engine.key_package_info(package)
+    if info.suite != room.spec.suite:
+        raise VerifyError(Code.SUITE, "a key package of another suite")
+    if ctx.directory.credential_check()(info.credential) != device:
+        raise VerifyError(Code.BINDING, "the relay gave another device's key package")
+    certificate = decode_certificate(info.credential.certificate)
+    longest = KEY_PACKAGE_MS + KEY_PACKAGE_BACKDATE_MS
+    inside = info.not_after_ms <= certificate.not_after_ms and 0 < info.not_after_ms - info.not_before_ms <= longest
+    if not inside or not info.not_before_ms <= ctx.now_ms <= info.not_after_ms:
+        raise VerifyError(Code.EXPIRED, "the key package is not valid now, or lives too long")
+
+
+def _introduce(ctx: Context, room: Room, intent: Intent) -> bool:
+    """Title and names again, for those who could not read them before."""
+    if intent.id in room.introducing:
+        room.introducing.discard(intent.id)
+        finish(ctx, room, intent)
+        return True
+    room.introducing.add(intent.id)
+    bodies: list[Body] = [RoomInfo(title=room.row.title, description="")] if room.row.title else []
+    room.bodies += [*bodies, Profile(encoded=ctx.profile), *_profiles(ctx, room)]
+    return False
+
+
+def _profiles(ctx: Context, room: Room) -> list[Body]:
+    members = () if room.group is None else room.group.members
+    known: dict[bytes, None] = {}
+    for standing in ctx.directory.standings(members).values():
+        certificate = standing.certificate
+        encoded = ctx.profiles.get((certificate.organisation, certificate.subject))
+        if encoded is not None and encoded != ctx.profile:
+            known[encoded] = None
+    return [Profile(encoded=encoded) for encoded in list(known)[:MAX_PROFILES]]
+
+
+def introduced(ctx: Context, room: Room) -> Intent | None:
+    """The invitation whose introductions are being sent, if there is one."""
+    return next((ctx.outbox[intent] for intent in sorted(room.introducing) if intent in ctx.outbox), None)
+
+
+def finish(ctx: Context, room: Room, intent: Intent) -> None:
+    """End an invitation; who could not be added is named."""
+    room.introducing.discard(intent.id)
+    left_out = room.left_out.pop(intent.id, {})
+    code = str(Code.NO_KEY_PACKAGE) if left_out else ""
+    ctx.finish_intent(intent, code=code, detail=_names(ctx, left_out) if left_out else "")
+
+
+def _names(ctx: Context, left_out: dict[DeviceId, str]) -> str:
+    """Who is left out and why, for people."""
+    return "; ".join(
+        f"{ctx.directory.organisation(device)} device {device.hex()[:16]}: {why}"
+        for device, why in sorted(left_out.items())
+    )[:1_000]

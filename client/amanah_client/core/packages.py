@@ -1,0 +1,73 @@
+"""Own key packages: secrets are stored before the public halves leave, and the stock is kept full."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core.context import Context
+from amanah_client.core.gate import blocked
+from amanah_client.core.requests import Offered
+from amanah_protocol import limits
+from amanah_protocol.errors import Code
+from amanah_protocol.frames import OfferKeyPackages
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.seam import OwnKeyPackage
+from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.identity import MEMBER_ROLES
+
+LOW: Final = 50
+FULL: Final = limits.MAX_KEY_PACKAGES
+AGAIN_MS: Final = 30_000
+_OFFER_BYTES: Final = limits.MAX_FRAME_BYTES - 8 * limits.KIB
+
+
+def fill(ctx: Context) -> None:
+    """Offer what is missing, where the relay holds fewer than fifty of a suite."""
+    session = ctx.session
+    if ctx.certificate.role not in MEMBER_ROLES or ctx.now_ms < session.offer_at_ms or blocked(ctx) is not None:
+        return
+    for suite in SUPPORTED:
+        if suite not in ctx.certificate.suites or session.stock.get(suite, 0) >= LOW:
+            continue
+        if not ctx.is_asking(lambda purpose, suite=suite: purpose == Offered(suite=suite)):
+            _offer(ctx, suite)
+
+
+def _offer(ctx: Context, suite: int) -> None:
+    last_resort = _make(ctx, suite, last_resort=True)
+    left = FULL - ctx.session.stock.get(suite, 0)
+    chosen: list[bytes] = []
+    size = len(last_resort.public)
+    while len(chosen) < left:
+        package = _make(ctx, suite, last_resort=False)
+        size += len(package.public) + 8
+        chosen.append(package.public)
+        if size > _OFFER_BYTES - limits.MAX_KEY_PACKAGE_BYTES:
+            break  # the next offer brings the rest
+    ctx.session.stock[suite] = ctx.session.stock.get(suite, 0) + len(chosen)
+    ctx.ask(
+        Offered(suite=suite),
+        lambda number: OfferKeyPackages(
+            request=number, suite=suite, packages=tuple(chosen), last_resort=last_resort.public
+        ),
+    )
+
+
+def _make(ctx: Context, suite: int, *, last_resort: bool) -> OwnKeyPackage:
+    package = engine_for(suite).make_key_package(
+        ctx.key, ctx.credential, now_ms=ctx.now_ms, last_resort=last_resort, random=ctx.random
+    )
+    ctx.packages[package.reference] = package.private
+    ctx.write(e.PutKeyPackage(reference=package.reference, private=package.private))
+    return package
+
+
+def refused(ctx: Context, purpose: Offered, code: str, retry_after_ms: int | None) -> None:
+    """The relay took none: what it has no room for is not offered again on this connection."""
+    session = ctx.session
+    if code == Code.QUOTA:
+        session.stock[purpose.suite] = FULL
+    else:
+        session.stock[purpose.suite] = 0
+        session.offer_at_ms = ctx.now_ms + max(retry_after_ms or 0, AGAIN_MS)

@@ -1,0 +1,258 @@
+"""The policy file: what it takes, what it refuses and where, and when a quorum is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from amanah_client.audit.policy import Group, Policy, decode_policy, encode_policy, policy_of_roster
+from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, encode_body, sign_checkpoint
+from amanah_protocol.log.note import Note
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.roster import decode_roster
+from tests.protocol.refusal import refused
+from tests.vectors import examples as x
+
+HASH = x.roster_of().endorsed.hash
+LOG = x.LOG_SIGNER.verifier.vkey
+TAIL = f"log {LOG}\nroster sha256:{HASH.hex()}\n"
+WITNESSES = {
+    name: NoteSigner(name=f"{name}.example", key=x.key(name), kind=SignatureType.COSIGNATURE)
+    for name in ("x1", "x2", "x3", "y1")
+}
+NAMED = "".join(f"witness {name} {signer.verifier.vkey}\n" for name, signer in WITNESSES.items())
+HEAD = Checkpoint(origin=x.ORIGIN, size=7, root=x.fixed("root"))
+
+
+def policy(lines: str) -> Policy:
+    """A policy with these lines beside its log and roster."""
+    return decode_policy((TAIL + lines).encode())
+
+
+def note(*names: str, signer: NoteSigner = x.LOG_SIGNER, head: Checkpoint = HEAD) -> bytes:
+    """The checkpoint, cosigned by these."""
+    lines = [WITNESSES[name].sign(encode_body(head), time_s=1_790_000_000) for name in names]
+    signed = decode_checkpoint(sign_checkpoint(head, signer))[1]
+    return Note(text=signed.text, signatures=(*signed.signatures, *lines)).encode()
+
+
+# ---- reading
+
+
+def test_a_policy_without_witnesses_asks_for_none() -> None:
+    read = policy("quorum none\n")
+    assert read == Policy(logs=(x.LOG_SIGNER.verifier,), quorum=None, roster=HASH)
+
+
+def test_a_policy_of_two_levels_is_read() -> None:
+    read = policy(NAMED + "group X 2 x1 x2 x3\ngroup both all X y1\nquorum both\n")
+    assert read.groups == {
+        "X": Group(threshold=2, members=("x1", "x2", "x3")),
+        "both": Group(threshold=2, members=("X", "y1")),
+    }
+    assert read.quorum == "both"
+
+
+def test_comments_blanks_tabs_and_addresses_mean_nothing() -> None:
+    text = f"\n # of the community \xe9\n\tlog\t{LOG}  https://relay.example/log \nquorum  none\nroster sha256:{HASH.hex()}"
+    assert decode_policy(text.encode("latin-1")) == policy("quorum none\n")
+
+
+def test_names_are_opaque_octets() -> None:
+    line = f"witness \xff {WITNESSES['x1'].verifier.vkey}\nquorum \xff\n".encode("latin-1")
+    assert decode_policy(TAIL.encode() + line).quorum == "\udcff"
+
+
+def test_a_word_in_another_space_than_blank_or_tab_is_one_word() -> None:
+    with refused(Code.CONFIG, UsageError):
+        policy("quorum\u2003none\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "quorum none\n",
+        NAMED + "group g any x1 x2\nquorum g\n",
+        NAMED + "group g all x1 x2\nquorum g\n",
+        NAMED + "quorum y1\n",
+    ],
+)
+def test_what_is_written_is_read_back(lines: str) -> None:
+    read = policy(lines)
+    assert decode_policy(encode_policy(read).encode()) == read
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        ("quorum none\ntrust everybody\n", 4),
+        ("log\n", 3),
+        (f"log {LOG}\n", 3),
+        ("log nonsense\n", 3),
+        (f"log {WITNESSES['x1'].verifier.vkey}\n", 3),
+        ("witness x1\n", 3),
+        (f"witness x1 {LOG}\n", 3),
+        (NAMED + f"witness again {WITNESSES['x1'].verifier.vkey}\n", 7),
+        (NAMED + f"witness x1 {LOG}\n", 7),
+        (f"witness none {WITNESSES['x1'].verifier.vkey}\n", 3),
+        (NAMED + "group g 1\n", 7),
+        (NAMED + "group g 0 x1\n", 7),
+        (NAMED + "group g 01 x1\n", 7),
+        (NAMED + "group g 2 x1\n", 7),
+        (NAMED + "group g some x1\n", 7),
+        (NAMED + "group g 1 x1 x1\n", 7),
+        (NAMED + "group g 1 x1\ngroup h 1 x1\n", 8),
+        (NAMED + "group x1 1 x2\n", 7),
+        (NAMED + "group none 1 x2\n", 7),
+        (NAMED + "group g 1 none\n", 7),
+        (NAMED + "group g 1 later\ngroup later 1 x1\n", 7),
+        (NAMED + "quorum later\ngroup later 1 x1\n", 7),
+        ("quorum none\nquorum none\n", 4),
+        ("quorum\n", 3),
+        (f"roster sha256:{HASH.hex()}\n", 3),
+        ("roster\n", 3),
+    ],
+)
+def test_a_line_that_is_not_of_a_policy_is_named(lines: str, number: int) -> None:
+    with pytest.raises(UsageError, match=rf"line {number} of the policy") as caught:
+        policy(lines)
+    assert caught.value.code is Code.CONFIG
+
+
+@pytest.mark.parametrize("digits", ["", "ab", HASH.hex().upper(), HASH.hex() + "00"])
+def test_a_roster_line_holds_64_digits(digits: str) -> None:
+    with pytest.raises(UsageError, match="line 2 of the policy"):
+        decode_policy(f"log {LOG}\nroster sha256:{digits}\nquorum none\n".encode())
+
+
+@pytest.mark.parametrize("text", ["", f"log {LOG}\nquorum none\n", TAIL, f"quorum none\nroster sha256:{HASH.hex()}\n"])
+def test_a_policy_lacks_neither_log_nor_quorum_nor_roster(text: str) -> None:
+    with refused(Code.CONFIG, UsageError):
+        decode_policy(text.encode())
+
+
+@pytest.mark.parametrize("octet", [b"\x00", b"\r", b"\x0c", b"\x7f"])
+def test_control_characters_are_refused(octet: bytes) -> None:
+    with refused(Code.CONFIG, UsageError):
+        decode_policy(TAIL.encode() + b"quorum none\n#" + octet)
+
+
+def test_a_policy_is_bounded() -> None:
+    many = "".join(f"group g{number} 1 x1\n" for number in range(300))
+    with pytest.raises(UsageError, match="line 7 of the policy"):
+        policy(NAMED + many.replace("x1", "nobody"))
+    with refused(Code.CONFIG, UsageError):
+        decode_policy(b"#" * (256 * 1024 + 1))
+    lines = "".join(f"witness w{n} {key_of(n)}\n" for n in range(255))
+    with pytest.raises(UsageError, match="line 257 of the policy: too many lines"):
+        policy(lines)
+
+
+def key_of(number: int) -> str:
+    signer = NoteSigner(name="w.example", key=x.key(f"witness {number}"), kind=SignatureType.COSIGNATURE)
+    return signer.verifier.vkey
+
+
+# ---- holding a checkpoint against it
+
+
+def test_a_checkpoint_of_the_policys_log_holds() -> None:
+    held = policy("quorum none\n").verify_note(note())
+    assert (held.checkpoint, held.cosignatures) == (HEAD, ())
+
+
+def test_any_log_of_the_policy_may_have_signed() -> None:
+    second = NoteSigner(name=x.ORIGIN, key=x.key("next log key"))
+    both = policy(f"log {second.verifier.vkey}\nquorum none\n")
+    assert both.verify_note(note(signer=second)).checkpoint == HEAD
+    assert both.verify_note(note()).checkpoint == HEAD
+
+
+def test_a_checkpoint_of_another_log_is_refused() -> None:
+    other = NoteSigner(name="other.example/log", key=x.key("log"))
+    with refused(Code.CHECKPOINT):
+        policy("quorum none\n").verify_note(
+            note(signer=other, head=Checkpoint(origin=other.name, size=7, root=HEAD.root))
+        )
+
+
+def test_a_checkpoint_that_only_witnesses_signed_is_refused() -> None:
+    cosigned = decode_checkpoint(note("x1"))[1]
+    without = Note(text=cosigned.text, signatures=cosigned.signatures[1:]).encode()
+    with refused(Code.CHECKPOINT):
+        policy(NAMED + "quorum x1\n").verify_note(without)
+
+
+def test_what_is_no_checkpoint_is_refused() -> None:
+    with refused(Code.MALFORMED, DecodeError):
+        policy("quorum none\n").verify_note(b"none")
+
+
+QUORUM = NAMED + "group X 2 x1 x2 x3\ngroup both all X y1\nquorum both\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "reached"),
+    [
+        (("x1", "x2", "y1"), True),
+        (("x1", "x2", "x3", "y1"), True),
+        (("x1", "x2", "x3"), False),
+        (("x1", "y1"), False),
+        ((), False),
+    ],
+)
+def test_a_quorum_of_two_levels(names: tuple[str, ...], reached: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    if reached:
+        assert {name for name, _ in policy(QUORUM).verify_note(note(*names)).cosignatures} == set(names)
+    else:
+        with refused(Code.THRESHOLD):
+            policy(QUORUM).verify_note(note(*names))
+
+
+def test_one_witness_twice_counts_once() -> None:
+    with refused(Code.THRESHOLD):
+        policy(QUORUM).verify_note(note("x1", "x1", "y1"))
+
+
+def test_a_witness_that_the_policy_does_not_name_counts_nothing() -> None:
+    only = policy(f"witness x1 {WITNESSES['x1'].verifier.vkey}\nquorum x1\n")
+    with refused(Code.THRESHOLD):
+        only.verify_note(note("x2"))
+
+
+def test_a_cosignature_that_fails_spoils_the_note() -> None:
+    other = Checkpoint(origin=x.ORIGIN, size=8, root=HEAD.root)
+    wrong = WITNESSES["x1"].sign(encode_body(other), time_s=1)
+    signed = decode_checkpoint(note())[1]
+    with refused(Code.SIGNATURE):
+        policy(NAMED + "quorum x1\n").verify_note(
+            Note(text=signed.text, signatures=(*signed.signatures, wrong)).encode()
+        )
+
+
+# ---- of a roster
+
+
+def roster_with(quorum: int) -> Policy:
+    witnesses = tuple((f"The {name}", signer.verifier.vkey) for name, signer in WITNESSES.items())
+    document = x.roster_document(1, witnesses=witnesses, quorum=quorum)
+    return policy_of_roster(decode_roster(x.endorsed(document, *x.custodians(*x.NAMES)).encode()))
+
+
+def test_a_roster_without_a_quorum_asks_for_no_witness() -> None:
+    made = policy_of_roster(x.roster_of())
+    assert made == policy("quorum none\n")
+
+
+@pytest.mark.parametrize("lines", [lambda made: made, lambda made: decode_policy(encode_policy(made).encode())])
+def test_a_rosters_quorum_is_asked_for(lines: Callable[[Policy], Policy]) -> None:
+    made = lines(roster_with(2))
+    assert len(made.verify_note(note("x1", "y1")).cosignatures) == 2
+    with refused(Code.THRESHOLD):
+        made.verify_note(note("x1"))
+
+
+def test_witnesses_of_a_roster_without_a_quorum_are_named_when_they_cosigned() -> None:
+    assert roster_with(0).verify_note(note("x2")).cosignatures == (("witness-2", 1_790_000_000),)

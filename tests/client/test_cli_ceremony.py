@@ -1,0 +1,207 @@
+"""Who is who, by hand: organisations, a roster, devices - on files alone, without any relay."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from amanah_client.cli import terminal
+from amanah_client.cli.main import main
+from amanah_protocol.cards import Armour, armour, decode_armour, encode_relay_card
+from amanah_protocol.roster import decode_roster
+from amanah_relay.keys import create_relay_keys
+
+NATIONS = ("tn", "ma", "fr")
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command as one party, in one folder where files are handed over."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(who: str, *words: str) -> int:
+        return main([*words, "--home", str(tmp_path / who)])
+
+    return command
+
+
+@pytest.fixture
+def community(run: Run, tmp_path: Path) -> Run:
+    """Three organisations, a relay's card, and a roster that two of them have signed."""
+    for nation in NATIONS:
+        assert run(nation, "org", "init", f"cert.example.{nation}", "--key-file") == 0
+        assert run(nation, "org", "card", "--out", f"{nation}.card") == 0
+    card = create_relay_keys(tmp_path / "relay.keys", "relay.example.org/log").card(("wss://relay.example.org:8443",))
+    (tmp_path / "relay.card").write_text(armour(Armour.RELAY, encode_relay_card(card)))
+    cards = [f"{nation}.card" for nation in NATIONS]
+    community = ("--community", "Example circle", "--relay", "relay.card", "--threshold", "2")
+    assert main(["roster", "new", *cards, *community, "--out", "roster.txt"]) == 0
+    for nation in NATIONS[:2]:
+        assert run(nation, "roster", "sign", "roster.txt") == 0
+    return run
+
+
+def test_three_organisations_make_a_roster_and_enrol_a_device(
+    community: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["roster", "show", "roster.txt", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["signed_by"] == ["cert.example.ma", "cert.example.tn"]
+    assert [item["name"] for item in shown["organisations"]] == [f"cert.example.{n}" for n in ("fr", "ma", "tn")]
+
+    assert community("a", "device", "request", "cert.example.tn", "--key-file", "--out", "a.request") == 0
+    certify = ("org", "certify", "a.request", "--name", "Officer A (Tunis desk)", "--roster", "roster.txt")
+    assert community("tn", *certify, "--out", "a.reply") == 0
+    capsys.readouterr()
+    assert community("a", "device", "install", "a.reply") == 0
+    said = capsys.readouterr().err
+    assert "enrolled: officer of cert.example.tn" in said
+    words = next(line for line in said.splitlines() if "roster in words" in line).split(":")[1].split()
+    assert len(words) == 8
+
+    assert community("a", "device", "show", "--json") == 0
+    device = json.loads(capsys.readouterr().out)
+    assert (device["organisation"], device["role"], device["ceiling"]) == ("cert.example.tn", "officer", "TLP:RED")
+    assert community("a", "device", "show") == 0
+    assert device["device"] in capsys.readouterr().out
+    assert community("a", "roster", "show") == 0
+    assert "signed by 2, needed 2 of 3" in capsys.readouterr().out
+
+    assert community("tn", "org", "show", "--json") == 0
+    (issued,) = json.loads(capsys.readouterr().out)
+    assert (issued["device"], issued["name"]) == (device["device"], "Officer A (Tunis desk)")
+    assert community("tn", "org", "revoke", "Officer A (Tunis desk)", "--reason", "lost", "--out", "gone") == 0
+    decode_armour((tmp_path / "gone").read_text(), Armour.REVOCATION)
+    capsys.readouterr()
+    assert community("tn", "org", "show") == 0
+    assert "revoked" in capsys.readouterr().out
+
+
+def test_a_second_device_of_an_officer_has_the_same_pseudonym(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pseudonym = "0123456789abcdef" * 2
+    asked = ("device", "request", "cert.example.tn", "--key-file", "--subject")
+    assert community("a2", *asked, pseudonym, "--out", "a2.request") == 0
+    certify = ("org", "certify", "a2.request", "--name", "Officer A", "--roster", "roster.txt", "--out", "a2.reply")
+    assert community("tn", *certify) == 0
+    assert community("a2", "device", "install", "a2.reply") == 0
+    capsys.readouterr()
+    assert community("a2", "device", "show", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["subject"] == pseudonym
+    for wrong in ("xyz", "0123"):
+        assert community("a3", *asked, wrong) == terminal.EXIT_USAGE
+
+
+def test_a_roster_without_enough_signatures_certifies_nobody(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cards = [f"{nation}.card" for nation in NATIONS]
+    options = ("--community", "c", "--relay", "relay.card", "--threshold", "2", "--out", "weak.txt")
+    assert main(["roster", "new", *cards, *options]) == 0
+    assert community("tn", "roster", "sign", "weak.txt") == 0
+    assert community("a", "device", "request", "cert.example.tn", "--key-file", "--out", "a.request") == 0
+    capsys.readouterr()
+    certify = ("org", "certify", "a.request", "--name", "A", "--roster", "weak.txt", "--out", "a.reply")
+    assert community("tn", *certify) == terminal.EXIT_VERIFICATION
+    assert "[THRESHOLD]" in capsys.readouterr().err
+    assert not Path("a.reply").exists()
+
+
+def test_a_newer_roster_follows_the_one_that_is_trusted_and_an_older_one_does_not(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert community("a", "device", "request", "cert.example.tn", "--key-file", "--out", "a.request") == 0
+    certify = ("org", "certify", "a.request", "--name", "A", "--roster", "roster.txt", "--out", "a.reply")
+    assert community("tn", *certify) == 0
+    assert community("a", "device", "install", "a.reply") == 0
+    cards = [f"{nation}.card" for nation in NATIONS]
+    options = ("--community", "Example circle", "--relay", "relay.card", "--threshold", "3")
+    assert main(["roster", "new", *cards, *options, "--previous", "roster.txt", "--out", "next.txt"]) == 0
+    for nation in NATIONS:
+        assert community(nation, "roster", "sign", "next.txt", "--out", f"next.{nation}") == 0
+    # Signed one after the other, not side by side: each signature is added to the file before.
+    for nation in NATIONS:
+        assert community(nation, "roster", "sign", "next.txt") == 0
+    assert community("a", "roster", "install", "next.txt") == 0
+    assert decode_roster(decode_armour(Path("next.txt").read_text(), Armour.ROSTER)).version == 2
+    capsys.readouterr()
+    assert community("a", "roster", "install", "roster.txt") == terminal.EXIT_VERIFICATION
+    assert "[ROLLBACK]" in capsys.readouterr().err
+
+
+def test_a_reply_for_another_device_is_not_installed(community: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for who in ("a", "b"):
+        assert community(who, "device", "request", "cert.example.tn", "--key-file", "--out", f"{who}.request") == 0
+    certify = ("org", "certify", "a.request", "--name", "A", "--roster", "roster.txt", "--out", "a.reply")
+    assert community("tn", *certify) == 0
+    capsys.readouterr()
+    assert community("b", "device", "install", "a.reply") == terminal.EXIT_USAGE
+    assert "another device" in capsys.readouterr().err
+    assert community("b", "device", "show") == terminal.EXIT_NOT_FOUND
+
+
+def test_an_organisation_is_not_made_twice_and_a_device_not_requested_twice(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert community("tn", "org", "init", "cert.example.tn", "--key-file") == terminal.EXIT_USAGE
+    assert community("a", "device", "request", "cert.example.tn", "--key-file") == 0
+    assert community("a", "device", "request", "cert.example.tn", "--key-file") == terminal.EXIT_USAGE
+    assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("org", "init", "not a name", "--key-file"), terminal.EXIT_USAGE),
+        (("org", "card"), terminal.EXIT_NOT_FOUND),
+        (("roster", "show"), terminal.EXIT_NOT_FOUND),
+        (("device", "install", "missing.reply"), terminal.EXIT_NOT_FOUND),
+        (("org", "init", "cert.example.tn"), terminal.EXIT_AUTH),
+    ],
+)
+def test_a_ceremony_that_cannot_be_done_says_so_and_makes_nothing(
+    run: Run, tmp_path: Path, words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("new", *words) == code
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "new" / "keystore").exists()
+
+
+def test_a_profile_without_device_or_organisation_says_what_it_is_not(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert community("tn", "roster", "show") == terminal.EXIT_NOT_FOUND
+    assert community("tn", "device", "show") == terminal.EXIT_NOT_FOUND
+    assert community("a", "device", "request", "cert.example.tn", "--key-file", "--out", "a.request") == 0
+    assert community("a", "org", "card") == terminal.EXIT_NOT_FOUND
+    assert capsys.readouterr().err.count("[NO_PROFILE]") == 3
+
+
+def test_a_passphrase_protects_a_profile_and_a_wrong_one_opens_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    answers = iter(["right words", "right words", "wrong words", "right words"])
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    assert run("tn", "org", "init", "cert.example.tn") == 0
+    assert stat.S_IMODE((tmp_path / "tn").stat().st_mode) == 0o700
+    before = (tmp_path / "tn" / "keystore").read_bytes()
+    capsys.readouterr()
+    assert run("tn", "org", "card") == terminal.EXIT_AUTH
+    assert "[PASSPHRASE]" in capsys.readouterr().err
+    assert (tmp_path / "tn" / "keystore").read_bytes() == before
+    assert run("tn", "org", "card") == 0
+    assert "BEGIN AMANAH ORGANISATION CARD" in capsys.readouterr().out

@@ -1,0 +1,238 @@
+"""Messages as text and as JSON: every kind, every state, and nothing that could deceive."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from amanah_client.cli import showing
+from amanah_client.directory import Directory, Party
+from amanah_client.message import Message
+from amanah_client.model import Alarm, MessageRow, MessageState
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text, Unknown
+from amanah_protocol.crypto import sha256
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Kind
+from amanah_protocol.labels import Label, Pap
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
+
+ROOM = RoomId(b"r" * 16)
+ID = EnvelopeId(bytes(range(32)))
+OTHER = EnvelopeId(b"o" * 32)
+SENDER = DeviceId(b"d" * 32)
+NOBODY = Directory((), ())
+
+
+def party(name: str = "Officer A (Tunis desk)") -> Party:
+    return Party(device=SENDER, organisation=OrgName("cert.example.tn"), role=Role.OFFICER, name=name, revoked=False)
+
+
+def message(
+    body: Body | None = None,
+    specific: kinds.Specific | None = None,
+    *,
+    state: MessageState = MessageState.STORED,
+    cause: str = "",
+    name: str = "Officer A (Tunis desk)",
+) -> Message:
+    said = specific or kinds.Message()
+    row = MessageRow(
+        room=ROOM,
+        envelope=ID,
+        room_seq=7,
+        index=11,
+        accepted_at_ms=1_000,
+        previous=None,
+        encoded=b"",
+        sender=SENDER,
+        organisation=OrgName("cert.example.tn"),
+        kind=int(kinds.kind_of(said)),
+        label=Label.AMBER,
+        label_differs=False,
+        sent_at_ms=900,
+        written_at_ms=800,
+        state=state,
+    )
+    return Message(
+        id=ID,
+        room=ROOM,
+        room_seq=7,
+        sender=party(name),
+        kind=kinds.kind_of(said),
+        specific=said,
+        label=Label.AMBER,
+        pap=None if body is None else Pap.AMBER,
+        state=state,
+        cause=cause,
+        written_at_ms=800,
+        sent_at_ms=900,
+        accepted_at_ms=1_000,
+        body=body,
+        row=row,
+    )
+
+
+def alert(title: str, severity: Severity = Severity.HIGH, original: bytes = b'{"a":1}') -> Alert:
+    return Alert(
+        source="suricata",
+        dedupe_id=title,
+        observed_at_ms=1_500,
+        severity=severity,
+        title=title,
+        category="",
+        signature_id="9",
+        source_address="192.0.2.1",
+        original=original,
+        original_hash=sha256(original),
+    )
+
+
+def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
+    shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
+    assert shown == (
+        "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         "
+        "\u2068Officer A (Tunis desk)\u2069, cert.example.tn: \u2068Seen?\u2069"
+    )
+
+
+def test_a_message_that_is_not_acknowledged_has_a_dash_for_its_place() -> None:
+    sent = replace(message(Text(text="x")), room_seq=None, accepted_at_ms=None)
+    assert showing.line(sent, NOBODY).plain.startswith("    -  ")
+
+
+def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
+    shown = showing.line(message(Text(text="one\n    8  fake\u202e"), name="A\r\x1b[2K"), NOBODY).plain
+    first, second = shown.split("\n")
+    assert "<000D><001B>" in first
+    assert second.startswith("       \u2068    8  fake<202E>")
+
+
+@pytest.mark.parametrize(
+    ("specific", "said"),
+    [
+        (
+            kinds.Create(origin="o", nonce=bytes(16), suite=1, ceiling=Label.RED, owner=OrgName("cert.example.tn")),
+            "opens the room for cert.example.tn, up to TLP:RED",
+        ),
+        (kinds.Commit(added=(SENDER,)), "adds \u2068" + "64" * 8 + "\u2069"),
+        (kinds.Commit(added=(SENDER,), removed=(SENDER,)), ", removes "),
+        (kinds.Commit(), "renews its keys"),
+        (kinds.Ack(grade=kinds.Grade.READ, envelope=OTHER), "acknowledges 6f6f6f6f6f6f: read"),
+        (kinds.Egress(envelope=OTHER, form="disclosure", recipient="Court"), "discloses 6f6f6f6f6f6f to \u2068Court"),
+        (kinds.Counts(accepted=3, merged=0, dropped=1), "3 accepted, 0 merged, 1 dropped"),
+        (kinds.Erase(envelopes=(OTHER,)), "erases 6f6f6f6f6f6f"),
+        (kinds.Delivered(room_seq=5), "has stored everything up to 5"),
+        (kinds.Refuse(commit=OTHER, code="AUDIENCE"), "refuses the change 6f6f6f6f6f6f: AUDIENCE"),
+        (kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER), "[relabel]"),
+    ],
+)
+def test_an_entry_without_content_says_what_its_header_says(specific: kinds.Specific, said: str) -> None:
+    assert said in showing.line(message(None, specific), NOBODY).plain
+
+
+def test_alerts_are_summed_up_by_severity_and_by_what_is_seen_most() -> None:
+    batch = [alert("scan")] * 3 + [alert("beacon", Severity.CRITICAL)] * 2 + [alert(t) for t in "abc"]
+    shown = showing.line(message(AlertBatch(source="mon0", alerts=tuple(batch)), kinds.Alert(count=8)), NOBODY).plain
+    assert "8 alerts (2 critical, 6 high): 3 x \u2068scan\u2069, 2 x \u2068beacon\u2069" in shown
+    assert shown.endswith(", 2 other kinds from \u2068mon0\u2069")
+    one = showing.line(message(AlertBatch(source="m", alerts=(alert("scan"),)), kinds.Alert(count=1)), NOBODY).plain
+    assert "1 alert (1 high): 1 x " in one
+
+
+def test_what_cannot_be_read_is_shown_with_its_cause_and_what_was_erased_as_a_tombstone() -> None:
+    unreadable = message(None, state=MessageState.UNREADABLE, cause="OPEN")
+    assert "[cannot be read: OPEN. The content cannot be opened" in showing.line(unreadable, NOBODY).plain
+    assert showing.line(message(None, state=MessageState.ERASED), NOBODY).plain.endswith("[erased]")
+
+
+def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:
+    titled = showing.line(message(RoomInfo(title="Wave", description="")), NOBODY).plain
+    assert titled.endswith("[names the room \u2068Wave\u2069]")
+    assert showing.line(message(Unknown(type=99, raw=b"\x80")), NOBODY).plain.endswith("[unknown]")
+
+
+def test_only_what_programs_tell_each_other_is_quiet() -> None:
+    quiet = {
+        kind
+        for kind, specific in (
+            (Kind.DELIVERED, kinds.Delivered(room_seq=1)),
+            (Kind.WELCOME, kinds.Welcome(addressees=(SENDER,))),
+            (Kind.COMMIT, kinds.Commit()),
+            (Kind.EGRESS, kinds.Egress(envelope=OTHER, form="f", recipient="r")),
+        )
+        if showing.is_quiet(message(None, specific))
+    }
+    assert quiet == {Kind.DELIVERED, Kind.WELCOME}
+    assert not showing.is_quiet(message(Text(text="x")))
+
+
+def test_json_of_a_message_is_plain_data_with_its_text() -> None:
+    value = showing.message_json(message(Text(text="نعم")))
+    assert json.loads(json.dumps(value)) == value
+    assert (value["text"], value["label"], value["type"], value["room_seq"]) == ("نعم", "TLP:AMBER", "text", 7)
+    assert value["sender"] == {
+        "device": "64" * 32,
+        "organisation": "cert.example.tn",
+        "role": "officer",
+        "name": "Officer A (Tunis desk)",
+        "revoked": False,
+    }
+    assert value["accepted_at"] == "1970-01-01T00:00:01.000Z"
+
+
+def test_json_of_alerts_holds_each_record_and_its_hash() -> None:
+    batch = AlertBatch(source="mon0", alerts=(alert("scan"), alert("large", original=b"")))
+    value = showing.message_json(message(batch, kinds.Alert(count=2)))
+    listed = value["alerts"]
+    assert isinstance(listed, list)
+    first, second = listed
+    assert (value["source"], value["header"]) == ("mon0", {"count": 2})
+    assert (first["original"], first["original_sha256"]) == ('{"a":1}', sha256(b'{"a":1}').hex())
+    assert (second["original"], second["severity"], second["source_address"]) == (None, "high", "192.0.2.1")
+
+
+def test_json_of_other_kinds_holds_their_header_and_title() -> None:
+    assert showing.message_json(message(RoomInfo(title="Wave", description="")))["title"] == "Wave"
+    relabel = kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER)
+    assert showing.message_json(message(None, relabel))["header"] == {
+        "envelope": OTHER.hex(),
+        "old": "TLP:RED",
+        "new": "TLP:AMBER",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (b"\x01", "01"),
+        (Label.AMBER_STRICT, "TLP:AMBER+STRICT"),
+        (kinds.Grade.READ, "read"),
+        (MessageState.STORED, "stored"),
+        ((b"\x02", 3), ["02", 3]),
+        (kinds.Delivered(room_seq=1), {"room_seq": 1}),
+        (None, None),
+    ],
+)
+def test_values_of_ours_become_json(value: object, plain: object) -> None:
+    assert showing.plain(value) == plain
+
+
+def test_json_of_an_alarm_holds_its_evidence() -> None:
+    alarm = Alarm(at_ms=0, code="FORK", room=ROOM, detail="two records", evidence=b"\x01")
+    assert showing.alarm_json(alarm) == {
+        "at": "1970-01-01T00:00:00.000Z",
+        "code": "FORK",
+        "room": ROOM.hex(),
+        "detail": "two records",
+        "evidence": "01",
+    }
+    assert showing.alarm_json(replace(alarm, room=None, evidence=b""))["room"] is None
+
+
+def test_somebody_without_a_known_organisation_is_shown_by_what_is_known() -> None:
+    assert showing.who(replace(party(), organisation=OrgName(""))) == "\u2068Officer A (Tunis desk)\u2069"
+    assert showing.party_json(replace(party(), organisation=OrgName(""), role=None))["role"] is None

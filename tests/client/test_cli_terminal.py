@@ -1,0 +1,313 @@
+"""How commands speak: exit codes, safe text, questions, files."""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from amanah_client.cli import terminal
+from amanah_client.cli.main import app, main
+from amanah_client.cli.terminal import Common
+from amanah_protocol.cards import Armour, armour
+from amanah_protocol.errors import (
+    AmanahError,
+    Code,
+    DecodeError,
+    OperationalError,
+    RefusedError,
+    UsageError,
+    VerifyError,
+)
+
+
+class Terminal(io.StringIO):
+    """Standard input that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError(Code.USAGE, "x"), terminal.EXIT_USAGE),
+        (UsageError(Code.PASSPHRASE, "x"), terminal.EXIT_AUTH),
+        (RefusedError(Code.EXPIRED, "x"), terminal.EXIT_AUTH),
+        (UsageError(Code.UNKNOWN_ROOM, "x"), terminal.EXIT_NOT_FOUND),
+        (RefusedError(Code.NOT_MEMBER, "x"), terminal.EXIT_NOT_FOUND),
+        (UsageError(Code.NO_PROFILE, "x"), terminal.EXIT_NOT_FOUND),
+        (VerifyError(Code.SIGNATURE, "x"), terminal.EXIT_VERIFICATION),
+        (DecodeError(Code.MALFORMED, "x"), terminal.EXIT_VERIFICATION),
+        (UsageError(Code.UNANCHORED, "x"), terminal.EXIT_VERIFICATION),
+        (OperationalError(Code.OFFLINE, "x"), terminal.EXIT_OFFLINE),
+        (OperationalError(Code.INTERNAL, "x"), terminal.EXIT_INTERNAL),
+        (OperationalError(Code.DISK_FULL, "x"), terminal.EXIT_TRY_LATER),
+        (RefusedError(Code.RATE, "x"), terminal.EXIT_TRY_LATER),
+        (RefusedError(Code.LABEL, "x"), terminal.EXIT_USAGE),
+    ],
+)
+def test_an_error_has_its_documented_exit_code(error: AmanahError, code: int) -> None:
+    assert terminal.exit_code(error) == code
+
+
+def test_every_exit_code_stands_in_the_documentation() -> None:
+    documented = {int(line.split()[0]) for line in str(terminal.__doc__).splitlines() if line[:5].strip().isdigit()}
+    assert documented == {value for name, value in vars(terminal).items() if name.startswith("EXIT_")}
+
+
+def test_an_error_is_one_line_with_what_to_do_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert terminal.report(OperationalError(Code.OFFLINE, "no relay\nhere.")) == terminal.EXIT_OFFLINE
+    assert capsys.readouterr().err == (
+        "amanah: no relay here. The relay cannot be reached; what was to be sent is kept and goes out by itself. "
+        "[OFFLINE]\n"
+    )
+
+
+def test_text_of_others_is_shown_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("[bold]not bold[/bold] :warning: \\")
+    terminal.show(Text("[red]x[/red] :smile:"))
+    shown = capsys.readouterr()
+    assert shown.err == "[bold]not bold[/bold] :warning: \\\n"
+    assert shown.out == "[red]x[/red] :smile:\n"
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\r", "\u202e", "\u2066", "\u200f", "\u2028", "\ud800", "\x85"])
+def test_a_character_that_drives_the_terminal_or_turns_the_line_is_shown_as_its_number(character: str) -> None:
+    assert terminal.shown(f"a{character}b") == f"a<{ord(character):04X}>b"
+
+
+def test_letters_of_every_script_pass_unchanged() -> None:
+    text = "Réponse: رصدنا صفحات — 日本語 e\u0301\u200d"
+    assert terminal.shown(text) == text
+
+
+def test_each_line_of_others_is_isolated_by_itself() -> None:
+    assert terminal.isolated("رد\nab\u2069c") == "\u2068رد\u2069\n\u2068ab<2069>c\u2069"
+
+
+def test_a_table_is_not_folded_where_no_person_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_table(("name", "value"), [("a", "x" * 300), ("b\x1b", "")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "x" * 300 in lines[1]
+    assert "b<001B>" in lines[2]
+
+
+def test_times_are_utc_and_an_unknown_time_is_a_dash() -> None:
+    assert terminal.clock(0) == "1970-01-01 00:00:00Z"
+    assert terminal.clock(None) == "-"
+    assert terminal.iso(1_234) == "1970-01-01T00:00:01.234Z"
+    assert terminal.iso(None) is None
+
+
+def test_json_is_one_document_and_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_json({"a": "ر"})
+    assert json.loads(capsys.readouterr().out) == {"a": "ر"}
+    terminal.show_line({"a": "x\ny"})
+    assert capsys.readouterr().out == '{"a": "x\\ny"}\n'
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    terminal.prepare()
+    terminal.show("ر")
+    narrow.flush()
+    assert narrow.buffer.getvalue() == b"\\u0631\n"
+
+
+# ---- questions
+
+
+def test_no_passphrase_is_asked_for_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("secret\n"))
+    for ask in (terminal.ask_passphrase, terminal.new_passphrase):
+        with pytest.raises(UsageError) as caught:
+            ask()
+        assert caught.value.code is Code.PASSPHRASE
+
+
+def test_a_passphrase_is_asked_for_on_a_terminal_and_a_new_one_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    answers = iter(["one", "two", "two", "three", "four"])
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
+    assert terminal.ask_passphrase() == "one"
+    assert terminal.new_passphrase() == "two"
+    with pytest.raises(UsageError) as caught:
+        terminal.new_passphrase()
+    assert caught.value.code is Code.PASSPHRASE
+
+
+def test_what_cannot_be_undone_wants_the_word_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("Phishing wave\nother\n"))
+    terminal.confirm("Removing", "Phishing wave", yes=False)
+    with pytest.raises(UsageError) as caught:
+        terminal.confirm("Removing", "Phishing wave", yes=False)
+    assert caught.value.code is Code.USAGE
+
+
+def test_without_a_terminal_only_yes_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Phishing wave\n"))
+    terminal.confirm("Removing", "Phishing wave", yes=True)
+    with pytest.raises(UsageError) as caught:
+        terminal.confirm("Removing", "Phishing wave", yes=False)
+    assert "--yes" in caught.value.detail
+
+
+# ---- files
+
+
+def test_a_file_that_cannot_be_read_is_not_found(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"x")
+    assert terminal.read_file(tmp_path / "there") == b"x"
+    with pytest.raises(UsageError) as caught:
+        terminal.read_file(tmp_path / "missing")
+    assert caught.value.code is Code.NOT_FOUND
+
+
+def test_a_dash_is_standard_input_and_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in")))
+    assert terminal.read_file(Path("-")) == b"in"
+    out = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", out)
+    terminal.write_file(Path("-"), b"out")
+    terminal.check_new(Path("-"))
+    assert out.buffer.getvalue() == b"out"
+
+
+def test_armour_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "card"
+    path.write_text(armour(Armour.RELAY, b"x"))
+    assert terminal.read_armoured(path, Armour.RELAY) == b"x"
+    with pytest.raises(DecodeError) as caught:
+        terminal.read_armoured(path, Armour.ROSTER)
+    assert caught.value.code is Code.BAD_TYPE
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    terminal.write_file(path, "first")
+    with pytest.raises(UsageError) as caught:
+        terminal.write_file(path, "second")
+    assert caught.value.code is Code.USAGE
+    with pytest.raises(UsageError):
+        terminal.check_new(path)
+    assert path.read_text() == "first"
+
+
+@pytest.mark.parametrize("write", [terminal.write_file, terminal.replace_file])
+def test_a_file_that_cannot_be_written_is_an_error_of_the_machine(
+    tmp_path: Path, write: Callable[[Path, str], None]
+) -> None:
+    with pytest.raises(OperationalError) as caught:
+        write(tmp_path / "no folder" / "result", "x")
+    assert caught.value.code is Code.STORE
+
+
+def test_a_replaced_file_holds_the_new_text_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    path = tmp_path / "roster"
+    path.write_text("old")
+    terminal.replace_file(path, "new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, Code.DISK_FULL), (errno.EDQUOT, Code.DISK_FULL), (errno.EROFS, Code.STORE)]
+)
+def test_an_error_of_the_disk_says_whether_it_is_full(number: int, code: Code) -> None:
+    found = terminal.operational(OSError(number, "words of the system"), "profile")
+    assert (found.code, found.detail) == (code, "profile: words of the system")
+    assert terminal.operational(OSError()).detail == "input or output failed"
+
+
+# ---- the last word on every error
+
+
+def _fails_with(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
+    """Runs a command that fails in a given way; gives the exit code."""
+
+    def run(error: BaseException) -> int:
+        app.command(_fails_with(error), name="fail-for-a-test")
+        try:
+            return main(["fail-for-a-test"])
+        finally:
+            del app["fail-for-a-test"]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OperationalError(Code.DISK_FULL, "full"), terminal.EXIT_TRY_LATER),
+        (KeyboardInterrupt(), terminal.EXIT_INTERRUPTED),
+        (PermissionError(errno.EACCES, "denied", "profile"), terminal.EXIT_TRY_LATER),
+        (ZeroDivisionError("what was sealed"), terminal.EXIT_INTERNAL),
+    ],
+)
+def test_no_failure_ends_in_a_traceback(
+    failing: Callable[[BaseException], int], error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(error) == code
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "what was sealed" not in said
+    assert said.count("\n") <= 1
+
+
+def test_a_fault_of_the_program_shows_where_it_is_to_whoever_asks(
+    failing: Callable[[BaseException], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMANAH_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        failing(ZeroDivisionError())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sned", "room"], 'Did you mean "send"?'),
+        (["org", "init"], "amanah org init --help"),
+        (["room", "create", "title"], "--label"),
+        (["send", "room", "text", "--pap", "purple"], "amanah send --help"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2_and_says_where_help_is(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == terminal.EXIT_USAGE
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_profile_that_is_not_there_is_exit_code_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["room", "list", "--home", str(tmp_path)]) == terminal.EXIT_NOT_FOUND
+    assert "amanah device request" in capsys.readouterr().err
+
+
+def test_the_home_of_the_command_line_goes_before_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMANAH_HOME", str(tmp_path / "one"))
+    with pytest.raises(UsageError, match="two"):
+        terminal.profile(Common(home=tmp_path / "two"))
+    with pytest.raises(UsageError, match="one"):
+        terminal.profile(Common())
