@@ -24,24 +24,30 @@ if TYPE_CHECKING:
 
 
 class Room:
-    """A room of this device, as of when it was asked for; `refresh` reads it again."""
+    """A room of this device: a handle, which tells what is stored at the moment it is asked."""
 
-    def __init__(self, client: Client, row: model.RoomRow) -> None:
+    def __init__(self, client: Client, room: RoomId) -> None:
         """Use `Client.room`.
 
         Args:
             client: Whose room it is.
-            row: As stored.
+            room: Its id.
         """
         self._client = client
-        self.row = row
+        self._id = room
 
     # ---- what it is
 
     @property
     def id(self) -> RoomId:
         """Its id."""
-        return self.row.room
+        return self._id
+
+    @property
+    def row(self) -> model.RoomRow:
+        """What is stored of it now."""
+        row = self._client.profile.store.room(self._id)
+        return model.RoomRow(room=self._id, status=model.RoomStatus.OPENING) if row is None else row
 
     @property
     def title(self) -> str:
@@ -50,8 +56,12 @@ class Room:
 
     @property
     def created(self) -> Create | None:
-        """What never changes of it; None until its first envelope is delivered."""
-        specific = decode_envelope(self.row.create).header.specific if self.row.create else None
+        """What never changes of it; None until its first envelope is signed here or delivered."""
+        encoded = self.row.create
+        if not encoded:
+            # Own and on its way: it stands among the messages before the relay has given it back.
+            encoded = next((row.encoded for row in self._stored(limit=1)), b"")
+        specific = decode_envelope(encoded).header.specific if encoded else None
         return specific if isinstance(specific, Create) else None
 
     @property
@@ -78,10 +88,6 @@ class Room:
         """The alarms about this room, oldest first."""
         return [alarm for alarm in self._client.alarms() if alarm.room == self.id]
 
-    def refresh(self) -> Room:
-        """This room as it is now."""
-        return self._client.room(self.id)
-
     def messages(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> list[Message]:
         """Stored entries in room order, own ones that are not acknowledged last.
 
@@ -91,14 +97,16 @@ class Room:
             newest: The last ones instead of the first.
         """
         directory = self._client.directory()
-        rows = self._client.profile.store.messages(self.id, after=after, limit=limit, newest=newest)
-        return [read_message(row, directory) for row in rows]
+        return [read_message(row, directory) for row in self._stored(after=after, limit=limit, newest=newest)]
+
+    def _stored(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> tuple[model.MessageRow, ...]:
+        return self._client.profile.store.messages(self._id, after=after, limit=limit, newest=newest)
 
     def _group(self) -> Group | None:
-        created = self.created
-        if created is None or not self.row.group:
+        created, state = self.created, self.row.group
+        if created is None or not state:
             return None
-        return engine_for(created.suite).restore(self.row.group, self._client.profile.device_key)
+        return engine_for(created.suite).restore(state, self._client.profile.device_key)
 
     # ---- what is sent to it
 

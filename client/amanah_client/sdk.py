@@ -35,8 +35,6 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 _POLL_S: Final = 0.1
-_VAIN_ATTEMPTS: Final = 4
-"""So many attempts in a row without the relay, about a second, and nobody is kept waiting for it."""
 _ENDED: Final = (model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.HELD)
 _ID_DIGITS: Final = 64
 
@@ -50,6 +48,9 @@ class Client:
 
     PREFIX_MIN: ClassVar[int] = 4
     """So many first digits of an id stand for it, if no other begins with them."""
+
+    PATIENCE: ClassVar[int] = 4
+    """Attempts to connect, about a second in all, after which a person is told instead of kept waiting."""
 
     def __init__(self, profile: Profile) -> None:
         """Use `open`; this does not connect."""
@@ -149,28 +150,30 @@ class Client:
         """Whether another process of this profile holds the connection."""
         return self._following is not None and self._engine is None and not self._following.done()
 
-    async def online(self, timeout_s: float = 10) -> None:
+    async def online(self, timeout_s: float = 10, *, patience: int | None = None) -> None:
         """Wait until connected and caught up; returns at once where another process is connected.
 
+        Args:
+            timeout_s: How long to wait.
+            patience: Attempts to connect after which it is not waited any longer; None for no such bound.
+
         Raises:
-            OperationalError: `OFFLINE` or what else is in the way, after `timeout_s` or as soon as
-                several attempts were in vain; the client goes on trying.
+            OperationalError: `OFFLINE` or what else is in the way; the client goes on trying.
         """
         with self.hearing() as events:
             try:
                 async with asyncio.timeout(timeout_s):
-                    while not self.is_online and not self.is_following and not self._is_hopeless:
+                    while not self.is_online and not self.is_following:
+                        if self._is_hopeless(patience):
+                            raise self._why_offline()
                         await events.get()
             except TimeoutError:
                 raise self._why_offline() from None
-        if not self.is_online and not self.is_following:
-            raise self._why_offline()
 
-    @property
-    def _is_hopeless(self) -> bool:
-        """Whether waiting for the relay now is of no use."""
+    def _is_hopeless(self, patience: int | None) -> bool:
+        """Whether waiting for the relay is of no use, or of no more use than somebody has patience for."""
         if isinstance(self._line, Offline):
-            return self._line.final or self._line.attempts >= _VAIN_ATTEMPTS
+            return self._line.final or (patience is not None and self._line.attempts >= patience)
         return self._engine is None and self._following is None
 
     def _why_offline(self) -> OperationalError:
@@ -185,7 +188,7 @@ class Client:
     def rooms(self) -> list[Room]:
         """All rooms of this device, newest activity last."""
         rows = sorted(self._profile.store.rooms(), key=lambda row: row.head_index)
-        return [Room(self, row) for row in rows]
+        return [Room(self, row.room) for row in rows]
 
     def room(self, reference: str | RoomId) -> Room:
         """A room by its id, the first digits of its id, or its title.
@@ -194,14 +197,14 @@ class Client:
             UsageError: `UNKNOWN_ROOM` when none or more than one fit.
         """
         wanted = reference.hex() if isinstance(reference, bytes) else reference.strip()
-        rooms = self.rooms()
-        found = [r for r in rooms if r.id.hex() == wanted.lower() or r.title == wanted]
+        rows = self._profile.store.rooms()
+        found = [row.room for row in rows if row.room.hex() == wanted.lower() or row.title == wanted]
         if not found and len(wanted) >= self.PREFIX_MIN:
-            found = [r for r in rooms if r.id.hex().startswith(wanted.lower())]
+            found = [row.room for row in rows if row.room.hex().startswith(wanted.lower())]
         if len(found) != 1:
             many = f"{len(found)} rooms are called {wanted!r}; use the id" if found else f"there is no room {wanted!r}"
             raise UsageError(Code.UNKNOWN_ROOM, many)
-        return found[0]
+        return Room(self, found[0])
 
     async def create_room(
         self, title: str, *, label: Label, agreement: str | None = None, timeout_s: float = 30
@@ -222,7 +225,7 @@ class Client:
         intent = await self.do(model.CreateRoom(title=said, ceiling=label, agreement=agreement), timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
-        return self.room(intent.room)
+        return Room(self, intent.room)
 
     # ---- intents
 
@@ -239,8 +242,7 @@ class Client:
 
         Raises:
             OperationalError: `OFFLINE` (or what else is in the way) when it is still queued after
-                `timeout_s`, or as soon as several attempts to connect were in vain; it stays queued
-                and goes out by itself.
+                `timeout_s`; it stays queued and goes out by itself.
             RefusedError: It was refused; nothing is queued any more.
             UsageError: It is held and waits for the officer's word (`model.IntentState.HELD`).
         """
@@ -260,13 +262,13 @@ class Client:
             raise UsageError(Code.NOT_FOUND, f"{len(found)} entries of the outbox begin with {intent_id!r}")
         return found[0]
 
-    async def outcome(self, intent_id: str, timeout_s: float = 30) -> model.Intent:
-        """Wait until an intent is done; errors as `do`."""
+    async def outcome(self, intent_id: str, timeout_s: float = 30, *, patience: int | None = None) -> model.Intent:
+        """Wait until an intent is done; errors as `do`, `patience` as `online`."""
         deadline = time.monotonic() + timeout_s
         with self.hearing() as events:
             while (intent := self.intent(intent_id)).state not in _ENDED:
                 left = deadline - time.monotonic()
-                if left <= 0 or self._is_hopeless:
+                if left <= 0 or self._is_hopeless(patience):
                     raise self._still_queued(intent)
                 await _next_change(events, intent_id, left if self._engine is not None else min(left, _POLL_S))
         return _ended(intent)

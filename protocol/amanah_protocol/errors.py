@@ -173,7 +173,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.OFFLINE: Meaning(_AGAIN, "The relay cannot be reached; what was to be sent is kept and goes out by itself."),
     Code.TIMEOUT: Meaning(_AGAIN, "No answer in time; try again."),
     Code.STORE: Meaning(_AGAIN, "The store failed and nothing was acknowledged; look at the disk, then try again."),
-    Code.DAMAGED: Meaning(_FINAL, "Stored data is damaged: stop, keep a copy of the files, and restore the newest backup."),
+    Code.DAMAGED: Meaning(_FINAL, "Stored data is damaged; stop, copy the files and restore the newest backup."),
     Code.DISK_FULL: Meaning(_AGAIN, "The disk is full and nothing was lost; make room, then try again."),
     Code.NO_MEMORY: Meaning(_AGAIN, "Not enough memory is free; close other programs, then try again."),
     Code.ADDRESS_IN_USE: Meaning(_AGAIN, "Another program has this port; stop it or choose another port."),

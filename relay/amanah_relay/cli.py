@@ -43,7 +43,7 @@ app = App(
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class Options:
     """Options of every command.
 
     Attributes:
@@ -59,7 +59,7 @@ class Common:
         return load_config(self.config, self.home, os.environ)
 
 
-DEFAULTS: Final = Common()
+DEFAULTS: Final = Options()
 
 
 @app.command
@@ -69,7 +69,7 @@ def keys(
     address: list[str] | None = None,
     out: Path | None = None,
     json: bool = False,
-    common: Common = DEFAULTS,
+    options: Options = DEFAULTS,
 ) -> None:
     """Make the relay's keys if there are none, and print the card for the roster.
 
@@ -84,7 +84,7 @@ def keys(
     json
         Print it as one JSON document.
     """
-    config = common.load()
+    config = options.load()
     if config.keys.file.exists():
         found = load_relay_keys(config.keys.file)
         if origin not in {None, found.origin}:
@@ -105,7 +105,7 @@ def keys(
 
 
 @app.command
-def init(*, roster: Path, common: Common = DEFAULTS) -> None:
+def init(*, roster: Path, options: Options = DEFAULTS) -> None:
     """Make the store; the log begins with the roster.
 
     Parameters
@@ -113,7 +113,7 @@ def init(*, roster: Path, common: Common = DEFAULTS) -> None:
     roster
         The signed roster, which names this relay's keys.
     """
-    config = common.load()
+    config = options.load()
     found = load_relay_keys(config.keys.file)
     data = decode_armour(_read(roster), Armour.ROSTER)
     now_ms = time.time_ns() // 1_000_000
@@ -123,15 +123,15 @@ def init(*, roster: Path, common: Common = DEFAULTS) -> None:
 
 
 @app.command
-def serve(*, common: Common = DEFAULTS) -> None:
+def serve(*, options: Options = DEFAULTS) -> None:
     """Run the relay until SIGTERM or Ctrl-C."""
-    config = common.load()
+    config = options.load()
     _prepare_process()
     run_service(config, load_relay_keys(config.keys.file), lambda address: terminal.say(f"listening on {address}"))
 
 
 @app.command
-def check(*, json: bool = False, common: Common = DEFAULTS) -> int:
+def check(*, json: bool = False, options: Options = DEFAULTS) -> int:
     """Check configuration, keys, certificate, store, roster, port and clock; nothing is changed.
 
     Parameters
@@ -139,7 +139,7 @@ def check(*, json: bool = False, common: Common = DEFAULTS) -> int:
     json
         Print it as one JSON document.
     """
-    findings = run_checks(common.load(), now_ms=time.time_ns() // 1_000_000)
+    findings = run_checks(options.load(), now_ms=time.time_ns() // 1_000_000)
     if json:
         terminal.show_json([finding.as_json() for finding in findings])
     else:
@@ -151,7 +151,7 @@ def check(*, json: bool = False, common: Common = DEFAULTS) -> int:
 
 
 @app.command
-def backup(file: Path, *, json: bool = False, common: Common = DEFAULTS) -> None:
+def backup(file: Path, *, json: bool = False, options: Options = DEFAULTS) -> None:
     """Copy the store into a new file, also while the relay runs; the keys are not in it.
 
     Parameters
@@ -161,7 +161,7 @@ def backup(file: Path, *, json: bool = False, common: Common = DEFAULTS) -> None
     json
         Print what was copied as one JSON document.
     """
-    store = Store.open(common.load().store.url)
+    store = Store.open(options.load().store.url)
     try:
         made = store.backup(file)
     finally:
@@ -173,7 +173,7 @@ def backup(file: Path, *, json: bool = False, common: Common = DEFAULTS) -> None
 
 
 @app.command(name="verify-log")
-def verify_log(*, json: bool = False, common: Common = DEFAULTS) -> None:
+def verify_log(*, json: bool = False, options: Options = DEFAULTS) -> None:
     """Verify every leaf, chain, batch and content of the store against the log's hashes.
 
     Parameters
@@ -181,7 +181,7 @@ def verify_log(*, json: bool = False, common: Common = DEFAULTS) -> None:
     json
         Print the result as one JSON document.
     """
-    store = Store.open(common.load().store.url)
+    store = Store.open(options.load().store.url)
     try:
         report = store.verify_log()
     finally:

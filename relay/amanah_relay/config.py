@@ -177,11 +177,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(Code.CONFIG, f"{path}: {error}") from error
 
 
-def _types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+def _types(cls: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the dataclasses
     return get_type_hints(cls, include_extras=True)
 
 
-def _check_names(table: Mapping[str, Any], cls: Any, where: str) -> None:  # noqa: ANN401 - a dataclass
+def _check_names(table: Mapping[str, Any], cls: Any, where: str) -> None:  # noqa: ANN401 - any of the dataclasses
     known = _types(cls)
     for name, value in table.items():
         if name not in known:

@@ -93,7 +93,10 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRow:
-    """A room's row as it is after the batch (`state.Room`); `create` is its create envelope's object."""
+    """A room's row as it is after the batch (`state.Room`).
+
+    `create` is its create envelope's object in the batch that holds it; it is not stored beside the leaf.
+    """
 
     room: RoomId
     create: bytes
@@ -208,7 +211,11 @@ class ReadProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutKeyPackages:
-    """Store key packages durably: `KeyPackagesPut`. `last_resort` replaces the stored one."""
+    """Store key packages durably: `KeyPackagesPut`. `last_resort` replaces the stored one.
+
+    What was stored before, handed out or not, is passed over; of more than `limits.MAX_KEY_PACKAGES` the
+    oldest are dropped.
+    """
 
     token: int
     device: DeviceId
@@ -219,7 +226,7 @@ class PutKeyPackages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeKeyPackages:
-    """Take one key package of each device, durably, so that none is handed out twice: `KeyPackagesTaken`."""
+    """Take the newest key package of each device, durably, so that none is handed out twice: `KeyPackagesTaken`."""
 
     token: int
     suite: int

@@ -80,7 +80,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Where a known envelope stands, and its batch for the receipt."""
+    """Where a known envelope stands, and its batch for the receipt; `batch_size` is the tree's after it."""
 
     index: int
     room_seq: int
@@ -109,8 +109,10 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntriesRead:
-    """Answers `ReadEntries`; fewer than asked for means that nothing is left behind them or that
-    `max_bytes` was reached (`more`)."""
+    """Answers `ReadEntries`; `more` when entries are left behind these.
+
+    Fewer than asked for means that nothing is left or that `max_bytes` was reached.
+    """
 
     token: int
     room: RoomId
@@ -120,7 +122,10 @@ class EntriesRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRead:
-    """Answers `ReadContent`; None when it is not there or erased. `addressees` as in `Entry`."""
+    """Answers `ReadContent`; None when it is empty, not there or erased.
+
+    `addressees` as in `Entry`, of all envelopes in the room that carry it.
+    """
 
     token: int
     data: bytes | None
@@ -129,7 +134,7 @@ class ContentRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRead:
-    """Answers `ReadLog`."""
+    """Answers `ReadLog`: entries with documents, and without payload, content and addressees."""
 
     token: int
     entries: tuple[Entry, ...]

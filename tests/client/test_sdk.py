@@ -65,7 +65,7 @@ async def test_a_room_is_opened_another_nation_invited_and_both_read_what_both_s
         assert await texts(theirs, 1) == ["Seen at your side?"]
         await theirs.send("لا، ليس بعد")
         assert await texts(room, 2) == ["Seen at your side?", "لا، ليس بعد"]
-        assert [party.name for party in room.refresh().members()] == ["b", "a"]
+        assert [party.name for party in room.members()] == ["b", "a"]
         first: Message = next(message for message in theirs.messages() if message.text)
         assert (first.sender.name, first.sender.organisation, first.label) == ("a", TN, Label.AMBER)
 

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from amanah_client import enrolment, organisation
-from amanah_client.home import Home, Profile, create_profile, open_profile
+from amanah_client.home import Home, Profile, create_profile
 from amanah_client.keystore import create_key_file
 from amanah_protocol import identity
 from amanah_protocol.cards import Armour, OrganisationCard, Reply, armour
@@ -38,10 +37,6 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def no_passphrase() -> str:
-    raise AssertionError("key files need no passphrase")
 
 
 def new_profile(path: Path) -> Profile:
@@ -68,35 +63,29 @@ class Relay:
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self.port = port
-        self._process: subprocess.Popen[str] | None = None
-        self._said: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        process = subprocess.Popen(
-            [str(PROGRAMS / "amanah-relay"), "serve", "--home", str(self._folder)],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        self._process = process
-        for line in process.stderr:
-            self._said.append(line)
-            if "listening" in line:
-                break
-        else:
-            raise AssertionError("".join(self._said))
-        # Nobody reads on otherwise, and a full pipe would stop the relay.
-        threading.Thread(target=self._said.extend, args=(process.stderr,), daemon=True).start()
+        said = self._folder / "said.txt"
+        with said.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [str(PROGRAMS / "amanah-relay"), "serve", "--home", str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        deadline = time.monotonic() + WAIT_S
+        while "listening" not in said.read_text():
+            assert self._process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """End it in order; gives its exit code."""
         if self._process is None:
             return 0
         self._process.terminate()
-        code = self._process.wait(WAIT_S)
-        self._close()
+        code, self._process = self._process.wait(WAIT_S), None
         return code
 
     def kill(self) -> None:
@@ -104,11 +93,7 @@ class Relay:
         if self._process is not None:
             self._process.kill()
             self._process.wait(WAIT_S)
-            self._close()
-
-    def _close(self) -> None:
-        assert self._process is not None
-        self._process = None
+            self._process = None
 
 
 class Nations:
@@ -209,8 +194,3 @@ def amanah(home: Path, *words: str, stdin: str = "") -> Ran:
         check=False,
     )
     return Ran(code=ran.returncode, out=ran.stdout, err=ran.stderr)
-
-
-def open_home(path: Path) -> Profile:
-    """Unlock a profile that has a key file."""
-    return open_profile(Home(path), no_passphrase)

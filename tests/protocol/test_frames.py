@@ -154,6 +154,51 @@ def test_what_is_at_its_bound_is_accepted(data: bytes) -> None:
     frames.decode_client_frame(data)
 
 
+def of(name: str, place: int, value: object) -> bytes:
+    """The example of a frame with one field replaced."""
+    frame = next(frame for frame in fx.FRAMES if type(frame).__name__ == name)
+    fields = row(frame)
+    return pack([*fields[:place], value, *fields[place + 1 :]])
+
+
+KIB: Final = limits.KIB
+ENTRY: Final = [0, bytes(32), None, None]
+
+BOUNDS: Final[list[tuple[str, int, object, object]]] = [
+    ("Hello", 2, bytes(32), bytes(31)),
+    ("Hello", 2, bytes(32), bytes(33)),
+    ("Proof", 1, bytes(64), bytes(63)),
+    ("Proof", 1, bytes(64), bytes(65)),
+    ("Proof", 2, bytes(2 * KIB), bytes(2 * KIB + 1)),
+    ("Proof", 3, bytes(2 * KIB), bytes(2 * KIB + 1)),
+    ("Stage", 3, 1, 0),
+    ("Stage", 5, b"x", b""),
+    ("OfferKeyPackages", 3, [b""] * 100, [b""] * 101),
+    ("OfferKeyPackages", 4, bytes(16 * KIB), bytes(16 * KIB + 1)),
+    ("TakeKeyPackages", 3, [bytes(32)], []),
+    ("Submit", 3, bytes(128 * KIB), bytes(128 * KIB + 1)),
+    ("AuditRead", 2, bytes(32 * KIB), bytes(32 * KIB + 1)),
+    ("Challenge", 3, "x" * 253, "x" * 254),
+    ("Refused", 3, "x" * 1_024, "x" * 1_025),
+    ("Stored", 1, bytes(192 * KIB), bytes(192 * KIB + 1)),
+    ("Delivery", 6, bytes(limits.MAX_ENVELOPE_BYTES), bytes(limits.MAX_ENVELOPE_BYTES + 1)),
+    ("ContentPiece", 4, bytes(128 * KIB), bytes(128 * KIB + 1)),
+    ("ControlEntry", 6, bytes(32 * KIB), bytes(32 * KIB + 1)),
+    ("ControlEntry", 7, bytes(128 * KIB), bytes(128 * KIB + 1)),
+    ("Path", 3, [bytes(32)] * 128, [bytes(32)] * 129),
+    ("LogEntries", 2, [[*ENTRY[:2], bytes(65_535), None]], [[*ENTRY[:2], bytes(65_536), None]]),
+    ("LogEntries", 2, [[*ENTRY[:3], bytes(128 * KIB)]], [[*ENTRY[:3], bytes(128 * KIB + 1)]]),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "right", "wrong"), BOUNDS)
+def test_each_length_has_its_bound(name: str, place: int, right: object, wrong: object) -> None:
+    decode = frames.decode_client_frame if TAGS[name] < 64 else frames.decode_relay_frame
+    assert type(decode(of(name, place, right))).__name__ == name
+    with refused(Code.FRAME, DecodeError):
+        decode(of(name, place, wrong))
+
+
 @pytest.mark.parametrize(
     ("decode", "most"),
     [

@@ -145,6 +145,7 @@ WRONG_CLAIMS: Final[dict[str, dict[Any, Any]]] = {
     "expiry as text": OFFICER_CLAIMS | {4: "tomorrow"},
     "expiry beyond all time": OFFICER_CLAIMS | {4: 2**40 + 1},
     "negative start": OFFICER_CLAIMS | {5: -1},
+    "start beyond all time": OFFICER_CLAIMS | {5: 2**40 + 1},
     "cnf without a key": OFFICER_CLAIMS | {8: {}},
     "cnf with an encrypted key": OFFICER_CLAIMS | {8: {2: b""}},
     "cnf with a kid beside": OFFICER_CLAIMS | {8: {1: COSE_KEY, 3: b""}},
@@ -257,6 +258,10 @@ def test_a_certificate_is_at_most_two_kibibytes() -> None:
 @pytest.mark.parametrize("at_ms", [1_000, 1_500, 2_000])
 def test_a_validity_includes_both_its_ends(at_ms: int) -> None:
     identity.check_validity(1_000, 2_000, 1_000, at_ms)
+
+
+def test_a_validity_of_a_millisecond_is_one() -> None:
+    identity.check_validity(1_000, 1_001, 1_000, 1_000)
 
 
 @pytest.mark.parametrize("at_ms", [999, 2_001])

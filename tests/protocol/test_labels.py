@@ -32,6 +32,7 @@ def test_anything_else_is_no_label(text: str) -> None:
 
 def test_a_label_that_is_not_known_counts_as_the_strictest() -> None:
     assert [Label.strictest(number) for number in range(5)] == list(Label)
+    assert type(Label.strictest(4)) is Label
     assert Label.strictest(5) is Label.strictest(-1) is Label.RED
 
 

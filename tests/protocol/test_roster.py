@@ -112,6 +112,11 @@ def vkey(name: str = x.ORIGIN, kind: SignatureType = SignatureType.ED25519) -> s
     return NoteSigner(name=name, key=x.key("log"), kind=kind).verifier.vkey
 
 
+def many(number: int) -> list[bytes]:
+    """Different hashes, ascending."""
+    return sorted(sha256(bytes([item])) for item in range(number))
+
+
 WRONG: Final[dict[str, tuple[int, object, Code]]] = {
     "another purpose": (PURPOSE, "amanah/enrolment/1", Code.BAD_TYPE),
     "negative version": (VERSION, -1, Code.BAD_TYPE),
@@ -131,6 +136,11 @@ WRONG: Final[dict[str, tuple[int, object, Code]]] = {
     "custodians' threshold 0": (ORGANISATIONS, organisation(1, 0), Code.BAD_TYPE),
     "custodians' threshold above all": (ORGANISATIONS, organisation(1, 4), Code.BAD_TYPE),
     "no custodians": (ORGANISATIONS, organisation(2, []), Code.BAD_TYPE),
+    "sixty-five custodians": (ORGANISATIONS, organisation(2, many(65)), Code.BAD_TYPE),
+    "custodians' threshold of 65": (ORGANISATIONS, organisation(1, 65), Code.BAD_TYPE),
+    "257 organisations": (ORGANISATIONS, ORGS * 86, Code.BAD_TYPE),
+    "257 relays": (RELAYS, [RELAY] * 257, Code.BAD_TYPE),
+    "seventeen TLS hashes": (RELAYS, a_relay(4, many(17)), Code.BAD_TYPE),
     "custodians descending": (ORGANISATIONS, organisation(2, ORGS[0][2][::-1]), Code.BAD_TYPE),
     "custodian twice": (ORGANISATIONS, organisation(2, [KEY_OF_TWO, KEY_OF_TWO]), Code.BAD_TYPE),
     "custodian of two organisations": (
@@ -174,6 +184,26 @@ def test_a_roster_whose_parts_do_not_agree_is_refused(place: int, value: object,
     made(cbor.encode(ROW), *signers)
     with refused(code, DecodeError):
         made(cbor.encode(spoiled(ROW, place, value)), *signers)
+
+
+RIGHT: Final[list[tuple[int, object]]] = [
+    (VERSION, 2**32),
+    (COMMUNITY, "x" * 253),
+    (EXPIRES, x.NOW_MS + 1),
+    (THRESHOLD, 3),
+    (ORGANISATIONS, organisation(1, 3)),
+    (ORGANISATIONS, [["cert.example.dz", 64, many(64)], *ORGS]),
+    (ORGANISATIONS, [[f"a{number:03}.tn", 1, [key]] for number, key in enumerate(many(256))]),
+    (RELAYS, a_relay(3, ["wss://relay.example:443"] * 16)),
+    (RELAYS, a_relay(4, many(16))),
+    (RELAYS, a_relay(4, [])),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), RIGHT)
+def test_a_roster_at_its_bounds_is_read(place: int, value: object) -> None:
+    document = cbor.encode(spoiled(ROW, place, value))
+    assert made(document).endorsed.document == document
 
 
 def test_a_roster_is_bounded() -> None:
@@ -294,6 +324,15 @@ def test_an_enrolment_key_needs_the_threshold_of_its_root() -> None:
     for enrolment in (alone, foreign):
         with refused(Code.THRESHOLD, VerifyError):
             roster.verify_enrolment(enrolment, first(), at_ms=x.NOW_MS)
+
+
+def test_a_certificate_is_no_better_than_the_enrolment_key_above_it() -> None:
+    alone = replace(ENROLMENT, endorsed=x.endorsed(ENROLMENT.endorsed.document, x.nation(TN).custodians[0]))
+    with refused(Code.THRESHOLD, VerifyError):
+        roster.verify_certificate(CERTIFICATE, alone, first(), at_ms=x.NOW_MS)
+    over = replace(ENROLMENT, not_after_ms=x.NOW_MS - 1)
+    with refused(Code.EXPIRED, VerifyError):
+        roster.verify_certificate(CERTIFICATE, over, first(), at_ms=x.NOW_MS)
 
 
 def test_an_organisation_outside_the_roster_certifies_nobody() -> None:

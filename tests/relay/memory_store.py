@@ -136,9 +136,7 @@ class MemoryStore:
         for row in self.rooms.values():
             create = decode_envelope(row.create).header.specific
             assert isinstance(create, Create)
-            room = Room(
-                room=row.room, create=create, epoch=row.epoch, head_seq=row.head_seq, head_leaf=row.head_leaf
-            )
+            room = Room(room=row.room, create=create, epoch=row.epoch, head_seq=row.head_seq, head_leaf=row.head_leaf)
             state.rooms[row.room] = room
         for member in self.members.values():
             fields = {name: getattr(member, name) for name in Member.__slots__}
@@ -266,7 +264,9 @@ class MemoryStore:
         if read.inclusion:
             hashes = merkle.inclusion_path(node, read.old_or_index, read.size)
             return ProofRead(token=read.token, leaf=self.entries[read.old_or_index].hash, hashes=hashes)
-        return ProofRead(token=read.token, leaf=None, hashes=merkle.consistency_path(node, read.old_or_index, read.size))
+        return ProofRead(
+            token=read.token, leaf=None, hashes=merkle.consistency_path(node, read.old_or_index, read.size)
+        )
 
     def _take(self, device: DeviceId, suite: int) -> tuple[bytes | None, bool, int]:
         held = self.stock.get((device, suite), [])

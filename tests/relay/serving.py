@@ -14,6 +14,7 @@ from pathlib import Path
 import trustme
 
 from amanah_protocol import frames
+from amanah_protocol.envelope import Envelope
 from amanah_protocol.roster import Relay
 from amanah_relay.config import Config, Keys, Listen, Log, StoreSection, Tls
 from amanah_relay.keys import RelayKeys, create_relay_keys
@@ -116,9 +117,9 @@ def write_certificate(folder: Path, *, not_after: dt.datetime | None = None) -> 
     return certificate, key, authority
 
 
-def items(envelopes: tuple[tuple[object, bytes], ...]) -> tuple[frames.Item, ...]:
+def items(envelopes: tuple[tuple[Envelope, bytes], ...]) -> tuple[frames.Item, ...]:
     """What a publish carries."""
-    return tuple(frames.Item(envelope=envelope.encoded, content=content) for envelope, content in envelopes)  # type: ignore[attr-defined]
+    return tuple(frames.Item(envelope=envelope.encoded, content=content) for envelope, content in envelopes)
 
 
 async def open_for(site: Site, links: list[Link], devices: list[Device]) -> tuple[Opening, list[Author]]:

@@ -29,9 +29,9 @@ from amanah_protocol.session import SUBPROTOCOL
 from amanah_relay.config import Tls
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import Effect
+from amanah_relay.gate import Gate
 from amanah_relay.inputs import Input, Tick
 from amanah_relay.quotas import RelayLimits
-from amanah_relay.server import Gate
 from amanah_relay.store import Store
 from amanah_relay.tls import load_server_tls
 from bench.link import Link, log_in, publish

@@ -194,7 +194,7 @@ class World:
         self.give(Connected(session=number, network=network, nonce=nonce, tls_hash=NO_TLS))
         return peer
 
-    def hello(self, peer: Peer, device: Device, **changes: Any) -> frames.Hello:  # noqa: ANN401 - fields of a frame
+    def hello(self, peer: Peer, device: Device, /, **changes: Any) -> frames.Hello:  # noqa: ANN401 - fields of a frame
         """Send the first frame of a login."""
         fields: dict[str, Any] = {
             "versions": (1,),
@@ -251,7 +251,15 @@ class World:
         """A new officer's device, logged in."""
         return self.login(self.certify(name, of=of))
 
-    def envelope(self, device: Device, room: RoomModel, specific: Specific, content: bytes = SEALED, **changes: Any) -> Envelope:  # noqa: ANN401, E501 - fields of a header
+    def envelope(
+        self,
+        device: Device,
+        room: RoomModel,
+        specific: Specific,
+        content: bytes = SEALED,
+        /,
+        **changes: Any,  # noqa: ANN401 - fields of a header
+    ) -> Envelope:
         """The device's next envelope in a room, right in every field but those that are given."""
         kind = kinds.kind_of(specific)
         sealed = kind not in kinds.HEADER_ONLY
@@ -285,10 +293,17 @@ class World:
         }
         specific = Create(**(fields | create))
         room = RoomModel(
-            id=derive_room_id(ORIGIN, device.id, nonce), create=None, members={device.id}  # type: ignore[arg-type]  # set below
+            id=derive_room_id(ORIGIN, device.id, nonce),
+            create=None,
+            members={device.id},  # type: ignore[arg-type]  # set below
         )
         room.create = self.envelope(device, room, specific)
         return room
+
+    def recall(self, device: Device, room: RoomId) -> None:
+        """The device goes on behind its last accepted envelope, whatever it has made since."""
+        row = self.store.members.get((room, device.id))
+        device.made[room] = (0, ZERO_32) if row is None else (row.last_counter, row.last_id)
 
     def open_room(self, creator: Peer, *members: Device, nonce: bytes = bytes(16), **create: Any) -> RoomModel:  # noqa: ANN401 - as `new_room`
         """A room with these members, created and welcomed; what the relay said is forgotten."""
@@ -302,7 +317,9 @@ class World:
             peer.take(frames.RoomState)
         return room
 
-    def commit(self, committer: Peer, room: RoomModel, *, added: tuple[Device, ...] = (), removed: tuple[Device, ...] = ()) -> None:  # noqa: E501 - one line reads best
+    def commit(
+        self, committer: Peer, room: RoomModel, *, added: tuple[Device, ...] = (), removed: tuple[Device, ...] = ()
+    ) -> None:  # noqa: E501 - one line reads best
         """Commit a change of members, with the welcome; it must be accepted."""
         committer.publish(*self.change(committer, room, added=added, removed=removed))
         committer.one(frames.Stored)

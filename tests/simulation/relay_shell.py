@@ -338,11 +338,11 @@ class RelayShell:
 
     def _written(self, answer: Input) -> None:
         self._writing.popleft()
+        if self._writing:
+            self._begin_write()
         self.handle(answer)
         if isinstance(answer, Loaded):
             self._serving = True
-        if self._writing:
-            self._begin_write()
 
     def _load(self) -> Input:
         self._stopped_writing = False
@@ -397,9 +397,9 @@ class RelayShell:
 
     def _has_read(self, answer: Input) -> None:
         self._reading.popleft()
-        self.handle(answer)
         if self._reading:
             self._begin_read()
+        self.handle(answer)
 
     def _perform_read(self, effect: Reading) -> Input:
         if self.troubles.reads:

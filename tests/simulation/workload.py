@@ -33,13 +33,12 @@ LABELS: Final = (Label.CLEAR, Label.GREEN, Label.AMBER)
 def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
     """Everybody starts, two rooms are opened and filled, then they work together."""
     for name, _, _ in CAST:
-        late = source.randrange(5) == 0
+        late = name not in CREATORS and source.randrange(5) == 0
         yield source.randint(0, 30_000 if late else 3_000), f"start {name}", _start(name)
     for number, creator in enumerate(CREATORS):
         yield source.randint(3_000, 6_000), f"create {number}", _create(creator, number)
     for number, who in ((0, MA), (0, SN), (0, "tn-2"), (0, "tn-bot"), (1, "ma-2"), (1, SN)):
-        by = source.choice(OWNERS[number]) if who not in {"tn-2", "ma-2"} else CREATORS[number]
-        yield source.randint(6_500, 15_000), f"invite {who} to {number} by {by}", _invite(by, number, who)
+        yield source.randint(6_500, 15_000), f"invite {who} to {number}", _invite(CREATORS[number], number, who)
     for count in range(storm_ms // 1_400):
         at_ms = source.randint(7_000, storm_ms)
         yield from _one(source, at_ms, count)
@@ -51,6 +50,7 @@ def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
 def _one(source: random.Random, at_ms: int, count: int) -> Iterator[Planned]:
     """One thing that somebody does; a race is two at almost the same time."""
     name, number = source.choice(WRITERS), source.randrange(len(CREATORS))
+    officer = name.replace("bot", "1")
     owners = OWNERS[number]
     pick = source.randrange(2**32)
     kind = source.choices(
@@ -67,11 +67,11 @@ def _one(source: random.Random, at_ms: int, count: int) -> Iterator[Planned]:
         case "acknowledge":
             yield at_ms, what, _acknowledge(name, number, pick)
         case "erase":
-            yield at_ms, what, _erase(name, number, pick)
+            yield at_ms, what, _erase(officer, number, pick)
         case "counts":
             yield at_ms, what, _counts("tn-bot", number, count)
         case "disclose":
-            yield at_ms, what, _disclose(name, number, pick)
+            yield at_ms, what, _disclose(officer, number, pick)
         case "audit":
             yield at_ms, what, _audit()
         case "remove":

@@ -7,12 +7,14 @@ from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
 from amanah_client.audit.record import Anchor
-from amanah_client.home import Profile
+from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
+from amanah_protocol.log.leaf import decode_leaf
+from amanah_protocol.types import RoomId
 
 _CHECKPOINT: Final = "audit_checkpoint"
 _HEAD: Final = "audit_control_head"
@@ -92,8 +94,40 @@ def copied_head(store: LocalStore) -> bytes:
 
 
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
-    """The first `size` rows of the copy, a page at a time."""
+    """The rows of the copy below `size`, a page at a time."""
     first = 0
-    while page := store.audit_rows(first, min(_PAGE, size - first)):
-        yield from page
+    while page := store.audit_rows(first, _PAGE):
+        yield from (row for row in page if row.index < size)
         first = page[-1].index + 1
+
+
+def is_outgrown(store: LocalStore, size: int) -> bool:
+    """Whether the scope was wider when the end of the copy was made than when its begin was.
+
+    An organisation that joins a room may see all of the room's record: what an older copy holds as
+    bare hashes has to be copied again, or the room would seem to begin in the middle.
+    """
+    seen: set[RoomId] = set()
+    for row in copied_rows(store, size):
+        if row.entry is None:
+            continue
+        leaf = decode_leaf(row.entry)
+        if leaf.room not in seen and leaf.room_seq > 1:
+            return True
+        seen.add(leaf.room)
+    return False
+
+
+def begin_anew(profile: Profile) -> None:
+    """Forget the copy.
+
+    Raises:
+        OperationalError: `STORE` when another program of this profile is connected: it may be copying.
+    """
+    lock = ProfileLock(profile.home)
+    if not lock.acquire():
+        raise OperationalError(Code.STORE, "another program of this profile is connected; stop it first")
+    try:
+        profile.store.drop_audit_rows()
+    finally:
+        lock.release()

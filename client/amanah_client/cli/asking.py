@@ -32,7 +32,7 @@ async def find_room(client: Client, reference: str, common: Common) -> Room:
 async def catch_up(client: Client, common: Common) -> AmanahError | None:
     """Wait until everything is here; gives what is in the way, said by the caller."""
     try:
-        await client.online(common.timeout)
+        await client.online(common.timeout, patience=Client.PATIENCE)
     except AmanahError as error:
         return error
     return None
@@ -51,7 +51,7 @@ async def settle(client: Client, action: model.Action, common: Common) -> model.
 async def await_outcome(client: Client, intent_id: str, common: Common) -> model.Intent:
     """Wait for an intent; errors and output as `settle`."""
     try:
-        return await client.outcome(intent_id, common.timeout)
+        return await client.outcome(intent_id, common.timeout, patience=Client.PATIENCE)
     except AmanahError:
         kept = client.intent(intent_id)
         if kept.state is not model.IntentState.FAILED:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from amanah_client import model
 from amanah_client.audit import local
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
 
+File = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+"""`-` is standard input or output."""
+
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 """Of an armoured file; a larger bundle travels as it was exported."""
@@ -47,21 +50,30 @@ def sync(*, common: Common = DEFAULTS) -> None:
 
     The relay logs that you read. The copy is verified by `amanah audit verify`.
     """
-
-    async def work(client: Client) -> tuple[int, int]:
-        before = client.profile.store.snapshot().audit_size
-        for _ in range(_ROUNDS):
-            await _copy(client, common.timeout)
-            size = local.keep_checkpoint(client.profile.store)
-            if size is not None:
-                return before, size
-        raise OperationalError(Code.TIMEOUT, "the log grew while it was copied")
-
-    before, size = terminal.with_client(common, work)
+    before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
+    with terminal.profile(common) as profile:
+        outgrown = local.is_outgrown(profile.store, size)
+        if outgrown:
+            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
+            local.begin_anew(profile)
+    if outgrown:
+        before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
     if common.json:
         terminal.show_json({"format": audit_words.FORMAT, "copied": size - before, "size": size})
     else:
         terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+
+
+async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
+    """Copy until the copy and the newest checkpoint meet; gives their sizes before and now."""
+    store = client.profile.store
+    before = store.snapshot().audit_size
+    for _ in range(_ROUNDS):
+        await _copy(client, timeout_s)
+        size = local.keep_checkpoint(store)
+        if size is not None:
+            return before, size
+    raise OperationalError(Code.TIMEOUT, "the log grew while it was copied")
 
 
 async def _copy(client: Client, timeout_s: float) -> None:
@@ -125,7 +137,7 @@ def list_entries(
 
 
 @app.command
-def export(file: Path, *, common: Common = DEFAULTS) -> None:
+def export(file: File, /, *, common: Common = DEFAULTS) -> None:
     """Write the copy as one file that anybody verifies offline: `amanah audit check FILE`.
 
     It is not signed: everything in it proves itself. Nothing is overwritten.
@@ -150,7 +162,7 @@ def export(file: Path, *, common: Common = DEFAULTS) -> None:
 
 
 @app.command
-def check(file: Path, *, policy: Path | None = None, roster: Path | None = None, common: Common = DEFAULTS) -> None:
+def check(file: File, /, *, policy: Path | None = None, roster: Path | None = None, common: Common = DEFAULTS) -> None:
     """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
-from amanah_client.cli.showing import ID_DIGITS, alarm_json, party_json, room_json, short, who
+from amanah_client.cli.showing import alarm_json, party_json, room_json, short, who
 from amanah_client.cli.terminal import DEFAULTS, Common, clock, isolated
 from amanah_client.model import RoomStatus
 from amanah_client.room import Room
@@ -41,11 +41,11 @@ def create(title: str, /, *, label: str, agreement: str | None = None, common: C
 
     async def work(client: Client) -> None:
         done = await settle(client, action, common)
-        if common.json:
+        if common.json or done.room is None:
             show_outcome(done, common)
-        elif done.room is not None:
-            terminal.show(done.room.hex())
-            terminal.say(f"opened; next: amanah room invite {done.room.hex()[:ID_DIGITS]} ORGANISATION")
+            return
+        terminal.show(done.room.hex())
+        terminal.say(f"opened; next: amanah room invite {short(done.room)} ORGANISATION")
 
     terminal.with_client(common, work)
 
@@ -175,7 +175,6 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Commo
         # Members are found by names that only a client which has caught up knows.
         if (problem := await catch_up(client, common)) is not None:
             terminal.say(f"not caught up: {problem.detail}; members are found as last known")
-        outof = outof.refresh()
         devices = sorted({device for wanted in (whom, *more) for device in outof.find_members(wanted)})
         for device in devices:
             terminal.say(f"to be removed: {who(client.party(device))}, device {short(device)}")

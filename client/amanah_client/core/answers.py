@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.core import commits, invite
-from amanah_client.core.context import Context
+from amanah_client.core.context import Context, known_code
 from amanah_client.core.requests import Published, Submitted
 from amanah_client.core.room import Promise, Room, Work
 from amanah_client.core.subscribe import page
@@ -148,7 +148,7 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
     if is_delivered(ctx, room, flight):
         ctx.alarm(Code.RECEIPT, f"the relay refused ({frame.code}) what it had delivered", room=room.id)
         return
-    code = _known(frame.code)
+    code = known_code(frame.code)
     room.refused_in_a_row += 1
     if code is Code.CLOCK:
         _note_clock(ctx, frame)
@@ -157,13 +157,6 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
         room.retry_at_ms = ctx.now_ms + (frame.retry_after_ms or _pause(room))
         return
     _void(ctx, room, flight, code, frame)
-
-
-def _known(code: str) -> Code:
-    try:
-        return Code(code)
-    except ValueError:
-        return Code.FRAME
 
 
 def _pause(room: Room) -> int:
@@ -182,7 +175,9 @@ def _note_clock(ctx: Context, frame: Refused) -> None:
 def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused) -> None:
     again = code in AGAIN and room.refused_in_a_row < MOST_REFUSALS
     if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
-        room.stale_epoch, room.stale_since_ms = room.group.epoch, ctx.now_ms
+        # The epoch that was refused: the commit that ended it may have overtaken the refusal.
+        room.stale_epoch = decode_envelope(flight.items[0][0]).header.epoch
+        room.stale_since_ms = ctx.now_ms
         room.told.discard(Code.GAP)
     else:
         room.retry_at_ms = ctx.now_ms + (0 if not again else _pause(room))
@@ -203,5 +198,3 @@ def _given_up(ctx: Context, room: Room) -> None:
     if room.row.status is RoomStatus.OPENING and not wanted:
         room.leave()
         room.change(status=RoomStatus.REMOVED)
-
-

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-
 from amanah_client.core import audit_sync, disclose
 from amanah_client.core.batch import Batch, message_id_of
-from amanah_client.core.context import Context
+from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
 from amanah_client.core.requests import Submitted
 from amanah_client.core.room import Room
@@ -31,7 +30,7 @@ from amanah_protocol.group.suites import SUPPORTED
 from amanah_protocol.kinds import Create, Message
 from amanah_protocol.labels import Label
 from amanah_protocol.rooms import Standing
-
+from amanah_protocol.types import CONTROL
 
 
 def advance(ctx: Context) -> None:
@@ -47,9 +46,10 @@ def advance(ctx: Context) -> None:
             case AuditSync():
                 audit_sync.advance(ctx, intent)
             case Disclose() if intent.envelope is not None:
-                disclose.prove(ctx, intent, intent.action)
+                disclose.prove(ctx, intent)
             case action:
-                ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {action.room.hex()}")
+                room = room_of(action) or CONTROL
+                ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {room.hex()}")
 
 
 def _create(ctx: Context, intent: Intent, action: CreateRoom) -> None:
@@ -109,5 +109,3 @@ def _submit(ctx: Context, intent: Intent, action: SubmitControl) -> None:
     ctx.ask(purpose, lambda number: Submit(request=number, type=action.type, object=action.object))
     if intent.state is not IntentState.SENT:
         ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail=""))
-
-

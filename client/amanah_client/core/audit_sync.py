@@ -15,12 +15,13 @@ from amanah_client.core.requests import AuditEdge, AuditPage, AuditPrefix
 from amanah_client.model import AuditRow, AuditSync, Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
-from amanah_protocol.errors import Code, PeerError, VerifyError
-from amanah_protocol.frames import AuditRead, GetConsistency, GetInclusion, LogEntries, LogEntry, Path
+from amanah_protocol.errors import AmanahError, Code, VerifyError
+from amanah_protocol.frames import AuditRead, GetConsistency, GetInclusion, LogEntries, LogEntry, Path, Refused
 from amanah_protocol.identity import Role
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from amanah_protocol.types import LeafHash
+
 
 def advance(ctx: Context, intent: Intent) -> None:
     """Take the copy a step further."""
@@ -170,11 +171,21 @@ def _keep(ctx: Context, copying: Copying, grown: Frontier) -> None:
     ctx.audit_size = grown.size
 
 
-def fail(ctx: Context, error: PeerError, evidence: tuple[bytes, ...]) -> None:
+def fail(ctx: Context, error: AmanahError) -> None:
     """What the relay gave does not hold: nothing of it was kept, and the auditor is told."""
     ctx.copying = None
-    ctx.alarm_for(error, evidence=evidence)
-    for intent in tuple(ctx.apart.values()):
-        if intent.state is IntentState.SENT and isinstance(intent.action, AuditSync):
-            ctx.fail(intent, str(error.code), error.detail)
+    ctx.alarm(str(error.code), f"the log cannot be copied: {error.detail}")
+    for intent in _running(ctx):
+        ctx.fail(intent, str(error.code), error.detail)
 
+
+def refused(ctx: Context, frame: Refused) -> None:
+    """The relay gives nothing: later, or not at all."""
+    ctx.copying = None
+    for intent in _running(ctx):
+        ctx.refuse(intent.id, frame)
+
+
+def _running(ctx: Context) -> tuple[Intent, ...]:
+    running = (intent for intent in ctx.apart.values() if isinstance(intent.action, AuditSync))
+    return tuple(intent for intent in running if intent.state is IntentState.SENT)

@@ -65,7 +65,9 @@ class Batch:
         most = max(1, (limits.MAX_VOIDS - len(self._room.row.voids)) // 2)
         return min(limits.MAX_PUBLISH, most) - len(self._items)
 
-    def add_bare(self, specific: Specific, intent: Intent | None = None, *, members: set[DeviceId] | None = None) -> None:
+    def add_bare(
+        self, specific: Specific, intent: Intent | None = None, *, members: set[DeviceId] | None = None
+    ) -> None:
         """Add an envelope that seals nothing.
 
         Raises:
@@ -217,9 +219,7 @@ class Batch:
     def launch(self) -> None:
         """Write what was signed and sealed, then send it: all of one step."""
         ctx, room = self._ctx, self._room
-        flight = InFlight(
-            intents=tuple(self._intents), items=tuple(self._items), first_counter=room.row.counter + 1
-        )
+        flight = InFlight(intents=tuple(self._intents), items=tuple(self._items), first_counter=room.row.counter + 1)
         room.change(counter=self._counter, in_flight=flight)
         for row in self._rows:
             room.sent[row.envelope] = row
@@ -235,4 +235,4 @@ def message_id_of(intent: Intent) -> bytes:
         identity = bytes.fromhex(intent.id)
     except ValueError:
         identity = b""
-    return identity if len(identity) == 16 else sha256(intent.id.encode())[:16]  # noqa: PLR2004 - `MESSAGE_ID_BYTES`
+    return identity if len(identity) == 16 else sha256(intent.id.encode())[:16]

@@ -17,10 +17,12 @@ from amanah_client.core.draft import Draft
 from amanah_client.core.requests import Asked, Claim, Purpose
 from amanah_client.core.room import Room
 from amanah_client.model import (
+    Action,
     Alarm,
     AuditSync,
     ControlRow,
     CreateRoom,
+    Finished,
     Intent,
     IntentState,
     LogView,
@@ -31,8 +33,8 @@ from amanah_client.model import (
 )
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
-from amanah_protocol.errors import Code, PeerError, VerifyError
-from amanah_protocol.frames import Frame, RoomState, encode_frame
+from amanah_protocol.errors import MEANINGS, Code, PeerError, VerifyError
+from amanah_protocol.frames import Frame, Refused, RoomState, encode_frame
 from amanah_protocol.group.seam import Credential, Random
 from amanah_protocol.heads import ControlHead
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
@@ -42,6 +44,8 @@ from amanah_protocol.verified import Verified
 
 ALARM_AGAIN_MS: Final = 600_000
 """The same alarm is raised again after ten minutes at the earliest."""
+AGAIN_MS: Final = 1_000
+"""When what was refused for now is asked for again, where the relay does not say."""
 MAX_PROVEN: Final = 256
 """Heads of the log that were proven and need no proof again."""
 
@@ -105,6 +109,7 @@ class ControlRecord:
         retried: Sequence at which a gap was already asked for again.
         page: Number of the request that is being answered, or None.
         live: Whether the last page reached the head.
+        again_at_ms: When to ask for a page that was refused, or None.
     """
 
     sequence: int = 0
@@ -118,6 +123,7 @@ class ControlRecord:
     retried: int = -1
     page: int | None = None
     live: bool = False
+    again_at_ms: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,9 +275,8 @@ class Context:
             self.waits.pop(intent.id, None)
 
     def _line_of(self, intent: Intent) -> dict[str, Intent]:
-        if intent.id in self.apart or isinstance(intent.action, CreateRoom | SubmitControl | AuditSync):
-            return self.apart
-        room = self.rooms.get(intent.action.room)
+        room_id = None if intent.id in self.apart else room_of(intent.action)
+        room = None if room_id is None else self.rooms.get(room_id)
         return self.apart if room is None else room.line
 
     def finish_intent(self, intent: Intent, *, code: str = "", detail: str = "", result: bytes = b"") -> None:
@@ -285,6 +290,18 @@ class Context:
     def fail(self, intent: Intent, code: str, detail: str) -> None:
         """End an intent that cannot be done."""
         self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail))
+
+    def refuse(self, intent_id: str, refused: Refused) -> None:
+        """The relay refused what an intent needs: it is tried later, or ends here."""
+        intent = self.outbox.get(intent_id)
+        if intent is None:
+            return
+        code = known_code(refused.code)
+        if MEANINGS[code].final:
+            self.fail(intent, str(code), refused.detail)
+        else:
+            self.note(intent, str(code), refused.detail)
+            self.wait(intent, self.now_ms + (refused.retry_after_ms or AGAIN_MS))
 
     def note(self, intent: Intent, code: str, detail: str) -> None:
         """Say on an intent what it waits for; written only when that changed."""
@@ -327,6 +344,21 @@ class Context:
                 self.write(e.PutRoom(row=row))
                 self.effect(e.RoomChanged(row=row))
         return self._draft.take()
+
+
+def room_of(action: Action) -> RoomId | None:
+    """The room that an action is about, if it is about one that exists."""
+    if isinstance(action, CreateRoom | SubmitControl | AuditSync | Finished):
+        return None
+    return action.room
+
+
+def known_code(code: str) -> Code:
+    """A code as a relay sent it; one that this version does not know counts as a fault of the relay."""
+    try:
+        return Code(code)
+    except ValueError:
+        return Code.FRAME
 
 
 def own_chain(snapshot: Snapshot) -> tuple[Certificate, Enrolment]:

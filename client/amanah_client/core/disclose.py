@@ -60,7 +60,7 @@ def _check_row(row: MessageRow | None) -> None:
         raise UsageError(Code.NOT_FOUND, "only a message that stands in the log and can be read can be disclosed")
 
 
-def prove(ctx: Context, intent: Intent, action: Disclose) -> None:
+def prove(ctx: Context, intent: Intent) -> None:
     """The egress is in the log: get checkpoint and path, one step at a time."""
     row = ctx.disclosing.get(intent.id)
     if row is None:
@@ -91,14 +91,6 @@ def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
         ctx.fail(intent, str(error.code), error.detail)
         return
     ctx.finish_intent(intent, result=disclosure.encode())
-
-
-def refused(ctx: Context, purpose: Proof, code: str, detail: str) -> None:
-    """The relay gives no path."""
-    ctx.disclosing.pop(purpose.intent, None)
-    intent = ctx.outbox.get(purpose.intent)
-    if intent is not None:
-        ctx.fail(intent, code, detail)
 
 
 def _make(ctx: Context, purpose: Proof, row: MessageRow, frame: Path) -> Disclosure:

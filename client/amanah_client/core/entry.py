@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from amanah_client.model import MessageRow, MessageState
-from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope, check_content, decode_envelope
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.frames import Delivery
-from amanah_protocol.kinds import HEADER_ONLY, Kind
-from amanah_protocol.labels import Label
+from amanah_protocol.kinds import HEADER_ONLY
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import LeafHash, OrgName, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,27 +110,4 @@ def row_of(entry: Entry, envelope: Envelope, organisation: OrgName) -> MessageRo
         sent_at_ms=header.sent_at_ms,
         written_at_ms=None,
         state=MessageState.ERASED if erased else MessageState.STORED,
-    )
-
-
-def row_of_undecodable(entry: Entry, code: str) -> MessageRow:
-    """The row of an entry that is no envelope at all; it is shown as a message that cannot be read."""
-    encoded = entry.delivery.envelope
-    return MessageRow(
-        room=entry.leaf.room,
-        envelope=EnvelopeId(sha256(encoded)),
-        room_seq=entry.room_seq,
-        index=entry.index,
-        accepted_at_ms=entry.accepted_at_ms,
-        previous=entry.leaf.previous,
-        encoded=encoded,
-        sender=DeviceId(ZERO_32),
-        organisation=OrgName(""),
-        kind=int(Kind.MESSAGE),
-        label=Label.RED,
-        label_differs=False,
-        sent_at_ms=0,
-        written_at_ms=None,
-        state=MessageState.UNREADABLE,
-        cause=code,
     )

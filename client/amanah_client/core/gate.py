@@ -25,22 +25,23 @@ class Blocked(NamedTuple):
 def blocked(ctx: Context) -> Blocked | None:
     """What stands against sealing anything, in any room."""
     standing = ctx.directory.standing(ctx.me)
-    if ctx.halted:
-        return Blocked(ctx.halted, "this client has stopped; see the alarms")
     if standing is None:
         return Blocked(Code.CERTIFICATE, "the certificate of this device is not in the log yet")
-    if standing.revoked:
-        return Blocked(Code.REVOKED, "this device was revoked")
-    if not standing.usable(ctx.now_ms):
-        return Blocked(Code.EXPIRED, "the certificate of this device is not valid now")
-    if ctx.now_ms > ctx.roster.value.expires_ms:
-        return Blocked(Code.EXPIRED, "the roster has expired")
-    if ctx.now_ms - ctx.control.fresh_at_ms > HEAD_FRESHNESS_MS:
+    skew_s = abs(ctx.session.skew_ms) // 1000
+    reasons = (
+        (bool(ctx.halted), ctx.halted, "this client has stopped; see the alarms"),
+        (standing.revoked, Code.REVOKED, "this device was revoked"),
+        (not standing.usable(ctx.now_ms), Code.EXPIRED, "the certificate of this device is not valid now"),
+        (ctx.now_ms > ctx.roster.value.expires_ms, Code.EXPIRED, "the roster has expired"),
         # Who withholds revocations withholds the heads too (attack 28).
-        return Blocked(Code.STALE_HEAD, "no fresh word of the control stream for more than a day")
-    if abs(ctx.session.skew_ms) > CLOCK_MARGIN_MS:
-        return Blocked(Code.CLOCK, f"this clock is {abs(ctx.session.skew_ms) // 1000} s away from the relay's")
-    return None
+        (
+            ctx.now_ms - ctx.control.fresh_at_ms > HEAD_FRESHNESS_MS,
+            Code.STALE_HEAD,
+            "no fresh word of the control stream for more than a day",
+        ),
+        (abs(ctx.session.skew_ms) > CLOCK_MARGIN_MS, Code.CLOCK, f"this clock is {skew_s} s away from the relay's"),
+    )
+    return next((Blocked(str(code), detail) for applies, code, detail in reasons if applies), None)
 
 
 def blocked_in(ctx: Context, room: Room) -> Blocked | None:

@@ -101,7 +101,7 @@ def check_frame(ctx: Context, frame: frames.Frame) -> None:
 def lose(ctx: Context) -> None:
     """Forget everything about the connection; what was in flight will be sent again."""
     ctx.session = Session(phase=Phase.CLOSED)
-    ctx.control.page, ctx.control.live = None, False
+    ctx.control.page, ctx.control.live, ctx.control.again_at_ms = None, False, None
     ctx.watch.busy = False
     for room in ctx.rooms.values():
         room.link = Link()

@@ -13,7 +13,6 @@ from typing import Final, assert_never
 from amanah_client import inputs
 from amanah_client.core import (
     answers,
-    apart,
     audit_sync,
     control,
     disclose,
@@ -28,11 +27,11 @@ from amanah_client.core import (
     transfer,
 )
 from amanah_client.core import requests as r
-from amanah_client.core.context import Context, Session, own_chain
+from amanah_client.core.context import Context, Session, own_chain, room_of
 from amanah_client.core.room import load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
-from amanah_client.model import Intent, IntentState, MessageRow, RoomStatus, Snapshot
+from amanah_client.model import Disclose, Intent, IntentState, MessageRow, RoomStatus, Snapshot
 from amanah_protocol import frames
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.crypto import SigningKey
@@ -217,10 +216,9 @@ def _load_head(ctx: Context, encoded: bytes) -> None:
 def _place(ctx: Context, intent: Intent) -> None:
     """Put an intent into the line of its room, behind what stands there."""
     ctx.outbox[intent.id] = intent
-    room = ctx.rooms.get(getattr(intent.action, "room", CONTROL))
-    flying = intent.state is IntentState.SENT and intent.envelope is not None and isinstance(
-        intent.action, apart.Disclose
-    )
+    room_id = room_of(intent.action)
+    room = None if room_id is None else ctx.rooms.get(room_id)
+    flying = intent.state is IntentState.SENT and intent.envelope is not None and isinstance(intent.action, Disclose)
     place = ctx.apart if room is None or flying else room.line
     place[intent.id] = intent
 
@@ -291,6 +289,13 @@ def _answered(
             intent = ctx.outbox.get(intent_id)
             if intent is not None:
                 ctx.finish_intent(intent)
+        case _:
+            _proven(ctx, purpose, frame)
+
+
+def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
+    """The answer is about the log, or of another kind than was asked for."""
+    match purpose, frame:
         case r.CheckpointWanted(), frames.Checkpoint():
             monitor.receive_checkpoint(ctx, frame)
         case r.Advance(), frames.Path():
@@ -308,9 +313,7 @@ def _piece(ctx: Context, room_id: RoomId, frame: frames.ContentPiece) -> None:
     room = ctx.rooms[room_id]
     fetch = transfer.receive_piece(ctx, room, frame)
     if fetch is not None:
-        record.take(ctx, room, fetch.delivery, fetch.got)
-        if room.link.fetch is None and not room.link.parked and not room.broken:
-            resubscribe(ctx, room)
+        record.resume(ctx, room, fetch.delivery, fetch.got)
 
 
 def _audit(
@@ -347,17 +350,13 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             record.content_refused(ctx, ctx.rooms[room_id], frame)
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
-        case r.Taken():
-            invite.refused(ctx, purpose, frame)
-        case r.Submitted(intent=intent_id):
-            apart.refused(ctx, intent_id, frame)
+        case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):
+            ctx.refuse(intent_id, frame)
         case r.CheckpointWanted() | r.Advance() | r.Compare():
             monitor.proof_refused(ctx, purpose, frame)
-        case r.Proof():
-            disclose.refused(ctx, purpose, frame.code, frame.detail)
+        case r.Proof(intent=intent_id):
+            ctx.refuse(intent_id, frame)
         case r.AuditPage() | r.AuditEdge() | r.AuditPrefix():
             audit_sync.refused(ctx, frame)
         case _:
             assert_never(purpose)
-
-

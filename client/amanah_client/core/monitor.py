@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core.context import MAX_PROVEN, Context
+from amanah_client.core.context import MAX_PROVEN, Context, known_code
 from amanah_client.core.requests import Advance, CheckpointWanted, Claim, Compare
 from amanah_client.model import LogView
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
-from amanah_protocol.frames import GetCheckpoint, GetConsistency, Path
+from amanah_protocol.frames import GetCheckpoint, GetConsistency, Path, Refused
 from amanah_protocol.log.checkpoint import Checkpoint, verify_checkpoint
 from amanah_protocol.log.merkle import verify_consistency
 
@@ -149,10 +149,20 @@ def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
     _prove(ctx, claim.size, claim.root)
 
 
-def proof_refused(ctx: Context, detail: str) -> None:
-    """The relay would not prove: that is worth an alarm, since a prefix can always be proven."""
-    ctx.watch.busy = False
-    ctx.alarm(Code.PROOF, f"the relay refused a proof of its log: {detail}")
+def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, frame: Refused) -> None:
+    """The relay would not prove: later, if it says so; else it is worth an alarm, for a prefix can always be proven."""
+    watch = ctx.watch
+    watch.busy = False
+    if not MEANINGS[known_code(frame.code)].final:
+        if isinstance(purpose, Compare) and watch.claim is None:
+            watch.claim, watch.refresh = purpose.claim, True
+        if isinstance(purpose, Advance):
+            ctx.disconnect(f"{frame.code}: {frame.detail}")
+        return
+    detail = f"the relay refused a proof of its log: {frame.detail}"
+    ctx.alarm(Code.PROOF, detail, evidence=(purpose.note,) if isinstance(purpose, Advance) else ())
+    if isinstance(purpose, Advance):
+        ctx.stop(Code.PROOF, detail)
 
 
 def _move(ctx: Context, note: bytes, checkpoint: Checkpoint) -> None:

@@ -19,7 +19,6 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
 
 
-
 def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
     """Open one sealed entry; its keys are spent whatever comes out.
 
@@ -138,5 +137,3 @@ def _opened(
         content=encoded,
         key=key,
     )
-
-

@@ -61,6 +61,10 @@ def _advance_room(ctx: Context, room: Room) -> None:
         if not room.link.flying and ctx.now_ms >= room.retry_at_ms:
             fly(ctx, room, row.in_flight)
         return
+    if row.status is RoomStatus.REMOVED:
+        for intent in tuple(room.line.values()):
+            ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
+        return
     if room.group is None or not room.link.live or ctx.now_ms < room.retry_at_ms or _is_behind(ctx, room):
         return
     if room.group.pending is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from amanah_client import effects as e
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
@@ -12,12 +13,11 @@ from amanah_client.model import MessageRow, MessageState, RoomStatus
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.kinds import Commit, Create
+from amanah_protocol.identity import Certificate, Role
+from amanah_protocol.kinds import Commit, Create, Erase
 
 
-def take_own(
-    ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following
-) -> MessageRow | None:
+def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following) -> MessageRow | None:
     """An envelope with our own signature came back.
 
     Returns:
@@ -38,6 +38,8 @@ def take_own(
                 room.change(status=RoomStatus.OPEN)
         case Commit():
             _merge(room, envelope)
+        case Erase():
+            erase(ctx, room, envelope, ctx.certificate)
         case _:  # the other kinds change nothing here
             pass
     if sent is None:
@@ -52,6 +54,15 @@ def take_own(
     )
 
 
+def erase(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate) -> None:
+    """Drop what an `erase` names: any content for officers of the room's owner, else the sender's own alone."""
+    specific = envelope.header.specific
+    if isinstance(specific, Erase):
+        owner = certificate.role is Role.OFFICER and certificate.organisation == room.spec.owner
+        by = None if owner else envelope.header.kid
+        ctx.write(e.EraseContent(room=room.id, envelopes=specific.envelopes, by=by))
+
+
 def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Following) -> None:
     if room.create is not None and envelope.id == room.create.id:
         return  # a creator who was added again reads from the beginning
@@ -62,7 +73,8 @@ def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Followi
     if counter > room.row.counter or flaw is not None:
         ctx.halt(room)
         raise VerifyError(
-            Code.FORK, f"an envelope {counter} of this device that this profile never signed: was it copied or restored?"
+            Code.FORK,
+            f"an envelope {counter} of this device that this profile never signed: was it copied or restored?",
         )
 
 

@@ -30,7 +30,7 @@ def fill(ctx: Context) -> None:
     for suite in SUPPORTED:
         if suite not in ctx.certificate.suites or session.stock.get(suite, 0) >= LOW:
             continue
-        if not ctx.is_asking(lambda purpose, suite=suite: purpose == Offered(suite=suite)):
+        if not any(asked.purpose == Offered(suite=suite) for asked in session.requests.values()):
             _offer(ctx, suite)
 
 

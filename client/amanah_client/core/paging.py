@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amanah_client.core import control, heads, login
-from amanah_client.core.context import Context
-from amanah_client.core.place import stop
+from amanah_client.core.context import AGAIN_MS, Context
+from amanah_client.core.place import ask_once_more, stop
 from amanah_client.core.room import Room
 from amanah_client.core.subscribe import open_room, page, resubscribe
 from amanah_client.model import RoomStatus
 from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.frames import PageEnd, RoomState
+from amanah_protocol.frames import PageEnd, Refused, RoomState
 from amanah_protocol.identity import MEMBER_ROLES
 from amanah_protocol.types import CONTROL, RoomId
 
@@ -28,13 +28,17 @@ def receive_control_page(ctx: Context, frame: PageEnd) -> None:
         return
     ctx.control.live = True
     heads.receive_head(ctx, frame.head)
-    if ctx.control.page is not None:
+    if _is_asked(ctx):
         return  # the head names more than we were given: it was asked for again
     login.control_live(ctx)
     for room in ctx.rooms.values():
         if room.link.parked:
             room.link.parked = False
             resubscribe(ctx, room)
+
+
+def _is_asked(ctx: Context) -> bool:
+    return ctx.control.page is not None
 
 
 def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) -> None:
@@ -100,12 +104,8 @@ def _go_on(ctx: Context, room: Room, frame: PageEnd) -> None:
 
 def _missing(ctx: Context, room: Room, named: int) -> None:
     """A page ended before what it should have held: once more, then it is a gap (attack 1)."""
-    behind = room.row.head_seq
-    if room.retried_seq != behind:
-        room.retried_seq = behind
-        resubscribe(ctx, room)
-        return
-    stop(ctx, room, Code.GAP, f"entry {behind + 1} is withheld; the relay names {named}", (room.row.head_leaf,))
+    detail = f"entry {room.row.head_seq + 1} is withheld; the relay names {named}"
+    ask_once_more(ctx, room, Code.GAP, detail, (room.row.head_leaf,))
     login.check_caught_up(ctx)
 
 
@@ -118,3 +118,30 @@ def receive_room_state(ctx: Context, state: RoomState) -> None:
             room.link.subscribed = False  # added again: what ended with the removal is asked for anew
         open_room(ctx, state)
 
+
+def page_refused(ctx: Context, room: Room, frame: Refused) -> None:
+    """A page was refused: later, or the relay does not know what it had shown us."""
+    if frame.request != room.link.page:
+        return
+    room.link.page = None
+    if frame.code in (Code.UNKNOWN_ROOM, Code.NOT_FOUND):
+        if room.row.head_seq:
+            detail = f"the relay no longer has entry {room.row.head_seq} of this room: {frame.detail}"
+            stop(ctx, room, Code.GAP, detail, (room.row.head_leaf,))
+        room.link.subscribed = False
+        ctx.session.catching_up.discard(room.id)
+        login.check_caught_up(ctx)
+    else:
+        room.link.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)
+
+
+def control_refused(ctx: Context, frame: Refused) -> None:
+    """A page of the control stream was refused: later, or the relay has less of it than it had shown us."""
+    control_record = ctx.control
+    control_record.page = None
+    if frame.code == Code.NOT_FOUND:
+        detail = f"the relay no longer has entry {control_record.sequence} of the control stream"
+        ctx.alarm(Code.FORK, detail, evidence=(control_record.leaf,))
+        ctx.stop(Code.FORK, detail)
+    else:
+        control_record.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)

@@ -24,6 +24,7 @@ def follows(ctx: Context, room: Room, entry: Entry) -> bool:
         _broken(ctx, room, entry, Code.FORK, "does not continue the one before it")
         return False
     if _enters(ctx, room, entry):
+        _leave_unseen(room)
         return True
     if not room.link.resync:
         _broken(ctx, room, entry, Code.GAP, f"came after {row.head_seq}")
@@ -31,13 +32,25 @@ def follows(ctx: Context, room: Room, entry: Entry) -> bool:
 
 
 def _enters(ctx: Context, room: Room, entry: Entry) -> bool:
-    """A commit that adds this device, anew: what lies before it is not for us to see."""
+    """A commit that adds this device, anew: what lies before it is not for us to see.
+
+    Whoever signed it, and every member that accepts it, holds that we were out; so we were, also
+    where the relay no longer shows us the removal.
+    """
     envelope = entry.envelope
-    outside = room.group is None and room.row.status in (RoomStatus.JOINING, RoomStatus.REMOVED)
+    outside = room.row.status in (RoomStatus.JOINING, RoomStatus.REMOVED) or entry.room_seq > room.row.head_seq + 1
     if envelope is None or not outside or entry.index <= room.row.head_index:
         return False
     specific = envelope.header.specific
     return isinstance(specific, Commit) and ctx.me in specific.added
+
+
+def _leave_unseen(room: Room) -> None:
+    """What happened between is unknown, our own last envelopes there included: nothing of it counts on."""
+    if room.group is not None:
+        room.leave()
+        room.senders.clear()
+        room.change(status=RoomStatus.REMOVED)
 
 
 def _compare_known(ctx: Context, room: Room, entry: Entry) -> None:
@@ -51,12 +64,16 @@ def _compare_known(ctx: Context, room: Room, entry: Entry) -> None:
 
 
 def _broken(ctx: Context, room: Room, entry: Entry, code: Code, what: str) -> None:
-    row = room.row
-    if room.retried_seq != row.head_seq:
-        room.retried_seq = row.head_seq
+    ask_once_more(ctx, room, code, f"entry {entry.room_seq} {what}", (entry.leaf.encode(), room.row.head_leaf))
+
+
+def ask_once_more(ctx: Context, room: Room, code: Code, detail: str, evidence: tuple[bytes, ...]) -> None:
+    """The record does not go on from here: ask again, and when that gives the same, stop."""
+    if room.retried_seq != room.row.head_seq:
+        room.retried_seq = room.row.head_seq
         resubscribe(ctx, room)
-        return
-    stop(ctx, room, code, f"entry {entry.room_seq} {what}", (entry.leaf.encode(), row.head_leaf))
+    else:
+        stop(ctx, room, code, detail, evidence)
 
 
 def stop(ctx: Context, room: Room, code: Code, detail: str, evidence: tuple[bytes, ...]) -> None:

@@ -10,24 +10,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client import effects as e
 from amanah_client.core import control, heads, transfer
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
-from amanah_client.core.context import Context
+from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.directory import NotLoggedError
-from amanah_client.core.entry import Entry, read_entry, row_of, row_of_undecodable
+from amanah_client.core.entry import Entry, read_entry, row_of
 from amanah_client.core.membership import take_commit, take_create, take_welcome
 from amanah_client.core.opening import open_message
-from amanah_client.core.own import take_own
-from amanah_client.core.place import follows
-from amanah_client.core.room import Known, Room
+from amanah_client.core.own import erase, take_own
+from amanah_client.core.place import ask_once_more, follows
+from amanah_client.core.room import Known, Promise, Room
 from amanah_client.core.senders import follow
+from amanah_client.core.subscribe import resubscribe
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
-from amanah_protocol.frames import Delivery
-from amanah_protocol.identity import Certificate, Role
+from amanah_protocol.frames import Delivery, Refused
+from amanah_protocol.identity import Certificate
 from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Welcome
 from amanah_protocol.log.receipt import check_in_receipt
 
@@ -63,10 +63,47 @@ def take(ctx: Context, room: Room, frame: Delivery, fetched: dict[bytes, bytes])
         tree = _tree_hash(ctx, envelope)
         entry = replace(
             entry,
-            content=fetched.get(envelope.payload, content),
+            content=fetched.get(envelope.payload) or content,
             tree=None if tree is None else fetched.get(tree),
         )
+        if _is_withheld(ctx, room, entry, envelope):
+            detail = f"the content of entry {entry.room_seq}, without which the room cannot go on, is withheld"
+            ask_once_more(ctx, room, Code.GAP, detail, (entry.leaf.encode(),))
+            return
     _judge(ctx, room, entry)
+
+
+def content_refused(ctx: Context, room: Room, frame: Refused) -> None:
+    """A large content is not given: later, or judge the entry without it."""
+    fetch = room.link.fetch
+    room.link.fetch = None
+    if fetch is None:
+        return
+    if frame.code == Code.NOT_FOUND:
+        resume(ctx, room, fetch.delivery, dict.fromkeys(fetch.wanted, b"") | fetch.got)
+    else:
+        room.link.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)
+
+
+def resume(ctx: Context, room: Room, delivery: Delivery, fetched: dict[bytes, bytes]) -> None:
+    """Judge what waited for its content, then ask for what was skipped meanwhile."""
+    before = room.link.page
+    take(ctx, room, delivery, fetched)
+    waits = room.link.parked or room.link.fetch is not None
+    if not (waits or room.broken) and room.link.page == before:
+        resubscribe(ctx, room)
+
+
+def _is_withheld(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> bool:
+    """Whether the relay keeps back what the group needs to go on; that is its fault, not the sender's."""
+    match envelope.header.specific:
+        case Commit(removed=removed):
+            needed = room.group is not None and envelope.header.kid != ctx.me and ctx.me not in removed
+        case Welcome(addressees=addressees):
+            needed = room.adding is not None and ctx.me in addressees
+        case _:
+            needed = False
+    return needed and not entry.content
 
 
 def _tree_hash(ctx: Context, envelope: Envelope) -> bytes | None:
@@ -77,9 +114,10 @@ def _tree_hash(ctx: Context, envelope: Envelope) -> bytes | None:
 def _judge(ctx: Context, room: Room, entry: Entry) -> None:
     envelope = entry.envelope
     if envelope is None:
-        flaw = entry.flaw or VerifyError(Code.MALFORMED, "no envelope")
+        # No envelope, so nothing to show: no sender, no label. The alarm holds what was delivered.
+        flaw = entry.flaw or VerifyError(Code.MALFORMED, "an entry that is no envelope")
         ctx.alarm_for(flaw, room=room.id, evidence=(entry.leaf.encode(),))
-        _settle(ctx, room, entry, row_of_undecodable(entry, str(flaw.code)))
+        _settle(ctx, room, entry, None)
         return
     row: MessageRow | None
     try:
@@ -96,7 +134,8 @@ def _judge(ctx: Context, room: Room, entry: Entry) -> None:
 def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> MessageRow | None:
     certificate = authenticate(ctx, entry, envelope)
     header = envelope.header
-    following = follow(room, header, envelope.id)
+    enters = room.group is None and isinstance(header.specific, Commit) and ctx.me in header.specific.added
+    following = follow(room, header, envelope.id, enters=enters)
     parked = False
     try:
         if header.kid == ctx.me:
@@ -128,11 +167,9 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
         case _ if envelope.header.kind not in kinds.HEADER_ONLY:
             check_bound(room, envelope)
             return open_message(ctx, room, entry, envelope, certificate)
-        case Erase(envelopes=envelopes):
+        case Erase():
             check_bound(room, envelope)
-            owner = certificate.role is Role.OFFICER and certificate.organisation == room.spec.owner
-            by = None if owner else envelope.header.kid
-            ctx.write(e.EraseContent(room=room.id, envelopes=envelopes, by=by))
+            erase(ctx, room, envelope, certificate)
         case Refuse(code=code):
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"
@@ -179,6 +216,12 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
         ctx.put_message(row)
 
 
+def _keep_promise(promise: Promise, entry: Entry) -> None:
+    if entry.envelope is None or entry.envelope.id != promise.envelope or entry.index != promise.index:
+        raise VerifyError(Code.RECEIPT, f"entry {entry.room_seq} is not the one that the receipt promised")
+    check_in_receipt(promise.receipt, entry.leaf_hash, entry.index)
+
+
 def _is_report(ctx: Context, envelope: Envelope) -> bool:
     kind = envelope.header.kind
     return kind is Kind.DELIVERED or (envelope.header.kid == ctx.me and kind is not Kind.COMMIT)
@@ -190,9 +233,6 @@ def _check_promise(ctx: Context, room: Room, entry: Entry) -> None:
     if promise is None:
         return
     try:
-        if entry.envelope is None or entry.envelope.id != promise.envelope or entry.index != promise.index:
-            raise VerifyError(Code.RECEIPT, f"entry {entry.room_seq} is not the one that the receipt promised")
-        check_in_receipt(promise.receipt, entry.leaf_hash, entry.index)
+        _keep_promise(promise, entry)
     except VerifyError as error:
         ctx.alarm_for(error, room=room.id, evidence=(promise.encoded, entry.leaf.encode()))
-

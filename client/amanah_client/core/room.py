@@ -91,6 +91,7 @@ class Link:
         flying: Whether the publish in flight was sent on this connection.
         asked_at_ms: When a page was asked for last.
         after: Sequence behind which it was asked for.
+        again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
     """
 
@@ -103,6 +104,7 @@ class Link:
     flying: bool = False
     asked_at_ms: int = 0
     after: int = 0
+    again_at_ms: int | None = None
     confirmed_at_ms: int = 0
 
 

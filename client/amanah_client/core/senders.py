@@ -28,15 +28,21 @@ class Following:
     flaw: VerifyError | None
 
 
-def follow(room: Room, header: Header, envelope: EnvelopeId) -> Following:
+def follow(room: Room, header: Header, envelope: EnvelopeId, *, enters: bool = False) -> Following:
     """Hold an authentic envelope against its sender's record (attacks 1, 5, 7).
 
-    A joiner takes a sender's first envelope after its own adding commit as the baseline.
+    A joiner takes a sender's first envelope from its own adding commit on as the baseline.
+
+    Args:
+        room: The room.
+        header: The envelope's header.
+        envelope: Its id.
+        enters: Whether it is the commit that adds this device: what its sender sent before is not for us to see.
     """
     before = room.senders.get(header.kid)
+    if enters or (before is None and room.row.added_seq > 1):
+        return Following(row=_with(header, envelope, ()), flaw=None)
     if before is None:
-        if room.row.added_seq > 1:
-            return Following(row=_with(header, envelope, ()), flaw=None)
         before = SenderRow(device=header.kid, counter=0, last_id=EnvelopeId(ZERO_32))
     flaw = _flaw(before, header)
     if header.counter <= before.counter:

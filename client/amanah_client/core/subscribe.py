@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client.core.context import Context
+from amanah_client.core.context import Context, room_of
 from amanah_client.core.requests import RoomPage
 from amanah_client.core.room import Room
 from amanah_client.model import RoomRow, RoomStatus
@@ -31,7 +31,7 @@ def open_room(ctx: Context, state: RoomState) -> Room | None:
 def _adopt_intents(ctx: Context, room: Room) -> None:
     """Intents that were asked for before the room was known stand in its line from now on."""
     for intent in tuple(ctx.apart.values()):
-        if getattr(intent.action, "room", None) == room.id:
+        if room_of(intent.action) == room.id:
             room.line[intent.id] = ctx.apart.pop(intent.id)
 
 

@@ -57,6 +57,3 @@ def expel(ctx: Context, room: Room) -> None:
     flight = room.row.in_flight
     if flight is not None and not is_delivered(ctx, room, flight):
         void(ctx, room, flight)
-    for intent in tuple(room.line.values()):
-        if intent.state is not IntentState.SENT:
-            ctx.fail(intent, str(Code.NOT_MEMBER), "this device was removed from the room")

@@ -128,7 +128,7 @@ class Intake:
     async def _settle(self, posted: _Posted, *, last: bool) -> None:
         """Wait for one envelope; one that is kept is asked for again when everything was read."""
         try:
-            await self._client.outcome(posted.intent, self._timeout_s)
+            await self._client.outcome(posted.intent, self._timeout_s, patience=Client.PATIENCE)
         except AmanahError as error:
             self.report.problem = error
             if self._client.intent(posted.intent).state is model.IntentState.FAILED:
@@ -151,8 +151,9 @@ class Intake:
         counts = model.ReportCounts(
             room=self._room.id, accepted=report.delivered + report.kept, merged=0, dropped=report.dropped
         )
+        intent = await self._client.ask(counts)
         try:
-            await self._client.do(counts, self._timeout_s)
+            await self._client.outcome(intent.id, self._timeout_s, patience=Client.PATIENCE)
         except OperationalError as error:
             report.problem = report.problem or error
 

@@ -173,6 +173,12 @@ class LocalStore:
                 decode_row(row, model.RoomRow) for row in connection.execute(select(schema.room.c.row)).scalars()
             )
 
+    def room(self, room: RoomId) -> model.RoomRow | None:
+        """A room, if it is known."""
+        with self._reading() as connection:
+            found = connection.execute(select(schema.room.c.row).where(schema.room.c.room == room)).scalar()
+        return None if found is None else decode_row(found, model.RoomRow)
+
     def messages(
         self, room: RoomId, *, after: int = 0, limit: int = 500, newest: bool = False
     ) -> tuple[model.MessageRow, ...]:
@@ -226,6 +232,11 @@ class LocalStore:
                 model.AuditRow(index=index, hash=digest, entry=entry, document=document)
                 for index, digest, entry, document in connection.execute(query)
             )
+
+    def drop_audit_rows(self) -> None:
+        """Forget the auditor's copy; the next one begins anew. Only while no core of this profile runs."""
+        with self._transaction() as connection:
+            connection.execute(delete(schema.audit_leaf))
 
     def data_version(self) -> int:
         """Changes when another process changed the store."""

@@ -170,12 +170,12 @@ class Admission:
         header = incoming.envelope.value.header
         match header.specific:
             case Welcome(addressees=addressees, tree_hash=tree_hash):
-                if not addressees or not set(addressees) <= transaction.unwelcomed(room.room):
+                if not set(addressees) <= transaction.unwelcomed(room.room):
                     raise RefusedError(Code.MEMBERSHIP, "a welcome is for devices that its own publish added")
                 if tree_hash is not None and incoming.tree is None:
                     raise OperationalError(Code.STAGING, "the tree was not staged, or no longer is")
             case Grant(addressees=addressees) | Repair(addressees=addressees):
-                if not addressees or not set(addressees) <= members_of(room):
+                if not set(addressees) <= members_of(room):
                     raise RefusedError(Code.MEMBERSHIP, "history goes to devices that are in the room")
             case Delivered(room_seq=room_seq):
                 if room_seq > room.head_seq:

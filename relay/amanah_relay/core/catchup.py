@@ -141,7 +141,7 @@ def _end(parts: Parts, page: Page, data: list[bytes], last_seq: int, now_ms: int
     ledger = parts.loaded().ledger
     live = page.joins and last_seq == page.until and not page.spilt
     if live and page.tail:
-        data.extend(page.tail)
+        pass
         last_seq = page.tail_seq
     live = live and not page.ended
     if live:

@@ -153,8 +153,7 @@ class Watches:
         return self._pages.get(room, {}).get(client.session)
 
     def begin(self, page: Page) -> None:
-        """A page is being read: live delivery to it rests."""
-        self.end(page.client, page.room)
+        """A page is being read for a client that has no watch in its room."""
         self._pages.setdefault(page.room, {})[page.client.session] = page
         page.client.watched.add(page.room)
 

@@ -1,7 +1,7 @@
 """The relay's durable store: the transaction that makes "acknowledged means durable" true.
 
-`Store` is synchronous, `StoreWorker` its face for the event loop. `docs`: the contract stands in
-`amanah_relay.effects` and in the docstrings of these two.
+`Store` is synchronous, `StoreWorker` its face for the event loop. What they promise stands in
+`amanah_relay.effects` and in their docstrings; `tests/relay/store/test_contract.py` holds any engine to it.
 """
 
 from __future__ import annotations

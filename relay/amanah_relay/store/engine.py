@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
@@ -58,10 +58,7 @@ class Database:
 
 def raw_connection(connection: Connection) -> sqlite3.Connection:
     """The driver's own connection, for what SQL has no words for."""
-    raw = connection.connection.driver_connection
-    if not isinstance(raw, sqlite3.Connection):
-        raise TypeError("not a connection of SQLite")
-    return raw
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 class Reader:

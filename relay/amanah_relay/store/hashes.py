@@ -80,7 +80,7 @@ def read_leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes
             break
         hashes.append(row[1])
     if len(hashes) != end - start:
-        raise damaged(f"leaf {start + len(hashes)}")
+        raise damaged(f"leaf {start + len(hashes)} is missing")
     return hashes
 
 
@@ -115,5 +115,5 @@ def _hashes(connection: Connection, level: int, start: int, end: int) -> list[by
             break
         roots.append(row.root)
     if len(roots) != end - start:
-        raise damaged(f"tile {level - 1}/{start + len(roots)}")
+        raise damaged(f"tile {level - 1}/{start + len(roots)} is missing")
     return roots

@@ -174,7 +174,7 @@ def _control_entries(connection: Connection, head: Chain) -> Iterator[Entry]:
             entry = decode_leaf_row(row)
             sequence += 1
             if (entry.room_seq, entry.previous) != (sequence, previous):
-                raise damaged(f"leaf {entry.index}: the control stream before it")
+                raise damaged(f"the control stream before leaf {entry.index}")
             previous = entry.hash
             yield entry
     if (sequence, previous) != (head.head_seq, head.head_leaf):

@@ -74,7 +74,7 @@ def read_entries(connection: Connection, wanted: ReadEntries) -> EntriesRead:
     for row in rows:
         stored = decode_entry_row(row)
         if stored.entry.room_seq != wanted.after + len(entries) + 1:
-            raise damaged(f"leaf {stored.entry.index}: the one before it in its room is missing, it")
+            raise damaged(f"the entry before leaf {stored.entry.index} in its room is missing")
         left -= _size(stored.entry)
         if entries and (left < 0 or len(entries) == wanted.limit):
             more = True
@@ -142,7 +142,7 @@ def read_log(connection: Connection, wanted: ReadLog) -> LogRead:
     for row in rows:
         entry = decode_leaf_row(row)
         if entry.index != wanted.first + len(entries):
-            raise damaged(f"leaf {wanted.first + len(entries)}")
+            raise damaged(f"leaf {wanted.first + len(entries)} is missing")
         entries.append(entry)
     return LogRead(token=wanted.token, entries=tuple(entries))
 

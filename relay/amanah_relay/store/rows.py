@@ -150,7 +150,7 @@ def check_content_row(index: int, *cells: Cell) -> None:
     check_row(cells[-1], index, *cells[:-1], what=f"the content of leaf {index}")
 
 
-def check_data(index: int, payload: bytes, length: int, erased: bool, data: bytes | None) -> None:  # noqa: FBT001 - a cell
+def check_data(index: int, payload: bytes, length: int, erased: bool, data: bytes | None) -> None:  # noqa: FBT001 - a cell's value
     """The data is what the payload's hash names, or was erased.
 
     Raises:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import Connection, insert
 
@@ -44,7 +45,7 @@ from amanah_relay.store.proofs import read_proof
 from amanah_relay.store.verify import LogReport, verify_log
 from amanah_relay.store.writer import Writer
 
-_ROW_BYTES = 4_096
+_ROW_BYTES: Final = 4_096
 """About what an entry costs in the WAL beside its bytes: parts of pages, and the pages of indices."""
 
 
@@ -67,11 +68,6 @@ class Store:
         self._database = database
         self._writer = Writer(database)
         self._reader = Reader(database)
-        try:
-            self.origin: str = self._reader.read(read_head).origin
-        except BaseException:
-            self._reader.close()
-            raise
 
     @classmethod
     def init(cls, url: str, *, roster: bytes, origin: str, now_ms: int) -> Self:
@@ -81,7 +77,7 @@ class Store:
 
         Args:
             url: `sqlite:///PATH`; the file is made, readable by its owner alone.
-            roster: The endorsed roster (`Endorsed.encode`), version and signatures of any age.
+            roster: The endorsed roster (`Endorsed.encode`), the community's first or any later version.
             origin: The log's origin, that of a relay in the roster.
             now_ms: Time of acceptance of the first leaf.
 
@@ -188,6 +184,12 @@ class Store:
         return self._writer.checkpoint()
 
     # ---- reading
+
+    @cached_property
+    def origin(self) -> str:
+        """The log's origin, as it was when the store was made."""
+        origin: str = self._reader.read(read_head).origin
+        return origin
 
     def read_entries(self, wanted: ReadEntries) -> EntriesRead:
         """A page of a room or chain."""

@@ -172,7 +172,8 @@ class StoreWorker:
 
     @staticmethod
     async def _on(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
+        # Shielded: cancelling would take back what waits for its turn, while what comes behind it is performed.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, work))
 
     def _plan_checkpoint(self) -> None:
         """After each write: now if much was written, else as soon as nothing is."""

@@ -378,4 +378,3 @@ def test_somebody_who_left_during_the_login_is_not_missed() -> None:
 def test_frames_of_a_session_that_never_was_are_passed_over() -> None:
     world = World()
     assert world.core.handle(Received(session=SessionId(77), data=b"x"), NOW_MS) == []
-

@@ -14,6 +14,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, EnvelopeId
 from amanah_relay.effects import Append, Entry, Erasure, PutKeyPackages, TakeKeyPackages
 from amanah_relay.store import Store
+from amanah_relay.store.schema import Cells
 from tests.relay.store.sequence import CHAIN, OTHER, OTHER_KID, SECOND_ROOM, Draft, Sequence, identities, roster, tree
 from tests.vectors import examples as x
 
@@ -87,3 +88,9 @@ def _commit(log: Sequence) -> Append:
 def _id(entry: Entry) -> EnvelopeId:
     assert entry.envelope is not None
     return entry.envelope
+
+
+def changed(table: str, row: str, cells: Cells) -> str:
+    """A statement that sets a row, with its checksum as the store would have made it."""
+    values = {name: f"x'{value.hex()}'" if isinstance(value, bytes) else repr(value) for name, value in cells.items()}
+    return f"UPDATE {table} SET {', '.join(f'{name} = {value}' for name, value in values.items())} WHERE {row}"  # noqa: S608 - names and values of ours

@@ -10,14 +10,17 @@ from typing import Final
 import pytest
 
 from amanah_protocol.errors import Code, OperationalError
-from amanah_protocol.types import CONTROL, EnvelopeId, RoomId
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, RoomId
 from amanah_relay.effects import ReadKnown, ReadLog, ReadProof, TakeKeyPackages
 from amanah_relay.inputs import EntriesRead
-from amanah_relay.store import Store
+from amanah_relay.state import RelayState
+from amanah_relay.store import DamageError, Store
 from amanah_relay.store.rows import leaf_cells
+from amanah_relay.store.transaction import head_cells
 from tests.relay.store.asking import content, page
-from tests.relay.store.full import TREE, Full
-from tests.relay.store.sequence import OTHER_KID, SECOND_ROOM
+from tests.relay.store.full import TREE, Full, changed
+from tests.relay.store.sequence import OTHER_KID, SECOND_ROOM, Sequence
 from tests.vectors import examples as x
 
 WELCOME: Final = 8
@@ -75,6 +78,10 @@ def load(store: Store, _: Full) -> object:
     return store.load()
 
 
+def read_origin(store: Store, _: Full) -> object:
+    return store.origin
+
+
 DAMAGE: Final[list[tuple[Read, str]]] = [
     (read_room, "UPDATE leaf SET object = object || x'00' WHERE log_index = 10"),
     (read_room, "UPDATE leaf SET kid = x'00' WHERE log_index = 10"),
@@ -112,6 +119,7 @@ DAMAGE: Final[list[tuple[Read, str]]] = [
     (prove_growth, "DELETE FROM batch WHERE first = 12"),
     (take, "UPDATE key_package SET data = x'00' WHERE data IS NOT NULL"),
     (take, "UPDATE key_package SET last_resort = 1 - last_resort"),
+    (read_origin, "UPDATE head SET origin = 'another'"),
     (load, "UPDATE head SET size = size + 1"),
     (load, "UPDATE head SET edge = x'00'"),
     (load, "DELETE FROM head"),
@@ -162,3 +170,48 @@ def test_the_rest_of_a_damaged_store_is_still_read(full: Full, tmp_path: Path) -
         assert len(page(store, SECOND_ROOM).entries) == 1
         assert len(page(store, limit=2).entries) == 2
         assert content(store, full.entry(WELCOME).payload or b"").addressees == (OTHER_KID,)
+
+
+# ---- damage that fits its checksum
+
+
+def test_a_head_whose_edge_is_of_another_tree_is_refused(full: Full, tmp_path: Path) -> None:
+    state = state_of(full, tmp_path)
+    for edge in (state.edge[1:], (bytes(32), *state.edge[1:]), ()):
+        cells = head_cells(x.ORIGIN, full.size, Frontier(full.size, state.edge).root(), edge, state.last_accepted_ms)
+        with full.copy(tmp_path, changed("head", "id = 1", cells)) as store:
+            with pytest.raises(OperationalError) as refused:
+                store.load()
+            assert refused.value.code is Code.DAMAGED
+            with pytest.raises(DamageError):
+                store.verify_log()
+
+
+def state_of(full: Full, tmp_path: Path) -> RelayState:
+    with full.copy(tmp_path) as store:
+        return store.load()
+
+
+def test_addressees_that_are_no_devices_are_refused(store: Store, log: Sequence) -> None:
+    store.append(log.batch(log.create(), log.envelope(addressees=(DeviceId(b"short"),))))
+    with pytest.raises(OperationalError) as refused:
+        page(store)
+    assert refused.value.code is Code.DAMAGED
+
+
+# ---- damage that the database itself finds
+
+
+def test_broken_pages_are_damage(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path) as store:
+        path = tmp_path / "copy.db"
+        data = bytearray(path.read_bytes())
+        for start in range(4_096, len(data), 4_096):
+            data[start : start + 100] = bytes(100)
+        path.write_bytes(data)
+        for read in (read_room, read_log, load):
+            with pytest.raises(OperationalError) as refused:
+                read(store, full)
+            assert refused.value.code is Code.DAMAGED
+        with pytest.raises(DamageError):
+            store.verify_log()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.merkle import Frontier, verify_consistency, verify_inclusion
 from amanah_relay.effects import ReadLog, ReadProof
@@ -61,7 +65,7 @@ def test_what_the_log_does_not_have_is_not_proven(
 
 
 @pytest.mark.slow
-def test_tiles_of_the_second_level_serve_proofs_of_a_large_log(store: Store, log: Sequence) -> None:
+def test_tiles_of_the_second_level_serve_proofs_of_a_large_log(store: Store, log: Sequence, tmp_path: Path) -> None:
     number = 0
     for _ in range(17):
         drafts = []
@@ -79,3 +83,7 @@ def test_tiles_of_the_second_level_serve_proofs_of_a_large_log(store: Store, log
         proof = store.read_proof(ReadProof(token=1, inclusion=False, old_or_index=old, size=size))
         verify_consistency(old, root_at(log, old), size, log.frontier.root(), proof.hashes)
     assert store.verify_log().size == size
+    with closing(sqlite3.connect(tmp_path / "relay.db")) as raw, raw:
+        raw.execute("DELETE FROM tile WHERE level = 0 AND place = 260")
+    with pytest.raises(OperationalError, match="tile 0/260"):
+        prove_inclusion(store, log, 0, size)

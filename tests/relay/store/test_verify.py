@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import pytest
 
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, OperationalError, VerifyError
 from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import EnvelopeId, LeafHash
 from amanah_relay.effects import Append, ReadLog
 from amanah_relay.store import DamageError, Store
-from tests.relay.store.full import Full
+from amanah_relay.store.hashes import tile_cells
+from amanah_relay.store.transaction import batch_cells, head_cells
+from tests.relay.store.full import Full, changed
 from tests.relay.store.sequence import CHAIN, OTHER, OTHER_KID, Draft, Sequence, identities
 from tests.vectors import examples as x
 
@@ -157,10 +160,10 @@ def test_a_row_too_many_is_found(full: Full, tmp_path: Path, table: str) -> None
 
 @pytest.mark.parametrize("index", [0, 5, 8, 100, 255])
 def test_the_first_leaf_that_is_wrong_is_named(full: Full, tmp_path: Path, index: int) -> None:
-    both = f"UPDATE leaf SET object = object || x'00' WHERE log_index IN ({index}, {index + 1})"  # noqa: S608 - a number
+    both = f"UPDATE leaf SET object = object || x'00' WHERE log_index IN ({index}, {index + 1})"  # noqa: S608 - two numbers
     with (
         full.copy(tmp_path, both) as store,
-        pytest.raises(DamageError, match=f"leaf {index} is damaged") as found,
+        pytest.raises(DamageError, match=f"damaged store: leaf {index}") as found,
     ):
         store.verify_log()
     assert found.value.index == index
@@ -228,6 +231,49 @@ def test_a_time_that_goes_backwards_is_found(store: Store, log: Sequence) -> Non
         store.verify_log()
 
 
+@pytest.mark.parametrize("place", [(5, None), (1, LeafHash(bytes(32)))])
+def test_an_entry_that_does_not_follow_the_one_before_it_is_found(
+    store: Store, log: Sequence, place: tuple[int, LeafHash | None]
+) -> None:
+    store.append(log.batch(log.create()))
+    sequence, leaf = place
+    log.heads[x.ROOM] = (sequence, leaf or log.heads[x.ROOM][1])
+    store.append(log.batch(log.envelope()))
+    with pytest.raises(DamageError, match="leaf 2 does not follow") as found:
+        store.verify_log()
+    assert found.value.index == 2
+
+
+def test_a_batch_under_another_root_or_time_is_found(full: Full, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(full.path)) as raw:
+        first, size, root, accepted, _ = raw.execute("SELECT * FROM batch WHERE first = 8").fetchone()
+    right = batch_cells(first, size, root, accepted)
+    for cells in (right, batch_cells(first, size, bytes(32), accepted), batch_cells(first, size, root, accepted + 1)):
+        with full.copy(tmp_path, changed("batch", "first = 8", cells)) as store:
+            assert is_found(store) == (cells is not right)
+
+
+def test_a_tile_of_other_hashes_is_found(full: Full, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(full.path)) as raw:
+        (hashes,) = raw.execute("SELECT hashes FROM tile").fetchone()
+    right = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+    for wrong in (right, [bytes(32), *right[1:]]):
+        cells = tile_cells(0, 0, wrong)
+        with full.copy(tmp_path, changed("tile", "place = 0", cells)) as store:
+            assert is_found(store) == (wrong is not right)
+
+
+def test_a_head_of_another_tree_or_time_is_found(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path) as store:
+        state = store.load()
+    other = (bytes(32), *state.edge[1:])
+    for edge, time, right in ((state.edge, 0, True), (other, 0, False), (state.edge, -1, False)):
+        root = Frontier(full.size, edge).root()
+        cells = head_cells("an origin", full.size, root, edge, state.last_accepted_ms + time)
+        with full.copy(tmp_path, changed("head", "id = 1", cells)) as store:
+            assert is_found(store) is not right
+
+
 def test_an_entry_outside_the_stream_of_its_type_is_found(store: Store, log: Sequence) -> None:
     store.append(log.batch(Draft(type=LeafType.CERTIFICATE, room=CHAIN, object=x.certificate().encoded)))
     with pytest.raises(DamageError, match="the room of leaf 1"):
@@ -246,3 +292,9 @@ def test_a_log_longer_than_a_page_is_verified_to_its_end(store: Store, log: Sequ
     store.append(log.batch(*orders))
     assert store.verify_log().size == 1_201
     assert len(store.read_log(ReadLog(token=0, first=0, until=2_000)).entries) == 1_201
+
+
+def test_a_store_that_cannot_be_read_is_not_said_to_be_damaged(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path, "DROP TABLE tree") as store, pytest.raises(OperationalError) as refused:
+        store.verify_log()
+    assert refused.value.code is Code.STORE

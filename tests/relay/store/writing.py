@@ -3,7 +3,7 @@
 `writing.py URL append`   appends for ever and says each size once it is durable;
 `writing.py URL limited`  meets the limit of a file's size in the middle of a commit, then goes on;
 `writing.py URL sync`     appends until a sync fails, then goes on;
-`writing.py URL full`     fills the disk, goes on reading, makes room and goes on.
+`writing.py URL full`     fills the disk, goes on reading, makes room and goes on appending.
 """
 
 from __future__ import annotations
@@ -90,8 +90,12 @@ def main(url: str, mode: str) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (350_000, resource.RLIM_INFINITY))
     append_until_it_fails(store, log)
     if mode == "full":
-        say("loaded", store.load().size - size_of(store))
-        try_to_append(store, Sequence.behind(store.load()))
+        # Again as it is, and as a relay that was started again finds it.
+        for again in (store, Store.open(url)):
+            log = Sequence.behind(again.load())
+            say("loaded", log.frontier.size - size_of(again))
+            try_to_append(again, log)
+        again.close()
         ballast.unlink()
     if mode == "limited":
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,0 +1,127 @@
+"""The auditor's copy in the profile's store, and the rosters that are kept readable beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amanah_client import effects as e
+from amanah_client import model
+from amanah_client.audit import local
+from amanah_client.audit.anchors import decode_rosters
+from amanah_client.home import Home, Profile, create_profile
+from amanah_client.keystore import create_key_file
+from amanah_protocol.errors import Code, UsageError
+from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
+from tests.protocol.refusal import refused
+from tests.vectors import examples as x
+
+TOLD = incident()
+FIRST, SECOND = (x.roster_of(version).endorsed.encode() for version in (1, 2))
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Iterator[Profile]:
+    home = Home(tmp_path / "home")
+    home.path.mkdir(mode=0o700)
+    made = create_profile(home, create_key_file(home.key_file))
+    yield made
+    made.close()
+
+
+def enrol(profile: Profile) -> None:
+    """As if a reply had been installed."""
+    profile.store.install(
+        certificate=AUDITOR_TN.certificate.encoded,
+        enrolment=x.nation(x.TN).enrolment.endorsed.encode(),
+        profile=x.profile().encoded,
+        roster=FIRST,
+    )
+
+
+def copy(profile: Profile, told: Incident, rows: int | None = None) -> None:
+    """As if the log had been copied, with the newest checkpoint beside it."""
+    view = model.LogView(size=told.log.size, root=told.log.root, checkpoint=told.log.checkpoint(), seen_at_ms=0)
+    head = e.PutControlHead(head=told.log.control_head())
+    profile.store.commit((e.PutAuditRows(rows=tuple(told.rows()[:rows])), e.PutLogView(view=view), head))
+
+
+def test_the_copy_is_read_back_whole_and_holds(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    note, size = local.copied(profile.store)
+    rows = local.copied_rows(profile.store, size)
+    anchor = local.trusted(profile)
+    head = local.copied_head(profile.store)
+    report = examined(TOLD.log, rows, checkpoint=note, anchor=anchor, control_head=head)
+    assert (faults(report), report.control_confirmed) == ([], 12)
+
+
+def test_the_copy_is_read_a_page_at_a_time(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    monkeypatch.setattr(local, "_PAGE", 10)
+    assert list(local.copied_rows(profile.store, TOLD.log.size)) == TOLD.rows()
+    assert list(local.copied_rows(profile.store, 20)) == TOLD.rows()[:20]
+
+
+def test_without_a_copy_nothing_is_verified(profile: Profile) -> None:
+    enrol(profile)
+    with refused(Code.NOT_FOUND, UsageError):
+        local.copied(profile.store)
+
+
+def test_a_copy_that_is_not_whole_yet_is_not_taken_for_one(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD, rows=-1)
+    with refused(Code.NOT_FOUND, UsageError):
+        local.copied(profile.store)
+    assert local.keep_checkpoint(profile.store) is None
+
+
+def test_the_copys_checkpoint_stays_when_the_live_view_moves_on(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    assert local.keep_checkpoint(profile.store) == TOLD.log.size
+    later = model.LogView(size=999, root=x.fixed("r"), checkpoint=TOLD.log.checkpoint(size=999), seen_at_ms=1)
+    profile.store.commit((e.PutLogView(view=later), e.PutControlHead(head=b"later")))
+    assert local.keep_checkpoint(profile.store) is None
+    assert local.copied(profile.store) == (TOLD.log.checkpoint(), TOLD.log.size)
+    assert local.copied_head(profile.store) == TOLD.log.control_head()
+
+
+def test_before_any_checkpoint_there_is_none_to_keep(profile: Profile) -> None:
+    enrol(profile)
+    assert local.keep_checkpoint(profile.store) is None
+    assert local.copied_head(profile.store) == b""
+
+
+def test_trusted_rosters_are_kept_in_the_store_and_readable_beside_it(profile: Profile) -> None:
+    enrol(profile)
+    local.remember_roster(profile, FIRST)
+    local.remember_roster(profile, SECOND)
+    local.remember_roster(profile, SECOND)
+    assert decode_rosters(profile.home.roster.read_text()) == (FIRST, SECOND)
+    assert [roster.value.version for roster in local.trusted(profile).rosters] == [1, 2]
+
+
+def test_a_file_that_was_changed_beside_the_store_is_not_what_is_trusted(profile: Profile) -> None:
+    enrol(profile)
+    local.remember_roster(profile, FIRST)
+    profile.home.roster.write_text("")
+    assert [roster.value.version for roster in local.trusted(profile).rosters] == [1]
+    assert decode_rosters(profile.home.roster.read_text()) == (FIRST,)
+
+
+def test_a_roster_that_the_control_stream_brought_is_trusted_beside_the_first(profile: Profile) -> None:
+    enrol(profile)
+    local.remember_roster(profile, FIRST)
+    profile.store.commit((e.PutRoster(roster=SECOND),))
+    assert [roster.value.version for roster in local.trusted(profile).rosters] == [1, 2]
+
+
+def test_before_enrolment_nothing_is_trusted(profile: Profile) -> None:
+    with refused(Code.NO_PROFILE, UsageError):
+        local.trusted(profile)
