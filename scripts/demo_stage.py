@@ -122,13 +122,13 @@ class Stage:
         self.folder = folder
         self._console = console
         self._running: list[Running] = []
-        self._title = "the beginning"
+        self.title = "the beginning"
         self._number = 0
 
     def scene(self, title: str, about: str) -> None:
         """Begin the next step of the story."""
         self._number += 1
-        self._title = f"step {self._number}, {title}"
+        self.title = f"step {self._number}, {title}"
         self._console.print()
         self._console.print(Text(f"{self._number}. {title}", style="bold cyan"))
         self._console.print(Text(f"   {about}", style="italic"))
@@ -185,7 +185,7 @@ class Stage:
             StepFailedError: It is not so.
         """
         if not truth:
-            raise StepFailedError(f"{self._title}: {otherwise}")
+            raise StepFailedError(otherwise)
 
     def note(self, text: str) -> None:
         """Say what was checked."""

@@ -76,7 +76,7 @@ class RoomRow:
         room: Its id.
         status: Where it stands.
         title: Sealed title, known once its first RoomInfo was opened; "" before.
-        create: Encoded create envelope; b"" while it is not delivered.
+        create: Encoded create envelope; b"" while it is neither acknowledged nor delivered.
         head_seq: Room sequence processed up to.
         head_leaf: Leaf hash of that entry.
         head_index: Log index of that entry.

@@ -95,8 +95,19 @@ def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
     shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
     assert shown == (
         "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         "
-        "\u2068Officer A (Tunis desk)\u2069, cert.example.tn: \u2068Seen?\u2069"
+        "Officer A (Tunis desk), cert.example.tn: Seen?"
     )
+
+
+def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
+    shown = showing.line(message(Text(text="نعم"), name="الضابط"), NOBODY).plain
+    assert shown.endswith("\u2068الضابط\u2069, cert.example.tn: \u2068نعم\u2069")
+
+
+def test_metadata_has_no_label_to_be_handed_on_under() -> None:
+    assert "TLP:" not in showing.line(message(None, kinds.Commit()), NOBODY).plain
+    unreadable = showing.line(message(None, state=MessageState.UNREADABLE, cause="OPEN"), NOBODY).plain
+    assert "TLP:AMBER" in unreadable
 
 
 def test_a_message_that_is_not_acknowledged_has_a_dash_for_its_place() -> None:
@@ -108,7 +119,7 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
     shown = showing.line(message(Text(text="one\n    8  fake\u202e"), name="A\r\x1b[2K"), NOBODY).plain
     first, second = shown.split("\n")
     assert "<000D><001B>" in first
-    assert second.startswith("       \u2068    8  fake<202E>")
+    assert second.startswith("           8  fake<202E>")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +129,11 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
             kinds.Create(origin="o", nonce=bytes(16), suite=1, ceiling=Label.RED, owner=OrgName("cert.example.tn")),
             "opens the room for cert.example.tn, up to TLP:RED",
         ),
-        (kinds.Commit(added=(SENDER,)), "adds \u2068" + "64" * 8 + "\u2069"),
+        (kinds.Commit(added=(SENDER,)), "adds " + "64" * 8),
         (kinds.Commit(added=(SENDER,), removed=(SENDER,)), ", removes "),
         (kinds.Commit(), "renews its keys"),
         (kinds.Ack(grade=kinds.Grade.READ, envelope=OTHER), "acknowledges 6f6f6f6f6f6f: read"),
-        (kinds.Egress(envelope=OTHER, form="disclosure", recipient="Court"), "discloses 6f6f6f6f6f6f to \u2068Court"),
+        (kinds.Egress(envelope=OTHER, form="disclosure", recipient="Court"), "discloses 6f6f6f6f6f6f to Court"),
         (kinds.Counts(accepted=3, merged=0, dropped=1), "3 accepted, 0 merged, 1 dropped"),
         (kinds.Erase(envelopes=(OTHER,)), "erases 6f6f6f6f6f6f"),
         (kinds.Delivered(room_seq=5), "has stored everything up to 5"),
@@ -137,8 +148,8 @@ def test_an_entry_without_content_says_what_its_header_says(specific: kinds.Spec
 def test_alerts_are_summed_up_by_severity_and_by_what_is_seen_most() -> None:
     batch = [alert("scan")] * 3 + [alert("beacon", Severity.CRITICAL)] * 2 + [alert(t) for t in "abc"]
     shown = showing.line(message(AlertBatch(source="mon0", alerts=tuple(batch)), kinds.Alert(count=8)), NOBODY).plain
-    assert "8 alerts (2 critical, 6 high): 3 x \u2068scan\u2069, 2 x \u2068beacon\u2069" in shown
-    assert shown.endswith(", 2 other kinds from \u2068mon0\u2069")
+    assert "8 alerts (2 critical, 6 high): 3 x scan, 2 x beacon" in shown
+    assert shown.endswith(", 2 other kinds from mon0")
     one = showing.line(message(AlertBatch(source="m", alerts=(alert("scan"),)), kinds.Alert(count=1)), NOBODY).plain
     assert "1 alert (1 high): 1 x " in one
 
@@ -151,7 +162,7 @@ def test_what_cannot_be_read_is_shown_with_its_cause_and_what_was_erased_as_a_to
 
 def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:
     titled = showing.line(message(RoomInfo(title="Wave", description="")), NOBODY).plain
-    assert titled.endswith("[names the room \u2068Wave\u2069]")
+    assert titled.endswith("[names the room Wave]")
     assert showing.line(message(Unknown(type=99, raw=b"\x80")), NOBODY).plain.endswith("[unknown]")
 
 
@@ -234,5 +245,5 @@ def test_json_of_an_alarm_holds_its_evidence() -> None:
 
 
 def test_somebody_without_a_known_organisation_is_shown_by_what_is_known() -> None:
-    assert showing.who(replace(party(), organisation=OrgName(""))) == "\u2068Officer A (Tunis desk)\u2069"
+    assert showing.who(replace(party(), organisation=OrgName(""))) == "Officer A (Tunis desk)"
     assert showing.party_json(replace(party(), organisation=OrgName(""), role=None))["role"] is None

@@ -89,8 +89,8 @@ def test_letters_of_every_script_pass_unchanged() -> None:
     assert terminal.shown(text) == text
 
 
-def test_each_line_of_others_is_isolated_by_itself() -> None:
-    assert terminal.isolated("رد\nab\u2069c") == "\u2068رد\u2069\n\u2068ab<2069>c\u2069"
+def test_each_right_to_left_line_of_others_is_isolated_by_itself() -> None:
+    assert terminal.isolated("رد\nab\u2069c") == "\u2068رد\u2069\nab<2069>c"
 
 
 def test_a_table_is_not_folded_where_no_person_looks(capsys: pytest.CaptureFixture[str]) -> None:

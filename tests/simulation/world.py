@@ -135,8 +135,8 @@ class World:
         self.pending = liveness.find_unconnected(self)
         self.scheduler.run(self.scheduler.now_ms + LIVENESS_MS)
         self.pending += liveness.find_pending(self)
-        self._wait(QUIET_MS, lambda: not liveness.find_unrest(self))
         self.scheduler.run(self.scheduler.now_ms + SETTLE_MS)
+        self._wait(QUIET_MS, lambda: not liveness.find_unrest(self))
         self.pending += liveness.find_unrest(self)
 
     def _take(self, what: str, work: Callable[[World], None]) -> None:

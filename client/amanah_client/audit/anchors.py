@@ -38,16 +38,17 @@ def add_roster(text: str, roster: bytes) -> str:
     return "".join(armour(Armour.ROSTER, data) for data in [*kept, roster][-MAX_ROSTERS:])
 
 
-def anchor_of_rosters(rosters: Iterable[bytes], name: str) -> Anchor | None:
-    """Trust these rosters; the newest one says whose checkpoints count. None when there are none.
+def anchor_of_rosters(rosters: Iterable[bytes], name: str) -> Anchor:
+    """Trust these rosters; the newest one says whose checkpoints count.
 
     Raises:
         DecodeError: One of them does not parse.
+        UsageError: `UNANCHORED` when there are none.
         VerifyError: One of them is not signed by its own organisations.
     """
     verified = sorted((_verify(data) for data in rosters), key=lambda roster: roster.value.version)
     if not verified:
-        return None
+        raise UsageError(Code.UNANCHORED, "there is no roster to hold it against")
     return Anchor(rosters=tuple(verified), policy=policy_of_roster(verified[-1].value), name=name)
 
 

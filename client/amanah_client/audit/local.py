@@ -51,10 +51,7 @@ def trusted(profile: Profile) -> Anchor:
     # The control stream may have brought a newer one, signed by the one before.
     remember_roster(profile, current)
     rosters = decode_rosters((profile.store.value(_ROSTERS) or b"").decode())
-    anchor = anchor_of_rosters(rosters, "the rosters that this profile trusts")
-    if anchor is None:
-        raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
-    return anchor
+    return anchor_of_rosters(rosters, "the rosters that this profile trusts")
 
 
 def keep_checkpoint(store: LocalStore) -> int | None:

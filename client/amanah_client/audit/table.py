@@ -93,10 +93,10 @@ def nations(readers: Nations) -> str:
     return ", ".join(f"{name or 'unknown'} {count}" for name, count in readers)
 
 
-def size_words(size_class: int) -> str:
-    """`up to 8 KiB`; a header alone seals nothing."""
+def size_words(kind: kinds.Kind, size_class: int) -> str:
+    """`up to 8 KiB` of padded content, `keys`, or `header only`."""
     if not size_class:
-        return "header only"
+        return "header only" if kind in kinds.HEADER_ONLY else "keys"
     size = SIZE_CLASSES[size_class - 1]
     return f"up to {size} B" if size < _KIB else f"up to {size // _KIB} KiB"
 
@@ -120,11 +120,11 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Commit():
             return f"changed the circle: {len(specific.added)} added, {len(specific.removed)} removed"
         case kinds.Welcome():
-            return f"handed the keys to {_count(specific.addressees, 'device')}"
+            return f"handed the keys to {counted(len(specific.addressees), 'device')}"
         case kinds.Message():
             return "message"
         case kinds.Alert():
-            return f"{specific.count} alert{'' if specific.count == 1 else 's'}"
+            return counted(specific.count, "alert")
         case kinds.IntakeKey():
             return "gave post-only sensors a key"
         case kinds.Ack():
@@ -132,12 +132,12 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Delivered():
             return f"has everything up to {specific.room_seq}"
         case kinds.Grant():
-            whom = _count(specific.addressees, "device")
+            whom = counted(len(specific.addressees), "device")
             return f"granted the history {specific.from_seq} to {specific.to_seq} to {whom}"
         case kinds.Erase():
             return f"erased the content of {', '.join(map(short, specific.envelopes))}"
         case kinds.Repair():
-            count, whom = _count(specific.envelopes, "message"), _count(specific.addressees, "device")
+            count, whom = counted(len(specific.envelopes), "message"), counted(len(specific.addressees), "device")
             return f"sent {count} again to {whom}"
         case kinds.Refuse():
             return f"refused the change {short(specific.commit)} ({specific.code})"
@@ -159,5 +159,6 @@ def short(identifier: EnvelopeId | RoomId | DeviceId) -> str:
     return identifier.hex()[:_SHORT]
 
 
-def _count(items: tuple[bytes, ...], noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """`1 room`, `2 rooms`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -147,7 +147,6 @@ def export(file: File, /, *, common: Common = DEFAULTS) -> None:
     file
         Where to write it; `-` for standard output.
     """
-    terminal.check_new(file)
     with terminal.profile(common) as profile:
         anchor = local.trusted(profile)
         note, size = local.copied(profile.store)
@@ -201,8 +200,6 @@ def check(file: File, /, *, policy: Path | None = None, roster: Path | None = No
 def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None, common: Common) -> None:
     own = reader.header.roster
     anchor = _anchor(policy, roster, common, own) or anchor_of_rosters((own,), "")
-    if anchor is None:
-        raise UsageError(Code.UNANCHORED, "there is no roster to hold it against")
     report = examine(
         reader.rows(), checkpoint=reader.header.checkpoint, anchor=anchor, control_head=reader.header.control_head
     )
@@ -234,7 +231,9 @@ def _anchor(policy: Path | None, roster: Path | None, common: Common, *own: byte
     trusted = decode_rosters(terminal.read_file(kept).decode("utf-8", "replace")) if kept.exists() else ()
     if policy is not None:
         return anchor_of_policy(decode_policy(terminal.read_file(policy)), (*named, *trusted, *own))
-    return anchor_of_rosters(named, "the roster file") or anchor_of_rosters(trusted, "this profile's rosters")
+    return anchor_of_rosters(named, "the roster file") or anchor_of_rosters(
+        trusted, "the rosters that this profile trusts"
+    )
 
 
 def _examine_copy(common: Common) -> Report:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.report import Change, Finding, Nations, Report, RoomSummary, Severity, Who
-from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, nations, short, size_words
+from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
 from amanah_client.cli import terminal
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -35,7 +35,7 @@ def show_report(report: Report) -> None:
     for finding in report.findings:
         _show(_finding(finding), style="" if finding.severity is Severity.REMARK else _BAD)
     if report.faults > sum(finding.severity is Severity.FAULT for finding in report.findings):
-        _show(f"{report.faults} faults in all", style=_BAD)
+        _show(f"{counted(report.faults, 'fault')} in all", style=_BAD)
     _show(verdict(report), style=_BAD if report.faults else "")
     _show(NO_PLAINTEXT)
 
@@ -57,8 +57,8 @@ def _about(report: Report) -> Iterator[str]:
     yield f"held against {report.anchor or 'nothing but itself'}"
     yield f"cosigned by {_witnesses(report.witnesses)}"
     yield (
-        f"in scope: {scope.envelopes} entries of {len(report.rooms)} rooms, {scope.control} of the control stream, "
-        f"{scope.reads} audit reads; outside: {scope.bare} bare hashes"
+        f"in scope: {_entries(scope.envelopes)} of {counted(len(report.rooms), 'room')}, {scope.control} of the "
+        f"control stream, {counted(scope.reads, 'audit read')}; outside: {scope.bare} bare hashes"
     )
     yield f"accepted between {moment(scope.first_ms)} and {moment(scope.last_ms)}, as the relay says"
     if report.control_confirmed is None:
@@ -74,12 +74,16 @@ def _room(room: RoomSummary) -> Iterator[str]:
         under = f", under {room.create.agreement}" if room.create.agreement else ""
         opened = f"opened by {room.opened_by.text}, up to {room.create.ceiling.text}{under}"
     yield f"room {short(room.room)}: {opened}"
-    yield f"  {room.entries} entries from {moment(room.first_ms)} to {moment(room.last_ms)}"
+    yield f"  {_entries(room.entries)} from {moment(room.first_ms)} to {moment(room.last_ms)}"
     for change in room.changes:
         if change.added or change.removed:
             yield f"  {moment(change.accepted_at_ms)}  {change.by.text} {changed(change.added, change.removed)}"
             yield f"  {'':20}  then in it: {nations(change.members)}"
     yield f"  in it at the end: {nations(room.members) or 'nobody'}"
+
+
+def _entries(number: int) -> str:
+    return f"{number} {'entry' if number == 1 else 'entries'}"
 
 
 def _finding(finding: Finding) -> str:
@@ -97,7 +101,7 @@ def show_lines(lines: Iterable[Line]) -> None:
     for line in lines:
         entry = line.entry
         _show(f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}")
-        about = f"room {short(entry.room)}, {entry.precedence.name.lower()}, {size_words(entry.size_class)}"
+        about = f"room {short(entry.room)}, {entry.precedence.name.lower()}, {size_words(entry.kind, entry.size_class)}"
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
     _show(NO_PLAINTEXT)
 
@@ -110,8 +114,9 @@ def show_proven(proven: Proven) -> None:
     disclosed = proven.disclosed
     header, content = disclosed.envelope.header, disclosed.content
     certificate = disclosed.certificate
-    sender = f"{certificate.role.name.lower()} {short(certificate.device_id)} of {certificate.organisation}"
-    _show(f"from      {sender}, pseudonym {certificate.subject.hex()}")
+    sender = f"{certificate.role.name.lower()} {certificate.subject.hex()[:8]} of {certificate.organisation}"
+    _show(f"from      {sender}, device {short(certificate.device_id)}")
+    _show(f"pseudonym {certificate.subject.hex()}: only the organisation knows whose")
     _show(f"written   {moment(content.written_at_ms)}, sealed {moment(header.sent_at_ms)}, as the sender says")
     _show(f"accepted  {moment(disclosed.leaf.accepted_at_ms)}, as the relay says")
     _show(f"room      {header.room.hex()}, entry {disclosed.leaf.room_seq}")
@@ -136,7 +141,7 @@ def _said(content: Content) -> list[str]:
             return terminal.isolated(text).split("\n")
         case AlertBatch(source=source, alerts=alerts):
             return [
-                f"{len(alerts)} alerts from {terminal.isolated(source)}",
+                f"{counted(len(alerts), 'alert')} from {terminal.isolated(source)}",
                 *(
                     f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {terminal.isolated(alert.title)} "
                     f"[{terminal.isolated(alert.signature_id)}] {terminal.isolated(alert.source_address or '-')} to "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -30,10 +29,17 @@ _COMMANDS: Final = (
 )
 _TRACEBACK: Final = "AMANAH_TRACEBACK"
 
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and asked for once in a while
+
+    return version("amanah")
+
+
 app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
-    version=lambda: version("amanah"),
+    version=_version,
     suppress_keyboard_interrupt=False,
 )
 for name, place, about in _COMMANDS:

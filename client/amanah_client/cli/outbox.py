@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
-from amanah_client.cli.terminal import DEFAULTS, Common, clock, iso, isolated
+from amanah_client.cli.terminal import DEFAULTS, Common, clock, iso
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, OperationalError
 
@@ -101,18 +101,18 @@ def _name(intent: model.Intent) -> str:
 def _what(intent: model.Intent, client: Client) -> str:
     room = getattr(intent.action, "room", None)
     titles = {known.id: known.title for known in client.rooms()}
-    where = f" to {isolated(titles[room])}" if room in titles else ""
+    where = f" to {titles[room]}" if room in titles else ""
     match intent.action:
         case model.SendText(text=text):
             cut = text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-            return f"message{where}: {isolated(' '.join(cut.split()))}"
+            return f"message{where}: {' '.join(cut.split())}"
         case model.PostAlerts(alerts=alerts):
             return f"{len(alerts)} alerts{where}"
         case model.CreateRoom(title=title):
-            return f"open room {isolated(title)}"
+            return f"open room {title}"
         case _:
             return f"{_name(intent)}{where}"
 
 
 def _why(intent: model.Intent) -> str:
-    return isolated(f"{intent.code} {intent.detail}".strip()) if intent.code else ""
+    return f"{intent.code} {intent.detail}".strip() if intent.code else ""

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
-from amanah_client.cli.showing import alarm_json, party_json, room_json, short, who
+from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Common, clock, isolated
 from amanah_client.model import RoomStatus
 from amanah_client.room import Room
@@ -71,7 +71,7 @@ def _show_rooms(rooms: list[Room], common: Common) -> None:
         (
             (
                 short(room.id),
-                isolated(room.title),
+                room.title,
                 str(room.row.status),
                 room.ceiling.text,
                 str(len(room.members())),
@@ -117,7 +117,7 @@ def _show_room(room: Room, common: Common) -> None:
         (
             (
                 party.organisation,
-                isolated(party.name),
+                party.name,
                 party.role.name.lower() if party.role else "-",
                 short(party.device),
                 "REVOKED" if party.revoked else "",
@@ -176,8 +176,8 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Commo
         if (problem := await catch_up(client, common)) is not None:
             terminal.say(f"not caught up: {problem.detail}; members are found as last known")
         devices = sorted({device for wanted in (whom, *more) for device in outof.find_members(wanted)})
-        for device in devices:
-            terminal.say(f"to be removed: {who(client.party(device))}, device {short(device)}")
+        for party in map(client.party, devices):
+            terminal.say(f"to be removed: {party.name}, {party.organisation}, device {short(party.device)}")
         count = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
         terminal.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
         show_outcome(await settle(client, model.Remove(room=outof.id, devices=tuple(devices)), common), common)

@@ -32,7 +32,8 @@ ID_DIGITS: Final = 12
 
 QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
 """What the programs tell each other: shown when everything is asked for."""
-QUIET_TYPES: Final = frozenset({"profile"})
+QUIET_TYPES: Final = frozenset({"profile", "title"})
+"""Said anew to everybody who joins; the room's members and title are shown by other verbs."""
 
 _STYLES: Final = {
     Label.CLEAR: "white on black",
@@ -70,8 +71,10 @@ def line(message: Message, directory: Directory) -> Text:
     at_ms = message.accepted_at_ms or message.sent_at_ms
     start = f"{place:>5}  {short(message.id)}  {clock(at_ms)}  "
     text = Text(start)
-    text.append(message.label.text, style=_STYLES[message.label])
-    text.append(" " * (_LABEL_WIDTH - len(message.label.text)) + f"  {who(message.sender)}: ")
+    # What has no content has no label: metadata is nothing that anybody hands on.
+    label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
+    text.append(label, style=_STYLES[message.label])
+    text.append(" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: ")
     said = _says(message, directory).split("\n")
     text.append("\n".join([said[0], *(f"       {rest}" for rest in said[1:])]))
     return text

@@ -67,6 +67,7 @@ _CODES: Final[dict[Code, int]] = {
 # Characters that reorder or hide what stands around them: a name must not rewrite the line it is in.
 _HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BREAKS: Final = frozenset({"Zl", "Zp"})
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 _FIRST_STRONG: Final = "\u2068"
 _POP: Final = "\u2069"
 
@@ -137,7 +138,7 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 
 
 def say(text: str) -> None:
-    """One line of talk, on standard error."""
+    """One line of talk, on standard error; it may hold others' text."""
     talk.print(shown(text).replace("\n", " "))
 
 
@@ -152,8 +153,14 @@ def shown(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """As `shown`, each line isolated (Unicode TR 9), so that right-to-left text keeps its own order only."""
-    return "\n".join(f"{_FIRST_STRONG}{line}{_POP}" for line in shown(text).split("\n"))
+    """As `shown`, right-to-left lines isolated (Unicode TR 9): they keep their own order and no other's."""
+    return "\n".join(_isolated(line) for line in shown(text).split("\n"))
+
+
+def _isolated(line: str) -> str:
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
+        return f"{_FIRST_STRONG}{line}{_POP}"
+    return line
 
 
 def _visible(character: str) -> str:
@@ -175,12 +182,12 @@ def show_line(value: object) -> None:
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A plain table on standard output."""
+    """A plain table on standard output; cells may be others' text."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(shown(cell) for cell in row))
+        table.add_row(*(isolated(cell) for cell in row))
     (results if results.is_terminal else _wide).print(table)
 
 

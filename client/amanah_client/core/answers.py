@@ -81,7 +81,7 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
         _promise(room, promise, room_seq)
     room.change(in_flight=None, last_id=envelopes[-1].id, voids=())
     room.link.flying = False
-    room.refused_in_a_row = 0
+    room.refused_in_a_row = room.voided_in_a_row = 0
     _end_work(room)
     for envelope, intent_id, index, room_seq in zip(
         envelopes, flight.intents, accepted.indices, accepted.sequences, strict=True
@@ -89,8 +89,10 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
         intent = ctx.outbox.get(intent_id)
         if intent is not None:
             _end(ctx, room, replace(intent, code="", detail=""), envelope, index, room_seq)
-    if not room.link.subscribed and room.row.status is RoomStatus.OPENING:
-        page(ctx, room, room.row.head_seq)
+    if room.row.status is RoomStatus.OPENING:
+        room.change(create=envelopes[0].encoded)  # what is in flight no longer tells it after a restart
+        if not room.link.subscribed:
+            page(ctx, room, room.row.head_seq)
 
 
 def _promise(room: Room, promise: Promise, room_seq: int) -> None:
@@ -145,17 +147,19 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
     flight = room.row.in_flight
     if flight is None:
         return
-    if is_delivered(ctx, room, flight):
+    code = known_code(frame.code)
+    put_off = not MEANINGS[code].final and code is not Code.CLOCK
+    # A relay whose store does not answer may put off what it had stored, for want of a look at it.
+    if is_delivered(ctx, room, flight) and not put_off:
         ctx.alarm(Code.RECEIPT, f"the relay refused ({frame.code}) what it had delivered", room=room.id)
         return
-    code = known_code(frame.code)
     room.refused_in_a_row += 1
-    if code is Code.CLOCK:
-        _note_clock(ctx, frame)
-    elif not MEANINGS[code].final:
+    if put_off:
         room.link.flying = False
         room.retry_at_ms = ctx.now_ms + (frame.retry_after_ms or _pause(room))
         return
+    if code is Code.CLOCK:
+        _note_clock(ctx, frame)
     _void(ctx, room, flight, code, frame)
 
 
@@ -173,7 +177,8 @@ def _note_clock(ctx: Context, frame: Refused) -> None:
 
 
 def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused) -> None:
-    again = code in AGAIN and room.refused_in_a_row < MOST_REFUSALS
+    room.voided_in_a_row += 1
+    again = code in AGAIN and room.voided_in_a_row < MOST_REFUSALS
     if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
         # The epoch that was refused: the commit that ended it may have overtaken the refusal.
         room.stale_epoch = decode_envelope(flight.items[0][0]).header.epoch

@@ -331,7 +331,7 @@ class Context:
 
     def halt(self, room: Room) -> None:
         """Block sending in a room; reading stays."""
-        if room.row.status not in (RoomStatus.HALTED, RoomStatus.REMOVED):
+        if room.row.status is RoomStatus.OPEN:
             room.change(status=RoomStatus.HALTED)
 
     # ---- the end of a step

@@ -135,6 +135,7 @@ class Room:
         work: What machine-made is in flight: bodies or refusals, and how many.
         retry_at_ms: Nothing is published before this time.
         refused_in_a_row: Refusals since the last acceptance.
+        voided_in_a_row: Those of them that made what was sealed void.
         stale_epoch: Epoch that the relay says is over and whose end was not delivered, or None.
         stale_since_ms: When it said so.
         retried_seq: Head at which a gap was already asked for again.
@@ -171,6 +172,7 @@ class Room:
     stale_epoch: int | None = None
     stale_since_ms: int = 0
     refused_in_a_row: int = 0
+    voided_in_a_row: int = 0
     retried_seq: int = -1
     refreshed_seq: int = -1
     revoked_since_ms: int | None = None

@@ -97,6 +97,7 @@ class LocalStore:
             rooms = connection.execute(select(schema.room.c.row)).scalars()
             control = connection.execute(select(schema.control.c.row).order_by(schema.control.c.sequence)).scalars()
             packages = connection.execute(select(schema.key_package.c.reference, schema.key_package.c.private))
+            sent = connection.execute(select(schema.message.c.row).where(schema.message.c.room_seq.is_(None))).scalars()
             return model.Snapshot(
                 certificate=values["certificate"],
                 enrolment=values["enrolment"],
@@ -110,6 +111,7 @@ class LocalStore:
                 key_packages=tuple((reference, private) for reference, private in packages),
                 profiles=tuple(connection.execute(select(schema.profile.c.encoded)).scalars()),
                 audit_size=connection.execute(select(func.count()).select_from(schema.audit_leaf)).scalar_one(),
+                sent=tuple(decode_row(row, model.MessageRow) for row in sent),
             )
 
     # ---- the profile

@@ -86,8 +86,6 @@ def fail(parts: Parts, page: Page, error: AmanahError, now_ms: int) -> None:
 def drained(parts: Parts, client: Client, now_ms: int) -> None:
     """The session reads again: it is told where it fell behind, and gets the pages that waited."""
     client.congested = False
-    for room in sorted(client.behind):
-        parts.out.send(client.session, frames.Lagging(room=room))
     client.behind.clear()
     proceed(parts, client, now_ms)
 
@@ -141,7 +139,7 @@ def _end(parts: Parts, page: Page, data: list[bytes], last_seq: int, now_ms: int
     ledger = parts.loaded().ledger
     live = page.joins and last_seq == page.until and not page.spilt
     if live and page.tail:
-        pass
+        data.extend(page.tail)
         last_seq = page.tail_seq
     live = live and not page.ended
     if live:

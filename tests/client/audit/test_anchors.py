@@ -48,14 +48,14 @@ def test_a_damaged_file_is_refused() -> None:
 
 def test_the_newest_roster_says_whose_checkpoints_count() -> None:
     found = anchor_of_rosters((SECOND, FIRST), "both")
-    assert found is not None
     assert [roster.value.version for roster in found.rosters] == [1, 2]
     assert found.policy == policy_of_roster(x.roster_of(2))
     assert found.name == "both"
 
 
 def test_no_roster_is_no_anchor() -> None:
-    assert anchor_of_rosters((), "nothing") is None
+    with refused(Code.UNANCHORED, UsageError):
+        anchor_of_rosters((), "nothing")
 
 
 def test_a_roster_that_its_own_organisations_did_not_sign_is_no_anchor() -> None:

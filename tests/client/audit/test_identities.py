@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from amanah_protocol import cbor, kinds
+from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import enrolment_document
@@ -37,18 +36,18 @@ NEW = OrgName("cert.example.dz")
 LONG_AFTER_MS = NOW_MS + 100 * 86_400_000
 
 
-def enrolment(name: OrgName, *signers: Any, key: Any = None, now_ms: int = NOW_MS) -> Endorsed:
+def enrolment(name: OrgName, *signers: SigningKey, key: SigningKey | None = None, now_ms: int = NOW_MS) -> Endorsed:
     """The endorsed certificate of an organisation's enrolment key."""
     public = (key or x.nation(name).enrolment_key).public
     return x.endorsed(enrolment_document(name, public, now_ms=now_ms), *(signers or x.custodians(name)))
 
 
-def roster(version: int, *signers: Any, **changes: Any) -> Endorsed:
+def roster(version: int, *signers: SigningKey, **changes: object) -> Endorsed:
     """A version of the roster."""
     return x.endorsed(x.roster_document(version, **changes), *(signers or x.custodians(*x.NAMES)))
 
 
-def withdrawal(name: OrgName, *signers: Any, key: KeyId | None = None) -> Endorsed:
+def withdrawal(name: OrgName, *signers: SigningKey, key: KeyId | None = None) -> Endorsed:
     """The root withdraws an enrolment key."""
     wanted = key or KeyId(x.nation(name).enrolment_key.key_id)
     return x.endorsed(enrolment_revocation_document(name, wanted, now_ms=NOW_MS), *(signers or x.custodians(name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.audit import local
 from amanah_client.audit.anchors import decode_rosters
-from amanah_client.home import Home, Profile, create_profile
+from amanah_client.home import Home, Profile, ProfileLock, create_profile
 from amanah_client.keystore import create_key_file
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, OperationalError, UsageError
 from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
@@ -125,3 +126,33 @@ def test_a_roster_that_the_control_stream_brought_is_trusted_beside_the_first(pr
 def test_before_enrolment_nothing_is_trusted(profile: Profile) -> None:
     with refused(Code.NO_PROFILE, UsageError):
         local.trusted(profile)
+
+
+def test_a_copy_that_begins_a_room_in_the_middle_is_outgrown(profile: Profile) -> None:
+    enrol(profile)
+    rows = TOLD.rows()
+    rows[11] = replace(rows[11], entry=None)
+    profile.store.commit((e.PutAuditRows(rows=tuple(rows)),))
+    assert local.is_outgrown(profile.store, len(rows))
+    assert not local.is_outgrown(profile.store, 12)
+
+
+def test_a_copy_with_whole_rooms_is_not_outgrown(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    assert not local.is_outgrown(profile.store, TOLD.log.size)
+
+
+def test_a_copy_is_begun_anew_while_nobody_of_the_profile_is_connected(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    lock = ProfileLock(profile.home)
+    assert lock.acquire()
+    with refused(Code.STORE, OperationalError):
+        local.begin_anew(profile)
+    lock.release()
+    assert profile.store.snapshot().audit_size == TOLD.log.size
+    local.begin_anew(profile)
+    assert profile.store.snapshot().audit_size == 0
+    assert lock.acquire()
+    lock.release()

@@ -56,7 +56,8 @@ def test_a_policy_of_two_levels_is_read() -> None:
 
 
 def test_comments_blanks_tabs_and_addresses_mean_nothing() -> None:
-    text = f"\n # of the community \xe9\n\tlog\t{LOG}  https://relay.example/log \nquorum  none\nroster sha256:{HASH.hex()}"
+    log = f"\tlog\t{LOG}  https://relay.example/log "
+    text = f"\n # of the community \xe9\n{log}\nquorum  none\nroster sha256:{HASH.hex()}"
     assert decode_policy(text.encode("latin-1")) == policy("quorum none\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -45,7 +45,7 @@ def told() -> Incident:
     return incident()
 
 
-def posted(told: Incident, sender: Device, specific: kinds.Specific, **changes: Any) -> tuple[int, Report]:
+def posted(told: Incident, sender: Device, specific: kinds.Specific, **changes: object) -> tuple[int, Report]:
     """One more entry of the large room, examined with all before it."""
     index = told.log.post(sender, told.room, specific, **changes)
     return index, examined(told.log)
@@ -416,7 +416,11 @@ def test_what_a_relay_must_not_take_is_found(told: Incident, specific: kinds.Spe
     ],
     ids=["ack", "refuse", "erase", "egress", "relabel", "repair"],
 )
-def test_what_refers_to_nothing_in_the_room_is_remarked(told: Incident, make: Any, there: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_what_refers_to_nothing_in_the_room_is_remarked(
+    told: Incident,
+    make: Callable[[EnvelopeId], kinds.Specific],
+    there: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     told.log.post(OFFICER_TN, told.room, kinds.Message())
     index, report = posted(told, OFFICER_TN, make(last_sent(told) if there else NOWHERE))
     assert faults(report) == []

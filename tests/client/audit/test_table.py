@@ -117,9 +117,10 @@ def test_what_a_key_sent_in_wrong_hands_is_marked() -> None:
 def test_nations_and_sizes_in_words() -> None:
     assert nations(((MA, 2), (TN, 1))) == "cert.example.ma 2, cert.example.tn 1"
     assert nations(((OrgName(""), 1),)) == "unknown 1"
-    assert [size_words(number) for number in range(6)] == [
-        "header only", "up to 512 B", "up to 2 KiB", "up to 8 KiB", "up to 32 KiB", "up to 128 KiB",
+    assert [size_words(Kind.MESSAGE, number) for number in range(1, 6)] == [
+        "up to 512 B", "up to 2 KiB", "up to 8 KiB", "up to 32 KiB", "up to 128 KiB",
     ]  # fmt: skip
+    assert (size_words(Kind.ACK, 0), size_words(Kind.COMMIT, 0)) == ("header only", "keys")
 
 
 def test_a_person_is_a_pseudonym_of_a_nation() -> None:

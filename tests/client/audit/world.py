@@ -49,19 +49,20 @@ class Device:
         return self.certificate.device_id
 
 
-def certified(name: str, organisation: OrgName = TN, role: Role = Role.OFFICER, **changes: Any) -> Device:
+def certified(name: str, organisation: OrgName = TN, role: Role = Role.OFFICER, **changes: object) -> Device:
     """A device of that name; `changes` go to `issue_certificate`, `issuer`, `key` and `suites` stand for ours."""
-    key = changes.pop("key", None) or x.key(name)
+    given: dict[str, Any] = dict(changes)
+    key = given.pop("key", None) or x.key(name)
     request = identity.make_request(
         key,
         organisation=organisation,
         subject=PersonId(x.fixed(f"{name} subject", 16)),
         role=role,
         nonce=x.fixed(f"{name} nonce", 16),
-        suites=changes.pop("suites", (x.SUITE,)),
+        suites=given.pop("suites", (x.SUITE,)),
     )
-    issuer = changes.pop("issuer", None) or x.nation(organisation).enrolment_key
-    fields: dict[str, Any] = {"now_ms": NOW_MS, "ceiling": Label.RED, "profile_mac": x.fixed(f"{name} mac"), **changes}
+    issuer = given.pop("issuer", None) or x.nation(organisation).enrolment_key
+    fields: dict[str, Any] = {"now_ms": NOW_MS, "ceiling": Label.RED, "profile_mac": x.fixed(f"{name} mac"), **given}
     return Device(key=key, certificate=identity.issue_certificate(request, issuer, **fields))
 
 
@@ -102,14 +103,15 @@ class Log:
         return NOW_MS + STEP_MS * len(self.leaves)
 
     def append(
-        self, leaf_type: LeafType, room: RoomId, data: bytes, document: bytes | None = None, **changes: Any
+        self, leaf_type: LeafType, room: RoomId, data: bytes, document: bytes | None = None, **changes: object
     ) -> int:
         """Append a leaf that follows its chain, or what `changes` make of it; gives its index."""
         seq, previous = self._chains.get(room, (0, LeafHash(ZERO_32)))
         leaf = Leaf(
             type=leaf_type, accepted_at_ms=self.now_ms, room=room, room_seq=seq + 1, previous=previous, object=data
         )
-        leaf = replace(leaf, **changes)
+        given: dict[str, Any] = dict(changes)
+        leaf = replace(leaf, **given)
         index = len(self.leaves)
         self.leaves.append(leaf)
         if document is not None:
@@ -121,12 +123,12 @@ class Log:
 
     # ---- the control stream
 
-    def endorsed(self, leaf_type: LeafType, document: Endorsed, **changes: Any) -> int:
+    def endorsed(self, leaf_type: LeafType, document: Endorsed, **changes: object) -> int:
         return self.append(leaf_type, CONTROL, document.record, document.encode(), **changes)
 
-    def certify(self, *devices: Device, **changes: Any) -> None:
+    def certify(self, *devices: Device, **changes: object) -> None:
         for device in devices:
-            self.append(LeafType.CERTIFICATE, CONTROL, device.certificate.encoded, **changes)
+            self.append(LeafType.CERTIFICATE, CONTROL, device.certificate.encoded, None, **changes)
 
     def revoke(self, device: Device, *, since_ms: int | None = None, issuer: SigningKey | None = None) -> int:
         organisation = device.certificate.organisation
@@ -140,41 +142,44 @@ class Log:
         )
         return self.append(LeafType.REVOCATION, CONTROL, revocation.encoded)
 
-    def read(self, auditor: Device, **changes: Any) -> int:
+    def read(self, auditor: Device, **changes: object) -> int:
         """A reading order of an auditor."""
         order = ReadingOrder(first=0, until=self.size, ordered_at_ms=self.now_ms, nonce=bytes(16))
-        room = changes.pop("chain", None) or audit_chain(auditor.certificate.organisation)
-        return self.append(LeafType.AUDIT_READ, room, sign_order(order, auditor.key), **changes)
+        given: dict[str, Any] = dict(changes)
+        room = given.pop("chain", None) or audit_chain(auditor.certificate.organisation)
+        return self.append(LeafType.AUDIT_READ, room, sign_order(order, auditor.key), **given)
 
     # ---- rooms
 
-    def open(self, creator: Device, name: str = "room", ceiling: Label = Label.AMBER, **changes: Any) -> RoomId:
+    def open(self, creator: Device, name: str = "room", ceiling: Label = Label.AMBER, **changes: object) -> RoomId:
         nonce = x.fixed(name, 16)
+        given: dict[str, Any] = dict(changes)
         create = kinds.Create(
-            origin=changes.pop("origin", x.ORIGIN),
+            origin=given.pop("origin", x.ORIGIN),
             nonce=nonce,
             suite=x.SUITE,
             ceiling=ceiling,
-            owner=changes.pop("owner", creator.certificate.organisation),
-            agreement=changes.pop("agreement", "agreement 7"),
+            owner=given.pop("owner", creator.certificate.organisation),
+            agreement=given.pop("agreement", "agreement 7"),
         )
         room = envelope.derive_room_id(create.origin, creator.id, nonce)
         self.rooms[room] = Room(members={creator.id})
-        self.post(creator, room, create, **changes)
+        self.post(creator, room, create, **given)
         return room
 
-    def post(self, sender: Device, room: RoomId, specific: Specific, **changes: Any) -> int:
+    def post(self, sender: Device, room: RoomId, specific: Specific, **changes: object) -> int:
         """Append an envelope; `changes` replace fields of its header, and of its leaf where they begin with `leaf_`."""
         state = self.rooms[room]
-        of_leaf = {key[5:]: changes.pop(key) for key in list(changes) if key.startswith("leaf_")}
+        given: dict[str, Any] = dict(changes)
+        of_leaf = {key[5:]: given.pop(key) for key in list(given) if key.startswith("leaf_")}
         members = set(state.members)
         if isinstance(specific, kinds.Commit):
             members = (members | set(specific.added)) - set(specific.removed)
-        sealed = changes.pop("sealed", None)
-        header = self._header(sender, room, specific, members, changes)
+        sealed = given.pop("sealed", None)
+        header = self._header(sender, room, specific, members, given)
         if sealed is None:
             sealed = b"" if header.kind in kinds.HEADER_ONLY else b"sealed"
-        made = envelope.sign_envelope(header, sealed, changes.pop("key", None) or sender.key)
+        made = envelope.sign_envelope(header, sealed, given.pop("key", None) or sender.key)
         if isinstance(specific, kinds.Commit):
             state.members, state.epoch = members, state.epoch + 1
         state.counters[sender.id], state.last[sender.id] = header.counter, made.id
@@ -206,23 +211,24 @@ class Log:
         )
         return envelope.Header(**fields)
 
-    def add(self, committer: Device, room: RoomId, *devices: Device, **changes: Any) -> int:
+    def add(self, committer: Device, room: RoomId, *devices: Device, **changes: object) -> int:
         added = tuple(sorted(device.id for device in devices))
         self.post(committer, room, kinds.Commit(added=added), **changes)
         return self.post(committer, room, kinds.Welcome(addressees=added))
 
-    def remove(self, committer: Device, room: RoomId, *devices: Device, **changes: Any) -> int:
+    def remove(self, committer: Device, room: RoomId, *devices: Device, **changes: object) -> int:
         return self.post(committer, room, kinds.Commit(removed=tuple(sorted(d.id for d in devices))), **changes)
 
-    def disclosable(self, sender: Device, room: RoomId, body: Body, **changes: Any) -> tuple[int, bytes, bytes]:
+    def disclosable(self, sender: Device, room: RoomId, body: Body, **changes: object) -> tuple[int, bytes, bytes]:
         """A message with real content; gives its index, the disclosure key and the content."""
+        given: dict[str, Any] = dict(changes)
         k = x.fixed("disclosure key")
         view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
         content = encode_content(
             Content(
                 message_id=bytes(16),
                 written_at_ms=self.now_ms,
-                label_number=changes.pop("inner_label", Label.AMBER),
+                label_number=given.pop("inner_label", Label.AMBER),
                 pap_number=Pap.AMBER,
                 view=view,
                 body=body,
@@ -230,8 +236,8 @@ class Log:
         )
         counter = self.rooms[room].counters.get(sender.id, 0) + 1
         commitment = envelope.derive_commitment(k, room, sender.id, counter, content)
-        specific = changes.pop("specific", kinds.Message())
-        return self.post(sender, room, specific, commitment=commitment, **changes), k, content
+        specific = given.pop("specific", kinds.Message())
+        return self.post(sender, room, specific, commitment=commitment, **given), k, content
 
     # ---- what is handed out
 
@@ -252,11 +258,11 @@ class Log:
     def root(self) -> bytes:
         return self._frontier.root()
 
-    def checkpoint(self, **changes: Any) -> bytes:
+    def checkpoint(self, **changes: object) -> bytes:
         fields: dict[str, Any] = {"origin": x.ORIGIN, "size": self.size, "root": self.root, **changes}
         return sign_checkpoint(Checkpoint(**fields), x.LOG_SIGNER)
 
-    def control_head(self, **changes: Any) -> bytes:
+    def control_head(self, **changes: object) -> bytes:
         sequence, leaf = self._chains.get(CONTROL, (0, LeafHash(ZERO_32)))
         fields: dict[str, Any] = {
             "sequence": sequence, "leaf": leaf, "size": self.size, "root": self.root, "time_ms": self.now_ms,
@@ -358,12 +364,10 @@ def incident(more: int = 0) -> Incident:
 
 def anchor(*rosters: bytes) -> Anchor:
     """The community's roster, as somebody holds it who trusts it."""
-    found = anchor_of_rosters(rosters or (x.roster_of().endorsed.encode(),), "the roster of this test")
-    assert found is not None
-    return found
+    return anchor_of_rosters(rosters or (x.roster_of().endorsed.encode(),), "the roster of this test")
 
 
-def examined(log: Log, rows: Iterable[AuditRow] | None = None, **changes: Any) -> Report:
+def examined(log: Log, rows: Iterable[AuditRow] | None = None, **changes: object) -> Report:
     """Examine a log, whole by default."""
     fields: dict[str, Any] = {"checkpoint": log.checkpoint(), "anchor": anchor(), **changes}
     return examine(log.rows() if rows is None else rows, **fields)
@@ -379,7 +383,7 @@ def remarks(report: Report) -> list[Finding]:
     return [finding for finding in report.findings if finding.severity is Severity.REMARK]
 
 
-def bundle(found: Incident, rows: list[AuditRow] | None = None, **changes: Any) -> bytes:
+def bundle(found: Incident, rows: list[AuditRow] | None = None, **changes: object) -> bytes:
     """The export of the auditor of TN."""
     chosen = found.rows() if rows is None else rows
     fields: dict[str, Any] = {

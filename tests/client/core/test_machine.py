@@ -219,7 +219,7 @@ def test_a_core_made_anew_from_the_store_goes_on(stage: Stage) -> None:
 
 def test_a_store_that_fails_costs_the_core_and_nothing_else(stage: Stage) -> None:
     a, b, room = two(stage)
-    a.store.fails = True
+    a.store.fails = 1
     intent = a.ask(model.SendText(room=room, text="hello", label=Label.AMBER))
     assert a.peer is None
     a.connect()

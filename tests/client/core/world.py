@@ -43,7 +43,8 @@ class Store:
 
     Attributes:
         base: Own chain, profile and roster, and what replaces them.
-        fails: The next commit raises.
+        fails: The commit with this number from now on raises; 1 is the next.
+        kept: Whether it is durable all the same.
     """
 
     base: model.Snapshot
@@ -55,7 +56,8 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
-    fails: bool = False
+    fails: int = 0
+    kept: bool = False
 
     def snapshot(self) -> model.Snapshot:
         """What a core needs at start."""
@@ -72,11 +74,13 @@ class Store:
 
     def commit(self, writes: tuple[e.Write, ...]) -> None:
         """Make writes durable."""
-        if self.fails:
-            self.fails = False
+        self.fails -= 1
+        if self.fails == 0 and not self.kept:
             raise OSError
         for write in writes:
             self._perform(write)
+        if self.fails == 0:
+            raise OSError
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one case for each write
         match write:
@@ -158,9 +162,9 @@ class Client:
 
     def restart(self) -> None:
         """Throw the core away and make it anew from the store."""
-        if self.peer is not None and self.peer.closed is None:
-            self.stage.relay.drop(self.peer)
-        self.peer = None
+        peer, self.peer = self.peer, None
+        if peer is not None and peer.closed is None:
+            self.stage.relay.drop(peer)
         self.core = ClientCore(
             self.store.snapshot(), key=self.device.key, random=seeded(f"{self.name} {self.stage.restarts}")
         )
@@ -332,8 +336,11 @@ class Stage:
 
     def run(self) -> None:
         """Let frames flow until nothing moves."""
-        while any([client.receive() for client in self.clients]):
-            pass
+        moved = True
+        while moved:
+            moved = False
+            for client in self.clients:
+                moved |= client.receive()
 
     def tick(self, ms: int = 1_000) -> None:
         """Time passes for all."""
