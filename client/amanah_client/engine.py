@@ -28,7 +28,7 @@ from amanah_protocol.roster import Relay, decode_roster
 
 _TICK_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 30.0
+_LONGEST_PAUSE_S: Final = 15.0
 _QUEUE: Final = 256
 
 T = TypeVar("T")

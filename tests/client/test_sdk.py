@@ -78,12 +78,12 @@ async def test_a_message_written_without_the_relay_goes_out_by_itself(nations_of
             await client.create_room("Later", label=Label.GREEN)
         assert caught.value.code is Code.OFFLINE
         assert [intent.state for intent in client.outbox()] == [model.IntentState.QUEUED]
-        nations.relay.start()
+        await asyncio.to_thread(nations.relay.start)
         room = await joined(client, "Later")
         assert room.ceiling is Label.GREEN
-        nations.relay.stop()
+        await asyncio.to_thread(nations.relay.stop)
         kept = await client.ask(room.compose("said while it was down"))
-        nations.relay.start()
+        await asyncio.to_thread(nations.relay.start)
         done = await client.outcome(kept.id, 60)
         assert done.room_seq is not None
     async with await Client.open(path, connect=False) as client:

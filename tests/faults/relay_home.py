@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -63,10 +64,8 @@ class RelayHome:
         """SIGKILL to the process and whatever it runs under."""
         if self.process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.group, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it is gone already, as was asked
         self.process.wait()
         if self.process.stderr is not None:
             self.process.stderr.close()

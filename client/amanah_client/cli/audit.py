@@ -231,9 +231,9 @@ def _anchor(policy: Path | None, roster: Path | None, common: Common, *own: byte
     trusted = decode_rosters(terminal.read_file(kept).decode("utf-8", "replace")) if kept.exists() else ()
     if policy is not None:
         return anchor_of_policy(decode_policy(terminal.read_file(policy)), (*named, *trusted, *own))
-    return anchor_of_rosters(named, "the roster file") or anchor_of_rosters(
-        trusted, "the rosters that this profile trusts"
-    )
+    if named:
+        return anchor_of_rosters(named, "the roster file")
+    return anchor_of_rosters(trusted, "the rosters that this profile trusts") if trusted else None
 
 
 def _examine_copy(common: Common) -> Report:

@@ -8,7 +8,7 @@ from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
 from amanah_client.model import RoomStatus
 from amanah_protocol import kinds, rooms
-from amanah_protocol.envelope import EMPTY_HASH, Envelope, Header, audience_digest, verify_envelope
+from amanah_protocol.envelope import Envelope, Header, audience_digest, verify_envelope
 from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate
 from amanah_protocol.kinds import Commit, Create
@@ -67,8 +67,6 @@ def check_bound(room: Room, envelope: Envelope) -> None:
     """
     header, group, engine = envelope.header, room.group, room.engine
     sealed = header.kind not in kinds.HEADER_ONLY
-    if not sealed and envelope.payload != EMPTY_HASH:
-        raise VerifyError(Code.BINDING, "a kind without content names some")
     if group is None or engine is None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
     if sealed and header.media_type != engine.media_type:

@@ -67,6 +67,8 @@ def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Followi
     if room.create is not None and envelope.id == room.create.id:
         return  # a creator who was added again reads from the beginning
     counter, flaw = envelope.header.counter, following.flaw
+    if flaw is not None and flaw.code is Code.REPLAY and counter not in room.row.voids:
+        raise flaw  # ours, and in its place already
     if counter in room.row.voids or (flaw is not None and flaw.code is Code.VOIDED_APPEARED):
         ctx.halt(room)
         raise VerifyError(Code.VOIDED_APPEARED, f"our envelope {counter}, which the relay had refused, is in the log")

@@ -190,10 +190,12 @@ def _park(ctx: Context, room: Room) -> bool:
     return True
 
 
-def _reject(ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError) -> MessageRow:
+def _reject(ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError) -> MessageRow | None:
     """Keep what failed, marked with its cause, and raise the alarm: never silent, never shown."""
     if error.code not in _QUIET or (error.code is Code.NOT_MEMBER and room.group is not None):
         ctx.alarm_for(error, room=room.id, evidence=(entry.leaf.encode(),))
+    if error.code is Code.REPLAY:
+        return None  # the entry that came first stays what it is
     organisation = ctx.directory.organisation(envelope.header.kid)
     row = row_of(entry, envelope, organisation)
     if room.adding is not None and envelope.header.kind is Kind.WELCOME:

@@ -86,6 +86,8 @@ def fail(parts: Parts, page: Page, error: AmanahError, now_ms: int) -> None:
 def drained(parts: Parts, client: Client, now_ms: int) -> None:
     """The session reads again: it is told where it fell behind, and gets the pages that waited."""
     client.congested = False
+    for room in sorted(client.behind):
+        parts.out.send(client.session, frames.Lagging(room=room))
     client.behind.clear()
     proceed(parts, client, now_ms)
 

@@ -105,6 +105,7 @@ def delivery(
     victim: Client,
     envelope: Envelope,
     content: bytes | None = b"",
+    /,
     *,
     room: RoomId | None = None,
     **changes: Any,  # noqa: ANN401 - frame fields

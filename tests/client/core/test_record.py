@@ -61,19 +61,22 @@ def test_a_wrong_signature(stage: Stage) -> None:
     refused(a, room, (signed(envelope.header, sealed, key_of("thief")), sealed), "SIGNATURE")
 
 
-def test_a_flipped_bit_anywhere_in_an_envelope_is_never_shown(stage: Stage) -> None:
+@pytest.mark.parametrize("part", range(16))
+def test_a_flipped_bit_anywhere_in_an_envelope_is_never_shown(stage: Stage, part: int) -> None:
     a, b, room = two(stage)
     envelope, sealed = message(b, room)
-    shown = 0
-    for bit in range(0, len(envelope.encoded) * 8, 37):
-        data = bytearray(envelope.encoded)
-        data[bit // 8] ^= 1 << bit % 8
-        victim_row = a.row(room)
-        push(a, delivery(a, envelope, sealed, envelope=bytes(data)))
-        shown += "forged" in a.texts(room)
-        assert a.store.alarms
-        assert a.row(room).head_seq == victim_row.head_seq + 1
-    assert shown == 0
+    bit = len(envelope.encoded) * 8 * part // 16 + 3
+    data = bytearray(envelope.encoded)
+    data[bit // 8] ^= 1 << bit % 8
+    head_seq = a.row(room).head_seq
+    entry = delivery(a, envelope, sealed, envelope=bytes(data))
+    push(a, entry)
+    if a.row(room).head_seq == head_seq:  # an unknown sender is waited for once
+        stage.run()
+        push(a, entry)
+    assert a.texts(room) == []
+    assert a.store.alarms
+    assert a.row(room).head_seq == head_seq + 1
 
 
 def test_an_unknown_sender(stage: Stage) -> None:
@@ -175,12 +178,6 @@ def test_another_audience_of_an_entry_without_content(stage: Stage) -> None:
     refused(a, room, (signed(header, b"", b.device.key), b""), "AUDIENCE")
 
 
-def test_a_kind_without_content_that_names_some(stage: Stage) -> None:
-    a, b, room = two(stage)
-    header = header_of(b, room, kinds.Counts(accepted=1, merged=0, dropped=0))
-    refused(a, room, (signed(header, b"x", b.device.key), b"x"), "BINDING")
-
-
 def test_a_report_of_an_earlier_epoch_is_fine_when_its_audience_is(stage: Stage) -> None:
     a, b, room = two(stage)
     header = header_of(b, room, kinds.Delivered(room_seq=1), epoch=0)
@@ -248,7 +245,7 @@ def test_the_keys_of_a_message_that_failed_are_spent(stage: Stage) -> None:
         (AlertBatch(source="s", alerts=(alert(), alert())), kinds.Alert(count=1)),
         (AlertBatch(source="s", alerts=(alert(),)), kinds.Message()),
         (Text(text="x"), kinds.Grant(from_seq=1, to_seq=1, addressees=())),
-        (Text(text="x"), kinds.Repair(envelopes=(), addressees=())),
+        (Text(text="x"), kinds.Repair(envelopes=(EnvelopeId(K),), addressees=())),
         (Grant(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)), kinds.Message()),
         (Repair(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)), kinds.Message()),
     ],
@@ -271,7 +268,7 @@ def test_a_body_of_another_kind_than_the_header_says(stage: Stage, body: Any, sp
         ),
         (
             Repair(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)),
-            kinds.Repair(envelopes=(), addressees=()),
+            kinds.Repair(envelopes=(EnvelopeId(K),), addressees=()),
         ),
     ],
 )
@@ -314,9 +311,9 @@ def test_a_message_that_came_before_is_kept_once(stage: Stage) -> None:
     a, b, room = two(stage)
     push(a, delivery(a, *message(b, room)))
     envelope = decode_envelope(last(a, room).encoded)
-    double = message(b, room, counter=envelope.header.counter + 1, previous=envelope.id)
-    refused(a, room, double, "REPLAY")
+    push(a, delivery(a, *message(b, room, counter=envelope.header.counter + 1, previous=envelope.id)))
     assert a.texts(room) == ["forged"]
+    assert a.codes() == ["REPLAY"]
 
 
 def test_the_same_envelope_again(stage: Stage) -> None:
@@ -325,7 +322,19 @@ def test_the_same_envelope_again(stage: Stage) -> None:
     push(a, delivery(a, *made))
     push(a, delivery(a, *made))
     assert a.texts(room) == ["forged"]
+    assert last(a, room).state is STORED
     assert a.codes() == ["REPLAY"]
+
+
+def test_an_own_envelope_again(stage: Stage) -> None:
+    a, _b, room = two(stage)
+    a.say(room, "mine")
+    row = last(a, room)
+    entry = delivery(a, decode_envelope(row.encoded), b"")
+    push(a, entry)
+    assert a.texts(room) == ["mine"]
+    assert a.codes() == ["REPLAY"]
+    assert a.row(room).status is model.RoomStatus.OPEN
 
 
 def test_the_same_delivery_a_hundred_times(stage: Stage) -> None:
@@ -389,7 +398,7 @@ def test_a_sender_who_saw_the_future(stage: Stage) -> None:
 def test_an_entry_that_is_no_envelope_is_alarmed_and_passed_over(stage: Stage) -> None:
     a, b, room = two(stage)
     before = len(a.rows(room))
-    push(a, delivery(a, message(b, room)[0], b"", envelope=b"\xd2\x00"))
+    push(a, delivery(a, message(b, room)[0], envelope=b"\xd2\x00"))
     assert len(a.codes()) == 1
     assert len(a.rows(room)) == before
     push(a, delivery(a, *message(b, room)))
@@ -486,7 +495,7 @@ def test_every_kind_of_an_officer_has_a_row(stage: Stage) -> None:
         lambda: kinds.Decision(ordinal=1, outcome=kinds.Outcome.ADOPTED, nations=()),
         lambda: kinds.Relabel(envelope=EnvelopeId(K), old=Label.AMBER, new=Label.GREEN),
         lambda: kinds.Egress(envelope=EnvelopeId(K), form="x", recipient="y"),
-        lambda: kinds.IntakeKey(public_key=b"k", expires_ms=1),
+        lambda: kinds.IntakeKey(public_key=bytes(32), expires_ms=1),
     ]
     counter, previous = room_of(b, room).row.counter, room_of(b, room).row.last_id
     for make in specifics:
@@ -504,7 +513,5 @@ def test_three_members_have_one_record(stage: Stage) -> None:
     c = stage.online("C", of=SN)
     invite(a, room, c)
     b.say(room, "x")
-    records = [[(row.room_seq, row.envelope) for row in client.rows(room)] for client in (a, b, c)]
-    assert records[0] == records[1]
-    assert set(records[2]) <= set(records[0])
-    assert TN == "cert.example.tn"
+    records = [{(row.room_seq, row.envelope) for row in client.rows(room)} for client in (a, b, c)]
+    assert records[0] >= records[1] >= records[2] - {min(records[2])}
