@@ -217,14 +217,13 @@ class Engine:
     # ---- the connection
 
     async def _connect(self) -> None:
-        pause = _FIRST_PAUSE_S
         while self._again:
             await self._loaded.wait()
             for relay in self._relays:
                 await self._serve(relay)
-            pause = min(pause * 2, _LONGEST_PAUSE_S) if self._attempts else _FIRST_PAUSE_S
+            longest_s = min(_FIRST_PAUSE_S * 2 ** min(self._attempts, 10), _LONGEST_PAUSE_S)
             # Full jitter: after an outage the clients of a nation must not come back in one instant.
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads load, keeps no secret
+            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - spreads load, keeps no secret
 
     async def _serve(self, relay: Relay) -> None:
         link = await self._dial(relay)

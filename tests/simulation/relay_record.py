@@ -101,6 +101,7 @@ class RelayRecord:
         for accepted in stored.accepted:
             # A publish is stored whole or not at all, so its answer names all its envelopes, in order.
             envelopes = self._requests.get((session, accepted.request), ())
+            if len(accepted.indices)!=len(envelopes): print("MISMATCH", self._now, device.hex()[:6], accepted, len(envelopes)); continue
             for place, envelope in enumerate(envelopes):
                 self.history.add(_acked(self._now, device, receipt, accepted, place, envelope))
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import sys
-from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
@@ -22,7 +18,8 @@ from amanah_client.audit.policy import decode_policy
 from amanah_client.audit.record import Anchor, examine
 from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_words, terminal
+from amanah_client.cli import audit_json, audit_words, terminal
+from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.terminal import DEFAULTS, Common
 from amanah_client.home import find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
@@ -59,7 +56,7 @@ def sync(*, common: Common = DEFAULTS) -> None:
     if outgrown:
         before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
     if common.json:
-        terminal.show_json({"format": audit_words.FORMAT, "copied": size - before, "size": size})
+        terminal.show_json({"format": audit_json.FORMAT, "copied": size - before, "size": size})
     else:
         terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
 
@@ -130,7 +127,7 @@ def list_entries(
     report = _examine_copy(common)
     found = lines(report, wanted)
     if common.json:
-        terminal.show_json(audit_words.lines_json(report, found))
+        terminal.show_json(audit_json.lines_json(report, found))
     else:
         audit_words.show_lines(found)
     _raise_for(report)
@@ -156,7 +153,7 @@ def export(file: File, /, *, common: Common = DEFAULTS) -> None:
             control_head=local.copied_head(profile.store),
             rows=size,
         )
-        digest = _write_new(file, encode_bundle(header, local.copied_rows(profile.store, size)))
+        digest = write_new(file, encode_bundle(header, local.copied_rows(profile.store, size)))
     terminal.say(f"{size} leaves, sha256 {digest}; `amanah audit check FILE` verifies the file, without this profile")
 
 
@@ -178,9 +175,9 @@ def check(file: File, /, *, policy: Path | None = None, roster: Path | None = No
     roster
         A roster's file, where neither the file nor this profile holds it.
     """
-    with _opened(file) as (stream, magic):
+    with opened(file) as (stream, magic):
         if magic == MAGIC:
-            _check_bundle(BundleReader(_reading(stream, magic)), policy, roster, common)
+            _check_bundle(BundleReader(reading(stream, magic)), policy, roster, common)
             return
         text = (magic + stream.read(_MAX_TEXT_BYTES)).decode("utf-8", "replace")
     match armour_kind(text):
@@ -213,7 +210,7 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     except PeerError as error:
         raise VerifyError(Code.RECORD, f"the disclosure does not hold: {error.detail} [{error.code}]") from error
     if common.json:
-        terminal.show_json(audit_words.proven_json(proven))
+        terminal.show_json(audit_json.proven_json(proven))
     else:
         audit_words.show_proven(proven)
     _raise_unanchored(proven.anchor)
@@ -246,7 +243,7 @@ def _examine_copy(common: Common) -> Report:
 
 def _show_report(report: Report, common: Common) -> None:
     if common.json:
-        terminal.show_json(audit_words.report_json(report))
+        terminal.show_json(audit_json.report_json(report))
     else:
         audit_words.show_report(report)
     _raise_for(report)
@@ -265,7 +262,7 @@ def _raise_unanchored(anchor: str) -> None:
         raise UsageError(Code.UNANCHORED, "consistent, but anchored in nothing")
 
 
-# ---- arguments and files
+# ---- arguments
 
 
 def _kind(text: str) -> Kind:
@@ -279,53 +276,3 @@ def _kind(text: str) -> Kind:
 def _milliseconds(at: datetime) -> int:
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
-    """The file and its first bytes, which say whether it is a bundle."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
-            yield stream, stream.read(len(MAGIC))
-        except OSError as error:
-            raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
-
-
-def _reading(stream: BinaryIO, begun: bytes) -> Callable[[int], bytes]:
-    """Read on from the bytes that were taken already."""
-    first = [begun]
-
-    def read(count: int) -> bytes:
-        return first.pop() if first else stream.read(count)
-
-    return read
-
-
-def _write_new(path: Path, pieces: Iterable[bytes]) -> str:
-    """Write a new file piece by piece, or nothing; gives its SHA-256 in hex.
-
-    Raises:
-        UsageError: `USAGE` when the file exists.
-        OperationalError: `STORE` or `DISK_FULL`; there is no file then.
-    """
-    digest = hashlib.sha256()
-    if str(path) == "-":
-        for piece in pieces:
-            digest.update(piece)
-            sys.stdout.buffer.write(piece)
-        return digest.hexdigest()
-    try:
-        with path.open("xb") as file:
-            try:
-                for piece in pieces:
-                    digest.update(piece)
-                    file.write(piece)
-            except BaseException:
-                path.unlink()
-                raise
-    except FileExistsError:
-        raise UsageError(Code.USAGE, f"{path} exists; nothing is overwritten") from None
-    except OSError as error:
-        raise terminal.operational(error, path) from error
-    return digest.hexdigest()

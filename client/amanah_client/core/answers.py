@@ -18,6 +18,7 @@ from amanah_client.model import (
     Intent,
     IntentState,
     Invite,
+    MessageState,
     Remove,
     RoomStatus,
 )
@@ -77,6 +78,11 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
     _check_accepted(accepted, receipt.value, len(flight.items))
     envelopes = [decode_envelope(envelope) for envelope, _ in flight.items]
     for envelope, index, room_seq in zip(envelopes, accepted.indices, accepted.sequences, strict=True):
+        if room_seq < room.row.added_seq and envelope.id in room.sent:
+            # This device was removed and added again before it could read this far: it is shown no more of it.
+            stored = replace(room.sent.pop(envelope.id), state=MessageState.STORED, room_seq=room_seq, index=index)
+            ctx.put_message(replace(stored, accepted_at_ms=accepted.accepted_at_ms))
+            continue
         promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
         _promise(room, promise, room_seq)
     room.change(in_flight=None, last_id=envelopes[-1].id, voids=())

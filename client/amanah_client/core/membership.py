@@ -13,7 +13,7 @@ from amanah_client.core.withdraw import expel
 from amanah_client.model import RoomStatus
 from amanah_protocol import rooms
 from amanah_protocol.content.bodies import Profile
-from amanah_protocol.envelope import Envelope, audience_digest, derive_room_id
+from amanah_protocol.envelope import Envelope, audience_digest
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Changed, Group
@@ -29,8 +29,8 @@ def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, crea
         RefusedError: `ROLE`, `MEMBERSHIP`, `SUITE` or `LABEL`.
     """
     header = envelope.header
-    derived = derive_room_id(ctx.relay.origin, header.kid, create.nonce)
-    if entry.room_seq != 1 or create.origin != ctx.relay.origin or derived != room.id:
+    # That the room's id follows from origin, creator and nonce is checked where envelopes are decoded.
+    if entry.room_seq != 1 or create.origin != ctx.relay.origin:
         raise VerifyError(Code.BINDING, "this creation is not that of this room, or not of this log")
     if header.audience != audience_digest({header.kid}):
         raise VerifyError(Code.AUDIENCE, "a room begins with its creator alone")
@@ -61,21 +61,21 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     if room.outer is not None:
         room.outer = (room.outer | set(commit.added)) - set(commit.removed)
     if stuck and ctx.me in commit.removed:
-        expel(ctx, room)
+        expel(room)
         return
     if stuck or room.group is None:
         check_bound(room, envelope)
         return
     try:
         newcomers = _process(ctx, room, room.group, entry, envelope, commit)
-    except NotLoggedError:
-        raise
     except PeerError as error:
+        if isinstance(error, NotLoggedError) and room.refreshed_seq != room.row.head_seq:
+            raise  # the control stream may just be late
         _refuse(ctx, room, envelope, commit, error)
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
     if ctx.me in commit.removed:
-        expel(ctx, room)
+        expel(room)
     elif newcomers:
         widen(ctx, room, newcomers)
 

@@ -49,11 +49,11 @@ def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
     return ctx.outbox[intent.id]
 
 
-def expel(ctx: Context, room: Room) -> None:
-    """This device is out of the room: its keys go, and nothing waits for it any more."""
+def expel(room: Room) -> None:
+    """This device is out of the room: its keys go.
+
+    A publish in flight stays until the relay answers: who was added again meanwhile may find it accepted.
+    """
     room.leave()
     room.adding = None
     room.change(status=RoomStatus.REMOVED)
-    flight = room.row.in_flight
-    if flight is not None and not is_delivered(ctx, room, flight):
-        void(ctx, room, flight)

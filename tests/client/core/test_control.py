@@ -19,7 +19,9 @@ from tests.client.core.world import MA, SN, TN, Client, Stage, certify
 from tests.relay.people import NOW_MS, Nation, endorsed_by, make_roster
 
 
-def entry(victim: Client, leaf_type: int, data: bytes, document: bytes | None = None, **changes: Any) -> frames.ControlEntry:  # noqa: ANN401 - frame fields
+def entry(
+    victim: Client, leaf_type: int, data: bytes, document: bytes | None = None, **changes: Any
+) -> frames.ControlEntry:  # noqa: ANN401 - frame fields
     """The next entry of the stream, right in all that is not changed."""
     control = victim.core._ctx.control  # noqa: SLF001 - a forger knows what the victim knows
     fields: dict[str, Any] = {
@@ -269,7 +271,9 @@ def test_a_document_that_the_leaf_does_not_name_is_an_alarm(stage: Stage) -> Non
     [(LeafType.ROSTER, False), (LeafType.ENVELOPE, False), (LeafType.CERTIFICATE, True), (LeafType.AUDIT_READ, True)],
 )
 def test_an_object_of_a_type_that_does_not_belong_here_is_an_alarm(
-    stage: Stage, leaf_type: LeafType, with_document: bool  # noqa: FBT001 - a parameter of the test
+    stage: Stage,
+    leaf_type: LeafType,
+    with_document: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     a = stage.online("A")
     roster = stage.relay.roster.endorsed
@@ -285,7 +289,9 @@ def test_an_unknown_type_of_leaf_ends_the_connection(stage: Stage) -> None:
     assert a.peer is None
 
 
-@pytest.mark.parametrize(("changes", "code"), [({"previous": bytes(32)}, "FORK"), ({"index": 0}, "FORK"), ({"sequence": 9}, "GAP")])
+@pytest.mark.parametrize(
+    ("changes", "code"), [({"previous": bytes(32)}, "FORK"), ({"index": 0}, "FORK"), ({"sequence": 9}, "GAP")]
+)
 def test_a_broken_chain_is_asked_for_once_more_and_then_stops_the_client(
     stage: Stage, changes: dict[str, Any], code: str
 ) -> None:

@@ -13,7 +13,7 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Kind
 from tests.client.core.forge import delivery, message, push, room_of
 from tests.client.core.rooms import create, invite, two
-from tests.client.core.world import MA, SN, TN, Client, Stage
+from tests.client.core.world import SN, Client, Stage
 
 HALTED, OPEN = model.RoomStatus.HALTED, model.RoomStatus.OPEN
 
@@ -23,7 +23,9 @@ def hold_back(client: Client, wanted: int) -> list[frames.Frame]:
     held: list[frames.Frame] = []
 
     def hook(frame: frames.Frame) -> list[frames.Frame]:
-        message_came = isinstance(frame, frames.Delivery) and decode_envelope(frame.envelope).header.kind is Kind.MESSAGE
+        message_came = (
+            isinstance(frame, frames.Delivery) and decode_envelope(frame.envelope).header.kind is Kind.MESSAGE
+        )
         if message_came and len(held) < wanted:
             held.append(frame)
             return []
@@ -182,4 +184,3 @@ def test_pages_of_any_length_give_the_same_record(stage: Stage) -> None:
     invite(a, room, c)
     assert c.row(room).status is OPEN
     assert [client.store.alarms for client in (a, b, c)] == [[], [], []]
-    assert (TN, MA) == ("cert.example.tn", "cert.example.ma")

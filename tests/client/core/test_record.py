@@ -23,7 +23,7 @@ from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
 from tests.client.core.forge import K, delivery, header_of, leaf_of, message, push, room_of, signed
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.test_machine import alert
-from tests.client.core.world import MA, SN, TN, Client, Stage
+from tests.client.core.world import MA, SN, Client, Stage
 from tests.relay.people import DAY_MS, key_of
 
 Made = tuple[Envelope, bytes]
@@ -350,7 +350,9 @@ def test_a_missing_envelope_of_a_sender(stage: Stage) -> None:
     a, b, room = two(stage)
     counter = room_of(b, room).row.counter
     refused(a, room, message(b, room, counter=counter + 2), "GAP")
-    following = message(b, room, counter=counter + 3, previous=decode_envelope(last(a, room).encoded).id, message_id=K[:16])
+    following = message(
+        b, room, counter=counter + 3, previous=decode_envelope(last(a, room).encoded).id, message_id=K[:16]
+    )
     push(a, delivery(a, *following))
     assert last(a, room).state is STORED
     assert a.codes() == ["GAP"]

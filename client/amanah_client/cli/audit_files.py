@@ -1,0 +1,73 @@
+"""Exports on their way to and from files: piece by piece, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from amanah_client.audit.bundle import MAGIC
+from amanah_client.cli import terminal
+from amanah_protocol.errors import Code, UsageError
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
+    """A file, `-` for standard input, and its first bytes, which say whether it is a bundle.
+
+    Raises:
+        UsageError: `NOT_FOUND` when it cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            begun = stream.read(len(MAGIC))
+        except OSError as error:
+            raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
+        yield stream, begun
+
+
+def reading(stream: BinaryIO, begun: bytes) -> Callable[[int], bytes]:
+    """Read on from the bytes that were taken already."""
+    first = [begun]
+
+    def read(count: int) -> bytes:
+        return first.pop() if first else stream.read(count)
+
+    return read
+
+
+def write_new(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write a new file piece by piece, or nothing; gives its SHA-256 in hex.
+
+    Raises:
+        UsageError: `USAGE` when the file exists.
+        OperationalError: `STORE` or `DISK_FULL`; there is no file then.
+    """
+    digest = hashlib.sha256()
+    if str(path) == "-":
+        for piece in pieces:
+            digest.update(piece)
+            sys.stdout.buffer.write(piece)
+        return digest.hexdigest()
+    try:
+        with path.open("xb") as file:
+            try:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+                # A full disk shows here at the latest, while the file can still be taken away.
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise UsageError(Code.USAGE, f"{path} exists; nothing is overwritten") from None
+    except OSError as error:
+        raise terminal.operational(error, path) from error
+    return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""Every command block of README and `docs/` runs; what a page claims is tried as its reader would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from amanah_relay.config import load_config
+from tests.end_to_end.nations import Nations, amanah, free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+PORTS = ("8765", "8766")
+"""Ports that the pages name; a test takes a free one instead."""
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return [body for name, body in _BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
+
+
+def environment(home: Path | None = None) -> dict[str, str]:
+    """As after `source .venv/bin/activate`."""
+    changed = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    if home is not None:
+        changed["AMANAH_HOME"] = str(home)
+    return {**os.environ, **changed}
+
+
+def run_shell(script: str, folder: Path) -> str:
+    """Run a page's shell blocks as one session that stops at the first failure."""
+    for port in PORTS:
+        script = script.replace(port, str(free_port()))
+    process = subprocess.Popen(  # noqa: S603 - our own pages
+        ["/bin/bash", "-euo", "pipefail", "-m"],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        told, _ = process.communicate(script, timeout=180)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        told, _ = process.communicate()
+        pytest.fail(f"the page does not come to its end:\n{told}")
+    assert process.returncode == 0, told
+    return told
+
+
+@pytest.mark.slow
+def test_the_walk_through_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    told = run_shell("\n".join(blocks(ROOT / "README.md", "sh")), tmp_path)
+    for expected in ("Seen at your side?", "Two portals since this morning.", "signed by 2, needed 2 of 2", "stands in the log"):
+        assert expected in told
+
+
+@pytest.mark.slow
+def test_the_commands_for_operators_run_as_they_stand(tmp_path: Path) -> None:
+    run_shell("\n".join(blocks(ROOT / "docs" / "operating.md", "sh")), tmp_path)
+    assert (tmp_path / "relay.card").read_text().startswith("-----BEGIN AMANAH RELAY CARD-----")
+
+
+def test_every_setting_that_the_pages_name_exists(tmp_path: Path) -> None:
+    (settings,) = blocks(ROOT / "docs" / "operating.md", "toml")
+    tomllib.loads(settings)
+    (tmp_path / "relay.toml").write_text(settings)
+    config = load_config(None, tmp_path, {})
+    assert config.secure
+    assert msgspec.to_builtins(config.listen)["port"] == 8443
+
+
+def languages() -> Iterator[tuple[str, str]]:
+    """(page, language) of every fenced block of all pages."""
+    for page in PAGES:
+        for language, _ in _BLOCK.findall(page.read_text(encoding="utf-8")):
+            yield page.relative_to(ROOT).as_posix(), language
+
+
+def test_no_page_holds_a_block_that_no_test_runs() -> None:
+    run = {("README.md", "sh"), ("docs/operating.md", "sh"), ("docs/operating.md", "toml"), ("docs/sdk.md", "python")}
+    for page, language in languages():
+        assert language in {"cddl", "text"} or (page, language) in run, f"{page}: a block of {language!r}"
+
+
+def test_links_inside_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.slow
+def test_the_ten_lines_of_the_sdk_run_as_they_stand(tmp_path: Path) -> None:
+    send, listen = blocks(ROOT / "docs" / "sdk.md", "python")
+    nations = Nations(tmp_path)
+    try:
+        nations.relay.start()
+        ours, theirs = nations.enrol("ours", "cert.example.tn"), nations.enrol("theirs", "cert.example.ma")
+        assert amanah(theirs, "doctor").code == 0  # brings its key packages, as every client does when it connects
+        listening = subprocess.Popen(  # noqa: S603 - our own page
+            [sys.executable, "-c", listen], env=environment(theirs), stdout=subprocess.PIPE, text=True
+        )
+        try:
+            sent = subprocess.run(  # noqa: S603 - our own page
+                [sys.executable, "-c", send], env=environment(ours), capture_output=True, text=True, timeout=60, check=False
+            )
+            assert sent.returncode == 0, sent.stderr
+            assert "in the log at" in sent.stdout
+            heard, _ = listening.communicate(timeout=60)
+        finally:
+            listening.kill()
+        assert "TLP:AMBER" in heard
+        assert "Seen at your side?" in heard
+    finally:
+        nations.close()
