@@ -1,14 +1,7 @@
-"""Run every fuzz target for a while: `fuzz.py --seconds 60 [NAME ...]`.
-
-A target is a program `tests/fuzz/fuzz_NAME.py` that hands its own arguments to libFuzzer through
-`atheris.Setup(sys.argv, ...)`. What it finds is kept in `build/fuzz/NAME`; seeds are read from
-`tests/fuzz/corpus/NAME` where that is there. The first crash of a target ends it, and its input
-stays in `build/fuzz/NAME/crash-...`.
-"""
+"""Install the pinned fuzzer where it has a wheel, then run `python -m tests.fuzz` with the same arguments."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import subprocess
 import sys
@@ -16,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TARGETS: Final = ROOT / "tests" / "fuzz"
 REQUIREMENTS: Final = ROOT / "requirements" / "fuzz.txt"
 
 
@@ -30,30 +22,8 @@ def install_atheris() -> bool:
     return importlib.util.find_spec("atheris") is not None
 
 
-def run_target(target: Path, seconds: int) -> bool:
-    """Run one target; whether it came to its end without a crash."""
-    name = target.stem.removeprefix("fuzz_")
-    kept = ROOT / "build" / "fuzz" / name
-    kept.mkdir(parents=True, exist_ok=True)
-    corpus = TARGETS / "corpus" / name
-    folders = [str(kept), *([str(corpus)] if corpus.is_dir() else [])]
-    limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={kept}/"]
-    print(f"fuzz {name}: {seconds} s", flush=True)
-    return subprocess.run([sys.executable, str(target), *limits, *folders], cwd=ROOT, check=False).returncode == 0
-
-
 def main() -> int:
-    """Run the named targets, or all; 0 when none crashed."""
-    parser = argparse.ArgumentParser(description="Run every fuzz target for a while.")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
-    parser.add_argument("names", nargs="*", help="targets without their 'fuzz_' (default: all)")
-    options = parser.parse_args()
-    targets = sorted(TARGETS.glob("fuzz_*.py"))
-    if options.names:
-        targets = [target for target in targets if target.stem.removeprefix("fuzz_") in options.names]
-    if not targets:
-        print("fuzz: no such target in tests/fuzz", file=sys.stderr)
-        return 1
+    """Fuzz; 0 when nothing crashed, 1 when something did or nothing could be fuzzed."""
     if not install_atheris():
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         print(
@@ -62,9 +32,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    crashed = [target.stem for target in targets if not run_target(target, options.seconds)]
-    print(f"fuzz: {len(targets) - len(crashed)} passed, {len(crashed)} failed {' '.join(crashed)}".rstrip())
-    return 1 if crashed else 0
+    return subprocess.run([sys.executable, "-m", "tests.fuzz", *sys.argv[1:]], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

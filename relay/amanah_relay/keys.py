@@ -75,7 +75,7 @@ class RelayKeys:
 
 
 def create_relay_keys(path: Path, origin: str) -> RelayKeys:
-    """Make the key file; durable when it returns.
+    """Make the key file, and its folder if need be; durable when it returns.
 
     Raises:
         UsageError: `MALFORMED` for an origin with spaces, plus or control characters; `CONFIG` when
@@ -89,6 +89,7 @@ def create_relay_keys(path: Path, origin: str) -> RelayKeys:
     keys = RelayKeys(key=SigningKey.from_seed(seed), log=decode_skey(skey))
     text = f'{_ABOUT}relay = "{seed.hex()}"\nlog = {msgspec.json.encode(skey).decode()}\n'
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _create(path, text.encode())
     except FileExistsError:
         raise UsageError(Code.CONFIG, f"{path} is there already; keys are never overwritten") from None

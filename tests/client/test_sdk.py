@@ -75,7 +75,7 @@ async def test_a_message_written_without_the_relay_goes_out_by_itself(nations_of
     path = nations.enrol("a", TN)
     async with await Client.open(path) as client:
         with pytest.raises(OperationalError) as caught:
-            await client.create_room("Later", label=Label.GREEN)
+            await client.create_room("Later", label=Label.GREEN, timeout_s=0.5)
         assert caught.value.code is Code.OFFLINE
         assert [intent.state for intent in client.outbox()] == [model.IntentState.QUEUED]
         await asyncio.to_thread(nations.relay.start)

@@ -42,7 +42,7 @@ def run_shell(script: str, folder: Path) -> str:
     """Run a page's shell blocks as one session that stops at the first failure."""
     for port in PORTS:
         script = script.replace(port, str(free_port()))
-    process = subprocess.Popen(  # noqa: S603 - our own pages
+    process = subprocess.Popen(
         ["/bin/bash", "-euo", "pipefail", "-m"],
         cwd=folder,
         env=environment(),
@@ -53,7 +53,8 @@ def run_shell(script: str, folder: Path) -> str:
         text=True,
     )
     try:
-        told, _ = process.communicate(script, timeout=180)
+        # Whatever the page left in the background would hold our end of the pipe open.
+        told, _ = process.communicate("trap 'kill $(jobs -p) 2> /dev/null' EXIT\n" + script, timeout=180)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         told, _ = process.communicate()
@@ -65,7 +66,12 @@ def run_shell(script: str, folder: Path) -> str:
 @pytest.mark.slow
 def test_the_walk_through_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     told = run_shell("\n".join(blocks(ROOT / "README.md", "sh")), tmp_path)
-    for expected in ("Seen at your side?", "Two portals since this morning.", "signed by 2, needed 2 of 2", "stands in the log"):
+    for expected in (
+        "Seen at your side?",
+        "Two portals since this morning.",
+        "signed by 2, needed 2 of 2",
+        "stands in the log",
+    ):
         assert expected in told
 
 
@@ -111,12 +117,17 @@ def test_the_ten_lines_of_the_sdk_run_as_they_stand(tmp_path: Path) -> None:
         nations.relay.start()
         ours, theirs = nations.enrol("ours", "cert.example.tn"), nations.enrol("theirs", "cert.example.ma")
         assert amanah(theirs, "doctor").code == 0  # brings its key packages, as every client does when it connects
-        listening = subprocess.Popen(  # noqa: S603 - our own page
+        listening = subprocess.Popen(
             [sys.executable, "-c", listen], env=environment(theirs), stdout=subprocess.PIPE, text=True
         )
         try:
-            sent = subprocess.run(  # noqa: S603 - our own page
-                [sys.executable, "-c", send], env=environment(ours), capture_output=True, text=True, timeout=60, check=False
+            sent = subprocess.run(
+                [sys.executable, "-c", send],
+                env=environment(ours),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
             )
             assert sent.returncode == 0, sent.stderr
             assert "in the log at" in sent.stdout

@@ -15,7 +15,7 @@ from amanah_protocol.revocation import decode_revocation
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from amanah_relay.effects import Append, SessionId
 from tests.simulation.client_record import Published
-from tests.simulation.history import Acked, Handed, History, LoggedIn, Promised, Revoked
+from tests.simulation.history import Acked, Failed, Handed, History, LoggedIn, Promised, Revoked
 from tests.simulation.scheduler import Scheduler
 
 _HELLO: Final = frames.Hello.__struct_config__.tag
@@ -101,7 +101,10 @@ class RelayRecord:
         for accepted in stored.accepted:
             # A publish is stored whole or not at all, so its answer names all its envelopes, in order.
             envelopes = self._requests.get((session, accepted.request), ())
-            if len(accepted.indices)!=len(envelopes): print("MISMATCH", self._now, device.hex()[:6], accepted, len(envelopes)); continue
+            if len(envelopes) not in {0, len(accepted.indices)}:
+                detail = f"{len(accepted.indices)} of a publish's {len(envelopes)} envelopes are acknowledged"
+                self.history.add(Failed(at_ms=self._now, who="relay", detail=detail))
+                continue
             for place, envelope in enumerate(envelopes):
                 self.history.add(_acked(self._now, device, receipt, accepted, place, envelope))
 

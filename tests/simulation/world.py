@@ -79,7 +79,7 @@ class World:
         self.scheduler = Scheduler(plan.seed)
         self.history = History()
         self.community: Community = make_community(plan.seed)
-        self.created: list[tuple[str, str]] = []
+        self.created: dict[int, tuple[str, str]] = {}
         self.connections: dict[str, Connection] = {}
         self.pending: list[str] = []
         """What was still pending when nothing should have been (I9)."""
@@ -258,7 +258,7 @@ class World:
 
     def room(self, number: int) -> RoomId | None:
         """The room that was opened by the plan's `create` of this number, once it has an id."""
-        if number >= len(self.created):
+        if number not in self.created:
             return None
         name, intent = self.created[number]
         found = self.clients[name].store.intent(intent)

@@ -50,6 +50,8 @@ def receive(parts: Parts, client: Client, frame: frames.Publish, now_ms: int) ->
 def answer(parts: Parts, lookup: IdLookup, known: Known | None, now_ms: int) -> None:
     """The store has said whether it knows an id."""
     publishing = lookup.publishing
+    if lookup.position not in publishing.unanswered:
+        return  # another answer failed, and the whole publish is refused already
     publishing.unanswered.discard(lookup.position)
     if known is not None:
         publishing.known[lookup.position] = settled_from_store(known)

@@ -142,7 +142,7 @@ def leaf_of(entry: frames.Delivery) -> Leaf:
     )
 
 
-def room_head(victim: Client, room: RoomId, **changes: Any) -> frames.Head:  # noqa: ANN401 - head fields
+def room_head(victim: Client, room: RoomId, /, **changes: Any) -> frames.Head:  # noqa: ANN401 - head fields
     """A signed head of the room, right in all that is not changed."""
     row = room_of(victim, room).row
     fields: dict[str, Any] = {

@@ -132,34 +132,20 @@ def test_a_device_that_a_failed_store_had_kept_as_revoked_is_closed() -> None:
     assert second.closed == (1008, "REVOKED")
 
 
-def test_what_the_store_was_asked_before_it_failed_is_refused() -> None:
+def test_a_page_of_the_log_and_a_login_end_when_the_store_failed() -> None:
     world, first, second, room = pair()
     auditor = world.login(world.certify("auditor", Role.AUDITOR))
     order = sign_order(ReadingOrder(first=0, until=5, ordered_at_ms=NOW_MS, nonce=bytes(16)), device_of(auditor).key)
     auditor.send(frames.AuditRead(request=1, order=order, start=0))
     assert auditor.one(frames.LogEntries)
-    asked = [
-        frames.Subscribe(request=1, room=room.id, after=0),
-        frames.FetchContent(request=2, room=room.id, payload_hash=bytes(32), offset=0),
-        frames.GetInclusion(request=3, index=0, size=1),
-        frames.GetConsistency(request=4, old=1, new=2),
-        frames.OfferKeyPackages(request=5, suite=0xF0FF, packages=(b"one",), last_resort=None),
-        frames.TakeKeyPackages(request=6, suite=0xF0FF, devices=(device_of(first).id,)),
-    ]
     world.holding = True
     world.store.append_fails = "lost"
     say(world, first, room)
-    for request in asked:
-        second.send(request)
     auditor.send(frames.AuditRead(request=7, order=order, start=1))
-    newcomer = world.connect()
-    world.prove(newcomer, device_of(second), world.hello(newcomer, device_of(second)))
-    assert second.closed is not None  # the newer connection took its place
-    world.holding, second = True, newcomer
-    second.frames.clear()
+    newcomer = world.begin_login(device_of(second))
     world.step()
-    assert second.closed == (1011, "STORE")
-    assert [code_of(auditor.refused())] == [Code.STORE]
+    assert newcomer.closed == (1011, "STORE")
+    assert code_of(auditor.refused()) is Code.STORE
 
 
 def test_every_question_of_a_client_is_refused_when_the_store_failed() -> None:
@@ -226,6 +212,7 @@ def test_whoever_left_is_neither_acknowledged_nor_refused() -> None:
     world.store.append_fails = "lost"
     say(world, second, room)
     world.drop(second)
+    second.frames.clear()
     world.release()
     assert not second.frames
 

@@ -1,0 +1,263 @@
+"""Rooms, messages, alerts and the outbox on the command line, against a real relay."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from amanah_client.cli import terminal
+from amanah_client.cli.main import main
+from amanah_protocol.cards import Armour, decode_armour
+from amanah_protocol.identity import Role
+from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
+from amanah_protocol.roster import decode_roster, verify_roster
+from tests.end_to_end.nations import Nations, now_ms
+
+TN, MA = "cert.example.tn", "cert.example.ma"
+ROOM: Final = "Phishing wave"
+EVE: Final = (
+    '{"timestamp":"2026-11-20T05:42:10.4+0000","flow_id":1,"event_type":"alert","src_ip":"192.0.2.1",'
+    '"alert":{"signature_id":9,"signature":"LOCAL scan","severity":2}}'
+)
+
+
+class Circle:
+    """Two nations in one room, and what a command of theirs printed last."""
+
+    def __init__(self, nations: Nations) -> None:
+        self.nations = nations
+        self.homes = {
+            "a": nations.enrol("a", TN),
+            "b": nations.enrol("b", MA),
+            "bot": nations.enrol("bot", TN, role=Role.BOT),
+        }
+
+    def run(self, who: str, *words: str) -> int:
+        return main([*words, "--home", str(self.homes[who])])
+
+
+@pytest.fixture(scope="module")
+def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
+    nations = Nations(tmp_path_factory.mktemp("nations"))
+    nations.relay.start()
+    made = Circle(nations)
+    for who in made.homes:
+        assert made.run(who, "doctor") == 0
+    assert made.run("a", "room", "create", ROOM, "--label", "TLP:AMBER", "--agreement", "agreement-7") == 0
+    assert made.run("a", "room", "invite", ROOM, MA, TN) == 0
+    for who in ("b", "bot", "a"):
+        assert made.run(who, "room", "list") == 0
+    yield made
+    nations.close()
+
+
+@pytest.fixture
+def result(capsys: pytest.CaptureFixture[str]) -> Callable[[], Any]:
+    """The JSON document on standard output."""
+    capsys.readouterr()
+    return lambda: json.loads(capsys.readouterr().out)
+
+
+def test_a_room_shows_who_can_read_by_nation(circle: Circle, result: Callable[[], Any]) -> None:
+    assert circle.run("b", "room", "show", ROOM, "--json") == 0
+    shown = result()
+    assert [(member["organisation"], member["name"], member["role"]) for member in shown["members"]] == [
+        (MA, "b", "officer"),
+        (TN, "a", "officer"),
+        (TN, "bot", "bot"),
+    ]
+    assert (shown["title"], shown["ceiling"], shown["owner"], shown["status"]) == (ROOM, "TLP:AMBER", TN, "open")
+    assert (shown["agreement"], shown["alarms"]) == ("agreement-7", [])
+
+
+def test_a_room_and_the_list_of_rooms_are_shown_to_people(circle: Circle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert circle.run("a", "room", "show", ROOM) == 0
+    shown = capsys.readouterr().out
+    assert "who can read what is sent now: 3 devices of 2 organisations" in shown
+    assert f"opened for {TN} under agreement-7" in shown
+    assert "alarms: 0" in shown
+    assert circle.run("a", "room", "list") == 0
+    assert re.search(rf"{ROOM} +open +TLP:AMBER +3 ", capsys.readouterr().out)
+
+
+def test_rooms_are_listed_for_programs(circle: Circle, result: Callable[[], Any]) -> None:
+    assert circle.run("a", "room", "list", "--offline", "--json") == 0
+    (listed,) = result()
+    assert (listed["title"], listed["status"], listed["epoch"]) == (ROOM, "open", 2)
+
+
+def test_what_one_nation_sends_the_other_reads_with_its_label(
+    circle: Circle, capsys: pytest.CaptureFixture[str], result: Callable[[], Any]
+) -> None:
+    urgent = ("--label", "green", "--pap", "red", "--precedence", "flash")
+    assert circle.run("a", "send", ROOM, "Seen at your side?", *urgent) == 0
+    done = capsys.readouterr().out
+    assert re.fullmatch(r"done  [0-9a-f]{12}  room sequence \d+, log index \d+\n", done)
+    assert circle.run("b", "read", ROOM, "--json") == 0
+    message = result()[-1]
+    assert (message["text"], message["label"], message["pap"]) == ("Seen at your side?", "TLP:GREEN", "PAP:RED")
+    assert message["sender"]["name"] == "a"
+    assert circle.run("b", "read", ROOM, "--limit", "1") == 0
+    assert capsys.readouterr().out.endswith(f"TLP:GREEN         a, {TN}: Seen at your side?\n")
+
+
+def test_a_message_comes_from_standard_input_and_is_normalised(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, result: Callable[[], Any]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("de\u0301ja\n".encode())))
+    assert circle.run("a", "send", ROOM, "--json") == 0
+    sent = result()
+    assert (sent["state"], sent["code"]) == ("done", None)
+    assert circle.run("b", "read", ROOM, "--after", str(sent["room_seq"] - 1), "--json") == 0
+    assert [message["text"] for message in result()] == ["d\u00e9ja"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("send", ROOM, "too much", "--label", "red"), terminal.EXIT_USAGE, "[LABEL]"),
+        (("send", ROOM, "x", "--label", "purple"), terminal.EXIT_USAGE, "[LABEL]"),
+        (("send", ROOM, " \n"), terminal.EXIT_USAGE, "nothing to send"),
+        (("send", ROOM, "x" * 65_537), terminal.EXIT_USAGE, "[TOO_LARGE]"),
+        (("send", "no such room", "x"), terminal.EXIT_NOT_FOUND, "[UNKNOWN_ROOM]"),
+        (("read", "no such room"), terminal.EXIT_NOT_FOUND, "[UNKNOWN_ROOM]"),
+        (("room", "show", "no such room"), terminal.EXIT_NOT_FOUND, "[UNKNOWN_ROOM]"),
+        (("room", "invite", ROOM, "not_a.name"), terminal.EXIT_USAGE, "DNS name"),
+        (("room", "invite", ROOM, "ffffffff"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("room", "invite", ROOM, "cert.example.fr"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("room", "remove", ROOM, "nobody", "--yes"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("room", "remove", ROOM, "b"), terminal.EXIT_USAGE, "--yes"),
+        (("disclose", "ffffffff", "--to", "court"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("disclose", "xyz", "--to", "court"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("outbox", "drop", "ffffffff", "--yes"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("outbox", "release", "ffffffff"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+        (("alert", ROOM, "no-such-file"), terminal.EXIT_NOT_FOUND, "[NOT_FOUND]"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_with_its_exit_code_and_leaves_nothing_queued(
+    circle: Circle, words: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert circle.run("a", *words) == code
+    err = capsys.readouterr().err
+    assert said in err.splitlines()[-1]
+    assert circle.run("a", "outbox", "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_tail_shows_what_is_there_and_ends_when_nothing_comes(
+    circle: Circle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert circle.run("a", "send", ROOM, "for the tail") == 0
+    capsys.readouterr()
+    assert circle.run("b", "tail", ROOM, "--json", "--until-idle", "0.5") == 0
+    shown = capsys.readouterr()
+    assert "for the tail" in [json.loads(line).get("text") for line in shown.out.splitlines()]
+    assert shown.err == "online\n"
+    assert circle.run("b", "tail", "--last", "1", "--count", "1") == 0
+    assert "for the tail" in capsys.readouterr().out
+
+
+def test_read_hides_what_programs_tell_each_other_unless_it_is_asked_for(
+    circle: Circle, result: Callable[[], Any]
+) -> None:
+    assert circle.run("a", "read", ROOM, "--json", "--offline") == 0
+    usual = {message["type"] for message in result()}
+    assert circle.run("a", "read", ROOM, "--json", "--offline", "--all") == 0
+    everything = {message["type"] for message in result()}
+    assert "welcome" not in usual
+    assert {"welcome", "profile", "title", *usual} <= everything
+
+
+# ---- alerts
+
+
+def test_alerts_are_delivered_and_everything_else_is_counted_and_named(
+    circle: Circle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eve = tmp_path / "eve.json"
+    eve.write_text("\n".join([EVE] * 103 + ['{"event_type":"dns"}', "", '{"event_type":"flow"}']))
+    capsys.readouterr()
+    assert circle.run("bot", "alert", ROOM, str(eve)) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "103 alerts delivered in 2 envelopes\n"
+    assert "106 lines: 103 alerts, 2 other events (1 dns, 1 flow)" in shown.err
+    assert circle.run("b", "read", ROOM, "--json", "--limit", "3") == 0
+    *batches, counts = json.loads(capsys.readouterr().out)
+    assert [len(batch["alerts"]) for batch in batches] == [100, 3]
+    assert {alert["original"] for batch in batches for alert in batch["alerts"]} == {EVE}
+    assert counts["header"] == {"accepted": 103, "merged": 0, "dropped": 0}
+
+
+def test_a_malformed_line_is_named_and_the_others_are_delivered(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = f"{EVE}\n{{not json\n{EVE}\n".encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    capsys.readouterr()
+    assert circle.run("bot", "alert", ROOM, "--source", "sensor 1", "--json") == terminal.EXIT_VERIFICATION
+    shown = capsys.readouterr()
+    counts = json.loads(shown.out)
+    assert (counts["delivered"], counts["malformed"], counts["malformed_lines"][0]["line"]) == (2, 1, 2)
+    assert "line 2: not an EVE event" in shown.err
+    assert shown.err.splitlines()[-1].endswith("[MALFORMED]")
+    assert circle.run("b", "read", ROOM, "--json", "--limit", "2") == 0
+    batch, sums = json.loads(capsys.readouterr().out)
+    assert (batch["source"], sums["header"]) == ("sensor 1", {"accepted": 2, "merged": 0, "dropped": 1})
+
+
+# ---- evidence
+
+
+def test_one_message_is_disclosed_with_its_proof_and_that_is_recorded(
+    circle: Circle, tmp_path: Path, result: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert circle.run("a", "send", ROOM, "for the court", "--json") == 0
+    sent = result()
+    assert circle.run("b", "room", "list") == 0
+    out = tmp_path / "evidence.txt"
+    assert circle.run("b", "disclose", sent["id"][:12], "--to", "Court", "--out", str(out)) == 0
+    roster = verify_roster(decode_roster(circle.nations.roster), None, now_ms=now_ms())
+    disclosed = verify_disclosure(decode_disclosure(decode_armour(out.read_text(), Armour.DISCLOSURE)), roster=roster)
+    assert disclosed.value.envelope.id.hex() == sent["id"]
+    capsys.readouterr()
+    assert circle.run("b", "disclose", sent["id"][:12], "--to", "Court", "--out", str(out)) == terminal.EXIT_USAGE
+    capsys.readouterr()
+    assert circle.run("a", "read", ROOM, "--json", "--limit", "2") == 0
+    egress = [entry["header"] for entry in json.loads(capsys.readouterr().out) if entry["kind"] == "egress"]
+    assert [(entry["envelope"], entry["recipient"]) for entry in egress] == [(sent["id"], "Court")]
+
+
+# ---- removal, last: it changes who is in
+
+
+def test_a_removed_member_is_told_and_reads_and_sends_no_more(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    assert circle.run("b", "room", "list") == 0
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{ROOM}\n"))
+    capsys.readouterr()
+    assert circle.run("a", "room", "remove", ROOM, MA) == 0
+    assert f"to be removed: b, {MA}" in capsys.readouterr().err
+    assert circle.run("a", "send", ROOM, "without the other nation") == 0
+    capsys.readouterr()
+    assert circle.run("b", "read", ROOM) == 0
+    shown = capsys.readouterr()
+    assert "without the other nation" not in shown.out
+    assert "was removed from Phishing wave" in shown.err
+    assert circle.run("b", "send", ROOM, "still in?") == terminal.EXIT_NOT_FOUND
+    assert "[NOT_MEMBER]" in capsys.readouterr().err
+    assert circle.run("b", "tail", ROOM, "--until-idle", "0.2") == 0
+    assert circle.run("b", "room", "show", ROOM, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["members"] == []
