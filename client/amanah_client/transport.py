@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Final
@@ -105,11 +106,28 @@ async def dial(relay: Relay, address: Address) -> Link:
             user_agent_header=None,
         )
     except (TimeoutError, OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as error:
-        raise OperationalError(Code.OFFLINE, f"the relay at {address.dialled} cannot be reached") from error
+        raise OperationalError(Code.OFFLINE, f"no connection to {address.dialled}: {_cause(error)}") from error
     if socket.subprotocol != SUBPROTOCOL:
         await socket.close()
         raise OperationalError(Code.OFFLINE, f"{address.dialled} is not a relay of this protocol")
     return Link(socket, address.dialled, _tls_hash(socket) if address.secure else NO_TLS)
+
+
+def _cause(error: Exception) -> str:
+    """Why a connection did not come about, for people."""
+    match error:
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case ssl.SSLError(reason=reason):
+            return f"TLS failed ({reason})"
+        case TimeoutError():
+            return "no answer in time"
+        case socket.gaierror():
+            return "the name is not known"
+        case OSError(strerror=str(said)):
+            return said.lower()
+        case _:
+            return "what answers is no relay, or takes no connections now"
 
 
 def _tls_context(*, pinned: bool) -> ssl.SSLContext:

@@ -180,6 +180,9 @@ class Claim(NamedTuple):
     floor: float = 0
 
 
+_ROUNDING: Final = 1e-6
+
+
 class Bucket:
     """A token bucket: full at first, filling with time, never above its burst."""
 
@@ -198,7 +201,8 @@ class Bucket:
             self._level = min(burst, self._level + (now_ms - self._at_ms) * per_ms)
         self._at_ms = now_ms
         missing = claim.cost + claim.floor - self._level
-        return 0 if missing <= 0 else math.ceil(missing / per_ms)
+        # Levels are floats: whoever waited as long as it was told is not refused for a rounding.
+        return 0 if missing <= _ROUNDING else math.ceil(missing / per_ms - _ROUNDING)
 
     def take(self, cost: int) -> None:
         """Take tokens that are there."""

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from amanah_protocol import frames, kinds, session
+from amanah_protocol import frames as wire
+from amanah_protocol import kinds, session
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_room_id, sign_envelope
 from amanah_protocol.errors import Code
@@ -48,9 +49,14 @@ class Peer:
     closed: tuple[int, str] | None = None
     requests: int = 0
 
-    def send(self, frame: frames.Frame) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether the relay has not closed it."""
+        return self.closed is None
+
+    def send(self, frame: wire.Frame) -> None:
         """Send a frame; the store does all it is asked for."""
-        self.send_bytes(frames.encode_frame(frame))
+        self.send_bytes(wire.encode_frame(frame))
 
     def send_bytes(self, data: bytes) -> None:
         """Send any bytes."""
@@ -73,32 +79,32 @@ class Peer:
         assert len(found) == 1, (kind, found, self.frames)
         return found[0]
 
-    def refused(self) -> frames.Refused:
+    def refused(self) -> wire.Refused:
         """The one refusal that has come."""
-        return self.one(frames.Refused)
+        return self.one(wire.Refused)
 
     def publish(self, *items: Envelope | tuple[Envelope, bytes | None]) -> int:
         """Publish envelopes, with `SEALED` or the content given; gives the request's number."""
         request = self.next_request()
-        self.send(frames.Publish(request=request, items=tuple(as_item(item) for item in items)))
+        self.send(wire.Publish(request=request, items=tuple(as_item(item) for item in items)))
         return request
 
     def subscribe(self, room: RoomId, after: int = 0) -> int:
         """Ask for a page of a room."""
         request = self.next_request()
-        self.send(frames.Subscribe(request=request, room=room, after=after))
+        self.send(wire.Subscribe(request=request, room=room, after=after))
         return request
 
 
 SEALED = b"sealed"
 
 
-def as_item(item: Envelope | tuple[Envelope, bytes | None]) -> frames.Item:
+def as_item(item: Envelope | tuple[Envelope, bytes | None]) -> wire.Item:
     """An item of a publish."""
     if isinstance(item, tuple):
-        return frames.Item(envelope=item[0].encoded, content=item[1])
+        return wire.Item(envelope=item[0].encoded, content=item[1])
     content = b"" if item.header.kind in kinds.HEADER_ONLY else SEALED
-    return frames.Item(envelope=item.encoded, content=content)
+    return wire.Item(envelope=item.encoded, content=content)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -106,9 +112,15 @@ class RoomModel:
     """A room as its members see it: whom they count in, and which epoch they are in."""
 
     id: RoomId
-    create: Envelope
     members: set[DeviceId]
     epoch: int = 0
+    creation: Envelope | None = None
+
+    @property
+    def create(self) -> Envelope:
+        """Its create envelope."""
+        assert self.creation is not None
+        return self.creation
 
 
 class World:
@@ -194,7 +206,7 @@ class World:
         self.give(Connected(session=number, network=network, nonce=nonce, tls_hash=NO_TLS))
         return peer
 
-    def hello(self, peer: Peer, device: Device, /, **changes: Any) -> frames.Hello:  # noqa: ANN401 - fields of a frame
+    def hello(self, peer: Peer, device: Device, /, **changes: Any) -> wire.Hello:  # noqa: ANN401 - fields of a frame
         """Send the first frame of a login."""
         fields: dict[str, Any] = {
             "versions": (1,),
@@ -203,25 +215,25 @@ class World:
             "certificate_hash": device.certificate.hash,
             "dialled": ADDRESS,
         }
-        hello = frames.Hello(**(fields | changes))
+        hello = wire.Hello(**(fields | changes))
         peer.send(hello)
         return hello
 
-    def prove(self, peer: Peer, device: Device, hello: frames.Hello, **changes: Any) -> None:  # noqa: ANN401 - as above
+    def prove(self, peer: Peer, device: Device, hello: wire.Hello, **changes: Any) -> None:  # noqa: ANN401 - as above
         """Answer the relay's challenge as the device would."""
-        challenge = peer.one(frames.Challenge)
+        challenge = peer.one(wire.Challenge)
         transcript = transcript_of(hello, challenge)
         fields: dict[str, Any] = {
             "signature": session.sign_as_client(transcript, device.key),
             "certificate": device.certificate.encoded,
             "enrolment": device.enrolment.endorsed.encode(),
         }
-        peer.send(frames.Proof(**(fields | changes)))
+        peer.send(wire.Proof(**(fields | changes)))
 
     def login(self, device: Device, network: str = "192.0.2.1") -> Peer:
         """Log a device in; what the relay said is forgotten."""
         peer = self.begin_login(device, network)
-        peer.one(frames.Ready)
+        peer.one(wire.Ready)
         return peer
 
     def begin_login(self, device: Device, network: str = "192.0.2.1") -> Peer:
@@ -291,13 +303,8 @@ class World:
             "ceiling": Label.RED,
             "owner": OrgName(device.certificate.organisation),
         }
-        specific = Create(**(fields | create))
-        room = RoomModel(
-            id=derive_room_id(ORIGIN, device.id, nonce),
-            create=None,
-            members={device.id},  # type: ignore[arg-type]  # set below
-        )
-        room.create = self.envelope(device, room, specific)
+        room = RoomModel(id=derive_room_id(ORIGIN, device.id, nonce), members={device.id})
+        room.creation = self.envelope(device, room, Create(**(fields | create)))
         return room
 
     def recall(self, device: Device, room: RoomId) -> None:
@@ -310,19 +317,19 @@ class World:
         assert creator.device is not None
         room = self.new_room(creator.device, nonce=nonce, **create)
         creator.publish(room.create)
-        creator.one(frames.Stored)
+        creator.one(wire.Stored)
         if members:
             self.commit(creator, room, added=members)
         for peer in self.peers.values():
-            peer.take(frames.RoomState)
+            peer.take(wire.RoomState)
         return room
 
     def commit(
         self, committer: Peer, room: RoomModel, *, added: tuple[Device, ...] = (), removed: tuple[Device, ...] = ()
-    ) -> None:  # noqa: E501 - one line reads best
+    ) -> None:
         """Commit a change of members, with the welcome; it must be accepted."""
         committer.publish(*self.change(committer, room, added=added, removed=removed))
-        committer.one(frames.Stored)
+        committer.one(wire.Stored)
 
     def change(
         self, committer: Peer, room: RoomModel, *, added: tuple[Device, ...] = (), removed: tuple[Device, ...] = ()
@@ -343,10 +350,10 @@ class World:
         peer = self.peers.get(number)
         if peer is not None:
             assert peer.closed is None, "a frame behind a close"
-            peer.frames.append(frames.decode_relay_frame(data))
+            peer.frames.append(wire.decode_relay_frame(data))
 
 
-def transcript_of(hello: frames.Hello, challenge: frames.Challenge) -> Transcript:
+def transcript_of(hello: wire.Hello, challenge: wire.Challenge) -> Transcript:
     """What both sides of a login sign."""
     return Transcript(
         offered=hello.versions,
@@ -364,6 +371,6 @@ def transcript_of(hello: frames.Hello, challenge: frames.Challenge) -> Transcrip
     )
 
 
-def code_of(refused: frames.Refused) -> Code:
+def code_of(refused: wire.Refused) -> Code:
     """The code of a refusal."""
     return Code(refused.code)

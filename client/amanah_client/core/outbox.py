@@ -96,9 +96,9 @@ def _is_behind(ctx: Context, room: Room) -> bool:
 
 def _note(ctx: Context, room: Room, code: str, detail: str) -> None:
     """Say on what is queued why it waits, and that it no longer does."""
-    if room.noted == code:
-        return
     before, room.noted = room.noted, code
+    if not (code or before):
+        return
     for intent in tuple(room.line.values()):
         if intent.state is IntentState.QUEUED and (code or intent.code == before):
             ctx.note(intent, code, detail)

@@ -8,6 +8,7 @@ lock commits steps, the others queue intents and read.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,12 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 _UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 _FILE_MODE: Final = 0o600
+_ROOM_BYTES: Final = 128 * 1024
+"""What the files beside the database take at the least."""
+_HARMLESS: Final = frozenset({
+    "attempt to write a readonly database", "database is locked", "disk I/O error", "unable to open database file",
+})  # fmt: skip
+"""What SQLite says that quotes nothing which is stored."""
 
 
 class LocalStore:
@@ -54,6 +61,7 @@ class LocalStore:
                 raise UsageError(Code.NO_PROFILE, f"there is no profile at {path.parent}")
             if create:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
+        self._path = path
         self._engine = create_engine(
             "sqlite://",
             creator=lambda: _connect(path, key),
@@ -62,7 +70,7 @@ class LocalStore:
         )
         # There is one connection: a thread that read in between would end another's transaction.
         self._turn = Lock()
-        with _typed_errors():
+        with _typed_errors(self._path):
             migrate.upgrade(self._engine)
 
     def close(self) -> None:
@@ -264,13 +272,13 @@ class LocalStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._turn, _typed_errors(), self._engine.begin() as connection:
+        with self._turn, _typed_errors(self._path), self._engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._turn, _typed_errors(), self._engine.connect() as connection:
+        with self._turn, _typed_errors(self._path), self._engine.connect() as connection:
             yield connection
 
 
@@ -291,7 +299,7 @@ def _connect(path: Path, key: bytes) -> sqlcipher.Connection:
 
 
 @contextmanager
-def _typed_errors() -> Iterator[None]:
+def _typed_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except AmanahError:
@@ -300,9 +308,18 @@ def _typed_errors() -> Iterator[None]:
         cause = str(error.orig) if isinstance(error, DatabaseError) else str(error)
         if "not a database" in cause:
             raise UsageError(Code.PASSPHRASE, "the local store does not open with this profile's key") from error
-        if "full" in cause:
+        # SQLite says "disk I/O error" where it has no room for the files beside the database.
+        if "full" in cause or _is_full(path.parent):
             raise OperationalError(Code.DISK_FULL, "the disk that holds the profile is full") from error
-        raise OperationalError(Code.STORE, f"the local store failed: {type(error).__name__}") from error
+        said = cause if cause in _HARMLESS else type(error).__name__
+        raise OperationalError(Code.STORE, f"the local store failed: {said}") from error
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _intents(connection: Connection, states: tuple[model.IntentState, ...]) -> tuple[model.Intent, ...]:
@@ -329,8 +346,8 @@ def _perform(connection: Connection, write: e.Write) -> None:  # noqa: C901, PLR
         case e.DropMessage(room=room_id, envelope=envelope):
             table = schema.message
             connection.execute(delete(table).where(table.c.room == room_id, table.c.envelope == envelope))
-        case e.EraseContent(room=room_id, envelopes=envelopes):
-            _erase(connection, room_id, envelopes)
+        case e.EraseContent(room=room_id, envelopes=envelopes, by=by):
+            _erase(connection, room_id, envelopes, by)
         case e.PutIntent(intent=intent):
             _put_intent(connection, intent)
         case e.PutControl(row=control):
@@ -362,12 +379,14 @@ def _put_message(connection: Connection, message: model.MessageRow) -> None:
     connection.execute(statement.on_conflict_do_update(["room", "envelope"], set_=changed))
 
 
-def _erase(connection: Connection, room: RoomId, envelopes: tuple[EnvelopeId, ...]) -> None:
+def _erase(connection: Connection, room: RoomId, envelopes: tuple[EnvelopeId, ...], by: DeviceId | None) -> None:
     table = schema.message
     query = select(table.c.row).where(table.c.room == room, table.c.envelope.in_(envelopes))
     for data in connection.execute(query).scalars().all():
         row = decode_row(data, model.MessageRow)
-        _put_message(connection, replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
+        # A member erases its own words alone; `by` is None where the room's owner does.
+        if by in (None, row.sender):
+            _put_message(connection, replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
 
 
 def _put_intent(connection: Connection, intent: model.Intent) -> None:

@@ -17,6 +17,7 @@ from amanah_relay.core.replies import Newcomer
 from amanah_relay.effects import CountKeyPackages
 from amanah_relay.inputs import Connected
 
+
 def connect(parts: Parts, connected: Connected, now_ms: int) -> None:
     """A connection is open; it is closed at once where there is no place for it."""
     try:

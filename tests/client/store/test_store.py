@@ -161,6 +161,15 @@ def test_messages_stand_in_room_order_and_unacknowledged_ones_last(store: LocalS
     assert [row.room_seq for row in store.messages(ROOM, limit=2, newest=True)] == [2, None]
 
 
+def test_a_member_erases_its_own_messages_alone(store: LocalStore) -> None:
+    store.commit((e.PutMessage(row=message(1, room_seq=1)), e.PutMessage(row=message(2, room_seq=2))))
+    envelopes = (message(1).envelope, message(2).envelope)
+    store.commit((e.EraseContent(room=ROOM, envelopes=envelopes, by=DeviceId(b"x" * 32)),))
+    assert [row.content for row in store.messages(ROOM)] == [b"content", b"content"]
+    store.commit((e.EraseContent(room=ROOM, envelopes=envelopes, by=message(1).sender),))
+    assert [row.content for row in store.messages(ROOM)] == [b"", b""]
+
+
 def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
     store.commit(tuple(e.PutMessage(row=message(number)) for number in (1, 2, 3)))
     second = EnvelopeId(bytes([2]) * 32)
@@ -175,7 +184,7 @@ def test_a_message_is_replaced_dropped_and_erased_by_its_id(store: LocalStore) -
     store.commit((e.PutMessage(row=message(1)), e.PutMessage(row=message(2))))
     store.commit((e.PutMessage(row=message(1, room_seq=1)), e.DropMessage(room=ROOM, envelope=message(2).envelope)))
     assert [row.room_seq for row in store.messages(ROOM)] == [1]
-    store.commit((e.EraseContent(room=ROOM, envelopes=(message(1).envelope,)),))
+    store.commit((e.EraseContent(room=ROOM, envelopes=(message(1).envelope,), by=None),))
     (erased,) = store.messages(ROOM)
     assert (erased.state, erased.content, erased.key) == (model.MessageState.ERASED, b"", b"")
     assert erased.encoded == b"envelope"

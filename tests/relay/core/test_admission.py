@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from amanah_protocol import frames, kinds
 from amanah_protocol.crypto import sha256
-from amanah_protocol.envelope import Envelope, audience_digest
+from amanah_protocol.envelope import audience_digest, derive_room_id
 from amanah_protocol.errors import MEANINGS, Code
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import (
@@ -34,65 +35,14 @@ from amanah_protocol.kinds import (
     Specific,
     Welcome,
 )
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 from amanah_relay.effects import Erasure
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import DAY_MS, Device, make_roster
-from tests.relay.world import MA, SEALED, SN, TN, Peer, RoomModel, World, code_of
-
-ID = EnvelopeId(bytes(32))
-
-
-class Circle:
-    """A room of `officer` (its owner's), `guest` (of another nation) and `bot`."""
-
-    def __init__(self, limits: RelayLimits | None = None, machine: MachineLimits | None = None) -> None:
-        self.world = World(limits)
-        self.officer = self.world.officer("officer")
-        self.guest = self.world.officer("guest", of=MA)
-        self.bot = self.world.login(self.world.certify("bot", Role.BOT, machine=machine or MachineLimits()))
-        self.outsider = self.world.officer("outsider", of=SN)
-        self.room = self.world.open_room(self.officer, device_of(self.guest), device_of(self.bot))
-
-    def make(self, sender: Peer, specific: Specific, content: bytes = SEALED, **changes: Any) -> Envelope:  # noqa: ANN401 - fields of a header
-        """The sender's next envelope."""
-        return self.world.envelope(device_of(sender), self.room, specific, content, **changes)
-
-    def refusal(self, sender: Peer, *items: Envelope | tuple[Envelope, bytes | None]) -> frames.Refused:
-        """Publish what must be refused, whole and without a trace; gives the refusal."""
-        before = self.world.store.state()
-        leaves = len(self.world.store.entries)
-        sender.publish(*items)
-        refused = sender.refused()
-        assert not sender.take(frames.Stored)
-        assert len(self.world.store.entries) == leaves
-        assert self.world.store.state() == before
-        self.recall(sender)
-        return refused
-
-    def recall(self, sender: Peer) -> None:
-        """The sender goes on behind its last accepted envelope."""
-        for room in tuple(device_of(sender).made):
-            self.world.recall(device_of(sender), RoomId(room))
-
-    def code(self, sender: Peer, *items: Envelope | tuple[Envelope, bytes | None]) -> Code:
-        """The code of that refusal."""
-        return code_of(self.refusal(sender, *items))
-
-    def accept(self, sender: Peer, *items: Envelope | tuple[Envelope, bytes | None]) -> frames.Stored:
-        """Publish what must be accepted."""
-        sender.publish(*items)
-        assert not sender.take(frames.Refused)
-        self.recall(sender)
-        return sender.one(frames.Stored)
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.core.circle import ID, Circle, device_of
+from tests.relay.people import DAY_MS, make_roster
+from tests.relay.world import MA, SEALED, SN, TN, Peer, RoomModel, code_of
 
 
 @pytest.fixture
@@ -262,7 +212,7 @@ def test_other_refusals_do_not_tell_the_time(circle: Circle) -> None:
 
 
 def test_a_room_that_does_not_exist_and_one_of_others_are_told_alike(circle: Circle) -> None:
-    nowhere = RoomModel(id=RoomId(bytes([7]) * 16), create=circle.room.create, members=set(circle.room.members))
+    nowhere = RoomModel(id=RoomId(bytes([7]) * 16), members=set(circle.room.members))
     made = circle.world.envelope(device_of(circle.outsider), nowhere, Message())
     there, not_there = circle.make(circle.outsider, Message()), made
     answers = [circle.refusal(circle.outsider, item) for item in (there, not_there)]
@@ -300,7 +250,7 @@ def test_a_room_exists_once(circle: Circle) -> None:
     [
         ({}, {}, None),
         ({"origin": "relay.example.net/log"}, {}, Code.BAD_HEADER),
-        ({}, {"room": RoomId(bytes([7]) * 16), "counter": 1, "previous": ID}, Code.BAD_HEADER),
+        ({"nonce": bytes([3]) * 16}, {}, Code.BAD_HEADER),
         ({"suite": 0x0003}, {}, Code.SUITE),
         ({"owner": OrgName(MA)}, {}, Code.MEMBERSHIP),
         ({}, {"audience": bytes(32)}, Code.AUDIENCE),
@@ -323,6 +273,19 @@ def test_a_creation_fits_the_log_and_its_creator(
         circle.accept(circle.officer, made)
     else:
         assert circle.code(circle.officer, made) is code
+
+
+def test_a_room_of_another_log_is_not_created_here(circle: Circle) -> None:
+    world, officer = circle.world, device_of(circle.officer)
+    origin, nonce = "relay.example.net/log", bytes([2]) * 16
+    elsewhere = RoomModel(id=derive_room_id(origin, officer.id, nonce), members={officer.id})
+    specific = circle.room.create.header.specific
+    assert isinstance(specific, Create)
+    refused = circle.refusal(
+        circle.officer, world.envelope(officer, elsewhere, replace(specific, origin=origin, nonce=nonce))
+    )
+    assert code_of(refused) is Code.BAD_HEADER
+    assert origin in refused.detail
 
 
 def test_a_creators_certificate_names_the_suite(circle: Circle) -> None:
@@ -537,125 +500,3 @@ def test_a_tree_that_a_welcome_names_is_staged_with_it(circle: Circle) -> None:
     circle.accept(circle.officer, commit, welcome)
     assert world.store.trees[room.id, sha256(tree)] == tree
     assert world.core._parts.staging.reserved == 0  # noqa: SLF001 - the memory is given back
-
-
-# ---- quotas
-
-
-def test_a_device_has_its_rate() -> None:
-    circle = Circle(RelayLimits(officer_burst=33, officer_per_second=1))
-    circle.world.now_ms += 60_000
-    for _ in range(33):
-        circle.accept(circle.officer, circle.make(circle.officer, Message()))
-    over = circle.make(circle.officer, Message())
-    refused = circle.refusal(circle.officer, over)
-    assert (code_of(refused), refused.retry_after_ms) == (Code.RATE, 1_000)
-    circle.world.now_ms += 999
-    circle.refusal(circle.officer, over)
-    circle.world.now_ms += 1
-    circle.accept(circle.officer, over)
-
-
-def test_a_machine_has_the_rate_of_its_certificate_and_no_more_than_the_relays() -> None:
-    circle = Circle(RelayLimits(machine_burst=32), machine=MachineLimits(per_second=2))
-    for _ in range(32):
-        circle.accept(circle.bot, circle.make(circle.bot, Alert(count=1)))
-    assert circle.refusal(circle.bot, circle.make(circle.bot, Alert(count=1))).retry_after_ms == 500
-    greedy = Circle(RelayLimits(machine_burst=32, machine_per_second=10), machine=MachineLimits(per_second=1000))
-    for _ in range(32):
-        greedy.accept(greedy.bot, greedy.make(greedy.bot, Alert(count=1)))
-    assert greedy.refusal(greedy.bot, greedy.make(greedy.bot, Alert(count=1))).retry_after_ms == 100
-
-
-def test_a_new_certificate_changes_a_machines_rate() -> None:
-    circle = Circle(RelayLimits(machine_burst=32), machine=MachineLimits(per_second=2))
-    circle.accept(circle.bot, circle.make(circle.bot, Alert(count=1)))
-    circle.world.now_ms += 60_000
-    renewed = circle.world.certify("bot", Role.BOT, machine=MachineLimits(per_second=4))
-    renewed.made = device_of(circle.bot).made
-    bot = circle.world.login(renewed)
-    for _ in range(32):
-        circle.accept(bot, circle.make(bot, Alert(count=1)))
-    assert circle.refusal(bot, circle.make(bot, Alert(count=1))).retry_after_ms == 250
-
-
-def test_a_rate_of_the_organisation_is_shared_by_its_devices() -> None:
-    circle = Circle(RelayLimits(organisation_burst=40, organisation_per_second=1, flash_reserve_percent=0))
-    circle.world.now_ms += 60_000
-    for number in range(40):
-        sender = circle.officer if number % 2 else circle.bot
-        circle.accept(sender, circle.make(sender, Message()))
-    assert circle.code(circle.bot, circle.make(circle.bot, Message())) is Code.RATE
-    circle.accept(circle.guest, circle.make(circle.guest, Message()))
-
-
-def test_a_room_has_its_rate() -> None:
-    circle = Circle(RelayLimits(room_burst=32, room_per_second=1, flash_reserve_percent=0))
-    circle.world.now_ms += 60_000
-    for number in range(32):
-        sender = circle.officer if number % 2 else circle.guest
-        circle.accept(sender, circle.make(sender, Message()))
-    assert circle.code(circle.guest, circle.make(circle.guest, Message())) is Code.RATE
-    circle.world.open_room(circle.guest)
-
-
-def test_flash_draws_on_a_reserve_at_its_own_rate() -> None:
-    circle = Circle(RelayLimits(room_burst=40, room_per_second=0.001, flash_reserve_percent=50, flash_burst=2))
-    circle.world.now_ms += 60_000_000
-    for _ in range(20):
-        circle.accept(circle.officer, circle.make(circle.officer, Message()))
-    usual = circle.make(circle.officer, Message())
-    assert circle.code(circle.officer, usual) is Code.RATE
-    for _ in range(2):
-        circle.accept(circle.officer, circle.make(circle.officer, Message(), precedence=Precedence.FLASH))
-    over = circle.make(circle.officer, Message(), precedence=Precedence.FLASH)
-    assert circle.code(circle.officer, over) is Code.RATE
-
-
-def test_a_refused_flash_gives_its_token_back() -> None:
-    circle = Circle(RelayLimits(officer_burst=32, officer_per_second=0.001, flash_burst=1, flash_per_minute=0.001))
-    circle.world.now_ms += 60_000_000
-    for _ in range(32):
-        circle.accept(circle.officer, circle.make(circle.officer, Message()))
-    flash = circle.make(circle.officer, Message(), precedence=Precedence.FLASH)
-    assert circle.code(circle.officer, flash) is Code.RATE
-    circle.world.now_ms += 1_000_000
-    circle.accept(circle.officer, circle.make(circle.officer, Message(), precedence=Precedence.FLASH))
-
-
-def test_commits_have_rates_by_room_and_by_device() -> None:
-    circle = Circle(RelayLimits(room_commits_burst=2, device_commits_burst=3))
-    circle.world.now_ms += 600_000
-
-    def commit() -> Envelope:
-        return circle.make(circle.officer, Commit())
-
-    for _ in range(2):
-        circle.accept(circle.officer, commit())
-        circle.room.epoch += 1
-    refused = circle.refusal(circle.officer, waiting := commit())
-    assert (refused.retry_after_ms, refused.detail) == (1_000, "too many commits in the room")
-    circle.world.now_ms += 1_000
-    circle.accept(circle.officer, waiting)
-    circle.room.epoch += 1
-    circle.world.now_ms += 1_000
-    assert circle.refusal(circle.officer, commit()).detail == "too many commits of the device"
-
-
-def test_a_device_reports_delivery_once_in_thirty_seconds_and_room(circle: Circle) -> None:
-    circle.accept(circle.guest, circle.make(circle.guest, Delivered(room_seq=1)))
-    second = circle.make(circle.guest, Delivered(room_seq=2))
-    assert circle.refusal(circle.guest, second).retry_after_ms == 30_000
-    circle.world.now_ms += 30_000
-    circle.accept(circle.guest, second)
-
-
-def test_a_refused_list_gives_its_tokens_back() -> None:
-    circle = Circle(RelayLimits(officer_burst=32, officer_per_second=0.001))
-    circle.world.now_ms += 60_000_000
-    for _ in range(30):
-        circle.accept(circle.officer, circle.make(circle.officer, Message()))
-    made = [circle.make(circle.officer, Message()) for _ in range(3)]
-    refused = circle.refusal(circle.officer, *made)
-    assert (code_of(refused), refused.position) == (Code.RATE, 2)
-    circle.accept(circle.officer, *made[:2])

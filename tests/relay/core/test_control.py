@@ -106,7 +106,7 @@ def test_what_does_not_decode_is_refused_and_the_session_stays(
     world: World, officer: Peer, leaf_type: LeafType
 ) -> None:
     assert refusal(world, officer, leaf_type, b"\xa0") is not Code.INTERNAL
-    assert officer.closed is None
+    assert officer.is_open
 
 
 def test_an_organisation_cannot_fill_the_log() -> None:
@@ -252,7 +252,7 @@ def test_the_root_withdraws_an_enrolment_key_once(world: World, officer: Peer) -
     guest = world.officer("b", of=MA)
     withdrawal = world.nations[MA].withdraw_enrolment()
     logged(world, officer, LeafType.REVOCATION, withdrawal)
-    assert guest.closed is not None
+    assert not guest.is_open
     assert world.nations[MA].enrolment.key_id in world.store.state().revoked_enrolments
     unchanged(world, officer, LeafType.REVOCATION, world.nations[MA].withdraw_enrolment(now_ms=world.now_ms + 1))
 
@@ -291,7 +291,10 @@ def test_the_roster_that_stands_is_not_logged_again(world: World, officer: Peer)
     unchanged(world, officer, LeafType.ROSTER, world.roster.endorsed.encode())
 
 
-@pytest.mark.parametrize(("role", "allowed"), [(Role.OPERATOR, True), (Role.OFFICER, True), (Role.BOT, False), (Role.AUDITOR, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [(Role.OPERATOR, True), (Role.OFFICER, True), (Role.BOT, False), (Role.AUDITOR, False)],
+)
 def test_officers_and_operators_bring_rosters(world: World, role: Role, *, allowed: bool) -> None:
     peer = world.login(world.certify("x", role))
     data = make_roster(tuple(world.nations.values()), version=2).endorsed.encode()
@@ -330,7 +333,7 @@ def test_an_expired_roster_is_refused(world: World, officer: Peer) -> None:
 
 
 def test_an_enrolment_decodes_from_what_is_logged_beside_its_leaf(world: World, officer: Peer) -> None:
-    assert officer.closed is None
+    assert officer.is_open
     document = world.store.entries[0].document
     assert document is not None
     assert decode_enrolment(document).organisation == TN

@@ -156,6 +156,16 @@ def test_who_is_added_or_removed_is_told_so() -> None:
     assert again.one(frames.Ready).rooms[0].head == 6
 
 
+def test_who_was_added_while_it_was_away_learns_it_at_its_login() -> None:
+    world, first, *_, room = three()
+    newcomer = world.officer("d")
+    world.drop(newcomer)
+    world.commit(first, room, added=(device_of(newcomer),))
+    assert not newcomer.frames
+    (state,) = world.begin_login(device_of(newcomer)).one(frames.Ready).rooms
+    assert (state.room, state.added_seq) == (room.id, 4)
+
+
 def test_a_creator_learns_the_state_of_its_room() -> None:
     world = World()
     officer = world.officer("a")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from amanah_protocol import frames
@@ -113,7 +115,7 @@ def test_what_is_not_there_for_a_device_is_refused(
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_only_addressees_fetch(cached: bool) -> None:  # noqa: FBT001 - a parameter
+def test_only_addressees_fetch(*, cached: bool) -> None:
     world, writer, reader, room, _ = room_with_content()
     sealed = bytes([5]) * 1_000
     grant = Grant(from_seq=1, to_seq=2, addressees=(device_of(reader).id,))
@@ -147,7 +149,7 @@ def test_a_newcomer_fetches_the_tree_that_its_welcome_names() -> None:
 def test_erased_content_is_gone_from_the_cache_too() -> None:
     world, writer, reader, room, envelope = room_with_content()
     fetch(reader, room.id)
-    assert reader.one(frames.ContentPiece)
+    reader.one(frames.ContentPiece)
     writer.publish(world.envelope(device_of(writer), room, Erase(envelopes=(envelope,))))
     fetch(reader, room.id)
     assert code_of(reader.refused()) is Code.NOT_FOUND
@@ -186,16 +188,16 @@ def test_who_does_not_read_asks_for_no_more_pieces() -> None:
 # ---- staging
 
 
-def stage(peer: Peer, data: bytes, *, at: int = 0, size: int = STAGE_CHUNK_BYTES, **changes: object) -> None:
+def stage(peer: Peer, content: bytes, *, at: int = 0, size: int = STAGE_CHUNK_BYTES, **changes: Any) -> None:  # noqa: ANN401 - fields of a frame
     """Send one piece of a content."""
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "request": 5,
-        "payload_hash": sha256(data),
-        "total": len(data),
+        "payload_hash": sha256(content),
+        "total": len(content),
         "offset": at,
-        "data": data[at : at + size],
+        "data": content[at : at + size],
     }
-    peer.send(frames.Stage(**(fields | changes)))  # type: ignore[arg-type]  # fields of a frame
+    peer.send(frames.Stage(**(fields | changes)))
 
 
 def publish_staged(world: World, peer: Peer, room: RoomModel, content: bytes) -> None:
@@ -211,7 +213,7 @@ def test_what_was_staged_piece_by_piece_is_published_under_its_hash() -> None:
         stage(writer, content, at=at)
         assert writer.one(frames.Done).request == 5
     publish_staged(world, writer, room, content)
-    assert writer.one(frames.Stored)
+    writer.one(frames.Stored)
     assert world.store.entries[-1].content == content
 
 
@@ -231,7 +233,7 @@ def test_a_content_is_staged_for_one_session() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"at": 20}, {"at": 5}, {"at": 10, "total": 31}, {"at": 10, "data": b"x" * 21}])
-def test_pieces_come_in_order_and_within_what_was_announced(wrong: dict[str, int]) -> None:
+def test_pieces_come_in_order_and_within_what_was_announced(wrong: dict[str, Any]) -> None:
     world, writer, _, room, _ = room_with_content()
     content = bytes(range(30))
     stage(writer, content, size=10)
@@ -242,7 +244,7 @@ def test_pieces_come_in_order_and_within_what_was_announced(wrong: dict[str, int
     for at in (0, 10, 20):
         stage(writer, content, at=at, size=10)
     publish_staged(world, writer, room, content)
-    assert writer.one(frames.Stored)
+    writer.one(frames.Stored)
 
 
 def test_nothing_is_added_to_a_content_that_is_whole() -> None:
@@ -280,7 +282,7 @@ def test_what_is_announced_is_bounded_by_session_and_in_all() -> None:
     assert len(writer.take(frames.Done)) + len(reader.take(frames.Done)) == 4
     world.drop(writer)
     stage(reader, bytes([3]) * 50, size=1)
-    assert reader.one(frames.Done)
+    reader.one(frames.Done)
 
 
 def test_what_was_staged_is_kept_for_a_minute() -> None:
@@ -288,7 +290,7 @@ def test_what_was_staged_is_kept_for_a_minute() -> None:
     stage(writer, b"x")
     world.tick(59_999)
     publish_staged(world, writer, room, b"x")
-    assert writer.one(frames.Stored)
+    writer.one(frames.Stored)
     stage(writer, b"y")
     world.tick(60_000)
     publish_staged(world, writer, room, b"y")

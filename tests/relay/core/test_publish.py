@@ -11,7 +11,6 @@ from amanah_protocol.kinds import Message
 from amanah_protocol.log.receipt import check_in_receipt, verify_receipt
 from amanah_protocol.types import RoomId
 from amanah_relay.effects import Append, ReadKnown
-from amanah_relay.inputs import KnownRead
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import RELAY_KEY, key_of
 from tests.relay.world import MA, SEALED, Peer, RoomModel, World, as_item, code_of
@@ -72,7 +71,7 @@ def test_all_requests_of_a_connection_in_a_batch_are_answered_by_one_frame() -> 
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_repetition_gets_the_same_receipt(restarted: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_repetition_gets_the_same_receipt(*, restarted: bool) -> None:
     world, officer, room = room_of_one()
     made = [message(world, officer, room) for _ in range(2)]
     officer.publish(*made)
@@ -112,7 +111,7 @@ def test_a_repetition_needs_no_content_any_more() -> None:
     officer.publish(made)
     officer.one(frames.Stored)
     officer.publish((made, None))
-    assert officer.one(frames.Stored)
+    officer.one(frames.Stored)
 
 
 def test_a_repetition_by_a_device_that_was_removed_meanwhile_is_still_acknowledged() -> None:
@@ -192,8 +191,25 @@ def test_a_publish_whose_ids_cannot_be_looked_up_is_refused_once_and_may_come_ag
     assert officer.one(frames.Stored).accepted[0].sequences == (2, 3)
 
 
+def test_a_publish_that_was_refused_is_not_admitted_by_a_later_answer() -> None:
+    world, officer, room = room_of_one()
+    made = [message(world, officer, room) for _ in range(2)]
+    officer.publish(*made)
+    world.restart()
+    assert officer.device is not None
+    officer = world.login(officer.device)
+    world.holding = True
+    officer.publish(*made)
+    world.store.reads_fail = True
+    world.step()
+    assert code_of(officer.refused()) is Code.STORE
+    world.store.reads_fail = False
+    world.release()
+    assert not officer.frames
+
+
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_lookup_for_somebody_who_left_comes_to_nothing(fails: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_lookup_for_somebody_who_left_comes_to_nothing(*, fails: bool) -> None:
     world, officer, room = room_of_one()
     made = message(world, officer, room)
     officer.publish(made)
@@ -208,9 +224,19 @@ def test_a_lookup_for_somebody_who_left_comes_to_nothing(fails: bool) -> None:  
     assert not officer.frames
 
 
-def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
-    world, _, _ = room_of_one()
-    assert world.core.handle(KnownRead(token=10_000, known=None), world.now_ms) == []
+def test_the_store_is_asked_for_a_receipt_that_is_no_longer_kept() -> None:
+    world, officer, room = room_of_one(RelayLimits(recent=2))
+    made = [message(world, officer, room) for _ in range(3)]
+    for envelope in made:
+        officer.publish(envelope)
+    receipts = [stored.receipt for stored in officer.take(frames.Stored)]
+    world.holding = True
+    for envelope, asked in zip(made, (1, 0, 0), strict=True):
+        officer.publish(envelope)
+        assert len(world.waiting) == asked
+        world.release()
+        world.holding = True
+    assert [stored.receipt for stored in officer.take(frames.Stored)] == receipts
 
 
 @pytest.mark.parametrize("broken", [b"", b"\xd2\x84", b"\xd2" * 5_000])
@@ -221,7 +247,7 @@ def test_an_envelope_that_does_not_decode_is_refused_and_the_connection_stays(br
         officer.send(frames.Publish(request=5, items=(good, frames.Item(envelope=broken, content=None))))
         refused = officer.refused()
         assert (refused.request, code_of(refused), refused.position) == (5, Code.MALFORMED, 1)
-        assert officer.closed is None
+        assert officer.is_open
     else:
         officer.send(frames.Publish(request=5, items=(frames.Item(envelope=broken, content=None),)))
         assert officer.closed == (1002, "FRAME")
@@ -242,7 +268,7 @@ def test_an_envelope_with_another_signature_is_refused() -> None:
     officer.send(frames.Publish(request=5, items=(frames.Item(envelope=forged, content=SEALED),)))
     assert code_of(officer.refused()) is Code.SIGNATURE
     officer.publish(good)
-    assert officer.one(frames.Stored)
+    officer.one(frames.Stored)
 
 
 def test_every_flipped_bit_of_an_envelope_is_refused() -> None:
@@ -275,10 +301,10 @@ def test_publishing_is_refused_while_too_much_waits_for_the_store() -> None:
 
 
 def test_requests_of_a_device_have_a_rate() -> None:
-    world, officer, _ = room_of_one(RelayLimits(requests_burst=3, requests_per_second=2))
+    _, officer, _ = room_of_one(RelayLimits(requests_burst=3, requests_per_second=2))
     for request in range(2):  # the creation was one
         officer.send(frames.GetCheckpoint(request=request))
-        assert officer.one(frames.Checkpoint)
+        officer.one(frames.Checkpoint)
     officer.send(frames.GetCheckpoint(request=9))
     refused = officer.refused()
     assert (refused.request, code_of(refused), refused.retry_after_ms) == (9, Code.RATE, 500)
@@ -286,10 +312,10 @@ def test_requests_of_a_device_have_a_rate() -> None:
 
 def test_a_frame_that_does_not_parse_ends_the_session() -> None:
     for data, closed in ((b"\xc1", (1002, "FRAME")), (bytes(262_145), (1009, "TOO_LARGE"))):
-        world, officer, _ = room_of_one()
+        _, officer, _ = room_of_one()
         officer.send_bytes(data)
         assert officer.one(frames.Refused).request == 0
-        assert officer.one(frames.Closing)
+        officer.one(frames.Closing)
         assert officer.closed == closed
 
 

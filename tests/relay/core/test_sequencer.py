@@ -176,7 +176,7 @@ def test_answers_about_other_batches_are_passed_over() -> None:
         assert world.core.handle(Appended(batch=wrong), world.now_ms) == []
         assert world.core.handle(AppendFailed(batch=wrong, full=False), world.now_ms) == []
     world.release()
-    assert officer.one(frames.Stored)
+    officer.one(frames.Stored)
     assert world.core.handle(Appended(batch=number), world.now_ms) == []
     assert world.core.handle(AppendFailed(batch=number, full=False), world.now_ms) == []
 
@@ -199,7 +199,7 @@ def test_indices_of_what_waits_are_known_in_advance() -> None:
     assert sequencer.next_batch() is None
     assert sequencer.settle(append.batch) is not None
     assert sequencer.idle
-    assert officer.closed is None
+    assert officer.is_open
 
 
 def test_a_cursor_is_stored_with_the_report_that_moved_it() -> None:

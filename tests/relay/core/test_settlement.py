@@ -12,7 +12,19 @@ from amanah_protocol.kinds import Delivered, Message
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL
 from amanah_relay.effects import Append, Reload
-from amanah_relay.inputs import Loaded, ReadFailed
+from amanah_relay.inputs import (
+    ContentRead,
+    EntriesRead,
+    Input,
+    KeyPackagesCounted,
+    KeyPackagesPut,
+    KeyPackagesTaken,
+    KnownRead,
+    Loaded,
+    LogRead,
+    ProofRead,
+    ReadFailed,
+)
 from tests.relay.people import NOW_MS, Device, make_roster
 from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of
 
@@ -81,8 +93,7 @@ def test_work_is_refused_until_the_state_is_loaded_anew() -> None:
     say(world, first, room)
     world.step()
     first.take(frames.Refused)
-    assert not world.core.ready
-    assert world.core.checkpoint() is None
+    assert (world.core.ready, world.core.checkpoint()) == (False, None)
     say(world, first, room)
     assert (code_of(refused := first.refused()), refused.retry_after_ms) == (Code.STORE, world.limits.retry_ms)
     for request in (
@@ -100,7 +111,7 @@ def test_work_is_refused_until_the_state_is_loaded_anew() -> None:
     assert world.core.ready
     world.recall(device_of(first), room.id)
     say(world, first, room)
-    assert first.one(frames.Stored)
+    first.one(frames.Stored)
 
 
 def test_live_streams_fall_back_to_reading_when_the_store_failed() -> None:
@@ -137,7 +148,7 @@ def test_a_page_of_the_log_and_a_login_end_when_the_store_failed() -> None:
     auditor = world.login(world.certify("auditor", Role.AUDITOR))
     order = sign_order(ReadingOrder(first=0, until=5, ordered_at_ms=NOW_MS, nonce=bytes(16)), device_of(auditor).key)
     auditor.send(frames.AuditRead(request=1, order=order, start=0))
-    assert auditor.one(frames.LogEntries)
+    auditor.one(frames.LogEntries)
     world.holding = True
     world.store.append_fails = "lost"
     say(world, first, room)
@@ -224,12 +235,36 @@ def test_what_a_failed_publish_had_taken_from_quotas_is_given_back() -> None:
     first.publish(made)
     assert code_of(first.refused()) is Code.STORE
     first.publish(made)
-    assert first.one(frames.Stored)
+    first.one(frames.Stored)
 
 
-def test_an_answer_for_a_question_that_was_never_asked_is_passed_over() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ReadFailed(token=99_999),
+        KnownRead(token=99_999, known=None),
+        EntriesRead(token=99_999, room=CONTROL, entries=(), more=False),
+        ContentRead(token=99_999, data=None, addressees=None),
+        LogRead(token=99_999, entries=()),
+        ProofRead(token=99_999, leaf=None, hashes=()),
+        KeyPackagesPut(token=99_999, left=0),
+        KeyPackagesTaken(token=99_999, taken=()),
+        KeyPackagesCounted(token=99_999, stock=()),
+    ],
+)
+def test_an_answer_for_a_question_that_is_not_open_is_passed_over(answer: Input) -> None:
     world, *_ = pair()
-    assert world.core.handle(ReadFailed(token=99_999), world.now_ms) == []
+    assert world.core.handle(answer, world.now_ms) == []
+
+
+def test_an_answer_of_another_kind_than_the_question_is_passed_over() -> None:
+    world, first, _, room = pair()
+    world.holding = True
+    first.subscribe(room.id)
+    token = world.waiting[0].token  # type: ignore[union-attr]  # a page is being read
+    assert world.core.handle(KnownRead(token=token, known=None), world.now_ms) == []
+    world.release()
+    assert first.one(frames.PageEnd).live
 
 
 # ---- revocation and roster
@@ -240,11 +275,11 @@ def test_a_revoked_device_is_closed_when_its_revocation_is_durable() -> None:
     world.holding = True
     revocation = world.nations[MA].revoke(device_of(second).id)
     first.send(frames.Submit(request=9, type=LeafType.REVOCATION, object=revocation))
-    assert second.closed is None
+    assert second.is_open
     world.release()
     assert second.one(frames.Closing).code == Code.REVOKED
     assert second.closed == (1008, "REVOKED")
-    assert first.closed is None
+    assert first.is_open
     say(world, first, room)
     assert not second.take(frames.Delivery)
 
@@ -298,4 +333,4 @@ def test_a_state_that_nobody_asked_for_changes_nothing() -> None:
     before = world.store.state()
     assert world.core.handle(Loaded(state=replace(before, size=0, edge=())), world.now_ms) == []
     world.release()
-    assert first.one(frames.Stored)
+    first.one(frames.Stored)

@@ -32,7 +32,7 @@ def test_a_stop_acknowledges_what_was_admitted_and_then_closes_everybody() -> No
     waiting = world.connect()
     world.stop()
     assert not world.core.ready
-    assert officer.closed is None
+    assert officer.is_open
     world.release()
     assert [len(stored.accepted) for stored in officer.take(frames.Stored)] == [1, 1]
     for peer in (officer, waiting):

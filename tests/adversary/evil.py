@@ -1,0 +1,309 @@
+"""A hostile relay: the real core and the real store, under the hand of whoever runs them.
+
+`EvilRelay` is the simulation's relay shell. An `Attack` sees everything between its core, its store
+and its clients, and may change, hold back, repeat or invent any of it. It has the relay's keys, so
+whatever it invents is signed as the relay signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final, TypeAlias
+
+from amanah_protocol import frames
+from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.envelope import Envelope
+from amanah_protocol.errors import DecodeError
+from amanah_protocol.kinds import Commit, Create, Welcome
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
+from amanah_relay.core.parts import Books
+from amanah_relay.core.replies import Publisher
+from amanah_relay.core.sequencer import Draft, Unit
+from amanah_relay.effects import Append, SessionId
+from amanah_relay.inputs import Input, Tick
+from amanah_relay.state import Member, Room
+from tests.simulation.network import Connection
+from tests.simulation.relay_shell import Packages, RelayShell
+
+Out: TypeAlias = "frames.Frame | bytes"
+FOR_EVER_MS: Final = 2**62
+_HELLO: Final = frames.Hello.__struct_config__.tag
+_Heads: TypeAlias = frames.Head | frames.Checkpoint | frames.PageEnd | frames.Path | frames.Stored
+
+
+class Attack:
+    """What a strategy may override; as it stands it is the honest relay.
+
+    Every `on_...` hook on frames gives what is written in place of the frame: nothing, the same,
+    others, or raw bytes.
+    """
+
+    def __init__(self) -> None:
+        self.armed = False
+        """Nothing is done before the stage is set."""
+
+    def on_receive(self, relay: EvilRelay, sender: DeviceId | None, data: bytes) -> bool:
+        """A frame of a client arrived; False keeps it from the core."""
+        return True
+
+    def on_store(self, relay: EvilRelay, batch: Append) -> None:
+        """A batch is durable, and nobody has heard of it yet."""
+
+    def on_deliver(self, relay: EvilRelay, to: DeviceId, frame: frames.Delivery) -> Iterable[Out]:
+        """An entry of a room is written to a device."""
+        return (frame,)
+
+    def on_keypackage(self, relay: EvilRelay, to: DeviceId, frame: frames.KeyPackages) -> Iterable[Out]:
+        """Key packages are handed to who asked for them."""
+        return (frame,)
+
+    def on_roster(self, relay: EvilRelay, to: DeviceId, frame: frames.ControlEntry) -> Iterable[Out]:
+        """An entry of the control stream: certificates, revocations, rosters."""
+        return (frame,)
+
+    def on_checkpoint(self, relay: EvilRelay, to: DeviceId, frame: _Heads) -> Iterable[Out]:
+        """The relay signs something about its log: heads, checkpoints, receipts; or proves it."""
+        return (frame,)
+
+    def on_login(self, relay: EvilRelay, to: DeviceId, frame: frames.Challenge | frames.Ready) -> Iterable[Out]:
+        """A step of a login."""
+        return (frame,)
+
+    def on_other(self, relay: EvilRelay, to: DeviceId, frame: frames.Frame) -> Iterable[Out]:
+        """Any other frame."""
+        return (frame,)
+
+    def on_time(self, relay: EvilRelay) -> None:
+        """A second has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """An entry of a room that no admission has seen.
+
+    Attributes:
+        object: The envelope's bytes, or what stands in their place.
+        content: Sealed content beside it.
+        envelope: The envelope, where the bytes are one.
+    """
+
+    object: bytes
+    content: bytes = b""
+    envelope: Envelope | None = None
+
+    @classmethod
+    def of(cls, envelope: Envelope, content: bytes = b"") -> Planted:
+        """An envelope with its content."""
+        return cls(object=envelope.encoded, content=content, envelope=envelope)
+
+
+class EvilRelay(RelayShell):
+    """The relay under an attack; `bent_by` gives it one."""
+
+    attack: Attack = Attack()
+
+    # ---- what it knows
+
+    @property
+    def key(self) -> SigningKey:
+        """Signs logins, receipts and heads: the relay's own."""
+        return self._community.relay_key
+
+    @property
+    def books(self) -> Books:
+        """The core's picture of rooms, members and log."""
+        assert self._core is not None
+        return self._core._parts.loaded()  # noqa: SLF001 - whoever runs the relay reads its memory
+
+    def room(self, room: RoomId) -> Room:
+        """A room as the core knows it."""
+        return self.books.state.rooms[room]
+
+    def member(self, room: RoomId, device: DeviceId) -> Member:
+        """A device's record in a room; one that was never in it has none yet."""
+        return self.room(room).members.get(device) or Member(device=device, organisation=OrgName(""), added_seq=0)
+
+    @property
+    def devices(self) -> dict[SessionId, DeviceId]:
+        """Who says to sit behind each session."""
+        return self.__dict__.setdefault("_devices", {})  # type: ignore[no-any-return]  # made on first use
+
+    def sessions_of(self, device: DeviceId) -> list[SessionId]:
+        """Open sessions of a device."""
+        return [session for session, known in self.devices.items() if known == device and session in self._sessions]
+
+    # ---- frames, both ways
+
+    def _receive(self, session: SessionId, data: bytes) -> None:
+        if data[1:2] == bytes([_HELLO]):
+            self._note_hello(session, data)
+        device = self.devices.get(session)
+        if self.attack.on_receive(self, device, data):
+            super()._receive(session, data)
+
+    def _note_hello(self, session: SessionId, data: bytes) -> None:
+        try:
+            hello = frames.decode_login_frame(data)
+        except DecodeError:
+            return
+        if isinstance(hello, frames.Hello):
+            self.devices[session] = DeviceId(hello.device)
+
+    def _write(self, session: SessionId, data: tuple[bytes, ...]) -> None:
+        connection, to = self._sessions.get(session), self.devices.get(session)
+        if connection is None:
+            return
+        for encoded in data:
+            frame = frames.decode_relay_frame(encoded)
+            bent = (frame,) if to is None else tuple(self._bend(to, frame))
+            if bent == (frame,):
+                super()._write(session, (encoded,))
+            else:
+                self._lie(connection, bent)
+
+    @staticmethod
+    def _lie(connection: Connection, out: Iterable[Out]) -> None:
+        """Write what no honest relay has said: it is no part of the record that invariants are held against."""
+        for frame in out:
+            connection.to_client(frame if isinstance(frame, bytes) else frames.encode_frame(frame))
+
+    def say(self, to: DeviceId, *out: Out) -> None:
+        """Write frames or bytes of its own to a device."""
+        for session in self.sessions_of(to):
+            self._lie(self._sessions[session], out)
+
+    def _bend(self, to: DeviceId, frame: frames.RelayFrame) -> Iterable[Out]:
+        match frame:
+            case frames.Delivery():
+                return self.attack.on_deliver(self, to, frame)
+            case frames.KeyPackages():
+                return self.attack.on_keypackage(self, to, frame)
+            case frames.ControlEntry():
+                return self.attack.on_roster(self, to, frame)
+            case frames.Challenge() | frames.Ready():
+                return self.attack.on_login(self, to, frame)
+            case frames.Head() | frames.Checkpoint() | frames.PageEnd() | frames.Path() | frames.Stored():
+                return self.attack.on_checkpoint(self, to, frame)
+            case _:
+                return self.attack.on_other(self, to, frame)
+
+    def cut(self, device: DeviceId) -> None:
+        """Break the connections of a device."""
+        for session in self.sessions_of(device):
+            self._sessions[session].cut()
+
+    # ---- the store
+
+    def _apply(self, effect: Append | Packages) -> Input:
+        answer = super()._apply(effect)
+        if isinstance(effect, Append):
+            self.attack.on_store(self, effect)
+        return answer
+
+    def log(self, room_id: RoomId, *planted: Planted, waiter: Publisher | None = None) -> None:
+        """Put entries into a room past all checks, so that log, heads and receipts agree with each other.
+
+        Args:
+            room_id: The room; a planted `create` makes it.
+            planted: The entries, in the order of the log.
+            waiter: Whose publish this answers.
+        """
+        books = self.books
+        unit = Unit(at_ms=books.at_ms(self.clock_ms), until_ms=FOR_EVER_MS)
+        for entry in planted:
+            room = self._make_room(room_id, entry)
+            room.head_seq += 1
+            unit.drafts.append(_draft(room, entry))
+            self._move(room, unit, entry)
+        if waiter is not None:
+            unit.waiters.append(waiter)
+        books.enqueue(unit)
+        self.handle(Tick())
+
+    def log_control(self, leaf_type: LeafType, signed: bytes, document: bytes | None = None) -> int:
+        """Put an object into the control stream past all checks; gives its sequence there."""
+        books = self.books
+        books.state.control.head_seq += 1
+        draft = Draft(
+            key=_fresh_id(),
+            type=leaf_type,
+            room=CONTROL,
+            room_seq=books.state.control.head_seq,
+            object=signed,
+            document=document,
+        )
+        books.enqueue(Unit(at_ms=books.at_ms(self.clock_ms), until_ms=FOR_EVER_MS, drafts=[draft]))
+        self.handle(Tick())
+        return draft.room_seq
+
+    def _make_room(self, room_id: RoomId, entry: Planted) -> Room:
+        rooms = self.books.state.rooms
+        specific = None if entry.envelope is None else entry.envelope.header.specific
+        if room_id not in rooms and isinstance(specific, Create):
+            rooms[room_id] = Room(room=room_id, create=specific)
+        return rooms[room_id]
+
+    @staticmethod
+    def _move(room: Room, unit: Unit, entry: Planted) -> None:
+        """What the core's picture has to follow, so that honest publishes behind it are admitted."""
+        if entry.envelope is not None and entry.envelope.header.room == room.room:
+            header = entry.envelope.header
+            own = room.members.get(header.kid)
+            if isinstance(header.specific, Create):
+                unit.creates[room.room] = entry.object
+                own = Member(device=header.kid, organisation=header.specific.owner, added_seq=1)
+            if isinstance(header.specific, Commit):
+                room.epoch += 1
+                for device in header.specific.added:
+                    _put(room, unit, Member(device=device, organisation=OrgName(""), added_seq=room.head_seq))
+                for device in header.specific.removed:
+                    _put(room, unit, replace(room.members[device], removed_seq=room.head_seq))
+            if own is not None and header.counter > own.last_counter:
+                _put(room, unit, replace(own, last_counter=header.counter, last_id=entry.envelope.id))
+        unit.rooms[room.room] = room.epoch
+
+    # ---- time
+
+    def _tick(self) -> None:
+        self.attack.on_time(self)
+        super()._tick()
+
+
+_ids: Final = count(1)
+
+
+def _fresh_id() -> bytes:
+    """An id that the store has not seen: it keeps each once, and the same envelope is planted again and again."""
+    return sha256(b"planted %d" % next(_ids))
+
+
+def _draft(room: Room, entry: Planted) -> Draft:
+    key = _fresh_id()
+    header = None if entry.envelope is None else entry.envelope.header
+    specific = None if header is None else header.specific
+    return Draft(
+        key=key,
+        type=LeafType.ENVELOPE,
+        room=room.room,
+        room_seq=room.head_seq,
+        object=entry.object,
+        envelope=EnvelopeId(key),
+        kid=None if header is None else header.kid,
+        payload=sha256(entry.content),
+        content=entry.content,
+        addressees=specific.addressees if isinstance(specific, Welcome) else None,
+        added=specific.added if isinstance(specific, Commit) else (),
+        removed=specific.removed if isinstance(specific, Commit) else (),
+    )
+
+
+def _put(room: Room, unit: Unit, member: Member) -> None:
+    room.members[member.device] = unit.members[room.room, member.device] = member
+
+
+def bent_by(attack: Attack) -> type[EvilRelay]:
+    """The relay of an attack, as `world.Build` takes it."""
+    return type("BentRelay", (EvilRelay,), {"attack": attack})

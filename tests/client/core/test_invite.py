@@ -1,0 +1,388 @@
+"""Invitations: whom a name stands for, whose key packages hold, and who is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from amanah_client import model
+from amanah_client.core import invite as invitations
+from amanah_client.core.requests import Taken
+from amanah_protocol import frames
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import VerifyError
+from amanah_protocol.group import suites
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.flat.engine import FlatEngine
+from amanah_protocol.group.seam import Credential, KeyPackageInfo
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Commit, Kind
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, OrgName, PersonId, RoomId
+from amanah_relay.quotas import RelayLimits
+from tests.client.core.forge import room_of
+from tests.client.core.rooms import create, invite, two
+from tests.client.core.world import MA, SN, TN, Client, Stage, certify
+
+DONE, QUEUED, FAILED = model.IntentState.DONE, model.IntentState.QUEUED, model.IntentState.FAILED
+
+
+def members(client: Client, room: RoomId) -> set[DeviceId]:
+    """Who is in, as the client sees it."""
+    group = room_of(client, room).group
+    assert group is not None
+    return set(group.members)
+
+
+def commits_of(client: Client, room: RoomId) -> list[Commit]:
+    """The commits of a room."""
+    found = [decode_envelope(row.encoded).header.specific for row in client.rows(room, Kind.COMMIT)]
+    return [specific for specific in found if isinstance(specific, Commit)]
+
+
+def substitute(client: Client, make: Any) -> None:  # noqa: ANN401 - a function of a taken package
+    """Give other key packages than were taken."""
+    client.toward = lambda frame: (
+        [frames.KeyPackages(frame.request, tuple(make(taken) for taken in frame.packages))]
+        if isinstance(frame, frames.KeyPackages)
+        else [frame]
+    )
+
+
+def test_a_person_is_invited_with_all_devices(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    subject = b.device.certificate.subject
+    assert a.do(model.Invite(room=room, subject=subject)).state is DONE
+    assert members(a, room) == {a.device.id, b.device.id}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"organisation": OrgName("cert.example.zz")},
+        {"subject": PersonId(b"s" * 16)},
+        {"device": DeviceId(b"d" * 32)},
+    ],
+)
+def test_nobody_by_that_name(stage: Stage, action: dict[str, Any]) -> None:
+    a = stage.online("A")
+    intent = a.do(model.Invite(room=create(a), **action))
+    assert (intent.state, intent.code) == (FAILED, "NOT_FOUND")
+
+
+def test_an_invitation_of_those_who_are_in_is_done(stage: Stage) -> None:
+    a, b, room = two(stage)
+    counter = a.row(room).counter
+    assert a.do(model.Invite(room=room, device=b.device.id)).state is DONE
+    assert a.row(room).counter == counter
+
+
+def test_who_has_no_key_package_left_is_named_and_the_others_are_added(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    c, _ = certify(stage.relay.nations[MA], "C", Role.OFFICER)
+    stage.submit(b, LeafType.CERTIFICATE, c.certificate.encoded)
+    room = create(a)
+    intent = a.do(model.Invite(room=room, organisation=OrgName(MA)))
+    assert (intent.state, intent.code) == (DONE, "NO_KEY_PACKAGE")
+    assert c.id.hex()[:16] in intent.detail
+    assert members(a, room) == {a.device.id, b.device.id}
+
+
+def test_an_invitation_without_any_key_package_waits_and_says_for_whom(stage: Stage) -> None:
+    a = stage.online("A")
+    b = stage.client("B", of=MA)
+    stage.submit(a, LeafType.ENROLMENT, stage.relay.nations[MA].enrolment.endorsed.encode())
+    stage.submit(a, LeafType.CERTIFICATE, b.device.certificate.encoded)
+    room = create(a)
+    intent = a.do(model.Invite(room=room, device=b.device.id))
+    assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
+    assert MA in intent.detail
+    assert a.say(room, "meanwhile").state is DONE
+    b.connect()
+    stage.run()
+    stage.wait(31_000)
+    assert a.intent(intent.id).state is DONE
+    assert b.row(room).status is model.RoomStatus.OPEN
+    assert a.store.alarms == []
+
+
+def test_a_key_package_of_another_device_is_an_alarm(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    c = stage.online("C", of=MA)
+    room = create(a)
+    other = stage.relay.store.stock[c.device.id, suites.FLAT][0]
+    substitute(a, lambda taken: frames.TakenPackage(taken.device, other, last_resort=False))
+    intent = a.do(model.Invite(room=room, device=b.device.id))
+    assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
+    assert "BINDING" in intent.detail
+    assert a.codes() == ["BINDING"]
+    assert members(a, room) == {a.device.id}
+
+
+def test_a_key_package_made_by_the_relay_is_an_alarm(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    thief, _ = certify(stage.relay.nations[SN], "B2", Role.OFFICER)
+    credential = Credential(certificate=thief.certificate.encoded, enrolment=thief.enrolment.endorsed.encode())
+    forged = engine_for(suites.FLAT).make_key_package(
+        thief.key, credential, now_ms=stage.relay.now_ms, last_resort=False, random=bytes
+    )
+    room = create(a)
+    substitute(a, lambda taken: frames.TakenPackage(taken.device, forged.public, last_resort=False))
+    a.do(model.Invite(room=room, device=b.device.id))
+    assert a.codes() == ["CERTIFICATE"]
+
+
+def test_a_broken_key_package_is_an_alarm(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    substitute(
+        a, lambda taken: frames.TakenPackage(taken.device, taken.package[:-1] + b"\x00", last_resort=False)
+    )
+    a.do(model.Invite(room=room, device=b.device.id))
+    assert a.codes() == ["SIGNATURE"]
+    assert members(a, room) == {a.device.id}
+
+
+class Lying(FlatEngine):
+    """The real engine, whose key packages say something else."""
+
+    __slots__ = ("_changes",)
+
+    def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - fields of the info
+        self._changes = changes
+
+    def key_package_info(self, public: bytes) -> KeyPackageInfo:
+        """What a key package says, changed."""
+        return replace(super().key_package_info(public), **self._changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"suite": 3}, "SUITE"),
+        ({"not_after_ms": 1}, "EXPIRED"),
+        ({"not_before_ms": 2**60}, "EXPIRED"),
+        ({"not_before_ms": 0}, "EXPIRED"),
+        ({"not_after_ms": 2**60}, "EXPIRED"),
+    ],
+)
+def test_a_key_package_of_another_suite_or_time_is_an_alarm(stage: Stage, changes: dict[str, Any], code: str) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    room_of(a, room).engine = Lying(**changes)
+    a.do(model.Invite(room=room, device=b.device.id))
+    assert a.codes() == [code]
+
+
+def test_key_packages_of_others_than_were_asked_for_end_the_connection(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    substitute(a, lambda taken: frames.TakenPackage(bytes(32), taken.package, last_resort=False))
+    a.do(model.Invite(room=room, device=b.device.id))
+    assert a.codes() == ["FRAME"]
+    assert a.peer is None
+
+
+def test_key_packages_that_come_in_parts_are_put_together(stage: Stage) -> None:
+    a = stage.online("A")
+    others = [stage.online(f"B{n}", of=MA) for n in range(3)]
+    room = create(a)
+    a.toward = lambda frame: (
+        [frames.KeyPackages(frame.request, (taken,)) for taken in frame.packages]
+        if isinstance(frame, frames.KeyPackages)
+        else [frame]
+    )
+    assert a.do(model.Invite(room=room, organisation=OrgName(MA))).state is DONE
+    assert members(a, room) == {a.device.id, *(client.device.id for client in others)}
+
+
+def test_a_device_without_the_rooms_suite_is_refused_by_name(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA, device_suites=(0x0003,))
+    intent = a.do(model.Invite(room=create(a), device=b.device.id))
+    assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
+    assert "0xF0FF" in intent.detail
+
+
+def test_a_bot_invites_nobody(stage: Stage) -> None:
+    a, bot = stage.online("A"), stage.online("bot", role=Role.BOT)
+    room = create(a)
+    invite(a, room, bot)
+    intent = bot.do(model.Invite(room=room, device=stage.online("C").device.id))
+    assert (intent.state, intent.code) == (FAILED, "ROLE")
+
+
+def test_a_guest_does_not_bring_a_new_organisation(stage: Stage) -> None:
+    a, b, room = two(stage)
+    intent = b.do(model.Invite(room=room, device=stage.online("C", of=SN).device.id))
+    assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
+    assert members(a, room) == {a.device.id, b.device.id}
+    assert b.say(room, "fine").state is DONE
+
+
+@pytest.mark.parametrize(("code", "state"), [("RATE", QUEUED), ("ROLE", FAILED)])
+def test_a_relay_that_gives_no_key_packages(stage: Stage, code: str, state: model.IntentState) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    a.toward = lambda frame: (
+        [frames.Refused(frame.request, code, "no", retry_after_ms=2_000)]
+        if isinstance(frame, frames.KeyPackages)
+        else [frame]
+    )
+    intent = a.do(model.Invite(room=room, device=b.device.id))
+    assert (intent.state, intent.code) == (state, code)
+    a.toward = None
+    stage.wait(3_000)
+    assert a.intent(intent.id).state is (DONE if state is QUEUED else FAILED)
+
+
+def test_two_officers_who_change_a_room_at_once_both_succeed(stage: Stage) -> None:
+    a, b, room = two(stage)
+    c, d = stage.online("C", of=TN), stage.online("D", of=MA)
+    first = a.ask(model.Invite(room=room, device=c.device.id))
+    second = b.ask(model.Invite(room=room, device=d.device.id))
+    stage.wait(5_000)
+    assert a.intent(first).state is DONE
+    assert b.intent(second).state is DONE
+    assert members(a, room) == members(b, room) == {client.device.id for client in (a, b, c, d)}
+    a.say(room, "all here")
+    assert [client.texts(room) for client in (b, c, d)] == [["all here"]] * 3
+    assert [client.store.alarms for client in (a, b, c, d)] == [[], [], [], []]
+
+
+def test_more_than_ninety_six_devices_need_several_commits() -> None:
+    stage = Stage(
+        RelayLimits(
+            sessions_per_organisation=300,
+            unauthenticated_per_network=300,
+            control_burst=2_000,
+            control_per_minute=60_000,
+        )
+    )
+    a = stage.online("A")
+    others = [stage.client(f"B{n}", of=MA) for n in range(100)]
+    for other in others:
+        stage.relay.login(other.device)
+        package = engine_for(suites.FLAT).make_key_package(
+            other.device.key,
+            other.core._ctx.credential,  # noqa: SLF001 - as the client itself makes one
+            now_ms=stage.relay.now_ms,
+            last_resort=False,
+            random=bytes,
+        )
+        stage.relay.store.stock[other.device.id, suites.FLAT] = [package.public]
+    stage.clients = [a]
+    stage.run()
+    room = create(a)
+    intent = a.ask(model.Invite(room=room, organisation=OrgName(MA)))
+    stage.wait(6_000)
+    assert a.intent(intent).state is DONE, a.intent(intent)
+    assert len(members(a, room)) == 101
+    assert [len(commit.added) for commit in commits_of(a, room)] == [96, 4]
+    devices = tuple(other.device.id for other in others)
+    removal = a.ask(model.Remove(room=room, devices=devices))
+    stage.wait(6_000)
+    assert a.intent(removal).state is DONE
+    assert members(a, room) == {a.device.id}
+    assert [len(commit.removed) for commit in commits_of(a, room)] == [0, 0, 96, 4]
+    assert a.store.alarms == []
+
+
+def test_a_removal_of_nobody_is_done(stage: Stage) -> None:
+    a, _b, room = two(stage)
+    assert a.do(model.Remove(room=room, devices=(DeviceId(bytes(32)),))).state is DONE
+
+
+def test_a_removal_of_oneself_fails(stage: Stage) -> None:
+    a, _b, room = two(stage)
+    intent = a.do(model.Remove(room=room, devices=(a.device.id,)))
+    assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
+
+
+def test_an_organisation_removes_its_own(stage: Stage) -> None:
+    a, b, room = two(stage)
+    b2 = stage.online("B2", of=MA)
+    invite(b, room, b2)
+    assert b.do(model.Remove(room=room, devices=(b2.device.id,))).state is DONE
+    assert members(a, room) == {a.device.id, b.device.id}
+
+
+def test_a_refused_commit_is_discarded_and_the_invitation_fails(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+
+    def refuse(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Publish) and a.peer is not None:
+            a.peer.frames.append(frames.Refused(frame.request, "MEMBERSHIP", "no"))
+            return []
+        return [frame]
+
+    a.outward = refuse
+    intent = a.do(model.Invite(room=room, device=b.device.id))
+    assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
+    group = room_of(a, room).group
+    assert group is not None
+    assert group.pending is None
+    a.outward = None
+    invite(a, room, b)
+    assert members(a, room) == {a.device.id, b.device.id}
+
+
+def test_an_answer_for_a_room_that_is_gone_is_passed_over(stage: Stage) -> None:
+    a = stage.online("A")
+    ctx = a.core._ctx  # noqa: SLF001 - what is tested
+    purpose = Taken(room=RoomId(bytes(16)), intent="x", devices=(DeviceId(bytes(32)),))
+    taken = frames.TakenPackage(bytes(32), None, last_resort=False)
+    assert invitations.receive_packages(ctx, purpose, frames.KeyPackages(1, (taken,))) is None
+    with pytest.raises(VerifyError):
+        invitations.receive_packages(ctx, purpose, frames.KeyPackages(1, ()))
+
+
+def test_a_room_that_cannot_be_made_fails(stage: Stage) -> None:
+    a = stage.online("A")
+    intent = a.do(model.CreateRoom(title="x" * 300, ceiling=Label.AMBER))
+    assert (intent.state, intent.code) == (FAILED, "TOO_LARGE")
+    bot = stage.online("bot", role=Role.BOT)
+    assert bot.do(model.CreateRoom(title="x", ceiling=Label.AMBER)).code == "ROLE"
+    other = stage.online("other", device_suites=(0x0003,))
+    assert other.do(model.CreateRoom(title="x", ceiling=Label.AMBER)).code == "SUITE"
+
+
+def test_a_room_that_the_relay_refuses_leads_nowhere(stage: Stage) -> None:
+    a = stage.online("A")
+
+    def refuse(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Publish) and a.peer is not None:
+            a.peer.frames.append(frames.Refused(frame.request, "QUOTA2", "no"))
+            return []
+        return [frame]
+
+    a.outward = refuse
+    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER))
+    assert intent.state is FAILED
+    assert intent.room is not None
+    assert a.row(intent.room).status is model.RoomStatus.REMOVED
+
+
+def test_a_room_refused_at_the_wrong_moment_is_made_under_the_same_id(stage: Stage) -> None:
+    a = stage.online("A")
+    refused: list[frames.Publish] = []
+
+    def refuse(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Publish) and not refused and a.peer is not None:
+            refused.append(frame)
+            a.peer.frames.append(frames.Refused(frame.request, "CLOCK", "no", time_ms=stage.relay.now_ms))
+            return []
+        return [frame]
+
+    a.outward = refuse
+    intent = a.ask(model.CreateRoom(title="x", ceiling=Label.AMBER))
+    stage.wait(5_000)
+    done = a.intent(intent)
+    assert done.state is DONE
+    assert done.room == decode_envelope(refused[0].items[0].envelope).header.room
+    assert a.row(done.room).title == "x"  # type: ignore[index]  # a room, as the line above shows
+    assert a.store.alarms == []

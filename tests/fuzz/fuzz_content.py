@@ -1,0 +1,38 @@
+"""Fuzz `decode_content` and `open_plaintext`: what another member sealed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from amanah_protocol import limits
+from amanah_protocol.content import bodies, sealed
+from amanah_protocol.errors import PeerError
+from amanah_protocol.types import EnvelopeId
+
+_VIEW: Final = sealed.View(log_size=3, log_root=bytes(32), room_seq=2, room_head=bytes(32))
+_PAST: Final = bodies.PastMessage(envelope=EnvelopeId(bytes(32)), content=b"content", k=bytes(32))
+_BODIES: Final = (
+    bodies.Text(text="hello"),
+    bodies.Profile(encoded=b"profile"),
+    bodies.RoomInfo(title="title", description=""),
+    bodies.Grant(items=(_PAST,)),
+    bodies.Repair(items=(_PAST,)),
+    bodies.Unknown(type=99, raw=b"\x80"),
+)
+SEEDS: Final = tuple(
+    sealed.encode_content(
+        sealed.Content(message_id=bytes(16), written_at_ms=1, label_number=2, pap_number=1, view=_VIEW, body=body)
+    )
+    for body in _BODIES
+)
+
+
+def run(data: bytes) -> None:
+    """What is accepted has one form; any plaintext is taken apart or refused."""
+    for size_class, length in enumerate(limits.SIZE_CLASSES, start=1):
+        if len(data) <= length:
+            with suppress(PeerError):
+                sealed.open_plaintext(data.ljust(length, b"\0"), size_class)
+            break
+    assert sealed.encode_content(sealed.decode_content(data)) == data
