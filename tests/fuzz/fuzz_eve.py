@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from amanah_client.gateway.eve import EveReport, read_eve
+from amanah_client.gateway.eve import EveReport, decode_event, read_eve
 from tests.fuzz.fuzz_alerts import _EVENT
 
 SEEDS: Final = (_EVENT, b'{"timestamp":"2026-01-01T00:00:00Z","event_type":"dns"}')
@@ -18,3 +18,4 @@ def run(data: bytes) -> None:
     assert alerts == report.alerts
     assert report.lines == len(lines)
     assert report.alerts + sum(report.others.values()) + report.blank + report.malformed_total == len(lines)
+    decode_event(data)
