@@ -242,7 +242,7 @@ def test_a_result_that_does_not_fit_the_disk_leaves_no_half_of_a_file(nations: N
         text=True,
         timeout=WAIT_S,
         check=False,
-        preexec_fn=_nothing_fits,  # noqa: PLW1509 - this test has no threads
+        preexec_fn=_nothing_fits,
     )
     assert (ran.returncode, ran.stderr.count("\n")) == (EXIT_TRY_LATER, 1), ran.stderr
     assert "[DISK_FULL]" in ran.stderr

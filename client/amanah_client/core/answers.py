@@ -162,7 +162,7 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
     room.refused_in_a_row += 1
     if put_off:
         room.link.flying = False
-        room.retry_at_ms = ctx.now_ms + (frame.retry_after_ms or _pause(room))
+        room.retry_at_ms = ctx.timer_ms + (frame.retry_after_ms or _pause(room))
         return
     if code is Code.CLOCK:
         _note_clock(ctx, frame)
@@ -188,10 +188,10 @@ def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused
     if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
         # The epoch that was refused: the commit that ended it may have overtaken the refusal.
         room.stale_epoch = decode_envelope(flight.items[0][0]).header.epoch
-        room.stale_since_ms = ctx.now_ms
+        room.stale_since_ms = ctx.timer_ms
         room.told.discard(Code.GAP)
     else:
-        room.retry_at_ms = ctx.now_ms + (0 if not again else _pause(room))
+        room.retry_at_ms = ctx.timer_ms + (0 if not again else _pause(room))
     if not again:
         _end_work(room)
     room.work = Work()

@@ -36,7 +36,7 @@ from amanah_protocol.types import CONTROL
 def advance(ctx: Context) -> None:
     """Take each a step further."""
     for intent in tuple(ctx.apart.values()):
-        if intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.now_ms:
+        if intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.timer_ms:
             continue
         match intent.action:
             case CreateRoom():

@@ -46,6 +46,8 @@ ALARM_AGAIN_MS: Final = 600_000
 """The same alarm is raised again after ten minutes at the earliest."""
 AGAIN_MS: Final = 1_000
 """When what was refused for now is asked for again, where the relay does not say."""
+MAX_STEP_MS: Final = 5_000
+"""More than lies between two ticks, however busy the machine is."""
 MAX_PROVEN: Final = 256
 """Heads of the log that were proven and need no proof again."""
 
@@ -171,7 +173,8 @@ class Context:
         apart: Ids of those that stand in no room's line.
         waits: Intents that are not tried before a time.
         halted: Why nothing is sent or dialled any more, "" normally.
-        now_ms: Time of this step.
+        now_ms: The clock at this step; it may be set at any time.
+        timer_ms: Running time of this core: what waits and what is overdue is measured by it.
     """
 
     key: SigningKey
@@ -197,6 +200,7 @@ class Context:
     disclosing: dict[str, MessageRow] = field(default_factory=dict)
     halted: str = ""
     now_ms: int = 0
+    timer_ms: int = 0
     _draft: Draft = field(default_factory=Draft)
     _raised: dict[tuple[str, RoomId | None, str], int] = field(default_factory=dict)
 
@@ -221,6 +225,15 @@ class Context:
             raise VerifyError(Code.LOGIN, "the relay has not proven itself yet")
         return self.session.relay
 
+    def pass_time(self, now_ms: int) -> None:
+        """A step begins.
+
+        A clock that is set, or a machine that slept, must neither raise alarms nor keep anything
+        waiting: between two steps no more time passes than there can be between two ticks.
+        """
+        self.timer_ms += min(max(0, now_ms - self.now_ms), MAX_STEP_MS)
+        self.now_ms = now_ms
+
     # ---- telling the relay
 
     def send(self, frame: Frame) -> None:
@@ -231,7 +244,7 @@ class Context:
         """Send a request made with its own fresh number, and remember what it was for."""
         session = self.session
         session.last_request += 1
-        session.requests[session.last_request] = Asked(purpose=purpose, at_ms=self.now_ms)
+        session.requests[session.last_request] = Asked(purpose=purpose, at_ms=self.timer_ms)
         self.send(frame(session.last_request))
         return session.last_request
 
@@ -301,7 +314,7 @@ class Context:
             self.fail(intent, str(code), refused.detail)
         else:
             self.note(intent, str(code), refused.detail)
-            self.wait(intent, self.now_ms + (refused.retry_after_ms or AGAIN_MS))
+            self.wait(intent, self.timer_ms + (refused.retry_after_ms or AGAIN_MS))
 
     def note(self, intent: Intent, code: str, detail: str) -> None:
         """Say on an intent what it waits for; written only when that changed."""
@@ -316,10 +329,10 @@ class Context:
         """Keep an alarm and tell the faces; the same one not again for ten minutes."""
         key = (code, room, detail)
         last = self._raised.get(key)
-        if last is not None and self.now_ms - last < ALARM_AGAIN_MS:
+        if last is not None and self.timer_ms - last < ALARM_AGAIN_MS:
             return
-        self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < ALARM_AGAIN_MS}
-        self._raised[key] = self.now_ms
+        self._raised = {k: at for k, at in self._raised.items() if self.timer_ms - at < ALARM_AGAIN_MS}
+        self._raised[key] = self.timer_ms
         proof = cbor.encode(list(evidence)) if evidence else b""
         alarm = Alarm(at_ms=self.now_ms, code=code, room=room, detail=detail, evidence=proof)
         self.write(e.PutAlarm(alarm=alarm))

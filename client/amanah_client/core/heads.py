@@ -53,7 +53,7 @@ def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
         ctx.stop(Code.FORK, flaw)
         return
     session.skew_ms = ctx.now_ms - head.time_ms
-    session.head_at_ms = ctx.now_ms
+    session.head_at_ms = ctx.timer_ms
     claim = Claim(
         size=head.size, root=head.root, room=None, source="the relay's control head", evidence=(data,), signed=True
     )
@@ -114,12 +114,13 @@ def receive_room_head(ctx: Context, data: bytes) -> None:
         return
     if head.time_ms > row.confirmed_at_ms:
         room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
-        room.link.confirmed_at_ms = ctx.now_ms
+        room.link.confirmed_at_ms = ctx.timer_ms
         room.told.discard(Code.STALE_HEAD)
     if row.status is RoomStatus.REMOVED:
         return
     if head.room_seq > row.head_seq and (room.awaited is None or room.awaited.room_seq <= row.head_seq):
-        room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=ctx.now_ms + OVERDUE_MS)
+        until_ms = ctx.timer_ms + OVERDUE_MS
+        room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=until_ms, head=data)
 
 
 def _room_flaw(room: Room, head: RoomHead) -> str:
@@ -144,7 +145,7 @@ def check_awaited(ctx: Context, room: Room) -> None:
     known = room.known.get(awaited.room_seq)
     if known is not None and known.leaf != awaited.leaf:
         detail = f"a head named another entry {awaited.room_seq} of the room"
-        ctx.alarm(Code.FORK, detail, room=room.id, evidence=(awaited.leaf, known.leaf))
+        ctx.alarm(Code.FORK, detail, room=room.id, evidence=(awaited.head, known.leaf))
         ctx.halt(room)
 
 
@@ -153,7 +154,7 @@ def tick(ctx: Context) -> None:
     session = ctx.session
     if not session.online:
         return
-    silent = ctx.now_ms - session.head_at_ms
+    silent = ctx.timer_ms - session.head_at_ms
     if silent >= STALE_MS:
         ctx.alarm(Code.STALE_HEAD, "no signed head of the control stream for three minutes")
     if silent >= PROBE_MS and ctx.control.page is None:
@@ -165,14 +166,14 @@ def tick(ctx: Context) -> None:
 
 def _tick_room(ctx: Context, room: Room) -> None:
     link, awaited = room.link, room.awaited
-    if awaited is not None and ctx.now_ms >= awaited.until_ms:
+    if awaited is not None and ctx.timer_ms >= awaited.until_ms:
         room.awaited = None
         detail = f"entry {room.row.head_seq + 1} is not delivered; the relay's signed head names {awaited.room_seq}"
-        ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.leaf,))
+        ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.head,))
         resubscribe(ctx, room)
-    silent = ctx.now_ms - link.confirmed_at_ms
+    silent = ctx.timer_ms - link.confirmed_at_ms
     if silent >= STALE_MS and Code.STALE_HEAD not in room.told:
         room.told.add(Code.STALE_HEAD)
         ctx.alarm(Code.STALE_HEAD, "no signed head of the room for three minutes", room=room.id)
-    if silent >= PROBE_MS and link.page is None and ctx.now_ms - link.asked_at_ms >= HEAD_INTERVAL_MS:
+    if silent >= PROBE_MS and link.page is None and ctx.timer_ms - link.asked_at_ms >= HEAD_INTERVAL_MS:
         resubscribe(ctx, room)

@@ -48,7 +48,7 @@ def advance(ctx: Context, room: Room, intent: Intent, action: Invite) -> bool:
     elif left_out:
         room.left_out.pop(intent.id)
         ctx.note(intent, str(Code.NO_KEY_PACKAGE), _names(ctx, left_out))
-        ctx.wait(intent, ctx.now_ms + AGAIN_MS)
+        ctx.wait(intent, ctx.timer_ms + AGAIN_MS)
     else:
         ctx.finish_intent(intent)
     return True

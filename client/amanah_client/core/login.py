@@ -115,7 +115,7 @@ def open_session(ctx: Context, opened: Opened) -> None:
         ctx.disconnect(f"{ctx.halted}: nothing is sent any more", again=False)
         return
     current = ctx.session
-    current.dialled, current.tls_hash, current.opened_at_ms = opened.dialled, opened.tls_hash, ctx.now_ms
+    current.dialled, current.tls_hash, current.opened_at_ms = opened.dialled, opened.tls_hash, ctx.timer_ms
     current.client_nonce = ctx.random(32)
     advance(ctx, Event.OPENED)
     ctx.send(
@@ -181,7 +181,7 @@ def receive_ready(ctx: Context, frame: frames.Ready) -> None:
     verify_control_head(frame.control_head, ctx.relay.key)
     current.states = {RoomId(state.room): state for state in frame.rooms}
     current.stock = dict(frame.stock)
-    current.head_at_ms = ctx.now_ms
+    current.head_at_ms = ctx.timer_ms
     current.control_head = frame.control_head
     if not monitor.consider(ctx, frame.checkpoint):
         advance(ctx, Event.READY_GROWN)
@@ -230,7 +230,7 @@ def check_caught_up(ctx: Context) -> None:
 def tick(ctx: Context) -> None:
     """A login that takes more than ten seconds is given up."""
     current = ctx.session
-    slow = current.phase in (Phase.GREETED, Phase.PROVED) and ctx.now_ms - current.opened_at_ms >= LOGIN_MS
+    slow = current.phase in (Phase.GREETED, Phase.PROVED) and ctx.timer_ms - current.opened_at_ms >= LOGIN_MS
     if slow:
         ctx.disconnect(f"{Code.TIMEOUT}: the relay did not finish the login")
 

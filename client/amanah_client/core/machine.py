@@ -90,7 +90,7 @@ class ClientCore:
             Writes, to be made durable as one transaction, and effects, to be performed after it.
         """
         ctx = self._ctx
-        ctx.now_ms = now_ms
+        ctx.pass_time(now_ms)
         self._dispatch(event)
         outbox.advance(ctx)
         return ctx.finish()
@@ -242,14 +242,14 @@ def _tick(ctx: Context) -> None:
     login.tick(ctx)
     heads.tick(ctx)
     waiting = [asked.at_ms for asked in ctx.session.requests.values()]
-    if waiting and ctx.now_ms - min(waiting) >= ANSWER_MS:
+    if waiting and ctx.timer_ms - min(waiting) >= ANSWER_MS:
         ctx.disconnect(f"{Code.TIMEOUT}: the relay did not answer")
     for room in ctx.rooms.values():
         link = room.link
-        if link.again_at_ms is not None and ctx.now_ms >= link.again_at_ms:
+        if link.again_at_ms is not None and ctx.timer_ms >= link.again_at_ms:
             link.again_at_ms = None
             resubscribe(ctx, room)
-    if ctx.control.again_at_ms is not None and ctx.now_ms >= ctx.control.again_at_ms:
+    if ctx.control.again_at_ms is not None and ctx.timer_ms >= ctx.control.again_at_ms:
         ctx.control.again_at_ms = None
         control.subscribe(ctx)
 
@@ -284,7 +284,7 @@ def _answered(
         case r.Taken(), frames.KeyPackages():
             rest = invite.receive_packages(ctx, purpose, frame)
             if rest is not None:
-                ctx.session.requests[frame.request] = r.Asked(purpose=rest, at_ms=ctx.now_ms)
+                ctx.session.requests[frame.request] = r.Asked(purpose=rest, at_ms=ctx.timer_ms)
         case r.Submitted(intent=intent_id), frames.Done():
             intent = ctx.outbox.get(intent_id)
             if intent is not None:

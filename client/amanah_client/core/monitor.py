@@ -55,8 +55,8 @@ def work(ctx: Context) -> None:
     claim = watch.claim
     needed = max(watch.wanted_size, 0 if claim is None else claim.size)
     if needed > view.size or watch.refresh:
-        if ctx.now_ms - watch.refreshed_at_ms >= REFRESH_MS:
-            watch.busy, watch.refreshed_at_ms = True, ctx.now_ms
+        if ctx.timer_ms - watch.refreshed_at_ms >= REFRESH_MS:
+            watch.busy, watch.refreshed_at_ms = True, ctx.timer_ms
             ctx.ask(CheckpointWanted(), lambda number: GetCheckpoint(request=number))
     elif claim is not None:
         watch.claim = None

@@ -58,14 +58,14 @@ def advance(ctx: Context) -> None:
 def _advance_room(ctx: Context, room: Room) -> None:
     row = room.row
     if row.in_flight is not None:
-        if not room.link.flying and ctx.now_ms >= room.retry_at_ms:
+        if not room.link.flying and ctx.timer_ms >= room.retry_at_ms:
             fly(ctx, room, row.in_flight)
         return
     if row.status is RoomStatus.REMOVED:
         for intent in tuple(room.line.values()):
             ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
         return
-    if room.group is None or not room.link.live or ctx.now_ms < room.retry_at_ms or _is_behind(ctx, room):
+    if room.group is None or not room.link.live or ctx.timer_ms < room.retry_at_ms or _is_behind(ctx, room):
         return
     if room.group.pending is not None:
         return  # accepted, and its place in the record is still to come
@@ -87,7 +87,7 @@ def _is_behind(ctx: Context, room: Room) -> bool:
     if room.group.epoch != room.stale_epoch:
         room.stale_epoch = None
         return False
-    if ctx.now_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:
+    if ctx.timer_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:
         room.told.add(Code.GAP)
         detail = f"the relay says that epoch {room.stale_epoch} is over and delivers no commit that ends it"
         ctx.alarm(Code.GAP, detail, room=room.id)
@@ -124,7 +124,7 @@ def _remove_revoked(ctx: Context, room: Room) -> None:
     if group is None or not revoked or ctx.me in revoked or ctx.certificate.role is not Role.OFFICER:
         return
     if room.revoked_since_ms is None:
-        room.revoked_since_ms = ctx.now_ms
+        room.revoked_since_ms = ctx.timer_ms
     standings = ctx.directory.standings(group.members)
     able = [
         device
@@ -132,7 +132,7 @@ def _remove_revoked(ctx: Context, room: Room) -> None:
         if standing.usable(ctx.now_ms) and standing.certificate.role is Role.OFFICER
     ]
     rank = able.index(ctx.me) if ctx.me in able else len(able)
-    if ctx.now_ms - room.revoked_since_ms >= rank * commits.RANK_MS:
+    if ctx.timer_ms - room.revoked_since_ms >= rank * commits.RANK_MS:
         room.revoked_since_ms = None
         commits.commit(ctx, room, packages={}, removes=revoked[: commits.MOST], intent=None)
 
@@ -159,7 +159,7 @@ def _publish_next(ctx: Context, room: Room) -> None:
 def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
     """Intents of the room that may be tried now, in order."""
     for intent in tuple(room.line.values()):
-        if intent.state is not IntentState.HELD and ctx.waits.get(intent.id, 0) <= ctx.now_ms:
+        if intent.state is not IntentState.HELD and ctx.waits.get(intent.id, 0) <= ctx.timer_ms:
             yield intent
 
 
@@ -247,7 +247,7 @@ def _introduce(ctx: Context, room: Room) -> None:
 
 def _report_delivered(ctx: Context, room: Room, batch: Batch) -> None:
     row = room.row
-    if row.head_seq <= row.delivered_seq or ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
+    if row.head_seq <= row.delivered_seq or 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
         return
     try:
         batch.add_bare(kinds.Delivered(room_seq=row.head_seq))

@@ -25,7 +25,7 @@ _OFFER_BYTES: Final = limits.MAX_FRAME_BYTES - 8 * limits.KIB
 def fill(ctx: Context) -> None:
     """Offer what is missing, where the relay holds fewer than fifty of a suite."""
     session = ctx.session
-    if ctx.certificate.role not in MEMBER_ROLES or ctx.now_ms < session.offer_at_ms or blocked(ctx) is not None:
+    if ctx.certificate.role not in MEMBER_ROLES or ctx.timer_ms < session.offer_at_ms or blocked(ctx) is not None:
         return
     for suite in SUPPORTED:
         if suite not in ctx.certificate.suites or session.stock.get(suite, 0) >= LOW:
@@ -70,4 +70,4 @@ def refused(ctx: Context, purpose: Offered, code: str, retry_after_ms: int | Non
         session.stock[purpose.suite] = FULL
     else:
         session.stock[purpose.suite] = 0
-        session.offer_at_ms = ctx.now_ms + max(retry_after_ms or 0, AGAIN_MS)
+        session.offer_at_ms = ctx.timer_ms + max(retry_after_ms or 0, AGAIN_MS)

@@ -66,7 +66,7 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
         _go_on(ctx, room, frame)
         return
     if room.awaited is not None:
-        _missing(ctx, room, room.awaited.room_seq)
+        _missing(ctx, room, room.awaited.room_seq, room.awaited.head)
         return
     link.resync, link.live = False, True
     ctx.session.catching_up.discard(room.id)
@@ -93,7 +93,7 @@ def _go_on(ctx: Context, room: Room, frame: PageEnd) -> None:
     behind = room.row.head_seq
     joining = room.group is None and room.row.status in (RoomStatus.JOINING, RoomStatus.REMOVED)
     if not joining and frame.next > behind:
-        _missing(ctx, room, frame.next)
+        _missing(ctx, room, frame.next, frame.head)
         return
     after = max(behind, frame.next) if joining else behind
     if after <= room.link.after:
@@ -102,10 +102,11 @@ def _go_on(ctx: Context, room: Room, frame: PageEnd) -> None:
     page(ctx, room, after)
 
 
-def _missing(ctx: Context, room: Room, named: int) -> None:
+def _missing(ctx: Context, room: Room, named: int, head: bytes) -> None:
     """A page ended before what it should have held: once more, then it is a gap (attack 1)."""
     detail = f"entry {room.row.head_seq + 1} is withheld; the relay names {named}"
-    ask_once_more(ctx, room, Code.GAP, detail, (room.row.head_leaf,))
+    # With the relay's own signature: that it has more than it gives is proven, not said.
+    ask_once_more(ctx, room, Code.GAP, detail, (head, room.row.head_leaf))
     login.check_caught_up(ctx)
 
 
@@ -132,7 +133,7 @@ def page_refused(ctx: Context, room: Room, frame: Refused) -> None:
         ctx.session.catching_up.discard(room.id)
         login.check_caught_up(ctx)
     else:
-        room.link.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)
+        room.link.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)
 
 
 def control_refused(ctx: Context, frame: Refused) -> None:
@@ -144,4 +145,4 @@ def control_refused(ctx: Context, frame: Refused) -> None:
         ctx.alarm(Code.FORK, detail, evidence=(control_record.leaf,))
         ctx.stop(Code.FORK, detail)
     else:
-        control_record.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)
+        control_record.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)

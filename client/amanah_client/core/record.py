@@ -82,7 +82,7 @@ def content_refused(ctx: Context, room: Room, frame: Refused) -> None:
     if frame.code == Code.NOT_FOUND:
         resume(ctx, room, fetch.delivery, dict.fromkeys(fetch.wanted, b"") | fetch.got)
     else:
-        room.link.again_at_ms = ctx.now_ms + (frame.retry_after_ms or AGAIN_MS)
+        room.link.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)
 
 
 def resume(ctx: Context, room: Room, delivery: Delivery, fetched: dict[bytes, bytes]) -> None:

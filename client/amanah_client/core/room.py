@@ -62,11 +62,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
-    """A place that a signed head names and that has not been delivered."""
+    """A place that a signed head names and that has not been delivered; `head` is that proof of it."""
 
     room_seq: int
     leaf: LeafHash
     until_ms: int
+    head: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

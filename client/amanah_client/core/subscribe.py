@@ -39,8 +39,8 @@ def page(ctx: Context, room: Room, after: int) -> None:
     """Ask for the page behind a sequence."""
     link = room.link
     if not link.subscribed:
-        link.confirmed_at_ms = ctx.now_ms
-    link.subscribed, link.live, link.asked_at_ms, link.after = True, False, ctx.now_ms, after
+        link.confirmed_at_ms = ctx.timer_ms
+    link.subscribed, link.live, link.asked_at_ms, link.after = True, False, ctx.timer_ms, after
     link.page = ctx.ask(RoomPage(room=room.id), lambda number: Subscribe(request=number, room=room.id, after=after))
 
 

@@ -37,6 +37,7 @@ def told(stage: Stage) -> tuple[Client, Client, model.Disclose]:
 
 def test_a_disclosure_is_verified_by_the_roster_alone(stage: Stage) -> None:
     a, b, action = told(stage)
+    stage.wait(1_000)
     intent = b.do(action)
     assert intent.state is DONE
     roster = decode_roster(b.store.base.roster)
@@ -50,6 +51,7 @@ def test_a_disclosure_is_verified_by_the_roster_alone(stage: Stage) -> None:
 
 def test_the_egress_is_in_the_log_before_the_proof_and_all_members_see_it(stage: Stage) -> None:
     a, b, action = told(stage)
+    stage.wait(1_000)
     intent = b.do(action)
     row = a.rows(action.room, Kind.EGRESS)[0]
     assert decode_envelope(row.encoded).header.specific == Egress(
