@@ -46,7 +46,7 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
-	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
+	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
 		$(wildcard tests/simulation tests/adversary tests/faults)
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources

@@ -34,7 +34,11 @@ class PutRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutMessage:
-    """Insert or replace a message by (room, envelope)."""
+    """Insert or replace a message by (room, envelope).
+
+    A message that has its place is replaced by a STORED row only: an id does not cover the signature,
+    so a relay could otherwise undo what was read by a copy that does not verify.
+    """
 
     row: MessageRow
 

@@ -56,8 +56,12 @@ class RelayLimits:
         flash_per_minute: Envelopes of one organisation that may draw on the reserve.
         flash_burst: The same at once.
         flash_reserve_percent: Share of the buckets of organisation and room kept for `flash`.
-        control_per_minute: Control objects that devices of one organisation put into the log.
+        control_per_minute: Certificates and enrolment keys that logins of one organisation put into the log.
         control_burst: The same at once.
+        submissions_per_minute: Control objects and reading orders that one device submits.
+        submissions_burst: The same at once.
+        key_package_offers_per_minute: Offers of key packages of one device; each is a durable write.
+        key_package_offers_burst: The same at once.
         key_package_requests_per_minute: Requests of one device for key packages.
         key_package_requests_burst: The same at once.
         key_packages_per_target_hour: Packages of one device that one organisation takes.
@@ -71,6 +75,7 @@ class RelayLimits:
         queue_bytes: What may wait for the store before publishing is refused with `RATE`.
         page_entries: Entries in one page.
         page_bytes: Objects and contents in one page.
+        reads_in_flight: Contents, proofs and the like that one session has being read at a time.
         pages_in_flight: Pages that one session has being read at a time.
         pages_waiting: Pages that one session may have asked for beyond these.
         tail_bytes: Entries kept for one page while it is read, so that it joins the live stream.
@@ -88,7 +93,7 @@ class RelayLimits:
     sessions: Count = 10_000
     sessions_per_organisation: Count = 200
     login_ms: Count = limits.LOGIN_MS
-    requests_per_second: PerTime = 500
+    requests_per_second: PerTime = 200
     requests_burst: Count = 2_000
     officer_per_second: PerTime = 10
     officer_burst: Burst = 50
@@ -107,6 +112,10 @@ class RelayLimits:
     flash_reserve_percent: Percent = 20
     control_per_minute: PerTime = 60
     control_burst: Count = 300
+    submissions_per_minute: PerTime = 60
+    submissions_burst: Count = 100
+    key_package_offers_per_minute: PerTime = 10
+    key_package_offers_burst: Count = 20
     key_package_requests_per_minute: PerTime = 10
     key_package_requests_burst: Count = 10
     key_packages_per_target_hour: Count = 60
@@ -120,6 +129,7 @@ class RelayLimits:
     queue_bytes: Count = 64 * limits.MIB
     page_entries: PageCount = limits.MAX_PAGE
     page_bytes: PageBytes = limits.MIB
+    reads_in_flight: Count = 16
     pages_in_flight: Count = 4
     pages_waiting: Count = 4_096
     tail_bytes: Count = limits.MIB
@@ -143,7 +153,9 @@ class Scope(StrEnum):
     DEVICE_COMMITS = "commits of the device"
     FLASH = "flash envelopes of the organisation"
     DELIVERED = "delivery reports of the device in the room"
-    CONTROL = "control objects of the organisation"
+    LOGINS_LOGGED = "certificates of the organisation"
+    SUBMISSIONS = "submissions of the device"
+    PACKAGE_OFFERS = "offers of key packages"
     PACKAGE_REQUESTS = "requests for key packages"
     PACKAGES_OF_TARGET = "key packages of the device asked for"
     PACKAGES_OF_ORGANISATION = "key packages taken by the organisation"

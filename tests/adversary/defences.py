@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import __future__
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from amanah_client.audit import record as examination
-from amanah_client.core import checks, heads, invite, membership, monitor, opening, place, senders
-from amanah_protocol import cbor, cose, identity, roster, rooms, session
-from amanah_protocol.group.flat import keypackage
-from amanah_relay.core import login as relay_login
-from amanah_relay.core import publish as relay_publish
+from amanah_client.core import heads, place, senders
 
 NEVER: Final = "False"
 ALWAYS: Final = "True"
@@ -36,49 +32,64 @@ class Defence:
     Attributes:
         attacks: Numbers of the attacks that it stops.
         function: Where it stands.
-        check: The expression that is the check, as `ast.unparse` writes it.
-        off: What stands in its place when it is off.
+        cuts: The expressions that are the check, as `ast.unparse` writes them, and what stands in their
+            place when it is off.
     """
 
     attacks: tuple[int, ...]
     function: Callable[..., Any]
-    check: str
-    off: str = NEVER
+    cuts: dict[str, str]
 
 
 DEFENCES: Final[dict[str, Defence]] = {
+    "places in a room": Defence(
+        attacks=(1,),
+        function=place.follows,
+        cuts={
+            "entry.room_seq == row.head_seq + 1": ALWAYS,
+            "linked and (entry.index > row.head_index or row.head_seq == 0)": ALWAYS,
+        },
+    ),
+    "senders' records": Defence(
+        attacks=(1, 5, 7), function=senders.follow, cuts={"_flaw(before, header)": NOTHING}
+    ),
+    "confirmed by a fresh head": Defence(
+        attacks=(2,),
+        function=heads._tick_room,
+        cuts={"silent >= STALE_MS and Code.STALE_HEAD not in room.told": NEVER},
+    ),
 }
 
 
 class _Cut(ast.NodeTransformer):
-    """Replaces an expression by its text, and counts how often it stood there."""
+    """Replaces expressions by their text, and notes which it found."""
 
-    def __init__(self, check: str, off: str) -> None:
-        self._check = check
-        self._off = off
-        self.found = 0
+    def __init__(self, cuts: dict[str, str]) -> None:
+        self._cuts = cuts
+        self.found: list[str] = []
 
     def visit(self, node: ast.AST) -> ast.AST:
         """Replace the node, or look inside it."""
-        if isinstance(node, ast.expr) and ast.unparse(node) == self._check:
-            self.found += 1
-            return ast.copy_location(ast.parse(self._off, mode="eval").body, node)
-        return super().visit(node)  # type: ignore[no-any-return]  # the visitor's own type is Any
+        text = ast.unparse(node) if isinstance(node, ast.expr) else ""
+        if text not in self._cuts:
+            return super().visit(node)  # type: ignore[no-any-return]  # the visitor's own type is Any
+        self.found.append(text)
+        return ast.copy_location(ast.parse(self._cuts[text], mode="eval").body, node)
 
 
-def without(function: FunctionType, check: str, off: str) -> CodeType:
-    """The code of a function with one expression replaced.
+def without(function: FunctionType, cuts: dict[str, str]) -> CodeType:
+    """The code of a function with expressions replaced.
 
     Raises:
-        LookupError: The expression does not stand there exactly once.
+        LookupError: One of them does not stand there exactly once.
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    cut = _Cut(check, off)
-    changed = ast.fix_missing_locations(cut.visit(tree))
-    if cut.found != 1:
-        raise LookupError(f"{function.__qualname__} holds {check!r} {cut.found} times, once is wanted")
+    cut = _Cut(cuts)
+    changed = ast.fix_missing_locations(cut.visit(ast.parse(textwrap.dedent(inspect.getsource(function)))))
+    if sorted(cut.found) != sorted(cuts):
+        raise LookupError(f"{function.__qualname__} holds {cut.found}, wanted is once each {list(cuts)}")
     # A file name of its own, so that a run without a check counts for no one's coverage.
-    whole = compile(changed, f"<{function.__qualname__} without a check>", "exec", dont_inherit=True)
+    name, flags = f"<{function.__qualname__} without a check>", __future__.annotations.compiler_flag
+    whole = compile(changed, name, "exec", flags=flags, dont_inherit=True)
     return next(found for found in _codes(whole) if found.co_name == function.__name__)
 
 
@@ -96,7 +107,7 @@ def switched_off(name: str) -> Iterator[None]:
     function = inspect.unwrap(defence.function)
     assert isinstance(function, FunctionType)
     whole = function.__code__
-    function.__code__ = without(function, defence.check, defence.off)
+    function.__code__ = without(function, defence.cuts)
     try:
         yield
     finally:

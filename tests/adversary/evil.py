@@ -239,6 +239,12 @@ class EvilRelay(RelayShell):
         self.handle(Tick())
         return draft.room_seq
 
+    def remember(self, room_id: RoomId, envelope: Envelope) -> None:
+        """Count an envelope in its sender's record, wherever it went."""
+        room, header = self.room(room_id), envelope.header
+        member = self.member(room_id, header.kid)
+        room.members[header.kid] = replace(member, last_counter=header.counter, last_id=envelope.id)
+
     def _make_room(self, room_id: RoomId, entry: Planted) -> Room:
         rooms = self.books.state.rooms
         specific = None if entry.envelope is None else entry.envelope.header.specific

@@ -216,6 +216,12 @@ class Stage:
         """Queue a text."""
         return self.ask(name, model.SendText(room=self.rooms[room], text=text, label=label))
 
+    def say_at_once(self, name: str, texts: list[str], room: int = 0) -> None:
+        """Texts that leave in one publish: while another waits for its answer, they queue up behind it."""
+        self.ask(name, model.ReportCounts(room=self.rooms[room], accepted=1, merged=0, dropped=0))
+        for text in texts:
+            self.say(name, text, room)
+
     # ---- what can be said of it
 
     def row(self, name: str, room: int = 0) -> model.RoomRow:
@@ -238,7 +244,8 @@ class Stage:
 
     def texts(self, name: str, room: int = 0) -> list[str]:
         """The texts that a device shows in a room."""
-        return [said.text for said in self.said(name, self.rooms[room]) if said.kind is Kind.MESSAGE and said.text]
+        said = [said.text for said in self.said(name, self.rooms[room]) if said.kind is Kind.MESSAGE]
+        return [text for text in said if text and not text.startswith("[")]
 
     def alarms(self, name: str, *codes: str) -> list[Alarm]:
         """A device's alarms, of some codes only if any are given."""
@@ -293,8 +300,10 @@ def _text(row: model.MessageRow) -> str:
     if not row.content:
         return ""
     match decode_content(row.content).body:
-        case Text(text=text) | RoomInfo(title=text):
+        case Text(text=text):
             return text
+        case RoomInfo(title=title):
+            return f"[{title}]"
         case AlertBatch(alerts=alerts):
             return ", ".join(alert.title for alert in alerts)
         case _:

@@ -17,6 +17,8 @@ from tests.faults.relay_home import RelayHome, make_relay
 
 KILLS = 6
 """A run of the long form multiplies this: `make campaign`."""
+ENOUGH = 120
+"""Acknowledgements in one life: the log is verified whole after each, so its length is bounded."""
 
 
 def strace_works() -> bool:
@@ -41,7 +43,7 @@ def restart_and_run(home: RelayHome, load: Load, seconds: float, prefix: Sequenc
     if not home.start(prefix):
         home.kill()
         return False
-    asyncio.run(load.run(seconds))
+    asyncio.run(load.run(seconds, enough=ENOUGH))
     home.kill()
     return True
 

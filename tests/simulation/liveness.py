@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import model
+from amanah_protocol.errors import Code
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, RoomId
 from tests.simulation.final import read_log, read_room
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 RECENT_MS: Final = 5_000
 """What was accepted so lately may still be on its way."""
+PATIENT: Final = (Code.NO_KEY_PACKAGE,)
+"""Whoever invites a device that has nothing to be invited with asks again after 30 s, until it comes online."""
 WAITING: Final = (model.IntentState.QUEUED, model.IntentState.SENT, model.IntentState.HELD)
 
 
@@ -28,7 +31,7 @@ def find_unconnected(world: World) -> list[str]:
 def find_pending(world: World) -> list[str]:
     """What has not come about: logins, intents, deliveries of what was accepted a while ago."""
     newest = {room: _newest(world, room, RECENT_MS) for room in _rooms(world)}
-    return [found for shell in _living(world) for found in _pending_of(shell, newest)]
+    return [found for shell in _living(world) for found in _pending_of(shell, newest, patient=True)]
 
 
 def find_unrest(world: World) -> list[str]:
@@ -65,12 +68,15 @@ def _newest(world: World, room: RoomId, recent_ms: int) -> dict[DeviceId, int]:
     return newest
 
 
-def _pending_of(shell: ClientShell, newest: dict[RoomId, dict[DeviceId, int]]) -> Iterator[str]:
+def _pending_of(
+    shell: ClientShell, newest: dict[RoomId, dict[DeviceId, int]], *, patient: bool = False
+) -> Iterator[str]:
     name = shell.device.name
     if shell.online_since_ms is None:
         yield f"{name} is not online {shell.final}"
     for intent in shell.store.intents(*WAITING):
-        yield f"{name}: {type(intent.action).__name__} is {intent.state} {intent.code} {intent.detail}"
+        if not (patient and intent.code in PATIENT):
+            yield f"{name}: {type(intent.action).__name__} is {intent.state} {intent.code} {intent.detail}"
     heads = {row.room: row for row in shell.store.rooms()}
     for room, members in newest.items():
         wanted = members.get(shell.device.id)

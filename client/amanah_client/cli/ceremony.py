@@ -55,7 +55,9 @@ KeyFileFlag = Annotated[bool, Parameter(name="--key-file", negative="")]
 
 
 @org.command(name="init")
-def org_init(name: str, /, *, key_file: KeyFileFlag = False, common: Common = DEFAULTS) -> None:
+def org_init(
+    name: str, /, *, key_file: KeyFileFlag = False, card: Path | None = None, common: Common = DEFAULTS
+) -> None:
     """Make an organisation: its root key and yearly enrolment key.
 
     Parameters
@@ -64,13 +66,19 @@ def org_init(name: str, /, *, key_file: KeyFileFlag = False, common: Common = DE
         DNS name that the organisation owns, for example cert.example.tn.
     key_file
         Protect the keystore by a 0600 key file instead of a passphrase (machines, tests).
+    card
+        Where to write its card, as `amanah org card` does.
     """
     checked = identity.parse_organisation(name)
+    terminal.check_new(card)
     with _new_profile(common, key_file=key_file) as profile:
-        card = organisation.create_organisation(profile, checked)
+        made = organisation.create_organisation(profile, checked)
         terminal.say(f"organisation {checked} made in {profile.home.path}")
-    terminal.say(f"root key in words: {enrolment.words(card.organisation.roots[0])}")
-    terminal.say("next: `amanah org card` prints the card for the community's roster")
+    terminal.say(f"root key in words: {enrolment.words(made.organisation.roots[0])}")
+    if card is None:
+        terminal.say("next: `amanah org card` prints the card for the community's roster")
+    else:
+        terminal.write_file(card, armour(Armour.ORGANISATION, made.encode()))
 
 
 @org.command

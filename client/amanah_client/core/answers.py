@@ -84,7 +84,7 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
             ctx.put_message(replace(stored, accepted_at_ms=accepted.accepted_at_ms))
             continue
         promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
-        _promise(room, promise, room_seq)
+        _promise(ctx, room, promise, room_seq)
     room.change(in_flight=None, last_id=envelopes[-1].id, voids=())
     room.link.flying = False
     room.refused_in_a_row = room.voided_in_a_row = 0
@@ -101,14 +101,18 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
             page(ctx, room, room.row.head_seq)
 
 
-def _promise(room: Room, promise: Promise, room_seq: int) -> None:
+def _promise(ctx: Context, room: Room, promise: Promise, room_seq: int) -> None:
     """Hold the receipt against the record: now if the entry was delivered, else when it is.
 
     Raises:
         VerifyError: `RECEIPT`.
     """
     if room_seq > room.row.head_seq:
-        room.promised[room_seq] = promise
+        # The first one is kept: else what was acknowledged and left out would be forgotten with it (attack 1).
+        first = room.promised.setdefault(room_seq, promise)
+        if first.envelope != promise.envelope:
+            detail = f"two receipts give the place {room_seq} to two envelopes"
+            ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(first.encoded, promise.encoded))
         return
     known = room.known.get(room_seq)
     if promise.envelope in room.sent:

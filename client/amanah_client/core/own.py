@@ -30,6 +30,9 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
     sent = room.sent.pop(envelope.id, None)
     if sent is None:
         _check_ours(ctx, room, envelope, following)
+    elif following.flaw is not None:
+        # Its place stands; but what we signed before it was left out or put behind it (attacks 1, 5).
+        ctx.alarm_for(following.flaw, room=room.id, evidence=(entry.leaf.encode(),))
     match envelope.header.specific:
         case Create():
             room.create = envelope
@@ -37,7 +40,7 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
             if room.row.status is RoomStatus.OPENING:
                 room.change(status=RoomStatus.OPEN)
         case Commit():
-            _merge(room, envelope)
+            _merge(ctx, room, envelope)
         case Erase():
             erase(ctx, room, envelope, ctx.certificate)
         case _:  # the other kinds change nothing here
@@ -80,15 +83,18 @@ def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Followi
         )
 
 
-def _merge(room: Room, envelope: Envelope) -> None:
+def _merge(ctx: Context, room: Room, envelope: Envelope) -> None:
     """The own commit has its place: enter its epoch.
 
     Raises:
-        VerifyError: `REFUSED_COMMIT`: it is not the one that we hold.
+        VerifyError: `REFUSED_COMMIT`: it is not the one that we hold, so its epoch cannot be entered.
     """
     group = room.group
     pending = None if group is None else group.pending
     if group is None or pending is None or sha256(pending.sealed) != envelope.payload:
-        raise VerifyError(Code.REFUSED_COMMIT, "an own commit was accepted that is no longer held here")
+        detail = "an own commit was accepted that is no longer held here"
+        ctx.halt(room)
+        ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
+        raise VerifyError(Code.REFUSED_COMMIT, detail)
     group.merge()
     room.moved()

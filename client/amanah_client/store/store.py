@@ -375,8 +375,9 @@ def _put_message(connection: Connection, message: model.MessageRow) -> None:
     values = {"room": message.room, "envelope": message.envelope, "room_seq": message.room_seq}
     data = encode_row(message)
     changed = {"room_seq": message.room_seq, "row": data}
+    unplaced = None if message.state is model.MessageState.STORED else schema.message.c.room_seq.is_(None)
     statement = upsert(schema.message).values(**values, row=data)
-    connection.execute(statement.on_conflict_do_update(["room", "envelope"], set_=changed))
+    connection.execute(statement.on_conflict_do_update(["room", "envelope"], set_=changed, where=unplaced))
 
 
 def _erase(connection: Connection, room: RoomId, envelopes: tuple[EnvelopeId, ...], by: DeviceId | None) -> None:

@@ -66,9 +66,17 @@ def answer(parts: Parts, page: Page, entries: tuple[StoredEntry, ...], now_ms: i
         parts.watches.end(client, page.room)
         client.waiting[page.room] = PageRequest(request=page.request, room=page.room, after=page.after)
         return
-    lines = [encode_line(stored.entry, erased=stored.erased) for stored in entries]
-    data = [line.for_device(client.device) for line in lines]
-    _end(parts, page, data, lines[-1].seq if lines else page.after, now_ms)
+    data: list[bytes] = []
+    last_seq, size = page.after, 0
+    for stored in entries:
+        frame = encode_line(stored.entry, erased=stored.erased).for_device(client.device)
+        size += len(frame)
+        # The store does not count documents beside the leaves of the control stream.
+        if data and size > parts.limits.page_bytes:
+            break
+        data.append(frame)
+        last_seq = stored.entry.room_seq
+    _end(parts, page, data, last_seq, now_ms)
     proceed(parts, client, now_ms)
 
 

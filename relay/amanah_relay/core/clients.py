@@ -126,6 +126,7 @@ class Client:
         watched: Rooms with a live stream or a page being read for it.
         waiting: Pages asked for and not begun.
         reading: Pages being read.
+        asked: Other questions of it that the store has not answered.
     """
 
     session: SessionId
@@ -140,6 +141,7 @@ class Client:
     watched: set[RoomId] = field(default_factory=set)
     waiting: OrderedDict[RoomId, PageRequest] = field(default_factory=OrderedDict)
     reading: int = 0
+    asked: int = 0
 
     @property
     def ready(self) -> bool:

@@ -12,8 +12,9 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, Role
+from amanah_protocol.limits import KIB
 from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
-from amanah_protocol.types import CONTROL, OrgName
+from amanah_protocol.types import CONTROL
 from amanah_relay.core.acknowledgement import acknowledge_again
 from amanah_relay.core.checks import check_valid
 from amanah_relay.core.clients import Client
@@ -21,12 +22,19 @@ from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Draft, Unit
 from amanah_relay.effects import SessionId
-from amanah_relay.quotas import Claim, Rate, Scope
+from amanah_relay.quotas import Charge, Claim, Rate, Scope
 from amanah_relay.state import Device, RelayState
 
 _ALWAYS_MS: Final = 2**63 - 1
 _READ_ONLY_MS: Final = 14 * 86_400_000
 """An expired device still reads for so long; then members remove it (`protocol.md` section 1)."""
+_MAX_BYTES: Final = {
+    LeafType.CERTIFICATE: 2 * KIB,
+    LeafType.ENROLMENT: 2 * KIB,
+    LeafType.REVOCATION: 4 * KIB,
+    LeafType.ROSTER: 128 * KIB,
+}
+"""A document may carry signatures that nobody asked for, and all clients are sent it."""
 _ROSTER_ROLES: Final = (Role.OFFICER, Role.OPERATOR)
 
 
@@ -79,7 +87,10 @@ def log_chain(parts: Parts, certificate: Certificate, enrolment: Enrolment, now_
         newest = certificate if known is None else known.certificate
         place = books.sequencer.pending.get(newest.hash)
         return None if place is None else place[0]
-    unit = _begin(parts, certificate.organisation, enrolment.not_after_ms, now_ms)
+    limits = parts.limits
+    rate = Rate(per_ms=limits.control_per_minute / 60_000, burst=limits.control_burst)
+    charges = parts.quotas.charge([Claim(Scope.LOGINS_LOGGED, certificate.organisation, rate)], now_ms)
+    unit = Unit(at_ms=books.at_ms(now_ms), until_ms=enrolment.not_after_ms, charges=charges)
     if new_enrolment:
         _log_enrolment(books, unit, enrolment)
     if new_certificate:
@@ -98,74 +109,87 @@ def submit(parts: Parts, client: Client, frame: frames.Submit, now_ms: int) -> N
     books = parts.loaded()
     if frame.type not in CONTROL_TYPES:
         raise DecodeError(Code.BAD_TYPE, f"type {frame.type} does not stand in the control stream")
+    leaf_type = LeafType(frame.type)
+    if len(frame.object) > _MAX_BYTES[leaf_type]:
+        raise DecodeError(Code.TOO_LARGE, f"at most {_MAX_BYTES[leaf_type]} bytes are logged of this type")
     key = sha256(frame.object)
     place = books.sequencer.pending.get(key)
     if place is not None:
         unit, position = place
-        unit.waiters.append(_publisher(client.session, frame.request, (position,)))
+        unit.waiters.append(_publisher(client.session, frame.request, position))
         return
     settled = books.ledger.recent.get(key)
     if settled is not None:
         acknowledge_again(parts.out, books.ledger, client.session, frame.request, [settled])
         return
-    new = _admit(parts, client, LeafType(frame.type), frame.object, now_ms)
+    # By device: one in wrong hands must not use up what its organisation needs to revoke it.
+    charge_submission(parts, client, now_ms)
+    new = _admit(books, client, leaf_type, frame.object, books.at_ms(now_ms))
     if new is None:
         parts.out.send(client.session, frames.Done(request=frame.request))
         return
-    new.waiters.append(_publisher(client.session, frame.request, (0,)))
+    new.waiters.append(_publisher(client.session, frame.request, 0))
     books.enqueue(new)
 
 
-def _publisher(session: SessionId, request: int, positions: tuple[int, ...]) -> Publisher:
-    return Publisher(session=session, request=request, positions=positions)
+def charge_submission(parts: Parts, client: Client, now_ms: int) -> list[Charge]:
+    """What a device brings for the log is counted, whether or not it is taken.
+
+    Raises:
+        RefusedError: `RATE`.
+    """
+    limits = parts.limits
+    rate = Rate(per_ms=limits.submissions_per_minute / 60_000, burst=limits.submissions_burst)
+    return parts.quotas.charge([Claim(Scope.SUBMISSIONS, client.device, rate)], now_ms)
 
 
-def _admit(parts: Parts, client: Client, leaf_type: LeafType, data: bytes, now_ms: int) -> Unit | None:
+def _publisher(session: SessionId, request: int, position: int) -> Publisher:
+    return Publisher(session=session, request=request, positions=(position,))
+
+
+def _admit(books: Books, client: Client, leaf_type: LeafType, data: bytes, at_ms: int) -> Unit | None:
     """Check and apply one object; None when it says nothing new."""
     match leaf_type:
         case LeafType.CERTIFICATE:
-            return _admit_certificate(parts, client, identity.decode_certificate(data), now_ms)
+            return _admit_certificate(books, identity.decode_certificate(data), at_ms)
         case LeafType.ENROLMENT:
-            return _admit_enrolment(parts, client, identity.decode_enrolment(data), now_ms)
+            return _admit_enrolment(books, identity.decode_enrolment(data), at_ms)
         case LeafType.ROSTER:
-            return _admit_roster(parts, client, roster.decode_roster(data), now_ms)
+            return _admit_roster(books, client, roster.decode_roster(data), at_ms)
         case _ if data[:1] == cose.TAG:
-            return _admit_revocation(parts, client, revocation.decode_revocation(data), now_ms)
+            return _admit_revocation(books, revocation.decode_revocation(data), at_ms)
         case _:  # the root's withdrawal of an enrolment key has the same leaf type
-            return _admit_enrolment_revocation(parts, client, revocation.decode_enrolment_revocation(data), now_ms)
+            return _admit_enrolment_revocation(books, revocation.decode_enrolment_revocation(data), at_ms)
 
 
-def _admit_certificate(parts: Parts, client: Client, certificate: Certificate, now_ms: int) -> Unit | None:
-    books = parts.loaded()
+def _admit_certificate(books: Books, certificate: Certificate, at_ms: int) -> Unit | None:
     state = books.state
     enrolment = state.enrolments.get(certificate.issuer)
     if enrolment is None:
         raise VerifyError(Code.CERTIFICATE, "the enrolment key that signed is not logged; submit its certificate first")
-    check_chain(state, certificate, enrolment, books.at_ms(now_ms))
+    check_chain(state, certificate, enrolment, at_ms)
     known = state.devices.get(certificate.device_id)
     if known is not None and known.certificate.hash == certificate.hash:
         return None
     if known is not None and not _is_newer(certificate, known.certificate):
         raise RefusedError(Code.ROLLBACK, "a newer certificate of the device is logged")
-    unit = _begin(parts, client.organisation, enrolment.not_after_ms, now_ms)
+    unit = Unit(at_ms=at_ms, until_ms=enrolment.not_after_ms)
     _log_certificate(books, unit, certificate)
     return unit
 
 
-def _admit_enrolment(parts: Parts, client: Client, enrolment: Enrolment, now_ms: int) -> Unit | None:
-    books = parts.loaded()
+def _admit_enrolment(books: Books, enrolment: Enrolment, at_ms: int) -> Unit | None:
     state = books.state
     _check_enrolment_key(state, enrolment)
-    roster.verify_enrolment(enrolment, state.roster, at_ms=books.at_ms(now_ms))
+    roster.verify_enrolment(enrolment, state.roster, at_ms=at_ms)
     if not _is_news(state, enrolment):
         return None
-    unit = _begin(parts, client.organisation, enrolment.not_after_ms, now_ms)
+    unit = Unit(at_ms=at_ms, until_ms=enrolment.not_after_ms)
     _log_enrolment(books, unit, enrolment)
     return unit
 
 
-def _admit_revocation(parts: Parts, client: Client, revoked: revocation.Revocation, now_ms: int) -> Unit | None:
-    books = parts.loaded()
+def _admit_revocation(books: Books, revoked: revocation.Revocation, at_ms: int) -> Unit | None:
     state = books.state
     enrolment = state.enrolments.get(revoked.issuer)
     device = state.devices.get(revoked.device)
@@ -175,21 +199,19 @@ def _admit_revocation(parts: Parts, client: Client, revoked: revocation.Revocati
     if enrolment is None or organisations != {enrolment.organisation}:
         raise VerifyError(Code.CERTIFICATE, "a device is revoked by an enrolment key of its own organisation")
     _check_enrolment_key(state, enrolment)
-    roster.verify_enrolment(enrolment, state.roster, at_ms=books.at_ms(now_ms))
+    roster.verify_enrolment(enrolment, state.roster, at_ms=at_ms)
     revocation.verify_revocation(revoked, enrolment.public_key)
     if device.revoked_index is not None and revoked.compromised_since_ms is None:
         return None
-    unit = _begin(parts, client.organisation, enrolment.not_after_ms, now_ms)
+    unit = Unit(at_ms=at_ms, until_ms=enrolment.not_after_ms)
     index = books.sequencer.next_index if device.revoked_index is None else device.revoked_index
     state.devices[revoked.device] = Device(certificate=device.certificate, revoked_index=index)
     _log(state, unit, LeafType.REVOCATION, revoked.encoded)
     return unit
 
 
-def _admit_enrolment_revocation(
-    parts: Parts, client: Client, revoked: revocation.EnrolmentRevocation, now_ms: int
-) -> Unit | None:
-    state = parts.loaded().state
+def _admit_enrolment_revocation(books: Books, revoked: revocation.EnrolmentRevocation, at_ms: int) -> Unit | None:
+    state = books.state
     organisation = state.roster.value.organisation(revoked.organisation)
     enrolment = state.enrolments.get(revoked.enrolment)
     if enrolment is None or enrolment.organisation != revoked.organisation:
@@ -197,21 +219,20 @@ def _admit_enrolment_revocation(
     revocation.verify_enrolment_revocation(revoked, organisation)
     if revoked.enrolment in state.revoked_enrolments:
         return None
-    unit = _begin(parts, client.organisation, _ALWAYS_MS, now_ms)
+    unit = Unit(at_ms=at_ms, until_ms=_ALWAYS_MS)
     state.revoked_enrolments.add(revoked.enrolment)
     _log_endorsed(state, unit, LeafType.REVOCATION, revoked.endorsed)
     return unit
 
 
-def _admit_roster(parts: Parts, client: Client, found: roster.Roster, now_ms: int) -> Unit | None:
-    books = parts.loaded()
+def _admit_roster(books: Books, client: Client, found: roster.Roster, at_ms: int) -> Unit | None:
     state = books.state
-    if check_valid(state, client.device, books.at_ms(now_ms)).role not in _ROSTER_ROLES:
+    if check_valid(state, client.device, at_ms).role not in _ROSTER_ROLES:
         raise RefusedError(Code.ROLE, "officers and operators submit rosters")
-    verified = roster.verify_roster(found, state.roster, now_ms=books.at_ms(now_ms))
+    verified = roster.verify_roster(found, state.roster, now_ms=at_ms)
     if found.endorsed.document == state.roster.value.endorsed.document:
         return None
-    unit = _begin(parts, client.organisation, found.expires_ms, now_ms)
+    unit = Unit(at_ms=at_ms, until_ms=found.expires_ms)
     state.roster = verified
     _log_endorsed(state, unit, LeafType.ROSTER, found.endorsed)
     return unit
@@ -234,18 +255,6 @@ def _is_newer(certificate: Certificate, logged: Certificate) -> bool:
 def _is_news(state: RelayState, enrolment: Enrolment) -> bool:
     known = state.enrolments.get(enrolment.key_id)
     return known is None or enrolment.not_before_ms > known.not_before_ms
-
-
-def _begin(parts: Parts, payer: OrgName, until_ms: int, now_ms: int) -> Unit:
-    """A unit, paid for by the organisation of whoever brings it.
-
-    Raises:
-        RefusedError: `RATE`.
-    """
-    limits = parts.limits
-    rate = Rate(per_ms=limits.control_per_minute / 60_000, burst=limits.control_burst)
-    charges = parts.quotas.charge([Claim(Scope.CONTROL, payer, rate)], now_ms)
-    return Unit(at_ms=parts.loaded().at_ms(now_ms), until_ms=until_ms, charges=charges)
 
 
 def _log_certificate(books: Books, unit: Unit, certificate: Certificate) -> None:

@@ -51,7 +51,7 @@ def fetch(parts: Parts, client: Client, frame: frames.FetchContent) -> None:
     if cached is not None:
         _give_piece(parts, question, cached)
     else:
-        token = parts.questions.ask(question)
+        token = parts.ask(question)
         parts.out.add(ReadContent(token=token, room=room, payload=frame.payload_hash))
 
 
@@ -89,7 +89,7 @@ def inclusion(parts: Parts, client: Client, frame: frames.GetInclusion) -> None:
     parts.check_open()
     if not frame.index < frame.size <= parts.loaded().ledger.size:
         raise RefusedError(Code.NOT_FOUND, f"the log has {parts.loaded().ledger.size} leaves")
-    token = parts.questions.ask(ProofFetch(client=client, request=frame.request))
+    token = parts.ask(ProofFetch(client=client, request=frame.request))
     parts.out.add(ReadProof(token=token, inclusion=True, old_or_index=frame.index, size=frame.size))
 
 
@@ -102,7 +102,7 @@ def consistency(parts: Parts, client: Client, frame: frames.GetConsistency) -> N
     parts.check_open()
     if not 0 < frame.old <= frame.new <= parts.loaded().ledger.size:
         raise RefusedError(Code.NOT_FOUND, f"the log has {parts.loaded().ledger.size} leaves")
-    token = parts.questions.ask(ProofFetch(client=client, request=frame.request))
+    token = parts.ask(ProofFetch(client=client, request=frame.request))
     parts.out.add(ReadProof(token=token, inclusion=False, old_or_index=frame.old, size=frame.new))
 
 

@@ -28,7 +28,7 @@ def offer(parts: Parts, client: Client, frame: frames.OfferKeyPackages, now_ms: 
     """Fill the stock of the device that offers.
 
     Raises:
-        AmanahError: `ROLE`, `SUITE` or `QUOTA`, or why the device may do nothing now.
+        AmanahError: `ROLE`, `SUITE`, `QUOTA` or `RATE`, or why the device may do nothing now.
     """
     parts.check_open()
     books = parts.loaded()
@@ -40,11 +40,12 @@ def offer(parts: Parts, client: Client, frame: frames.OfferKeyPackages, now_ms: 
     stock = client.stock.get(frame.suite, 0)
     if stock + len(frame.packages) > MAX_KEY_PACKAGES:
         raise RefusedError(Code.QUOTA, f"{stock} key packages of at most {MAX_KEY_PACKAGES} are here")
+    rate = Rate(per_ms=parts.limits.key_package_offers_per_minute / 60_000, burst=parts.limits.key_package_offers_burst)
+    parts.quotas.charge([Claim(Scope.PACKAGE_OFFERS, client.device, rate)], now_ms)
+    number = len(frame.packages)
+    token = parts.ask(PackagesOffer(client=client, request=frame.request, suite=frame.suite, number=number))
     # Counted before the store has answered, so that offers in a row do not pass the bound together.
-    client.stock[frame.suite] = stock + len(frame.packages)
-    token = parts.questions.ask(
-        PackagesOffer(client=client, request=frame.request, suite=frame.suite, number=len(frame.packages))
-    )
+    client.stock[frame.suite] = stock + number
     parts.out.add(
         PutKeyPackages(
             token=token,
@@ -91,9 +92,7 @@ def take(parts: Parts, client: Client, frame: frames.TakeKeyPackages, now_ms: in
         none = [frames.TakenPackage(device=device, package=None, last_resort=False) for device in asked]
         _give(parts, client, frame.request, none)
         return
-    token = parts.questions.ask(
-        PackagesTake(client=client, request=frame.request, suite=frame.suite, asked=asked, taken=wanted)
-    )
+    token = parts.ask(PackagesTake(client=client, request=frame.request, suite=frame.suite, asked=asked, taken=wanted))
     parts.out.add(TakeKeyPackages(token=token, suite=frame.suite, devices=wanted))
 
 

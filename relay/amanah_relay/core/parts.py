@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from amanah_protocol.crypto import SigningKey
-from amanah_protocol.errors import AmanahError, Code, OperationalError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import KeyId
 from amanah_relay.core.admission import Admission
@@ -13,7 +13,7 @@ from amanah_relay.core.clients import Client, Clients
 from amanah_relay.core.fanout import Watches
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.output import Output
-from amanah_relay.core.pending import Questions
+from amanah_relay.core.pending import Fetching, Questions
 from amanah_relay.core.sequencer import Sequencer, Unit
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import SessionId
@@ -126,6 +126,17 @@ class Parts:
         """
         if self.stopping:
             raise OperationalError(Code.STOPPING, "the relay is stopping", retry_after_ms=self.limits.retry_ms)
+
+    def ask(self, question: Fetching) -> int:
+        """Remember a question whose answer may be large or dear; gives its token.
+
+        Raises:
+            RefusedError: `RATE` when too many of the client's are open.
+        """
+        # Each answer may be of megabytes, and they all arrive whether or not the client reads.
+        if question.client.asked >= self.limits.reads_in_flight:
+            raise RefusedError(Code.RATE, "too many answers are on their way", retry_after_ms=self.limits.retry_ms)
+        return self.questions.ask(question)
 
     def knows(self, client: Client) -> bool:
         """Whether a client is still connected, in the same session."""

@@ -106,9 +106,10 @@ class StockCount:
     client: Client
 
 
-Question: TypeAlias = (
-    PageRead | IdLookup | ContentFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake | StockCount
-)
+Fetching: TypeAlias = ContentFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
+"""What one client may have only so many of at a time."""
+
+Question: TypeAlias = PageRead | IdLookup | StockCount | Fetching
 
 Q = TypeVar("Q", bound=Question)
 
@@ -124,6 +125,7 @@ class Questions:
         """Remember a question; gives its token."""
         self._asked += 1
         self._open[self._asked] = question
+        _count(question, 1)
         return self._asked
 
     def take(self, token: int, kind: type[Q]) -> Q | None:
@@ -132,14 +134,25 @@ class Questions:
         if not isinstance(question, kind):
             return None
         del self._open[token]
+        _count(question, -1)
         return question
 
     def take_any(self, token: int) -> Question | None:
         """The question of a token, whatever it is."""
-        return self._open.pop(token, None)
+        question = self._open.pop(token, None)
+        if question is not None:
+            _count(question, -1)
+        return question
 
     def take_all(self) -> list[Question]:
         """All open questions; answers to them will find nothing."""
         questions = list(self._open.values())
         self._open.clear()
+        for question in questions:
+            _count(question, -1)
         return questions
+
+
+def _count(question: Question, change: int) -> None:
+    if not isinstance(question, PageRead | IdLookup | StockCount):
+        question.client.asked += change

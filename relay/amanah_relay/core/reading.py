@@ -15,6 +15,7 @@ from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_protocol.verified import Verified
 from amanah_relay.core.checks import check_clock, check_valid
 from amanah_relay.core.clients import Client
+from amanah_relay.core.control import charge_submission
 from amanah_relay.core.fetch import check_pace
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Parts
@@ -22,7 +23,6 @@ from amanah_relay.core.pending import OrderRead
 from amanah_relay.core.replies import Reader
 from amanah_relay.core.sequencer import Draft, Unit
 from amanah_relay.effects import Entry, ReadLog
-from amanah_relay.quotas import Claim, Rate, Scope
 
 _PAGE_BYTES: Final = MAX_FRAME_BYTES - 1_024
 _ENTRY_BYTES: Final = 64
@@ -70,7 +70,11 @@ def serve(parts: Parts, client: Client, request: int, verified: Verified[Reading
     if until <= start:
         parts.out.send(client.session, frames.LogEntries(request=request, entries=(), size=size))
         return
-    token = parts.questions.ask(OrderRead(client=client, request=request, order=verified, size=size))
+    try:
+        token = parts.ask(OrderRead(client=client, request=request, order=verified, size=size))
+    except RefusedError as error:
+        parts.out.refuse(client.session, request, error)
+        return
     parts.out.add(ReadLog(token=token, first=start, until=until))
 
 
@@ -96,10 +100,8 @@ def answer(parts: Parts, question: OrderRead, entries: tuple[Entry, ...]) -> Non
 
 
 def _log(parts: Parts, client: Client, signed: bytes, until_ms: int, now_ms: int) -> Unit:
-    limits = parts.limits
     books = parts.loaded()
-    rate = Rate(per_ms=limits.control_per_minute / 60_000, burst=limits.control_burst)
-    charges = parts.quotas.charge([Claim(Scope.CONTROL, client.organisation, rate)], now_ms)
+    charges = charge_submission(parts, client, now_ms)
     room = audit_chain(client.organisation)
     chain = books.sequencer.chain(room)
     chain.head_seq += 1

@@ -87,7 +87,9 @@ class Store:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
             case e.PutMessage(row=message):
-                self.messages[message.room, message.envelope] = message
+                known = self.messages.get((message.room, message.envelope))
+                if known is None or known.room_seq is None or message.state is model.MessageState.STORED:
+                    self.messages[message.room, message.envelope] = message
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
             case e.EraseContent(room=room, envelopes=envelopes, by=by):

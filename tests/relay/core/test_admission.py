@@ -154,10 +154,10 @@ def test_who_is_no_member_by_role_sends_nothing(circle: Circle, role: Role) -> N
 
 def test_a_sensor_is_told_that_it_is_not_served(circle: Circle) -> None:
     sensor = circle.world.login(circle.world.certify("sensor", Role.SENSOR, machine=MachineLimits()))
-    alert = circle.make(sensor, Alert(count=1), media_type=MediaType.ALERT_HPKE)
-    refused = circle.refusal(sensor, alert)
-    assert code_of(refused) is Code.ROLE
-    assert "not served" in refused.detail
+    for media_type in (MediaType.ALERT_HPKE, MediaType.FLAT):
+        refused = circle.refusal(sensor, circle.make(sensor, Alert(count=1), media_type=media_type))
+        assert code_of(refused) is Code.ROLE
+        assert "not served" in refused.detail
 
 
 def test_a_member_does_not_seal_to_an_intake_key(circle: Circle) -> None:

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanah_protocol import frames
+from amanah_protocol.endorse import endorse
 from amanah_protocol.errors import Code
 from amanah_protocol.heads import verify_room_head
 from amanah_protocol.kinds import Message
+from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
 from amanah_relay.effects import Append, ReadEntries
 from amanah_relay.inputs import Input
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import StoreEffect
-from tests.relay.people import RELAY_KEY, Device
+from tests.relay.people import RELAY_KEY, Device, key_of, make_roster
 from tests.relay.world import MA, SEALED, Peer, RoomModel, World, code_of
 
 
@@ -82,6 +86,25 @@ def test_a_page_is_bounded_by_bytes() -> None:
     writer.subscribe(room.id, 3)
     assert sequences(writer) == [4, 5]
     assert not writer.one(frames.PageEnd).live
+
+
+def test_documents_count_in_a_page_of_the_control_stream() -> None:
+    world = World(RelayLimits(page_bytes=262_144, submissions_burst=1_000))
+    officer = world.officer("a")
+    for version in range(2, 9):
+        made = make_roster(tuple(world.nations.values()), version=version)
+        junk = tuple(endorse(bytes([number]), key_of("nobody")) for number in range(250))
+        data = replace(made.endorsed, signatures=(*made.endorsed.signatures, *junk)).encode()
+        officer.send(frames.Submit(request=version, type=LeafType.ROSTER, object=data))
+    assert len(world.store.entries) == 9
+    pages: list[frames.PageEnd] = []
+    after = 0
+    while not pages or not pages[-1].live:
+        officer.send(frames.SubscribeControl(request=9, after=after))
+        pages.append(officer.one(frames.PageEnd))
+        after = pages[-1].next
+    assert [entry.sequence for entry in officer.take(frames.ControlEntry)] == list(range(1, 10))
+    assert len(pages) > 1
 
 
 def test_what_becomes_durable_while_the_page_is_read_follows_it() -> None:

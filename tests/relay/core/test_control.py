@@ -109,11 +109,23 @@ def test_what_does_not_decode_is_refused_and_the_session_stays(
     assert officer.is_open
 
 
-def test_an_organisation_cannot_fill_the_log() -> None:
-    world = World(RelayLimits(control_burst=2, control_per_minute=1))
-    officer = world.officer("a")  # the login was one
-    logged(world, officer, LeafType.CERTIFICATE, world.certify("b").certificate.encoded)
-    assert refusal(world, officer, LeafType.CERTIFICATE, world.certify("c").certificate.encoded) is Code.RATE
+def test_a_device_cannot_fill_the_log_nor_keep_its_organisation_from_revoking_it() -> None:
+    world = World(RelayLimits(submissions_burst=2, submissions_per_minute=1))
+    officer, stolen = world.officer("a"), world.officer("stolen")
+    logged(world, stolen, LeafType.CERTIFICATE, world.certify("b").certificate.encoded)
+    assert refusal(world, stolen, LeafType.CERTIFICATE, b"") is Code.MALFORMED
+    assert refusal(world, stolen, LeafType.CERTIFICATE, world.certify("c").certificate.encoded) is Code.RATE
+    logged(world, officer, LeafType.REVOCATION, world.nations[TN].revoke(device_of(stolen).id))
+    assert not stolen.is_open
+
+
+@pytest.mark.parametrize(
+    ("leaf_type", "most"),
+    [(LeafType.CERTIFICATE, 2_048), (LeafType.ENROLMENT, 2_048), (LeafType.REVOCATION, 4_096)],
+)
+def test_what_all_clients_are_sent_is_bounded(world: World, officer: Peer, leaf_type: LeafType, most: int) -> None:
+    assert refusal(world, officer, leaf_type, bytes(most)) is not Code.TOO_LARGE
+    assert refusal(world, officer, leaf_type, bytes(most + 1)) is Code.TOO_LARGE
 
 
 # ---- certificates

@@ -168,6 +168,25 @@ def test_content_read_before_its_erasure_is_not_kept_behind_it() -> None:
     assert code_of(reader.refused()) is Code.NOT_FOUND
 
 
+def test_so_many_answers_may_be_on_their_way_to_one_client() -> None:
+    world, writer, reader, room, _ = room_with_content(RelayLimits(reads_in_flight=2))
+    world.holding = True
+    fetch(reader, room.id)
+    reader.send(frames.GetInclusion(request=70, index=0, size=1))
+    fetch(reader, room.id)
+    refused = reader.refused()
+    assert (code_of(refused), refused.retry_after_ms) == (Code.RATE, world.limits.retry_ms)
+    fetch(writer, room.id)
+    world.store.reads_fail = True
+    world.step()
+    reader.take(frames.Refused)
+    fetch(reader, room.id)
+    assert not reader.take(frames.Refused)
+    world.store.reads_fail = False
+    world.release()
+    assert len(reader.take(frames.ContentPiece)) == len(reader.take(frames.Path)) == 1
+
+
 def test_a_content_for_somebody_who_left_comes_to_nothing() -> None:
     world, _, reader, room, _ = room_with_content()
     world.holding = True

@@ -126,6 +126,18 @@ def test_offers_on_their_way_count() -> None:
     owner.one(frames.Done)
 
 
+def test_offers_have_a_rate() -> None:
+    world, _, owner = pair(RelayLimits(key_package_offers_burst=2, key_package_offers_per_minute=10))
+    for number in range(2):
+        offer(owner, last_resort=bytes([number]))
+        owner.one(frames.Done)
+    offer(owner, last_resort=b"x")
+    assert owner.refused().retry_after_ms == 6_000
+    world.now_ms += 6_000
+    offer(owner, last_resort=b"x")
+    owner.one(frames.Done)
+
+
 def test_an_offer_of_somebody_who_left_is_kept() -> None:
     world, adder, owner = pair()
     world.holding = True

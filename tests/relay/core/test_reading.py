@@ -226,8 +226,11 @@ def test_an_expired_auditor_reads_no_more(record: Record) -> None:
 
 
 def test_orders_have_a_rate() -> None:
-    record = Record(RelayLimits(control_burst=3, control_per_minute=1))  # two logins of TN came first
-    record.ask(record.order())
+    record = Record(RelayLimits(submissions_burst=1, submissions_per_minute=1))
+    order = record.order()
+    record.ask(order)
+    record.ask(order, 1)
+    assert len(record.auditor.take(frames.LogEntries)) == 2
     assert record.code(record.order(nonce=1)) is Code.RATE
 
 
@@ -236,6 +239,21 @@ def test_who_does_not_read_asks_for_nothing_more(record: Record) -> None:
     assert record.code(record.order()) is Code.SLOW
     record.world.drain(record.auditor)
     record.ask(record.order())
+    record.auditor.one(frames.LogEntries)
+
+
+def test_so_many_pages_are_read_at_a_time() -> None:
+    record = Record(RelayLimits(reads_in_flight=2))
+    order = record.order()
+    record.world.holding = True
+    requests = [record.ask(order, start) for start in range(3)]
+    record.world.step()
+    refused = record.auditor.refused()
+    assert (refused.request, code_of(refused)) == (requests[2], Code.RATE)
+    assert refused.retry_after_ms == record.world.limits.retry_ms
+    record.world.release()
+    assert [answer.request for answer in record.auditor.take(frames.LogEntries)] == requests[:2]
+    record.ask(order, 2)
     record.auditor.one(frames.LogEntries)
 
 
