@@ -210,12 +210,13 @@ class Stage:
 
     def _show(self, call: Call, ran: Ran) -> None:
         self._console.print(_prompt(call))
-        if call.quiet and ran.code == call.code:
+        failed = ran.code != call.code
+        if call.quiet and not failed:
             return
-        for line in _cut(ran.out.splitlines()):
-            self._console.print(Text(f"      {line}"))
-        for line in _cut(ran.err.splitlines()):
-            self._console.print(Text(f"      {line}", style="dim"))
+        for text, style in ((ran.out, ""), (ran.err, "dim")):
+            lines = text.splitlines()
+            for line in lines if failed else _cut(lines):
+                self._console.print(Text(f"      {line}", style=style))
 
 
 def _command(call: Call) -> Sequence[str]:

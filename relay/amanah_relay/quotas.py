@@ -39,7 +39,7 @@ class RelayLimits:
         sessions: Logged-in connections, in all.
         sessions_per_organisation: The same of one organisation.
         login_ms: Time from connection to proof.
-        requests_per_second: Frames of one device, whatever they ask for.
+        requests_per_second: Frames of one device, whatever they ask for; a `publish` counts as its envelopes.
         requests_burst: The same at once.
         officer_per_second: Envelopes of an officer's device.
         officer_burst: The same at once.
@@ -80,6 +80,7 @@ class RelayLimits:
         pages_waiting: Pages that one session may have asked for beyond these.
         tail_bytes: Entries kept for one page while it is read, so that it joins the live stream.
         staged_bytes_per_session: Contents announced by one session and not yet published.
+        staged_bytes_per_organisation: The same of all sessions of one organisation.
         staged_bytes: The same of all sessions.
         stage_ms: Time from the first piece of a content to its `publish`.
         content_cache_bytes: Large contents kept for those who fetch them piece by piece.
@@ -134,6 +135,7 @@ class RelayLimits:
     pages_waiting: Count = 4_096
     tail_bytes: Count = limits.MIB
     staged_bytes_per_session: Count = 8 * limits.MIB
+    staged_bytes_per_organisation: Count = 24 * limits.MIB
     staged_bytes: Count = 64 * limits.MIB
     stage_ms: Count = limits.STAGE_MS
     content_cache_bytes: Count = 32 * limits.MIB

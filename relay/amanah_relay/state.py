@@ -95,6 +95,7 @@ class RelayState:
         devices: By id.
         enrolments: Logged enrolment certificates by key id.
         revoked_enrolments: Withdrawn enrolment keys.
+        unrooted: Logged enrolment keys that the roots in the newest roster did not endorse; the core finds them.
     """
 
     roster: Verified[Roster]
@@ -107,3 +108,4 @@ class RelayState:
     devices: dict[DeviceId, Device] = field(default_factory=dict)
     enrolments: dict[KeyId, Enrolment] = field(default_factory=dict)
     revoked_enrolments: set[KeyId] = field(default_factory=set)
+    unrooted: set[KeyId] = field(default_factory=set)

@@ -19,6 +19,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 from amanah_client.core import heads, place, senders
+from amanah_relay.core import publish
 
 NEVER: Final = "False"
 ALWAYS: Final = "True"
@@ -57,6 +58,11 @@ DEFENCES: Final[dict[str, Defence]] = {
         attacks=(2,),
         function=heads._tick_room,
         cuts={"silent >= STALE_MS and Code.STALE_HEAD not in room.told": NEVER},
+    ),
+    "idempotent publish": Defence(
+        attacks=(8,),
+        function=publish._finish,
+        cuts={"publishing.known.get(position) or books.ledger.recent.get(key)": NOTHING},
     ),
 }
 

@@ -214,6 +214,10 @@ class ClientShell:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding and not the simulation's end
             self._fail(error)
             return
+        self._begin(step)
+
+    def _begin(self, step: e.Step) -> None:
+        """Writes first, then effects."""
         if not step.writes:
             self._effects.extendleft(reversed(step.effects))
             return
@@ -236,6 +240,8 @@ class ClientShell:
         if not fails or self.troubles.commits[0]:
             self.store.commit(step.writes)
             self._record.stored(step.writes)
+        else:
+            self._fail_commit(step)
         if fails:
             self.troubles.commits.popleft()
             self._recover()
@@ -244,6 +250,9 @@ class ClientShell:
             self.kill()
         else:
             self._later(max(0, whole_ms - 1), lambda: self._committed(step))
+
+    def _fail_commit(self, step: e.Step) -> None:
+        """The store made nothing of a transaction durable."""
 
     def _committed(self, step: e.Step) -> None:
         self._busy = False

@@ -287,6 +287,9 @@ def ack_unknown(outcome: Outcome) -> Iterator[str]:
 def liveness(outcome: Outcome) -> Iterator[str]:
     """I9: after heal, all pending delivered within 30 virtual seconds."""
     yield from outcome.pending
+    for asked in outcome.history.of(Asked):
+        if asked.intent not in outcome.intents[asked.device]:
+            yield f"{outcome.names[asked.device]}: {type(asked.action).__name__} was forgotten"
     for device, intents in outcome.intents.items():
         for intent in intents.values():
             if intent.state is model.IntentState.FAILED and intent.code not in _EXCUSES:

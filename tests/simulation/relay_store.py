@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from amanah_protocol import limits
 from amanah_protocol.crypto import sha256
@@ -115,7 +115,7 @@ class MemoryRelayStore:
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     @classmethod
-    def begun_with(cls, roster: bytes, now_ms: int) -> MemoryRelayStore:
+    def begun_with(cls, roster: bytes, now_ms: int) -> Self:
         """A store whose log begins with the roster, as `Store.init` makes it."""
         record = decode_roster(roster).endorsed.record
         leaf = Leaf(
@@ -140,10 +140,9 @@ class MemoryRelayStore:
             document=roster,
         )
         store = cls()
-        batch = Append(
-            batch=0, first=0, root=frontier.root(), edge=frontier.edge, accepted_at_ms=now_ms, entries=(entry,)
+        store.append(
+            Append(batch=0, first=0, root=frontier.root(), edge=frontier.edge, accepted_at_ms=now_ms, entries=(entry,))
         )
-        store.append(batch)
         return store
 
     # ---- writing
@@ -156,8 +155,7 @@ class MemoryRelayStore:
         """All of a batch, if it continues the log and stores nothing twice."""
         if batch.first != len(self.entries):
             raise OperationalError(Code.STORE, f"the log has not {batch.first} leaves")
-        ids = [entry.envelope for entry in batch.entries if entry.envelope is not None]
-        if len(set(ids)) != len(ids) or any(envelope in self._places for envelope in ids):
+        if self.has_any_of(batch):
             raise OperationalError(Code.STORE, "an envelope is stored already")
         frontier = Frontier(len(self.entries), self.edge)
         for entry in batch.entries:
@@ -205,8 +203,17 @@ class MemoryRelayStore:
         one_time = [kept for kept in held if not kept.last_resort]
         if not one_time:
             return (held[-1].data, True, 0) if held else (None, False, 0)
-        data, one_time[-1].data = one_time[-1].data, None
-        return data, False, len(one_time) - 1
+        return self.hand_out(one_time[-1]), False, len(one_time) - 1
+
+    def hand_out(self, kept: KeptPackage) -> bytes | None:
+        """Give a package away for good."""
+        data, kept.data = kept.data, None
+        return data
+
+    def has_any_of(self, batch: Append) -> bool:
+        """Whether an envelope of a batch is stored already, or stands in it twice."""
+        ids = [entry.envelope for entry in batch.entries if entry.envelope is not None]
+        return len(set(ids)) != len(ids) or any(envelope in self._places for envelope in ids)
 
     # ---- reading
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from amanah_client.core import audit_sync, disclose
 from amanah_client.core.batch import Batch, message_id_of
@@ -20,7 +21,7 @@ from amanah_client.model import (
     RoomStatus,
     SubmitControl,
 )
-from amanah_protocol import rooms
+from amanah_protocol import limits, rooms
 from amanah_protocol.content.bodies import Profile, RoomInfo
 from amanah_protocol.envelope import audience_digest, derive_room_id
 from amanah_protocol.errors import AmanahError, Code, RefusedError
@@ -29,8 +30,12 @@ from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.suites import SUPPORTED
 from amanah_protocol.kinds import Create, Message
 from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.rooms import Standing
 from amanah_protocol.types import CONTROL
+
+_LEAF_TYPES: Final = frozenset(int(leaf_type) for leaf_type in LeafType)
+_MAX_OBJECT_BYTES: Final = 128 * limits.KIB
 
 
 def advance(ctx: Context) -> None:
@@ -104,6 +109,10 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
 
 def _submit(ctx: Context, intent: Intent, action: SubmitControl) -> None:
     if ctx.is_asking(lambda purpose: isinstance(purpose, Submitted) and purpose.intent == intent.id):
+        return
+    if action.type not in _LEAF_TYPES or len(action.object) > _MAX_OBJECT_BYTES:
+        # The relay would close the connection for it, each time anew.
+        ctx.fail(intent, str(Code.TOO_LARGE if action.type in _LEAF_TYPES else Code.BAD_TYPE), "no control object")
         return
     purpose = Submitted(intent=intent.id)
     ctx.ask(purpose, lambda number: Submit(request=number, type=action.type, object=action.object))

@@ -70,7 +70,8 @@ class Session:
         catching_up: Rooms whose record is not read to its head yet.
         stock: Key packages that the relay holds, by suite.
         offer_at_ms: None are offered before this time.
-        head_at_ms: When a control head came last.
+        head_at_ms: When a new control head came last.
+        head_time_ms: The relay's time in it.
         skew_ms: Our clock minus the relay's, as of its last word.
         online: Whether `Online` was told.
         closing: Whether we have asked the shell to disconnect.
@@ -90,6 +91,7 @@ class Session:
     stock: dict[int, int] = field(default_factory=dict)
     offer_at_ms: int = 0
     head_at_ms: int = 0
+    head_time_ms: int = 0
     skew_ms: int = 0
     online: bool = False
     closing: bool = False

@@ -50,10 +50,12 @@ def blocked_in(ctx: Context, room: Room) -> Blocked | None:
         return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
     if len(room.row.voids) > MAX_VOIDS:
         return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
+    # Before the duty to remove: who may not send at all removes nobody either.
+    own = blocked(ctx)
+    if own is not None:
+        return own
     revoked = revoked_members(ctx, room)
-    if revoked:
-        return Blocked(Code.REVOKED, f"{len(revoked)} revoked device in the room: it is removed first")
-    return blocked(ctx)
+    return Blocked(Code.REVOKED, f"{len(revoked)} revoked device in the room: it is removed first") if revoked else None
 
 
 def revoked_members(ctx: Context, room: Room) -> tuple[DeviceId, ...]:

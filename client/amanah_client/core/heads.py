@@ -17,7 +17,7 @@ from amanah_client.core.subscribe import resubscribe
 from amanah_client.model import RoomStatus
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.heads import ControlHead, RoomHead, verify_control_head, verify_room_head
-from amanah_protocol.limits import HEAD_INTERVAL_MS
+from amanah_protocol.limits import CLOCK_WINDOW_MS, HEAD_INTERVAL_MS
 
 PROBE_MS: Final = 2 * HEAD_INTERVAL_MS
 """A room or stream that was not confirmed for so long is asked for its head."""
@@ -52,19 +52,32 @@ def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
         ctx.alarm(Code.FORK, flaw, evidence=(data, control.leaf))
         ctx.stop(Code.FORK, flaw)
         return
-    session.skew_ms = ctx.now_ms - head.time_ms
-    session.head_at_ms = ctx.timer_ms
+    if head.time_ms > session.head_time_ms or session.head_time_ms > ctx.now_ms + CLOCK_WINDOW_MS:
+        # An old head shown again tells no time and breaks no silence (attack 2).
+        session.head_time_ms = head.time_ms
+        session.skew_ms = ctx.now_ms - head.time_ms
+        session.head_at_ms = ctx.timer_ms
     claim = Claim(
         size=head.size, root=head.root, room=None, source="the relay's control head", evidence=(data,), signed=True
     )
     monitor.note_claim(ctx, claim)
     if head.sequence > control.sequence:
         _ask_for_missing(ctx)
-    elif head.sequence == control.sequence and (control.head is None or head.time_ms > control.head.time_ms):
+    elif not _is_ahead(ctx, head) and (
+        head.sequence == control.sequence and (control.head is None or head.time_ms > control.head.time_ms)
+    ):
         control.head = head
         # A relay whose clock runs ahead must not buy freshness for tomorrow.
         control.fresh_at_ms = min(head.time_ms, ctx.now_ms)
         ctx.write(e.PutControlHead(head=data))
+
+
+def _is_ahead(ctx: Context, head: ControlHead | RoomHead) -> bool:
+    """Whether a head's time is one that only a wrong clock gives, the relay's or ours.
+
+    Kept, it would make every honest head after it an old one, and the client stale for good.
+    """
+    return head.time_ms > ctx.now_ms + CLOCK_WINDOW_MS
 
 
 def _control_flaw(ctx: Context, head: ControlHead) -> str:
@@ -113,14 +126,23 @@ def receive_room_head(ctx: Context, data: bytes) -> None:
     if head.room_seq < row.head_seq:
         return
     if head.time_ms > row.confirmed_at_ms:
-        room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
-        room.link.confirmed_at_ms = ctx.timer_ms
-        room.told.discard(Code.STALE_HEAD)
+        if not _is_ahead(ctx, head):
+            room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
+        _confirm(ctx, room, head)
     if row.status is RoomStatus.REMOVED:
         return
     if head.room_seq > row.head_seq and (room.awaited is None or room.awaited.room_seq <= row.head_seq):
         until_ms = ctx.timer_ms + OVERDUE_MS
         room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=until_ms, head=data)
+
+
+def _confirm(ctx: Context, room: Room, head: RoomHead) -> None:
+    """The room was whole when the head was signed, by the relay's own time: held back, it confirms no more (attack 2)."""
+    age_ms = ctx.now_ms - ctx.session.skew_ms - head.time_ms
+    at_ms = ctx.timer_ms - max(0, age_ms)
+    if age_ms >= -HEAD_INTERVAL_MS and at_ms > room.link.confirmed_at_ms:
+        room.link.confirmed_at_ms = at_ms
+        room.told.discard(Code.STALE_HEAD)
 
 
 def _room_flaw(room: Room, head: RoomHead) -> str:

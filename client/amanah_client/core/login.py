@@ -14,7 +14,7 @@ from amanah_client import effects as e
 from amanah_client.core import control, heads, monitor
 from amanah_client.core.context import Context, Session
 from amanah_client.core.room import Link
-from amanah_client.core.subscribe import open_room
+from amanah_client.core.subscribe import is_unknown, open_room
 from amanah_client.inputs import Opened
 from amanah_protocol import frames, session
 from amanah_protocol.errors import Code, VerifyError
@@ -103,7 +103,9 @@ def lose(ctx: Context) -> None:
     ctx.session = Session(phase=Phase.CLOSED)
     ctx.control.page, ctx.control.live, ctx.control.again_at_ms = None, False, None
     ctx.watch.busy = False
-    for room in ctx.rooms.values():
+    for room in tuple(ctx.rooms.values()):
+        if is_unknown(room):
+            del ctx.rooms[room.id]
         room.link = Link()
         room.packages.clear()
 
@@ -237,7 +239,8 @@ def tick(ctx: Context) -> None:
 
 def closing(ctx: Context, code: str, detail: str) -> None:
     """The relay closes the connection, or refused it; whether to come back depends on why."""
-    final = code in _STAY_AWAY
+    # Until the relay has proven itself it may be anybody on the way, who must not send us away for good.
+    final = code in _STAY_AWAY and ctx.session.relay is not None
     if final:
         ctx.halted = code if code == Code.REVOKED else ctx.halted
     ctx.disconnect(f"{code}: {detail}", again=not final)

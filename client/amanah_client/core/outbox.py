@@ -30,7 +30,7 @@ from amanah_client.model import (
 )
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Text
-from amanah_protocol.errors import AmanahError, Code
+from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
 from amanah_protocol.labels import Label, Pap
@@ -134,7 +134,11 @@ def _remove_revoked(ctx: Context, room: Room) -> None:
     rank = able.index(ctx.me) if ctx.me in able else len(able)
     if ctx.timer_ms - room.revoked_since_ms >= rank * commits.RANK_MS:
         room.revoked_since_ms = None
-        commits.commit(ctx, room, packages={}, removes=revoked[: commits.MOST], intent=None)
+        try:
+            commits.commit(ctx, room, packages={}, removes=revoked[: commits.MOST], intent=None)
+        except AmanahError as error:
+            room.revoked_since_ms = ctx.timer_ms + BEHIND_MS  # not anew at every step
+            ctx.alarm(str(error.code), f"a revoked device cannot be removed: {error.detail}", room=room.id)
 
 
 def _publish_next(ctx: Context, room: Room) -> None:
@@ -209,10 +213,17 @@ def _seal(batch: Batch, intent: Intent) -> bool:
     )
 
 
+def _grade(number: int) -> kinds.Grade:
+    try:
+        return kinds.Grade(number)
+    except ValueError:
+        raise UsageError(Code.USAGE, f"there is no grade {number}") from None
+
+
 def _bare(action: object) -> Specific:
     match action:
         case Acknowledge():
-            return kinds.Ack(grade=kinds.Grade(action.grade), envelope=action.envelope)
+            return kinds.Ack(grade=_grade(action.grade), envelope=action.envelope)
         case EraseMessages():
             return kinds.Erase(envelopes=tuple(sorted(set(action.envelopes))))
         case ReportCounts():

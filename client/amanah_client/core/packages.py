@@ -19,6 +19,8 @@ from amanah_protocol.identity import MEMBER_ROLES
 LOW: Final = 50
 FULL: Final = limits.MAX_KEY_PACKAGES
 AGAIN_MS: Final = 30_000
+MAX_SECRETS: Final = 1_000
+"""Secrets that are kept; the oldest were handed out long ago, or lost on the way."""
 _OFFER_BYTES: Final = limits.MAX_FRAME_BYTES - 8 * limits.KIB
 
 
@@ -32,6 +34,9 @@ def fill(ctx: Context) -> None:
             continue
         if not any(asked.purpose == Offered(suite=suite) for asked in session.requests.values()):
             _offer(ctx, suite)
+    if any(isinstance(asked.purpose, Offered) for asked in session.requests.values()):
+        # A relay that says again and again that it has none left must not keep us making them.
+        session.offer_at_ms = ctx.timer_ms + AGAIN_MS
 
 
 def _offer(ctx: Context, suite: int) -> None:
@@ -58,6 +63,10 @@ def _make(ctx: Context, suite: int, *, last_resort: bool) -> OwnKeyPackage:
     package = engine_for(suite).make_key_package(
         ctx.key, ctx.credential, now_ms=ctx.now_ms, last_resort=last_resort, random=ctx.random
     )
+    if len(ctx.packages) >= MAX_SECRETS:
+        oldest = next(iter(ctx.packages))
+        del ctx.packages[oldest]
+        ctx.write(e.DropKeyPackage(reference=oldest))
     ctx.packages[package.reference] = package.private
     ctx.write(e.PutKeyPackage(reference=package.reference, private=package.private))
     return package

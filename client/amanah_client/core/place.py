@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from amanah_client.core.checks import authenticate
 from amanah_client.core.context import Context
+from amanah_client.core.directory import NotLoggedError
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.model import RoomStatus
-from amanah_protocol.errors import Code
+from amanah_protocol.errors import Code, PeerError
 from amanah_protocol.kinds import Commit
 
 
 def follows(ctx: Context, room: Room, entry: Entry) -> bool:
-    """Whether this is the next entry of the record; what is not is skipped, asked for again, or an alarm."""
+    """Whether this is the next entry of the record; what is not is skipped, asked for again, or an alarm.
+
+    Raises:
+        NotLoggedError: It would begin the record anew, by a device that is not in the control stream as far
+            as we have it.
+    """
     row = room.row
     if entry.room_seq <= row.head_seq:
         _compare_known(ctx, room, entry)
@@ -42,7 +49,16 @@ def _enters(ctx: Context, room: Room, entry: Entry) -> bool:
     if envelope is None or not outside or entry.index <= room.row.head_index:
         return False
     specific = envelope.header.specific
-    return isinstance(specific, Commit) and ctx.me in specific.added
+    if not isinstance(specific, Commit) or ctx.me not in specific.added:
+        return False
+    try:
+        # Before anything is given up for it: else the relay alone could take a member's keys.
+        authenticate(ctx, entry, envelope)
+    except NotLoggedError:
+        raise
+    except PeerError:
+        return False
+    return True
 
 
 def _leave_unseen(room: Room) -> None:

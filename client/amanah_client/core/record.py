@@ -54,7 +54,12 @@ def take(ctx: Context, room: Room, frame: Delivery, fetched: dict[bytes, bytes])
     """Judge one delivery, with what had to be fetched for it, by hash."""
     content = frame.content
     entry = read_entry(frame, content)
-    if not follows(ctx, room, entry):
+    try:
+        if not follows(ctx, room, entry):
+            return
+    except NotLoggedError as error:
+        if not _park(ctx, room):
+            ask_once_more(ctx, room, Code.GAP, error.detail, (entry.leaf.encode(),))
         return
     if transfer.fetch_missing(ctx, room, entry, fetched):
         return

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.requests import RoomPage
 from amanah_client.core.room import Room
 from amanah_client.model import RoomRow, RoomStatus
+from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import RoomState, Subscribe
 from amanah_protocol.types import RoomId
+
+MAX_NEW_ROOMS: Final = 1_024
+"""Rooms that are taken on the relay's word alone, at one time: each costs memory."""
 
 
 def open_room(ctx: Context, state: RoomState) -> Room | None:
@@ -15,9 +21,14 @@ def open_room(ctx: Context, state: RoomState) -> Room | None:
 
     Returns:
         The room, or None when there is nothing to ask for.
+
+    Raises:
+        VerifyError: `QUOTA`: the relay names too many rooms of which it shows nothing.
     """
     room = ctx.rooms.get(RoomId(state.room))
     if room is None:
+        if sum(is_unknown(one) for one in ctx.rooms.values()) >= MAX_NEW_ROOMS:
+            raise VerifyError(Code.QUOTA, "the relay names ever more rooms and shows nothing of them")
         room = Room(row=RoomRow(room=RoomId(state.room), status=RoomStatus.JOINING))
         ctx.rooms[room.id] = room
         _adopt_intents(ctx, room)
@@ -26,6 +37,11 @@ def open_room(ctx: Context, state: RoomState) -> Room | None:
         return None
     page(ctx, room, room.row.head_seq)
     return room
+
+
+def is_unknown(room: Room) -> bool:
+    """Whether the relay's word is all that there is of a room: nothing of it was verified or asked for."""
+    return room.row == RoomRow(room=room.id, status=RoomStatus.JOINING) and not room.line
 
 
 def _adopt_intents(ctx: Context, room: Room) -> None:

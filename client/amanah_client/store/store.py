@@ -387,7 +387,9 @@ def _erase(connection: Connection, room: RoomId, envelopes: tuple[EnvelopeId, ..
         row = decode_row(data, model.MessageRow)
         # A member erases its own words alone; `by` is None where the room's owner does.
         if by in (None, row.sender):
-            _put_message(connection, replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
+            erased = encode_row(replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
+            place = (table.c.room == room, table.c.envelope == row.envelope)
+            connection.execute(update(table).where(*place).values(row=erased))
 
 
 def _put_intent(connection: Connection, intent: model.Intent) -> None:

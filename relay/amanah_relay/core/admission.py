@@ -136,7 +136,6 @@ class Admission:
         if self._owned[create.owner] >= self._limits.rooms_per_organisation:
             raise RefusedError(Code.QUOTA, "the organisation owns as many rooms as it may")
         transaction.put(self._owned, create.owner, self._owned[create.owner] + 1)
-        transaction.put(self._audiences, header.room, header.audience)
         return transaction.open_room(header.room, create)
 
     def _check_in_room(self, transaction: Transaction, incoming: Incoming, kind: Kind) -> Room:
@@ -195,7 +194,7 @@ class Admission:
         self, transaction: Transaction, certificate: Certificate, header: Header, kind: Kind, now_ms: int
     ) -> None:
         limits = self._limits
-        claims = self._claims(certificate, header)
+        claims = self._claims(transaction, certificate, header)
         if header.precedence is Precedence.FLASH:
             flash = Claim(Scope.FLASH, certificate.organisation, self._flash)
             # Above its own rate a flash is an envelope like any other: else all traffic would be flash.
@@ -210,7 +209,7 @@ class Admission:
             claims.append(Claim(Scope.DELIVERED, header.room + header.kid, _DELIVERED))
         transaction.charge(self._quotas.charge(claims, now_ms))
 
-    def _claims(self, certificate: Certificate, header: Header) -> list[Claim]:
+    def _claims(self, transaction: Transaction, certificate: Certificate, header: Header) -> list[Claim]:
         """What an envelope that is not `flash` costs; claims are made once, this is done for every envelope."""
         limits, organisation = self._limits, certificate.organisation
         of_device = self._device_claims.get(header.kid)
@@ -226,7 +225,8 @@ class Admission:
         if in_room is None:
             rate = Rate(per_ms=limits.room_per_second / 1000, burst=limits.room_burst)
             in_room = Claim(Scope.ROOM, header.room, rate, 1, self._reserve * rate.burst)
-            self._room_claims[header.room] = in_room
+            # Taken back with a refused `create`: its room's id is anybody's choice.
+            transaction.put(self._room_claims, header.room, in_room)
         return [of_device[1], of_all, in_room]
 
 

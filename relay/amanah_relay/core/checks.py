@@ -31,7 +31,8 @@ class Standings(Mapping[DeviceId, Standing]):
 
     def __getitem__(self, device: DeviceId) -> Standing:
         found = self._state.devices[device]
-        return Standing(certificate=found.certificate, revoked=is_revoked(self._state, found))
+        out = is_revoked(self._state, found) or not is_rooted(self._state, found.certificate)
+        return Standing(certificate=found.certificate, revoked=out)
 
     def __iter__(self) -> Iterator[DeviceId]:
         return iter(self._state.devices)
@@ -45,6 +46,11 @@ def is_revoked(state: RelayState, device: Device) -> bool:
     return device.revoked_index is not None or device.certificate.issuer in state.revoked_enrolments
 
 
+def is_rooted(state: RelayState, certificate: Certificate) -> bool:
+    """Whether the organisation is in the newest roster, with roots that endorsed the key that certified."""
+    return certificate.organisation in state.roster.value.by_name and certificate.issuer not in state.unrooted
+
+
 def check_valid(state: RelayState, device_id: DeviceId, at_ms: int) -> Certificate:
     """The device's newest logged certificate allows it to sign something now.
 
@@ -55,8 +61,8 @@ def check_valid(state: RelayState, device_id: DeviceId, at_ms: int) -> Certifica
     certificate = device.certificate
     if is_revoked(state, device):
         raise RefusedError(Code.REVOKED, "the device was revoked")
-    if certificate.organisation not in state.roster.value.by_name:
-        raise RefusedError(Code.CERTIFICATE, f"{certificate.organisation} is not in the roster")
+    if not is_rooted(state, certificate):
+        raise RefusedError(Code.CERTIFICATE, "the device's certificate no longer chains to the roster")
     if not certificate.not_before_ms <= at_ms <= certificate.not_after_ms:
         raise RefusedError(Code.EXPIRED, "the certificate is not valid now")
     return certificate

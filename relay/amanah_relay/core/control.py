@@ -9,8 +9,8 @@ from typing import Final
 
 from amanah_protocol import cose, frames, identity, revocation, roster
 from amanah_protocol.crypto import sha256
-from amanah_protocol.endorse import Endorsed
-from amanah_protocol.errors import Code, DecodeError, RefusedError, VerifyError
+from amanah_protocol.endorse import Endorsed, verify_threshold
+from amanah_protocol.errors import Code, DecodeError, PeerError, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, Role
 from amanah_protocol.limits import KIB
 from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
@@ -234,8 +234,32 @@ def _admit_roster(books: Books, client: Client, found: roster.Roster, at_ms: int
         return None
     unit = Unit(at_ms=at_ms, until_ms=found.expires_ms)
     state.roster = verified
+    find_unrooted(state)
     _log_endorsed(state, unit, LeafType.ROSTER, found.endorsed)
     return unit
+
+
+def find_unrooted(state: RelayState) -> None:
+    """Hold the logged enrolment keys against the roots of the newest roster.
+
+    A roster that replaces a stolen root ends with it what that root had endorsed (T10).
+    """
+    members = state.roster.value.by_name
+    state.unrooted = {
+        key
+        for key, enrolment in state.enrolments.items()
+        if not _is_endorsed(enrolment, members.get(enrolment.organisation))
+    }
+
+
+def _is_endorsed(enrolment: Enrolment, organisation: roster.Organisation | None) -> bool:
+    if organisation is None:
+        return False
+    try:
+        verify_threshold(enrolment.endorsed, organisation.roots, organisation.threshold)
+    except PeerError:
+        return False
+    return True
 
 
 def _check_enrolment_key(state: RelayState, enrolment: Enrolment) -> None:
@@ -249,12 +273,14 @@ def _check_enrolment_key(state: RelayState, enrolment: Enrolment) -> None:
 
 def _is_newer(certificate: Certificate, logged: Certificate) -> bool:
     """Whether it takes the place of the logged one; an older one that is still valid takes nothing back."""
-    return certificate.hash != logged.hash and certificate.not_before_ms >= logged.not_before_ms
+    # A total order: else two certificates of one time could take turns in the log without end.
+    return (certificate.not_before_ms, certificate.hash) > (logged.not_before_ms, logged.hash)
 
 
 def _is_news(state: RelayState, enrolment: Enrolment) -> bool:
     known = state.enrolments.get(enrolment.key_id)
-    return known is None or enrolment.not_before_ms > known.not_before_ms
+    # After a change of roots the same enrolment may come again, endorsed by the new ones.
+    return known is None or enrolment.not_before_ms > known.not_before_ms or enrolment.key_id in state.unrooted
 
 
 def _log_certificate(books: Books, unit: Unit, certificate: Certificate) -> None:
@@ -265,6 +291,7 @@ def _log_certificate(books: Books, unit: Unit, certificate: Certificate) -> None
 
 def _log_enrolment(books: Books, unit: Unit, enrolment: Enrolment) -> None:
     books.state.enrolments[enrolment.key_id] = enrolment
+    books.state.unrooted.discard(enrolment.key_id)
     _log_endorsed(books.state, unit, LeafType.ENROLMENT, enrolment.endorsed)
 
 

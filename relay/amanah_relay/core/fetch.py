@@ -22,7 +22,7 @@ def stage(parts: Parts, client: Client, frame: frames.Stage, now_ms: int) -> Non
         AmanahError: `STOPPING`, or as `Staging.put`.
     """
     parts.check_open()
-    parts.staging.put(client.session, frame, now_ms)
+    parts.staging.put(client.session, client.organisation, frame, now_ms)
     parts.out.send(client.session, frames.Done(request=frame.request))
 
 

@@ -10,7 +10,7 @@ from amanah_protocol.errors import AmanahError, Code, DecodeError, RefusedError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_KEY_PACKAGES
 from amanah_protocol.types import DeviceId
-from amanah_relay.core.checks import check_valid, is_revoked
+from amanah_relay.core.checks import check_valid, is_revoked, is_rooted
 from amanah_relay.core.clients import Client
 from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.pending import PackagesOffer, PackagesTake
@@ -134,7 +134,7 @@ def _can_be_added(books: Books, device: DeviceId, at_ms: int) -> bool:
     if found is None or is_revoked(books.state, found) or found.certificate.role not in MEMBER_ROLES:
         return False
     valid = found.certificate.not_before_ms <= at_ms <= found.certificate.not_after_ms
-    return valid and found.certificate.organisation in books.state.roster.value.by_name
+    return valid and is_rooted(books.state, found.certificate)
 
 
 def _claims(parts: Parts, certificate: Certificate, wanted: tuple[DeviceId, ...]) -> list[Claim]:

@@ -25,6 +25,7 @@ from amanah_relay.core.sequencer import Draft, Unit
 from amanah_relay.effects import Entry, ReadLog
 
 _PAGE_BYTES: Final = MAX_FRAME_BYTES - 1_024
+_WHOLE: Final = 2**63 - 1
 _ENTRY_BYTES: Final = 64
 """Index, hash and lengths of an entry in the answer."""
 
@@ -84,13 +85,13 @@ def answer(parts: Parts, question: OrderRead, entries: tuple[Entry, ...]) -> Non
     if not parts.knows(client):
         return
     ledger = parts.loaded().ledger
-    scope: dict[RoomId, bool] = {}
+    scope: dict[RoomId, int] = {}
     page: list[frames.LogEntry] = []
     size = 0
     for entry in entries:
         if entry.room not in scope:
-            scope[entry.room] = _in_scope(ledger, client.organisation, entry.room)
-        shown = _show(entry, whole=scope[entry.room])
+            scope[entry.room] = _last_in_scope(ledger, client.organisation, entry.room)
+        shown = _show(entry, whole=entry.room_seq <= scope[entry.room])
         size += _ENTRY_BYTES + len(shown.entry or b"") + len(shown.document or b"")
         if size > _PAGE_BYTES:
             break
@@ -109,12 +110,19 @@ def _log(parts: Parts, client: Client, signed: bytes, until_ms: int, now_ms: int
     return Unit(at_ms=books.at_ms(now_ms), until_ms=until_ms, charges=charges, drafts=[draft])
 
 
-def _in_scope(ledger: Ledger, organisation: OrgName, room: RoomId) -> bool:
-    """The control stream, the organisation's own audit reads, and rooms that it is or was in."""
+def _last_in_scope(ledger: Ledger, organisation: OrgName, room: RoomId) -> int:
+    """The last place that the organisation's auditors see of a room or chain; 0 when they see nothing of it.
+
+    They see the control stream, the organisation's own audit reads, and the rooms that it is in. Of a room
+    that it has left they see what stood there until its last device was removed: who is out learns nothing
+    of how it goes on.
+    """
     if room == CONTROL or room == audit_chain(organisation):
-        return True
+        return _WHOLE
     kept = ledger.rooms.get(room)
-    return kept is not None and any(member.organisation == organisation for member in kept.members.values())
+    members = () if kept is None else kept.members.values()
+    last = [member.removed_seq for member in members if member.organisation == organisation]
+    return max((_WHOLE if seq is None else seq for seq in last), default=0)
 
 
 def _show(entry: Entry, *, whole: bool) -> frames.LogEntry:

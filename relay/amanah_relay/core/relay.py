@@ -62,7 +62,7 @@ from amanah_relay.inputs import (
     Stop,
     Tick,
 )
-from amanah_relay.quotas import Quotas, RelayLimits
+from amanah_relay.quotas import Claim, Quotas, RelayLimits
 
 Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
@@ -224,7 +224,7 @@ class RelayCore:
             parts.reject(session, error)
             return
         try:
-            parts.quotas.charge((client.requests,), now_ms)
+            parts.quotas.charge((_price(client, frame),), now_ms)
             self._serve(client, frame, now_ms)
         except AmanahError as error:
             parts.out.refuse(session, frame.request, error)
@@ -262,6 +262,13 @@ class RelayCore:
                 reading.order(parts, client, frame, now_ms)
             case _:
                 assert_never(frame)
+
+
+def _price(client: Client, frame: Request) -> Claim:
+    # Each envelope of a `publish` costs a signature check and perhaps a look into the store before any other bound.
+    if not isinstance(frame, frames.Publish) or len(frame.items) == 1:
+        return client.requests
+    return client.requests._replace(cost=min(len(frame.items), client.requests.rate.burst))
 
 
 def _decode_request(client: Client, data: bytes) -> Request:

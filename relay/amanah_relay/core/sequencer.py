@@ -194,7 +194,8 @@ class Sequencer:
             return None
         self._in_flight = None
         for draft in batch.drafts:
-            del self.pending[draft.key]
+            # Not `del`: no object that is admitted a second time before it is durable may stop the relay.
+            self.pending.pop(draft.key, None)
         return batch
 
     def unsettled(self, number: int) -> list[Unit] | None:

@@ -10,7 +10,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
 from amanah_relay.core import catchup, login, packages, publish, reading
 from amanah_relay.core.acknowledgement import accepted
-from amanah_relay.core.checks import is_revoked
+from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
 from amanah_relay.core.ledger import Ledger, Recorded
 from amanah_relay.core.parts import Parts
@@ -128,7 +128,7 @@ def expel(parts: Parts) -> None:
 
 def _reason_to_expel(state: RelayState, client: Client) -> RefusedError | None:
     device = state.devices.get(client.device)
-    if device is None or client.organisation not in state.roster.value.by_name:
+    if device is None or not is_rooted(state, device.certificate):
         return RefusedError(Code.CERTIFICATE, "the device's certificate no longer chains to the roster")
     if is_revoked(state, device):
         return RefusedError(Code.REVOKED, "the device was revoked")

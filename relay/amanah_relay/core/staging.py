@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from amanah_protocol import frames
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, OperationalError, RefusedError, VerifyError
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import DeviceId, OrgName, RoomId
 from amanah_relay.effects import SessionId
 from amanah_relay.quotas import RelayLimits
 
@@ -18,12 +18,14 @@ class Staged:
     """A content of which pieces have come.
 
     Attributes:
+        organisation: Whose share of the memory they take.
         total: Bytes announced; they are reserved from the first piece on.
         begun_ms: When the first piece came.
         came: What has come.
         whole: All of it, once it is here and its hash was checked.
     """
 
+    organisation: OrgName
     total: int
     begun_ms: int
     came: bytearray = field(default_factory=bytearray)
@@ -36,9 +38,10 @@ class Staging:
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._sessions: dict[SessionId, dict[bytes, Staged]] = {}
+        self._organisations: Counter[OrgName] = Counter()
         self.reserved = 0
 
-    def put(self, session: SessionId, frame: frames.Stage, now_ms: int) -> None:
+    def put(self, session: SessionId, organisation: OrgName, frame: frames.Stage, now_ms: int) -> None:
         """Take a piece; pieces come in order.
 
         Raises:
@@ -51,7 +54,7 @@ class Staging:
         if frame.offset == 0:
             # Begun anew: a client that lost our answers starts over.
             self.discard(session, frame.payload_hash)
-            staged = self._begin(session, frame, now_ms)
+            staged = self._begin(session, organisation, frame, now_ms)
         if staged is None or frame.total != staged.total or frame.offset != len(staged.came):
             raise OperationalError(Code.STAGING, "this is not the next piece of a staged content")
         if frame.offset + len(frame.data) > staged.total:
@@ -71,6 +74,7 @@ class Staging:
         staged = self._sessions.get(session, {}).pop(payload, None)
         if staged is not None:
             self.reserved -= staged.total
+            self._organisations[staged.organisation] -= staged.total
 
     def drop(self, session: SessionId) -> None:
         """Forget a session."""
@@ -93,17 +97,21 @@ class Staging:
             raise VerifyError(Code.CONTENT_HASH, "the staged content is not the one that was announced")
         staged.whole = whole
 
-    def _begin(self, session: SessionId, frame: frames.Stage, now_ms: int) -> Staged:
-        held = self._sessions[session]
+    def _begin(self, session: SessionId, organisation: OrgName, frame: frames.Stage, now_ms: int) -> Staged:
+        held, limits = self._sessions[session], self._limits
         own = sum(staged.total for staged in held.values())
         # What is announced counts, not what has come: else sessions could promise more than fits.
         if (
-            own + frame.total > self._limits.staged_bytes_per_session
-            or self.reserved + frame.total > self._limits.staged_bytes
+            own + frame.total > limits.staged_bytes_per_session
+            # Else a few sessions of one organisation would keep all others from adding members.
+            or self._organisations[organisation] + frame.total > limits.staged_bytes_per_organisation
+            or self.reserved + frame.total > limits.staged_bytes
         ):
-            raise RefusedError(Code.QUOTA, "no room to stage this content now", retry_after_ms=self._limits.stage_ms)
-        staged = held[frame.payload_hash] = Staged(total=frame.total, begun_ms=now_ms)
+            raise RefusedError(Code.QUOTA, "no room to stage this content now", retry_after_ms=limits.stage_ms)
+        staged = Staged(organisation=organisation, total=frame.total, begun_ms=now_ms)
+        held[frame.payload_hash] = staged
         self.reserved += frame.total
+        self._organisations[organisation] += frame.total
         return staged
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_protocol import frames
 from amanah_protocol.errors import Code, OperationalError
-from amanah_relay.core import login, settlement
+from amanah_relay.core import control, login, settlement
 from amanah_relay.core.admission import Admission
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Books, Parts
@@ -21,6 +21,7 @@ def load(parts: Parts, state: RelayState, now_ms: int) -> None:
     """
     if parts.books is not None:
         return
+    control.find_unrooted(state)
     identity, limits = parts.identity, parts.limits
     ledger = Ledger(
         state,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, select
 
 from amanah_protocol.crypto import sha256
-from amanah_protocol.types import LeafHash
+from amanah_protocol.types import DeviceId, LeafHash
 from amanah_relay.effects import Entry, ReadContent, ReadEntries, ReadKnown, ReadLog
 from amanah_relay.inputs import ContentRead, EntriesRead, Known, KnownRead, LogRead, StoredEntry
 from amanah_relay.store import schema
@@ -29,6 +29,8 @@ from amanah_relay.store.rows import (
     decode_leaf_row,
 )
 
+_MOST_CARRIERS: Final = 1_024
+"""Envelopes with one content that are looked at for its addressees."""
 _leaf, _content, _batch, _tree = schema.leaf.c, schema.content.c, schema.batch.c, schema.tree.c
 
 _ENTRIES: Final[Select[Any]] = (
@@ -53,6 +55,7 @@ _CONTENTS: Final[Select[Any]] = (
     # The condition on the length is what lets the partial index serve this.
     .where(_content.payload == bindparam("hash"), _content.length > 0, _leaf.room == bindparam("in_room"))
     .order_by(_content.log_index)
+    .limit(_MOST_CARRIERS)
 )
 _DATA: Final[Select[Any]] = select(_content.data).where(_content.log_index == bindparam("at"))
 _TREE: Final[Select[Any]] = select(_tree.checksum, _tree.data).where(
@@ -111,23 +114,32 @@ def read_known(connection: Connection, wanted: ReadKnown) -> KnownRead:
 def read_content(connection: Connection, wanted: ReadContent) -> ContentRead:
     """A content of a room that is not erased, or a staged tree, by its hash.
 
-    Where several envelopes carry the same content, the addressees are those of all of them.
+    Where several envelopes carry the same content, the addressees are those of all of them, as far as these are
+    looked at: none behind one that is for every member, and `_MOST_CARRIERS` in all, or whoever sends one small
+    content for days would make every question for it read a table.
 
     Raises:
         OperationalError: `DAMAGED`.
     """
-    key = {"in_room": wanted.room, "hash": wanted.payload}
-    found = connection.execute(_CONTENTS, key).all()
-    for row in found:
+    data: bytes | None = None
+    named: set[DeviceId] = set()
+    everybody = False
+    rows = connection.execute(_CONTENTS, {"in_room": wanted.room, "hash": wanted.payload})
+    for row in rows:
         check_content_row(*row)
-    kept = [row for row in found if not row.erased]
-    if not kept:
+        if row.erased:
+            continue
+        if data is None:
+            data = connection.execute(_DATA, {"at": row.log_index}).scalar_one()
+            check_data(row.log_index, row.payload, row.length, False, data)  # noqa: FBT003 - the cell's value
+        devices = decode_addressees(row.log_index, row.addressees)
+        if devices is None:
+            everybody = True
+            break
+        named.update(devices)
+    rows.close()
+    if data is None:
         return ContentRead(token=wanted.token, data=_read_tree(connection, wanted), addressees=None)
-    data = connection.execute(_DATA, {"at": kept[0].log_index}).scalar_one()
-    check_data(kept[0].log_index, kept[0].payload, kept[0].length, False, data)  # noqa: FBT003 - the cell's value
-    lists = [decode_addressees(row.log_index, row.addressees) for row in kept]
-    named = {device for devices in lists if devices is not None for device in devices}
-    everybody = any(devices is None for devices in lists)
     return ContentRead(token=wanted.token, data=data, addressees=None if everybody else tuple(sorted(named)))
 
 

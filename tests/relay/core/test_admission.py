@@ -293,6 +293,13 @@ def test_a_creators_certificate_names_the_suite(circle: Circle) -> None:
     assert circle.code(other, circle.world.new_room(device_of(other)).create) is Code.SUITE
 
 
+def test_a_suite_that_this_version_does_not_serve_is_refused_though_the_certificate_names_it(circle: Circle) -> None:
+    other = circle.world.login(circle.world.certify("other", suite=0x0003))
+    refused = circle.refusal(other, circle.world.new_room(device_of(other), suite=0x0003).create)
+    assert code_of(refused) is Code.SUITE
+    assert "not served" in refused.detail
+
+
 def test_an_organisation_owns_so_many_rooms() -> None:
     circle = Circle(RelayLimits(rooms_per_organisation=2))
     circle.world.open_room(circle.officer, nonce=bytes([1]) * 16)
