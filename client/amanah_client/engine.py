@@ -62,10 +62,17 @@ Listener: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Queued:
-    """An input on its way to the core, with the life of the core that it is for."""
+    """An input on its way to the core.
+
+    Attributes:
+        life: The life of the core that it is for.
+        received: The input.
+        taken: Set when the core has taken it, or is not there any more to take it.
+    """
 
     life: int
     received: inputs.Input
+    taken: asyncio.Event | None = None
 
 
 class Engine:
@@ -93,6 +100,7 @@ class Engine:
         self._attempts = 0
         self._refusal: AmanahError = OperationalError(Code.OFFLINE, "not connected yet")
         self._again = True
+        self._over = False
 
     async def start(self) -> None:
         """Load the core and begin to connect.
@@ -123,15 +131,21 @@ class Engine:
             await self._put(inputs.Asked(intent=intent))
 
     async def _put(self, received: inputs.Input, life: int | None = None) -> None:
+        if self._over:
+            return  # an intent stands in the store; the next process takes it up
         await self._inputs.put(_Queued(life=self._life if life is None else life, received=received))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that ends by itself has met a fault of the program: say so instead of standing still."""
         if task.cancelled() or (error := task.exception()) is None:
             return
-        problem = error if isinstance(error, AmanahError) else OperationalError(Code.INTERNAL, repr(error))
-        self._again = False
-        self._tell(Offline(problem=problem, attempts=self._attempts, final=True))
+        self._again, self._over = False, True
+        for other in self._tasks:
+            other.cancel()
+        # Whoever waits for a place in the queue would wait for ever: nobody takes anything from it now.
+        while not self._inputs.empty():
+            self._inputs.get_nowait()
+        self._tell(Offline(problem=fault(error), attempts=self._attempts, final=True))
 
     # ---- the core's task
 
@@ -147,12 +161,14 @@ class Engine:
     async def _work(self) -> None:
         while True:
             queued = await self._inputs.get()
-            if queued.life != self._life:
-                continue
             try:
-                await self._step(queued.received)
+                if queued.life == self._life:
+                    await self._step(queued.received)
             except OperationalError as error:
                 await self._recover(error)
+            finally:
+                if queued.taken is not None:
+                    queued.taken.set()
 
     async def _step(self, received: inputs.Input) -> None:
         step = self._core.handle(received, time.time_ns() // 1_000_000)
@@ -240,7 +256,10 @@ class Engine:
             pass  # the core hears `Lost`, whichever way it ended
         finally:
             self._link = None
-        await self._put(inputs.Lost(), life)
+        # What came before the end may say why it ended, and whether to come back: the core hears it first.
+        taken = asyncio.Event()
+        await self._inputs.put(_Queued(life=life, received=inputs.Lost(), taken=taken))
+        await taken.wait()
         self._offline(self._refusal)
 
     async def _dial(self, relay: Relay) -> Link | None:
@@ -278,6 +297,13 @@ class Engine:
                 await self._put(inputs.Withdrawn(intent=intent_id))
             elif held is not None and held.state is model.IntentState.HELD:
                 await self._put(inputs.Asked(intent=held))
+
+
+def fault(error: BaseException) -> AmanahError:
+    """What ended a task, for people; of a fault of the program its type alone: its text could quote what was sealed."""
+    if isinstance(error, AmanahError):
+        return error
+    return OperationalError(Code.INTERNAL, f"{type(error).__name__} in the program")
 
 
 def _refusal(reason: str) -> AmanahError:

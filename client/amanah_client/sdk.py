@@ -24,12 +24,12 @@ from typing import ClassVar, Final, Self
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.directory import Directory, Party
-from amanah_client.engine import Engine, Event, NamesChanged, Offline
+from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.follower import Follower
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
 from amanah_client.room import Room
-from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
+from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
@@ -117,8 +117,7 @@ class Client:
     def _stopped_following(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            problem = error if isinstance(error, AmanahError) else OperationalError(Code.INTERNAL, repr(error))
-            self._hear(Offline(problem=problem, attempts=0, final=True))
+            self._hear(Offline(problem=fault(error), attempts=0, final=True))
 
     async def close(self) -> None:
         """Disconnect and lock the profile; what is queued stays queued."""

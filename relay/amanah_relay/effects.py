@@ -107,7 +107,10 @@ class RoomRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """Drop content: of these envelopes in this room, where `by` sent them, or any if `by` is None."""
+    """Drop content: of these envelopes in this room, where `by` sent them, or any if `by` is None.
+
+    Commits and welcomes keep theirs: without it members that lag behind could not follow the room.
+    """
 
     room: RoomId
     envelopes: tuple[EnvelopeId, ...]

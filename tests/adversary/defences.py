@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from amanah_client.core import heads, place, senders
+from amanah_client.core import checks, heads, place, senders
 from amanah_relay.core import publish
 
 NEVER: Final = "False"
@@ -63,6 +63,12 @@ DEFENCES: Final[dict[str, Defence]] = {
         attacks=(8,),
         function=publish._finish,
         cuts={"publishing.known.get(position) or books.ledger.recent.get(key)": NOTHING},
+    ),
+    "envelopes name their room": Defence(
+        attacks=(9,), function=checks.authenticate, cuts={"header.room != entry.leaf.room": NEVER}
+    ),
+    "senders are members": Defence(
+        attacks=(10,), function=checks.check_bound, cuts={"header.kid not in group.members": NEVER}
     ),
 }
 

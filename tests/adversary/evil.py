@@ -289,7 +289,7 @@ def _fresh_id() -> bytes:
 def _draft(room: Room, entry: Planted) -> Draft:
     key = _fresh_id()
     header = None if entry.envelope is None else entry.envelope.header
-    specific = None if header is None else header.specific
+    specific = None if header is None or header.room != room.room else header.specific
     return Draft(
         key=key,
         type=LeafType.ENVELOPE,

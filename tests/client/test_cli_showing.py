@@ -91,11 +91,15 @@ def alert(title: str, severity: Severity = Severity.HIGH, original: bytes = b'{"
     )
 
 
+def test_a_name_writes_no_line_of_its_own() -> None:
+    shown = showing.line(message(Text(text="x"), name="A\n  12  TLP:RED  B"), NOBODY).plain
+    assert "\n" not in shown
+
+
 def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
     shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
     assert shown == (
-        "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         "
-        "Officer A (Tunis desk), cert.example.tn: Seen?"
+        "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
     )
 
 

@@ -108,6 +108,36 @@ def test_times_are_utc_and_an_unknown_time_is_a_dash() -> None:
     assert terminal.iso(None) is None
 
 
+@pytest.mark.parametrize("at_ms", [-1, 253_402_300_800_000, 2**63 - 1, 2**64])
+def test_a_time_that_no_calendar_has_is_shown_as_none(at_ms: int) -> None:
+    assert terminal.clock(at_ms) == "-"
+    assert terminal.iso(at_ms) is None
+
+
+def test_the_last_second_of_the_year_9999_is_a_time() -> None:
+    assert terminal.iso(253_402_300_799_000) == "9999-12-31T23:59:59.000Z"
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2028"])
+@pytest.mark.parametrize("write", [terminal.show_json, terminal.show_line])
+def test_json_holds_no_character_that_drives_a_terminal_and_reads_back_the_same(
+    write: Callable[[object], None], character: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write({"text": f"a{character}b"})
+    out = capsys.readouterr().out
+    assert character not in out
+    assert json.loads(out) == {"text": f"a{character}b"}
+
+
+def test_a_name_stays_on_its_line() -> None:
+    assert terminal.single("officer A\n  12  TLP:RED  B: forged") == "officer A   12  TLP:RED  B: forged"
+
+
+def test_a_cell_of_a_table_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_table(("title",), [("Wave\nforged",)])
+    assert "Wave forged" in capsys.readouterr().out
+
+
 def test_json_is_one_document_and_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.show_json({"a": "ر"})
     assert json.loads(capsys.readouterr().out) == {"a": "ر"}

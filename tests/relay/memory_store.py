@@ -11,7 +11,7 @@ from amanah_protocol import identity, revocation, roster
 from amanah_protocol.cose import TAG
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.kinds import Create
+from amanah_protocol.kinds import HANDSHAKE, Create
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
@@ -197,7 +197,8 @@ class MemoryStore:
         for erasure in append.erasures:
             for entry in self.entries:
                 ours = entry.room == erasure.room and entry.envelope in erasure.envelopes
-                if ours and erasure.by in (None, entry.kid):
+                kept = ours and decode_envelope(entry.object).header.kind in HANDSHAKE
+                if ours and not kept and erasure.by in (None, entry.kid):
                     self.erased.add(entry.hash)
 
     def _check_entry(self, entry: Entry, append: Append) -> None:

@@ -10,8 +10,9 @@ import argparse
 import sys
 import time
 
-from tests.simulation.plan import make_plan
-from tests.simulation.runner import STORM_MS, Run, explain, run_plan
+from tests.simulation.faults import KINDS
+from tests.simulation.plan import STORM_MS, make_plan
+from tests.simulation.runner import Run, explain, run_plan
 
 
 def main() -> int:
@@ -23,13 +24,15 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20, help="how many seeds (default: 20)")
     parser.add_argument("--storm-ms", type=int, default=STORM_MS, help=f"virtual time of work and faults ({STORM_MS})")
     parser.add_argument("--calm", action="store_true", help="no faults")
+    parser.add_argument("--fault", action="append", choices=list(KINDS), help="only this kind, often; may be repeated")
     parser.add_argument("--plan", action="store_true", help="print the plan of the seed, and run nothing")
     parser.add_argument("--no-shorten", action="store_true", help="do not look for a shorter plan")
     options = parser.parse_args()
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.count)
+    wanted = () if options.calm else None if options.fault is None else tuple(options.fault)
     fine = True
     for seed in seeds:
-        plan = make_plan(seed, storm_ms=options.storm_ms, with_faults=not options.calm)
+        plan = make_plan(seed, storm_ms=options.storm_ms, wanted=wanted)
         if options.keep:
             plan = plan.keep(frozenset(int(number) for number in options.keep.split(",")))
         if options.plan:

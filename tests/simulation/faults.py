@@ -18,12 +18,18 @@ NAMES: Final = tuple(name for name, _, _ in CAST)
 MAX_SKEW_MS: Final = 90_000
 
 
-def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
-    """A random part of all kinds of faults, each several times."""
+def plan(source: random.Random, storm_ms: int, wanted: tuple[str, ...] | None = None) -> Iterator[Planned]:
+    """A random part of all kinds of faults, each several times.
+
+    Args:
+        source: Chance.
+        storm_ms: Until when.
+        wanted: These kinds and no others, each as often as it may be and again.
+    """
     for kind, (most, make) in KINDS.items():
-        if source.randrange(2):
+        if wanted is None and source.randrange(2):
             continue
-        for _ in range(source.randint(1, most)):
+        for _ in range(source.randint(1, most) if wanted is None else 2 * most * (kind in wanted)):
             at_ms = source.randint(4_000, storm_ms)
             name, pick = source.choice(NAMES), source.randrange(2**32)
             yield at_ms, f"{kind} {name} {pick}", make(name, random.Random(pick))

@@ -46,23 +46,28 @@ class Mutant:
         name: What it does wrong, as an identifier.
         breaks: The invariant that has to find it.
         plant: Plants it and gives the world's parts.
+        faults: Kinds of faults that bring it out.
         seeds: Within so many seeds it has to be found.
     """
 
     name: str
     breaks: str
     plant: Callable[[Patch], Build]
-    seeds: int = 8
+    faults: tuple[str, ...]
+    seeds: int
 
 
 MUTANTS: Final[dict[str, Mutant]] = {}
 
 
-def mutant(breaks: str, *, seeds: int = 8) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
+def mutant(
+    breaks: str, *faults: str, seeds: int = 6
+) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
     """Register a mutant under its function's name."""
 
     def register(plant: Callable[[Patch], Build]) -> Callable[[Patch], Build]:
-        MUTANTS[plant.__name__] = Mutant(name=plant.__name__, breaks=breaks, plant=plant, seeds=seeds)
+        name = plant.__name__
+        MUTANTS[name] = Mutant(name=name, breaks=breaks, plant=plant, faults=faults, seeds=seeds)
         return plant
 
     return register
@@ -100,13 +105,13 @@ class HastyCore(RelayCore):
         return effects
 
 
-@mutant("I1")
+@mutant("I1", "appends fail", "relay dies")
 def relay_acknowledges_before_durable(_: Patch) -> Build:
     """The receipt leaves before the store has answered."""
     return Build(relay_core=HastyCore)
 
 
-@mutant("I1")
+@mutant("I1", "relay dies")
 def store_loses_its_last_batch_on_restart(_: Patch) -> Build:
     """Durable was not durable: what relaxed sync does in a power cut."""
 
@@ -175,9 +180,13 @@ class ShufflingCore(RelayCore):
 
     def handle(self, event: Input, now_ms: int) -> list[Effect]:
         return [
-            replace(effect, data=effect.data[::-1]) if isinstance(effect, FanOut) else effect
+            replace(effect, data=effect.data[::-1]) if _is_of_entries(effect) else effect  # type: ignore[type-var]  # the check narrows it
             for effect in super().handle(event, now_ms)
         ]
+
+
+def _is_of_entries(effect: Effect) -> bool:
+    return isinstance(effect, FanOut) and all(data[1] == DELIVERY for data in effect.data)
 
 
 @mutant("I3")
@@ -221,7 +230,7 @@ class CarelessStore(MemoryRelayStore):
         return False
 
 
-@mutant("I8")
+@mutant("I8", "cut", "relay store is slow")
 def a_repetition_is_stored_again(patch: Patch) -> Build:
     """A publish whose receipt was lost is taken for a new one."""
 
@@ -251,7 +260,7 @@ def two_commits_end_one_epoch(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I7", seeds=16)
+@mutant("I7")
 def a_message_of_the_old_epoch_is_taken_after_a_removal(patch: Patch) -> Build:
     """Who was removed holds the keys of what is accepted later."""
     real = checks.check_epoch
@@ -277,7 +286,7 @@ def a_removed_device_stays_in_the_fan_out(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I7", seeds=24)
+@mutant("I7", "offline", "cut")
 def a_revoked_device_still_logs_in(patch: Patch) -> Build:
     """Revocations are logged and mean nothing to the relay."""
     substitute(patch, control.check_login_chain, allow)
@@ -285,7 +294,7 @@ def a_revoked_device_still_logs_in(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I5")
+@mutant("I5", "appends fail", "relay dies", "cut")
 def heads_are_signed_ahead_of_the_store(patch: Patch) -> Build:
     """What is only on its way into the store is promised already."""
     real = settlement.flush
@@ -309,7 +318,7 @@ class LavishStore(MemoryRelayStore):
         return kept.data
 
 
-@mutant("I2", seeds=16)
+@mutant("I2")
 def a_key_package_is_handed_out_twice(_: Patch) -> Build:
     """Who is added for the second time cannot open its welcome."""
 
@@ -327,7 +336,7 @@ def _is_lagging(data: bytes) -> bool:
     return data[1] == frames.Lagging.__struct_config__.tag
 
 
-@mutant("I9")
+@mutant("I9", "congest", "appends fail")
 def a_slow_reader_is_forgotten(_: Patch) -> Build:
     """A session that fell behind is not told, and hears of the room no more."""
     return Build(relay_core=SilentCore)
@@ -350,7 +359,7 @@ class HastyShell(ClientShell):
             self._begin(replace(step, effects=rest))
 
 
-@mutant("I8")
+@mutant("I8", "client store fails")
 def client_sends_before_it_writes(_: Patch) -> Build:
     """What was sent is not remembered, and its counter is used again."""
     return Build(client_shell=HastyShell)
@@ -374,7 +383,7 @@ class TearingShell(ClientShell):
         self.store.fail(step.writes)
 
 
-@mutant("I2")
+@mutant("I2", "client store fails")
 def cursor_moves_without_the_message(_: Patch) -> Build:
     """The room's cursor is written, the message behind it is not."""
     return Build(
@@ -395,7 +404,7 @@ class LyingStore(MemoryClientStore):
             MemoryClientStore.commit(self, writes)
 
 
-@mutant("I8")
+@mutant("I8", "crash")
 def client_store_lies(_: Patch) -> Build:
     """Durable was not durable."""
     return Build(client_store=lambda _, profile: LyingStore(profile=profile))
@@ -411,7 +420,7 @@ class EmptyingStore(MemoryClientStore):
         return MemoryClientStore.snapshot(self)
 
 
-@mutant("I9")
+@mutant("I9", "crash", "offline")
 def outbox_is_lost_on_restart(_: Patch) -> Build:
     """What was queued is forgotten with the process."""
     return Build(client_store=lambda _, profile: EmptyingStore(profile=profile))
@@ -432,7 +441,7 @@ def client_uses_a_counter_again_after_a_refusal(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I8")
+@mutant("I10", "cut", "relay store is slow")
 def client_seals_anew_after_a_lost_answer(patch: Patch) -> Build:
     """What may have been stored is sent again as something else."""
     real = client_login.lose
@@ -459,14 +468,14 @@ def client_shows_a_lower_label(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I2")
+@mutant("I2", "crash")
 def client_does_not_store_its_keys(patch: Patch) -> Build:
     """The group's state moves in memory alone."""
     patch.setattr(Room, "moved", lambda room: room.change(group=room.row.group))
     return Build()
 
 
-@mutant("I9")
+@mutant("I9", "cut", "relay store is slow")
 def client_does_not_send_again(patch: Patch) -> Build:
     """What was in flight when the connection broke stays in flight."""
     real = client_login.lose

@@ -7,19 +7,17 @@ part of the faults only (swarm testing): some weaknesses show where other faults
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tests.simulation import faults, workload
-from tests.simulation.community import CAST
-from tests.simulation.scheduler import START_MS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Work: TypeAlias = "Callable[[World], None]"
-NAMES: Final = tuple(name for name, _, _ in CAST)
+STORM_MS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +55,15 @@ class Plan:
         return Plan(seed=self.seed, storm_ms=self.storm_ms, steps=kept)
 
 
-def make_plan(seed: int, *, storm_ms: int = 100_000, with_faults: bool = True) -> Plan:
+def make_plan(seed: int, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | None = None) -> Plan:
     """The plan of a seed.
 
     Args:
         seed: The seed.
         storm_ms: How long work and faults go on.
-        with_faults: Whether anything goes wrong at all.
+        wanted: Kinds of faults, by their names in `faults.KINDS`; None draws a part of all, () means none.
     """
     source = random.Random(f"{seed}/plan")
-    steps = list(workload.plan(source, storm_ms))
-    if with_faults:
-        steps += faults.plan(source, storm_ms)
+    steps = [*workload.plan(source, storm_ms), *faults.plan(source, storm_ms, wanted)]
     ordered = sorted(enumerate(steps), key=lambda pair: (pair[1][0], pair[0]))
     return Plan(seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for _, step in ordered))

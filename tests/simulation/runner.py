@@ -8,10 +8,9 @@ from typing import Final
 
 from tests.simulation import invariants
 from tests.simulation.final import collect
-from tests.simulation.plan import Plan, make_plan
+from tests.simulation.plan import STORM_MS, Plan, make_plan
 from tests.simulation.world import Build, World
 
-STORM_MS: Final = 100_000
 MAX_SHRINK_RUNS: Final = 60
 MAX_LINES: Final = 6
 
@@ -59,9 +58,11 @@ def run_plan(plan: Plan, build: Build | None = None) -> Run:
     )
 
 
-def run_seed(seed: int, build: Build | None = None, *, storm_ms: int = STORM_MS, with_faults: bool = True) -> Run:
-    """Run the plan of a seed."""
-    return run_plan(make_plan(seed, storm_ms=storm_ms, with_faults=with_faults), build)
+def run_seed(
+    seed: int, build: Build | None = None, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | None = None
+) -> Run:
+    """Run the plan of a seed; arguments as `make_plan`."""
+    return run_plan(make_plan(seed, storm_ms=storm_ms, wanted=wanted), build)
 
 
 def shorten(plan: Plan, violated: Callable[[Plan], bool], *, runs: int = MAX_SHRINK_RUNS) -> frozenset[int]:

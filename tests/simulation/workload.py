@@ -44,6 +44,9 @@ def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
         yield from _one(source, at_ms, count)
     if source.randrange(3) == 0:
         at_ms = source.randint(storm_ms // 2, storm_ms)
+        if source.randrange(2):
+            # Who is away when it is revoked finds out at the door.
+            yield at_ms - 500, "sn-2 is offline", lambda world: world.take_offline("sn-2", 8_000)
         yield at_ms, "revoke sn-2", _revoke("sn-1", "sn-2")
 
 
@@ -80,9 +83,12 @@ def _one(source: random.Random, at_ms: int, count: int) -> Iterator[Planned]:
             yield at_ms, what, _invite(source.choice(owners), number, source.choice((MA, SN, TN, "sn-1", "ma-2")))
         case _:
             # Two officers change the room at once: one commit per epoch, the other has to rebase.
-            yield at_ms, f"{what} a", _invite(owners[0], number, source.choice((SN, MA, TN)))
-            yield at_ms + source.randint(0, 60), f"{what} b", _remove(owners[1], number, source.choice(WRITERS))
+            leaving = source.sample(("sn-1", "sn-2", "ma-2" if number == 0 else "tn-bot"), 2)
+            yield at_ms, f"{what} a", _remove(owners[0], number, leaving[0])
+            yield at_ms + source.randint(0, 40), f"{what} b", _remove(owners[1], number, leaving[1])
             yield at_ms + source.randint(0, 60), f"{what} c", _send(name, number, f"race {count}", Label.AMBER)
+            for again in leaving:
+                yield at_ms + source.randint(1_000, 9_000), f"{what} again", _invite(source.choice(owners), number, again)
 
 
 def _start(name: str) -> Work:

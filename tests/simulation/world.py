@@ -136,7 +136,8 @@ class World:
         self.scheduler.run(self.scheduler.now_ms + LIVENESS_MS)
         self.pending += liveness.find_pending(self)
         self.scheduler.run(self.scheduler.now_ms + SETTLE_MS)
-        self._wait(QUIET_MS, lambda: not liveness.find_unrest(self))
+        # A world that is stuck does not get quiet either: there is nothing to wait for.
+        self._wait(0 if self.pending else QUIET_MS, lambda: not liveness.find_unrest(self))
         self.pending += liveness.find_unrest(self)
 
     def _take(self, what: str, work: Callable[[World], None]) -> None:

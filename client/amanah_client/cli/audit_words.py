@@ -138,16 +138,16 @@ def _said(content: Content) -> list[str]:
             return terminal.isolated(text).split("\n")
         case AlertBatch(source=source, alerts=alerts):
             return [
-                f"{counted(len(alerts), 'alert')} from {terminal.isolated(source)}",
+                f"{counted(len(alerts), 'alert')} from {terminal.single(source)}",
                 *(
-                    f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {terminal.isolated(alert.title)} "
-                    f"[{terminal.isolated(alert.signature_id)}] {terminal.isolated(alert.source_address or '-')} to "
-                    f"{terminal.isolated(alert.destination_address or '-')}"
+                    f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {terminal.single(alert.title)} "
+                    f"[{terminal.single(alert.signature_id)}] {terminal.single(alert.source_address or '-')} to "
+                    f"{terminal.single(alert.destination_address or '-')}"
                     for alert in alerts
                 ),
             ]
         case RoomInfo(title=title):
-            return [f"the room is called {terminal.isolated(title)}"]
+            return [f"the room is called {terminal.single(title)}"]
         case body:
             return [f"[{type(body).__name__.lower()}]"]
 

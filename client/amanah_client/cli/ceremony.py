@@ -286,7 +286,8 @@ def roster_show(
     if common.json:
         terminal.show_json(_roster_json(shown, [str(name) for name in sorted(signed)]))
         return
-    terminal.show(f"{shown.community}, version {shown.version}, until {terminal.clock(shown.expires_ms)}")
+    community = terminal.single(shown.community)  # nothing of the file is verified here
+    terminal.show(f"{community}, version {shown.version}, until {terminal.clock(shown.expires_ms)}")
     terminal.show(f"in words: {enrolment.words(shown.endorsed.document)}")
     terminal.show(f"signed by {len(signed)}, needed {shown.threshold} of {len(shown.organisations)}")
     terminal.show_table(
@@ -297,7 +298,7 @@ def roster_show(
         ),
     )
     for relay in shown.relays:
-        terminal.show(f"relay {relay.origin} at {', '.join(relay.addresses)}")
+        terminal.show(terminal.single(f"relay {relay.origin} at {', '.join(relay.addresses)}"))
 
 
 def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
-from amanah_client.cli.terminal import DEFAULTS, Common, clock, isolated
+from amanah_client.cli.terminal import DEFAULTS, Common, clock, single
 from amanah_client.model import RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -105,10 +105,10 @@ def _show_room(room: Room, common: Common) -> None:
         terminal.show_json(value)
         return
     created = room.created
-    terminal.show(f"{isolated(room.title)}  ({room.id.hex()})")
+    terminal.show(f"{single(room.title)}  ({room.id.hex()})")
     terminal.show(f"up to {room.ceiling.text}; {room.row.status}; epoch {room.epoch}; {room.row.head_seq} entries")
     if created is not None:
-        agreement = f" under {isolated(created.agreement)}" if created.agreement else ""
+        agreement = f" under {single(created.agreement)}" if created.agreement else ""
         terminal.show(f"opened for {created.owner}{agreement}")
     nations = {party.organisation for party in members}
     terminal.show(f"who can read what is sent now: {len(members)} devices of {len(nations)} organisations")
@@ -127,7 +127,7 @@ def _show_room(room: Room, common: Common) -> None:
     )
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
-        terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {isolated(alarm.detail)}")
+        terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
 
 
 @app.command

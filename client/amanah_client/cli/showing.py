@@ -13,7 +13,7 @@ from typing import Final
 
 from rich.text import Text
 
-from amanah_client.cli.terminal import clock, iso, isolated, shown
+from amanah_client.cli.terminal import clock, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
@@ -62,7 +62,7 @@ def short(identifier: bytes) -> str:
 
 def who(party: Party) -> str:
     """`name, organisation`, each safe for a terminal."""
-    return f"{isolated(party.name)}, {party.organisation}" if party.organisation else isolated(party.name)
+    return f"{single(party.name)}, {party.organisation}" if party.organisation else single(party.name)
 
 
 def line(message: Message, directory: Directory) -> Text:

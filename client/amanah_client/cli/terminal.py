@@ -68,8 +68,13 @@ _CODES: Final[dict[Code, int]] = {
 _HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BREAKS: Final = frozenset({"Zl", "Zp"})
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999."""
 _FIRST_STRONG: Final = "\u2068"
 _POP: Final = "\u2069"
+
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *map(ord, _HIDDEN))}
+"""JSON itself escapes the first 32 control characters, and not CSI (U+009B), which some terminals obey."""
 
 T = TypeVar("T")
 
@@ -157,6 +162,11 @@ def isolated(text: str) -> str:
     return "\n".join(_isolated(line) for line in shown(text).split("\n"))
 
 
+def single(text: str) -> str:
+    """As `isolated`, on one line: a name must not write a line of its own below."""
+    return isolated(text.replace("\n", " "))
+
+
 def _isolated(line: str) -> str:
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
         return f"{_FIRST_STRONG}{line}{_POP}"
@@ -172,13 +182,18 @@ def _visible(character: str) -> str:
 
 def show_json(value: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
 
 
 def show_line(value: object) -> None:
     """One line of NDJSON on standard output, at once."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value) + "\n")
     sys.stdout.flush()
+
+
+def _json(value: object, *, indent: int | None = None) -> str:
+    """JSON whose every line is safe on a terminal too: what `shown` hides is escaped, and reads back the same."""
+    return json.dumps(value, ensure_ascii=False, indent=indent).translate(_ESCAPED)
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -187,22 +202,27 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(isolated(cell) for cell in row))
+        table.add_row(*(single(cell) for cell in row))
     (results if results.is_terminal else _wide).print(table)
 
 
 def clock(at_ms: int | None) -> str:
     """A time in UTC, to the second."""
-    if at_ms is None:
-        return "-"
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    at = _moment(at_ms)
+    return "-" if at is None else at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def iso(at_ms: int | None) -> str | None:
-    """A time for JSON: RFC 3339 with milliseconds."""
-    if at_ms is None:
+    """A time for JSON: RFC 3339 with milliseconds; None for one that has no such form."""
+    at = _moment(at_ms)
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(at_ms: int | None) -> datetime | None:
+    """A time that a peer may have made up: one past the year 9999 must not end the reading of a room."""
+    if at_ms is None or not 0 <= at_ms <= _LAST_MS:
         return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 # ---- questions

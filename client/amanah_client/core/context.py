@@ -70,6 +70,7 @@ class Session:
         catching_up: Rooms whose record is not read to its head yet.
         stock: Key packages that the relay holds, by suite.
         offer_at_ms: None are offered before this time.
+        offers: Made since the last pause.
         head_at_ms: When a new control head came last.
         head_time_ms: The relay's time in it.
         skew_ms: Our clock minus the relay's, as of its last word.
@@ -90,6 +91,7 @@ class Session:
     catching_up: set[RoomId] = field(default_factory=set)
     stock: dict[int, int] = field(default_factory=dict)
     offer_at_ms: int = 0
+    offers: int = 0
     head_at_ms: int = 0
     head_time_ms: int = 0
     skew_ms: int = 0

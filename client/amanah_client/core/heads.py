@@ -137,7 +137,7 @@ def receive_room_head(ctx: Context, data: bytes) -> None:
 
 
 def _confirm(ctx: Context, room: Room, head: RoomHead) -> None:
-    """The room was whole when the head was signed, by the relay's own time: held back, it confirms no more (attack 2)."""
+    """The room was whole when the head was signed, by the relay's time: held back, it confirms no more (attack 2)."""
     age_ms = ctx.now_ms - ctx.session.skew_ms - head.time_ms
     at_ms = ctx.timer_ms - max(0, age_ms)
     if age_ms >= -HEAD_INTERVAL_MS and at_ms > room.link.confirmed_at_ms:

@@ -19,6 +19,8 @@ from amanah_protocol.identity import MEMBER_ROLES
 LOW: Final = 50
 FULL: Final = limits.MAX_KEY_PACKAGES
 AGAIN_MS: Final = 30_000
+MOST_OFFERS: Final = 8
+"""Then a pause follows."""
 MAX_SECRETS: Final = 1_000
 """Secrets that are kept; the oldest were handed out long ago, or lost on the way."""
 _OFFER_BYTES: Final = limits.MAX_FRAME_BYTES - 8 * limits.KIB
@@ -34,9 +36,10 @@ def fill(ctx: Context) -> None:
             continue
         if not any(asked.purpose == Offered(suite=suite) for asked in session.requests.values()):
             _offer(ctx, suite)
-    if any(isinstance(asked.purpose, Offered) for asked in session.requests.values()):
+            session.offers += 1
+    if session.offers >= MOST_OFFERS:
         # A relay that says again and again that it has none left must not keep us making them.
-        session.offer_at_ms = ctx.timer_ms + AGAIN_MS
+        session.offers, session.offer_at_ms = 0, ctx.timer_ms + AGAIN_MS
 
 
 def _offer(ctx: Context, suite: int) -> None:

@@ -33,6 +33,8 @@ from amanah_protocol.log.receipt import check_in_receipt
 
 _QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT})
 """Causes of which the alarm was raised once already, where they began."""
+_SIGNED: Final = frozenset({Code.REVOKED, Code.EXPIRED})
+"""Causes for which an envelope is refused whose signature holds."""
 
 
 def receive_delivery(ctx: Context, frame: Delivery) -> None:
@@ -125,19 +127,19 @@ def _judge(ctx: Context, room: Room, entry: Entry) -> None:
         _settle(ctx, room, entry, None)
         return
     row: MessageRow | None
+    certificate: Certificate | None = None
     try:
-        row = _examine(ctx, room, entry, envelope)
-    except NotLoggedError as error:
-        if _park(ctx, room):
-            return
-        row = _reject(ctx, room, entry, envelope, error)
+        certificate = authenticate(ctx, entry, envelope)
+        row = _examine(ctx, room, entry, envelope, certificate)
     except PeerError as error:
-        row = _reject(ctx, room, entry, envelope, error)
+        if isinstance(error, NotLoggedError) and _park(ctx, room):
+            return
+        signed = certificate is not None or error.code in _SIGNED
+        row = _reject(ctx, room, entry, envelope, error, signed=signed)
     _settle(ctx, room, entry, row)
 
 
-def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> MessageRow | None:
-    certificate = authenticate(ctx, entry, envelope)
+def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow | None:
     header = envelope.header
     enters = room.group is None and isinstance(header.specific, Commit) and ctx.me in header.specific.added
     following = follow(room, header, envelope.id, enters=enters)
@@ -195,12 +197,18 @@ def _park(ctx: Context, room: Room) -> bool:
     return True
 
 
-def _reject(ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError) -> MessageRow | None:
+def _reject(
+    ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError, *, signed: bool
+) -> MessageRow | None:
     """Keep what failed, marked with its cause, and raise the alarm: never silent, never shown."""
     if error.code not in _QUIET or (error.code is Code.NOT_MEMBER and room.group is not None):
         ctx.alarm_for(error, room=room.id, evidence=(entry.leaf.encode(),))
     if error.code is Code.REPLAY:
         return None  # the entry that came first stays what it is
+    if not signed:
+        # Who is named did not say it here: neither name nor label is shown, and as an envelope's id does not
+        # depend on its signature, what was said under this id must not be replaced by it (attack 44).
+        return None
     organisation = ctx.directory.organisation(envelope.header.kid)
     row = row_of(entry, envelope, organisation)
     if room.adding is not None and envelope.header.kind is Kind.WELCOME:

@@ -12,7 +12,7 @@ from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import RoomState, Subscribe
 from amanah_protocol.types import RoomId
 
-MAX_NEW_ROOMS: Final = 1_024
+MAX_NEW_ROOMS: Final = 256
 """Rooms that are taken on the relay's word alone, at one time: each costs memory."""
 
 

@@ -97,15 +97,21 @@ class LocalStore:
             DecodeError: A row is damaged or of another version.
         """
         with self._reading() as connection:
-            rows = connection.execute(select(schema.value.c.name, schema.value.c.data))
+            rows = connection.execute(select(schema.value.c.name, schema.value.c.data)).all()
             values: dict[str, bytes] = {name: data for name, data in rows}  # noqa: C416 - rows are not typed as pairs
             if "certificate" not in values:
                 raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet")
             log = values.get("log")
-            rooms = connection.execute(select(schema.room.c.row)).scalars()
-            control = connection.execute(select(schema.control.c.row).order_by(schema.control.c.sequence)).scalars()
-            packages = connection.execute(select(schema.key_package.c.reference, schema.key_package.c.private))
-            sent = connection.execute(select(schema.message.c.row).where(schema.message.c.room_seq.is_(None))).scalars()
+            rooms = connection.execute(select(schema.room.c.row)).scalars().all()
+            control = (
+                connection.execute(select(schema.control.c.row).order_by(schema.control.c.sequence)).scalars().all()
+            )
+            packages = connection.execute(select(schema.key_package.c.reference, schema.key_package.c.private)).all()
+            sent = (
+                connection.execute(select(schema.message.c.row).where(schema.message.c.room_seq.is_(None)))
+                .scalars()
+                .all()
+            )
             return model.Snapshot(
                 certificate=values["certificate"],
                 enrolment=values["enrolment"],
@@ -117,7 +123,7 @@ class LocalStore:
                 rooms=tuple(decode_row(row, model.RoomRow) for row in rooms),
                 intents=_intents(connection, _UNFINISHED),
                 key_packages=tuple((reference, private) for reference, private in packages),
-                profiles=tuple(connection.execute(select(schema.profile.c.encoded)).scalars()),
+                profiles=tuple(connection.execute(select(schema.profile.c.encoded)).scalars().all()),
                 audit_size=connection.execute(select(func.count()).select_from(schema.audit_leaf)).scalar_one(),
                 sent=tuple(decode_row(row, model.MessageRow) for row in sent),
             )
@@ -173,14 +179,14 @@ class LocalStore:
     def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]:
         """(intent, wish) of all wishes; each is given once."""
         with self._transaction() as connection:
-            rows = connection.execute(delete(schema.wish).returning(schema.wish.c.intent, schema.wish.c.wish))
+            rows = connection.execute(delete(schema.wish).returning(schema.wish.c.intent, schema.wish.c.wish)).all()
             return tuple((intent, model.Wish(wish)) for intent, wish in rows)
 
     def rooms(self) -> tuple[model.RoomRow, ...]:
         """All rooms."""
         with self._reading() as connection:
             return tuple(
-                decode_row(row, model.RoomRow) for row in connection.execute(select(schema.room.c.row)).scalars()
+                decode_row(row, model.RoomRow) for row in connection.execute(select(schema.room.c.row)).scalars().all()
             )
 
     def room(self, room: RoomId) -> model.RoomRow | None:
@@ -198,7 +204,7 @@ class LocalStore:
         query = select(table.c.row).where(table.c.room == room, rank > after)
         order = (rank.desc(), table.c.id.desc()) if newest else (rank, table.c.id)
         with self._reading() as connection:
-            rows = list(connection.execute(query.order_by(*order).limit(limit)).scalars())
+            rows = list(connection.execute(query.order_by(*order).limit(limit)).scalars().all())
         return tuple(decode_row(row, model.MessageRow) for row in (reversed(rows) if newest else rows))
 
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None:
@@ -214,24 +220,24 @@ class LocalStore:
         table = schema.message
         query = select(table.c.row).where(table.c.envelope.between(first, last)).limit(2)
         with self._reading() as connection:
-            return tuple(decode_row(row, model.MessageRow) for row in connection.execute(query).scalars())
+            return tuple(decode_row(row, model.MessageRow) for row in connection.execute(query).scalars().all())
 
     def control_rows(self) -> tuple[model.ControlRow, ...]:
         """The verified control stream."""
         with self._reading() as connection:
             query = select(schema.control.c.row).order_by(schema.control.c.sequence)
-            return tuple(decode_row(row, model.ControlRow) for row in connection.execute(query).scalars())
+            return tuple(decode_row(row, model.ControlRow) for row in connection.execute(query).scalars().all())
 
     def profiles(self) -> tuple[bytes, ...]:
         """Encoded verified profiles of others."""
         with self._reading() as connection:
-            return tuple(connection.execute(select(schema.profile.c.encoded)).scalars())
+            return tuple(connection.execute(select(schema.profile.c.encoded)).scalars().all())
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """All alarms, oldest first."""
         with self._reading() as connection:
             query = select(schema.alarm.c.row).order_by(schema.alarm.c.id)
-            return tuple(decode_row(row, model.Alarm) for row in connection.execute(query).scalars())
+            return tuple(decode_row(row, model.Alarm) for row in connection.execute(query).scalars().all())
 
     def audit_rows(self, first: int = 0, limit: int = 10_000) -> tuple[model.AuditRow, ...]:
         """The auditor's copy in log order."""
@@ -240,7 +246,7 @@ class LocalStore:
         with self._reading() as connection:
             return tuple(
                 model.AuditRow(index=index, hash=digest, entry=entry, document=document)
-                for index, digest, entry, document in connection.execute(query)
+                for index, digest, entry, document in connection.execute(query).all()
             )
 
     def drop_audit_rows(self) -> None:
@@ -268,7 +274,7 @@ class LocalStore:
             query = select(
                 schema.issued.c.device, schema.issued.c.name, schema.issued.c.certificate, schema.issued.c.revocation
             )
-            return tuple((device, name, cert, gone) for device, name, cert, gone in connection.execute(query))
+            return tuple((device, name, cert, gone) for device, name, cert, gone in connection.execute(query).all())
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -278,6 +284,8 @@ class LocalStore:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        # Callers take all rows at once: a result that an error leaves open keeps this connection at an old
+        # state of the file.
         with self._turn, _typed_errors(self._path), self._engine.connect() as connection:
             yield connection
 
@@ -325,7 +333,7 @@ def _is_full(folder: Path) -> bool:
 def _intents(connection: Connection, states: tuple[model.IntentState, ...]) -> tuple[model.Intent, ...]:
     table = schema.intent
     query = select(table).where(table.c.state.in_([str(state) for state in states])).order_by(table.c.position)
-    return tuple(decode_intent(row.action, row.body, row.row) for row in connection.execute(query))
+    return tuple(decode_intent(row.action, row.body, row.row) for row in connection.execute(query).all())
 
 
 def _put_value(connection: Connection, name: str, data: bytes) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from amanah_protocol import cose, frames, identity, revocation, roster
-from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed, verify_threshold
 from amanah_protocol.errors import Code, DecodeError, PeerError, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, Role
@@ -20,7 +19,7 @@ from amanah_relay.core.checks import check_valid
 from amanah_relay.core.clients import Client
 from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.replies import Publisher
-from amanah_relay.core.sequencer import Draft, Unit
+from amanah_relay.core.sequencer import Draft, Unit, object_key
 from amanah_relay.effects import SessionId
 from amanah_relay.quotas import Charge, Claim, Rate, Scope
 from amanah_relay.state import Device, RelayState
@@ -85,7 +84,7 @@ def log_chain(parts: Parts, certificate: Certificate, enrolment: Enrolment, now_
     new_enrolment = _is_news(state, enrolment)
     if not new_certificate and not new_enrolment:
         newest = certificate if known is None else known.certificate
-        place = books.sequencer.pending.get(newest.hash)
+        place = books.sequencer.pending.get(object_key(newest.encoded))
         return None if place is None else place[0]
     limits = parts.limits
     rate = Rate(per_ms=limits.control_per_minute / 60_000, burst=limits.control_burst)
@@ -112,7 +111,7 @@ def submit(parts: Parts, client: Client, frame: frames.Submit, now_ms: int) -> N
     leaf_type = LeafType(frame.type)
     if len(frame.object) > _MAX_BYTES[leaf_type]:
         raise DecodeError(Code.TOO_LARGE, f"at most {_MAX_BYTES[leaf_type]} bytes are logged of this type")
-    key = sha256(frame.object)
+    key = object_key(frame.object)
     place = books.sequencer.pending.get(key)
     if place is not None:
         unit, position = place
@@ -303,7 +302,7 @@ def _log(state: RelayState, unit: Unit, leaf_type: LeafType, signed: bytes, docu
     state.control.head_seq += 1
     unit.drafts.append(
         Draft(
-            key=sha256(signed if document is None else document),
+            key=object_key(signed if document is None else document),
             type=leaf_type,
             room=CONTROL,
             room_seq=state.control.head_seq,

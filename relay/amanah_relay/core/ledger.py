@@ -89,7 +89,7 @@ class Ledger:
             for room in state.rooms.values()
         }
         self.recent: dict[bytes, Settled] = {}
-        """By key (envelope id or SHA-256 of the object), oldest first."""
+        """By `Draft.key`, oldest first."""
         self.moved: set[RoomId] = set()
         """Rooms with entries since `moved` was last cleared."""
         self._rooms_of: dict[DeviceId, set[RoomId]] = {}

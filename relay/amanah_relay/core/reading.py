@@ -6,7 +6,6 @@ from typing import Final
 
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, audit_chain, order_device, verify_order
-from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Role
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PAGE
@@ -21,7 +20,7 @@ from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Parts
 from amanah_relay.core.pending import OrderRead
 from amanah_relay.core.replies import Reader
-from amanah_relay.core.sequencer import Draft, Unit
+from amanah_relay.core.sequencer import Draft, Unit, object_key
 from amanah_relay.effects import Entry, ReadLog
 
 _PAGE_BYTES: Final = MAX_FRAME_BYTES - 1_024
@@ -49,7 +48,7 @@ def order(parts: Parts, client: Client, frame: frames.AuditRead, now_ms: int) ->
     verified = verify_order(frame.order, client.public_key)
     if not verified.value.first <= frame.start < verified.value.until:
         raise RefusedError(Code.NOT_FOUND, "the page begins outside the order")
-    key = sha256(frame.order)
+    key = object_key(frame.order)
     if key in books.ledger.recent:
         serve(parts, client, frame.request, verified, frame.start)
         return
@@ -106,7 +105,7 @@ def _log(parts: Parts, client: Client, signed: bytes, until_ms: int, now_ms: int
     room = audit_chain(client.organisation)
     chain = books.sequencer.chain(room)
     chain.head_seq += 1
-    draft = Draft(key=sha256(signed), type=LeafType.AUDIT_READ, room=room, room_seq=chain.head_seq, object=signed)
+    draft = Draft(key=object_key(signed), type=LeafType.AUDIT_READ, room=room, room_seq=chain.head_seq, object=signed)
     return Unit(at_ms=books.at_ms(now_ms), until_ms=until_ms, charges=charges, drafts=[draft])
 
 

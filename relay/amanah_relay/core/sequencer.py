@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from amanah_protocol.crypto import sha256
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, RoomId
@@ -19,12 +20,21 @@ from amanah_relay.quotas import Charge, RelayLimits
 from amanah_relay.state import Chain, Member, RelayState, Room
 
 
+def object_key(data: bytes) -> bytes:
+    """What makes a repetition of an object known that is no envelope.
+
+    An envelope's id is a plain SHA-256 too, of bytes that whoever knows its header can submit as an object; the
+    prefix keeps the receipts of envelopes from them.
+    """
+    return sha256(b"amanah/relay/object/1" + data)
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """An admitted leaf; its index and hash follow when its batch is made.
 
     Attributes:
-        key: Envelope id, or SHA-256 of another object: what makes a repetition known.
+        key: Envelope id, or `object_key` of another object: what makes a repetition known.
         type: Leaf type.
         room: Room or reserved chain.
         room_seq: Sequence there.

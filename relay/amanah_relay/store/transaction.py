@@ -13,13 +13,15 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
+from amanah_protocol.kinds import HANDSHAKE
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import RoomId
 from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
 from amanah_relay.store import schema
-from amanah_relay.store.damage import Cell, checksum, only
+from amanah_relay.store.damage import Cell, checksum, damaged, only
 from amanah_relay.store.hashes import write_full_tiles
 from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
 from amanah_relay.store.schema import Cells
@@ -203,16 +205,32 @@ def _last_of_chain(entries: Iterable[Entry]) -> dict[RoomId, Entry]:
 def _erase(connection: Connection, erasure: Erasure) -> None:
     leaf, content = schema.leaf.c, schema.content.c
     wanted = (
-        select(content.log_index, content.payload, content.length, content.erased, content.addressees, content.checksum)
+        select(
+            content.log_index,
+            content.payload,
+            content.length,
+            content.erased,
+            content.addressees,
+            content.checksum,
+            leaf.object,
+        )
         .join(schema.leaf, leaf.log_index == content.log_index)
         # Header-only kinds have nothing to drop.
         .where(leaf.envelope.in_(erasure.envelopes), leaf.room == erasure.room, ~content.erased, content.length > 0)
     )
     if erasure.by is not None:
         wanted = wanted.where(leaf.kid == erasure.by)
-    found = connection.execute(wanted).all()
+    found = [row for row in connection.execute(wanted) if not _is_handshake(row.log_index, row.object)]
     for row in found:
-        check_content_row(*row)
+        check_content_row(*row[:6])
     if found:
         erased = [erased_cells(row.log_index, row.payload, row.length, row.addressees) for row in found]
         connection.execute(_ERASE, erased)
+
+
+def _is_handshake(index: int, encoded: bytes) -> bool:
+    # A commit or welcome that is gone would shut out every member that has not come so far.
+    try:
+        return decode_envelope(encoded).header.kind in HANDSHAKE
+    except PeerError as error:
+        raise damaged(f"leaf {index}") from error

@@ -258,9 +258,7 @@ def test_a_refused_reading(stage: Stage, code: str, state: model.IntentState) ->
 
 def test_an_answer_of_another_kind_fails_the_copy(stage: Stage) -> None:
     client = auditor(stage)
-    client.toward = lambda frame: (
-        [frames.Done(frame.request)] if isinstance(frame, frames.LogEntries) else [frame]
-    )
+    client.toward = lambda frame: [frames.Done(frame.request)] if isinstance(frame, frames.LogEntries) else [frame]
     intent = sync(client)
     assert (intent.state, intent.code) == (FAILED, "FRAME")
 

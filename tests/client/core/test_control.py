@@ -20,8 +20,12 @@ from tests.relay.people import NOW_MS, Nation, endorsed_by, make_roster
 
 
 def entry(
-    victim: Client, leaf_type: int, data: bytes, document: bytes | None = None, **changes: Any
-) -> frames.ControlEntry:  # noqa: ANN401 - frame fields
+    victim: Client,
+    leaf_type: int,
+    data: bytes,
+    document: bytes | None = None,
+    **changes: Any,  # noqa: ANN401 - frame fields
+) -> frames.ControlEntry:
     """The next entry of the stream, right in all that is not changed."""
     control = victim.core._ctx.control  # noqa: SLF001 - a forger knows what the victim knows
     fields: dict[str, Any] = {

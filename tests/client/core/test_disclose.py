@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from amanah_client import effects as e
@@ -149,10 +147,15 @@ def test_an_answer_of_the_store_to_nothing_is_passed_over(stage: Stage) -> None:
 
 def test_a_path_for_a_disclosure_that_is_gone_is_passed_over(stage: Stage) -> None:
     _a, b, action = told(stage)
-    held: list[Any] = []
-    b.toward = lambda frame: (
-        (held.append(frame), [])[1] if isinstance(frame, frames.Path) and frame.leaf is not None else [frame]
-    )
+    held: list[frames.Frame] = []
+
+    def keep_proof(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Path) and frame.leaf is not None:
+            held.append(frame)
+            return []
+        return [frame]
+
+    b.toward = keep_proof
     intent = b.ask(action)
     stage.wait(3_000)
     assert held

@@ -139,9 +139,7 @@ def test_a_key_package_made_by_the_relay_is_an_alarm(stage: Stage) -> None:
 def test_a_broken_key_package_is_an_alarm(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
-    substitute(
-        a, lambda taken: frames.TakenPackage(taken.device, taken.package[:-1] + b"\x00", last_resort=False)
-    )
+    substitute(a, lambda taken: frames.TakenPackage(taken.device, taken.package[:-1] + b"\x00", last_resort=False))
     a.do(model.Invite(room=room, device=b.device.id))
     assert a.codes() == ["SIGNATURE"]
     assert members(a, room) == {a.device.id}
@@ -384,5 +382,6 @@ def test_a_room_refused_at_the_wrong_moment_is_made_under_the_same_id(stage: Sta
     done = a.intent(intent)
     assert done.state is DONE
     assert done.room == decode_envelope(refused[0].items[0].envelope).header.room
-    assert a.row(done.room).title == "x"  # type: ignore[index]  # a room, as the line above shows
+    assert done.room is not None
+    assert a.row(done.room).title == "x"
     assert a.store.alarms == []

@@ -211,8 +211,7 @@ def test_a_closing_relay_says_whether_to_come_back(stage: Stage, code: str, agai
 
 
 def test_a_refused_connection_says_why(stage: Stage) -> None:
-    a = stage.client("A")
-    a.connect()
+    a = stage.online("A")
     a.give(inputs.Received(data=frames.encode_frame(frames.Refused(request=0, code="EXPIRED", detail="old"))))
     assert [(effect.reason, effect.again) for effect in a.disconnects] == [("EXPIRED: old", False)]
 

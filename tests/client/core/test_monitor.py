@@ -13,7 +13,7 @@ from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.types import RoomId
 from tests.client.core.forge import control_head, delivery, message, push, room_of
 from tests.client.core.rooms import create, two
-from tests.client.core.world import Client, Stage
+from tests.client.core.world import Client, Stage, keep
 from tests.relay.people import LOG_SIGNER, ORIGIN
 
 
@@ -104,7 +104,7 @@ def test_an_empty_view_says_nothing(stage: Stage) -> None:
 def test_of_many_views_one_is_proven_at_a_time_and_the_newest_is_kept(stage: Stage) -> None:
     a, b, _room = two(stage)
     asked: list[frames.Frame] = []
-    a.outward = lambda frame: (asked.append(frame), [])[1] if isinstance(frame, frames.GetConsistency) else [frame]
+    a.outward = keep(asked, frames.GetConsistency)
     ctx = a.core._ctx  # noqa: SLF001 - claims without messages
     ctx.watch.proven.clear()
     for size in range(2, 8):

@@ -18,7 +18,7 @@ from amanah_protocol.log.receipt import Receipt, sign_receipt, verify_receipt
 from amanah_relay.quotas import RelayLimits
 from tests.client.core.forge import push, room_of
 from tests.client.core.rooms import create, invite, two
-from tests.client.core.world import MA, SN, TN, Client, Stage
+from tests.client.core.world import MA, SN, TN, Client, Stage, keep
 from tests.relay.people import RELAY_KEY
 
 DONE, QUEUED, FAILED, HELD = (
@@ -293,7 +293,7 @@ def test_what_was_in_flight_for_a_smaller_circle_is_held_when_it_is_refused(stag
     a, b, room = two(stage)
     c = stage.online("C", of=SN)
     held: list[frames.Frame] = []
-    b.outward = lambda frame: (held.append(frame), [])[1] if isinstance(frame, frames.Publish) else [frame]
+    b.outward = keep(held, frames.Publish)
     intent = b.ask(model.SendText(room=room, text="between us", label=Label.AMBER))
     stage.run()
     invite(a, room, c)

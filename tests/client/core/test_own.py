@@ -14,7 +14,7 @@ from amanah_protocol.labels import Label
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.test_outbox import refuse
-from tests.client.core.world import MA, SN, TN, Client, Stage
+from tests.client.core.world import MA, SN, TN, Client, Stage, keep
 
 HALTED, OPEN = model.RoomStatus.HALTED, model.RoomStatus.OPEN
 
@@ -89,7 +89,7 @@ def test_an_own_commit_that_is_no_longer_held_is_refused(stage: Stage) -> None:
     a, _b, room = two(stage)
     c = stage.online("C", of=SN)
     held: list[frames.Frame] = []
-    a.toward = lambda frame: (held.append(frame), [])[1] if isinstance(frame, frames.Delivery) else [frame]
+    a.toward = keep(held, frames.Delivery)
     a.ask(model.Invite(room=room, device=c.device.id))
     stage.run()
     group = room_of(a, room).group

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from amanah_client import model
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.frames import Delivery
+from amanah_protocol.frames import Delivery, Frame
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 from tests.client.core.rooms import create, invite
-from tests.client.core.world import MA, SN, TN, Client, Stage
+from tests.client.core.world import MA, SN, TN, Client, Hook, Stage
 
 DONE = model.IntentState.DONE
 
@@ -48,7 +46,7 @@ def story(stage: Stage, a: Client, b: Client, c: Client) -> RoomId:
     return room
 
 
-def check(stage: Stage, a: Client, b: Client, c: Client, room: RoomId) -> None:
+def check(a: Client, b: Client, c: Client, room: RoomId) -> None:
     """Everybody has all of it once, in one order, and nobody was alarmed."""
     for client in (a, b, c):
         assert client.store.alarms == [], client.name
@@ -74,7 +72,7 @@ def test_a_failure_at_any_commit_changes_nothing_in_the_end(victim: int, kept: b
         store = clients[victim].store
         store.fails, store.kept = at, kept
         room = story(stage, *clients)
-        check(stage, *clients, room)
+        check(clients[0], clients[1], clients[2], room)
         if store.fails > 0:
             break
         at += 1 if at < 24 else 6
@@ -99,14 +97,14 @@ def test_a_lost_frame_and_a_new_connection_lose_nothing(direction: str) -> None:
         a, b, c = stage.online("A", of=TN), stage.online("B", of=MA), stage.online("C", of=SN)
         setattr(a, direction, cut(a, at))
         room = story(stage, a, b, c)
-        check(stage, a, b, c, room)
+        check(a, b, c, room)
 
 
-def cut(client: Client, at: int) -> Callable[..., list[object]]:
+def cut(client: Client, at: int) -> Hook:
     """A hook that loses the connection at one frame."""
     count = 0
 
-    def hook(frame: object) -> list[object]:
+    def hook(frame: Frame) -> list[Frame]:
         nonlocal count
         count += 1
         if count == at:
@@ -121,7 +119,7 @@ def test_a_room_that_was_being_joined_is_joined_after_a_restart(stage: Stage) ->
     a, b = stage.online("A", of=TN), stage.online("B", of=MA)
     room = create(a)
 
-    def lose(frame: object) -> list[object]:
+    def lose(frame: Frame) -> list[Frame]:
         if isinstance(frame, Delivery) and is_welcome(frame):
             b.disconnect()
             return []

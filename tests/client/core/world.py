@@ -195,15 +195,16 @@ class Client:
                     pass
 
     def _send(self, data: bytes) -> None:
-        if self.peer is None or self.peer.closed is not None:
-            return
         if self.outward is None:
-            self.peer.send_bytes(data)
+            self._give_relay(data)
             return
         frame = frames.decode_client_frame(data) if not is_login(data) else frames.decode_login_frame(data)
         for changed in self.outward(frame):
-            if self.peer is not None and self.peer.closed is None:
-                self.peer.send(changed)
+            self._give_relay(frames.encode_frame(changed))
+
+    def _give_relay(self, data: bytes) -> None:
+        if self.peer is not None and self.peer.closed is None:
+            self.peer.send_bytes(data)
 
     def receive(self) -> bool:
         """Take what the relay sent; False when there was nothing."""
@@ -268,6 +269,18 @@ class Client:
     def online(self) -> bool:
         """Whether it told that it is online since it connected last."""
         return any(isinstance(effect, e.Online) for effect in self.effects)
+
+
+def keep(held: list[frames.Frame], *kinds: type[frames.Frame]) -> Hook:
+    """A hook that keeps frames of these types back, in `held`."""
+
+    def hook(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, kinds):
+            held.append(frame)
+            return []
+        return [frame]
+
+    return hook
 
 
 def is_login(data: bytes) -> bool:

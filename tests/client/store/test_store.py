@@ -100,6 +100,23 @@ def test_a_step_is_stored_whole_or_not_at_all(store: LocalStore) -> None:
     assert store.control_rows() == (control,)
 
 
+@pytest.mark.parametrize("state", [model.MessageState.UNREADABLE, model.MessageState.ERASED])
+def test_a_message_that_has_its_place_is_not_undone_by_a_copy_that_does_not_hold(
+    store: LocalStore, state: model.MessageState
+) -> None:
+    read = message(1, room_seq=1)
+    store.commit((e.PutMessage(row=read),))
+    store.commit((e.PutMessage(row=replace(read, room_seq=2, state=state, content=b"", key=b"")),))
+    assert store.messages(ROOM) == (read,)
+
+
+def test_an_own_message_without_a_place_takes_any(store: LocalStore) -> None:
+    sent = message(1)
+    refused = replace(sent, room_seq=2, state=model.MessageState.UNREADABLE, content=b"", key=b"")
+    store.commit((e.PutMessage(row=sent), e.PutMessage(row=refused)))
+    assert store.messages(ROOM) == (refused,)
+
+
 def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
     with pytest.raises(UsageError) as refused:
         store.snapshot()

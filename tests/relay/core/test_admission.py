@@ -57,7 +57,7 @@ def everything(circle: Circle) -> list[Specific]:
     return [
         Message(), Alert(count=3), Ack(grade=Grade.READ, envelope=ID), Delivered(room_seq=1),
         Grant(from_seq=1, to_seq=2, addressees=members[:1]), Erase(envelopes=(ID,)),
-        Repair(envelopes=(ID,), addressees=members[:2]), Refuse(commit=ID, code="OPEN"),
+        Repair(envelopes=(ID,), addressees=members), Refuse(commit=ID, code="OPEN"),
         Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=(OrgName(TN),)),
         Relabel(envelope=ID, old=Label.RED, new=Label.AMBER), Egress(envelope=ID, form="pdf", recipient="ministry"),
         Counts(accepted=1, merged=0, dropped=0), IntakeKey(public_key=bytes(32), expires_ms=1), Commit(),

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_protocol import frames, identity
+from amanah_protocol import cose, frames, identity
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Message
-from amanah_protocol.limits import MIB
+from amanah_protocol.limits import MAX_ENVELOPE_BYTES, MIB
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import PersonId
 from amanah_relay.quotas import RelayLimits
@@ -212,3 +212,20 @@ def test_a_root_that_stays_keeps_what_it_had_endorsed() -> None:
     submit(other, LeafType.ROSTER, renewed_roots(world, of=SN))
     officer.publish(world.new_room(device_of(officer)).create)
     officer.one(frames.Stored)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_an_envelope_signed_is_no_object_whose_receipt_a_stranger_gets(*, durable: bool) -> None:
+    world = World()
+    officer, stranger = world.officer("officer"), world.officer("stranger", of=SN)
+    room = world.open_room(officer)
+    world.holding = not durable
+    envelope = world.envelope(device_of(officer), room, Message())
+    officer.publish(envelope)
+    parts = cose.decode_sign1(envelope.encoded, max_bytes=MAX_ENVELOPE_BYTES)
+    signed = cose.signed_bytes(parts.protected, parts.payload)
+    assert sha256(signed) == envelope.id
+    stranger.send(frames.Submit(request=stranger.next_request(), type=LeafType.ROSTER, object=signed))
+    world.release()
+    assert code_of(stranger.refused()) in (Code.BAD_TYPE, Code.MALFORMED, Code.NOT_CANONICAL)
+    assert not stranger.take(frames.Stored)

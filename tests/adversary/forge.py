@@ -1,0 +1,189 @@
+"""What members with bad intentions sign, and what the relay makes up: right in all that a test does not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from amanah_client.core import group_of
+from amanah_protocol import identity, kinds
+from amanah_protocol.content.bodies import Body
+from amanah_protocol.content.sealed import Content, View, encode_content, pad
+from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.endorse import Endorsed, endorse
+from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_commitment, sign_envelope
+from amanah_protocol.group.seam import Credential, Group
+from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.identity import Certificate, MachineLimits, Role
+from amanah_protocol.kinds import MediaType, Specific
+from amanah_protocol.labels import Label, Pap
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import ZERO_32, DeviceId, OrgName, PersonId, RoomId
+from amanah_relay.core.checks import members_of
+from tests.adversary.evil import EvilRelay, Planted
+from tests.adversary.stage import Stage
+from tests.simulation.community import Organisation
+
+K: Final = sha256(b"a disclosure key")
+MESSAGE_ID: Final = sha256(b"a message id")[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rogue:
+    """A device of the attacker's own making.
+
+    Attributes:
+        key: Its key.
+        certificate: Its certificate, whoever has issued it.
+        enrolment: The enrolment certificate beside it.
+    """
+
+    key: SigningKey
+    certificate: Certificate
+    enrolment: bytes
+
+    @property
+    def id(self) -> DeviceId:
+        """SHA-256 of its key."""
+        return self.certificate.device_id
+
+    @property
+    def credential(self) -> Credential:
+        """What a group holds of it."""
+        return Credential(certificate=self.certificate.encoded, enrolment=self.enrolment)
+
+
+def rogue_organisation(name: OrgName, now_ms: int) -> Organisation:
+    """Root and enrolment key of an organisation that has never seen them."""
+    root, enrolment_key = (SigningKey(sha256(f"rogue {what} {name}".encode())) for what in ("root", "enrolment"))
+    document = identity.enrolment_document(name, enrolment_key.public, now_ms=now_ms)
+    enrolment = Endorsed(document=document, signatures=(endorse(document, root),)).encode()
+    return Organisation(name=name, root=root, enrolment_key=enrolment_key, enrolment=enrolment)
+
+
+def certified(
+    organisation: Organisation,
+    name: str,
+    role: Role = Role.OFFICER,
+    *,
+    now_ms: int,
+    machine: MachineLimits | None = None,
+) -> Rogue:
+    """A device that an organisation certifies."""
+    key = SigningKey(sha256(f"rogue device {name}".encode()))
+    request = identity.make_request(
+        key,
+        organisation=organisation.name,
+        subject=PersonId(sha256(name.encode())[:16]),
+        role=role,
+        nonce=bytes(16),
+        suites=SUPPORTED,
+    )
+    certificate = identity.issue_certificate(
+        request,
+        organisation.enrolment_key,
+        now_ms=now_ms,
+        ceiling=Label.RED,
+        profile_mac=sha256(b"no profile"),
+        machine=machine,
+    )
+    return Rogue(key=key, certificate=certificate, enrolment=organisation.enrolment)
+
+
+def log_device(relay: EvilRelay, device: Rogue) -> None:
+    """Put a device's certificate into the control stream."""
+    relay.log_control(LeafType.CERTIFICATE, device.certificate.encoded)
+
+
+def header(
+    relay: EvilRelay,
+    device: DeviceId,
+    room: RoomId,
+    specific: Specific,
+    **changes: Any,  # noqa: ANN401 - header fields
+) -> Header:
+    """The next header of a device, as the relay's record of it asks for."""
+    member, state = relay.member(room, device), relay.room(room)
+    sealed = kinds.kind_of(specific) not in kinds.HEADER_ONLY
+    committed = kinds.kind_of(specific) in kinds.COMMITTED
+    fields: dict[str, Any] = {
+        "kid": device,
+        "media_type": MediaType.FLAT if sealed else MediaType.NONE,
+        "room": room,
+        "epoch": state.epoch,
+        "counter": member.last_counter + 1,
+        "previous": member.last_id,
+        "sent_at_ms": relay.clock_ms,
+        "label": Label.AMBER if sealed else Label.CLEAR,
+        "audience": audience_digest(members_of(state)),
+        "commitment": K if committed else ZERO_32,
+        "size_class": 1 if committed or isinstance(specific, kinds.Repair) else 0,
+        "specific": specific,
+    }
+    return Header(**(fields | changes))
+
+
+def signed(
+    relay: EvilRelay,
+    key: SigningKey,
+    room: RoomId,
+    specific: Specific,
+    content: bytes = b"",
+    **changes: Any,  # noqa: ANN401 - header fields
+) -> Planted:
+    """An envelope of a device with its content, ready to be planted."""
+    made = header(relay, DeviceId(key.key_id), room, specific, **changes)
+    return Planted.of(sign_envelope(made, content, key), content)
+
+
+def message(
+    relay: EvilRelay,
+    key: SigningKey,
+    group: Group,
+    body: Body,
+    **changes: Any,  # noqa: ANN401 - header fields
+) -> Planted:
+    """A sealed message by somebody who holds the group's keys."""
+    room, device = group.room, DeviceId(key.key_id)
+    state = relay.room(room)
+    view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
+    label = changes.pop("sealed_label", Label.AMBER)
+    content = encode_content(
+        Content(
+            message_id=changes.pop("message_id", MESSAGE_ID),
+            written_at_ms=relay.clock_ms,
+            label_number=int(label),
+            pap_number=int(Pap.AMBER),
+            view=view,
+            body=body,
+        )
+    )
+    counter = changes.get("counter", relay.member(room, device).last_counter + 1)
+    size_class, plaintext = pad(K, content)
+    made = header(
+        relay,
+        device,
+        room,
+        changes.pop("specific", kinds.Message()),
+        **{
+            "epoch": state.epoch,
+            "commitment": derive_commitment(K, room, device, counter, content),
+            "size_class": size_class,
+            **changes,
+        },
+    )
+    sealed = group.seal(plaintext, aad=made.aad, random=bytes)
+    return Planted.of(sign_envelope(made, sealed, key), sealed)
+
+
+def stolen_group(stage: Stage, name: str, room: int = 0) -> Group:
+    """A member's group state, as a thief of its store has it: a copy, the member's own goes on."""
+    group = group_of(stage.row(name, room), stage.device(name).key)
+    assert group is not None
+    return group
+
+
+def without_signature(envelope: Envelope, signature: bytes = bytes(64)) -> bytes:
+    """The envelope's bytes with another signature."""
+    assert envelope.encoded.endswith(envelope.parts.signature)
+    return envelope.encoded[: -len(envelope.parts.signature)] + signature

@@ -1,0 +1,44 @@
+"""The shell around the core when the program itself has a fault: it says so, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import NoReturn
+
+from amanah_client import inputs, model
+from amanah_client.engine import Engine, Event, Offline
+from amanah_client.home import Home, open_profile
+from amanah_protocol.errors import Code
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import RoomId
+from tests.end_to_end.nations import Nations
+
+
+class Broken:
+    """A core with a fault whose text quotes what nobody else may read."""
+
+    def handle(self, event: inputs.Input, now_ms: int) -> NoReturn:
+        raise RuntimeError(f"sealed words {event} {now_ms}")
+
+
+async def test_a_fault_of_the_program_is_told_without_its_text_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    nations = Nations(tmp_path)
+    heard: asyncio.Queue[Event] = asyncio.Queue()
+    with open_profile(Home(nations.enrol("a", "cert.example.tn")), str) as profile:
+        engine = Engine(profile, heard.put_nowait)
+        await engine.start()
+        engine._core = Broken()  # type: ignore[assignment]  # noqa: SLF001 - no fault is known that could be used
+        try:
+            async with asyncio.timeout(20):
+                for number in range(600):
+                    action = model.SendText(room=RoomId(bytes(16)), text="x", label=Label.GREEN)
+                    await engine.ask(model.Intent(id=f"{number:032x}", action=action, created_at_ms=1))
+                event = await heard.get()
+                while not (isinstance(event, Offline) and event.final):
+                    event = await heard.get()
+        finally:
+            await engine.stop()
+    assert (event.problem.code, "sealed" in str(event.problem)) == (Code.INTERNAL, False)
+    nations.close()

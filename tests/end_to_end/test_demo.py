@@ -1,0 +1,83 @@
+"""`make demo`, as a new user runs it: it ends well, says what was delivered, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+WAIT_S: Final = 600
+
+
+def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Play it, with a folder of its own for what it makes."""
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.demo"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "160", **settings},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+
+def rows(out: str) -> dict[str, list[str]]:
+    """The table at the end, by the first column."""
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    return {first: rest for first, *rest in cells}
+
+
+def left_running(folder: Path) -> list[str]:
+    """The command lines of processes that name the folder."""
+    lines = (path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdigit())
+    found = []
+    for path in lines:
+        try:
+            line = path.read_bytes().decode("utf-8", "replace")
+        except OSError:  # it has ended meanwhile
+            continue
+        if str(folder) in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.slow
+def test_the_demo_delivers_and_verifies_everything_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    played = demo(tmp_path)
+    assert played.returncode == 0, played.stdout[-4_000:]
+    assert played.stderr == ""
+    table = rows(played.stdout)
+    assert table["messages"] == ["7", "7 to each of 3", "text by text"]
+    assert table["alerts"] == ["108", "108 to each of 3", "hash by hash"]
+    assert table["events, no alerts"][-1] == "counted: 5 dns, 6 flow, 3 http, 1 stats, 3 tls"
+    assert table["missed while offline"][1] == "3 on return"
+    assert table["after the removal"][1] == "0 to the removed"
+    assert re.fullmatch(r"\d+ leaves", table["record"][0])
+    assert table["disclosed"][-1] == "offline; forged copy refused"
+    for number, word in enumerate(("Peace", "Enrol", "incident", "converse", "bot", "offline", "removed"), start=1):
+        assert re.search(rf"^{number}\. .*{word}", played.stdout, re.MULTILINE)
+    assert "\x1b[" not in played.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert left_running(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_the_demo_delivers_every_alert_of_a_real_file(tmp_path: Path, data_dir: Path) -> None:
+    played = demo(tmp_path, DEMO_EVE=str(data_dir / "suricata" / "vast-eve-alerts-first-400.ndjson"))
+    assert played.returncode == 0, played.stdout[-4_000:]
+    assert rows(played.stdout)["alerts"] == ["400", "400 to each of 3", "hash by hash"]
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    played = demo(tmp_path, DEMO_EVE=str(tmp_path / "missing"))
+    assert (played.returncode, played.stdout) == (
+        2,
+        f"demo: there is no file {tmp_path / 'missing'}; DEMO_EVE names a Suricata EVE file\n",
+    )

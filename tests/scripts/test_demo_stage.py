@@ -1,0 +1,62 @@
+"""The demonstration's stage: what is expected is checked, and what was started is ended."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from scripts.demo_stage import Stage, StepFailedError
+
+
+@pytest.fixture
+def told() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, told: io.StringIO) -> Iterator[Stage]:
+    made = Stage(tmp_path, Console(file=told, soft_wrap=True))
+    made.scene("One", "About it.")
+    yield made
+    made.stop_all()
+
+
+def test_a_command_is_shown_as_it_is_given_with_what_it_says(stage: Stage, told: io.StringIO) -> None:
+    ran = stage.run("tunis", "amanah", "room", "list", code=4)
+    assert "NO_PROFILE" in ran.err
+    assert "1. One" in told.getvalue()
+    assert "tunis$ amanah room list\n      amanah: there is no profile" in told.getvalue()
+
+
+def test_another_exit_code_than_expected_ends_the_story(stage: Stage) -> None:
+    with pytest.raises(StepFailedError, match=r"tunis\$ amanah room list: exit code 4, not 0"):
+        stage.run("tunis", "amanah", "room", "list", quiet=True)
+    assert stage.title == "step 1, One"
+
+
+def test_what_is_not_as_expected_ends_the_story(stage: Stage) -> None:
+    stage.expect(True, "never said")
+    with pytest.raises(StepFailedError, match="the sky is green"):
+        stage.expect(False, "the sky is green")
+
+
+def test_a_program_that_ends_by_itself_is_noticed_and_says_why(stage: Stage) -> None:
+    running = stage.start("relay", "amanah-relay", "serve", "--home", "relay")
+    with pytest.raises(StepFailedError, match="NOT_INITIALISED"):
+        running.said("listening")
+    assert running.stop() != 0
+
+
+def test_a_program_that_says_nothing_is_not_waited_for_for_ever(stage: Stage) -> None:
+    running = stage.start("tunis", "amanah", "room", "list")
+    with pytest.raises(StepFailedError, match="0 of 1 lines"):
+        running.lines(1, timeout_s=0.1)
+
+
+def test_a_long_output_is_cut_and_says_so(stage: Stage, told: io.StringIO) -> None:
+    stage.run("tunis", "amanah", "--help")
+    assert "lines more" in told.getvalue()
