@@ -134,6 +134,9 @@ def _check_added(standing: Standing | None, *, create: Create, at_ms: int) -> No
         raise RefusedError(Code.ROLE, f"a {certificate.role.name.lower()} cannot be a member")
     if create.suite not in certificate.suites:
         raise RefusedError(Code.SUITE, f"the device {certificate.device_id.hex()[:16]} lacks the room's suite")
+    if certificate.ceiling < create.ceiling:
+        # It would receive what its organisation did not clear it for.
+        raise RefusedError(Code.LABEL, f"the device is cleared up to {certificate.ceiling.text} only")
 
 
 def check_label(label: Label, create: Create) -> None:
