@@ -93,14 +93,17 @@ def check_machine(profile: Profile) -> Iterator[Finding]:
         yield _warn("profile", f"{profile.home.path} is open to other users (mode {mode:04o})", hint)
     else:
         yield _fine("profile", f"unlocked at {profile.home.path}")
-    free = shutil.disk_usage(profile.home.path).free
-    detail = f"{free // limits.MIB} MiB free"
-    if free < _DISK_FAIL_BYTES:
-        yield _fail("disk", detail, Code.DISK_FULL)
-    elif free < _DISK_WARN_BYTES:
-        yield _warn("disk", detail, "make room before it is full")
-    else:
-        yield _fine("disk", detail)
+    yield check_disk(shutil.disk_usage(profile.home.path).free)
+
+
+def check_disk(free_bytes: int) -> Finding:
+    """What is free on the profile's disk."""
+    detail = f"{free_bytes // limits.MIB} MiB free"
+    if free_bytes < _DISK_FAIL_BYTES:
+        return _fail("disk", detail, Code.DISK_FULL)
+    if free_bytes < _DISK_WARN_BYTES:
+        return _warn("disk", detail, "make room before it is full")
+    return _fine("disk", detail)
 
 
 def check_identity(profile: Profile, now_ms: int) -> Iterator[Finding]:
@@ -127,7 +130,7 @@ def check_identity(profile: Profile, now_ms: int) -> Iterator[Finding]:
     verify_certificate(certificate, enrolment, trusted, at_ms=at_ms)
     yield _fine("chain", "roster, root, enrolment key and device hold together")
     for relay in roster.relays:
-        yield from _addresses(relay)
+        yield from check_addresses(relay)
 
 
 def _lasting(name: str, until_ms: int, now_ms: int, warn_ms: int, hint: str) -> Finding:
@@ -147,7 +150,8 @@ def _signed(roster: Roster) -> Finding:
     )
 
 
-def _addresses(relay: Relay) -> Iterator[Finding]:
+def check_addresses(relay: Relay) -> Iterator[Finding]:
+    """How each address of a relay is reached."""
     for url in relay.addresses:
         try:
             address = parse_address(url)

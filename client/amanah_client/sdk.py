@@ -241,9 +241,9 @@ class Client:
 
         Raises:
             OperationalError: `OFFLINE` (or what else is in the way) when it is still queued after
-                `timeout_s`; it stays queued and goes out by itself.
+                `timeout_s`; it stays queued and goes out by itself. `HELD` when it waits for the
+                officer's word (`model.IntentState.HELD`).
             RefusedError: It was refused; nothing is queued any more.
-            UsageError: It is held and waits for the officer's word (`model.IntentState.HELD`).
         """
         intent = await self.ask(action)
         return await self.outcome(intent.id, timeout_s)
@@ -430,5 +430,6 @@ async def _next_change(events: asyncio.Queue[Event], intent_id: str, pause_s: fl
 def _ended(intent: model.Intent) -> model.Intent:
     if intent.state is model.IntentState.DONE:
         return intent
-    error = UsageError if intent.state is model.IntentState.HELD else RefusedError
-    raise error(code_of(intent.code), intent.detail)
+    if intent.state is model.IntentState.HELD:
+        raise OperationalError(Code.HELD, intent.detail)
+    raise RefusedError(code_of(intent.code), intent.detail)

@@ -83,6 +83,7 @@ class Code(StrEnum):
     PASSPHRASE = "PASSPHRASE"  # noqa: S105 - the name of a failure
     NO_PROFILE = "NO_PROFILE"
     NOT_INITIALISED = "NOT_INITIALISED"
+    HELD = "HELD"
     # the world
     OFFLINE = "OFFLINE"
     TIMEOUT = "TIMEOUT"
@@ -170,6 +171,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.PASSPHRASE: Meaning(_FINAL, "Try again with the right passphrase; nothing was changed."),
     Code.NO_PROFILE: Meaning(_FINAL, "Enrol this profile first: `amanah device request`."),
     Code.NOT_INITIALISED: Meaning(_FINAL, "Run `amanah-relay keys`, then `amanah-relay init --roster FILE`."),
+    Code.HELD: Meaning(_AGAIN, "It waits for your word: `amanah outbox list`, then release or drop it."),
     Code.OFFLINE: Meaning(_AGAIN, "The relay cannot be reached; what was to be sent is kept and goes out by itself."),
     Code.TIMEOUT: Meaning(_AGAIN, "No answer in time; try again."),
     Code.STORE: Meaning(_AGAIN, "The store failed and nothing was acknowledged; look at the disk, then try again."),

@@ -54,7 +54,7 @@ def run_shell(script: str, folder: Path) -> str:
     )
     try:
         # Whatever the page left in the background would hold our end of the pipe open.
-        told, _ = process.communicate("trap 'kill $(jobs -p) 2> /dev/null' EXIT\n" + script, timeout=180)
+        told, _ = process.communicate("trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n" + script, timeout=180)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         told, _ = process.communicate()

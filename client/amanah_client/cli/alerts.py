@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import find_room
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.gateway.eve import SOURCE
 from amanah_client.gateway.intake import Intake, IntakeReport
 from amanah_client.sdk import Client
@@ -28,7 +28,7 @@ def alert(
     *,
     label: str | None = None,
     source: str = SOURCE,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Post alerts from Suricata EVE lines, up to 100 in an envelope.
 
@@ -94,7 +94,7 @@ class _Progress:
             terminal.say(f"{report.lines.lines} lines read, {report.delivered} alerts delivered")
 
 
-def _show(report: IntakeReport, common: Common) -> None:
+def _show(report: IntakeReport, common: Options) -> None:
     lines = report.lines
     others = dict(sorted(lines.others.items()))
     if common.json:
@@ -115,6 +115,8 @@ def _show(report: IntakeReport, common: Common) -> None:
         terminal.say(f"and {unnamed} more malformed lines")
     if report.too_large:
         terminal.say(f"{report.too_large} alerts fit no envelope")
+    if report.refused:
+        terminal.say(f"{report.refused} alerts were refused, and what came behind them was not posted")
     if report.kept:
         terminal.say(f"{report.kept} alerts are kept and go out by themselves; `amanah outbox list` shows them")
 

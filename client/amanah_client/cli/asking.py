@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.showing import short
-from amanah_client.cli.terminal import Common
+from amanah_client.cli.terminal import Options
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, Code, UsageError
 
 
-async def find_room(client: Client, reference: str, common: Common) -> Room:
+async def find_room(client: Client, reference: str, common: Options) -> Room:
     """A room; one that is not known yet may be known after catching up.
 
     Raises:
         UsageError: `UNKNOWN_ROOM`.
     """
-    try:
+    with contextlib.suppress(UsageError):
         return client.room(reference)
-    except UsageError as error:
-        if error.code is not Code.UNKNOWN_ROOM:
-            raise
     if (problem := await catch_up(client, common)) is not None:
         raise UsageError(Code.UNKNOWN_ROOM, f"there is no room {reference!r} here, and {problem.detail}")
     return client.room(reference)
 
 
-async def catch_up(client: Client, common: Common) -> AmanahError | None:
+async def catch_up(client: Client, common: Options) -> AmanahError | None:
     """Wait until everything is here; gives what is in the way, said by the caller."""
     try:
         await client.online(common.timeout, patience=Client.PATIENCE)
@@ -38,7 +36,7 @@ async def catch_up(client: Client, common: Common) -> AmanahError | None:
     return None
 
 
-async def settle(client: Client, action: model.Action, common: Common) -> model.Intent:
+async def settle(client: Client, action: model.Action, common: Options) -> model.Intent:
     """Ask for something and wait for it; what is only kept for now is shown as such before the error.
 
     Raises:
@@ -48,7 +46,7 @@ async def settle(client: Client, action: model.Action, common: Common) -> model.
     return await await_outcome(client, intent.id, common)
 
 
-async def await_outcome(client: Client, intent_id: str, common: Common) -> model.Intent:
+async def await_outcome(client: Client, intent_id: str, common: Options) -> model.Intent:
     """Wait for an intent; errors and output as `settle`."""
     try:
         return await client.outcome(intent_id, common.timeout, patience=Client.PATIENCE)
@@ -59,7 +57,7 @@ async def await_outcome(client: Client, intent_id: str, common: Common) -> model
         raise
 
 
-def show_outcome(intent: model.Intent, common: Common) -> None:
+def show_outcome(intent: model.Intent, common: Options) -> None:
     """How something asked for stands: done, queued (also while it is on its way), or held."""
     state = model.IntentState.QUEUED if intent.state is model.IntentState.SENT else intent.state
     if common.json:
@@ -86,7 +84,7 @@ def outcome_json(intent: model.Intent) -> dict[str, object]:
     }
 
 
-def look(common: Common, work: Callable[[Client], None], *, offline: bool) -> None:
+def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> None:
     """Catch up, then show. Without the relay, what is stored is shown all the same, before the error.
 
     Args:

@@ -20,7 +20,7 @@ from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
 from amanah_protocol.errors import Code, DecodeError, OperationalError, PeerError, UsageError, VerifyError
@@ -42,7 +42,7 @@ _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 
 
 @app.command
-def sync(*, common: Common = DEFAULTS) -> None:
+def sync(*, common: Options = DEFAULTS) -> None:
     """Copy the metadata in this auditor's scope, up to the newest checkpoint.
 
     The relay logs that you read. The copy is verified by `amanah audit verify`.
@@ -90,7 +90,7 @@ async def _copy(client: Client, timeout_s: float) -> None:
 
 
 @app.command
-def verify(*, common: Common = DEFAULTS) -> None:
+def verify(*, common: Options = DEFAULTS) -> None:
     """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
     report = _examine_copy(common)
     _show_report(report, common)
@@ -103,7 +103,7 @@ def list_entries(
     organisation: str | None = None,
     kind: str | None = None,
     since: datetime | None = None,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """List who told whom what class of thing, when. The copy is verified first.
 
@@ -134,7 +134,7 @@ def list_entries(
 
 
 @app.command
-def export(file: File, /, *, common: Common = DEFAULTS) -> None:
+def export(file: File, /, *, common: Options = DEFAULTS) -> None:
     """Write the copy as one file that anybody verifies offline: `amanah audit check FILE`.
 
     It is not signed: everything in it proves itself. Nothing is overwritten.
@@ -158,7 +158,7 @@ def export(file: File, /, *, common: Common = DEFAULTS) -> None:
 
 
 @app.command
-def check(file: File, /, *, policy: Path | None = None, roster: Path | None = None, common: Common = DEFAULTS) -> None:
+def check(file: File, /, *, policy: Path | None = None, roster: Path | None = None, common: Options = DEFAULTS) -> None:
     """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
@@ -194,7 +194,7 @@ def check(file: File, /, *, policy: Path | None = None, roster: Path | None = No
 # ---- checking
 
 
-def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None, common: Common) -> None:
+def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None, common: Options) -> None:
     own = reader.header.roster
     anchor = _anchor(policy, roster, common, own) or anchor_of_rosters((own,), "")
     report = examine(
@@ -203,7 +203,7 @@ def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None
     _show_report(report, common)
 
 
-def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Common) -> None:
+def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
     anchor = _anchor(policy, roster, common)
     try:
         proven = prove(decode_disclosure(data), anchor)
@@ -216,7 +216,7 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     _raise_unanchored(proven.anchor)
 
 
-def _anchor(policy: Path | None, roster: Path | None, common: Common, *own: bytes) -> Anchor | None:
+def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: bytes) -> Anchor | None:
     """What to hold it against; None when nothing is at hand.
 
     A roster that is named outweighs the profile's, and a policy outweighs both.
@@ -233,7 +233,7 @@ def _anchor(policy: Path | None, roster: Path | None, common: Common, *own: byte
     return anchor_of_rosters(trusted, "the rosters that this profile trusts") if trusted else None
 
 
-def _examine_copy(common: Common) -> Report:
+def _examine_copy(common: Options) -> Report:
     with terminal.profile(common) as profile:
         anchor = local.trusted(profile)
         note, size = local.copied(profile.store)
@@ -241,7 +241,7 @@ def _examine_copy(common: Common) -> Report:
         return examine(local.copied_rows(profile.store, size), checkpoint=note, anchor=anchor, control_head=head)
 
 
-def _show_report(report: Report, common: Common) -> None:
+def _show_report(report: Report, common: Options) -> None:
     if common.json:
         terminal.show_json(audit_json.report_json(report))
     else:

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from amanah_client import enrolment, model, organisation
 from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli import terminal
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
 from amanah_protocol import identity
@@ -38,7 +38,7 @@ RoleName = Literal["officer", "bot", "auditor"]
 _HEX_ID: Final = 16
 
 
-def _new_profile(common: Common, *, key_file: bool) -> Profile:
+def _new_profile(common: Options, *, key_file: bool) -> Profile:
     """Open the profile if it is there, else make it."""
     home = find_home(common.home)
     if home.exists():
@@ -56,7 +56,7 @@ KeyFileFlag = Annotated[bool, Parameter(name="--key-file", negative="")]
 
 @org.command(name="init")
 def org_init(
-    name: str, /, *, key_file: KeyFileFlag = False, card: Path | None = None, common: Common = DEFAULTS
+    name: str, /, *, key_file: KeyFileFlag = False, card: Path | None = None, common: Options = DEFAULTS
 ) -> None:
     """Make an organisation: its root key and yearly enrolment key.
 
@@ -82,7 +82,7 @@ def org_init(
 
 
 @org.command
-def card(*, out: Path | None = None, common: Common = DEFAULTS) -> None:
+def card(*, out: Path | None = None, common: Options = DEFAULTS) -> None:
     """Print this organisation's card, to be put into a roster."""
     with terminal.profile(common) as profile:
         own = organisation.own_card(profile)
@@ -90,7 +90,7 @@ def card(*, out: Path | None = None, common: Common = DEFAULTS) -> None:
 
 
 @org.command(name="show")
-def org_show(*, common: Common = DEFAULTS) -> None:
+def org_show(*, common: Options = DEFAULTS) -> None:
     """List the devices that this organisation certified."""
     with terminal.profile(common) as profile:
         everybody = organisation.issued(profile)
@@ -132,7 +132,7 @@ def certify(
     roster: Path,
     ceiling: str = "TLP:RED",
     out: Path | None = None,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Certify a device; the reply goes back to it by hand.
 
@@ -167,7 +167,7 @@ def revoke(
     *,
     reason: str = "",
     out: Path | None = None,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Revoke a device; `amanah device submit` hands the revocation to the relay.
 
@@ -233,7 +233,7 @@ def new(
 
 
 @roster.command
-def sign(file: Path, /, *, out: Path | None = None, common: Common = DEFAULTS) -> None:
+def sign(file: Path, /, *, out: Path | None = None, common: Options = DEFAULTS) -> None:
     """Add this organisation's signature to a roster.
 
     Parameters
@@ -260,7 +260,7 @@ def roster_show(
     /,
     *,
     policy: Annotated[bool, Parameter(negative="")] = False,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Show a roster, by default the one that this profile trusts.
 
@@ -315,7 +315,7 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 
 
 @roster.command(name="install")
-def roster_install(file: Path, /, *, common: Common = DEFAULTS) -> None:
+def roster_install(file: Path, /, *, common: Options = DEFAULTS) -> None:
     """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
     newer = terminal.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
@@ -332,7 +332,7 @@ def request(
     subject: str | None = None,
     key_file: KeyFileFlag = False,
     out: Path | None = None,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Make this device's key and the request that its organisation certifies.
 
@@ -369,7 +369,7 @@ def _person(text: str) -> PersonId:
 
 
 @device.command(name="install")
-def device_install(reply: Path, /, *, common: Common = DEFAULTS) -> None:
+def device_install(reply: Path, /, *, common: Options = DEFAULTS) -> None:
     """Install the organisation's reply: certificate, roster, first trust."""
     decoded = decode_reply(terminal.read_armoured(reply, Armour.REPLY))
     with terminal.profile(common) as profile:
@@ -380,7 +380,7 @@ def device_install(reply: Path, /, *, common: Common = DEFAULTS) -> None:
 
 
 @device.command(name="show")
-def device_show(*, common: Common = DEFAULTS) -> None:
+def device_show(*, common: Options = DEFAULTS) -> None:
     """Show this device and its certificate."""
     with terminal.profile(common) as profile:
         stored = profile.store.value("certificate")
@@ -406,7 +406,7 @@ def device_show(*, common: Common = DEFAULTS) -> None:
 
 
 @device.command
-def submit(file: Path, /, *, common: Common = DEFAULTS) -> None:
+def submit(file: Path, /, *, common: Options = DEFAULTS) -> None:
     """Hand a revocation to the relay, for an organisation whose own profile has no device."""
     data = terminal.read_armoured(file, Armour.REVOCATION)
     action = model.SubmitControl(type=LeafType.REVOCATION, object=data)

@@ -14,7 +14,7 @@ from amanah_client.cli import terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.engine import Event, Offline
 from amanah_client.message import Message
 from amanah_client.model import MessageState
@@ -40,7 +40,7 @@ def send(
     label: str | None = None,
     pap: PapName = "amber",
     precedence: PrecedenceName = "routine",
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Send a message. Without the relay it is kept, shown as queued (exit code 6), and goes out by itself.
 
@@ -91,7 +91,7 @@ def read(
     limit: int = 100,
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
     offline: Flag = False,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Read a room: what is there, in room order. What cannot be read is shown with its cause.
 
@@ -146,7 +146,7 @@ def tail(
     count: int | None = None,
     until_idle: float | None = None,
     everything: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Follow a room, or all rooms, until Ctrl-C. It connects again by itself, and says so.
 
@@ -180,7 +180,7 @@ def tail(
 class _Tail:
     """What `tail` keeps while it follows."""
 
-    def __init__(self, *, everything: bool, count: int | None, until_idle: float | None, common: Common) -> None:
+    def __init__(self, *, everything: bool, count: int | None, until_idle: float | None, common: Options) -> None:
         self._everything = everything
         self._left = count
         self._idle_s = until_idle

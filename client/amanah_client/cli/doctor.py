@@ -10,7 +10,7 @@ from rich.text import Text
 from amanah_client.checkup import Finding, State, check_head, check_identity, check_machine, check_state, failed
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, OperationalError
 
@@ -19,7 +19,7 @@ _NAME_WIDTH: Final = 14
 _WORST: Final = (State.FAIL, State.WARN, State.OK)
 
 
-def doctor(*, common: Common = DEFAULTS) -> int:
+def doctor(*, common: Options = DEFAULTS) -> int:
     """Check this profile and its connection. Warnings give exit code 0, a failure that of its cause."""
     findings: list[Finding] = []
     try:
@@ -38,7 +38,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _connected(client: Client, common: Common, findings: list[Finding]) -> None:
+async def _connected(client: Client, common: Options, findings: list[Finding]) -> None:
     problem = await catch_up(client, common)
     if problem is not None:
         findings.append(failed("connection", problem))
@@ -51,7 +51,7 @@ async def _connected(client: Client, common: Common, findings: list[Finding]) ->
     findings += check_state(client)
 
 
-def _show(findings: list[Finding], common: Common) -> None:
+def _show(findings: list[Finding], common: Options) -> None:
     if common.json:
         worst = next(state for state in _WORST if any(finding.state is state for finding in findings))
         checks = [

@@ -11,7 +11,7 @@ from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import await_outcome, settle
 from amanah_client.cli.showing import short
-from amanah_client.cli.terminal import DEFAULTS, Common
+from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.sdk import Client
 from amanah_protocol.cards import Armour, armour
 
@@ -22,7 +22,7 @@ def disclose(
     *,
     to: Annotated[str, Parameter(name="--to")],
     out: Path | None = None,
-    common: Common = DEFAULTS,
+    common: Options = DEFAULTS,
 ) -> None:
     """Disclose one message: anybody can check the file offline, and no other message is opened.
 

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
-from amanah_client.cli.terminal import DEFAULTS, Common, clock, iso
+from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, OperationalError
 
@@ -22,7 +22,7 @@ _POLL_S: Final = 0.05
 
 
 @app.command(name="list")
-def list_intents(*, common: Common = DEFAULTS) -> None:
+def list_intents(*, common: Options = DEFAULTS) -> None:
     """List what is queued, held or on its way, oldest first."""
 
     async def work(client: Client) -> None:
@@ -40,7 +40,7 @@ def list_intents(*, common: Common = DEFAULTS) -> None:
 
 
 @app.command
-def release(entry: str, /, *, common: Common = DEFAULTS) -> None:
+def release(entry: str, /, *, common: Options = DEFAULTS) -> None:
     """Send a held message after all, to the circle as it is now.
 
     Parameters
@@ -59,7 +59,7 @@ def release(entry: str, /, *, common: Common = DEFAULTS) -> None:
 
 
 @app.command
-def drop(entry: str, /, *, common: Common = DEFAULTS, yes: Annotated[bool, Parameter(negative="")] = False) -> None:
+def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Never send a queued or held entry.
 
     Parameters
@@ -83,7 +83,7 @@ def drop(entry: str, /, *, common: Common = DEFAULTS, yes: Annotated[bool, Param
     terminal.with_client(common, work)
 
 
-async def _changed(client: Client, before: model.Intent, common: Common) -> model.Intent:
+async def _changed(client: Client, before: model.Intent, common: Options) -> model.Intent:
     """An intent when it has left the state that it was in, or after the time-out."""
     now = before
     for _ in range(int(common.timeout / _POLL_S)):

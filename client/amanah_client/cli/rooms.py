@@ -10,7 +10,7 @@ from amanah_client import model
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
-from amanah_client.cli.terminal import DEFAULTS, Common, clock, single
+from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -23,7 +23,7 @@ _LAST_ALARMS: Final = 5
 
 
 @app.command
-def create(title: str, /, *, label: str, agreement: str | None = None, common: Common = DEFAULTS) -> None:
+def create(title: str, /, *, label: str, agreement: str | None = None, common: Options = DEFAULTS) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
 
     Example: amanah room create "Phishing wave" --label TLP:AMBER
@@ -51,7 +51,7 @@ def create(title: str, /, *, label: str, agreement: str | None = None, common: C
 
 
 @app.command(name="list")
-def list_rooms(*, offline: Flag = False, common: Common = DEFAULTS) -> None:
+def list_rooms(*, offline: Flag = False, common: Options = DEFAULTS) -> None:
     """List the rooms of this device.
 
     Parameters
@@ -62,7 +62,7 @@ def list_rooms(*, offline: Flag = False, common: Common = DEFAULTS) -> None:
     look(common, lambda client: _show_rooms(client.rooms(), common), offline=offline)
 
 
-def _show_rooms(rooms: list[Room], common: Common) -> None:
+def _show_rooms(rooms: list[Room], common: Options) -> None:
     if common.json:
         terminal.show_json([room_json(room) for room in rooms])
         return
@@ -83,7 +83,7 @@ def _show_rooms(rooms: list[Room], common: Common) -> None:
 
 
 @app.command
-def show(room: str, /, *, offline: Flag = False, common: Common = DEFAULTS) -> None:
+def show(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> None:
     """Show a room: its members by nation, who can read what is sent now, its alarms.
 
     Parameters
@@ -96,7 +96,7 @@ def show(room: str, /, *, offline: Flag = False, common: Common = DEFAULTS) -> N
     look(common, lambda client: _show_room(client.room(room), common), offline=offline)
 
 
-def _show_room(room: Room, common: Common) -> None:
+def _show_room(room: Room, common: Options) -> None:
     members, alarms = room.members(), room.alarms()
     if common.json:
         value = room_json(room)
@@ -131,7 +131,7 @@ def _show_room(room: Room, common: Common) -> None:
 
 
 @app.command
-def invite(room: str, whom: str, /, *more: str, common: Common = DEFAULTS) -> None:
+def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> None:
     """Invite organisations with all their officers and bots, or single devices.
 
     Example: amanah room invite "Phishing wave" cert.example.ma cert.example.fr
@@ -155,7 +155,7 @@ def invite(room: str, whom: str, /, *more: str, common: Common = DEFAULTS) -> No
 
 
 @app.command
-def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Common = DEFAULTS) -> None:
+def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Options = DEFAULTS) -> None:
     """Remove members: from then on their devices can read nothing of the room.
 
     Parameters

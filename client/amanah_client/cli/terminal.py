@@ -87,7 +87,7 @@ _wide = Console(highlight=False, markup=False, emoji=False, width=10_000)
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class Options:
     """Options that every command has.
 
     Attributes:
@@ -101,7 +101,7 @@ class Common:
     timeout: float = 15.0
 
 
-DEFAULTS: Final = Common()
+DEFAULTS: Final = Options()
 
 
 def prepare() -> None:
@@ -276,12 +276,12 @@ def confirm(what: str, word: str, *, yes: bool) -> None:
 # ---- profile and client
 
 
-def profile(common: Common) -> Profile:
+def profile(common: Options) -> Profile:
     """Unlock the profile of a command; `with` closes it."""
     return open_profile(find_home(common.home), ask_passphrase)
 
 
-def with_client(common: Common, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
+def with_client(common: Options, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
     """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does."""
     from amanah_client.sdk import Client  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 

@@ -17,7 +17,7 @@ from amanah_client.gateway.eve import EveReport, LineSource, bounded_lines, read
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Alert, AlertPacker
-from amanah_protocol.errors import AmanahError, OperationalError, UsageError
+from amanah_protocol.errors import AmanahError, UsageError
 from amanah_protocol.labels import Label
 
 SILENCE_S: Final = 1.0
@@ -35,7 +35,7 @@ class IntakeReport:
         lines: What was read.
         delivered: Alerts whose envelopes are in the log.
         kept: Alerts in envelopes that are queued and go out by themselves.
-        refused: Alerts in envelopes that the relay refused for good.
+        refused: Alerts in an envelope that was refused for good; nothing behind it was posted.
         too_large: Alerts that fit no envelope.
         envelopes: Envelopes in the log.
         problem: Why not everything is delivered; None when it is.
@@ -103,8 +103,11 @@ class Intake:
         try:
             async for alert in _silences(stream, self.report.lines):
                 await self._post(packer.flush() if alert is None else self._add(packer, alert))
+                if self.report.refused:
+                    break  # what was refused for good is not accepted in the next envelope either
         finally:
-            await self._post(packer.flush())
+            if not self.report.refused:
+                await self._post(packer.flush())
         for posted in self._waiting:
             await self._settle(posted, last=True)
         await self._report_counts()
@@ -146,7 +149,7 @@ class Intake:
         report = self.report
         if not report.kept and not report.refused:
             report.problem = None
-        if report.lines.lines == report.lines.blank:
+        if report.refused or report.lines.lines == report.lines.blank:
             return
         counts = model.ReportCounts(
             room=self._room.id, accepted=report.delivered + report.kept, merged=0, dropped=report.dropped
@@ -154,7 +157,7 @@ class Intake:
         intent = await self._client.ask(counts)
         try:
             await self._client.outcome(intent.id, self._timeout_s, patience=Client.PATIENCE)
-        except OperationalError as error:
+        except AmanahError as error:
             report.problem = report.problem or error
 
 
