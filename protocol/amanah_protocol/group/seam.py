@@ -150,7 +150,9 @@ class Group(Protocol):
     def discard(self) -> None:
         """The relay refused the pending commit, or another won: forget it."""
 
-    def process(self, sealed: bytes, *, sender: DeviceId, aad: bytes, expected: Changed, check: CheckCredential) -> None:
+    def process(
+        self, sealed: bytes, *, sender: DeviceId, aad: bytes, expected: Changed, check: CheckCredential
+    ) -> None:
         """Apply another member's commit as a whole or not at all.
 
         Args:
