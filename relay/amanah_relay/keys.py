@@ -88,11 +88,12 @@ def create_relay_keys(path: Path, origin: str) -> RelayKeys:
     skey = encode_skey(origin, log_seed)
     keys = RelayKeys(key=SigningKey.from_seed(seed), log=decode_skey(skey))
     text = f'{_ABOUT}relay = "{seed.hex()}"\nlog = {msgspec.json.encode(skey).decode()}\n'
+    if path.exists():
+        raise UsageError(Code.CONFIG, f"{path} is there already; keys are never overwritten")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Exclusive: between the question above and here another process may have made them.
         _create(path, text.encode())
-    except FileExistsError:
-        raise UsageError(Code.CONFIG, f"{path} is there already; keys are never overwritten") from None
     except OSError as error:
         code = Code.DISK_FULL if error.errno in _FULL else Code.STORE
         raise OperationalError(code, f"{path}: {error.strerror or 'cannot be written'}") from error

@@ -188,7 +188,7 @@ def test_others_hear_of_a_refused_commit_and_later_entries_are_marked(stage: Sta
     assert c.store.rooms == {}
 
 
-def allow(stage: Stage) -> Any:  # noqa: ANN401 - a method
+def allow(stage: Stage) -> Any:  # noqa: ANN401 - the method of another class
     """The relay's check of commits, without its policy."""
     admission = stage.relay.core._parts.books.admission  # type: ignore[union-attr]  # noqa: SLF001 - as above
 
@@ -198,7 +198,7 @@ def allow(stage: Stage) -> Any:  # noqa: ANN401 - a method
     return check
 
 
-def force(sender: Client, room: RoomId, added: Client) -> None:
+def force(sender: Client, room: RoomId, added: Client | None, removed: tuple[DeviceId, ...] = ()) -> None:
     """Publish a commit that the policy does not allow, as a malicious member would."""
     from amanah_client.core import commits  # noqa: PLC0415 - its policy is switched off here alone
     from amanah_protocol import rooms  # noqa: PLC0415 - as above
@@ -210,8 +210,8 @@ def force(sender: Client, room: RoomId, added: Client) -> None:
         commits.commit(
             ctx,
             room_of(sender, room),
-            packages={added.device.id: key_package(added)},
-            removes=(),
+            packages={} if added is None else {added.device.id: key_package(added)},
+            removes=removed,
             intent=None,
         )
         step = ctx.finish()
@@ -477,3 +477,40 @@ def test_a_removal_that_the_relay_only_claims_stops_the_room(stage: Stage) -> No
     room_of(b, room).link.subscribed = True
     a.say(room, "x")
     assert b.row(room).status is OPEN
+
+
+def test_a_member_of_a_halted_room_that_is_removed_is_out(stage: Stage) -> None:
+    a, b, room = two(stage)
+    stage.relay.core._parts.books.admission._check_commit = allow(stage)  # type: ignore[union-attr,method-assign]  # noqa: SLF001 - a relay that allows anything
+    force(b, room, stage.online("D", of=SN))
+    assert a.row(room).status is HALTED
+    a.restart()
+    a.connect()
+    stage.run()
+    assert a.row(room).status is HALTED
+    assert a.codes().count("REFUSED_COMMIT") == 1
+    force(b, room, None, (a.device.id,))
+    assert a.row(room).status is model.RoomStatus.REMOVED
+    assert a.row(room).group == b""
+
+
+def test_later_commits_of_a_halted_room_are_counted_by_their_headers(stage: Stage) -> None:
+    a, b, room = two(stage)
+    stage.relay.core._parts.books.admission._check_commit = allow(stage)  # type: ignore[union-attr,method-assign]  # noqa: SLF001 - a relay that allows anything
+    d = stage.online("D", of=SN)
+    force(b, room, d)
+    force(b, room, None, (d.device.id,))
+    assert room_of(a, room).outer == {a.device.id, b.device.id}
+    row = [row for row in a.rows(room, Kind.COMMIT) if row.room_seq is not None][-1]
+    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "REFUSED_COMMIT")
+
+
+def test_a_commit_after_a_welcome_that_failed_changes_nothing(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    b.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
+    a.do(model.Invite(room=room, device=b.device.id))
+    invite(a, room, stage.online("C", of=TN))
+    row = b.rows(room, Kind.COMMIT)[-1]
+    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
+    assert b.codes() == ["OPEN"]

@@ -467,7 +467,7 @@ def test_an_epoch_whose_end_is_withheld_is_an_alarm(stage: Stage) -> None:
         (lambda room: model.ReportCounts(room=room, accepted=-1, merged=0, dropped=0), "BAD_TYPE"),
     ],
 )
-def test_what_no_relay_would_take_fails_without_a_counter(stage: Stage, action: Any, code: str) -> None:  # noqa: ANN401 - a function
+def test_what_no_relay_would_take_fails_without_a_counter(stage: Stage, action: Any, code: str) -> None:  # noqa: ANN401 - a function of the room
     a, _b, room = two(stage)
     counter = a.row(room).counter
     intent = a.do(action(room))

@@ -280,7 +280,7 @@ def test_a_finished_intent_that_still_stands_there_is_ended(stage: Stage) -> Non
         lambda request: frames.KeyPackages(request, ()),
     ],
 )
-def test_an_answer_of_another_kind_ends_the_connection(stage: Stage, answer: Any) -> None:  # noqa: ANN401 - a function
+def test_an_answer_of_another_kind_ends_the_connection(stage: Stage, answer: Any) -> None:  # noqa: ANN401 - a function of the request
     a, _b, room = two(stage)
     a.toward = lambda frame: [answer(frame.request)] if isinstance(frame, frames.PageEnd) else [frame]
     push(a, frames.Lagging(room=room))

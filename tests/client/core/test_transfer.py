@@ -184,7 +184,7 @@ def test_a_refused_piece_makes_the_publish_come_again(stage: Stage) -> None:
     def lose(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.Stage) and not lost:
             lost.append(frame)
-            a.peer.frames.append(frames.Refused(frame.request, "QUOTA", "full"))  # type: ignore[union-attr]  # connected
+            a.peer.frames.append(frames.Refused(frame.request, "QUOTA", "full"))  # type: ignore[union-attr]  # it is connected
             return []
         return [frame]
 
