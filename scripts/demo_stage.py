@@ -19,7 +19,7 @@ from rich.text import Text
 
 _PROGRAMS: Final = Path(sys.executable).parent
 _STOP_S: Final = 10
-_COMMAND_S: Final = 60
+_COMMAND_S: Final = 120
 _MAX_LINES: Final = 14
 
 

@@ -186,7 +186,8 @@ class Client:
 
     def rooms(self) -> list[Room]:
         """All rooms of this device, newest activity last."""
-        rows = sorted(self._profile.store.rooms(), key=lambda row: row.head_index)
+        # A room whose record has not come yet is the newest.
+        rows = sorted(self._profile.store.rooms(), key=lambda row: row.head_index or 2**63)
         return [Room(self, row.room) for row in rows]
 
     def room(self, reference: str | RoomId) -> Room:

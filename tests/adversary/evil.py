@@ -8,6 +8,7 @@ whatever it invents is signed as the relay signs.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final, TypeAlias
@@ -15,7 +16,7 @@ from typing import Final, TypeAlias
 from amanah_protocol import frames
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.envelope import Envelope
-from amanah_protocol.errors import DecodeError
+from amanah_protocol.errors import DecodeError, PeerError
 from amanah_protocol.kinds import Commit, Create, Welcome
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
@@ -23,14 +24,15 @@ from amanah_relay.core.parts import Books
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Draft, Unit
 from amanah_relay.effects import Append, SessionId
-from amanah_relay.inputs import Input, Tick
+from amanah_relay.inputs import Appended, Input, Tick
 from amanah_relay.state import Member, Room
 from tests.simulation.network import Connection
 from tests.simulation.relay_shell import Packages, RelayShell
 
 Out: TypeAlias = "frames.Frame | bytes"
 FOR_EVER_MS: Final = 2**62
-_HELLO: Final = frames.Hello.__struct_config__.tag
+_HELLO: Final = b"\x01"
+"""The tag of `frames.Hello`, as it stands behind the array's head."""
 _Heads: TypeAlias = frames.Head | frames.Checkpoint | frames.PageEnd | frames.Path | frames.Stored
 
 
@@ -116,7 +118,7 @@ class EvilRelay(RelayShell):
     def books(self) -> Books:
         """The core's picture of rooms, members and log."""
         assert self._core is not None
-        return self._core._parts.loaded()  # noqa: SLF001 - whoever runs the relay reads its memory
+        return self._core._parts.loaded()
 
     def room(self, room: RoomId) -> Room:
         """A room as the core knows it."""
@@ -138,7 +140,7 @@ class EvilRelay(RelayShell):
     # ---- frames, both ways
 
     def _receive(self, session: SessionId, data: bytes) -> None:
-        if data[1:2] == bytes([_HELLO]):
+        if data[1:2] == _HELLO:
             self._note_hello(session, data)
         device = self.devices.get(session)
         if self.attack.on_receive(self, device, data):
@@ -175,6 +177,11 @@ class EvilRelay(RelayShell):
         for session in self.sessions_of(to):
             self._lie(self._sessions[session], out)
 
+    def hear(self, device: DeviceId, data: bytes) -> None:
+        """Take bytes as if a device had sent them over its connection."""
+        for session in self.sessions_of(device):
+            self._receive(session, data)
+
     def _bend(self, to: DeviceId, frame: frames.RelayFrame) -> Iterable[Out]:
         match frame:
             case frames.Delivery():
@@ -198,13 +205,18 @@ class EvilRelay(RelayShell):
     # ---- the store
 
     def _apply(self, effect: Append | Packages) -> Input:
-        answer = super()._apply(effect)
-        if isinstance(effect, Append):
-            self.attack.on_store(self, effect)
-        return answer
+        if not isinstance(effect, Append):
+            return super()._apply(effect)
+        self.store.append(effect)
+        with suppress(PeerError):  # what was planted need not be what it says
+            self._record.stored(effect)
+        self.attack.on_store(self, effect)
+        return Appended(batch=effect.batch)
 
-    def log(self, room_id: RoomId, *planted: Planted, waiter: Publisher | None = None) -> None:
+    def log(self, room_id: RoomId, *planted: Planted, waiter: Publisher | None = None) -> int:
         """Put entries into a room past all checks, so that log, heads and receipts agree with each other.
+
+        Gives the place of the last.
 
         Args:
             room_id: The room; a planted `create` makes it.
@@ -220,8 +232,10 @@ class EvilRelay(RelayShell):
             self._move(room, unit, entry)
         if waiter is not None:
             unit.waiters.append(waiter)
+        place = books.state.rooms[room_id].head_seq
         books.enqueue(unit)
         self.handle(Tick())
+        return place
 
     def log_control(self, leaf_type: LeafType, signed: bytes, document: bytes | None = None) -> int:
         """Put an object into the control stream past all checks; gives its sequence there."""
@@ -297,7 +311,7 @@ def _draft(room: Room, entry: Planted) -> Draft:
         room_seq=room.head_seq,
         object=entry.object,
         envelope=EnvelopeId(key),
-        kid=None if header is None else header.kid,
+        kid=DeviceId(bytes(32)) if header is None else header.kid,
         payload=sha256(entry.content),
         content=entry.content,
         addressees=specific.addressees if isinstance(specific, Welcome) else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from amanah_client.core import group_of
@@ -11,18 +12,26 @@ from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.sealed import Content, View, encode_content, pad
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.endorse import Endorsed, endorse
-from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_commitment, sign_envelope
+from amanah_protocol.envelope import (
+    Envelope,
+    Header,
+    audience_digest,
+    derive_commitment,
+    derive_room_id,
+    sign_envelope,
+)
+from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Credential, Group
-from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.group.suites import FLAT, SUPPORTED
 from amanah_protocol.identity import Certificate, MachineLimits, Role
-from amanah_protocol.kinds import MediaType, Specific
+from amanah_protocol.kinds import Commit, Create, MediaType, Specific, Welcome
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import ZERO_32, DeviceId, OrgName, PersonId, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.core.checks import members_of
 from tests.adversary.evil import EvilRelay, Planted
 from tests.adversary.stage import Stage
-from tests.simulation.community import Organisation
+from tests.simulation.community import ORIGIN, Organisation
 
 K: Final = sha256(b"a disclosure key")
 MESSAGE_ID: Final = sha256(b"a message id")[:16]
@@ -187,3 +196,61 @@ def without_signature(envelope: Envelope, signature: bytes = bytes(64)) -> bytes
     """The envelope's bytes with another signature."""
     assert envelope.encoded.endswith(envelope.parts.signature)
     return envelope.encoded[: -len(envelope.parts.signature)] + signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRoom:
+    """A room of the attacker's own.
+
+    Attributes:
+        room: Its id.
+        group: Its group, with the victim in it.
+    """
+
+    room: RoomId
+    group: Group
+
+
+def open_own_room(relay: EvilRelay, creator: Rogue, victim: DeviceId, package: bytes) -> OwnRoom:
+    """Open a room, and add the victim with a key package of its own."""
+    nonce = sha256(b"a nonce")[:16]
+    room = derive_room_id(ORIGIN, creator.id, nonce)
+    create = Create(
+        origin=ORIGIN,
+        nonce=nonce,
+        suite=FLAT,
+        ceiling=Label.AMBER,
+        owner=creator.certificate.organisation,
+        policy=b"",
+    )
+    opening = Header(
+        kid=creator.id,
+        media_type=MediaType.NONE,
+        room=room,
+        epoch=0,
+        counter=1,
+        previous=EnvelopeId(ZERO_32),
+        sent_at_ms=relay.clock_ms,
+        label=Label.CLEAR,
+        audience=audience_digest({creator.id}),
+        specific=create,
+    )
+    created = sign_envelope(opening, b"", creator.key)
+    relay.log(room, Planted.of(created))
+    group = engine_for(FLAT).create(room, creator.key, creator.credential, random=_drawn)
+    both = audience_digest({creator.id, victim})
+    made = header(relay, creator.id, room, Commit(added=(victim,)), audience=both)
+    staged = group.stage_commit(adds=(package,), removes=(), aad=made.aad, random=_drawn)
+    commit = sign_envelope(made, staged.sealed, creator.key)
+    sealed = staged.welcome(created.id, commit.id).sealed
+    group.merge()
+    relay.log(room, Planted.of(commit, staged.sealed))
+    relay.log(room, signed(relay, creator.key, room, Welcome(addressees=(victim,)), sealed, label=Label.CLEAR))
+    return OwnRoom(room=room, group=group)
+
+
+def _drawn(length: int) -> bytes:
+    return next(_draws)[:length]
+
+
+_draws: Final = (sha256(b"draw %d" % number) * 2 for number in count(1))

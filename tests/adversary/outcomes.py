@@ -149,7 +149,8 @@ def lines(table: dict[str, Any]) -> list[str]:
     return [
         head,
         *(
-            f"{row['attack']:>6}  {row['class']:<5}  {shown[row['defended']]:<8}  {shown[row['control']]:<7}  {row['name']}"
+            f"{row['attack']:>6}  {row['class']:<5}  {shown[row['defended']]:<8}  "
+            f"{shown[row['control']]:<7}  {row['name']}"
             for row in rows
         ),
     ]

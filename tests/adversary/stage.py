@@ -7,10 +7,11 @@ virtual clock. The relay's store is the real one, on SQLite.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.core import group_of
 from amanah_client.model import Alarm, MessageState, RoomStatus
@@ -21,14 +22,15 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import HEADER_ONLY, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import DeviceId, OrgName, RoomId
 from amanah_relay.store import Store
 from tests.adversary.evil import Attack, EvilRelay, bent_by
 from tests.simulation import invariants
 from tests.simulation.client_shell import ClientShell
-from tests.simulation.client_store import ClientStore, MemoryClientStore
+from tests.simulation.client_store import MemoryClientStore
 from tests.simulation.community import MA, ORIGIN, SN, Device
 from tests.simulation.final import EVERYTHING, collect
+from tests.simulation.history import Failed
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import START_MS
 from tests.simulation.world import Build, World
@@ -85,32 +87,41 @@ class State:
     said: tuple[tuple[RoomId, tuple[Said, ...]], ...]
 
 
+@dataclass(slots=True, kw_only=True)
+class TellingStore(MemoryClientStore):
+    """A client's store that shows its alarms.
+
+    Attributes:
+        raised: All of them, oldest first.
+    """
+
+    raised: list[Alarm] = field(default_factory=list)
+
+    def commit(self, writes: tuple[e.Write, ...]) -> None:
+        """All writes, or none."""
+        MemoryClientStore.commit(self, writes)  # a class with slots is made anew, and `super` would not know it
+        self.raised += [write.alarm for write in writes if isinstance(write, e.PutAlarm)]
+
+
 class Stage:
     """A community at work under a relay; `close` it."""
 
-    def __init__(
-        self,
-        folder: Path,
-        attack: Attack | None = None,
-        *,
-        seed: int = 1,
-        client_store: Callable[[str, model.Snapshot], ClientStore] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, attack: Attack | None = None, *, seed: int = 1) -> None:
         """Start everything and open both rooms; then the attack is armed.
 
         Args:
             folder: For the relay's store.
             attack: What the relay does; nothing but its duty by default.
             seed: Of everything random.
-            client_store: Makes the stores of clients, where they are not in memory.
         """
         self.attack = attack or Attack()
         self._folder = folder
         self._stores: list[Store] = []
+        self._told: dict[str, TellingStore] = {}
         build = Build(
             relay_shell=bent_by(self.attack),
             relay_store=self._open_store,
-            client_store=client_store or (lambda _, profile: MemoryClientStore(profile=profile)),
+            client_store=self._make_store,
         )
         self.world = World(Plan(seed=seed, storm_ms=0, steps=()), build)
         assert isinstance(self.world.relay, EvilRelay)
@@ -124,6 +135,10 @@ class Stage:
         store = Store.init(f"sqlite:///{path}", roster=roster, origin=ORIGIN, now_ms=START_MS - 60_000)
         self._stores.append(store)
         return lambda: store
+
+    def _make_store(self, name: str, profile: model.Snapshot) -> TellingStore:
+        self._told[name] = TellingStore(profile=profile)
+        return self._told[name]
 
     def close(self) -> None:
         """Close the stores."""
@@ -206,7 +221,7 @@ class Stage:
         assert room is not None
         for who in invited:
             if isinstance(who, str):
-                ended = self.do(name, model.Invite(room=room, organisation=model.OrgName(who)))
+                ended = self.do(name, model.Invite(room=room, organisation=OrgName(who)))
             else:
                 ended = self.do(name, model.Invite(room=room, device=who))
             assert ended.state is model.IntentState.DONE, ended
@@ -249,7 +264,7 @@ class Stage:
 
     def alarms(self, name: str, *codes: str) -> list[Alarm]:
         """A device's alarms, of some codes only if any are given."""
-        return [alarm for alarm in self.client(name).store.alarms() if not codes or alarm.code in codes]
+        return [alarm for alarm in self._told[name].raised if not codes or alarm.code in codes]
 
     def all_alarms(self) -> dict[str, list[str]]:
         """Codes of all alarms, by device."""
@@ -287,12 +302,20 @@ class Stage:
         found = invariants.check(collect(self.world))
         return {name: lines for name, lines in found.items() if name not in expected}
 
+    def crashes(self) -> list[Failed]:
+        """Cores that ended by an exception: none may, whatever comes."""
+        return list(self.world.history.of(Failed))
+
     def report(self) -> str:
         """For people who look at a failure."""
         lines = []
         for name, client in self.world.clients.items():
             lines += [f"{name} alarm {alarm.code} {alarm.detail}" for alarm in self.alarms(name)]
-            lines += [f"{name} {intent.state} {intent.action} {intent.code}" for intent in client.store.intents(*model.IntentState) if intent.code]
+            lines += [
+                f"{name} {intent.state} {intent.action} {intent.code}"
+                for intent in client.store.intents(*model.IntentState)
+                if intent.code
+            ]
         return "\n".join(lines) or "nothing"
 
 

@@ -135,9 +135,7 @@ class Omitting(Attack):
             first_index=index, size=index + 1, root=sha256(b"any"), accepted_at_ms=now_ms, leaves=(leaf.hash,)
         )
         relay.remember(room.room, envelope)
-        accepted = Accepted(
-            request=frame.request, indices=(index,), sequences=(leaf.room_seq,), accepted_at_ms=now_ms
-        )
+        accepted = Accepted(request=frame.request, indices=(index,), sequences=(leaf.room_seq,), accepted_at_ms=now_ms)
         return Stored(receipt=sign_receipt(receipt, relay.key), accepted=(accepted,))
 
 

@@ -5,23 +5,32 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from amanah_client import Client, Room, effects, model
 from amanah_client.cli import terminal
+from amanah_client.cli.alerts import Progress
 from amanah_client.cli.main import main
+from amanah_client.cli.rooms import explain_status
+from amanah_client.gateway.intake import IntakeReport
+from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, decode_armour
 from amanah_protocol.identity import Role
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
 from amanah_protocol.roster import decode_roster, verify_roster
-from tests.end_to_end.nations import Nations, now_ms
+from amanah_protocol.types import EnvelopeId, RoomId
+from tests.end_to_end.nations import PROGRAMS, Nations, now_ms
 
 TN, MA = "cert.example.tn", "cert.example.ma"
 ROOM: Final = "Phishing wave"
+pytestmark = pytest.mark.xdist_group("one circle")
 EVE: Final = (
     '{"timestamp":"2026-11-20T05:42:10.4+0000","flow_id":1,"event_type":"alert","src_ip":"192.0.2.1",'
     '"alert":{"signature_id":9,"signature":"LOCAL scan","severity":2}}'
@@ -124,6 +133,8 @@ def test_a_message_comes_from_standard_input_and_is_normalised(
     [
         (("send", ROOM, "too much", "--label", "red"), terminal.EXIT_USAGE, "[LABEL]"),
         (("send", ROOM, "x", "--label", "purple"), terminal.EXIT_USAGE, "[LABEL]"),
+        (("send", ROOM, "--labl", "red"), terminal.EXIT_USAGE, "amanah send --help"),
+        (("send", ROOM, "--labl=red"), terminal.EXIT_USAGE, "no option --labl=red"),
         (("send", ROOM, " \n"), terminal.EXIT_USAGE, "nothing to send"),
         (("send", ROOM, "x" * 65_537), terminal.EXIT_USAGE, "[TOO_LARGE]"),
         (("send", "no such room", "x"), terminal.EXIT_NOT_FOUND, "[UNKNOWN_ROOM]"),
@@ -176,6 +187,73 @@ def test_read_hides_what_programs_tell_each_other_unless_it_is_asked_for(
     assert {"welcome", "profile", "title", *usual} <= everything
 
 
+def test_whoever_types_a_message_is_told_how_to_end_it(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"typed\n")))
+    assert circle.run("a", "send", ROOM, "-") == 0
+    assert "Ctrl-D" in capsys.readouterr().err
+
+
+def test_to_invite_whoever_is_in_already_changes_nothing(circle: Circle, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert circle.run("a", "room", "invite", ROOM, MA) == 0
+    assert capsys.readouterr().out == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (model.RoomStatus.HALTED, "is halted"),
+        (model.RoomStatus.JOINING, "waits for its welcome"),
+        (model.RoomStatus.REMOVED, "was removed"),
+        (model.RoomStatus.OPEN, None),
+    ],
+)
+def test_why_nothing_more_comes_from_a_room_is_said(circle: Circle, status: model.RoomStatus, said: str | None) -> None:
+    with open_profile(Home(circle.nations.enrol(f"member-{status}", TN)), str) as profile:
+        row = model.RoomRow(room=RoomId(b"s" * 16), status=status, title="Wave")
+        profile.store.commit((effects.PutRoom(row=row),))
+        found = explain_status(Room(Client(profile), row.room))
+    assert (found is None) if said is None else (found is not None and said in found)
+
+
+def test_an_alarm_is_shown_where_its_room_is_and_where_somebody_follows(
+    circle: Circle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = circle.nations.enrol("alarmed", TN)
+    with open_profile(Home(home), str) as profile:
+        room = model.RoomRow(room=RoomId(b"t" * 16), status=model.RoomStatus.OPEN, title="Alarmed")
+        alarm = model.Alarm(at_ms=1, code="FORK", room=room.room, detail="two records\nforged line", evidence=b"")
+        profile.store.commit((effects.PutRoom(row=room), effects.PutAlarm(alarm=alarm)))
+    capsys.readouterr()
+    assert main(["room", "show", "Alarmed", "--offline", "--home", str(home)]) == 0
+    shown = capsys.readouterr().out
+    assert "alarms: 1\n  1970-01-01 00:00:00Z  FORK  two records forged line\n" in shown
+
+
+def test_whoever_reads_our_output_may_stop_at_any_time(circle: Circle) -> None:
+    with subprocess.Popen(
+        [str(PROGRAMS / "amanah"), "read", ROOM, "--json", "--offline", "--all", "--home", str(circle.homes["a"])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 # ---- alerts
 
 
@@ -202,7 +280,7 @@ def test_a_malformed_line_is_named_and_the_others_are_delivered(
     lines = f"{EVE}\n{{not json\n{EVE}\n".encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
     capsys.readouterr()
-    assert circle.run("bot", "alert", ROOM, "--source", "sensor 1", "--json") == terminal.EXIT_VERIFICATION
+    assert circle.run("bot", "alert", ROOM, "-", "--source", "sensor 1", "--json") == terminal.EXIT_VERIFICATION
     shown = capsys.readouterr()
     counts = json.loads(shown.out)
     assert (counts["delivered"], counts["malformed"], counts["malformed_lines"][0]["line"]) == (2, 1, 2)
@@ -211,6 +289,46 @@ def test_a_malformed_line_is_named_and_the_others_are_delivered(
     assert circle.run("b", "read", ROOM, "--json", "--limit", "2") == 0
     batch, sums = json.loads(capsys.readouterr().out)
     assert (batch["source"], sums["header"]) == ("sensor 1", {"accepted": 2, "merged": 0, "dropped": 1})
+
+
+def test_of_many_malformed_lines_the_first_hundred_are_named_and_the_others_counted(
+    circle: Circle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eve = tmp_path / "eve.json"
+    eve.write_text("broken\n" * 103 + EVE)
+    capsys.readouterr()
+    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_VERIFICATION
+    said = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("line ") for line in said) == 100
+    assert "and 3 more malformed lines" in said
+    assert "103 lines could not be used" in said[-1]
+
+
+def test_a_long_intake_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report = IntakeReport(delivered=7)
+    Progress(every_s=3_600).show(report)
+    assert capsys.readouterr().err == ""
+    Progress(every_s=0).show(report)
+    assert capsys.readouterr().err == "0 lines read, 7 alerts delivered\n"
+
+
+def test_of_a_long_room_the_newest_are_shown_or_those_behind_a_place(circle: Circle, result: Callable[[], Any]) -> None:
+    assert circle.run("a", "send", ROOM, "one of many", "--json") == 0
+    assert result()["state"] == "done"
+    with open_profile(Home(circle.homes["a"]), str) as profile:
+        room = Client(profile).room(ROOM)
+        pattern = next(message.row for message in room.messages() if message.text)
+        long = model.RoomRow(room=RoomId(b"l" * 16), status=model.RoomStatus.OPEN, title="Long")
+        rows = [
+            replace(pattern, room=long.room, room_seq=number, envelope=EnvelopeId(number.to_bytes(32, "big")))
+            for number in range(1, 1_202)
+        ]
+        profile.store.commit((effects.PutRoom(row=long), *(effects.PutMessage(row=row) for row in rows)))
+    asked = ("read", "Long", "--offline", "--json")
+    assert circle.run("a", *asked, "--limit", "700") == 0
+    assert [message["room_seq"] for message in result()] == list(range(502, 1_202))
+    assert circle.run("a", *asked, "--after", "100", "--limit", "600") == 0
+    assert [message["room_seq"] for message in result()] == list(range(101, 701))
 
 
 # ---- evidence
@@ -236,6 +354,19 @@ def test_one_message_is_disclosed_with_its_proof_and_that_is_recorded(
 
 
 # ---- removal, last: it changes who is in
+
+
+def test_a_bot_that_was_removed_is_told_how_much_was_refused(
+    circle: Circle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eve = tmp_path / "eve.json"
+    eve.write_text(f"{EVE}\n" * 2)
+    assert circle.run("a", "room", "remove", ROOM, "bot", "--yes") == 0
+    capsys.readouterr()
+    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_NOT_FOUND
+    said = capsys.readouterr().err
+    assert "2 alerts were refused" in said
+    assert said.endswith("[NOT_MEMBER]\n")
 
 
 def test_a_removed_member_is_told_and_reads_and_sends_no_more(

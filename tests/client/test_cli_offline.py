@@ -154,6 +154,17 @@ def test_reading_without_the_relay_shows_what_is_stored_and_says_that_it_may_be_
     assert "offline: no connection" in capsys.readouterr().err
 
 
+def test_a_room_that_is_not_known_here_may_be_known_to_a_relay_that_is_not_reached(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.nations.relay.stop()
+    capsys.readouterr()
+    assert pair.run("a", "send", "Another room", "x") == terminal.EXIT_NOT_FOUND
+    said = capsys.readouterr().err
+    assert "nothing listens there" in said
+    assert said.endswith("[UNKNOWN_ROOM]\n")
+
+
 def test_a_queued_message_is_dropped_and_never_sent(
     pair: Pair, capsys: pytest.CaptureFixture[str], result: Callable[[], Any]
 ) -> None:
@@ -194,10 +205,26 @@ def test_tail_follows_across_an_outage_and_says_so_and_other_commands_work_besid
         pair.nations.relay.start()
         assert pair.run("a", "send", ROOM, "three") == 0
         wait_for(lambda: said(out) == ["one", "two", "three"])
-        assert "online again" in err.read_text()
+        wait_for(lambda: "online again" in err.read_text())
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_S) == 0
         assert err.read_text().endswith("ended\n")
+
+
+def test_a_tail_whose_device_is_revoked_says_so_and_ends(pair: Pair, tmp_path: Path) -> None:
+    organisation = pair.nations.folder / MA
+    revocation = tmp_path / "revocation"
+    with tailing(pair.homes["b"], tmp_path) as (process, _, err):
+        wait_for(lambda: "online" in err.read_text())
+        revoke = ["org", "revoke", "b", "--reason", "lost", "--out", str(revocation), "--home", str(organisation)]
+        assert main(revoke) == 0
+        assert pair.run("a", "device", "submit", str(revocation)) == 0
+        assert process.wait(WAIT_S) == terminal.EXIT_AUTH
+    shown = err.read_text()
+    assert "ALARM REVOKED: " in shown
+    assert "offline: " in shown
+    assert "trying again" not in shown
+    assert shown.endswith("[REVOKED]\n")
 
 
 def test_a_second_tail_follows_the_first_and_takes_the_connection_over(pair: Pair, tmp_path: Path) -> None:
@@ -246,3 +273,37 @@ def test_a_disclosure_that_was_asked_for_without_the_relay_is_not_recorded_twice
     capsys.readouterr()
     assert pair.run("a", "read", ROOM, "--json") == 0
     assert [entry["kind"] for entry in result()].count("egress") == 1
+
+
+def test_a_message_for_a_smaller_circle_is_held_until_its_writer_decides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = Pair(tmp_path)
+    pair.homes["a2"] = pair.nations.enrol("a2", TN)
+    try:
+        for who in ("a2", "b"):
+            assert pair.run(who, "doctor") == 0
+        assert pair.run("a", "room", "create", ROOM, "--label", "amber") == 0
+        assert pair.run("a", "room", "invite", ROOM, TN) == 0
+        assert pair.run("a2", "room", "list") == 0
+        pair.nations.relay.stop()
+        for text in ("for our own eyes", "for everybody"):
+            assert pair.run("a", "send", ROOM, text) == terminal.EXIT_OFFLINE
+        pair.nations.relay.start()
+        assert pair.run("a2", "room", "invite", ROOM, MA) == 0
+        assert pair.run("a", "tail", "--until-idle", "0.5") == 0
+        first, second = _outbox(pair, capsys)
+        assert (first["state"], second["state"]) == ("held", "held")
+        assert MA in first["detail"]
+        assert pair.run("a", "doctor") == 0
+        assert "2 of them held" in capsys.readouterr().out
+        assert pair.run("a", "outbox", "drop", first["intent"], "--yes") == 0
+        assert pair.run("a", "outbox", "release", second["intent"]) == 0
+        assert pair.run("b", "room", "list") == 0
+        capsys.readouterr()
+        assert pair.run("b", "read", ROOM, "--json") == 0
+        texts = [message.get("text") for message in json.loads(capsys.readouterr().out)]
+        assert "for everybody" in texts
+        assert "for our own eyes" not in texts
+    finally:
+        pair.nations.close()

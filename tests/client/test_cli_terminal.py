@@ -15,7 +15,7 @@ from rich.text import Text
 
 from amanah_client.cli import terminal
 from amanah_client.cli.main import app, main
-from amanah_client.cli.terminal import Common
+from amanah_client.cli.terminal import Options
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.errors import (
     AmanahError,
@@ -338,6 +338,6 @@ def test_the_home_of_the_command_line_goes_before_that_of_the_environment(
 ) -> None:
     monkeypatch.setenv("AMANAH_HOME", str(tmp_path / "one"))
     with pytest.raises(UsageError, match="two"):
-        terminal.profile(Common(home=tmp_path / "two"))
+        terminal.profile(Options(home=tmp_path / "two"))
     with pytest.raises(UsageError, match="one"):
-        terminal.profile(Common())
+        terminal.profile(Options())

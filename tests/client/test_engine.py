@@ -11,7 +11,6 @@ from amanah_client.engine import Engine, Event, Offline
 from amanah_client.home import Home, open_profile
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
-from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
 from tests.end_to_end.nations import Nations
 

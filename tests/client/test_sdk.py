@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from amanah_client import Client, Message, Room, model
 from amanah_client.home import Home, ProfileLock
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Ack, Grade
 from amanah_protocol.labels import Label
+from amanah_protocol.types import RoomId
 from tests.end_to_end.nations import Nations
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -33,14 +36,23 @@ def nations_offline(tmp_path: Path) -> Iterator[Nations]:
     made.close()
 
 
-async def texts(room: Room, count: int, timeout_s: float = 20) -> list[str]:
-    """Wait until a room holds so many texts."""
+async def until(truth: Callable[[], object], timeout_s: float = 20) -> None:
+    """Wait until something is so."""
     async with asyncio.timeout(timeout_s):
         while True:
-            found = [message.text for message in room.messages(limit=10_000) if message.text is not None]
-            if len(found) >= count:
-                return found
+            if truth():
+                return
             await asyncio.sleep(0.05)
+
+
+def said(room: Room) -> list[str]:
+    return [message.text for message in room.messages(limit=10_000) if message.text is not None]
+
+
+async def texts(room: Room, count: int) -> list[str]:
+    """Wait until a room holds so many texts."""
+    await until(lambda: len(said(room)) >= count)
+    return said(room)
 
 
 async def joined(client: Client, title: str, timeout_s: float = 20) -> Room:
@@ -105,9 +117,7 @@ async def test_two_programs_of_one_profile_share_one_connection_and_the_second_t
                 while not isinstance(event := await events.get(), model.Alarm) and not hasattr(event, "row"):
                     pass
         await first.close()
-        async with asyncio.timeout(20):
-            while not second.is_online:
-                await asyncio.sleep(0.05)
+        await until(lambda: second.is_online)
         await second.room("Shared").send("by itself")
         assert await texts(room_of(second), 2) == ["through the store", "by itself"]
 
@@ -123,3 +133,133 @@ async def test_the_lock_is_free_again_when_a_client_has_closed(nations: Nations)
         assert not lock.acquire()
     assert lock.acquire()
     lock.release()
+
+
+@dataclass(frozen=True)
+class Two:
+    """One room, as officers of two nations have it."""
+
+    a: Client
+    b: Client
+    ours: Room
+    theirs: Room
+
+
+@pytest.fixture
+async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
+    name = request.node.name
+    homes = [nations.enrol(f"{officer} of {name}", nation) for officer, nation in (("a", TN), ("b", MA))]
+    async with await Client.open(homes[0]) as a, await Client.open(homes[1]) as b:
+        await a.online()
+        await b.online()
+        room = await a.create_room(name, label=Label.AMBER)
+        await room.invite(b.me)
+        yield Two(a, b, room, await joined(b, name))
+
+
+async def test_what_is_said_is_heard_as_it_arrives(two: Two) -> None:
+    heard = two.b.listen(two.theirs)
+    waiting = asyncio.ensure_future(anext(heard))
+    await asyncio.sleep(0)
+    await two.ours.send("hear this")
+    async with asyncio.timeout(20):
+        message = await waiting
+        while message.text is None:
+            message = await anext(heard)
+    assert (message.text, message.sender.organisation) == ("hear this", TN)
+
+
+async def test_every_message_can_be_found_by_its_id_and_acknowledged(two: Two) -> None:
+    sent = await two.ours.send("please confirm")
+    await texts(two.theirs, 1)
+    assert sent.envelope is not None
+    found = two.b.message(sent.envelope.hex()[:9])
+    assert found.text == "please confirm"
+    await two.theirs.acknowledge(found.id, Grade.UNDERSTOOD)
+    expected = Ack(grade=Grade.UNDERSTOOD, envelope=found.id)
+    await until(lambda: expected in [message.specific for message in two.ours.messages()])
+
+
+async def test_an_erased_message_leaves_a_tombstone_with_everybody(two: Two) -> None:
+    sent = await two.ours.send("said too much")
+    await texts(two.theirs, 1)
+    assert sent.envelope is not None
+    await two.ours.erase(sent.envelope)
+    erased = (sent.envelope, model.MessageState.ERASED)
+    await until(lambda: erased in [(message.id, message.state) for message in two.ours.messages()])
+    await until(lambda: erased in [(message.id, message.state) for message in two.theirs.messages()])
+    assert two.b.message(sent.envelope.hex()).text is None
+
+
+async def test_members_are_found_by_organisation_name_and_device(two: Two) -> None:
+    name = two.b.party(two.b.me).name
+    await two.theirs.send("so that the name is known")
+    await texts(two.ours, 1)
+    for reference in (MA, name, two.b.me.hex(), two.b.me.hex()[:8].upper()):
+        assert two.ours.find_members(reference) == (two.b.me,)
+    for reference in ("cert.example.fr", "somebody", two.b.me.hex()[:3]):
+        with pytest.raises(UsageError) as caught:
+            two.ours.find_members(reference)
+        assert caught.value.code is Code.NOT_FOUND
+    assert two.a.device(two.b.me.hex()[:8]) == two.b.me
+    with pytest.raises(UsageError):
+        two.a.device(two.b.me.hex()[:3])
+
+
+async def test_a_name_that_two_nations_have_does_not_remove_either(two: Two, nations: Nations) -> None:
+    twin = nations.enrol("twin", MA, called=two.a.party(two.a.me).name)
+    async with await Client.open(twin) as other:
+        await other.online()
+        await two.ours.invite(other.me)
+        room = await joined(other, two.ours.title)
+        await room.send("so that the name is known")
+        await texts(two.ours, 1)
+    with pytest.raises(UsageError) as caught:
+        two.ours.find_members(two.a.party(two.a.me).name)
+    assert caught.value.code is Code.USAGE
+
+
+async def test_a_label_above_the_ceiling_is_refused_before_anything_is_queued(two: Two) -> None:
+    for label in (Label.AMBER_STRICT, Label.RED):
+        with pytest.raises(UsageError) as caught:
+            await two.ours.send("too much", label=label)
+        assert caught.value.code is Code.LABEL
+    assert two.a.outbox() == ()
+
+
+async def test_a_room_whose_title_is_not_known_is_shown_by_its_id_under_the_strictest_label(two: Two) -> None:
+    unknown = Room(two.a, RoomId(bytes(16)))
+    assert (unknown.title, unknown.ceiling, unknown.epoch, unknown.members()) == ("00000000", Label.RED, None, [])
+    assert unknown.alarms() == []
+
+
+async def test_two_rooms_of_one_title_have_to_be_named_by_their_ids(two: Two) -> None:
+    second = await two.a.create_room(two.ours.title, label=Label.GREEN)
+    with pytest.raises(UsageError) as caught:
+        two.a.room(two.ours.title)
+    assert "2 rooms" in caught.value.detail
+    assert two.a.room(second.id.hex()[:10]).ceiling is Label.GREEN
+    assert [room.id for room in two.a.rooms()] == [two.ours.id, second.id]
+
+
+async def test_what_is_done_can_neither_be_released_nor_withdrawn(two: Two) -> None:
+    done = await two.ours.send("done")
+    with pytest.raises(UsageError):
+        await two.a.release(done)
+    await two.a.withdraw(done)
+    assert two.a.intent(done.id).state is model.IntentState.DONE
+    sent = model.Intent(id="0" * 32, action=two.ours.compose("x"), created_at_ms=0, state=model.IntentState.SENT)
+    with pytest.raises(UsageError):
+        await two.a.withdraw(sent)
+
+
+def test_the_package_offers_its_names_and_no_others() -> None:
+    import amanah_client  # noqa: PLC0415 - the package itself is asked
+
+    assert {name: getattr(amanah_client, name).__name__ for name in amanah_client.__all__} == {
+        "Client": "Client",
+        "Message": "Message",
+        "Room": "Room",
+    }
+    with pytest.raises(AttributeError, match="Nobody"):
+        amanah_client.Nobody  # noqa: B018 - asking is the point

@@ -123,12 +123,14 @@ class Nations:
         self.roster = organisation.sign_roster(next(iter(self.members.values())).profile, unsigned)
         Store.init(f"sqlite:///{home / 'relay.db'}", roster=self.roster, origin=ORIGIN, now_ms=now_ms()).close()
 
-    def enrol(self, name: str, nation: str, *, role: Role = Role.OFFICER, expired: bool = False) -> Path:
-        """An enrolled profile; gives its folder."""
+    def enrol(
+        self, name: str, nation: str, *, role: Role = Role.OFFICER, expired: bool = False, called: str = ""
+    ) -> Path:
+        """An enrolled profile in a folder of this name; gives it."""
         path = self.folder / name
         with new_profile(path) as profile:
             request = enrolment.request_device(profile, organisation=identity.parse_organisation(nation), role=role)
-            reply = self.reply(request, name)
+            reply = self.reply(request, called or name)
             if expired:
                 reply = self._outlived(request, reply)
                 profile.store.install(

@@ -39,9 +39,10 @@ def test_another_exit_code_than_expected_ends_the_story(stage: Stage) -> None:
 
 
 def test_what_is_not_as_expected_ends_the_story(stage: Stage) -> None:
-    stage.expect(True, "never said")
-    with pytest.raises(StepFailedError, match="the sky is green"):
-        stage.expect(False, "the sky is green")
+    sky = "blue"
+    stage.expect(sky == "blue", "never said")
+    with pytest.raises(StepFailedError, match="the sky is blue"):
+        stage.expect(sky != "blue", "the sky is blue")
 
 
 def test_a_program_that_ends_by_itself_is_noticed_and_says_why(stage: Stage) -> None:

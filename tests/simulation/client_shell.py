@@ -16,6 +16,7 @@ from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_protocol.session import NO_TLS
+from amanah_protocol.types import EnvelopeId, RoomId
 from tests.simulation.client_record import ClientRecord
 from tests.simulation.client_store import ClientStore
 from tests.simulation.community import DIALLED, Device
@@ -26,6 +27,7 @@ from tests.simulation.scheduler import Scheduler
 TICK_MS: Final = 1_000
 FIRST_PAUSE_MS: Final = 200
 LONGEST_PAUSE_MS: Final = 30_000
+
 
 @dataclass(slots=True, kw_only=True)
 class Troubles:
@@ -287,9 +289,9 @@ class ClientShell:
             case _:
                 assert_never(effect)
 
-    def _read(self, room: model.RoomId, envelope: model.EnvelopeId) -> None:
+    def _read(self, room: RoomId, envelope: EnvelopeId) -> None:
         self._busy = False
-        row = next((row for row in self.store.messages_between(envelope, envelope) if row.room == room), None)
+        row = self.store.message(room, envelope)
         self._step(inputs.MessageRead(room=room, envelope=envelope, row=row))
         self._pump()
 
@@ -354,9 +356,7 @@ class ClientShell:
 
     def ask(self, action: model.Action) -> model.Intent:
         """Somebody asks for something: durable before this returns, also while no process runs."""
-        intent = model.Intent(
-            id=self._chance.randbytes(16).hex(), action=action, created_at_ms=self._scheduler.now_ms
-        )
+        intent = model.Intent(id=self._chance.randbytes(16).hex(), action=action, created_at_ms=self._scheduler.now_ms)
         self.store.add_intent(intent)
         self._record.asked(intent)
         self.look_around()

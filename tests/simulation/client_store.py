@@ -7,8 +7,8 @@ from typing import Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_protocol.crypto import sha256
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.identity import decode_profile
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
@@ -25,7 +25,7 @@ class ClientStore(Protocol):
     def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]: ...
     def rooms(self) -> tuple[model.RoomRow, ...]: ...
     def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
-    def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]: ...
+    def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None: ...
     def alarms(self) -> tuple[model.Alarm, ...]: ...
 
 
@@ -40,7 +40,7 @@ class MemoryClientStore:
     _wishes: dict[str, model.Wish] = field(default_factory=dict)
     _control: list[model.ControlRow] = field(default_factory=list)
     _packages: dict[bytes, bytes] = field(default_factory=dict)
-    _profiles: dict[bytes, bytes] = field(default_factory=dict)
+    _profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
 
@@ -57,11 +57,11 @@ class MemoryClientStore:
         return replace(
             self.profile,
             control=tuple(self._control),
-            rooms=tuple(self._rooms[room] for room in sorted(self._rooms)),
+            rooms=tuple(self._rooms.values()),
             sent=tuple(sent),
             intents=self.intents(*UNFINISHED),
-            key_packages=tuple(sorted(self._packages.items())),
-            profiles=tuple(self._profiles[key] for key in sorted(self._profiles)),
+            key_packages=tuple(self._packages.items()),
+            profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
         )
 
@@ -98,15 +98,15 @@ class MemoryClientStore:
         rows = [row for row in self._messages.values() if row.room == room]
         return tuple(sorted(rows, key=lambda row: 2**62 if row.room_seq is None else row.room_seq))[:limit]
 
-    def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]:
-        """Messages whose envelope id lies between two, both included; at most 2 of them."""
-        return tuple(row for row in self._messages.values() if first <= row.envelope <= last)[:2]
+    def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None:
+        """One message."""
+        return self._messages.get((room, envelope))
+
+    # ---- inside
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """All alarms, oldest first."""
         return tuple(self._alarms)
-
-    # ---- inside
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
         match write:
@@ -135,7 +135,8 @@ class MemoryClientStore:
             case e.DropKeyPackage(reference=reference):
                 self._packages.pop(reference, None)
             case e.PutProfile(profile=encoded):
-                self._profiles[sha256(encoded)] = encoded
+                shown = decode_profile(encoded)
+                self._profiles[shown.organisation, shown.subject] = encoded
             case e.PutAlarm(alarm=alarm):
                 self._alarms.append(alarm)
             case e.PutAuditRows(rows=rows):

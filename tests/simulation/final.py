@@ -136,7 +136,9 @@ def collect(world: World) -> Outcome:
         log=log,
         rooms={room: read_room(store, room) for room in rooms},
         messages={
-            device: tuple(row for room in shell.store.rooms() for row in shell.store.messages(room.room, limit=EVERYTHING))
+            device: tuple(
+                row for room in shell.store.rooms() for row in shell.store.messages(room.room, limit=EVERYTHING)
+            )
             for device, shell in devices.items()
         },
         intents={

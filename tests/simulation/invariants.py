@@ -159,8 +159,10 @@ def _said(outcome: Outcome, written: dict[EnvelopeId, model.MessageRow]) -> Iter
 
 
 def log_holds(outcome: Outcome) -> Iterator[str]:
-    """I5: number of leaves equals acked envelopes plus control records; all checkpoints consistent;
-    each ack has an inclusion proof; no index reused."""
+    """I5: number of leaves equals acked envelopes plus control records.
+
+    All checkpoints consistent; each ack has an inclusion proof; no index reused.
+    """
     tree = LogTree(entry.hash for entry in outcome.log)
     for place, entry in enumerate(outcome.log):
         if entry.index != place:
@@ -279,9 +281,10 @@ def ack_unknown(outcome: Outcome) -> Iterator[str]:
     said: dict[bytes, EnvelopeId] = {}
     for rows in outcome.messages.values():
         for row in rows:
-            if row.state is model.MessageState.STORED and row.message_id:
-                if said.setdefault(row.message_id, row.envelope) != row.envelope:
-                    yield f"one message stands in {_id(row.envelope)} and in {_id(said[row.message_id])}"
+            if row.state is not model.MessageState.STORED or not row.message_id:
+                continue
+            if said.setdefault(row.message_id, row.envelope) != row.envelope:
+                yield f"one message stands in {_id(row.envelope)} and in {_id(said[row.message_id])}"
 
 
 def liveness(outcome: Outcome) -> Iterator[str]:

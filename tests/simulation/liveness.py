@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import model
-from amanah_protocol.errors import Code
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, RoomId
 from tests.simulation.final import read_log, read_room
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 RECENT_MS: Final = 5_000
 """What was accepted so lately may still be on its way."""
-PATIENT: Final = (Code.NO_KEY_PACKAGE,)
-"""Whoever invites a device that has nothing to be invited with asks again after 30 s, until it comes online."""
 WAITING: Final = (model.IntentState.QUEUED, model.IntentState.SENT, model.IntentState.HELD)
 
 
@@ -75,7 +72,8 @@ def _pending_of(
     if shell.online_since_ms is None:
         yield f"{name} is not online {shell.final}"
     for intent in shell.store.intents(*WAITING):
-        if not (patient and intent.code in PATIENT):
+        # Who invites a device that has nothing to be invited with asks again every 30 s, until it comes online.
+        if not (patient and isinstance(intent.action, model.Invite)):
             yield f"{name}: {type(intent.action).__name__} is {intent.state} {intent.code} {intent.detail}"
     heads = {row.room: row for row in shell.store.rooms()}
     for room, members in newest.items():
@@ -84,7 +82,9 @@ def _pending_of(
         if wanted is not None and (row is None or row.head_seq < wanted):
             where = "nothing" if row is None else f"{row.head_seq}, {row.status}"
             yield f"{name} lacks {room.hex()[:8]} up to {wanted}: has {where}"
-        if wanted is not None and row is not None and row.status in (
-            model.RoomStatus.JOINING, model.RoomStatus.HALTED, model.RoomStatus.OPENING
+        if (
+            wanted is not None
+            and row is not None
+            and row.status in (model.RoomStatus.JOINING, model.RoomStatus.HALTED, model.RoomStatus.OPENING)
         ):
             yield f"{name} is still {row.status} in {room.hex()[:8]}"

@@ -24,7 +24,7 @@ from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-from amanah_relay.core import RelayCore, checks, control, fanout, publish, settlement
+from amanah_relay.core import RelayCore, acknowledgement, checks, control, fanout, publish, settlement
 from amanah_relay.core.parts import Parts
 from amanah_relay.effects import Append, Effect, FanOut, Send
 from amanah_relay.inputs import Appended, Input
@@ -60,9 +60,7 @@ class Mutant:
 MUTANTS: Final[dict[str, Mutant]] = {}
 
 
-def mutant(
-    breaks: str, *faults: str, seeds: int = 6
-) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
+def mutant(breaks: str, *faults: str, seeds: int = 6) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
     """Register a mutant under its function's name."""
 
     def register(plant: Callable[[Patch], Build]) -> Callable[[Patch], Build]:
@@ -140,7 +138,7 @@ def store_loses_its_last_batch_on_restart(_: Patch) -> Build:
 @mutant("I1")
 def receipt_names_the_next_index(patch: Patch) -> Build:
     """Everybody is told the place of the entry behind its own."""
-    real = settlement.accepted
+    real = acknowledgement.accepted
 
     def accepted(request: int, batch: Any, places: Any) -> frames.Accepted:
         return real(request, batch, [(index + 1, room_seq) for index, room_seq in places])
@@ -180,13 +178,13 @@ class ShufflingCore(RelayCore):
 
     def handle(self, event: Input, now_ms: int) -> list[Effect]:
         return [
-            replace(effect, data=effect.data[::-1]) if _is_of_entries(effect) else effect  # type: ignore[type-var]  # the check narrows it
+            replace(effect, data=effect.data[::-1]) if isinstance(effect, FanOut) and _is_of_entries(effect) else effect
             for effect in super().handle(event, now_ms)
         ]
 
 
-def _is_of_entries(effect: Effect) -> bool:
-    return isinstance(effect, FanOut) and all(data[1] == DELIVERY for data in effect.data)
+def _is_of_entries(effect: FanOut) -> bool:
+    return all(data[1] == DELIVERY for data in effect.data)
 
 
 @mutant("I3")
@@ -321,7 +319,6 @@ class LavishStore(MemoryRelayStore):
 @mutant("I2")
 def a_key_package_is_handed_out_twice(_: Patch) -> Build:
     """Who is added for the second time cannot open its welcome."""
-
     return Build(relay_store=partial(_always, LavishStore))
 
 
@@ -386,9 +383,7 @@ class TearingShell(ClientShell):
 @mutant("I2", "client store fails")
 def cursor_moves_without_the_message(_: Patch) -> Build:
     """The room's cursor is written, the message behind it is not."""
-    return Build(
-        client_shell=TearingShell, client_store=lambda _, profile: TornStore(profile=profile)
-    )
+    return Build(client_shell=TearingShell, client_store=lambda _, profile: TornStore(profile=profile))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -65,5 +65,5 @@ def make_plan(seed: int, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | 
     """
     source = random.Random(f"{seed}/plan")
     steps = [*workload.plan(source, storm_ms), *faults.plan(source, storm_ms, wanted)]
-    ordered = sorted(enumerate(steps), key=lambda pair: (pair[1][0], pair[0]))
-    return Plan(seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for _, step in ordered))
+    ordered = sorted((step for step in steps if step[0] <= storm_ms), key=lambda step: step[0])
+    return Plan(seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for step in ordered))

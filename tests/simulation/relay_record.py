@@ -136,5 +136,3 @@ def _acked(
         room_seq=accepted.sequences[place],
         leaf=receipt.leaves[at] if 0 <= at < len(receipt.leaves) else None,
     )
-
-

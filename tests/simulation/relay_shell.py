@@ -357,7 +357,7 @@ class RelayShell:
         try:
             answer = self._apply(effect)
         except AmanahError as error:
-            self._scheduler.note("store refuses", error)
+            self._scheduler.note("store refuses", error.code)
             return failed
         if stored_all_the_same:
             # The commit itself failed: nothing is written any more until all is loaded anew.
@@ -408,10 +408,10 @@ class RelayShell:
         try:
             return self._answer(effect)
         except AmanahError as error:
-            self._scheduler.note("store refuses", error)
+            self._scheduler.note("store refuses", error.code)
             return ReadFailed(token=effect.token)
 
-    def _answer(self, effect: Reading) -> Input:  # noqa: PLR0911 - one for each of the union
+    def _answer(self, effect: Reading) -> Input:
         match effect:
             case ReadEntries():
                 return self.store.read_entries(effect)

@@ -55,7 +55,7 @@ class Build:
     client_store: Callable[[str, model.Snapshot], ClientStore] = lambda _, profile: MemoryClientStore(profile=profile)
     relay_core: type[RelayCore] = RelayCore
     relay_shell: type[RelayShell] = RelayShell
-    relay_store: Callable[[bytes], Callable[[], RelayStore]] = lambda roster: _memory(roster)
+    relay_store: Callable[[bytes], Callable[[], RelayStore]] = lambda roster: _memory(roster)  # noqa: PLW0108 - defined further down
     limits: RelayLimits = field(default_factory=RelayLimits)
 
 
@@ -109,9 +109,7 @@ class World:
 
     def _client(self, name: str, build: Build) -> ClientShell:
         device = self.community.devices[name]
-        record = ClientRecord(
-            scheduler=self.scheduler, history=self.history, published=self._published, key=device.key
-        )
+        record = ClientRecord(scheduler=self.scheduler, history=self.history, published=self._published, key=device.key)
         return build.client_shell(
             device=device,
             store=build.client_store(name, self.community.snapshot(name)),
@@ -244,9 +242,7 @@ class World:
 
     def _open(self, name: str, shell: ClientShell) -> Connection:
         self._opened += 1
-        connection = Connection(
-            self.scheduler, self.weather, number=self._opened, client=shell, relay=self.relay
-        )
+        connection = Connection(self.scheduler, self.weather, number=self._opened, client=shell, relay=self.relay)
         self.connections[name] = connection
         self.relay.accept(connection)
         return connection
@@ -283,4 +279,3 @@ class World:
             if not own or row.sender == me
         ]
         return rows[pick % len(rows)] if rows else None
-

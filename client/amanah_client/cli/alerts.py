@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
+
+from cyclopts import Parameter
 
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import find_room
@@ -23,7 +25,7 @@ _PROGRESS_S: Final = 1.0
 
 def alert(
     room: str,
-    file: Path | None = None,
+    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     label: str | None = None,
@@ -54,7 +56,7 @@ def alert(
     async def work(client: Client) -> IntakeReport:
         into = await find_room(client, room, common)
         intake = Intake(
-            client, into, source_name=source, label=asked, timeout_s=common.timeout, progress=_Progress().show
+            client, into, source_name=source, label=asked, timeout_s=common.timeout, progress=Progress().show
         )
         with _opened(file) as stream:
             return await intake.run(stream)
@@ -64,7 +66,8 @@ def alert(
     if report.problem is not None:
         raise report.problem
     if report.dropped:
-        raise DecodeError(Code.MALFORMED, f"{report.dropped} lines were not usable; all the others are delivered")
+        unusable = _counted(report.dropped, "line")
+        raise DecodeError(Code.MALFORMED, f"{unusable} could not be used; all the others are delivered")
 
 
 @contextlib.contextmanager
@@ -80,16 +83,18 @@ def _opened(file: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-class _Progress:
-    """Says how far it is, at most once a second."""
+class Progress:
+    """Says how far an intake is, now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float = _PROGRESS_S) -> None:
+        """Begin; it is said no more often than every so many seconds."""
+        self._every_s = every_s
         self._said_s = time.monotonic()
 
     def show(self, report: IntakeReport) -> None:
         """Say it, if it is time."""
         now_s = time.monotonic()
-        if now_s - self._said_s >= _PROGRESS_S:
+        if now_s - self._said_s >= self._every_s:
             self._said_s = now_s
             terminal.say(f"{report.lines.lines} lines read, {report.delivered} alerts delivered")
 
@@ -105,9 +110,10 @@ def _show(report: IntakeReport, common: Options) -> None:
             "malformed_lines": [{"line": item.number, "reason": item.reason} for item in lines.malformed],
         })  # fmt: skip
     else:
-        terminal.show(f"{report.delivered} alerts delivered in {report.envelopes} envelopes")
+        terminal.show(f"{_counted(report.delivered, 'alert')} delivered in {_counted(report.envelopes, 'envelope')}")
     named = ", ".join(f"{count} {kind}" for kind, count in others.items())
-    terminal.say(f"{lines.lines} lines: {lines.alerts} alerts, {sum(others.values())} other events" + _aside(named))
+    sums = (_counted(lines.alerts, "alert"), _counted(sum(others.values()), "other event"))
+    terminal.say(f"{_counted(lines.lines, 'line')}: {', '.join(sums)}" + (f" ({named})" if named else ""))
     for item in lines.malformed:
         terminal.say(f"line {item.number}: {item.reason}")
     unnamed = lines.malformed_total - len(lines.malformed)
@@ -121,5 +127,5 @@ def _show(report: IntakeReport, common: Options) -> None:
         terminal.say(f"{report.kept} alerts are kept and go out by themselves; `amanah outbox list` shows them")
 
 
-def _aside(text: str) -> str:
-    return f" ({text})" if text else ""
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

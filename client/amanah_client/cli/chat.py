@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from typing import Annotated, Final, Literal
@@ -30,11 +31,12 @@ PapName = Literal["clear", "green", "amber", "red"]
 PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
 
 _PAGE: Final = 500
+_OPTION: Final = re.compile(r"--?[A-Za-z][\w-]*(=.*)?")
 
 
 def send(
     room: str,
-    text: str | None = None,
+    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     label: str | None = None,
@@ -71,6 +73,9 @@ def send(
 
 
 def _text(given: str | None) -> str:
+    if given is not None and _OPTION.fullmatch(given):
+        # Somebody meant an option: what was mistyped must never be sent.
+        raise UsageError(Code.USAGE, f"there is no option {given}; a text like this comes from standard input")
     if given is None or given == "-":
         if sys.stdin.isatty():
             terminal.say("type the message; Ctrl-D on a line of its own sends it")

@@ -32,8 +32,12 @@ from amanah_protocol.verified import Verified
 
 AGAIN: Final = frozenset({Code.STALE_EPOCH, Code.STALE_INTAKE, Code.COUNTER, Code.BINDING, Code.AUDIENCE, Code.CLOCK})
 """Refusals after which the same thing is sealed anew: it was right to ask, at the wrong moment."""
+OVERTAKEN: Final = frozenset({Code.STALE_EPOCH, Code.STALE_INTAKE, Code.AUDIENCE})
+"""Refusals because somebody else changed the room first."""
 MOST_REFUSALS: Final = 5
 """In a row; then what was asked for is given up and its counters with it are not wasted on."""
+MOST_OVERTAKEN: Final = 8
+"""The same where others were faster: each time the room has moved on, so it is worth more attempts."""
 PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 30_000
 
@@ -188,7 +192,8 @@ def _note_clock(ctx: Context, frame: Refused) -> None:
 
 def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused) -> None:
     room.voided_in_a_row += 1
-    again = code in AGAIN and room.voided_in_a_row < MOST_REFUSALS
+    most = MOST_OVERTAKEN if code in OVERTAKEN else MOST_REFUSALS
+    again = code in AGAIN and room.voided_in_a_row < most
     if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
         # The epoch that was refused: the commit that ended it may have overtaken the refusal.
         room.stale_epoch = decode_envelope(flight.items[0][0]).header.epoch

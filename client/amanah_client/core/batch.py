@@ -59,10 +59,11 @@ class Batch:
     def room_for(self) -> int:
         """Envelopes that may still be added.
 
-        A refusal voids them all, and at most 16 voids can be named: half of what is left is kept for
-        the next refusal, so that no run of bad luck ends the device's record.
+        A refusal voids them all, and at most 16 voids can be named: after one refusal they go out one
+        by one, so that a run of bad luck (others change the room faster than we can write) does not end
+        the device's record.
         """
-        most = max(1, (limits.MAX_VOIDS - len(self._room.row.voids)) // 2)
+        most = 1 if self._room.row.voids else limits.MAX_VOIDS // 2
         return min(limits.MAX_PUBLISH, most) - len(self._items)
 
     def add_bare(

@@ -16,7 +16,7 @@ from amanah_client import model
 from amanah_client.gateway.eve import EveReport, LineSource, bounded_lines, read_eve
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_protocol.content.alert import Alert, AlertPacker
+from amanah_protocol.content.alert import MAX_PACK_BYTES, Alert, AlertPacker
 from amanah_protocol.errors import AmanahError, UsageError
 from amanah_protocol.labels import Label
 
@@ -93,13 +93,17 @@ class Intake:
         self._waiting: list[_Posted] = []
         self.report = IntakeReport()
 
-    async def run(self, stream: LineSource) -> IntakeReport:
+    async def run(self, stream: LineSource, *, max_pack_bytes: int = MAX_PACK_BYTES) -> IntakeReport:
         """Read Suricata EVE lines to their end, post, and report the counts to the room.
+
+        Args:
+            stream: Where the lines come from.
+            max_pack_bytes: Bound of the encoded alerts of one envelope.
 
         Raises:
             OSError: The source cannot be read any further; what was read is posted.
         """
-        packer = AlertPacker()
+        packer = AlertPacker(max_pack_bytes)
         try:
             async for alert in _silences(stream, self.report.lines):
                 await self._post(packer.flush() if alert is None else self._add(packer, alert))

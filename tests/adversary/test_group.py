@@ -1,0 +1,285 @@
+"""Attacks 16 and 19: the relay makes a room, or a key, and gives it out as another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from amanah_client import model
+from amanah_client.model import IntentState, RoomStatus
+from amanah_protocol import cbor, cose, frames
+from amanah_protocol.content.bodies import Body, RoomInfo, Text
+from amanah_protocol.content.sealed import open_plaintext
+from amanah_protocol.cose import Typ
+from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code
+from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.flat.keys import KeyPair
+from amanah_protocol.group.suites import FLAT
+from amanah_protocol.identity import decode_certificate
+from amanah_protocol.kinds import Commit, Kind, Welcome
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_relay.effects import Append, Entry, TakeKeyPackages
+from tests.adversary.evil import Attack, EvilRelay, Out
+from tests.adversary.forge import (
+    OwnRoom,
+    Rogue,
+    certified,
+    log_device,
+    message,
+    open_own_room,
+    rogue_organisation,
+)
+from tests.adversary.outcomes import control, defended
+from tests.adversary.stage import OFFICERS, Stage, evidence
+from tests.simulation.community import TN, Device
+
+Play = Callable[..., Stage]
+VICTIM: Final = "sn-1"
+LOOK_ALIKE: Final = "wave of phishing"
+
+
+def invite_into_a_fake_room(play: Play) -> tuple[Stage, Rogue, OwnRoom]:
+    """The relay makes an officer of TN, and with it a room that looks like the real one, for one victim."""
+    stage = play()
+    relay = stage.relay
+    organisation = rogue_organisation(TN, stage.now_ms)
+    officer = certified(organisation, "nobody", now_ms=stage.now_ms)
+    document = organisation.enrolment
+    relay.log_control(LeafType.ENROLMENT, _record(document), document)
+    log_device(relay, officer)
+    stage.wait(2)
+    victim = stage.device(VICTIM).id
+    taken = relay.store.take_key_packages(TakeKeyPackages(token=0, suite=FLAT, devices=(victim,))).taken
+    package = taken[0][0]
+    assert package is not None
+    own = open_own_room(relay, officer, victim, package)
+    bodies: tuple[Body, ...] = (RoomInfo(title=LOOK_ALIKE, description=""), Text(text="send us your logs"))
+    for number, body in enumerate(bodies):
+        identity = sha256(b"%d" % number)[:16]
+        relay.log(own.room, message(relay, officer.key, own.group, body, message_id=identity))
+    stage.wait(5)
+    return stage, officer, own
+
+
+def _record(document: bytes) -> bytes:
+    from amanah_protocol.endorse import decode_endorsed  # noqa: PLC0415 - one use
+
+    return decode_endorsed(document).record
+
+
+@defended(16)
+def test_a_room_of_the_relays_own_making_is_never_joined(play: Play) -> None:
+    stage, officer, own = invite_into_a_fake_room(play)
+    for name in OFFICERS:
+        assert [alarm.code for alarm in stage.alarms(name)][:2] == [Code.THRESHOLD, Code.CERTIFICATE]
+        assert officer.enrolment in evidence(stage.alarms(name)[0])
+    rooms = {row.room: row for row in stage.client(VICTIM).store.rooms()}
+    fake = rooms.get(own.room)
+    assert fake is None or (fake.status, fake.title, fake.group) == (RoomStatus.JOINING, "", b"")
+    assert stage.said(VICTIM, own.room) == ()
+    assert all(evidence(alarm) for alarm in stage.alarms(VICTIM))
+    stage.say("tn-1", "in the real room")
+    stage.say(VICTIM, "here too")
+    stage.wait(3)
+    assert stage.texts("ma-1") == ["in the real room", "here too"]
+
+
+@control(16, "the root's threshold")
+def test_without_the_roots_threshold_the_victim_reads_what_the_relay_wrote_as_tn(play: Play) -> None:
+    stage, officer, own = invite_into_a_fake_room(play)
+    assert stage.all_alarms() == {}
+    (row,) = [row for row in stage.client(VICTIM).store.rooms() if row.room == own.room]
+    assert (row.status, row.title) == (RoomStatus.OPEN, LOOK_ALIKE)
+    messages = stage.client(VICTIM).store.messages(own.room)
+    assert {message.organisation for message in messages if message.sender == officer.id} == {TN}
+    assert "send us your logs" in {said.text for said in stage.said(VICTIM, own.room)}
+
+
+@defended(16)
+def test_a_room_or_an_entry_that_was_never_logged_leads_nowhere(play: Play) -> None:
+    """Pushed past the log: a room state of nothing, then an entry of it."""
+    stage = play()
+    unknown = RoomId(bytes(15) + b"\x01")
+    before = stage.state(VICTIM)
+    victim = stage.device(VICTIM).id
+    stage.relay.say(victim, frames.RoomState(room=unknown, head=3, added_seq=2, removed_seq=None))
+    stage.wait(3)
+    entry = next(row for row in stage.messages(VICTIM) if row.kind == Kind.COMMIT)
+    pushed = frames.Delivery(
+        room=RoomId(bytes(15) + b"\x02"),
+        room_seq=1,
+        index=900,
+        accepted_at_ms=stage.now_ms,
+        previous=bytes(32),
+        envelope=entry.encoded,
+        content=b"",
+    )
+    stage.relay.say(victim, pushed)
+    stage.wait(20)
+    assert stage.state(VICTIM) == before
+    assert [alarm.code for alarm in stage.alarms(VICTIM)] == [Code.FRAME]
+    stage.say(VICTIM, "and on")
+    stage.wait(3)
+    assert stage.texts("tn-1") == ["and on"]
+
+
+# ---- 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitute:
+    """A key package of the relay's, and the secret of it."""
+
+    public: bytes
+    private: bytes
+
+    @property
+    def reference(self) -> bytes:
+        """What welcomes name it by."""
+        return sha256(self.public)
+
+
+def substitute(device: Device, key: SigningKey, now_ms: int, *, certificate: bytes | None = None) -> Substitute:
+    """A key package in a device's name whose init key is the relay's; signed by another key under that name."""
+    init = KeyPair.of(sha256(b"the relay's init key"))
+    owner = decode_certificate(certificate or device.certificate.encoded)
+    payload = cbor.encode(
+        [FLAT, init.public, now_ms - 1_000, now_ms + 3_600_000, False, owner.encoded, device.organisation.enrolment]
+    )
+    protected = cbor.encode({1: cose.ALG_ED25519, 4: owner.device_id, 16: str(Typ.KEY_PACKAGE)})
+    signature = key.sign(cose.signed_bytes(protected, payload))
+    return Substitute(public=cose.encode_sign1(protected, payload, signature), private=init.private)
+
+
+class Substituting(Attack):
+    """Hands out another key package than the device has offered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device: DeviceId | None = None
+        self.package: Callable[[bytes], bytes] = lambda genuine: genuine
+        self.handed = 0
+        self.given: list[bytes] = []
+        self.entries: list[Entry] = []
+
+    def on_keypackage(self, relay: EvilRelay, to: DeviceId, frame: frames.KeyPackages) -> Iterable[Out]:
+        packages = tuple(self._bend(taken) for taken in frame.packages)
+        return (frames.KeyPackages(request=frame.request, packages=packages),)
+
+    def _bend(self, taken: frames.TakenPackage) -> frames.TakenPackage:
+        if taken.device != self.device or taken.package is None:
+            return taken
+        self.handed += 1
+        self.given.append(self.package(taken.package))
+        return frames.TakenPackage(device=taken.device, package=self.given[-1], last_resort=taken.last_resort)
+
+    def on_store(self, relay: EvilRelay, batch: Append) -> None:
+        self.entries.extend(batch.entries)
+
+
+def packages_of_the_relay(stage: Stage) -> dict[str, tuple[Callable[[bytes], bytes], Code]]:
+    """Ways to give the relay's key for tn-2's, and what each is refused as."""
+    device = stage.device("tn-2")
+    rogue = certified(rogue_organisation(TN, stage.now_ms), "second", now_ms=stage.now_ms)
+    own = substitute(device, stage.relay.key, stage.now_ms)
+    unlogged = substitute(device, rogue.key, stage.now_ms, certificate=rogue.certificate.encoded)
+    other = stage.device("ma-2").id
+    another = stage.relay.store.take_key_packages(TakeKeyPackages(token=0, suite=FLAT, devices=(other,))).taken[0][0]
+    assert another is not None
+    return {
+        "its own under the right name": (lambda _: own.public, Code.SIGNATURE),
+        "of a device that nobody certified": (lambda _: unlogged.public, Code.CERTIFICATE),
+        "of another device": (lambda _: another, Code.BINDING),
+        "with the init key changed": (_with_init_key, Code.SIGNATURE),
+        "with its signature cut off": (lambda genuine: genuine[:-64] + bytes(64), Code.SIGNATURE),
+    }
+
+
+def _with_init_key(genuine: bytes) -> bytes:
+    opened = cose.decode_sign1(genuine, max_bytes=16_384)
+    payload = cbor.decode(opened.payload, max_bytes=16_384)
+    assert isinstance(payload, list)
+    payload[1] = KeyPair.of(sha256(b"the relay's init key")).public
+    return cose.encode_sign1(opened.protected, cbor.encode(payload), opened.signature)
+
+
+@defended(19)
+def test_a_key_package_that_is_not_the_devices_own_adds_nobody(play: Play) -> None:
+    attack = Substituting()
+    stage = play(attack)
+    attack.device = stage.device("tn-2").id
+    ways = packages_of_the_relay(stage)
+    before = stage.states()
+    attack.package = next(iter(ways.values()))[0]
+    intent = stage.ask("ma-1", model.Invite(room=stage.rooms[1], device=attack.device))
+    for number, (package, code) in enumerate(ways.values()):
+        attack.package = package
+        stage.until(lambda number=number: attack.handed > number, seconds=90)  # type: ignore[misc]  # a default binds the loop's value
+        stage.wait(2)
+        # The same alarm is not raised again within ten minutes.
+        assert code in {alarm.code for alarm in stage.alarms("ma-1")}
+        assert stage.states() == before
+    assert [evidence(alarm)[0] in attack.given for alarm in stage.alarms("ma-1")] == [True] * 3
+    assert stage.intent("ma-1", intent).state is not IntentState.DONE
+    # As soon as the device's own is given, it is added.
+    attack.package = lambda genuine: genuine
+    stage.until(lambda: stage.intent("ma-1", intent).state is IntentState.DONE, seconds=90)
+    stage.say("tn-2", "in the second room", room=1)
+    stage.wait(3)
+    assert stage.texts("sn-1", room=1) == ["in the second room"]
+    assert stage.all_alarms().keys() == {"ma-1"}
+
+
+class _Named:
+    """Who the relay pretends to be: a name without its key."""
+
+    def __init__(self, device: DeviceId) -> None:
+        self.key_id = device
+
+
+@control(19, "key packages are signed")
+def test_without_the_signature_of_key_packages_the_relay_reads_the_room(play: Play) -> None:
+    attack = Substituting()
+    stage = play(attack)
+    device = stage.device("tn-2")
+    own = substitute(device, stage.relay.key, stage.now_ms)
+    attack.device, attack.package = device.id, lambda _: own.public
+    stage.do("ma-1", model.Invite(room=stage.rooms[1], device=device.id))
+    stage.say("sn-1", "for members only", room=1)
+    stage.wait(3)
+    assert stage.all_alarms().get("ma-1") is None
+    assert "for members only" in read_by_the_relay(stage, attack.entries, own, device.id)
+
+
+def read_by_the_relay(stage: Stage, entries: list[Entry], own: Substitute, device: DeviceId) -> set[str]:
+    """What opens with the substitute's secret, out of what the relay stores."""
+    room = stage.rooms[1]
+    logged = [(entry, decode_envelope(entry.object)) for entry in entries if entry.room == room]
+    commit = next(e for _, e in logged if isinstance(e.header.specific, Commit) and device in e.header.specific.added)
+    entry, welcome = next(
+        (n, e) for n, e in logged if isinstance(e.header.specific, Welcome) and device in e.header.specific.addressees
+    )
+    create = decode_envelope(stage.row("ma-1", 1).create)
+    group, _ = engine_for(FLAT).join(
+        entry.content or b"",
+        None,
+        room=room,
+        create_id=EnvelopeId(create.id),
+        commit_id=commit.id,
+        sender=welcome.header.kid,
+        privates={own.reference: own.private},
+        key=_Named(device),  # type: ignore[arg-type]  # it has no key, and needs none
+        check=lambda credential: decode_certificate(credential.certificate).device_id,
+    )
+    texts = set()
+    for entry, envelope in logged:
+        header = envelope.header
+        if header.kind is Kind.MESSAGE and header.epoch == group.epoch:
+            plaintext = group.open(entry.content or b"", sender=header.kid, aad=header.aad)
+            body = open_plaintext(plaintext, header.size_class)[2].body
+            texts.add(body.text if isinstance(body, Text) else "")
+    return texts
