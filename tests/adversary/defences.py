@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from websockets.asyncio import server as server_of_websockets
 
+from amanah_client.audit import record
 from amanah_client.core import checks, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.group.flat import keypackage
@@ -66,6 +67,11 @@ class Bound:
 
 DEFENCES: Final[dict[str, Defence | Bound]] = {
     "bound of a frame": Bound(attacks=(47,), module=server, name="MAX_PRE_AUTH_FRAME_BYTES", off=2**31),
+    "leaves lead to the root": Defence(
+        attacks=(41,),
+        function=record._Examination.run,
+        cuts={"self._frontier.root() != self._head.root": NEVER},
+    ),
     "no compression": Bound(
         attacks=(47,),
         module=server,

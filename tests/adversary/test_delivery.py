@@ -250,7 +250,7 @@ class TailCutting(Attack):
 
 @pytest.mark.parametrize("tail_only", [False, True])
 @defended(2)
-def test_a_silent_relay_is_an_alarm_within_three_minutes(play: Play, tail_only: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_silent_relay_is_an_alarm_within_three_minutes(play: Play, tail_only: bool) -> None:  # noqa: FBT001 - pytest hands it over by name
     attack: Silent | TailCutting = TailCutting() if tail_only else Silent()
     stage = play(attack)
     stage.wait(70)

@@ -124,7 +124,7 @@ HELLO, PROOF, CHALLENGE, READY = (
 
 @pytest.mark.parametrize("rewritten", [False, True])
 @defended(35)
-async def test_a_login_that_is_passed_on_to_another_relay_is_refused(two: TwoRelays, rewritten: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_a_login_that_is_passed_on_to_another_relay_is_refused(two: TwoRelays, rewritten: bool) -> None:  # noqa: FBT001 - pytest hands it over by name
     middle = Between(relay_port=two.second)
     if rewritten:
         middle.up = redirected(f"{HOST}:{two.second}")

@@ -24,7 +24,7 @@ from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-from amanah_relay.core import RelayCore, acknowledgement, checks, control, fanout, publish, settlement
+from amanah_relay.core import RelayCore, acknowledgement, checks, fanout, publish, settlement
 from amanah_relay.core.parts import Parts
 from amanah_relay.effects import Append, Effect, FanOut, Send
 from amanah_relay.inputs import Appended, Input
@@ -281,14 +281,6 @@ def a_removed_device_stays_in_the_fan_out(patch: Patch) -> Build:
         return real(entry, **{**options, "removed": ()})
 
     substitute(patch, real, encode_line)
-    return Build()
-
-
-@mutant("I7", "offline", "cut")
-def a_revoked_device_still_logs_in(patch: Patch) -> Build:
-    """Revocations are logged and mean nothing to the relay."""
-    substitute(patch, control.check_login_chain, allow)
-    substitute(patch, settlement.expel, allow)
     return Build()
 
 
