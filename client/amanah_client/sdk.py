@@ -29,6 +29,7 @@ from amanah_client.follower import Follower
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
 from amanah_client.room import Room
+from amanah_protocol import limits
 from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
@@ -206,23 +207,36 @@ class Client:
             raise UsageError(Code.UNKNOWN_ROOM, many)
         return Room(self, found[0])
 
+    def new_room(self, title: str, *, label: Label, agreement: str | None = None) -> model.CreateRoom:
+        """A room to be opened, for `ask`.
+
+        Args:
+            title: Its title, sealed; the relay never sees it. Normalised to NFC.
+            label: The highest label allowed in it.
+            agreement: Identifier of the agreement it is opened under, visible to auditors.
+
+        Raises:
+            UsageError: `USAGE` for an empty title, `TOO_LARGE` for one above 253 characters.
+        """
+        said = unicodedata.normalize("NFC", title).strip()
+        if not said:
+            raise UsageError(Code.USAGE, "a room has a title")
+        for text in (said, agreement or ""):
+            if len(text) > limits.MAX_NAME_CHARS:
+                raise UsageError(Code.TOO_LARGE, f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters")
+        return model.CreateRoom(title=said, ceiling=label, agreement=agreement)
+
     async def create_room(
         self, title: str, *, label: Label, agreement: str | None = None, timeout_s: float = 30
     ) -> Room:
-        """Open a room and wait until it is in the log.
-
-        Args:
-            title: Its title, sealed; the relay never sees it.
-            label: The highest label allowed in it.
-            agreement: Identifier of the agreement it is opened under, visible to auditors.
-            timeout_s: How long to wait.
+        """Open a room and wait until it is in the log; arguments as `new_room`.
 
         Raises:
+            UsageError: As `new_room`.
             OperationalError: `OFFLINE` or `TIMEOUT`; the room is made when the relay is back.
             RefusedError: The relay refused it.
         """
-        said = unicodedata.normalize("NFC", title)
-        intent = await self.do(model.CreateRoom(title=said, ceiling=label, agreement=agreement), timeout_s)
+        intent = await self.do(self.new_room(title, label=label, agreement=agreement), timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
         return Room(self, intent.room)

@@ -187,6 +187,17 @@ async def test_alarms_halted_rooms_and_what_waits_are_named(seen: Path) -> None:
     assert "1 of them held" in outbox.detail
 
 
+def test_a_title_cannot_write_a_finding_of_its_own(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.HALTED, title="Wave\nok    forged\x1b")
+    with open_profile(Home(seen), str) as profile:
+        profile.store.commit((effects.PutRoom(row=room),))
+    capsys.readouterr()
+    assert main(["doctor", "--home", str(seen)]) == terminal.EXIT_VERIFICATION
+    shown = capsys.readouterr().out
+    assert "fail  room Wave ok    forged<001B>  halted" in shown
+    assert "\nok    forged" not in shown
+
+
 async def test_a_program_that_holds_the_connection_is_no_fault(seen: Path) -> None:
     async with await Client.open(seen) as client:
         await client.online()

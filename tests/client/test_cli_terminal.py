@@ -6,6 +6,7 @@ import errno
 import getpass
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,9 +59,13 @@ def test_an_error_has_its_documented_exit_code(error: AmanahError, code: int) ->
     assert terminal.exit_code(error) == code
 
 
-def test_every_exit_code_stands_in_the_documentation() -> None:
+def test_every_exit_code_stands_in_the_documentation_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = {value for name, value in vars(terminal).items() if name.startswith("EXIT_") and isinstance(value, int)}
     documented = {int(line.split()[0]) for line in str(terminal.__doc__).splitlines() if line[:5].strip().isdigit()}
-    assert documented == {value for name, value in vars(terminal).items() if name.startswith("EXIT_")}
+    assert documented == codes
+    assert {int(number) for number in re.findall(r"(?:: |; )(\d+) ", terminal.EXIT_CODES)} == codes
+    assert main(["--help"]) == terminal.EXIT_OK
+    assert "Exit codes: 0 done;" in capsys.readouterr().out
 
 
 def test_an_error_is_one_line_with_what_to_do_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.sdk import Client
-from amanah_protocol.errors import AmanahError, OperationalError
+from amanah_protocol.errors import MEANINGS, AmanahError, Code, OperationalError, UsageError, VerifyError
 
 _STYLES: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 _NAME_WIDTH: Final = 14
@@ -31,7 +31,14 @@ def doctor(*, common: Options = DEFAULTS) -> int:
         findings.append(failed("profile" if not findings else "identity", error))
     _show(findings, common)
     wrong = next((finding.code for finding in findings if finding.code is not None), None)
-    return terminal.EXIT_OK if wrong is None else terminal.exit_code(OperationalError(wrong, ""))
+    return terminal.EXIT_OK if wrong is None else _exit_code(wrong)
+
+
+def _exit_code(code: Code) -> int:
+    """What fails and can be mended by time is to be tried later; what cannot is the record's or the profile's."""
+    if not MEANINGS[code].final:
+        return terminal.exit_code(OperationalError(code, ""))
+    return terminal.exit_code(UsageError(code, "") if code is Code.CONFIG else VerifyError(code, ""))
 
 
 def _now_ms() -> int:
@@ -62,8 +69,8 @@ def _show(findings: list[Finding], common: Options) -> None:
         return
     for finding in findings:
         text = Text(f"{finding.state:<4}", style=_STYLES[finding.state])
-        text.append(f"  {finding.name:<{_NAME_WIDTH}}  ", style="default")
-        text.append(terminal.shown(finding.detail), style="default")
+        text.append(f"  {terminal.single(finding.name):<{_NAME_WIDTH}}  ", style="default")
+        text.append(terminal.single(finding.detail), style="default")
         if finding.hint:
-            text.append(f"  -> {terminal.shown(finding.hint)}", style="default")
+            text.append(f"  -> {terminal.single(finding.hint)}", style="default")
         terminal.show(text)

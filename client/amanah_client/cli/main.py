@@ -39,6 +39,7 @@ def _version() -> str:
 app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
+    help_epilogue=terminal.EXIT_CODES,
     version=_version,
     suppress_keyboard_interrupt=False,
 )

@@ -37,10 +37,10 @@ def create(title: str, /, *, label: str, agreement: str | None = None, common: O
     agreement
         Identifier of the agreement it is opened under, visible to auditors.
     """
-    action = model.CreateRoom(title=title, ceiling=Label.parse(label), agreement=agreement)
+    ceiling = Label.parse(label)
 
     async def work(client: Client) -> None:
-        done = await settle(client, action, common)
+        done = await settle(client, client.new_room(title, label=ceiling, agreement=agreement), common)
         if common.json or done.room is None:
             show_outcome(done, common)
             return

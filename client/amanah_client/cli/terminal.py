@@ -50,6 +50,12 @@ EXIT_INTERNAL: Final = 70
 EXIT_TRY_LATER: Final = 75
 EXIT_INTERRUPTED: Final = 130
 
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 2 wrong usage; 3 not allowed (passphrase, certificate, membership); 4 not found; "
+    "5 verification failed, or part of the input could not be used; 6 offline: what was to be sent is kept; "
+    "70 a fault of the program; 75 try later (disk, busy, held for your word); 130 interrupted."
+)
+
 _CODES: Final[dict[Code, int]] = {
     **dict.fromkeys(
         (

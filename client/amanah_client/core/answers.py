@@ -25,7 +25,7 @@ from amanah_client.model import (
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Accepted, Refused, Stored
-from amanah_protocol.kinds import Commit
+from amanah_protocol.kinds import Commit, Delivered
 from amanah_protocol.limits import CLOCK_WINDOW_MS
 from amanah_protocol.log.receipt import Receipt, check_in_receipt, verify_receipt
 from amanah_protocol.verified import Verified
@@ -90,6 +90,10 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
         promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
         _promise(ctx, room, promise, room_seq)
     room.change(in_flight=None, last_id=envelopes[-1].id, voids=())
+    if isinstance(envelopes[-1].header.specific, Delivered):
+        # The relay counts from here: a report that was long under way must not be followed at once by the next,
+        # whose refusal would stand in the way of what people say.
+        room.change(delivered_at_ms=ctx.now_ms)
     room.link.flying = False
     room.refused_in_a_row = room.voided_in_a_row = 0
     _end_work(room)
