@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make requirements" $(UPGRADE)
 
 # Seconds for each fuzz target, and the factor by which `make campaign` lengthens the long tests.
 FUZZ_SECONDS ?= 60
