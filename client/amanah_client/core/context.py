@@ -71,8 +71,8 @@ class Session:
         stock: Key packages that the relay holds, by suite.
         offer_at_ms: None are offered before this time.
         offers: Made since the last pause.
-        head_at_ms: When a new control head came last.
-        head_time_ms: The relay's time in it.
+        head_at_ms: When the newest control head was signed, in our running time.
+        ahead_ms: The relay's clock minus our running time, as it told its time since the login.
         skew_ms: Our clock minus the relay's, as of its last word.
         online: Whether `Online` was told.
         closing: Whether we have asked the shell to disconnect.
@@ -93,7 +93,7 @@ class Session:
     offer_at_ms: int = 0
     offers: int = 0
     head_at_ms: int = 0
-    head_time_ms: int = 0
+    ahead_ms: int = 0
     skew_ms: int = 0
     online: bool = False
     closing: bool = False

@@ -52,11 +52,8 @@ def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
         ctx.alarm(Code.FORK, flaw, evidence=(data, control.leaf))
         ctx.stop(Code.FORK, flaw)
         return
-    if head.time_ms > session.head_time_ms or session.head_time_ms > ctx.now_ms + CLOCK_WINDOW_MS:
-        # An old head shown again tells no time and breaks no silence (attack 2).
-        session.head_time_ms = head.time_ms
-        session.skew_ms = ctx.now_ms - head.time_ms
-        session.head_at_ms = ctx.timer_ms
+    session.head_at_ms = max(session.head_at_ms, _signed_at_ms(ctx, head))
+    session.skew_ms = ctx.now_ms - ctx.timer_ms - session.ahead_ms
     claim = Claim(
         size=head.size, root=head.root, room=None, source="the relay's control head", evidence=(data,), signed=True
     )
@@ -70,6 +67,20 @@ def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
         # A relay whose clock runs ahead must not buy freshness for tomorrow.
         control.fresh_at_ms = min(head.time_ms, ctx.now_ms)
         ctx.write(e.PutControlHead(head=data))
+
+
+def _signed_at_ms(ctx: Context, head: ControlHead | RoomHead) -> int:
+    """When a head was signed, in our running time: what is held back or shown again breaks no silence (attack 2).
+
+    The relay's clock is compared with itself, from the login on: neither our clock nor a way that takes
+    longer is mistaken for it. A head from a future of its own counts as long past.
+    """
+    session = ctx.session
+    ahead_ms = head.time_ms - ctx.timer_ms
+    if ahead_ms > session.ahead_ms and not _is_ahead(ctx, head):
+        session.ahead_ms = ahead_ms
+    age_ms = session.ahead_ms - ahead_ms
+    return 0 if age_ms < -HEAD_INTERVAL_MS else ctx.timer_ms - max(0, age_ms)
 
 
 def _is_ahead(ctx: Context, head: ControlHead | RoomHead) -> bool:
@@ -128,21 +139,15 @@ def receive_room_head(ctx: Context, data: bytes) -> None:
     if head.time_ms > row.confirmed_at_ms:
         if not _is_ahead(ctx, head):
             room.change(confirmed_seq=head.room_seq, confirmed_at_ms=head.time_ms)
-        _confirm(ctx, room, head)
+        at_ms = _signed_at_ms(ctx, head)
+        if at_ms > room.link.confirmed_at_ms:
+            room.link.confirmed_at_ms = at_ms
+            room.told.discard(Code.STALE_HEAD)
     if row.status is RoomStatus.REMOVED:
         return
     if head.room_seq > row.head_seq and (room.awaited is None or room.awaited.room_seq <= row.head_seq):
         until_ms = ctx.timer_ms + OVERDUE_MS
         room.awaited = Awaited(room_seq=head.room_seq, leaf=head.leaf, until_ms=until_ms, head=data)
-
-
-def _confirm(ctx: Context, room: Room, head: RoomHead) -> None:
-    """The room was whole when the head was signed, by the relay's time: held back, it confirms no more (attack 2)."""
-    age_ms = ctx.now_ms - ctx.session.skew_ms - head.time_ms
-    at_ms = ctx.timer_ms - max(0, age_ms)
-    if age_ms >= -HEAD_INTERVAL_MS and at_ms > room.link.confirmed_at_ms:
-        room.link.confirmed_at_ms = at_ms
-        room.told.discard(Code.STALE_HEAD)
 
 
 def _room_flaw(room: Room, head: RoomHead) -> str:

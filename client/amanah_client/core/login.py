@@ -163,6 +163,7 @@ def receive_challenge(ctx: Context, frame: frames.Challenge) -> None:
     advance(ctx, Event.CHALLENGE)
     current.relay = relay
     current.skew_ms = ctx.now_ms - frame.time_ms
+    current.ahead_ms = frame.time_ms - ctx.timer_ms
     ctx.send(
         frames.Proof(
             signature=session.sign_as_client(transcript, ctx.key),
