@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final
 
 from amanah_protocol import frames
 from amanah_protocol.crypto import SigningKey, sha256
@@ -26,80 +26,13 @@ from amanah_relay.core.sequencer import Draft, Unit
 from amanah_relay.effects import Append, SessionId
 from amanah_relay.inputs import Appended, Input, Tick
 from amanah_relay.state import Member, Room
+from tests.adversary.attack import Attack, Out, Planted
 from tests.simulation.network import Connection
 from tests.simulation.relay_shell import Packages, RelayShell
 
-Out: TypeAlias = "frames.Frame | bytes"
 FOR_EVER_MS: Final = 2**62
 _HELLO: Final = b"\x01"
 """The tag of `frames.Hello`, as it stands behind the array's head."""
-_Heads: TypeAlias = frames.Head | frames.Checkpoint | frames.PageEnd | frames.Path | frames.Stored
-
-
-class Attack:
-    """What a strategy may override; as it stands it is the honest relay.
-
-    Every `on_...` hook on frames gives what is written in place of the frame: nothing, the same,
-    others, or raw bytes.
-    """
-
-    def __init__(self) -> None:
-        self.armed = False
-        """Nothing is done before the stage is set."""
-
-    def on_receive(self, relay: EvilRelay, sender: DeviceId | None, data: bytes) -> bool:
-        """A frame of a client arrived; False keeps it from the core."""
-        return True
-
-    def on_store(self, relay: EvilRelay, batch: Append) -> None:
-        """A batch is durable, and nobody has heard of it yet."""
-
-    def on_deliver(self, relay: EvilRelay, to: DeviceId, frame: frames.Delivery) -> Iterable[Out]:
-        """An entry of a room is written to a device."""
-        return (frame,)
-
-    def on_keypackage(self, relay: EvilRelay, to: DeviceId, frame: frames.KeyPackages) -> Iterable[Out]:
-        """Key packages are handed to who asked for them."""
-        return (frame,)
-
-    def on_roster(self, relay: EvilRelay, to: DeviceId, frame: frames.ControlEntry) -> Iterable[Out]:
-        """An entry of the control stream: certificates, revocations, rosters."""
-        return (frame,)
-
-    def on_checkpoint(self, relay: EvilRelay, to: DeviceId, frame: _Heads) -> Iterable[Out]:
-        """The relay signs something about its log: heads, checkpoints, receipts; or proves it."""
-        return (frame,)
-
-    def on_login(self, relay: EvilRelay, to: DeviceId, frame: frames.Challenge | frames.Ready) -> Iterable[Out]:
-        """A step of a login."""
-        return (frame,)
-
-    def on_other(self, relay: EvilRelay, to: DeviceId, frame: frames.Frame) -> Iterable[Out]:
-        """Any other frame."""
-        return (frame,)
-
-    def on_time(self, relay: EvilRelay) -> None:
-        """A second has passed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planted:
-    """An entry of a room that no admission has seen.
-
-    Attributes:
-        object: The envelope's bytes, or what stands in their place.
-        content: Sealed content beside it.
-        envelope: The envelope, where the bytes are one.
-    """
-
-    object: bytes
-    content: bytes = b""
-    envelope: Envelope | None = None
-
-    @classmethod
-    def of(cls, envelope: Envelope, content: bytes = b"") -> Planted:
-        """An envelope with its content."""
-        return cls(object=envelope.encoded, content=content, envelope=envelope)
 
 
 class EvilRelay(RelayShell):

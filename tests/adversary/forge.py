@@ -29,7 +29,8 @@ from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.core.checks import members_of
-from tests.adversary.evil import EvilRelay, Planted
+from tests.adversary.attack import Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.stage import Stage
 from tests.simulation.community import ORIGIN, Organisation
 

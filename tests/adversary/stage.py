@@ -7,27 +7,23 @@ virtual clock. The relay's store is the real one, on SQLite.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.core import group_of
-from amanah_client.model import Alarm, MessageState, RoomStatus
-from amanah_protocol import cbor
-from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Text
-from amanah_protocol.content.sealed import decode_content
+from amanah_client.model import Alarm, MessageState
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import HEADER_ONLY, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, OrgName, RoomId
 from amanah_relay.store import Store
-from tests.adversary.evil import Attack, EvilRelay, bent_by
+from tests.adversary.attack import Attack
+from tests.adversary.evil import EvilRelay, bent_by
+from tests.adversary.shown import Circle, Said, State, TellingStore, text_of
 from tests.simulation import invariants
 from tests.simulation.client_shell import ClientShell
-from tests.simulation.client_store import MemoryClientStore
 from tests.simulation.community import MA, ORIGIN, SN, Device
 from tests.simulation.final import EVERYTHING, collect
 from tests.simulation.history import Failed
@@ -39,68 +35,6 @@ STEP_MS: Final = 100
 PATIENCE_S: Final = 60
 OFFICERS: Final = ("tn-1", "tn-2", "ma-1", "ma-2", "sn-1", "sn-2")
 IN_BOTH: Final = ("ma-1", "ma-2", "sn-1", "sn-2")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """An entry of a room as its readers are shown it.
-
-    Attributes:
-        sender: Who, by the simulation's name.
-        kind: Its kind.
-        label: The label that counts.
-        text: What it says: a text, the titles of alerts, a room's title, "" for the rest.
-    """
-
-    sender: str
-    kind: Kind
-    label: Label
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circle:
-    """What a device holds of a room's group.
-
-    Attributes:
-        status: Where the room stands.
-        title: Its title.
-        epoch: The epoch, -1 without keys.
-        members: Who is in.
-        secret: What the members of this epoch alone can derive.
-    """
-
-    status: RoomStatus
-    title: str
-    epoch: int
-    members: tuple[str, ...]
-    secret: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What an attack must not change at an honest client: circles, who is who, and what was said."""
-
-    circles: tuple[tuple[RoomId, Circle], ...]
-    roster: bytes
-    control: bytes
-    said: tuple[tuple[RoomId, tuple[Said, ...]], ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class TellingStore(MemoryClientStore):
-    """A client's store that shows its alarms.
-
-    Attributes:
-        raised: All of them, oldest first.
-    """
-
-    raised: list[Alarm] = field(default_factory=list)
-
-    def commit(self, writes: tuple[e.Write, ...]) -> None:
-        """All writes, or none."""
-        MemoryClientStore.commit(self, writes)  # a class with slots is made anew, and `super` would not know it
-        self.raised += [write.alarm for write in writes if isinstance(write, e.PutAlarm)]
 
 
 class Stage:
@@ -251,7 +185,7 @@ class Stage:
         """What a device shows of a room: what it has opened, and what headers say; reports of delivery are left out."""
         rows = self.client(name).store.messages(room, limit=EVERYTHING)
         return tuple(
-            Said(sender=self.name(row.sender), kind=Kind(row.kind), label=row.label, text=_text(row))
+            Said(sender=self.name(row.sender), kind=Kind(row.kind), label=row.label, text=text_of(row))
             for row in rows
             if row.state is MessageState.STORED and row.kind != Kind.DELIVERED
             if row.content or row.kind in HEADER_ONLY
@@ -317,24 +251,3 @@ class Stage:
                 if intent.code
             ]
         return "\n".join(lines) or "nothing"
-
-
-def _text(row: model.MessageRow) -> str:
-    if not row.content:
-        return ""
-    match decode_content(row.content).body:
-        case Text(text=text):
-            return text
-        case RoomInfo(title=title):
-            return f"[{title}]"
-        case AlertBatch(alerts=alerts):
-            return ", ".join(alert.title for alert in alerts)
-        case _:
-            return ""
-
-
-def evidence(alarm: Alarm) -> list[bytes]:
-    """The bytes that prove an alarm."""
-    value = cbor.decode(alarm.evidence, max_bytes=1 << 20) if alarm.evidence else []
-    assert isinstance(value, list)
-    return [item for item in value if isinstance(item, bytes)]

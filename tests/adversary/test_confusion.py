@@ -20,7 +20,8 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.receipt import Receipt, sign_receipt
 from amanah_protocol.types import DeviceId, KeyId, PersonId
 from amanah_relay.effects import TakeKeyPackages
-from tests.adversary.evil import Attack, EvilRelay, Out, Planted
+from tests.adversary.attack import Attack, Out, Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.forge import certified
 from tests.adversary.outcomes import control, defended
 from tests.adversary.stage import Stage

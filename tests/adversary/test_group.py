@@ -23,7 +23,8 @@ from amanah_protocol.kinds import Commit, Kind, Welcome
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from amanah_relay.effects import Append, Entry, TakeKeyPackages
-from tests.adversary.evil import Attack, EvilRelay, Out
+from tests.adversary.attack import Attack, Out
+from tests.adversary.evil import EvilRelay
 from tests.adversary.forge import (
     OwnRoom,
     Rogue,
@@ -34,7 +35,8 @@ from tests.adversary.forge import (
     rogue_organisation,
 )
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import OFFICERS, Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import OFFICERS, Stage
 from tests.simulation.community import TN, Device
 
 Play = Callable[..., Stage]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import pytest
+
 from amanah_client import model
 from amanah_client.model import IntentState, MessageState, RoomStatus
 from amanah_protocol import frames
@@ -14,9 +16,11 @@ from amanah_protocol.kinds import Kind
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.types import DeviceId, RoomId
 from amanah_relay.effects import Append
-from tests.adversary.evil import Attack, EvilRelay, Out, Planted
+from tests.adversary.attack import Attack, Out, Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import Stage
 
 Play = Callable[..., Stage]
 READERS: Final = ("tn-1", "tn-2", "ma-1", "ma-2", "sn-1", "sn-2")
@@ -209,6 +213,7 @@ def lose_answers(play: Play, count: int) -> tuple[Stage, list[str], list[str]]:
     return stage, intents, texts
 
 
+@pytest.mark.slow
 @defended(8)
 def test_a_message_whose_answer_is_lost_has_one_leaf_and_one_delivery(play: Play, scale: int) -> None:
     stage, intents, texts = lose_answers(play, 100 * scale)

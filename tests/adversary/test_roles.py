@@ -19,10 +19,12 @@ from amanah_protocol.kinds import HEADER_ONLY, Commit, Decision, Kind, Outcome
 from amanah_protocol.types import DeviceId, EnvelopeId
 from amanah_relay.core.checks import members_of
 from amanah_relay.effects import TakeKeyPackages
-from tests.adversary.evil import Attack, EvilRelay, Out, Planted
+from tests.adversary.attack import Attack, Out, Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.forge import Rogue, certified, header, log_device, open_own_room, signed, stolen_group
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import OFFICERS, Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import OFFICERS, Stage
 from tests.simulation.community import MA, SN, TN, Device
 from tests.vectors.examples import SPECIFICS
 

@@ -17,7 +17,8 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.roster import Organisation, Roster, decode_roster, roster_document
 from amanah_protocol.types import OrgName
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import Stage
 from tests.simulation.community import MA, SN, TN
 
 Play = Callable[..., Stage]

@@ -17,10 +17,12 @@ from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.types import DeviceId, EnvelopeId
 from amanah_relay.core.checks import members_of
 from amanah_relay.effects import Append
-from tests.adversary.evil import Attack, EvilRelay, Planted
+from tests.adversary.attack import Attack, Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.forge import signed
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import IN_BOTH, Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import IN_BOTH, Stage
 from tests.simulation.final import EVERYTHING
 
 Play = Callable[..., Stage]

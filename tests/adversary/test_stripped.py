@@ -20,10 +20,12 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, DeviceId
 from amanah_relay.effects import Append
-from tests.adversary.evil import Attack, EvilRelay, Out, Planted
+from tests.adversary.attack import Attack, Out, Planted
+from tests.adversary.evil import EvilRelay
 from tests.adversary.forge import K, certified, signed, stolen_group, without_signature
 from tests.adversary.outcomes import control, defended
-from tests.adversary.stage import Stage, evidence
+from tests.adversary.shown import evidence
+from tests.adversary.stage import Stage
 from tests.simulation.community import MA, SN, TN
 
 Play = Callable[..., Stage]

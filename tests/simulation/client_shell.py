@@ -206,6 +206,9 @@ class ClientShell:
                 life, received = self._inbox.popleft()
                 if life == self._life:
                     self._step(received)
+                    if isinstance(received, inputs.Lost):
+                        # Not earlier: what the core still had to say to the old connection is not for the new one.
+                        self._connect_later()
             else:
                 return
 
@@ -349,8 +352,6 @@ class ClientShell:
         self._link = self.online_since_ms = self.connected_ms = None
         self._attempts += 1
         self.put(inputs.Lost())
-        if self._core is not None:
-            self._connect_later()
 
     # ---- persons
 

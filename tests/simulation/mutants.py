@@ -24,10 +24,10 @@ from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-from amanah_relay.core import RelayCore, acknowledgement, checks, fanout, publish, settlement
+from amanah_relay.core import RelayCore, acknowledgement, checks, control, fanout, publish, settlement
 from amanah_relay.core.parts import Parts
 from amanah_relay.effects import Append, Effect, FanOut, Send
-from amanah_relay.inputs import Appended, Input
+from amanah_relay.inputs import Appended, Input, Received
 from tests.simulation.client_shell import ClientShell
 from tests.simulation.client_store import MemoryClientStore
 from tests.simulation.relay_store import KeptPackage, MemoryRelayStore, RelayStore
@@ -47,6 +47,7 @@ class Mutant:
         breaks: The invariant that has to find it.
         plant: Plants it and gives the world's parts.
         faults: Kinds of faults that bring it out.
+        first: The first seed that is tried.
         seeds: Within so many seeds it has to be found.
     """
 
@@ -54,18 +55,21 @@ class Mutant:
     breaks: str
     plant: Callable[[Patch], Build]
     faults: tuple[str, ...]
+    first: int
     seeds: int
 
 
 MUTANTS: Final[dict[str, Mutant]] = {}
 
 
-def mutant(breaks: str, *faults: str, seeds: int = 6) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
+def mutant(
+    breaks: str, *faults: str, first: int = 0, seeds: int = 6
+) -> Callable[[Callable[[Patch], Build]], Callable[[Patch], Build]]:
     """Register a mutant under its function's name."""
 
     def register(plant: Callable[[Patch], Build]) -> Callable[[Patch], Build]:
         name = plant.__name__
-        MUTANTS[name] = Mutant(name=name, breaks=breaks, plant=plant, faults=faults, seeds=seeds)
+        MUTANTS[name] = Mutant(name=name, breaks=breaks, plant=plant, faults=faults, first=first, seeds=seeds)
         return plant
 
     return register
@@ -187,7 +191,7 @@ def _is_of_entries(effect: FanOut) -> bool:
     return all(data[1] == DELIVERY for data in effect.data)
 
 
-@mutant("I3")
+@mutant("I3", first=3)
 def entries_are_shuffled_and_nobody_minds(patch: Patch) -> Build:
     """The relay delivers out of order, and clients take what comes."""
     substitute(patch, place.follows, lambda *_: True)
@@ -228,7 +232,7 @@ class CarelessStore(MemoryRelayStore):
         return False
 
 
-@mutant("I8", "cut", "relay store is slow")
+@mutant("I8", "cut", "relay store is slow", first=5)
 def a_repetition_is_stored_again(patch: Patch) -> Build:
     """A publish whose receipt was lost is taken for a new one."""
 
@@ -284,6 +288,14 @@ def a_removed_device_stays_in_the_fan_out(patch: Patch) -> Build:
     return Build()
 
 
+@mutant("I7", "weather", first=7, seeds=20)
+def a_revoked_device_still_logs_in(patch: Patch) -> Build:
+    """Revocations are logged and mean nothing to the relay."""
+    substitute(patch, control.check_login_chain, allow)
+    substitute(patch, settlement.expel, allow)
+    return Build()
+
+
 @mutant("I5", "appends fail", "relay dies", "cut")
 def heads_are_signed_ahead_of_the_store(patch: Patch) -> Build:
     """What is only on its way into the store is promised already."""
@@ -331,6 +343,21 @@ def a_slow_reader_is_forgotten(_: Patch) -> Build:
     return Build(relay_core=SilentCore)
 
 
+class FragileCore(RelayCore):
+    """Raises what is no refusal, now and then."""
+
+    def handle(self, event: Input, now_ms: int) -> list[Effect]:
+        if isinstance(event, Received) and now_ms % 97 == 0:
+            raise KeyError(event.session)
+        return super().handle(event, now_ms)
+
+
+@mutant("sound")
+def relay_core_raises(_: Patch) -> Build:
+    """A frame ends the process."""
+    return Build(relay_core=FragileCore)
+
+
 # ---- the client
 
 
@@ -348,9 +375,9 @@ class HastyShell(ClientShell):
             self._begin(replace(step, effects=rest))
 
 
-@mutant("I8", "client store fails")
+@mutant("I10", "client store fails")
 def client_sends_before_it_writes(_: Patch) -> Build:
-    """What was sent is not remembered, and its counter is used again."""
+    """What was sent is not remembered: the client meets envelopes of its own that it does not know."""
     return Build(client_shell=HastyShell)
 
 
@@ -391,7 +418,7 @@ class LyingStore(MemoryClientStore):
             MemoryClientStore.commit(self, writes)
 
 
-@mutant("I8", "crash")
+@mutant("I8", "crash", first=3)
 def client_store_lies(_: Patch) -> Build:
     """Durable was not durable."""
     return Build(client_store=lambda _, profile: LyingStore(profile=profile))
@@ -428,7 +455,7 @@ def client_uses_a_counter_again_after_a_refusal(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I10", "cut", "relay store is slow")
+@mutant("I10", "cut", "relay store is slow", first=5)
 def client_seals_anew_after_a_lost_answer(patch: Patch) -> Build:
     """What may have been stored is sent again as something else."""
     real = client_login.lose
@@ -462,7 +489,7 @@ def client_does_not_store_its_keys(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I9", "cut", "relay store is slow")
+@mutant("I9", "cut", "relay store is slow", first=5)
 def client_does_not_send_again(patch: Patch) -> Build:
     """What was in flight when the connection broke stays in flight."""
     real = client_login.lose
