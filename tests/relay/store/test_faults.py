@@ -47,7 +47,8 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path
         assert acknowledged <= stored <= acknowledged + 7
         assert store.verify_log().size == stored
         store.close()
-    assert acknowledged > 100
+    # Each life said at least one; how many more is a matter of how fast the machine is.
+    assert acknowledged >= 4 * scale
 
 
 def test_after_a_commit_that_failed_nothing_is_written_until_the_store_was_loaded(tmp_path: Path) -> None:
