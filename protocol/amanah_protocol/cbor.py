@@ -8,9 +8,9 @@ floats, simple values other than false, true and null, integers above 64 bits. T
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Final, NoReturn, TypeAlias, TypeVar
+from typing import Final, NoReturn, TypeAlias, TypeVar, cast
 
 import cbor2
 
@@ -43,6 +43,9 @@ _WIDTHS: Final = {**dict.fromkeys(range(24), 0), 24: 1, 25: 2, 26: 4, 27: 8}
 _STRINGS: Final = (2, 3)
 _MAP: Final = 5
 
+_PLAIN: Final = frozenset({bytes, str, bool, type(None)})
+_LEAST: Final = -U64 - 1
+
 
 def encode(value: object) -> bytes:
     """Encode canonically: minimal heads, map keys sorted bytewise by their encoding.
@@ -62,9 +65,9 @@ def encode(value: object) -> bytes:
 
 def _ordered(value: object) -> object:
     kind = type(value)
-    if kind is bytes or kind is bool or value is None:
+    if kind in _PLAIN:
         return value
-    if isinstance(value, int) and -U64 - 1 <= value <= U64:
+    if isinstance(value, int) and _LEAST <= value <= U64:
         return int(value)
     if isinstance(value, str):
         return str(value)
@@ -72,15 +75,23 @@ def _ordered(value: object) -> object:
         return [_ordered(item) for item in value]
     if isinstance(value, dict):
         # cbor2's canonical=True sorts length-first (RFC 7049), which is another order.
-        keyed = sorted((cbor2.dumps(_key(key)), key) for key in value)
-        return {key: _ordered(value[key]) for _, key in keyed}
+        keys = sorted((_key(key) for key in value), key=_place)
+        return {key: _ordered(value[key]) for key in keys}
     raise UsageError(Code.MALFORMED, f"{kind.__name__} has no canonical encoding here")
 
 
 def _key(key: object) -> int | str:
-    if type(key) is str or (type(key) is int and -U64 - 1 <= key <= U64):
+    if type(key) is str or (type(key) is int and _LEAST <= key <= U64):
         return key
     raise UsageError(Code.MALFORMED, f"this {type(key).__name__} cannot be a map key here")
+
+
+def _place(key: int | str) -> tuple[int, int, bytes]:
+    """Sorts keys as their encodings sort bytewise: by major type, then value; texts by length first."""
+    if isinstance(key, str):
+        text = key.encode()
+        return 3, len(text), text
+    return (0, key, b"") if key >= 0 else (1, -1 - key, b"")
 
 
 def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
@@ -107,14 +118,14 @@ def decode(data: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Value:
             allow_indefinite=False,
             allow_duplicate_keys=False,
         )
-        checked = _checked(value)
+        _check_items((value,))
     except (cbor2.CBORError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise DecodeError(Code.MALFORMED, "the bytes are not strict CBOR") from error
-    # Decoding keeps the order of keys and `_checked` has compared it, so this plain encoding is
+    # Decoding keeps the order of keys and `_check_keys` has compared it, so this plain encoding is
     # the canonical one; it differs from the input for trailing bytes and non-minimal heads.
-    if cbor2.dumps(checked) != data:
+    if cbor2.dumps(value) != data:
         raise DecodeError(Code.NOT_CANONICAL, "the bytes are not the canonical encoding of their value")
-    return checked
+    return cast("Value", value)
 
 
 def _check_heads(data: bytes) -> None:
@@ -136,26 +147,29 @@ def _check_heads(data: bytes) -> None:
         at += 1 + width + (argument if major in _STRINGS else 0)
 
 
-def _checked(value: object) -> Value:
-    if value is None or type(value) is bytes or type(value) is str or type(value) is bool:
-        return value
-    # A larger integer has the encoding of a tag, so the comparison of encodings would not find it.
-    if type(value) is int and -U64 - 1 <= value <= U64:
-        return value
-    if isinstance(value, list):
-        for item in value:
-            _checked(item)
-        return value
-    if isinstance(value, dict) and len(value) <= MAX_ITEMS:
-        for key, item in value.items():
-            if type(key) is not int and type(key) is not str:
-                raise DecodeError(Code.MALFORMED, "a map key is neither integer nor text")
-            _checked(item)
-        keys = [cbor2.dumps(key) for key in value]
-        if keys != sorted(keys):
-            raise DecodeError(Code.NOT_CANONICAL, "the keys of a map are not in bytewise order")
-        return value
-    raise DecodeError(Code.MALFORMED, "a value of a type or size that is not allowed")
+def _check_items(items: Iterable[object]) -> None:
+    """All items, at any depth, are of types that are allowed here."""
+    for item in items:
+        # A larger integer has the encoding of a tag, so the comparison of encodings would not find it.
+        if type(item) in _PLAIN or (type(item) is int and _LEAST <= item <= U64):
+            continue
+        if isinstance(item, list):
+            _check_items(item)
+        elif isinstance(item, dict) and len(item) <= MAX_ITEMS:
+            _check_items(item.values())
+            _check_keys(item)
+        else:
+            raise DecodeError(Code.MALFORMED, "a value of a type or size that is not allowed")
+
+
+def _check_keys(keys: Iterable[object]) -> None:
+    places = []
+    for key in keys:
+        if type(key) is not int and type(key) is not str:
+            raise DecodeError(Code.MALFORMED, "a map key is neither integer nor text")
+        places.append(_place(key))
+    if places != sorted(places):
+        raise DecodeError(Code.NOT_CANONICAL, "the keys of a map are not in bytewise order")
 
 
 class Fields:
@@ -178,9 +192,10 @@ class Fields:
 
     def next(self) -> Value:
         """The next field, whatever it is."""
-        if self._at >= len(self._items):
-            raise self._wrong("one more field")
-        value = self._items[self._at]
+        try:
+            value = self._items[self._at]
+        except IndexError:
+            raise self._wrong("one more field") from None
         self._at += 1
         return value
 

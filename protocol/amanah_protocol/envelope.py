@@ -106,9 +106,14 @@ class Envelope:
     parts: Sign1
 
     @cached_property
+    def signed_bytes(self) -> bytes:
+        """The Sig_structure: what is signed, and what the id is the hash of."""
+        return self.parts.signed_bytes
+
+    @cached_property
     def id(self) -> EnvelopeId:
         """SHA-256 of the Sig_structure: it never depends on the signature's bytes."""
-        return EnvelopeId(sha256(self.parts.signed_bytes))
+        return EnvelopeId(sha256(self.signed_bytes))
 
 
 def sign_envelope(header: Header, sealed: bytes, key: SigningKey) -> Envelope:
@@ -254,7 +259,7 @@ def verify_envelope(envelope: Envelope, public_key: bytes) -> Verified[Envelope]
     """
     if sha256(public_key) != envelope.header.kid:
         raise VerifyError(Code.KEY_ID, "the key given is not the sender's")
-    verify_signature(public_key, envelope.parts.signature, envelope.parts.signed_bytes)
+    verify_signature(public_key, envelope.parts.signature, envelope.signed_bytes)
     return Verified(envelope)
 
 
