@@ -9,16 +9,19 @@ import os
 import sqlite3
 import stat
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, PoolProxiedConnection, Table, create_engine
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, Table, create_engine
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.pool import NullPool
 
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_relay.store.failures import store_errors
+from amanah_relay.store.schema import Cells
 
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long to wait for another process that holds the lock."""
@@ -147,6 +150,24 @@ def checkpoint(raw: sqlite3.Connection, *, truncate: bool, wait_ms: int) -> bool
         finally:
             raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").close()
     return not busy and frames == moved
+
+
+class InsertMany:
+    """Inserts many rows: all columns of a table, whose values go to the driver as they are.
+
+    `Connection.execute` looks every value of every row up by name first: a quarter of an append.
+    """
+
+    __slots__ = ("_cells", "_sql")
+
+    def __init__(self, table: Table) -> None:
+        """Compile the statement."""
+        self._sql = str(insert(table).compile(dialect=sqlite.dialect()))
+        self._cells = itemgetter(*(column.name for column in table.columns))
+
+    def execute(self, connection: Connection, rows: Sequence[Cells]) -> None:
+        """Insert at least one row."""
+        connection.exec_driver_sql(self._sql, [self._cells(row) for row in rows])
 
 
 def upsert(table: Table, keys: Sequence[str]) -> Insert:

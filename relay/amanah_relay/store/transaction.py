@@ -25,10 +25,10 @@ from amanah_relay.store.damage import Cell, checksum, damaged, only
 from amanah_relay.store.hashes import write_full_tiles
 from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
 from amanah_relay.store.schema import Cells
-from amanah_relay.store.sqlite import insert_missing, upsert
+from amanah_relay.store.sqlite import InsertMany, insert_missing, upsert
 
-_INSERT_LEAF: Final = insert(schema.leaf)
-_INSERT_CONTENT: Final = insert(schema.content)
+_INSERT_LEAVES: Final = InsertMany(schema.leaf)
+_INSERT_CONTENTS: Final = InsertMany(schema.content)
 _INSERT_DOCUMENT: Final = insert(schema.document)
 _INSERT_BATCH: Final = insert(schema.batch)
 _INSERT_TREE: Final = insert_missing(schema.tree)
@@ -87,7 +87,7 @@ def check_append(batch: Append) -> None:
         raise UsageError(Code.USAGE, "root and right edge of a batch are not of one tree")
     for entry in batch.entries:
         parts = (entry.envelope, entry.kid, entry.payload, entry.content)
-        if any((part is not None) != (entry.type is LeafType.ENVELOPE) for part in parts):
+        if parts.count(None) != (0 if entry.type is LeafType.ENVELOPE else len(parts)):
             raise UsageError(Code.USAGE, "envelopes have an id, a sender and content, other leaves have none")
         if entry.accepted_at_ms != batch.accepted_at_ms:
             raise UsageError(Code.USAGE, "a batch has one time of acceptance")
@@ -181,9 +181,9 @@ def _move_head(connection: Connection, batch: Append) -> None:
 
 def _insert_entries(connection: Connection, batch: Append) -> None:
     entries = batch.entries
-    connection.execute(_INSERT_LEAF, [leaf_cells(entry) for entry in entries])
+    _INSERT_LEAVES.execute(connection, [leaf_cells(entry) for entry in entries])
     if contents := [content_cells(entry) for entry in entries if entry.envelope is not None]:
-        connection.execute(_INSERT_CONTENT, contents)
+        _INSERT_CONTENTS.execute(connection, contents)
     documents = [{"log_index": entry.index, "data": entry.document} for entry in entries if entry.document is not None]
     if documents:
         connection.execute(_INSERT_DOCUMENT, documents)
