@@ -42,7 +42,9 @@ from amanah_relay.wire import Chunk, Writer
 Perform: TypeAlias = Callable[[StoreEffect], Awaitable[StoreInput]]
 """`StoreWorker.perform`: a fault of the store is an input like any other, and what is raised ends the relay."""
 
-TURN_INPUTS: Final = 64
+TURN_INPUTS: Final = 16
+"""The store's answer takes two or three rounds of the event loop to arrive, and each may hold a turn: were
+turns long, the store would stand idle meanwhile."""
 _READY: Final = frames.Ready.__struct_config__.tag
 """The second byte of the frame that ends a login: from then on a peer may send large frames."""
 SLOW: Final = (1008, "SLOW")
