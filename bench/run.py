@@ -50,10 +50,10 @@ async def measure(recipients: int, seconds: float, scratch: Path) -> tuple[Run, 
     devices = [organisations[number % 3].certify() for number in range(SENDERS + recipients)]
     with TemporaryDirectory(dir=scratch) as name, running_relay(Path(name), organisations, now_ms=now_ms) as running:
         room = await Room.open_with(devices, recipients, running.relay, running.port, now_ms)
-        room.sign(int(MAX_PER_S * seconds / SENDERS), now_ms)
+        await room.sign(int(MAX_PER_S * seconds / SENDERS), now_ms)
         full = await room.saturate(seconds)
         half_per_s = full.acked_per_s / 2
-        room.sign(int(half_per_s * (seconds + 2) / SENDERS), now_ms)
+        await room.sign(int(half_per_s * (seconds + 2) / SENDERS), now_ms)
         half = await room.pace(half_per_s, seconds)
         peak_mib = running.peak_mib
         await room.close()
