@@ -169,6 +169,14 @@ class AuditRead(Frame, frozen=True, tag=14):
     start: Uint
 
 
+class GetMembership(Frame, frozen=True, tag=15):
+    """Asks a room for its `create` and its commits behind `after` and before this device's own adding."""
+
+    request: Uint
+    room: Bytes16
+    after: Uint
+
+
 class Challenge(Frame, frozen=True, tag=64):
     """The relay's half of the transcript and its signature over the whole."""
 
@@ -365,14 +373,33 @@ class Closing(Frame, frozen=True, tag=81):
     retry_after_ms: Uint | None = None
 
 
+class MembershipEntry(Part, frozen=True):
+    """A `create` or a commit in its place: header and signature, no sealed content."""
+
+    room_seq: Uint
+    index: Uint
+    accepted_at_ms: Uint
+    previous: Bytes32
+    envelope: EnvelopeBytes
+
+
+class Membership(Frame, frozen=True, tag=82):
+    """Answer to `GetMembership`: entries in room order, as many as fit; none when nothing is left."""
+
+    request: Uint
+    entries: Annotated[tuple[MembershipEntry, ...], Meta(max_length=limits.MAX_MEMBERSHIP)]
+
+
 ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
+    | GetMembership
 )  # fmt: skip
 LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
+    | Membership
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

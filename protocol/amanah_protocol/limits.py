@@ -31,6 +31,10 @@ MAX_MEMBERS: Final = 1_000
 MAX_PUBLISH: Final = 16
 """Envelopes in one `publish`."""
 MAX_PAGE: Final = 500
+MAX_MEMBERSHIP: Final = 256
+"""Entries of one answer about a room's membership."""
+MAX_MEMBERSHIP_BYTES: Final = 192 * KIB
+"""Envelopes of such an answer together, so that it fits a frame."""
 MAX_ALERTS: Final = 100
 MAX_ALERT_ORIGINAL_BYTES: Final = 64 * KIB
 MAX_KEY_PACKAGES: Final = 100

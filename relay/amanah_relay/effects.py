@@ -6,7 +6,7 @@ of one `handle` call are joined into one write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
 from amanah_protocol.log.leaf import LeafType
@@ -59,6 +59,8 @@ class Entry:
         content: Sealed content; b"" for header-only kinds; None for leaves that are no envelopes.
         addressees: Who gets the content; None means every member.
         document: Endorsed document beside the leaf, else None.
+        membership: Whether it makes a room or changes its members: a `create` or a commit. Told
+            to the store and not read back, hence not compared.
     """
 
     index: int
@@ -75,6 +77,7 @@ class Entry:
     content: bytes | None = None
     addressees: tuple[DeviceId, ...] | None = None
     document: bytes | None = None
+    membership: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +180,19 @@ class ReadEntries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMembership:
+    """Read the `create` and the commits of a room behind `after` and before `until`, in order: `MembershipRead`."""
+
+    token: int
+    room: RoomId
+    after: int
+    until: int
+    limit: int
+    max_bytes: int
+    """Stop before the objects exceed this; at least one entry is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadKnown:
     """Look an envelope id up: `KnownRead`."""
 
@@ -245,6 +261,6 @@ class CountKeyPackages:
 
 
 Effect: TypeAlias = (
-    Send | FanOut | Close | Append | Reload | ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof
-    | PutKeyPackages | TakeKeyPackages | CountKeyPackages
+    Send | FanOut | Close | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
+    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages
 )  # fmt: skip

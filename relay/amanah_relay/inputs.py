@@ -121,6 +121,14 @@ class EntriesRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipRead:
+    """Answers `ReadMembership`: entries without payload, content and addressees."""
+
+    token: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRead:
     """Answers `ReadContent`; None when it is empty, not there or erased.
 
@@ -193,6 +201,6 @@ class Stop:
 
 Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Appended | AppendFailed | Loaded | KnownRead
-    | EntriesRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted
-    | ReadFailed | Tick | Stop
+    | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
+    | KeyPackagesCounted | ReadFailed | Tick | Stop
 )  # fmt: skip

@@ -28,6 +28,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     Reload,
     Send,
@@ -213,6 +214,7 @@ class Turns:
                 Append()
                 | Reload()
                 | ReadEntries()
+                | ReadMembership()
                 | ReadKnown()
                 | ReadContent()
                 | ReadLog()

@@ -250,6 +250,7 @@ def _draft(room: Room, entry: Planted) -> Draft:
         addressees=specific.addressees if isinstance(specific, Welcome) else None,
         added=specific.added if isinstance(specific, Commit) else (),
         removed=specific.removed if isinstance(specific, Commit) else (),
+        membership=isinstance(specific, Create | Commit),
     )
 
 

@@ -19,10 +19,11 @@ LOGIN: Final = fx.CLIENT[:2]
 CLIENT_NAMES: Final = """
     Hello Proof Publish Stage Subscribe FetchContent OfferKeyPackages TakeKeyPackages SubscribeControl Submit
     GetInclusion GetConsistency GetCheckpoint AuditRead
+    GetMembership
 """
 RELAY_NAMES: Final = """
     Challenge RoomState Ready Refused Stored Done Delivery PageEnd Lagging ContentPiece KeyPackages Stock ControlEntry
-    Head Path Checkpoint LogEntries Closing
+    Head Path Checkpoint LogEntries Closing Membership
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},

@@ -20,6 +20,8 @@ PUBLISHED: Final = {
     "MAX_MEMBERS": 1_000,
     "MAX_PUBLISH": 16,
     "MAX_PAGE": 500,
+    "MAX_MEMBERSHIP": 256,
+    "MAX_MEMBERSHIP_BYTES": 196_608,
     "MAX_ALERTS": 100,
     "MAX_ALERT_ORIGINAL_BYTES": 65_536,
     "MAX_KEY_PACKAGES": 100,
@@ -50,6 +52,7 @@ def test_the_limits_are_those_that_the_protocol_names() -> None:
 def test_what_is_nested_fits_into_what_holds_it() -> None:
     assert limits.MAX_HEADER_BYTES < limits.MAX_ENVELOPE_BYTES < limits.MAX_FRAME_BYTES
     assert limits.MAX_CONTENT_BYTES + limits.MAX_ENVELOPE_BYTES < limits.MAX_FRAME_BYTES
+    assert limits.MAX_MEMBERSHIP_BYTES + 64 * limits.MAX_MEMBERSHIP < limits.MAX_FRAME_BYTES
     assert limits.STAGE_CHUNK_BYTES < limits.MAX_FRAME_BYTES
     assert limits.MAX_PLAINTEXT_BYTES < limits.MAX_CONTENT_BYTES < limits.MAX_HANDSHAKE_BYTES < limits.MAX_TREE_BYTES
     assert limits.MAX_PRE_AUTH_FRAME_BYTES < limits.MAX_FRAME_BYTES

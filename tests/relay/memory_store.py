@@ -11,7 +11,7 @@ from amanah_protocol import identity, revocation, roster
 from amanah_protocol.cose import TAG
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.kinds import HANDSHAKE, Create
+from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
@@ -26,6 +26,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     Reload,
     RoomRow,
@@ -44,6 +45,7 @@ from amanah_relay.inputs import (
     KnownRead,
     Loaded,
     LogRead,
+    MembershipRead,
     ProofRead,
     ReadFailed,
     StoredEntry,
@@ -54,6 +56,7 @@ StoreEffect = (
     Append
     | Reload
     | ReadEntries
+    | ReadMembership
     | ReadKnown
     | ReadContent
     | ReadLog
@@ -88,7 +91,7 @@ class MemoryStore:
     full: bool = False
     reads_fail: bool = False
 
-    def perform(self, effect: StoreEffect) -> Input:  # noqa: C901, PLR0911 - one case for each effect
+    def perform(self, effect: StoreEffect) -> Input:  # noqa: C901, PLR0911, PLR0912 - one case for each effect
         """Do what an effect asks for and give its answer."""
         if self.reads_fail and not isinstance(effect, Append | Reload):
             return ReadFailed(token=effect.token, full=self.full)
@@ -99,6 +102,8 @@ class MemoryStore:
                 return Loaded(state=self.state())
             case ReadEntries():
                 return self._read_entries(effect)
+            case ReadMembership():
+                return self._read_membership(effect)
             case ReadKnown():
                 return KnownRead(token=effect.token, known=self._known(effect.envelope))
             case ReadContent():
@@ -216,6 +221,11 @@ class MemoryStore:
             object=entry.object,
         )
         assert leaf.hash == entry.hash
+        changes = entry.type is LeafType.ENVELOPE and decode_envelope(entry.object).header.kind in (
+            Kind.CREATE,
+            Kind.COMMIT,
+        )
+        assert entry.membership == changes
         assert (entry.type is LeafType.ENVELOPE) == (entry.envelope is not None) == (entry.content is not None)
         if entry.content is not None:
             assert sha256(entry.content) == entry.payload
@@ -232,6 +242,20 @@ class MemoryStore:
             found.append(StoredEntry(entry=replace(entry, content=None) if erased else entry, erased=erased))
         more = len(found) < min(read.limit, len(there))
         return EntriesRead(token=read.token, room=read.room, entries=tuple(found), more=more)
+
+    def _read_membership(self, read: ReadMembership) -> Input:
+        found: list[Entry] = []
+        for entry in self.entries:
+            between = entry.room == read.room and read.after < entry.room_seq < read.until
+            if between and decode_envelope(entry.object).header.kind in (Kind.CREATE, Kind.COMMIT):
+                found.append(replace(entry, content=None, payload=None, addressees=None))
+        size, kept = 0, found[: read.limit]
+        for number, entry in enumerate(kept):
+            size += len(entry.object)
+            if number and size > read.max_bytes:
+                kept = kept[:number]
+                break
+        return MembershipRead(token=read.token, entries=tuple(kept))
 
     def _known(self, envelope: bytes) -> Known | None:
         for batch in self.batches:

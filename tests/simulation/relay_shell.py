@@ -25,6 +25,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     Reload,
     Send,
@@ -57,7 +58,7 @@ TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
 
-Reading: TypeAlias = ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
+Reading: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
 Packages: TypeAlias = PutKeyPackages | TakeKeyPackages
 
 
@@ -305,7 +306,10 @@ class RelayShell:
                 self._writing.append(effect)
                 if len(self._writing) == 1:
                     self._begin_write()
-            case ReadEntries() | ReadKnown() | ReadContent() | ReadLog() | ReadProof() | CountKeyPackages():
+            case (
+                ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
+                | CountKeyPackages()
+            ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
                     self._begin_read()
@@ -411,10 +415,12 @@ class RelayShell:
             self._scheduler.note("store refuses", error.code)
             return ReadFailed(token=effect.token)
 
-    def _answer(self, effect: Reading) -> Input:
+    def _answer(self, effect: Reading) -> Input:  # noqa: PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self.store.read_entries(effect)
+            case ReadMembership():
+                return self.store.read_membership(effect)
             case ReadKnown():
                 return self.store.read_known(effect)
             case ReadContent():

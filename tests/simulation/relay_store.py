@@ -29,6 +29,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     RoomRow,
     TakeKeyPackages,
@@ -42,6 +43,7 @@ from amanah_relay.inputs import (
     Known,
     KnownRead,
     LogRead,
+    MembershipRead,
     ProofRead,
     StoredEntry,
 )
@@ -57,6 +59,7 @@ class RelayStore(Protocol):
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut: ...
     def take_key_packages(self, request: TakeKeyPackages) -> KeyPackagesTaken: ...
     def read_entries(self, wanted: ReadEntries) -> EntriesRead: ...
+    def read_membership(self, wanted: ReadMembership) -> MembershipRead: ...
     def read_known(self, wanted: ReadKnown) -> KnownRead: ...
     def read_content(self, wanted: ReadContent) -> ContentRead: ...
     def read_log(self, wanted: ReadLog) -> LogRead: ...
@@ -230,6 +233,20 @@ class MemoryRelayStore:
                 break
             found.append(StoredEntry(entry=entry, erased=index in self.erased))
         return EntriesRead(token=wanted.token, room=wanted.room, entries=tuple(found), more=more)
+
+    def read_membership(self, wanted: ReadMembership) -> MembershipRead:
+        """The `create` and commits of a room between two places."""
+        found: list[Entry] = []
+        left = wanted.max_bytes
+        for index in self._chains.get(wanted.room, [])[wanted.after : wanted.until - 1]:
+            entry = self.entries[index]
+            if not entry.membership:
+                continue
+            left -= len(entry.object)
+            if found and (left < 0 or len(found) == wanted.limit):
+                break
+            found.append(replace(entry, content=None))
+        return MembershipRead(token=wanted.token, entries=tuple(found))
 
     def read_known(self, wanted: ReadKnown) -> KnownRead:
         """Where an envelope stands."""

@@ -48,6 +48,7 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.GetConsistency(request=10, old=37, new=40),
     frames.GetCheckpoint(request=11),
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
+    frames.GetMembership(request=13, room=x.ROOM, after=1),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
@@ -107,6 +108,18 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
         size=40,
     ),
     frames.Closing(code="STOPPING", detail="the relay is stopping", retry_after_ms=1_000),
+    frames.Membership(
+        request=13,
+        entries=(
+            frames.MembershipEntry(
+                room_seq=2,
+                index=8,
+                accepted_at_ms=x.NOW_MS,
+                previous=x.fixed("previous leaf"),
+                envelope=x.signed(x.SPECIFICS[Kind.COMMIT]).encoded,
+            ),
+        ),
+    ),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

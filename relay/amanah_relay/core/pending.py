@@ -61,6 +61,14 @@ class ContentFetch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipFetch:
+    """The `create` and commits of a room before a member's own time."""
+
+    client: Client
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRead:
     """Leaves for an auditor."""
 
@@ -106,7 +114,7 @@ class StockCount:
     client: Client
 
 
-Fetching: TypeAlias = ContentFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
+Fetching: TypeAlias = ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
 """What one client may have only so many of at a time."""
 
 Question: TypeAlias = PageRead | IdLookup | StockCount | Fetching

@@ -16,6 +16,7 @@ from amanah_relay.core import (
     catchup,
     control,
     fetch,
+    joining,
     login,
     packages,
     publish,
@@ -30,6 +31,7 @@ from amanah_relay.core.parts import Identity, Parts
 from amanah_relay.core.pending import (
     ContentFetch,
     IdLookup,
+    MembershipFetch,
     OrderRead,
     PackagesOffer,
     PackagesTake,
@@ -56,6 +58,7 @@ from amanah_relay.inputs import (
     KnownRead,
     Loaded,
     LogRead,
+    MembershipRead,
     ProofRead,
     ReadFailed,
     Received,
@@ -165,7 +168,7 @@ class RelayCore:
 
     def _answer(  # noqa: C901, PLR0912 - one case for each answer of the store
         self,
-        event: KnownRead | EntriesRead | ContentRead | LogRead | ProofRead
+        event: KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
         | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted,
         now_ms: int,
     ) -> None:  # fmt: skip
@@ -181,6 +184,9 @@ class RelayCore:
             case ContentRead():
                 if (content := take(event.token, ContentFetch)) is not None:
                     fetch.answer_content(parts, content, event)
+            case MembershipRead():
+                if (wanted := take(event.token, MembershipFetch)) is not None:
+                    joining.answer(parts, wanted, event.entries)
             case LogRead():
                 if (order := take(event.token, OrderRead)) is not None:
                     reading.answer(parts, order, event.entries)
@@ -246,6 +252,8 @@ class RelayCore:
                 catchup.subscribe(parts, client, asked, now_ms)
             case frames.FetchContent():
                 fetch.fetch(parts, client, frame)
+            case frames.GetMembership():
+                joining.ask(parts, client, frame)
             case frames.OfferKeyPackages():
                 packages.offer(parts, client, frame, now_ms)
             case frames.TakeKeyPackages():

@@ -47,6 +47,7 @@ class Draft:
         document: Endorsed document beside the leaf.
         added: Devices that it adds to the room.
         removed: Devices that it removes.
+        membership: Whether it is a `create` or a commit.
     """
 
     key: bytes
@@ -62,6 +63,7 @@ class Draft:
     document: bytes | None = None
     added: tuple[DeviceId, ...] = ()
     removed: tuple[DeviceId, ...] = ()
+    membership: bool = False
 
     @property
     def size(self) -> int:
@@ -258,6 +260,7 @@ class Sequencer:
             content=draft.content,
             addressees=draft.addressees,
             document=draft.document,
+            membership=draft.membership,
         )
         self._frontier.append(leaf_hash)
         # `head_seq` counts what was admitted; the leaf hash can only be that of what has its batch.

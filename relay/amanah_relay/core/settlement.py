@@ -17,6 +17,7 @@ from amanah_relay.core.parts import Parts
 from amanah_relay.core.pending import (
     ContentFetch,
     IdLookup,
+    MembershipFetch,
     OrderRead,
     PackagesOffer,
     PackagesTake,
@@ -110,7 +111,7 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
                 parts.close(question.client.session, error)
         case PackagesOffer():
             packages.fail_offer(parts, question, error)
-        case ContentFetch() | OrderRead() | ProofFetch() | PackagesTake():
+        case ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake():
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)
         case _:

@@ -154,6 +154,7 @@ class Transaction:
                 addressees=addressees,
                 added=added,
                 removed=removed,
+                membership=isinstance(header.specific, Create | Commit),
             )
         )
 

@@ -11,9 +11,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, select
 
 from amanah_protocol.crypto import sha256
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import PeerError
+from amanah_protocol.kinds import Commit, Create
 from amanah_protocol.types import DeviceId, LeafHash
-from amanah_relay.effects import Entry, ReadContent, ReadEntries, ReadKnown, ReadLog
-from amanah_relay.inputs import ContentRead, EntriesRead, Known, KnownRead, LogRead, StoredEntry
+from amanah_relay.effects import Entry, ReadContent, ReadEntries, ReadKnown, ReadLog, ReadMembership
+from amanah_relay.inputs import ContentRead, EntriesRead, Known, KnownRead, LogRead, MembershipRead, StoredEntry
 from amanah_relay.store import schema
 from amanah_relay.store.damage import check_row, damaged, only
 from amanah_relay.store.hashes import read_leaf_hashes
@@ -32,10 +35,21 @@ from amanah_relay.store.rows import (
 _MOST_CARRIERS: Final = 1_024
 """Envelopes with one content that are looked at for its addressees."""
 _leaf, _content, _batch, _tree = schema.leaf.c, schema.content.c, schema.batch.c, schema.tree.c
+_membership = schema.membership.c
 
 _ENTRIES: Final[Select[Any]] = (
     SELECT_ENTRIES.where(_leaf.room == bindparam("in_room"), _leaf.room_seq > bindparam("after"))
     .order_by(_leaf.room_seq)
+    .limit(bindparam("count"))
+)
+_MEMBERSHIP: Final[Select[Any]] = (
+    SELECT_LEAVES.join(schema.membership, (_leaf.room == _membership.room) & (_leaf.room_seq == _membership.room_seq))
+    .where(
+        _membership.room == bindparam("in_room"),
+        _membership.room_seq > bindparam("after"),
+        _membership.room_seq < bindparam("until"),
+    )
+    .order_by(_membership.room_seq)
     .limit(bindparam("count"))
 )
 _LOG: Final[Select[Any]] = SELECT_LEAVES.where(
@@ -85,6 +99,26 @@ def read_entries(connection: Connection, wanted: ReadEntries) -> EntriesRead:
         entries.append(stored)
     rows.close()
     return EntriesRead(token=wanted.token, room=wanted.room, entries=tuple(entries), more=more)
+
+
+def read_membership(connection: Connection, wanted: ReadMembership) -> MembershipRead:
+    """The `create` and commits of a room between two places, in its order; fewer than there are where they end.
+
+    Raises:
+        OperationalError: `DAMAGED`, also for a place at which something else stands.
+    """
+    bounds = {"in_room": wanted.room, "after": wanted.after, "until": wanted.until, "count": wanted.limit}
+    rows = connection.execute(_MEMBERSHIP, bounds)
+    entries: list[Entry] = []
+    left = wanted.max_bytes
+    for row in rows:
+        entry = _checked_membership(decode_leaf_row(row))
+        left -= len(entry.object)
+        if entries and left < 0:
+            break
+        entries.append(entry)
+    rows.close()
+    return MembershipRead(token=wanted.token, entries=tuple(entries))
 
 
 def read_known(connection: Connection, wanted: ReadKnown) -> KnownRead:
@@ -171,6 +205,17 @@ def read_batch(connection: Connection, index: int) -> AnyRow:
     if not row.first <= index < row.size:
         raise damaged(what)
     return row
+
+
+def _checked_membership(entry: Entry) -> Entry:
+    """The entry, if it is one of the sort that the table of places says."""
+    try:
+        specific = decode_envelope(entry.object).header.specific
+    except PeerError as error:
+        raise damaged(f"leaf {entry.index}") from error
+    if not isinstance(specific, Create | Commit):
+        raise damaged(f"the place of leaf {entry.index} among the changes of its room")
+    return entry
 
 
 def _read_tree(connection: Connection, wanted: ReadContent) -> bytes | None:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -180,6 +180,15 @@ member: Final = Table(
     sqlite_with_rowid=False,
 )
 """Members by room and device, removed ones included."""
+
+membership: Final = Table(
+    "membership",
+    metadata,
+    Column("room", Bytes, primary_key=True),
+    Column("room_seq", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Places of each room's `create` and commits: a newcomer reads them without the entries between."""
 
 tree: Final = Table(
     "tree",

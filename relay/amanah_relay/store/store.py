@@ -22,6 +22,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     TakeKeyPackages,
 )
@@ -33,6 +34,7 @@ from amanah_relay.inputs import (
     KeyPackagesTaken,
     KnownRead,
     LogRead,
+    MembershipRead,
     ProofRead,
 )
 from amanah_relay.state import RelayState
@@ -194,6 +196,10 @@ class Store:
     def read_entries(self, wanted: ReadEntries) -> EntriesRead:
         """A page of a room or chain."""
         return self._reader.read(lambda connection: reads.read_entries(connection, wanted))
+
+    def read_membership(self, wanted: ReadMembership) -> MembershipRead:
+        """The `create` and commits of a room."""
+        return self._reader.read(lambda connection: reads.read_membership(connection, wanted))
 
     def read_known(self, wanted: ReadKnown) -> KnownRead:
         """Where an envelope stands."""

@@ -31,6 +31,7 @@ _INSERT_LEAVES: Final = InsertMany(schema.leaf)
 _INSERT_CONTENTS: Final = InsertMany(schema.content)
 _INSERT_DOCUMENT: Final = insert(schema.document)
 _INSERT_BATCH: Final = insert(schema.batch)
+_INSERT_MEMBERSHIP: Final = insert(schema.membership)
 _INSERT_TREE: Final = insert_missing(schema.tree)
 _SET_CHAIN: Final = upsert(schema.chain, ["room"])
 _SET_ROOM: Final = upsert(schema.room, ["room"])
@@ -184,6 +185,8 @@ def _insert_entries(connection: Connection, batch: Append) -> None:
     _INSERT_LEAVES.execute(connection, [leaf_cells(entry) for entry in entries])
     if contents := [content_cells(entry) for entry in entries if entry.envelope is not None]:
         _INSERT_CONTENTS.execute(connection, contents)
+    if changes := [{"room": entry.room, "room_seq": entry.room_seq} for entry in entries if entry.membership]:
+        connection.execute(_INSERT_MEMBERSHIP, changes)
     documents = [{"log_index": entry.index, "data": entry.document} for entry in entries if entry.document is not None]
     if documents:
         connection.execute(_INSERT_DOCUMENT, documents)

@@ -98,6 +98,8 @@ class _Walk:
         self.senders: dict[tuple[RoomId, DeviceId], tuple[int, EnvelopeId]] = {}
         """Counter and id of each device's newest envelope in each room."""
         self.added: set[tuple[RoomId, DeviceId]] = set()
+        self.changes: set[tuple[RoomId, int]] = set()
+        """Places of `create` and commits."""
         self.batch: AnyRow | None = None
         self.accepted_at_ms = 0
         self.batches = self.documents = self.envelopes = self.erased = 0
@@ -138,6 +140,8 @@ class _Walk:
         if found != (entry.envelope, entry.kid, entry.payload, entry.room):
             raise damaged(f"what stands beside the envelope of leaf {entry.index}")
         self.senders[header.room, header.kid] = header.counter, envelope.id
+        if isinstance(header.specific, Create | Commit):
+            self.changes.add((entry.room, entry.room_seq))
         if isinstance(header.specific, Create):
             self.added.add((header.room, header.kid))
         elif isinstance(header.specific, Commit):
@@ -206,6 +210,7 @@ def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
         _verify_counts(connection, walk)
         _verify_heads(connection, walk)
         _verify_members(connection, walk)
+        _verify_changes(connection, walk)
         _verify_others(connection)
     return LogReport(
         origin=head.origin,
@@ -259,6 +264,13 @@ def _verify_members(connection: Connection, walk: _Walk) -> None:
         found.add(place)
     for room, device in sorted(walk.added - found):
         raise damaged(f"the member {device.hex()} of the room {room.hex()} is missing")
+
+
+def _verify_changes(connection: Connection, walk: _Walk) -> None:
+    """What is shown to newcomers is every `create` and commit, and nothing else."""
+    found = {(row.room, row.room_seq) for row in connection.execute(select(*schema.membership.c))}
+    if found != walk.changes:
+        raise damaged("the places of a room's changes")
 
 
 def _verify_others(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     Reload,
     TakeKeyPackages,
@@ -31,6 +32,7 @@ from amanah_relay.inputs import (
     KnownRead,
     Loaded,
     LogRead,
+    MembershipRead,
     ProofRead,
     ReadFailed,
 )
@@ -44,11 +46,11 @@ IDLE_S: Final = 0.25
 RETRY_S: Final = 1.0
 """Between two attempts to load a store that failed."""
 
-ReadEffect: TypeAlias = ReadEntries | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
+ReadEffect: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
 KeyPackageEffect: TypeAlias = PutKeyPackages | TakeKeyPackages
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | KeyPackageEffect
 StoreInput: TypeAlias = (
-    Appended | AppendFailed | Loaded | EntriesRead | KnownRead | ContentRead | LogRead | ProofRead
+    Appended | AppendFailed | Loaded | EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead
     | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | ReadFailed
 )  # fmt: skip
 
@@ -144,12 +146,14 @@ class StoreWorker:
         self._plan_checkpoint()
         return answer
 
-    def _read(
+    def _read(  # noqa: PLR0911 - one case for each read
         self, effect: ReadEffect
-    ) -> EntriesRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted:
+    ) -> EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted:
         match effect:
             case ReadEntries():
                 return self._store.read_entries(effect)
+            case ReadMembership():
+                return self._store.read_membership(effect)
             case ReadKnown():
                 return self._store.read_known(effect)
             case ReadContent():

@@ -6,7 +6,7 @@ from typing import Final
 
 from amanah_protocol.log.merkle import verify_inclusion
 from amanah_protocol.types import RoomId
-from amanah_relay.effects import ReadContent, ReadEntries, ReadLog, ReadProof
+from amanah_relay.effects import Entry, ReadContent, ReadEntries, ReadLog, ReadMembership, ReadProof
 from amanah_relay.inputs import ContentRead, EntriesRead
 from amanah_relay.store import Store
 from tests.relay.store.sequence import Sequence, identities
@@ -18,6 +18,16 @@ MANY: Final = 10_000_000
 def page(store: Store, room: RoomId = x.ROOM, after: int = 0, limit: int = 100, max_bytes: int = MANY) -> EntriesRead:
     """A page of a room or chain."""
     return store.read_entries(ReadEntries(token=5, room=room, after=after, limit=limit, max_bytes=max_bytes))
+
+
+def membership(
+    store: Store, room: RoomId = x.ROOM, *, after: int = 0, until: int = MANY, limit: int = 100, max_bytes: int = MANY
+) -> tuple[Entry, ...]:
+    """The `create` and commits of a room."""
+    wanted = ReadMembership(token=7, room=room, after=after, until=until, limit=limit, max_bytes=max_bytes)
+    read = store.read_membership(wanted)
+    assert read.token == 7
+    return read.entries
 
 
 def content(store: Store, payload: bytes, room: RoomId = x.ROOM) -> ContentRead:

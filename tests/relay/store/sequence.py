@@ -41,6 +41,7 @@ class Draft:
     content: bytes | None = None
     addressees: tuple[DeviceId, ...] | None = None
     document: bytes | None = None
+    membership: bool = False
 
 
 def roster(version: int = 1) -> bytes:
@@ -104,6 +105,7 @@ class Sequence:
             payload=made.payload,
             content=sealed,
             addressees=addressees,
+            membership=isinstance(what, kinds.Create | kinds.Commit),
         )
 
     def messages(self, count: int, **options: Any) -> list[Draft]:  # noqa: ANN401 - as `envelope`
@@ -171,6 +173,7 @@ class Sequence:
             content=draft.content,
             addressees=draft.addressees,
             document=draft.document,
+            membership=draft.membership,
         )
 
     def _room_row(self, room: RoomId) -> RoomRow:

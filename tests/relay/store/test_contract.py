@@ -17,7 +17,7 @@ from amanah_protocol.types import CONTROL, EnvelopeId, RoomId
 from amanah_relay.effects import Append, Entry, Erasure, ReadKnown, ReadLog
 from amanah_relay.inputs import ContentRead
 from amanah_relay.store import Store
-from tests.relay.store.asking import content, page, prove_inclusion, size_of, started
+from tests.relay.store.asking import content, membership, page, prove_inclusion, size_of, started
 from tests.relay.store.sequence import (
     CHAIN,
     OTHER,
@@ -109,6 +109,22 @@ def test_two_rooms_and_a_chain_are_each_read_in_their_own_order(store: Store, lo
             (room, 2),
         ]
     assert page(store, RoomId(bytes(15) + b"\x01")).entries == ()
+
+
+def test_create_and_commits_are_read_without_what_stands_between(store: Store, log: Sequence) -> None:
+    started(store, log)
+    store.append(log.batch(log.create(SECOND_ROOM), log.envelope(x.SPECIFICS[Kind.COMMIT], room=SECOND_ROOM)))
+    changes = [log.envelope(x.SPECIFICS[Kind.COMMIT]) for _ in range(3)]
+    for change in changes:
+        store.append(log.batch(log.envelope(), change, log.envelope()))
+    places = [(entry.room_seq, entry.object) for entry in membership(store)]
+    create = page(store).entries[0].entry.object
+    assert places == [(1, create), *((3 * turn, change.object) for turn, change in enumerate(changes, start=1))]
+    assert [entry.room_seq for entry in membership(store, after=1, until=9)] == [3, 6]
+    assert [entry.room_seq for entry in membership(store, limit=2)] == [1, 3]
+    assert [entry.room_seq for entry in membership(store, max_bytes=1)] == [1]
+    assert [entry.room_seq for entry in membership(store, SECOND_ROOM)] == [1, 2]
+    assert membership(store, CHAIN) == ()
 
 
 def test_a_batch_that_does_not_continue_the_stored_log_stores_nothing(store: Store, log: Sequence) -> None:

@@ -18,9 +18,9 @@ from amanah_relay.state import RelayState
 from amanah_relay.store import DamageError, Store
 from amanah_relay.store.rows import leaf_cells
 from amanah_relay.store.transaction import head_cells
-from tests.relay.store.asking import content, page
+from tests.relay.store.asking import content, membership, page
 from tests.relay.store.full import TREE, Full, changed
-from tests.relay.store.sequence import OTHER_KID, SECOND_ROOM, Sequence
+from tests.relay.store.sequence import CHAIN, OTHER_KID, SECOND_ROOM, Sequence
 from tests.vectors import examples as x
 
 WELCOME: Final = 8
@@ -40,6 +40,14 @@ def read_control(store: Store, _: Full) -> object:
 
 def read_log(store: Store, _: Full) -> object:
     return store.read_log(ReadLog(token=0, first=0, until=20))
+
+
+def read_membership(store: Store, _: Full) -> object:
+    return membership(store)
+
+
+def read_membership_of_a_chain(store: Store, _: Full) -> object:
+    return membership(store, CHAIN)
 
 
 def read_known(store: Store, full: Full) -> object:
@@ -99,6 +107,10 @@ DAMAGE: Final[list[tuple[Read, str]]] = [
     (read_control, "INSERT INTO document SELECT 2, data FROM document WHERE log_index = 1"),
     (read_log, "UPDATE leaf SET type = 99 WHERE log_index = 9"),
     (read_log, "DELETE FROM leaf WHERE log_index = 9"),
+    (read_membership, "UPDATE leaf SET object = object || x'00' WHERE log_index = 7"),
+    (read_membership, "UPDATE leaf SET previous = zeroblob(32) WHERE log_index = 7"),
+    (read_membership, "UPDATE membership SET room_seq = 3 WHERE room_seq = 2"),
+    (read_membership_of_a_chain, "INSERT INTO membership SELECT room, room_seq FROM leaf WHERE log_index = 20"),
     (read_known, "UPDATE leaf SET kid = x'00' WHERE log_index = 10"),
     (read_known, "UPDATE leaf SET hash = zeroblob(32) WHERE log_index = 8"),
     (read_known, "UPDATE batch SET root = x'00'"),

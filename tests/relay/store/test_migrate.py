@@ -21,6 +21,7 @@ from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_relay.store import Store, schema
 from amanah_relay.store.engine import Database
 from amanah_relay.store.migrate import migrate, read_revision
+from tests.relay.store.asking import membership
 from tests.relay.store.full import Full
 from tests.relay.store.sequence import roster
 from tests.vectors import examples as x
@@ -97,6 +98,27 @@ def test_a_migration_that_is_killed_leaves_a_database_that_can_be_migrated(tmp_p
     killed = subprocess.run([sys.executable, "-c", KILLED_WITHIN, f"sqlite:///{path}"], check=False, env=os.environ)
     assert killed.returncode == -signal.SIGKILL
     Store.init(f"sqlite:///{path}", roster=roster(), origin=x.ORIGIN, now_ms=x.NOW_MS).close()
+
+
+def test_a_store_of_the_first_schema_is_given_the_places_of_its_changes(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path, "DROP TABLE membership"):
+        pass
+    path = tmp_path / "copy.db"
+    set_revision(path, "0001")
+    with closing(Store.open(f"sqlite:///{path}")) as store:
+        assert [entry.room_seq for entry in membership(store)] == [1, 2]
+        assert store.verify_log().size == full.size
+
+
+def test_a_damaged_envelope_is_not_migrated(full: Full, tmp_path: Path) -> None:
+    damage = "UPDATE leaf SET object = x'00' WHERE log_index = 7"
+    with full.copy(tmp_path, "DROP TABLE membership", damage):
+        pass
+    path = tmp_path / "copy.db"
+    set_revision(path, "0001")
+    with pytest.raises(OperationalError, match="leaf 7") as refused:
+        Store.open(f"sqlite:///{path}")
+    assert refused.value.code is Code.DAMAGED
 
 
 def set_revision(path: Path, revision: str) -> None:

@@ -22,6 +22,7 @@ from amanah_relay.effects import (
     ReadEntries,
     ReadKnown,
     ReadLog,
+    ReadMembership,
     ReadProof,
     Reload,
     TakeKeyPackages,
@@ -37,6 +38,7 @@ from amanah_relay.inputs import (
     KnownRead,
     Loaded,
     LogRead,
+    MembershipRead,
     ProofRead,
     ReadFailed,
 )
@@ -73,6 +75,7 @@ async def test_each_effect_is_answered_by_its_input(performing: StoreWorker, err
     batch = log.batch(*identities(), log.create(), log.envelope(content=b"sealed"))
     assert await performing.perform(batch) == Appended(batch=batch.batch)
     entry = batch.entries[-1]
+    bare = replace(batch.entries[-2], payload=None, content=None)
     assert entry.envelope is not None
     assert entry.payload is not None
     offer = PutKeyPackages(token=1, device=x.KID, suite=3, packages=(b"one",), last_resort=None)
@@ -86,6 +89,10 @@ async def test_each_effect_is_answered_by_its_input(performing: StoreWorker, err
         (
             ReadContent(token=4, room=x.ROOM, payload=entry.payload),
             ContentRead(token=4, data=b"sealed", addressees=None),
+        ),
+        (
+            ReadMembership(token=8, room=x.ROOM, after=0, until=2, limit=1, max_bytes=1),
+            MembershipRead(token=8, entries=(bare,)),
         ),
         (ReadLog(token=5, first=9, until=10), LogRead(token=5, entries=())),
     ]
