@@ -40,6 +40,29 @@ class SenderRow:
     """Counters that later envelopes declared void; appearing all the same is an alarm."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circle:
+    """Who is in a room as of a place of its record, verified commit by commit since its creation.
+
+    Attributes:
+        epoch: The epoch behind that place.
+        members: Sorted.
+        committers: What each device that changed the room has sent last, as far as it was shown.
+        room_seq: The place.
+        index: Its log index.
+        leaf: Its leaf hash.
+        accepted_at_ms: When it was accepted; 0 where that is not kept.
+    """
+
+    epoch: int
+    members: tuple[DeviceId, ...]
+    committers: tuple[SenderRow, ...]
+    room_seq: int
+    index: int
+    leaf: LeafHash
+    accepted_at_ms: int
+
+
 class RoomStatus(StrEnum):
     """Where a room stands for this device."""
 
@@ -90,6 +113,7 @@ class RoomRow:
         delivered_seq: Room sequence reported by the last own `delivered`.
         delivered_at_ms: When that was.
         adding_commit: Id of the commit that added this device, while joining.
+        circle: Who was in, as far as it was verified, while this device is not.
         confirmed_seq: Newest room sequence that a signed room head covered.
         confirmed_at_ms: Time of that head.
     """
@@ -111,6 +135,7 @@ class RoomRow:
     delivered_seq: int = 0
     delivered_at_ms: int = 0
     adding_commit: EnvelopeId | None = None
+    circle: Circle | None = None
     confirmed_seq: int = 0
     confirmed_at_ms: int = 0
 

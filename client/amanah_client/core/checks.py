@@ -12,7 +12,7 @@ from amanah_protocol.envelope import Envelope, Header, audience_digest, verify_e
 from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate
 from amanah_protocol.kinds import Commit, Create
-from amanah_protocol.types import RoomId
+from amanah_protocol.types import DeviceId, RoomId
 
 
 def authenticate(ctx: Context, entry: Entry, envelope: Envelope) -> Certificate:
@@ -56,6 +56,29 @@ def check_machine(certificate: Certificate, room: RoomId) -> None:
     machine = certificate.machine
     if machine is not None and machine.rooms and room not in machine.rooms:
         raise RefusedError(Code.ROLE, "the certificate does not allow the machine to write here")
+
+
+def check_policy(
+    ctx: Context, room: Room, commit: Commit, *, committer: DeviceId, members: set[DeviceId], entry: Entry
+) -> None:
+    """The room's policy allows this committer this change, by the log as it was before it.
+
+    Raises:
+        NotLoggedError: A device is added that the control stream, as far as we have it, does not hold.
+        RefusedError: `MEMBERSHIP`, `ROLE`, `SUITE`, `LABEL` or `QUOTA`.
+    """
+    standings = ctx.directory.standings({committer, *members, *commit.added}, before=entry.index)
+    unknown = [device for device in (committer, *commit.added) if device not in standings]
+    if unknown:
+        raise NotLoggedError(f"the device {unknown[0].hex()[:16]} is not in the log")
+    rooms.check_commit(
+        commit,
+        create=room.spec,
+        committer=committer,
+        members=members,
+        standings=standings,
+        at_ms=entry.accepted_at_ms,
+    )
 
 
 def check_bound(room: Room, envelope: Envelope) -> None:

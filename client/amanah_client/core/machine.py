@@ -18,6 +18,7 @@ from amanah_client.core import (
     disclose,
     heads,
     invite,
+    joining,
     login,
     monitor,
     outbox,
@@ -28,7 +29,7 @@ from amanah_client.core import (
 )
 from amanah_client.core import requests as r
 from amanah_client.core.context import Context, Session, own_chain, room_of
-from amanah_client.core.room import load_room
+from amanah_client.core.room import Room, load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
 from amanah_client.model import Disclose, Intent, IntentState, MessageRow, RoomStatus, Snapshot
@@ -155,7 +156,7 @@ class ClientCore:
                 login.closing(ctx, code, detail)
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
-                | frames.Path() | frames.Checkpoint() | frames.LogEntries()
+                | frames.Path() | frames.Checkpoint() | frames.LogEntries() | frames.Membership()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -164,7 +165,7 @@ class ClientCore:
     def _answer(
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
-        | frames.Path | frames.Checkpoint | frames.LogEntries,
+        | frames.Path | frames.Checkpoint | frames.LogEntries | frames.Membership,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -270,7 +271,7 @@ def _answered(
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.LogEntries,
+    | frames.Checkpoint | frames.LogEntries | frames.Membership,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -281,6 +282,8 @@ def _answered(
             pass
         case r.ContentWanted(room=room_id), frames.ContentPiece():
             _piece(ctx, room_id, frame)
+        case r.MembershipWanted(room=room_id), frames.Membership():
+            _membership(ctx, ctx.rooms[room_id], frame)
         case r.Taken(), frames.KeyPackages():
             rest = invite.receive_packages(ctx, purpose, frame)
             if rest is not None:
@@ -316,11 +319,17 @@ def _piece(ctx: Context, room_id: RoomId, frame: frames.ContentPiece) -> None:
         record.resume(ctx, room, fetch.delivery, fetch.got)
 
 
+def _membership(ctx: Context, room: Room, frame: frames.Membership) -> None:
+    delivery = joining.receive_membership(ctx, room, frame)
+    if delivery is not None:
+        record.resume(ctx, room, delivery, {})
+
+
 def _audit(
     ctx: Context,
     purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.LogEntries,
+    | frames.Checkpoint | frames.LogEntries | frames.Membership,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:
@@ -348,6 +357,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             paging.control_refused(ctx, frame)
         case r.ContentWanted(room=room_id):
             record.content_refused(ctx, ctx.rooms[room_id], frame)
+        case r.MembershipWanted(room=room_id):
+            joining.membership_refused(ctx, ctx.rooms[room_id], frame)
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
         case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):

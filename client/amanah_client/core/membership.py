@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from amanah_client import effects as e
-from amanah_client.core.checks import check_bound
+from amanah_client.core.checks import check_bound, check_policy
+from amanah_client.core.circle import after_commit, circle_of
 from amanah_client.core.context import Context
 from amanah_client.core.directory import NotLoggedError
 from amanah_client.core.entry import Entry
@@ -18,7 +19,7 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Changed, Group
 from amanah_protocol.kinds import Commit, Create, Refuse, Welcome
-from amanah_protocol.types import DeviceId, OrgName
+from amanah_protocol.types import OrgName
 
 
 def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, create: Create) -> None:
@@ -42,6 +43,8 @@ def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, crea
     engine = engine_for(create.suite)
     if create.suite not in ctx.certificate.suites:
         raise VerifyError(Code.SUITE, f"this device does not support the room's suite 0x{create.suite:04X}")
+    if room.create is not None and room.create.id != envelope.id:
+        raise VerifyError(Code.FORK, "two creations of one room")
     room.create, room.engine = envelope, engine
     room.change(create=envelope.encoded)
 
@@ -61,7 +64,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     if room.outer is not None:
         room.outer = (room.outer | set(commit.added)) - set(commit.removed)
     if stuck and ctx.me in commit.removed:
-        expel(room)
+        expel(room, circle_of(room))
         return
     if stuck or room.group is None:
         check_bound(room, envelope)
@@ -75,7 +78,9 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
     if ctx.me in commit.removed:
-        expel(room)
+        circle = circle_of(room)
+        # Who is added again goes on from here: what it has verified is not shown to it otherwise.
+        expel(room, None if circle is None else after_commit(circle, entry, envelope, commit))
     elif newcomers:
         widen(ctx, room, newcomers)
 
@@ -102,29 +107,6 @@ def _process(
     return frozenset(ctx.directory.organisation(device) for device in commit.added) - before
 
 
-def check_policy(
-    ctx: Context, room: Room, commit: Commit, *, committer: DeviceId, members: set[DeviceId], entry: Entry
-) -> None:
-    """The room's policy allows this committer this change, by the log as it was before it.
-
-    Raises:
-        NotLoggedError: A device is added that the control stream, as far as we have it, does not hold.
-        RefusedError: `MEMBERSHIP`, `ROLE`, `SUITE`, `LABEL` or `QUOTA`.
-    """
-    standings = ctx.directory.standings({committer, *members, *commit.added}, before=entry.index)
-    unknown = [device for device in (committer, *commit.added) if device not in standings]
-    if unknown:
-        raise NotLoggedError(f"the device {unknown[0].hex()[:16]} is not in the log")
-    rooms.check_commit(
-        commit,
-        create=room.spec,
-        committer=committer,
-        members=members,
-        standings=standings,
-        at_ms=entry.accepted_at_ms,
-    )
-
-
 def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
     """A commit that the relay accepted and that is not allowed: say so, and send nothing more there."""
     if room.group is not None:
@@ -149,7 +131,6 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
         NotLoggedError: A member is not in the control stream, as far as we have it.
         DecodeError: It does not parse.
         VerifyError: `BINDING`, `AUDIENCE`, `OPEN`, `CERTIFICATE`, or `NOT_MEMBER`.
-        RefusedError: The commit that added this device was not allowed.
     """
     adding = room.adding
     if adding is None or ctx.me not in welcome.addressees or room.group is not None:
@@ -158,7 +139,7 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     group, reference = _join(ctx, room, entry, envelope, adding)
     room.group, room.adding = group, None
     room.moved()
-    room.change(status=RoomStatus.OPEN)
+    room.change(status=RoomStatus.OPEN, circle=None)
     del ctx.packages[reference]
     ctx.write(e.DropKeyPackage(reference=reference))
     room.bodies.append(Profile(encoded=ctx.profile))
@@ -185,11 +166,6 @@ def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: En
     if group.epoch != header.epoch:
         raise VerifyError(Code.BINDING, "the welcome leads into another epoch than its header says")
     if not audience_digest(members) == header.audience == adding.header.audience:
+        # That these follow from the creation and all commits since was checked before (`joining`).
         raise VerifyError(Code.AUDIENCE, "the members that the welcome shows are not those that the commit signed")
-    commit = adding.header.specific
-    if isinstance(commit, Commit):
-        before = (members - set(commit.added)) | set(commit.removed)
-        if header.kid not in before:
-            raise VerifyError(Code.NOT_MEMBER, "who added this device was not in the room")
-        check_policy(ctx, room, commit, committer=header.kid, members=before, entry=entry)
     return group, reference

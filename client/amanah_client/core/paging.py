@@ -57,7 +57,7 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
         heads.receive_head(ctx, frame.head)
     elif not _is_outside(ctx, room):
         raise VerifyError(Code.FRAME, "a page of a room without its signed head")
-    if link.parked or link.fetch is not None or link.page is not None:
+    if link.waits or link.page is not None:
         return
     if _is_outside(ctx, room) and room.row.head_seq >= (ctx.session.states[room.id].removed_seq or 0):
         _leave(ctx, room)

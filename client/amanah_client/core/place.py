@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amanah_client.core import control
 from amanah_client.core.checks import authenticate
 from amanah_client.core.context import Context
 from amanah_client.core.directory import NotLoggedError
@@ -31,7 +32,6 @@ def follows(ctx: Context, room: Room, entry: Entry) -> bool:
         _broken(ctx, room, entry, Code.FORK, "does not continue the one before it")
         return False
     if _enters(ctx, room, entry):
-        _leave_unseen(room)
         return True
     if not room.link.resync:
         _broken(ctx, room, entry, Code.GAP, f"came after {row.head_seq}")
@@ -61,14 +61,6 @@ def _enters(ctx: Context, room: Room, entry: Entry) -> bool:
     return True
 
 
-def _leave_unseen(room: Room) -> None:
-    """What happened between is unknown, our own last envelopes there included: nothing of it counts on."""
-    if room.group is not None:
-        room.leave()
-        room.senders.clear()
-        room.change(status=RoomStatus.REMOVED)
-
-
 def _compare_known(ctx: Context, room: Room, entry: Entry) -> None:
     """An entry that we have comes again after a reconnect; it must be the same."""
     known = room.known.get(entry.room_seq)
@@ -90,6 +82,17 @@ def ask_once_more(ctx: Context, room: Room, code: Code, detail: str, evidence: t
         resubscribe(ctx, room)
     else:
         stop(ctx, room, code, detail, evidence)
+
+
+def park(ctx: Context, room: Room) -> bool:
+    """Wait for the control stream once: an unknown device may just be ahead of its certificate."""
+    if room.refreshed_seq == room.row.head_seq:
+        return False
+    room.refreshed_seq = room.row.head_seq
+    room.link.parked = True
+    if ctx.control.page is None:
+        control.subscribe(ctx)
+    return True
 
 
 def stop(ctx: Context, room: Room, code: Code, detail: str, evidence: tuple[bytes, ...]) -> None:

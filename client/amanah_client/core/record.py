@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import control, heads, transfer
+from amanah_client.core import heads, joining, transfer
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.directory import NotLoggedError
@@ -18,7 +18,7 @@ from amanah_client.core.entry import Entry, read_entry, row_of
 from amanah_client.core.membership import take_commit, take_create, take_welcome
 from amanah_client.core.opening import open_message
 from amanah_client.core.own import erase, take_own
-from amanah_client.core.place import ask_once_more, follows
+from amanah_client.core.place import ask_once_more, follows, park
 from amanah_client.core.room import Known, Promise, Room
 from amanah_client.core.senders import follow
 from amanah_client.core.subscribe import resubscribe
@@ -46,9 +46,9 @@ def receive_delivery(ctx: Context, frame: Delivery) -> None:
     room = ctx.rooms.get(frame.room)  # type: ignore[call-overload]  # frames hold plain bytes
     if room is None or not room.link.subscribed:
         raise VerifyError(Code.FRAME, "an entry of a room that was not asked for")
-    # While something large is fetched, or the control stream is late, what is pushed is skipped and
+    # While something is fetched, or the control stream is late, what is pushed is skipped and
     # asked for again: a peer cannot fill our memory with what waits (attack 24).
-    if not (room.broken or room.link.parked or room.link.fetch is not None):
+    if not (room.broken or room.link.waits):
         take(ctx, room, frame, {})
 
 
@@ -60,10 +60,10 @@ def take(ctx: Context, room: Room, frame: Delivery, fetched: dict[bytes, bytes])
         if not follows(ctx, room, entry):
             return
     except NotLoggedError as error:
-        if not _park(ctx, room):
+        if not park(ctx, room):
             ask_once_more(ctx, room, Code.GAP, error.detail, (entry.leaf.encode(),))
         return
-    if transfer.fetch_missing(ctx, room, entry, fetched):
+    if joining.stands_still(ctx, room, entry) or transfer.fetch_missing(ctx, room, entry, fetched):
         return
     envelope = entry.envelope
     if envelope is not None:
@@ -93,11 +93,10 @@ def content_refused(ctx: Context, room: Room, frame: Refused) -> None:
 
 
 def resume(ctx: Context, room: Room, delivery: Delivery, fetched: dict[bytes, bytes]) -> None:
-    """Judge what waited for its content, then ask for what was skipped meanwhile."""
+    """Judge what waited for something, then ask for what was skipped meanwhile."""
     before = room.link.page
     take(ctx, room, delivery, fetched)
-    waits = room.link.parked or room.link.fetch is not None
-    if not (waits or room.broken) and room.link.page == before:
+    if not (room.link.waits or room.broken) and room.link.page == before:
         resubscribe(ctx, room)
 
 
@@ -132,7 +131,7 @@ def _judge(ctx: Context, room: Room, entry: Entry) -> None:
         certificate = authenticate(ctx, entry, envelope)
         row = _examine(ctx, room, entry, envelope, certificate)
     except PeerError as error:
-        if isinstance(error, NotLoggedError) and _park(ctx, room):
+        if isinstance(error, NotLoggedError) and park(ctx, room):
             return
         signed = certificate is not None or error.code in _SIGNED
         row = _reject(ctx, room, entry, envelope, error, signed=signed)
@@ -184,17 +183,6 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
         case _:
             check_bound(room, envelope)
     return row
-
-
-def _park(ctx: Context, room: Room) -> bool:
-    """Wait for the control stream once: an unknown device may just be ahead of its certificate."""
-    if room.refreshed_seq == room.row.head_seq:
-        return False
-    room.refreshed_seq = room.row.head_seq
-    room.link.parked = True
-    if ctx.control.page is None:
-        control.subscribe(ctx)
-    return True
 
 
 def _reject(

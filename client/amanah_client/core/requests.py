@@ -45,6 +45,13 @@ class ContentWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipWanted:
+    """The commits before the one that adds this device."""
+
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
     """Own key packages of one suite."""
 
@@ -142,7 +149,7 @@ class AuditPrefix:
 
 
 Purpose: TypeAlias = (
-    ControlPage | RoomPage | Published | StagedPiece | ContentWanted | Offered | Taken | Submitted
+    ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Submitted
     | CheckpointWanted | Advance | Compare | Proof | AuditPage | AuditEdge | AuditPrefix
 )  # fmt: skip
 

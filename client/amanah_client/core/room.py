@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.model import Intent, MessageRow, RoomRow, RoomStatus, SenderRow
+from amanah_client.model import Circle, Intent, MessageRow, RoomRow, RoomStatus, SenderRow
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
@@ -60,6 +60,21 @@ class Fetch:
     buffer: bytearray = field(default_factory=bytearray)
 
 
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """A commit that adds this device and waits for those before it; the room stands still meanwhile.
+
+    Attributes:
+        delivery: The commit as delivered.
+        circle: The circle as far as it was followed.
+        request: Number of the request that is being answered.
+    """
+
+    delivery: Delivery
+    circle: Circle | None
+    request: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
     """A place that a signed head names and that has not been delivered; `head` is that proof of it."""
@@ -89,6 +104,7 @@ class Link:
         resync: Whether deliveries are skipped until the next entry comes again.
         parked: Whether the room waits for the control stream.
         fetch: A large content that is being fetched.
+        replay: The membership before this device that is being followed.
         flying: Whether the publish in flight was sent on this connection.
         asked_at_ms: When a page was asked for last.
         after: Sequence behind which it was asked for.
@@ -102,11 +118,17 @@ class Link:
     resync: bool = False
     parked: bool = False
     fetch: Fetch | None = None
+    replay: Replay | None = None
     flying: bool = False
     asked_at_ms: int = 0
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the room stands still until something else has come."""
+        return self.parked or self.fetch is not None or self.replay is not None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -50,12 +50,21 @@ def follow(room: Room, header: Header, envelope: EnvelopeId, *, enters: bool = F
     return Following(row=_with(header, envelope, before.voided), flaw=flaw)
 
 
+def later_flaw(before: SenderRow, header: Header) -> VerifyError | None:
+    """Why an envelope cannot stand behind another of its sender, where not all that it sent is shown."""
+    flaw = _order_flaw(before, header)
+    skipped = header.counter - before.counter - 1
+    if flaw is None and skipped == len(header.voids) and header.previous != before.last_id:
+        return VerifyError(Code.FORK, "the sender's last envelope is another one than we were shown")
+    return flaw
+
+
 def _with(header: Header, envelope: EnvelopeId, voided: tuple[int, ...]) -> SenderRow:
     kept = (*voided, *header.voids)[-MAX_VOIDED:]
     return SenderRow(device=header.kid, counter=header.counter, last_id=envelope, voided=kept)
 
 
-def _flaw(before: SenderRow, header: Header) -> VerifyError | None:
+def _order_flaw(before: SenderRow, header: Header) -> VerifyError | None:
     counter = header.counter
     if counter in before.voided:
         return VerifyError(Code.VOIDED_APPEARED, f"the envelope {counter}, which its sender declared void, appeared")
@@ -63,6 +72,14 @@ def _flaw(before: SenderRow, header: Header) -> VerifyError | None:
         return VerifyError(Code.REPLAY, f"the counter {counter} of this sender was used before")
     if any(void <= before.counter for void in header.voids):
         return VerifyError(Code.VOIDED_APPEARED, "the sender declares an envelope void that stands in the record")
+    return None
+
+
+def _flaw(before: SenderRow, header: Header) -> VerifyError | None:
+    counter = header.counter
+    flaw = _order_flaw(before, header)
+    if flaw is not None:
+        return flaw
     # By their number first: a counter of 2**60 would otherwise cost all memory.
     skipped = counter - before.counter - 1
     if skipped != len(header.voids) or header.voids != tuple(range(before.counter + 1, counter)):

@@ -8,7 +8,7 @@ from amanah_client import effects as e
 from amanah_client.core.context import Context
 from amanah_client.core.hold import hold
 from amanah_client.core.room import Room
-from amanah_client.model import InFlight, Intent, IntentState, RoomStatus
+from amanah_client.model import Circle, InFlight, Intent, IntentState, RoomStatus
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
 
@@ -49,11 +49,11 @@ def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
     return ctx.outbox[intent.id]
 
 
-def expel(room: Room) -> None:
-    """This device is out of the room: its keys go.
+def expel(room: Room, circle: Circle | None) -> None:
+    """This device is out of the room: its keys go, and who was in is kept as far as it was verified.
 
     A publish in flight stays until the relay answers: who was added again meanwhile may find it accepted.
     """
     room.leave()
     room.adding = None
-    room.change(status=RoomStatus.REMOVED)
+    room.change(status=RoomStatus.REMOVED, circle=circle)

@@ -71,6 +71,7 @@ Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
+    | frames.GetMembership
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
