@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
-from amanah_client.core import checks, heads, place, senders
+from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.group.flat import keypackage
 from amanah_relay import server
@@ -83,7 +83,8 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(1,),
         function=place.follows,
         cuts={
-            "entry.room_seq == row.head_seq + 1": ALWAYS,
+            # A room that has asked again takes nothing that is pushed before the answer; that is another matter.
+            "entry.room_seq == row.head_seq + 1": "entry.room_seq == row.head_seq + 1 or not room.link.resync",
             "linked and (entry.index > row.head_index or row.head_seq == 0)": ALWAYS,
         },
     ),
@@ -100,6 +101,18 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "envelopes name their room": Defence(
         attacks=(9,), function=checks.authenticate, cuts={"header.room != entry.leaf.room": NEVER}
+    ),
+    "the circle before a newcomer": Defence(
+        attacks=(16,),
+        function=circle.follow_commit,
+        cuts={
+            "header.kid not in circle.members": NEVER,
+            "header.audience != audience_digest(_members_after(circle, commit))": NEVER,
+            "check_policy(ctx, room, commit, committer=header.kid, members=set(circle.members), entry=entry)": NOTHING,
+        },
+    ),
+    "every commit before a newcomer": Defence(
+        attacks=(27,), function=circle.follow_commit, cuts={"header.epoch != circle.epoch": NEVER}
     ),
     "the root's threshold": Defence(
         attacks=(16,),

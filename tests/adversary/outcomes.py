@@ -60,6 +60,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     10: Listed("cross-epoch splice", (_P,)),
     16: Listed("forged welcome into a fake room", (_P,)),
     19: Listed("key package substitution", (_P,)),
+    27: Listed("truncated history for a new joiner", (_D,)),
     30: Listed("roll back the roster", (_P,)),
     31: Listed("threshold forgery", (_P,)),
     33: Listed("key, id and protocol confusion", (_P,)),

@@ -85,6 +85,7 @@ def test_a_room_of_the_relays_own_making_is_never_joined(play: Play) -> None:
     assert stage.said(VICTIM, own.room) == ()
     assert all(evidence(alarm) for alarm in stage.alarms(VICTIM))
     stage.say("tn-1", "in the real room")
+    stage.wait(3)
     stage.say(VICTIM, "here too")
     stage.wait(3)
     assert stage.texts("ma-1") == ["in the real room", "here too"]
