@@ -52,10 +52,9 @@ def stands_still(ctx: Context, room: Room, entry: Entry) -> bool:
 
 def receive_membership(ctx: Context, room: Room, frame: Membership) -> Delivery | None:
     """Some of what was asked for; gives the commit that waited once nothing before it is missing."""
-    replay = room.link.replay
-    if replay is None or replay.request != frame.request:
-        return None  # the connection, or what waited, is another one
-    room.link.replay = None
+    replay, room.link.replay = room.link.replay, None
+    if replay is None:
+        return None
     waiting = read_entry(replay.delivery, None)
     until = decode_envelope(replay.delivery.envelope).header.epoch
     circle = replay.circle
@@ -75,7 +74,7 @@ def receive_membership(ctx: Context, room: Room, frame: Membership) -> Delivery 
         )
     _keep(room, circle)
     if circle is not None and circle.epoch >= until:
-        room.link.replay = Replay(delivery=replay.delivery, circle=circle, request=frame.request)
+        room.link.replay = Replay(delivery=replay.delivery, circle=circle)
         return replay.delivery
     if frame.entries:
         _ask(ctx, room, replay.delivery, circle)
@@ -107,10 +106,8 @@ def _enters(ctx: Context, room: Room, entry: Entry) -> bool:
 
 def _ask(ctx: Context, room: Room, delivery: Delivery, circle: Circle | None) -> None:
     after = 0 if circle is None else circle.room_seq
-    request = ctx.ask(
-        MembershipWanted(room=room.id), lambda number: GetMembership(request=number, room=room.id, after=after)
-    )
-    room.link.replay = Replay(delivery=delivery, circle=circle, request=request)
+    ctx.ask(MembershipWanted(room=room.id), lambda number: GetMembership(request=number, room=room.id, after=after))
+    room.link.replay = Replay(delivery=delivery, circle=circle)
 
 
 def _keep(room: Room, circle: Circle | None) -> None:

@@ -67,12 +67,10 @@ class Replay:
     Attributes:
         delivery: The commit as delivered.
         circle: The circle as far as it was followed.
-        request: Number of the request that is being answered.
     """
 
     delivery: Delivery
     circle: Circle | None
-    request: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
