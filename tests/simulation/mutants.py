@@ -515,6 +515,27 @@ def relay_alters_content(_: Patch) -> Build:
     return Build(relay_core=AlteringCore)
 
 
+@mutant("I10")
+def relay_leaves_a_commit_out_for_newcomers(_: Patch) -> Build:
+    """The first change of each room is not shown to who comes later."""
+
+    class OmittingCore(RelayCore):
+        def handle(self, event: Input, now_ms: int) -> list[Effect]:
+            return [_omitted(effect) for effect in super().handle(event, now_ms)]
+
+    return Build(relay_core=OmittingCore)
+
+
+def _omitted(effect: Effect) -> Effect:
+    if not isinstance(effect, Send):
+        return effect
+    frame = frames.decode_relay_frame(effect.data)
+    if not isinstance(frame, frames.Membership):
+        return effect
+    entries = tuple(entry for place, entry in enumerate(frame.entries) if place != 1)
+    return replace(effect, data=frames.encode_frame(frames.Membership(request=frame.request, entries=entries)))
+
+
 def _altered(effect: Effect) -> Effect:
     if isinstance(effect, FanOut):
         return replace(effect, data=tuple(_flip(data) for data in effect.data))

@@ -18,7 +18,7 @@ from amanah_protocol.group.seam import Group
 from amanah_protocol.kinds import Commit, Kind, MediaType, Message
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, RoomId
-from tests.client.core.forge import header_of, push, room_of, signed
+from tests.client.core.forge import delivery, header_of, push, room_of, signed
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import DAY_MS, key_of
@@ -536,6 +536,31 @@ def test_a_relay_that_denies_the_room_is_asked_once_more_and_then_it_is_a_gap(st
     a.do(model.Invite(room=room, device=c.device.id))
     assert len(asked) == 2
     check_not_joined(c, room, "GAP")
+
+
+def test_commits_behind_the_newcomers_own_are_left_for_their_time(stage: Stage) -> None:
+    """Who is added again while it asks is given more than it asked for."""
+    a, _b, room = two(stage)
+    c = stage.online("C", of=TN)
+    bend(c, lambda entries: (*entries, altered(entries[-1], room_seq=10**6, envelope=b"\xd2")))
+    invite(a, room, c)
+    assert c.row(room).status is OPEN
+    assert c.store.alarms == []
+
+
+def test_an_adding_commit_with_a_broken_signature_is_refused_like_any_entry(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    room = create(a)
+    b.core._ctx.packages.clear()  # noqa: SLF001 - it stays a newcomer
+    a.do(model.Invite(room=room, device=b.device.id))
+    assert b.codes() == ["OPEN"]
+    head = b.row(room).head_seq
+    header = header_of(a, room, Commit(added=(b.device.id,)))
+    asked = note_asked(b)
+    push(b, delivery(b, signed(header, b"sealed", key_of("thief")), b"sealed"))
+    assert b.codes() == ["OPEN", "SIGNATURE"]
+    assert asked == []
+    assert b.row(room).head_seq == head + 1
 
 
 def test_a_control_stream_that_is_late_is_waited_for(stage: Stage) -> None:
