@@ -63,6 +63,14 @@ class Circle:
     accepted_at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """A device, and the time in ms from which something of it counts."""
+
+    device: DeviceId
+    at_ms: int
+
+
 class RoomStatus(StrEnum):
     """Where a room stands for this device."""
 
@@ -116,6 +124,10 @@ class RoomRow:
         circle: Who was in, as far as it was verified, while this device is not.
         confirmed_seq: Newest room sequence that a signed room head covered.
         confirmed_at_ms: Time of that head.
+        active: Members, with the time of their last commit or `delivered`, or since when they are watched.
+        absent: Devices removed because they were silent or expired, with the time of that.
+        left_among: Members when this device left the room; () while it is in.
+        lapsed: Whether this device was removed because it was silent or expired: it is added again.
     """
 
     room: RoomId
@@ -138,6 +150,10 @@ class RoomRow:
     circle: Circle | None = None
     confirmed_seq: int = 0
     confirmed_at_ms: int = 0
+    active: tuple[Since, ...] = ()
+    absent: tuple[Since, ...] = ()
+    left_among: tuple[DeviceId, ...] = ()
+    lapsed: bool = False
 
 
 class MessageState(StrEnum):

@@ -296,5 +296,5 @@ class MemoryStore:
     def _take(self, device: DeviceId, suite: int) -> tuple[bytes | None, bool, int]:
         held = self.stock.get((device, suite), [])
         if held:
-            return held.pop(0), False, len(held)
+            return held.pop(), False, len(held)
         return self.last_resort.get((device, suite)), True, 0

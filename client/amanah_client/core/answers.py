@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.core import commits, invite
-from amanah_client.core.context import Context, known_code
+from amanah_client.core.context import Context, known_code, patience
 from amanah_client.core.requests import Published, Submitted
 from amanah_client.core.room import Promise, Room, Work
 from amanah_client.core.subscribe import page
@@ -26,20 +26,23 @@ from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Accepted, Refused, Stored
 from amanah_protocol.kinds import Commit, Delivered
-from amanah_protocol.limits import CLOCK_WINDOW_MS
+from amanah_protocol.limits import CLOCK_WINDOW_MS, MAX_VOIDS
 from amanah_protocol.log.receipt import Receipt, check_in_receipt, verify_receipt
 from amanah_protocol.verified import Verified
 
 AGAIN: Final = frozenset({Code.STALE_EPOCH, Code.STALE_INTAKE, Code.COUNTER, Code.BINDING, Code.AUDIENCE, Code.CLOCK})
 """Refusals after which the same thing is sealed anew: it was right to ask, at the wrong moment."""
 OVERTAKEN: Final = frozenset({Code.STALE_EPOCH, Code.STALE_INTAKE, Code.AUDIENCE})
-"""Refusals because somebody else changed the room first."""
+"""Refusals because somebody else changed the room first: a lost race, after which nothing is ever given up."""
 MOST_REFUSALS: Final = 5
-"""In a row; then what was asked for is given up and its counters with it are not wasted on."""
-MOST_OVERTAKEN: Final = 8
-"""The same where others were faster: each time the room has moved on, so it is worth more attempts."""
+"""Others of `AGAIN` in a row; then what was asked for is given up and its counters with it are not wasted on."""
 PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 30_000
+RACE_MS: Final = 250
+LONGEST_RACE_MS: Final = 16_000
+"""Between these, doubling, lies the span from which the pause after a lost race is drawn."""
+FRUITLESS_MS: Final = 3_600_000
+"""Nothing asks for the duties of a machine: what is refused of them for good is left alone for an hour."""
 
 
 def receive_stored(ctx: Context, frame: Stored) -> None:
@@ -96,6 +99,8 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
         room.change(delivered_at_ms=ctx.now_ms)
     room.link.flying = False
     room.refused_in_a_row = room.voided_in_a_row = 0
+    if any(not isinstance(envelope.header.specific, Delivered) for envelope in envelopes):
+        room.lost_in_a_row = 0  # a report is overtaken by few: that it arrived says nothing of the race
     _end_work(room)
     for envelope, intent_id, index, room_seq in zip(
         envelopes, flight.intents, accepted.indices, accepted.sequences, strict=True
@@ -174,7 +179,7 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
     room.refused_in_a_row += 1
     if put_off:
         room.link.flying = False
-        room.retry_at_ms = ctx.timer_ms + (frame.retry_after_ms or _pause(room))
+        room.retry_at_ms = ctx.timer_ms + patience(frame, _pause(room))
         return
     if code is Code.CLOCK:
         _note_clock(ctx, frame)
@@ -195,25 +200,62 @@ def _note_clock(ctx: Context, frame: Refused) -> None:
 
 
 def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused) -> None:
-    room.voided_in_a_row += 1
-    most = MOST_OVERTAKEN if code in OVERTAKEN else MOST_REFUSALS
-    again = code in AGAIN and room.voided_in_a_row < most
+    # Who was removed for its silence alone is added again, and what it was asked to say stays asked for.
+    lost = code in OVERTAKEN or (code is Code.NOT_MEMBER and room.row.lapsed)
+    if lost:
+        room.lost_in_a_row += 1
+    else:
+        room.voided_in_a_row += 1
+    again = lost or (code in AGAIN and room.voided_in_a_row < MOST_REFUSALS)
     if code in (Code.STALE_EPOCH, Code.AUDIENCE) and room.group is not None:
         # The epoch that was refused: the commit that ended it may have overtaken the refusal.
         room.stale_epoch = decode_envelope(flight.items[0][0]).header.epoch
         room.stale_since_ms = ctx.timer_ms
         room.told.discard(Code.GAP)
+    room.retry_at_ms = ctx.timer_ms + _pause_behind(ctx, room, flight, lost=lost, again=again)
+    if again:
+        _report_anew(room, flight)
     else:
-        room.retry_at_ms = ctx.timer_ms + (0 if not again else _pause(room))
-    if not again:
         _end_work(room)
+        if not any(flight.intents):
+            room.duty_at_ms = ctx.timer_ms + FRUITLESS_MS
+            room.packages.clear()
     room.work = Work()
     position = flight.intents[frame.position] if frame.position < len(flight.intents) else ""
     for intent in void(ctx, room, flight):
         blamed = intent.id == position or not position
         if not again and blamed:
             ctx.fail(intent, str(code), frame.detail)
+    if len(room.row.voids) > MAX_VOIDS:
+        detail = f"{len(room.row.voids)} envelopes in a row were refused; this device cannot write here any more"
+        ctx.alarm(Code.COUNTER, detail, room=room.id)
     _given_up(ctx, room)
+
+
+def _pause_behind(ctx: Context, room: Room, flight: InFlight, *, lost: bool, again: bool) -> int:
+    """How long to wait before anything is sealed anew, in ms.
+
+    Those who lost to one commit would meet again at the next: each draws its pause from the whole of a
+    span that doubles. Messages do not race each other, so the first of them is sealed anew at once.
+    """
+    if lost:
+        if room.lost_in_a_row == 1 and not _has_commit(flight):
+            return 0
+        span = min(LONGEST_RACE_MS, RACE_MS << min(room.lost_in_a_row, 10))
+        return int.from_bytes(ctx.random(4), "big") % span
+    return _pause(room) if again or not any(flight.intents) else 0
+
+
+def _has_commit(flight: InFlight) -> bool:
+    return isinstance(decode_envelope(flight.items[0][0]).header.specific, Commit)
+
+
+def _report_anew(room: Room, flight: InFlight) -> None:
+    """A report that did not arrive is not one that was made."""
+    for encoded, _ in flight.items:
+        specific = decode_envelope(encoded).header.specific
+        if isinstance(specific, Delivered):
+            room.change(delivered_seq=min(room.row.delivered_seq, specific.room_seq - 1))
 
 
 def _given_up(ctx: Context, room: Room) -> None:

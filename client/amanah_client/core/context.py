@@ -46,6 +46,8 @@ ALARM_AGAIN_MS: Final = 600_000
 """The same alarm is raised again after ten minutes at the earliest."""
 AGAIN_MS: Final = 1_000
 """When what was refused for now is asked for again, where the relay does not say."""
+LONGEST_WAIT_MS: Final = 600_000
+"""The longest that a relay can make us wait with one word: a number that it made up must not silence us."""
 MAX_STEP_MS: Final = 5_000
 """More than lies between two ticks, however busy the machine is."""
 MAX_PROVEN: Final = 256
@@ -71,6 +73,7 @@ class Session:
         stock: Key packages that the relay holds, by suite.
         offer_at_ms: None are offered before this time.
         offers: Made since the last pause.
+        online_at_ms: When `Online` was told.
         head_at_ms: When the newest control head was signed, in our running time.
         ahead_ms: The relay's clock minus our running time, as it told its time since the login.
         skew_ms: Our clock minus the relay's, as of its last word.
@@ -92,6 +95,7 @@ class Session:
     stock: dict[int, int] = field(default_factory=dict)
     offer_at_ms: int = 0
     offers: int = 0
+    online_at_ms: int = 0
     head_at_ms: int = 0
     ahead_ms: int = 0
     skew_ms: int = 0
@@ -318,7 +322,7 @@ class Context:
             self.fail(intent, str(code), refused.detail)
         else:
             self.note(intent, str(code), refused.detail)
-            self.wait(intent, self.timer_ms + (refused.retry_after_ms or AGAIN_MS))
+            self.wait(intent, self.timer_ms + patience(refused))
 
     def note(self, intent: Intent, code: str, detail: str) -> None:
         """Say on an intent what it waits for; written only when that changed."""
@@ -376,6 +380,11 @@ def known_code(code: str) -> Code:
         return Code(code)
     except ValueError:
         return Code.FRAME
+
+
+def patience(refused: Refused, otherwise_ms: int = AGAIN_MS) -> int:
+    """How long to wait behind a refusal that is not final, in ms: what the relay says, within reason."""
+    return min(refused.retry_after_ms or otherwise_ms, LONGEST_WAIT_MS)
 
 
 def own_chain(snapshot: Snapshot) -> tuple[Certificate, Enrolment]:

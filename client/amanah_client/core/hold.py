@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from amanah_client.core.context import Context
@@ -9,20 +10,27 @@ from amanah_client.core.room import Room
 from amanah_client.model import Intent, IntentState, PostAlerts, SendText
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
-from amanah_protocol.types import OrgName
+from amanah_protocol.labels import Label
+from amanah_protocol.types import DeviceId, OrgName, PersonId
 
 
-def widen(ctx: Context, room: Room, newcomers: frozenset[OrgName]) -> None:
-    """Organisations joined the room by another's commit: hold what an officer wrote before knowing it.
+def widen(ctx: Context, room: Room, before: Collection[DeviceId], added: Collection[DeviceId]) -> None:
+    """Others were let in by another's commit: hold what an officer wrote for a smaller circle.
 
-    A machine has nobody to ask, and an alert that waits for nobody is a lost alert: it sends on.
+    `TLP:RED` is for the people who were there, all else for the organisations that were. A machine has
+    nobody to ask, and an alert that waits for nobody is a lost alert: it sends on.
     """
     if ctx.certificate.role is not Role.OFFICER:
         return
-    detail = f"joined since this was written: {', '.join(sorted(newcomers))}"
+    nations = _organisations(ctx, added) - _organisations(ctx, before)
+    people = _people(ctx, added) - _people(ctx, before)
     for intent in tuple(room.line.values()):
         if not isinstance(intent.action, SendText | PostAlerts):
             continue
+        joined = {organisation for organisation, _ in people} if intent.action.label >= Label.RED else nations
+        if not joined:
+            continue
+        detail = f"joined since this was written: {', '.join(sorted(joined))}"
         if intent.state is IntentState.QUEUED:
             hold(ctx, intent, detail)
         elif intent.state is IntentState.SENT:
@@ -30,6 +38,15 @@ def widen(ctx: Context, room: Room, newcomers: frozenset[OrgName]) -> None:
             # intent itself, so that a restart does not forget it.
             room.widened[intent.id] = detail
             ctx.note(intent, str(Code.STALE_EPOCH), detail)
+
+
+def _organisations(ctx: Context, devices: Collection[DeviceId]) -> set[OrgName]:
+    return {ctx.directory.organisation(device) for device in devices}
+
+
+def _people(ctx: Context, devices: Collection[DeviceId]) -> set[tuple[OrgName, PersonId]]:
+    certificates = [standing.certificate for standing in ctx.directory.standings(devices).values()]
+    return {(certificate.organisation, certificate.subject) for certificate in certificates}
 
 
 def hold(ctx: Context, intent: Intent, detail: str) -> None:

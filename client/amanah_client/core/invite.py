@@ -99,10 +99,7 @@ def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken 
         VerifyError: `FRAME`: others than were asked for.
     """
     room, intent = ctx.rooms.get(purpose.room), ctx.outbox.get(purpose.intent)
-    asked = purpose.devices[: len(frame.packages)]
-    if not frame.packages or tuple(taken.device for taken in frame.packages) != asked:
-        raise VerifyError(Code.FRAME, "key packages of other devices than were asked for")
-    rest = purpose.devices[len(asked) :]
+    rest = check_asked(purpose.devices, frame)
     if room is not None and intent is not None:
         left_out = room.left_out.setdefault(intent.id, {})
         for taken in frame.packages:
@@ -111,7 +108,7 @@ def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken 
                 left_out[device] = "no key package left"
                 continue
             try:
-                _check_package(ctx, room, device, taken.package)
+                check_package(ctx, room, device, taken.package)
             except PeerError as error:
                 left_out[device] = f"its key package does not hold ({error.code})"
                 ctx.alarm_for(error, room=room.id, evidence=(taken.package,))
@@ -120,7 +117,19 @@ def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken 
     return replace(purpose, devices=rest) if rest else None
 
 
-def _check_package(ctx: Context, room: Room, device: DeviceId, package: bytes) -> None:
+def check_asked(devices: tuple[DeviceId, ...], frame: KeyPackages) -> tuple[DeviceId, ...]:
+    """An answer is for those that were asked for, in order; gives those that are still to come.
+
+    Raises:
+        VerifyError: `FRAME`: others than were asked for.
+    """
+    asked = devices[: len(frame.packages)]
+    if not frame.packages or tuple(taken.device for taken in frame.packages) != asked:
+        raise VerifyError(Code.FRAME, "key packages of other devices than were asked for")
+    return devices[len(asked) :]
+
+
+def check_package(ctx: Context, room: Room, device: DeviceId, package: bytes) -> None:
     """The package is that device's own, for this suite and time (attacks 19, 20).
 
     Raises:
@@ -148,9 +157,14 @@ def _introduce(ctx: Context, room: Room, intent: Intent) -> bool:
         finish(ctx, room, intent)
         return True
     room.introducing.add(intent.id)
-    bodies: list[Body] = [RoomInfo(title=room.row.title, description="")] if room.row.title else []
-    room.bodies += [*bodies, Profile(encoded=ctx.profile), *_profiles(ctx, room)]
+    room.bodies += introductions(ctx, room)
     return False
+
+
+def introductions(ctx: Context, room: Room) -> list[Body]:
+    """What newcomers are told: title and names."""
+    bodies: list[Body] = [RoomInfo(title=room.row.title, description="")] if room.row.title else []
+    return [*bodies, Profile(encoded=ctx.profile), *_profiles(ctx, room)]
 
 
 def _profiles(ctx: Context, room: Room) -> list[Body]:

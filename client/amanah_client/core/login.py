@@ -226,7 +226,7 @@ def check_caught_up(ctx: Context) -> None:
     current = ctx.session
     if current.phase == Phase.ROOMS and not current.catching_up and not ctx.halted:
         advance(ctx, Event.ROOMS_LIVE)
-        current.online = True
+        current.online, current.online_at_ms = True, ctx.timer_ms
         ctx.effect(e.Online())
 
 

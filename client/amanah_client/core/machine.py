@@ -16,6 +16,7 @@ from amanah_client.core import (
     audit_sync,
     control,
     disclose,
+    duty,
     heads,
     invite,
     joining,
@@ -149,7 +150,8 @@ class ClientCore:
             case frames.Lagging(room=room):
                 _lag(ctx, RoomId(room))
             case frames.Stock(suite=suite, left=left):
-                ctx.session.stock[suite] = left
+                if suite in ctx.certificate.suites:
+                    ctx.session.stock[suite] = left
             case frames.Closing(code=code, detail=detail):
                 login.closing(ctx, code, detail)
             case frames.Refused(request=0, code=code, detail=detail):
@@ -284,10 +286,8 @@ def _answered(
             _piece(ctx, room_id, frame)
         case r.MembershipWanted(room=room_id), frames.Membership():
             _membership(ctx, ctx.rooms[room_id], frame)
-        case r.Taken(), frames.KeyPackages():
-            rest = invite.receive_packages(ctx, purpose, frame)
-            if rest is not None:
-                ctx.session.requests[frame.request] = r.Asked(purpose=rest, at_ms=ctx.timer_ms)
+        case r.Taken() | r.Recalled(), frames.KeyPackages():
+            _packages(ctx, purpose, frame)
         case r.Submitted(intent=intent_id), frames.Done():
             intent = ctx.outbox.get(intent_id)
             if intent is not None:
@@ -310,6 +310,16 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             disclose.receive_path(ctx, purpose, frame)
         case _:
             raise VerifyError(Code.FRAME, "an answer of another kind than was asked for")
+
+
+def _packages(ctx: Context, purpose: r.Taken | r.Recalled, frame: frames.KeyPackages) -> None:
+    rest: r.Purpose | None
+    if isinstance(purpose, r.Taken):
+        rest = invite.receive_packages(ctx, purpose, frame)
+    else:
+        rest = duty.receive_recalled(ctx, purpose, frame)
+    if rest is not None:
+        ctx.session.requests[frame.request] = r.Asked(purpose=rest, at_ms=ctx.timer_ms)
 
 
 def _piece(ctx: Context, room_id: RoomId, frame: frames.ContentPiece) -> None:
@@ -349,8 +359,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
-        case r.StagedPiece():
-            pass  # the publish behind it is refused for it
+        case r.StagedPiece() | r.Recalled():
+            pass  # the publish behind it is refused for it; who is absent is looked for again
         case r.RoomPage(room=room_id):
             paging.page_refused(ctx, ctx.rooms[room_id], frame)
         case r.ControlPage():

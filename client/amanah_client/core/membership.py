@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amanah_client import effects as e
+from amanah_client.core import duty
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
 from amanah_client.core.context import Context
@@ -11,7 +12,7 @@ from amanah_client.core.entry import Entry
 from amanah_client.core.hold import widen
 from amanah_client.core.room import Room
 from amanah_client.core.withdraw import expel
-from amanah_client.model import RoomStatus
+from amanah_client.model import Circle, RoomStatus
 from amanah_protocol import rooms
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.envelope import Envelope, audience_digest
@@ -19,7 +20,7 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Changed, Group
 from amanah_protocol.kinds import Commit, Create, Refuse, Welcome
-from amanah_protocol.types import OrgName
+from amanah_protocol.types import DeviceId
 
 
 def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, create: Create) -> None:
@@ -64,13 +65,13 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     if room.outer is not None:
         room.outer = (room.outer | set(commit.added)) - set(commit.removed)
     if stuck and ctx.me in commit.removed:
-        expel(room, circle_of(room))
+        _leave(ctx, room, entry, circle_of(room))
         return
     if stuck or room.group is None:
         check_bound(room, envelope)
         return
     try:
-        newcomers = _process(ctx, room, room.group, entry, envelope, commit)
+        before = _process(ctx, room, room.group, entry, envelope, commit)
     except PeerError as error:
         if isinstance(error, NotLoggedError) and room.refreshed_seq != room.row.head_seq:
             raise  # the control stream may just be late
@@ -80,21 +81,24 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     if ctx.me in commit.removed:
         circle = circle_of(room)
         # Who is added again goes on from here: what it has verified is not shown to it otherwise.
-        expel(room, None if circle is None else after_commit(circle, entry, envelope, commit))
-    elif newcomers:
-        widen(ctx, room, newcomers)
+        after = None if circle is None else after_commit(circle, entry, envelope, commit)
+        _leave(ctx, room, entry, after)
+    else:
+        widen(ctx, room, before, commit.added)
 
 
-def _process(
-    ctx: Context, room: Room, group: Group, entry: Entry, envelope: Envelope, commit: Commit
-) -> frozenset[OrgName]:
-    """Apply a commit as a whole or not at all; gives the organisations that are new in the room."""
+def _leave(ctx: Context, room: Room, entry: Entry, circle: Circle | None) -> None:
+    room.change(lapsed=duty.has_lapsed(ctx, room, ctx.me, entry.accepted_at_ms))
+    expel(room, circle)
+
+
+def _process(ctx: Context, room: Room, group: Group, entry: Entry, envelope: Envelope, commit: Commit) -> set[DeviceId]:
+    """Apply a commit as a whole or not at all; gives who was in before it."""
     header = envelope.header
     check_bound(room, envelope)
     members = set(group.members)
     check_policy(ctx, room, commit, committer=header.kid, members=members, entry=entry)
     sealed = entry.sealed()
-    before = {ctx.directory.organisation(device) for device in members}
     group.discard()  # an own commit of this epoch has lost
     if ctx.me not in commit.removed:
         group.process(
@@ -104,7 +108,7 @@ def _process(
             expected=Changed(added=commit.added, removed=commit.removed),
             check=ctx.directory.credential_check(before=entry.index),
         )
-    return frozenset(ctx.directory.organisation(device) for device in commit.added) - before
+    return members
 
 
 def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
@@ -139,7 +143,9 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     group, reference = _join(ctx, room, entry, envelope, adding)
     room.group, room.adding = group, None
     room.moved()
-    room.change(status=RoomStatus.OPEN, circle=None)
+    # What waits here was written for who was in when this device left.
+    widen(ctx, room, room.row.left_among or group.members, group.members)
+    room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False)
     del ctx.packages[reference]
     ctx.write(e.DropKeyPackage(reference=reference))
     room.bodies.append(Profile(encoded=ctx.profile))

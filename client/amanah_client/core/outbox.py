@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import apart, commits, disclose, invite, monitor, packages
+from amanah_client.core import apart, commits, disclose, duty, invite, monitor, packages
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked_in, revoked_members
@@ -38,6 +38,8 @@ from amanah_protocol.limits import DELIVERED_INTERVAL_MS
 
 DELIVERED_MS: Final = DELIVERED_INTERVAL_MS + 2_000
 """A report that came too early would be refused and stand in the way until its time."""
+NAME_VOIDS: Final = 10
+"""So many void counters are named before more are risked; sixteen fit a header."""
 BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
@@ -62,8 +64,7 @@ def _advance_room(ctx: Context, room: Room) -> None:
             fly(ctx, room, row.in_flight)
         return
     if row.status is RoomStatus.REMOVED:
-        for intent in tuple(room.line.values()):
-            ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
+        _wait_outside(ctx, room)
         return
     if room.group is None or not room.link.live or ctx.timer_ms < room.retry_at_ms or _is_behind(ctx, room):
         return
@@ -72,12 +73,45 @@ def _advance_room(ctx: Context, room: Room) -> None:
     if room.refusals and row.status is RoomStatus.HALTED:
         _tell_refusals(ctx, room)
         return
+    _seal_next(ctx, room)
+
+
+def _seal_next(ctx: Context, room: Room) -> None:
     problem = blocked_in(ctx, room)
     _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
-    if problem is None and row.status is RoomStatus.OPEN:
-        _publish_next(ctx, room)
+    if problem is None or problem.code != Code.REVOKED:
+        room.revoked_since_ms = None  # another has removed them: the next ones are waited for anew
+    if problem is None and room.row.status is RoomStatus.OPEN:
+        if not (_name_voids(ctx, room) or duty.work(ctx, room)):
+            _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:
         _remove_revoked(ctx, room)
+
+
+def _wait_outside(ctx: Context, room: Room) -> None:
+    """This device was removed: what was asked for is given up, or waits until it is added again."""
+    if room.row.lapsed:
+        _note(ctx, room, str(Code.NOT_MEMBER), "removed from the room for its silence; waits to be added again")
+        return
+    for intent in tuple(room.line.values()):
+        ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
+
+
+def _name_voids(ctx: Context, room: Room) -> bool:
+    """Before too many counters are void to be named, name them in a report, which no commit overtakes.
+
+    It seals nothing, so the relay takes it in any epoch; only a change of who is in the room, at that
+    very moment, would lose it too.
+
+    Returns:
+        False when nothing has to be named, or this device may send no report.
+    """
+    row = room.row
+    if len(row.voids) < NAME_VOIDS:
+        return False
+    if 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
+        return True
+    return _deliver(ctx, room, Batch(ctx, room))
 
 
 def _is_behind(ctx: Context, room: Room) -> bool:
@@ -132,7 +166,7 @@ def _remove_revoked(ctx: Context, room: Room) -> None:
         if standing.usable(ctx.now_ms) and standing.certificate.role is Role.OFFICER
     ]
     rank = able.index(ctx.me) if ctx.me in able else len(able)
-    if ctx.timer_ms - room.revoked_since_ms >= rank * commits.RANK_MS:
+    if ctx.timer_ms - room.revoked_since_ms >= rank * commits.RANK_MS and ctx.timer_ms >= room.duty_at_ms:
         room.revoked_since_ms = None
         try:
             commits.commit(ctx, room, packages={}, removes=revoked[: commits.MOST], intent=None)
@@ -241,7 +275,7 @@ def _introduce(ctx: Context, room: Room) -> None:
     label = min(room.spec.ceiling, ctx.certificate.ceiling, Label.AMBER)
     try:
         for body in bodies:
-            batch.add_message(
+            fits = batch.add_message(
                 body,
                 kinds.Message(),
                 message_id=ctx.random(16),
@@ -249,6 +283,8 @@ def _introduce(ctx: Context, room: Room) -> None:
                 label=label,
                 intent=intent if body is room.bodies[-1] else None,
             )
+            if not fits:
+                break  # it is the first of the next publish
     except AmanahError:
         room.bodies.clear()  # a machine whose certificate allows alerts only has no profile to send
         return
@@ -258,11 +294,17 @@ def _introduce(ctx: Context, room: Room) -> None:
 
 def _report_delivered(ctx: Context, room: Room, batch: Batch) -> None:
     row = room.row
-    if row.head_seq <= row.delivered_seq or 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
-        return
+    news = row.head_seq > row.delivered_seq or duty.is_quiet(ctx, room)
+    if news and not 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
+        _deliver(ctx, room, batch)
+
+
+def _deliver(ctx: Context, room: Room, batch: Batch) -> bool:
+    head_seq = room.row.head_seq
     try:
-        batch.add_bare(kinds.Delivered(room_seq=row.head_seq))
+        batch.add_bare(kinds.Delivered(room_seq=head_seq))
     except AmanahError:
-        return
-    room.change(delivered_seq=row.head_seq, delivered_at_ms=ctx.now_ms)
+        return False
+    room.change(delivered_seq=head_seq, delivered_at_ms=ctx.now_ms)
     batch.launch()
+    return True

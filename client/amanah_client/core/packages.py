@@ -29,10 +29,12 @@ _OFFER_BYTES: Final = limits.MAX_FRAME_BYTES - 8 * limits.KIB
 def fill(ctx: Context) -> None:
     """Offer what is missing, where the relay holds fewer than fifty of a suite."""
     session = ctx.session
+    # Who was removed for its silence shows by fresh ones that it is back: they are handed out first.
+    low = FULL if any(room.row.lapsed for room in ctx.rooms.values()) else LOW
     if ctx.certificate.role not in MEMBER_ROLES or ctx.timer_ms < session.offer_at_ms or blocked(ctx) is not None:
         return
     for suite in SUPPORTED:
-        if suite not in ctx.certificate.suites or session.stock.get(suite, 0) >= LOW:
+        if suite not in ctx.certificate.suites or session.stock.get(suite, 0) >= low:
             continue
         if not any(asked.purpose == Offered(suite=suite) for asked in session.requests.values()):
             _offer(ctx, suite)

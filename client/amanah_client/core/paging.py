@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amanah_client.core import control, heads, login
-from amanah_client.core.context import AGAIN_MS, Context
+from amanah_client.core.context import Context, patience
 from amanah_client.core.place import ask_once_more, stop
 from amanah_client.core.room import Room
 from amanah_client.core.subscribe import open_room, page, resubscribe
@@ -133,7 +133,7 @@ def page_refused(ctx: Context, room: Room, frame: Refused) -> None:
         ctx.session.catching_up.discard(room.id)
         login.check_caught_up(ctx)
     else:
-        room.link.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)
+        room.link.again_at_ms = ctx.timer_ms + patience(frame)
 
 
 def control_refused(ctx: Context, frame: Refused) -> None:
@@ -145,4 +145,4 @@ def control_refused(ctx: Context, frame: Refused) -> None:
         ctx.alarm(Code.FORK, detail, evidence=(control_record.leaf,))
         ctx.stop(Code.FORK, detail)
     else:
-        control_record.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)
+        control_record.again_at_ms = ctx.timer_ms + patience(frame)

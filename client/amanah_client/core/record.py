@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import heads, joining, transfer
+from amanah_client.core import duty, heads, joining, transfer
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
-from amanah_client.core.context import AGAIN_MS, Context
+from amanah_client.core.context import Context, patience
 from amanah_client.core.directory import NotLoggedError
 from amanah_client.core.entry import Entry, read_entry, row_of
 from amanah_client.core.membership import take_commit, take_create, take_welcome
@@ -89,7 +89,7 @@ def content_refused(ctx: Context, room: Room, frame: Refused) -> None:
     if frame.code == Code.NOT_FOUND:
         resume(ctx, room, fetch.delivery, dict.fromkeys(fetch.wanted, b"") | fetch.got)
     else:
-        room.link.again_at_ms = ctx.timer_ms + (frame.retry_after_ms or AGAIN_MS)
+        room.link.again_at_ms = ctx.timer_ms + patience(frame)
 
 
 def resume(ctx: Context, room: Room, delivery: Delivery, fetched: dict[bytes, bytes]) -> None:
@@ -216,6 +216,8 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
         # Reports about reports would never end.
         room.change(delivered_seq=entry.room_seq)
     if row is not None:
+        if envelope is not None and row.state is not MessageState.UNREADABLE:
+            duty.observe(ctx, room, entry, envelope)
         ctx.put_message(row)
 
 

@@ -68,6 +68,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """Key packages of absent devices, in the order asked: is one of them back?"""
+
+    room: RoomId
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """A control object of an intent."""
 
@@ -149,8 +157,8 @@ class AuditPrefix:
 
 
 Purpose: TypeAlias = (
-    ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Submitted
-    | CheckpointWanted | Advance | Compare | Proof | AuditPage | AuditEdge | AuditPrefix
+    ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
+    | Submitted | CheckpointWanted | Advance | Compare | Proof | AuditPage | AuditEdge | AuditPrefix
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.model import Circle, Intent, MessageRow, RoomRow, RoomStatus, SenderRow
+from amanah_client.model import Circle, Intent, MessageRow, RoomRow, RoomStatus, SenderRow, Since
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
@@ -156,13 +156,20 @@ class Room:
         work: What machine-made is in flight: bodies or refusals, and how many.
         retry_at_ms: Nothing is published before this time.
         refused_in_a_row: Refusals since the last acceptance.
-        voided_in_a_row: Those of them that made what was sealed void.
+        voided_in_a_row: Those of them that made what was sealed void and were no lost race.
+        lost_in_a_row: Races lost since anything but a report was accepted.
         stale_epoch: Epoch that the relay says is over and whose end was not delivered, or None.
         stale_since_ms: When it said so.
         retried_seq: Head at which a gap was already asked for again.
         refreshed_seq: Head at which the control stream was already asked for again.
         revoked_since_ms: When a revoked member was first seen in the room, or None.
         revoked: Revoked members, as of an epoch and a sequence of the control stream.
+        active: Members and the time of their last sign of life, as `RoomRow.active`.
+        absent: Devices removed for want of one, as `RoomRow.absent`.
+        overdue: Members that this device is to remove -> since when it knows.
+        looked: Epoch and time at which it looked for such last.
+        duty_at_ms: No duty is done before this time.
+        recall_at_ms: When to look next whether an absent device has come back, or None.
         awaited: What the relay says there is and has not delivered.
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
@@ -194,10 +201,17 @@ class Room:
     stale_since_ms: int = 0
     refused_in_a_row: int = 0
     voided_in_a_row: int = 0
+    lost_in_a_row: int = 0
     retried_seq: int = -1
     refreshed_seq: int = -1
     revoked_since_ms: int | None = None
     revoked: tuple[int, int, tuple[DeviceId, ...]] = (-1, -1, ())
+    active: dict[DeviceId, int] = field(default_factory=dict)
+    absent: dict[DeviceId, int] = field(default_factory=dict)
+    overdue: dict[DeviceId, int] = field(default_factory=dict)
+    looked: tuple[int, int] | None = None
+    duty_at_ms: int = 0
+    recall_at_ms: int | None = None
     awaited: Awaited | None = None
     told: set[str] = field(default_factory=set)
     noted: str = ""
@@ -239,12 +253,18 @@ class Room:
         self.row = replace(self.row, **fields)  # type: ignore[arg-type]  # names and types are RoomRow's
         self._dirty = True
 
+    def touch(self) -> None:
+        """What the row is packed from changed: it is written at the end of the step."""
+        self._dirty = True
+
     def moved(self) -> None:
         """The group's state changed in memory."""
         self._group_moved = self._dirty = True
 
     def leave(self) -> None:
-        """Drop the group with all its keys."""
+        """Drop the group with all its keys; who was in is kept, for what still waits was written for them."""
+        if self.group is not None:
+            self.change(left_among=tuple(self.group.members))
         self.group = None
         self._audience = (-1, b"")
         self.moved()
@@ -272,9 +292,15 @@ class Room:
         if self._group_moved:
             group = b"" if self.group is None else self.group.state()
         senders = tuple(self.senders[device] for device in sorted(self.senders))
-        self.row = replace(self.row, group=group, senders=senders)
+        self.row = replace(
+            self.row, group=group, senders=senders, active=_since(self.active), absent=_since(self.absent)
+        )
         self._dirty = self._group_moved = False
         return self.row
+
+
+def _since(times: dict[DeviceId, int]) -> tuple[Since, ...]:
+    return tuple(Since(device=device, at_ms=times[device]) for device in sorted(times))
 
 
 def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey) -> Room:
@@ -292,6 +318,8 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey) -> Room:
         row = replace(row, head_seq=0, head_leaf=LeafHash(ZERO_32), head_index=0, senders=own)
     room = Room(row=row, senders={sender.device: sender for sender in row.senders})
     room.sent = {message.envelope: message for message in sent}
+    room.active = {since.device: since.at_ms for since in row.active}
+    room.absent = {since.device: since.at_ms for since in row.absent}
     encoded = row.create
     if not encoded and row.in_flight is not None and row.status is RoomStatus.OPENING:
         encoded = row.in_flight.items[0][0]

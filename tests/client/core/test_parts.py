@@ -169,7 +169,7 @@ def test_a_room_without_keys_seals_nothing_and_changes_nothing(stage: Stage) -> 
     with pytest.raises(VerifyError):
         _ = EMPTY.spec
     with pytest.raises(VerifyError):
-        invite._check_package(ctx, EMPTY, NOBODY, b"")  # noqa: SLF001 - what is tested
+        invite.check_package(ctx, EMPTY, NOBODY, b"")
 
 
 def test_what_is_kept_for_comparison_is_bounded() -> None:

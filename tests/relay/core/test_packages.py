@@ -49,7 +49,7 @@ def test_each_package_is_handed_out_once() -> None:
     _, adder, owner = pair()
     request = offer(owner, b"one", b"two")
     assert owner.one(frames.Done).request == request
-    for expected in (b"one", b"two", None):
+    for expected in (b"two", b"one", None):
         request = take(adder, device_of(owner).id)
         answer = adder.one(frames.KeyPackages)
         assert answer.request == request
@@ -90,7 +90,7 @@ def test_an_owner_is_told_when_its_stock_runs_low() -> None:
     assert (stock.suite, stock.left) == (SUITE, 1)
     world.drop(owner)
     take(adder, device_of(owner).id)
-    assert given(adder)[-1] == (b"three", False)
+    assert given(adder)[-1] == (b"one", False)
 
 
 def test_a_stock_has_its_bound() -> None:
