@@ -28,6 +28,7 @@ class Scheduler:
         self.handled = 0
         self._heap: list[tuple[int, int, Work]] = []
         self._planned = 0
+        self._until_ms = START_MS
         self._trace = hashlib.sha256()
 
     @property
@@ -54,12 +55,20 @@ class Scheduler:
         self.at(self.now_ms + delay_ms, work)
 
     def run(self, until_ms: int) -> None:
-        """Do everything planned up to a time, which it then is."""
-        while self._heap and self._heap[0][0] <= until_ms:
+        """Do everything planned up to a time, which it then is; a jump on the way moves that time too."""
+        self._until_ms = until_ms
+        while self._heap and self._heap[0][0] <= self._until_ms:
             self.now_ms, _, work = heapq.heappop(self._heap)
             self.handled += 1
             work()
-        self.now_ms = max(self.now_ms, until_ms)
+        self.now_ms = max(self.now_ms, self._until_ms)
+
+    def jump(self, ms: int) -> None:
+        """All machines sleep for so long: clocks go on, and what was planned is done so much later."""
+        self.now_ms += ms
+        self._until_ms += ms
+        # Each by the same span, so the heap stays one.
+        self._heap = [(when_ms + ms, number, work) for when_ms, number, work in self._heap]
 
     def note(self, *parts: object) -> None:
         """Add something that happened to the trace; bytes by their content, all else by its text."""
