@@ -72,6 +72,13 @@ class PutIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropWish:
+    """What a person decided of an intent was carried out, or came too late; its id."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutControl:
     """Append a verified control entry."""
 
@@ -136,7 +143,7 @@ class PutAuditRows:
 
 
 Write: TypeAlias = (
-    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutControl | PutRoster | PutControlHead
+    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | DropWish | PutControl | PutRoster | PutControlHead
     | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
 )  # fmt: skip
 

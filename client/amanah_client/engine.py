@@ -7,7 +7,7 @@ core: it is made anew from the store, the connection is dropped, and nothing has
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import random
 import secrets
 import time
@@ -92,6 +92,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._link: Link | None = None
         self._known: set[str] = set()
+        self._handed: set[str] = set()
         self._version = -1
         # Everything queued for a lost core dies with it: what came over its connection is delivered
         # again, and intents stand in the store.
@@ -154,6 +155,7 @@ class Engine:
         self._core = ClientCore(snapshot, key=self._profile.device_key, random=secrets.token_bytes)
         self._relays = decode_roster(snapshot.roster).relays
         self._known = {intent.id for intent in snapshot.intents}
+        self._handed = set()
         self._version = -1
         self._life += 1
         self._loaded.set()
@@ -175,6 +177,7 @@ class Engine:
         if step.writes:
             writes = step.writes
             await self._in_thread(lambda: self._profile.store.commit(writes))
+            self._handed -= {write.intent for write in writes if isinstance(write, e.DropWish)}
             if any(isinstance(write, e.PutControl | e.PutProfile | e.PutRoster) for write in writes):
                 self._tell(NamesChanged())
         for effect in step.effects:
@@ -281,22 +284,45 @@ class Engine:
         while True:
             await asyncio.sleep(_TICK_S)
             await self._put(inputs.Tick())
-            version = await self._in_thread(self._profile.store.data_version)
-            if version != self._version:
-                self._version = version
-                await self.look_around()
+            # A store that fails here fails the core's next step too, which starts it anew: no more than look again.
+            with contextlib.suppress(OperationalError):
+                version = await self._in_thread(self._profile.store.data_version)
+                if version != self._version:
+                    self._version = version
+                    await self._look_again()
+
+    async def _look_again(self) -> None:
+        try:
+            await self.look_around()
+        except OperationalError:
+            self._version = -1
+            raise
 
     async def look_around(self) -> None:
         """Take up what stands in the store and was not handed over: intents, decisions on them."""
         store = self._profile.store
         for intent in await self._in_thread(lambda: store.intents(model.IntentState.QUEUED)):
             await self.ask(intent)
-        for intent_id, wish in await self._in_thread(store.take_wishes):
-            held = await self._in_thread(functools.partial(store.intent, intent_id))
-            if wish is model.Wish.WITHDRAW:
-                await self._put(inputs.Withdrawn(intent=intent_id))
-            elif held is not None and held.state is model.IntentState.HELD:
-                await self._put(inputs.Asked(intent=held))
+        for intent_id, wish in await self._in_thread(store.wishes):
+            if intent_id in self._handed:
+                continue  # twice, it could release what was held anew for others who joined meanwhile
+            self._handed.add(intent_id)
+            try:
+                await self._carry_out(intent_id, wish)
+            except OperationalError:
+                self._handed.discard(intent_id)
+                raise
+
+    async def _carry_out(self, intent_id: str, wish: model.Wish) -> None:
+        store = self._profile.store
+        held = await self._in_thread(lambda: store.intent(intent_id))
+        if wish is model.Wish.WITHDRAW:
+            await self._put(inputs.Withdrawn(intent=intent_id))
+        elif held is not None and held.state is model.IntentState.HELD:
+            await self._put(inputs.Asked(intent=held))
+        else:
+            await self._in_thread(lambda: store.commit((e.DropWish(intent=intent_id),)))
+            self._handed.discard(intent_id)
 
 
 def fault(error: BaseException) -> AmanahError:

@@ -162,3 +162,15 @@ async def test_a_passphrase_that_nobody_gives_is_asked_for(nations: Nations, tmp
     with pytest.raises(UsageError) as caught:
         await Client.open(tmp_path)
     assert caught.value.code is Code.PASSPHRASE
+
+
+async def test_a_store_that_fails_between_two_steps_ends_nothing(nations: Nations) -> None:
+    async with opened(nations.enrol("between", TN)) as client:
+        with database(client) as other:
+            other.execute("ALTER TABLE wish RENAME TO wish_elsewhere")
+            await asyncio.sleep(1)  # the clock looks every quarter of a second
+            other.execute("ALTER TABLE wish_elsewhere RENAME TO wish")
+        intent = await client.ask(client.room("Wave").compose("still here"))
+        done = await client.outcome(intent.id, WAIT_S)
+        assert done.state is model.IntentState.DONE
+        assert texts(client) == ["still here"]

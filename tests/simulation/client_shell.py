@@ -15,6 +15,7 @@ from typing import Final, assert_never
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
+from amanah_protocol.errors import OperationalError
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.simulation.client_record import ClientRecord
@@ -99,6 +100,7 @@ class ClientShell:
         self._inbox: deque[tuple[int, inputs.Input]] = deque()
         self._effects: deque[e.Effect] = deque()
         self._known: set[str] = set()
+        self._handed: set[str] = set()
         self._link: Connection | None = None
         self._dialling = False
         self._pause_ms = FIRST_PAUSE_MS
@@ -157,6 +159,7 @@ class ClientShell:
         snapshot = self.store.snapshot()
         self._core = self._core_type(snapshot, key=self.device.key, random=self._secrets.randbytes)
         self._known = {intent.id for intent in snapshot.intents}
+        self._handed = set()
         self._later(TICK_MS, self._tick)
         self._connect()
 
@@ -191,12 +194,18 @@ class ClientShell:
             if intent.id not in self._known:
                 self._known.add(intent.id)
                 self.put(inputs.Asked(intent=intent))
-        for intent_id, wish in self.store.take_wishes():
+        for intent_id, wish in self.store.wishes():
+            if intent_id in self._handed:
+                continue
+            self._handed.add(intent_id)
             held = self.store.intent(intent_id)
             if wish is model.Wish.WITHDRAW:
                 self.put(inputs.Withdrawn(intent=intent_id))
             elif held is not None and held.state is model.IntentState.HELD:
                 self.put(inputs.Asked(intent=held))
+            else:
+                self.store.commit((e.DropWish(intent=intent_id),))
+                self._handed.discard(intent_id)
 
     def _pump(self) -> None:
         while self._core is not None and not self._busy:
@@ -243,8 +252,13 @@ class ClientShell:
     def _commit(self, step: e.Step, whole_ms: int) -> None:
         fails = bool(self.troubles.commits)
         if not fails or self.troubles.commits[0]:
-            self.store.commit(step.writes)
+            try:
+                self.store.commit(step.writes)
+            except OperationalError:
+                self._recover()
+                return
             self._record.stored(step.writes)
+            self._handed -= {write.intent for write in step.writes if isinstance(write, e.DropWish)}
         else:
             self._fail_commit(step)
         if fails:

@@ -22,7 +22,7 @@ class ClientStore(Protocol):
     def intent(self, intent_id: str) -> model.Intent | None: ...
     def intents(self, *states: model.IntentState) -> tuple[model.Intent, ...]: ...
     def put_wish(self, intent_id: str, wish: model.Wish) -> None: ...
-    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]: ...
+    def wishes(self) -> tuple[tuple[str, model.Wish], ...]: ...
     def rooms(self) -> tuple[model.RoomRow, ...]: ...
     def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None: ...
@@ -84,10 +84,9 @@ class MemoryClientStore:
         """Keep what a person decided of an intent."""
         self._wishes[intent_id] = wish
 
-    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]:
-        """All wishes; each is given once."""
-        wishes, self._wishes = self._wishes, {}
-        return tuple(wishes.items())
+    def wishes(self) -> tuple[tuple[str, model.Wish], ...]:
+        """All wishes that were not carried out."""
+        return tuple(self._wishes.items())
 
     def rooms(self) -> tuple[model.RoomRow, ...]:
         """All rooms."""
@@ -120,6 +119,8 @@ class MemoryClientStore:
                 self._erase(write)
             case e.PutIntent(intent=intent):
                 self._put_intent(intent)
+            case e.DropWish(intent=intent_id):
+                self._wishes.pop(intent_id, None)
             case e.PutControl(row=control):
                 assert all(row.sequence != control.sequence for row in self._control[-3:])
                 self._control.append(control)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, assert_never
 
+from amanah_client import effects as e
 from amanah_client import inputs
 from amanah_client.core import (
     answers,
@@ -233,9 +234,11 @@ def _ask(ctx: Context, intent: Intent) -> None:
         _place(ctx, intent)
     elif known.state is IntentState.HELD:
         ctx.put_intent(replace(known, state=IntentState.QUEUED, code="", detail=""))
+        ctx.write(e.DropWish(intent=intent.id))
 
 
 def _withdraw(ctx: Context, intent_id: str) -> None:
+    ctx.write(e.DropWish(intent=intent_id))
     intent = ctx.outbox.get(intent_id)
     if intent is not None and intent.state in (IntentState.QUEUED, IntentState.HELD):
         ctx.fail(intent, str(Code.USAGE), "withdrawn")

@@ -176,10 +176,10 @@ class LocalStore:
             statement = upsert(schema.wish).values(values)
             connection.execute(statement.on_conflict_do_update(["intent"], set_={"wish": str(wish)}))
 
-    def take_wishes(self) -> tuple[tuple[str, model.Wish], ...]:
-        """(intent, wish) of all wishes; each is given once."""
-        with self._transaction() as connection:
-            rows = connection.execute(delete(schema.wish).returning(schema.wish.c.intent, schema.wish.c.wish)).all()
+    def wishes(self) -> tuple[tuple[str, model.Wish], ...]:
+        """(intent, wish) of all wishes; each is there until the step that carries it out is durable."""
+        with self._reading() as connection:
+            rows = connection.execute(select(schema.wish.c.intent, schema.wish.c.wish)).all()
             return tuple((intent, model.Wish(wish)) for intent, wish in rows)
 
     def rooms(self) -> tuple[model.RoomRow, ...]:
@@ -358,6 +358,8 @@ def _perform(connection: Connection, write: e.Write) -> None:  # noqa: C901, PLR
             _erase(connection, room_id, envelopes, by)
         case e.PutIntent(intent=intent):
             _put_intent(connection, intent)
+        case e.DropWish(intent=intent_id):
+            connection.execute(delete(schema.wish).where(schema.wish.c.intent == intent_id))
         case e.PutControl(row=control):
             connection.execute(insert(schema.control).values(sequence=control.sequence, row=encode_row(control)))
         case e.PutRoster(roster=roster):

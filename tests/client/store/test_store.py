@@ -254,3 +254,13 @@ def test_a_damaged_row_is_named_not_guessed() -> None:
     with pytest.raises(DecodeError) as refused:
         decode_row(b"\xc1", model.RoomRow)
     assert refused.value.code is Code.MALFORMED
+
+
+def test_a_wish_stands_until_the_step_that_carries_it_out_is_durable(store: LocalStore) -> None:
+    store.put_wish("a", model.Wish.RELEASE)
+    store.put_wish("b", model.Wish.WITHDRAW)
+    store.put_wish("a", model.Wish.WITHDRAW)
+    assert dict(store.wishes()) == {"a": model.Wish.WITHDRAW, "b": model.Wish.WITHDRAW}
+    assert dict(store.wishes()) == {"a": model.Wish.WITHDRAW, "b": model.Wish.WITHDRAW}
+    store.commit((e.DropWish(intent="a"), e.DropWish(intent="unknown")))
+    assert store.wishes() == (("b", model.Wish.WITHDRAW),)
