@@ -294,6 +294,8 @@ class Context:
                 place[intent.id] = intent
         if ended:
             self.waits.pop(intent.id, None)
+            # The plaintext of what was to be disclosed does not outlive the wish to disclose it.
+            self.disclosing.pop(intent.id, None)
 
     def _line_of(self, intent: Intent) -> dict[str, Intent]:
         room_id = None if intent.id in self.apart else room_of(intent.action)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import model
+from amanah_client import inputs, model
 from amanah_client.core import answers, commits
 from amanah_client.core.outbox import NAME_VOIDS
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.bodies import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import Role
@@ -17,7 +18,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.limits import MAX_VOIDS
 from amanah_protocol.types import RoomId
 from amanah_relay.quotas import RelayLimits
-from tests.client.core.forge import room_of
+from tests.client.core.forge import push, room_of
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.test_outbox import refuse
 from tests.client.core.world import MA, SN, TN, Client, Stage
@@ -280,3 +281,33 @@ def test_who_was_out_for_a_while_sends_what_it_wrote_for_the_same_circle(stage: 
     stage.run()
     assert b.intent(intent).state is DONE
     assert a.texts(room) == ["between us"]
+
+
+# ---- what was found on the way
+
+
+def test_an_introduction_that_does_not_fit_is_the_first_of_the_next_publish(stage: Stage) -> None:
+    a, b, room = two(stage)
+    room_of(a, room).bodies = [Text(text="1" * 60_000), Text(text="2" * 60_000), Text(text="3")]
+    stage.wait(3_000)
+    assert [text[0] for text in b.texts(room)] == ["1", "2", "3"]
+
+
+def test_a_relay_fills_no_memory_with_stocks_of_suites_that_nobody_has(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    before = dict(a.core._ctx.session.stock)  # noqa: SLF001 - what must not grow
+    push(a, *(frames.Stock(suite=suite, left=3) for suite in range(100)))
+    assert a.core._ctx.session.stock == before  # noqa: SLF001 - as above
+
+
+def test_what_was_to_be_disclosed_is_forgotten_with_the_wish(stage: Stage) -> None:
+    a, _b, room = two(stage)
+    a.say(room, "for the court")
+    row = a.rooms_content(room)[-1]
+    a.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
+    a.say(room, "stands in the way")
+    intent = a.ask(model.Disclose(room=room, envelope=row.envelope, recipient="court"))
+    stage.wait(2_000)
+    a.core._ctx.disclosing[intent] = row  # noqa: SLF001 - as the store's answer leaves it
+    a.give(inputs.Withdrawn(intent=intent))
+    assert a.core._ctx.disclosing == {}  # noqa: SLF001 - as above
