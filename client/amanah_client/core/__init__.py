@@ -6,6 +6,7 @@ login       login states as a table
 directory   devices and keys by the control stream; `control` verifies that stream
 record      one room's entries: place, sender, counter, then the kind's own module
 outbox      intents to signed envelopes; `answers` to what the relay says of them
+duty        who is silent or expired is removed, and added again when it is back
 monitor     checkpoints, heads and views: is everybody shown one record
 """
 

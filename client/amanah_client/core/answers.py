@@ -41,8 +41,6 @@ LONGEST_PAUSE_MS: Final = 30_000
 RACE_MS: Final = 250
 LONGEST_RACE_MS: Final = 16_000
 """Between these, doubling, lies the span from which the pause after a lost race is drawn."""
-FRUITLESS_MS: Final = 3_600_000
-"""Nothing asks for the duties of a machine: what is refused of them for good is left alone for an hour."""
 
 
 def receive_stored(ctx: Context, frame: Stored) -> None:
@@ -218,7 +216,7 @@ def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused
     else:
         _end_work(room)
         if not any(flight.intents):
-            room.duty_at_ms = ctx.timer_ms + FRUITLESS_MS
+            room.duty_at_ms = ctx.timer_ms + commits.FRUITLESS_MS
             room.packages.clear()
     room.work = Work()
     position = flight.intents[frame.position] if frame.position < len(flight.intents) else ""

@@ -20,6 +20,8 @@ from amanah_protocol.types import DeviceId
 MOST: Final = MAX_NAMED_DEVICES
 """Devices that one commit names."""
 RANK_MS: Final = 2_000
+FRUITLESS_MS: Final = 3_600_000
+"""Nobody waits for what a machine does by itself: where it is refused for good, it is left alone for an hour."""
 
 
 def commit(

@@ -37,7 +37,6 @@ RECALL_MS: Final = 900_000
 """How often the first in rank looks for an absent device; each look costs it a key package."""
 FORGET_MS: Final = 90 * DAY_MS
 """An absent device is not looked for longer than a certificate lives."""
-FRUITLESS_MS: Final = 3_600_000
 
 
 def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
@@ -146,7 +145,7 @@ def _commit(ctx: Context, room: Room, packages: dict[DeviceId, bytes], removes: 
     try:
         commits.commit(ctx, room, packages=packages, removes=removes, intent=None)
     except AmanahError as error:
-        room.duty_at_ms = ctx.timer_ms + FRUITLESS_MS
+        room.duty_at_ms = ctx.timer_ms + commits.FRUITLESS_MS
         room.packages = {device: package for device, package in room.packages.items() if device not in packages}
         ctx.alarm(str(error.code), f"a silent device cannot be removed or added again: {error.detail}", room=room.id)
         return False
