@@ -22,9 +22,7 @@ MAX_FILE_LINES: Final = 600
 MAX_FUNCTION_LINES: Final = 60
 BANNED_NAMES: Final = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 
-LONG_FUNCTIONS: Final[dict[str, str]] = {
-    "client/amanah_client/store/migrations/versions/0001_first.py::upgrade": "a table each, read from top to bottom",
-}
+LONG_FUNCTIONS: Final[dict[str, str]] = {}
 """`path::function` -> why it is better long. An entry that is no longer needed fails too."""
 
 PURE: Final = {

@@ -1,48 +1,46 @@
-"""Alembic migrations of the local store, run when it is opened and not up to date."""
+"""Brings a store's schema up to date when it is opened; `PRAGMA user_version` counts the steps that were taken."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from sqlcipher3 import dbapi2 as sqlcipher
 
-from sqlalchemy import Connection, Engine, inspect, text
-
+from amanah_client.store.schema import STEPS
 from amanah_protocol.errors import Code, UsageError
 
-HEAD: Final = "0001"
-"""The newest revision; known here, because importing Alembic takes longer than most commands."""
 
-SCRIPTS: Final = Path(__file__).parent / "migrations"
-
-
-def upgrade(engine: Engine) -> None:
-    """Bring the schema up to date in one transaction.
+def upgrade(connection: sqlcipher.Connection) -> None:
+    """Take the steps that are missing, all in one transaction.
 
     Raises:
         UsageError: `UNKNOWN_VERSION` when a newer program wrote the store.
     """
-    with engine.begin() as connection:
-        current = _revision(connection)
-        if current != HEAD:
-            _migrate(connection, current)
+    if _version(connection) == len(STEPS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _take_steps(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _migrate(connection: Connection, current: str | None) -> None:
-    from alembic import command  # noqa: PLC0415 - a third of a second, needed once in a profile's life
-    from alembic.config import Config  # noqa: PLC0415 - the same
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
-
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+def _take_steps(connection: sqlcipher.Connection) -> None:
+    # Asked again: another process may have taken them while this one waited.
+    current = _version(connection)
+    if current > len(STEPS):
         raise UsageError(Code.UNKNOWN_VERSION, "a newer version of this program wrote the local store")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    for step in STEPS[current:]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _version(connection: sqlcipher.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        # A store that counts nothing and has the first step's tables noted its step in a table of its own.
+        (made,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        return int(made)
+    return int(version)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
+from amanah_client.store.schema import STEPS
 from amanah_protocol import identity
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, DecodeError, OperationalError, UsageError
@@ -240,14 +242,48 @@ def test_another_process_sees_a_change(store: LocalStore, tmp_path: Path) -> Non
     assert store.value("absent") is None
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[sqlcipher.Connection]:
+    """The file as another program of the same user opens it."""
+    connection = sqlcipher.connect(str(path), isolation_level=None)
+    connection.execute(f"PRAGMA key = \"x'{KEY.hex()}'\"")
+    yield connection
+    connection.close()
+
+
 def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path / "store.db", KEY, create=True)
-    with store._engine.begin() as connection:  # noqa: SLF001 - plays the newer program
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    store.close()
+    path = tmp_path / "store.db"
+    LocalStore(path, KEY, create=True).close()
+    with opened(path) as connection:
+        connection.execute("PRAGMA user_version = 9999")
     with pytest.raises(UsageError) as refused:
-        LocalStore(tmp_path / "store.db", KEY)
+        LocalStore(path, KEY)
     assert refused.value.code is Code.UNKNOWN_VERSION
+    with opened(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (9999,)
+
+
+def test_a_store_that_noted_its_step_in_a_table_opens_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with opened(path) as connection:
+        for statement in STEPS[0]:
+            connection.execute(statement)
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO value (name, data) VALUES ('note', x'61')")
+    store = LocalStore(path, KEY)
+    assert store.value("note") == b"a"
+    store.close()
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with opened(path) as connection:
+        connection.execute("CREATE TABLE wish (somebody_elses INTEGER)")
+    with pytest.raises(OperationalError):
+        LocalStore(path, KEY)
+    with opened(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("wish",)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)
 
 
 def test_a_damaged_row_is_named_not_guessed() -> None:

@@ -1,0 +1,91 @@
+"""The core's writes as statements, inside the transaction that `LocalStore.commit` holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from amanah_client import effects as e
+from amanah_client import model
+from amanah_client.store.rows import decode_row, encode_intent, encode_row
+from amanah_protocol.identity import decode_profile
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+
+UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
+
+_PUT_VALUE: Final = "INSERT INTO value (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data"
+_PUT_ROOM: Final = "INSERT INTO room (room, row) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET row = excluded.row"
+_PUT_MESSAGE: Final = """
+    INSERT INTO message (room, envelope, room_seq, row) VALUES (?, ?, ?, ?)
+    ON CONFLICT (room, envelope) DO UPDATE SET room_seq = excluded.room_seq, row = excluded.row"""
+_UNPLACED: Final = " WHERE message.room_seq IS NULL"
+_PUT_PROFILE: Final = """
+    INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
+    ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
+
+
+def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
+    """Keep a single value."""
+    connection.execute(_PUT_VALUE, (name, data))
+
+
+def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch a write
+    """Perform one write."""
+    match write:
+        case e.PutRoom(row=room):
+            connection.execute(_PUT_ROOM, (room.room, encode_row(room)))
+        case e.PutMessage(row=message):
+            # A copy that does not hold takes no place from one that was read there.
+            statement = _PUT_MESSAGE + ("" if message.state is model.MessageState.STORED else _UNPLACED)
+            connection.execute(statement, (message.room, message.envelope, message.room_seq, encode_row(message)))
+        case e.DropMessage(room=room_id, envelope=envelope):
+            connection.execute("DELETE FROM message WHERE room = ? AND envelope = ?", (room_id, envelope))
+        case e.EraseContent(room=room_id, envelopes=envelopes, by=by):
+            for envelope in envelopes:
+                _erase(connection, room_id, envelope, by)
+        case e.PutIntent(intent=intent):
+            _put_intent(connection, intent)
+        case e.DropWish(intent=intent_id):
+            connection.execute("DELETE FROM wish WHERE intent = ?", (intent_id,))
+        case e.PutControl(row=control):
+            values = (control.sequence, encode_row(control))
+            connection.execute("INSERT INTO control (sequence, row) VALUES (?, ?)", values)
+        case e.PutRoster(roster=roster):
+            put_value(connection, "roster", roster)
+        case e.PutControlHead(head=head):
+            put_value(connection, "control_head", head)
+        case e.PutLogView(view=view):
+            put_value(connection, "log", encode_row(view))
+        case e.PutKeyPackage(reference=reference, private=private):
+            connection.execute("INSERT INTO key_package (reference, private) VALUES (?, ?)", (reference, private))
+        case e.DropKeyPackage(reference=reference):
+            connection.execute("DELETE FROM key_package WHERE reference = ?", (reference,))
+        case e.PutProfile(profile=encoded):
+            profile = decode_profile(encoded)
+            connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
+        case e.PutAlarm(alarm=alarm):
+            connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
+        case e.PutAuditRows(rows=rows):
+            statement = 'INSERT INTO audit_leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
+            connection.executemany(statement, [(row.index, row.hash, row.entry, row.document) for row in rows])
+
+
+def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:
+    place = (room, envelope)
+    found = connection.execute("SELECT row FROM message WHERE room = ? AND envelope = ?", place).fetchone()
+    if found is None:
+        return
+    row = decode_row(found[0], model.MessageRow)
+    # A member erases its own words alone; `by` is None where the room's owner does.
+    if by in (None, row.sender):
+        erased = encode_row(replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
+        connection.execute("UPDATE message SET row = ? WHERE room = ? AND envelope = ?", (erased, *place))
+
+
+def _put_intent(connection: sqlcipher.Connection, intent: model.Intent) -> None:
+    # A finished intent's plaintext stands in the message; the outbox keeps no second copy.
+    body = "" if intent.state in UNFINISHED else ", body = x''"
+    statement = f"UPDATE intent SET state = ?, row = ?{body} WHERE id = ?"  # noqa: S608 - one of two texts of ours
+    connection.execute(statement, (str(intent.state), encode_intent(intent), intent.id))
