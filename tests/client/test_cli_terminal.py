@@ -12,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.text import Text
 
-from amanah_client.cli import terminal
+from amanah_client.cli import files, questions, terminal
 from amanah_client.cli.main import app, main
-from amanah_client.cli.terminal import Options
+from amanah_client.cli.terminal import Line, Options
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.errors import (
     AmanahError,
@@ -78,7 +77,7 @@ def test_an_error_is_one_line_with_what_to_do_and_its_code(capsys: pytest.Captur
 
 def test_text_of_others_is_shown_as_it_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.say("[bold]not bold[/bold] :warning: \\")
-    terminal.show(Text("[red]x[/red] :smile:"))
+    terminal.show(Line((("[red]x[/red]", "red"), (" :smile:", ""))))
     shown = capsys.readouterr()
     assert shown.err == "[bold]not bold[/bold] :warning: \\\n"
     assert shown.out == "[red]x[/red] :smile:\n"
@@ -164,7 +163,7 @@ def test_a_terminal_that_lacks_a_character_gets_its_number(monkeypatch: pytest.M
 
 def test_no_passphrase_is_asked_for_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("secret\n"))
-    for ask in (terminal.ask_passphrase, terminal.new_passphrase):
+    for ask in (questions.ask_passphrase, questions.new_passphrase):
         with pytest.raises(UsageError) as caught:
             ask()
         assert caught.value.code is Code.PASSPHRASE
@@ -174,26 +173,26 @@ def test_a_passphrase_is_asked_for_on_a_terminal_and_a_new_one_twice(monkeypatch
     monkeypatch.setattr(sys, "stdin", Terminal())
     answers = iter(["one", "two", "two", "three", "four"])
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
-    assert terminal.ask_passphrase() == "one"
-    assert terminal.new_passphrase() == "two"
+    assert questions.ask_passphrase() == "one"
+    assert questions.new_passphrase() == "two"
     with pytest.raises(UsageError) as caught:
-        terminal.new_passphrase()
+        questions.new_passphrase()
     assert caught.value.code is Code.PASSPHRASE
 
 
 def test_what_cannot_be_undone_wants_the_word_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("Phishing wave\nother\n"))
-    terminal.confirm("Removing", "Phishing wave", yes=False)
+    questions.confirm("Removing", "Phishing wave", yes=False)
     with pytest.raises(UsageError) as caught:
-        terminal.confirm("Removing", "Phishing wave", yes=False)
+        questions.confirm("Removing", "Phishing wave", yes=False)
     assert caught.value.code is Code.USAGE
 
 
 def test_without_a_terminal_only_yes_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("Phishing wave\n"))
-    terminal.confirm("Removing", "Phishing wave", yes=True)
+    questions.confirm("Removing", "Phishing wave", yes=True)
     with pytest.raises(UsageError) as caught:
-        terminal.confirm("Removing", "Phishing wave", yes=False)
+        questions.confirm("Removing", "Phishing wave", yes=False)
     assert "--yes" in caught.value.detail
 
 
@@ -202,43 +201,43 @@ def test_without_a_terminal_only_yes_confirms(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_file_that_cannot_be_read_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"x")
-    assert terminal.read_file(tmp_path / "there") == b"x"
+    assert files.read_file(tmp_path / "there") == b"x"
     with pytest.raises(UsageError) as caught:
-        terminal.read_file(tmp_path / "missing")
+        files.read_file(tmp_path / "missing")
     assert caught.value.code is Code.NOT_FOUND
 
 
 def test_a_dash_is_standard_input_and_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in")))
-    assert terminal.read_file(Path("-")) == b"in"
+    assert files.read_file(Path("-")) == b"in"
     out = io.TextIOWrapper(io.BytesIO())
     monkeypatch.setattr(sys, "stdout", out)
-    terminal.write_file(Path("-"), b"out")
-    terminal.check_new(Path("-"))
+    files.write_file(Path("-"), b"out")
+    files.check_new(Path("-"))
     assert out.buffer.getvalue() == b"out"
 
 
 def test_armour_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "card"
     path.write_text(armour(Armour.RELAY, b"x"))
-    assert terminal.read_armoured(path, Armour.RELAY) == b"x"
+    assert files.read_armoured(path, Armour.RELAY) == b"x"
     with pytest.raises(DecodeError) as caught:
-        terminal.read_armoured(path, Armour.ROSTER)
+        files.read_armoured(path, Armour.ROSTER)
     assert caught.value.code is Code.BAD_TYPE
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "result"
-    terminal.write_file(path, "first")
+    files.write_file(path, "first")
     with pytest.raises(UsageError) as caught:
-        terminal.write_file(path, "second")
+        files.write_file(path, "second")
     assert caught.value.code is Code.USAGE
     with pytest.raises(UsageError):
-        terminal.check_new(path)
+        files.check_new(path)
     assert path.read_text() == "first"
 
 
-@pytest.mark.parametrize("write", [terminal.write_file, terminal.replace_file])
+@pytest.mark.parametrize("write", [files.write_file, files.replace_file])
 def test_a_file_that_cannot_be_written_is_an_error_of_the_machine(
     tmp_path: Path, write: Callable[[Path, str], None]
 ) -> None:
@@ -250,7 +249,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_the_machine(
 def test_a_replaced_file_holds_the_new_text_and_leaves_nothing_beside(tmp_path: Path) -> None:
     path = tmp_path / "roster"
     path.write_text("old")
-    terminal.replace_file(path, "new")
+    files.replace_file(path, "new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 

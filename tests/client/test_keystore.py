@@ -457,7 +457,7 @@ def test_a_closed_keystore_holds_no_secret_and_writes_nothing(tmp_path: Path, ke
 def test_a_process_that_forbids_memory_dumps_leaves_no_core_and_no_debugger() -> None:
     program = (
         "import ctypes, resource\n"
-        "from amanah_client.keystore import forbid_memory_dumps\n"
+        "from amanah_client.process import forbid_memory_dumps\n"
         "before = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"
         "forbid_memory_dumps()\n"
         "print(before, ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resource.RLIMIT_CORE))\n"

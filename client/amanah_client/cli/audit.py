@@ -18,7 +18,7 @@ from amanah_client.audit.policy import decode_policy
 from amanah_client.audit.record import Anchor, examine
 from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_json, audit_words, terminal
+from amanah_client.cli import audit_json, audit_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import find_home
@@ -221,13 +221,13 @@ def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: byt
 
     A roster that is named outweighs the profile's, and a policy outweighs both.
     """
-    named = () if roster is None else decode_rosters(terminal.read_file(roster).decode("utf-8", "replace"))
+    named = () if roster is None else decode_rosters(files.read_file(roster).decode("utf-8", "replace"))
     if roster is not None and not named:
         raise DecodeError(Code.BAD_TYPE, f"{roster} is not a roster's file")
     kept = find_home(common.home).roster
-    trusted = decode_rosters(terminal.read_file(kept).decode("utf-8", "replace")) if kept.exists() else ()
+    trusted = decode_rosters(files.read_file(kept).decode("utf-8", "replace")) if kept.exists() else ()
     if policy is not None:
-        return anchor_of_policy(decode_policy(terminal.read_file(policy)), (*named, *trusted, *own))
+        return anchor_of_policy(decode_policy(files.read_file(policy)), (*named, *trusted, *own))
     if named:
         return anchor_of_rosters(named, "the roster file")
     return anchor_of_rosters(trusted, "the rosters that this profile trusts") if trusted else None

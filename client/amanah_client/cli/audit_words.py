@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from rich.text import Text
-
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.report import Finding, Report, RoomSummary, Severity
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
@@ -159,4 +157,4 @@ def moment(at_ms: int | None) -> str:
 
 def _show(text: str, *, style: str = "", safe: bool = False) -> None:
     line = text if safe else terminal.shown(text).replace("\n", "<000A>")
-    terminal.show(Text(line, style=style))
+    terminal.show(terminal.Line(((line, style),)))

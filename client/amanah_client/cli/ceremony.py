@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from amanah_client import enrolment, model, organisation
 from amanah_client.audit.policy import encode_policy, policy_of_roster
-from amanah_client.cli import terminal
+from amanah_client.cli import files, questions, terminal
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
@@ -47,7 +47,7 @@ def _new_profile(common: Options, *, key_file: bool) -> Profile:
         home.make_folder()
         unlock: KeyFile | Passphrase = create_key_file(home.key_file)
     else:
-        unlock = Passphrase(text=terminal.new_passphrase())
+        unlock = Passphrase(text=questions.new_passphrase())
     return create_profile(home, unlock)
 
 
@@ -70,7 +70,7 @@ def org_init(
         Where to write its card, as `amanah org card` does.
     """
     checked = identity.parse_organisation(name)
-    terminal.check_new(card)
+    files.check_new(card)
     with _new_profile(common, key_file=key_file) as profile:
         made = organisation.create_organisation(profile, checked)
         terminal.say(f"organisation {checked} made in {profile.home.path}")
@@ -78,7 +78,7 @@ def org_init(
     if card is None:
         terminal.say("next: `amanah org card` prints the card for the community's roster")
     else:
-        terminal.write_file(card, armour(Armour.ORGANISATION, made.encode()))
+        files.write_file(card, armour(Armour.ORGANISATION, made.encode()))
 
 
 @org.command
@@ -86,7 +86,7 @@ def card(*, out: Path | None = None, common: Options = DEFAULTS) -> None:
     """Print this organisation's card, to be put into a roster."""
     with terminal.profile(common) as profile:
         own = organisation.own_card(profile)
-    terminal.write_file(out, armour(Armour.ORGANISATION, own.encode()))
+    files.write_file(out, armour(Armour.ORGANISATION, own.encode()))
 
 
 @org.command(name="show")
@@ -149,12 +149,12 @@ def certify(
     out
         Where to write the reply; standard output by default.
     """
-    asked = identity.decode_request(terminal.read_armoured(request, Armour.REQUEST))
-    trusted, highest = terminal.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
-    terminal.check_new(out)
+    asked = identity.decode_request(files.read_armoured(request, Armour.REQUEST))
+    trusted, highest = files.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
+    files.check_new(out)
     with terminal.profile(common) as profile:
         reply = organisation.certify(profile, asked, name=name, ceiling=highest, roster=trusted)
-    terminal.write_file(out, armour(Armour.REPLY, reply.encode()))
+    files.write_file(out, armour(Armour.REPLY, reply.encode()))
     terminal.say(f"certified {asked.role.name.lower()} {name!r}, device {asked.device_id.hex()[:_HEX_ID]}")
     terminal.say(f"request in words: {enrolment.words(asked.encoded)}")
     terminal.say(f"roster in words:  {enrolment.words(decode_roster(reply.roster).endorsed.document)}")
@@ -180,11 +180,11 @@ def revoke(
     out
         Where to write the revocation, for `amanah device submit` elsewhere.
     """
-    terminal.check_new(out)
+    files.check_new(out)
     with terminal.profile(common) as profile:
         item = organisation.find_issued(profile, device)
         made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
-    terminal.write_file(out, armour(Armour.REVOCATION, made.encoded))
+    files.write_file(out, armour(Armour.REVOCATION, made.encoded))
     terminal.say(f"revoked {item.name!r}; it counts as soon as a device submits it: `amanah device submit FILE`")
 
 
@@ -214,21 +214,21 @@ def new(
     out
         Where to write it; standard output by default.
     """
-    decoded = [decode_organisation_card(terminal.read_armoured(path, Armour.ORGANISATION)) for path in cards]
+    decoded = [decode_organisation_card(files.read_armoured(path, Armour.ORGANISATION)) for path in cards]
     version = 1
     if previous is not None:
-        version = decode_roster(terminal.read_armoured(previous, Armour.ROSTER)).version + 1
+        version = decode_roster(files.read_armoured(previous, Armour.ROSTER)).version + 1
     document = roster_document(
         version=version,
         community=community,
         issued_ms=time.time_ns() // 1_000_000,
         threshold=threshold,
         organisations=tuple(item.organisation for item in decoded),
-        relays=(decode_relay_card(terminal.read_armoured(relay, Armour.RELAY)),),
+        relays=(decode_relay_card(files.read_armoured(relay, Armour.RELAY)),),
     )
     made = Endorsed(document=document, signatures=()).encode()
     decode_roster(made)
-    terminal.write_file(out, armour(Armour.ROSTER, made))
+    files.write_file(out, armour(Armour.ROSTER, made))
     terminal.say(f"next: {threshold} of {len(decoded)} organisations run `amanah roster sign FILE`")
 
 
@@ -243,14 +243,14 @@ def sign(file: Path, /, *, out: Path | None = None, common: Options = DEFAULTS) 
     out
         Where to write the signed roster; by default the file itself is replaced.
     """
-    unsigned = terminal.read_armoured(file, Armour.ROSTER)
+    unsigned = files.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
         signed = organisation.sign_roster(profile, unsigned)
     text = armour(Armour.ROSTER, signed)
     if out is not None or str(file) == "-":
-        terminal.write_file(out, text)
+        files.write_file(out, text)
         return
-    terminal.replace_file(file, text)
+    files.replace_file(file, text)
     terminal.say(f"signed: {file}")
 
 
@@ -277,10 +277,10 @@ def roster_show(
         if data is None:
             raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
     else:
-        data = terminal.read_armoured(file, Armour.ROSTER)
+        data = files.read_armoured(file, Armour.ROSTER)
     shown = decode_roster(data)
     if policy:
-        terminal.write_file(None, encode_policy(policy_of_roster(shown)))
+        files.write_file(None, encode_policy(policy_of_roster(shown)))
         return
     signed = signing_organisations(shown.endorsed, shown)
     if common.json:
@@ -317,7 +317,7 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 @roster.command(name="install")
 def roster_install(file: Path, /, *, common: Options = DEFAULTS) -> None:
     """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
-    newer = terminal.read_armoured(file, Armour.ROSTER)
+    newer = files.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
         verified = enrolment.install_roster(profile, newer)
     terminal.say(f"trusted: {verified.value.community}, version {verified.value.version}")
@@ -351,10 +351,10 @@ def request(
     """
     checked = identity.parse_organisation(organisation)
     person = None if subject is None else _person(subject)
-    terminal.check_new(out)
+    files.check_new(out)
     with _new_profile(common, key_file=key_file) as profile:
         made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
-    terminal.write_file(out, armour(Armour.REQUEST, made.encoded))
+    files.write_file(out, armour(Armour.REQUEST, made.encoded))
     terminal.say(f"device {made.device_id.hex()[:_HEX_ID]}; request in words: {enrolment.words(made.encoded)}")
 
 
@@ -371,7 +371,7 @@ def _person(text: str) -> PersonId:
 @device.command(name="install")
 def device_install(reply: Path, /, *, common: Options = DEFAULTS) -> None:
     """Install the organisation's reply: certificate, roster, first trust."""
-    decoded = decode_reply(terminal.read_armoured(reply, Armour.REPLY))
+    decoded = decode_reply(files.read_armoured(reply, Armour.REPLY))
     with terminal.profile(common) as profile:
         certificate = enrolment.install_reply(profile, decoded).value
     terminal.say(f"enrolled: {certificate.role.name.lower()} of {certificate.organisation}")
@@ -408,7 +408,7 @@ def device_show(*, common: Options = DEFAULTS) -> None:
 @device.command
 def submit(file: Path, /, *, common: Options = DEFAULTS) -> None:
     """Hand a revocation to the relay, for an organisation whose own profile has no device."""
-    data = terminal.read_armoured(file, Armour.REVOCATION)
+    data = files.read_armoured(file, Armour.REVOCATION)
     action = model.SubmitControl(type=LeafType.REVOCATION, object=data)
     done = terminal.with_client(common, lambda client: client.do(action, common.timeout))
     terminal.say(f"in the log at {done.index}")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from rich.text import Text
-
 from amanah_client.checkup import Finding, State, check_head, check_identity, check_machine, check_state, failed
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up
-from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.cli.terminal import DEFAULTS, Line, Options
 from amanah_client.sdk import Client
 from amanah_protocol.errors import MEANINGS, AmanahError, Code, OperationalError, UsageError, VerifyError
 
@@ -68,9 +66,6 @@ def _show(findings: list[Finding], common: Options) -> None:
         terminal.show_json({"state": str(worst), "checks": checks})
         return
     for finding in findings:
-        text = Text(f"{finding.state:<4}", style=_STYLES[finding.state])
-        text.append(f"  {terminal.single(finding.name):<{_NAME_WIDTH}}  ", style="default")
-        text.append(terminal.single(finding.detail), style="default")
-        if finding.hint:
-            text.append(f"  -> {terminal.single(finding.hint)}", style="default")
-        terminal.show(text)
+        hint = f"  -> {terminal.single(finding.hint)}" if finding.hint else ""
+        about = f"  {terminal.single(finding.name):<{_NAME_WIDTH}}  {terminal.single(finding.detail)}{hint}"
+        terminal.show(Line(((f"{finding.state:<4}", _STYLES[finding.state]), (about, ""))))

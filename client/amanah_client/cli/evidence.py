@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from amanah_client import model
-from amanah_client.cli import terminal
+from amanah_client.cli import files, terminal
 from amanah_client.cli.asking import await_outcome, settle
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -39,7 +39,7 @@ def disclose(
     out
         Where to write the disclosure; standard output by default.
     """
-    terminal.check_new(out)
+    files.check_new(out)
 
     async def work(client: Client) -> None:
         chosen = client.message(message)
@@ -50,7 +50,7 @@ def disclose(
             done = await settle(client, action, common)
         else:
             done = await await_outcome(client, asked.id, common)
-        terminal.write_file(out, armour(Armour.DISCLOSURE, done.result))
+        files.write_file(out, armour(Armour.DISCLOSURE, done.result))
         terminal.say(f"logged: {short(chosen.id)} was disclosed to {to}; `amanah audit check FILE` verifies the file")
 
     terminal.with_client(common, work)

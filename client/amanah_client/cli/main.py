@@ -9,7 +9,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from amanah_client.cli import terminal
-from amanah_client.keystore import forbid_memory_dumps
+from amanah_client.process import forbid_memory_dumps
 from amanah_protocol.errors import AmanahError, Code, OperationalError
 
 # Commands are named by where they stand: a program that is started for one verb loads that verb.
@@ -41,10 +41,12 @@ app = App(
     help="One end-to-end encrypted, provable channel between national CERTs.",
     help_epilogue=terminal.EXIT_CODES,
     version=_version,
+    version_format="plaintext",
+    help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for name, place, about in _COMMANDS:
-    app.command(f"amanah_client.cli.{place}", name=name, help=about)
+for verb, place, about in _COMMANDS:
+    app.command(f"amanah_client.cli.{place}", name=verb, help=about)
 
 
 def run() -> int:
@@ -53,7 +55,7 @@ def run() -> int:
     return main(sys.argv[1:])
 
 
-def main(arguments: list[str]) -> int:  # noqa: PLR0911 - one for each way to end
+def main(arguments: list[str]) -> int:
     """Run one command.
 
     Args:
@@ -63,15 +65,13 @@ def main(arguments: list[str]) -> int:  # noqa: PLR0911 - one for each way to en
         The documented exit code (`terminal`).
     """
     terminal.prepare()
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        _explain(arguments[0])
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = _command(arguments)
         sys.stdout.flush()
-    except CycloptsError as error:
-        terminal.say(f"amanah: {error} See `{' '.join(('amanah', *(error.command_chain or ())))} --help`.")
-        return terminal.EXIT_USAGE
-    except AmanahError as error:
-        return terminal.report(error)
     except KeyboardInterrupt:
+        terminal.say("amanah: interrupted")
         return terminal.EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has enough; there is nobody left to tell.
@@ -79,6 +79,32 @@ def main(arguments: list[str]) -> int:  # noqa: PLR0911 - one for each way to en
         return terminal.EXIT_OK
     except OSError as error:
         return terminal.report(terminal.operational(error))
+    return code
+
+
+def _explain(wanted: str) -> None:
+    """Let a verb's help be all that is written at it, with its example; the table's line is for the list of verbs."""
+    for verb, place, _ in _COMMANDS:
+        if verb == wanted:
+            del app[verb]
+            app.command(f"amanah_client.cli.{place}", name=verb)
+            app.help_format = "markdown"
+
+
+def _command(arguments: list[str]) -> int:
+    """Run one command; an error of it is reported here, and what it wrote before is not lost."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        terminal.say(f"amanah: {error} See `{' '.join(('amanah', *(error.command_chain or ())))} --help`.")
+        return terminal.EXIT_USAGE
+    except AmanahError as error:
+        return terminal.report(error)
+    except SystemExit:
+        # Of the library that prints help: whoever read it has enough.
+        return terminal.EXIT_OK
+    except OSError:
+        raise
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from amanah_client import model
-from amanah_client.cli import terminal
+from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
 from amanah_client.sdk import Client
@@ -72,7 +72,7 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
 
     async def work(client: Client) -> None:
         dropped = client.intent(entry)
-        terminal.confirm(f"Dropping {_what(dropped, client)}", "drop", yes=yes)
+        questions.confirm(f"Dropping {_what(dropped, client)}", "drop", yes=yes)
         await client.withdraw(dropped)
         now = await _changed(client, dropped, common)
         if now.state is not model.IntentState.FAILED:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from amanah_client import model
-from amanah_client.cli import terminal
+from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
@@ -179,7 +179,7 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
         for party in map(client.party, devices):
             terminal.say(f"to be removed: {party.name}, {party.organisation}, device {short(party.device)}")
         count = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
-        terminal.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
+        questions.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
         show_outcome(await settle(client, model.Remove(room=outof.id, devices=tuple(devices)), common), common)
 
     terminal.with_client(common, work)

@@ -11,9 +11,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import Final
 
-from rich.text import Text
-
-from amanah_client.cli.terminal import clock, iso, isolated, shown, single
+from amanah_client.cli.terminal import Line, clock, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
@@ -65,19 +63,18 @@ def who(party: Party) -> str:
     return f"{single(party.name)}, {party.organisation}" if party.organisation else single(party.name)
 
 
-def line(message: Message, directory: Directory) -> Text:
+def line(message: Message, directory: Directory) -> Line:
     """One message for a terminal: place, id, time, label, sender and what it says."""
     place = "-" if message.room_seq is None else str(message.room_seq)
     at_ms = message.accepted_at_ms or message.sent_at_ms
-    start = f"{place:>5}  {short(message.id)}  {clock(at_ms)}  "
-    text = Text(start)
     # What has no content has no label: metadata is nothing that anybody hands on.
     label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
-    text.append(label, style=_STYLES[message.label])
-    text.append(" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: ")
-    said = _says(message, directory).split("\n")
-    text.append("\n".join([said[0], *(f"       {rest}" for rest in said[1:])]))
-    return text
+    said = "\n       ".join(_says(message, directory).split("\n"))
+    return Line((
+        (f"{place:>5}  {short(message.id)}  {clock(at_ms)}  ", ""),
+        (label, _STYLES[message.label]),
+        (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: {said}", ""),
+    ))  # fmt: skip
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said

@@ -13,15 +13,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
-import getpass
 import json
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -29,15 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from amanah_client.home import Profile, find_home, open_profile
-from amanah_protocol.cards import Armour, decode_armour
-from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from amanah_client.home import Profile
     from amanah_client.sdk import Client
 
 EXIT_OK: Final = 0
@@ -84,11 +79,20 @@ _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x202
 
 T = TypeVar("T")
 
-# No markup and no emoji codes: what others wrote is shown as they wrote it.
-results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-talk = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-_wide = Console(highlight=False, markup=False, emoji=False, width=10_000)
-"""For tables that no person looks at: a line is never folded for a program."""
+_WIDE: Final = 10_000
+"""Columns where no person looks: a line is never folded for a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of result in parts, each with a style for terminals that have any ("" for none)."""
+
+    parts: tuple[tuple[str, str], ...]
+
+    @property
+    def plain(self) -> str:
+        """As it is written where no person looks."""
+        return "".join(text for text, _ in self.parts)
 
 
 @Parameter(name="*")
@@ -150,12 +154,26 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
-    talk.print(shown(text).replace("\n", " "))
+    sys.stderr.write(shown(text).replace("\n", " ") + "\n")
+    sys.stderr.flush()
 
 
-def show(text: str | Text) -> None:
+def show(line: str | Line) -> None:
     """A line of result, on standard output; the caller has made others' text safe."""
-    results.print(text)
+    parts = ((line, ""),) if isinstance(line, str) else line.parts
+    if not sys.stdout.isatty() or not any(style for _, style in parts):
+        sys.stdout.write("".join(text for text, _ in parts) + "\n")
+        return
+    from rich.text import Text  # noqa: PLC0415 - takes longer than most commands; not needed for programs
+
+    # No markup and no emoji codes: what others wrote is shown as they wrote it.
+    _console().print(Text.assemble(*parts))
+
+
+def _console(width: int | None = None) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return Console(highlight=False, soft_wrap=width is None, markup=False, emoji=False, width=width)
 
 
 def shown(text: str) -> str:
@@ -202,14 +220,27 @@ def _json(value: object, *, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent).translate(_ESCAPED)
 
 
-def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A plain table on standard output; cells may be others' text."""
+def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, whole: Collection[str] = ()) -> None:
+    """A plain table on standard output; cells may be others' text.
+
+    Args:
+        columns: Their names.
+        rows: A cell for each column.
+        whole: Columns that are never folded, because a person copies from them.
+    """
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(single(cell) for cell in row))
-    (results if results.is_terminal else _wide).print(table)
+    console = _console(None if sys.stdout.isatty() else _WIDE)
+    console.soft_wrap = False
+    with console.capture() as drawn:
+        console.print(table)
+    # Not by the console itself: it ends the process with exit code 1 where nobody reads on.
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in drawn.get().splitlines()))
 
 
 def clock(at_ms: int | None) -> str:
@@ -231,65 +262,22 @@ def _moment(at_ms: int | None) -> datetime | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
-# ---- questions
-
-
-def ask_passphrase() -> str:
-    """Ask for the passphrase on the terminal.
-
-    Raises:
-        UsageError: `PASSPHRASE` when there is no terminal to ask on.
-    """
-    if not sys.stdin.isatty():
-        raise UsageError(Code.PASSPHRASE, "the profile has a passphrase and there is no terminal to ask for it")
-    return getpass.getpass("Passphrase: ")
-
-
-def new_passphrase() -> str:
-    """Ask twice for a new passphrase.
-
-    Raises:
-        UsageError: `PASSPHRASE` when the two differ, or it is short, or there is no terminal.
-    """
-    if not sys.stdin.isatty():
-        raise UsageError(Code.PASSPHRASE, "there is no terminal to ask for a passphrase; --key-file needs none")
-    first = getpass.getpass("New passphrase (six words or more): ")
-    if first != getpass.getpass("Again: "):
-        raise UsageError(Code.PASSPHRASE, "the two differ")
-    return first
-
-
-def confirm(what: str, word: str, *, yes: bool) -> None:
-    """Have a person type a word before something is done that cannot be undone.
-
-    Args:
-        what: What is going to be done.
-        word: What to type.
-        yes: It was confirmed on the command line.
-
-    Raises:
-        UsageError: `USAGE` when something else was typed, or there is no terminal to ask on.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(Code.USAGE, f"{what} is not done unasked; --yes confirms it where there is no terminal")
-    say(f"{what}. Type {word} to confirm:")
-    if input().strip() != word:
-        raise UsageError(Code.USAGE, "nothing was done: that is not what was to be typed")
-
-
 # ---- profile and client
 
 
 def profile(common: Options) -> Profile:
     """Unlock the profile of a command; `with` closes it."""
+    from amanah_client.cli.questions import ask_passphrase  # noqa: PLC0415 - `--version` and `--help` do without
+    from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
+
     return open_profile(find_home(common.home), ask_passphrase)
 
 
 def with_client(common: Options, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
     """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does."""
-    from amanah_client.sdk import Client  # noqa: PLC0415 - ceremonies do not wait for what the network needs
+    import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
+
+    from amanah_client.sdk import Client  # noqa: PLC0415 - the same
 
     async def main() -> T:
         task = asyncio.current_task()
@@ -302,82 +290,3 @@ def with_client(common: Options, work: Callable[[Client], Coroutine[object, obje
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-
-
-# ---- files
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a file, or of standard input for `-`.
-
-    Raises:
-        UsageError: `NOT_FOUND` when it cannot be read.
-    """
-    try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
-
-
-def read_armoured(path: Path, kind: Armour) -> bytes:
-    """What an armoured file holds.
-
-    Raises:
-        UsageError: `NOT_FOUND`.
-        DecodeError: It is not of this kind, or damaged.
-    """
-    return decode_armour(read_file(path).decode("utf-8", "replace"), kind)
-
-
-def check_new(path: Path | None) -> None:
-    """Before something is done for a result file: it is not there yet.
-
-    Raises:
-        UsageError: `USAGE` when it is: nothing is overwritten.
-    """
-    if path is not None and str(path) != "-" and path.exists():
-        raise _exists(path)
-
-
-def _exists(path: Path) -> UsageError:
-    return UsageError(Code.USAGE, f"{path} exists; nothing is overwritten")
-
-
-def write_file(path: Path | None, data: str | bytes) -> None:
-    """Write a result to a new file, or to standard output for None or `-`.
-
-    Raises:
-        UsageError: `USAGE` when the file exists: nothing is overwritten.
-        OperationalError: `STORE` or `DISK_FULL`; there is no file then.
-    """
-    body = data.encode() if isinstance(data, str) else data
-    if path is None or str(path) == "-":
-        sys.stdout.buffer.write(body)
-        sys.stdout.flush()
-        return
-    try:
-        with path.open("xb") as file:
-            file.write(body)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise operational(error, path) from error
-    say(f"written: {path}")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all.
-
-    Raises:
-        OperationalError: `STORE` or `DISK_FULL`; the file is as it was.
-    """
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise operational(error, path) from error

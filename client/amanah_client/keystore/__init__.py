@@ -1,7 +1,8 @@
 """The keystore: one encrypted file in the profile that holds every secret key of a device.
 
 Reading order: `unlock` (what opens it), `sealed` (the file's format), `durable` (how it reaches
-the disk), `keystore` (the object that callers use), `process` (what an unlocked process forbids).
+the disk), `keystore` (the object that callers use). What an unlocked process forbids stands in
+`amanah_client.process`.
 
 What it does not give: once open, keys are in this process's memory. Python cannot promise to erase
 them, and memory can be swapped out or read by the same user.
@@ -10,7 +11,6 @@ them, and memory can be swapped out or read by the same user.
 from __future__ import annotations
 
 from amanah_client.keystore.keystore import Keystore, create_keystore, open_keystore, read_kdf
-from amanah_client.keystore.process import forbid_memory_dumps
 from amanah_client.keystore.unlock import (
     CEREMONY_COST,
     FLOOR_COST,
@@ -37,7 +37,6 @@ __all__ = [
     "Unlock",
     "create_key_file",
     "create_keystore",
-    "forbid_memory_dumps",
     "open_keystore",
     "read_kdf",
 ]

@@ -18,9 +18,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias, assert_never
 
-from argon2.exceptions import HashingError
-from argon2.low_level import Type, hash_secret_raw
-
 from amanah_client.keystore.durable import create_file, operational_errors
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
@@ -180,6 +177,9 @@ def create_key_file(path: Path, random: Random = os.urandom) -> KeyFile:
 def _stretch(text: str, salt: bytes, cost: Argon2Cost) -> bytes:
     if not text:
         raise UsageError(Code.PASSPHRASE, "the passphrase is empty")
+    from argon2.exceptions import HashingError  # noqa: PLC0415 - a profile with a key file does without
+    from argon2.low_level import Type, hash_secret_raw  # noqa: PLC0415 - the same
+
     try:
         return hash_secret_raw(
             secret=unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass"),
