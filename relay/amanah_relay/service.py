@@ -34,6 +34,7 @@ def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None
         UsageError: `CONFIG`.
         VerifyError: `LOGIN` when the roster does not name the keys.
         OperationalError: The port, the store, or a fault of the core.
+        KeyboardInterrupt: SIGINT ended it, in order.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(config, keys, listening))
@@ -59,8 +60,11 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
             logger=logger,
         )
-        with _stopped_by_signals(server):
+        with _stopped_by_signals(server) as received:
             await server.run(listening)
+        if signal.SIGINT in received:
+            # Everything is closed in order; whoever started it in a shell learns that it was ended by hand.
+            raise KeyboardInterrupt
     finally:
         await worker.close()
 
@@ -94,11 +98,13 @@ def _make_core(config: Config, keys: RelayKeys, state: RelayState, address: str)
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(server: RelayServer) -> Iterator[None]:
+def _stopped_by_signals(server: RelayServer) -> Iterator[list[signal.Signals]]:
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
+    received: list[signal.Signals] = []
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
+        received.append(number)
         server.stop()
         release()
 
@@ -108,9 +114,9 @@ def _stopped_by_signals(server: RelayServer) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
     for number in numbers:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
-        yield
+        yield received
     finally:
         release()
 

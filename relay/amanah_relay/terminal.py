@@ -8,10 +8,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError
 
 EXIT_OK: Final = 0
@@ -29,8 +25,6 @@ EXIT_CODES: Final = (
 
 _AUTH: Final = frozenset({Code.LOGIN, Code.EXPIRED, Code.CERTIFICATE})
 _NOT_FOUND: Final = frozenset({Code.NOT_FOUND, Code.NOT_INITIALISED})
-
-# Made anew for each use: tests and pipes replace the streams.
 
 
 def exit_code(error: AmanahError) -> int:
@@ -56,7 +50,8 @@ def say(text: str) -> None:
     """One line of talk."""
     # A name in somebody's file must not drive the operator's terminal.
     line = "".join(character if character.isprintable() else f"<{ord(character):04X}>" for character in text)
-    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(line))
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def show_json(value: object) -> None:
@@ -66,10 +61,11 @@ def show_json(value: object) -> None:
 
 def show_table(rows: Iterable[tuple[str, ...]]) -> None:
     """A plain table as the result."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False, soft_wrap=True).print(table)
+    cells = list(rows)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def iso(at_ms: float) -> str:

@@ -207,8 +207,8 @@ def test_tail_follows_across_an_outage_and_says_so_and_other_commands_work_besid
         wait_for(lambda: said(out) == ["one", "two", "three"])
         wait_for(lambda: "online again" in err.read_text())
         process.send_signal(signal.SIGINT)
-        assert process.wait(WAIT_S) == 0
-        assert err.read_text().endswith("ended\n")
+        assert process.wait(WAIT_S) == terminal.EXIT_INTERRUPTED
+        assert err.read_text().endswith("online again\namanah: interrupted\n")
 
 
 def test_a_tail_whose_device_is_revoked_says_so_and_ends(pair: Pair, tmp_path: Path) -> None:

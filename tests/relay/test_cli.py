@@ -211,10 +211,12 @@ def test_serve_says_where_it_listens_and_ends_on_sigterm(operator: Operator) -> 
         assert process.stdout.read() == ""
 
 
-def test_ctrl_c_ends_it_gracefully_too(operator: Operator) -> None:
+def test_ctrl_c_ends_it_in_order_too_and_gives_130(operator: Operator) -> None:
     with operator.made().serving() as (process, _):
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(30) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines()[-1] == "amanah-relay: interrupted"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -460,7 +462,7 @@ def test_ctrl_c_and_a_closed_pipe_leave_without_a_traceback(monkeypatch: pytest.
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("amanah_relay.cli.load_config", interrupt)
+    monkeypatch.setattr("amanah_relay.commands.options.load_config", interrupt)
     assert main(["check"]) == 130
 
 

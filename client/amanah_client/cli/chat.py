@@ -176,10 +176,7 @@ def tail(
         rooms = [] if room is None else [await find_room(client, room, common)]
         await followed.run(client, rooms, last)
 
-    try:
-        terminal.with_client(common, work)
-    except KeyboardInterrupt:
-        terminal.say("ended")
+    terminal.with_client(common, work)
 
 
 class _Tail:

@@ -1,0 +1,1 @@
+"""The verbs of `amanah-relay`, loaded when they are called."""
