@@ -167,10 +167,17 @@ class ReadMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
-    """Close the connection; `again` tells whether to connect again (False: replaced, revoked)."""
+    """Close the connection.
+
+    Attributes:
+        reason: `CODE: detail`.
+        again: Whether to connect again (False: replaced, revoked).
+        hint: What a person does next, where that is not what the code says.
+    """
 
     reason: str
     again: bool = True
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from amanah_protocol.roster import Relay, decode_roster
 _TICK_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
+_LOGIN_SLOWER: Final = 8
 _QUEUE: Final = 256
 
 T = TypeVar("T")
@@ -205,9 +206,9 @@ class Engine:
             case e.ReadMessage(room=room, envelope=envelope):
                 row = await self._in_thread(lambda: self._profile.store.message(room, envelope))
                 await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row))
-            case e.Disconnect(reason=reason, again=again):
+            case e.Disconnect(reason=reason, again=again, hint=hint):
                 self._again = again
-                self._refusal = _refusal(reason)
+                self._refusal = _refusal(reason, hint)
                 await self._drop_link()
             case e.Online():
                 self._attempts = 0
@@ -240,7 +241,9 @@ class Engine:
             await self._loaded.wait()
             for relay in self._relays:
                 await self._serve(relay)
-            longest_s = min(_FIRST_PAUSE_S * 2 ** min(self._attempts, 10), _LONGEST_PAUSE_S)
+            # Somebody has to mend a login that is not accepted, or another relay at the address.
+            slower = _LOGIN_SLOWER if self._refusal.code is Code.LOGIN else 1
+            longest_s = slower * min(_FIRST_PAUSE_S * 2 ** min(self._attempts, 10), _LONGEST_PAUSE_S)
             # Full jitter: after an outage the clients of a nation must not come back in one instant.
             await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - spreads load, keeps no secret
 
@@ -332,9 +335,9 @@ def fault(error: BaseException) -> AmanahError:
     return OperationalError(Code.INTERNAL, f"{type(error).__name__} in the program")
 
 
-def _refusal(reason: str) -> AmanahError:
+def _refusal(reason: str, hint: str | None) -> AmanahError:
     """Why the core disconnected: `CODE: detail`."""
     code, _, detail = reason.partition(": ")
     if code in Code.__members__ and detail:
-        return UsageError(Code(code), detail)
-    return UsageError(Code.LOGIN, reason)
+        return UsageError(Code(code), detail, hint=hint)
+    return UsageError(Code.LOGIN, reason, hint=hint)

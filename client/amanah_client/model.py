@@ -439,6 +439,7 @@ class Snapshot:
         key_packages: Secrets of own key packages by reference.
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
         audit_size: Leaves in the auditor's copy.
+        alarms: The newest alarms, so that none is raised twice.
     """
 
     certificate: bytes
@@ -454,3 +455,4 @@ class Snapshot:
     key_packages: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     profiles: tuple[bytes, ...] = ()
     audit_size: int = 0
+    alarms: tuple[Alarm, ...] = ()

@@ -173,12 +173,15 @@ class Client:
     def _is_hopeless(self, patience: int | None) -> bool:
         """Whether waiting for the relay is of no use, or of no more use than somebody has patience for."""
         if isinstance(self._line, Offline):
-            return self._line.final or (patience is not None and self._line.attempts >= patience)
+            # A login that is refused is mended by a person, not by the next attempt.
+            refused = self._line.problem.code is Code.LOGIN
+            return self._line.final or (patience is not None and (refused or self._line.attempts >= patience))
         return self._engine is None and self._following is None
 
     def _why_offline(self) -> OperationalError:
         if isinstance(self._line, Offline):
-            return OperationalError(self._line.problem.code, self._line.problem.detail)
+            problem = self._line.problem
+            return OperationalError(problem.code, problem.detail, hint=problem.hint)
         connects = self._engine is not None or self._following is not None
         detail = "the relay does not answer" if connects else "this client was opened without a connection"
         return OperationalError(Code.OFFLINE, detail)

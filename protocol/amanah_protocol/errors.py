@@ -191,18 +191,17 @@ class AmanahError(Exception):
         code: The stable code.
         detail: What happened, for people; never key material or plaintext.
         retry_after_ms: When a second try makes sense, if that is known.
+        hint: What a person does next: that of the place where it was raised, else that of the code.
     """
 
-    def __init__(self, code: Code, detail: str, *, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self, code: Code, detail: str, *, retry_after_ms: int | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.retry_after_ms = retry_after_ms
-
-    @property
-    def hint(self) -> str:
-        """What a person does next."""
-        return MEANINGS[self.code].hint
+        self.hint = MEANINGS[code].hint if hint is None else hint
 
     @property
     def final(self) -> bool:

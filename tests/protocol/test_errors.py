@@ -78,5 +78,6 @@ def test_an_error_says_what_happened_and_what_to_do() -> None:
     assert str(error) == "STORE: the disk said no"
     assert (error.code, error.detail, error.retry_after_ms) == (Code.STORE, "the disk said no", 500)
     assert error.hint == MEANINGS[Code.STORE].hint
+    assert OperationalError(Code.STORE, "the disk said no", hint="Mount it.").hint == "Mount it."
     assert not error.final
     assert VerifyError(Code.SIGNATURE, "forged").final

@@ -43,7 +43,9 @@ from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, OrgName, PersonId
 from amanah_protocol.verified import Verified
 
 ALARM_AGAIN_MS: Final = 600_000
-"""The same alarm is raised again after ten minutes at the earliest."""
+"""The same alarm is raised again after ten minutes at the earliest, in whatever process of the profile."""
+LOGIN_ALARM_AGAIN_MS: Final = 86_400_000
+"""The same of an attempt to connect, which repeats itself for as long as nobody looks."""
 AGAIN_MS: Final = 1_000
 """When what was refused for now is asked for again, where the relay does not say."""
 LONGEST_WAIT_MS: Final = 600_000
@@ -256,11 +258,11 @@ class Context:
         self.send(frame(session.last_request))
         return session.last_request
 
-    def disconnect(self, reason: str, *, again: bool = True) -> None:
+    def disconnect(self, reason: str, *, again: bool = True, hint: str | None = None) -> None:
         """Ask the shell to close the connection, once."""
         if not self.session.closing:
             self.session.closing = True
-            self._draft.effect(e.Disconnect(reason=reason, again=again and not self.halted))
+            self._draft.effect(e.Disconnect(reason=reason, again=again and not self.halted, hint=hint))
 
     def stop(self, code: Code, detail: str) -> None:
         """Send and dial no more while this core lives: the relay contradicts itself, or we are revoked."""
@@ -335,14 +337,19 @@ class Context:
         """Do not try an intent before a time; what stands behind it in the line goes on."""
         self.waits[intent.id] = until_ms
 
+    def load_alarms(self, alarms: tuple[Alarm, ...]) -> None:
+        """What another process of this profile raised is not raised anew by this one."""
+        self._raised = {(alarm.code, alarm.room, alarm.detail): alarm.at_ms for alarm in alarms}
+
     def alarm(self, code: str, detail: str, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
-        """Keep an alarm and tell the faces; the same one not again for ten minutes."""
+        """Keep an alarm and tell the faces; the same one not again for a while."""
         key = (code, room, detail)
-        last = self._raised.get(key)
-        if last is not None and self.timer_ms - last < ALARM_AGAIN_MS:
+        # By the wall's clock, which processes share; an alarm that it puts into the future is raised anew.
+        age_ms = self.now_ms - self._raised.get(key, -LOGIN_ALARM_AGAIN_MS)
+        if 0 <= age_ms < (LOGIN_ALARM_AGAIN_MS if code == Code.LOGIN else ALARM_AGAIN_MS):
             return
-        self._raised = {k: at for k, at in self._raised.items() if self.timer_ms - at < ALARM_AGAIN_MS}
-        self._raised[key] = self.timer_ms
+        self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < LOGIN_ALARM_AGAIN_MS}
+        self._raised[key] = self.now_ms
         proof = cbor.encode(list(evidence)) if evidence else b""
         alarm = Alarm(at_ms=self.now_ms, code=code, room=room, detail=detail, evidence=proof)
         self.write(e.PutAlarm(alarm=alarm))

@@ -73,6 +73,9 @@ TAKEN: Final[Mapping[type[frames.Frame], frozenset[Phase]]] = {
 }
 """When a frame may come; those that are not named, from `CONTROL` on."""
 
+_OTHER_RELAY: Final = (
+    "Nothing was told to it; ask its operator what listens there, or install the roster that names the new relay."
+)
 _LATER: Final = frozenset({Phase.CONTROL, Phase.ROOMS, Phase.ONLINE})
 
 
@@ -138,7 +141,11 @@ def receive_challenge(ctx: Context, frame: frames.Challenge) -> None:
         VerifyError: `LOGIN` or `UNKNOWN_VERSION`.
     """
     current = ctx.session
-    relay = ctx.roster.value.relay(frame.relay)
+    try:
+        relay = ctx.roster.value.relay(frame.relay)
+    except VerifyError as error:
+        detail = f"another relay answers at {current.dialled}: it is not in the roster"
+        raise VerifyError(Code.LOGIN, detail, hint=_OTHER_RELAY) from error
     if relay.origin != frame.origin:
         raise VerifyError(Code.LOGIN, "the relay names another log than the roster")
     if frame.chosen not in session.VERSIONS:

@@ -129,7 +129,7 @@ class ClientCore:
         except PeerError as error:
             # The connection is not worth more than the frame; what it was about is asked for anew.
             ctx.alarm_for(error, evidence=(data,) if len(data) <= MAX_EVIDENCE else ())
-            ctx.disconnect(f"{error.code}: {error.detail}")
+            ctx.disconnect(f"{error.code}: {error.detail}", hint=error.hint)
 
     def _take(self, frame: frames.RelayFrame) -> None:  # noqa: C901, PLR0912 - one case for each frame
         ctx = self._ctx
@@ -185,6 +185,7 @@ class ClientCore:
 
 def _load(ctx: Context, snapshot: Snapshot) -> None:
     control.load(ctx, snapshot.control)
+    ctx.load_alarms(snapshot.alarms)
     ctx.packages = dict(snapshot.key_packages)
     for encoded in snapshot.profiles:
         profile = decode_profile(encoded)

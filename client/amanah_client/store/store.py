@@ -26,6 +26,9 @@ _FILE_MODE: Final = 0o600
 _LAST: Final = 2**62
 """Where own messages stand that have no place in their room yet."""
 
+_LAST_ALARMS: Final = 64
+"""That a core is told at start."""
+
 T = TypeVar("T")
 
 
@@ -96,6 +99,7 @@ class LocalStore:
                 profiles=_profiles(connection),
                 audit_size=audit_size,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
+                alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
             )
 
     # ---- the profile
