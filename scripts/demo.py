@@ -247,7 +247,7 @@ class Demo:
         stage.scene("An officer is removed", f"{SECOND.name} leaves the case and reads nothing from then on.")
         stage.run(TUNIS.home, "amanah", "room", "remove", ROOM, SECOND.name, "--yes")
         self._send(TUNIS, AFTER)
-        last = stage.run(SECOND.home, "amanah", "read", ROOM, "--after", "20")
+        last = stage.run(SECOND.home, "amanah", "read", ROOM, "--limit", "5")
         stage.expect(MISSED[-1] in last.out, "the removed officer has not what was said before")
         stage.expect(AFTER not in last.out and "removed" in last.err, "the removed officer is not told, or reads on")
         refused = stage.run(SECOND.home, "amanah", "send", ROOM, "Am I still in?", code=4)
@@ -344,6 +344,9 @@ def main() -> int:
         stage = Stage(Path(folder), console)
         try:
             table = Demo(stage, eve).play()
+        except KeyboardInterrupt:
+            console.print(f"\ndemo: interrupted at {stage.title}; everything that it started is ended")
+            return 130
         except (StepFailedError, OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
             console.print(f"\ndemo: failed at {stage.title}: {error}", style="bold red")
             return 1

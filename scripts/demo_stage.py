@@ -122,6 +122,8 @@ class Stage:
         self.folder = folder
         self._console = console
         self._running: list[Running] = []
+        self._commands: set[subprocess.Popen[str]] = set()
+        self._ending = False
         self.title = "the beginning"
         self._number = 0
 
@@ -148,7 +150,11 @@ class Stage:
             StepFailedError: Another exit code than expected of one of them.
         """
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            results = list(pool.map(self._execute, calls))
+            try:
+                results = list(pool.map(self._execute, calls))
+            except BaseException:
+                self._end_commands()
+                raise
         for call, ran in zip(calls, results, strict=True):
             self._show(call, ran)
             self.expect(ran.code == call.code, f"{_shown(call)}: exit code {ran.code}, not {call.code}")
@@ -192,17 +198,30 @@ class Stage:
         self._console.print(Text(f"   ✓ {text}", style="green"))
 
     def _execute(self, call: Call) -> Ran:
-        ran = subprocess.run(
+        if self._ending:
+            raise StepFailedError("the story has ended")
+        with subprocess.Popen(
             _command(call),
             cwd=self.folder,
             env=self._environment(call.who),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=_COMMAND_S,
-            check=False,
-        )
-        return Ran(code=ran.returncode, out=ran.stdout, err=ran.stderr)
+        ) as process:
+            self._commands.add(process)
+            try:
+                out, err = process.communicate(timeout=_COMMAND_S)
+            finally:
+                self._commands.discard(process)
+                process.kill()  # of no effect on one that has ended
+        return Ran(code=process.returncode, out=out, err=err)
+
+    def _end_commands(self) -> None:
+        """End the commands that run now; those that wait for their turn do not begin."""
+        self._ending = True
+        for process in tuple(self._commands):
+            process.terminate()
 
     def _environment(self, who: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AMANAH_")}

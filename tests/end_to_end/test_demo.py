@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,25 @@ def test_a_file_that_is_not_there_is_named_before_anything_is_done(tmp_path: Pat
         2,
         f"demo: there is no file {tmp_path / 'missing'}; DEMO_EVE names a Suricata EVE file\n",
     )
+
+
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="a job in the background hears no Ctrl-C")
+def test_ctrl_c_ends_the_demo_and_all_that_it_started(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts.demo"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while "roster show" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert err == ""
+    assert "demo: interrupted at step 1" in out
+    assert list(tmp_path.iterdir()) == []
+    assert left_running(tmp_path) == []
