@@ -82,7 +82,7 @@ def _fail(name: str, detail: str, code: Code, hint: str = "") -> Finding:
 
 def failed(name: str, error: AmanahError) -> Finding:
     """An error met on the way, as a finding."""
-    return _fail(name, error.detail, error.code)
+    return _fail(name, error.detail, error.code, error.hint)
 
 
 def check_machine(profile: Profile) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ arrived sealed in a room. The relay knows neither name.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from amanah_client.model import ControlRow
@@ -25,6 +26,8 @@ class Party:
         role: Its role, None if unknown.
         name: The person's or machine's name, or the first digits of the pseudonym.
         revoked: Whether a revocation was logged.
+        subject: The person's pseudonym, which the organisation alone resolves; None if unknown.
+        namesakes: Whether somebody else of the organisation has this name.
     """
 
     device: DeviceId
@@ -32,6 +35,8 @@ class Party:
     role: Role | None
     name: str
     revoked: bool
+    subject: PersonId | None = None
+    namesakes: bool = False
 
     @property
     def text(self) -> str:
@@ -52,6 +57,7 @@ class Directory:
             elif row.type == LeafType.REVOCATION and row.document is None:
                 self._revoked.add(decode_revocation(row.object).device)
         self._profiles = {(p.organisation, p.subject): p for p in map(decode_profile, profiles)}
+        self._names = Counter((profile.organisation, profile.name) for profile in self._profiles.values())
 
     def profile(self, organisation: OrgName, subject: PersonId) -> Profile | None:
         """The verified profile of a pseudonym, if it was seen."""
@@ -69,4 +75,6 @@ class Directory:
             role=certificate.role,
             name=profile.name if profile else certificate.subject.hex()[:8],
             revoked=device in self._revoked,
+            subject=certificate.subject,
+            namesakes=profile is not None and self._names[profile.organisation, profile.name] > 1,
         )

@@ -67,7 +67,7 @@ def own_request(profile: Profile) -> DeviceRequest:
     """
     data = profile.store.value(_REQUEST)
     if data is None:
-        raise UsageError(Code.NO_PROFILE, "no device was requested here; `amanah device request` does")
+        raise UsageError(Code.NO_PROFILE, "no device was requested here")
     return decode_request(data)
 
 
@@ -84,7 +84,8 @@ def install_reply(profile: Profile, reply: Reply) -> Verified[Certificate]:
     request = own_request(profile)
     certificate = decode_certificate(reply.certificate)
     if certificate.public_key != request.public_key or certificate.organisation != request.organisation:
-        raise UsageError(Code.USAGE, "this reply is for another device")
+        hint = "Name by --home the profile whose request was certified."
+        raise UsageError(Code.USAGE, "this reply is for another device", hint=hint)
     now_ms = time.time_ns() // 1_000_000
     enrolment = decode_enrolment(reply.enrolment)
     roster = verify_roster(decode_roster(reply.roster), None, now_ms=now_ms)

@@ -27,11 +27,12 @@ from amanah_client.keystore import (
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.store import LocalStore
 from amanah_protocol.crypto import SigningKey
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, OperationalError, UsageError
 
 ENVIRONMENT: Final = "AMANAH_HOME"
 _STORE_KEY: Final = "store"
 _DEVICE: Final = "device"
+_NO_PROFILE: Final = "Name the right folder by --home, or enrol a device: `amanah device request`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,24 @@ class Home:
         """Whether there is a profile.
 
         Raises:
+            UsageError: `CONFIG` when something that is no folder is there.
             OperationalError: `STORE` when the folder cannot be read.
         """
+        with operational_errors(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(Code.CONFIG, f"{self.path} is no folder", hint="Name a folder by --home.")
         with operational_errors(self.keystore):
             return self.keystore.exists()
+
+    def check_writable(self) -> None:
+        """A profile is written whenever it is used.
+
+        Raises:
+            OperationalError: `STORE` when the folder cannot be written.
+        """
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            hint = "Mend its rights or mount it for writing, or name another folder by --home."
+            raise OperationalError(Code.STORE, f"the folder {self.path} cannot be written", hint=hint)
 
     def make_folder(self) -> None:
         """Make the folder, private to its user, if it is not there.
@@ -122,7 +137,8 @@ class Profile:
         """
         seed = self.keystore.secrets.get(name)
         if seed is None:
-            raise UsageError(Code.NO_PROFILE, f"this profile holds no key {name!r}")
+            hint = "Name the right profile by --home: an organisation's signs rosters, a device's connects."
+            raise UsageError(Code.NO_PROFILE, f"this profile holds no key {name!r}", hint=hint)
         return SigningKey(seed)
 
     def has_key(self, name: str) -> bool:
@@ -136,7 +152,8 @@ class Profile:
             UsageError: `USAGE` when there is one already: keys are never overwritten.
         """
         if self.has_key(name):
-            raise UsageError(Code.USAGE, f"this profile holds a key {name!r} already")
+            hint = "Name another profile by --home; keys are never overwritten."
+            raise UsageError(Code.USAGE, f"this profile holds a key {name!r} already", hint=hint)
         self.keystore.put(name, secrets.token_bytes(32))
         return self.key(name)
 
@@ -162,7 +179,9 @@ def create_profile(home: Home, unlock: Unlock) -> Profile:
         OperationalError: `STORE` or `DISK_FULL`.
     """
     if home.exists():
-        raise UsageError(Code.USAGE, f"there is a profile at {home.path} already")
+        raise UsageError(
+            Code.USAGE, f"there is a profile at {home.path} already", hint="Name another folder by --home."
+        )
     home.make_folder()
     keystore = create_keystore(home.keystore, unlock, {_STORE_KEY: secrets.token_bytes(32)})
     store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=True)
@@ -181,7 +200,8 @@ def open_profile(home: Home, ask_passphrase: Callable[[], str]) -> Profile:
         OperationalError: `STORE`.
     """
     if not home.exists():
-        raise UsageError(Code.NO_PROFILE, f"there is no profile at {home.path}")
+        raise UsageError(Code.NO_PROFILE, f"there is no profile at {home.path}", hint=_NO_PROFILE)
+    home.check_writable()
     keystore = open_keystore(home.keystore, _unlock(home, ask_passphrase))
     store = LocalStore(home.store, keystore.secrets[_STORE_KEY], create=not home.store.exists())
     return Profile(home, keystore, store)

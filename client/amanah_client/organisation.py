@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,8 +71,32 @@ def own_card(profile: Profile) -> OrganisationCard:
     """
     data = profile.store.value(_CARD)
     if data is None:
-        raise UsageError(Code.NO_PROFILE, "this profile is not an organisation's; `amanah org init NAME` makes one")
+        raise UsageError(
+            Code.NO_PROFILE, "this profile is not an organisation's", hint="`amanah org init NAME` makes one."
+        )
     return decode_organisation_card(data)
+
+
+def namesakes(profile: Profile, request: identity.DeviceRequest, name: str) -> list[Issued]:
+    """Devices in force that carry a name for somebody else than the one who asks now.
+
+    A second device of one person has the pseudonym of the first, so it is none of these.
+    """
+    now_ms = _now_ms()
+    said = _folded(name)
+    return [
+        item
+        for item in issued(profile)
+        if _folded(item.name) == said
+        and item.certificate.subject != request.subject
+        and not item.revoked
+        and item.certificate.not_after_ms > now_ms
+    ]
+
+
+def _folded(name: str) -> str:
+    """A name as people hear it: case, forms of one letter and spaces tell nobody apart."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def certify(
@@ -99,7 +124,8 @@ def certify(
     """
     card = own_card(profile)
     if request.organisation != card.organisation.name:
-        raise UsageError(Code.USAGE, f"the device asks {request.organisation}, this is {card.organisation.name}")
+        detail = f"the device asks {request.organisation}, this is {card.organisation.name}"
+        raise UsageError(Code.USAGE, detail, hint="Hand the request to the organisation that it names.")
     now_ms = _now_ms()
     trusted = verify_roster(decode_roster(roster), None, now_ms=now_ms)
     verify_enrolment(identity.decode_enrolment(card.enrolment), trusted, at_ms=now_ms)
@@ -137,7 +163,8 @@ def find_issued(profile: Profile, reference: str) -> Issued:
     everybody = issued(profile)
     found = [item for item in everybody if item.name == wanted or item.device.hex().startswith(wanted.lower())]
     if len(found) != 1:
-        raise UsageError(Code.NOT_FOUND, f"{len(found)} devices fit {reference!r}; `amanah org show` lists them")
+        hint = "`amanah org show` lists them."
+        raise UsageError(Code.NOT_FOUND, f"{len(found)} devices fit {reference!r}", hint=hint)
     return found[0]
 
 
@@ -166,6 +193,7 @@ def sign_roster(profile: Profile, roster: bytes) -> bytes:
     root = profile.key(_ROOT)
     decoded = decode_roster(roster)
     if not any(root.public in organisation.roots for organisation in decoded.organisations):
-        raise UsageError(Code.USAGE, "this roster does not name this organisation's root key")
+        hint = "Have a roster made from the card that `amanah org card` prints."
+        raise UsageError(Code.USAGE, "this roster does not name this organisation's root key", hint=hint)
     endorsed = decode_endorsed(roster)
     return endorsed.with_signature(endorse(endorsed.document, root)).encode()

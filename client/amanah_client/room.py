@@ -220,7 +220,10 @@ class Room:
         if not found and len(wanted) >= self._client.PREFIX_MIN:
             found = [party for party in members if party.device.hex().startswith(wanted.lower())]
         if not found:
-            raise UsageError(Code.NOT_FOUND, f"nobody in {self.title!r} is called {reference!r}")
-        if len({(party.organisation, party.name) for party in found}) > 1:
-            raise UsageError(Code.USAGE, f"{len(found)} members are called {reference!r}; name the device")
+            hint = "`amanah room show` lists who is in."
+            raise UsageError(Code.NOT_FOUND, f"nobody in {self.title!r} is called {reference!r}", hint=hint)
+        # By the pseudonym: one person may have several devices, and two may have one name.
+        if len({(party.organisation, party.subject) for party in found}) > 1:
+            hint = "Name the device, which `amanah room show` lists."
+            raise UsageError(Code.USAGE, f"{len(found)} members are called {reference!r}", hint=hint)
         return tuple(party.device for party in found)

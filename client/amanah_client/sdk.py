@@ -29,6 +29,7 @@ from amanah_client.follower import Follower
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
 from amanah_client.room import Room
+from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
@@ -206,8 +207,9 @@ class Client:
         if not found and len(wanted) >= self.PREFIX_MIN:
             found = [row.room for row in rows if row.room.hex().startswith(wanted.lower())]
         if len(found) != 1:
-            many = f"{len(found)} rooms are called {wanted!r}; use the id" if found else f"there is no room {wanted!r}"
-            raise UsageError(Code.UNKNOWN_ROOM, many)
+            many = f"{len(found)} rooms fit {wanted!r}" if found else f"there is no room {wanted!r}"
+            hint = "Name it by its id, which `amanah room list` shows." if found else None
+            raise UsageError(Code.UNKNOWN_ROOM, many, hint=hint)
         return Room(self, found[0])
 
     def new_room(self, title: str, *, label: Label, agreement: str | None = None) -> model.CreateRoom:
@@ -223,10 +225,11 @@ class Client:
         """
         said = unicodedata.normalize("NFC", title).strip()
         if not said:
-            raise UsageError(Code.USAGE, "a room has a title")
+            raise UsageError(Code.USAGE, "a room has a title", hint="Say what people will call it.")
         for text in (said, agreement or ""):
             if len(text) > limits.MAX_NAME_CHARS:
-                raise UsageError(Code.TOO_LARGE, f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters")
+                detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
+                raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
         return model.CreateRoom(title=said, ceiling=label, agreement=agreement)
 
     async def create_room(
@@ -276,7 +279,8 @@ class Client:
         whole = self._profile.store.intent(wanted)
         found = [whole] if whole else [i for i in self.outbox() if wanted and i.id.startswith(wanted)]
         if len(found) != 1:
-            raise UsageError(Code.NOT_FOUND, f"{len(found)} entries of the outbox begin with {intent_id!r}")
+            detail = f"{len(found)} entries of the outbox begin with {intent_id!r}"
+            raise UsageError(Code.NOT_FOUND, detail, hint="`amanah outbox list` shows what is in it.")
         return found[0]
 
     async def outcome(self, intent_id: str, timeout_s: float = 30, *, patience: int | None = None) -> model.Intent:
@@ -293,8 +297,9 @@ class Client:
     def _still_queued(self, intent: model.Intent) -> OperationalError:
         if not self.is_online and not self.is_following:
             return self._why_offline()
-        detail = intent.detail or "no answer yet; it is kept and goes out by itself"
-        return OperationalError(code_of(intent.code) if intent.code else Code.TIMEOUT, detail)
+        detail = intent.detail or "no answer yet"
+        hint = "It is kept and goes out by itself; do not ask for it again."
+        return OperationalError(code_of(intent.code) if intent.code else Code.TIMEOUT, detail, hint=hint)
 
     def outbox(self) -> tuple[model.Intent, ...]:
         """What is queued, held or on its way, oldest first."""
@@ -307,7 +312,9 @@ class Client:
             UsageError: `USAGE` when it is not held.
         """
         if intent.state is not model.IntentState.HELD:
-            raise UsageError(Code.USAGE, f"this is {intent.state}, not held")
+            raise UsageError(
+                Code.USAGE, f"this is {intent.state}, not held", hint="Only what is held waits for a word."
+            )
         await self._decide(intent, model.Wish.RELEASE)
 
     async def withdraw(self, intent: model.Intent) -> None:
@@ -317,7 +324,8 @@ class Client:
             UsageError: `USAGE` when it is on its way.
         """
         if intent.state is model.IntentState.SENT:
-            raise UsageError(Code.USAGE, "this was signed and may have arrived; it cannot be withdrawn")
+            detail = "this was signed and may have arrived; it cannot be withdrawn"
+            raise UsageError(Code.USAGE, detail, hint="Connect, and `amanah read` shows whether it is in the room.")
         await self._decide(intent, model.Wish.WITHDRAW)
 
     async def _decide(self, intent: model.Intent, wish: model.Wish) -> None:
@@ -349,7 +357,8 @@ class Client:
         known = self.directory().certificates
         found = [device for device in known if len(digits) >= self.PREFIX_MIN and device.hex().startswith(digits)]
         if len(found) != 1:
-            raise UsageError(Code.NOT_FOUND, f"{len(found)} known devices begin with {reference!r}")
+            detail = f"{len(found)} known devices begin with {reference!r}"
+            raise UsageError(Code.NOT_FOUND, detail, hint="Name an organisation, or more digits of the device.")
         return found[0]
 
     @property
@@ -361,7 +370,7 @@ class Client:
         """
         stored = self._profile.store.value("certificate")
         if stored is None:
-            raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet")
+            raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
         return decode_certificate(stored).device_id
 
     def alarms(self) -> tuple[model.Alarm, ...]:
@@ -381,7 +390,7 @@ class Client:
             rows = self._profile.store.messages_between(first, last)
         if len(rows) != 1:
             many = "several messages begin" if rows else "no message begins"
-            raise UsageError(Code.NOT_FOUND, f"{many} with {reference!r}")
+            raise UsageError(Code.NOT_FOUND, f"{many} with {reference!r}", hint="`amanah read` shows each one's id.")
         return self.read(rows[0])
 
     def read(self, row: model.MessageRow) -> Message:

@@ -194,9 +194,7 @@ class AmanahError(Exception):
         hint: What a person does next: that of the place where it was raised, else that of the code.
     """
 
-    def __init__(
-        self, code: Code, detail: str, *, retry_after_ms: int | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, code: Code, detail: str, *, retry_after_ms: int | None = None, hint: str | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail

@@ -62,15 +62,21 @@ def main(arguments: list[str]) -> int:
         _explain(arguments[0])
     try:
         code = _command(arguments)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         terminal.say("amanah-relay: interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return terminal.EXIT_OK
+        code = terminal.EXIT_OK
+    _hand_over()
     return code
+
+
+def _hand_over() -> None:
+    """Flush the results; whoever read our output and has enough is no error, and there is nobody left to tell."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(wanted: str) -> None:

@@ -20,7 +20,7 @@ EXIT_TRY_LATER: Final = 75
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 2 wrong usage or configuration; 3 the roster does not allow it; 4 something is not there; "
-    "5 verification failed; 75 try later (disk, port, store); 70 a fault of the program."
+    "5 verification failed; 75 try later (disk, port, store); 70 a fault of the program; 130 ended by Ctrl-C."
 )
 
 _AUTH: Final = frozenset({Code.LOGIN, Code.EXPIRED, Code.CERTIFICATE})

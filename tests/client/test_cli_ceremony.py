@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from amanah_protocol.roster import decode_roster
 from amanah_relay.keys import create_relay_keys
 
 NATIONS = ("tn", "ma", "fr")
+
+GOOD = "correct horse battery staple seven dice"
 
 Run = Callable[..., int]
 
@@ -193,7 +196,7 @@ def test_a_passphrase_protects_a_profile_and_a_wrong_one_opens_nothing(
         def isatty(self) -> bool:
             return True
 
-    answers = iter(["right words", "right words", "wrong words", "right words"])
+    answers = iter([GOOD, GOOD, "wrong words", GOOD])
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
     assert run("tn", "org", "init", "cert.example.tn") == 0
@@ -205,3 +208,69 @@ def test_a_passphrase_protects_a_profile_and_a_wrong_one_opens_nothing(
     assert (tmp_path / "tn" / "keystore").read_bytes() == before
     assert run("tn", "org", "card") == 0
     assert "BEGIN AMANAH ORGANISATION CARD" in capsys.readouterr().out
+
+
+def test_a_name_that_another_person_has_is_refused_until_it_is_meant(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for who in ("a", "b"):
+        assert community(who, "device", "request", "cert.example.tn", "--key-file", "--out", f"{who}.request") == 0
+    named = ("--roster", "roster.txt", "--name")
+    assert community("tn", "org", "certify", "a.request", *named, "Officer A", "--out", "a.reply") == 0
+    capsys.readouterr()
+    again = ("org", "certify", "b.request", *named, "officer  a", "--out", "b.reply")
+    assert community("tn", *again) == terminal.EXIT_USAGE
+    refused = capsys.readouterr().err
+    assert "'officer  a' is taken" in refused
+    assert "--same-name" in refused
+    assert not Path("b.reply").exists()
+    assert community("tn", *again, "--same-name") == 0
+    assert community("tn", "org", "show", "--json") == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["subject"] != second["subject"]
+    assert community("tn", "org", "show") == 0
+    shown = capsys.readouterr().out
+    assert first["subject"][:8] in shown
+    assert second["subject"][:8] in shown
+
+
+def test_a_second_device_of_one_person_and_one_whose_device_is_revoked_keep_the_name(
+    community: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ("device", "request", "cert.example.tn", "--key-file", "--out")
+    named = ("--roster", "roster.txt", "--name", "Officer A", "--out")
+    assert community("a", *ask, "a.request") == 0
+    assert community("tn", "org", "certify", "a.request", *named, "a.reply") == 0
+    assert community("a", "device", "install", "a.reply") == 0
+    capsys.readouterr()
+    assert community("a", "device", "show", "--json") == 0
+    subject = json.loads(capsys.readouterr().out)["subject"]
+    assert community("a2", *ask, "a2.request", "--subject", subject) == 0
+    assert community("tn", "org", "certify", "a2.request", *named, "a2.reply") == 0
+    assert community("tn", "org", "show", "--json") == 0
+    devices = [item["device"] for item in json.loads(capsys.readouterr().out)]
+    for device in devices:
+        assert community("tn", "org", "revoke", device, "--out", f"{device}.revocation") == 0
+    assert community("a3", *ask, "a3.request") == 0
+    assert community("tn", "org", "certify", "a3.request", *named, "a3.reply") == 0
+
+
+def test_a_home_that_is_a_file_is_named(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for words in (["org", "init", "cert.example.tn", "--key-file"], ["room", "list"], ["device", "show"]):
+        assert run("file", *words) == terminal.EXIT_USAGE
+        said = capsys.readouterr().err
+        assert f"{tmp_path / 'file'} is no folder. Name a folder by --home. [CONFIG]" in said
+        assert said.count("\n") == 1
+
+
+def test_a_home_that_cannot_be_written_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("tn", "org", "init", "cert.example.tn", "--key-file") == 0
+    capsys.readouterr()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as the system says of a folder that is mounted read-only
+    assert run("tn", "org", "show") == terminal.EXIT_TRY_LATER
+    said = capsys.readouterr().err
+    assert "cannot be written. Mend its rights" in said
+    assert said.count("\n") == 1

@@ -51,6 +51,10 @@ class Circle:
     def run(self, who: str, *words: str) -> int:
         return main([*words, "--home", str(self.homes[who])])
 
+    def run_behind(self, who: str, *options: str, words: tuple[str, ...]) -> int:
+        """With words behind the options."""
+        return main([*options, "--home", str(self.homes[who]), *words])
+
 
 @pytest.fixture(scope="module")
 def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
@@ -129,11 +133,25 @@ def test_a_message_comes_from_standard_input_and_is_normalised(
 
 
 @pytest.mark.parametrize(
+    ("words", "text"), [(("--", "-v was wrong"), "-v was wrong"), (("--", "-v"), "-v"), (("- a list",), "- a list")]
+)
+def test_a_text_may_begin_with_a_dash(
+    circle: Circle, words: tuple[str, ...], text: str, result: Callable[[], Any]
+) -> None:
+    assert circle.run_behind("a", "send", ROOM, "--json", words=words) == 0
+    sent = result()
+    assert circle.run("b", "read", ROOM, "--after", str(sent["room_seq"] - 1), "--json") == 0
+    assert [message["text"] for message in result()] == [text]
+
+
+@pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("send", ROOM, "too much", "--label", "red"), terminal.EXIT_USAGE, "[LABEL]"),
         (("send", ROOM, "x", "--label", "purple"), terminal.EXIT_USAGE, "[LABEL]"),
         (("send", ROOM, "--labl", "red"), terminal.EXIT_USAGE, "amanah send --help"),
+        (("send", ROOM, "-v"), terminal.EXIT_USAGE, "comes behind `--`"),
+        (("alert", ROOM, "--fil"), terminal.EXIT_USAGE, "no option --fil"),
         (("send", ROOM, "--labl=red"), terminal.EXIT_USAGE, "no option --labl=red"),
         (("send", ROOM, " \n"), terminal.EXIT_USAGE, "nothing to send"),
         (("send", ROOM, "x" * 65_537), terminal.EXIT_USAGE, "[TOO_LARGE]"),
@@ -395,3 +413,40 @@ def test_a_removed_member_is_told_and_reads_and_sends_no_more(
     assert circle.run("b", "tail", ROOM, "--until-idle", "0.2") == 0
     assert circle.run("b", "room", "show", ROOM, "--json") == 0
     assert json.loads(capsys.readouterr().out)["members"] == []
+
+
+HEX_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+
+
+def hex_names(value: object, name: str = "") -> Iterator[str]:
+    """The names under which ids stand in a document; a header has the names of the protocol."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if key != "header":
+                    yield from hex_names(item, key)
+        case list():
+            for item in value:
+                yield from hex_names(item, name)
+        case str() if HEX_ID.fullmatch(value):
+            yield name
+        case _:
+            pass
+
+
+def test_an_id_has_one_name_in_every_verb_and_it_stands_in_the_page(circle: Circle, result: Callable[[], Any]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    seen: set[str] = set()
+    organisation = circle.nations.folder / TN
+    verbs = (
+        ("read", ROOM), ("room", "list"), ("room", "show", ROOM), ("send", ROOM, "x"), ("device", "show"),
+        ("outbox", "list"), ("org", "show", "--home", str(organisation)),
+    )  # fmt: skip
+    for verb in verbs:
+        home = () if "--home" in verb else ("--home", str(circle.homes["a"]))
+        assert main([*verb, "--json", *home]) == 0
+        found = set(hex_names(result()))
+        assert found <= names | {"original_sha256", "evidence"}, verb
+        seen |= found
+    assert seen >= {"id", "envelope", "room", "device", "subject", "intent"}

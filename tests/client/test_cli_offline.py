@@ -16,6 +16,7 @@ import pytest
 
 from amanah_client.cli import terminal
 from amanah_client.cli.main import main
+from amanah_client.home import Home, open_profile
 from tests.end_to_end.nations import PROGRAMS, Nations
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -307,3 +308,26 @@ def test_a_message_for_a_smaller_circle_is_held_until_its_writer_decides(
         assert "for our own eyes" not in texts
     finally:
         pair.nations.close()
+
+
+def test_another_relay_at_the_address_is_one_alarm_and_a_plain_word(
+    pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.nations.relay.stop()
+    (tmp_path / "other").mkdir()
+    other = Nations(tmp_path / "other")
+    try:
+        other.relay.port = pair.nations.relay.port
+        (tmp_path / "other" / "relay" / "relay.toml").write_text(f"[listen]\nport = {other.relay.port}\n")
+        other.relay.start()
+        for _ in range(2):
+            capsys.readouterr()
+            assert pair.run("a", "room", "list") == terminal.EXIT_AUTH
+            said = capsys.readouterr().err
+            assert "another relay answers at 127.0.0.1:" in said
+            assert "ask its operator what listens there" in said
+        assert pair.run("a", "room", "show", ROOM, "--offline", "--json") == 0
+        with open_profile(Home(pair.homes["a"]), lambda: "") as profile:
+            assert [alarm.code for alarm in profile.store.alarms()] == ["LOGIN"]
+    finally:
+        other.close()

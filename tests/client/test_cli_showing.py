@@ -153,7 +153,7 @@ def test_alerts_are_summed_up_by_severity_and_by_what_is_seen_most() -> None:
     batch = [alert("scan")] * 3 + [alert("beacon", Severity.CRITICAL)] * 2 + [alert(t) for t in "abc"]
     shown = showing.line(message(AlertBatch(source="mon0", alerts=tuple(batch)), kinds.Alert(count=8)), NOBODY).plain
     assert "8 alerts (2 critical, 6 high): 3 x scan, 2 x beacon" in shown
-    assert shown.endswith(", 2 other kinds from mon0")
+    assert ", 2 other kinds from mon0\n" in shown
     one = showing.line(message(AlertBatch(source="m", alerts=(alert("scan"),)), kinds.Alert(count=1)), NOBODY).plain
     assert "1 alert (1 high): 1 x " in one
 
@@ -192,6 +192,7 @@ def test_json_of_a_message_is_plain_data_with_its_text() -> None:
     assert value["sender"] == {
         "device": "64" * 32,
         "organisation": "cert.example.tn",
+        "subject": None,
         "role": "officer",
         "name": "Officer A (Tunis desk)",
         "revoked": False,
@@ -251,3 +252,39 @@ def test_json_of_an_alarm_holds_its_evidence() -> None:
 def test_somebody_without_a_known_organisation_is_shown_by_what_is_known() -> None:
     assert showing.who(replace(party(), organisation=OrgName(""))) == "Officer A (Tunis desk)"
     assert showing.party_json(replace(party(), organisation=OrgName(""), role=None))["role"] is None
+
+
+def test_each_alert_says_from_where_to_where_how_grave_and_by_which_rule() -> None:
+    one = replace(alert("LOCAL scan"), source_port=40_000, destination_address="2001:db8::1", destination_port=443,
+                  protocol="TCP")  # fmt: skip
+    low = replace(alert("noise", Severity.LOW), source_address=None)
+    shown = showing.line(message(AlertBatch(source="m", alerts=(low, one)), kinds.Alert(count=2)), NOBODY).plain
+    assert [line.strip() for line in shown.split("\n")[1:]] == [
+        "high      1970-01-01 00:00:01Z  192.0.2.1:40000 -> [2001:db8::1]:443 TCP  LOCAL scan [9]",
+        "low       1970-01-01 00:00:01Z  ? -> ?  noise [9]",
+    ]
+
+
+def test_of_many_alerts_the_worst_are_listed_and_the_others_counted() -> None:
+    batch = (*(alert(f"a{number}", Severity.LOW) for number in range(20)), alert("grave", Severity.CRITICAL))
+    shown = showing.line(message(AlertBatch(source="m", alerts=batch), kinds.Alert(count=21)), NOBODY).plain
+    lines = shown.split("\n")
+    assert "grave" in lines[1]
+    assert lines[-1].strip() == "and 11 more; --json shows all of them"
+    assert len(lines) == 12
+
+
+@pytest.mark.parametrize("field", ["title", "signature_id", "source_address", "destination_address", "protocol"])
+def test_no_field_of_an_alert_turns_the_line_that_it_stands_in(field: str) -> None:
+    evil = alert("x")
+    object.__setattr__(evil, field, "a\x1b[2J\u202eb\n    9  forged")  # as no decoder lets it pass
+    shown = showing.line(message(AlertBatch(source="m", alerts=(evil,)), kinds.Alert(count=1)), NOBODY).plain
+    assert "a<001B>[2J<202E>b     9  forged" in shown
+    listed = shown.split("\n")[-1]
+    assert listed.startswith("       high")
+
+
+def test_of_two_who_have_one_name_the_device_tells_which() -> None:
+    twin = replace(party("Officer A"), namesakes=True)
+    assert showing.who(twin) == "Officer A (646464646464), cert.example.tn"
+    assert showing.who(party("Officer A")) == "Officer A, cert.example.tn"

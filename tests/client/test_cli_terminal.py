@@ -6,7 +6,9 @@ import errno
 import getpass
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,10 @@ from amanah_protocol.errors import (
     UsageError,
     VerifyError,
 )
+from tests.end_to_end.nations import PROGRAMS
+from tests.vectors.examples import roster_of
+
+GOOD = "correct horse battery staple seven dice"
 
 
 class Terminal(io.StringIO):
@@ -171,13 +177,44 @@ def test_no_passphrase_is_asked_for_without_a_terminal(monkeypatch: pytest.Monke
 
 def test_a_passphrase_is_asked_for_on_a_terminal_and_a_new_one_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
-    answers = iter(["one", "two", "two", "three", "four"])
+    answers = iter(["one", GOOD, GOOD, GOOD, GOOD + "!"])
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     assert questions.ask_passphrase() == "one"
-    assert questions.new_passphrase() == "two"
+    assert questions.new_passphrase() == GOOD
     with pytest.raises(UsageError) as caught:
         questions.new_passphrase()
     assert caught.value.code is Code.PASSPHRASE
+
+
+@pytest.mark.parametrize("weak", ["hunter2", "a" * 40, "1234567890" * 3, "abcdefghijklmnopqrstuvwxyz", "password" * 3])
+def test_a_passphrase_below_the_floor_is_refused_before_it_is_asked_for_again(
+    weak: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    answers = iter([weak])
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
+    with pytest.raises(UsageError) as caught:
+        questions.new_passphrase()
+    assert caught.value.code is Code.PASSPHRASE
+    assert "at least 20 characters" in caught.value.hint
+    assert weak not in str(caught.value)
+
+
+def test_whoever_gives_none_is_offered_one_made_by_chance(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    offered: list[str] = []
+
+    def answer(prompt: str) -> str:
+        if "Again" not in prompt:
+            return ""
+        offered.append(capsys.readouterr().err.splitlines()[0].removeprefix("made by chance: "))
+        return offered[0]
+
+    monkeypatch.setattr(getpass, "getpass", answer)
+    assert questions.new_passphrase() == offered[0]
+    assert len(offered[0].split()) == 7
 
 
 def test_what_cannot_be_undone_wants_the_word_typed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +230,7 @@ def test_without_a_terminal_only_yes_confirms(monkeypatch: pytest.MonkeyPatch) -
     questions.confirm("Removing", "Phishing wave", yes=True)
     with pytest.raises(UsageError) as caught:
         questions.confirm("Removing", "Phishing wave", yes=False)
-    assert "--yes" in caught.value.detail
+    assert "--yes" in caught.value.hint
 
 
 # ---- files
@@ -345,3 +382,107 @@ def test_the_home_of_the_command_line_goes_before_that_of_the_environment(
         terminal.profile(Options(home=tmp_path / "two"))
     with pytest.raises(UsageError, match="one"):
         terminal.profile(Options())
+
+
+# ---- narrow terminals
+
+
+class Screen(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
+    """Makes standard output and error a terminal of 60 columns."""
+
+    def make() -> Screen:
+        made = Screen()
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setattr(sys, "stdout", made)
+        monkeypatch.setattr(sys, "stderr", made)
+        return made
+
+    return make
+
+
+ID = "3fa9c1d2" * 8
+
+
+@pytest.mark.parametrize("write", [terminal.show, terminal.say])
+def test_a_line_is_folded_between_words_alone_and_an_id_stays_whole(
+    screen: Callable[[], Screen], write: Callable[[str], None]
+) -> None:
+    shown = screen()
+    write(f"{'word ' * 15}{ID} 2001:db8:0:0:0:0:0:1 {'word ' * 5}")
+    lines = shown.getvalue().splitlines()
+    assert any(ID in line for line in lines)
+    assert max(len(line) for line in lines if ID not in line) <= 60
+    assert " ".join(shown.getvalue().split()) == f"{'word ' * 15}{ID} 2001:db8:0:0:0:0:0:1 {'word ' * 5}".strip()
+
+
+def test_what_is_folded_of_a_line_in_parts_is_indented_and_keeps_its_style(screen: Callable[[], Screen]) -> None:
+    shown = screen()
+    terminal.show(Line((("1  ", ""), ("TLP:RED", "red"), ("  " + "word " * 20, "")), indent=7))
+    first, second, *_ = shown.getvalue().splitlines()
+    assert first.startswith("1  ")
+    assert second.startswith("       word")
+
+
+def test_a_table_folds_no_column_that_is_copied_from(screen: Callable[[], Screen]) -> None:
+    shown = screen()
+    terminal.show_table(("title", "device"), [("word " * 30, ID[:32])], whole=("device",))
+    assert ID[:32] in shown.getvalue()
+    assert len(shown.getvalue().splitlines()) > 3
+
+
+# ---- dashes, and readers who have enough
+
+
+def test_what_looks_like_an_option_is_none_where_it_stood_behind_two_dashes() -> None:
+    terminal.prepare(["send", "room", "--", "-v"])
+    terminal.check_no_option("-v", "hint")
+    terminal.prepare(["send", "room", "-v"])
+    with pytest.raises(UsageError) as caught:
+        terminal.check_no_option("-v", "hint")
+    assert (caught.value.code, caught.value.hint) == (Code.USAGE, "hint")
+    for text in ("-", "- a list", "--", "--- rule", "a-b"):
+        terminal.check_no_option(text, "hint")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["roster", "show", "r.txt"], ["roster", "show", "r.txt", "--json"]])
+def test_a_reader_that_has_enough_is_no_error(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text(armour(Armour.ROSTER, roster_of().endorsed.encode()))
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [str(PROGRAMS / "amanah"), *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_an_error_follows_is_flushed_to_nobody_without_a_word(tmp_path: Path) -> None:
+    """The pipe breaks when the interpreter ends, behind the last word on every error."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = (
+        "import sys; from amanah_client.cli import main\n"
+        "from amanah_protocol.errors import Code, UsageError\n"
+        "def fail() -> None:\n sys.stdout.write('shown'); raise UsageError(Code.USAGE, 'x')\n"
+        "main.app.command(fail, name='fail'); sys.exit(main.main(['fail']))"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=buffered,
+    )
+    os.close(writing)
+    assert ended.stderr == "amanah: x. See `--help`. [USAGE]\n"
+    assert ended.returncode == terminal.EXIT_USAGE

@@ -158,7 +158,7 @@ async def test_a_profile_that_does_not_load_gives_its_lock_back(nations: Nations
 
 async def test_a_passphrase_that_nobody_gives_is_asked_for(nations: Nations, tmp_path: Path) -> None:
 
-    create_profile(Home(tmp_path), Passphrase(text="six words", cost=FLOOR_COST)).close()
+    create_profile(Home(tmp_path), Passphrase(text="six words that are the right ones", cost=FLOOR_COST)).close()
     with pytest.raises(UsageError) as caught:
         await Client.open(tmp_path)
     assert caught.value.code is Code.PASSPHRASE

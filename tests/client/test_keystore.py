@@ -27,8 +27,10 @@ from amanah_client.keystore import (
     KeyFile,
     Keystore,
     Passphrase,
+    check_strength,
     create_key_file,
     create_keystore,
+    made_passphrase,
     open_keystore,
     read_kdf,
 )
@@ -36,6 +38,7 @@ from amanah_client.keystore.unlock import derive_kek
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
 SECRETS: Final = {"device": bytes(range(32)), "store": b"\x07" * 32}
+ARABIC: Final = "رصدنا صفحات تصيد كثيرة"
 WORDS: Final = "correct horse battery staple seven dice"
 
 
@@ -91,15 +94,43 @@ def test_opening_follows_the_cost_in_the_file(tmp_path: Path) -> None:
 
 def test_an_accent_is_the_same_from_every_keyboard(tmp_path: Path) -> None:
     path = tmp_path / "keystore"
-    create_keystore(path, Passphrase(text="caf\N{LATIN SMALL LETTER E WITH ACUTE}", cost=FLOOR_COST), SECRETS)
-    assert open_keystore(path, Passphrase(text="cafe\N{COMBINING ACUTE ACCENT}")).secrets == SECRETS
+    create_keystore(path, Passphrase(text=WORDS + " caf\N{LATIN SMALL LETTER E WITH ACUTE}", cost=FLOOR_COST), SECRETS)
+    assert open_keystore(path, Passphrase(text=WORDS + " cafe\N{COMBINING ACUTE ACCENT}")).secrets == SECRETS
 
 
-def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weak", ["", "hunter2", WORDS[:19], "ab" * 20, "1234567890" * 3, "abcdefghijklmnopqrstuvwxyz"])
+def test_a_passphrase_below_the_floor_makes_no_keystore(tmp_path: Path, weak: str) -> None:
     with pytest.raises(UsageError) as caught:
-        create_keystore(tmp_path / "keystore", Passphrase(text="", cost=FLOOR_COST), SECRETS)
+        create_keystore(tmp_path / "keystore", Passphrase(text=weak, cost=FLOOR_COST), SECRETS)
     assert caught.value.code is Code.PASSPHRASE
     assert not (tmp_path / "keystore").exists()
+
+
+def test_a_keystore_is_not_changed_to_a_passphrase_below_the_floor(keystore: Keystore) -> None:
+    with pytest.raises(UsageError):
+        keystore.change_unlock(Passphrase(text="hunter2", cost=FLOOR_COST))
+    assert keystore.secrets == SECRETS
+
+
+@pytest.mark.parametrize("text", [WORDS, WORDS[:20], ARABIC])
+def test_a_passphrase_at_the_floor_is_taken_in_any_script(text: str) -> None:
+    check_strength(text)
+
+
+def test_a_passphrase_made_by_chance_stands_above_the_floor() -> None:
+    made = {made_passphrase() for _ in range(50)}
+    assert len(made) == 50
+    for text in made:
+        check_strength(text)
+
+
+def test_a_keystore_whose_passphrase_is_below_the_floor_still_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before_there_was_one:
+        before_there_was_one.setattr("amanah_client.keystore.keystore.check_strength", lambda _: None)
+        create_keystore(tmp_path / "keystore", Passphrase(text="hunter2", cost=FLOOR_COST), SECRETS)
+    assert open_keystore(tmp_path / "keystore", Passphrase(text="hunter2")).secrets == SECRETS
 
 
 def test_missing_memory_is_said_and_not_a_crash(tmp_path: Path, little_memory: None) -> None:

@@ -47,7 +47,8 @@ def trusted(profile: Profile) -> Anchor:
     """
     current = profile.store.value("roster")
     if current is None:
-        raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
+        hint = "`amanah device install` or `amanah roster install` brings one."
+        raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet", hint=hint)
     # The control stream may have brought a newer one, signed by the one before.
     remember_roster(profile, current)
     rosters = decode_rosters((profile.store.value(_ROSTERS) or b"").decode())
@@ -81,7 +82,9 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
     sizes = {decode_checkpoint(note)[0].size: note for note in notes if note is not None}
     whole = [size for size in sizes if 0 < size <= snapshot.audit_size]
     if not whole:
-        raise UsageError(Code.NOT_FOUND, "there is no whole copy of the log here; `amanah audit sync` makes one")
+        raise UsageError(
+            Code.NOT_FOUND, "there is no whole copy of the log here", hint="`amanah audit sync` makes one."
+        )
     return sizes[max(whole)], max(whole)
 
 
@@ -123,7 +126,9 @@ def begin_anew(profile: Profile) -> None:
     """
     lock = ProfileLock(profile.home)
     if not lock.acquire():
-        raise OperationalError(Code.STORE, "another program of this profile is connected; stop it first")
+        raise OperationalError(
+            Code.STORE, "another program of this profile is connected", hint="Stop it, then try again."
+        )
     try:
         profile.store.drop_audit_rows()
     finally:

@@ -16,7 +16,7 @@ _KIB: Final = 1024
 
 NO_PLAINTEXT: Final = (
     "Content, titles, names of people and of files are sealed: they stand nowhere in this record, "
-    "and neither the relay nor an auditor can read them."
+    "and neither the relay nor an auditor can read them, or tell a text from a title or a name."
 )
 
 
@@ -122,7 +122,7 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Welcome():
             return f"handed the keys to {counted(len(specific.addressees), 'device')}"
         case kinds.Message():
-            return "message"
+            return "sealed text, title or name"
         case kinds.Alert():
             return counted(specific.count, "alert")
         case kinds.IntakeKey():

@@ -7,17 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
-
-from cyclopts import Parameter
+from typing import BinaryIO, Final
 
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import find_room
+from amanah_client.cli.files import File, unreadable
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.gateway.eve import SOURCE
 from amanah_client.gateway.intake import Intake, IntakeReport
 from amanah_client.sdk import Client
-from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label
 
 _PROGRESS_S: Final = 1.0
@@ -25,7 +24,7 @@ _PROGRESS_S: Final = 1.0
 
 def alert(
     room: str,
-    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    file: File | None = None,
     /,
     *,
     label: str | None = None,
@@ -67,7 +66,8 @@ def alert(
         raise report.problem
     if report.dropped:
         unusable = _counted(report.dropped, "line")
-        raise DecodeError(Code.MALFORMED, f"{unusable} could not be used; all the others are delivered")
+        detail = f"{unusable} could not be used; all the others are delivered"
+        raise DecodeError(Code.MALFORMED, detail, hint="They are named above; post them again when they are mended.")
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def _opened(file: Path | None) -> Iterator[BinaryIO]:
     try:
         stream = file.open("rb")
     except OSError as error:
-        raise UsageError(Code.NOT_FOUND, f"{file} cannot be read: {error.strerror}") from error
+        raise unreadable(file, error) from error
     with stream:
         yield stream
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from amanah_client import model
 from amanah_client.cli import terminal
@@ -11,7 +12,9 @@ from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import Options
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_protocol.errors import AmanahError, Code, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+
+_AS_STORED: Final = "Shown is what had arrived before; newer entries come with the next connection."
 
 
 async def find_room(client: Client, reference: str, common: Options) -> Room:
@@ -23,7 +26,8 @@ async def find_room(client: Client, reference: str, common: Options) -> Room:
     with contextlib.suppress(UsageError):
         return client.room(reference)
     if (problem := await catch_up(client, common)) is not None:
-        raise UsageError(Code.UNKNOWN_ROOM, f"there is no room {reference!r} here, and {problem.detail}")
+        detail = f"there is no room {reference!r} here, and {problem.detail}"
+        raise UsageError(Code.UNKNOWN_ROOM, detail, hint="Try again when the relay is reached; nothing was sent.")
     return client.room(reference)
 
 
@@ -79,6 +83,7 @@ def outcome_json(intent: model.Intent) -> dict[str, object]:
         "code": intent.code or None,
         "room": None if intent.room is None else intent.room.hex(),
         "id": None if intent.envelope is None else intent.envelope.hex(),
+        "envelope": None if intent.envelope is None else intent.envelope.hex(),
         "room_seq": intent.room_seq,
         "log_index": intent.index,
     }
@@ -102,6 +107,7 @@ def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> N
             terminal.say("another program of this profile is connected; shown is what it has received so far")
         work(client)
         if problem is not None:
-            raise problem
+            hint = _AS_STORED if problem.code is Code.OFFLINE else problem.hint
+            raise OperationalError(problem.code, problem.detail, hint=hint)
 
     terminal.with_client(common, main, connect=not offline)

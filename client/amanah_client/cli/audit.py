@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from amanah_client import model
 from amanah_client.audit import local
@@ -20,6 +20,7 @@ from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
+from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from amanah_client.sdk import Client
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
-
-File = Annotated[Path, Parameter(allow_leading_hyphen=True)]
-"""`-` is standard input or output."""
 
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -70,7 +68,7 @@ async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
         size = local.keep_checkpoint(store)
         if size is not None:
             return before, size
-    raise OperationalError(Code.TIMEOUT, "the log grew while it was copied")
+    raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
 async def _copy(client: Client, timeout_s: float) -> None:
@@ -158,7 +156,7 @@ def export(file: File, /, *, common: Options = DEFAULTS) -> None:
 
 
 @app.command
-def check(file: File, /, *, policy: Path | None = None, roster: Path | None = None, common: Options = DEFAULTS) -> None:
+def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
     """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
@@ -188,7 +186,8 @@ def check(file: File, /, *, policy: Path | None = None, roster: Path | None = No
             _check_disclosure(decode_armour(text, Armour.DISCLOSURE), policy, roster, common)
         case found:
             what = f"this is {found!s}" if found else "this is neither"
-            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}")
+            hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
+            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}", hint=hint)
 
 
 # ---- checking
@@ -270,7 +269,7 @@ def _kind(text: str) -> Kind:
         return Kind[text.strip().upper().replace("-", "_")]
     except KeyError:
         known = ", ".join(kind.name.lower() for kind in Kind)
-        raise UsageError(Code.USAGE, f"{text!r} is not a kind; known: {known}") from None
+        raise UsageError(Code.USAGE, f"{text!r} is not a kind", hint=f"Known are {known}.") from None
 
 
 def _milliseconds(at: datetime) -> int:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from amanah_client.audit.bundle import MAGIC
 from amanah_client.cli import terminal
-from amanah_protocol.errors import Code, UsageError
+from amanah_client.cli.files import exists, unreadable
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
             stream = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
             begun = stream.read(len(MAGIC))
         except OSError as error:
-            raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
+            raise unreadable(path, error) from error
         yield stream, begun
 
 
@@ -67,7 +67,7 @@ def write_new(path: Path, pieces: Iterable[bytes]) -> str:
                 path.unlink()
                 raise
     except FileExistsError:
-        raise UsageError(Code.USAGE, f"{path} exists; nothing is overwritten") from None
+        raise exists(path) from None
     except OSError as error:
         raise terminal.operational(error, path) from error
     return digest.hexdigest()

@@ -52,7 +52,7 @@ def report_json(report: Report) -> dict[str, object]:
 def _finding_json(finding: Finding) -> dict[str, object]:
     return {
         "severity": str(finding.severity),
-        "index": finding.index,
+        "log_index": finding.index,
         "code": str(finding.code),
         "text": finding.text,
     }
@@ -78,7 +78,7 @@ def _room_json(room: RoomSummary) -> dict[str, object]:
 
 def _change_json(change: Change) -> dict[str, object]:
     return {
-        "index": change.index,
+        "log_index": change.index,
         "accepted": when(change.accepted_at_ms),
         "epoch": change.epoch,
         "by": _who_json(change.by),
@@ -117,11 +117,12 @@ def _line_json(line: Line) -> dict[str, object]:
 
     entry = line.entry
     return {
-        "index": entry.index,
+        "log_index": entry.index,
         "accepted": when(entry.accepted_at_ms),
         "sent": when(entry.sent_at_ms),
         "room": entry.room.hex(),
         "room_seq": entry.room_seq,
+        "id": entry.envelope.hex(),
         "envelope": entry.envelope.hex(),
         "from": _who_json(entry.sender),
         "to": _nations_json(entry.readers),
@@ -158,13 +159,14 @@ def proven_json(proven: Proven) -> dict[str, object]:
         "accepted": when(disclosed.leaf.accepted_at_ms),
         "room": header.room.hex(),
         "room_seq": disclosed.leaf.room_seq,
+        "id": disclosed.envelope.id.hex(),
         "envelope": disclosed.envelope.id.hex(),
         "label": content.label.text,
         "label_differs": content.differs_from(header.label),
         "pap": content.pap.text,
         "log": {
             "origin": disclosed.checkpoint.origin,
-            "index": disclosed.index,
+            "log_index": disclosed.index,
             "size": disclosed.checkpoint.size,
             "witnesses": _witnesses_json(proven.witnesses),
         },

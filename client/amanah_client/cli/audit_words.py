@@ -15,6 +15,7 @@ from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
 
 _BAD: Final = "bold white on red"
+_FIELD: Final = len("pseudonym ")
 
 
 # ---- an examined record, for people
@@ -95,7 +96,10 @@ def show_lines(lines: Iterable[Line]) -> None:
     """Who told whom what class of thing, when: two lines for each entry, so that eighty columns hold them."""
     for line in lines:
         entry = line.entry
-        _show(f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}")
+        _show(
+            f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}",
+            indent=8,
+        )
         about = f"room {short(entry.room)}, {entry.precedence.name.lower()}, {size_words(entry.kind, entry.size_class)}"
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
     _show(NO_PLAINTEXT)
@@ -110,12 +114,15 @@ def show_proven(proven: Proven) -> None:
     header, content = disclosed.envelope.header, disclosed.content
     certificate = disclosed.certificate
     sender = f"{certificate.role.name.lower()} {certificate.subject.hex()[:8]} of {certificate.organisation}"
-    _show(f"from      {sender}, device {short(certificate.device_id)}")
-    _show(f"pseudonym {certificate.subject.hex()}: only the organisation knows whose")
-    _show(f"written   {moment(content.written_at_ms)}, sealed {moment(header.sent_at_ms)}, as the sender says")
-    _show(f"accepted  {moment(disclosed.leaf.accepted_at_ms)}, as the relay says")
-    _show(f"room      {header.room.hex()}, entry {disclosed.leaf.room_seq}")
-    _show(f"label     {content.label.text} {content.pap.text}")
+    _show(f"from      {sender}, device {short(certificate.device_id)}", indent=_FIELD)
+    _show(f"pseudonym {certificate.subject.hex()}: only the organisation knows whose", indent=_FIELD)
+    _show(
+        f"written   {moment(content.written_at_ms)}, sealed {moment(header.sent_at_ms)}, as the sender says",
+        indent=_FIELD,
+    )
+    _show(f"accepted  {moment(disclosed.leaf.accepted_at_ms)}, as the relay says", indent=_FIELD)
+    _show(f"room      {header.room.hex()}, entry {disclosed.leaf.room_seq}", indent=_FIELD)
+    _show(f"label     {content.label.text} {content.pap.text}", indent=_FIELD)
     if content.differs_from(header.label):
         _show(f"ALARM: the record shows {header.label.text} for it; the sealed label counts", style=_BAD)
     _show("says")
@@ -155,6 +162,6 @@ def moment(at_ms: int | None) -> str:
     return "beyond the year 9999" if (at_ms or 0) > MAX_OBSERVED_AT_MS else terminal.clock(at_ms)
 
 
-def _show(text: str, *, style: str = "", safe: bool = False) -> None:
+def _show(text: str, *, style: str = "", safe: bool = False, indent: int = 0) -> None:
     line = text if safe else terminal.shown(text).replace("\n", "<000A>")
-    terminal.show(terminal.Line(((line, style),)))
+    terminal.show(terminal.Line(((line, style),), indent=indent))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
@@ -11,6 +10,7 @@ from cyclopts import App, Parameter
 from amanah_client import enrolment, model, organisation
 from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli import files, questions, terminal
+from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
@@ -36,6 +36,7 @@ device = App(name="device", help="Enrol this device.")
 
 RoleName = Literal["officer", "bot", "auditor"]
 _HEX_ID: Final = 16
+_HEX_PERSON: Final = 8
 
 
 def _new_profile(common: Options, *, key_file: bool) -> Profile:
@@ -56,7 +57,7 @@ KeyFileFlag = Annotated[bool, Parameter(name="--key-file", negative="")]
 
 @org.command(name="init")
 def org_init(
-    name: str, /, *, key_file: KeyFileFlag = False, card: Path | None = None, common: Options = DEFAULTS
+    name: str, /, *, key_file: KeyFileFlag = False, card: File | None = None, common: Options = DEFAULTS
 ) -> None:
     """Make an organisation: its root key and yearly enrolment key.
 
@@ -82,7 +83,7 @@ def org_init(
 
 
 @org.command
-def card(*, out: Path | None = None, common: Options = DEFAULTS) -> None:
+def card(*, out: File | None = None, common: Options = DEFAULTS) -> None:
     """Print this organisation's card, to be put into a roster."""
     with terminal.profile(common) as profile:
         own = organisation.own_card(profile)
@@ -99,6 +100,7 @@ def org_show(*, common: Options = DEFAULTS) -> None:
             [
                 {
                     "device": item.device.hex(),
+                    "subject": item.certificate.subject.hex(),
                     "name": item.name,
                     "role": item.certificate.role.name.lower(),
                     "not_after": terminal.iso(item.certificate.not_after_ms),
@@ -109,32 +111,37 @@ def org_show(*, common: Options = DEFAULTS) -> None:
         )
         return
     terminal.show_table(
-        ("device", "name", "role", "valid until", ""),
+        ("device", "name", "person", "role", "valid until", ""),
         (
             (
                 item.device.hex()[:_HEX_ID],
                 item.name,
+                item.certificate.subject.hex()[:_HEX_PERSON],
                 item.certificate.role.name.lower(),
                 terminal.clock(item.certificate.not_after_ms),
                 "revoked" if item.revoked else "",
             )
             for item in everybody
         ),
+        whole=("device", "person"),
     )
 
 
 @org.command
 def certify(
-    request: Path,
+    request: File,
     /,
     *,
     name: str,
-    roster: Path,
+    roster: File,
     ceiling: str = "TLP:RED",
-    out: Path | None = None,
+    same_name: Annotated[bool, Parameter(negative="")] = False,
+    out: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Certify a device; the reply goes back to it by hand.
+
+    A name that somebody else's device carries already is refused, because nobody could tell the two apart.
 
     Parameters
     ----------
@@ -146,6 +153,8 @@ def certify(
         The signed roster that the device is to trust.
     ceiling
         Highest label for this device.
+    same_name
+        Give a name that somebody else of this organisation has; better make the two differ.
     out
         Where to write the reply; standard output by default.
     """
@@ -153,11 +162,23 @@ def certify(
     trusted, highest = files.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
     files.check_new(out)
     with terminal.profile(common) as profile:
+        others = organisation.namesakes(profile, asked, name)
+        if others and not same_name:
+            raise _namesake(name, others[0])
         reply = organisation.certify(profile, asked, name=name, ceiling=highest, roster=trusted)
     files.write_file(out, armour(Armour.REPLY, reply.encode()))
     terminal.say(f"certified {asked.role.name.lower()} {name!r}, device {asked.device_id.hex()[:_HEX_ID]}")
     terminal.say(f"request in words: {enrolment.words(asked.encoded)}")
     terminal.say(f"roster in words:  {enrolment.words(decode_roster(reply.roster).endorsed.document)}")
+
+
+def _namesake(name: str, other: organisation.Issued) -> UsageError:
+    held = f"device {other.device.hex()[:_HEX_ID]} of another person is in force as {other.name!r}"
+    hint = (
+        "Add what tells them apart, such as the desk; of one person, revoke the old device, or have the new one "
+        f"requested with --subject {other.certificate.subject.hex()}; --same-name certifies all the same."
+    )
+    return UsageError(Code.USAGE, f"{name!r} is taken: {held}", hint=hint)
 
 
 @org.command
@@ -166,7 +187,7 @@ def revoke(
     /,
     *,
     reason: str = "",
-    out: Path | None = None,
+    out: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Revoke a device; `amanah device submit` hands the revocation to the relay.
@@ -190,12 +211,12 @@ def revoke(
 
 @roster.command
 def new(
-    *cards: Path,
+    *cards: File,
     community: str,
-    relay: Path,
+    relay: File,
     threshold: int,
-    previous: Path | None = None,
-    out: Path | None = None,
+    previous: File | None = None,
+    out: File | None = None,
 ) -> None:
     """Make an unsigned roster from organisations' cards and a relay's card.
 
@@ -233,7 +254,7 @@ def new(
 
 
 @roster.command
-def sign(file: Path, /, *, out: Path | None = None, common: Options = DEFAULTS) -> None:
+def sign(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
     """Add this organisation's signature to a roster.
 
     Parameters
@@ -256,7 +277,7 @@ def sign(file: Path, /, *, out: Path | None = None, common: Options = DEFAULTS) 
 
 @roster.command(name="show")
 def roster_show(
-    file: Path | None = None,
+    file: File | None = None,
     /,
     *,
     policy: Annotated[bool, Parameter(negative="")] = False,
@@ -275,7 +296,8 @@ def roster_show(
         with terminal.profile(common) as profile:
             data = profile.store.value("roster")
         if data is None:
-            raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet")
+            hint = "Name a roster's file, or install one: `amanah roster install FILE`."
+            raise UsageError(Code.NO_PROFILE, "this profile trusts no roster yet", hint=hint)
     else:
         data = files.read_armoured(file, Armour.ROSTER)
     shown = decode_roster(data)
@@ -296,6 +318,7 @@ def roster_show(
             (item.name, f"{item.threshold} of {len(item.roots)}", "yes" if item.name in signed else "no")
             for item in shown.organisations
         ),
+        whole=("organisation",),
     )
     for relay in shown.relays:
         terminal.show(terminal.single(f"relay {relay.origin} at {', '.join(relay.addresses)}"))
@@ -315,7 +338,7 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 
 
 @roster.command(name="install")
-def roster_install(file: Path, /, *, common: Options = DEFAULTS) -> None:
+def roster_install(file: File, /, *, common: Options = DEFAULTS) -> None:
     """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
     newer = files.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
@@ -331,7 +354,7 @@ def request(
     role: RoleName = "officer",
     subject: str | None = None,
     key_file: KeyFileFlag = False,
-    out: Path | None = None,
+    out: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Make this device's key and the request that its organisation certifies.
@@ -355,7 +378,8 @@ def request(
     with _new_profile(common, key_file=key_file) as profile:
         made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
     files.write_file(out, armour(Armour.REQUEST, made.encoded))
-    terminal.say(f"device {made.device_id.hex()[:_HEX_ID]}; request in words: {enrolment.words(made.encoded)}")
+    terminal.say(f"device {made.device_id.hex()[:_HEX_ID]} of {checked}")
+    terminal.say(f"request in words: {enrolment.words(made.encoded)}")
 
 
 def _person(text: str) -> PersonId:
@@ -364,12 +388,13 @@ def _person(text: str) -> PersonId:
     except ValueError:
         subject = b""
     if len(subject) != 16:
-        raise UsageError(Code.USAGE, f"{text!r} is not a pseudonym of 32 hex digits (`amanah device show` has it)")
+        hint = "`amanah device show` on the officer's other device shows it as the subject."
+        raise UsageError(Code.USAGE, f"{text!r} is not a pseudonym of 32 hex digits", hint=hint)
     return PersonId(subject)
 
 
 @device.command(name="install")
-def device_install(reply: Path, /, *, common: Options = DEFAULTS) -> None:
+def device_install(reply: File, /, *, common: Options = DEFAULTS) -> None:
     """Install the organisation's reply: certificate, roster, first trust."""
     decoded = decode_reply(files.read_armoured(reply, Armour.REPLY))
     with terminal.profile(common) as profile:
@@ -386,7 +411,8 @@ def device_show(*, common: Options = DEFAULTS) -> None:
         stored = profile.store.value("certificate")
         if stored is None:
             asked = enrolment.own_request(profile)
-            raise UsageError(Code.NO_PROFILE, f"requested from {asked.organisation}; the reply is not installed yet")
+            detail = f"requested from {asked.organisation}; the reply is not installed yet"
+            raise UsageError(Code.NO_PROFILE, detail, hint="`amanah device install FILE` installs it.")
     certificate = identity.decode_certificate(stored)
     shown = {
         "device": certificate.device_id.hex(),
@@ -406,7 +432,7 @@ def device_show(*, common: Options = DEFAULTS) -> None:
 
 
 @device.command
-def submit(file: Path, /, *, common: Options = DEFAULTS) -> None:
+def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
     """Hand a revocation to the relay, for an organisation whose own profile has no device."""
     data = files.read_armoured(file, Armour.REVOCATION)
     action = model.SubmitControl(type=LeafType.REVOCATION, object=data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from typing import Annotated, Final, Literal
@@ -31,7 +30,6 @@ PapName = Literal["clear", "green", "amber", "red"]
 PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
 
 _PAGE: Final = 500
-_OPTION: Final = re.compile(r"--?[A-Za-z][\w-]*(=.*)?")
 
 
 def send(
@@ -53,7 +51,7 @@ def send(
     room
         Its title, its id, or first digits of the id.
     text
-        What to say; from standard input when it is left out or `-`.
+        What to say; from standard input when it is left out or `-`. One that begins with a dash comes behind `--`.
     label
         Its label; the room's ceiling by default.
     pap
@@ -73,18 +71,19 @@ def send(
 
 
 def _text(given: str | None) -> str:
-    if given is not None and _OPTION.fullmatch(given):
+    if given is not None:
         # Somebody meant an option: what was mistyped must never be sent.
-        raise UsageError(Code.USAGE, f"there is no option {given}; a text like this comes from standard input")
+        terminal.check_no_option(given, f"See `--help`; a text like this comes behind `--`: send ROOM -- {given}")
     if given is None or given == "-":
         if sys.stdin.isatty():
             terminal.say("type the message; Ctrl-D on a line of its own sends it")
         # One character more than is allowed tells whether there are too many.
         given = sys.stdin.buffer.read(4 * MAX_MESSAGE_CHARS + 1).decode("utf-8", "replace").rstrip("\n")
     if not given.strip():
-        raise UsageError(Code.USAGE, "there is nothing to send")
+        raise UsageError(Code.USAGE, "there is nothing to send", hint="Give a text, or write it on standard input.")
     if len(given) > MAX_MESSAGE_CHARS:
-        raise UsageError(Code.TOO_LARGE, f"a message has at most {MAX_MESSAGE_CHARS} characters")
+        detail = f"a message has at most {MAX_MESSAGE_CHARS} characters"
+        raise UsageError(Code.TOO_LARGE, detail, hint="Say it in several messages; nothing was sent.")
     return given
 
 
@@ -214,7 +213,7 @@ class _Tail:
                 if not (isinstance(event, e.MessageChanged) and wanted and event.row.room not in wanted):
                     self._hear(client, event)
         if self._problem is not None:
-            raise OperationalError(self._problem.code, self._problem.detail)
+            raise OperationalError(self._problem.code, self._problem.detail, hint=self._problem.hint)
 
     def _may_end(self, client: Client, deadline: float) -> bool:
         """Nothing came for a while: whether that is because there is nothing."""
@@ -247,7 +246,7 @@ class _Tail:
                     terminal.say(f"offline: {problem.detail}" + ("" if final else "; trying again"))
                 self._problem = problem
                 if final:
-                    raise OperationalError(problem.code, problem.detail)
+                    raise OperationalError(problem.code, problem.detail, hint=problem.hint)
             case e.AlarmRaised(alarm=alarm):
                 terminal.say(f"ALARM {alarm.code}: {alarm.detail}")
             case _:

@@ -14,6 +14,7 @@ from amanah_protocol.errors import MEANINGS, AmanahError, Code, OperationalError
 
 _STYLES: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 _NAME_WIDTH: Final = 14
+_INDENT: Final = len(f"{State.WARN:<4}") + _NAME_WIDTH + 4
 _WORST: Final = (State.FAIL, State.WARN, State.OK)
 
 
@@ -68,4 +69,4 @@ def _show(findings: list[Finding], common: Options) -> None:
     for finding in findings:
         hint = f"  -> {terminal.single(finding.hint)}" if finding.hint else ""
         about = f"  {terminal.single(finding.name):<{_NAME_WIDTH}}  {terminal.single(finding.detail)}{hint}"
-        terminal.show(Line(((f"{finding.state:<4}", _STYLES[finding.state]), (about, ""))))
+        terminal.show(Line(((f"{finding.state:<4}", _STYLES[finding.state]), (about, "")), indent=_INDENT))

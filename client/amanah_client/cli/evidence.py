@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from amanah_client import model
 from amanah_client.cli import files, terminal
 from amanah_client.cli.asking import await_outcome, settle
+from amanah_client.cli.files import File
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.sdk import Client
@@ -21,7 +21,7 @@ def disclose(
     /,
     *,
     to: Annotated[str, Parameter(name="--to")],
-    out: Path | None = None,
+    out: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Disclose one message: anybody can check the file offline, and no other message is opened.

@@ -5,10 +5,21 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from amanah_client.cli.terminal import operational, say
+from cyclopts import Parameter
+
+from amanah_client.cli.terminal import check_no_option, operational, say
 from amanah_protocol.cards import Armour, decode_armour
 from amanah_protocol.errors import Code, UsageError
+
+
+def _no_option(_: type, path: Path) -> None:
+    check_no_option(str(path), "See `--help`; a file that is called so is written with its folder: ./NAME.")
+
+
+File = Annotated[Path, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+"""A file that is read or written; `-` is standard input or output."""
 
 
 def read_file(path: Path) -> bytes:
@@ -20,7 +31,12 @@ def read_file(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
-        raise UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> UsageError:
+    """A file that somebody named and that cannot be read."""
+    return UsageError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}", hint="Check the name of the file.")
 
 
 def read_armoured(path: Path, kind: Armour) -> bytes:
@@ -40,11 +56,12 @@ def check_new(path: Path | None) -> None:
         UsageError: `USAGE` when it is: nothing is overwritten.
     """
     if path is not None and str(path) != "-" and path.exists():
-        raise _exists(path)
+        raise exists(path)
 
 
-def _exists(path: Path) -> UsageError:
-    return UsageError(Code.USAGE, f"{path} exists; nothing is overwritten")
+def exists(path: Path) -> UsageError:
+    """A file that somebody named for a result and that is there already."""
+    return UsageError(Code.USAGE, f"{path} exists; nothing is overwritten", hint="Name another file, or remove it.")
 
 
 def write_file(path: Path | None, data: str | bytes) -> None:
@@ -63,7 +80,7 @@ def write_file(path: Path | None, data: str | bytes) -> None:
         with path.open("xb") as file:
             file.write(body)
     except FileExistsError:
-        raise _exists(path) from None
+        raise exists(path) from None
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -64,21 +64,29 @@ def main(arguments: list[str]) -> int:
     Returns:
         The documented exit code (`terminal`).
     """
-    terminal.prepare()
+    terminal.prepare(arguments)
     if not {"--help", "-h"}.isdisjoint(arguments):
         _explain(arguments[0])
     try:
         code = _command(arguments)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         terminal.say("amanah: interrupted")
         return terminal.EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return terminal.EXIT_OK
+        code = terminal.EXIT_OK
     except OSError as error:
-        return terminal.report(terminal.operational(error))
+        code = terminal.report(terminal.operational(error))
+    return _hand_over(code)
+
+
+def _hand_over(code: int) -> int:
+    """Flush the results; gives the exit code. That a reader has enough is no error, and nobody is left to tell."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return terminal.report(terminal.operational(error, "standard output"))
     return code
 
 

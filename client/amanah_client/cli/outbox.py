@@ -34,6 +34,7 @@ def list_intents(*, common: Options = DEFAULTS) -> None:
         terminal.show_table(
             ("entry", "state", "what", "since", "why"),
             ((i.id[:_ID_DIGITS], str(i.state), _what(i, client), clock(i.created_at_ms), _why(i)) for i in waiting),
+            whole=("entry", "state"),
         )
 
     terminal.with_client(common, work, connect=False)
@@ -77,7 +78,8 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
         now = await _changed(client, dropped, common)
         if now.state is not model.IntentState.FAILED:
             show_outcome(now, common)
-            raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped")
+            hint = "It may have gone out already; `amanah outbox list` shows what is left."
+            raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped", hint=hint)
         terminal.say("dropped")
 
     terminal.with_client(common, work)

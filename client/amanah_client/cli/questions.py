@@ -6,6 +6,7 @@ import getpass
 import sys
 
 from amanah_client.cli.terminal import say
+from amanah_client.keystore import check_strength, made_passphrase
 from amanah_protocol.errors import Code, UsageError
 
 
@@ -16,21 +17,28 @@ def ask_passphrase() -> str:
         UsageError: `PASSPHRASE` when there is no terminal to ask on.
     """
     if not sys.stdin.isatty():
-        raise UsageError(Code.PASSPHRASE, "the profile has a passphrase and there is no terminal to ask for it")
+        detail = "the profile has a passphrase and there is no terminal to ask for it"
+        raise UsageError(Code.PASSPHRASE, detail, hint="Run it in a terminal; machines have a profile with a key file.")
     return getpass.getpass("Passphrase: ")
 
 
 def new_passphrase() -> str:
-    """Ask twice for a new passphrase.
+    """Ask twice for a new passphrase, and offer one.
 
     Raises:
-        UsageError: `PASSPHRASE` when the two differ, or it is short, or there is no terminal.
+        UsageError: `PASSPHRASE` when the two differ, or it is below the floor, or there is no terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError(Code.PASSPHRASE, "there is no terminal to ask for a passphrase; --key-file needs none")
-    first = getpass.getpass("New passphrase (six words or more): ")
+        detail = "there is no terminal to ask for a passphrase"
+        raise UsageError(Code.PASSPHRASE, detail, hint="Run it in a terminal, or give --key-file, as machines do.")
+    first = getpass.getpass("New passphrase, six dice words or more (Enter takes one made by chance): ")
+    if not first:
+        first = made_passphrase()
+        say(f"made by chance: {first}")
+        say("write it down now and keep it away from this machine: without it nobody opens this profile")
+    check_strength(first)
     if first != getpass.getpass("Again: "):
-        raise UsageError(Code.PASSPHRASE, "the two differ")
+        raise UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
     return first
 
 
@@ -48,7 +56,8 @@ def confirm(what: str, word: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(Code.USAGE, f"{what} is not done unasked; --yes confirms it where there is no terminal")
+        hint = "Give --yes where there is no terminal."
+        raise UsageError(Code.USAGE, f"{what} is not done unasked", hint=hint)
     say(f"{what}. Type {word} to confirm:")
     if input().strip() != word:
-        raise UsageError(Code.USAGE, "nothing was done: that is not what was to be typed")
+        raise UsageError(Code.USAGE, "that is not what was to be typed", hint="Nothing was done.")

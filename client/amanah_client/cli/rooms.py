@@ -79,6 +79,7 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
             )
             for room in rooms
         ),
+        whole=("room",),
     )
 
 
@@ -105,7 +106,8 @@ def _show_room(room: Room, common: Options) -> None:
         terminal.show_json(value)
         return
     created = room.created
-    terminal.show(f"{single(room.title)}  ({room.id.hex()})")
+    terminal.show(single(room.title))
+    terminal.show(f"room {room.id.hex()}")
     terminal.show(f"up to {room.ceiling.text}; {room.row.status}; epoch {room.epoch}; {room.row.head_seq} entries")
     if created is not None:
         agreement = f" under {single(created.agreement)}" if created.agreement else ""
@@ -124,6 +126,7 @@ def _show_room(room: Room, common: Options) -> None:
             )
             for party in members
         ),
+        whole=("device",),
     )
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:

@@ -7,6 +7,7 @@ RFC 3339 in UTC, enumerations are their names in lower case.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import Final
@@ -43,6 +44,10 @@ _STYLES: Final = {
 """The colours of TLP 2.0; the label stands there in words as well."""
 _LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
 _NAMED_SIGNATURES: Final = 3
+_LISTED_ALERTS: Final = 10
+_INDENT: Final = 7
+"""Of what a message says below its first line."""
+_SEVERITY_WIDTH: Final = max(len(severity.name) for severity in Severity)
 
 
 def is_quiet(message: Message) -> bool:
@@ -59,8 +64,9 @@ def short(identifier: bytes) -> str:
 
 
 def who(party: Party) -> str:
-    """`name, organisation`, each safe for a terminal."""
-    return f"{single(party.name)}, {party.organisation}" if party.organisation else single(party.name)
+    """`name, organisation`, each safe for a terminal; of two who have one name, with the device."""
+    name = f"{single(party.name)} ({short(party.device)})" if party.namesakes else single(party.name)
+    return f"{name}, {party.organisation}" if party.organisation else name
 
 
 def line(message: Message, directory: Directory) -> Line:
@@ -69,12 +75,13 @@ def line(message: Message, directory: Directory) -> Line:
     at_ms = message.accepted_at_ms or message.sent_at_ms
     # What has no content has no label: metadata is nothing that anybody hands on.
     label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
-    said = "\n       ".join(_says(message, directory).split("\n"))
-    return Line((
+    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
+    parts = (
         (f"{place:>5}  {short(message.id)}  {clock(at_ms)}  ", ""),
         (label, _STYLES[message.label]),
         (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: {said}", ""),
-    ))  # fmt: skip
+    )
+    return Line(parts, indent=_INDENT)
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
@@ -86,7 +93,7 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
         case _, TextBody(text=said):
             return isolated(said)
         case _, AlertBatch(source=source, alerts=alerts):
-            return f"{_summary(alerts)} from {isolated(source)}"
+            return "\n".join((f"{_summary(alerts)} from {single(source)}", *_listed(alerts)))
         case _, RoomInfo(title=title):
             return f"[names the room {isolated(title)}]"
         case _, None:
@@ -131,6 +138,27 @@ def _summary(alerts: tuple[Alert, ...]) -> str:
     return f"{count} ({severities}): {named}{rest}"
 
 
+def _listed(alerts: tuple[Alert, ...]) -> Iterator[str]:
+    """A line for each of the worst alerts; a batch must not push what people say off the screen."""
+    for alert in sorted(alerts, key=lambda alert: alert.severity, reverse=True)[:_LISTED_ALERTS]:
+        flow = f"{_end(alert.source_address, alert.source_port)} -> "
+        flow += _end(alert.destination_address, alert.destination_port)
+        protocol = f" {single(alert.protocol)}" if alert.protocol else ""
+        signature = f" [{single(alert.signature_id)}]" if alert.signature_id else ""
+        said = f"{flow}{protocol}  {single(alert.title)}{signature}"
+        yield f"{alert.severity.name.lower():<{_SEVERITY_WIDTH}}  {clock(alert.observed_at_ms)}  {said}"
+    if len(alerts) > _LISTED_ALERTS:
+        yield f"and {len(alerts) - _LISTED_ALERTS} more; --json shows all of them"
+
+
+def _end(address: str | None, port: int | None) -> str:
+    """One end of a flow as people write it; the address of version 6 in brackets before a port (RFC 5952)."""
+    host = single(address) if address else "?"
+    if port is None:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 # ---- JSON
 
 
@@ -139,6 +167,7 @@ def party_json(party: Party) -> dict[str, object]:
     return {
         "device": party.device.hex(),
         "organisation": party.organisation or None,
+        "subject": None if party.subject is None else party.subject.hex(),
         "role": None if party.role is None else party.role.name.lower(),
         "name": party.name,
         "revoked": party.revoked,
@@ -149,6 +178,7 @@ def message_json(message: Message) -> dict[str, object]:
     """A message; `text`, `alerts` and `title` stand there where it is that."""
     value: dict[str, object] = {
         "id": message.id.hex(),
+        "envelope": message.id.hex(),
         "room": message.room.hex(),
         "room_seq": message.room_seq,
         "log_index": message.row.index,

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+import shutil
 import signal
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -27,7 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
-from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +72,7 @@ _CODES: Final[dict[Code, int]] = {
 _HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BREAKS: Final = frozenset({"Zl", "Zp"})
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+_OPTION: Final = re.compile(r"--?[^-\s]\S*")
 _LAST_MS: Final = 253_402_300_799_999
 """The end of the year 9999."""
 _FIRST_STRONG: Final = "\u2068"
@@ -79,15 +83,22 @@ _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x202
 
 T = TypeVar("T")
 
+_TALK_INDENT: Final = 2
 _WIDE: Final = 10_000
 """Columns where no person looks: a line is never folded for a program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of result in parts, each with a style for terminals that have any ("" for none)."""
+    """A line of result.
+
+    Attributes:
+        parts: (text, style) in order; the style is for terminals that have any, "" for none.
+        indent: Columns before what is folded on a narrow terminal.
+    """
 
     parts: tuple[tuple[str, str], ...]
+    indent: int = 0
 
     @property
     def plain(self) -> str:
@@ -114,11 +125,30 @@ class Options:
 DEFAULTS: Final = Options()
 
 
-def prepare() -> None:
-    """A terminal that lacks a character gets its number, not an error."""
+_literal: Final[list[str]] = []
+"""What stood behind `--` on this process's command line."""
+
+
+def prepare(arguments: Sequence[str] = ()) -> None:
+    """Before a command: a terminal that lacks a character gets its number, not an error.
+
+    Args:
+        arguments: The command line; what stands behind `--` is meant as it is written.
+    """
+    _literal[:] = arguments[arguments.index("--") + 1 :] if "--" in arguments else ()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def check_no_option(text: str, hint: str) -> None:
+    """What somebody may have meant as an option is not taken as anything else, unless it stood behind `--`.
+
+    Raises:
+        UsageError: `USAGE`.
+    """
+    if _OPTION.fullmatch(text) and text not in _literal:
+        raise UsageError(Code.USAGE, f"there is no option {text}", hint=hint)
 
 
 # ---- errors
@@ -146,7 +176,9 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
     code = Code.DISK_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else Code.STORE
     named = what or error.filename
     cause = error.strerror or "input or output failed"
-    return OperationalError(code, f"{named}: {cause}" if named else cause)
+    # The code's own hint speaks of a store, and this may be any file.
+    hint = None if code is Code.DISK_FULL else "Look at the disk and the rights of that place, then try again."
+    return OperationalError(code, f"{named}: {cause}" if named else cause, hint=hint)
 
 
 # ---- output
@@ -154,20 +186,49 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
-    sys.stderr.write(shown(text).replace("\n", " ") + "\n")
+    line = shown(text).replace("\n", " ")
+    sys.stderr.write((_folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
 
 def show(line: str | Line) -> None:
     """A line of result, on standard output; the caller has made others' text safe."""
-    parts = ((line, ""),) if isinstance(line, str) else line.parts
-    if not sys.stdout.isatty() or not any(style for _, style in parts):
-        sys.stdout.write("".join(text for text, _ in parts) + "\n")
+    line = Line(((line, ""),)) if isinstance(line, str) else line
+    if not sys.stdout.isatty():
+        sys.stdout.write(line.plain + "\n")
+        return
+    folded = _folded(line.plain, line.indent)
+    if not any(style for _, style in line.parts):
+        sys.stdout.write(folded + "\n")
         return
     from rich.text import Text  # noqa: PLC0415 - takes longer than most commands; not needed for programs
 
     # No markup and no emoji codes: what others wrote is shown as they wrote it.
-    _console().print(Text.assemble(*parts))
+    styled, begin = Text(folded), 0
+    for text, style in line.parts:
+        if style and folded.startswith(text, begin):
+            styled.stylize(style, begin, begin + len(text))
+        begin += len(text)
+    _console().print(styled)
+
+
+def _folded(text: str, indent: int) -> str:
+    """Text for a person's terminal: folded between words alone, so that ids and addresses stay whole.
+
+    Args:
+        text: Lines; each keeps its own indent.
+        indent: Columns before what is folded, at the least.
+    """
+    columns = shutil.get_terminal_size().columns
+    return "\n".join(_fold(line, columns, indent) if len(line) > columns else line for line in text.split("\n"))
+
+
+def _fold(line: str, columns: int, indent: int) -> str:
+    hang = " " * max(indent, len(line) - len(line.lstrip()))
+    return "\n".join(
+        textwrap.wrap(line, columns, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False,
+                      expand_tabs=False, replace_whitespace=False)
+    )  # fmt: skip
 
 
 def _console(width: int | None = None) -> Console:

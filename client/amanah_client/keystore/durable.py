@@ -32,7 +32,8 @@ def operational_errors(path: Path) -> Iterator[None]:
 
 def _operational(path: Path, error: OSError) -> OperationalError:
     code = Code.DISK_FULL if error.errno in _FULL else Code.STORE
-    return OperationalError(code, f"{path}: {error.strerror or 'input or output failed'}")
+    hint = None if code is Code.DISK_FULL else "Look at the disk and the rights of that place, then try again."
+    return OperationalError(code, f"{path}: {error.strerror or 'input or output failed'}", hint=hint)
 
 
 @contextlib.contextmanager

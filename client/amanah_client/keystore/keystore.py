@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final, NoReturn
 
 from amanah_client.keystore import durable, sealed
+from amanah_client.keystore.strength import check_strength
 from amanah_client.keystore.unlock import KEY_BYTES, SALT_BYTES, Kdf, Passphrase, Random, Unlock, derive_kek, kdf_of
 from amanah_protocol.errors import Code, DecodeError, UsageError
 
@@ -125,7 +126,7 @@ def create_keystore(path: Path, unlock: Unlock, secrets: Mapping[str, bytes], ra
 
     Raises:
         UsageError: `USAGE` when there is a keystore already (it is never overwritten) or a name is out
-            of bounds; `TOO_LARGE`; `PASSPHRASE` for an empty one; `CONFIG` for a key file or
+            of bounds; `TOO_LARGE`; `PASSPHRASE` for one below the floor (`strength`); `CONFIG` for a key file or
             credential that is absent, open to others or not a key.
         OperationalError: `DISK_FULL`, `STORE` or `NO_MEMORY`; there is no keystore then, unless only
             the last step, making it durable, has failed.
@@ -179,6 +180,8 @@ def read_kdf(path: Path) -> Kdf:
 
 
 def _new_header(unlock: Unlock, random: Random) -> tuple[sealed.Header, bytes]:
+    if isinstance(unlock, Passphrase):
+        check_strength(unlock.text)
     salt = random(SALT_BYTES)
     cost = unlock.cost if isinstance(unlock, Passphrase) else None
     kek = derive_kek(unlock, salt=salt, cost=cost)

@@ -26,6 +26,7 @@ _FILE_MODE: Final = 0o600
 _LAST: Final = 2**62
 """Where own messages stand that have no place in their room yet."""
 
+INSTALL: Final = "Hand the request to your organisation, then run `amanah device install FILE`."
 _LAST_ALARMS: Final = 64
 """That a core is told at start."""
 
@@ -81,7 +82,7 @@ class LocalStore:
         with self._database.reading() as connection:
             values: dict[str, bytes] = dict(connection.execute("SELECT name, data FROM value").fetchall())
             if "certificate" not in values:
-                raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet")
+                raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
             log = values.get("log")
             packages = connection.execute("SELECT reference, private FROM key_package").fetchall()
             (audit_size,) = connection.execute("SELECT count(*) FROM audit_leaf").fetchone()

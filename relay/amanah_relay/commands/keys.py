@@ -52,7 +52,7 @@ def keys(
         return
     _write(out, armour(Armour.RELAY, encode_relay_card(card)))
     for name, value in _card_json(card).items():
-        terminal.say(f"{name + ':':12} {', '.join(value) if isinstance(value, list) else value}")
+        terminal.say(f"{name + ':':12} {(', '.join(value) or 'none') if isinstance(value, list) else value}")
     terminal.say("next: have this card put into the roster, then `amanah-relay init --roster FILE`")
 
 

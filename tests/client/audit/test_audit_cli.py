@@ -78,7 +78,7 @@ def test_faults_stand_in_the_json_too(audit: Audit, profile: Profile) -> None:
     copy(profile, TOLD, rows=rows)
     code, out, _ = audit("verify", "--json")
     report = json.loads(out)
-    assert (code, report["holds"], report["first_bad"]["index"]) == (5, False, 20)
+    assert (code, report["holds"], report["first_bad"]["log_index"]) == (5, False, 20)
     assert report["findings"][0]["severity"] == "fault"
 
 
@@ -185,7 +185,7 @@ def test_an_unknown_kind_is_a_usage_error(audit: Audit, profile: Profile) -> Non
     copy(profile, TOLD)
     code, _, err = audit("list", "--kind", "gossip")
     assert code == 2
-    assert "known: create, commit" in err
+    assert "Known are create, commit" in err
 
 
 def test_a_list_of_a_record_that_does_not_hold_says_so_beside_the_entry_and_at_the_end(
@@ -199,4 +199,4 @@ def test_a_list_of_a_record_that_does_not_hold_says_so_beside_the_entry_and_at_t
     assert "FAULT: REVOKED" in out
     assert f"first bad entry {index}" in err
     code, out, _ = audit("list", "--json")
-    assert (code, json.loads(out)["first_bad"]["index"]) == (5, index)
+    assert (code, json.loads(out)["first_bad"]["log_index"]) == (5, index)

@@ -251,7 +251,7 @@ def test_a_disclosure_in_json(audit: Audit, tmp_path: Path) -> None:
     shown = json.loads(out)
     assert code == 0
     assert (shown["text"], shown["label"], shown["label_differs"]) == ("Seen at your side?", "TLP:AMBER", False)
-    assert (shown["log"]["index"], shown["log"]["size"]) == (TOLD.disclosed, TOLD.log.size)
+    assert (shown["log"]["log_index"], shown["log"]["size"]) == (TOLD.disclosed, TOLD.log.size)
     assert shown["from"]["role"] == "officer"
 
 

@@ -31,7 +31,7 @@ SAID = {
     Kind.CREATE: "opened a room up to TLP:RED under agreement 7",
     Kind.COMMIT: "changed the circle: 2 added, 1 removed",
     Kind.WELCOME: "handed the keys to 2 devices",
-    Kind.MESSAGE: "message",
+    Kind.MESSAGE: "sealed text, title or name",
     Kind.ALERT: "100 alerts",
     Kind.INTAKE_KEY: "gave post-only sensors a key",
     Kind.ACK: f"acknowledged {x.ENVELOPES[0].hex()[:8]} (understood)",
