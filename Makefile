@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make requirements" $(UPGRADE)
 
+# As pip does with what it installs: where Python may not write bytecode, each start would compile it all anew.
+COMPILE_BYTES := $(BIN)/python -m compileall -q protocol relay client scripts
+
 # Seconds for each fuzz target, and the factor by which `make campaign` lengthens the long tests.
 FUZZ_SECONDS ?= 60
 SCALE ?= 10
@@ -72,10 +75,12 @@ $(VENV)/.base: requirements/relay.txt pyproject.toml | $(VENV)/.made
 	@echo "installing what it takes to run (pinned by hash) into $(VENV)"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/relay.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(COMPILE_BYTES)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
 	@echo "installing what it takes to test (pinned by hash) into $(VENV)"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(COMPILE_BYTES)
 	@touch $@ $(VENV)/.base
