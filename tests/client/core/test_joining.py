@@ -9,70 +9,27 @@ from typing import Any, Final
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_client.core.senders import later_flaw
 from amanah_protocol import frames, kinds
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.group.seam import Group
 from amanah_protocol.kinds import Commit, Kind, MediaType, Message
 from amanah_protocol.labels import Label
-from amanah_protocol.types import EnvelopeId, RoomId
-from tests.client.core.forge import delivery, header_of, push, room_of, signed
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from tests.client.core.forge import header_of, push, room_of, signed
+from tests.client.core.newcomer import (
+    OPEN,
+    REMOVED,
+    altered,
+    bend,
+    check_not_joined,
+    group_in,
+    note_asked,
+)
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import DAY_MS, key_of
-
-OPEN, JOINING, REMOVED = model.RoomStatus.OPEN, model.RoomStatus.JOINING, model.RoomStatus.REMOVED
-Entries = tuple[frames.MembershipEntry, ...]
-Bend = Callable[[Entries], Entries]
-
-
-def altered(entry: frames.MembershipEntry, **changes: Any) -> frames.MembershipEntry:  # noqa: ANN401 - frame fields
-    """An entry with some fields changed."""
-    values = {name: getattr(entry, name) for name in entry.__struct_fields__}
-    return frames.MembershipEntry(**(values | changes))
-
-
-def bend(client: Client, how: Bend) -> None:
-    """Change what a client is shown of the commits before its own."""
-
-    def hook(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.Membership):
-            return [frames.Membership(request=frame.request, entries=how(frame.entries))]
-        return [frame]
-
-    client.toward = hook
-
-
-def note_asked(client: Client) -> list[int]:
-    """Behind which places a client asks from now on."""
-    asked: list[int] = []
-
-    def hook(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.GetMembership):
-            asked.append(frame.after)
-        return [frame]
-
-    client.outward = hook
-    return asked
-
-
-def group_in(client: Client, room: RoomId) -> Group:
-    """The group that a member holds."""
-    group = room_of(client, room).group
-    assert group is not None
-    return group
-
-
-def check_not_joined(client: Client, room: RoomId, *codes: str) -> None:
-    """The room stands still before our commit: nothing of it is opened, shown or answered."""
-    assert client.codes() == list(codes)
-    assert all(alarm.evidence and alarm.room == room for alarm in client.store.alarms)
-    row = client.row(room)
-    assert (row.status, row.group, row.title, row.counter) == (JOINING, b"", "", 0)
-    assert [stored.kind for stored in client.rows(room)] == [Kind.CREATE]
-
 
 # ---- the honest case
 
@@ -377,7 +334,7 @@ def test_a_commit_that_its_senders_earlier_one_excludes(stage: Stage, changes: d
 
 
 def test_what_a_sender_declared_void_does_not_come_later() -> None:
-    before = model.SenderRow(device=b"d" * 32, counter=5, last_id=EnvelopeId(b"i" * 32), voided=(7,))  # type: ignore[arg-type]  # bytes
+    before = model.SenderRow(device=DeviceId(b"d" * 32), counter=5, last_id=EnvelopeId(b"i" * 32), voided=(7,))
     header = header_with(counter=7)
     flaw = later_flaw(before, header)
     assert flaw is not None
@@ -497,115 +454,3 @@ def test_an_own_commit_that_was_refused_does_not_appear(stage: Stage) -> None:
     b, room = taken_back(stage, voids=tuple(range(1, 10)))
     assert b.codes() == ["VOIDED_APPEARED"]
     assert b.row(room).status is model.RoomStatus.HALTED
-
-
-# ---- what the relay may answer
-
-
-def answer(client: Client, code: Code, times: int) -> list[int]:
-    """Refuse what a client asks for about the membership, some times; gives when it asked."""
-    asked: list[int] = []
-
-    def hook(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.Membership):
-            asked.append(frame.request)
-            if len(asked) <= times:
-                return [frames.Refused(request=frame.request, code=str(code), detail="not now")]
-        return [frame]
-
-    client.toward = hook
-    return asked
-
-
-def test_a_relay_that_is_busy_is_asked_again_later(stage: Stage) -> None:
-    a, _b, room = two(stage)
-    c = stage.online("C", of=TN)
-    asked = answer(c, Code.RATE, 2)
-    invite(a, room, c)
-    assert c.row(room).status is JOINING
-    stage.wait(5_000)
-    assert len(asked) == 3
-    assert c.row(room).status is OPEN
-    assert c.store.alarms == []
-
-
-def test_a_relay_that_denies_the_room_is_asked_once_more_and_then_it_is_a_gap(stage: Stage) -> None:
-    a, _b, room = two(stage)
-    c = stage.online("C", of=TN)
-    asked = answer(c, Code.UNKNOWN_ROOM, 9)
-    a.do(model.Invite(room=room, device=c.device.id))
-    assert len(asked) == 2
-    check_not_joined(c, room, "GAP")
-
-
-def test_commits_behind_the_newcomers_own_are_left_for_their_time(stage: Stage) -> None:
-    """Who is added again while it asks is given more than it asked for."""
-    a, _b, room = two(stage)
-    c = stage.online("C", of=TN)
-    bend(c, lambda entries: (*entries, altered(entries[-1], room_seq=10**6, envelope=b"\xd2")))
-    invite(a, room, c)
-    assert c.row(room).status is OPEN
-    assert c.store.alarms == []
-
-
-def test_an_adding_commit_with_a_broken_signature_is_refused_like_any_entry(stage: Stage) -> None:
-    a, b = stage.online("A"), stage.online("B", of=MA)
-    room = create(a)
-    b.core._ctx.packages.clear()  # noqa: SLF001 - it stays a newcomer
-    a.do(model.Invite(room=room, device=b.device.id))
-    assert b.codes() == ["OPEN"]
-    head = b.row(room).head_seq
-    header = header_of(a, room, Commit(added=(b.device.id,)))
-    asked = note_asked(b)
-    push(b, delivery(b, signed(header, b"sealed", key_of("thief")), b"sealed"))
-    assert b.codes() == ["OPEN", "SIGNATURE"]
-    assert asked == []
-    assert b.row(room).head_seq == head + 1
-
-
-def test_a_control_stream_that_is_late_is_waited_for(stage: Stage) -> None:
-    a, _b, room = two(stage)
-    d, c = stage.client("D", of=TN), stage.online("C", of=TN)
-    late: list[frames.Frame] = []
-
-    def hook(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.ControlEntry) and not late:
-            late.append(frame)
-            return []
-        return [frame]
-
-    c.toward = hook
-    d.connect()
-    stage.run()
-    assert late
-    invite(a, room, d)
-    invite(a, room, c)
-    assert c.row(room).status is OPEN
-    assert c.store.alarms == []
-
-
-def test_an_answer_or_a_refusal_when_nothing_waits_is_passed_over(stage: Stage) -> None:
-    a, _b, room = two(stage)
-    c = stage.online("C", of=TN)
-    held: list[frames.Frame] = []
-
-    def hold(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.Membership):
-            held.append(frame)
-            return []
-        return [frame]
-
-    c.toward = hold
-    for made in ("an answer", "a refusal"):
-        a.do(model.Invite(room=room, device=c.device.id))
-        room_of(c, room).link.replay = None
-        (frame,) = held
-        assert isinstance(frame, frames.Membership)
-        refusal = frames.Refused(request=frame.request, code="RATE", detail="")
-        push(c, frame if made == "an answer" else refusal)
-        held.clear()
-        c.disconnect()
-        c.connect()
-        stage.run()
-    assert c.store.alarms == []
-    c.give(inputs.Tick())
