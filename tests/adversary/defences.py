@@ -78,7 +78,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         name="serve",
         off=lambda *args, **options: server_of_websockets.serve(*args, **{**options, "compression": "deflate"}),
     ),
-    "one encoding": Defence(attacks=(48,), function=cbor.decode, cuts={"cbor2.dumps(checked) != data": NEVER}),
+    "one encoding": Defence(attacks=(48,), function=cbor.decode, cuts={"cbor2.dumps(value) != data": NEVER}),
     "places in a room": Defence(
         attacks=(1,),
         function=place.follows,
