@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 
 SessionId = NewType("SessionId", int)
 
@@ -122,11 +122,32 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A staged ratchet tree that a welcome names, by its SHA-256."""
+    """A staged ratchet tree that a welcome names, by its SHA-256; `room_seq` is the welcome's place."""
 
     hash: bytes
     room: RoomId
+    room_seq: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Bytes of contents and trees that devices of an organisation sent.
+
+    They are *held* from the batch that stores them until every member has confirmed their place
+    (`Confirm`) or they are dropped.
+    """
+
+    organisation: OrgName
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A place of a room."""
+
+    room: RoomId
+    room_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +169,7 @@ class Append:
         members: Members changed.
         erasures: Contents to drop.
         trees: Trees staged.
+        held: By organisation, the sizes of contents and trees in it.
     """
 
     batch: int
@@ -160,6 +182,7 @@ class Append:
     members: tuple[MemberRow, ...] = ()
     erasures: tuple[Erasure, ...] = ()
     trees: tuple[Tree, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +283,37 @@ class CountKeyPackages:
     device: DeviceId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """Every member has confirmed these rooms up to these places; what stands there is held no longer: `Confirmed`.
+
+    Durable, like an append. A mark that does not lie behind the stored one changes nothing.
+    """
+
+    token: int
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Drop contents and trees whose time is over, durably, and leave everything else of them: `Purged`.
+
+    Attributes:
+        token: For the answer.
+        after: Log index behind which to look; -1 begins a pass.
+        delivered_ms: What was accepted by then goes where every member has confirmed it.
+        handshake_ms: Commits, welcomes and trees that were accepted by then go in any case.
+        limit: How many contents are looked at.
+    """
+
+    token: int
+    after: int
+    delivered_ms: int
+    handshake_ms: int
+    limit: int
+
+
 Effect: TypeAlias = (
     Send | FanOut | Close | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
-    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages
+    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Purge
 )  # fmt: skip

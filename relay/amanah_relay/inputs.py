@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
-from amanah_relay.effects import Entry, SessionId
+from amanah_relay.effects import Entry, Held, SessionId
 from amanah_relay.state import RelayState
 
 
@@ -58,9 +58,10 @@ class Drained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """The batch is durable."""
+    """The batch is durable; `freed` is what of contents and trees did not need to be stored, or was erased by it."""
 
     batch: int
+    freed: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +183,33 @@ class KeyPackagesCounted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """Answers `Confirm` with what is held no longer."""
+
+    token: int
+    freed: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """Answers `Purge`.
+
+    Attributes:
+        token: Of the question.
+        after: Where to go on; None at the end of the pass.
+        dropped: How many contents and trees went.
+        freed: What of it was still held.
+    """
+
+    token: int
+    after: int | None
+    dropped: int
+    freed: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
-    """Any read or key-package effect failed."""
+    """Any read failed, or a change of key packages, `Confirm` or `Purge`."""
 
     token: int
     full: bool = False
@@ -202,5 +228,5 @@ class Stop:
 Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
-    | KeyPackagesCounted | ReadFailed | Tick | Stop
+    | KeyPackagesCounted | Confirmed | Purged | ReadFailed | Tick | Stop
 )  # fmt: skip

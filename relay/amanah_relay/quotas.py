@@ -69,6 +69,11 @@ class RelayLimits:
         last_resort_per_day: Times that one device gets another's last-resort package.
         low_stock: A device is told when so few packages of a suite are left.
         rooms_per_organisation: Rooms that one organisation owns.
+        held_bytes_per_organisation: Contents and trees that devices of one organisation sent and that a member has
+            not confirmed yet.
+        retention_days: Days after which content that every member has confirmed is dropped.
+        handshake_days: Days after which commits, welcomes and trees are dropped also where a member lags behind.
+        purge_interval_ms: Time between two passes that look for content to be dropped.
         ready_rooms: Rooms that `Ready` names; of more, each follows in a frame of its own.
         max_batch: Leaves in one transaction.
         max_batch_bytes: Their objects and contents; one `publish` always fits.
@@ -124,6 +129,10 @@ class RelayLimits:
     last_resort_per_day: Count = 1
     low_stock: Count = 20
     rooms_per_organisation: Count = 500
+    held_bytes_per_organisation: Count = 10 * 1024 * limits.MIB
+    retention_days: Count = 30
+    handshake_days: Count = 90
+    purge_interval_ms: Count = 3_600_000
     ready_rooms: Annotated[int, Meta(ge=1, le=2_000)] = 1_000
     max_batch: BatchCount = 512
     max_batch_bytes: Count = 8 * limits.MIB

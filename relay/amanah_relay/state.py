@@ -6,6 +6,7 @@ away and loaded again, whether or not the store had persisted the batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from amanah_protocol.identity import Certificate, Enrolment
@@ -13,6 +14,7 @@ from amanah_protocol.kinds import Create
 from amanah_protocol.roster import Roster
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
+from amanah_relay.effects import Held
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Room:
         epoch: Current epoch.
         head_seq: Newest room sequence.
         head_leaf: Leaf hash of that entry.
+        confirmed_seq: Up to where nothing is counted as held any more (`effects.Confirm`).
         members: By device, removed ones included.
     """
 
@@ -56,6 +59,7 @@ class Room:
     epoch: int = 0
     head_seq: int = 0
     head_leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    confirmed_seq: int = 0
     members: dict[DeviceId, Member] = field(default_factory=dict)
 
 
@@ -96,6 +100,7 @@ class RelayState:
         enrolments: Logged enrolment certificates by key id.
         revoked_enrolments: Withdrawn enrolment keys.
         unrooted: Logged enrolment keys that the roots in the newest roster did not endorse; the core finds them.
+        held: Bytes held of each organisation (`effects.Held`).
     """
 
     roster: Verified[Roster]
@@ -109,3 +114,9 @@ class RelayState:
     enrolments: dict[KeyId, Enrolment] = field(default_factory=dict)
     revoked_enrolments: set[KeyId] = field(default_factory=set)
     unrooted: set[KeyId] = field(default_factory=set)
+    held: dict[OrgName, int] = field(default_factory=dict)
+
+    def release(self, freed: Iterable[Held]) -> None:
+        """The store holds this no longer."""
+        for part in freed:
+            self.held[part.organisation] = self.held.get(part.organisation, 0) - part.size

@@ -20,9 +20,11 @@ from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
     Append,
     Close,
+    Confirm,
     CountKeyPackages,
     Effect,
     FanOut,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -222,6 +224,8 @@ class Turns:
                 | PutKeyPackages()
                 | TakeKeyPackages()
                 | CountKeyPackages()
+                | Confirm()
+                | Purge()
             ):
                 self._ask_store(effect)
             case _:

@@ -28,7 +28,7 @@ from amanah_relay.inputs import Appended, Input, Tick
 from amanah_relay.state import Member, Room
 from tests.adversary.attack import Attack, Out, Planted
 from tests.simulation.network import Connection
-from tests.simulation.relay_shell import Packages, RelayShell
+from tests.simulation.relay_shell import Change, RelayShell
 
 FOR_EVER_MS: Final = 2**62
 _HELLO: Final = b"\x01"
@@ -137,14 +137,14 @@ class EvilRelay(RelayShell):
 
     # ---- the store
 
-    def _apply(self, effect: Append | Packages) -> Input:
+    def _apply(self, effect: Append | Change) -> Input:
         if not isinstance(effect, Append):
             return super()._apply(effect)
-        self.store.append(effect)
+        freed = self.store.append(effect)
         with suppress(PeerError):  # what was planted need not be what it says
             self._record.stored(effect)
         self.attack.on_store(self, effect)
-        return Appended(batch=effect.batch)
+        return Appended(batch=effect.batch, freed=freed)
 
     def log(self, room_id: RoomId, *planted: Planted, waiter: Publisher | None = None) -> int:
         """Put entries into a room past all checks, so that log, heads and receipts agree with each other.
@@ -163,6 +163,7 @@ class EvilRelay(RelayShell):
             room.head_seq += 1
             unit.drafts.append(_draft(room, entry))
             self._move(room, unit, entry)
+        unit.held[OrgName("")] = sum(len(draft.content or b"") for draft in unit.drafts)
         if waiter is not None:
             unit.waiters.append(waiter)
         place = books.state.rooms[room_id].head_seq

@@ -5,6 +5,7 @@ It trusts nothing of what it is given: indices, chains, leaf hashes and roots ar
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from amanah_protocol import identity, revocation, roster
@@ -14,13 +15,16 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import (
     Append,
+    Confirm,
     CountKeyPackages,
     Entry,
+    Held,
     MemberRow,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -31,10 +35,12 @@ from amanah_relay.effects import (
     Reload,
     RoomRow,
     TakeKeyPackages,
+    Tree,
 )
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    Confirmed,
     ContentRead,
     EntriesRead,
     Input,
@@ -47,6 +53,7 @@ from amanah_relay.inputs import (
     LogRead,
     MembershipRead,
     ProofRead,
+    Purged,
     ReadFailed,
     StoredEntry,
 )
@@ -64,6 +71,8 @@ StoreEffect = (
     | PutKeyPackages
     | TakeKeyPackages
     | CountKeyPackages
+    | Confirm
+    | Purge
 )
 
 
@@ -84,9 +93,10 @@ class MemoryStore:
     rooms: dict[RoomId, RoomRow] = field(default_factory=dict)
     members: dict[tuple[RoomId, DeviceId], MemberRow] = field(default_factory=dict)
     erased: set[bytes] = field(default_factory=set)
-    trees: dict[tuple[RoomId, bytes], bytes] = field(default_factory=dict)
+    trees: dict[tuple[RoomId, bytes], Tree] = field(default_factory=dict)
     stock: dict[tuple[DeviceId, int], list[bytes]] = field(default_factory=dict)
     last_resort: dict[tuple[DeviceId, int], bytes] = field(default_factory=dict)
+    marks: dict[RoomId, int] = field(default_factory=dict)
     append_fails: str | None = None
     full: bool = False
     reads_fail: bool = False
@@ -127,6 +137,10 @@ class MemoryStore:
             case CountKeyPackages():
                 stock = [(suite, len(held)) for (device, suite), held in self.stock.items() if device == effect.device]
                 return KeyPackagesCounted(token=effect.token, stock=tuple(stock))
+            case Confirm():
+                return self._confirm(effect)
+            case Purge():
+                return self._purge(effect)
 
     def state(self) -> RelayState:
         """The state as a restarted relay would load it."""
@@ -142,11 +156,62 @@ class MemoryStore:
             create = decode_envelope(row.create).header.specific
             assert isinstance(create, Create)
             room = Room(room=row.room, create=create, epoch=row.epoch, head_seq=row.head_seq, head_leaf=row.head_leaf)
+            room.confirmed_seq = self.marks.get(row.room, 0)
             state.rooms[row.room] = room
         for member in self.members.values():
             fields = {name: getattr(member, name) for name in Member.__slots__}
             state.rooms[member.room].members[member.device] = Member(**fields)
+        state.held = self.held()
         return state
+
+    def held(self) -> dict[OrgName, int]:
+        """What is held, counted anew."""
+        sizes: Counter[OrgName] = Counter()
+        for entry in self.entries:
+            if entry.kid is not None and entry.hash not in self.erased:
+                self._count(sizes, entry.room, entry.room_seq, len(entry.content or b""))
+        for tree in self.trees.values():
+            self._count(sizes, tree.room, tree.room_seq, len(tree.data))
+        return dict(sizes)
+
+    def _count(self, sizes: Counter[OrgName], room: RoomId, room_seq: int, size: int) -> None:
+        kid = next(entry.kid for entry in self.entries if (entry.room, entry.room_seq) == (room, room_seq))
+        if size and room_seq > self.marks.get(room, 0) and kid is not None:
+            sizes[OrgName(self.members[room, kid].organisation)] += size
+
+    def _freed(self, before: dict[OrgName, int]) -> tuple[Held, ...]:
+        now = self.held()
+        shares = {organisation: size - now.get(organisation, 0) for organisation, size in before.items()}
+        return tuple(Held(organisation=organisation, size=size) for organisation, size in shares.items() if size)
+
+    def _confirm(self, confirm: Confirm) -> Input:
+        before = self.held()
+        for mark in confirm.marks:
+            assert self.marks.get(mark.room, 0) < mark.room_seq <= self.rooms[mark.room].head_seq
+            self.marks[mark.room] = mark.room_seq
+        return Confirmed(token=confirm.token, freed=self._freed(before))
+
+    def _purge(self, purge: Purge) -> Input:
+        before = self.held()
+        last_ms = max(purge.delivered_ms, purge.handshake_ms)
+        kept = [entry for entry in self.entries if entry.content and entry.hash not in self.erased]
+        there = [entry for entry in kept if entry.index > purge.after][: purge.limit]
+        old = [entry for entry in there if entry.accepted_at_ms <= last_ms]
+        dropped = [entry.hash for entry in old if self._is_over(entry, purge)]
+        self.erased.update(dropped)
+        after = old[-1].index if old else purge.after
+        return Purged(
+            token=purge.token,
+            after=after if len(old) == purge.limit else None,
+            dropped=len(dropped),
+            freed=self._freed(before),
+        )
+
+    def _is_over(self, entry: Entry, purge: Purge) -> bool:
+        if entry.room_seq <= self.marks.get(entry.room, 0):
+            return entry.accepted_at_ms <= purge.delivered_ms
+        is_handshake = decode_envelope(entry.object).header.kind in HANDSHAKE
+        return is_handshake and entry.accepted_at_ms <= purge.handshake_ms
 
     def _replay(self, state: RelayState, entry: Entry) -> None:
         if entry.type is LeafType.ENVELOPE:
@@ -175,11 +240,14 @@ class MemoryStore:
 
     def _append(self, append: Append) -> Input:
         failure, self.append_fails = self.append_fails, None
+        before = self.held()
         if failure != "lost":
             self._commit(append)
         if failure is not None:
             return AppendFailed(batch=append.batch, full=self.full)
-        return Appended(batch=append.batch)
+        for part in append.held:
+            before[part.organisation] = before.get(part.organisation, 0) + part.size
+        return Appended(batch=append.batch, freed=self._freed(before))
 
     def _commit(self, append: Append) -> None:
         assert append.first == len(self.entries)
@@ -198,7 +266,7 @@ class MemoryStore:
         self.members.update({(row.room, row.device): row for row in append.members})
         for tree in append.trees:
             assert sha256(tree.data) == tree.hash
-            self.trees[tree.room, tree.hash] = tree.data
+            self.trees.setdefault((tree.room, tree.hash), tree)
         for erasure in append.erasures:
             for entry in self.entries:
                 ours = entry.room == erasure.room and entry.envelope in erasure.envelopes
@@ -276,7 +344,8 @@ class MemoryStore:
         for entry in self.entries:
             if entry.room == read.room and entry.payload == read.payload and entry.hash not in self.erased:
                 return ContentRead(token=read.token, data=entry.content, addressees=entry.addressees)
-        return ContentRead(token=read.token, data=self.trees.get((read.room, read.payload)), addressees=None)
+        tree = self.trees.get((read.room, read.payload))
+        return ContentRead(token=read.token, data=None if tree is None else tree.data, addressees=None)
 
     def _prove(self, read: ReadProof) -> Input:
         def node(level: int, index: int) -> bytes:

@@ -18,7 +18,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.session import NO_TLS, Transcript
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, OrgName, RoomId
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Append, Close, FanOut, Reload, Send, SessionId
+from amanah_relay.effects import Append, Close, Confirm, FanOut, Purge, Reload, Send, SessionId
 from amanah_relay.inputs import Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import MemoryStore, StoreEffect
@@ -136,6 +136,7 @@ class World:
         self.waiting: deque[StoreEffect] = deque()
         self.holding = False
         self.appends: list[Append] = []
+        self.steps: list[Confirm | Purge] = []
         self.core = self.new_core()
         self.give(self.store.perform(Reload()))
 
@@ -177,6 +178,8 @@ class World:
                 case _:
                     if isinstance(effect, Append):
                         self.appends.append(effect)
+                    elif isinstance(effect, Confirm | Purge):
+                        self.steps.append(effect)
                     self.waiting.append(effect)
 
     def step(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from amanah_client import model
 from amanah_protocol import limits
 from amanah_protocol.envelope import Envelope, decode_envelope
-from amanah_protocol.kinds import Commit, Create
+from amanah_protocol.kinds import Commit, Create, Delivered
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from amanah_relay.effects import Entry, ReadEntries, ReadLog
@@ -75,6 +75,11 @@ class Outcome:
         return found
 
     @cached_property
+    def confirmed(self) -> dict[RoomId, int]:
+        """Up to where all who are in each room have said that they have it; who was added later, from there on."""
+        return {room: _confirmed(entries) for room, entries in self.rooms.items()}
+
+    @cached_property
     def revoked(self) -> dict[DeviceId, int]:
         """When each revoked device was revoked."""
         return {event.device: event.at_ms for event in reversed(list(self.history.of(Revoked)))}
@@ -112,6 +117,18 @@ def _with_members(entries: Iterator[Entry]) -> Iterator[Logged]:
         elif isinstance(specific, Commit):
             members = (members | set(specific.added)) - set(specific.removed)
         yield Logged(entry=entry, envelope=envelope, content=entry.content, members=members)
+
+
+def _confirmed(entries: tuple[Logged, ...]) -> int:
+    has: dict[DeviceId, int] = {}
+    for logged in entries:
+        specific = logged.envelope.header.specific
+        if isinstance(specific, Commit):
+            has |= dict.fromkeys(specific.added, logged.entry.room_seq - 1)
+        elif isinstance(specific, Delivered):
+            kid = logged.envelope.header.kid
+            has[kid] = max(specific.room_seq, has.get(kid, 0))
+    return min((has.get(device, 0) for device in entries[-1].members), default=len(entries))
 
 
 def decoded(data: bytes) -> Envelope:

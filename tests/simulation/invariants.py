@@ -39,6 +39,8 @@ Invariant: TypeAlias = Callable[[Outcome], Iterator[str]]
 
 REVOCATION_MS: Final = 1_000
 """The relay closes a revoked device's session within this time of storing the revocation."""
+DELIVERED_KEPT_MS: Final = 30 * 86_400_000
+HANDSHAKE_KEPT_MS: Final = 90 * 86_400_000
 CONTROL_TYPES: Final = frozenset(LeafType) - {LeafType.ENVELOPE}
 
 
@@ -51,7 +53,7 @@ def durability(outcome: Outcome) -> Iterator[str]:
             yield f"{who}: {_id(ack.envelope)} was acknowledged at {ack.index} and is not there"
         elif ack.leaf != at[0].entry.hash or ack.room_seq != at[0].entry.room_seq:
             yield f"{who}: {_id(ack.envelope)} was acknowledged as another leaf than the log holds at {ack.index}"
-        elif at[0].content is None and ack.envelope not in erased(outcome):
+        elif at[0].content is None and ack.envelope not in erased(outcome) and not is_over(outcome, at[0]):
             yield f"{who}: the content of {_id(ack.envelope)} was acknowledged and is not stored"
 
 
@@ -366,6 +368,14 @@ def erased(outcome: Outcome) -> frozenset[EnvelopeId]:
         if logged.envelope.header.kind is Kind.ERASE
         for envelope in getattr(logged.envelope.header.specific, "envelopes", ())
     )
+
+
+def is_over(outcome: Outcome, logged: Logged) -> bool:
+    """Whether a content may have been dropped: thirty days after all had it, commits and welcomes after ninety."""
+    entry = logged.entry
+    age_ms = outcome.log[-1].accepted_at_ms - entry.accepted_at_ms
+    delivered = entry.room_seq <= outcome.confirmed[entry.room] and age_ms >= DELIVERED_KEPT_MS
+    return delivered or (logged.envelope.header.kind in kinds.HANDSHAKE and age_ms >= HANDSHAKE_KEPT_MS)
 
 
 def _id(envelope: EnvelopeId) -> str:

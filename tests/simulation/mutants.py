@@ -26,7 +26,7 @@ from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_relay.core import RelayCore, acknowledgement, checks, control, fanout, publish, settlement
 from amanah_relay.core.parts import Parts
-from amanah_relay.effects import Append, Effect, FanOut, Send
+from amanah_relay.effects import Append, Effect, FanOut, Held, Send
 from amanah_relay.inputs import Appended, Input, Received
 from tests.simulation.client_shell import ClientShell
 from tests.simulation.client_store import MemoryClientStore
@@ -121,9 +121,10 @@ def store_loses_its_last_batch_on_restart(_: Patch) -> Build:
         appended: list[Append] = []
 
         class Recording(MemoryRelayStore):
-            def append(self, batch: Append) -> None:
-                super().append(batch)
+            def append(self, batch: Append) -> tuple[Held, ...]:
+                freed = super().append(batch)
                 appended.append(batch)
+                return freed
 
         def reopen() -> RelayStore:
             """All batches again but the last."""
@@ -242,8 +243,8 @@ def a_repetition_is_stored_again(patch: Patch) -> Build:
 
     real = settlement.appended
 
-    def appended(parts: Parts, number: int) -> None:
-        real(parts, number)
+    def appended(parts: Parts, event: Appended) -> None:
+        real(parts, event)
         if parts.books is not None:
             parts.books.ledger.recent = Amnesiac()
 

@@ -17,9 +17,11 @@ from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
     Append,
     Close,
+    Confirm,
     CountKeyPackages,
     Effect,
     FanOut,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -59,7 +61,7 @@ STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
 
 Reading: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
-Packages: TypeAlias = PutKeyPackages | TakeKeyPackages
+Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,7 +132,7 @@ class RelayShell:
         self._serving = False
         self._stopping = False
         self.store = open_store()
-        self._writing: deque[Append | Reload | Packages] = deque()
+        self._writing: deque[Append | Reload | Change] = deque()
         self._reading: deque[Reading] = deque()
         self._stopped_writing = False
         self._sessions: dict[SessionId, Connection] = {}
@@ -302,7 +304,7 @@ class RelayShell:
             case Close():
                 if effect.session in self._sessions:
                     self._part(effect.session).close_by_relay()
-            case Append() | Reload() | PutKeyPackages() | TakeKeyPackages():
+            case Append() | Reload() | PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge():
                 self._writing.append(effect)
                 if len(self._writing) == 1:
                     self._begin_write()
@@ -335,7 +337,7 @@ class RelayShell:
         else:
             self._later(first, lambda: self._change(effect, whole - first))
 
-    def _change(self, effect: Append | Packages, rest_ms: int) -> None:
+    def _change(self, effect: Append | Change, rest_ms: int) -> None:
         """The moment at which it becomes durable, or does not; the answer comes later."""
         answer = self._perform_write(effect)
         self._later(rest_ms, lambda: self._written(answer))
@@ -352,7 +354,7 @@ class RelayShell:
         self._stopped_writing = False
         return Loaded(state=self.store.load())
 
-    def _perform_write(self, effect: Append | Packages) -> Input:
+    def _perform_write(self, effect: Append | Change) -> Input:
         fails = isinstance(effect, Append) and bool(self.troubles.appends)
         stored_all_the_same = fails and self.troubles.appends.popleft()
         failed = self._failure_of(effect)
@@ -369,21 +371,25 @@ class RelayShell:
             return failed
         return answer
 
-    def _failure_of(self, effect: Append | Packages) -> Input:
+    def _failure_of(self, effect: Append | Change) -> Input:
         if isinstance(effect, Append):
             return AppendFailed(batch=effect.batch, full=self.troubles.full)
         return ReadFailed(token=effect.token)
 
-    def _apply(self, effect: Append | Packages) -> Input:
+    def _apply(self, effect: Append | Change) -> Input:
         match effect:
             case Append():
-                self.store.append(effect)
+                freed = self.store.append(effect)
                 self._record.stored(effect)
-                return Appended(batch=effect.batch)
+                return Appended(batch=effect.batch, freed=freed)
             case PutKeyPackages():
                 return self.store.put_key_packages(effect)
             case TakeKeyPackages():
                 return self.store.take_key_packages(effect)
+            case Confirm():
+                return self.store.confirm(effect)
+            case Purge():
+                return self.store.purge(effect)
             case _:
                 assert_never(effect)
 

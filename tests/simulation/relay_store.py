@@ -6,24 +6,30 @@ for speed: `test_simulation` holds it against the real store by running one seed
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 from amanah_protocol import limits
 from amanah_protocol.crypto import sha256
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.kinds import HANDSHAKE
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import (
     Append,
+    Confirm,
     CountKeyPackages,
     Entry,
     Erasure,
+    Held,
     MemberRow,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -33,8 +39,10 @@ from amanah_relay.effects import (
     ReadProof,
     RoomRow,
     TakeKeyPackages,
+    Tree,
 )
 from amanah_relay.inputs import (
+    Confirmed,
     ContentRead,
     EntriesRead,
     KeyPackagesCounted,
@@ -45,17 +53,23 @@ from amanah_relay.inputs import (
     LogRead,
     MembershipRead,
     ProofRead,
+    Purged,
     StoredEntry,
 )
 from amanah_relay.state import RelayState
 from tests.simulation.relay_state import state_of
+
+Part: TypeAlias = tuple[Entry, int]
+"""Bytes that stand for an envelope: its content, or the tree of a welcome."""
 
 
 class RelayStore(Protocol):
     """What the relay's shell needs of a store: `amanah_relay.store.Store` has it too."""
 
     def load(self) -> RelayState: ...
-    def append(self, batch: Append) -> None: ...
+    def append(self, batch: Append) -> tuple[Held, ...]: ...
+    def confirm(self, wanted: Confirm) -> Confirmed: ...
+    def purge(self, wanted: Purge) -> Purged: ...
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut: ...
     def take_key_packages(self, request: TakeKeyPackages) -> KeyPackagesTaken: ...
     def read_entries(self, wanted: ReadEntries) -> EntriesRead: ...
@@ -99,6 +113,7 @@ class MemoryRelayStore:
         rooms: Newest row of each room.
         members: Newest row of each member.
         trees: By room and hash.
+        marks: Up to where each room is confirmed.
         packages: In the order in which they were offered.
         edge: Right edge of the log.
         accepted_at_ms: Time of the newest batch.
@@ -109,7 +124,8 @@ class MemoryRelayStore:
     batches: list[KeptBatch] = field(default_factory=list)
     rooms: dict[RoomId, RoomRow] = field(default_factory=dict)
     members: dict[tuple[RoomId, DeviceId], MemberRow] = field(default_factory=dict)
-    trees: dict[tuple[RoomId, bytes], bytes] = field(default_factory=dict)
+    trees: dict[tuple[RoomId, bytes], Tree] = field(default_factory=dict)
+    marks: dict[RoomId, int] = field(default_factory=dict)
     packages: list[KeptPackage] = field(default_factory=list)
     edge: tuple[bytes, ...] = ()
     accepted_at_ms: int = 0
@@ -152,9 +168,13 @@ class MemoryRelayStore:
 
     def load(self) -> RelayState:
         """The state as stored, made anew."""
-        return state_of(self.entries, self.rooms.values(), self.members.values(), self.edge, self.accepted_at_ms)
+        state = state_of(self.entries, self.rooms.values(), self.members.values(), self.edge, self.accepted_at_ms)
+        for room, room_seq in self.marks.items():
+            state.rooms[room].confirmed_seq = room_seq
+        state.held = self.held()
+        return state
 
-    def append(self, batch: Append) -> None:
+    def append(self, batch: Append) -> tuple[Held, ...]:
         """All of a batch, if it continues the log and stores nothing twice."""
         if batch.first != len(self.entries):
             raise OperationalError(Code.STORE, f"the log has not {batch.first} leaves")
@@ -173,9 +193,66 @@ class MemoryRelayStore:
             self.batches.append(kept)
         self.rooms.update({row.room: row for row in batch.rooms})
         self.members.update({(row.room, row.device): row for row in batch.members})
-        self.trees.update({(tree.room, tree.hash): tree.data for tree in batch.trees})
-        for erasure in batch.erasures:
-            self._erase(erasure)
+        placed = [(tree, self.trees.setdefault((tree.room, tree.hash), tree)) for tree in batch.trees]
+        known = [(self._welcome(tree), len(tree.data)) for tree, stored in placed if stored is not tree]
+        erased = [part for erasure in batch.erasures for part in self._erase(erasure)]
+        return self._freed([*known, *erased])
+
+    def confirm(self, wanted: Confirm) -> Confirmed:
+        """Move marks."""
+        passed: list[Part] = []
+        for mark in wanted.marks:
+            behind = self.marks.get(mark.room, 0)
+            entries = [self.entries[index] for index in self._chains[mark.room][behind : mark.room_seq]]
+            passed += [(entry, len(entry.content or b"")) for entry in entries]
+            trees = [(self._welcome(tree), len(tree.data)) for tree in self.trees.values() if tree.room == mark.room]
+            passed += [(entry, size) for entry, size in trees if behind < entry.room_seq <= mark.room_seq]
+        freed = self._freed(passed)
+        self.marks.update({mark.room: max(mark.room_seq, self.marks.get(mark.room, 0)) for mark in wanted.marks})
+        return Confirmed(token=wanted.token, freed=freed)
+
+    def purge(self, wanted: Purge) -> Purged:
+        """Drop what is over."""
+        last_ms = max(wanted.delivered_ms, wanted.handshake_ms)
+        there = [entry for entry in self.entries[wanted.after + 1 :] if entry.content][: wanted.limit]
+        old = [entry for entry in there if entry.accepted_at_ms <= last_ms]
+        dropped = [(entry, len(entry.content or b"")) for entry in old if self._is_over(entry, wanted)]
+        after: int | None = old[-1].index if old else wanted.after
+        for entry, _ in dropped:
+            self._drop(entry)
+        trees: list[Tree] = []
+        if len(old) < wanted.limit:
+            trees = [tree for tree in self.trees.values() if self._is_over(self._welcome(tree), wanted)]
+            trees = trees[: wanted.limit]
+            after = after if len(trees) == wanted.limit else None
+        for tree in trees:
+            dropped.append((self._welcome(tree), len(tree.data)))
+            del self.trees[tree.room, tree.hash]
+        return Purged(token=wanted.token, after=after, dropped=len(dropped), freed=self._freed(dropped))
+
+    def held(self) -> dict[OrgName, int]:
+        """What is held."""
+        parts = [(entry, len(entry.content)) for entry in self.entries if entry.content]
+        parts += [(self._welcome(tree), len(tree.data)) for tree in self.trees.values()]
+        return {part.organisation: part.size for part in self._freed(parts)}
+
+    def _freed(self, parts: Iterable[Part]) -> tuple[Held, ...]:
+        """What of these is held, by the sender's organisation; what a member did not send is of nobody."""
+        sizes: Counter[OrgName] = Counter()
+        for entry, size in parts:
+            sender = None if entry.kid is None else self.members.get((entry.room, entry.kid))
+            if sender is not None and size and entry.room_seq > self.marks.get(entry.room, 0):
+                sizes[OrgName(sender.organisation)] += size
+        return tuple(Held(organisation=organisation, size=size) for organisation, size in sorted(sizes.items()))
+
+    def _welcome(self, tree: Tree) -> Entry:
+        return self.entries[self._chains[tree.room][tree.room_seq - 1]]
+
+    def _is_over(self, entry: Entry, wanted: Purge) -> bool:
+        if entry.room_seq <= self.marks.get(entry.room, 0):
+            return entry.accepted_at_ms <= wanted.delivered_ms
+        is_handshake = decode_envelope(entry.object).header.kind in HANDSHAKE
+        return is_handshake and entry.accepted_at_ms <= wanted.handshake_ms
 
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut:
         """Keep an offer; packages that were here before, handed out or not, are passed over."""
@@ -270,8 +347,8 @@ class MemoryRelayStore:
         places = (self.entries[index] for index in self._chains.get(wanted.room, []))
         kept = [entry for entry in places if entry.payload == wanted.payload and entry.content]
         if not kept:
-            data = self.trees.get((wanted.room, wanted.payload))
-            return ContentRead(token=wanted.token, data=data, addressees=None)
+            tree = self.trees.get((wanted.room, wanted.payload))
+            return ContentRead(token=wanted.token, data=None if tree is None else tree.data, addressees=None)
         named = {device for entry in kept for device in entry.addressees or ()}
         everybody = any(entry.addressees is None for entry in kept)
         addressees = None if everybody else tuple(sorted(named))
@@ -308,7 +385,8 @@ class MemoryRelayStore:
             self._places[entry.envelope] = entry.index
         self.entries.append(entry)
 
-    def _erase(self, erasure: Erasure) -> None:
+    def _erase(self, erasure: Erasure) -> list[Part]:
+        gone: list[Part] = []
         for envelope in erasure.envelopes:
             index = self._places.get(envelope)
             if index is None:
@@ -316,8 +394,13 @@ class MemoryRelayStore:
             entry = self.entries[index]
             own = erasure.by is None or entry.kid == erasure.by
             if entry.room == erasure.room and own and entry.content:
-                self.entries[index] = replace(entry, content=None)
-                self.erased.add(index)
+                gone.append((entry, len(entry.content)))
+                self._drop(entry)
+        return gone
+
+    def _drop(self, entry: Entry) -> None:
+        self.entries[entry.index] = replace(entry, content=None)
+        self.erased.add(entry.index)
 
     def _of(self, device: DeviceId, suite: int) -> Iterable[KeptPackage]:
         return [kept for kept in self.packages if kept.device == device and kept.suite == suite]

@@ -119,6 +119,7 @@ class Admission:
         else:
             room = self._check_in_room(transaction, incoming, kind)
         rooms.check_label(header.label, room.create)
+        self._check_held(certificate.organisation, header, len(incoming.content) + len(incoming.tree or b""))
         self._charge(transaction, certificate, header, kind, now_ms)
         transaction.apply(room, envelope, incoming.content, incoming.tree)
 
@@ -189,6 +190,19 @@ class Admission:
             digest = audience_digest(members_of(room))
             transaction.put(self._audiences, room.room, digest)
         return digest
+
+    def _check_held(self, organisation: OrgName, header: Header, size: int) -> None:
+        """What members have still to fetch takes no more of the store than the organisation may.
+
+        What has no content passes, an `erase` or `delivered` above all, and so does a commit that only
+        removes: they are what makes room again.
+        """
+        specific = header.specific
+        removes = isinstance(specific, Commit) and bool(specific.removed) and not specific.added
+        held = self._state.held.get(organisation, 0)
+        if size and not removes and held + size > self._limits.held_bytes_per_organisation:
+            detail = f"members have not confirmed {held} bytes of the organisation; remove those who are silent"
+            raise RefusedError(Code.QUOTA, detail, retry_after_ms=DELIVERED_INTERVAL_MS)
 
     def _charge(
         self, transaction: Transaction, certificate: Certificate, header: Header, kind: Kind, now_ms: int

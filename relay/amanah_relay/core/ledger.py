@@ -92,6 +92,8 @@ class Ledger:
         """By `Draft.key`, oldest first."""
         self.moved: set[RoomId] = set()
         """Rooms with entries since `moved` was last cleared."""
+        self.confirming: dict[RoomId, None] = dict.fromkeys(self.rooms)
+        """Rooms in which a cursor moved or somebody left: all members may have confirmed more (`retention`)."""
         self._rooms_of: dict[DeviceId, set[RoomId]] = {}
         for room_id, kept in self.rooms.items():
             for device in kept.members:
@@ -108,6 +110,9 @@ class Ledger:
             kept.head_seq, kept.head_leaf = row.head_seq, row.head_leaf
             self.moved.add(row.room)
         for (room, device), member in batch.members.items():
+            before = self.rooms[room].members.get(device, member)
+            if (before.cursor, before.removed_seq) != (member.cursor, member.removed_seq):
+                self.confirming[room] = None
             self.rooms[room].members[device] = member
             self._rooms_of.setdefault(device, set()).add(room)
         receipt = Receipt(

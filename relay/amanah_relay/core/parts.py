@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
@@ -71,6 +72,25 @@ class Books:
         self.sequencer.enqueue(unit)
 
 
+FIRST: Final = -1
+"""The place in the log behind which everything stands."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Purging:
+    """How far the pass through old content is (`retention`).
+
+    Attributes:
+        after: Log index behind which it goes on.
+        due_ms: When the next pass begins.
+        asked: Whether a step of it, or of the marks, is in the store's hands.
+    """
+
+    after: int = FIRST
+    due_ms: int = 0
+    asked: bool = False
+
+
 @dataclass(slots=True, kw_only=True)
 class Parts:
     """What the steps of the core share.
@@ -90,6 +110,7 @@ class Parts:
         promised: Log size and root of the newest durable batch that this process knows of.
         stopping: Whether `Stop` came.
         heads_ms: When heads were last signed for all.
+        purging: How far old content was looked at.
     """
 
     identity: Identity
@@ -106,6 +127,7 @@ class Parts:
     promised: tuple[int, bytes] | None = None
     stopping: bool = False
     heads_ms: int = 0
+    purging: Purging = field(default_factory=Purging)
 
     def loaded(self) -> Books:
         """The books.

@@ -12,6 +12,7 @@ from amanah_relay.core.admission import Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fanout import Page
 from amanah_relay.core.ledger import Settled
+from amanah_relay.effects import Mark
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -114,10 +115,22 @@ class StockCount:
     client: Client
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarksConfirm:
+    """Marks of rooms being moved."""
+
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentsPurge:
+    """A step of a purge."""
+
+
 Fetching: TypeAlias = ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
 """What one client may have only so many of at a time."""
 
-Question: TypeAlias = PageRead | IdLookup | StockCount | Fetching
+Question: TypeAlias = PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | Fetching
 
 Q = TypeVar("Q", bound=Question)
 
@@ -162,5 +175,5 @@ class Questions:
 
 
 def _count(question: Question, change: int) -> None:
-    if not isinstance(question, PageRead | IdLookup | StockCount):
+    if isinstance(question, Fetching):
         question.client.asked += change

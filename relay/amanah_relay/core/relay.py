@@ -21,6 +21,7 @@ from amanah_relay.core import (
     packages,
     publish,
     reading,
+    retention,
     settlement,
     upkeep,
 )
@@ -30,7 +31,9 @@ from amanah_relay.core.output import Output
 from amanah_relay.core.parts import Identity, Parts
 from amanah_relay.core.pending import (
     ContentFetch,
+    ContentsPurge,
     IdLookup,
+    MarksConfirm,
     MembershipFetch,
     OrderRead,
     PackagesOffer,
@@ -45,6 +48,7 @@ from amanah_relay.effects import Effect, SessionId
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    Confirmed,
     Congested,
     Connected,
     ContentRead,
@@ -60,6 +64,7 @@ from amanah_relay.inputs import (
     LogRead,
     MembershipRead,
     ProofRead,
+    Purged,
     ReadFailed,
     Received,
     Stop,
@@ -144,7 +149,7 @@ class RelayCore:
             case Received():
                 self._receive(event.session, event.data, now_ms)
             case Appended():
-                settlement.appended(parts, event.batch)
+                settlement.appended(parts, event)
             case Connected():
                 login.connect(parts, event, now_ms)
             case Disconnected():
@@ -170,7 +175,7 @@ class RelayCore:
     def _answer(  # noqa: C901, PLR0912 - one case for each answer of the store
         self,
         event: KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
-        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted,
+        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged,
         now_ms: int,
     ) -> None:  # fmt: skip
         """The store has answered; to a question that is no longer open it says nothing."""
@@ -203,6 +208,12 @@ class RelayCore:
             case KeyPackagesCounted():
                 if (count := take(event.token, StockCount)) is not None and parts.knows(count.client):
                     login.welcome(parts, count.client, event.stock, now_ms)
+            case Confirmed():
+                if (marks := take(event.token, MarksConfirm)) is not None:
+                    retention.answer_confirm(parts, marks, event, now_ms)
+            case Purged():
+                if take(event.token, ContentsPurge) is not None:
+                    retention.answer_purge(parts, event, now_ms)
             case _:
                 assert_never(event)
 

@@ -6,16 +6,16 @@ transaction (group commit). One batch is in the store's hands at a time.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from amanah_protocol.crypto import sha256
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.replies import Waiter
-from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
+from amanah_relay.effects import Append, Entry, Erasure, Held, MemberRow, RoomRow, Tree
 from amanah_relay.quotas import Charge, RelayLimits
 from amanah_relay.state import Chain, Member, RelayState, Room
 
@@ -84,6 +84,7 @@ class Unit:
         members: Members it changes, as they are after it; these objects are never changed again.
         erasures: Contents to drop.
         trees: Trees that its welcomes name.
+        held: Sizes of its contents and trees by organisation.
         charges: What it took from quotas; given back if the store fails.
         waiters: Who is to hear how it ends.
     """
@@ -96,6 +97,7 @@ class Unit:
     members: dict[tuple[RoomId, DeviceId], Member] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
+    held: Counter[OrgName] = field(default_factory=Counter)
     charges: list[Charge] = field(default_factory=list)
     waiters: list[Waiter] = field(default_factory=list)
 
@@ -195,6 +197,7 @@ class Sequencer:
             members=tuple(_member_row(room, member) for (room, _), member in members.items()),
             erasures=tuple(erasure for unit in units for erasure in unit.erasures),
             trees=tuple(tree for unit in units for tree in unit.trees),
+            held=_held(units),
         )
         self._in_flight = Batch(append=append, units=units, members=members)
         return append
@@ -266,6 +269,13 @@ class Sequencer:
         # `head_seq` counts what was admitted; the leaf hash can only be that of what has its batch.
         chain.head_leaf = leaf_hash
         return entry
+
+
+def _held(units: tuple[Unit, ...]) -> tuple[Held, ...]:
+    sizes: Counter[OrgName] = Counter()
+    for unit in units:
+        sizes.update(unit.held)
+    return tuple(Held(organisation=organisation, size=size) for organisation, size in sizes.items() if size)
 
 
 def _room_rows(units: tuple[Unit, ...], entries: tuple[Entry, ...]) -> tuple[RoomRow, ...]:

@@ -8,7 +8,7 @@ from amanah_protocol import frames
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
-from amanah_relay.core import catchup, login, packages, publish, reading
+from amanah_relay.core import catchup, login, packages, publish, reading, retention
 from amanah_relay.core.acknowledgement import accepted
 from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
@@ -16,7 +16,9 @@ from amanah_relay.core.ledger import Ledger, Recorded
 from amanah_relay.core.parts import Parts
 from amanah_relay.core.pending import (
     ContentFetch,
+    ContentsPurge,
     IdLookup,
+    MarksConfirm,
     MembershipFetch,
     OrderRead,
     PackagesOffer,
@@ -29,6 +31,7 @@ from amanah_relay.core.pending import (
 from amanah_relay.core.replies import Newcomer, Publisher, Reader, Waiter
 from amanah_relay.core.sequencer import Batch, Draft
 from amanah_relay.effects import Entry, Reload, SessionId
+from amanah_relay.inputs import Appended
 from amanah_relay.quotas import put_back
 from amanah_relay.state import RelayState
 
@@ -43,13 +46,14 @@ def flush(parts: Parts) -> None:
         parts.out.add(append)
 
 
-def appended(parts: Parts, number: int) -> None:
+def appended(parts: Parts, event: Appended) -> None:
     """A batch is durable: acknowledge it, tell it to those who are live, act on it."""
     books = parts.books
-    batch = None if books is None else books.sequencer.settle(number)
+    batch = None if books is None else books.sequencer.settle(event.batch)
     if books is None or batch is None:
         return
     recorded = books.ledger.record(batch)
+    books.state.release(event.freed)
     parts.promised = (books.ledger.size, books.ledger.root)
     # First the next batch: the store works on it while the frames of this one go out.
     flush(parts)
@@ -111,6 +115,8 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
                 parts.close(question.client.session, error)
         case PackagesOffer():
             packages.fail_offer(parts, question, error)
+        case MarksConfirm() | ContentsPurge():
+            retention.fail(parts, question)
         case ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake():
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)

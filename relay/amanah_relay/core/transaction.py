@@ -126,7 +126,8 @@ class Transaction:
                 addressees = header.specific.addressees
                 self._added[room.room].difference_update(addressees)
                 if tree is not None and header.specific.tree_hash is not None:
-                    self.unit.trees.append(Tree(hash=header.specific.tree_hash, room=room.room, data=tree))
+                    staged = Tree(hash=header.specific.tree_hash, room=room.room, room_seq=seq, data=tree)
+                    self.unit.trees.append(staged)
             case Grant() | Repair():
                 addressees = header.specific.addressees
             case Delivered():
@@ -138,6 +139,7 @@ class Transaction:
                 pass
             case _:
                 assert_never(header.specific)
+        self._hold(len(content) + len(tree or b""))
         self._advance(room, header.counter, envelope.id, cursor)
         self.unit.rooms[room.room] = room.epoch
         self.unit.drafts.append(
@@ -157,6 +159,11 @@ class Transaction:
                 membership=isinstance(header.specific, Create | Commit),
             )
         )
+
+    def _hold(self, size: int) -> None:
+        organisation = self._organisation
+        self.put(self._state.held, organisation, self._state.held.get(organisation, 0) + size)
+        self.unit.held[organisation] += size
 
     def _change_members(self, room: Room, seq: int, added: tuple[DeviceId, ...], removed: tuple[DeviceId, ...]) -> None:
         for device in removed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_protocol import frames
 from amanah_protocol.errors import Code, OperationalError
-from amanah_relay.core import control, login, settlement
+from amanah_relay.core import control, login, retention, settlement
 from amanah_relay.core.admission import Admission
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Books, Parts
@@ -55,6 +55,7 @@ def tick(parts: Parts, now_ms: int) -> None:
     if not 0 <= now_ms - parts.heads_ms < parts.limits.head_interval_ms:
         parts.heads_ms = now_ms
         _tell_heads(parts, now_ms)
+    retention.advance(parts, now_ms)
 
 
 def stop(parts: Parts, now_ms: int) -> None:

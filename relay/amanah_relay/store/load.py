@@ -26,6 +26,7 @@ from amanah_relay.effects import Entry
 from amanah_relay.state import Chain, Device, Member, RelayState, Room
 from amanah_relay.store import schema
 from amanah_relay.store.damage import check_row, damaged, only, split
+from amanah_relay.store.retention import check_held_row, check_mark_row
 from amanah_relay.store.rows import SELECT_LEAVES, AnyRow, decode_leaf_row
 
 _CHAIN_PAGE: Final = 500
@@ -55,6 +56,9 @@ def load_state(connection: Connection) -> RelayState:
     state.last_accepted_ms = head.last_accepted_ms
     state.chains = chains
     state.rooms = _load_rooms(connection)
+    for row in connection.execute(select(*schema.held.c)):
+        check_held_row(row)
+        state.held[OrgName(row.organisation)] = row.size
     return state
 
 
@@ -124,6 +128,9 @@ def _load_rooms(connection: Connection) -> dict[RoomId, Room]:
             head_seq=row.head_seq,
             head_leaf=LeafHash(row.head_leaf),
         )
+    for row in connection.execute(select(*schema.confirmed.c)):
+        check_mark_row(row)
+        only(rooms.get(RoomId(row.room)), f"the room {_name(row.room)}").confirmed_seq = row.room_seq
     for row in connection.execute(select(*schema.member.c)):
         check_member_row(row)
         device = DeviceId(row.device)

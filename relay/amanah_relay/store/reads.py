@@ -72,7 +72,7 @@ _CONTENTS: Final[Select[Any]] = (
     .limit(_MOST_CARRIERS)
 )
 _DATA: Final[Select[Any]] = select(_content.data).where(_content.log_index == bindparam("at"))
-_TREE: Final[Select[Any]] = select(_tree.checksum, _tree.data).where(
+_TREE: Final[Select[Any]] = select(_tree.room_seq, _tree.checksum, _tree.data).where(
     _tree.room == bindparam("in_room"), _tree.hash == bindparam("hash")
 )
 
@@ -223,7 +223,7 @@ def _read_tree(connection: Connection, wanted: ReadContent) -> bytes | None:
     if row is None:
         return None
     what = f"the tree {wanted.payload.hex()[:16]}"
-    check_row(row.checksum, wanted.room, wanted.payload, what=what)
+    check_row(row.checksum, wanted.room, wanted.payload, row.room_seq, what=what)
     if type(row.data) is not bytes or sha256(row.data) != wanted.payload:
         raise damaged(what)
     return row.data

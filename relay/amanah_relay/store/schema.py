@@ -23,10 +23,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -99,6 +100,14 @@ content: Final = Table(
 # Header-only kinds all have one payload hash: looking them up would read them all.
 content_by_payload: Final = Index(
     "content_payload", content.c.payload, sqlite_where=content.c.length > 0, postgresql_where=content.c.length > 0
+)
+
+# A purge looks at what is still there, and is not to walk through years of what is not.
+content_kept: Final = Index(
+    "content_kept",
+    content.c.log_index,
+    sqlite_where=text("length > 0 AND data IS NOT NULL"),
+    postgresql_where=text("length > 0 AND data IS NOT NULL"),
 )
 
 document: Final = Table(
@@ -195,10 +204,29 @@ tree: Final = Table(
     metadata,
     Column("room", Bytes, primary_key=True),
     Column("hash", Bytes, primary_key=True),
+    _integer("room_seq"),
     _checksum(),
     _bytes("data"),
 )
-"""Staged ratchet trees by room and SHA-256."""
+"""Staged ratchet trees by room and SHA-256; `room_seq` is the place of the welcome that brought it first."""
+
+confirmed: Final = Table(
+    "confirmed",
+    metadata,
+    Column("room", Bytes, ForeignKey("room.room"), primary_key=True),
+    _integer("room_seq"),
+    _checksum(),
+)
+"""Marks: up to here every member has confirmed a room, and nothing is counted in `held`."""
+
+held: Final = Table(
+    "held",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    _integer("size"),
+    _checksum(),
+)
+"""Bytes of contents and trees behind the marks, by the sender's organisation."""
 
 key_package: Final = Table(
     "key_package",

@@ -15,8 +15,11 @@ from amanah_protocol.roster import decode_roster, verify_roster
 from amanah_protocol.types import CONTROL, ZERO_32, LeafHash
 from amanah_relay.effects import (
     Append,
+    Confirm,
     CountKeyPackages,
     Entry,
+    Held,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -27,6 +30,7 @@ from amanah_relay.effects import (
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
+    Confirmed,
     ContentRead,
     EntriesRead,
     KeyPackagesCounted,
@@ -36,15 +40,16 @@ from amanah_relay.inputs import (
     LogRead,
     MembershipRead,
     ProofRead,
+    Purged,
 )
 from amanah_relay.state import RelayState
-from amanah_relay.store import key_packages, reads, schema, transaction
+from amanah_relay.store import key_packages, reads, retention, schema, transaction
 from amanah_relay.store.backup import Backup, make_backup
 from amanah_relay.store.engine import Database, Reader
 from amanah_relay.store.load import load_state, read_head
 from amanah_relay.store.migrate import migrate, read_revision
 from amanah_relay.store.proofs import read_proof
-from amanah_relay.store.verify import LogReport, verify_log
+from amanah_relay.store.verify import LogReport, naming, verify_log
 from amanah_relay.store.writer import Writer
 
 _ROW_BYTES: Final = 4_096
@@ -56,9 +61,10 @@ class Store:
 
     Contract: what a writing method did is durable (a power cut does not undo it) when the method
     returns, and is there whole or not at all. Writing methods are `load`, `append`,
-    `put_key_packages`, `take_key_packages` and `checkpoint`; only one thread at a time may be in one of
-    them. The reading methods have a connection of their own; one thread at a time too may be in one of
-    them, at the same time as the other. They see everything that was written before they were called.
+    `put_key_packages`, `take_key_packages`, `confirm`, `purge` and `checkpoint`; only one thread at a
+    time may be in one of them. The reading methods have a connection of their own; one thread at a
+    time too may be in one of them, at the same time as the other. They see everything that was written
+    before they were called.
     `load` comes before the first write, and again after a failed one.
 
     Errors of every method: `OperationalError` with `STORE`, `DISK_FULL`, or `DAMAGED` for rows that do
@@ -139,8 +145,8 @@ class Store:
         self._writer.restart()
         return self._writer.read(load_state)
 
-    def append(self, batch: Append) -> None:
-        """Store one batch durably, or nothing of it (see `effects.Append`).
+    def append(self, batch: Append) -> tuple[Held, ...]:
+        """Store one batch durably, or nothing of it (see `effects.Append`); gives `Appended.freed`.
 
         Raises:
             UsageError: `USAGE` when the batch contradicts itself.
@@ -148,7 +154,7 @@ class Store:
                 stored already.
         """
         size = sum(_ROW_BYTES + len(entry.object) + len(entry.content or b"") for entry in batch.entries)
-        self._writer.transact(
+        return self._writer.transact(
             lambda connection: transaction.append(connection, batch),
             bytes_written=_ROW_BYTES + size + sum(len(tree.data) for tree in batch.trees),
             forget=bool(batch.erasures),
@@ -169,6 +175,18 @@ class Store:
             bytes_written=_ROW_BYTES * len(request.devices),
         )
         return KeyPackagesTaken(token=request.token, taken=taken)
+
+    def confirm(self, wanted: Confirm) -> Confirmed:
+        """Move marks of rooms."""
+        return self._writer.transact(
+            lambda connection: retention.confirm(connection, wanted), bytes_written=_ROW_BYTES * len(wanted.marks)
+        )
+
+    def purge(self, wanted: Purge) -> Purged:
+        """Take one step of a purge."""
+        return self._writer.transact(
+            lambda connection: retention.purge(connection, wanted), bytes_written=_ROW_BYTES * wanted.limit, forget=True
+        )
 
     @property
     def checkpoint_due(self) -> bool:
@@ -242,7 +260,8 @@ class Store:
         Raises:
             DamageError: Names the first leaf that is wrong.
         """
-        reader = Reader(self._database)
+        with naming(None):  # pages of the schema itself may be broken
+            reader = Reader(self._database)
         try:
             return verify_log(reader)
         finally:

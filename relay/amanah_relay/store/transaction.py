@@ -13,17 +13,15 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
-from amanah_protocol.kinds import HANDSHAKE
+from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import RoomId
-from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
-from amanah_relay.store import schema
-from amanah_relay.store.damage import Cell, checksum, damaged, only
+from amanah_protocol.types import OrgName, RoomId
+from amanah_relay.effects import Append, Entry, Erasure, Held, MemberRow, RoomRow, Tree
+from amanah_relay.store import retention, schema
+from amanah_relay.store.damage import Cell, checksum, only
 from amanah_relay.store.hashes import write_full_tiles
-from amanah_relay.store.rows import check_content_row, content_cells, erased_cells, leaf_cells
+from amanah_relay.store.rows import content_cells, leaf_cells
 from amanah_relay.store.schema import Cells
 from amanah_relay.store.sqlite import InsertMany, insert_missing, upsert
 
@@ -38,19 +36,17 @@ _SET_ROOM: Final = upsert(schema.room, ["room"])
 _SET_MEMBER: Final = upsert(schema.member, ["room", "device"])
 _READ_ORIGIN: Final = select(schema.head.c.origin).where(schema.head.c.id == 1)
 _MOVE_HEAD: Final = update(schema.head).where(schema.head.c.id == 1, schema.head.c.size == bindparam("expected"))
-_ERASE: Final = (
-    update(schema.content)
-    .where(schema.content.c.log_index == bindparam("at"))
-    .values(data=None, erased=True, checksum=bindparam("checksum"))
-)
 
 
-def append(connection: Connection, batch: Append) -> None:
+def append(connection: Connection, batch: Append) -> tuple[Held, ...]:
     """Write one batch; the caller commits.
 
     Args:
         connection: A writing connection inside a transaction.
         batch: What to store.
+
+    Returns:
+        What of `batch.held`, or of what was held before, is not: trees that were there, contents that it erases.
 
     Raises:
         UsageError: `USAGE` when the batch contradicts itself; nothing was written.
@@ -68,10 +64,17 @@ def append(connection: Connection, batch: Append) -> None:
         connection.execute(_SET_ROOM, [room_cells(row) for row in batch.rooms])
     if batch.members:
         connection.execute(_SET_MEMBER, [member_cells(row) for row in batch.members])
+    freed: list[tuple[OrgName, int]] = []
     if batch.trees:
+        freed.extend(
+            (_sender(batch, tree), len(tree.data)) for tree in retention.stored_before(connection, batch.trees)
+        )
         connection.execute(_INSERT_TREE, [tree_cells(tree) for tree in batch.trees])
     for erasure in batch.erasures:
-        _erase(connection, erasure)
+        freed.extend(_erase(connection, erasure))
+    retention.hold(connection, [(part.organisation, part.size) for part in batch.held])
+    retention.hold(connection, [(organisation, -size) for organisation, size in freed])
+    return retention.summed(freed)
 
 
 def check_append(batch: Append) -> None:
@@ -92,6 +95,9 @@ def check_append(batch: Append) -> None:
             raise UsageError(Code.USAGE, "envelopes have an id, a sender and content, other leaves have none")
         if entry.accepted_at_ms != batch.accepted_at_ms:
             raise UsageError(Code.USAGE, "a batch has one time of acceptance")
+    sizes = [len(entry.content or b"") for entry in batch.entries] + [len(tree.data) for tree in batch.trees]
+    if sum(part.size for part in batch.held) != sum(sizes):
+        raise UsageError(Code.USAGE, "what a batch adds to what is held is not what it stores")
     last = _last_of_chain(batch.entries)
     for row in batch.rooms:
         newest = last.get(row.room)
@@ -165,7 +171,13 @@ def member_cells(row: MemberRow) -> Cells:
 
 def tree_cells(tree: Tree) -> Cells:
     """The row of `tree`."""
-    return {"room": tree.room, "hash": tree.hash, "checksum": checksum(tree.room, tree.hash), "data": tree.data}
+    return {
+        "room": tree.room,
+        "hash": tree.hash,
+        "room_seq": tree.room_seq,
+        "checksum": checksum(tree.room, tree.hash, tree.room_seq),
+        "data": tree.data,
+    }
 
 
 def _move_head(connection: Connection, batch: Append) -> None:
@@ -178,6 +190,17 @@ def _move_head(connection: Connection, batch: Append) -> None:
         raise OperationalError(
             Code.STORE, f"the log has not {batch.first} leaves: another process writes to this store"
         )
+
+
+def _sender(batch: Append, tree: Tree) -> OrgName:
+    """The organisation whose device sent the welcome of a tree."""
+    kids = {(entry.room, entry.room_seq): entry.kid for entry in batch.entries}
+    organisations = {(row.room, row.device): OrgName(row.organisation) for row in batch.members}
+    sender = kids.get((tree.room, tree.room_seq))
+    found = None if sender is None else organisations.get((tree.room, sender))
+    if found is None:
+        raise UsageError(Code.USAGE, "a tree stands at the welcome that names it")
+    return found
 
 
 def _insert_entries(connection: Connection, batch: Append) -> None:
@@ -205,35 +228,15 @@ def _last_of_chain(entries: Iterable[Entry]) -> dict[RoomId, Entry]:
     return {entry.room: entry for entry in entries}
 
 
-def _erase(connection: Connection, erasure: Erasure) -> None:
-    leaf, content = schema.leaf.c, schema.content.c
-    wanted = (
-        select(
-            content.log_index,
-            content.payload,
-            content.length,
-            content.erased,
-            content.addressees,
-            content.checksum,
-            leaf.object,
-        )
-        .join(schema.leaf, leaf.log_index == content.log_index)
-        # Header-only kinds have nothing to drop.
-        .where(leaf.envelope.in_(erasure.envelopes), leaf.room == erasure.room, ~content.erased, content.length > 0)
+def _erase(connection: Connection, erasure: Erasure) -> list[tuple[OrgName, int]]:
+    """Drop contents; gives what of them was held, by organisation."""
+    leaf = schema.leaf.c
+    # Header-only kinds have nothing to drop.
+    wanted = retention.SELECT_CONTENTS.where(
+        leaf.envelope.in_(erasure.envelopes), leaf.room == erasure.room, retention.KEPT
     )
     if erasure.by is not None:
         wanted = wanted.where(leaf.kid == erasure.by)
-    found = [row for row in connection.execute(wanted) if not _is_handshake(row.log_index, row.object)]
-    for row in found:
-        check_content_row(*row[:6])
-    if found:
-        erased = [erased_cells(row.log_index, row.payload, row.length, row.addressees) for row in found]
-        connection.execute(_ERASE, erased)
-
-
-def _is_handshake(index: int, encoded: bytes) -> bool:
     # A commit or welcome that is gone would shut out every member that has not come so far.
-    try:
-        return decode_envelope(encoded).header.kind in HANDSHAKE
-    except PeerError as error:
-        raise damaged(f"leaf {index}") from error
+    found = [row for row in connection.execute(wanted) if not retention.is_handshake(row.log_index, row.object)]
+    return retention.drop(connection, found)

@@ -33,6 +33,7 @@ from amanah_relay.store.hashes import read_tile
 from amanah_relay.store.key_packages import check_key_package
 from amanah_relay.store.load import check_chain_row, check_member_row, check_room_row, read_head
 from amanah_relay.store.reads import read_batch
+from amanah_relay.store.retention import check_held_row, check_mark_row, count_held
 from amanah_relay.store.rows import SELECT_ENTRIES, AnyRow, decode_entry_row
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ class _Walk:
             DamageError: The leaf, its batch or a tile that it fills is wrong.
         """
         index = self.frontier.size
-        with _naming(index):
+        with naming(index):
             stored = decode_entry_row(row)
             if stored.entry.index != index:
                 raise damaged(f"leaf {index} is missing")
@@ -185,7 +186,7 @@ def verify_log(reader: Reader) -> LogReport:
     walk = _Walk()
     report = None
     while report is None:
-        with _naming(walk.frontier.size):
+        with naming(walk.frontier.size):
             report = reader.read(lambda connection: _verify_page(connection, walk))
     return report
 
@@ -200,17 +201,18 @@ def _verify_page(connection: Connection, walk: _Walk) -> LogReport | None:
 
 def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
     size = walk.frontier.size
-    with _naming(size):
+    with naming(size):
         head = read_head(connection)
         if (head.size, head.root) != (size, walk.frontier.root()) or walk.batch is not None:
             raise damaged("the head of the log")
-    with _naming(None):
+    with naming(None):
         if head.last_accepted_ms < walk.accepted_at_ms:
             raise damaged("the time of the newest batch")
         _verify_counts(connection, walk)
         _verify_heads(connection, walk)
         _verify_members(connection, walk)
         _verify_changes(connection, walk)
+        _verify_retention(connection, walk)
         _verify_others(connection)
     return LogReport(
         origin=head.origin,
@@ -273,9 +275,24 @@ def _verify_changes(connection: Connection, walk: _Walk) -> None:
         raise damaged("the places of a room's changes")
 
 
+def _verify_retention(connection: Connection, walk: _Walk) -> None:
+    """Marks stand in their rooms, and what is held is what is there."""
+    for row in connection.execute(select(*schema.confirmed.c)):
+        check_mark_row(row)
+        head = walk.heads.get(row.room)
+        if head is None or not 0 < row.room_seq <= head.seq:
+            raise damaged(f"the mark of the room {row.room.hex()}")
+    found = {}
+    for row in connection.execute(select(*schema.held.c).where(schema.held.c.size != 0)):
+        check_held_row(row)
+        found[row.organisation] = row.size
+    if found != count_held(connection):
+        raise damaged("what is held of an organisation")
+
+
 def _verify_others(connection: Connection) -> None:
     for row in connection.execute(select(*schema.tree.c)):
-        check_row(row.checksum, row.room, row.hash, what="a ratchet tree")
+        check_row(row.checksum, row.room, row.hash, row.room_seq, what="a ratchet tree")
         if type(row.data) is not bytes or sha256(row.data) != row.hash:
             raise damaged("a ratchet tree")
     for row in connection.execute(select(*schema.key_package.c)):
@@ -283,7 +300,7 @@ def _verify_others(connection: Connection) -> None:
 
 
 @contextmanager
-def _naming(index: int | None) -> Iterator[None]:
+def naming(index: int | None) -> Iterator[None]:
     """Say of damage at which leaf it was found."""
     try:
         yield

@@ -10,7 +10,9 @@ from typing import Final, TypeAlias, TypeVar, assert_never
 from amanah_protocol.errors import AmanahError, Code
 from amanah_relay.effects import (
     Append,
+    Confirm,
     CountKeyPackages,
+    Purge,
     PutKeyPackages,
     ReadContent,
     ReadEntries,
@@ -24,6 +26,7 @@ from amanah_relay.effects import (
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    Confirmed,
     ContentRead,
     EntriesRead,
     KeyPackagesCounted,
@@ -34,6 +37,7 @@ from amanah_relay.inputs import (
     LogRead,
     MembershipRead,
     ProofRead,
+    Purged,
     ReadFailed,
 )
 from amanah_relay.store.store import Store
@@ -47,18 +51,18 @@ RETRY_S: Final = 1.0
 """Between two attempts to load a store that failed."""
 
 ReadEffect: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
-KeyPackageEffect: TypeAlias = PutKeyPackages | TakeKeyPackages
-StoreEffect: TypeAlias = Append | Reload | ReadEffect | KeyPackageEffect
+ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge
+StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
 StoreInput: TypeAlias = (
     Appended | AppendFailed | Loaded | EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead
-    | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | ReadFailed
+    | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | ReadFailed
 )  # fmt: skip
 
 
 class StoreWorker:
     """Performs storage effects off the event loop.
 
-    Contract: `Append`, `Reload` and the key-package effects are performed one after another in the
+    Contract: `Append`, `Reload` and all other changes are performed one after another in the
     order of the calls to `perform`, by one thread; reads by a second one, in theirs. A read that is asked
     for after `Appended` was given sees that batch. Cancelling a caller undoes nothing: what was handed to
     a thread is carried out.
@@ -96,8 +100,8 @@ class StoreWorker:
                 return await self._load()
             case Append():
                 return await self._append(effect)
-            case PutKeyPackages() | TakeKeyPackages():
-                return await self._change_key_packages(effect)
+            case PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge():
+                return await self._change(effect)
             case _:
                 return await self._answer(effect.token, self._reading, lambda: self._read(effect))
 
@@ -128,19 +132,29 @@ class StoreWorker:
 
     async def _append(self, effect: Append) -> Appended | AppendFailed:
         try:
-            await self._on(self._writing, lambda: self._store.append(effect))
+            freed = await self._on(self._writing, lambda: self._store.append(effect))
         except AmanahError as error:
             self._on_error(error)
             return AppendFailed(batch=effect.batch, full=error.code is Code.DISK_FULL)
         finally:
             self._plan_checkpoint()
-        return Appended(batch=effect.batch)
+        return Appended(batch=effect.batch, freed=freed)
 
-    async def _change_key_packages(self, effect: KeyPackageEffect) -> KeyPackagesPut | KeyPackagesTaken | ReadFailed:
-        def change() -> KeyPackagesPut | KeyPackagesTaken:
-            if isinstance(effect, PutKeyPackages):
-                return self._store.put_key_packages(effect)
-            return self._store.take_key_packages(effect)
+    async def _change(
+        self, effect: ChangeEffect
+    ) -> KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | ReadFailed:
+        def change() -> KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged:
+            match effect:
+                case PutKeyPackages():
+                    return self._store.put_key_packages(effect)
+                case TakeKeyPackages():
+                    return self._store.take_key_packages(effect)
+                case Confirm():
+                    return self._store.confirm(effect)
+                case Purge():
+                    return self._store.purge(effect)
+                case _:
+                    assert_never(effect)
 
         answer = await self._answer(effect.token, self._writing, change)
         self._plan_checkpoint()

@@ -507,5 +507,5 @@ def test_a_tree_that_a_welcome_names_is_staged_with_it(circle: Circle) -> None:
     assert circle.code(circle.officer, commit, welcome) is Code.STAGING
     circle.officer.send(frames.Stage(request=70, payload_hash=sha256(tree), total=4, offset=0, data=tree))
     circle.accept(circle.officer, commit, welcome)
-    assert world.store.trees[room.id, sha256(tree)] == tree
+    assert world.store.trees[room.id, sha256(tree)].data == tree
     assert world.core._parts.staging.reserved == 0  # noqa: SLF001 - the memory is given back

@@ -12,7 +12,7 @@ from pathlib import Path
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, EnvelopeId
-from amanah_relay.effects import Append, Entry, Erasure, PutKeyPackages, TakeKeyPackages
+from amanah_relay.effects import Append, Confirm, Entry, Erasure, Mark, PutKeyPackages, TakeKeyPackages
 from amanah_relay.store import Store
 from amanah_relay.store.schema import Cells
 from tests.relay.store.sequence import CHAIN, OTHER, OTHER_KID, SECOND_ROOM, Draft, Sequence, identities, roster, tree
@@ -71,6 +71,7 @@ def make_full(path: Path) -> Full:
     store.append(log.batch(log.envelope(x.SPECIFICS[Kind.ERASE]), erasures=(dropped,)))
     orders = [Draft(type=LeafType.AUDIT_READ, room=CHAIN, object=b"\xd2 order %d" % number) for number in range(ORDERS)]
     store.append(log.batch(*orders))
+    store.confirm(Confirm(token=0, marks=(Mark(room=x.ROOM, room_seq=3),)))
     store.put_key_packages(
         PutKeyPackages(token=0, device=x.KID, suite=3, packages=(b"one", b"two"), last_resort=b"last")
     )

@@ -14,7 +14,7 @@ from amanah_protocol.kinds import Specific
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
-from amanah_relay.effects import Append, Entry, Erasure, MemberRow, RoomRow, Tree
+from amanah_relay.effects import Append, Entry, Erasure, Held, MemberRow, RoomRow, Tree
 from amanah_relay.state import RelayState
 from tests.vectors import examples as x
 
@@ -132,6 +132,8 @@ class Sequence:
         entries = tuple(self._entry(draft) for draft in drafts)
         self.entries.extend(entries)
         rooms = {entry.room for entry in entries if entry.type is LeafType.ENVELOPE}
+        placed = tuple(replace(staged, room_seq=self.heads[staged.room][0]) for staged in trees)
+        size = sum(len(entry.content or b"") for entry in entries) + sum(len(staged.data) for staged in placed)
         return Append(
             batch=self.batches,
             first=first,
@@ -142,7 +144,8 @@ class Sequence:
             rooms=tuple(self._room_row(room) for room in sorted(rooms)),
             members=members + tuple(_member_row(entry) for entry in entries if entry.kid is not None),
             erasures=erasures,
-            trees=trees,
+            trees=placed,
+            held=(Held(organisation=x.TN, size=size),) if size else (),
         )
 
     def _entry(self, draft: Draft) -> Entry:
@@ -197,8 +200,8 @@ def identities() -> tuple[Draft, ...]:
 
 
 def tree(data: bytes, room: RoomId = x.ROOM) -> Tree:
-    """A staged tree."""
-    return Tree(hash=sha256(data), room=room, data=data)
+    """A staged tree; `Sequence.batch` puts it to the last envelope of its room."""
+    return Tree(hash=sha256(data), room=room, room_seq=0, data=data)
 
 
 def _member_row(entry: Entry) -> MemberRow:

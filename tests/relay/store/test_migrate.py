@@ -18,11 +18,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_relay.effects import Confirm, Mark, ReadContent
 from amanah_relay.store import Store, schema
+from amanah_relay.store.damage import checksum
 from amanah_relay.store.engine import Database
 from amanah_relay.store.migrate import migrate, read_revision
 from tests.relay.store.asking import membership
-from tests.relay.store.full import Full
+from tests.relay.store.full import TREE, Full
 from tests.relay.store.sequence import roster
 from tests.vectors import examples as x
 
@@ -35,6 +37,26 @@ with connection.begin():
     migrate(connection)
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+TREE_OF_OLD = """
+CREATE TABLE tree_of_old (room BLOB NOT NULL, hash BLOB NOT NULL, checksum BIGINT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (room, hash));
+"""
+OLD = ("0001", "0002")
+
+
+def make_old(path: Path, revision: str) -> None:
+    """Turn a store back into one of an older schema, with all that is in it."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.executescript("DROP TABLE held; DROP TABLE confirmed; DROP INDEX content_kept;" + TREE_OF_OLD)
+        for room, tree_hash, data in raw.execute("SELECT room, hash, data FROM tree").fetchall():
+            row = (room, tree_hash, checksum(room, tree_hash), data)
+            raw.execute("INSERT INTO tree_of_old VALUES (?, ?, ?, ?)", row)
+        raw.executescript("DROP TABLE tree; ALTER TABLE tree_of_old RENAME TO tree;")
+        if revision == "0001":
+            raw.execute("DROP TABLE membership")
+    set_revision(path, revision)
 
 
 def database(path: Path) -> Database:
@@ -101,10 +123,10 @@ def test_a_migration_that_is_killed_leaves_a_database_that_can_be_migrated(tmp_p
 
 
 def test_a_store_of_the_first_schema_is_given_the_places_of_its_changes(full: Full, tmp_path: Path) -> None:
-    with full.copy(tmp_path, "DROP TABLE membership"):
+    with full.copy(tmp_path):
         pass
     path = tmp_path / "copy.db"
-    set_revision(path, "0001")
+    make_old(path, "0001")
     with closing(Store.open(f"sqlite:///{path}")) as store:
         assert [entry.room_seq for entry in membership(store)] == [1, 2]
         assert store.verify_log().size == full.size
@@ -112,10 +134,10 @@ def test_a_store_of_the_first_schema_is_given_the_places_of_its_changes(full: Fu
 
 def test_a_damaged_envelope_is_not_migrated(full: Full, tmp_path: Path) -> None:
     damage = "UPDATE leaf SET object = x'00' WHERE log_index = 7"
-    with full.copy(tmp_path, "DROP TABLE membership", damage):
+    with full.copy(tmp_path, damage):
         pass
     path = tmp_path / "copy.db"
-    set_revision(path, "0001")
+    make_old(path, "0001")
     with pytest.raises(OperationalError, match="leaf 7") as refused:
         Store.open(f"sqlite:///{path}")
     assert refused.value.code is Code.DAMAGED
@@ -124,6 +146,53 @@ def test_a_damaged_envelope_is_not_migrated(full: Full, tmp_path: Path) -> None:
 def set_revision(path: Path, revision: str) -> None:
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
+@pytest.mark.parametrize("revision", OLD)
+def test_a_store_of_an_older_schema_is_migrated_with_all_that_is_in_it(
+    full: Full, tmp_path: Path, revision: str
+) -> None:
+    with full.copy(tmp_path) as store:
+        was = store.verify_log()
+    path = tmp_path / "copy.db"
+    make_old(path, revision)
+    store = Store.open(f"sqlite:///{path}")
+    state = store.load()
+    assert store.verify_log() == was
+    # Nothing counts as confirmed that was not confirmed to this schema.
+    assert {room.confirmed_seq for room in state.rooms.values()} == {0}
+    assert sum(state.held.values()) == kept_bytes(path)
+    tree = store.read_content(ReadContent(token=1, room=x.ROOM, payload=TREE.hash))
+    assert tree.data == TREE.data
+    ended = Mark(room=x.ROOM, room_seq=state.rooms[x.ROOM].head_seq)
+    assert store.confirm(Confirm(token=1, marks=(ended,))).freed
+    assert store.verify_log() == was
+    store.close()
+
+
+def kept_bytes(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as raw:
+        contents, trees = (
+            raw.execute(f"SELECT sum(length(data)) FROM {table}").fetchone()[0]  # noqa: S608 - names of ours
+            for table in ("content", "tree")
+        )
+    return int(contents) + int(trees)
+
+
+@pytest.mark.parametrize("revision", OLD)
+def test_a_migrated_store_has_the_shape_of_a_new_one(full: Full, tmp_path: Path, revision: str) -> None:
+    with full.copy(tmp_path):
+        pass
+    make_old(tmp_path / "copy.db", revision)
+    old = Database(f"sqlite:///{tmp_path / 'copy.db'}").connect_writer()
+    new = database(tmp_path / "new.db").connect_writer()
+    with old.begin(), new.begin():
+        assert read_revision(old) == revision
+        migrate(old)
+        migrate(new)
+        assert statements(old) == statements(new)
+    old.close()
+    new.close()
 
 
 def test_a_store_of_a_newer_program_is_refused_and_not_touched(full: Full, tmp_path: Path) -> None:

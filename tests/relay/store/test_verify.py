@@ -150,6 +150,8 @@ EXTRA: Final = {
     "member": "SELECT room, x'01', organisation, added_seq, removed_seq, cursor, last_counter, last_id, checksum"
     " FROM member LIMIT 1",
     "membership": "SELECT room, 100 FROM membership LIMIT 1",
+    "confirmed": "SELECT x'01', room_seq, checksum FROM confirmed LIMIT 1",
+    "held": "SELECT 'cert.example.xx', size, checksum FROM held LIMIT 1",
 }
 
 
@@ -203,7 +205,7 @@ WRONG: Final[dict[str, Callable[[Append], Append]]] = {
     "another id": lambda batch: with_first(batch, envelope=EnvelopeId(bytes(32))),
     "another hash": lambda batch: with_first(batch, hash=LeafHash(bytes(32))),
     "another predecessor": lambda batch: with_first(batch, previous=LeafHash(bytes(32))),
-    "another content": lambda batch: with_first(batch, content=b"another"),
+    "another content": lambda batch: with_first(batch, content=bytes(len(batch.entries[0].content or b""))),
     "a time that the leaves do not name": lambda batch: with_time(batch, batch.accepted_at_ms + 1),
     "another counter of a member": lambda batch: with_members(batch, last_counter=99),
     "a member that nobody added": lambda batch: with_members(batch, device=x.DEVICES[0]),

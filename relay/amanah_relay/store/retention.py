@@ -1,0 +1,297 @@
+"""What is held of each organisation, what every member has confirmed, and what is dropped when its time is over.
+
+A content is *held* while it stands behind the mark of its room (`confirmed`) and was not dropped; so
+is a tree, at the place of its welcome. The table `held` has the sum by the sender's organisation. It
+moves in the transaction that stores, confirms or drops; `verify_log` counts it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import PeerError
+from amanah_protocol.kinds import HANDSHAKE
+from amanah_protocol.types import OrgName, RoomId
+from amanah_relay.effects import Confirm, Held, Mark, Purge, Tree
+from amanah_relay.inputs import Confirmed, Purged
+from amanah_relay.store import schema
+from amanah_relay.store.damage import check_row, checksum, damaged, only
+from amanah_relay.store.rows import AnyRow, check_content_row, erased_cells
+from amanah_relay.store.schema import Cells
+from amanah_relay.store.sqlite import upsert
+
+_leaf, _content, _member, _tree = schema.leaf.c, schema.content.c, schema.member.c, schema.tree.c
+_confirmed, _held = schema.confirmed.c, schema.held.c
+
+_MARK: Final = func.coalesce(_confirmed.room_seq, 0).label("mark")
+_SENDER: Final = and_(_member.room == _leaf.room, _member.device == _leaf.kid)
+# Word for word the condition of the partial index: else it would not serve.
+KEPT: Final[ColumnElement[bool]] = and_(_content.length > literal_column("0"), _content.data.is_not(None))
+
+SELECT_CONTENTS: Final[Select[Any]] = (
+    select(
+        _content.log_index,
+        _content.payload,
+        _content.length,
+        _content.erased,
+        _content.addressees,
+        _content.checksum,
+        _leaf.room,
+        _leaf.room_seq,
+        _leaf.accepted_at_ms,
+        _leaf.object,
+        _member.organisation,
+        _MARK,
+    )
+    .join(schema.leaf, _leaf.log_index == _content.log_index)
+    .outerjoin(schema.member, _SENDER)
+    .outerjoin(schema.confirmed, _confirmed.room == _leaf.room)
+)
+"""Contents without their data; the first six columns are for `check_content_row`."""
+
+SELECT_TREES: Final[Select[Any]] = (
+    select(
+        _tree.room,
+        _tree.hash,
+        _tree.room_seq,
+        _tree.checksum,
+        func.length(_tree.data).label("length"),
+        _leaf.accepted_at_ms,
+        _member.organisation,
+        _MARK,
+    )
+    .outerjoin(schema.leaf, and_(_leaf.room == _tree.room, _leaf.room_seq == _tree.room_seq))
+    .outerjoin(schema.member, _SENDER)
+    .outerjoin(schema.confirmed, _confirmed.room == _tree.room)
+)
+"""Trees without their data, with the welcome that each was staged for."""
+
+_CONTENTS_OF_ROOM: Final = SELECT_CONTENTS.where(
+    _leaf.room == bindparam("in_room"), _leaf.room_seq > bindparam("behind"), _leaf.room_seq <= bindparam("until"), KEPT
+)
+_TREES_OF_ROOM: Final = SELECT_TREES.where(
+    _tree.room == bindparam("in_room"), _tree.room_seq > bindparam("behind"), _tree.room_seq <= bindparam("until")
+)
+OLD_CONTENTS: Final = (
+    SELECT_CONTENTS.where(_content.log_index > bindparam("after"), KEPT)
+    .order_by(_content.log_index)
+    .limit(bindparam("count"))
+)
+_OLD_TREES: Final = SELECT_TREES.where(
+    or_(
+        and_(_tree.room_seq <= _MARK.element, _leaf.accepted_at_ms <= bindparam("delivered")),
+        _leaf.accepted_at_ms <= bindparam("handshake"),
+    )
+).limit(bindparam("count"))
+_IS_STORED: Final = select(_tree.checksum).where(_tree.room == bindparam("in_room"), _tree.hash == bindparam("named"))
+_READ_MARK: Final = select(*_confirmed).where(_confirmed.room == bindparam("in_room"))
+_READ_HELD: Final = select(*_held).where(_held.organisation == bindparam("of"))
+_SET_MARK: Final = upsert(schema.confirmed, ["room"])
+_SET_HELD: Final = upsert(schema.held, ["organisation"])
+_DROP_CONTENT: Final = (
+    update(schema.content)
+    .where(_content.log_index == bindparam("at"))
+    .values(data=None, erased=True, checksum=bindparam("checksum"))
+)
+_DROP_TREE: Final = delete(schema.tree).where(_tree.room == bindparam("in_room"), _tree.hash == bindparam("named"))
+
+
+def hold(connection: Connection, changes: Iterable[tuple[OrgName, int]]) -> None:
+    """Add to what is held of organisations, in the caller's transaction; negative sizes take away.
+
+    Raises:
+        OperationalError: `DAMAGED`, also when more is taken away than there was.
+    """
+    sizes: Counter[OrgName] = Counter()
+    for organisation, size in changes:
+        sizes[organisation] += size
+    for organisation, size in sizes.items():
+        row = connection.execute(_READ_HELD, {"of": organisation}).first()
+        if row is not None:
+            check_held_row(row)
+        total = size + (0 if row is None else row.size)
+        if total < 0:
+            raise damaged(f"what is held of {organisation}")
+        cells = {"organisation": organisation, "size": total, "checksum": checksum(organisation, total)}
+        connection.execute(_SET_HELD, cells)
+
+
+def stored_before(connection: Connection, trees: Iterable[Tree]) -> list[Tree]:
+    """Those of these trees that will not be stored anew, because the room has them."""
+    seen: set[tuple[RoomId, bytes]] = set()
+    known = []
+    for tree in trees:
+        place = tree.room, tree.hash
+        is_stored = connection.execute(_IS_STORED, {"in_room": tree.room, "named": tree.hash}).first() is not None
+        if is_stored or place in seen:
+            known.append(tree)
+        seen.add(place)
+    return known
+
+
+def confirm(connection: Connection, wanted: Confirm) -> Confirmed:
+    """Move marks, and count no longer what they pass; the caller commits.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    freed: list[tuple[OrgName, int]] = []
+    for mark in wanted.marks:
+        row = connection.execute(_READ_MARK, {"in_room": mark.room}).first()
+        if row is not None:
+            check_mark_row(row)
+        behind = 0 if row is None else row.room_seq
+        if mark.room_seq <= behind:
+            continue
+        places = {"in_room": mark.room, "behind": behind, "until": mark.room_seq}
+        freed.extend(_share_of(found) for found in connection.execute(_CONTENTS_OF_ROOM, places))
+        freed.extend(_share_of_tree(found) for found in connection.execute(_TREES_OF_ROOM, places))
+        connection.execute(_SET_MARK, mark_cells(mark))
+    return Confirmed(token=wanted.token, freed=_free(connection, freed))
+
+
+def purge(connection: Connection, wanted: Purge) -> Purged:
+    """Take one step of a pass through the old contents, and at its end of one through the trees; the caller commits.
+
+    A content that goes leaves its row, as an erased one does.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    last_ms = max(wanted.delivered_ms, wanted.handshake_ms)
+    rows = connection.execute(OLD_CONTENTS, {"after": wanted.after, "count": wanted.limit}).all()
+    old = [row for row in rows if row.accepted_at_ms <= last_ms]
+    dropped = [row for row in old if _is_over(row, wanted)]
+    freed = drop(connection, dropped)
+    after, trees = old[-1].log_index if old else wanted.after, 0
+    if len(old) < wanted.limit:
+        trees = _purge_trees(connection, wanted, freed)
+        after = after if trees == wanted.limit else None
+    return Purged(token=wanted.token, after=after, dropped=len(dropped) + trees, freed=_free(connection, freed))
+
+
+def drop(connection: Connection, rows: Sequence[AnyRow]) -> list[tuple[OrgName, int]]:
+    """Drop contents, rows of `SELECT_CONTENTS`; gives what of them was held.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    shares = [(row.room_seq > row.mark, _share_of(row)) for row in rows]
+    if rows:
+        cells = [erased_cells(row.log_index, row.payload, row.length, row.addressees) for row in rows]
+        connection.execute(_DROP_CONTENT, cells)
+    return [share for is_held, share in shares if is_held]
+
+
+def mark_cells(mark: Mark) -> Cells:
+    """The row of `confirmed`."""
+    return {"room": mark.room, "room_seq": mark.room_seq, "checksum": checksum(mark.room, mark.room_seq)}
+
+
+def check_mark_row(row: AnyRow) -> None:
+    """A row of `confirmed` is as it was stored.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    check_row(row.checksum, row.room, row.room_seq, what="the mark of a room")
+
+
+def check_held_row(row: AnyRow) -> None:
+    """A row of `held` is as it was stored.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    check_row(row.checksum, row.organisation, row.size, what="what is held of an organisation")
+
+
+def count_held(connection: Connection) -> dict[str, int]:
+    """What is held, counted from the rows themselves."""
+    contents = (
+        select(_member.organisation, func.sum(_content.length))
+        .select_from(schema.content)
+        .join(schema.leaf, _leaf.log_index == _content.log_index)
+        .outerjoin(schema.member, _SENDER)
+        .outerjoin(schema.confirmed, _confirmed.room == _leaf.room)
+        .where(KEPT, _leaf.room_seq > _MARK.element)
+        .group_by(_member.organisation)
+    )
+    sizes: Counter[str] = Counter()
+    for organisation, size in connection.execute(contents):
+        sizes[only(organisation, "the sender of a content")] += size
+    for row in connection.execute(SELECT_TREES.where(_tree.room_seq > _MARK.element)):
+        organisation, size = _share_of_tree(row)
+        sizes[organisation] += size
+    return dict(sizes)
+
+
+def _share_of(row: AnyRow) -> tuple[OrgName, int]:
+    check_content_row(*row[:6])
+    return only(row.organisation, f"the sender of leaf {row.log_index}"), row.length
+
+
+def _share_of_tree(row: AnyRow) -> tuple[OrgName, int]:
+    check_row(row.checksum, row.room, row.hash, row.room_seq, what="a ratchet tree")
+    return only(row.organisation, "the sender of a ratchet tree"), row.length
+
+
+def _is_over(row: AnyRow, wanted: Purge) -> bool:
+    check_content_row(*row[:6])
+    if row.room_seq <= row.mark:
+        return bool(row.accepted_at_ms <= wanted.delivered_ms)
+    return bool(row.accepted_at_ms <= wanted.handshake_ms) and is_handshake(row.log_index, row.object)
+
+
+def is_handshake(index: int, encoded: bytes) -> bool:
+    """Whether an envelope is a commit or welcome: without its content members that lag behind cannot follow.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    try:
+        return decode_envelope(encoded).header.kind in HANDSHAKE
+    except PeerError as error:
+        raise damaged(f"leaf {index}") from error
+
+
+def _purge_trees(connection: Connection, wanted: Purge, freed: list[tuple[OrgName, int]]) -> int:
+    times = {"delivered": wanted.delivered_ms, "handshake": wanted.handshake_ms, "count": wanted.limit}
+    rows = connection.execute(_OLD_TREES, times).all()
+    for row in rows:
+        share = _share_of_tree(row)
+        if row.room_seq > row.mark:
+            freed.append(share)
+    if rows:
+        connection.execute(_DROP_TREE, [{"in_room": row.room, "named": row.hash} for row in rows])
+    return len(rows)
+
+
+def _free(connection: Connection, freed: list[tuple[OrgName, int]]) -> tuple[Held, ...]:
+    hold(connection, ((organisation, -size) for organisation, size in freed))
+    return summed(freed)
+
+
+def summed(shares: Iterable[tuple[OrgName, int]]) -> tuple[Held, ...]:
+    """One for each organisation."""
+    sizes: Counter[OrgName] = Counter()
+    for organisation, size in shares:
+        sizes[organisation] += size
+    return tuple(Held(organisation=organisation, size=size) for organisation, size in sorted(sizes.items()))
