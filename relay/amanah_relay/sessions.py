@@ -72,6 +72,7 @@ class Session:
         congested: Whether its buffer is above the high-water mark.
         closing: Whether we have begun to close it.
         guarded: Whether it may send small frames alone: nobody has logged in yet.
+        organisation: Whose device logged in; None before, and strangers share one turn.
         written: Bytes written so far.
         progress: Its pace.
     """
@@ -86,6 +87,7 @@ class Session:
     congested: bool = False
     closing: bool = False
     guarded: bool = True
+    organisation: str | None = None
     written: int = 0
     progress: Progress = field(default_factory=Progress)
 
@@ -93,6 +95,11 @@ class Session:
     def full(self) -> bool:
         """Whether reading pauses, so that one peer cannot fill our memory or get ahead of the others."""
         return len(self.inbox) >= MAX_WAITING or self.waiting_bytes >= MAX_WAITING_BYTES
+
+    @property
+    def next_bytes(self) -> int:
+        """Length of the message that is next; 0 where the next input is none."""
+        return self.inbox[0][1]
 
     def put(self, what: Input, size: int = 0) -> None:
         """Append to the inbox."""

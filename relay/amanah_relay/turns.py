@@ -1,8 +1,9 @@
 """The one owner of the core: takes inputs in turns, performs effects.
 
 Everything here runs on the event loop's thread and nothing is locked. A turn takes all answers of
-the store, then at most `TURN_INPUTS` inputs of sessions, one from each in rotation, so that no
-session gets ahead of another by sending faster; then it writes what came out, once a session.
+the store, then at most `TURN_INPUTS` inputs of sessions, organisation by organisation (`fairness`),
+so that nobody gets ahead of another by sending faster or over more connections; then it writes what
+came out, once a session.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from amanah_relay.effects import (
     SessionId,
     TakeKeyPackages,
 )
+from amanah_relay.fairness import Line
 from amanah_relay.inputs import Congested, Disconnected, Drained, Input, Received
 from amanah_relay.sessions import HARD_BYTES, Session
 from amanah_relay.store import StoreEffect, StoreInput
@@ -92,7 +94,7 @@ class Turns:
         self.writing: set[Session] = set()
         """Sessions whose buffer may hold something; `server` watches their pace."""
         self._answers: deque[Input] = deque()
-        self._line: deque[Session] = deque()
+        self._line = Line()
         self._scheduled = False
         self._store_tasks: set[asyncio.Task[None]] = set()
         self._touched: list[Session] = []
@@ -181,7 +183,7 @@ class Turns:
         for _ in range(TURN_INPUTS):
             if not self._line:
                 break
-            session = self._line.popleft()
+            session = self._line.take()
             session.queued = False
             if session.congested:
                 continue
@@ -243,6 +245,7 @@ class Turns:
         session = self.sessions.get(effect.session)
         if session is not None and session.guarded and effect.data[1] == _READY:
             session.guarded = False
+            session.organisation = self._core.organisation(session.number)
             session.connection.limit_message(MAX_FRAME_BYTES)
 
     def _flush(self) -> None:

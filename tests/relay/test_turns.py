@@ -126,6 +126,33 @@ async def test_a_session_that_sends_more_is_not_heard_more_often() -> None:
     assert heard.count(loud.number) == 50
 
 
+async def test_an_organisation_with_many_sessions_gets_no_more_of_a_turn_than_one_with_one() -> None:
+    async with stage(9) as there:
+        *many, one = there.sessions
+        for session in there.sessions:
+            session.organisation = "one" if session is one else "many"
+        for session in there.sessions:
+            for _ in range(8):
+                await there.turns.receive(session, b"x")
+        await there.rest()
+        heard = [number for _, number in there.told(Received)]
+    assert len(heard) == 72
+    assert [number == one.number for number in heard[:16]].count(True) == 8
+    assert {number for number in heard[:16] if number != one.number} == {session.number for session in many}
+
+
+async def test_strangers_are_one_class_beside_the_organisations() -> None:
+    async with stage(5) as there:
+        *strangers, member = there.sessions
+        member.organisation = "one"
+        for session in (*strangers, member):
+            for _ in range(3):
+                await there.turns.receive(session, b"x")
+        await there.rest()
+        heard = [number for _, number in there.told(Received)]
+    assert heard[:6].count(member.number) == 3
+
+
 async def test_messages_of_one_session_keep_their_order_with_its_end() -> None:
     async with stage(1) as there:
         (session,) = there.sessions

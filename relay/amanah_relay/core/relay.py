@@ -11,7 +11,7 @@ from amanah_protocol import frames
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.note_keys import NoteSigner
-from amanah_protocol.types import CONTROL, RoomId
+from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_relay.core import (
     catchup,
     control,
@@ -123,6 +123,11 @@ class RelayCore:
     def ready(self) -> bool:
         """Whether publishing is possible now."""
         return self._parts.books is not None and not self._parts.stopping
+
+    def organisation(self, session: SessionId) -> OrgName | None:
+        """Whose device has logged in over a session; None before that."""
+        client = self._parts.clients.by_session.get(session)
+        return None if client is None else client.organisation
 
     def handle(self, event: Input, now_ms: int) -> list[Effect]:
         """Take one input.
