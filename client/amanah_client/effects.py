@@ -213,8 +213,20 @@ class Online:
     """Tell the faces: logged in, control stream and all rooms caught up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlashAnnounced:
+    """Tell the faces: the relay says that a `flash` stands at a place of a room; it is not here yet.
+
+    Nobody signed that: what counts is the message, when it comes.
+    """
+
+    room: RoomId
+    room_seq: int
+
+
 Effect: TypeAlias = (
     SendFrame | ReadMessage | Disconnect | MessageChanged | RoomChanged | IntentChanged | AlarmRaised | Online
+    | FlashAnnounced
 )  # fmt: skip
 
 

@@ -56,7 +56,8 @@ class NamesChanged:
 
 
 Event: TypeAlias = (
-    e.MessageChanged | e.RoomChanged | e.IntentChanged | e.AlarmRaised | e.Online | Offline | NamesChanged
+    e.MessageChanged | e.RoomChanged | e.IntentChanged | e.AlarmRaised | e.FlashAnnounced | e.Online | Offline
+    | NamesChanged
 )  # fmt: skip
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -213,7 +214,7 @@ class Engine:
             case e.Online():
                 self._attempts = 0
                 self._tell(effect)
-            case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised():
+            case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised() | e.FlashAnnounced():
                 self._tell(effect)
             case _:
                 assert_never(effect)

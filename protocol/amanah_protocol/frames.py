@@ -390,6 +390,16 @@ class Membership(Frame, frozen=True, tag=82):
     entries: Annotated[tuple[MembershipEntry, ...], Meta(max_length=limits.MAX_MEMBERSHIP)]
 
 
+class Flash(Frame, frozen=True, tag=83):
+    """An envelope of precedence `flash` stands at a place of a room, before anything of it comes.
+
+    Unsigned and without content: a hint which room to read first, and nothing more.
+    """
+
+    room: Bytes16
+    room_seq: Uint
+
+
 ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
@@ -399,7 +409,7 @@ LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
-    | Membership
+    | Membership | Flash
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

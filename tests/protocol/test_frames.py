@@ -23,7 +23,7 @@ CLIENT_NAMES: Final = """
 """
 RELAY_NAMES: Final = """
     Challenge RoomState Ready Refused Stored Done Delivery PageEnd Lagging ContentPiece KeyPackages Stock ControlEntry
-    Head Path Checkpoint LogEntries Closing Membership
+    Head Path Checkpoint LogEntries Closing Membership Flash
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},

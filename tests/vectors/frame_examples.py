@@ -120,6 +120,7 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
             ),
         ),
     ),
+    frames.Flash(room=x.ROOM, room_seq=12),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

@@ -72,6 +72,7 @@ class Session:
         control_head: Signed control head shown at login, until the log is proven.
         states: The rooms of this device as the relay says.
         catching_up: Rooms whose record is not read to its head yet.
+        flashes: Places of `flash` envelopes that the relay announced, the newest of each room.
         stock: Key packages that the relay holds, by suite.
         offer_at_ms: None are offered before this time.
         offers: Made since the last pause.
@@ -94,6 +95,7 @@ class Session:
     control_head: bytes = b""
     states: dict[RoomId, RoomState] = field(default_factory=dict)
     catching_up: set[RoomId] = field(default_factory=set)
+    flashes: dict[RoomId, int] = field(default_factory=dict)
     stock: dict[int, int] = field(default_factory=dict)
     offer_at_ms: int = 0
     offers: int = 0

@@ -68,6 +68,7 @@ TAKEN: Final[Mapping[type[frames.Frame], frozenset[Phase]]] = {
     frames.Refused: frozenset(Phase) - {Phase.CLOSED},
     frames.Path: frozenset({Phase.MEASURING, Phase.CONTROL, Phase.ROOMS, Phase.ONLINE}),
     frames.RoomState: frozenset({Phase.MEASURING, Phase.CONTROL, Phase.ROOMS, Phase.ONLINE}),
+    frames.Flash: frozenset({Phase.MEASURING, Phase.CONTROL, Phase.ROOMS, Phase.ONLINE}),
     frames.Stock: frozenset({Phase.MEASURING, Phase.CONTROL, Phase.ROOMS, Phase.ONLINE}),
     frames.Head: frozenset({Phase.MEASURING, Phase.CONTROL, Phase.ROOMS, Phase.ONLINE}),
 }
@@ -221,7 +222,8 @@ def control_live(ctx: Context) -> None:
     advance(ctx, Event.CONTROL_LIVE)
     current = ctx.session
     if ctx.certificate.role in MEMBER_ROLES:
-        for state in current.states.values():
+        # Rooms with a `flash` first: the relay reads a few at a time, in the order of asking.
+        for state in sorted(current.states.values(), key=lambda state: state.room not in current.flashes):
             room = open_room(ctx, state)
             if room is not None:
                 current.catching_up.add(room.id)

@@ -148,6 +148,8 @@ class ClientCore:
                 login.receive_ready(ctx, frame)
             case frames.RoomState():
                 paging.receive_room_state(ctx, frame)
+            case frames.Flash():
+                paging.receive_flash(ctx, frame)
             case frames.Lagging(room=room):
                 _lag(ctx, RoomId(room))
             case frames.Stock(suite=suite, left=left):

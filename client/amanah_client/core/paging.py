@@ -7,9 +7,10 @@ from amanah_client.core.context import Context, patience
 from amanah_client.core.place import ask_once_more, stop
 from amanah_client.core.room import Room
 from amanah_client.core.subscribe import open_room, page, resubscribe
+from amanah_client.effects import FlashAnnounced
 from amanah_client.model import RoomStatus
 from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.frames import PageEnd, Refused, RoomState
+from amanah_protocol.frames import Flash, PageEnd, Refused, RoomState
 from amanah_protocol.identity import MEMBER_ROLES
 from amanah_protocol.types import CONTROL, RoomId
 
@@ -31,7 +32,7 @@ def receive_control_page(ctx: Context, frame: PageEnd) -> None:
     if _is_asked(ctx):
         return  # the head names more than we were given: it was asked for again
     login.control_live(ctx)
-    for room in ctx.rooms.values():
+    for room in sorted(ctx.rooms.values(), key=lambda room: room.id not in ctx.session.flashes):
         if room.link.parked:
             room.link.parked = False
             resubscribe(ctx, room)
@@ -118,6 +119,24 @@ def receive_room_state(ctx: Context, state: RoomState) -> None:
         if room is not None and room.row.status is RoomStatus.REMOVED and state.removed_seq is None:
             room.link.subscribed = False  # added again: what ended with the removal is asked for anew
         open_room(ctx, state)
+
+
+def receive_flash(ctx: Context, frame: Flash) -> None:
+    """The relay's word of a `flash`: its room is asked for first, and without waiting.
+
+    It may be a lie, so it costs little: nothing is kept of a room that is not ours, and the faces are
+    told once until the record of the room has come to the place that was named.
+    """
+    room_id = RoomId(frame.room)
+    room, states, flashes = ctx.rooms.get(room_id), ctx.session.states, ctx.session.flashes
+    head_seq = 0 if room is None else room.row.head_seq
+    if (room is None and room_id not in states) or frame.room_seq <= head_seq or flashes.get(room_id, 0) > head_seq:
+        return
+    flashes[room_id] = frame.room_seq
+    ctx.effect(FlashAnnounced(room=room_id, room_seq=frame.room_seq))
+    if room is not None and room.link.again_at_ms is not None:
+        room.link.again_at_ms = None
+        resubscribe(ctx, room)
 
 
 def page_refused(ctx: Context, room: Room, frame: Refused) -> None:

@@ -48,6 +48,7 @@ class Draft:
         added: Devices that it adds to the room.
         removed: Devices that it removes.
         membership: Whether it is a `create` or a commit.
+        flash: Whether members are told of it before it comes.
     """
 
     key: bytes
@@ -64,6 +65,7 @@ class Draft:
     added: tuple[DeviceId, ...] = ()
     removed: tuple[DeviceId, ...] = ()
     membership: bool = False
+    flash: bool = False
 
     @property
     def size(self) -> int:

@@ -59,6 +59,7 @@ def appended(parts: Parts, event: Appended) -> None:
     flush(parts)
     if batch.append.erasures:
         parts.contents.clear()
+    _announce_flashes(parts, books.ledger, batch)
     _acknowledge(parts, books.ledger, batch, recorded)
     _deliver(parts, batch)
     _tell_members(parts, books.ledger, batch)
@@ -140,6 +141,24 @@ def _reason_to_expel(state: RelayState, client: Client) -> RefusedError | None:
     if is_revoked(state, device):
         return RefusedError(Code.REVOKED, "the device was revoked")
     return None
+
+
+def _announce_flashes(parts: Parts, ledger: Ledger, batch: Batch) -> None:
+    """Members hear of a `flash` before anything of it comes, whatever stands before it; its room is read first."""
+    for draft in batch.drafts:
+        if not draft.flash:
+            continue
+        sessions: list[SessionId] = []
+        for member in ledger.rooms[draft.room].members.values():
+            client = parts.clients.online(member.device)
+            if client is None or member.removed_seq is not None or member.device == draft.kid:
+                continue
+            if draft.room in client.waiting:
+                client.waiting.move_to_end(draft.room, last=False)
+            sessions.append(client.session)
+        if sessions:
+            notice = frames.encode_frame(frames.Flash(room=draft.room, room_seq=draft.room_seq))
+            parts.out.fan_out(tuple(sessions), (notice,))
 
 
 def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded) -> None:

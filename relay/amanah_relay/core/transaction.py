@@ -29,6 +29,7 @@ from amanah_protocol.kinds import (
     Repair,
     Welcome,
 )
+from amanah_protocol.labels import Precedence
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.sequencer import Draft, Unit
@@ -157,6 +158,7 @@ class Transaction:
                 added=added,
                 removed=removed,
                 membership=isinstance(header.specific, Create | Commit),
+                flash=header.precedence is Precedence.FLASH,
             )
         )
 
