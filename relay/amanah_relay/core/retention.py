@@ -22,7 +22,7 @@ from amanah_relay.inputs import Confirmed, Purged
 DAY_MS: Final = 86_400_000
 STEP_ROOMS: Final = 64
 """Rooms whose cursors are compared in one step."""
-STEP_PLACES: Final = 1_024
+STEP_PLACES: Final = 4_096
 """Places of rooms that marks move over in one step."""
 STEP_CONTENTS: Final = 256
 """Contents that are looked at in one step of a purge; this is also as many as are overwritten."""
