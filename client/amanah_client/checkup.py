@@ -202,6 +202,8 @@ def check_state(client: Client) -> Iterator[Finding]:
     for room in client.rooms():
         if room.row.status is model.RoomStatus.HALTED:
             yield _fail(f"room {room.title}", "halted", Code.REFUSED_COMMIT)
+        elif room.row.status is model.RoomStatus.BEHIND:
+            yield _warn(f"room {room.title}", "behind", MEANINGS[Code.BEHIND].hint)
     alarms = client.alarms()
     if snapshot.log is None:
         yield _warn("log", "no checkpoint was seen yet", "connect once")

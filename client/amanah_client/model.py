@@ -82,6 +82,8 @@ class RoomStatus(StrEnum):
     REMOVED = "removed"
     HALTED = "halted"
     """A commit was refused or the record forked: reading stays, sending is blocked."""
+    BEHIND = "behind"
+    """The relay no longer keeps what was missed: nothing is opened or sent until this device is added again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

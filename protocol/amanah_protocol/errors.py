@@ -68,6 +68,7 @@ class Code(StrEnum):
     REFUSED_COMMIT = "REFUSED_COMMIT"
     # what the record shows
     GAP = "GAP"
+    BEHIND = "BEHIND"
     FORK = "FORK"
     VOIDED_APPEARED = "VOIDED_APPEARED"
     PROOF = "PROOF"
@@ -157,6 +158,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.GENERATION: Meaning(_FINAL, "The sender skipped more messages than is allowed."),
     Code.REFUSED_COMMIT: Meaning(_FINAL, "A member changed the room in a way that is not allowed; the room is halted."),
     Code.GAP: Meaning(_AGAIN, "A message of the record is missing; the client asks for it."),
+    Code.BEHIND: Meaning(_AGAIN, "What this device missed is kept no longer; members remove it and add it again."),
     Code.FORK: Meaning(_FINAL, "Two records were shown for one place; keep the evidence and tell the others."),
     Code.VOIDED_APPEARED: Meaning(_FINAL, "An envelope that was void appeared all the same; keep the evidence."),
     Code.PROOF: Meaning(_FINAL, "The proof does not lead to the checkpoint; the record was altered."),

@@ -230,6 +230,7 @@ def test_to_invite_whoever_is_in_already_changes_nothing(circle: Circle, capsys:
     ("status", "said"),
     [
         (model.RoomStatus.HALTED, "is halted"),
+        (model.RoomStatus.BEHIND, "waits to be removed and added again"),
         (model.RoomStatus.JOINING, "waits for its welcome"),
         (model.RoomStatus.REMOVED, "was removed"),
         (model.RoomStatus.OPEN, None),

@@ -17,7 +17,9 @@ from tests.simulation.scheduler import Scheduler
 
 PUBLISH: Final = frames.Publish.__struct_config__.tag
 _EPOCH_MOVERS: Final = frozenset({Kind.CREATE, Kind.COMMIT, Kind.WELCOME})
-_INSIDE: Final = frozenset({model.RoomStatus.OPENING, model.RoomStatus.OPEN, model.RoomStatus.HALTED})
+_INSIDE: Final = frozenset(
+    {model.RoomStatus.OPENING, model.RoomStatus.OPEN, model.RoomStatus.HALTED, model.RoomStatus.BEHIND}
+)
 
 
 class Published:

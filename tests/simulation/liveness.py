@@ -85,6 +85,7 @@ def _pending_of(
         if (
             wanted is not None
             and row is not None
-            and row.status in (model.RoomStatus.JOINING, model.RoomStatus.HALTED, model.RoomStatus.OPENING)
+            and row.status
+            in (model.RoomStatus.JOINING, model.RoomStatus.HALTED, model.RoomStatus.BEHIND, model.RoomStatus.OPENING)
         ):
             yield f"{name} is still {row.status} in {room.hex()[:8]}"

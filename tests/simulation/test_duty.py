@@ -13,6 +13,7 @@ from amanah_relay.quotas import RelayLimits
 from tests.simulation import workload
 from tests.simulation.community import CAST, MA, SN
 from tests.simulation.final import Outcome, collect
+from tests.simulation.history import Raised
 from tests.simulation.invariants import check
 from tests.simulation.plan import Plan, Step
 from tests.simulation.world import Build, World
@@ -94,6 +95,16 @@ def test_who_was_away_for_weeks_was_removed_by_its_nation_and_is_added_again() -
     assert changes(outcome, "sn-2") == [("tn-1", "added"), ("sn-1", "removed"), ("sn-1", "added")]
     for name in ("tn-2", "tn-bot", "ma-1", "ma-2", "sn-1"):
         assert changes(outcome, name) == [("tn-1", "added")], name
+
+
+def test_who_missed_changes_that_are_kept_no_longer_says_so_and_is_added_again() -> None:
+    missed = (33_000, "remove ma-2", workload._remove("tn-1", 0, "ma-2"))  # noqa: SLF001 - as above
+    outcome = run([*weeks(away_days=38), missed])
+    assert changes(outcome, "sn-2") == [("tn-1", "added"), ("sn-1", "removed"), ("sn-1", "added")]
+    # It alone is alarmed, once, and all that it asked for is done.
+    assert set(check(outcome)) == {"I10"}
+    (alarm,) = outcome.history.of(Raised)
+    assert (outcome.names[alarm.device], alarm.code) == ("sn-2", "BEHIND")
 
 
 def test_who_was_away_for_less_stays() -> None:

@@ -195,6 +195,8 @@ def explain_status(room: Room) -> str | None:
             return f"this device was removed from {room.title} at {room.row.head_seq}; nothing later reaches it"
         case RoomStatus.HALTED:
             return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
+        case RoomStatus.BEHIND:
+            return f"this device was away from {room.title} for too long: it waits to be removed and added again"
         case RoomStatus.JOINING:
             return f"this device was added to {room.title} and waits for its welcome"
         case _:

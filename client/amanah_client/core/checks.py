@@ -86,7 +86,7 @@ def check_bound(room: Room, envelope: Envelope) -> None:
 
     Raises:
         VerifyError: `BINDING`, `NOT_MEMBER`, `AUDIENCE`; `REFUSED_COMMIT` for what follows a commit
-            that we refused.
+            that we refused, `BEHIND` for what follows one that is kept no longer.
     """
     header, group, engine = envelope.header, room.group, room.engine
     sealed = header.kind not in kinds.HEADER_ONLY
@@ -94,7 +94,9 @@ def check_bound(room: Room, envelope: Envelope) -> None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
     if sealed and header.media_type != engine.media_type:
         raise VerifyError(Code.BINDING, f"the room's suite does not seal {header.media_type}")
-    if room.row.status is RoomStatus.HALTED and header.epoch > group.epoch:
+    if room.lags(header.epoch):
+        if room.row.status is RoomStatus.BEHIND:
+            raise VerifyError(Code.BEHIND, "it follows a commit that is kept no longer")
         raise VerifyError(Code.REFUSED_COMMIT, "it follows a commit that was refused here")
     if header.kid not in group.members:
         raise VerifyError(Code.NOT_MEMBER, "the sender is not in the room")
@@ -104,7 +106,7 @@ def check_bound(room: Room, envelope: Envelope) -> None:
 
 
 def _check_audience(room: Room, header: Header) -> None:
-    if room.group is None or room.row.status is RoomStatus.HALTED:
+    if room.group is None or room.row.status in (RoomStatus.HALTED, RoomStatus.BEHIND):
         return  # our picture of the members is known to be old
     audience = room.audience()
     if isinstance(header.specific, Commit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amanah_client import effects as e
 from amanah_client.core import duty
+from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
 from amanah_client.core.context import Context
@@ -20,7 +21,6 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Changed, Group
 from amanah_protocol.kinds import Commit, Create, Refuse, Welcome
-from amanah_protocol.types import DeviceId
 
 
 def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, create: Create) -> None:
@@ -55,13 +55,12 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
 
     Raises:
         NotLoggedError: A device is added that the control stream, as far as we have it, does not hold.
-        VerifyError: `REFUSED_COMMIT`, or `NOT_MEMBER` where this device has no keys.
+        VerifyError: `REFUSED_COMMIT`, `BEHIND`, or `NOT_MEMBER` where this device has no keys.
     """
     if room.group is None and ctx.me in commit.added:
         _begin_joining(ctx, room, entry, envelope)
         return
-    behind = room.row.status is RoomStatus.HALTED and (room.group is None or envelope.header.epoch > room.group.epoch)
-    stuck = room.group is None or room.outer is not None or behind
+    stuck = room.group is None or room.outer is not None or room.lags(envelope.header.epoch)
     if room.outer is not None:
         room.outer = (room.outer | set(commit.added)) - set(commit.removed)
     if stuck and ctx.me in commit.removed:
@@ -70,8 +69,12 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     if stuck or room.group is None:
         check_bound(room, envelope)
         return
+    before = set(room.group.members)
     try:
-        before = _process(ctx, room, room.group, entry, envelope, commit)
+        _check_header(ctx, room, entry, envelope, commit)
+        room.group.discard()  # an own commit of this epoch has lost
+        if entry.content and ctx.me not in commit.removed:
+            _process(ctx, room.group, entry, envelope, commit)
     except PeerError as error:
         if isinstance(error, NotLoggedError) and room.refreshed_seq != room.row.head_seq:
             raise  # the control stream may just be late
@@ -83,6 +86,8 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
         # Who is added again goes on from here: what it has verified is not shown to it otherwise.
         after = None if circle is None else after_commit(circle, entry, envelope, commit)
         _leave(ctx, room, entry, after)
+    elif not entry.content:
+        fall_behind(ctx, room, entry)
     else:
         widen(ctx, room, before, commit.added)
 
@@ -92,23 +97,24 @@ def _leave(ctx: Context, room: Room, entry: Entry, circle: Circle | None) -> Non
     expel(room, circle)
 
 
-def _process(ctx: Context, room: Room, group: Group, entry: Entry, envelope: Envelope, commit: Commit) -> set[DeviceId]:
-    """Apply a commit as a whole or not at all; gives who was in before it."""
-    header = envelope.header
+def _check_header(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit) -> None:
+    """All that a commit's header and signature show, also where its content is not for us or is kept no longer."""
+    kid = envelope.header.kid
     check_bound(room, envelope)
-    members = set(group.members)
-    check_policy(ctx, room, commit, committer=header.kid, members=members, entry=entry)
-    sealed = entry.sealed()
-    group.discard()  # an own commit of this epoch has lost
-    if ctx.me not in commit.removed:
-        group.process(
-            sealed,
-            sender=header.kid,
-            aad=header.aad,
-            expected=Changed(added=commit.added, removed=commit.removed),
-            check=ctx.directory.credential_check(before=entry.index),
-        )
-    return members
+    members = set() if room.group is None else set(room.group.members)
+    check_policy(ctx, room, commit, committer=kid, members=members, entry=entry)
+
+
+def _process(ctx: Context, group: Group, entry: Entry, envelope: Envelope, commit: Commit) -> None:
+    """Apply a commit as a whole or not at all."""
+    header = envelope.header
+    group.process(
+        entry.sealed(),
+        sender=header.kid,
+        aad=header.aad,
+        expected=Changed(added=commit.added, removed=commit.removed),
+        check=ctx.directory.credential_check(before=entry.index),
+    )
 
 
 def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
@@ -134,12 +140,15 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     Raises:
         NotLoggedError: A member is not in the control stream, as far as we have it.
         DecodeError: It does not parse.
-        VerifyError: `BINDING`, `AUDIENCE`, `OPEN`, `CERTIFICATE`, or `NOT_MEMBER`.
+        VerifyError: `BINDING`, `AUDIENCE`, `OPEN`, `CERTIFICATE`, `BEHIND`, or `NOT_MEMBER`.
     """
     adding = room.adding
     if adding is None or ctx.me not in welcome.addressees or room.group is not None:
         check_bound(room, envelope)
         return
+    if _is_gone(ctx, entry, envelope, welcome):
+        room.adding = None
+        fall_behind(ctx, room, entry)
     group, reference = _join(ctx, room, entry, envelope, adding)
     room.group, room.adding = group, None
     room.moved()
@@ -149,6 +158,11 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     del ctx.packages[reference]
     ctx.write(e.DropKeyPackage(reference=reference))
     room.bodies.append(Profile(encoded=ctx.profile))
+
+
+def _is_gone(ctx: Context, entry: Entry, envelope: Envelope, welcome: Welcome) -> bool:
+    missing = not entry.content or (welcome.tree_hash is not None and not entry.tree)
+    return missing and may_be_dropped(ctx, envelope)
 
 
 def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: Envelope) -> tuple[Group, bytes]:

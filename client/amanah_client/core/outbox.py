@@ -66,6 +66,10 @@ def _advance_room(ctx: Context, room: Room) -> None:
     if row.status is RoomStatus.REMOVED:
         _wait_outside(ctx, room)
         return
+    if row.status is RoomStatus.BEHIND:
+        problem = blocked_in(ctx, room)
+        _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
+        return
     if room.group is None or not room.link.live or ctx.timer_ms < room.retry_at_ms or _is_behind(ctx, room):
         return
     if room.group.pending is not None:

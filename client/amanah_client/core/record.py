@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.core import duty, heads, joining, transfer
+from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
 from amanah_client.core.directory import NotLoggedError
@@ -31,7 +32,7 @@ from amanah_protocol.identity import Certificate
 from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Welcome
 from amanah_protocol.log.receipt import check_in_receipt
 
-_QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT})
+_QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT, Code.BEHIND})
 """Causes of which the alarm was raised once already, where they began."""
 _SIGNED: Final = frozenset({Code.REVOKED, Code.EXPIRED})
 """Causes for which an envelope is refused whose signature holds."""
@@ -104,12 +105,14 @@ def _is_withheld(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> 
     """Whether the relay keeps back what the group needs to go on; that is its fault, not the sender's."""
     match envelope.header.specific:
         case Commit(removed=removed):
-            needed = room.group is not None and envelope.header.kid != ctx.me and ctx.me not in removed
+            follows_it = room.group is not None and not room.lags(envelope.header.epoch)
+            needed = follows_it and envelope.header.kid != ctx.me and ctx.me not in removed
         case Welcome(addressees=addressees):
             needed = room.adding is not None and ctx.me in addressees
         case _:
             needed = False
-    return needed and not entry.content
+    gone = entry.delivery.erased and may_be_dropped(ctx, envelope)
+    return needed and not (entry.content or gone)
 
 
 def _tree_hash(ctx: Context, envelope: Envelope) -> bytes | None:

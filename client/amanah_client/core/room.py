@@ -248,6 +248,11 @@ class Room:
             self._audience = (self.group.epoch, audience_digest(set(self.group.members)))
         return self._audience[1]
 
+    def lags(self, epoch: int) -> bool:
+        """Whether the group cannot follow to this epoch: a commit before it was refused, or is kept no longer."""
+        stopped = self.row.status in (RoomStatus.HALTED, RoomStatus.BEHIND)
+        return stopped and (self.group is None or epoch > self.group.epoch)
+
     def change(self, **fields: object) -> None:
         """Replace fields of the row; it is written at the end of the step."""
         self.row = replace(self.row, **fields)  # type: ignore[arg-type]  # names and types are RoomRow's
