@@ -50,12 +50,27 @@ def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) ->
     Raises:
         UsageError: `TOO_LARGE` for more.
     """
+    return hkdf_expand(hkdf_extract(salt, secret), info, length)
+
+
+def hkdf_extract(salt: bytes, secret: bytes) -> bytes:
+    """HKDF-Extract with SHA-256 (RFC 5869 section 2.2), 32 bytes; an empty salt means 32 zero bytes."""
+    return hmac.digest(salt or bytes(32), secret, "sha256")
+
+
+def hkdf_expand(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand with SHA-256 (RFC 5869 section 2.3).
+
+    Raises:
+        UsageError: `TOO_LARGE` for more than 8,160 bytes.
+    """
+    if length <= KEY_BYTES:
+        return hmac.digest(key, info + b"\x01", "sha256")[:length]
     if length > _HKDF_MAX_BYTES:
         raise UsageError(Code.TOO_LARGE, f"HKDF-SHA256 gives at most {_HKDF_MAX_BYTES} bytes")
-    key = hmac_sha256(salt or bytes(32), secret)
     out = block = b""
-    for counter in range(1, -(-length // 32) + 1):
-        block = hmac_sha256(key, block + info + bytes([counter]))
+    for counter in range(1, -(-length // KEY_BYTES) + 1):
+        block = hmac.digest(key, block + info + bytes([counter]), "sha256")
         out += block
     return out[:length]
 

@@ -1,0 +1,630 @@
+"""A group on one client: the public face of MLS.
+
+    group = Group.create(suite, group_id, identity, policy=EVERYTHING, random=random)
+    staged = group.commit([Add(key_package)], random=random)
+    ...                                    # send staged.message; once it is accepted:
+    group.merge()                          # and send staged.welcome(...) to whom it added
+
+A method changes the whole state or, when it raises, nothing. `state` gives all of it as bytes, the commit in flight
+included; whoever keeps it writes it before anything leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.mls import joining
+from amanah_protocol.mls.checks import Authenticate
+from amanah_protocol.mls.codec import decode
+from amanah_protocol.mls.commit import Made, Taken, World, make_commit, take_commit
+from amanah_protocol.mls.credential import Extension, Extensions, check_extensions, external_senders
+from amanah_protocol.mls.epoch import Entry, Epoch, enter_with
+from amanah_protocol.mls.framing import (
+    Auth,
+    AuthenticatedContent,
+    Body,
+    ContentType,
+    FramedContent,
+    PrivateMessage,
+    Sender,
+    SenderType,
+    WireFormat,
+    encode_message,
+)
+from amanah_protocol.mls.group_context import GroupContext, GroupInfo
+from amanah_protocol.mls.kem import Random
+from amanah_protocol.mls.key_package import fresh_key_pair
+from amanah_protocol.mls.key_schedule import secrets_of
+from amanah_protocol.mls.labelled import proposal_reference
+from amanah_protocol.mls.leaf_node import Identity, LeafNode, Lifetime, Place
+from amanah_protocol.mls.message_protection import (
+    Handshake,
+    Sealer,
+    protect_public,
+    sign_content,
+    unprotect_public,
+    verify_content,
+)
+from amanah_protocol.mls.policy import Policy
+from amanah_protocol.mls.proposal_list import Proposed, check_sender
+from amanah_protocol.mls.proposals import (
+    Add,
+    Commit,
+    GroupContextExtensions,
+    PreSharedKey,
+    Proposal,
+    ProposalOrRef,
+    ProposalRef,
+    ReInit,
+    Update,
+)
+from amanah_protocol.mls.psk import FindPsk, PskId, ResumptionPsk
+from amanah_protocol.mls.ratchet_tree import RatchetTree
+from amanah_protocol.mls.rules import InvalidError, Rule
+from amanah_protocol.mls.secret_tree import SecretTree, Step
+from amanah_protocol.mls.suites import HASH_BYTES, Suite
+
+
+def no_psk(_: PskId) -> bytes | None:
+    """The application has no pre-shared keys."""
+    return None
+
+
+def anybody(_: LeafNode, __: LeafNode | None) -> None:
+    """No authentication service: for conformance with other engines, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """Application data.
+
+    Attributes:
+        sender: The leaf of who sent it.
+        data: The data.
+        authenticated_data: What was vouched for besides.
+    """
+
+    sender: int
+    data: bytes
+    authenticated_data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Staged:
+    """An own commit that nobody has accepted yet.
+
+    Attributes:
+        message: The encoded `MLSMessage` to be sent.
+        made: What follows from it.
+    """
+
+    message: bytes
+    made: Made
+
+    def welcome(self, extensions: Iterable[Extension], *, key: SigningKey, random: Random) -> bytes:
+        """The encoded `MLSMessage` for those that it adds.
+
+        Args:
+            extensions: Of the group info; `joining.ratchet_tree(staged.tree)` among them unless the tree travels beside.
+            key: The committer's signing key.
+            random: Source of randomness.
+        """
+        made = self.made
+        welcome = joining.make_welcome(
+            made.entry,
+            made.newcomers,
+            psks=made.change.psks,
+            psk_secret=made.psk_secret,
+            extensions=extensions,
+            key=key,
+            random=random,
+        )
+        return encode_message(welcome)
+
+    @property
+    def tree(self) -> RatchetTree:
+        """The ratchet tree of the epoch that it begins."""
+        return self.made.entry.epoch.tree
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class _State:
+    """What changes; swapped or kept as a whole."""
+
+    epoch: Epoch
+    messages: SecretTree
+    pending: Staged | None
+    proposals: dict[bytes, Proposed]
+    updates: dict[bytes, bytes]
+    resumption: dict[int, bytes]
+    ended: ReInit | None
+
+
+class Group:
+    """One group on one client. Its `repr` shows group and epoch only."""
+
+    __slots__ = ("_key", "_policy", "_state", "authenticate", "find_psk")
+
+    def __init__(
+        self,
+        entry: Entry,
+        key: SigningKey,
+        policy: Policy,
+        *,
+        authenticate: Authenticate = anybody,
+        find_psk: FindPsk = no_psk,
+    ) -> None:
+        """Enter an epoch; made by `create`, `join` or `join_by_commit`."""
+        self._key = key
+        self._policy = policy
+        self.authenticate = authenticate
+        self.find_psk = find_psk
+        self._state = _State(
+            epoch=entry.epoch,
+            messages=entry.messages,
+            pending=None,
+            proposals={},
+            updates={},
+            resumption={},
+            ended=None,
+        )
+
+    def __repr__(self) -> str:
+        context = self.context
+        return f"Group(group_id={context.group_id.hex()}, epoch={context.epoch})"
+
+    # ---- coming into being
+
+    @classmethod
+    def create(
+        cls,
+        suite: Suite,
+        group_id: bytes,
+        identity: Identity,
+        *,
+        lifetime: Lifetime,
+        policy: Policy,
+        random: Random,
+        extensions: Extensions = (),
+    ) -> Group:
+        """A group of one, in epoch 0 (section 11).
+
+        Args:
+            suite: Its suite, for its whole life.
+            group_id: Its name.
+            identity: Its only member.
+            lifetime: Of the member's leaf.
+            policy: What its members accept.
+            random: Source of randomness.
+            extensions: Of its context.
+        """
+        check_extensions(extensions)
+        keys = fresh_key_pair(suite, random)
+        tree = RatchetTree.of(identity.leaf_for_key_package(keys.public, lifetime))
+        context = GroupContext(
+            suite=suite.number,
+            group_id=group_id,
+            epoch=0,
+            tree_hash=tree.hash(),
+            confirmed_transcript_hash=b"",
+            extensions=extensions,
+        )
+        secrets = secrets_of(random(HASH_BYTES))
+        entry = enter_with(suite, context, tree, 0, {0: keys.private}, joiner_secret=b"", secrets=secrets)
+        return cls(entry, identity.key, policy)
+
+    @classmethod
+    def join(
+        cls,
+        opened: joining.OpenedWelcome,
+        tree: bytes | None,
+        key: SigningKey,
+        *,
+        policy: Policy,
+        authenticate: Authenticate = anybody,
+        find_psk: FindPsk = no_psk,
+    ) -> tuple[Group, joining.Joined]:
+        """Join by a welcome that `joining.open_welcome` opened.
+
+        Args:
+            opened: The welcome.
+            tree: The encoded ratchet tree, where it does not stand in the welcome.
+            key: Our signing key.
+            policy: What the group's members accept.
+            authenticate: Who may be in.
+            find_psk: Pre-shared keys by their ids.
+
+        Returns:
+            The group, and what it was joined by; the private keys of the key package are to be deleted.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+            InvalidError: The rule that is broken.
+            VerifyError: What `authenticate` raises.
+        """
+        joined = joining.join(opened, tree, authenticate)
+        return cls(joined.entry, key, policy, authenticate=authenticate, find_psk=find_psk), joined
+
+    # ---- looking
+
+    @property
+    def context(self) -> GroupContext:
+        """What the members agree on in this epoch."""
+        return self._state.epoch.context
+
+    @property
+    def tree(self) -> RatchetTree:
+        """The ratchet tree of this epoch."""
+        return self._state.epoch.tree
+
+    @property
+    def own_leaf(self) -> int:
+        """The number of the own leaf."""
+        return self._state.epoch.own
+
+    @property
+    def suite(self) -> Suite:
+        """The suite."""
+        return self._state.epoch.suite
+
+    @property
+    def pending(self) -> Staged | None:
+        """The own commit in flight, also after a restart."""
+        return self._state.pending
+
+    @property
+    def ended(self) -> ReInit | None:
+        """How the group goes on elsewhere, once it was reinitialised."""
+        return self._state.ended
+
+    @property
+    def epoch_authenticator(self) -> bytes:
+        """Equal for all who are in the same epoch (section 8.7), 32 bytes."""
+        return self._state.epoch.secrets.epoch_authenticator
+
+    def members(self) -> Iterator[tuple[int, LeafNode]]:
+        """Who is in, by leaf."""
+        return self.tree.members()
+
+    def export(self, label: bytes, context: bytes, length: int) -> bytes:
+        """A secret of this epoch for another use (section 8.5)."""
+        return self._state.epoch.secrets.export(label, context, length)
+
+    def resumption_psk(self, epoch: int) -> bytes | None:
+        """The resumption key of this epoch, or of a past one that is still kept (section 8.6)."""
+        if epoch == self.context.epoch:
+            return self._state.epoch.secrets.resumption_psk
+        return self._state.resumption.get(epoch)
+
+    def group_info(self, extensions: Iterable[Extension] = ()) -> bytes:
+        """An encoded, signed `MLSMessage` by which others may join (section 12.4.3)."""
+        epoch = self._state.epoch
+        tag = epoch.secrets.confirmation_tag(epoch.context.confirmed_transcript_hash)
+        info = joining.make_group_info(epoch, tag, self._key, extensions)
+        return encode_message(decode(info, GroupInfo.read))
+
+    # ---- sending
+
+    def seal(self, data: bytes, *, random: Random, authenticated_data: bytes = b"") -> bytes:
+        """Seal application data for the members of this epoch; its key is used up at once.
+
+        Raises:
+            UsageError: `USAGE` after a reinitialisation.
+        """
+        self._check_alive()
+        content = self._content(data, authenticated_data)
+        return encode_message(self._sealer().seal(self._sign(content, WireFormat.PRIVATE_MESSAGE), random))
+
+    def propose(
+        self, proposal: Proposal, *, random: Random, public: bool = False, authenticated_data: bytes = b""
+    ) -> bytes:
+        """Propose something; the encoded `MLSMessage` to be sent.
+
+        Raises:
+            UsageError: `USAGE` when the policy does not let proposals be sent, or only sealed ones.
+        """
+        self._check_alive()
+        if not self._policy.proposals_by_reference:
+            raise UsageError(Code.USAGE, "proposals are not sent by themselves in this group")
+        signed = self._sign(self._content(proposal, authenticated_data), self._format(public=public))
+        message = self._protect(signed, random)
+        self._remember(signed)
+        return encode_message(message)
+
+    def propose_update(
+        self, identity: Identity, *, random: Random, public: bool = False, authenticated_data: bytes = b""
+    ) -> bytes:
+        """Propose a fresh own leaf; its private key waits for a commit that takes it up."""
+        keys = fresh_key_pair(self.suite, random)
+        leaf = identity.leaf_for_update(keys.public, Place(self.context.group_id, self.own_leaf))
+        message = self.propose(Update(leaf), random=random, public=public, authenticated_data=authenticated_data)
+        self._state.updates[keys.public] = keys.private
+        return message
+
+    def commit(
+        self,
+        proposals: Sequence[Proposal] = (),
+        *,
+        random: Random,
+        public: bool = False,
+        with_path: bool = True,
+        authenticated_data: bytes = b"",
+        identity: Identity | None = None,
+    ) -> Staged:
+        """Commit these proposals, and those of the epoch that were sent before; nothing changes until `merge`.
+
+        Args:
+            proposals: By value.
+            random: Source of randomness.
+            public: Send it readable instead of sealed.
+            with_path: Renew the own keys also where the proposals do not ask for it.
+            authenticated_data: What it vouches for besides.
+            identity: What the own leaf says from now on; None leaves it as it is.
+
+        Raises:
+            InvalidError: What the others would refuse.
+            UsageError: `USAGE` when a commit is pending, or the policy does not let it be made.
+        """
+        self._check_alive()
+        if self._state.pending is not None:
+            raise UsageError(Code.USAGE, "an own commit waits for its answer")
+        items: list[ProposalOrRef] = [ProposalRef(reference) for reference in self._references()]
+        items += proposals
+        made = make_commit(
+            self._state.epoch,
+            items,
+            self._world(),
+            identity=identity or Identity.of(self._key, self._own()),
+            wire_format=self._format(public=public),
+            authenticated_data=authenticated_data,
+            with_path=with_path,
+            random=random,
+        )
+        staged = Staged(message=encode_message(self._protect(made.content, random)), made=made)
+        self._state.pending = staged
+        return staged
+
+    def _references(self) -> list[bytes]:
+        """Proposals of the epoch that an own commit can take up: an own update cannot be."""
+        own = Sender(SenderType.MEMBER, self.own_leaf)
+        return [
+            reference
+            for reference, item in self._state.proposals.items()
+            if not (isinstance(item.proposal, Update) and item.sender == own)
+        ]
+
+    def merge(self) -> None:
+        """The own commit was accepted: enter its epoch.
+
+        Raises:
+            UsageError: `USAGE` when none is pending.
+        """
+        staged = self._state.pending
+        if staged is None:
+            raise UsageError(Code.USAGE, "no own commit is pending")
+        self._enter(staged.made.entry, staged.made.change.reinit)
+
+    def discard(self) -> None:
+        """The own commit was refused, or another won: forget it."""
+        self._state.pending = None
+
+    # ---- receiving
+
+    def open(self, message: PrivateMessage) -> Received:
+        """Open application data of this epoch, once.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+            InvalidError: The rule that is broken; nothing has changed.
+        """
+        if message.content_type is not ContentType.APPLICATION:
+            raise InvalidError(Rule.SENDER_CONTENT)
+        opened, step = self._open(message)
+        self._state.messages.apply(step)
+        body = opened.content.body
+        assert isinstance(body, bytes)  # noqa: S101 - narrows for mypy: the content type says so
+        return Received(sender=opened.content.sender.number, data=body, authenticated_data=message.authenticated_data)
+
+    def take_proposal(self, message: Handshake) -> Proposed:
+        """Take a proposal that waits for a commit.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+            InvalidError: The rule that is broken; nothing has changed.
+        """
+        if not self._policy.proposals_by_reference:
+            raise InvalidError(Rule.POLICY)
+        opened, step = self._unprotect(message)
+        if isinstance(opened.content.body, bytes | Commit):
+            raise InvalidError(Rule.SENDER_CONTENT)
+        check_sender(opened.content.body, opened.content.sender)
+        if step is not None:
+            self._state.messages.apply(step)
+        return self._remember(opened)
+
+    def take_commit(self, message: Handshake) -> Taken:
+        """Check another's commit as a whole; nothing changes until `apply`.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+            InvalidError: The rule that is broken.
+            VerifyError: What `authenticate` raises.
+        """
+        self._check_alive()
+        opened, _ = self._unprotect(message)
+        commit = opened.content.body
+        if not isinstance(commit, Commit):
+            raise InvalidError(Rule.SENDER_CONTENT)
+        self._check_policy(commit)
+        return take_commit(self._state.epoch, opened, commit, self._world())
+
+    def apply(self, taken: Taken) -> bool:
+        """Enter the epoch of a commit that `take_commit` checked; an own one in flight is forgotten.
+
+        Returns:
+            False when it removed us: the group takes nothing more, and is to be forgotten.
+        """
+        if taken.entry is None:
+            return False
+        self._enter(taken.entry, taken.change.reinit)
+        return True
+
+    def _check_policy(self, commit: Commit) -> None:
+        policy = self._policy
+        for item in commit.proposals:
+            allowed = True
+            match item:
+                case ProposalRef():
+                    allowed = policy.proposals_by_reference
+                case PreSharedKey():
+                    allowed = policy.pre_shared_keys
+                case ReInit():
+                    allowed = policy.reinit
+                case GroupContextExtensions():
+                    allowed = policy.context_changes
+                case Add(key_package=package):
+                    allowed = self._is_short_lived(package.leaf_node.lifetime)
+                case _:
+                    pass
+            if not allowed:
+                raise InvalidError(Rule.POLICY)
+
+    def _is_short_lived(self, lifetime: Lifetime | None) -> bool:
+        longest = self._policy.longest_lifetime_s
+        return longest is None or lifetime is None or lifetime.not_after - lifetime.not_before <= longest
+
+    # ---- the parts
+
+    def _own(self) -> LeafNode:
+        leaf = self.tree.leaf(self.own_leaf)
+        assert leaf is not None  # noqa: S101 - narrows for mypy: an epoch is entered with its own leaf in the tree
+        return leaf
+
+    def _check_alive(self) -> None:
+        if self._state.ended is not None:
+            raise InvalidError(Rule.REINIT_DONE)
+
+    def _format(self, *, public: bool) -> WireFormat:
+        if public and not self._policy.public_handshakes:
+            raise UsageError(Code.USAGE, "handshakes are sealed in this group")
+        return WireFormat.PUBLIC_MESSAGE if public else WireFormat.PRIVATE_MESSAGE
+
+    def _content(self, body: Body, authenticated_data: bytes) -> FramedContent:
+        sender = Sender(SenderType.MEMBER, self.own_leaf)
+        return FramedContent.of(self.context, sender, authenticated_data, body)
+
+    def _sign(self, content: FramedContent, wire_format: WireFormat) -> AuthenticatedContent:
+        signature = sign_content(wire_format, content, self.context.encode(), self._key)
+        return AuthenticatedContent(wire_format=wire_format, content=content, auth=Auth(signature))
+
+    def _sealer(self) -> Sealer:
+        epoch = self._state.epoch
+        return Sealer(
+            suite=epoch.suite,
+            sender_data_secret=epoch.secrets.sender_data_secret,
+            tree=self._state.messages,
+            padding=self._policy.padding,
+        )
+
+    def _protect(self, signed: AuthenticatedContent, random: Random) -> Handshake:
+        if signed.wire_format is WireFormat.PRIVATE_MESSAGE:
+            return self._sealer().seal(signed, random)
+        return protect_public(signed, self.context.encode(), self._state.epoch.secrets.membership_key)
+
+    def _unprotect(self, message: Handshake) -> tuple[AuthenticatedContent, Step | None]:
+        """Open a handshake, and verify who sent it."""
+        if isinstance(message, PrivateMessage):
+            return self._open(message)
+        if not self._policy.public_handshakes:
+            raise InvalidError(Rule.POLICY)
+        self._check_place(message.content.group_id, message.content.epoch)
+        context = self.context.encode()
+        opened = unprotect_public(message, context, self._state.epoch.secrets.membership_key)
+        verify_content(opened, context, self._public_key_of(opened.content))
+        return opened, None
+
+    def _open(self, message: PrivateMessage) -> tuple[AuthenticatedContent, Step]:
+        self._check_place(message.group_id, message.epoch)
+        sealer = self._sealer()
+        data = sealer.open_sender(message)
+        leaf = self.tree.leaf(data.leaf)
+        if leaf is None:
+            raise InvalidError(Rule.SENDER_LEAF)
+        if data.leaf == self.own_leaf:
+            raise InvalidError(Rule.SENDER_SELF)
+        opened, step = sealer.open(message, data)
+        verify_content(opened, self.context.encode(), leaf.signature_key)
+        return opened, step
+
+    def _check_place(self, group_id: bytes, epoch: int) -> None:
+        if group_id != self.context.group_id:
+            raise InvalidError(Rule.GROUP_ID)
+        if epoch != self.context.epoch:
+            raise InvalidError(Rule.EPOCH)
+
+    def _public_key_of(self, content: FramedContent) -> bytes:
+        """Whose signature a public content has to bear (section 6.1), if such a sender may send it at all."""
+        sender, body, policy = content.sender, content.body, self._policy
+        match sender.type:
+            case SenderType.MEMBER:
+                leaf = self.tree.leaf(sender.number)
+                if leaf is None:
+                    raise InvalidError(Rule.SENDER_LEAF)
+                if sender.number == self.own_leaf:
+                    raise InvalidError(Rule.SENDER_SELF)
+                return leaf.signature_key
+            case SenderType.EXTERNAL if policy.external_proposals and not isinstance(body, bytes | Commit):
+                senders = external_senders(self.context.extensions)
+                if sender.number >= len(senders):
+                    raise InvalidError(Rule.SENDER_EXTERNAL)
+                return senders[sender.number].signature_key
+            case SenderType.NEW_MEMBER_PROPOSAL if policy.external_proposals and isinstance(body, Add):
+                return body.key_package.leaf_node.signature_key
+            case SenderType.NEW_MEMBER_COMMIT if policy.external_commits and isinstance(body, Commit):
+                return _joiners_key(body)
+            case _:
+                allowed = policy.external_commits and policy.external_proposals
+                raise InvalidError(Rule.SENDER_CONTENT if allowed else Rule.POLICY)
+
+    def _remember(self, signed: AuthenticatedContent) -> Proposed:
+        body = signed.content.body
+        assert not isinstance(body, bytes | Commit)  # noqa: S101 - narrows for mypy: only proposals are remembered
+        proposed = Proposed(proposal=body, sender=signed.content.sender)
+        self._state.proposals[proposal_reference(signed.encode())] = proposed
+        return proposed
+
+    def _world(self) -> World:
+        return World(
+            authenticate=self.authenticate,
+            find_psk=self._find_psk,
+            proposals=self._state.proposals,
+            updates=self._state.updates,
+        )
+
+    def _find_psk(self, psk: PskId) -> bytes | None:
+        if isinstance(psk, ResumptionPsk) and psk.group_id == self.context.group_id:
+            return self.resumption_psk(psk.epoch)
+        return self.find_psk(psk)
+
+    def _enter(self, entry: Entry, reinit: ReInit | None) -> None:
+        state = self._state
+        past = {**state.resumption, self.context.epoch: state.epoch.secrets.resumption_psk}
+        kept = list(past.items())[len(past) - min(len(past), self._policy.kept_resumption_psks) :]
+        self._state = _State(
+            epoch=entry.epoch,
+            messages=entry.messages,
+            pending=None,
+            proposals={},
+            updates={},
+            resumption=dict(kept),
+            ended=reinit,
+        )
+
+
+def _joiners_key(commit: Commit) -> bytes:
+    if commit.path is None:
+        raise InvalidError(Rule.EXTERNAL_PATH)
+    return commit.path.leaf_node.signature_key
