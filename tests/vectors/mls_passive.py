@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.mls.framing import PrivateMessage, PublicMessage, decode_message
-from amanah_protocol.mls.group import Group
+from amanah_protocol.mls.group import Application, Group
 from amanah_protocol.mls.group_context import Welcome
 from amanah_protocol.mls.joining import open_welcome
 from amanah_protocol.mls.key_package import KeyPackage, KeyPackageBundle
@@ -45,7 +45,7 @@ def _join(case: Case) -> Group:
 
     opened = open_welcome(welcome, [bundle], suite, find_psk)
     tree = None if case["ratchet_tree"] is None else data(case, "ratchet_tree")
-    group, _ = Group.join(opened, tree, key, policy=EVERYTHING, find_psk=find_psk)
+    group, _ = Group.join(opened, tree, Application(key=key, policy=EVERYTHING, find_psk=find_psk))
     return group
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.mls import labelled, tree_math
 from amanah_protocol.mls.codec import Reader, decode
-from amanah_protocol.mls.commit import Commit
 from amanah_protocol.mls.framing import (
     Auth,
     AuthenticatedContent,
@@ -36,7 +35,7 @@ from amanah_protocol.mls.message_protection import (
     unprotect_public,
     verify_content,
 )
-from amanah_protocol.mls.proposals import Add, Remove, Update, encode_proposal, read_proposal
+from amanah_protocol.mls.proposals import Add, Commit, Remove, Update, encode_proposal, read_proposal
 from amanah_protocol.mls.psk import ExternalPsk, derive_psk_secret
 from amanah_protocol.mls.ratchet_tree import RatchetTree, decode_ratchet_tree
 from amanah_protocol.mls.rules import Rule
@@ -162,9 +161,7 @@ def check_key_schedule(case: Case) -> None:
         found = derive_epoch(joiner, psk, context)
         _check_epoch(suite, found, e)
         welcome = derive_welcome_keys(suite, joiner, psk)
-        assert welcome.key == labelled.expand_with_label(
-            data(e, "welcome_secret"), b"key", b"", suite.aead.key_bytes
-        )
+        assert welcome.key == labelled.expand_with_label(data(e, "welcome_secret"), b"key", b"", suite.aead.key_bytes)
         init = found.init_secret
 
 
@@ -241,9 +238,7 @@ def check_message_protection(case: Case) -> None:
         theirs = decode_message(data(case, f"{name}_priv"), MAX_BYTES)
         assert isinstance(theirs, PrivateMessage)
         signature = sign_content(WireFormat.PRIVATE_MESSAGE, content, context.encode(), key)
-        own = AuthenticatedContent(
-            wire_format=WireFormat.PRIVATE_MESSAGE, content=content, auth=Auth(signature, tag)
-        )
+        own = AuthenticatedContent(wire_format=WireFormat.PRIVATE_MESSAGE, content=content, auth=Auth(signature, tag))
         for message in (theirs, _sealer(case, suite).seal(own, secrets.token_bytes)):
             assert _open(case, suite, message, context, key.public) == body
         if name != "application":
@@ -371,11 +366,9 @@ def _check_path(
         if own == sender:
             continue
         args = {"sender": sender, "own": own, "privates": private}
-        found = open_path(
-            suite, merged, path, added=frozenset(), context=_context(case, suite, merged.hash()), **args
-        )
+        found = open_path(suite, merged, path, added=frozenset(), context=_context(case, suite, merged.hash()), **args)
         assert found.commit_secret == data(expected, "commit_secret")
-        by_secret = take_path_secret(suite, merged, data(expected["path_secrets"], own), **args)
+        by_secret = take_path_secret(suite, merged, bytes.fromhex(expected["path_secrets"][own]), **args)
         assert by_secret.commit_secret == found.commit_secret
         assert by_secret.privates == found.privates
 
@@ -430,5 +423,3 @@ def check_hpke_xwing(case: Case) -> None:
         assert opened == data(e, "pt")
     for x in case["exports"]:
         assert hpke.export(data(x, "exporter_context"), x["L"]) == data(x, "exported_value")
-
-

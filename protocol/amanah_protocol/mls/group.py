@@ -11,7 +11,7 @@ included; whoever keeps it writes it before anything leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from amanah_protocol.crypto import SigningKey
@@ -19,9 +19,9 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.mls import joining
 from amanah_protocol.mls.checks import Authenticate
 from amanah_protocol.mls.codec import decode
-from amanah_protocol.mls.commit import Made, Taken, World, make_commit, take_commit
-from amanah_protocol.mls.credential import Extension, Extensions, check_extensions, external_senders
-from amanah_protocol.mls.epoch import Entry, Epoch, enter_with
+from amanah_protocol.mls.commit import Taken, World, make_commit, take_commit
+from amanah_protocol.mls.credential import Extension, Extensions, check_extensions
+from amanah_protocol.mls.epoch import Entry, enter_with
 from amanah_protocol.mls.framing import (
     Auth,
     AuthenticatedContent,
@@ -45,16 +45,11 @@ from amanah_protocol.mls.message_protection import (
     Sealer,
     protect_public,
     sign_content,
-    unprotect_public,
-    verify_content,
 )
 from amanah_protocol.mls.policy import Policy
 from amanah_protocol.mls.proposal_list import Proposed, check_sender
 from amanah_protocol.mls.proposals import (
-    Add,
     Commit,
-    GroupContextExtensions,
-    PreSharedKey,
     Proposal,
     ProposalOrRef,
     ProposalRef,
@@ -63,8 +58,10 @@ from amanah_protocol.mls.proposals import (
 )
 from amanah_protocol.mls.psk import FindPsk, PskId, ResumptionPsk
 from amanah_protocol.mls.ratchet_tree import RatchetTree
+from amanah_protocol.mls.receiving import check_policy, open_message, open_private
 from amanah_protocol.mls.rules import InvalidError, Rule
-from amanah_protocol.mls.secret_tree import SecretTree, Step
+from amanah_protocol.mls.secret_tree import Step
+from amanah_protocol.mls.stored import Staged, State, decode_state
 from amanah_protocol.mls.suites import HASH_BYTES, Suite
 
 
@@ -75,6 +72,23 @@ def no_psk(_: PskId) -> bytes | None:
 
 def anybody(_: LeafNode, __: LeafNode | None) -> None:
     """No authentication service: for conformance with other engines, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What a group's client brings along.
+
+    Attributes:
+        key: Its signing key.
+        policy: What the group's members accept.
+        authenticate: Who may be in.
+        find_psk: Pre-shared keys by their ids.
+    """
+
+    key: SigningKey
+    policy: Policy
+    authenticate: Authenticate = anybody
+    find_psk: FindPsk = no_psk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,85 +106,15 @@ class Received:
     authenticated_data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Staged:
-    """An own commit that nobody has accepted yet.
-
-    Attributes:
-        message: The encoded `MLSMessage` to be sent.
-        made: What follows from it.
-    """
-
-    message: bytes
-    made: Made
-
-    def welcome(self, extensions: Iterable[Extension], *, key: SigningKey, random: Random) -> bytes:
-        """The encoded `MLSMessage` for those that it adds.
-
-        Args:
-            extensions: Of the group info; `joining.ratchet_tree(staged.tree)` among them unless the tree travels beside.
-            key: The committer's signing key.
-            random: Source of randomness.
-        """
-        made = self.made
-        welcome = joining.make_welcome(
-            made.entry,
-            made.newcomers,
-            psks=made.change.psks,
-            psk_secret=made.psk_secret,
-            extensions=extensions,
-            key=key,
-            random=random,
-        )
-        return encode_message(welcome)
-
-    @property
-    def tree(self) -> RatchetTree:
-        """The ratchet tree of the epoch that it begins."""
-        return self.made.entry.epoch.tree
-
-
-@dataclass(slots=True, kw_only=True, repr=False)
-class _State:
-    """What changes; swapped or kept as a whole."""
-
-    epoch: Epoch
-    messages: SecretTree
-    pending: Staged | None
-    proposals: dict[bytes, Proposed]
-    updates: dict[bytes, bytes]
-    resumption: dict[int, bytes]
-    ended: ReInit | None
-
-
 class Group:
     """One group on one client. Its `repr` shows group and epoch only."""
 
-    __slots__ = ("_key", "_policy", "_state", "authenticate", "find_psk")
+    __slots__ = ("_app", "_state")
 
-    def __init__(
-        self,
-        entry: Entry,
-        key: SigningKey,
-        policy: Policy,
-        *,
-        authenticate: Authenticate = anybody,
-        find_psk: FindPsk = no_psk,
-    ) -> None:
-        """Enter an epoch; made by `create`, `join` or `join_by_commit`."""
-        self._key = key
-        self._policy = policy
-        self.authenticate = authenticate
-        self.find_psk = find_psk
-        self._state = _State(
-            epoch=entry.epoch,
-            messages=entry.messages,
-            pending=None,
-            proposals={},
-            updates={},
-            resumption={},
-            ended=None,
-        )
+    def __init__(self, state: State, app: Application) -> None:
+        """Hold a state; made by `create`, `join`, `join_by_commit` or `restore`."""
+        self._app = app
+        self._state = state
 
     def __repr__(self) -> str:
         context = self.context
@@ -185,8 +129,8 @@ class Group:
         group_id: bytes,
         identity: Identity,
         *,
+        app: Application,
         lifetime: Lifetime,
-        policy: Policy,
         random: Random,
         extensions: Extensions = (),
     ) -> Group:
@@ -196,8 +140,8 @@ class Group:
             suite: Its suite, for its whole life.
             group_id: Its name.
             identity: Its only member.
+            app: What the member brings along.
             lifetime: Of the member's leaf.
-            policy: What its members accept.
             random: Source of randomness.
             extensions: Of its context.
         """
@@ -214,28 +158,16 @@ class Group:
         )
         secrets = secrets_of(random(HASH_BYTES))
         entry = enter_with(suite, context, tree, 0, {0: keys.private}, joiner_secret=b"", secrets=secrets)
-        return cls(entry, identity.key, policy)
+        return cls(State.entered(entry, resumption={}, ended=None), app)
 
     @classmethod
-    def join(
-        cls,
-        opened: joining.OpenedWelcome,
-        tree: bytes | None,
-        key: SigningKey,
-        *,
-        policy: Policy,
-        authenticate: Authenticate = anybody,
-        find_psk: FindPsk = no_psk,
-    ) -> tuple[Group, joining.Joined]:
+    def join(cls, opened: joining.OpenedWelcome, tree: bytes | None, app: Application) -> tuple[Group, joining.Joined]:
         """Join by a welcome that `joining.open_welcome` opened.
 
         Args:
             opened: The welcome.
             tree: The encoded ratchet tree, where it does not stand in the welcome.
-            key: Our signing key.
-            policy: What the group's members accept.
-            authenticate: Who may be in.
-            find_psk: Pre-shared keys by their ids.
+            app: What we bring along.
 
         Returns:
             The group, and what it was joined by; the private keys of the key package are to be deleted.
@@ -243,10 +175,34 @@ class Group:
         Raises:
             DecodeError: `MALFORMED`.
             InvalidError: The rule that is broken.
-            VerifyError: What `authenticate` raises.
+            VerifyError: What `app.authenticate` raises.
         """
-        joined = joining.join(opened, tree, authenticate)
-        return cls(joined.entry, key, policy, authenticate=authenticate, find_psk=find_psk), joined
+        joined = joining.join(opened, tree, app.authenticate)
+        return cls(State.entered(joined.entry, resumption={}, ended=None), app), joined
+
+    @classmethod
+    def join_by_commit(
+        cls, info: GroupInfo, tree: bytes | None, request: joining.Request, app: Application, *, random: Random
+    ) -> tuple[Group, bytes]:
+        """Join by a commit of one's own (section 12.4.3.2).
+
+        Args:
+            info: The group info, with an external public key.
+            tree: The encoded ratchet tree, where the group info has none.
+            request: Who joins, and how.
+            app: What we bring along.
+            random: Source of randomness.
+
+        Returns:
+            The group as it is once the commit is accepted, and the encoded `MLSMessage` to be sent.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+            InvalidError: The rule that is broken.
+        """
+        joined = joining.join_by_commit(info, tree, request, authenticate=app.authenticate, random=random)
+        message = protect_public(joined.content, info.context.encode(), b"")
+        return cls(State.entered(joined.entry, resumption={}, ended=None), app), encode_message(message)
 
     # ---- looking
 
@@ -303,7 +259,7 @@ class Group:
         """An encoded, signed `MLSMessage` by which others may join (section 12.4.3)."""
         epoch = self._state.epoch
         tag = epoch.secrets.confirmation_tag(epoch.context.confirmed_transcript_hash)
-        info = joining.make_group_info(epoch, tag, self._key, extensions)
+        info = joining.make_group_info(epoch, tag, self._app.key, extensions)
         return encode_message(decode(info, GroupInfo.read))
 
     # ---- sending
@@ -327,7 +283,7 @@ class Group:
             UsageError: `USAGE` when the policy does not let proposals be sent, or only sealed ones.
         """
         self._check_alive()
-        if not self._policy.proposals_by_reference:
+        if not self._app.policy.proposals_by_reference:
             raise UsageError(Code.USAGE, "proposals are not sent by themselves in this group")
         signed = self._sign(self._content(proposal, authenticated_data), self._format(public=public))
         message = self._protect(signed, random)
@@ -377,13 +333,13 @@ class Group:
             self._state.epoch,
             items,
             self._world(),
-            identity=identity or Identity.of(self._key, self._own()),
+            identity=identity or Identity.of(self._app.key, self._own()),
             wire_format=self._format(public=public),
             authenticated_data=authenticated_data,
             with_path=with_path,
             random=random,
         )
-        staged = Staged(message=encode_message(self._protect(made.content, random)), made=made)
+        staged = Staged.of(encode_message(self._protect(made.content, random)), made)
         self._state.pending = staged
         return staged
 
@@ -405,7 +361,7 @@ class Group:
         staged = self._state.pending
         if staged is None:
             raise UsageError(Code.USAGE, "no own commit is pending")
-        self._enter(staged.made.entry, staged.made.change.reinit)
+        self._enter(staged.entry, staged.reinit)
 
     def discard(self) -> None:
         """The own commit was refused, or another won: forget it."""
@@ -422,7 +378,7 @@ class Group:
         """
         if message.content_type is not ContentType.APPLICATION:
             raise InvalidError(Rule.SENDER_CONTENT)
-        opened, step = self._open(message)
+        opened, step = open_private(message, self._state.epoch, self._sealer())
         self._state.messages.apply(step)
         body = opened.content.body
         assert isinstance(body, bytes)  # noqa: S101 - narrows for mypy: the content type says so
@@ -435,9 +391,9 @@ class Group:
             DecodeError: `MALFORMED`.
             InvalidError: The rule that is broken; nothing has changed.
         """
-        if not self._policy.proposals_by_reference:
+        if not self._app.policy.proposals_by_reference:
             raise InvalidError(Rule.POLICY)
-        opened, step = self._unprotect(message)
+        opened, step = self._open(message)
         if isinstance(opened.content.body, bytes | Commit):
             raise InvalidError(Rule.SENDER_CONTENT)
         check_sender(opened.content.body, opened.content.sender)
@@ -454,11 +410,11 @@ class Group:
             VerifyError: What `authenticate` raises.
         """
         self._check_alive()
-        opened, _ = self._unprotect(message)
+        opened, _ = self._open(message)
         commit = opened.content.body
         if not isinstance(commit, Commit):
             raise InvalidError(Rule.SENDER_CONTENT)
-        self._check_policy(commit)
+        check_policy(commit, self._app.policy)
         return take_commit(self._state.epoch, opened, commit, self._world())
 
     def apply(self, taken: Taken) -> bool:
@@ -472,30 +428,6 @@ class Group:
         self._enter(taken.entry, taken.change.reinit)
         return True
 
-    def _check_policy(self, commit: Commit) -> None:
-        policy = self._policy
-        for item in commit.proposals:
-            allowed = True
-            match item:
-                case ProposalRef():
-                    allowed = policy.proposals_by_reference
-                case PreSharedKey():
-                    allowed = policy.pre_shared_keys
-                case ReInit():
-                    allowed = policy.reinit
-                case GroupContextExtensions():
-                    allowed = policy.context_changes
-                case Add(key_package=package):
-                    allowed = self._is_short_lived(package.leaf_node.lifetime)
-                case _:
-                    pass
-            if not allowed:
-                raise InvalidError(Rule.POLICY)
-
-    def _is_short_lived(self, lifetime: Lifetime | None) -> bool:
-        longest = self._policy.longest_lifetime_s
-        return longest is None or lifetime is None or lifetime.not_after - lifetime.not_before <= longest
-
     # ---- the parts
 
     def _own(self) -> LeafNode:
@@ -508,7 +440,7 @@ class Group:
             raise InvalidError(Rule.REINIT_DONE)
 
     def _format(self, *, public: bool) -> WireFormat:
-        if public and not self._policy.public_handshakes:
+        if public and not self._app.policy.public_handshakes:
             raise UsageError(Code.USAGE, "handshakes are sealed in this group")
         return WireFormat.PUBLIC_MESSAGE if public else WireFormat.PRIVATE_MESSAGE
 
@@ -517,7 +449,7 @@ class Group:
         return FramedContent.of(self.context, sender, authenticated_data, body)
 
     def _sign(self, content: FramedContent, wire_format: WireFormat) -> AuthenticatedContent:
-        signature = sign_content(wire_format, content, self.context.encode(), self._key)
+        signature = sign_content(wire_format, content, self.context.encode(), self._app.key)
         return AuthenticatedContent(wire_format=wire_format, content=content, auth=Auth(signature))
 
     def _sealer(self) -> Sealer:
@@ -526,7 +458,7 @@ class Group:
             suite=epoch.suite,
             sender_data_secret=epoch.secrets.sender_data_secret,
             tree=self._state.messages,
-            padding=self._policy.padding,
+            padding=self._app.policy.padding,
         )
 
     def _protect(self, signed: AuthenticatedContent, random: Random) -> Handshake:
@@ -534,60 +466,8 @@ class Group:
             return self._sealer().seal(signed, random)
         return protect_public(signed, self.context.encode(), self._state.epoch.secrets.membership_key)
 
-    def _unprotect(self, message: Handshake) -> tuple[AuthenticatedContent, Step | None]:
-        """Open a handshake, and verify who sent it."""
-        if isinstance(message, PrivateMessage):
-            return self._open(message)
-        if not self._policy.public_handshakes:
-            raise InvalidError(Rule.POLICY)
-        self._check_place(message.content.group_id, message.content.epoch)
-        context = self.context.encode()
-        opened = unprotect_public(message, context, self._state.epoch.secrets.membership_key)
-        verify_content(opened, context, self._public_key_of(opened.content))
-        return opened, None
-
-    def _open(self, message: PrivateMessage) -> tuple[AuthenticatedContent, Step]:
-        self._check_place(message.group_id, message.epoch)
-        sealer = self._sealer()
-        data = sealer.open_sender(message)
-        leaf = self.tree.leaf(data.leaf)
-        if leaf is None:
-            raise InvalidError(Rule.SENDER_LEAF)
-        if data.leaf == self.own_leaf:
-            raise InvalidError(Rule.SENDER_SELF)
-        opened, step = sealer.open(message, data)
-        verify_content(opened, self.context.encode(), leaf.signature_key)
-        return opened, step
-
-    def _check_place(self, group_id: bytes, epoch: int) -> None:
-        if group_id != self.context.group_id:
-            raise InvalidError(Rule.GROUP_ID)
-        if epoch != self.context.epoch:
-            raise InvalidError(Rule.EPOCH)
-
-    def _public_key_of(self, content: FramedContent) -> bytes:
-        """Whose signature a public content has to bear (section 6.1), if such a sender may send it at all."""
-        sender, body, policy = content.sender, content.body, self._policy
-        match sender.type:
-            case SenderType.MEMBER:
-                leaf = self.tree.leaf(sender.number)
-                if leaf is None:
-                    raise InvalidError(Rule.SENDER_LEAF)
-                if sender.number == self.own_leaf:
-                    raise InvalidError(Rule.SENDER_SELF)
-                return leaf.signature_key
-            case SenderType.EXTERNAL if policy.external_proposals and not isinstance(body, bytes | Commit):
-                senders = external_senders(self.context.extensions)
-                if sender.number >= len(senders):
-                    raise InvalidError(Rule.SENDER_EXTERNAL)
-                return senders[sender.number].signature_key
-            case SenderType.NEW_MEMBER_PROPOSAL if policy.external_proposals and isinstance(body, Add):
-                return body.key_package.leaf_node.signature_key
-            case SenderType.NEW_MEMBER_COMMIT if policy.external_commits and isinstance(body, Commit):
-                return _joiners_key(body)
-            case _:
-                allowed = policy.external_commits and policy.external_proposals
-                raise InvalidError(Rule.SENDER_CONTENT if allowed else Rule.POLICY)
+    def _open(self, message: Handshake) -> tuple[AuthenticatedContent, Step | None]:
+        return open_message(message, self._state.epoch, self._sealer(), self._app.policy)
 
     def _remember(self, signed: AuthenticatedContent) -> Proposed:
         body = signed.content.body
@@ -598,7 +478,7 @@ class Group:
 
     def _world(self) -> World:
         return World(
-            authenticate=self.authenticate,
+            authenticate=self._app.authenticate,
             find_psk=self._find_psk,
             proposals=self._state.proposals,
             updates=self._state.updates,
@@ -607,24 +487,41 @@ class Group:
     def _find_psk(self, psk: PskId) -> bytes | None:
         if isinstance(psk, ResumptionPsk) and psk.group_id == self.context.group_id:
             return self.resumption_psk(psk.epoch)
-        return self.find_psk(psk)
+        return self._app.find_psk(psk)
 
     def _enter(self, entry: Entry, reinit: ReInit | None) -> None:
         state = self._state
         past = {**state.resumption, self.context.epoch: state.epoch.secrets.resumption_psk}
-        kept = list(past.items())[len(past) - min(len(past), self._policy.kept_resumption_psks) :]
-        self._state = _State(
-            epoch=entry.epoch,
-            messages=entry.messages,
-            pending=None,
-            proposals={},
-            updates={},
-            resumption=dict(kept),
-            ended=reinit,
-        )
+        kept = list(past.items())[len(past) - min(len(past), self._app.policy.kept_resumption_psks) :]
+        self._state = State.entered(entry, resumption=dict(kept), ended=reinit)
 
+    # ---- keeping
 
-def _joiners_key(commit: Commit) -> bytes:
-    if commit.path is None:
-        raise InvalidError(Rule.EXTERNAL_PATH)
-    return commit.path.leaf_node.signature_key
+    def epoch_state(self) -> bytes:
+        """The part of the state that changes with commits and proposals. Secret."""
+        return self._state.encode_epoch()
+
+    def message_state(self) -> bytes:
+        """The part of the state that changes with every message. Secret."""
+        return self._state.encode_messages()
+
+    @classmethod
+    def restore(
+        cls,
+        epoch_state: bytes,
+        message_state: bytes,
+        app: Application,
+        suite_of: Callable[[int], Suite | None],
+    ) -> Group:
+        """The group of a stored state.
+
+        Args:
+            epoch_state: What `epoch_state` gave last.
+            message_state: What `message_state` gave last.
+            app: What we bring along.
+            suite_of: The suite of a number, None where it is not known.
+
+        Raises:
+            DecodeError: `SUITE`, `UNKNOWN_VERSION`, or it is damaged.
+        """
+        return cls(decode_state(epoch_state, message_state, suite_of), app)

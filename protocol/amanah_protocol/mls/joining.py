@@ -25,9 +25,9 @@ from amanah_protocol.mls.kem import Random
 from amanah_protocol.mls.key_package import KeyPackageBundle
 from amanah_protocol.mls.key_schedule import derive_welcome_keys
 from amanah_protocol.mls.labelled import decrypt_with_label, encrypt_with_label
-from amanah_protocol.mls.leaf_node import Identity, LeafNode, Place
+from amanah_protocol.mls.leaf_node import Identity, Place
 from amanah_protocol.mls.message_protection import sign_content
-from amanah_protocol.mls.proposals import Commit, ExternalInit, PreSharedKey, Remove
+from amanah_protocol.mls.proposals import Commit, ExternalInit, PreSharedKey, Proposal, Remove
 from amanah_protocol.mls.psk import ExternalPsk, FindPsk, PskId, ResumptionUsage, derive_psk_secret
 from amanah_protocol.mls.ratchet_tree import RatchetTree, decode_ratchet_tree
 from amanah_protocol.mls.rules import InvalidError, Rule
@@ -259,28 +259,34 @@ class ExternalJoin:
     entry: Entry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How somebody joins by a commit.
+
+    Attributes:
+        suite: The group's suite.
+        identity: Who joins.
+        removes: The leaf of the joiner's former self.
+        psks: Pre-shared keys to mix in, with their ids.
+        authenticated_data: What the commit vouches for besides.
+    """
+
+    suite: Suite
+    identity: Identity
+    removes: int | None = None
+    psks: tuple[tuple[PskId, bytes], ...] = ()
+    authenticated_data: bytes = b""
+
+
 def join_by_commit(
-    info: GroupInfo,
-    tree: bytes | None,
-    suite: Suite,
-    *,
-    identity: Identity,
-    removes: int | None,
-    psks: Sequence[tuple[PskId, bytes]],
-    authenticated_data: bytes,
-    authenticate: Authenticate,
-    random: Random,
+    info: GroupInfo, tree: bytes | None, request: Request, *, authenticate: Authenticate, random: Random
 ) -> ExternalJoin:
     """Join a group by a commit of one's own (section 12.4.3.2).
 
     Args:
         info: Its group info, with an external public key.
         tree: Its encoded ratchet tree, where the group info has none.
-        suite: Its suite.
-        identity: Who joins.
-        removes: The leaf of the joiner's former self.
-        psks: Pre-shared keys to mix in, with their ids.
-        authenticated_data: What the commit vouches for besides.
+        request: Who joins, and how.
         authenticate: Who may be in.
         random: Source of randomness.
 
@@ -289,6 +295,7 @@ def join_by_commit(
         InvalidError: The rule that is broken.
         UsageError: `USAGE` when the leaf to be removed is not there.
     """
+    suite = request.suite
     if info.context.suite != suite.number:
         raise InvalidError(Rule.WELCOME_SUITE)
     external = find_extension(info.extensions, ExtensionType.EXTERNAL_PUB)
@@ -297,58 +304,30 @@ def join_by_commit(
     ratchet_tree = _tree_of(info, tree)
     _check_info(info, ratchet_tree, suite, authenticate)
     kem_output, hpke = set_up_sender(suite, decode(external, Reader.opaque), b"", random)
-    proposals: list[ExternalInit | Remove | PreSharedKey] = [ExternalInit(kem_output)]
-    if removes is not None:
-        if ratchet_tree.leaf(removes) is None:
+    proposals: list[Proposal] = [ExternalInit(kem_output)]
+    if request.removes is not None:
+        if ratchet_tree.leaf(request.removes) is None:
             raise UsageError(Code.USAGE, "there is nobody at the leaf to be removed")
-        ratchet_tree = ratchet_tree.without(removes)
-        proposals.append(Remove(removes))
-    proposals += [PreSharedKey(psk) for psk, _ in psks]
-    return _commit_from_outside(
-        info,
-        ratchet_tree,
-        suite,
-        identity=identity,
-        proposals=proposals,
-        init_secret=hpke.export(EXTERNAL_INIT_LABEL, HASH_BYTES),
-        psk_secret=derive_psk_secret(psks),
-        authenticated_data=authenticated_data,
-        random=random,
-    )
-
-
-def _commit_from_outside(
-    info: GroupInfo,
-    tree: RatchetTree,
-    suite: Suite,
-    *,
-    identity: Identity,
-    proposals: Sequence[ExternalInit | Remove | PreSharedKey],
-    init_secret: bytes,
-    psk_secret: bytes,
-    authenticated_data: bytes,
-    random: Random,
-) -> ExternalJoin:
-    context = info.context
-    tree, own = tree.with_leaf(_placeholder(tree, info.signer))
+        ratchet_tree = ratchet_tree.without(request.removes)
+        proposals.append(Remove(request.removes))
+    proposals += [PreSharedKey(psk) for psk, _ in request.psks]
+    # Any leaf holds the joiner's place until the path brings its own.
+    ratchet_tree, own = ratchet_tree.with_leaf(next(leaf for _, leaf in ratchet_tree.members()))
     path = create_path(
         suite,
-        tree,
-        identity,
-        Place(context.group_id, own),
+        ratchet_tree,
+        request.identity,
+        Place(info.context.group_id, own),
         added=frozenset(),
-        context=lambda tree_hash: _next(context, tree_hash).encode(),
+        context=lambda tree_hash: _next(info.context, tree_hash).encode(),
         random=random,
     )
-    commit = Commit(tuple(proposals), path.path)
-    sender = Sender(SenderType.NEW_MEMBER_COMMIT)
-    content = FramedContent.of(context, sender, authenticated_data, commit)
-    signature = sign_content(WireFormat.PUBLIC_MESSAGE, content, context.encode(), identity.key)
-    signed = AuthenticatedContent(wire_format=WireFormat.PUBLIC_MESSAGE, content=content, auth=Auth(signature))
-    interim = interim_transcript_hash(context.confirmed_transcript_hash, info.confirmation_tag)
+    signed = _sign(info.context, Commit(tuple(proposals), path.path), request)
+    interim = interim_transcript_hash(info.context.confirmed_transcript_hash, info.confirmation_tag)
     entered = replace(
-        _next(context, path.tree.hash()), confirmed_transcript_hash=confirmed_transcript_hash(interim, signed)
+        _next(info.context, path.tree.hash()), confirmed_transcript_hash=confirmed_transcript_hash(interim, signed)
     )
+    init_secret = hpke.export(EXTERNAL_INIT_LABEL, HASH_BYTES)
     entry = enter(
         suite,
         entered,
@@ -356,19 +335,20 @@ def _commit_from_outside(
         own,
         path.privates,
         joiner_secret=joiner_secret_of(init_secret, path.commit_secret, entered),
-        psk_secret=psk_secret,
+        psk_secret=derive_psk_secret(request.psks),
     )
-    return ExternalJoin(content=replace(signed, auth=Auth(signature, entry.confirmation_tag)), entry=entry)
+    return ExternalJoin(content=replace(signed, auth=Auth(signed.auth.signature, entry.confirmation_tag)), entry=entry)
+
+
+def _sign(context: GroupContext, commit: Commit, request: Request) -> AuthenticatedContent:
+    sender = Sender(SenderType.NEW_MEMBER_COMMIT)
+    content = FramedContent.of(context, sender, request.authenticated_data, commit)
+    signature = sign_content(WireFormat.PUBLIC_MESSAGE, content, context.encode(), request.identity.key)
+    return AuthenticatedContent(wire_format=WireFormat.PUBLIC_MESSAGE, content=content, auth=Auth(signature))
 
 
 def _next(context: GroupContext, tree_hash: bytes) -> GroupContext:
     return replace(context, epoch=context.epoch + 1, tree_hash=tree_hash)
-
-
-def _placeholder(tree: RatchetTree, signer: int) -> LeafNode:
-    """Any leaf: it holds the joiner's place until the path brings its own."""
-    leaf = tree.leaf(signer)
-    return leaf if leaf is not None else next(leaf for _, leaf in tree.members())
 
 
 def external_pub(epoch: Epoch) -> Extension:
