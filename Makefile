@@ -14,10 +14,14 @@ COMPILE_BYTES := $(BIN)/python -m compileall -q protocol relay client scripts
 FUZZ_SECONDS ?= 60
 SCALE ?= 10
 
+# Other MLS engines that tests run beside ours, in a folder of their own; and how many histories `make test-oracles` runs.
+ORACLES := build/oracles
+HISTORIES ?= 500
+
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench fuzz campaign wheel requirements clean
+.PHONY: help demo test test-fast test-oracles check bench bench-mls fuzz campaign oracles wheel requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +45,14 @@ test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
 
+oracles: $(ORACLES)/.python $(ORACLES)/.node  ## install other MLS engines for the tests to run beside ours (wants npm)
+
+test-oracles: $(VENV)/.dev oracles  ## HISTORIES (500) random group histories shared with other MLS engines, and a tally
+	@$(BIN)/python -m tests.oracles --histories $(HISTORIES)
+
+bench-mls: $(VENV)/.dev $(ORACLES)/.python  ## our MLS engine beside another one, in one run
+	@$(BIN)/python -m bench.mls
+
 bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.json
 	@mkdir -p build
 	@$(BIN)/python bench/run.py
@@ -60,6 +72,8 @@ requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade move
 	@$(COMPILE) --extra relay pyproject.toml requirements/base.in -o requirements/relay.txt
 	@$(COMPILE) --extra relay pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
+	@$(COMPILE) requirements/oracles.in -o requirements/oracles.txt
+	@cd tests/oracles && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 clean:  ## remove everything that was made, the environment too
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
@@ -84,3 +98,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@$(COMPILE_BYTES)
 	@touch $@ $(VENV)/.base
+
+$(ORACLES)/.python: requirements/oracles.txt | $(VENV)/.made
+	@mkdir -p $(ORACLES) && rm -rf $(ORACLES)/python
+	@$(PIP) install --require-hashes --only-binary :all: --target $(ORACLES)/python -r requirements/oracles.txt
+	@touch $@
+
+$(ORACLES)/.node: tests/oracles/package.json tests/oracles/package-lock.json
+	@mkdir -p $(ORACLES)/node && cp tests/oracles/package.json tests/oracles/package-lock.json $(ORACLES)/node
+	@cd $(ORACLES)/node && npm ci --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
+	@touch $@

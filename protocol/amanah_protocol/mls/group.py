@@ -262,6 +262,10 @@ class Group:
         info = joining.make_group_info(epoch, tag, self._app.key, extensions)
         return encode_message(decode(info, GroupInfo.read))
 
+    def external_pub(self) -> Extension:
+        """The extension of a group info that lets others join this epoch by a commit (section 12.4.3.2)."""
+        return joining.external_pub(self._state.epoch)
+
     # ---- sending
 
     def seal(self, data: bytes, *, random: Random, authenticated_data: bytes = b"") -> bytes:
