@@ -37,14 +37,15 @@ SUITES: Final[dict[int, Suite]] = {
         xwing_aes128gcm(lambda public: MLKEM768PublicKey.from_public_bytes(public).encapsulate()),
     )
 }
-CASTS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
+Casts = tuple[tuple[int, tuple[str, ...]], ...]
+CASTS: Final[Casts] = (
     (0x0001, ("mls-rs",)),
     (0x0003, ("ts-mls",)),
     (0x0001, ("ts-mls",)),
     (0x0001, ("mls-rs", "ts-mls")),
 )
 """Suites, and the engines beside ours in them; a seed takes them in turn."""
-OWN_CASTS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((0x0001, ()), (0x0003, ()), (XWING, ()))
+OWN_CASTS: Final[Casts] = ((0x0001, ()), (0x0003, ()), (XWING, ()))
 """Ours alone."""
 
 

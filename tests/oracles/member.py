@@ -53,6 +53,8 @@ class Ability(Flag):
     """It joins by a commit of its own."""
     PROPOSE_SELF = auto()
     """It proposes from outside that it be added."""
+    TAKE_FROM_OUTSIDE = auto()
+    """It takes such proposals."""
     CHOOSE_TREE = auto()
     """It puts the tree into each welcome, or beside it, as it is told."""
     FORGET_COMMIT = auto()
@@ -132,9 +134,7 @@ class Member(Protocol):
     def propose_update(self, framing: Framing) -> bytes:
         """Propose a fresh own leaf."""
 
-    def commit(
-        self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool
-    ) -> Committed:
+    def commit(self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool) -> Committed:
         """Commit these, and all that was proposed in this epoch."""
 
     def merge(self) -> None:
@@ -179,6 +179,10 @@ class Member(Protocol):
 class Outside(Protocol):
     """What members of one history share outside the group."""
 
-    lifetime: Lifetime
-    keys: Mapping[bytes, bytes]
-    """Pre-shared keys by their ids."""
+    @property
+    def lifetime(self) -> Lifetime:
+        """Of key packages."""
+
+    @property
+    def keys(self) -> Mapping[bytes, bytes]:
+        """Pre-shared keys by their ids."""

@@ -9,6 +9,7 @@ What it cannot do through the interface that the wheel offers, and the histories
 * Adds and removes by value in one commit; a path where the proposals do not ask for it.
 * Sealed handshakes: it takes them and sends public ones.
 * Authenticated data: it neither sends nor shows any, so others send none to it.
+* Proposals from outside: the wheel panics at them ("not yet implemented").
 * Extensions in its leaf's capabilities.
 * The epoch authenticator: the exporter stands for it.
 * A choice where the tree stands, for each welcome: it is a client's setting, made by chance when it is made up.
@@ -41,7 +42,7 @@ def load(folder: Path) -> Any:  # noqa: ANN401 - the wheel ships no types
 def memory_of(rs: Any) -> Any:  # noqa: ANN401 - the wheel ships no types
     """A store for group states in memory."""
 
-    class Memory(rs.GroupStateStorage):  # type: ignore[misc, name-defined]  # the wheel ships no types
+    class Memory(rs.GroupStateStorage):  # type: ignore[misc]  # the wheel ships no types
         def __init__(self) -> None:
             self._states: dict[bytes, bytes] = {}
             self._epochs: dict[bytes, dict[int, bytes]] = {}
@@ -52,7 +53,9 @@ def memory_of(rs: Any) -> Any:  # noqa: ANN401 - the wheel ships no types
         def epoch(self, group_id: bytes, epoch_id: int) -> bytes | None:
             return self._epochs.get(group_id, {}).get(epoch_id)
 
-        def write(self, group_id: bytes, group_state: bytes, epoch_inserts: list[Any], epoch_updates: list[Any]) -> None:
+        def write(
+            self, group_id: bytes, group_state: bytes, epoch_inserts: list[Any], epoch_updates: list[Any]
+        ) -> None:
             self._states[group_id] = group_state
             epochs = self._epochs.setdefault(group_id, {})
             epochs.update((record.id, record.data) for record in (*epoch_inserts, *epoch_updates))
@@ -67,7 +70,7 @@ class MlsRs:
     """A member on mls-rs."""
 
     engine = "mls-rs"
-    abilities = Ability.SEND_OPEN
+    abilities = Ability.SEND_OPEN | Ability.COMMIT_CONTEXT
 
     def __init__(self, rs: Any, name: bytes, *, tree_inside: bool) -> None:  # noqa: ANN401 - the wheel ships no types
         """Make up a client that is in no group yet."""
@@ -119,9 +122,7 @@ class MlsRs:
     def propose_update(self, framing: Framing) -> bytes:
         raise NotImplementedError
 
-    def commit(
-        self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool
-    ) -> Committed:
+    def commit(self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool) -> Committed:
         adds = [self._message(encode_message(item.key_package)) for item in proposals if isinstance(item, Add)]
         removes = [self._identity(item.removed) for item in proposals if isinstance(item, Remove)]
         assert len(adds) + len(removes) == len(proposals)

@@ -115,9 +115,7 @@ class Ours:
             authenticated_data=framing.authenticated_data,
         )
 
-    def commit(
-        self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool
-    ) -> Committed:
+    def commit(self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool) -> Committed:
         staged = self.group.commit(
             proposals,
             random=self._random,

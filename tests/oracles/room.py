@@ -7,7 +7,7 @@ reads; and a fresh client of each engine joins the epoch's tree.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -18,7 +18,7 @@ from amanah_protocol.mls.proposals import Add, Proposal
 from tests.oracles.cast import Cast
 from tests.oracles.member import MAX_BYTES, Ability, Committed, Framing, Member, Outcome, View
 from tests.oracles.ours import Ours
-from tests.oracles.ts_mls import refuses_tree
+from tests.oracles.ts_mls import disorders, refuses_tree
 
 MOST_MEMBERS: Final = 40
 
@@ -132,24 +132,47 @@ class Room:
     def deliver(self, committer: Member, message: bytes, removed: Sequence[Member], epoch: Epoch) -> None:
         """Everybody takes a commit; who is removed learns of it and is gone."""
         self.restart_some()
-        for member in self.members:
+        leaves = self.leaves()
+        if committer not in self.members:  # somebody who joins by the commit
+            self.members.append(committer)
+        staying = [member for member in self.members if member not in removed]
+        for member in staying:
             if member is committer:
                 member.merge()
-                continue
-            outcome = member.take_commit(message)
-            assert outcome is (Outcome.REMOVED if member in removed else Outcome.ENTERED), member.name
-        self.members = [member for member in self.members if member not in removed]
+            else:
+                assert member.take_commit(message) is Outcome.ENTERED, member.name
+        for member in self.members:
+            if member in removed:
+                self._remove(member, leaves[member.signature_key], message)
+        self.members = staying
         self.number += 1
         self.epochs.append(epoch)
         self.tally["epochs"] += 1
         self.tally[f"commits taken by {len(self.engines)} engines in suite {self.cast.suite.number:#06x}"] += 1
+
+    def _remove(self, member: Member, leaf: int, message: bytes) -> None:
+        seen = self.one_of_ours()
+        assert seen is not None
+        if member.engine == "ts-mls" and seen.group.tree.leaf(leaf) is not None:
+            self.count(member, "could not see that it was removed")
+        else:
+            assert member.take_commit(message) is Outcome.REMOVED, member.name
+
+    def can_add(self, adds: int, removed: Iterable[Member] = (), updated: Iterable[Member] = ()) -> bool:
+        """Whether the engines of the cast can take so many adds beside these changes."""
+        seen = self.one_of_ours()
+        if seen is None or "ts-mls" not in self.engines:
+            return True
+        leaves = self.leaves()
+        gone, renewed = ([leaves[member.signature_key] for member in some] for some in (removed, updated))
+        return not disorders(seen.group.tree, gone, renewed, adds)
 
     def welcome(self, newcomers: Sequence[Member], committed: Committed) -> list[Member]:
         """The newcomers join; who cannot, though the tree is right, is returned."""
         lost = []
         for newcomer in newcomers:
             assert committed.welcome is not None
-            if newcomer.engine == "ts-mls" and self._refused(committed, newcomer):
+            if newcomer.engine == "ts-mls" and self.refuses_newcomer(newcomer):
                 lost.append(newcomer)
                 continue
             newcomer.join(committed.welcome, committed.tree)
@@ -158,7 +181,8 @@ class Room:
             self.count(newcomer, "joined by a welcome")
         return lost
 
-    def _refused(self, committed: Committed, newcomer: Member) -> bool:
+    def refuses_newcomer(self, newcomer: Member) -> bool:
+        """Whether ts-mls cannot join by the tree of this epoch, though it is right."""
         seen = self.one_of_ours()
         if seen is None or not refuses_tree(seen.group.tree):
             return False
@@ -196,6 +220,8 @@ class Room:
     def probe(self) -> None:
         """A fresh client of each engine is added to the epoch and joins; then the commit is forgotten."""
         adders = [member for member in self.active if Ability.FORGET_COMMIT in member.abilities]
+        if not self.can_add(len(self.engines)):
+            adders = [member for member in adders if isinstance(member, Ours)]
         if not adders:
             return
         adder, fresh = self.rnd.choice(adders), [self.cast.make(engine) for engine in self.engines]

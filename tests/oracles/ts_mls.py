@@ -10,6 +10,9 @@ What it cannot do, read in its sources and met here, and how the histories keep 
 * `external_pub` with its length in front (section 12.4.3.2): it writes and reads the bare key. Its own group infos are
   written right by `ts_mls.mjs`; those that it reads are given to it bare.
 * Joining where two nodes on one path list different unmerged leaves, which is no fault of the tree: see `refuses_tree`.
+* Adding at a leaf below others that are unmerged yet: it appends where section 7.1 wants ascending order, and would
+  have another tree hash than everybody else; see `disorders`.
+* Seeing that it was removed, where the same commit adds somebody at its leaf.
 * Showing authenticated data: `ts_mls.mjs` reads it from the message, which was authenticated with it.
 """
 
@@ -18,7 +21,7 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,9 +94,26 @@ def refuses_tree(tree: RatchetTree) -> bool:
     """
     for _, parent in tree.parents():
         for leaf in parent.unmerged_leaves:
-            above = (tree.parent(node) for node in tree_math.direct_path(2 * leaf, tree.leaves))
+            above = (tree.parent(node) for node in tree_math.direct_path(leaf, tree.leaves))
             if any(other is not None and other.unmerged_leaves != parent.unmerged_leaves for other in above):
                 return True
+    return False
+
+
+def disorders(tree: RatchetTree, removed: Iterable[int], updated: Iterable[int], adds: int) -> bool:
+    """Whether ts-mls would give some node unmerged leaves out of order, were these changes made to this tree."""
+    some = next(leaf for _, leaf in tree.members())
+    for index in updated:
+        tree = tree.with_update(index, some)
+    for index in removed:
+        tree = tree.without(index)
+    for _ in range(adds):
+        before = tree
+        tree, index = tree.with_leaf(some)
+        above = tree_math.direct_path(index, before.leaves) if index < before.leaves else ()
+        parents = [parent for node in above if (parent := before.parent(node)) is not None]
+        if any(index < leaf for parent in parents for leaf in parent.unmerged_leaves):
+            return True
     return False
 
 
@@ -113,6 +133,7 @@ class TsMls:
         | Ability.GROUP_INFO
         | Ability.JOIN_BY_COMMIT
         | Ability.PROPOSE_SELF
+        | Ability.TAKE_FROM_OUTSIDE
         | Ability.CHOOSE_TREE
         | Ability.FORGET_COMMIT
     )
@@ -154,9 +175,7 @@ class TsMls:
     def propose_update(self, framing: Framing) -> bytes:
         raise NotImplementedError
 
-    def commit(
-        self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool
-    ) -> Committed:
+    def commit(self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool) -> Committed:
         made = self._ask(
             "commit",
             proposals=[encode_proposal(proposal).hex() for proposal in proposals],
