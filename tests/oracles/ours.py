@@ -64,6 +64,7 @@ class Ours:
         )
         self.app: Final = Application(key=key, policy=EVERYTHING, find_psk=self._find_psk)
         self.bundle: KeyPackageBundle | None = None
+        self.published = b""
         self._group: Group | None = None
         self._next: Group | None = None
 
@@ -79,7 +80,8 @@ class Ours:
     def key_package(self) -> bytes:
         lifetime = self._outside.lifetime
         self.bundle = make_key_package(self._suite, self.identity, lifetime, last_resort=False, random=self._random)
-        return encode_message(self.bundle.public)
+        self.published = encode_message(self.bundle.public)
+        return self.published
 
     def create(self, group_id: bytes) -> None:
         lifetime = self._outside.lifetime

@@ -45,6 +45,7 @@ from amanah_protocol.mls.suites import (
     X25519_AES128GCM,
     X25519_CHACHA20POLY1305,
     Suite,
+    xwing_aes128gcm,
 )
 from amanah_protocol.mls.transcript import confirmed_transcript_hash, interim_transcript_hash
 from amanah_protocol.mls.treekem import create_path, merge_path, open_path, path_secrets, take_path_secret
@@ -53,7 +54,7 @@ from amanah_protocol.mls.update_path import UpdatePath
 Case = dict[str, Any]
 """One object out of a vector file."""
 
-SUITES: Final = {suite.number: suite for suite in (X25519_AES128GCM, X25519_CHACHA20POLY1305)}
+SUITES: Final = {suite.number: suite for suite in (X25519_AES128GCM, X25519_CHACHA20POLY1305, xwing_aes128gcm())}
 MAX_BYTES: Final = 1 << 24
 
 
