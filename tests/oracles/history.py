@@ -88,7 +88,7 @@ class History:
         self._commit([Add(key_package(member.key_package())) for member in first])
 
     def _step(self) -> None:
-        if self._lost:
+        if self._lost and self._can_remove_lost():
             self._remove_lost()
             return
         able = [engine for engine in self.room.engines if engine != "mls-rs"]
@@ -165,7 +165,7 @@ class History:
     def _fits(self, *, adds: int = 0, removed: Sequence[Member] = ()) -> bool:
         draft = self._draft
         updated = [member for member in draft.touched if member not in draft.removed]
-        return self.room.can_add(len(draft.newcomers) + adds, [*draft.removed, *removed], updated)
+        return self.room.can_change(len(draft.newcomers) + adds, [*draft.removed, *removed], updated)
 
     def _remove(self, proposer: Member) -> Proposal | None:
         draft, staying = self._draft, [member for member in self.room.members if member not in self._draft.removed]
@@ -238,6 +238,9 @@ class History:
             rival.discard()
         self.room.count(rival, "lost a race")
 
+    def _can_remove_lost(self) -> bool:
+        return self.room.can_change(0, self._lost)
+
     def _remove_lost(self) -> None:
         """Remove whoever stands in the tree and could not join."""
         committer = self._rnd.choice(self.room.active)
@@ -270,7 +273,7 @@ class History:
 
     def _propose_self(self, inside: Member) -> None:
         """Somebody proposes from outside to be added, and a member takes it up."""
-        if not self.room.can_add(1):
+        if not self.room.can_change(1):
             return
         newcomer = self._cast.make("ts-mls")
         newcomer.key_package()

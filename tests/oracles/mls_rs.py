@@ -72,9 +72,16 @@ class MlsRs:
     engine = "mls-rs"
     abilities = Ability.SEND_OPEN | Ability.COMMIT_CONTEXT
 
-    def __init__(self, rs: Any, name: bytes, *, tree_inside: bool) -> None:  # noqa: ANN401 - the wheel ships no types
-        """Make up a client that is in no group yet."""
-        self.name, self._rs, self._tree_inside = name, rs, tree_inside
+    def __init__(
+        self,
+        rs: Any,  # noqa: ANN401 - the wheel ships no types
+        name: bytes,
+        *,
+        tree_inside: bool,
+        stores: bool = True,
+    ) -> None:
+        """Make up a client that is in no group yet; unless it `stores`, it knows no past epochs."""
+        self.name, self._rs, self._stores = name, rs, stores
         keys = rs.generate_signature_keypair(rs.CipherSuite.CURVE25519_AES128)
         self.signature_key: bytes = keys.public_key.bytes
         config = rs.ClientConfig(group_state_storage=memory_of(rs), use_ratchet_tree_extension=tree_inside)
@@ -123,15 +130,18 @@ class MlsRs:
         raise NotImplementedError
 
     def commit(self, proposals: Sequence[Proposal], framing: Framing, *, renew: bool, tree_inside: bool) -> Committed:
-        adds = [self._message(encode_message(item.key_package)) for item in proposals if isinstance(item, Add)]
+        adds = [encode_message(item.key_package) for item in proposals if isinstance(item, Add)]
         removes = [self._identity(item.removed) for item in proposals if isinstance(item, Remove)]
         assert len(adds) + len(removes) == len(proposals)
         if adds:
-            made = self._group.add_members(adds)
-        elif removes:
-            made = self._group.remove_members(removes)
-        else:
-            made = self._group.commit()
+            return self.commit_adds(adds)
+        return self._made(self._group.remove_members(removes) if removes else self._group.commit())
+
+    def commit_adds(self, key_packages: Sequence[bytes]) -> Committed:
+        """Commit adds of encoded key packages, and all that was proposed in this epoch."""
+        return self._made(self._group.add_members([self._message(encoded) for encoded in key_packages]))
+
+    def _made(self, made: Any) -> Committed:  # noqa: ANN401 - the wheel ships no types
         self._own = made.commit_message
         return Committed(
             message=made.commit_message.to_bytes(),
@@ -141,7 +151,11 @@ class MlsRs:
 
     def merge(self) -> None:
         self._group.process_incoming_message(self._own)
-        self._group.write_to_storage()
+        self._store()
+
+    def _store(self) -> None:
+        if self._stores:
+            self._group.write_to_storage()
 
     def discard(self) -> None:
         """Nothing: the commit that won does it."""
@@ -152,7 +166,7 @@ class MlsRs:
     def take_commit(self, message: bytes) -> Outcome:
         received = self._group.process_incoming_message(self._message(message))
         assert received.is_commit()
-        self._group.write_to_storage()
+        self._store()
         return Outcome.REMOVED if received.effect.is_removed() else Outcome.ENTERED
 
     def seal(self, data: bytes, authenticated_data: bytes) -> bytes:

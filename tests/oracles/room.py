@@ -18,7 +18,7 @@ from amanah_protocol.mls.proposals import Add, Proposal
 from tests.oracles.cast import Cast
 from tests.oracles.member import MAX_BYTES, Ability, Committed, Framing, Member, Outcome, View
 from tests.oracles.ours import Ours
-from tests.oracles.ts_mls import disorders, refuses_tree
+from tests.oracles.ts_mls import disorders, leaves_root_blank, refuses_tree
 
 MOST_MEMBERS: Final = 40
 
@@ -158,14 +158,15 @@ class Room:
         else:
             assert member.take_commit(message) is Outcome.REMOVED, member.name
 
-    def can_add(self, adds: int, removed: Iterable[Member] = (), updated: Iterable[Member] = ()) -> bool:
-        """Whether the engines of the cast can take so many adds beside these changes."""
+    def can_change(self, adds: int, removed: Iterable[Member] = (), updated: Iterable[Member] = ()) -> bool:
+        """Whether the engines of the cast can take so many adds and these changes."""
         seen = self.one_of_ours()
         if seen is None or "ts-mls" not in self.engines:
             return True
         leaves = self.leaves()
         gone, renewed = ([leaves[member.signature_key] for member in some] for some in (removed, updated))
-        return not disorders(seen.group.tree, gone, renewed, adds)
+        tree = seen.group.tree
+        return not disorders(tree, gone, renewed, adds) and not leaves_root_blank(tree, gone)
 
     def welcome(self, newcomers: Sequence[Member], committed: Committed) -> list[Member]:
         """The newcomers join; who cannot, though the tree is right, is returned."""
@@ -220,7 +221,7 @@ class Room:
     def probe(self) -> None:
         """A fresh client of each engine is added to the epoch and joins; then the commit is forgotten."""
         adders = [member for member in self.active if Ability.FORGET_COMMIT in member.abilities]
-        if not self.can_add(len(self.engines)):
+        if not self.can_change(len(self.engines)):
             adders = [member for member in adders if isinstance(member, Ours)]
         if not adders:
             return

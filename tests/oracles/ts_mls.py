@@ -12,6 +12,8 @@ What it cannot do, read in its sources and met here, and how the histories keep 
 * Joining where two nodes on one path list different unmerged leaves, which is no fault of the tree: see `refuses_tree`.
 * Adding at a leaf below others that are unmerged yet: it appends where section 7.1 wants ascending order, and would
   have another tree hash than everybody else; see `disorders`.
+* A path where the left half of the tree is empty, so that the root stays blank: it derives the commit secret (section
+  7.4) one step further; see `leaves_root_blank`. mls-rs agrees with ours there.
 * Seeing that it was removed, where the same commit adds somebody at its leaf.
 * Showing authenticated data: `ts_mls.mjs` reads it from the message, which was authenticated with it.
 """
@@ -115,6 +117,13 @@ def disorders(tree: RatchetTree, removed: Iterable[int], updated: Iterable[int],
         if any(index < leaf for parent in parents for leaf in parent.unmerged_leaves):
             return True
     return False
+
+
+def leaves_root_blank(tree: RatchetTree, removed: Iterable[int]) -> bool:
+    """Whether a path would not reach the root, were these leaves removed from this tree."""
+    for index in removed:
+        tree = tree.without(index)
+    return tree.leaves > 1 and all(2 * index >= tree.leaves for index, _ in tree.members())
 
 
 class TsMls:
