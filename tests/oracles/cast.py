@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from dataclasses import dataclass, field
 from functools import cache
@@ -63,7 +64,9 @@ def _mls_rs() -> Any:  # noqa: ANN401 - the wheel ships no types
 
 @cache
 def _node() -> Node:
-    return Node(NODE_FOLDER)
+    node = Node(NODE_FOLDER)
+    atexit.register(node.close)
+    return node
 
 
 @dataclass(slots=True, kw_only=True)
