@@ -16,7 +16,7 @@ from amanah_protocol.mls.proposals import Add, GroupContextExtensions, PreShared
 from amanah_protocol.mls.psk import ExternalPsk, ResumptionPsk, ResumptionUsage
 from amanah_protocol.mls.suites import HASH_BYTES
 from tests.oracles.cast import Cast, Casts
-from tests.oracles.member import SPARE_EXTENSION, Ability, Member
+from tests.oracles.member import SPARE_EXTENSION, Ability, Committed, Framing, Member
 from tests.oracles.ours import Ours
 from tests.oracles.room import Epoch, Room, key_package
 from tests.oracles.ts_mls import KEPT_EPOCHS
@@ -223,10 +223,20 @@ class History:
         made = committer.commit(by_value, framing, renew=renew, tree_inside=self._rnd.random() < 0.5)
         epoch = Epoch(proposals=draft.proposals, commit=made.message, committed=made)
         room.deliver(committer, made.message, draft.removed, epoch)
-        form = "public" if framing.public else "sealed"
-        room.count(committer, f"{form} commit: {', '.join(sorted(draft.kinds)) or 'empty'}")
+        self._count_commit(made, framing, by_value)
         ours_first = sorted(draft.newcomers, key=lambda member: not isinstance(member, Ours))
         self._lost += room.welcome(ours_first, made)
+
+    def _count_commit(self, made: Committed, framing: Framing, by_value: list[Proposal]) -> None:
+        draft, room, committer = self._draft, self.room, self._draft.committer
+        form = "public" if framing.public else "sealed"
+        room.count(committer, f"{form} commit")
+        for kind in sorted(draft.kinds) or ["nothing"]:
+            room.count(committer, f"commit with {kind}")
+        if draft.proposals and by_value:
+            room.count(committer, "commit by reference and by value")
+        if made.welcome is not None:
+            room.count(committer, f"welcome with the tree {'inside' if made.tree is None else 'beside'}")
 
     def _lose(self, rival: Member) -> None:
         takes_context = Ability.COMMIT_CONTEXT in rival.abilities or not self._draft.context

@@ -20,7 +20,8 @@ from tests.oracles.member import MAX_BYTES, Ability, Committed, Framing, Member,
 from tests.oracles.ours import Ours
 from tests.oracles.ts_mls import disorders, leaves_root_blank, refuses_tree
 
-MOST_MEMBERS: Final = 40
+SIZES: Final = (1, 4, 10, 20, 50)
+"""By how many members epochs are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,8 @@ class Room:
         self.number += 1
         self.epochs.append(epoch)
         self.tally["epochs"] += 1
-        self.tally[f"commits taken by {len(self.engines)} engines in suite {self.cast.suite.number:#06x}"] += 1
+        size = next(most for most in SIZES if len(staying) <= most)
+        self.tally[f"epochs of {size:2} members or fewer"] += 1
 
     def _remove(self, member: Member, leaf: int, message: bytes) -> None:
         seen = self.one_of_ours()

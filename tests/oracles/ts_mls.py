@@ -9,6 +9,7 @@ What it cannot do, read in its sources and met here, and how the histories keep 
 * A resumption key older than its four kept epochs, or in the welcome of somebody who joins.
 * `external_pub` with its length in front (section 12.4.3.2): it writes and reads the bare key. Its own group infos are
   written right by `ts_mls.mjs`; those that it reads are given to it bare.
+* `external_senders` in the context: it reads one where the RFC has a list. No context here has any.
 * Joining where two nodes on one path list different unmerged leaves, which is no fault of the tree: see `refuses_tree`.
 * Adding at a leaf below others that are unmerged yet: it appends where section 7.1 wants ascending order, and would
   have another tree hash than everybody else; see `disorders`.
