@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeAlias
 
 from amanah_protocol.crypto import KEY_BYTES
 from amanah_protocol.mls.credential import Extensions, check_extensions, required_capabilities
 from amanah_protocol.mls.key_package import KeyPackage
-from amanah_protocol.mls.leaf_node import MLS10, LeafNode, LeafSource, Place
+from amanah_protocol.mls.leaf_node import DEFAULT_EXTENSIONS, MLS10, LeafNode, LeafSource, Place
 from amanah_protocol.mls.proposals import ProposalType
 from amanah_protocol.mls.ratchet_tree import RatchetTree
 from amanah_protocol.mls.rules import InvalidError, Rule
@@ -24,6 +24,33 @@ Raises `VerifyError` to refuse.
 _DEFAULT_PROPOSALS: Final = frozenset(ProposalType)
 
 
+class Needs(NamedTuple):
+    """What a group asks of each member's capabilities, beyond the defaults.
+
+    Gathered once: a peer can make the lists long, and a group has many members.
+    """
+
+    in_use: frozenset[int]
+    extensions: frozenset[int]
+    proposals: frozenset[int]
+    credentials: frozenset[int]
+
+    @classmethod
+    def of(cls, extensions: Extensions) -> Needs:
+        """Of a group's context.
+
+        Raises:
+            DecodeError: `MALFORMED`.
+        """
+        required = required_capabilities(extensions)
+        return cls(
+            in_use=frozenset(extension.type for extension in extensions) - DEFAULT_EXTENSIONS,
+            extensions=frozenset(required.extensions) - DEFAULT_EXTENSIONS,
+            proposals=frozenset(required.proposals) - _DEFAULT_PROPOSALS,
+            credentials=frozenset(required.credentials),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What leaves are held against.
@@ -33,12 +60,17 @@ class Ground:
         group_id: The group.
         extensions: Of the group's context, as they are after the commit.
         authenticate: Who may enter.
+        needs: What the extensions ask of each leaf; a malformed one raises `DecodeError` (`MALFORMED`).
     """
 
     suite: Suite
     group_id: bytes
     extensions: Extensions
     authenticate: Authenticate
+    needs: Needs = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "needs", Needs.of(self.extensions))
 
 
 def check_key_package(key_package: KeyPackage, suite: Suite) -> None:
@@ -52,8 +84,7 @@ def check_key_package(key_package: KeyPackage, suite: Suite) -> None:
     if key_package.suite != suite.number:
         raise InvalidError(Rule.KEY_PACKAGE_SUITE)
     check_extensions(key_package.extensions)
-    if len(key_package.init_key) != suite.kem.public_bytes:
-        raise InvalidError(Rule.HPKE_KEY)
+    suite.kem.check_public(key_package.init_key)
     if key_package.init_key == key_package.leaf_node.encryption_key:
         raise InvalidError(Rule.KEY_PACKAGE_INIT_KEY)
     if key_package.leaf_node.source is not LeafSource.KEY_PACKAGE:
@@ -96,8 +127,7 @@ def check_leaf(leaf: LeafNode, ground: Ground, index: int, replaced: LeafNode | 
     suite = ground.suite
     if len(leaf.signature_key) != KEY_BYTES:
         raise InvalidError(Rule.SIGNATURE_KEY)
-    if len(leaf.encryption_key) != suite.kem.public_bytes:
-        raise InvalidError(Rule.HPKE_KEY)
+    suite.kem.check_public(leaf.encryption_key)
     if MLS10 not in leaf.capabilities.versions:
         raise InvalidError(Rule.LEAF_VERSION)
     if suite.number not in leaf.capabilities.suites:
@@ -105,26 +135,27 @@ def check_leaf(leaf: LeafNode, ground: Ground, index: int, replaced: LeafNode | 
     if leaf.credential.type not in leaf.capabilities.credentials:
         raise InvalidError(Rule.LEAF_CREDENTIAL_OWN)
     check_extensions(leaf.extensions)
-    if not all(leaf.supports_extension(extension.type) for extension in leaf.extensions):
+    used = {extension.type for extension in leaf.extensions} - DEFAULT_EXTENSIONS
+    if not used.issubset(leaf.capabilities.extensions):
         raise InvalidError(Rule.LEAF_EXTENSION)
-    check_supports(leaf, ground.extensions)
+    check_supports(leaf, ground.needs)
     leaf.verify_signature(Place(ground.group_id, index))
     ground.authenticate(leaf, replaced)
 
 
-def check_supports(leaf: LeafNode, extensions: Extensions) -> None:
+def check_supports(leaf: LeafNode, needs: Needs) -> None:
     """A leaf can live with a group's context and what that requires (sections 7.3 and 11.1).
 
     Raises:
         InvalidError: `LEAF_GROUP_EXTENSION` or `LEAF_REQUIRED`.
     """
-    if not all(leaf.supports_extension(extension.type) for extension in extensions):
+    own = leaf.capabilities
+    if not needs.in_use.issubset(own.extensions):
         raise InvalidError(Rule.LEAF_GROUP_EXTENSION)
-    required, own = required_capabilities(extensions), leaf.capabilities
     if (
-        not all(leaf.supports_extension(kind) for kind in required.extensions)
-        or not all(kind in _DEFAULT_PROPOSALS or kind in own.proposals for kind in required.proposals)
-        or not all(kind in own.credentials for kind in required.credentials)
+        not needs.extensions.issubset(own.extensions)
+        or not needs.proposals.issubset(own.proposals)
+        or not needs.credentials.issubset(own.credentials)
     ):
         raise InvalidError(Rule.LEAF_REQUIRED)
 
@@ -170,8 +201,7 @@ def check_tree(tree: RatchetTree, ground: Ground) -> None:
         VerifyError: What `authenticate` raises.
     """
     for _, node in tree.parents():
-        if len(node.encryption_key) != ground.suite.kem.public_bytes:
-            raise InvalidError(Rule.HPKE_KEY)
+        ground.suite.kem.check_public(node.encryption_key)
     tree.check_unmerged_leaves()
     tree.check_parent_hashes()
     check_unique_keys(tree)

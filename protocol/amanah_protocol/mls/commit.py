@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from amanah_protocol.mls.checks import Authenticate, Ground, check_leaf
+from amanah_protocol.mls.checks import Authenticate, Ground, check_credentials, check_leaf
 from amanah_protocol.mls.epoch import Entry, Epoch, check_confirmation, enter, joiner_secret_of
 from amanah_protocol.mls.framing import (
     Auth,
@@ -114,9 +114,8 @@ class Made:
 
 
 def _provisional(epoch: Epoch, change: Change, tree_hash: bytes) -> GroupContext:
-    """The context that path secrets are sealed under: the next epoch's, but for the transcript (section 12.4.1)."""
-    context = epoch.context
-    return replace(context, epoch=context.epoch + 1, tree_hash=tree_hash, extensions=change.extensions)
+    """The context that path secrets are sealed under."""
+    return epoch.context.following(tree_hash, change.extensions)
 
 
 def make_commit(
@@ -255,8 +254,7 @@ def take_commit(epoch: Epoch, message: AuthenticatedContent, commit: Commit, wor
     ground = replace(ground, extensions=change.extensions)
     if commit.path is None:
         if change.needs_path:
-            external = sender.type is SenderType.NEW_MEMBER_COMMIT
-            raise InvalidError(Rule.EXTERNAL_PATH if external else Rule.PATH_REQUIRED)
+            raise InvalidError(Rule.PATH_REQUIRED)
         committer, tree = sender.number, change.tree
     else:
         committer, tree = _merge(change, sender, commit.path, ground)
@@ -322,6 +320,7 @@ def _merge(change: Change, sender: Sender, path: UpdatePath, ground: Ground) -> 
     if path.leaf_node.signature_key in others:
         raise InvalidError(Rule.LEAF_SIGNATURE_KEY_UNIQUE)
     merged = merge_path(tree, index, path)
+    check_credentials(merged)
     return index, merged
 
 

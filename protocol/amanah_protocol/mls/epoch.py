@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from amanah_protocol.mls.codec import Reader, opaque, u32, vector
+from amanah_protocol.crypto import KEY_BYTES
+from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.mls import tree_math
+from amanah_protocol.mls.codec import Reader, decode, opaque, u32, vector
 from amanah_protocol.mls.group_context import GroupContext
 from amanah_protocol.mls.key_schedule import EpochSecrets, derive_epoch, derive_joiner_secret
 from amanah_protocol.mls.ratchet_tree import RatchetTree, decode_ratchet_tree
@@ -55,9 +58,13 @@ class Epoch:
     @classmethod
     def read(cls, reader: Reader, suite: Suite) -> Epoch:
         """Decode a stored one."""
-        context = GroupContext.read(Reader(reader.opaque()))
+        context = decode(reader.opaque(), GroupContext.read)
         tree, own = decode_ratchet_tree(reader.opaque()), reader.uint(4)
-        privates = reader.vector(lambda item: (item.uint(4), item.opaque()))
+        privates = reader.vector(lambda item: (item.uint(4), item.exactly(KEY_BYTES, "a private key")))
+        if context.suite != suite.number or context.tree_hash != tree.hash() or tree.leaf(own) is None:
+            raise DecodeError(Code.MALFORMED, "group state: tree, own leaf and context do not belong together")
+        if not all(place < tree_math.width(tree.leaves) for place, _ in privates):
+            raise DecodeError(Code.MALFORMED, "group state: a private key of no node")
         names = (
             "sender_data_secret",
             "exporter_secret",

@@ -54,6 +54,7 @@ from amanah_protocol.mls.proposals import (
     ProposalOrRef,
     ProposalRef,
     ReInit,
+    Remove,
     Update,
 )
 from amanah_protocol.mls.psk import FindPsk, PskId, ResumptionPsk
@@ -284,11 +285,13 @@ class Group:
         """Propose something; the encoded `MLSMessage` to be sent.
 
         Raises:
+            InvalidError: `POLICY` or `LEAF_LIFETIME_RANGE`, by which the others would refuse it.
             UsageError: `USAGE` when the policy does not let proposals be sent, or only sealed ones.
         """
         self._check_alive()
         if not self._app.policy.proposals_by_reference:
             raise UsageError(Code.USAGE, "proposals are not sent by themselves in this group")
+        check_policy([proposal], self._app.policy)
         signed = self._sign(self._content(proposal, authenticated_data), self._format(public=public))
         message = self._protect(signed, random)
         self._remember(signed)
@@ -298,6 +301,7 @@ class Group:
         self, identity: Identity, *, random: Random, public: bool = False, authenticated_data: bytes = b""
     ) -> bytes:
         """Propose a fresh own leaf; its private key waits for a commit that takes it up."""
+        self._check_key(identity)
         keys = fresh_key_pair(self.suite, random)
         leaf = identity.leaf_for_update(keys.public, Place(self.context.group_id, self.own_leaf))
         message = self.propose(Update(leaf), random=random, public=public, authenticated_data=authenticated_data)
@@ -326,18 +330,22 @@ class Group:
 
         Raises:
             InvalidError: What the others would refuse.
-            UsageError: `USAGE` when a commit is pending, or the policy does not let it be made.
+            UsageError: `USAGE` when a commit is pending, or the policy does not let it be readable; `KEY_ID` for an
+                identity of another key.
         """
         self._check_alive()
         if self._state.pending is not None:
             raise UsageError(Code.USAGE, "an own commit waits for its answer")
+        identity = identity or Identity.of(self._app.key, self._own())
+        self._check_key(identity)
+        check_policy(proposals, self._app.policy)
         items: list[ProposalOrRef] = [ProposalRef(reference) for reference in self._references()]
         items += proposals
         made = make_commit(
             self._state.epoch,
             items,
             self._world(),
-            identity=identity or Identity.of(self._app.key, self._own()),
+            identity=identity,
             wire_format=self._format(public=public),
             authenticated_data=authenticated_data,
             with_path=with_path,
@@ -348,12 +356,12 @@ class Group:
         return staged
 
     def _references(self) -> list[bytes]:
-        """Proposals of the epoch that an own commit can take up: an own update cannot be."""
+        """Proposals of the epoch that an own commit can take up: an own update or removal cannot be."""
         own = Sender(SenderType.MEMBER, self.own_leaf)
         return [
             reference
             for reference, item in self._state.proposals.items()
-            if not (isinstance(item.proposal, Update) and item.sender == own)
+            if not (isinstance(item.proposal, Update) and item.sender == own) and item.proposal != Remove(self.own_leaf)
         ]
 
     def merge(self) -> None:
@@ -397,10 +405,13 @@ class Group:
         """
         if not self._app.policy.proposals_by_reference:
             raise InvalidError(Rule.POLICY)
+        if self._state.ended is not None:
+            raise InvalidError(Rule.REINIT_DONE)
         opened, step = self._open(message)
         if isinstance(opened.content.body, bytes | Commit):
             raise InvalidError(Rule.SENDER_CONTENT)
         check_sender(opened.content.body, opened.content.sender)
+        check_policy([opened.content.body], self._app.policy)
         if step is not None:
             self._state.messages.apply(step)
         return self._remember(opened)
@@ -413,12 +424,13 @@ class Group:
             InvalidError: The rule that is broken.
             VerifyError: What `authenticate` raises.
         """
-        self._check_alive()
+        if self._state.ended is not None:
+            raise InvalidError(Rule.REINIT_DONE)
         opened, _ = self._open(message)
         commit = opened.content.body
         if not isinstance(commit, Commit):
             raise InvalidError(Rule.SENDER_CONTENT)
-        check_policy(commit, self._app.policy)
+        check_policy(commit.proposals, self._app.policy)
         return take_commit(self._state.epoch, opened, commit, self._world())
 
     def apply(self, taken: Taken) -> bool:
@@ -426,9 +438,14 @@ class Group:
 
         Returns:
             False when it removed us: the group takes nothing more, and is to be forgotten.
+
+        Raises:
+            UsageError: `USAGE` when it does not end the present epoch.
         """
         if taken.entry is None:
             return False
+        if taken.entry.epoch.context.epoch != self.context.epoch + 1:
+            raise UsageError(Code.USAGE, "a commit was taken in another epoch than it is applied in")
         self._enter(taken.entry, taken.change.reinit)
         return True
 
@@ -441,7 +458,12 @@ class Group:
 
     def _check_alive(self) -> None:
         if self._state.ended is not None:
-            raise InvalidError(Rule.REINIT_DONE)
+            raise UsageError(Code.USAGE, "the group was reinitialised; it goes on in another")
+
+    def _check_key(self, identity: Identity) -> None:
+        """All that a member sends is signed by the key of its leaf; a client with another key joins anew."""
+        if identity.key.public != self._app.key.public:
+            raise UsageError(Code.KEY_ID, "a member keeps its signing key")
 
     def _format(self, *, public: bool) -> WireFormat:
         if public and not self._app.policy.public_handshakes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.mls.codec import Reader, opaque, optional, u16, u32, u64, vector
@@ -12,6 +13,8 @@ from amanah_protocol.mls.labelled import sign_with_label, verify_with_label
 from amanah_protocol.mls.leaf_node import MLS10
 from amanah_protocol.mls.psk import PskId, read_psk_id
 from amanah_protocol.mls.rules import InvalidError, Rule
+
+LAST_EPOCH: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,16 @@ class GroupContext:
             confirmed_transcript_hash=reader.opaque(),
             extensions=read_extensions(reader),
         )
+
+    def following(self, tree_hash: bytes, extensions: Extensions) -> GroupContext:
+        """The provisional context of the next epoch: all of it but the transcript (section 12.4.1).
+
+        Raises:
+            InvalidError: `EPOCH_LAST`.
+        """
+        if self.epoch >= LAST_EPOCH:
+            raise InvalidError(Rule.EPOCH_LAST)
+        return replace(self, epoch=self.epoch + 1, tree_hash=tree_hash, extensions=extensions)
 
     def encode(self) -> bytes:
         """Its bytes, which the key schedule and signatures go over."""

@@ -10,7 +10,13 @@ from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.mls.checks import Authenticate, Ground, check_tree
 from amanah_protocol.mls.codec import Reader, decode, opaque
 from amanah_protocol.mls.commit import EXTERNAL_INIT_LABEL, Newcomer
-from amanah_protocol.mls.credential import Extension, ExtensionType, find_extension
+from amanah_protocol.mls.credential import (
+    Extension,
+    ExtensionType,
+    check_extensions,
+    external_senders,
+    find_extension,
+)
 from amanah_protocol.mls.epoch import Entry, Epoch, check_confirmation, enter, joiner_secret_of
 from amanah_protocol.mls.framing import Auth, AuthenticatedContent, FramedContent, Sender, SenderType, WireFormat
 from amanah_protocol.mls.group_context import (
@@ -233,6 +239,9 @@ def _tree_of(info: GroupInfo, beside: bytes | None) -> RatchetTree:
 
 
 def _check_info(info: GroupInfo, tree: RatchetTree, suite: Suite, authenticate: Authenticate) -> None:
+    check_extensions(info.extensions)
+    check_extensions(info.context.extensions)
+    external_senders(info.context.extensions)
     signer = tree.leaf(info.signer)
     if signer is None:
         raise InvalidError(Rule.GROUP_INFO_SIGNATURE)
@@ -305,6 +314,7 @@ def join_by_commit(
     _check_info(info, ratchet_tree, suite, authenticate)
     kem_output, hpke = set_up_sender(suite, decode(external, Reader.opaque), b"", random)
     proposals: list[Proposal] = [ExternalInit(kem_output)]
+    placeholder = next(leaf for _, leaf in ratchet_tree.members())
     if request.removes is not None:
         if ratchet_tree.leaf(request.removes) is None:
             raise UsageError(Code.USAGE, "there is nobody at the leaf to be removed")
@@ -312,20 +322,21 @@ def join_by_commit(
         proposals.append(Remove(request.removes))
     proposals += [PreSharedKey(psk) for psk, _ in request.psks]
     # Any leaf holds the joiner's place until the path brings its own.
-    ratchet_tree, own = ratchet_tree.with_leaf(next(leaf for _, leaf in ratchet_tree.members()))
+    ratchet_tree, own = ratchet_tree.with_leaf(placeholder)
     path = create_path(
         suite,
         ratchet_tree,
         request.identity,
         Place(info.context.group_id, own),
         added=frozenset(),
-        context=lambda tree_hash: _next(info.context, tree_hash).encode(),
+        context=lambda tree_hash: info.context.following(tree_hash, info.context.extensions).encode(),
         random=random,
     )
     signed = _sign(info.context, Commit(tuple(proposals), path.path), request)
     interim = interim_transcript_hash(info.context.confirmed_transcript_hash, info.confirmation_tag)
     entered = replace(
-        _next(info.context, path.tree.hash()), confirmed_transcript_hash=confirmed_transcript_hash(interim, signed)
+        info.context.following(path.tree.hash(), info.context.extensions),
+        confirmed_transcript_hash=confirmed_transcript_hash(interim, signed),
     )
     init_secret = hpke.export(EXTERNAL_INIT_LABEL, HASH_BYTES)
     entry = enter(
@@ -345,10 +356,6 @@ def _sign(context: GroupContext, commit: Commit, request: Request) -> Authentica
     content = FramedContent.of(context, sender, request.authenticated_data, commit)
     signature = sign_content(WireFormat.PUBLIC_MESSAGE, content, context.encode(), request.identity.key)
     return AuthenticatedContent(wire_format=WireFormat.PUBLIC_MESSAGE, content=content, auth=Auth(signature))
-
-
-def _next(context: GroupContext, tree_hash: bytes) -> GroupContext:
-    return replace(context, epoch=context.epoch + 1, tree_hash=tree_hash)
 
 
 def external_pub(epoch: Epoch) -> Extension:

@@ -17,6 +17,7 @@ from amanah_protocol.mls.primitives import (
     MLKEM_CIPHERTEXT_BYTES,
     MLKEM_PUBLIC_BYTES,
     MLKEM_SEED_BYTES,
+    mlkem768_check_public,
     mlkem768_decapsulate,
     mlkem768_public,
 )
@@ -52,6 +53,15 @@ class Kem(Protocol):
     def public_bytes(self) -> int:
         """Length of a public key."""
 
+    def check_public(self, public: bytes) -> None:
+        """Whether something can be sealed to a key at all.
+
+        Whoever could bring one to which nothing can would stop every later commit of a group (attack 26).
+
+        Raises:
+            InvalidError: `HPKE_KEY`.
+        """
+
     def derive_key_pair(self, ikm: bytes) -> KeyPair:
         """`DeriveKeyPair` of at least 32 secret bytes."""
 
@@ -73,12 +83,30 @@ class Kem(Protocol):
         """
 
 
+# u-coordinates of the points of order 1, 2, 4 and 8 and their non-canonical forms, the unused high bit cleared.
+_P: Final = 2**255 - 19
+_ORDER_8: Final = (
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
+_LOW_ORDER: Final = frozenset((0, 1, *_ORDER_8, _P - 1, _P, _P + 1))
+
+
+def _check_point(public: bytes) -> None:
+    if len(public) != KEY_BYTES or int.from_bytes(public, "little") & ((1 << 255) - 1) in _LOW_ORDER:
+        raise InvalidError(Rule.HPKE_KEY)
+
+
 class X25519Kem:
     """DHKEM(X25519, HKDF-SHA256), 0x0020 (RFC 9180 section 4.1)."""
 
     id: Final = 0x0020
     public_bytes: Final = KEY_BYTES
     _suite: Final = b"KEM" + u16(0x0020)
+
+    def check_public(self, public: bytes) -> None:
+        """A point that all secrets agree with on zero is none (RFC 7748 section 6.1)."""
+        _check_point(public)
 
     def derive_key_pair(self, ikm: bytes) -> KeyPair:
         """RFC 9180 section 7.1.3."""
@@ -130,6 +158,14 @@ class XWing:
         """Without an `encapsulate` it opens and cannot seal."""
         self._encapsulate = encapsulate
 
+    def check_public(self, public: bytes) -> None:
+        """The modulus check of FIPS 203 section 7.2, and X25519's."""
+        _check_point(public[MLKEM_PUBLIC_BYTES:])
+        try:
+            mlkem768_check_public(public[:MLKEM_PUBLIC_BYTES])
+        except VerifyError as error:
+            raise InvalidError(Rule.HPKE_KEY) from error
+
     def derive_key_pair(self, ikm: bytes) -> KeyPair:
         """`LabeledDerive` with SHAKE256 (draft-ietf-hpke-pq)."""
         label = b"DeriveKeyPair"
@@ -151,15 +187,14 @@ class XWing:
         """
         if self._encapsulate is None:
             raise UsageError(Code.SUITE, "no source of ML-KEM encapsulations was given")
-        if len(public) != self.public_bytes:
-            raise InvalidError(Rule.HPKE_KEY)
+        self.check_public(public)
         lattice, curve = public[:MLKEM_PUBLIC_BYTES], public[MLKEM_PUBLIC_BYTES:]
         ephemeral = random(KEY_BYTES)
         carried = agreement_public(ephemeral)
         try:
             agreed = agree(ephemeral, curve)
             secret, ciphertext = self._encapsulate(lattice)
-        except (VerifyError, ValueError) as error:
+        except VerifyError as error:
             raise InvalidError(Rule.HPKE_KEY) from error
         return self._combine(secret, agreed, carried, curve), ciphertext + carried
 

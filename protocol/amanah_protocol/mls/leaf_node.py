@@ -137,12 +137,9 @@ class LeafNode:
         signed = unsigned + _context(self.source, place)
         verify_with_label(self.signature_key, b"LeafNodeTBS", signed, self.signature, Rule.LEAF_SIGNATURE)
 
-    def supports_extension(self, kind: int) -> bool:
-        """Whether it can live with an extension; the RFC's own every client can."""
-        return kind in _DEFAULT_EXTENSIONS or kind in self.capabilities.extensions
 
-
-_DEFAULT_EXTENSIONS: Final = frozenset(kind.value for kind in ExtensionType if kind <= ExtensionType.EXTERNAL_SENDERS)
+DEFAULT_EXTENSIONS: Final = frozenset(kind.value for kind in ExtensionType if kind <= ExtensionType.EXTERNAL_SENDERS)
+"""The RFC's own, which every client can live with and none has to list (section 7.2)."""
 
 
 def _context(source: LeafSource, place: Place) -> bytes:

@@ -89,9 +89,10 @@ def unprotect_public(message: PublicMessage, context: bytes, membership_key: byt
     if content_type_of(message.content.body) is ContentType.APPLICATION:
         raise InvalidError(Rule.APPLICATION_IN_PUBLIC)
     found = AuthenticatedContent(wire_format=WireFormat.PUBLIC_MESSAGE, content=message.content, auth=message.auth)
-    tag = message.membership_tag
-    if tag is not None and not same(tag, _membership_tag(found, context, membership_key)):
-        raise InvalidError(Rule.MEMBERSHIP_TAG)
+    if message.content.sender.type is SenderType.MEMBER:
+        tag = message.membership_tag
+        if tag is None or not same(tag, _membership_tag(found, context, membership_key)):
+            raise InvalidError(Rule.MEMBERSHIP_TAG)
     return found
 
 

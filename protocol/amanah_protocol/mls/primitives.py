@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from amanah_protocol.errors import Code, VerifyError
@@ -39,6 +39,18 @@ def aes128gcm_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> b
 def mlkem768_public(seed: bytes) -> bytes:
     """The encapsulation key, 1,184 bytes, of a 64-byte seed d || z (FIPS 203 section 7.1)."""
     return MLKEM768PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
+
+
+def mlkem768_check_public(public: bytes) -> None:
+    """Length and modulus check of an encapsulation key (FIPS 203 section 7.2).
+
+    Raises:
+        VerifyError: `OPEN` when nothing can be encapsulated to it.
+    """
+    try:
+        MLKEM768PublicKey.from_public_bytes(public)
+    except ValueError as error:
+        raise VerifyError(Code.OPEN, "an ML-KEM-768 public key of another form") from error
 
 
 def mlkem768_decapsulate(seed: bytes, ciphertext: bytes) -> bytes:

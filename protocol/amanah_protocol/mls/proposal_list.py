@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from amanah_protocol.mls.checks import (
@@ -14,7 +15,7 @@ from amanah_protocol.mls.checks import (
     check_supports,
     check_unique_keys,
 )
-from amanah_protocol.mls.credential import Extensions, check_extensions, external_senders, required_capabilities
+from amanah_protocol.mls.credential import Extensions, check_extensions, external_senders
 from amanah_protocol.mls.framing import Sender, SenderType
 from amanah_protocol.mls.key_package import KeyPackage
 from amanah_protocol.mls.leaf_node import MLS10, LeafNode, LeafSource
@@ -54,13 +55,16 @@ def resolve(items: Sequence[ProposalOrRef], committer: Sender, known: Mapping[by
     """Put proposals in place of their references; what stands by value is the committer's own.
 
     Raises:
-        InvalidError: `PROPOSAL_UNKNOWN` or `PROPOSAL_REFERENCE_TWICE`.
+        InvalidError: `PROPOSAL_UNKNOWN`, `PROPOSAL_REFERENCE_TWICE` or `EXTERNAL_BY_REFERENCE`: who joins by a
+            commit cannot tell whether a proposal was made by a member (section 12.4.3.2).
     """
     found, seen = [], set()
     for item in items:
         if not isinstance(item, ProposalRef):
             found.append(Proposed(proposal=item, sender=committer))
             continue
+        if committer.type is SenderType.NEW_MEMBER_COMMIT:
+            raise InvalidError(Rule.EXTERNAL_BY_REFERENCE)
         if item.reference in seen:
             raise InvalidError(Rule.PROPOSAL_REFERENCE_TWICE)
         seen.add(item.reference)
@@ -71,17 +75,19 @@ def resolve(items: Sequence[ProposalOrRef], committer: Sender, known: Mapping[by
 
 
 def check_sender(proposal: Proposal, sender: Sender) -> None:
-    """Whether somebody in this capacity may propose this (section 12.1.8).
+    """Whether a member, or somebody outside, may propose this for others to commit (section 12.1.8).
 
     Raises:
-        InvalidError: `SENDER_CONTENT` or `UPDATE_BY_OTHER`.
+        InvalidError: `EXTERNAL_INIT_BY_MEMBER`, `UPDATE_BY_OTHER` or `SENDER_CONTENT`.
     """
-    if sender.type is SenderType.MEMBER or sender.type is SenderType.NEW_MEMBER_COMMIT:
+    if sender.type is SenderType.MEMBER:
+        # It would wait here only to spoil every commit that takes it up.
+        if isinstance(proposal, ExternalInit):
+            raise InvalidError(Rule.EXTERNAL_INIT_BY_MEMBER)
         return
     if isinstance(proposal, Update):
         raise InvalidError(Rule.UPDATE_BY_OTHER)
-    allowed = (Add,) if sender.type is SenderType.NEW_MEMBER_PROPOSAL else _FROM_OUTSIDE
-    if not isinstance(proposal, allowed):
+    if not isinstance(proposal, _FROM_OUTSIDE):
         raise InvalidError(Rule.SENDER_CONTENT)
 
 
@@ -216,11 +222,8 @@ class ProposalList:
         if extensions is None:
             return ground
         check_extensions(extensions)
-        required_capabilities(extensions)
         external_senders(extensions)
-        return Ground(
-            suite=ground.suite, group_id=ground.group_id, extensions=extensions, authenticate=ground.authenticate
-        )
+        return replace(ground, extensions=extensions)
 
     def _change_tree(
         self, tree: RatchetTree, ground: Ground
@@ -247,7 +250,7 @@ class ProposalList:
         if any(True for _ in self.of(GroupContextExtensions)):
             try:
                 for _, leaf in tree.members():
-                    check_supports(leaf, ground.extensions)
+                    check_supports(leaf, ground.needs)
             except InvalidError as error:
                 raise InvalidError(Rule.CONTEXT_UNSUPPORTED) from error
 
@@ -256,10 +259,9 @@ class ProposalList:
         adds = [proposal.key_package.leaf_node.signature_key for proposal, _ in self.of(Add)]
         if len(set(adds)) != len(adds):
             raise InvalidError(Rule.ADD_TWICE)
-        if adds:
-            keys = [leaf.signature_key for _, leaf in tree.members()]
-            if any(keys.count(key) > 1 for key in adds):
-                raise InvalidError(Rule.ADD_MEMBER)
+        members = Counter(leaf.signature_key for _, leaf in tree.members())
+        if any(members[key] > 1 for key in adds):
+            raise InvalidError(Rule.ADD_MEMBER)
 
 
 def _member(tree: RatchetTree, index: int) -> LeafNode:
@@ -275,8 +277,3 @@ def _check_update(leaf: LeafNode, replaced: LeafNode, ground: Ground, index: int
     if leaf.encryption_key == replaced.encryption_key:
         raise InvalidError(Rule.LEAF_ENCRYPTION_KEY_SAME)
     check_leaf(leaf, ground, index, replaced)
-
-
-def by_value(proposals: Iterable[Proposal], committer: Sender) -> tuple[Proposed, ...]:
-    """Proposals that the committer makes in the commit itself."""
-    return tuple(Proposed(proposal=proposal, sender=committer) for proposal in proposals)

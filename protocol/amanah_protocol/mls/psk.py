@@ -9,7 +9,10 @@ from typing import Final, NamedTuple, TypeAlias
 from amanah_protocol.crypto import hkdf_extract
 from amanah_protocol.mls.codec import Reader, opaque, u8, u16, u64
 from amanah_protocol.mls.labelled import expand_with_label
+from amanah_protocol.mls.rules import InvalidError, Rule
 from amanah_protocol.mls.suites import HASH_BYTES
+
+MAX_PSKS: Final = 0xFFFF
 
 
 class PskType(IntEnum):
@@ -71,7 +74,13 @@ def read_psk_id(reader: Reader) -> PskId:
 
 
 def derive_psk_secret(keys: Sequence[tuple[PskId, bytes]]) -> bytes:
-    """Mix keys in their order into one secret, 32 bytes; zeros if there are none."""
+    """Mix keys in their order into one secret, 32 bytes; zeros if there are none.
+
+    Raises:
+        InvalidError: `PSK_COUNT` for more than 65,535.
+    """
+    if len(keys) > MAX_PSKS:
+        raise InvalidError(Rule.PSK_COUNT)
     secret = bytes(HASH_BYTES)
     for index, (identity, key) in enumerate(keys):
         label = identity.encode() + u16(index) + u16(len(keys))

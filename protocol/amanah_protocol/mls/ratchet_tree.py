@@ -249,19 +249,21 @@ class RatchetTree:
         Raises:
             InvalidError: `UNMERGED_SORTED`, `UNMERGED_LEAF` or `UNMERGED_BETWEEN`.
         """
+        listed: dict[int, frozenset[int]] = {}
         for node, parent in self.parents():
             unmerged = parent.unmerged_leaves
             if list(unmerged) != sorted(set(unmerged)):
                 raise InvalidError(Rule.UNMERGED_SORTED)
-            for leaf in unmerged:
-                if not tree_math.is_below(leaf, node) or self.leaf(leaf) is None:
-                    raise InvalidError(Rule.UNMERGED_LEAF)
-                for between in tree_math.direct_path(leaf, self.leaves):
-                    if between == node:
-                        break
-                    lower = self.parent(between)
-                    if lower is not None and leaf not in lower.unmerged_leaves:
-                        raise InvalidError(Rule.UNMERGED_BETWEEN)
+            if not all(tree_math.is_below(leaf, node) and self.leaf(leaf) is not None for leaf in unmerged):
+                raise InvalidError(Rule.UNMERGED_LEAF)
+            listed[node] = frozenset(unmerged)
+        # Only now is each list known to be no longer than its leaves are many: the work is bounded by the tree.
+        for node, unmerged_set in listed.items():
+            for leaf in unmerged_set:
+                path = tree_math.direct_path(leaf, self.leaves)
+                between = path[: path.index(node)]
+                if not all(leaf in listed[lower] for lower in between if lower in listed):
+                    raise InvalidError(Rule.UNMERGED_BETWEEN)
 
     def check_parent_hashes(self) -> None:
         """Every parent node was made by somebody below it together with all above (section 7.9.2).
@@ -298,6 +300,17 @@ def _encode_node(node: Node | None) -> bytes | None:
     return u8(_LEAF) + node.encoded if isinstance(node, LeafNode) else u8(_PARENT) + node.encode()
 
 
+def _read_nodes(reader: Reader) -> list[Node | None]:
+    """Counted as they are read: a blank node is one byte, and millions of them would fit into one message."""
+    inner = Reader(reader.opaque())
+    nodes: list[Node | None] = []
+    while inner.more:
+        if len(nodes) == tree_math.width(MAX_LEAVES):
+            raise InvalidError(Rule.TREE_SIZE)
+        nodes.append(inner.optional(_read_node))
+    return nodes
+
+
 def decode_ratchet_tree(data: bytes) -> RatchetTree:
     """Decode a whole ratchet tree; what it says is not checked yet.
 
@@ -305,7 +318,7 @@ def decode_ratchet_tree(data: bytes) -> RatchetTree:
         DecodeError: `MALFORMED`.
         InvalidError: `TREE_EMPTY`, `TREE_TRAILING_BLANK`, `TREE_NODE_TYPE` or `TREE_SIZE`.
     """
-    nodes = decode(data, lambda reader: reader.vector(lambda item: item.optional(_read_node)))
+    nodes = decode(data, _read_nodes)
     if not nodes:
         raise InvalidError(Rule.TREE_EMPTY)
     # A parent in the last place has nobody below its right child; no sequence of changes makes one.
@@ -315,8 +328,6 @@ def decode_ratchet_tree(data: bytes) -> RatchetTree:
         if node is not None and isinstance(node, ParentNode) != bool(place & 1):
             raise InvalidError(Rule.TREE_NODE_TYPE)
     leaves = 1 << (len(nodes) // 2).bit_length()
-    if leaves > MAX_LEAVES:
-        raise InvalidError(Rule.TREE_SIZE)
     width = tree_math.width(leaves)
     filled = [*nodes, *([None] * (width - len(nodes)))]
     return RatchetTree(filled, [None] * width)

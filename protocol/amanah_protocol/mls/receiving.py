@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from amanah_protocol.mls.credential import external_senders
 from amanah_protocol.mls.epoch import Epoch
 from amanah_protocol.mls.framing import (
@@ -20,6 +22,7 @@ from amanah_protocol.mls.proposals import (
     Commit,
     GroupContextExtensions,
     PreSharedKey,
+    ProposalOrRef,
     ProposalRef,
     ReInit,
 )
@@ -118,13 +121,13 @@ def _joiners_key(body: Body, policy: Policy) -> bytes:
     return body.path.leaf_node.signature_key
 
 
-def check_policy(commit: Commit, policy: Policy) -> None:
-    """Hold a commit against what the group's members accept.
+def check_policy(items: Iterable[ProposalOrRef], policy: Policy) -> None:
+    """Hold proposals, by themselves or in a commit, against what the group's members accept.
 
     Raises:
         InvalidError: `POLICY` or `LEAF_LIFETIME_RANGE`.
     """
-    for item in commit.proposals:
+    for item in items:
         match item:
             case ProposalRef():
                 allowed = policy.proposals_by_reference
@@ -140,7 +143,7 @@ def check_policy(commit: Commit, policy: Policy) -> None:
             case _:
                 allowed = True
         if not allowed:
-            raise InvalidError(Rule.POLICY, f"no {type(item).__name__} in a commit")
+            raise InvalidError(Rule.POLICY, f"no {type(item).__name__}")
 
 
 def _check_range(lifetime: Lifetime | None, longest_s: int | None) -> None:

@@ -24,7 +24,6 @@ class Rule(Enum):
     DECRYPTION = ("5.1.3", Code.OPEN, "what was sealed to us does not open")
 
     # Framing
-    WIRE_FORMAT = ("6", Code.MALFORMED, "the message has another wire format than its place asks for")
     VERSION = ("6", Code.UNKNOWN_VERSION, "the message is not of MLS 1.0")
     GROUP_ID = ("6", Code.BINDING, "the message belongs to another group")
     EPOCH = ("6", Code.STALE_EPOCH, "the message belongs to another epoch")
@@ -85,7 +84,6 @@ class Rule(Enum):
 
     # Proposals and their lists
     PROPOSAL_UNKNOWN = ("12.4.2", Code.REFUSED_COMMIT, "the commit refers to a proposal that is not known")
-    PROPOSAL_TYPE = ("12.2", Code.REFUSED_COMMIT, "a proposal is of a type that not all members support")
     PROPOSAL_REFERENCE_TWICE = ("12.2", Code.REFUSED_COMMIT, "a proposal is referred to twice")
     UPDATE_OWN = ("12.2", Code.REFUSED_COMMIT, "the commit holds an update of its own committer")
     REMOVE_OWN = ("12.2", Code.REFUSED_COMMIT, "the commit removes its own committer")
@@ -96,6 +94,7 @@ class Rule(Enum):
     PSK_TWICE = ("12.2", Code.REFUSED_COMMIT, "two proposals name one pre-shared key")
     PSK_USAGE = ("8.4", Code.REFUSED_COMMIT, "a resumption key is proposed for another use than the application's")
     PSK_NONCE = ("8.4", Code.REFUSED_COMMIT, "a pre-shared key's nonce has a wrong length")
+    PSK_COUNT = ("8.4", Code.TOO_LARGE, "an epoch rests on more pre-shared keys than can be counted")
     PSK_UNKNOWN = ("8.4", Code.OPEN, "a pre-shared key is not known here")
     CONTEXT_TWICE = ("12.2", Code.REFUSED_COMMIT, "the commit replaces the group's extensions twice")
     CONTEXT_UNSUPPORTED = ("12.1.7", Code.REFUSED_COMMIT, "a member does not support the group's new extensions")
@@ -116,6 +115,7 @@ class Rule(Enum):
     REINIT_DONE = ("11.2", Code.REFUSED_COMMIT, "the group was reinitialised and takes no commits")
 
     # Commits and welcomes
+    EPOCH_LAST = ("8.1", Code.REFUSED_COMMIT, "the group's epochs are used up")
     CONFIRMATION_TAG = ("12.4.2", Code.REFUSED_COMMIT, "the confirmation tag does not hold")
     WELCOME_NOT_OURS = ("12.4.3.1", Code.OPEN, "the welcome is for none of our key packages")
     WELCOME_SUITE = ("12.4.3.1", Code.SUITE, "the welcome is of another suite than the key package")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.limits import MAX_FORWARD_GENERATIONS, MAX_SKIPPED_KEYS
 from amanah_protocol.mls import tree_math
 from amanah_protocol.mls.codec import Reader, opaque, u32, vector
@@ -84,16 +85,21 @@ class Ratchet:
         return key, Ratchet(next=generation + 1, secret=secret, skipped=kept)
 
     @classmethod
-    def read(cls, reader: Reader) -> Ratchet:
+    def read(cls, reader: Reader, suite: Suite) -> Ratchet:
         """Decode a stored one."""
         upcoming, secret = reader.uint(4), reader.exactly(HASH_BYTES, "a ratchet's secret")
-        skipped = reader.vector(lambda item: (item.uint(4), MessageKey(item.opaque(), item.opaque())))
+        skipped = reader.vector(lambda item: (item.uint(4), _read_message_key(item, suite)))
         return cls(next=upcoming, secret=secret, skipped=dict(skipped))
 
     def encode(self) -> bytes:
         """The stored form. Secret."""
         skipped = (u32(number) + opaque(key.key) + opaque(key.nonce) for number, key in self.skipped.items())
         return u32(self.next) + opaque(self.secret) + vector(skipped)
+
+
+def _read_message_key(reader: Reader, suite: Suite) -> MessageKey:
+    key = reader.exactly(suite.aead.key_bytes, "a message's key")
+    return MessageKey(key, reader.exactly(suite.aead.nonce_bytes, "a message's nonce"))
 
 
 def _message_key(suite: Suite, secret: bytes, generation: int) -> MessageKey:
@@ -226,7 +232,14 @@ class SecretTree:
     def read(cls, reader: Reader, suite: Suite, leaves: int) -> SecretTree:
         """Decode a stored one."""
         secrets = reader.vector(lambda item: (item.uint(4), item.exactly(HASH_BYTES, "a node's secret")))
-        ratchets = reader.vector(lambda item: (item.uint(4), (Ratchet.read(item), Ratchet.read(item))))
+        ratchets = reader.vector(lambda item: (item.uint(4), (Ratchet.read(item, suite), Ratchet.read(item, suite))))
+        reached = [leaf for leaf, _ in ratchets]
+        for node, _ in secrets:
+            if node >= tree_math.width(leaves):
+                raise DecodeError(Code.MALFORMED, "message keys: the secret of no node")
+            reached += tree_math.leaves_below(node)
+        if sorted(reached) != list(range(leaves)):
+            raise DecodeError(Code.MALFORMED, "message keys: not one secret for each leaf")
         return cls(suite, leaves, dict(secrets), dict(ratchets))
 
     def encode(self) -> bytes:
