@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from amanah_protocol.errors import PeerError
 from amanah_protocol.mls.checks import Authenticate, Ground, check_credentials, check_leaf
 from amanah_protocol.mls.epoch import Entry, Epoch, check_confirmation, enter, joiner_secret_of
 from amanah_protocol.mls.framing import (
@@ -27,7 +28,7 @@ from amanah_protocol.mls.key_schedule import NO_SECRET
 from amanah_protocol.mls.leaf_node import Identity, LeafNode, LeafSource, Place
 from amanah_protocol.mls.message_protection import sign_content
 from amanah_protocol.mls.proposal_list import Change, ProposalList, Proposed, resolve
-from amanah_protocol.mls.proposals import Commit, ProposalOrRef
+from amanah_protocol.mls.proposals import Commit, Proposal, ProposalOrRef, ProposalRef
 from amanah_protocol.mls.psk import FindPsk, PskId, derive_psk_secret
 from amanah_protocol.mls.ratchet_tree import RatchetTree
 from amanah_protocol.mls.rules import InvalidError, Rule
@@ -116,6 +117,36 @@ class Made:
 def _provisional(epoch: Epoch, change: Change, tree_hash: bytes) -> GroupContext:
     """The context that path secrets are sealed under."""
     return epoch.context.following(tree_hash, change.extensions)
+
+
+def takeable(
+    epoch: Epoch, references: Sequence[ProposalRef], proposals: Sequence[Proposal], world: World
+) -> Sequence[ProposalRef]:
+    """Of the proposals that were sent before, those that an own commit can take up beside its own.
+
+    Whoever may propose can propose what no commit may hold; that must not stop every commit of the epoch. The work is
+    bounded: all together, else those that are in order by themselves, else none.
+
+    Args:
+        epoch: The epoch.
+        references: The proposals that were sent before.
+        proposals: What the commit brings itself.
+        world: What is known beside the group.
+    """
+    if _fits(epoch, [*references, *proposals], world):
+        return references
+    alone = [reference for reference in references if _fits(epoch, [reference], world)]
+    return alone if _fits(epoch, [*alone, *proposals], world) else []
+
+
+def _fits(epoch: Epoch, items: Sequence[ProposalOrRef], world: World) -> bool:
+    own = Sender(SenderType.MEMBER, epoch.own)
+    try:
+        change = ProposalList(resolve(items, own, world.proposals), own).apply(epoch.tree, world.ground(epoch))
+        world.psk_secret(change.psks)
+    except PeerError:
+        return False
+    return True
 
 
 def make_commit(
@@ -336,8 +367,8 @@ def _check_path_keys(tree: RatchetTree, path: UpdatePath, replaced: LeafNode | N
     if replaced is not None and own == replaced.encryption_key:
         raise InvalidError(Rule.PATH_LEAF_KEY_SAME)
     keys = [own, *(node.encryption_key for node in path.nodes)]
-    if not all(len(key) == ground.suite.kem.public_bytes for key in keys):
-        raise InvalidError(Rule.HPKE_KEY)
+    for key in keys:
+        ground.suite.kem.check_public(key)
     held = {leaf.encryption_key for _, leaf in tree.members()}
     held.update(node.encryption_key for _, node in tree.parents())
     if len(set(keys)) != len(keys) or not held.isdisjoint(keys):

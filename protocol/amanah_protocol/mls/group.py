@@ -19,7 +19,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.mls import joining
 from amanah_protocol.mls.checks import Authenticate
 from amanah_protocol.mls.codec import decode
-from amanah_protocol.mls.commit import Taken, World, make_commit, take_commit
+from amanah_protocol.mls.commit import Taken, World, make_commit, take_commit, takeable
 from amanah_protocol.mls.credential import Extension, Extensions, check_extensions
 from amanah_protocol.mls.epoch import Entry, enter_with
 from amanah_protocol.mls.framing import (
@@ -51,7 +51,6 @@ from amanah_protocol.mls.proposal_list import Proposed, check_sender
 from amanah_protocol.mls.proposals import (
     Commit,
     Proposal,
-    ProposalOrRef,
     ProposalRef,
     ReInit,
     Remove,
@@ -318,7 +317,7 @@ class Group:
         authenticated_data: bytes = b"",
         identity: Identity | None = None,
     ) -> Staged:
-        """Commit these proposals, and those of the epoch that were sent before; nothing changes until `merge`.
+        """Commit these proposals, and those of the epoch that were sent before and fit; nothing changes until `merge`.
 
         Args:
             proposals: By value.
@@ -339,12 +338,11 @@ class Group:
         identity = identity or Identity.of(self._app.key, self._own())
         self._check_key(identity)
         check_policy(proposals, self._app.policy)
-        items: list[ProposalOrRef] = [ProposalRef(reference) for reference in self._references()]
-        items += proposals
+        epoch, world = self._state.epoch, self._world()
         made = make_commit(
-            self._state.epoch,
-            items,
-            self._world(),
+            epoch,
+            [*takeable(epoch, self._references(), proposals, world), *proposals],
+            world,
             identity=identity,
             wire_format=self._format(public=public),
             authenticated_data=authenticated_data,
@@ -355,11 +353,11 @@ class Group:
         self._state.pending = staged
         return staged
 
-    def _references(self) -> list[bytes]:
+    def _references(self) -> list[ProposalRef]:
         """Proposals of the epoch that an own commit can take up: an own update or removal cannot be."""
         own = Sender(SenderType.MEMBER, self.own_leaf)
         return [
-            reference
+            ProposalRef(reference)
             for reference, item in self._state.proposals.items()
             if not (isinstance(item.proposal, Update) and item.sender == own) and item.proposal != Remove(self.own_leaf)
         ]
