@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType
 from typing import Final
 
@@ -121,6 +121,11 @@ def _of_body(module: str, function: str, node: ast.AST, path: Path) -> Iterator[
                 yield from _of_body(module, function, child, below)
 
 
+def _is_refusal(node: ast.stmt) -> bool:
+    """Whether a statement refuses by a rule."""
+    return isinstance(node, ast.Raise) and node.exc is not None and ast.unparse(node.exc).startswith("InvalidError(")
+
+
 def _is_check(node: ast.stmt) -> bool:
     """Whether a statement does nothing but call a check."""
     if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
@@ -131,12 +136,9 @@ def _is_check(node: ast.stmt) -> bool:
 def _of_statement(module: str, function: str, node: ast.stmt, path: Path) -> Iterator[Mutant]:
     rules = frozenset(re.findall(r"Rule\.(\w+)", ast.unparse(node)))
     mutant = Mutant(module=module, function=function, what=ast.unparse(node), rules=rules, path=path)
-    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and ast.unparse(node.exc.func) == "InvalidError":
+    if _is_refusal(node) or _is_check(node):
         yield mutant
-    elif _is_check(node):
-        yield mutant
-    elif isinstance(node, ast.If) and isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or):
-        if isinstance(node.body[0], ast.Raise):
-            for operand, value in enumerate(node.test.values):
-                what = f"or {ast.unparse(value)}"
-                yield Mutant(module=module, function=function, what=what, rules=rules, path=path, operand=operand)
+    elif isinstance(node, ast.If) and isinstance(node.test, ast.BoolOp) and isinstance(node.body[0], ast.Raise):
+        operands = node.test.values if isinstance(node.test.op, ast.Or) else []
+        for operand, value in enumerate(operands):
+            yield replace(mutant, what=f"or {ast.unparse(value)}", operand=operand)

@@ -149,7 +149,12 @@ def test_long_lists_of_unmerged_leaves_cost_no_more_than_reading_them(monkeypatc
     shown = RatchetTree([tree[0], endless, tree[2], endless, tree[4], endless, tree[6]], [None] * 7)
     looked_up: list[int] = []
     real = tree_math.direct_path
-    monkeypatch.setattr(tree_math, "direct_path", lambda *args: (looked_up.append(args[0]), real(*args))[1])
+
+    def look_up(leaf: int, leaves: int) -> tuple[int, ...]:
+        looked_up.append(leaf)
+        return real(leaf, leaves)
+
+    monkeypatch.setattr(tree_math, "direct_path", look_up)
     with pytest.raises(InvalidError) as caught:
         shown.check_unmerged_leaves()
     assert caught.value.rule is Rule.UNMERGED_LEAF
