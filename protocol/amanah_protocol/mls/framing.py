@@ -99,7 +99,7 @@ def read_body(reader: Reader, kind: ContentType) -> Body:
             return reader.opaque()
         case ContentType.PROPOSAL:
             return read_proposal(reader)
-        case ContentType.COMMIT:
+        case _:
             return Commit.read(reader)
 
 

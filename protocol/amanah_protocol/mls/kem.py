@@ -150,7 +150,6 @@ class XWing:
 
     id: Final = 0x647A
     public_bytes: Final = MLKEM_PUBLIC_BYTES + KEY_BYTES
-    enc_bytes: Final = MLKEM_CIPHERTEXT_BYTES + KEY_BYTES
     _suite: Final = b"KEM" + u16(0x647A)
     _LABEL: Final = b"\\.//^\\"
 
@@ -191,20 +190,16 @@ class XWing:
         lattice, curve = public[:MLKEM_PUBLIC_BYTES], public[MLKEM_PUBLIC_BYTES:]
         ephemeral = random(KEY_BYTES)
         carried = agreement_public(ephemeral)
-        try:
-            agreed = agree(ephemeral, curve)
-            secret, ciphertext = self._encapsulate(lattice)
-        except VerifyError as error:
-            raise InvalidError(Rule.HPKE_KEY) from error
+        agreed = agree(ephemeral, curve)
+        secret, ciphertext = self._encapsulate(lattice)
         return self._combine(secret, agreed, carried, curve), ciphertext + carried
 
     def decapsulate(self, enc: bytes, private: bytes) -> bytes:
         """The joined secret."""
-        if len(enc) != self.enc_bytes:
-            raise InvalidError(Rule.DECRYPTION)
         seed, x25519 = self._expand(private)
         ciphertext, carried = enc[:MLKEM_CIPHERTEXT_BYTES], enc[MLKEM_CIPHERTEXT_BYTES:]
         try:
+            # Refuses another length of what is left, and so of the whole.
             agreed = agree(x25519, carried)
         except VerifyError as error:
             raise InvalidError(Rule.DECRYPTION) from error

@@ -18,7 +18,7 @@ from amanah_protocol.mls.framing import (
 )
 from amanah_protocol.mls.proposals import Add, Commit, ExternalInit, ProposalRef, Remove, Update
 from amanah_protocol.mls.rules import Rule
-from amanah_protocol.mls.secret_tree import MAX_GENERATION
+from amanah_protocol.mls.secret_tree import MAX_GENERATION, Ratchet
 from tests.protocol.mls.forged_commit import commit_by, join_commit, propose, sealed_commit
 from tests.protocol.mls.franken import LeafForm, MessageForm, SealForm, content_by, flipped
 from tests.protocol.mls.negative import Attempt, case, commit_to, data_to, proposal_to
@@ -394,6 +394,14 @@ def data_too_many_generations_ahead(stage: Stage) -> Attempt:
 @case(Rule.GENERATION_AHEAD)
 def data_of_the_last_generation(stage: Stage) -> Attempt:
     return _bent(stage, SealForm(generation=MAX_GENERATION))
+
+
+@case(Rule.GENERATION_AHEAD)
+def data_of_the_very_last_generation_when_it_is_the_next(stage: Stage) -> Attempt:
+    last = Ratchet(next=MAX_GENERATION, secret=bytes(32), skipped={})
+    for name in ("bob", "carol"):
+        stage[name]._state.messages._ratchets[MEMBERS["carol"]] = (last, last)
+    return _bent(stage, SealForm())
 
 
 # ---- proposals that are referred to

@@ -93,6 +93,16 @@ def a_leaf_to_whose_key_nothing_can_be_sealed(stage: Stage) -> Attempt:
 
 
 @case(Rule.HPKE_KEY)
+def a_leaf_whose_key_is_beyond_the_modulus(stage: Stage) -> Attempt:
+    def bend(form: LeafForm) -> LeafForm:
+        # Of X25519 there are no such keys: what is no key there has another length.
+        lattice = b"\xff" * (len(form.encryption_key) - 32)
+        return replace(form, encryption_key=lattice + form.encryption_key[-32:] if lattice else b"")
+
+    return added(stage, bend_leaf=bend)
+
+
+@case(Rule.HPKE_KEY)
 def an_update_with_a_key_that_is_none(stage: Stage) -> Attempt:
     return updated(stage, lambda form: replace(form, encryption_key=form.encryption_key[1:]))
 
@@ -213,6 +223,12 @@ def _of_new_type(form: LeafForm) -> LeafForm:
 @case(Rule.LEAF_CREDENTIAL_OTHERS)
 def an_add_whose_credential_type_the_members_do_not_support(stage: Stage) -> Attempt:
     return added(stage, bend_leaf=_of_new_type)
+
+
+@case(Rule.LEAF_CREDENTIAL_OTHERS)
+def an_add_of_a_foreign_credential_type_by_a_commit_without_a_path(stage: Stage) -> Attempt:
+    add = Add(package(stage, bend_leaf=_of_new_type))
+    return commit_to(stage, sealed_commit(stage, "carol", add, with_path=False))
 
 
 @case(Rule.LEAF_CREDENTIAL_OTHERS)

@@ -176,6 +176,12 @@ def a_path_secret_that_is_not_the_trees(stage: Stage) -> Attempt:
     return join_by(welcome_to(stage, path_secret=bytes(32)))
 
 
+@case(Rule.PATH_KEY)
+def a_path_secret_for_a_blank_node(stage: Stage) -> Attempt:
+    tree, _ = stage["alice"].tree.without(5).with_leaf(stage.newcomer.public.leaf_node)
+    return join_by(welcome_to(stage, tree=tree, path_secret=bytes(32)))
+
+
 def _continuing(usage: ResumptionUsage, nonce: int) -> tuple[ResumptionPsk, bytes]:
     return ResumptionPsk(usage, GROUP_ID, 1, bytes([nonce]) * 32), b"a resumption key"
 
