@@ -187,8 +187,10 @@ class ProposalList:
         reinits = [proposal for proposal, _ in self.of(ReInit)]
         if reinits and len(self._proposed) > 1:
             raise InvalidError(Rule.REINIT_ALONE)
-        if any(proposal.version < MLS10 for proposal in reinits):
-            raise InvalidError(Rule.REINIT_VERSION)
+        for reinit in reinits:
+            if reinit.version < MLS10:
+                raise InvalidError(Rule.REINIT_VERSION)
+            check_extensions(reinit.extensions)
 
     def _check_external_list(self) -> None:
         """Section 12.2, for a commit of somebody who joins by it."""

@@ -335,6 +335,11 @@ def a_reinitialisation_to_an_older_version(stage: Stage) -> Attempt:
     return committed(stage, replace(REINIT, version=0))
 
 
+@case(Rule.EXTENSION_TWICE)
+def a_reinitialisation_with_an_extension_twice(stage: Stage) -> Attempt:
+    return committed(stage, replace(REINIT, extensions=(Extension(0xF0A7, b"1"), Extension(0xF0A7, b"2"))))
+
+
 @case(Rule.EXTERNAL_INIT_BY_MEMBER)
 def a_members_commit_with_an_external_init(stage: Stage) -> Attempt:
     return committed(stage, ExternalInit(b"x"))
