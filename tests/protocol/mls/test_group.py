@@ -80,7 +80,7 @@ def test_members_hear_each_other_and_a_newcomer_joins(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("public", [False, True])
-def test_every_kind_of_proposal_is_taken_up_by_reference(stage: Stage, public: bool) -> None:  # noqa: FBT001 - parametrised
+def test_every_kind_of_proposal_is_taken_up_by_reference(stage: Stage, public: bool) -> None:  # noqa: FBT001 - a parameter of the test
     newcomer = stage.package("hans")
     propose(stage, "bob", Add(newcomer.public), public=public)
     propose(stage, "bob", PSK, public=public)

@@ -111,7 +111,7 @@ def test_no_tree_beside_a_welcome_is_believed_in_which_a_byte_is_changed(stage: 
 
 
 @pytest.mark.parametrize("public", [False, True])
-def test_no_commit_is_taken_in_which_a_byte_is_changed_or_the_end_is_missing(stage: Stage, public: bool) -> None:  # noqa: FBT001 - parametrised
+def test_no_commit_is_taken_in_which_a_byte_is_changed_or_the_end_is_missing(stage: Stage, public: bool) -> None:  # noqa: FBT001 - a parameter of the test
     form = commit_by(stage, "carol", Remove(MEMBERS["frank"]))
     message = form.public() if public else form.sealed(stage["carol"])
     bob, before = stage["bob"], stage.states()
