@@ -15,9 +15,9 @@ from amanah_protocol import cbor, identity, roster
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed, endorse
 from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_room_id, sign_envelope
-from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Credential, Group
-from amanah_protocol.group.suites import FLAT, SUPPORTED
+from amanah_protocol.group.suites import CLASSICAL, SUPPORTED
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create, MediaType, Message, Specific, Welcome
 from amanah_protocol.labels import Label, Precedence
@@ -112,7 +112,7 @@ class Author:
         message = isinstance(specific, Message)
         return Header(
             kid=self.device.id,
-            media_type=MediaType.FLAT if sealed else MediaType.NONE,
+            media_type=MediaType.MLS if sealed else MediaType.NONE,
             room=self._room,
             epoch=epoch,
             counter=self._counter + 1,
@@ -156,13 +156,15 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
     """Sign what opens a room with its creator and all the others (at most 96) in it."""
     nonce = secrets.token_bytes(16)
     room = derive_room_id(origin, creator.id, nonce)
-    engine = engine_for(FLAT)
-    group = engine.create(room, creator.key, creator.credential, random=secrets.token_bytes)
+    engine = Engines()[CLASSICAL]
+    group = engine.create(
+        room, creator.key, creator.credential, policy=cbor.encode({}), now_ms=now_ms, random=secrets.token_bytes
+    )
     author = Author(creator, room)
     specific = Create(
         origin=origin,
         nonce=nonce,
-        suite=FLAT,
+        suite=CLASSICAL,
         ceiling=LABEL,
         owner=creator.certificate.organisation,
         policy=cbor.encode({}),
@@ -180,9 +182,11 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
         for device in added.values()
     )
     header = author.header(Commit(added=tuple(sorted(added))), epoch=0, audience=members, now_ms=now_ms, sealed=True)
-    staged = group.stage_commit(adds=packages, removes=(), aad=header.aad, random=secrets.token_bytes)
+    staged = group.stage_commit(
+        adds=packages, removes=(), credential=creator.credential, aad=header.aad, random=secrets.token_bytes
+    )
     commit = author.sign(header, staged.sealed)
-    parts = staged.welcome(create[0].id, commit[0].id)
+    sealed = staged.welcome(create[0].id, commit[0].id, random=secrets.token_bytes)
     welcome = author.header(
         Welcome(addressees=tuple(sorted(added))), epoch=1, audience=members, now_ms=now_ms, sealed=True
     )
@@ -192,6 +196,6 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
         group=group,
         create=(create,),
         others=tuple(added.values()),
-        commit=(commit, author.sign(welcome, parts.sealed)),
+        commit=(commit, author.sign(welcome, sealed)),
         members=members,
     )

@@ -21,9 +21,11 @@ from websockets.exceptions import ConnectionClosed
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
+from amanah_client.encapsulation import encapsulate
 from amanah_client.home import Profile
 from amanah_client.transport import Link, dial, parse_address
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.roster import Relay, decode_roster
 
 _TICK_S: Final = 0.25
@@ -154,7 +156,9 @@ class Engine:
 
     async def _load(self) -> None:
         snapshot = await self._in_thread(self._profile.store.snapshot)
-        self._core = ClientCore(snapshot, key=self._profile.device_key, random=secrets.token_bytes)
+        self._core = ClientCore(
+            snapshot, key=self._profile.device_key, random=secrets.token_bytes, engines=Engines(encapsulate)
+        )
         self._relays = decode_roster(snapshot.roster).relays
         self._known = {intent.id for intent in snapshot.intents}
         self._handed = set()

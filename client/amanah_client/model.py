@@ -117,7 +117,8 @@ class RoomRow:
         counter: Own counter used last in this room (signed, whether accepted or not).
         last_id: Id of the own envelope accepted last.
         voids: Own counters that were refused since then.
-        group: `Group.state()`; b"" before joining.
+        group: `Group.epoch_state()`, large, changed by commits alone; b"" before joining.
+        keys: `Group.message_state()`, small, changed by every message; b"" before joining.
         in_flight: The unanswered publish, if any.
         senders: Record of each sender.
         delivered_seq: Room sequence reported by the last own `delivered`.
@@ -144,6 +145,7 @@ class RoomRow:
     last_id: EnvelopeId = EnvelopeId(ZERO_32)  # noqa: RUF009 - bytes are immutable
     voids: tuple[int, ...] = ()
     group: bytes = field(default=b"", repr=False)
+    keys: bytes = field(default=b"", repr=False)
     in_flight: InFlight | None = None
     senders: tuple[SenderRow, ...] = ()
     delivered_seq: int = 0
@@ -223,11 +225,19 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRoom:
-    """Open a room; the creator's profile and the title follow sealed."""
+    """Open a room; the creator's profile and the title follow sealed.
+
+    Attributes:
+        title: Its title.
+        ceiling: The highest label allowed in it.
+        agreement: Identifier of the agreement it is opened under.
+        classical: Its suite is 0x0003 instead of the post-quantum 0xF001.
+    """
 
     title: str
     ceiling: Label
     agreement: str | None = None
+    classical: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

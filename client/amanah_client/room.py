@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from amanah_client import model
+from amanah_client.core.room import group_of
 from amanah_client.directory import Party
 from amanah_client.message import Message, read_message
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Create
@@ -103,10 +103,7 @@ class Room:
         return self._client.profile.store.messages(self._id, after=after, limit=limit, newest=newest)
 
     def _group(self) -> Group | None:
-        created, state = self.created, self.row.group
-        if created is None or not state:
-            return None
-        return engine_for(created.suite).restore(state, self._client.profile.device_key)
+        return group_of(self.row, self._client.profile.device_key)
 
     # ---- what is sent to it
 

@@ -212,13 +212,17 @@ class Client:
             raise UsageError(Code.UNKNOWN_ROOM, many, hint=hint)
         return Room(self, found[0])
 
-    def new_room(self, title: str, *, label: Label, agreement: str | None = None) -> model.CreateRoom:
+    def new_room(
+        self, title: str, *, label: Label, agreement: str | None = None, classical: bool = False
+    ) -> model.CreateRoom:
         """A room to be opened, for `ask`.
 
         Args:
             title: Its title, sealed; the relay never sees it. Normalised to NFC.
             label: The highest label allowed in it.
             agreement: Identifier of the agreement it is opened under, visible to auditors.
+            classical: Seal with X25519 alone, for members whose devices cannot do more; traffic recorded today may
+                then be opened by a quantum computer later. A room keeps its suite for its whole life.
 
         Raises:
             UsageError: `USAGE` for an empty title, `TOO_LARGE` for one above 253 characters.
@@ -230,10 +234,16 @@ class Client:
             if len(text) > limits.MAX_NAME_CHARS:
                 detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
                 raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
-        return model.CreateRoom(title=said, ceiling=label, agreement=agreement)
+        return model.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical)
 
     async def create_room(
-        self, title: str, *, label: Label, agreement: str | None = None, timeout_s: float = 30
+        self,
+        title: str,
+        *,
+        label: Label,
+        agreement: str | None = None,
+        classical: bool = False,
+        timeout_s: float = 30,
     ) -> Room:
         """Open a room and wait until it is in the log; arguments as `new_room`.
 
@@ -242,7 +252,7 @@ class Client:
             OperationalError: `OFFLINE` or `TIMEOUT`; the room is made when the relay is back.
             RefusedError: The relay refused it.
         """
-        intent = await self.do(self.new_room(title, label=label, agreement=agreement), timeout_s)
+        intent = await self.do(self.new_room(title, label=label, agreement=agreement, classical=classical), timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
         return Room(self, intent.room)

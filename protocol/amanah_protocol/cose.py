@@ -39,7 +39,6 @@ class Typ(StrEnum):
     CONTROL_HEAD = "application/amanah-control-head+cose"
     ROOM_HEAD = "application/amanah-room-head+cose"
     RECEIPT = "application/amanah-receipt+cose"
-    KEY_PACKAGE = "application/amanah-key-package+cose"
     AUDIT_READ = "application/amanah-audit-read+cose"
     AUDIT_GRANT = "application/amanah-audit-grant+cose"
     LEGAL_HOLD = "application/amanah-legal-hold+cose"

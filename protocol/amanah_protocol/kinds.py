@@ -20,7 +20,6 @@ class MediaType(StrEnum):
     """What the payload's hash is of (label 259 of RFC 9995): a closed list."""
 
     MLS = "message/mls"
-    FLAT = "application/vnd.amanah.flat"
     ALERT_HPKE = "application/vnd.amanah.alert+hpke"
     NONE = "application/vnd.amanah.none"
 

@@ -20,9 +20,8 @@ from amanah_protocol.envelope import (
     derive_room_id,
     sign_envelope,
 )
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import Credential, Group
-from amanah_protocol.group.suites import FLAT, SUPPORTED
+from amanah_protocol.group.suites import CLASSICAL, SUPPORTED
 from amanah_protocol.identity import Certificate, MachineLimits, Role
 from amanah_protocol.kinds import Commit, Create, MediaType, Specific, Welcome
 from amanah_protocol.labels import Label, Pap
@@ -32,6 +31,7 @@ from amanah_relay.core.checks import members_of
 from tests.adversary.attack import Planted
 from tests.adversary.evil import EvilRelay
 from tests.adversary.stage import Stage
+from tests.engines import ENGINES
 from tests.simulation.community import ORIGIN, Organisation
 
 K: Final = sha256(b"a disclosure key")
@@ -118,7 +118,7 @@ def header(
     committed = kinds.kind_of(specific) in kinds.COMMITTED
     fields: dict[str, Any] = {
         "kid": device,
-        "media_type": MediaType.FLAT if sealed else MediaType.NONE,
+        "media_type": MediaType.MLS if sealed else MediaType.NONE,
         "room": room,
         "epoch": state.epoch,
         "counter": member.last_counter + 1,
@@ -219,7 +219,7 @@ def open_own_room(relay: EvilRelay, creator: Rogue, victim: DeviceId, package: b
     create = Create(
         origin=ORIGIN,
         nonce=nonce,
-        suite=FLAT,
+        suite=CLASSICAL,
         ceiling=Label.AMBER,
         owner=creator.certificate.organisation,
         policy=b"",
@@ -238,7 +238,7 @@ def open_own_room(relay: EvilRelay, creator: Rogue, victim: DeviceId, package: b
     )
     created = sign_envelope(opening, b"", creator.key)
     relay.log(room, Planted.of(created))
-    group = engine_for(FLAT).create(room, creator.key, creator.credential, random=_drawn)
+    group = ENGINES[CLASSICAL].create(room, creator.key, creator.credential, random=_drawn)
     both = audience_digest({creator.id, victim})
     made = header(relay, creator.id, room, Commit(added=(victim,)), audience=both)
     staged = group.stage_commit(adds=(package,), removes=(), aad=made.aad, random=_drawn)

@@ -151,7 +151,7 @@ class Stage:
 
     def open(self, name: str, title: str, *invited: str | DeviceId) -> RoomId:
         """Open a room and invite organisations and devices."""
-        room = self.do(name, model.CreateRoom(title=title, ceiling=Label.AMBER)).room
+        room = self.do(name, model.CreateRoom(title=title, ceiling=Label.AMBER, classical=True)).room
         assert room is not None
         for who in invited:
             if isinstance(who, str):

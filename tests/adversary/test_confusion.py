@@ -13,7 +13,7 @@ from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed, decode_endorsed, endorse
 from amanah_protocol.errors import Code
-from amanah_protocol.group.suites import FLAT
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log.leaf import LeafType
@@ -119,7 +119,7 @@ def objects(stage: Stage) -> dict[str, tuple[str, bytes]]:
     key, ledger = stage.device("tn-1").key, stage.relay.books.ledger
     entry = next(row for row in stage.messages(VICTIM) if row.kind == Kind.MESSAGE and row.state is MessageState.STORED)
     package = stage.relay.store.take_key_packages(
-        TakeKeyPackages(token=0, suite=FLAT, devices=(stage.device("tn-2").id,))
+        TakeKeyPackages(token=0, suite=CLASSICAL, devices=(stage.device("tn-2").id,))
     )
     receipt = Receipt(
         first_index=0, size=1, root=bytes(32), accepted_at_ms=stage.now_ms, leaves=(ledger.control.head_leaf,)
@@ -127,7 +127,7 @@ def objects(stage: Stage) -> dict[str, tuple[str, bytes]]:
     withdrawal = revocation.enrolment_revocation_document(TN, KeyId(tn.enrolment_key.key_id), now_ms=stage.now_ms)
     subject = PersonId(bytes(16))
     request = identity.make_request(
-        key, organisation=TN, subject=subject, role=Role.OFFICER, nonce=bytes(16), suites=(FLAT,)
+        key, organisation=TN, subject=subject, role=Role.OFFICER, nonce=bytes(16), suites=(CLASSICAL,)
     )
     order = ReadingOrder(first=0, until=1, ordered_at_ms=stage.now_ms, nonce=bytes(16))
     return {

@@ -26,7 +26,7 @@ from amanah_protocol.group.flat.members import Member, Members
 from amanah_protocol.group.flat.schedule import derive_epoch
 from amanah_protocol.group.flat.state import EpochKeys, GroupState
 from amanah_protocol.group.seam import Credential
-from amanah_protocol.group.suites import FLAT
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.heads import RoomHead, sign_room_head
 from amanah_protocol.kinds import Commit, Kind, Welcome
 from amanah_protocol.labels import Label
@@ -144,7 +144,7 @@ def deceive(stage: Stage, attack: FalseRecord, room: RoomId, *, epoch: int, coun
     relay, key, victim = stage.relay, stage.device("ma-2").key, stage.device(VICTIM).id
     create = decode_envelope(attack.before[0].envelope if attack.before else attack.record[0].envelope)
     group = false_group(stage, room, epoch)
-    wanted = TakeKeyPackages(token=0, suite=FLAT, devices=(victim,))
+    wanted = TakeKeyPackages(token=0, suite=CLASSICAL, devices=(victim,))
     package = relay.store.take_key_packages(wanted).taken[0][0]
     assert package is not None
     audience = audience_digest({victim, *(stage.device(name).id for name in CLAIMED)})

@@ -15,9 +15,8 @@ from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.flat.keys import KeyPair
-from amanah_protocol.group.suites import FLAT
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.kinds import Commit, Kind, Welcome
 from amanah_protocol.log.leaf import LeafType
@@ -37,6 +36,7 @@ from tests.adversary.forge import (
 from tests.adversary.outcomes import control, defended
 from tests.adversary.shown import evidence
 from tests.adversary.stage import OFFICERS, Stage
+from tests.engines import ENGINES
 from tests.simulation.community import TN, Device
 
 Play = Callable[..., Stage]
@@ -55,7 +55,7 @@ def invite_into_a_fake_room(play: Play) -> tuple[Stage, Rogue, OwnRoom]:
     log_device(relay, officer)
     stage.wait(2)
     victim = stage.device(VICTIM).id
-    taken = relay.store.take_key_packages(TakeKeyPackages(token=0, suite=FLAT, devices=(victim,))).taken
+    taken = relay.store.take_key_packages(TakeKeyPackages(token=0, suite=CLASSICAL, devices=(victim,))).taken
     package = taken[0][0]
     assert package is not None
     own = open_own_room(relay, officer, victim, package)
@@ -151,7 +151,15 @@ def substitute(device: Device, key: SigningKey, now_ms: int, *, certificate: byt
     init = KeyPair.of(sha256(b"the relay's init key"))
     owner = decode_certificate(certificate or device.certificate.encoded)
     payload = cbor.encode(
-        [FLAT, init.public, now_ms - 1_000, now_ms + 3_600_000, False, owner.encoded, device.organisation.enrolment]
+        [
+            CLASSICAL,
+            init.public,
+            now_ms - 1_000,
+            now_ms + 3_600_000,
+            False,
+            owner.encoded,
+            device.organisation.enrolment,
+        ]
     )
     protected = cbor.encode({1: cose.ALG_ED25519, 4: owner.device_id, 16: str(Typ.KEY_PACKAGE)})
     signature = key.sign(cose.signed_bytes(protected, payload))
@@ -191,7 +199,9 @@ def packages_of_the_relay(stage: Stage) -> dict[str, tuple[Callable[[bytes], byt
     own = substitute(device, stage.relay.key, stage.now_ms)
     unlogged = substitute(device, rogue.key, stage.now_ms, certificate=rogue.certificate.encoded)
     other = stage.device("ma-2").id
-    another = stage.relay.store.take_key_packages(TakeKeyPackages(token=0, suite=FLAT, devices=(other,))).taken[0][0]
+    another = stage.relay.store.take_key_packages(TakeKeyPackages(token=0, suite=CLASSICAL, devices=(other,))).taken[0][
+        0
+    ]
     assert another is not None
     return {
         "its own under the right name": (lambda _: own.public, Code.SIGNATURE),
@@ -267,7 +277,7 @@ def read_by_the_relay(stage: Stage, entries: list[Entry], own: Substitute, devic
         (n, e) for n, e in logged if isinstance(e.header.specific, Welcome) and device in e.header.specific.addressees
     )
     create = decode_envelope(stage.row("ma-1", 1).create)
-    group, _ = engine_for(FLAT).join(
+    group, _ = ENGINES[CLASSICAL].join(
         entry.content or b"",
         None,
         room=room,

@@ -18,7 +18,7 @@ from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.crypto import sha256, verify_signature
 from amanah_protocol.endorse import Endorsed, endorse
 from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.group.suites import FLAT
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import roster_document
@@ -242,7 +242,7 @@ def signed_by_devices(stage: Stage) -> dict[str, bytes]:
     device = stage.device("sn-1")
     envelope = next(row.encoded for row in stage.messages("tn-1") if row.sender == device.id)
     order = sign_order(ReadingOrder(first=0, until=1, ordered_at_ms=1, nonce=bytes(16)), device.key)
-    wanted = TakeKeyPackages(token=0, suite=FLAT, devices=(device.id,))
+    wanted = TakeKeyPackages(token=0, suite=CLASSICAL, devices=(device.id,))
     package = stage.relay.store.take_key_packages(wanted).taken[0][0] or b""
     request = decode_certificate(device.certificate.encoded).request
     cose_objects = {"envelope": envelope, "order": order, "key package": package, "request": request}

@@ -12,8 +12,7 @@ from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.envelope import audience_digest
 from amanah_protocol.errors import Code
-from amanah_protocol.group.engines import engine_for
-from amanah_protocol.group.suites import FLAT
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import HEADER_ONLY, Commit, Decision, Kind, Outcome
 from amanah_protocol.types import DeviceId, EnvelopeId
@@ -25,6 +24,7 @@ from tests.adversary.forge import Rogue, certified, header, log_device, open_own
 from tests.adversary.outcomes import control, defended
 from tests.adversary.shown import evidence
 from tests.adversary.stage import OFFICERS, Stage
+from tests.engines import ENGINES
 from tests.simulation.community import MA, SN, TN, Device
 from tests.vectors.examples import SPECIFICS
 
@@ -96,7 +96,7 @@ def test_a_room_is_opened_by_an_officer_or_not_at_all(play: Play) -> None:
     for role, device in devices.items():
         if role is Role.OFFICER:
             continue
-        wanted = TakeKeyPackages(token=0, suite=FLAT, devices=(victim,))
+        wanted = TakeKeyPackages(token=0, suite=CLASSICAL, devices=(victim,))
         package = stage.relay.store.take_key_packages(wanted).taken[0][0]
         assert package is not None
         own = open_own_room(stage.relay, device, victim, package)
@@ -114,7 +114,7 @@ def test_a_room_is_opened_by_an_officer_or_not_at_all(play: Play) -> None:
 def add(stage: Stage, by: str, joiner: Rogue) -> Planted:
     """A member adds a device, with its own keys and all it knows; the relay logs it."""
     adder = stage.device(by)
-    package = engine_for(FLAT).make_key_package(
+    package = ENGINES[CLASSICAL].make_key_package(
         joiner.key,
         joiner.credential,
         now_ms=stage.now_ms,

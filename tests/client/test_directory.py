@@ -30,7 +30,7 @@ def rows(*objects: tuple[LeafType, bytes]) -> tuple[ControlRow, ...]:
 def certified() -> tuple[identity.Certificate, identity.Profile]:
     subject = PersonId(b"s" * 16)
     request = identity.make_request(
-        DEVICE, organisation=ORGANISATION, subject=subject, role=Role.OFFICER, nonce=bytes(16), suites=(0xF0FF,)
+        DEVICE, organisation=ORGANISATION, subject=subject, role=Role.OFFICER, nonce=bytes(16), suites=(0x0003,)
     )
     profile = identity.issue_profile(
         ENROLMENT, organisation=ORGANISATION, subject=subject, name="Officer A", salt=bytes(16)

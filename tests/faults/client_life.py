@@ -17,6 +17,7 @@ from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
 from tests.client.core.rooms import create, invite
 from tests.client.core.world import MA, TN, Client, Stage, seeded
+from tests.engines import ENGINES
 
 MESSAGES = 6
 
@@ -71,7 +72,7 @@ def make(stage: Stage, path: Path, key: bytes) -> Lasting:
     local.install(certificate=base.certificate, enrolment=base.enrolment, profile=base.profile, roster=base.roster)
     lasting = Lasting(stage=stage, name="A", device=plain.device, store=plain.store, core=plain.core)
     lasting.local = local
-    lasting.core = ClientCore(local.snapshot(), key=plain.device.key, random=seeded("A"))
+    lasting.core = ClientCore(local.snapshot(), key=plain.device.key, random=seeded("A"), engines=ENGINES)
     lasting.outward = tell
     stage.clients[stage.clients.index(plain)] = lasting
     return lasting

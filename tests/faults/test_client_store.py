@@ -30,6 +30,7 @@ from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from tests.client.core.world import seeded
+from tests.engines import ENGINES
 from tests.faults.test_kill import strace_works
 from tests.relay.people import key_of
 from tests.simulation.client_store import ClientStore
@@ -74,7 +75,7 @@ def check_life(path: Path, told: list[list[str]]) -> int:
         for line in told:
             if line[0] == "queued":
                 assert store.intent(line[1]) is not None, "it was said to be queued"
-        ClientCore(snapshot, key=key_of("device A"), random=seeded("again"))
+        ClientCore(snapshot, key=key_of("device A"), random=seeded("again"), engines=ENGINES)
         return len(left)
     finally:
         store.close()

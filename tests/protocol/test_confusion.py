@@ -180,7 +180,6 @@ TYPES: Final[dict[str, Signed]] = {
     "client's login": login(session.sign_as_client(x.transcript(), KEY), session.verify_client_proof),
     "checkpoint": note(SignatureType.ED25519),
     "cosignature": note(SignatureType.COSIGNATURE),
-    "key package": unused(Typ.KEY_PACKAGE),
     "audit grant": unused(Typ.AUDIT_GRANT),
     "legal hold": unused(Typ.LEGAL_HOLD),
     "erasure": unused(Typ.ERASURE),

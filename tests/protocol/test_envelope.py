@@ -47,7 +47,7 @@ def test_an_envelope_of_each_kind_is_made_and_read_back(kind: Kind) -> None:
 def test_what_a_header_need_not_say_has_a_default() -> None:
     header = Header(
         kid=x.KID,
-        media_type=MediaType.FLAT,
+        media_type=MediaType.MLS,
         room=x.ROOM,
         epoch=1,
         counter=1,
@@ -69,7 +69,7 @@ VOIDS: Final = st.lists(st.integers(1, 2**62), max_size=16, unique=True).map(lam
     st.builds(
         Header,
         kid=st.binary(min_size=32, max_size=32).map(DeviceId),
-        media_type=st.sampled_from([MediaType.MLS, MediaType.FLAT]),
+        media_type=st.sampled_from([MediaType.MLS, MediaType.MLS]),
         room=st.binary(min_size=16, max_size=16).filter(any).map(RoomId),
         epoch=UINTS,
         counter=st.integers(2**62 + 1, 2**63 - 1),

@@ -160,7 +160,6 @@ def test_the_closed_lists_are_those_of_the_protocol() -> None:
     assert {int(kind) for kind in kinds.HANDSHAKE} == {2, 3}
     assert [str(media) for media in MediaType] == [
         "message/mls",
-        "application/vnd.amanah.flat",
         "application/vnd.amanah.alert+hpke",
         "application/vnd.amanah.none",
     ]

@@ -19,7 +19,7 @@ from amanah_protocol.types import DeviceId, OrgName, PersonId
 from tests.protocol.refusal import refused
 
 NOW = 1_790_000_000_000
-SUITE = 0xF0FF
+SUITE = 0x0003
 OWNER, GUEST, NEW = OrgName("cert.example.tn"), OrgName("cert.example.ma"), OrgName("cert.example.fr")
 CREATE = Create(origin="relay.example.org/log", nonce=bytes(16), suite=SUITE, ceiling=Label.AMBER, owner=OWNER)
 

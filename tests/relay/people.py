@@ -82,7 +82,7 @@ class Nation:
         now_ms: int = NOW_MS,
         ceiling: Label = Label.RED,
         machine: MachineLimits | None = None,
-        suite: int = suites.FLAT,
+        suite: int = suites.CLASSICAL,
         lifetime_ms: int = 90 * DAY_MS,
     ) -> Device:
         """A device whose key is made of its name."""

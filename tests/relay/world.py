@@ -281,7 +281,7 @@ class World:
         counter, previous = device.made.get(room.id, (0, ZERO_32))
         fields: dict[str, Any] = {
             "kid": device.id,
-            "media_type": MediaType.FLAT if sealed else MediaType.NONE,
+            "media_type": MediaType.MLS if sealed else MediaType.NONE,
             "room": room.id,
             "epoch": room.epoch,
             "counter": counter + 1,
@@ -302,7 +302,7 @@ class World:
         fields: dict[str, Any] = {
             "origin": ORIGIN,
             "nonce": nonce,
-            "suite": suites.FLAT,
+            "suite": suites.CLASSICAL,
             "ceiling": Label.RED,
             "owner": OrgName(device.certificate.organisation),
         }

@@ -18,6 +18,7 @@ from amanah_client.core import ClientCore
 from amanah_protocol.errors import OperationalError
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, RoomId
+from tests.engines import ENGINES
 from tests.simulation.client_record import ClientRecord
 from tests.simulation.client_store import ClientStore
 from tests.simulation.community import DIALLED, Device
@@ -157,7 +158,7 @@ class ClientShell:
     def _load(self) -> None:
         self._life += 1
         snapshot = self.store.snapshot()
-        self._core = self._core_type(snapshot, key=self.device.key, random=self._secrets.randbytes)
+        self._core = self._core_type(snapshot, key=self.device.key, random=self._secrets.randbytes, engines=ENGINES)
         self._known = {intent.id for intent in snapshot.intents}
         self._handed = set()
         self._later(TICK_MS, self._tick)

@@ -9,7 +9,7 @@ from amanah_client.model import Snapshot
 from amanah_protocol import identity, revocation, roster
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.endorse import Endorsed, endorse
-from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.note_keys import NoteSigner
@@ -167,7 +167,7 @@ def _device(seed: int, name: str, organisation: Organisation, role: Role) -> Dev
         subject=subject,
         role=role,
         nonce=_seed(seed, f"{name} nonce")[:16],
-        suites=SUPPORTED,
+        suites=(CLASSICAL,),
     )
     profile = identity.issue_profile(
         organisation.enrolment_key,

@@ -14,11 +14,11 @@ from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Text
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.errors import AmanahError, Code
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from tests.engines import ENGINES
 from tests.simulation.community import make_community
 from tests.simulation.final import Logged, Outcome
 from tests.simulation.history import (
@@ -262,7 +262,7 @@ def _opened_outside(
             fits = header.kind in kinds.COMMITTED and header.epoch == entered.epoch and header.kid != entered.device
             if not fits or logged.entry.room_seq not in places or logged.content is None:
                 continue
-            group = engine_for(suite).restore(entered.group, keys[entered.device])
+            group = ENGINES[suite].restore(entered.group, keys[entered.device])
             try:
                 group.open(logged.content, sender=header.kid, aad=header.aad)
             except AmanahError:

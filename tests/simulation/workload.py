@@ -101,7 +101,7 @@ def _start(name: str) -> Work:
 
 def _create(name: str, number: int) -> Work:
     def work(world: World) -> None:
-        action = model.CreateRoom(title=f"incident {number}", ceiling=Label.AMBER)
+        action = model.CreateRoom(title=f"incident {number}", ceiling=Label.AMBER, classical=True)
         world.created[number] = (name, world.clients[name].ask(action).id)
 
     return work

@@ -27,7 +27,7 @@ from amanah_protocol.session import Transcript
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, OrgName, PersonId, RoomId
 
 NOW_MS: Final = 1_790_000_000_000
-SUITE: Final = 0xF0FF
+SUITE: Final = 0x0003
 ORIGIN: Final = "relay.example/log"
 NAMES: Final = (OrgName("cert.example.ma"), OrgName("cert.example.sn"), OrgName("cert.example.tn"))
 TN: Final = OrgName("cert.example.tn")
@@ -217,7 +217,7 @@ def header(specific: Specific, **changes: object) -> envelope.Header:
     padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
     fields: dict[str, Any] = {
         "kid": KID,
-        "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.FLAT,
+        "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.MLS,
         "room": ROOM,
         "epoch": 0 if kind is Kind.CREATE else 4,
         "counter": 9,

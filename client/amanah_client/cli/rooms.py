@@ -23,7 +23,15 @@ _LAST_ALARMS: Final = 5
 
 
 @app.command
-def create(title: str, /, *, label: str, agreement: str | None = None, common: Options = DEFAULTS) -> None:
+def create(
+    title: str,
+    /,
+    *,
+    label: str,
+    agreement: str | None = None,
+    classical: Flag = False,
+    common: Options = DEFAULTS,
+) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
 
     Example: amanah room create "Phishing wave" --label TLP:AMBER
@@ -36,11 +44,15 @@ def create(title: str, /, *, label: str, agreement: str | None = None, common: O
         The highest label allowed in it, for ever: TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED.
     agreement
         Identifier of the agreement it is opened under, visible to auditors.
+    classical
+        Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
     """
     ceiling = Label.parse(label)
 
     async def work(client: Client) -> None:
-        done = await settle(client, client.new_room(title, label=ceiling, agreement=agreement), common)
+        done = await settle(
+            client, client.new_room(title, label=ceiling, agreement=agreement, classical=classical), common
+        )
         if common.json or done.room is None:
             show_outcome(done, common)
             return

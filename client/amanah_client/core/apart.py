@@ -26,8 +26,7 @@ from amanah_protocol.content.bodies import Profile, RoomInfo
 from amanah_protocol.envelope import audience_digest, derive_room_id
 from amanah_protocol.errors import AmanahError, Code, RefusedError
 from amanah_protocol.frames import Submit
-from amanah_protocol.group.engines import engine_for
-from amanah_protocol.group.suites import SUPPORTED
+from amanah_protocol.group.suites import CLASSICAL, POST_QUANTUM
 from amanah_protocol.kinds import Create, Message
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
@@ -76,9 +75,9 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
     Raises:
         AmanahError: It is not allowed; nothing was changed.
     """
-    suite = next((suite for suite in SUPPORTED if suite in ctx.certificate.suites), None)
-    if suite is None:
-        raise RefusedError(Code.SUITE, "the certificate names no room suite of this version")
+    suite = CLASSICAL if action.classical else POST_QUANTUM
+    if suite not in ctx.certificate.suites:
+        raise RefusedError(Code.SUITE, f"the own certificate does not name the room suite 0x{suite:04X}")
     create = Create(
         origin=ctx.relay.origin,
         nonce=message_id_of(intent),  # random as the intent's id: sealing again after a refusal gives the same room
@@ -92,8 +91,10 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
     room_id = derive_room_id(create.origin, ctx.me, create.nonce)
     known = ctx.rooms.get(room_id)
     room = Room(row=RoomRow(room=room_id, status=RoomStatus.OPENING)) if known is None else known
-    room.engine = engine_for(suite)
-    room.group = room.engine.create(room_id, ctx.key, ctx.credential, random=ctx.random)
+    room.engine = ctx.engines[suite]
+    room.group = room.engine.create(
+        room_id, ctx.key, ctx.credential, policy=create.policy, now_ms=ctx.now_ms, random=ctx.random
+    )
     batch = Batch(ctx, room)
     header = batch.header(create, audience=audience_digest({ctx.me}))
     batch.check(header)

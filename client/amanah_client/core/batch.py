@@ -127,7 +127,7 @@ class Batch:
         )
         self.check(header)
         sealed = self._group.seal(plaintext, aad=header.aad, random=ctx.random)
-        room.moved()
+        room.used_key()
         self.sign(header, sealed, intent)
         self._rows[-1] = replace(
             self._rows[-1], written_at_ms=written_at_ms, message_id=message_id, content=encoded, key=key

@@ -69,7 +69,7 @@ def follow_commit(ctx: Context, room: Room, circle: Circle | None, entry: Entry)
         return _begin(room, entry, envelope)
     header = envelope.header
     commit = header.specific
-    if not isinstance(commit, Commit) or room.engine is None or header.media_type != room.engine.media_type:
+    if not isinstance(commit, Commit) or room.engine is None:
         raise VerifyError(Code.BINDING, "this is no commit of this room's suite")
     check_allowed(header, certificate, room.spec)
     if header.epoch != circle.epoch:

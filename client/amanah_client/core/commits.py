@@ -12,7 +12,6 @@ from amanah_protocol import rooms
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope, audience_digest
 from amanah_protocol.errors import AmanahError, Code, UsageError
-from amanah_protocol.group.seam import Staged
 from amanah_protocol.kinds import Commit, Welcome
 from amanah_protocol.limits import MAX_NAMED_DEVICES
 from amanah_protocol.types import DeviceId
@@ -59,26 +58,27 @@ def commit(
     staged = group.stage_commit(
         adds=tuple(packages[device] for device in change.added),
         removes=change.removed,
+        credential=ctx.credential,
         aad=header.aad,
         random=ctx.random,
     )
     room.moved()
     envelope = batch.sign(header, staged.sealed, intent)
     if change.added:
-        _welcome(batch, create, envelope, staged, change.added)
+        sealed = staged.welcome(create.id, envelope.id, random=ctx.random)
+        _welcome(batch, envelope, change.added, sha256(staged.tree), sealed)
     batch.launch()
 
 
-def _welcome(batch: Batch, create: Envelope, envelope: Envelope, staged: Staged, added: tuple[DeviceId, ...]) -> None:
-    parts = staged.welcome(create.id, envelope.id)
-    specific = Welcome(addressees=added, tree_hash=None if parts.tree is None else sha256(parts.tree))
+def _welcome(batch: Batch, commit: Envelope, added: tuple[DeviceId, ...], tree_hash: bytes, sealed: bytes) -> None:
+    specific = Welcome(addressees=added, tree_hash=tree_hash)
     header = batch.header(
         specific,
-        audience=envelope.header.audience,
-        epoch=envelope.header.epoch + 1,
-        media_type=envelope.header.media_type,
+        audience=commit.header.audience,
+        epoch=commit.header.epoch + 1,
+        media_type=commit.header.media_type,
     )
-    batch.sign(header, parts.sealed)
+    batch.sign(header, sealed)
 
 
 def remove(ctx: Context, room: Room, intent: Intent, action: Remove) -> bool:

@@ -35,6 +35,7 @@ from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import MEANINGS, Code, PeerError, VerifyError
 from amanah_protocol.frames import Frame, Refused, RoomState, encode_frame
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Credential, Random
 from amanah_protocol.heads import ControlHead
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
@@ -167,7 +168,8 @@ class Context:
 
     Attributes:
         key: The device's key.
-        random: The only source of randomness.
+        random: The only source of randomness, but for what the engines bring along.
+        engines: Of the room suites.
         certificate: Own certificate.
         enrolment: The enrolment certificate that issued it.
         profile: Own encoded profile.
@@ -191,6 +193,7 @@ class Context:
 
     key: SigningKey
     random: Random
+    engines: Engines
     certificate: Certificate
     enrolment: Enrolment
     profile: bytes

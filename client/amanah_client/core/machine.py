@@ -39,6 +39,7 @@ from amanah_protocol import frames
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Random
 from amanah_protocol.heads import verify_control_head
 from amanah_protocol.identity import decode_profile
@@ -54,13 +55,14 @@ MAX_EVIDENCE: Final = 64 * 1024
 class ClientCore:
     """Everything a client decides."""
 
-    def __init__(self, snapshot: Snapshot, *, key: SigningKey, random: Random) -> None:
+    def __init__(self, snapshot: Snapshot, *, key: SigningKey, random: Random, engines: Engines) -> None:
         """Take up what is stored.
 
         Args:
             snapshot: As the store gives it.
             key: The device's key.
             random: Gives that many bytes from a cryptographic source.
+            engines: Of the room suites.
 
         Raises:
             PeerError: The store is damaged, or its roster does not verify.
@@ -70,6 +72,7 @@ class ClientCore:
         ctx = Context(
             key=key,
             random=random,
+            engines=engines,
             certificate=certificate,
             enrolment=enrolment,
             profile=snapshot.profile,
@@ -198,7 +201,7 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
     for message in snapshot.sent:
         sent.setdefault(message.room, []).append(message)
     for row in snapshot.rooms:
-        room = load_room(row, sent.get(row.room, []), ctx.key)
+        room = load_room(row, sent.get(row.room, []), ctx.key, ctx.engines)
         ctx.rooms[room.id] = room
         if row.status is RoomStatus.OPEN and row.added_seq > 1 and row.counter == 0:
             room.bodies.append(Profile(encoded=ctx.profile))  # joined, and never said who we are

@@ -18,8 +18,7 @@ from amanah_protocol import rooms
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.envelope import Envelope, audience_digest
 from amanah_protocol.errors import Code, PeerError, VerifyError
-from amanah_protocol.group.engines import engine_for
-from amanah_protocol.group.seam import Changed, Group
+from amanah_protocol.group.seam import Binding, Changed, Group
 from amanah_protocol.kinds import Commit, Create, Refuse, Welcome
 
 
@@ -41,7 +40,7 @@ def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, crea
         raise NotLoggedError("the creator is not in the log")
     rooms.check_create(create, standing)
     rooms.check_label(header.label, create)
-    engine = engine_for(create.suite)
+    engine = ctx.engines[create.suite]
     if create.suite not in ctx.certificate.suites:
         raise VerifyError(Code.SUITE, f"this device does not support the room's suite 0x{create.suite:04X}")
     if room.create is not None and room.create.id != envelope.id:
@@ -167,17 +166,14 @@ def _is_gone(ctx: Context, entry: Entry, envelope: Envelope, welcome: Welcome) -
 
 def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: Envelope) -> tuple[Group, bytes]:
     header, create = envelope.header, room.create
-    if room.engine is None or create is None or header.media_type != room.engine.media_type:
+    if room.engine is None or create is None:
         raise VerifyError(Code.BINDING, "a welcome to a room of another suite, or of none")
     if header.kid != adding.header.kid or header.epoch != adding.header.epoch + 1:
         raise VerifyError(Code.BINDING, "the welcome is not that of the commit that added this device")
     group, reference = room.engine.join(
         entry.sealed(),
         entry.tree,
-        room=room.id,
-        create_id=create.id,
-        commit_id=adding.id,
-        sender=header.kid,
+        Binding(room=room.id, policy=room.spec.policy, create_id=create.id, commit_id=adding.id, sender=header.kid),
         privates=ctx.packages,
         key=ctx.key,
         check=ctx.directory.credential_check(before=entry.index),

@@ -36,7 +36,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     if group is None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
     plaintext = group.open(sealed, sender=header.kid, aad=header.aad)
-    room.moved()
+    room.used_key()
     key, encoded, content = open_plaintext(plaintext, header.size_class)
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)

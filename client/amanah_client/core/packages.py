@@ -11,7 +11,6 @@ from amanah_client.core.requests import Offered
 from amanah_protocol import limits
 from amanah_protocol.errors import Code
 from amanah_protocol.frames import OfferKeyPackages
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.group.seam import OwnKeyPackage
 from amanah_protocol.group.suites import SUPPORTED
 from amanah_protocol.identity import MEMBER_ROLES
@@ -65,7 +64,7 @@ def _offer(ctx: Context, suite: int) -> None:
 
 
 def _make(ctx: Context, suite: int, *, last_resort: bool) -> OwnKeyPackage:
-    package = engine_for(suite).make_key_package(
+    package = ctx.engines[suite].make_key_package(
         ctx.key, ctx.credential, now_ms=ctx.now_ms, last_resort=last_resort, random=ctx.random
     )
     if len(ctx.packages) >= MAX_SECRETS:

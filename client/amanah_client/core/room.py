@@ -11,7 +11,7 @@ from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import Delivery
-from amanah_protocol.group.engines import engine_for
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Engine, Group
 from amanah_protocol.kinds import Create, Refuse
 from amanah_protocol.log.receipt import Receipt
@@ -219,6 +219,7 @@ class Room:
     _audience: tuple[int, bytes] = (-1, b"")
     _dirty: bool = False
     _group_moved: bool = False
+    _keys_used: bool = False
 
     @property
     def id(self) -> RoomId:
@@ -264,7 +265,11 @@ class Room:
 
     def moved(self) -> None:
         """The group's state changed in memory."""
-        self._group_moved = self._dirty = True
+        self._group_moved = self._keys_used = self._dirty = True
+
+    def used_key(self) -> None:
+        """A message key was used up, and nothing else of the group changed."""
+        self._keys_used = self._dirty = True
 
     def leave(self) -> None:
         """Drop the group with all its keys; who was in is kept, for what still waits was written for them."""
@@ -293,14 +298,16 @@ class Room:
         """The row to write, if it changed since the last call."""
         if not self._dirty:
             return None
-        group = self.row.group
+        group, keys = self.row.group, self.row.keys
         if self._group_moved:
-            group = b"" if self.group is None else self.group.state()
+            group = b"" if self.group is None else self.group.epoch_state()
+        if self._keys_used:
+            keys = b"" if self.group is None else self.group.message_state()
         senders = tuple(self.senders[device] for device in sorted(self.senders))
         self.row = replace(
-            self.row, group=group, senders=senders, active=_since(self.active), absent=_since(self.absent)
+            self.row, group=group, keys=keys, senders=senders, active=_since(self.active), absent=_since(self.absent)
         )
-        self._dirty = self._group_moved = False
+        self._dirty = self._group_moved = self._keys_used = False
         return self.row
 
 
@@ -308,7 +315,7 @@ def _since(times: dict[DeviceId, int]) -> tuple[Since, ...]:
     return tuple(Since(device=device, at_ms=times[device]) for device in sorted(times))
 
 
-def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey) -> Room:
+def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: Engines) -> Room:
     """A stored room.
 
     One that was being joined starts again from its creation: the commit that added this device is
@@ -330,9 +337,9 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey) -> Room:
         encoded = row.in_flight.items[0][0]
     if encoded:
         room.create = decode_envelope(encoded)
-        room.engine = engine_for(room.spec.suite)
+        room.engine = engines[room.spec.suite]
         if row.group:
-            room.group = room.engine.restore(row.group, key)
+            room.group = room.engine.restore(row.group, row.keys, key)
     return room
 
 
@@ -343,4 +350,4 @@ def group_of(row: RoomRow, key: SigningKey) -> Group | None:
         DecodeError: The stored row is damaged.
         VerifyError: `SUITE`: its suite is not known here.
     """
-    return load_room(row, [], key).group
+    return load_room(row, [], key, Engines()).group

@@ -15,7 +15,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope, max_content_bytes
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import ContentPiece, FetchContent, Item, Publish, Stage
-from amanah_protocol.kinds import Commit, Welcome
+from amanah_protocol.kinds import Welcome
 
 MAX_ITEMS_BYTES: Final = limits.MAX_FRAME_BYTES - 4 * limits.KIB
 """What the envelopes and contents of one `publish` frame may hold together."""
@@ -60,12 +60,9 @@ def _tree_of(room: Room, encoded: bytes) -> bytes | None:
     specific = decode_envelope(encoded).header.specific
     if not isinstance(specific, Welcome) or specific.tree_hash is None:
         return None
-    flight, group, create = room.row.in_flight, room.group, room.create
-    if flight is None or group is None or group.pending is None or create is None:
+    if room.group is None or room.group.pending is None:
         return None
-    commits = [decode_envelope(item) for item, _ in flight.items]
-    commit = next(envelope for envelope in commits if isinstance(envelope.header.specific, Commit))
-    return group.pending.welcome(create.id, commit.id).tree
+    return room.group.pending.tree
 
 
 def _stage(ctx: Context, room: Room, data: bytes) -> None:

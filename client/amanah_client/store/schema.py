@@ -36,4 +36,9 @@ _FIRST: Final = (
     "CREATE TABLE wish (intent VARCHAR(32) PRIMARY KEY NOT NULL, wish VARCHAR(8) NOT NULL)",
 )
 
-STEPS: Final = (_FIRST,)
+_GROUPS: Final = (
+    # The large part of a room's keys, which commits alone change, so that a message does not write it again.
+    "CREATE TABLE room_group (room BLOB PRIMARY KEY NOT NULL, epoch BLOB NOT NULL)",
+)
+
+STEPS: Final = (_FIRST, _GROUPS)

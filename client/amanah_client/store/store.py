@@ -8,6 +8,7 @@ lock commits steps, the others queue intents and read.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -94,7 +95,7 @@ class LocalStore:
                 control=_rows(connection, model.ControlRow, "SELECT row FROM control ORDER BY sequence"),
                 control_head=values.get("control_head", b""),
                 log=None if log is None else decode_row(log, model.LogView),
-                rooms=_rows(connection, model.RoomRow, "SELECT row FROM room"),
+                rooms=_rooms(connection),
                 intents=_intents(connection, UNFINISHED),
                 key_packages=tuple((reference, private) for reference, private in packages),
                 profiles=_profiles(connection),
@@ -161,12 +162,12 @@ class LocalStore:
     def rooms(self) -> tuple[model.RoomRow, ...]:
         """All rooms."""
         with self._database.reading() as connection:
-            return _rows(connection, model.RoomRow, "SELECT row FROM room")
+            return _rooms(connection)
 
     def room(self, room: RoomId) -> model.RoomRow | None:
         """A room, if it is known."""
         with self._database.reading() as connection:
-            return _row(connection, model.RoomRow, "SELECT row FROM room WHERE room = ?", room)
+            return next(iter(_rooms(connection, " WHERE room = ?", room)), None)
 
     def messages(
         self, room: RoomId, *, after: int = 0, limit: int = 500, newest: bool = False
@@ -247,6 +248,13 @@ class LocalStore:
 def _rows(connection: sqlcipher.Connection, row_type: type[T], query: str, *values: object) -> tuple[T, ...]:
     """The one column of a query, decoded."""
     return tuple(decode_row(data, row_type) for (data,) in connection.execute(query, values).fetchall())
+
+
+def _rooms(connection: sqlcipher.Connection, where: str = "", *values: object) -> tuple[model.RoomRow, ...]:
+    """Rooms, with the part of their keys that lies apart."""
+    query = f"SELECT row, epoch FROM room JOIN room_group USING (room){where}"  # noqa: S608 - of two texts of ours
+    found = connection.execute(query, values).fetchall()
+    return tuple(replace(decode_row(data, model.RoomRow), group=epoch) for data, epoch in found)
 
 
 def _row(connection: sqlcipher.Connection, row_type: type[T], query: str, *values: object) -> T | None:

@@ -17,6 +17,9 @@ UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.Int
 
 _PUT_VALUE: Final = "INSERT INTO value (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data"
 _PUT_ROOM: Final = "INSERT INTO room (room, row) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET row = excluded.row"
+_PUT_GROUP: Final = """
+    INSERT INTO room_group (room, epoch) VALUES (?, ?)
+    ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch WHERE room_group.epoch <> excluded.epoch"""
 _PUT_MESSAGE: Final = """
     INSERT INTO message (room, envelope, room_seq, row) VALUES (?, ?, ?, ?)
     ON CONFLICT (room, envelope) DO UPDATE SET room_seq = excluded.room_seq, row = excluded.row"""
@@ -35,7 +38,8 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
     """Perform one write."""
     match write:
         case e.PutRoom(row=room):
-            connection.execute(_PUT_ROOM, (room.room, encode_row(room)))
+            connection.execute(_PUT_ROOM, (room.room, encode_row(replace(room, group=b""))))
+            connection.execute(_PUT_GROUP, (room.room, room.group))
         case e.PutMessage(row=message):
             # A copy that does not hold takes no place from one that was read there.
             statement = _PUT_MESSAGE + ("" if message.state is model.MessageState.STORED else _UNPLACED)

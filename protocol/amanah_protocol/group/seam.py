@@ -73,19 +73,6 @@ class OwnKeyPackage:
     reference: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WelcomeParts:
-    """What a committer sends to those it added.
-
-    Attributes:
-        sealed: Sealed content of the welcome envelope.
-        tree: The public tree, sealed, to be staged beside it; None where the engine has none.
-    """
-
-    sealed: bytes
-    tree: bytes | None
-
-
 class Staged(Protocol):
     """An own commit that the relay has not answered yet."""
 
@@ -93,8 +80,12 @@ class Staged(Protocol):
     def sealed(self) -> bytes:
         """Sealed content of the commit envelope."""
 
-    def welcome(self, create_id: EnvelopeId, commit_id: EnvelopeId) -> WelcomeParts:
-        """The welcome for the devices added, bound to the two envelopes by their ids."""
+    @property
+    def tree(self) -> bytes:
+        """The public tree, sealed for those that the commit adds; the same bytes again after a restart."""
+
+    def welcome(self, create_id: EnvelopeId, commit_id: EnvelopeId, *, random: Random) -> bytes:
+        """Sealed content of the welcome for the devices added, bound to the two envelopes by their ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +99,25 @@ class Changed:
 
     added: tuple[DeviceId, ...]
     removed: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What a welcome belongs to, so that none leads into a look-alike room (attack 16) or an old epoch (attack 17).
+
+    Attributes:
+        room: The room of the envelope.
+        policy: That of the room's `create`.
+        create_id: Id of the room's create envelope as logged.
+        commit_id: Id of the commit envelope that added this device.
+        sender: `kid` of the welcome.
+    """
+
+    room: RoomId
+    policy: bytes
+    create_id: EnvelopeId
+    commit_id: EnvelopeId
+    sender: DeviceId
 
 
 class Group(Protocol):
@@ -130,11 +140,18 @@ class Group(Protocol):
         """The own commit in flight, also after a restart."""
 
     def stage_commit(
-        self, *, adds: tuple[bytes, ...], removes: tuple[DeviceId, ...], aad: bytes, random: Random
+        self,
+        *,
+        adds: tuple[bytes, ...],
+        removes: tuple[DeviceId, ...],
+        credential: Credential,
+        aad: bytes,
+        random: Random,
     ) -> Staged:
         """Prepare a commit; the group stays in its epoch until `merge`.
 
         Args:
+            credential: What the own leaf says from now on; so a renewed certificate reaches the room.
             adds: Key packages, checked by the caller (`Engine.key_package_info`).
             removes: Members to remove.
             aad: SHA-256 of the commit envelope's header.
@@ -187,8 +204,11 @@ class Group(Protocol):
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """A secret of the current epoch for another use (RFC 9420 section 8.5)."""
 
-    def state(self) -> bytes:
-        """Everything that must survive a restart, the pending commit included. Secret."""
+    def epoch_state(self) -> bytes:
+        """What must survive a restart and changes with commits, the pending one included. Secret."""
+
+    def message_state(self) -> bytes:
+        """What must survive a restart and changes with every message; written with the other part. Secret."""
 
 
 class Engine(Protocol):
@@ -215,18 +235,17 @@ class Engine(Protocol):
             VerifyError: `SIGNATURE` or `KEY_ID`.
         """
 
-    def create(self, room: RoomId, key: SigningKey, credential: Credential, *, random: Random) -> Group:
-        """A group at epoch 0 with its creator alone."""
+    def create(
+        self, room: RoomId, key: SigningKey, credential: Credential, *, policy: bytes, now_ms: int, random: Random
+    ) -> Group:
+        """A group at epoch 0 with its creator alone; `policy` is that of the room's `create`."""
 
     def join(
         self,
         sealed: bytes,
         tree: bytes | None,
+        binding: Binding,
         *,
-        room: RoomId,
-        create_id: EnvelopeId,
-        commit_id: EnvelopeId,
-        sender: DeviceId,
         privates: Mapping[bytes, bytes],
         key: SigningKey,
         check: CheckCredential,
@@ -236,10 +255,7 @@ class Engine(Protocol):
         Args:
             sealed: Sealed content of the welcome envelope.
             tree: The sealed tree fetched beside it, if the header names one.
-            room: The room of the envelope.
-            create_id: Id of the room's create envelope as logged.
-            commit_id: Id of the commit envelope that added this device.
-            sender: `kid` of the welcome.
+            binding: What the welcome has to belong to.
             privates: Own key packages' secrets by reference.
             key: The device's signing key.
             check: Called for every member's credential.
@@ -253,8 +269,8 @@ class Engine(Protocol):
                 when it names another room, create, commit or sender, or what `check` raises.
         """
 
-    def restore(self, state: bytes, key: SigningKey) -> Group:
-        """The group of a stored `Group.state()`.
+    def restore(self, epoch_state: bytes, message_state: bytes, key: SigningKey) -> Group:
+        """The group of a stored `Group.epoch_state()` and `Group.message_state()`.
 
         Raises:
             DecodeError: `SUITE` when the state is another engine's, else it is damaged.

@@ -204,6 +204,10 @@ class Group:
         message = protect_public(joined.content, info.context.encode(), b"")
         return cls(State.entered(joined.entry, resumption={}, ended=None), app), encode_message(message)
 
+    def with_application(self, app: Application) -> Group:
+        """The same group for another application; the state is shared, so the old one is to be forgotten."""
+        return Group(self._state, app)
+
     # ---- looking
 
     @property
@@ -379,16 +383,24 @@ class Group:
 
     # ---- receiving
 
-    def open(self, message: PrivateMessage) -> Received:
+    def open(self, message: PrivateMessage, by: Callable[[LeafNode], None] | None = None) -> Received:
         """Open application data of this epoch, once.
+
+        Args:
+            message: The message.
+            by: Whether it may be this member's; raises `VerifyError` to refuse, and then nothing has changed.
 
         Raises:
             DecodeError: `MALFORMED`.
             InvalidError: The rule that is broken; nothing has changed.
+            VerifyError: What `by` raises.
         """
         if message.content_type is not ContentType.APPLICATION:
             raise InvalidError(Rule.SENDER_CONTENT)
         opened, step = open_private(message, self._state.epoch, self._sealer())
+        leaf = self.tree.leaf(opened.content.sender.number)
+        if by is not None and leaf is not None:
+            by(leaf)
         self._state.messages.apply(step)
         body = opened.content.body
         assert isinstance(body, bytes)  # noqa: S101 - narrows for mypy: the content type says so

@@ -28,7 +28,6 @@ from amanah_relay.core.checks import (
     check_clock,
     check_counter,
     check_epoch,
-    check_media,
     check_member,
     check_role,
     check_valid,
@@ -144,7 +143,6 @@ class Admission:
         room, member = check_member(self._state.rooms.get(header.room), header.kid)
         check_epoch(header, kind, room.epoch)
         check_counter(header, member.last_counter, member.last_id)
-        check_media(header, room.create)
         if isinstance(header.specific, Commit):
             self._check_commit(transaction, room, header, header.specific)
         else:

@@ -6,21 +6,16 @@ The order in which they stand here is that of `protocol.md` section 4; `admissio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from amanah_protocol import kinds, rooms
 from amanah_protocol.envelope import Header
 from amanah_protocol.errors import Code, RefusedError
-from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, Role
-from amanah_protocol.kinds import Create, Kind, MediaType
+from amanah_protocol.kinds import Kind, MediaType
 from amanah_protocol.limits import CLOCK_WINDOW_MS
 from amanah_protocol.rooms import Standing
 from amanah_protocol.types import DeviceId, EnvelopeId
 from amanah_relay.state import Device, Member, RelayState, Room
-
-MEDIA: Final[Mapping[int, MediaType]] = {suites.FLAT: MediaType.FLAT}
-"""What a room's sealed content is of, by its suite; every suite that has no entry uses MLS."""
 
 
 class Standings(Mapping[DeviceId, Standing]):
@@ -131,16 +126,6 @@ def check_counter(header: Header, last_counter: int, last_id: EnvelopeId) -> Non
     skipped = header.counter - last_counter - 1
     if skipped != len(header.voids) or header.voids != tuple(range(last_counter + 1, header.counter)):
         raise RefusedError(Code.COUNTER, f"voids must be the counters from {last_counter + 1} on")
-
-
-def check_media(header: Header, create: Create) -> None:
-    """Sealed content is of the room's suite.
-
-    Raises:
-        RefusedError: `SUITE`.
-    """
-    if header.media_type not in (MediaType.NONE, MEDIA.get(create.suite, MediaType.MLS)):
-        raise RefusedError(Code.SUITE, f"the room's suite does not seal {header.media_type.value}")
 
 
 def check_audience(header: Header, digest: bytes) -> None:

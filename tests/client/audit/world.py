@@ -194,7 +194,7 @@ class Log:
         padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
         fields: dict[str, Any] = {
             "kid": sender.id,
-            "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.FLAT,
+            "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.MLS,
             "room": room,
             "epoch": state.epoch,
             "counter": state.counters.get(sender.id, 0) + 1,

@@ -35,7 +35,7 @@ def header_of(sender: Client, room: RoomId, specific: Specific, **changes: Any) 
     sealed = kind not in kinds.HEADER_ONLY
     fields: dict[str, Any] = {
         "kid": sender.device.id,
-        "media_type": MediaType.FLAT if sealed else MediaType.NONE,
+        "media_type": MediaType.MLS if sealed else MediaType.NONE,
         "room": room,
         "epoch": held.group.epoch,
         "counter": held.row.counter + 1,

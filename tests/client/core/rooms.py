@@ -10,7 +10,7 @@ from tests.client.core.world import MA, TN, Client, Stage
 
 def create(client: Client, ceiling: Label = Label.AMBER) -> RoomId:
     """A room of one."""
-    intent = client.do(model.CreateRoom(title="Phishing wave", ceiling=ceiling))
+    intent = client.do(model.CreateRoom(title="Phishing wave", ceiling=ceiling, classical=True))
     assert intent.state is model.IntentState.DONE, intent
     assert intent.room is not None
     return intent.room

@@ -96,7 +96,7 @@ def live_on(stage: Stage, victim: Client, room: model.RoomRow) -> None:
         if number == 3:
             victim.ask(model.Invite(room=room.room, organisation=stage.relay.nations[SN].name))
             victim.ask(model.Disclose(room=room.room, envelope=room.last_id, recipient="court"))
-            victim.ask(model.CreateRoom(title="another", ceiling=Label.GREEN))
+            victim.ask(model.CreateRoom(title="another", ceiling=Label.GREEN, classical=True))
         for other in stage.clients:
             if other is not victim and room.room in other.store.rooms:
                 other.ask(model.SendText(room=room.room, text=f"{other.name} {number}", label=Label.GREEN))

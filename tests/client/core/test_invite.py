@@ -14,18 +14,19 @@ from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import suites
-from amanah_protocol.group.engines import engine_for
-from amanah_protocol.group.flat.engine import FlatEngine
+from amanah_protocol.group.room_engine import RoomEngine
 from amanah_protocol.group.seam import Credential, KeyPackageInfo
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.mls.suites import X25519_CHACHA20POLY1305
 from amanah_protocol.types import DeviceId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
 from tests.client.core.forge import room_of
 from tests.client.core.rooms import create, invite, two
-from tests.client.core.world import MA, SN, TN, Client, Stage, certify
+from tests.client.core.world import MA, SN, TN, Client, Stage, certify, seeded
+from tests.engines import ENGINES
 
 DONE, QUEUED, FAILED = model.IntentState.DONE, model.IntentState.QUEUED, model.IntentState.FAILED
 
@@ -114,7 +115,7 @@ def test_a_key_package_of_another_device_is_an_alarm(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     c = stage.online("C", of=MA)
     room = create(a)
-    other = stage.relay.store.stock[c.device.id, suites.FLAT][0]
+    other = stage.relay.store.stock[c.device.id, suites.CLASSICAL][0]
     substitute(a, lambda taken: frames.TakenPackage(taken.device, other, last_resort=False))
     intent = a.do(model.Invite(room=room, device=b.device.id))
     assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
@@ -127,8 +128,8 @@ def test_a_key_package_made_by_the_relay_is_an_alarm(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     thief, _ = certify(stage.relay.nations[SN], "B2", Role.OFFICER)
     credential = Credential(certificate=thief.certificate.encoded, enrolment=thief.enrolment.endorsed.encode())
-    forged = engine_for(suites.FLAT).make_key_package(
-        thief.key, credential, now_ms=stage.relay.now_ms, last_resort=False, random=bytes
+    forged = ENGINES[suites.CLASSICAL].make_key_package(
+        thief.key, credential, now_ms=stage.relay.now_ms, last_resort=False, random=seeded("thief")
     )
     room = create(a)
     substitute(a, lambda taken: frames.TakenPackage(taken.device, forged.public, last_resort=False))
@@ -145,12 +146,13 @@ def test_a_broken_key_package_is_an_alarm(stage: Stage) -> None:
     assert members(a, room) == {a.device.id}
 
 
-class Lying(FlatEngine):
+class Lying(RoomEngine):
     """The real engine, whose key packages say something else."""
 
     __slots__ = ("_changes",)
 
     def __init__(self, **changes: Any) -> None:  # noqa: ANN401 - fields of the info
+        super().__init__(X25519_CHACHA20POLY1305)
         self._changes = changes
 
     def key_package_info(self, public: bytes) -> KeyPackageInfo:
@@ -161,7 +163,7 @@ class Lying(FlatEngine):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"suite": 3}, "SUITE"),
+        ({"suite": 1}, "SUITE"),
         ({"not_after_ms": 1}, "EXPIRED"),
         ({"not_before_ms": 2**60}, "EXPIRED"),
         ({"not_before_ms": 0}, "EXPIRED"),
@@ -199,10 +201,10 @@ def test_key_packages_that_come_in_parts_are_put_together(stage: Stage) -> None:
 
 
 def test_a_device_without_the_rooms_suite_is_refused_by_name(stage: Stage) -> None:
-    a, b = stage.online("A"), stage.online("B", of=MA, device_suites=(0x0003,))
+    a, b = stage.online("A"), stage.online("B", of=MA, device_suites=(0x0001,))
     intent = a.do(model.Invite(room=create(a), device=b.device.id))
     assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
-    assert "0xF0FF" in intent.detail
+    assert "0x0003" in intent.detail
 
 
 def test_a_bot_invites_nobody(stage: Stage) -> None:
@@ -264,14 +266,14 @@ def test_more_than_ninety_six_devices_need_several_commits() -> None:
     others = [stage.client(f"B{n}", of=MA) for n in range(100)]
     for other in others:
         stage.relay.login(other.device)
-        package = engine_for(suites.FLAT).make_key_package(
+        package = ENGINES[suites.CLASSICAL].make_key_package(
             other.device.key,
             other.core._ctx.credential,  # noqa: SLF001 - as the client itself makes one
             now_ms=stage.relay.now_ms,
             last_resort=False,
-            random=bytes,
+            random=seeded(other.name),
         )
-        stage.relay.store.stock[other.device.id, suites.FLAT] = [package.public]
+        stage.relay.store.stock[other.device.id, suites.CLASSICAL] = [package.public]
     stage.clients = [a]
     stage.run()
     room = create(a)
@@ -341,12 +343,12 @@ def test_an_answer_for_a_room_that_is_gone_is_passed_over(stage: Stage) -> None:
 
 def test_a_room_that_cannot_be_made_fails(stage: Stage) -> None:
     a = stage.online("A")
-    intent = a.do(model.CreateRoom(title="x" * 300, ceiling=Label.AMBER))
+    intent = a.do(model.CreateRoom(title="x" * 300, ceiling=Label.AMBER, classical=True))
     assert (intent.state, intent.code) == (FAILED, "TOO_LARGE")
     bot = stage.online("bot", role=Role.BOT)
-    assert bot.do(model.CreateRoom(title="x", ceiling=Label.AMBER)).code == "ROLE"
-    other = stage.online("other", device_suites=(0x0003,))
-    assert other.do(model.CreateRoom(title="x", ceiling=Label.AMBER)).code == "SUITE"
+    assert bot.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "ROLE"
+    other = stage.online("other", device_suites=(0x0001,))
+    assert other.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "SUITE"
 
 
 def test_a_room_that_the_relay_refuses_leads_nowhere(stage: Stage) -> None:
@@ -359,7 +361,7 @@ def test_a_room_that_the_relay_refuses_leads_nowhere(stage: Stage) -> None:
         return [frame]
 
     a.outward = refuse
-    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER))
+    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     assert intent.state is FAILED
     assert intent.room is not None
     assert a.row(intent.room).status is model.RoomStatus.REMOVED
@@ -377,7 +379,7 @@ def test_a_room_refused_at_the_wrong_moment_is_made_under_the_same_id(stage: Sta
         return [frame]
 
     a.outward = refuse
-    intent = a.ask(model.CreateRoom(title="x", ceiling=Label.AMBER))
+    intent = a.ask(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     stage.wait(5_000)
     done = a.intent(intent)
     assert done.state is DONE

@@ -14,7 +14,7 @@ from amanah_client.core.senders import later_flaw
 from amanah_protocol import frames, kinds
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.kinds import Commit, Kind, MediaType, Message
+from amanah_protocol.kinds import Commit, Kind, Message
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from tests.client.core.forge import header_of, push, room_of, signed
@@ -249,7 +249,6 @@ WRONG: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "another audience": ({"audience": bytes(32)}, "AUDIENCE"),
     "another signature": ({"key": key_of("thief")}, "SIGNATURE"),
     "another room": ({"room": RoomId(b"another room ...")}, "BINDING"),
-    "another suite": ({"media_type": MediaType.MLS}, "BINDING"),
     "a message": (
         {"specific": Message(), "commitment": b"k" * 32, "size_class": 1},
         "BINDING",

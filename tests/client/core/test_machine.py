@@ -16,6 +16,7 @@ from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.world import MA, SN, TN, Client, Stage, seeded
+from tests.engines import ENGINES
 from tests.relay.people import ADDRESS
 
 DONE, QUEUED, FAILED = model.IntentState.DONE, model.IntentState.QUEUED, model.IntentState.FAILED
@@ -236,7 +237,7 @@ def test_a_damaged_roster_does_not_load(stage: Stage) -> None:
         certificate=base.certificate, enrolment=base.enrolment, profile=base.profile, roster=broken
     )
     with pytest.raises(VerifyError):
-        ClientCore(snapshot, key=stage.clients[0].device.key, random=seeded("x"))
+        ClientCore(snapshot, key=stage.clients[0].device.key, random=seeded("x"), engines=ENGINES)
 
 
 def test_a_frame_that_does_not_parse_ends_the_connection(stage: Stage) -> None:

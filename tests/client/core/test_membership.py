@@ -12,7 +12,6 @@ from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope, derive_room_id
 from amanah_protocol.group import suites
-from amanah_protocol.group.engines import engine_for
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Refuse, Welcome
 from amanah_protocol.labels import Label
@@ -21,6 +20,7 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.world import MA, SN, TN, Client, Stage, seeded
+from tests.engines import ENGINES
 from tests.relay.people import ORIGIN
 
 HALTED, OPEN, JOINING = model.RoomStatus.HALTED, model.RoomStatus.OPEN, model.RoomStatus.JOINING
@@ -43,14 +43,20 @@ def commit(
     members = (set(held.group.members) | set(says.added)) - set(says.removed)
     header = header_of(sender, room, says, **({"audience": audience_digest(members)} | changes))
     packages = tuple(key_package(client) for client in sorted(added, key=lambda client: client.device.id))
-    staged = held.group.stage_commit(adds=packages, removes=specific.removed, aad=header.aad, random=seeded("commit"))
+    staged = held.group.stage_commit(
+        adds=packages,
+        removes=specific.removed,
+        credential=sender.core._ctx.credential,  # noqa: SLF001 - as the sender itself
+        aad=header.aad,
+        random=seeded("commit"),
+    )
     return signed(header, staged.sealed, sender.device.key), staged.sealed
 
 
 def key_package(client: Client) -> bytes:
     """A fresh key package of a client, whose secret it keeps."""
     ctx = client.core._ctx  # noqa: SLF001 - as the client itself makes one
-    made = engine_for(suites.FLAT).make_key_package(
+    made = ENGINES[suites.CLASSICAL].make_key_package(
         client.device.key, ctx.credential, now_ms=client.stage.relay.now_ms, last_resort=False, random=seeded("package")
     )
     ctx.packages[made.reference] = made.private
@@ -249,7 +255,7 @@ def creation(sender: Client, **changes: Any) -> tuple[RoomId, Envelope]:  # noqa
     fields: dict[str, Any] = {
         "origin": ORIGIN,
         "nonce": bytes(16),
-        "suite": suites.FLAT,
+        "suite": suites.CLASSICAL,
         "ceiling": Label.AMBER,
         "owner": sender.device.certificate.organisation,
     }
@@ -258,7 +264,14 @@ def creation(sender: Client, **changes: Any) -> tuple[RoomId, Envelope]:  # noqa
     room = derive_room_id(specific.origin, sender.device.id, bytes(16))
     ctx = sender.core._ctx  # noqa: SLF001 - as the sender itself
     held = Room(row=model.RoomRow(room=room, status=model.RoomStatus.OPENING))
-    held.group = engine_for(suites.FLAT).create(room, sender.device.key, ctx.credential, random=bytes)
+    held.group = ENGINES[suites.CLASSICAL].create(
+        room,
+        sender.device.key,
+        ctx.credential,
+        policy=specific.policy,
+        now_ms=sender.stage.relay.now_ms,
+        random=seeded("creation"),
+    )
     ctx.rooms[room] = held
     header = header_of(sender, room, specific, **({"label": Label.CLEAR} | header_fields))
     return room, signed(header, b"", sender.device.key)
@@ -284,7 +297,7 @@ def test_a_creation_made_by_hand_is_taken(stage: Stage) -> None:
         ({"origin": "other.example.org"}, "BINDING"),
         ({"audience": bytes(32)}, "AUDIENCE"),
         ({"owner": TN}, "MEMBERSHIP"),
-        ({"suite": 0x0003}, "SUITE"),
+        ({"suite": 0x0001}, "SUITE"),
         ({"label": Label.RED}, "LABEL"),
         ({"counter": 2}, "GAP"),
     ],
@@ -308,7 +321,7 @@ def test_a_creation_by_a_bot(stage: Stage) -> None:
 
 
 def test_a_suite_that_this_device_does_not_support(stage: Stage) -> None:
-    a, b = stage.online("A", device_suites=(0x0003,)), stage.online("B", of=MA)
+    a, b = stage.online("A", device_suites=(0x0001,)), stage.online("B", of=MA)
     room, envelope = creation(b)
     shown(a, room)
     push(a, delivery(a, envelope))

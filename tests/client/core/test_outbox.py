@@ -442,7 +442,7 @@ def test_an_expired_certificate_sends_nothing(stage: Stage) -> None:
 def test_a_device_that_is_not_in_the_log_sends_nothing(stage: Stage) -> None:
     a = stage.online("A")
     a.core._ctx.directory.devices.clear()  # noqa: SLF001 - as before its certificate was delivered
-    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER))
+    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     assert (intent.state, intent.code) == (QUEUED, "CERTIFICATE")
 
 

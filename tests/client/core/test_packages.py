@@ -10,9 +10,9 @@ from amanah_client import effects as e
 from amanah_client.core import packages
 from amanah_protocol import frames, limits
 from amanah_protocol.group import suites
-from amanah_protocol.group.engines import engine_for
 from tests.client.core.forge import push
 from tests.client.core.world import Client, Stage
+from tests.engines import ENGINES
 
 
 def offers(client: Client) -> list[frames.OfferKeyPackages]:
@@ -40,10 +40,10 @@ def online(stage: Stage) -> tuple[Client, list[frames.OfferKeyPackages]]:
 def test_a_new_device_offers_a_hundred_and_a_last_resort(stage: Stage) -> None:
     a, found = online(stage)
     assert [len(offer.packages) for offer in found] == [100]
-    infos = [engine_for(suites.FLAT).key_package_info(package) for package in found[0].packages]
+    infos = [ENGINES[suites.CLASSICAL].key_package_info(package) for package in found[0].packages]
     assert {info.last_resort for info in infos} == {False}
     assert found[0].last_resort is not None
-    assert engine_for(suites.FLAT).key_package_info(found[0].last_resort).last_resort
+    assert ENGINES[suites.CLASSICAL].key_package_info(found[0].last_resort).last_resort
     assert {info.reference for info in infos} < set(a.store.packages)
     assert len(a.store.packages) == 101
 
@@ -72,11 +72,13 @@ def test_secrets_are_written_in_the_step_that_offers(stage: Stage) -> None:
 def test_the_stock_is_filled_when_it_is_low(stage: Stage, left: int, offered: list[int]) -> None:
     a, found = online(stage)
     found.clear()
-    stage.relay.store.stock[a.device.id, suites.FLAT] = stage.relay.store.stock[a.device.id, suites.FLAT][:left]
+    stage.relay.store.stock[a.device.id, suites.CLASSICAL] = stage.relay.store.stock[a.device.id, suites.CLASSICAL][
+        :left
+    ]
     client = stage.relay.core._parts.clients.online(a.device.id)  # noqa: SLF001 - what the relay counts
     assert client is not None
-    client.stock[suites.FLAT] = left
-    push(a, frames.Stock(suite=suites.FLAT, left=left))
+    client.stock[suites.CLASSICAL] = left
+    push(a, frames.Stock(suite=suites.CLASSICAL, left=left))
     stage.run()
     assert [len(offer.packages) for offer in found] == offered
 
@@ -113,11 +115,11 @@ def test_an_offer_that_does_not_fit_a_frame_is_made_in_parts(stage: Stage, monke
     a, found = online(stage)
     assert len(found) > 2
     assert max(len(frames.encode_frame(offer)) for offer in found) < 24_000
-    assert a.core._ctx.session.stock[suites.FLAT] >= 50  # noqa: SLF001 - what is tested
+    assert a.core._ctx.session.stock[suites.CLASSICAL] >= 50  # noqa: SLF001 - what is tested
 
 
 def test_a_suite_that_the_certificate_does_not_name_is_not_offered(stage: Stage) -> None:
-    a = stage.client("A", device_suites=(0x0003,))
+    a = stage.client("A", device_suites=(0x0001,))
     found: Any = offers(a)
     a.connect()
     stage.run()

@@ -31,6 +31,7 @@ from tests.client.core.forge import room_of as held
 from tests.client.core.rooms import create, two
 from tests.client.core.test_control import newcomer
 from tests.client.core.world import MA, SN, TN, Client, Stage, keep
+from tests.engines import ENGINES
 
 DONE, QUEUED, FAILED, SENT = (
     model.IntentState.DONE,
@@ -186,7 +187,7 @@ def test_what_is_kept_for_comparison_is_bounded() -> None:
 def test_a_stored_room_without_creation_loads(stage: Stage) -> None:
     a = stage.online("A")
     row = model.RoomRow(room=RoomId(bytes(16)), status=model.RoomStatus.OPENING)
-    assert load_room(row, [], a.device.key).create is None
+    assert load_room(row, [], a.device.key, ENGINES).create is None
 
 
 def test_ids_of_messages_follow_from_their_intents() -> None:

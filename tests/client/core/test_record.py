@@ -133,7 +133,7 @@ def test_what_was_accepted_before_a_revocation_stays(stage: Stage) -> None:
 
 def test_an_envelope_of_another_room(stage: Stage) -> None:
     a, b, room = two(stage)
-    intent = b.do(model.CreateRoom(title="other", ceiling=Label.AMBER))
+    intent = b.do(model.CreateRoom(title="other", ceiling=Label.AMBER, classical=True))
     assert intent.room is not None
     unsigned(a, room, message(b, intent.room), "BINDING")
 
@@ -173,7 +173,7 @@ def test_another_epoch(stage: Stage, step: int) -> None:
 
 def test_another_media_type(stage: Stage) -> None:
     a, b, room = two(stage)
-    refused(a, room, message(b, room, media_type=MediaType.MLS), "BINDING")
+    refused(a, room, message(b, room, specific=kinds.Alert(count=1), media_type=MediaType.ALERT_HPKE), "BINDING")
 
 
 def test_another_audience(stage: Stage) -> None:
@@ -242,9 +242,9 @@ def test_a_plaintext_that_is_not_canonical(stage: Stage) -> None:
 
 def test_the_keys_of_a_message_that_failed_are_spent(stage: Stage) -> None:
     a, b, room = two(stage)
-    before = a.row(room).group
+    before = a.row(room).keys
     refused(a, room, message(b, room, committed=b"something else"), "COMMITMENT")
-    assert a.row(room).group != before
+    assert a.row(room).keys != before
 
 
 @pytest.mark.parametrize(

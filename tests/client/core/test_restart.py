@@ -28,7 +28,7 @@ def settle(stage: Stage) -> None:
 
 def story(stage: Stage, a: Client, b: Client, c: Client) -> RoomId:
     """What happens to a room, whoever fails meanwhile."""
-    asked = a.ask(model.CreateRoom(title="Wave", ceiling=Label.AMBER))
+    asked = a.ask(model.CreateRoom(title="Wave", ceiling=Label.AMBER, classical=True))
     settle(stage)
     room = a.intent(asked).room
     assert room is not None

@@ -18,6 +18,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
+from tests.engines import ENGINES
 from tests.relay.people import ADDRESS, NOW_MS, Device, Nation, key_of
 from tests.relay.world import MA, SN, TN, Peer, World
 
@@ -170,7 +171,10 @@ class Client:
         if peer is not None and peer.closed is None:
             self.stage.relay.drop(peer)
         self.core = ClientCore(
-            self.store.snapshot(), key=self.device.key, random=seeded(f"{self.name} {self.stage.restarts}")
+            self.store.snapshot(),
+            key=self.device.key,
+            random=seeded(f"{self.name} {self.stage.restarts}"),
+            engines=ENGINES,
         )
         self.stage.restarts += 1
 
@@ -319,7 +323,7 @@ class Stage:
         role: Role = Role.OFFICER,
         ceiling: Label = Label.RED,
         machine: MachineLimits | None = None,
-        device_suites: tuple[int, ...] = suites.SUPPORTED,
+        device_suites: tuple[int, ...] = (suites.CLASSICAL,),
     ) -> Client:
         """A certified device with an empty store."""
         device, profile = certify(
@@ -338,7 +342,7 @@ class Stage:
             roster=self.relay.roster.endorsed.encode(),
         )
         store = Store(base=base)
-        core = ClientCore(store.snapshot(), key=device.key, random=seeded(name))
+        core = ClientCore(store.snapshot(), key=device.key, random=seeded(name), engines=ENGINES)
         client = Client(stage=self, name=name, device=device, store=store, core=core)
         self.clients.append(client)
         return client
@@ -384,7 +388,7 @@ def certify(
     now_ms: int = NOW_MS,
     ceiling: Label = Label.RED,
     machine: MachineLimits | None = None,
-    device_suites: tuple[int, ...] = suites.SUPPORTED,
+    device_suites: tuple[int, ...] = (suites.CLASSICAL,),
 ) -> tuple[Device, bytes]:
     """A device whose certificate names a profile; the profile too, encoded."""
     key, subject = key_of(f"device {name}"), PersonId(sha256(name.encode())[:16])

@@ -271,7 +271,7 @@ def test_no_repr_shows_what_was_written() -> None:
 
 HEADER = Header(
     kid=DeviceId(b"\3" * 32),
-    media_type=MediaType.FLAT,
+    media_type=MediaType.MLS,
     room=RoomId(b"\4" * 16),
     epoch=1,
     counter=5,

@@ -92,7 +92,7 @@ class Record:
         kid = device(self.sender).id
         header = Header(
             kid=kid,
-            media_type=MediaType.FLAT,
+            media_type=MediaType.MLS,
             room=self.room,
             epoch=1,
             counter=1,

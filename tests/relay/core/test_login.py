@@ -107,10 +107,10 @@ def test_stock_and_rooms_stand_in_ready() -> None:
     device = creator.device
     assert device is not None
     rooms = sorted(world.open_room(creator, nonce=bytes([number]) * 16).id for number in range(3))
-    creator.send(frames.OfferKeyPackages(request=9, suite=0xF0FF, packages=(b"one", b"two"), last_resort=None))
+    creator.send(frames.OfferKeyPackages(request=9, suite=0x0003, packages=(b"one", b"two"), last_resort=None))
     peer = world.begin_login(device)
     ready = peer.one(frames.Ready)
-    assert ready.stock == ((0xF0FF, 2),)
+    assert ready.stock == ((0x0003, 2),)
     named = [*ready.rooms, *peer.take(frames.RoomState)]
     assert [state.room for state in named] == rooms
     assert len(ready.rooms) == 1
@@ -292,7 +292,7 @@ def test_a_newer_certificate_takes_the_place_of_the_older_and_not_the_other_way_
     logged = [entry.object for entry in world.store.entries if entry.type is LeafType.CERTIFICATE]
     assert logged == [older.certificate.encoded, newer.certificate.encoded]
     peer = world.login(older)
-    peer.send(frames.TakeKeyPackages(request=1, suite=0xF0FF, devices=(newer.id,)))
+    peer.send(frames.TakeKeyPackages(request=1, suite=0x0003, devices=(newer.id,)))
     assert code_of(peer.refused()) is Code.ROLE  # the newest logged certificate counts
 
 

@@ -11,7 +11,7 @@ from amanah_relay.quotas import RelayLimits
 from tests.relay.people import DAY_MS, Device, Nation, make_roster
 from tests.relay.world import MA, SN, TN, Peer, World, code_of
 
-SUITE = 0xF0FF
+SUITE = 0x0003
 
 
 def device_of(peer: Peer) -> Device:
@@ -185,7 +185,7 @@ def test_only_officers_take(role: Role) -> None:
 
 def test_a_suite_that_the_certificate_does_not_name_is_refused() -> None:
     _, _, owner = pair()
-    offer(owner, b"one", suite=0x0003)
+    offer(owner, b"one", suite=0x0001)
     assert code_of(owner.refused()) is Code.SUITE
 
 

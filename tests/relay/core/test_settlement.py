@@ -169,8 +169,8 @@ def test_every_question_of_a_client_is_refused_when_the_store_failed() -> None:
         frames.FetchContent(request=2, room=room.id, payload_hash=bytes(32), offset=0),
         frames.GetInclusion(request=3, index=0, size=1),
         frames.GetConsistency(request=4, old=1, new=2),
-        frames.OfferKeyPackages(request=5, suite=0xF0FF, packages=(b"one",), last_resort=None),
-        frames.TakeKeyPackages(request=6, suite=0xF0FF, devices=(device_of(first).id,)),
+        frames.OfferKeyPackages(request=5, suite=0x0003, packages=(b"one",), last_resort=None),
+        frames.TakeKeyPackages(request=6, suite=0x0003, devices=(device_of(first).id,)),
     ):
         second.send(request)
     asked = [effect for effect in world.waiting if not isinstance(effect, Append)]
@@ -190,7 +190,7 @@ def test_questions_of_somebody_who_left_are_refused_to_nobody() -> None:
     world.holding = True
     for request in (
         frames.FetchContent(request=2, room=room.id, payload_hash=bytes(32), offset=0),
-        frames.OfferKeyPackages(request=5, suite=0xF0FF, packages=(b"one",), last_resort=None),
+        frames.OfferKeyPackages(request=5, suite=0x0003, packages=(b"one",), last_resort=None),
     ):
         second.send(request)
     world.drop(second)
