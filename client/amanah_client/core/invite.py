@@ -19,7 +19,6 @@ from amanah_protocol.content.bodies import Body, Profile, RoomInfo
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
 from amanah_protocol.frames import KeyPackages, TakeKeyPackages
 from amanah_protocol.identity import MEMBER_ROLES, Role, decode_certificate
-from amanah_protocol.limits import KEY_PACKAGE_BACKDATE_MS, KEY_PACKAGE_MS
 from amanah_protocol.types import DeviceId
 
 AGAIN_MS: Final = 30_000
@@ -144,10 +143,9 @@ def check_package(ctx: Context, room: Room, device: DeviceId, package: bytes) ->
     if ctx.directory.credential_check()(info.credential) != device:
         raise VerifyError(Code.BINDING, "the relay gave another device's key package")
     certificate = decode_certificate(info.credential.certificate)
-    longest = KEY_PACKAGE_MS + KEY_PACKAGE_BACKDATE_MS
-    inside = info.not_after_ms <= certificate.not_after_ms and 0 < info.not_after_ms - info.not_before_ms <= longest
+    inside = info.not_after_ms <= certificate.not_after_ms
     if not inside or not info.not_before_ms <= ctx.now_ms <= info.not_after_ms:
-        raise VerifyError(Code.EXPIRED, "the key package is not valid now, or lives too long")
+        raise VerifyError(Code.EXPIRED, "the key package is not valid now, or lives longer than its certificate")
 
 
 def _introduce(ctx: Context, room: Room, intent: Intent) -> bool:

@@ -9,7 +9,7 @@ from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.group.seam import CheckCredential, Credential
 from amanah_protocol.group.suites import SUPPORTED
-from amanah_protocol.identity import decode_certificate
+from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.mls.codec import Reader, decode, opaque
 from amanah_protocol.mls.credential import Credential as MlsCredential
 from amanah_protocol.mls.credential import CredentialType, ExtensionType
@@ -67,6 +67,19 @@ def check_device(leaf: LeafNode, check: CheckCredential) -> None:
         raise VerifyError(Code.KEY_ID, "a leaf with another device's certificate")
 
 
+def check_own(key: SigningKey, credential: Credential) -> Certificate:
+    """The own certificate, which is of the own key: with another one in its leaf, nobody would take this device.
+
+    Raises:
+        DecodeError: The certificate does not parse.
+        UsageError: `KEY_ID`.
+    """
+    certificate = decode_certificate(credential.certificate)
+    if certificate.public_key != key.public:
+        raise UsageError(Code.KEY_ID, "the certificate is not of the device's key")
+    return certificate
+
+
 def lifetime_of(key: SigningKey, credential: Credential, now_ms: int) -> Lifetime:
     """From an hour back, at most 84 days in all, inside the certificate.
 
@@ -74,9 +87,7 @@ def lifetime_of(key: SigningKey, credential: Credential, now_ms: int) -> Lifetim
         DecodeError: The own certificate does not parse.
         UsageError: `KEY_ID` when it is not this key's, `EXPIRED` when it is not valid now.
     """
-    certificate = decode_certificate(credential.certificate)
-    if certificate.public_key != key.public:
-        raise UsageError(Code.KEY_ID, "the certificate is not of the device's key")
+    certificate = check_own(key, credential)
     if not certificate.not_before_ms <= now_ms < certificate.not_after_ms:
         raise UsageError(Code.EXPIRED, "no leaf is made outside the certificate's time of validity")
     not_before_ms = max(now_ms - limits.KEY_PACKAGE_BACKDATE_MS, certificate.not_before_ms)

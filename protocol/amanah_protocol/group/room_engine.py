@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Final
 
 from amanah_protocol import limits
 from amanah_protocol.crypto import SigningKey
@@ -29,8 +30,11 @@ from amanah_protocol.mls.group_context import GroupInfo, Welcome
 from amanah_protocol.mls.joining import OpenedWelcome, open_welcome
 from amanah_protocol.mls.key_package import KeyPackageBundle, decode_key_package, make_key_package
 from amanah_protocol.mls.leaf_node import LeafNode
+from amanah_protocol.mls.rules import InvalidError, Rule
 from amanah_protocol.mls.suites import HASH_BYTES, Suite
 from amanah_protocol.types import DeviceId, RoomId
+
+_LONGEST_S: Final = limits.KEY_PACKAGE_MS // 1000
 
 
 class RoomEngine:
@@ -72,22 +76,22 @@ class RoomEngine:
         """Decode a key package and verify its signatures by the device key of its certificate.
 
         Raises:
-            DecodeError: It does not parse, or is of another suite (`SUITE`).
+            DecodeError: It does not parse.
             VerifyError: The rule that is broken, or `KEY_ID` when the certificate is another device's.
         """
         if len(public) > limits.MAX_KEY_PACKAGE_BYTES:
             raise DecodeError(Code.TOO_LARGE, f"a key package has at most {limits.MAX_KEY_PACKAGE_BYTES} bytes")
         package = decode_key_package(public)
         check_key_package(package, self._suite)
-        leaf = package.leaf_node
+        leaf, lifetime = package.leaf_node, package.leaf_node.lifetime
         check_leaf(leaf, Ground(suite=self._suite, group_id=b"", extensions=(), authenticate=_by_its_own_word), 0)
-        if leaf.lifetime is None:
-            raise VerifyError(Code.EXPIRED, "a key package without a lifetime")
+        if lifetime is None or not 0 < lifetime.not_after - lifetime.not_before <= _LONGEST_S:
+            raise InvalidError(Rule.LEAF_LIFETIME_RANGE)
         return KeyPackageInfo(
             suite=package.suite,
             credential=credential_of(leaf),
-            not_before_ms=leaf.lifetime.not_before * 1000,
-            not_after_ms=leaf.lifetime.not_after * 1000,
+            not_before_ms=lifetime.not_before * 1000,
+            not_after_ms=lifetime.not_after * 1000,
             last_resort=package.last_resort,
             reference=package.reference,
         )
@@ -142,7 +146,8 @@ class RoomEngine:
         Raises:
             DecodeError: It does not parse.
             VerifyError: The rule that is broken; `BINDING` when it names another room, policy, create, commit or
-                sender, or comes without its tree; what `check` raises.
+                sender, or comes without its tree; `KEY_ID` when it is to a key package of another device than `key`'s;
+                what `check` raises.
         """
         welcome = decode_message(sealed, limits.MAX_HANDSHAKE_BYTES)
         if not isinstance(welcome, Welcome):
@@ -159,6 +164,8 @@ class RoomEngine:
             return joined.with_application(app)
 
         group = RoomGroup(make, key)
+        if group.own_device != key.key_id:
+            raise VerifyError(Code.KEY_ID, "the welcome is to a key package of another device")
         _check_signer(opened.info, group, binding.sender)
         return group, opened.bundle.public.reference
 
@@ -181,7 +188,7 @@ class RoomEngine:
             return Group.restore(state, message_state, app, self._suite_of)
 
         group = RoomGroup(make, key, seed)
-        if key.key_id not in group.members:
+        if group.own_device != key.key_id:
             raise DecodeError(Code.KEY_ID, "the stored group is another device's")
         return group
 
@@ -208,10 +215,11 @@ def _check_binding(info: GroupInfo, binding: Binding) -> None:
     context = info.context
     found = (
         context.group_id,
-        find_extension(context.extensions, ExtensionType.ROOM_POLICY),
+        context.extensions,
         find_extension(info.extensions, ExtensionType.ROOM_BINDING),
     )
-    if found != (binding.room, binding.policy, binding.create_id + binding.commit_id):
+    policy = (Extension(ExtensionType.ROOM_POLICY, binding.policy),)
+    if found != (binding.room, policy, binding.create_id + binding.commit_id):
         raise VerifyError(Code.BINDING, "the welcome belongs to another room, policy, create or commit")
     if find_extension(info.extensions, ExtensionType.RATCHET_TREE) is not None:
         raise VerifyError(Code.BINDING, "the tree of a room travels beside its welcome")

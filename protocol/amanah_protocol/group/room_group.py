@@ -10,7 +10,7 @@ from typing import Final
 from amanah_protocol import limits
 from amanah_protocol.crypto import NONCE_BYTES, SigningKey, hkdf_expand
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
-from amanah_protocol.group.leaves import check_device, credential_of, device_of, identity_of
+from amanah_protocol.group.leaves import check_device, check_own, credential_of, device_of, identity_of
 from amanah_protocol.group.seam import Changed, CheckCredential, Credential, Random
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.mls import stored
@@ -25,6 +25,9 @@ from amanah_protocol.mls.policy import ROOM
 from amanah_protocol.mls.proposals import Add, Proposal, Remove
 from amanah_protocol.mls.suites import HASH_BYTES, Suite
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+
+MAX_SEALED_BYTES: Final = limits.MAX_CONTENT_BYTES - 256
+"""The longest plaintext that is sealed: signature, authenticated data and the frame take less than 256 bytes."""
 
 _TREE_KEY: Final = b"amanah/room tree/1"
 
@@ -72,7 +75,11 @@ class StagedCommit:
         return seal_tree(self.commit.entry.epoch.suite, self.seed, self.commit.tree.encode())
 
     def welcome(self, create_id: EnvelopeId, commit_id: EnvelopeId, *, random: Random) -> bytes:
-        """The welcome, bound to both envelopes inside its signed group info."""
+        """The welcome, bound to both envelopes inside its signed group info.
+
+        The group info is sealed with a key and nonce of the epoch to be (RFC 9420 section 12.4.3.1): ask for one commit
+        with one pair of ids, always the same.
+        """
         extensions = (
             Extension(ExtensionType.ROOM_BINDING, create_id + commit_id),
             Extension(ExtensionType.ROOM_TREE_KEY, self.seed),
@@ -138,6 +145,11 @@ class RoomGroup:
         return None if found is None else device_of(found)
 
     @property
+    def own_device(self) -> DeviceId | None:
+        """The device at the own leaf."""
+        return self.device_at(self._live.own_leaf)
+
+    @property
     def pending(self) -> StagedCommit | None:
         """The own commit in flight, also after a restart."""
         commit = self._live.pending
@@ -166,7 +178,8 @@ class RoomGroup:
         Raises:
             DecodeError: A key package does not parse.
             UsageError: `USAGE` when a commit is pending, `NOT_MEMBER` when this device was removed, `MEMBERSHIP` when
-                a device to remove is not in, `TOO_LARGE` when no envelope would take it.
+                a device to remove is not in, `KEY_ID` when the credential is another device's, `TOO_LARGE` when no
+                envelope would take it. Then no commit is pending.
             VerifyError: What the others would refuse.
         """
         places = {device_of(leaf): index for index, leaf in self._live.members()}
@@ -175,9 +188,10 @@ class RoomGroup:
             raise UsageError(Code.MEMBERSHIP, "a device to be removed is not in the room")
         proposals: list[Proposal] = [Remove(places[device]) for device in sorted(set(removes))]
         proposals += [Add(decode_key_package(package)) for package in adds]
-        identity = identity_of(self._key, credential)
+        check_own(self._key, credential)
+        identity, seed = identity_of(self._key, credential), random(HASH_BYTES)
         staged = self._live.commit(proposals, random=random, authenticated_data=aad, identity=identity)
-        self._seed = random(HASH_BYTES)
+        self._seed = seed
         found = StagedCommit(commit=staged, seed=self._seed, key=self._key)
         if len(found.sealed) > limits.MAX_HANDSHAKE_BYTES:
             self.discard()
@@ -240,10 +254,9 @@ class RoomGroup:
         Raises:
             UsageError: `NOT_MEMBER` when this device was removed, `TOO_LARGE` when no envelope would take it.
         """
-        sealed = self._live.seal(plaintext, random=random, authenticated_data=aad)
-        if len(sealed) > limits.MAX_CONTENT_BYTES:
+        if len(plaintext) > MAX_SEALED_BYTES:
             raise UsageError(Code.TOO_LARGE, f"{len(plaintext)} bytes do not fit one message")
-        return sealed
+        return self._live.seal(plaintext, random=random, authenticated_data=aad)
 
     def open(self, sealed: bytes, *, sender: DeviceId, aad: bytes) -> bytes:
         """Open another member's message of the current epoch, once.

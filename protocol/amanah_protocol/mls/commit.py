@@ -100,13 +100,15 @@ class Made:
     """An own commit: what is to be sent, and what follows from it once it is accepted.
 
     Attributes:
-        content: The signed commit, confirmation tag included.
+        commit: The commit.
+        content: The same, signed, confirmation tag included.
         change: What it does.
         entry: The epoch that it begins.
         newcomers: Whom it adds.
         psk_secret: What the epoch's pre-shared keys gave.
     """
 
+    commit: Commit
     content: AuthenticatedContent
     change: Change
     entry: Entry
@@ -206,6 +208,7 @@ def make_commit(
         psk_secret=psk_secret,
     )
     return Made(
+        commit=commit,
         content=replace(signed, auth=Auth(signature, entry.confirmation_tag)),
         change=change,
         entry=entry,

@@ -58,7 +58,7 @@ from amanah_protocol.mls.proposals import (
 )
 from amanah_protocol.mls.psk import FindPsk, PskId, ResumptionPsk
 from amanah_protocol.mls.ratchet_tree import RatchetTree
-from amanah_protocol.mls.receiving import check_policy, open_message, open_private
+from amanah_protocol.mls.receiving import check_commit_policy, check_policy, open_message, open_private
 from amanah_protocol.mls.rules import InvalidError, Rule
 from amanah_protocol.mls.secret_tree import Step
 from amanah_protocol.mls.stored import Staged, State, decode_state
@@ -353,6 +353,7 @@ class Group:
             with_path=with_path,
             random=random,
         )
+        check_commit_policy(made.commit, self._app.policy)
         staged = Staged.of(encode_message(self._protect(made.content, random)), made)
         self._state.pending = staged
         return staged
@@ -440,7 +441,7 @@ class Group:
         commit = opened.content.body
         if not isinstance(commit, Commit):
             raise InvalidError(Rule.SENDER_CONTENT)
-        check_policy(commit.proposals, self._app.policy)
+        check_commit_policy(commit, self._app.policy)
         return take_commit(self._state.epoch, opened, commit, self._world())
 
     def apply(self, taken: Taken) -> bool:

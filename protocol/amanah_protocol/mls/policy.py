@@ -14,6 +14,7 @@ class Policy:
 
     Attributes:
         public_handshakes: Proposals and commits may travel as PublicMessage.
+        commits_without_path: A commit may leave its committer's keys as they are, where the RFC allows it.
         external_commits: Somebody may join by a commit of its own.
         external_proposals: External senders and newcomers may propose.
         proposals_by_reference: Proposals may be sent before the commit that takes them up.
@@ -26,6 +27,7 @@ class Policy:
     """
 
     public_handshakes: bool
+    commits_without_path: bool
     external_commits: bool
     external_proposals: bool
     proposals_by_reference: bool
@@ -39,6 +41,7 @@ class Policy:
 
 EVERYTHING: Final = Policy(
     public_handshakes=True,
+    commits_without_path=True,
     external_commits=True,
     external_proposals=True,
     proposals_by_reference=True,
@@ -53,6 +56,7 @@ EVERYTHING: Final = Policy(
 
 ROOM: Final = Policy(
     public_handshakes=False,
+    commits_without_path=False,
     external_commits=False,
     external_proposals=False,
     proposals_by_reference=False,

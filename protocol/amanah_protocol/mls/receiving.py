@@ -121,6 +121,17 @@ def _joiners_key(body: Body, policy: Policy) -> bytes:
     return body.path.leaf_node.signature_key
 
 
+def check_commit_policy(commit: Commit, policy: Policy) -> None:
+    """Hold a commit against what the group's members accept.
+
+    Raises:
+        InvalidError: `PATH_REQUIRED`, or as `check_policy`.
+    """
+    if commit.path is None and not policy.commits_without_path:
+        raise InvalidError(Rule.PATH_REQUIRED, "every commit renews its committer's keys")
+    check_policy(commit.proposals, policy)
+
+
 def check_policy(items: Iterable[ProposalOrRef], policy: Policy) -> None:
     """Hold proposals, by themselves or in a commit, against what the group's members accept.
 

@@ -49,7 +49,7 @@ def device(number: int, lifetime_ms: int = 90 * 86_400_000) -> Device:
         subject=PersonId(sha256(b"person %d" % number)[:16]),
         role=identity.Role.OFFICER,
         nonce=sha256(b"nonce %d" % number)[:16],
-        suites=SUPPORTED,
+        suites=tuple(sorted(SUPPORTED)),
     )
     certificate = identity.issue_certificate(
         request,
