@@ -2,22 +2,41 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_protocol.errors import Code, VerifyError
-from amanah_protocol.group.suites import CLASSICAL, SUPPORTED
-from amanah_protocol.kinds import MediaType
+from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.group.engines import Engines
+from amanah_protocol.group.suites import CLASSICAL, POST_QUANTUM, SUPPORTED
 from tests.engines import ENGINES
+from tests.protocol.group.circle import AAD, circle, key_package, staged
+from tests.protocol.group.devices import device
+from tests.protocol.group.rogue import both, refuses
 
 
 def test_every_supported_suite_has_its_engine() -> None:
     assert [ENGINES[suite].suite for suite in SUPPORTED] == list(SUPPORTED)
 
 
-def test_the_flat_engine_names_its_own_media_type() -> None:
-    assert ENGINES[CLASSICAL].media_type is MediaType.MLS
+def test_the_preferred_suite_is_the_post_quantum_one() -> None:
+    assert SUPPORTED == (POST_QUANTUM, CLASSICAL) == (0xF001, 0x0003)
 
 
-@pytest.mark.parametrize("suite", [0, 0x0001, 0x0003, 0xF001, 0xFFFF])
+@pytest.mark.parametrize("suite", [0, 0x0001, 0x0002, 0xF000, 0xFFFF])
 def test_a_suite_that_is_not_known_gets_no_engine_in_its_place(suite: int) -> None:
     with pytest.raises(VerifyError) as refused:
         ENGINES[suite]
     assert refused.value.code is Code.SUITE
+
+
+def test_without_a_source_of_encapsulations_a_post_quantum_room_is_read_and_not_committed_to(suite: int) -> None:
+    room = circle(1, suite=suite)
+    group = Engines()[suite].restore(*both(room.groups[1]), device(1).key)
+    sealed = room.groups[0].seal(b"incident", aad=AAD, random=bytes)
+    assert group.open(sealed, sender=device(0).id, aad=AAD) == b"incident"
+    assert Engines()[suite].key_package_info(key_package(2, suite=suite).public).suite == suite
+    commit = {"adds": (), "removes": (), "credential": device(1).credential, "aad": AAD, "random": bytes}
+    if suite == CLASSICAL:
+        assert group.stage_commit(**commit)  # type: ignore[arg-type]  # a table of keyword arguments
+    else:
+        with refuses(None, Code.SUITE, UsageError):
+            group.stage_commit(**commit)  # type: ignore[arg-type]  # a table of keyword arguments
+        assert group.pending is None
+    assert staged(room.groups[1], 1)
