@@ -1,78 +1,128 @@
-"""Fuzz a group with what other members sealed: messages, commits, welcomes, and a damaged state."""
+"""Fuzz a group with what other members sealed: messages, commits, welcomes, and both parts of a damaged state.
+
+The first byte chooses the suite and what is tried; the rest is what is given to it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from amanah_protocol.errors import PeerError
-from amanah_protocol.group.flat.group import FlatGroup
+from amanah_protocol.errors import Code, DecodeError, PeerError
+from amanah_protocol.group.room_group import RoomGroup, StagedCommit
+from amanah_protocol.group.seam import OwnKeyPackage
+from amanah_protocol.group.suites import SUPPORTED
 from tests.protocol.group.circle import (
     AAD,
     COMMIT,
     CREATE,
-    ENGINE,
-    ROOM,
-    Circle,
+    ENGINES,
+    binding,
     changed,
-    created,
-    joined,
+    circle,
     key_package,
+    restored,
+    staged,
 )
 from tests.protocol.group.devices import accept, device, randomness
 
-_CIRCLE: Final = Circle()
-_CIRCLE.commit(0, adds=(1, 2))
-_READER: Final = _CIRCLE.groups[1]
-_STATE: Final = _READER.state()
-_COMMITTER: Final = ENGINE.restore(_CIRCLE.groups[0].state(), device(0).key)
-_COMMIT: Final = _COMMITTER.stage_commit(
-    adds=(key_package(3).public,), removes=(), aad=AAD, random=randomness("commit")
-).sealed
-_PACKAGE: Final = key_package(3)
-_STAGED: Final = created().stage_commit(adds=(_PACKAGE.public,), removes=(), aad=AAD, random=randomness("fuzz"))
-_WELCOME: Final = _STAGED.welcome(CREATE, COMMIT)
-assert joined(_WELCOME, 3, _PACKAGE).epoch == 1
-SEEDS: Final = (
-    _CIRCLE.groups[0].seal(b"plaintext", aad=AAD, random=randomness("message")),
-    _COMMIT,
-    _WELCOME.sealed,
-    _STATE,
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Devices 0 to 2 of a room; device 1 reads, device 0 has a commit in flight that adds device 3."""
+
+    suite: int
+    parts: tuple[bytes, bytes]
+    pending: tuple[bytes, bytes]
+    message: bytes
+    commit: StagedCommit
+    package: OwnKeyPackage
+    welcome: bytes
+
+    def reader(self) -> RoomGroup:
+        """Device 1's group, restored."""
+        return ENGINES[self.suite].restore(*self.parts, device(1).key)
+
+
+@cache
+def scene(suite: int) -> Scene:
+    """A room of a suite."""
+    room = circle(1, 2, suite=suite)
+    owner, reader, package = room.groups[0], room.groups[1], key_package(3, suite=suite)
+    message = owner.seal(b"plaintext", aad=AAD, random=randomness("message"))
+    commit = staged(owner, adds=(package.public,))
+    return Scene(
+        suite=suite,
+        parts=(reader.epoch_state(), reader.message_state()),
+        pending=(owner.epoch_state(), owner.message_state()),
+        message=message,
+        commit=commit,
+        package=package,
+        welcome=commit.welcome(CREATE, COMMIT, random=randomness("welcome")),
+    )
+
+
+def _open(at: Scene, data: bytes) -> None:
+    _tried(at, lambda group: group.open(data, sender=device(0).id, aad=AAD))
+
+
+def _process(at: Scene, data: bytes) -> None:
+    expected = changed(added=(3,))
+    _tried(at, lambda group: group.process(data, sender=device(0).id, aad=AAD, expected=expected, check=accept))
+
+
+def _tried(at: Scene, attempt: Callable[[RoomGroup], object]) -> None:
+    group = at.reader()
+    try:
+        attempt(group)
+    except PeerError:
+        assert (group.epoch_state(), group.message_state()) == at.parts
+        raise
+
+
+def _join(at: Scene, data: bytes, tree: bytes | None = None) -> None:
+    group, _ = ENGINES[at.suite].join(
+        data,
+        at.commit.tree if tree is None else tree,
+        binding(),
+        privates={at.package.reference: at.package.private},
+        key=device(3).key,
+        check=accept,
+    )
+    restored(group, 3, suite=at.suite)
+
+
+def _join_by_tree(at: Scene, data: bytes) -> None:
+    _join(at, at.welcome, data)
+
+
+def _restore_epoch(at: Scene, data: bytes) -> None:
+    group = ENGINES[at.suite].restore(data, at.pending[1], device(0).key)
+    assert group.epoch_state() == data
+
+
+def _restore_messages(at: Scene, data: bytes) -> None:
+    group = ENGINES[at.suite].restore(at.pending[0], data, device(0).key)
+    assert len(group.message_state()) <= len(data)
+
+
+ATTEMPTS: Final = (_open, _process, _join, _join_by_tree, _restore_epoch, _restore_messages)
+
+
+def _seeds(number: int, suite: int) -> tuple[bytes, ...]:
+    at = scene(suite)
+    inputs = (at.message, at.commit.sealed, at.welcome, at.commit.tree, *at.pending)
+    return tuple(bytes([number * len(ATTEMPTS) + kind]) + data for kind, data in enumerate(inputs))
+
+
+SEEDS: Final = tuple(seed for number, suite in enumerate(SUPPORTED) for seed in _seeds(number, suite))
 
 
 def run(data: bytes) -> None:
-    """Some part of the engine takes it, or all refuse it and the state is unchanged."""
-    attempts = (_restore, _process, _open, _join)
-    refusals = [refusal for attempt in attempts if (refusal := _refusal(attempt, data)) is not None]
-    if len(refusals) == len(attempts):
-        raise refusals[-1]
-
-
-def _refusal(attempt: Callable[[FlatGroup, bytes], object], data: bytes) -> PeerError | None:
-    reader = ENGINE.restore(_STATE, device(1).key)
-    try:
-        attempt(reader, data)
-    except PeerError as error:
-        assert reader.state() == _STATE
-        return error
-    return None
-
-
-def _restore(_: FlatGroup, data: bytes) -> None:
-    ENGINE.restore(data, device(1).key)
-
-
-def _process(reader: FlatGroup, data: bytes) -> None:
-    reader.process(data, sender=device(0).id, aad=AAD, expected=changed(added=(3,)), check=accept)
-
-
-def _open(reader: FlatGroup, data: bytes) -> None:
-    reader.open(data, sender=device(0).id, aad=AAD)
-
-
-def _join(_: FlatGroup, data: bytes) -> None:
-    ENGINE.join(
-        data, None, room=ROOM, create_id=CREATE, commit_id=COMMIT, sender=device(0).id,
-        privates={_PACKAGE.reference: _PACKAGE.private}, key=device(3).key, check=accept,
-    )  # fmt: skip
+    """It is taken whole, or refused and the state is unchanged."""
+    if not data or data[0] >= len(ATTEMPTS) * len(SUPPORTED):
+        raise DecodeError(Code.MALFORMED, "no such attempt")
+    number, kind = divmod(data[0], len(ATTEMPTS))
+    ATTEMPTS[kind](scene(SUPPORTED[number]), data[1:])

@@ -29,6 +29,11 @@ def randomness(seed: object) -> Random:
     return random.Random(repr(seed)).randbytes
 
 
+def seed_of(number: int) -> bytes:
+    """The seed of device `number`'s signing key."""
+    return sha256(b"device %d" % number)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     key: SigningKey
@@ -42,7 +47,7 @@ class Device:
 @cache
 def device(number: int, lifetime_ms: int = 90 * 86_400_000) -> Device:
     """Device `number` of the organisation, certified since a minute before `NOW_MS`."""
-    key = SigningKey.from_seed(sha256(b"device %d" % number))
+    key = SigningKey.from_seed(seed_of(number))
     request = identity.make_request(
         key,
         organisation=ORGANISATION,

@@ -4,6 +4,7 @@ import pytest
 
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.group.engines import Engines
+from amanah_protocol.group.room_group import RoomGroup
 from amanah_protocol.group.suites import CLASSICAL, POST_QUANTUM, SUPPORTED
 from tests.engines import ENGINES
 from tests.protocol.group.circle import AAD, circle, key_package, staged
@@ -29,14 +30,14 @@ def test_a_suite_that_is_not_known_gets_no_engine_in_its_place(suite: int) -> No
 def test_without_a_source_of_encapsulations_a_post_quantum_room_is_read_and_not_committed_to(suite: int) -> None:
     room = circle(1, suite=suite)
     group = Engines()[suite].restore(*both(room.groups[1]), device(1).key)
+    assert isinstance(group, RoomGroup)
     sealed = room.groups[0].seal(b"incident", aad=AAD, random=bytes)
     assert group.open(sealed, sender=device(0).id, aad=AAD) == b"incident"
     assert Engines()[suite].key_package_info(key_package(2, suite=suite).public).suite == suite
-    commit = {"adds": (), "removes": (), "credential": device(1).credential, "aad": AAD, "random": bytes}
     if suite == CLASSICAL:
-        assert group.stage_commit(**commit)  # type: ignore[arg-type]  # a table of keyword arguments
+        assert staged(group, 1).sealed
     else:
         with refuses(None, Code.SUITE, UsageError):
-            group.stage_commit(**commit)  # type: ignore[arg-type]  # a table of keyword arguments
+            staged(group, 1)
         assert group.pending is None
-    assert staged(room.groups[1], 1)
+    assert staged(room.groups[1], 1).sealed

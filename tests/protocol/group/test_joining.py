@@ -174,7 +174,7 @@ WRONG = {
 
 @pytest.mark.parametrize("fields", WRONG.values(), ids=WRONG)
 def test_a_welcome_that_belongs_to_something_else_is_refused(invited: Invitation, fields: dict[str, bytes]) -> None:
-    assert invited.join(bound=binding())
+    assert invited.join(bound=binding()).epoch == 2
     with refuses(None, Code.BINDING, VerifyError):
         invited.join(bound=replace(binding(), **fields))  # type: ignore[arg-type]  # names and types are Binding's
 
@@ -289,7 +289,7 @@ def test_a_welcome_that_lacks_what_binds_it_is_refused(invited: Invitation, left
         "half of the tree key": (BINDING, seed._replace(data=seed.data[:16])),
     }[left_out]
     commit, source = invited.commit.commit, randomness("welcome")
-    assert invited.join(welcome=commit.welcome((BINDING, seed), key=device(0).key, random=source))
+    assert invited.join(welcome=commit.welcome((BINDING, seed), key=device(0).key, random=source)).epoch == 2
     with refuses(None, Code.BINDING, VerifyError):
         invited.join(welcome=commit.welcome(extensions, key=device(0).key, random=source))
 

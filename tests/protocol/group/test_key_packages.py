@@ -126,7 +126,7 @@ def test_a_key_package_whose_leaf_is_not_signed_is_refused(suite: int) -> None:
     bundle = package(suite, claiming(device(1).key, device(1).credential))
     leaf = bundle.public.leaf_node
     broken = leaf.encoded[:-1] + bytes([leaf.encoded[-1] ^ 1])
-    assert ENGINES[suite].key_package_info(resigned(bundle, device(1).key, bytes))
+    assert ENGINES[suite].key_package_info(resigned(bundle, device(1).key, bytes)).suite == suite
     with refuses(None, Rule.LEAF_SIGNATURE):
         public = resigned(bundle, device(1).key, lambda unsigned: unsigned.replace(leaf.encoded, broken))
         ENGINES[suite].key_package_info(public)
