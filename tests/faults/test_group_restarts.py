@@ -69,9 +69,10 @@ class Life:
                 client.receive(self.random.randint(1, 8))
 
     def _commit(self, client: Client) -> None:
-        """Of a client that is up to date: add one that has seen its own removal, remove one, or renew the own keys."""
-        if client.stored.head < len(self.relay.log):
-            client.receive(20)
+        """Of a client that is still in: add one that has seen its own removal, remove one, or renew the own keys."""
+        client.receive(20)
+        if client.group is None:
+            return
         inside = set(client.live.members)
         outside = tuple(one for one in self.clients if one.group is None and one.me.id not in inside)
         if outside and self.random.random() < 0.6:
