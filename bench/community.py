@@ -47,7 +47,7 @@ class Organisation:
             subject=PersonId(secrets.token_bytes(16)),
             role=role,
             nonce=secrets.token_bytes(16),
-            suites=SUPPORTED,
+            suites=tuple(sorted(SUPPORTED)),
         )
         certificate = identity.issue_certificate(
             request, self._enrolment_key, now_ms=self._now_ms, ceiling=ceiling, profile_mac=secrets.token_bytes(32)

@@ -53,7 +53,7 @@ def request_device(
         subject=subject or PersonId(secrets.token_bytes(16)),
         role=role,
         nonce=secrets.token_bytes(16),
-        suites=SUPPORTED,
+        suites=tuple(sorted(SUPPORTED)),
     )
     profile.store.put_value(_REQUEST, request.encoded)
     return request

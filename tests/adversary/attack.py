@@ -72,13 +72,15 @@ class Planted:
         object: The envelope's bytes, or what stands in their place.
         content: Sealed content beside it.
         envelope: The envelope, where the bytes are one.
+        tree: A sealed ratchet tree that it names.
     """
 
     object: bytes
     content: bytes = b""
     envelope: Envelope | None = None
+    tree: bytes | None = None
 
     @classmethod
-    def of(cls, envelope: Envelope, content: bytes = b"") -> Planted:
-        """An envelope with its content."""
-        return cls(object=envelope.encoded, content=content, envelope=envelope)
+    def of(cls, envelope: Envelope, content: bytes = b"", tree: bytes | None = None) -> Planted:
+        """An envelope with its content, and the tree beside it."""
+        return cls(object=envelope.encoded, content=content, envelope=envelope, tree=tree)

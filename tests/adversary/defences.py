@@ -23,7 +23,7 @@ from websockets.asyncio import server as server_of_websockets
 from amanah_client.audit import record
 from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
-from amanah_protocol.group.flat import keypackage
+from amanah_protocol.mls import checks as mls_checks
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -143,8 +143,8 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "key packages are signed": Defence(
         attacks=(19,),
-        function=keypackage.verify_key_package,
-        cuts={"cose.verify_opened(opened, certificate.public_key)": NOTHING},
+        function=mls_checks.check_key_package,
+        cuts={"key_package.verify_signature()": NOTHING},
     ),
     "the address that was dialled": Defence(
         attacks=(35,), function=login._challenge, cuts={"hello.dialled not in identity.addresses": NEVER}

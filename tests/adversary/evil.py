@@ -23,7 +23,7 @@ from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.parts import Books
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Draft, Unit
-from amanah_relay.effects import Append, SessionId
+from amanah_relay.effects import Append, SessionId, Tree
 from amanah_relay.inputs import Appended, Input, Tick
 from amanah_relay.state import Member, Room
 from tests.adversary.attack import Attack, Out, Planted
@@ -162,6 +162,8 @@ class EvilRelay(RelayShell):
             room = self._make_room(room_id, entry)
             room.head_seq += 1
             unit.drafts.append(_draft(room, entry))
+            if entry.tree is not None:
+                unit.trees.append(Tree(hash=sha256(entry.tree), room=room_id, data=entry.tree))
             self._move(room, unit, entry)
         unit.held[OrgName("")] = sum(len(draft.content or b"") for draft in unit.drafts)
         if waiter is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
@@ -87,7 +87,7 @@ def certified(
         subject=PersonId(sha256(name.encode())[:16]),
         role=role,
         nonce=bytes(16),
-        suites=SUPPORTED,
+        suites=tuple(sorted(SUPPORTED)),
     )
     certificate = identity.issue_certificate(
         request,
@@ -238,19 +238,23 @@ def open_own_room(relay: EvilRelay, creator: Rogue, victim: DeviceId, package: b
     )
     created = sign_envelope(opening, b"", creator.key)
     relay.log(room, Planted.of(created))
-    group = ENGINES[CLASSICAL].create(room, creator.key, creator.credential, random=_drawn)
+    group = ENGINES[CLASSICAL].create(
+        room, creator.key, creator.credential, policy=create.policy, now_ms=relay.clock_ms, random=drawn
+    )
     both = audience_digest({creator.id, victim})
     made = header(relay, creator.id, room, Commit(added=(victim,)), audience=both)
-    staged = group.stage_commit(adds=(package,), removes=(), aad=made.aad, random=_drawn)
+    staged = group.stage_commit(adds=(package,), removes=(), credential=creator.credential, aad=made.aad, random=drawn)
     commit = sign_envelope(made, staged.sealed, creator.key)
-    sealed = staged.welcome(created.id, commit.id).sealed
+    sealed = staged.welcome(created.id, commit.id, random=drawn)
+    specific, tree = Welcome(addressees=(victim,), tree_hash=sha256(staged.tree)), staged.tree
     group.merge()
     relay.log(room, Planted.of(commit, staged.sealed))
-    relay.log(room, signed(relay, creator.key, room, Welcome(addressees=(victim,)), sealed, label=Label.CLEAR))
+    relay.log(room, replace(signed(relay, creator.key, room, specific, sealed, label=Label.CLEAR), tree=tree))
     return OwnRoom(room=room, group=group)
 
 
-def _drawn(length: int) -> bytes:
+def drawn(length: int) -> bytes:
+    """The attacker's randomness."""
     return next(_draws)[:length]
 
 

@@ -20,25 +20,22 @@ from amanah_protocol.content.bodies import RoomInfo
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import audience_digest, decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.group.flat.group import FlatGroup
-from amanah_protocol.group.flat.keys import KeyPair
-from amanah_protocol.group.flat.members import Member, Members
-from amanah_protocol.group.flat.schedule import derive_epoch
-from amanah_protocol.group.flat.state import EpochKeys, GroupState
-from amanah_protocol.group.seam import Credential
+from amanah_protocol.group.seam import Group
 from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.heads import RoomHead, sign_room_head
-from amanah_protocol.kinds import Commit, Kind, Welcome
+from amanah_protocol.kinds import Commit, Create, Kind, Welcome
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, RoomId
 from amanah_relay.effects import ReadMembership, TakeKeyPackages
 from tests.adversary.attack import Attack, Out, Planted
 from tests.adversary.evil import EvilRelay
-from tests.adversary.forge import message, signed
+from tests.adversary.forge import drawn, message, signed
 from tests.adversary.outcomes import control, defended
+from tests.adversary.packages import credential_of
 from tests.adversary.shown import evidence
 from tests.adversary.stage import Stage
+from tests.engines import ENGINES
 
 Play = Callable[..., Stage]
 Entries = tuple[frames.MembershipEntry, ...]
@@ -59,6 +56,8 @@ class FalseRecord(Attack):
         self.record: list[frames.Delivery] = []
         self.before: tuple[frames.MembershipEntry, ...] = ()
         """What is said to have made the circle before the victim."""
+        self.tree = b""
+        """What the false welcome names."""
         self.published: list[frames.Publish] = []
 
     def on_receive(self, relay: EvilRelay, sender: DeviceId | None, data: bytes) -> bool:
@@ -72,6 +71,9 @@ class FalseRecord(Attack):
             case frames.GetMembership(room=room, after=after, request=request) if room == self.room:
                 rest = tuple(entry for entry in self.before if entry.room_seq > after)
                 relay.say(sender, frames.Membership(request=request, entries=rest))
+            case frames.FetchContent(payload_hash=payload, request=request) if payload == sha256(self.tree):
+                total = len(self.tree)
+                relay.say(sender, frames.ContentPiece(request=request, total=total, offset=0, data=self.tree))
             case frames.Publish() as frame:
                 self.published.append(frame)
             case _:
@@ -117,52 +119,53 @@ def _leaf(entry: frames.Delivery) -> Leaf:
     )
 
 
-def false_group(stage: Stage, room: RoomId, epoch: int) -> FlatGroup:
-    """A group in which everybody is who is claimed; but for ma-2, nobody has ever heard of it."""
-    leaves = {name: KeyPair.of(sha256(name.encode())) for name in CLAIMED}
-    members = Members(
-        leaves=tuple(
-            Member(
-                device=stage.device(name).id,
-                credential=Credential(
-                    certificate=stage.device(name).certificate.encoded,
-                    enrolment=stage.device(name).organisation.enrolment,
-                ),
-                leaf=leaves[name].public,
-            )
-            for name in CLAIMED
-        )
-    )
-    entered = derive_epoch(sha256(b"a secret"), room=room, epoch=epoch, origin=ZERO_32, members=members)
-    keys = EpochKeys.of(entered, leaves["ma-2"])
-    me = stage.device("ma-2").id
-    return FlatGroup(GroupState(room=room, epoch=epoch, device=me, members=members, keys=keys))
+def take_package(relay: EvilRelay, device: DeviceId) -> bytes:
+    """A genuine key package of a device: the relay has them."""
+    package = relay.store.take_key_packages(TakeKeyPackages(token=0, suite=CLASSICAL, devices=(device,))).taken[0][0]
+    assert package is not None
+    return package
+
+
+def false_group(stage: Stage, room: RoomId, epoch: int, policy: bytes) -> Group:
+    """A group in which everybody is who is claimed; but for ma-2, nobody has ever heard of it.
+
+    It is made of their own key packages, so there is nothing wrong with its tree.
+    """
+    me, relay = stage.device("ma-2"), stage.relay
+    own = credential_of(me)
+    group = ENGINES[CLASSICAL].create(room, me.key, own, policy=policy, now_ms=relay.clock_ms, random=drawn)
+    others = tuple(take_package(relay, stage.device(name).id) for name in CLAIMED if name != "ma-2")
+    for adds in (others, *[()] * (epoch - 1)):
+        group.stage_commit(adds=adds, removes=(), credential=own, aad=bytes(32), random=drawn)
+        group.merge()
+    return group
 
 
 def deceive(stage: Stage, attack: FalseRecord, room: RoomId, *, epoch: int, counter: int) -> None:
     """Make commit, welcome and title of the false circle, and show them to the victim."""
     relay, key, victim = stage.relay, stage.device("ma-2").key, stage.device(VICTIM).id
     create = decode_envelope(attack.before[0].envelope if attack.before else attack.record[0].envelope)
-    group = false_group(stage, room, epoch)
-    wanted = TakeKeyPackages(token=0, suite=CLASSICAL, devices=(victim,))
-    package = relay.store.take_key_packages(wanted).taken[0][0]
-    assert package is not None
+    assert isinstance(create.header.specific, Create)
+    group = false_group(stage, room, epoch, create.header.specific.policy)
     audience = audience_digest({victim, *(stage.device(name).id for name in CLAIMED)})
     commit = Commit(added=(victim,))
     fields = {"epoch": epoch, "counter": counter, "audience": audience, "label": Label.CLEAR}
     bare = signed(relay, key, room, commit, b"", **fields)
     assert bare.envelope is not None
-    draws = iter(range(1, 9))
     staged = group.stage_commit(
-        adds=(package,), removes=(), aad=bare.envelope.header.aad, random=lambda n: sha256(bytes([next(draws)]))[:n]
+        adds=(take_package(relay, victim),),
+        removes=(),
+        credential=credential_of(stage.device("ma-2")),
+        aad=bare.envelope.header.aad,
+        random=drawn,
     )
     adding = signed(relay, key, room, commit, staged.sealed, **fields)
     assert adding.envelope is not None
-    welcome = staged.welcome(create.id, adding.envelope.id).sealed
+    welcome, attack.tree = staged.welcome(create.id, adding.envelope.id, random=drawn), staged.tree
     group.merge()
     attack.append(relay, adding)
     chain = {"epoch": epoch + 1, "audience": audience}
-    specific = Welcome(addressees=(victim,))
+    specific = Welcome(addressees=(victim,), tree_hash=sha256(attack.tree))
     inviting = signed(
         relay,
         key,

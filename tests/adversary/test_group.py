@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from amanah_client import model
 from amanah_client.model import IntentState, RoomStatus
-from amanah_protocol import cbor, cose, frames
+from amanah_protocol import frames
 from amanah_protocol.content.bodies import Body, RoomInfo, Text
 from amanah_protocol.content.sealed import open_plaintext
-from amanah_protocol.cose import Typ
-from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.group.flat.keys import KeyPair
+from amanah_protocol.group.seam import Binding
 from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import decode_certificate
-from amanah_protocol.kinds import Commit, Kind, Welcome
+from amanah_protocol.kinds import Commit, Create, Kind, Welcome
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, RoomId
 from amanah_relay.effects import Append, Entry, TakeKeyPackages
 from tests.adversary.attack import Attack, Out
 from tests.adversary.evil import EvilRelay
@@ -34,10 +32,11 @@ from tests.adversary.forge import (
     rogue_organisation,
 )
 from tests.adversary.outcomes import control, defended
+from tests.adversary.packages import Masked, forged_package, private_of, with_init_key
 from tests.adversary.shown import evidence
 from tests.adversary.stage import OFFICERS, Stage
 from tests.engines import ENGINES
-from tests.simulation.community import TN, Device
+from tests.simulation.community import TN
 
 Play = Callable[..., Stage]
 VICTIM: Final = "sn-1"
@@ -133,39 +132,6 @@ def test_a_room_or_an_entry_that_was_never_logged_leads_nowhere(play: Play) -> N
 # ---- 19
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Substitute:
-    """A key package of the relay's, and the secret of it."""
-
-    public: bytes
-    private: bytes
-
-    @property
-    def reference(self) -> bytes:
-        """What welcomes name it by."""
-        return sha256(self.public)
-
-
-def substitute(device: Device, key: SigningKey, now_ms: int, *, certificate: bytes | None = None) -> Substitute:
-    """A key package in a device's name whose init key is the relay's; signed by another key under that name."""
-    init = KeyPair.of(sha256(b"the relay's init key"))
-    owner = decode_certificate(certificate or device.certificate.encoded)
-    payload = cbor.encode(
-        [
-            CLASSICAL,
-            init.public,
-            now_ms - 1_000,
-            now_ms + 3_600_000,
-            False,
-            owner.encoded,
-            device.organisation.enrolment,
-        ]
-    )
-    protected = cbor.encode({1: cose.ALG_ED25519, 4: owner.device_id, 16: str(Typ.KEY_PACKAGE)})
-    signature = key.sign(cose.signed_bytes(protected, payload))
-    return Substitute(public=cose.encode_sign1(protected, payload, signature), private=init.private)
-
-
 class Substituting(Attack):
     """Hands out another key package than the device has offered."""
 
@@ -176,6 +142,7 @@ class Substituting(Attack):
         self.handed = 0
         self.given: list[bytes] = []
         self.entries: list[Entry] = []
+        self.trees: dict[bytes, bytes] = {}
 
     def on_keypackage(self, relay: EvilRelay, to: DeviceId, frame: frames.KeyPackages) -> Iterable[Out]:
         packages = tuple(self._bend(taken) for taken in frame.packages)
@@ -190,34 +157,27 @@ class Substituting(Attack):
 
     def on_store(self, relay: EvilRelay, batch: Append) -> None:
         self.entries.extend(batch.entries)
+        self.trees |= {tree.hash: tree.data for tree in batch.trees}
 
 
 def packages_of_the_relay(stage: Stage) -> dict[str, tuple[Callable[[bytes], bytes], Code]]:
     """Ways to give the relay's key for tn-2's, and what each is refused as."""
-    device = stage.device("tn-2")
+    device, relay = stage.device("tn-2"), stage.relay
     rogue = certified(rogue_organisation(TN, stage.now_ms), "second", now_ms=stage.now_ms)
-    own = substitute(device, stage.relay.key, stage.now_ms)
-    unlogged = substitute(device, rogue.key, stage.now_ms, certificate=rogue.certificate.encoded)
+    own = forged_package(relay.key, device, stage.now_ms)
+    masked = forged_package(Masked(sha256(b"a seed"), device.certificate.public_key), device, stage.now_ms)
+    unlogged = forged_package(rogue.key, rogue, stage.now_ms)
     other = stage.device("ma-2").id
-    another = stage.relay.store.take_key_packages(TakeKeyPackages(token=0, suite=CLASSICAL, devices=(other,))).taken[0][
-        0
-    ]
+    another = relay.store.take_key_packages(TakeKeyPackages(token=0, suite=CLASSICAL, devices=(other,))).taken[0][0]
     assert another is not None
     return {
-        "its own under the right name": (lambda _: own.public, Code.SIGNATURE),
-        "of a device that nobody certified": (lambda _: unlogged.public, Code.CERTIFICATE),
+        "signed by the relay under the right name": (lambda _: own, Code.KEY_ID),
+        "under the right name and key": (lambda _: masked, Code.SIGNATURE),
+        "of a device that nobody certified": (lambda _: unlogged, Code.CERTIFICATE),
         "of another device": (lambda _: another, Code.BINDING),
-        "with the init key changed": (_with_init_key, Code.SIGNATURE),
+        "with the init key changed": (with_init_key, Code.SIGNATURE),
         "with its signature cut off": (lambda genuine: genuine[:-64] + bytes(64), Code.SIGNATURE),
     }
-
-
-def _with_init_key(genuine: bytes) -> bytes:
-    opened = cose.decode_sign1(genuine, max_bytes=16_384)
-    payload = cbor.decode(opened.payload, max_bytes=16_384)
-    assert isinstance(payload, list)
-    payload[1] = KeyPair.of(sha256(b"the relay's init key")).public
-    return cose.encode_sign1(opened.protected, cbor.encode(payload), opened.signature)
 
 
 @defended(19)
@@ -236,7 +196,7 @@ def test_a_key_package_that_is_not_the_devices_own_adds_nobody(play: Play) -> No
         # The same alarm is not raised again within ten minutes.
         assert code in {alarm.code for alarm in stage.alarms("ma-1")}
         assert stage.states() == before
-    assert [evidence(alarm)[0] in attack.given for alarm in stage.alarms("ma-1")] == [True] * 3
+    assert [evidence(alarm)[0] in attack.given for alarm in stage.alarms("ma-1")] == [True] * 4
     assert stage.intent("ma-1", intent).state is not IntentState.DONE
     # As soon as the device's own is given, it is added.
     attack.package = lambda genuine: genuine
@@ -247,45 +207,43 @@ def test_a_key_package_that_is_not_the_devices_own_adds_nobody(play: Play) -> No
     assert stage.all_alarms().keys() == {"ma-1"}
 
 
-class _Named:
-    """Who the relay pretends to be: a name without its key."""
-
-    def __init__(self, device: DeviceId) -> None:
-        self.key_id = device
-
-
 @control(19, "key packages are signed")
 def test_without_the_signature_of_key_packages_the_relay_reads_the_room(play: Play) -> None:
     attack = Substituting()
     stage = play(attack)
-    device = stage.device("tn-2")
-    own = substitute(device, stage.relay.key, stage.now_ms)
-    attack.device, attack.package = device.id, lambda _: own.public
-    stage.do("ma-1", model.Invite(room=stage.rooms[1], device=device.id))
+    device = stage.device("tn-2").id
+    attack.device, attack.package = device, with_init_key
+    stage.do("ma-1", model.Invite(room=stage.rooms[1], device=device))
     stage.say("sn-1", "for members only", room=1)
     stage.wait(3)
     assert stage.all_alarms().get("ma-1") is None
-    assert "for members only" in read_by_the_relay(stage, attack.entries, own, device.id)
+    assert "for members only" in read_by_the_relay(stage, attack, device)
 
 
-def read_by_the_relay(stage: Stage, entries: list[Entry], own: Substitute, device: DeviceId) -> set[str]:
+def read_by_the_relay(stage: Stage, attack: Substituting, device: DeviceId) -> set[str]:
     """What opens with the substitute's secret, out of what the relay stores."""
     room = stage.rooms[1]
-    logged = [(entry, decode_envelope(entry.object)) for entry in entries if entry.room == room]
+    logged = [(entry, decode_envelope(entry.object)) for entry in attack.entries if entry.room == room]
     commit = next(e for _, e in logged if isinstance(e.header.specific, Commit) and device in e.header.specific.added)
     entry, welcome = next(
         (n, e) for n, e in logged if isinstance(e.header.specific, Welcome) and device in e.header.specific.addressees
     )
+    assert isinstance(welcome.header.specific, Welcome)
     create = decode_envelope(stage.row("ma-1", 1).create)
+    assert isinstance(create.header.specific, Create)
+    reference, private = private_of(attack.given[-1])
     group, _ = ENGINES[CLASSICAL].join(
         entry.content or b"",
-        None,
-        room=room,
-        create_id=EnvelopeId(create.id),
-        commit_id=commit.id,
-        sender=welcome.header.kid,
-        privates={own.reference: own.private},
-        key=_Named(device),  # type: ignore[arg-type]  # it has no key, and needs none
+        attack.trees[welcome.header.specific.tree_hash or b""],
+        Binding(
+            room=room,
+            policy=create.header.specific.policy,
+            create_id=create.id,
+            commit_id=commit.id,
+            sender=welcome.header.kid,
+        ),
+        privates={reference: private},
+        key=Masked(sha256(b"no key is needed"), stage.device("tn-2").certificate.public_key),
         check=lambda credential: decode_certificate(credential.certificate).device_id,
     )
     texts = set()

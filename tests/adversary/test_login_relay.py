@@ -21,6 +21,8 @@ from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
+from amanah_protocol.mls.codec import opaque
+from amanah_protocol.mls.key_package import decode_key_package
 from amanah_protocol.roster import roster_document
 from amanah_protocol.session import NO_TLS, Transcript, sign_as_relay
 from amanah_protocol.types import DeviceId, KeyId
@@ -243,13 +245,14 @@ def signed_by_devices(stage: Stage) -> dict[str, bytes]:
     envelope = next(row.encoded for row in stage.messages("tn-1") if row.sender == device.id)
     order = sign_order(ReadingOrder(first=0, until=1, ordered_at_ms=1, nonce=bytes(16)), device.key)
     wanted = TakeKeyPackages(token=0, suite=CLASSICAL, devices=(device.id,))
-    package = stage.relay.store.take_key_packages(wanted).taken[0][0] or b""
+    package = decode_key_package(stage.relay.store.take_key_packages(wanted).taken[0][0] or b"")
     request = decode_certificate(device.certificate.encoded).request
-    cose_objects = {"envelope": envelope, "order": order, "key package": package, "request": request}
+    cose_objects = {"envelope": envelope, "order": order, "request": request}
     found = {name: cose.decode_sign1(data, max_bytes=16_384).signed_bytes for name, data in cose_objects.items()}
     document = b"a document to be endorsed"
     return {
         **found,
+        "key package": opaque(b"MLS 1.0 KeyPackageTBS") + opaque(package.unsigned),
         "endorsement": cose.decode_sign1(endorse(document, device.key), max_bytes=1_024).signed_bytes,
         "login to a relay": b"amanah/login/1/relay\0" + document,
         "bare hash": sha256(document),

@@ -20,8 +20,9 @@ from amanah_relay.core.checks import members_of
 from amanah_relay.effects import TakeKeyPackages
 from tests.adversary.attack import Attack, Out, Planted
 from tests.adversary.evil import EvilRelay
-from tests.adversary.forge import Rogue, certified, header, log_device, open_own_room, signed, stolen_group
+from tests.adversary.forge import Rogue, certified, drawn, header, log_device, open_own_room, signed, stolen_group
 from tests.adversary.outcomes import control, defended
+from tests.adversary.packages import credential_of
 from tests.adversary.shown import evidence
 from tests.adversary.stage import OFFICERS, Stage
 from tests.engines import ENGINES
@@ -119,7 +120,7 @@ def add(stage: Stage, by: str, joiner: Rogue) -> Planted:
         joiner.credential,
         now_ms=stage.now_ms,
         last_resort=False,
-        random=lambda length: bytes(range(length)),
+        random=drawn,
     )
     return change(stage, adder, Commit(added=(joiner.id,)), adds=(package.public,))
 
@@ -131,7 +132,7 @@ def change(stage: Stage, by: Device, commit: Commit, adds: tuple[bytes, ...] = (
     made = header(stage.relay, by.id, room, commit, audience=audience_digest(audience))
     group = stolen_group(stage, by.name)
     staged = group.stage_commit(
-        adds=adds, removes=commit.removed, aad=made.aad, random=lambda length: bytes(range(1, length + 1))
+        adds=adds, removes=commit.removed, credential=credential_of(by), aad=made.aad, random=drawn
     )
     planted = signed(stage.relay, by.key, room, commit, staged.sealed, audience=made.audience, label=made.label)
     stage.relay.log(room, planted)

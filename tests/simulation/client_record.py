@@ -136,6 +136,7 @@ class ClientRecord:
             epoch=group.epoch,
             secret=group.export("amanah simulation", row.room, 32),
             group=row.group,
+            keys=row.keys,
         )
         self._scheduler.note("entered", self.device, entered.room, entered.epoch, entered.secret)
         self.history.add(entered)

@@ -102,7 +102,8 @@ class Entered:
     Attributes:
         epoch: The epoch.
         secret: What the members of this epoch, and nobody else, can derive.
-        group: The group's state, as a thief of the store would have it.
+        group: The group's state that changes with epochs, as a thief of the store would have it.
+        keys: That of its message keys.
     """
 
     at_ms: int
@@ -111,6 +112,7 @@ class Entered:
     epoch: int
     secret: bytes
     group: bytes = field(repr=False)
+    keys: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

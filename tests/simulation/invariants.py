@@ -262,7 +262,7 @@ def _opened_outside(
             fits = header.kind in kinds.COMMITTED and header.epoch == entered.epoch and header.kid != entered.device
             if not fits or logged.entry.room_seq not in places or logged.content is None:
                 continue
-            group = ENGINES[suite].restore(entered.group, keys[entered.device])
+            group = ENGINES[suite].restore(entered.group, entered.keys, keys[entered.device])
             try:
                 group.open(logged.content, sender=header.kid, aad=header.aad)
             except AmanahError:
