@@ -163,7 +163,7 @@ class EvilRelay(RelayShell):
             room.head_seq += 1
             unit.drafts.append(_draft(room, entry))
             if entry.tree is not None:
-                unit.trees.append(Tree(hash=sha256(entry.tree), room=room_id, data=entry.tree))
+                unit.trees.append(Tree(hash=sha256(entry.tree), room=room_id, room_seq=room.head_seq, data=entry.tree))
             self._move(room, unit, entry)
         unit.held[OrgName("")] = sum(len(draft.content or b"") for draft in unit.drafts)
         if waiter is not None:
