@@ -198,7 +198,7 @@ DIFFERING: Final[dict[str, dict[Any, Any]]] = {
     "another organisation": {1: MA},
     "another person": {2: "ab" * 16},
     "another role": {-70002: int(Role.OPERATOR)},
-    "another suite": {-70003: [3]},
+    "another suite": {-70003: [1]},
     "another device's key": {8: {1: COSE_KEY | {-2: x.RELAY_KEY.public}}},
 }
 

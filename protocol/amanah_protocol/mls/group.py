@@ -341,6 +341,7 @@ class Group:
             raise UsageError(Code.USAGE, "an own commit waits for its answer")
         identity = identity or Identity.of(self._app.key, self._own())
         self._check_key(identity)
+        check_policy(proposals, self._app.policy)
         epoch, world = self._state.epoch, self._world()
         made = make_commit(
             epoch,

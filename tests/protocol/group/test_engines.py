@@ -16,8 +16,8 @@ def test_every_supported_suite_has_its_engine() -> None:
     assert [ENGINES[suite].suite for suite in SUPPORTED] == list(SUPPORTED)
 
 
-def test_the_preferred_suite_is_the_post_quantum_one() -> None:
-    assert SUPPORTED == (POST_QUANTUM, CLASSICAL) == (0xF001, 0x0003)
+def test_a_device_names_both_suites_ascending() -> None:
+    assert SUPPORTED == (CLASSICAL, POST_QUANTUM) == (0x0003, 0xF001)
 
 
 @pytest.mark.parametrize("suite", [0, 0x0001, 0x0002, 0xF000, 0xFFFF])
