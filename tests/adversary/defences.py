@@ -23,7 +23,9 @@ from websockets.asyncio import server as server_of_websockets
 from amanah_client.audit import record
 from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
+from amanah_protocol.group import room_group
 from amanah_protocol.mls import checks as mls_checks
+from amanah_protocol.mls import policy
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -41,11 +43,13 @@ class Defence:
         function: Where it stands.
         cuts: The expressions that are the check, as `ast.unparse` writes them, and what stands in their
             place when it is off.
+        again: Where the very same is checked once more, nearer to where it matters, with the cuts there.
     """
 
     attacks: tuple[int, ...]
     function: Callable[..., Any]
     cuts: dict[str, str]
+    again: tuple[tuple[Callable[..., Any], dict[str, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=rooms.check_kind,
         cuts={"kind not in _KINDS_OF_ROLE.get(certificate.role, frozenset())": NEVER},
     ),
+    "nobody joins by its own commit": Bound(attacks=(14,), module=room_group, name="ROOM", off=policy.EVERYTHING),
     "key packages are signed": Defence(
         attacks=(19,),
         function=mls_checks.check_key_package,
@@ -211,11 +216,14 @@ def switched_off(name: str) -> Iterator[None]:
         finally:
             setattr(defence.module, defence.name, kept)
         return
-    function = inspect.unwrap(defence.function)
-    assert isinstance(function, FunctionType)
-    whole = function.__code__
-    function.__code__ = without(function, defence.cuts)
+    kept_codes: list[tuple[FunctionType, CodeType]] = []
     try:
+        for found, cuts in ((defence.function, defence.cuts), *defence.again):
+            function = inspect.unwrap(found)
+            assert isinstance(function, FunctionType)
+            kept_codes.append((function, function.__code__))
+            function.__code__ = without(function, cuts)
         yield
     finally:
-        function.__code__ = whole
+        for function, whole in kept_codes:
+            function.__code__ = whole

@@ -58,6 +58,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     8: Listed("duplicate across reconnect, lost ack", (_P,)),
     9: Listed("cross-room splice", (_P,)),
     10: Listed("cross-epoch splice", (_P,)),
+    14: Listed("forged external commit, external proposal, reinitialisation", (_P,)),
     16: Listed("forged welcome into a fake room", (_P,)),
     19: Listed("key package substitution", (_P,)),
     27: Listed("truncated history for a new joiner", (_D,)),
