@@ -23,9 +23,9 @@ from websockets.asyncio import server as server_of_websockets
 from amanah_client.audit import record
 from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
-from amanah_protocol.group import room_group
+from amanah_protocol.group import room_engine, room_group
 from amanah_protocol.mls import checks as mls_checks
-from amanah_protocol.mls import policy
+from amanah_protocol.mls import joining, policy
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -144,6 +144,24 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(34,),
         function=rooms.check_kind,
         cuts={"kind not in _KINDS_OF_ROLE.get(certificate.role, frozenset())": NEVER},
+    ),
+    # Parent hashes alone refuse nearly all that its hash refuses: for a tree that was changed both are off.
+    "hashes over the tree": Defence(
+        attacks=(18,),
+        function=joining._tree_of,
+        cuts={"tree.hash() != info.context.tree_hash": NEVER},
+        again=((mls_checks.check_tree, {"tree.check_parent_hashes()": NOTHING}),),
+    ),
+    "the signature of the group info": Defence(
+        attacks=(18,), function=joining._check_info, cuts={"info.verify_signature(signer.signature_key)": NOTHING}
+    ),
+    "parent hashes": Defence(
+        attacks=(18,), function=mls_checks.check_tree, cuts={"tree.check_parent_hashes()": NOTHING}
+    ),
+    "welcomes name their commit": Defence(
+        attacks=(17,),
+        function=room_engine._check_binding,
+        cuts={"found != (binding.room, binding.policy, binding.create_id + binding.commit_id)": NEVER},
     ),
     "nobody joins by its own commit": Bound(attacks=(14,), module=room_group, name="ROOM", off=policy.EVERYTHING),
     "key packages are signed": Defence(

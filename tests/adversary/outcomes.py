@@ -60,6 +60,8 @@ ATTACKS: Final[dict[int, Listed]] = {
     10: Listed("cross-epoch splice", (_P,)),
     14: Listed("forged external commit, external proposal, reinitialisation", (_P,)),
     16: Listed("forged welcome into a fake room", (_P,)),
+    17: Listed("welcome to the wrong or an old epoch", (_P, _D)),
+    18: Listed("tampered ratchet tree or group info", (_P,)),
     19: Listed("key package substitution", (_P,)),
     27: Listed("truncated history for a new joiner", (_D,)),
     30: Listed("roll back the roster", (_P,)),

@@ -97,9 +97,7 @@ def join(invited: Invitation, suite: int = CLASSICAL) -> RoomGroup:
 
 def open_room(owner: Device, suite: int = CLASSICAL, policy: bytes = POLICY) -> RoomGroup:
     """A room with its creator alone."""
-    group = ENGINES[suite].create(
-        ROOM, owner.key, credential_of(owner), policy=policy, now_ms=START_MS, random=drawn
-    )
+    group = ENGINES[suite].create(ROOM, owner.key, credential_of(owner), policy=policy, now_ms=START_MS, random=drawn)
     assert isinstance(group, RoomGroup)
     return group
 
@@ -107,9 +105,7 @@ def open_room(owner: Device, suite: int = CLASSICAL, policy: bytes = POLICY) -> 
 def invite(group: RoomGroup, host: Device, guest: Device, suite: int = CLASSICAL) -> Invitation:
     """Add a device by a commit that the host has merged."""
     public, privates = package(guest, suite)
-    staged = group.stage_commit(
-        adds=(public,), removes=(), credential=credential_of(host), aad=AAD, random=drawn
-    )
+    staged = group.stage_commit(adds=(public,), removes=(), credential=credential_of(host), aad=AAD, random=drawn)
     sealed, tree = staged.welcome(CREATE, COMMIT, random=drawn), staged.tree
     group.merge()
     return Invitation(sealed=sealed, tree=tree, binding=binding(host), privates=privates, guest=guest)
@@ -141,9 +137,7 @@ def commit(
     """One commits, the others follow, and who is removed is gone; gives the welcome and its tree."""
     host, leaving = device(by), tuple(device(name).id for name in removes)
     before = set(groups[by].members)
-    staged = groups[by].stage_commit(
-        adds=adds, removes=leaving, credential=credential_of(host), aad=AAD, random=drawn
-    )
+    staged = groups[by].stage_commit(adds=adds, removes=leaving, credential=credential_of(host), aad=AAD, random=drawn)
     made = staged.welcome(CREATE, COMMIT, random=drawn) if adds else b"", staged.tree
     groups[by].merge()
     changed = Changed(added=tuple(sorted(set(groups[by].members) - before)), removed=tuple(sorted(leaving)))

@@ -174,8 +174,7 @@ def test_what_comes_from_outside_changes_no_group(form: str, who: str) -> None:
 
 
 @control(14, "nobody joins by its own commit")
-def test_without_the_policy_a_stranger_lets_itself_in(
-) -> None:
+def test_without_the_policy_a_stranger_lets_itself_in() -> None:
     found = scene()
     joined = join_from_outside(found, STRANGER)
     for group in found.groups.values():

@@ -419,7 +419,7 @@ class LyingStore(MemoryClientStore):
             MemoryClientStore.commit(self, writes)
 
 
-@mutant("I8", "crash", first=3)
+@mutant("I8", "crash", first=1)
 def client_store_lies(_: Patch) -> Build:
     """Durable was not durable."""
     return Build(client_store=lambda _, profile: LyingStore(profile=profile))
