@@ -42,7 +42,7 @@ def checked(credential: Credential) -> DeviceId:
 
 def inner(group: RoomGroup) -> Group:
     """The MLS group itself."""
-    return group._live  # noqa: SLF001 - what a member holds, a member may use
+    return group._live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
