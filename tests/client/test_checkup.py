@@ -187,6 +187,14 @@ async def test_alarms_halted_rooms_and_what_waits_are_named(seen: Path) -> None:
     assert "1 of them held" in outbox.detail
 
 
+async def test_a_room_that_waits_to_be_joined_again_is_a_warning(seen: Path) -> None:
+    room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.BEHIND, title="Wave")
+    async with await Client.open(seen, connect=False) as client:
+        client.profile.store.commit((effects.PutRoom(row=room),))
+        found = states(checkup.check_state(client))
+    assert {name: state for name, state in found.items() if state is not State.OK} == {"room Wave": State.WARN}
+
+
 def test_a_title_cannot_write_a_finding_of_its_own(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:
     room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.HALTED, title="Wave\nok    forged\x1b")
     with open_profile(Home(seen), str) as profile:
