@@ -125,6 +125,7 @@ class RoomRow:
         delivered_at_ms: When that was.
         adding_commit: Id of the commit that added this device, while joining.
         circle: Who was in, as far as it was verified, while this device is not.
+        renew_at_ms: When the own keys are renewed by a commit; 0 at once.
         confirmed_seq: Newest room sequence that a signed room head covered.
         confirmed_at_ms: Time of that head.
         active: Members, with the time of their last commit or `delivered`, or since when they are watched.
@@ -152,6 +153,7 @@ class RoomRow:
     delivered_at_ms: int = 0
     adding_commit: EnvelopeId | None = None
     circle: Circle | None = None
+    renew_at_ms: int = 0
     confirmed_seq: int = 0
     confirmed_at_ms: int = 0
     active: tuple[Since, ...] = ()

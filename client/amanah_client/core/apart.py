@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import audit_sync, disclose
+from amanah_client.core import audit_sync, disclose, renewal
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
@@ -103,6 +103,7 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
     for body in (info, Profile(encoded=ctx.profile)):
         batch.add_message(body, Message(), message_id=ctx.random(16), written_at_ms=intent.created_at_ms, label=label)
     ctx.rooms[room_id] = room
+    renewal.set_time(ctx, room)
     room.change(title=action.title)
     room.moved()
     batch.launch()

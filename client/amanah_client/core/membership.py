@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amanah_client import effects as e
-from amanah_client.core import duty
+from amanah_client.core import duty, renewal
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -154,8 +154,10 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False)
-    del ctx.packages[reference]
-    ctx.write(e.DropKeyPackage(reference=reference))
+    renewal.set_time(ctx, room, at_once=reference is None)
+    if reference is not None:
+        del ctx.packages[reference]
+        ctx.write(e.DropKeyPackage(reference=reference))
     room.bodies.append(Profile(encoded=ctx.profile))
 
 
@@ -164,7 +166,7 @@ def _is_gone(ctx: Context, entry: Entry, envelope: Envelope, welcome: Welcome) -
     return missing and may_be_dropped(ctx, envelope)
 
 
-def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: Envelope) -> tuple[Group, bytes]:
+def _join(ctx: Context, room: Room, entry: Entry, envelope: Envelope, adding: Envelope) -> tuple[Group, bytes | None]:
     header, create = envelope.header, room.create
     if room.engine is None or create is None:
         raise VerifyError(Code.BINDING, "a welcome to a room of another suite, or of none")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import apart, commits, disclose, duty, invite, monitor, packages
+from amanah_client.core import apart, commits, disclose, duty, invite, monitor, packages, renewal
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked_in, revoked_members
@@ -86,7 +86,7 @@ def _seal_next(ctx: Context, room: Room) -> None:
     if problem is None or problem.code != Code.REVOKED:
         room.revoked_since_ms = None  # another has removed them: the next ones are waited for anew
     if problem is None and room.row.status is RoomStatus.OPEN:
-        if not (_name_voids(ctx, room) or duty.work(ctx, room)):
+        if not (_name_voids(ctx, room) or duty.work(ctx, room) or renewal.work(ctx, room)):
             _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:
         _remove_revoked(ctx, room)

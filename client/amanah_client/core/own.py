@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
+from amanah_client.core import renewal
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
@@ -97,4 +98,5 @@ def _merge(ctx: Context, room: Room, envelope: Envelope) -> None:
         ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
         raise VerifyError(Code.REFUSED_COMMIT, detail)
     group.merge()
+    renewal.set_time(ctx, room)
     room.moved()

@@ -129,7 +129,7 @@ class RoomEngine:
         privates: Mapping[bytes, bytes],
         key: SigningKey,
         check: CheckCredential,
-    ) -> tuple[RoomGroup, bytes]:
+    ) -> tuple[RoomGroup, bytes | None]:
         """Join by a welcome.
 
         Args:
@@ -141,7 +141,8 @@ class RoomEngine:
             check: Called for every member's credential, the own included.
 
         Returns:
-            The group, and the reference of the key package used, whose secret is to be deleted.
+            The group, and the reference of the key package used, whose secret is to be deleted; None where it was
+            a last-resort one, which may be used again.
 
         Raises:
             DecodeError: It does not parse.
@@ -167,7 +168,8 @@ class RoomEngine:
         if group.own_device != key.key_id:
             raise VerifyError(Code.KEY_ID, "the welcome is to a key package of another device")
         _check_signer(opened.info, group, binding.sender)
-        return group, opened.bundle.public.reference
+        package = opened.bundle.public
+        return group, None if package.last_resort else package.reference
 
     def _open_tree(self, opened: OpenedWelcome, sealed: bytes | None) -> bytes:
         seed = find_extension(opened.info.extensions, ExtensionType.ROOM_TREE_KEY)

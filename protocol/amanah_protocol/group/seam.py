@@ -249,7 +249,7 @@ class Engine(Protocol):
         privates: Mapping[bytes, bytes],
         key: SigningKey,
         check: CheckCredential,
-    ) -> tuple[Group, bytes]:
+    ) -> tuple[Group, bytes | None]:
         """Join by a welcome.
 
         Args:
@@ -261,7 +261,8 @@ class Engine(Protocol):
             check: Called for every member's credential.
 
         Returns:
-            The group, and the reference of the key package used, whose secret is to be deleted.
+            The group, and the reference of the key package used, whose secret is to be deleted; None where it was
+            a last-resort one, which may be used again: then the own keys are to be renewed at once.
 
         Raises:
             DecodeError: It does not parse.

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from amanah_client import model
+from amanah_client.core import renewal
 from amanah_client.core.behind import KEPT_MS
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
@@ -116,7 +117,8 @@ def test_what_follows_a_commit_that_is_gone_is_kept_with_the_cause(stage: Stage)
     assert [row.room_seq for row in (gone, *rest)] == list(range(seen + 1, a2.row(room).head_seq + 1))
 
 
-def test_a_removal_whose_content_is_gone_is_one_all_the_same(stage: Stage) -> None:
+def test_a_removal_whose_content_is_gone_is_one_all_the_same(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "RENEW_MS", 10**15)  # no other commit than the removal
     a, a2, b, room = three(stage)
     days(stage, 30)
     assert removals(a, room) == [(a.device.id, (a2.device.id,))]
