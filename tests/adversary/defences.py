@@ -25,7 +25,7 @@ from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.group import room_engine, room_group
 from amanah_protocol.mls import checks as mls_checks
-from amanah_protocol.mls import joining, policy
+from amanah_protocol.mls import joining, policy, secret_tree
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -163,6 +163,10 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=room_engine._check_binding,
         cuts={"found != (binding.room, binding.policy, binding.create_id + binding.commit_id)": NEVER},
     ),
+    "generations ahead are counted": Bound(
+        attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
+    ),
+    "nonces are guarded": Defence(attacks=(23,), function=secret_tree.SenderData.guard, cuts={"a ^ b": "a"}),
     "nobody joins by its own commit": Bound(attacks=(14,), module=room_group, name="ROOM", off=policy.EVERYTHING),
     "key packages are signed": Defence(
         attacks=(19,),

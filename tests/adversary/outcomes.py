@@ -63,6 +63,8 @@ ATTACKS: Final[dict[int, Listed]] = {
     17: Listed("welcome to the wrong or an old epoch", (_P, _D)),
     18: Listed("tampered ratchet tree or group info", (_P,)),
     19: Listed("key package substitution", (_P,)),
+    23: Listed("rollback of a client's state", (_D, _P)),
+    25: Listed("sender-ratchet skip bomb", (_S,)),
     27: Listed("truncated history for a new joiner", (_D,)),
     30: Listed("roll back the roster", (_P,)),
     31: Listed("threshold forgery", (_P,)),
