@@ -23,9 +23,11 @@ from websockets.asyncio import server as server_of_websockets
 from amanah_client.audit import record
 from amanah_client.core import checks, circle, heads, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
+from amanah_protocol.crypto import KEY_BYTES, agree
+from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import room_engine, room_group
 from amanah_protocol.mls import checks as mls_checks
-from amanah_protocol.mls import joining, policy, secret_tree
+from amanah_protocol.mls import joining, kem, policy, secret_tree
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -67,6 +69,14 @@ class Bound:
     module: ModuleType
     name: str
     off: object
+
+
+def _agree_with_anything(private: bytes, public: bytes) -> bytes:
+    """As the bare multiplication does it: with a point of low order it gives zeros."""
+    try:
+        return agree(private, public)
+    except VerifyError:
+        return bytes(KEY_BYTES)
 
 
 DEFENCES: Final[dict[str, Defence | Bound]] = {
@@ -167,6 +177,12 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
     ),
     "nonces are guarded": Defence(attacks=(23,), function=secret_tree.SenderData.guard, cuts={"a ^ b": "a"}),
+    "keys are keys": Defence(
+        attacks=(26,),
+        function=mls_checks.check_leaf,
+        cuts={"not suite.kem.is_public(leaf.encryption_key)": NEVER},
+    ),
+    "points of low order": Bound(attacks=(26,), module=kem, name="agree", off=_agree_with_anything),
     "nobody joins by its own commit": Bound(attacks=(14,), module=room_group, name="ROOM", off=policy.EVERYTHING),
     "key packages are signed": Defence(
         attacks=(19,),

@@ -65,6 +65,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     19: Listed("key package substitution", (_P,)),
     23: Listed("rollback of a client's state", (_D, _P)),
     25: Listed("sender-ratchet skip bomb", (_S,)),
+    26: Listed("low-order points, malleable or non-canonical signatures", (_P,)),
     27: Listed("truncated history for a new joiner", (_D,)),
     30: Listed("roll back the roster", (_P,)),
     31: Listed("threshold forgery", (_P,)),
