@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
-from amanah_client.core import checks, circle, heads, place, senders
+from amanah_client.core import checks, circle, heads, outbox, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
@@ -129,7 +129,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(27,), function=circle.follow_commit, cuts={"header.epoch != circle.epoch": NEVER}
     ),
     "the root's threshold": Defence(
-        attacks=(16,),
+        attacks=(15, 16),
         function=roster.verify_enrolment,
         cuts={"endorse.verify_threshold(enrolment.endorsed, organisation.roots, organisation.threshold)": NOTHING},
     ),
@@ -172,6 +172,14 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(17,),
         function=room_engine._check_binding,
         cuts={"found != (binding.room, binding.policy, binding.create_id + binding.commit_id)": NEVER},
+    ),
+    "an organisation's own enrolment key": Defence(
+        attacks=(15,),
+        function=roster.verify_certificate,
+        cuts={"certificate.organisation != enrolment.organisation": NEVER},
+    ),
+    "epochs that are over": Defence(
+        attacks=(12,), function=outbox._is_behind, cuts={"room.stale_epoch is None or room.group is None": ALWAYS}
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

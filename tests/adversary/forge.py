@@ -78,12 +78,13 @@ def certified(
     *,
     now_ms: int,
     machine: MachineLimits | None = None,
+    named: OrgName | None = None,
 ) -> Rogue:
-    """A device that an organisation certifies."""
+    """A device that an organisation certifies, as one of its own or of the organisation that is named."""
     key = SigningKey(sha256(f"rogue device {name}".encode()))
     request = identity.make_request(
         key,
-        organisation=organisation.name,
+        organisation=named or organisation.name,
         subject=PersonId(sha256(name.encode())[:16]),
         role=role,
         nonce=bytes(16),
