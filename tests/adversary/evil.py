@@ -166,6 +166,8 @@ class EvilRelay(RelayShell):
                 unit.trees.append(Tree(hash=sha256(entry.tree), room=room_id, room_seq=room.head_seq, data=entry.tree))
             self._move(room, unit, entry)
         unit.held[OrgName("")] = sum(len(draft.content or b"") for draft in unit.drafts)
+        # What the core remembers of who is in, it has from commits that it admitted.
+        books.admission._audiences.pop(room_id, None)
         if waiter is not None:
             unit.waiters.append(waiter)
         place = books.state.rooms[room_id].head_seq
