@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
-from amanah_client.core import checks, circle, heads, outbox, place, senders
+from amanah_client.core import checks, circle, heads, invite, membership, outbox, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
@@ -180,6 +180,14 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "epochs that are over": Defence(
         attacks=(12,), function=outbox._is_behind, cuts={"room.stale_epoch is None or room.group is None": ALWAYS}
+    ),
+    "key packages are spent": Defence(
+        attacks=(20,), function=membership.take_welcome, cuts={"packages.spend(ctx, reference)": NOTHING}
+    ),
+    "key packages have their time": Defence(
+        attacks=(20,),
+        function=invite.check_package,
+        cuts={"info.not_before_ms <= ctx.now_ms <= info.not_after_ms": ALWAYS},
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

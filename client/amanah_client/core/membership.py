@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client import effects as e
-from amanah_client.core import duty, renewal
+from amanah_client.core import duty, packages, renewal
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -156,8 +155,7 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False)
     renewal.set_time(ctx, room, at_once=reference is None)
     if reference is not None:
-        del ctx.packages[reference]
-        ctx.write(e.DropKeyPackage(reference=reference))
+        packages.spend(ctx, reference)
     room.bodies.append(Profile(encoded=ctx.profile))
 
 

@@ -76,6 +76,12 @@ def _make(ctx: Context, suite: int, *, last_resort: bool) -> OwnKeyPackage:
     return package
 
 
+def spend(ctx: Context, reference: bytes) -> None:
+    """A welcome used it: no second one is opened with it, whoever was handed it too (attack 20)."""
+    del ctx.packages[reference]
+    ctx.write(e.DropKeyPackage(reference=reference))
+
+
 def refused(ctx: Context, purpose: Offered, code: str, retry_after_ms: int | None) -> None:
     """The relay took none: what it has no room for is not offered again on this connection."""
     session = ctx.session
