@@ -25,7 +25,7 @@ from amanah_client.core import checks, circle, heads, invite, membership, outbox
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
-from amanah_protocol.group import room_engine, room_group
+from amanah_protocol.group import engines, room_engine, room_group
 from amanah_protocol.mls import checks as mls_checks
 from amanah_protocol.mls import joining, kem, policy, secret_tree
 from amanah_relay import server
@@ -169,7 +169,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(18,), function=mls_checks.check_tree, cuts={"tree.check_parent_hashes()": NOTHING}
     ),
     "welcomes name their commit": Defence(
-        attacks=(17,),
+        attacks=(17, 22),
         function=room_engine._check_binding,
         cuts={"found != (binding.room, binding.policy, binding.create_id + binding.commit_id)": NEVER},
     ),
@@ -188,6 +188,17 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(20,),
         function=invite.check_package,
         cuts={"info.not_before_ms <= ctx.now_ms <= info.not_after_ms": ALWAYS},
+    ),
+    # Creator, own device and members each have to support it; the last word has the list of engines.
+    "a room's suite is what it says": Defence(
+        attacks=(22,),
+        function=engines.Engines.__getitem__,
+        cuts={"self._engines.get(suite)": "self._engines.get(suite, self._engines[3])"},
+        again=(
+            (rooms.check_create, {"create.suite not in creator.certificate.suites": NEVER}),
+            (rooms._check_added, {"create.suite not in certificate.suites": NEVER}),
+            (membership.take_create, {"create.suite not in ctx.certificate.suites": NEVER}),
+        ),
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

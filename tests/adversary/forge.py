@@ -213,14 +213,16 @@ class OwnRoom:
     group: Group
 
 
-def open_own_room(relay: EvilRelay, creator: Rogue, victim: DeviceId, package: bytes) -> OwnRoom:
-    """Open a room, and add the victim with a key package of its own."""
+def open_own_room(
+    relay: EvilRelay, creator: Rogue, victim: DeviceId, package: bytes, *, suite: int = CLASSICAL
+) -> OwnRoom:
+    """Open a room, and add the victim with a key package of its own; the suite is what `create` says it is."""
     nonce = sha256(b"a nonce")[:16]
     room = derive_room_id(ORIGIN, creator.id, nonce)
     create = Create(
         origin=ORIGIN,
         nonce=nonce,
-        suite=CLASSICAL,
+        suite=suite,
         ceiling=Label.AMBER,
         owner=creator.certificate.organisation,
         policy=b"",
