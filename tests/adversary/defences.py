@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
-from amanah_client.core import checks, circle, heads, invite, membership, outbox, place, senders
+from amanah_client.core import checks, circle, heads, invite, membership, outbox, own, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
@@ -199,6 +199,9 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
             (rooms._check_added, {"create.suite not in certificate.suites": NEVER}),
             (membership.take_create, {"create.suite not in ctx.certificate.suites": NEVER}),
         ),
+    ),
+    "own envelopes are known": Defence(
+        attacks=(23,), function=own._check_ours, cuts={"counter > room.row.counter or flaw is not None": NEVER}
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

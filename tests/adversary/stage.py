@@ -24,6 +24,7 @@ from tests.adversary.evil import EvilRelay, bent_by
 from tests.adversary.shown import Circle, Said, State, TellingStore, text_of
 from tests.simulation import invariants
 from tests.simulation.client_shell import ClientShell
+from tests.simulation.client_store import ClientStore
 from tests.simulation.community import MA, ORIGIN, SN, Device
 from tests.simulation.final import EVERYTHING, collect
 from tests.simulation.history import Failed
@@ -170,6 +171,11 @@ class Stage:
         self.ask(name, model.ReportCounts(room=self.rooms[room], accepted=1, merged=0, dropped=0))
         for text in texts:
             self.say(name, text, room)
+
+    def put_back(self, name: str, copy: ClientStore) -> None:
+        """Give a device that is switched off the store of an earlier time."""
+        assert isinstance(copy, TellingStore)
+        self.client(name).store = self._told[name] = copy
 
     # ---- what can be said of it
 
