@@ -27,7 +27,7 @@ from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import engines, room_engine, room_group
 from amanah_protocol.mls import checks as mls_checks
-from amanah_protocol.mls import joining, kem, policy, secret_tree
+from amanah_protocol.mls import codec, joining, kem, policy, secret_tree
 from amanah_relay import server
 from amanah_relay.core import login, publish
 
@@ -202,6 +202,9 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "own envelopes are known": Defence(
         attacks=(23,), function=own._check_ours, cuts={"counter > room.row.counter or flaw is not None": NEVER}
+    ),
+    "lengths have their shortest form": Defence(
+        attacks=(49,), function=codec.Reader.length, cuts={"length < least": NEVER}
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

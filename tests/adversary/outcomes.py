@@ -80,6 +80,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     44: Listed("strip signature or authenticated part", (_P,)),
     47: Listed("oversized frames, decompression bombs", (_S,)),
     48: Listed("malformed CBOR", (_P, _S)),
+    49: Listed("malformed structures of MLS", (_P, _S)),
 }
 
 
