@@ -30,6 +30,7 @@ from amanah_protocol.mls import checks as mls_checks
 from amanah_protocol.mls import codec, joining, kem, policy, secret_tree
 from amanah_relay import server
 from amanah_relay.core import login, publish
+from amanah_relay.core import packages as relay_packages
 
 NEVER: Final = "False"
 ALWAYS: Final = "True"
@@ -205,6 +206,11 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "lengths have their shortest form": Defence(
         attacks=(49,), function=codec.Reader.length, cuts={"length < least": NEVER}
+    ),
+    "fetches are counted": Defence(
+        attacks=(21,),
+        function=relay_packages.take,
+        cuts={"parts.quotas.charge(_claims(parts, certificate, wanted), now_ms)": NOTHING},
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32

@@ -66,6 +66,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     18: Listed("tampered ratchet tree or group info", (_P,)),
     19: Listed("key package substitution", (_P,)),
     20: Listed("key package reuse, or an expired one", (_P,)),
+    21: Listed("key package exhaustion", (_S,)),
     22: Listed("downgrade of suite, version, capability, extension", (_P,)),
     23: Listed("rollback of a client's state", (_D, _P)),
     25: Listed("sender-ratchet skip bomb", (_S,)),
