@@ -45,6 +45,8 @@ from amanah_protocol.verified import Verified
 
 ALARM_AGAIN_MS: Final = 600_000
 """The same alarm is raised again after ten minutes at the earliest, in whatever process of the profile."""
+MAX_ALARMS: Final = 64
+"""Alarms of one code and room within that time; who reads the first of them does not wait for more (attack 24)."""
 LOGIN_ALARM_AGAIN_MS: Final = 86_400_000
 """The same of an attempt to connect, which repeats itself for as long as nobody looks."""
 AGAIN_MS: Final = 1_000
@@ -354,11 +356,17 @@ class Context:
         if 0 <= age_ms < (LOGIN_ALARM_AGAIN_MS if code == Code.LOGIN else ALARM_AGAIN_MS):
             return
         self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < LOGIN_ALARM_AGAIN_MS}
+        if self._raised_lately(code, room) >= MAX_ALARMS:
+            return
         self._raised[key] = self.now_ms
         proof = cbor.encode(list(evidence)) if evidence else b""
         alarm = Alarm(at_ms=self.now_ms, code=code, room=room, detail=detail, evidence=proof)
         self.write(e.PutAlarm(alarm=alarm))
         self.effect(e.AlarmRaised(alarm=alarm))
+
+    def _raised_lately(self, code: str, room: RoomId | None) -> int:
+        times = (at for known, at in self._raised.items() if known[:2] == (code, room))
+        return sum(self.now_ms - at < ALARM_AGAIN_MS for at in times)
 
     def alarm_for(self, error: PeerError, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
         """The alarm of an error."""
