@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
-from amanah_client.core import checks, circle, heads, invite, membership, outbox, own, place, senders
+from amanah_client.core import checks, circle, context, heads, invite, membership, outbox, own, place, senders
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
@@ -212,6 +212,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=relay_packages.take,
         cuts={"parts.quotas.charge(_claims(parts, certificate, wanted), now_ms)": NOTHING},
     ),
+    "alarms are counted": Bound(attacks=(24,), module=context, name="MAX_ALARMS", off=10**9),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
     ),

@@ -69,6 +69,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     21: Listed("key package exhaustion", (_S,)),
     22: Listed("downgrade of suite, version, capability, extension", (_P,)),
     23: Listed("rollback of a client's state", (_D, _P)),
+    24: Listed("epoch-skip flood", (_S,)),
     25: Listed("sender-ratchet skip bomb", (_S,)),
     26: Listed("low-order points, malleable or non-canonical signatures", (_P,)),
     27: Listed("truncated history for a new joiner", (_D,)),
