@@ -190,6 +190,8 @@ class RoomEngine:
             return Group.restore(state, message_state, app, self._suite_of)
 
         group = RoomGroup(make, key, seed)
+        if not group.whole:
+            raise DecodeError(Code.MALFORMED, "the stored group and its pending commit do not belong together")
         if group.own_device != key.key_id:
             raise DecodeError(Code.KEY_ID, "the stored group is another device's")
         return group

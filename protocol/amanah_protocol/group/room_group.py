@@ -139,6 +139,11 @@ class RoomGroup:
             self._members = (self.epoch, MappingProxyType(found))
         return self._members[1]
 
+    @property
+    def whole(self) -> bool:
+        """Whether a commit is in flight just when there is the seed of its tree; else the stored state was damaged."""
+        return (self._live.pending is None) is (self._seed is None)
+
     def device_at(self, leaf: int) -> DeviceId | None:
         """The device at a leaf."""
         found = self._live.tree.leaf(leaf)
@@ -294,7 +299,7 @@ def split_state(epoch_state: bytes) -> tuple[bytes | None, bytes]:
         DecodeError: `MALFORMED`.
     """
     reader = Reader(epoch_state)
-    seed = reader.optional(Reader.opaque)
+    seed = reader.optional(lambda inner: inner.exactly(HASH_BYTES, "the seed of a tree"))
     return seed, epoch_state[reader.at :]
 
 

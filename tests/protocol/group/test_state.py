@@ -131,6 +131,24 @@ def test_the_seed_of_a_pending_commits_tree_is_gone_with_the_commit(room: Circle
         assert own.seed not in room.groups[0].epoch_state()
 
 
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_pending_commit_without_its_seed_or_a_seed_without_one_is_refused(room: Circle, *, pending: bool) -> None:
+    if pending:
+        staged(room.groups[0])
+    epoch_state, message_state = both(room.groups[0])
+    damaged = b"\x00" + epoch_state[SEED_BYTES:] if pending else b"\x01\x20" + bytes(32) + epoch_state[1:]
+    with refuses(None, Code.MALFORMED, DecodeError):
+        ENGINES[room.suite].restore(damaged, message_state, device(0).key)
+
+
+def test_a_seed_of_another_length_is_refused(room: Circle) -> None:
+    staged(room.groups[0])
+    epoch_state, message_state = both(room.groups[0])
+    shorter = b"\x01\x1f" + epoch_state[3:]
+    with refuses(None, Code.MALFORMED, DecodeError):
+        ENGINES[room.suite].restore(shorter, message_state, device(0).key)
+
+
 def test_no_secret_shows_in_a_repr(room: Circle) -> None:
     own = staged(room.groups[0], adds=(key_package(3, suite=room.suite).public,))
     shown = f"{room.groups[0]!r} {own!r} {key_package(3, suite=room.suite)!r}"
