@@ -197,11 +197,12 @@ def test_a_commit_renews_its_committers_keys_and_reaches_everybody(room: Circle)
 
 def test_an_own_commit_in_flight_is_forgotten_when_another_won(room: Circle) -> None:
     loser, winner = room.groups[1], room.groups[0]
-    staged(loser, 1, removes=(3,))
+    lost = staged(loser, 1, removes=(3,))
     won = staged(winner, removes=(2,))
     process(loser, won.sealed, expected=changed(removed=(2,)))
     assert loser.pending is None
-    assert loser.epoch == 2
+    assert lost.seed not in loser.epoch_state()
+    assert restored(loser, 1, suite=room.suite).epoch == loser.epoch == 2
     with refuses(loser, Code.USAGE, UsageError):
         loser.merge()
 
