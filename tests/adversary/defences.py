@@ -220,7 +220,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "keys are keys": Defence(
         attacks=(26,),
         function=mls_checks.check_leaf,
-        cuts={"not suite.kem.is_public(leaf.encryption_key)": NEVER},
+        cuts={"suite.kem.check_public(leaf.encryption_key)": NOTHING},
     ),
     "points of low order": Bound(attacks=(26,), module=kem, name="agree", off=_agree_with_anything),
     "nobody joins by its own commit": Bound(attacks=(14,), module=room_group, name="ROOM", off=policy.EVERYTHING),
