@@ -172,7 +172,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "welcomes name their commit": Defence(
         attacks=(17, 22),
         function=room_engine._check_binding,
-        cuts={"found != (binding.room, binding.policy, binding.create_id + binding.commit_id)": NEVER},
+        cuts={"found != (binding.room, policy, binding.create_id + binding.commit_id)": NEVER},
     ),
     "an organisation's own enrolment key": Defence(
         attacks=(15,),

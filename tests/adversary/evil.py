@@ -165,7 +165,8 @@ class EvilRelay(RelayShell):
             if entry.tree is not None:
                 unit.trees.append(Tree(hash=sha256(entry.tree), room=room_id, room_seq=room.head_seq, data=entry.tree))
             self._move(room, unit, entry)
-        unit.held[OrgName("")] = sum(len(draft.content or b"") for draft in unit.drafts)
+        contents = sum(len(draft.content or b"") for draft in unit.drafts)
+        unit.held[OrgName("")] = contents + sum(len(tree.data) for tree in unit.trees)
         # What the core remembers of who is in, it has from commits that it admitted.
         books.admission._audiences.pop(room_id, None)
         if waiter is not None:

@@ -56,6 +56,7 @@ def test_a_key_package_lets_its_device_into_one_room(play: Play) -> None:
     stage.attack.package = lambda genuine: genuine
     stage.do("sn-1", model.Remove(room=stage.rooms[2], devices=(guest,)))
     stage.do("sn-1", model.Invite(room=stage.rooms[2], device=guest))
+    stage.wait(3)
     stage.say(GUEST, "here now", room=2)
     stage.wait(5)
     assert stage.texts("sn-2", room=2) == ["in the third", "here now"]
