@@ -7,6 +7,7 @@ directory   devices and keys by the control stream; `control` verifies that stre
 record      one room's entries: place, sender, counter, then the kind's own module
 outbox      intents to signed envelopes; `answers` to what the relay says of them
 duty        who is silent or expired is removed, and added again when it is back
+anchor      the newest commit of each room, proven to be in the log
 monitor     checkpoints, heads and views: is everybody shown one record
 """
 

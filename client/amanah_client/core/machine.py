@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from amanah_client import effects as e
 from amanah_client import inputs
 from amanah_client.core import (
+    anchor,
     answers,
     audit_sync,
     control,
@@ -315,6 +316,8 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             login.log_proven(ctx)
         case r.Compare(), frames.Path():
             monitor.receive_comparison(ctx, purpose, frame)
+        case r.Anchored(), frames.Path():
+            anchor.receive_path(ctx, purpose, frame)
         case r.Proof(), frames.Path():
             disclose.receive_path(ctx, purpose, frame)
         case _:
@@ -364,7 +367,7 @@ def _audit(
         audit_sync.fail(ctx, error)
 
 
-def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  # noqa: C901 - one case for each purpose
+def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  # noqa: C901, PLR0912 - one case for each purpose
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
@@ -384,6 +387,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             ctx.refuse(intent_id, frame)
         case r.CheckpointWanted() | r.Advance() | r.Compare():
             monitor.proof_refused(ctx, purpose, frame)
+        case r.Anchored():
+            anchor.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
         case r.AuditPage() | r.AuditEdge() | r.AuditPrefix():

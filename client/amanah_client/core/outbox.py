@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import apart, commits, disclose, duty, invite, monitor, packages, renewal
+from amanah_client.core import anchor, apart, commits, disclose, duty, invite, monitor, packages, renewal
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked_in, revoked_members
@@ -54,6 +54,7 @@ def advance(ctx: Context) -> None:
     for room in tuple(ctx.rooms.values()):
         _advance_room(ctx, room)
     apart.advance(ctx)
+    anchor.work(ctx)
     monitor.work(ctx)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import duty, heads, joining, transfer
+from amanah_client.core import anchor, duty, heads, joining, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -218,10 +218,18 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
     if envelope is not None and _is_report(ctx, envelope) and room.row.delivered_seq == entry.room_seq - 1:
         # Reports about reports would never end.
         room.change(delivered_seq=entry.room_seq)
+    if envelope is not None and _is_followed(room, envelope, row):
+        anchor.note(ctx, room, entry)
     if row is not None:
         if envelope is not None and row.state is not MessageState.UNREADABLE:
             duty.observe(ctx, room, entry, envelope)
         ctx.put_message(row)
+
+
+def _is_followed(room: Room, envelope: Envelope, row: MessageRow | None) -> bool:
+    """Whether this is a commit, and the epoch that it begins is the one we are in."""
+    taken = row is not None and row.state is not MessageState.UNREADABLE
+    return taken and room.group is not None and envelope.header.kind is Kind.COMMIT
 
 
 def _keep_promise(promise: Promise, entry: Entry) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from amanah_client.model import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import DeviceId, LeafHash, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +139,17 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anchored:
+    """The inclusion proof of a room's commit, for the checkpoint held then."""
+
+    room: RoomId
+    leaf: LeafHash
+    index: int
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
     """A page of the log for the auditor's copy."""
 
@@ -158,7 +169,7 @@ class AuditPrefix:
 
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
-    | Submitted | CheckpointWanted | Advance | Compare | Proof | AuditPage | AuditEdge | AuditPrefix
+    | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge | AuditPrefix
 )  # fmt: skip
 
 

@@ -84,6 +84,33 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """The newest commit, until it is proven to be in the log.
+
+    Attributes:
+        leaf: Its log leaf.
+        hash: Hash of that.
+        index: Where the relay says that it stands.
+        since_ms: When the first that is not proven was followed.
+        again_at_ms: No proof is asked for before this time.
+    """
+
+    leaf: bytes
+    hash: LeafHash
+    index: int
+    since_ms: int
+    again_at_ms: int = 0
+
+    def since(self, at_ms: int) -> Anchor:
+        """The same, waited for since then."""
+        return replace(self, since_ms=at_ms)
+
+    def again(self, at_ms: int) -> Anchor:
+        """The same, not asked for before that time."""
+        return replace(self, again_at_ms=at_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Machine-made parts of the publish in flight: they are done when it is accepted."""
 
@@ -171,6 +198,7 @@ class Room:
         duty_at_ms: No duty is done before this time.
         recall_at_ms: When to look next whether an absent device has come back, or None.
         awaited: What the relay says there is and has not delivered.
+        anchor: The newest commit, until it is proven to be in the log.
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
         broken: Whether its record cannot go on while this core lives.
@@ -213,6 +241,7 @@ class Room:
     duty_at_ms: int = 0
     recall_at_ms: int | None = None
     awaited: Awaited | None = None
+    anchor: Anchor | None = None
     told: set[str] = field(default_factory=set)
     noted: str = ""
     broken: bool = False
