@@ -22,6 +22,7 @@ from websockets.asyncio import server as server_of_websockets
 
 from amanah_client.audit import record
 from amanah_client.core import checks, circle, context, heads, invite, membership, outbox, own, place, senders
+from amanah_client.core import record as record_of_rooms
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
@@ -213,6 +214,9 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         cuts={"parts.quotas.charge(_claims(parts, certificate, wanted), now_ms)": NOTHING},
     ),
     "alarms are counted": Bound(attacks=(24,), module=context, name="MAX_ALARMS", off=10**9),
+    "commits are proven": Defence(
+        attacks=(11,), function=record_of_rooms._is_followed, cuts={"envelope.header.kind is Kind.COMMIT": NEVER}
+    ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
     ),

@@ -58,6 +58,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     8: Listed("duplicate across reconnect, lost ack", (_P,)),
     9: Listed("cross-room splice", (_P,)),
     10: Listed("cross-epoch splice", (_P,)),
+    11: Listed("fork: two commits for one epoch", (_D,)),
     12: Listed("withhold a commit from a subset", (_D,)),
     14: Listed("forged external commit, external proposal, reinitialisation", (_P,)),
     15: Listed("ghost member, ghost device", (_P,)),
