@@ -192,7 +192,7 @@ def _is_of_entries(effect: FanOut) -> bool:
     return all(data[1] == DELIVERY for data in effect.data)
 
 
-@mutant("I3", first=3)
+@mutant("I3", first=10)
 def entries_are_shuffled_and_nobody_minds(patch: Patch) -> Build:
     """The relay delivers out of order, and clients take what comes."""
     substitute(patch, place.follows, lambda *_: True)
@@ -419,7 +419,7 @@ class LyingStore(MemoryClientStore):
             MemoryClientStore.commit(self, writes)
 
 
-@mutant("I8", "crash", first=1)
+@mutant("I8", "crash", first=12)
 def client_store_lies(_: Patch) -> Build:
     """Durable was not durable."""
     return Build(client_store=lambda _, profile: LyingStore(profile=profile))
