@@ -69,7 +69,7 @@ class Behind(Attack):
         return (frame,)
 
     def _is_ours(self, relay: EvilRelay, head: bytes) -> bool:
-        return self.room in head and verify_room_head(head, relay.key.public).value.room == self.room
+        return bytes(self.room) in head and verify_room_head(head, relay.key.public).value.room == self.room
 
     def _head(self, relay: EvilRelay) -> bytes:
         head = RoomHead(
@@ -297,6 +297,47 @@ def headers(attack: Behind) -> list[Header]:
 def commit_of(stage: Stage, name: str) -> model.MessageRow:
     """The newest commit of a room as a device has it."""
     return [row for row in stage.messages(name) if row.kind == Kind.COMMIT][-1]
+
+
+class PuttingOff(Attack):
+    """Gives one device the proof of a commit late: it refuses for now, or holds it back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.victim: DeviceId | None = None
+        self.refusals = 0
+        self.hold = False
+        self.held: list[frames.Path] = []
+
+    def on_checkpoint(self, relay: EvilRelay, to: DeviceId, frame: Heads) -> Iterable[Out]:
+        if to != self.victim or not isinstance(frame, frames.Path) or frame.leaf is None:
+            return (frame,)
+        if self.refusals:
+            self.refusals -= 1
+            return (frames.Refused(request=frame.request, code=Code.RATE, detail="later"),)
+        if self.hold:
+            self.held.append(frame)
+            return ()
+        return (frame,)
+
+
+@defended(11)
+def test_a_proof_that_comes_late_is_waited_for_and_the_next_commit_is_proven_too(play: Play) -> None:
+    attack = PuttingOff()
+    stage = play(attack)
+    stage.wait(35)
+    attack.victim, attack.refusals, attack.hold = stage.device("sn-2").id, 2, True
+    for name, leaving in (("tn-1", "tn-bot"), ("ma-1", "ma-2")):
+        stage.do(name, model.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
+        stage.until(lambda: bool(attack.held))
+    assert attack.refusals == 0
+    (held,), attack.hold = attack.held, False
+    stage.relay.say(attack.victim, held)
+    stage.wait(3 * HEAD_INTERVAL_MS // 1000)
+    assert stage.all_alarms() == {}
+    core = stage.client("sn-2")._core
+    assert core is not None
+    assert core._ctx.rooms[stage.rooms[0]].anchor is None
 
 
 @control(11, "commits are proven")

@@ -11,7 +11,7 @@ import pytest
 from amanah_protocol.errors import Code
 from amanah_protocol.group.room_group import RoomGroup
 from amanah_protocol.limits import MAX_FORWARD_GENERATIONS, MAX_SKIPPED_KEYS
-from amanah_protocol.mls import secret_tree
+from amanah_protocol.mls import labelled, secret_tree
 from amanah_protocol.mls.framing import (
     Auth,
     AuthenticatedContent,
@@ -73,7 +73,7 @@ def leap(group: RoomGroup, generation: int, *, right: bool = False) -> bytes:
 def steps(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
     """Counts what ratchets derive, by label: `secret` is a step."""
     counted: Counter[bytes] = Counter()
-    real = secret_tree.derive_tree_secret
+    real = labelled.derive_tree_secret
 
     def derive(secret: bytes, label: bytes, generation: int, length: int) -> bytes:
         counted[label] += 1
@@ -165,10 +165,10 @@ def send_from_old_copies() -> tuple[Used, set[bytes]]:
     epoch, messages = live.epoch_state(), live.message_state()
     keys = set()
     for run in range(RUNS):
-        for text in (b"sent", b"sent again"):
-            group = Group.restore(epoch, messages, app, lambda _: suite)
-            group.seal(b"%d %s" % (run, text), random=drawn, authenticated_data=AAD)
-        messages = group.message_state()
+        first, again = (Group.restore(epoch, messages, app, lambda _: suite) for _ in range(2))
+        first.seal(b"%d, sent" % run, random=drawn, authenticated_data=AAD)
+        again.seal(b"%d, sent by the copy" % run, random=drawn, authenticated_data=AAD)
+        messages = again.message_state()
         keys = {key for key, _ in used.pairs}
     return used, keys
 

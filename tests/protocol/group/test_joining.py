@@ -190,6 +190,7 @@ def test_a_key_package_is_good_for_one_welcome(invited: Invitation) -> None:
     group, used = ENGINES[invited.suite].join(
         invited.welcome, invited.tree, binding(), privates=privates, key=device(3).key, check=accept
     )
+    assert used is not None
     del privates[used]
     assert group.epoch == 2
     with refuses(None, Rule.WELCOME_NOT_OURS):
