@@ -38,7 +38,11 @@ def work(ctx: Context) -> None:
         return
     for room in ctx.rooms.values():
         anchor = room.anchor
-        if anchor is None or room.group is None or not room.link.live or ctx.timer_ms < anchor.again_at_ms:
+        if anchor is None or ctx.timer_ms < anchor.again_at_ms:
+            continue
+        if room.group is None or not room.link.live:
+            # Not asked for while this device is outside, or still reading: its time has not begun.
+            room.anchor = anchor.since(ctx.timer_ms)
             continue
         if ctx.timer_ms - max(anchor.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
