@@ -192,7 +192,7 @@ def _is_of_entries(effect: FanOut) -> bool:
     return all(data[1] == DELIVERY for data in effect.data)
 
 
-@mutant("I3", first=10)
+@mutant("I3", first=23, seeds=8)
 def entries_are_shuffled_and_nobody_minds(patch: Patch) -> Build:
     """The relay delivers out of order, and clients take what comes."""
     substitute(patch, place.follows, lambda *_: True)
