@@ -70,6 +70,11 @@ class Header:
         """The kind, which follows from `specific`."""
         return kinds.kind_of(self.specific)
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether there is sealed content."""
+        return kinds.is_sealed(self.specific)
+
     @cached_property
     def encoded(self) -> bytes:
         """The protected header's bytes."""
@@ -211,13 +216,13 @@ def check_header(header: Header) -> None:
         raise DecodeError(Code.BAD_HEADER, "the room is the one that stands for the control stream")
     if header.counter < 1 or (header.voids and not 1 <= header.voids[0] <= header.voids[-1] < header.counter):
         raise DecodeError(Code.BAD_HEADER, "counters start at 1 and voids lie below the counter")
-    if (header.media_type is MediaType.NONE) != (kind in kinds.HEADER_ONLY):
+    if (header.media_type is MediaType.NONE) == header.is_sealed:
         raise DecodeError(Code.BAD_HEADER, "the media type does not fit the kind")
     if header.media_type is MediaType.ALERT_HPKE and kind is not Kind.ALERT:
         raise DecodeError(Code.BAD_HEADER, "only alerts are sealed to an intake key")
     if (header.commitment != ZERO_32) != (kind in kinds.COMMITTED):
         raise DecodeError(Code.BAD_HEADER, "a commitment stands exactly in messages, alerts and grants")
-    padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
+    padded = kind in kinds.COMMITTED or (kind is Kind.REPAIR and header.is_sealed)
     if (header.size_class != 0) != padded:
         raise DecodeError(Code.BAD_HEADER, "a size class stands exactly where content is padded")
     if isinstance(header.specific, kinds.Create):
@@ -231,11 +236,11 @@ def _check_create(header: Header, create: kinds.Create) -> None:
         raise DecodeError(Code.BAD_HEADER, "the room is not the one of this origin, creator and nonce")
 
 
-def max_content_bytes(kind: Kind) -> int:
-    """The cap on the sealed content of a kind."""
-    if kind in kinds.HEADER_ONLY:
+def max_content_bytes(header: Header) -> int:
+    """The cap on the sealed content of an envelope."""
+    if not header.is_sealed:
         return 0
-    return limits.MAX_HANDSHAKE_BYTES if kind in kinds.HANDSHAKE else limits.MAX_CONTENT_BYTES
+    return limits.MAX_HANDSHAKE_BYTES if header.kind in kinds.HANDSHAKE else limits.MAX_CONTENT_BYTES
 
 
 def check_content(envelope: Envelope, sealed: bytes) -> None:
@@ -245,7 +250,7 @@ def check_content(envelope: Envelope, sealed: bytes) -> None:
         DecodeError: `TOO_LARGE`.
         VerifyError: `CONTENT_HASH`.
     """
-    if len(sealed) > max_content_bytes(envelope.header.kind):
+    if len(sealed) > max_content_bytes(envelope.header):
         raise DecodeError(Code.TOO_LARGE, "the sealed content is larger than its kind allows")
     if sha256(sealed) != envelope.payload:
         raise VerifyError(Code.CONTENT_HASH, "the sealed content is not the one that was signed")

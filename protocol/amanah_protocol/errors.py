@@ -69,6 +69,7 @@ class Code(StrEnum):
     # what the record shows
     GAP = "GAP"
     BEHIND = "BEHIND"
+    STATE_LOST = "STATE_LOST"
     FORK = "FORK"
     VOIDED_APPEARED = "VOIDED_APPEARED"
     PROOF = "PROOF"
@@ -159,6 +160,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.REFUSED_COMMIT: Meaning(_FINAL, "A member changed the room in a way that is not allowed; the room is halted."),
     Code.GAP: Meaning(_AGAIN, "A message of the record is missing; the client asks for it."),
     Code.BEHIND: Meaning(_AGAIN, "What this device missed is kept no longer; members remove it and add it again."),
+    Code.STATE_LOST: Meaning(_AGAIN, "This device's keys of the room are gone; members remove it and add it again."),
     Code.FORK: Meaning(_FINAL, "Two records were shown for one place; keep the evidence and tell the others."),
     Code.VOIDED_APPEARED: Meaning(_FINAL, "An envelope that was void appeared all the same; keep the evidence."),
     Code.PROOF: Meaning(_FINAL, "The proof does not lead to the checkpoint; the record was altered."),

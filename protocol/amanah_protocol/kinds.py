@@ -49,7 +49,7 @@ HEADER_ONLY: Final = frozenset({
     Kind.CREATE, Kind.INTAKE_KEY, Kind.ACK, Kind.DELIVERED, Kind.ERASE, Kind.REFUSE,
     Kind.DECISION, Kind.RELABEL, Kind.EGRESS, Kind.COUNTS,
 })  # fmt: skip
-"""Kinds that seal nothing: payload = SHA-256 of the empty string."""
+"""Kinds that never seal anything: payload = SHA-256 of the empty string. Ask `is_sealed` of an envelope."""
 
 COMMITTED: Final = frozenset({Kind.MESSAGE, Kind.ALERT, Kind.GRANT})
 """Kinds that carry a commitment to their content."""
@@ -236,7 +236,10 @@ class Erase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """A member re-sends 1 to 96 messages' content to 1 to 96 devices of their audience."""
+    """A member re-sends 1 to 96 messages' content to devices of their audience; one that names no device asks for it.
+
+    A request seals nothing. One that names the room's creation asks to be removed and added again.
+    """
 
     envelopes: tuple[EnvelopeId, ...]
     addressees: tuple[DeviceId, ...]
@@ -244,7 +247,7 @@ class Repair:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Repair:
         """Read messages and addressees."""
-        return cls(envelopes=_some(_envelopes(f)), addressees=_some(_devices(f)))
+        return cls(envelopes=_some(_envelopes(f)), addressees=_devices(f))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +348,13 @@ _FIELDS: Final = {cls: tuple(field.name for field in fields(cls)) for cls in _KI
 def kind_of(specific: Specific) -> Kind:
     """The kind that a header with this `kind_specific` has."""
     return _KINDS[type(specific)]
+
+
+def is_sealed(specific: Specific) -> bool:
+    """Whether an envelope with this `kind_specific` has sealed content."""
+    if isinstance(specific, Repair):
+        return bool(specific.addressees)
+    return kind_of(specific) not in HEADER_ONLY
 
 
 def encode_specific(specific: Specific) -> list[object]:

@@ -329,9 +329,24 @@ def test_the_largest_envelope_of_each_kind_fits() -> None:
     assert len(commit.encoded) <= limits.MAX_ENVELOPE_BYTES
 
 
+def test_a_repair_that_names_no_device_asks_and_seals_nothing() -> None:
+    made = envelope.sign_envelope(x.header(x.REQUEST), b"", x.OFFICER)
+    assert envelope.decode_envelope(made.encoded) == made
+    assert (made.header.is_sealed, made.header.media_type) == (False, MediaType.NONE)
+    envelope.check_content(made, b"")
+    with refused(Code.TOO_LARGE, DecodeError):
+        envelope.check_content(made, b"\0")
+
+
+@pytest.mark.parametrize("changes", [{"media_type": MediaType.MLS}, {"size_class": 1}])
+def test_a_request_that_claims_to_seal_something_is_refused(changes: dict[str, object]) -> None:
+    with refused(Code.BAD_HEADER, DecodeError):
+        envelope.decode_header(x.header(x.REQUEST, **changes).encoded)
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_sealed_content_is_capped_by_its_kind(kind: Kind) -> None:
-    most = envelope.max_content_bytes(kind)
+    most = envelope.max_content_bytes(x.header(x.SPECIFICS[kind]))
     assert most == (0 if kind in kinds.HEADER_ONLY else 2 * limits.MIB if kind in kinds.HANDSHAKE else 192 * limits.KIB)
     sealed = bytes(most)
     made = envelope.sign_envelope(x.header(x.SPECIFICS[kind]), sealed, x.OFFICER)

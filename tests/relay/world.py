@@ -103,7 +103,7 @@ def as_item(item: Envelope | tuple[Envelope, bytes | None]) -> wire.Item:
     """An item of a publish."""
     if isinstance(item, tuple):
         return wire.Item(envelope=item[0].encoded, content=item[1])
-    content = b"" if item.header.kind in kinds.HEADER_ONLY else SEALED
+    content = SEALED if item.header.is_sealed else b""
     return wire.Item(envelope=item.encoded, content=content)
 
 
@@ -277,7 +277,7 @@ class World:
     ) -> Envelope:
         """The device's next envelope in a room, right in every field but those that are given."""
         kind = kinds.kind_of(specific)
-        sealed = kind not in kinds.HEADER_ONLY
+        sealed = kinds.is_sealed(specific)
         counter, previous = device.made.get(room.id, (0, ZERO_32))
         fields: dict[str, Any] = {
             "kid": device.id,
@@ -290,7 +290,7 @@ class World:
             "label": Label.AMBER,
             "audience": audience_digest(room.members),
             "commitment": sha256(b"k") if kind in kinds.COMMITTED else ZERO_32,
-            "size_class": 1 if kind in kinds.COMMITTED or kind is kinds.Kind.REPAIR else 0,
+            "size_class": 1 if kind in kinds.COMMITTED or (kind is kinds.Kind.REPAIR and sealed) else 0,
             "specific": specific,
         }
         made = sign_envelope(Header(**(fields | changes)), content if sealed else b"", device.key)

@@ -211,13 +211,18 @@ SPECIFICS: Final[dict[Kind, Specific]] = {
 }
 
 
+REQUEST: Final = kinds.Repair(envelopes=ENVELOPES, addressees=())
+"""A repair that asks; the one above answers."""
+
+
 def header(specific: Specific, **changes: object) -> envelope.Header:
     """A header in which everything is right, and then what a test changes."""
     kind = kinds.kind_of(specific)
-    padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
+    sealed = kinds.is_sealed(specific)
+    padded = kind in kinds.COMMITTED or (kind is Kind.REPAIR and sealed)
     fields: dict[str, Any] = {
         "kid": KID,
-        "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.MLS,
+        "media_type": MediaType.MLS if sealed else MediaType.NONE,
         "room": ROOM,
         "epoch": 0 if kind is Kind.CREATE else 4,
         "counter": 9,
@@ -247,7 +252,7 @@ def sealed_content(kind: Kind) -> bytes:
 
 def signed(specific: Specific, **changes: object) -> envelope.Envelope:
     """A signed envelope of the officer."""
-    sealed = sealed_content(kinds.kind_of(specific))
+    sealed = sealed_content(kinds.kind_of(specific)) if kinds.is_sealed(specific) else b""
     return envelope.sign_envelope(header(specific, **changes), sealed, OFFICER)
 
 

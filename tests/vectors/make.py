@@ -76,17 +76,18 @@ def document(name: str, decoder: str, endorsed: Endorsed) -> Answer:
 
 
 def envelopes() -> Iterator[Answer]:
-    """One envelope of each kind, with its content and id."""
-    for kind, specific in x.SPECIFICS.items():
+    """One envelope of each kind, and of a repair both forms, with its content and id."""
+    named = {kind.name.lower(): specific for kind, specific in x.SPECIFICS.items()}
+    for name, specific in {**named, "repair, a request": x.REQUEST}.items():
         signed = x.signed(specific)
         yield answer(
-            f"envelope: {kind.name.lower()}",
+            f"envelope: {name}",
             "envelope",
             signed.encoded,
             header=signed.parts.protected,
             id=signed.id,
             aad=signed.header.aad,
-            content=x.sealed_content(kind),
+            content=x.sealed_content(signed.header.kind) if signed.header.is_sealed else b"",
             signed_by="officer",
         )
 

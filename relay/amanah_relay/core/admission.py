@@ -116,7 +116,7 @@ class Admission:
         if isinstance(header.specific, Create):
             room = self._check_create(transaction, header, header.specific)
         else:
-            room = self._check_in_room(transaction, incoming, kind)
+            room = self._check_in_room(transaction, incoming)
         rooms.check_label(header.label, room.create)
         self._check_held(certificate.organisation, header, len(incoming.content) + len(incoming.tree or b""))
         self._charge(transaction, certificate, header, kind, now_ms)
@@ -138,10 +138,10 @@ class Admission:
         transaction.put(self._owned, create.owner, self._owned[create.owner] + 1)
         return transaction.open_room(header.room, create)
 
-    def _check_in_room(self, transaction: Transaction, incoming: Incoming, kind: Kind) -> Room:
+    def _check_in_room(self, transaction: Transaction, incoming: Incoming) -> Room:
         header = incoming.envelope.value.header
         room, member = check_member(self._state.rooms.get(header.room), header.kid)
-        check_epoch(header, kind, room.epoch)
+        check_epoch(header, room.epoch)
         check_counter(header, member.last_counter, member.last_id)
         if isinstance(header.specific, Commit):
             self._check_commit(transaction, room, header, header.specific)

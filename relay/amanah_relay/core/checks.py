@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from amanah_protocol import kinds, rooms
+from amanah_protocol import rooms
 from amanah_protocol.envelope import Header
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.identity import Certificate, Role
@@ -104,13 +104,13 @@ def check_member(room: Room | None, device: DeviceId) -> tuple[Room, Member]:
     return room, member
 
 
-def check_epoch(header: Header, kind: Kind, epoch: int) -> None:
+def check_epoch(header: Header, epoch: int) -> None:
     """What is sealed is of the current epoch; what is not may name an earlier one.
 
     Raises:
         RefusedError: `STALE_EPOCH`.
     """
-    if header.epoch > epoch or (header.epoch != epoch and kind not in kinds.HEADER_ONLY):
+    if header.epoch > epoch or (header.epoch != epoch and header.is_sealed):
         raise RefusedError(Code.STALE_EPOCH, f"the room is in epoch {epoch}, not {header.epoch}")
 
 

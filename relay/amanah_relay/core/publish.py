@@ -6,7 +6,7 @@ hash, `kid`, signature, id known, then `admission`.
 
 from __future__ import annotations
 
-from amanah_protocol import frames, kinds
+from amanah_protocol import frames
 from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
 from amanah_protocol.errors import AmanahError, Code, RefusedError
 from amanah_protocol.kinds import Welcome
@@ -78,7 +78,7 @@ def _check_item(staging: Staging, client: Client, item: frames.Item) -> Incoming
     specific = envelope.header.specific
     content, tree = item.content, None
     staged: tuple[bytes, ...] = ()
-    if content is None and envelope.header.kind in kinds.HEADER_ONLY:
+    if content is None and not envelope.header.is_sealed:
         content = b""
     elif content is None:
         # Not staged is refused behind "id known": a repetition needs no content any more.

@@ -130,7 +130,7 @@ class Transaction:
                     staged = Tree(hash=header.specific.tree_hash, room=room.room, room_seq=seq, data=tree)
                     self.unit.trees.append(staged)
             case Grant() | Repair():
-                addressees = header.specific.addressees
+                addressees = header.specific.addressees or None
             case Delivered():
                 cursor = header.specific.room_seq
             case Erase():
