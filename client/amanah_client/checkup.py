@@ -12,6 +12,7 @@ from typing import Final
 
 from amanah_client import model
 from amanah_client.home import Profile
+from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.transport import parse_address
 from amanah_protocol import limits
@@ -204,6 +205,9 @@ def check_state(client: Client) -> Iterator[Finding]:
             yield _fail(f"room {room.title}", "halted", Code.REFUSED_COMMIT)
         elif room.row.status is model.RoomStatus.BEHIND:
             yield _warn(f"room {room.title}", "behind", MEANINGS[Code.BEHIND].hint)
+        elif room.row.status is model.RoomStatus.LOST:
+            yield _warn(f"room {room.title}", "lost its keys here", MEANINGS[Code.STATE_LOST].hint)
+        yield from _unreadable(room)
     alarms = client.alarms()
     if snapshot.log is None:
         yield _warn("log", "no checkpoint was seen yet", "connect once")
@@ -217,6 +221,14 @@ def check_state(client: Client) -> Iterator[Finding]:
         yield _warn("alarms", f"{len(alarms)}; the newest: {newest.code}, {newest.detail}", hint)
     else:
         yield _fine("alarms", "none")
+
+
+def _unreadable(room: Room) -> Iterator[Finding]:
+    counts = room.unreadable()
+    if counts:
+        said = ", ".join(f"{count} {cause}" for cause, count in counts.items())
+        hint = "`amanah read` says of each what happens by itself"
+        yield _warn(f"room {room.title}", f"{sum(counts.values())} cannot be read: {said}", hint)
 
 
 def _outbox(client: Client) -> Finding:

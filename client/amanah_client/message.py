@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from amanah_client.causes import explain
 from amanah_client.directory import Directory, Party
-from amanah_client.model import MessageRow, MessageState
+from amanah_client.model import Cause, Mending, MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
@@ -30,7 +31,8 @@ class Message:
         label: The label that counts.
         pap: What a receiver may do with it; None without content.
         state: What became of it.
-        cause: Why it cannot be read, an error code; "" else.
+        cause: Why it cannot be read; None where it can.
+        repaired_by: Who sent it again, where it was repaired.
         written_at_ms: When its author wrote it, by the author's clock.
         sent_at_ms: When it was sealed, by the author's clock.
         accepted_at_ms: When the relay took it, as the relay says.
@@ -47,12 +49,28 @@ class Message:
     label: Label
     pap: Pap | None
     state: MessageState
-    cause: str
+    cause: Cause | None
+    repaired_by: Party | None = None
     written_at_ms: int | None
     sent_at_ms: int
     accepted_at_ms: int | None
     body: Body | None = field(repr=False)
     row: MessageRow = field(repr=False)
+
+    @property
+    def code(self) -> str:
+        """The error's code, where it cannot be read; "" else."""
+        return self.row.code
+
+    @property
+    def mending(self) -> Mending | None:
+        """How far its repair is, where it needs or needed one."""
+        return self.row.mending
+
+    @property
+    def explanation(self) -> str:
+        """What it means that it cannot be read and what happens by itself, in plain words; "" where it can."""
+        return explain(self.row)
 
     @property
     def text(self) -> str | None:
@@ -95,6 +113,7 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         pap=None if content is None else content.pap,
         state=row.state,
         cause=row.cause,
+        repaired_by=None if row.repaired_by is None else directory.party(row.repaired_by),
         written_at_ms=row.written_at_ms,
         sent_at_ms=row.sent_at_ms,
         accepted_at_ms=row.accepted_at_ms,

@@ -71,6 +71,31 @@ class Since:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """A time that a device of the own organisation spent in a room, as far as this device saw it.
+
+    Attributes:
+        device: The device.
+        from_seq: It could read what stands behind this place.
+        until_seq: Up to this place; None while it is in.
+        since_ms: When it came in.
+    """
+
+    device: DeviceId
+    from_seq: int
+    until_seq: int | None
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What a device of the own organisation asked to be sent again, and nobody sent it yet."""
+
+    device: DeviceId
+    envelopes: tuple[EnvelopeId, ...]
+
+
 class RoomStatus(StrEnum):
     """Where a room stands for this device."""
 
@@ -84,6 +109,8 @@ class RoomStatus(StrEnum):
     """A commit was refused or the record forked: reading stays, sending is blocked."""
     BEHIND = "behind"
     """The relay no longer keeps what was missed: nothing is opened or sent until this device is added again."""
+    LOST = "lost"
+    """This device's keys of the room are gone: nothing is opened or sent until it is removed and added again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +158,11 @@ class RoomRow:
         active: Members, with the time of their last commit or `delivered`, or since when they are watched.
         absent: Devices removed because they were silent or expired, with the time of that.
         left_among: Members when this device left the room; () while it is in.
-        lapsed: Whether this device was removed because it was silent or expired: it is added again.
+        lapsed: Whether this device was removed because it was silent, expired or without keys: it is added again.
+        stranded: Devices of the own organisation that asked to be removed and added again, since when.
+        stays: Times of the own organisation's devices in the room.
+        owed: What they asked to be sent again.
+        asked_at_ms: When this device asked for anything last, here.
     """
 
     room: RoomId
@@ -160,6 +191,10 @@ class RoomRow:
     absent: tuple[Since, ...] = ()
     left_among: tuple[DeviceId, ...] = ()
     lapsed: bool = False
+    stranded: tuple[Since, ...] = ()
+    stays: tuple[Stay, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    asked_at_ms: int = 0
 
 
 class MessageState(StrEnum):
@@ -173,6 +208,34 @@ class MessageState(StrEnum):
     """In the log, cannot be opened; `cause` says why."""
     ERASED = "erased"
     """In the log, content dropped; a tombstone stays."""
+
+
+class Cause(StrEnum):
+    """Why an entry cannot be read: a closed list, for people; the error's code stands beside."""
+
+    EPOCH_TOO_OLD = "epoch-too-old"
+    """It was sealed with keys that follow from changes which the relay keeps no longer."""
+    NOT_MEMBER_THEN = "not-member-then"
+    """This device was not in the room then."""
+    STATE_LOST = "state-lost"
+    """This device's keys are gone, or did not follow a change of the room."""
+    SENDER_AT_FAULT = "sender-at-fault"
+    """What its sender signed does not hold."""
+    CORRUPTED = "corrupted"
+    """What the relay gave is not what was signed, is missing, or does not open."""
+
+
+class Mending(StrEnum):
+    """How far the repair of an entry is that cannot be read; none is possible where there is none."""
+
+    WAITING = "waiting"
+    """It is asked for, or is about to be."""
+    NOBODY = "nobody"
+    """No other device of the own organisation is in the room."""
+    UNANSWERED = "unanswered"
+    """It was asked for in vain; an answer that comes later counts all the same."""
+    DONE = "done"
+    """It can be read: a device of the own organisation sent it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +258,12 @@ class MessageRow:
         sent_at_ms: Sender's time of sealing.
         written_at_ms: Sender's time of writing, sealed; None without content.
         state: What became of it.
-        cause: Error code for UNREADABLE, else "".
+        cause: Why, for UNREADABLE; else None.
+        code: The error's code for UNREADABLE, else "".
+        mending: How far its repair is; None where it needs none, or none is possible.
+        asked_at_ms: When it was asked for last; 0 for never.
+        asks: How often it was.
+        repaired_by: Who sent it again.
         message_id: 16 bytes sealed by the writer; doubles show by it; None without content.
         content: Canonical content bytes (`content.sealed.encode_content`), b"" if none.
         key: Disclosure key k, b"" if none.
@@ -216,7 +284,12 @@ class MessageRow:
     sent_at_ms: int
     written_at_ms: int | None
     state: MessageState
-    cause: str = ""
+    cause: Cause | None = None
+    code: str = ""
+    mending: Mending | None = None
+    asked_at_ms: int = 0
+    asks: int = 0
+    repaired_by: DeviceId | None = None
     message_id: bytes | None = None
     content: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
@@ -454,6 +527,7 @@ class Snapshot:
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
         audit_size: Leaves in the auditor's copy.
         alarms: The newest alarms, so that none is raised twice.
+        missing: Messages whose repair is not done, the oldest first, so many at the most.
     """
 
     certificate: bytes
@@ -470,3 +544,4 @@ class Snapshot:
     profiles: tuple[bytes, ...] = ()
     audit_size: int = 0
     alarms: tuple[Alarm, ...] = ()
+    missing: tuple[MessageRow, ...] = ()

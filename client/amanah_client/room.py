@@ -88,6 +88,10 @@ class Room:
         """The alarms about this room, oldest first."""
         return [alarm for alarm in self._client.alarms() if alarm.room == self.id]
 
+    def unreadable(self) -> dict[model.Cause, int]:
+        """How many messages cannot be read, by cause; what is repaired leaves the count."""
+        return self._client.profile.store.unreadable(self._id)
+
     def messages(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> list[Message]:
         """Stored entries in room order, own ones that are not acknowledged last.
 

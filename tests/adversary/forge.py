@@ -115,7 +115,7 @@ def header(
 ) -> Header:
     """The next header of a device, as the relay's record of it asks for."""
     member, state = relay.member(room, device), relay.room(room)
-    sealed = kinds.kind_of(specific) not in kinds.HEADER_ONLY
+    sealed = kinds.is_sealed(specific)
     committed = kinds.kind_of(specific) in kinds.COMMITTED
     fields: dict[str, Any] = {
         "kid": device,
@@ -128,7 +128,7 @@ def header(
         "label": Label.AMBER if sealed else Label.CLEAR,
         "audience": audience_digest(members_of(state)),
         "commitment": K if committed else ZERO_32,
-        "size_class": 1 if committed or isinstance(specific, kinds.Repair) else 0,
+        "size_class": 1 if committed or (isinstance(specific, kinds.Repair) and sealed) else 0,
         "specific": specific,
     }
     return Header(**(fields | changes))

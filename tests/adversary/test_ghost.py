@@ -70,7 +70,7 @@ def let_a_ghost_in(play: Play, make: Callable[[Stage], Rogue]) -> tuple[Stage, R
 @pytest.mark.parametrize("kind", GHOSTS)
 def test_a_ghost_is_never_in_a_room(play: Play, kind: str) -> None:
     stage, ghost = let_a_ghost_in(play, GHOSTS[kind])
-    commit = next(row for row in stage.messages("tn-1") if row.kind == Kind.COMMIT and row.cause)
+    commit = next(row for row in stage.messages("tn-1") if row.kind == Kind.COMMIT and row.code)
     for name in READERS:
         circle = stage.circle(name, stage.row(name))
         assert circle.status is RoomStatus.HALTED

@@ -77,7 +77,7 @@ def test_what_a_role_may_not_send_is_refused_by_every_member(play: Play) -> None
     assert stage.states() == before
     for name in READERS:
         rows = {row.envelope: row for row in stage.messages(name) if row.envelope in expected}
-        assert {envelope: row.cause for envelope, row in rows.items()} == expected
+        assert {envelope: row.code for envelope, row in rows.items()} == expected
         assert {row.state for row in rows.values()} == {MessageState.UNREADABLE}
         assert not any(row.content for row in rows.values())
         assert {alarm.code for alarm in stage.alarms(name)} == {Code.ROLE, Code.NOT_MEMBER}

@@ -99,7 +99,7 @@ def test_the_content_of_one_envelope_is_refused_beside_another(play: Play) -> No
         assert alarm.code == Code.CONTENT_HASH
         assert evidence(alarm)
         assert stage.texts(name) == []
-        assert [row.cause for row in stage.messages(name) if row.state is MessageState.UNREADABLE] == ["CONTENT_HASH"]
+        assert [row.code for row in stage.messages(name) if row.state is MessageState.UNREADABLE] == ["CONTENT_HASH"]
     stage.say("tn-1", "and on")
     stage.wait(3)
     assert stage.texts("ma-1") == ["and on"]

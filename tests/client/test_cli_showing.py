@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from amanah_client.causes import MEANINGS
 from amanah_client.cli import showing
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
-from amanah_client.model import Alarm, MessageRow, MessageState
+from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text, Unknown
@@ -36,7 +37,8 @@ def message(
     specific: kinds.Specific | None = None,
     *,
     state: MessageState = MessageState.STORED,
-    cause: str = "",
+    cause: Cause | None = None,
+    mending: Mending | None = None,
     name: str = "Officer A (Tunis desk)",
 ) -> Message:
     said = specific or kinds.Message()
@@ -56,6 +58,9 @@ def message(
         sent_at_ms=900,
         written_at_ms=800,
         state=state,
+        cause=cause,
+        code="" if cause is None else "OPEN",
+        mending=mending,
     )
     return Message(
         id=ID,
@@ -110,7 +115,7 @@ def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
 
 def test_metadata_has_no_label_to_be_handed_on_under() -> None:
     assert "TLP:" not in showing.line(message(None, kinds.Commit()), NOBODY).plain
-    unreadable = showing.line(message(None, state=MessageState.UNREADABLE, cause="OPEN"), NOBODY).plain
+    unreadable = showing.line(message(None, state=MessageState.UNREADABLE, cause=Cause.CORRUPTED), NOBODY).plain
     assert "TLP:AMBER" in unreadable
 
 
@@ -159,9 +164,29 @@ def test_alerts_are_summed_up_by_severity_and_by_what_is_seen_most() -> None:
 
 
 def test_what_cannot_be_read_is_shown_with_its_cause_and_what_was_erased_as_a_tombstone() -> None:
-    unreadable = message(None, state=MessageState.UNREADABLE, cause="OPEN")
-    assert "[cannot be read: OPEN. The content cannot be opened" in showing.line(unreadable, NOBODY).plain
+    waiting = message(None, state=MessageState.UNREADABLE, cause=Cause.CORRUPTED, mending=Mending.WAITING)
+    shown = showing.line(waiting, NOBODY).plain
+    assert "[cannot be read: corrupted (OPEN). What was delivered is missing" in shown
+    assert "asks its organisation's other devices" in shown
+    value = showing.message_json(waiting)
+    assert (value["cause"], value["code"], value["mending"]) == ("corrupted", "OPEN", "waiting")
+    assert value["explanation"] == waiting.explanation
     assert showing.line(message(None, state=MessageState.ERASED), NOBODY).plain.endswith("[erased]")
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("mending", [None, Mending.WAITING, Mending.NOBODY, Mending.UNANSWERED])
+def test_each_cause_has_a_sentence_and_says_what_happens_by_itself(cause: Cause, mending: Mending | None) -> None:
+    said = message(None, state=MessageState.UNREADABLE, cause=cause, mending=mending).explanation
+    assert said.startswith(MEANINGS[cause])
+    assert (said != MEANINGS[cause]) == (mending is not None or cause in (Cause.SENDER_AT_FAULT, Cause.NOT_MEMBER_THEN))
+
+
+def test_what_was_repaired_is_shown_with_who_did_it() -> None:
+    repaired = replace(message(Text(text="x")), repaired_by=party("B"))
+    assert showing.line(repaired, NOBODY).plain.endswith("[repaired by B, cert.example.tn]")
+    assert showing.message_json(repaired)["repaired_by"] == showing.party_json(party("B"))
+    assert repaired.explanation == ""
 
 
 def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
@@ -63,6 +63,7 @@ class MemoryClientStore:
             key_packages=tuple(self._packages.items()),
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
+            missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
 
     # ---- the faces
@@ -149,7 +150,8 @@ class MemoryClientStore:
         for envelope in write.envelopes:
             row = self._messages.get((write.room, envelope))
             if row is not None and write.by in (None, row.sender):
-                erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"")
+                gone: dict[str, Any] = {"cause": None, "code": "", "mending": None}
+                erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"", **gone)
                 self._messages[write.room, envelope] = erased
 
     def _put_intent(self, intent: model.Intent) -> None:

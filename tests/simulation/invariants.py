@@ -82,7 +82,7 @@ def _judge_delivery(
             yield f"{what} was delivered again"
     last = found[-1].row
     if last.state is model.MessageState.UNREADABLE and _is_for(logged, device):
-        yield f"{what} cannot be read: {last.cause}"
+        yield f"{what} cannot be read: {last.cause} ({last.code})"
 
 
 def _is_for(logged: Logged, device: DeviceId) -> bool:

@@ -474,7 +474,7 @@ def client_seals_anew_after_a_lost_answer(patch: Patch) -> Build:
 @mutant("I4")
 def client_shows_a_lower_label(patch: Patch) -> Build:
     """What was written TLP:AMBER is shown as TLP:CLEAR."""
-    real = opening._opened  # noqa: SLF001 - where a row is made of what was opened
+    real = opening.opened
 
     def opened(*given: Any) -> model.MessageRow:
         return replace(real(*given), label=Label.CLEAR)

@@ -175,7 +175,7 @@ class RoomHistory:
             raise VerifyError(Code.NOT_MEMBER, "the sender is not in the room")
 
     def _check_epoch(self, header: Header) -> None:
-        sealed = header.kind not in kinds.HEADER_ONLY
+        sealed = header.is_sealed
         if header.epoch > self._epoch or (sealed and header.epoch != self._epoch):
             raise VerifyError(Code.STALE_EPOCH, f"the room is in epoch {self._epoch}, not {header.epoch}")
 

@@ -96,7 +96,7 @@ def nations(readers: Nations) -> str:
 def size_words(kind: kinds.Kind, size_class: int) -> str:
     """`up to 8 KiB` of padded content, `keys`, or `header only`."""
     if not size_class:
-        return "header only" if kind in kinds.HEADER_ONLY else "keys"
+        return "keys" if kind in kinds.HANDSHAKE else "header only"
     size = SIZE_CLASSES[size_class - 1]
     return f"up to {size} B" if size < _KIB else f"up to {size // _KIB} KiB"
 
@@ -138,7 +138,7 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
             return f"erased the content of {', '.join(map(short, specific.envelopes))}"
         case kinds.Repair():
             count, whom = counted(len(specific.envelopes), "message"), counted(len(specific.addressees), "device")
-            return f"sent {count} again to {whom}"
+            return f"sent {count} again to {whom}" if specific.addressees else f"asked for {count} again"
         case kinds.Refuse():
             return f"refused the change {short(specific.commit)} ({specific.code})"
         case kinds.Decision():

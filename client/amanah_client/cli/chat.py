@@ -17,7 +17,7 @@ from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.engine import Event, Offline
 from amanah_client.message import Message
-from amanah_client.model import MessageState
+from amanah_client.model import Mending, MessageState
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
@@ -235,8 +235,9 @@ class _Tail:
     def _hear(self, client: Client, event: Event) -> None:
         match event:
             case e.MessageChanged(row=row) if row.state is not MessageState.SENT and row.room_seq is not None:
-                if row.room_seq > self._reached.get(row.room, 0):
-                    self._reached[row.room] = row.room_seq
+                reached = self._reached.get(row.room, 0)
+                if row.room_seq > reached or row.mending is Mending.DONE:
+                    self._reached[row.room] = max(reached, row.room_seq)
                     self._show(client, client.read(row))
             case e.Online():
                 terminal.say("online" if self._problem is None else "online again")

@@ -8,6 +8,7 @@ from typing import Final
 from amanah_client.checkup import Finding, State, check_head, check_identity, check_machine, check_state, failed
 from amanah_client.cli import terminal
 from amanah_client.cli.asking import catch_up
+from amanah_client.cli.showing import unreadable_json
 from amanah_client.cli.terminal import DEFAULTS, Line, Options
 from amanah_client.sdk import Client
 from amanah_protocol.errors import MEANINGS, AmanahError, Code, OperationalError, UsageError, VerifyError
@@ -21,14 +22,15 @@ _WORST: Final = (State.FAIL, State.WARN, State.OK)
 def doctor(*, common: Options = DEFAULTS) -> int:
     """Check this profile and its connection. Warnings give exit code 0, a failure that of its cause."""
     findings: list[Finding] = []
+    unreadable: list[dict[str, object]] = []
     try:
         with terminal.profile(common) as profile:
             findings += check_machine(profile)
             findings += check_identity(profile, _now_ms())
-        terminal.with_client(common, lambda client: _connected(client, common, findings))
+        terminal.with_client(common, lambda client: _connected(client, common, findings, unreadable))
     except AmanahError as error:
         findings.append(failed("profile" if not findings else "identity", error))
-    _show(findings, common)
+    _show(findings, unreadable, common)
     wrong = next((finding.code for finding in findings if finding.code is not None), None)
     return terminal.EXIT_OK if wrong is None else _exit_code(wrong)
 
@@ -44,7 +46,9 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _connected(client: Client, common: Options, findings: list[Finding]) -> None:
+async def _connected(
+    client: Client, common: Options, findings: list[Finding], unreadable: list[dict[str, object]]
+) -> None:
     problem = await catch_up(client, common)
     if problem is not None:
         findings.append(failed("connection", problem))
@@ -55,16 +59,18 @@ async def _connected(client: Client, common: Options, findings: list[Finding]) -
         findings.append(Finding(name="connection", state=State.OK, detail="logged in and caught up"))
     findings += check_head(client, _now_ms(), online=problem is None)
     findings += check_state(client)
+    counted = ((room, unreadable_json(room)) for room in client.rooms())
+    unreadable += [{"room": room.id.hex(), "causes": causes} for room, causes in counted if causes]
 
 
-def _show(findings: list[Finding], common: Options) -> None:
+def _show(findings: list[Finding], unreadable: list[dict[str, object]], common: Options) -> None:
     if common.json:
         worst = next(state for state in _WORST if any(finding.state is state for finding in findings))
         checks = [
             {"name": f.name, "state": str(f.state), "detail": f.detail, "code": f.code, "hint": f.hint or None}
             for f in findings
         ]
-        terminal.show_json({"state": str(worst), "checks": checks})
+        terminal.show_json({"state": str(worst), "checks": checks, "unreadable": unreadable})
         return
     for finding in findings:
         hint = f"  -> {terminal.single(finding.hint)}" if finding.hint else ""

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from amanah_client import model
+from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
@@ -140,6 +141,8 @@ def _show_room(room: Room, common: Options) -> None:
         ),
         whole=("device",),
     )
+    for cause, count in room.unreadable().items():
+        terminal.show(f"cannot be read: {count} ({cause}). {MEANINGS[cause]}")
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
@@ -209,6 +212,8 @@ def explain_status(room: Room) -> str | None:
             return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
         case RoomStatus.BEHIND:
             return f"this device was away from {room.title} for too long: it waits to be removed and added again"
+        case RoomStatus.LOST:
+            return f"this device's keys of {room.title} are gone: it asked to be removed and added again"
         case RoomStatus.JOINING:
             return f"this device was added to {room.title} and waits for its welcome"
         case _:

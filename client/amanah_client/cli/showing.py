@@ -17,12 +17,10 @@ from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.room import Room
-from amanah_client.sdk import code_of
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
-from amanah_protocol.errors import MEANINGS
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 
@@ -75,7 +73,8 @@ def line(message: Message, directory: Directory) -> Line:
     at_ms = message.accepted_at_ms or message.sent_at_ms
     # What has no content has no label: metadata is nothing that anybody hands on.
     label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
-    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
+    repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
+    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n")) + repaired
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(at_ms)}  ", ""),
         (label, _STYLES[message.label]),
@@ -87,7 +86,7 @@ def line(message: Message, directory: Directory) -> Line:
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
     match message.state, message.body:
         case MessageState.UNREADABLE, _:
-            return f"[cannot be read: {message.cause}. {MEANINGS[code_of(message.cause)].hint}]"
+            return f"[cannot be read: {message.cause} ({shown(message.code)}). {message.explanation}]"
         case MessageState.ERASED, _:
             return "[erased]"
         case _, TextBody(text=said):
@@ -102,7 +101,7 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
             return f"[{message.type}]"
 
 
-def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: PLR0911 - one for each kind
+def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911 - one for each kind
     """What an entry without sealed content says, from its header."""
     match specific:
         case kinds.Create(owner=owner, ceiling=ceiling):
@@ -121,6 +120,10 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: PLR09
             return f"erases {', '.join(short(envelope) for envelope in envelopes)}"
         case kinds.Delivered(room_seq=room_seq):
             return f"has stored everything up to {room_seq}"
+        case kinds.Repair(envelopes=envelopes, addressees=()):
+            return f"asks for {', '.join(short(envelope) for envelope in envelopes)} again"
+        case kinds.Repair(envelopes=envelopes):
+            return f"sends {', '.join(short(envelope) for envelope in envelopes)} again"
         case kinds.Refuse(commit=commit, code=code):
             return f"refuses the change {short(commit)}: {shown(code)}"
         case _:
@@ -188,7 +191,11 @@ def message_json(message: Message) -> dict[str, object]:
         "label": message.label.text,
         "pap": None if message.pap is None else message.pap.text,
         "state": str(message.state),
-        "cause": message.cause or None,
+        "cause": None if message.cause is None else str(message.cause),
+        "code": message.code or None,
+        "explanation": message.explanation or None,
+        "mending": None if message.mending is None else str(message.mending),
+        "repaired_by": None if message.repaired_by is None else party_json(message.repaired_by),
         "written_at": iso(message.written_at_ms),
         "sent_at": iso(message.sent_at_ms),
         "accepted_at": iso(message.accepted_at_ms),
@@ -239,7 +246,13 @@ def room_json(room: Room) -> dict[str, object]:
         "agreement": None if created is None else created.agreement,
         "epoch": room.epoch,
         "room_seq": room.row.head_seq,
+        "unreadable": unreadable_json(room),
     }
+
+
+def unreadable_json(room: Room) -> dict[str, int]:
+    """How many messages of a room cannot be read, by cause."""
+    return {str(cause): count for cause, count in room.unreadable().items()}
 
 
 def alarm_json(alarm: Alarm) -> dict[str, object]:

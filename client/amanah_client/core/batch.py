@@ -11,7 +11,7 @@ from amanah_client.core.checks import check_machine
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
 from amanah_client.core.transfer import MAX_ITEMS_BYTES, fly, item_bytes
-from amanah_client.model import InFlight, Intent, IntentState, MessageRow, MessageState
+from amanah_client.model import InFlight, Intent, IntentState, MessageRow, MessageState, RoomStatus
 from amanah_protocol import kinds, limits, rooms
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.sealed import Content, View, encode_content, pad
@@ -34,12 +34,12 @@ class Batch:
     """The envelopes of one publish, each continuing the one before it."""
 
     def __init__(self, ctx: Context, room: Room) -> None:
-        """Continue the room's own record.
+        """Continue the room's own record; who has lost its keys can still sign what seals nothing.
 
         Raises:
             UsageError: `NOT_MEMBER` where this device has no keys.
         """
-        if room.group is None or room.engine is None:
+        if room.engine is None or (room.group is None and room.row.status is not RoomStatus.LOST):
             raise UsageError(Code.NOT_MEMBER, "this device has no keys of the room")
         self._ctx, self._room = ctx, room
         self._group, self._engine = room.group, room.engine
@@ -100,9 +100,11 @@ class Batch:
         Raises:
             DecodeError: A field is out of bounds.
             RefusedError: `ROLE` or `LABEL`.
-            UsageError: `TOO_LARGE`.
+            UsageError: `TOO_LARGE`; `STATE_LOST` where this device has no keys.
         """
-        ctx, room = self._ctx, self._room
+        ctx, room, group = self._ctx, self._room, self._group
+        if group is None:
+            raise UsageError(Code.STATE_LOST, "this device's keys of the room are gone")
         content = Content(
             message_id=message_id,
             written_at_ms=written_at_ms,
@@ -116,22 +118,25 @@ class Batch:
         size_class, plaintext = pad(key, encoded)
         if self._items and self._bytes + item_bytes(bytes(limits.MAX_ENVELOPE_BYTES), plaintext) > MAX_ITEMS_BYTES:
             return False
+        committed = kinds.kind_of(specific) in kinds.COMMITTED
+        commitment = derive_commitment(key, room.id, ctx.me, self._counter + 1, encoded)
         header = self.header(
             specific,
-            audience=self._room.audience(),
+            audience=room.audience(),
             label=label,
             precedence=precedence,
             media_type=self._engine.media_type,
-            commitment=derive_commitment(key, room.id, ctx.me, self._counter + 1, encoded),
+            commitment=commitment if committed else ZERO_32,
             size_class=size_class,
         )
         self.check(header)
-        sealed = self._group.seal(plaintext, aad=header.aad, random=ctx.random)
+        sealed = group.seal(plaintext, aad=header.aad, random=ctx.random)
         room.used_key()
         self.sign(header, sealed, intent)
-        self._rows[-1] = replace(
-            self._rows[-1], written_at_ms=written_at_ms, message_id=message_id, content=encoded, key=key
-        )
+        if committed:  # others' words that are sent again stand in their own rows, where an erasure finds them
+            self._rows[-1] = replace(
+                self._rows[-1], written_at_ms=written_at_ms, message_id=message_id, content=encoded, key=key
+            )
         room.note_message(message_id)
         return True
 
@@ -161,7 +166,7 @@ class Batch:
             kid=self._ctx.me,
             media_type=media_type,
             room=self._room.id,
-            epoch=self._group.epoch if epoch is None else epoch,
+            epoch=epoch if epoch is not None else 0 if self._group is None else self._group.epoch,
             counter=self._counter + 1,
             previous=self._previous,
             voids=self._voids,

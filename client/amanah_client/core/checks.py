@@ -7,7 +7,7 @@ from amanah_client.core.directory import NotLoggedError
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
 from amanah_client.model import RoomStatus
-from amanah_protocol import kinds, rooms
+from amanah_protocol import rooms
 from amanah_protocol.envelope import Envelope, Header, audience_digest, verify_envelope
 from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate
@@ -86,10 +86,12 @@ def check_bound(room: Room, envelope: Envelope) -> None:
 
     Raises:
         VerifyError: `BINDING`, `NOT_MEMBER`, `AUDIENCE`; `REFUSED_COMMIT` for what follows a commit
-            that we refused, `BEHIND` for what follows one that is kept no longer.
+            that we refused, `BEHIND` for what follows one that is kept no longer, `STATE_LOST`.
     """
     header, group, engine = envelope.header, room.group, room.engine
-    sealed = header.kind not in kinds.HEADER_ONLY
+    sealed = header.is_sealed
+    if room.row.status is RoomStatus.LOST:
+        raise VerifyError(Code.STATE_LOST, "this device's keys of the room are gone")
     if group is None or engine is None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
     if sealed and header.media_type != engine.media_type:

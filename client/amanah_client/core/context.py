@@ -188,6 +188,7 @@ class Context:
         outbox: Unfinished intents in order of creation.
         apart: Ids of those that stand in no room's line.
         waits: Intents that are not tried before a time.
+        lost: Rooms whose keys were found gone or damaged when this core was made, until that is told.
         halted: Why nothing is sent or dialled any more, "" normally.
         now_ms: The clock at this step; it may be set at any time.
         timer_ms: Running time of this core: what waits and what is overdue is measured by it.
@@ -215,6 +216,7 @@ class Context:
     copying: Copying | None = None
     reading: set[str] = field(default_factory=set)
     disclosing: dict[str, MessageRow] = field(default_factory=dict)
+    lost: list[RoomId] = field(default_factory=list)
     halted: str = ""
     now_ms: int = 0
     timer_ms: int = 0

@@ -35,6 +35,10 @@ GRACE_MS: Final = 60_000
 LOOK_MS: Final = 10_000
 RECALL_MS: Final = 900_000
 """How often the first in rank looks for an absent device; each look costs it a key package."""
+SOON_MS: Final = 5_000
+"""How often it looks for one that asked to be removed and added again, and is there."""
+SOON_FOR_MS: Final = 60_000
+"""For how long; then as for any other."""
 FORGET_MS: Final = 90 * DAY_MS
 """An absent device is not looked for longer than a certificate lives."""
 
@@ -51,9 +55,12 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
             for device in added:
                 room.active[device] = at_ms
                 room.absent.pop(device, None)
+                room.stranded.pop(device, None)
             for device in removed:
-                if has_lapsed(ctx, room, device, entry.accepted_at_ms):
+                if device in room.stranded or has_lapsed(ctx, room, device, entry.accepted_at_ms):
                     room.absent[device] = at_ms
+                if device in room.stranded:
+                    room.recall_at_ms = None
                 room.active.pop(device, None)
         case Welcome(addressees=addressees) if ctx.me in addressees and room.group is not None:
             # What lies before its time a newcomer does not know: it watches everybody from here on.
@@ -87,14 +94,20 @@ def is_quiet(ctx: Context, room: Room) -> bool:
 
 def work(ctx: Context, room: Room) -> bool:
     """Do what is this device's to do; True when it has published a commit."""
-    rested = ctx.timer_ms - ctx.session.online_at_ms >= GRACE_MS and ctx.timer_ms >= room.duty_at_ms
-    if room.group is None or ctx.certificate.role is not Role.OFFICER or not rested:
+    # One that asks for it waits for no silence to be told from an outage.
+    if not (_is_rested(ctx) or room.stranded) or ctx.timer_ms < room.duty_at_ms:
+        return False
+    if room.group is None or ctx.certificate.role is not Role.OFFICER:
         return False
     _look(ctx, room, room.group.epoch)
     due = tuple(device for device, at_ms in room.overdue.items() if ctx.timer_ms >= at_ms)
     if due:
         return _commit(ctx, room, {}, due[: commits.MOST])
     return bool(room.absent) and _recall(ctx, room)
+
+
+def _is_rested(ctx: Context) -> bool:
+    return ctx.timer_ms - ctx.session.online_at_ms >= GRACE_MS
 
 
 def _look(ctx: Context, room: Room, epoch: int) -> None:
@@ -132,12 +145,16 @@ def _rank(
     ctx: Context, room: Room, device: DeviceId, standing: Standing, able: Mapping[DeviceId, OrgName]
 ) -> int | None:
     """How many are to act before us; None when there is nothing to do, or it is not ours."""
-    if device == ctx.me or not has_lapsed(ctx, room, device, ctx.now_ms):
+    lapsed = _is_rested(ctx) and has_lapsed(ctx, room, device, ctx.now_ms)
+    if device == ctx.me or not (lapsed or device in room.stranded):
         return None
     own, owner = standing.certificate.organisation, room.spec.owner
+    if not lapsed:
+        # It is added again by its own organisation, so nobody else removes it for that.
+        owner = own
     # Who is not valid any more is removed by anybody, a valid device by its organisation or the owner alone.
     may = able if not standing.usable(ctx.now_ms) else {d: o for d, o in able.items() if o in (own, owner)}
-    order = sorted(may, key=lambda one: may[one] != own)
+    order = sorted((one for one in may if one != device), key=lambda one: may[one] != own)
     return order.index(ctx.me) if ctx.me in may else None
 
 
@@ -155,6 +172,7 @@ def _commit(ctx: Context, room: Room, packages: dict[DeviceId, bytes], removes: 
 def _recall(ctx: Context, room: Room) -> bool:
     """Add again who is back, and look for who is not."""
     wanted = _missed(ctx, room)
+    soon = any(d in room.stranded and ctx.now_ms - room.absent[d] < SOON_FOR_MS for d in wanted)
     back = {device: room.packages[device] for device in wanted if device in room.packages}
     if back:
         if not _commit(ctx, room, back, ()):
@@ -165,10 +183,10 @@ def _recall(ctx: Context, room: Room) -> bool:
     if not wanted or rank is None:
         return False
     if room.recall_at_ms is None:
-        room.recall_at_ms = ctx.timer_ms + rank * RECALL_MS
+        room.recall_at_ms = ctx.timer_ms + rank * (commits.RANK_MS if soon else RECALL_MS)
     if ctx.timer_ms >= room.recall_at_ms and not ctx.is_asking(lambda purpose: isinstance(purpose, Recalled)):
         # The later in rank, the more seldom: however many they are, few packages are used up.
-        room.recall_at_ms = ctx.timer_ms + (1 + rank) * RECALL_MS
+        room.recall_at_ms = ctx.timer_ms + (1 + rank) * (SOON_MS if soon else RECALL_MS)
         suite = room.spec.suite
         purpose = Recalled(room=room.id, devices=wanted)
         ctx.ask(purpose, lambda number: TakeKeyPackages(request=number, suite=suite, devices=wanted))
@@ -184,6 +202,8 @@ def _missed(ctx: Context, room: Room) -> tuple[DeviceId, ...]:
     own = ctx.certificate.organisation
     standings = ctx.directory.standings(room.absent)
     wanted = [d for d, s in standings.items() if s.certificate.organisation == own and s.usable(ctx.now_ms)]
+    if not _is_rested(ctx):
+        wanted = [device for device in wanted if device in room.stranded]
     return tuple(sorted(wanted))[: commits.MOST]
 
 

@@ -8,7 +8,6 @@ from amanah_client.model import MessageRow, MessageState
 from amanah_protocol.envelope import Envelope, check_content, decode_envelope
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.frames import Delivery
-from amanah_protocol.kinds import HEADER_ONLY
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import LeafHash, OrgName, RoomId
 
@@ -93,7 +92,7 @@ def read_entry(delivery: Delivery, content: bytes | None, tree: bytes | None = N
 def row_of(entry: Entry, envelope: Envelope, organisation: OrgName) -> MessageRow:
     """The stored row of an entry whose header is all that is to be said of it."""
     header = envelope.header
-    erased = entry.delivery.erased and header.kind not in HEADER_ONLY
+    erased = entry.delivery.erased and header.is_sealed
     return MessageRow(
         room=header.room,
         envelope=envelope.id,

@@ -50,6 +50,8 @@ def blocked_in(ctx: Context, room: Room) -> Blocked | None:
         return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
     if room.row.status is RoomStatus.BEHIND:
         return Blocked(Code.BEHIND, "away from the room for too long; waits to be removed and added again")
+    if room.row.status is RoomStatus.LOST:
+        return Blocked(Code.STATE_LOST, "this device's keys of the room are gone; waits to be removed and added again")
     if len(room.row.voids) > MAX_VOIDS:
         return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
     # Before the duty to remove: who may not send at all removes nobody either.

@@ -28,6 +28,8 @@ from amanah_client.core import (
     packages,
     paging,
     record,
+    repair,
+    resend,
     transfer,
 )
 from amanah_client.core import requests as r
@@ -98,6 +100,7 @@ class ClientCore:
         """
         ctx = self._ctx
         ctx.pass_time(now_ms)
+        repair.report_lost(ctx)
         self._dispatch(event)
         outbox.advance(ctx)
         return ctx.finish()
@@ -119,6 +122,7 @@ class ClientCore:
                 _withdraw(ctx, intent_id)
             case inputs.MessageRead(room=room, envelope=envelope, row=row):
                 disclose.receive_message(ctx, room, envelope, row)
+                resend.receive_message(ctx, room, envelope, row)
             case _:
                 assert_never(event)
 
@@ -198,14 +202,7 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
         ctx.profiles[profile.organisation, profile.subject] = encoded
     if snapshot.log is not None:
         ctx.watch.proven[snapshot.log.size] = snapshot.log.root
-    sent: dict[RoomId, list[MessageRow]] = {}
-    for message in snapshot.sent:
-        sent.setdefault(message.room, []).append(message)
-    for row in snapshot.rooms:
-        room = load_room(row, sent.get(row.room, []), ctx.key, ctx.engines)
-        ctx.rooms[room.id] = room
-        if row.status is RoomStatus.OPEN and row.added_seq > 1 and row.counter == 0:
-            room.bodies.append(Profile(encoded=ctx.profile))  # joined, and never said who we are
+    _load_rooms(ctx, snapshot)
     for intent in snapshot.intents:
         _place(ctx, intent)
     if snapshot.control_head:
@@ -213,6 +210,22 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
     standing = ctx.directory.standing(ctx.me)
     if standing is not None and standing.revoked:
         ctx.halted = str(Code.REVOKED)
+
+
+def _load_rooms(ctx: Context, snapshot: Snapshot) -> None:
+    sent: dict[RoomId, list[MessageRow]] = {}
+    for message in snapshot.sent:
+        sent.setdefault(message.room, []).append(message)
+    for row in snapshot.rooms:
+        room = load_room(row, sent.get(row.room, []), ctx.key, ctx.engines)
+        ctx.rooms[room.id] = room
+        if room.row.status is RoomStatus.LOST and row.status is not RoomStatus.LOST:
+            ctx.lost.append(room.id)
+        if row.status is RoomStatus.OPEN and row.added_seq > 1 and row.counter == 0:
+            room.bodies.append(Profile(encoded=ctx.profile))  # joined, and never said who we are
+    for message in snapshot.missing:
+        if message.room in ctx.rooms:
+            repair.note_missing(ctx.rooms[message.room], message)
 
 
 def _load_head(ctx: Context, encoded: bytes) -> None:

@@ -91,7 +91,9 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
 
 
 def _leave(ctx: Context, room: Room, entry: Entry, circle: Circle | None) -> None:
-    room.change(lapsed=duty.has_lapsed(ctx, room, ctx.me, entry.accepted_at_ms))
+    # Who was removed for want of keys is added again, as is who was silent: what waits to be sent goes on waiting.
+    keyless = room.row.status in (RoomStatus.LOST, RoomStatus.HALTED)
+    room.change(lapsed=keyless or duty.has_lapsed(ctx, room, ctx.me, entry.accepted_at_ms))
     expel(room, circle)
 
 
@@ -148,11 +150,12 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
         room.adding = None
         fall_behind(ctx, room, entry)
     group, reference = _join(ctx, room, entry, envelope, adding)
-    room.group, room.adding = group, None
+    room.group, room.adding, room.outer = group, None, None
+    room.refusals.clear()
     room.moved()
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
-    room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False)
+    room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, asked_at_ms=0)
     renewal.set_time(ctx, room, at_once=reference is None)
     if reference is not None:
         packages.spend(ctx, reference)

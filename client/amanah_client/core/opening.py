@@ -30,8 +30,8 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     row = row_of(entry, envelope, certificate.organisation)
     if entry.delivery.erased and entry.content is None:
         return row
-    if not _is_addressed(ctx, envelope):
-        return replace(row, state=MessageState.UNREADABLE, cause=str(Code.NOT_MEMBER))
+    if not is_addressed(ctx, envelope):
+        return row  # sent again to others: its header is all that is for us
     sealed = entry.sealed()
     if group is None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")
@@ -40,23 +40,28 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     key, encoded, content = open_plaintext(plaintext, header.size_class)
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
-    _check_body(envelope, content.body)
+    check_body(envelope, content.body)
     if not room.note_message(content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)
     _take_body(ctx, room, envelope, certificate, content.body)
-    return _opened(ctx, room, row, envelope, content, encoded, key)
+    return opened(ctx, room, row, envelope, content, encoded, key)
 
 
-def _is_addressed(ctx: Context, envelope: Envelope) -> bool:
+def is_addressed(ctx: Context, envelope: Envelope) -> bool:
+    """Whether its content is for this device."""
     specific = envelope.header.specific
-    if isinstance(specific, kinds.Grant | kinds.Repair):
+    if isinstance(specific, kinds.Grant | kinds.Repair | kinds.Welcome):
         return ctx.me in specific.addressees
     return True
 
 
-def _check_body(envelope: Envelope, body: Body) -> None:
-    """Kind and sealed body say the same: else an alert could hide in what auditors count as messages."""
+def check_body(envelope: Envelope, body: Body) -> None:
+    """Kind and sealed body say the same: else an alert could hide in what auditors count as messages.
+
+    Raises:
+        VerifyError: `BINDING`.
+    """
     specific = envelope.header.specific
     fits = True
     match specific:
@@ -93,14 +98,14 @@ def _compare_views(ctx: Context, room: Room, entry: Entry, envelope: Envelope, v
 def _take_body(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, body: Body) -> None:
     match body:
         case Profile(encoded=encoded):
-            _take_profile(ctx, room, envelope, encoded)
+            take_profile(ctx, room, envelope, encoded)
         case RoomInfo(title=title) if certificate.role is Role.OFFICER:
             room.change(title=title)
-        case _:  # texts and alerts are for the faces; grants and repairs are kept and shown as such
+        case _:  # texts and alerts are for the faces; grants are kept and shown as such, repairs taken apart
             pass
 
 
-def _take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -> None:
+def take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -> None:
     """A name is taken only if the organisation signed it for the pseudonym of a logged certificate.
 
     Members pass each other's profiles on to newcomers, so it is not always the sender's own.
@@ -120,9 +125,10 @@ def _take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) 
         ctx.alarm_for(error, room=room.id, evidence=(envelope.encoded, encoded))
 
 
-def _opened(
+def opened(
     ctx: Context, room: Room, row: MessageRow, envelope: Envelope, content: Content, encoded: bytes, key: bytes
 ) -> MessageRow:
+    """The row of what was opened and checked."""
     differs = content.differs_from(envelope.header.label)
     if differs:
         detail = f"sealed as {content.label.text}, labelled {envelope.header.label.text} outside"

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import anchor, apart, commits, disclose, duty, invite, monitor, packages, renewal
+from amanah_client.core import (
+    anchor,
+    apart,
+    commits,
+    disclose,
+    duty,
+    invite,
+    monitor,
+    packages,
+    renewal,
+    repair,
+    resend,
+)
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked_in, revoked_members
@@ -59,6 +71,7 @@ def advance(ctx: Context) -> None:
 
 
 def _advance_room(ctx: Context, room: Room) -> None:
+    repair.tend(ctx, room)
     row = room.row
     if row.in_flight is not None:
         if not room.link.flying and ctx.timer_ms >= room.retry_at_ms:
@@ -67,9 +80,11 @@ def _advance_room(ctx: Context, room: Room) -> None:
     if row.status is RoomStatus.REMOVED:
         _wait_outside(ctx, room)
         return
-    if row.status is RoomStatus.BEHIND:
+    if row.status in (RoomStatus.BEHIND, RoomStatus.LOST):
         problem = blocked_in(ctx, room)
         _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
+        if row.status is RoomStatus.LOST and room.link.live and ctx.timer_ms >= room.retry_at_ms:
+            repair.call(ctx, room)
         return
     if room.group is None or not room.link.live or ctx.timer_ms < room.retry_at_ms or _is_behind(ctx, room):
         return
@@ -87,7 +102,9 @@ def _seal_next(ctx: Context, room: Room) -> None:
     if problem is None or problem.code != Code.REVOKED:
         room.revoked_since_ms = None  # another has removed them: the next ones are waited for anew
     if problem is None and room.row.status is RoomStatus.OPEN:
-        if not (_name_voids(ctx, room) or duty.work(ctx, room) or renewal.work(ctx, room)):
+        # Each publishes at most one thing, and only if those before it had nothing to publish.
+        works = (_name_voids, duty.work, renewal.work, repair.work, resend.work)
+        if not any(work(ctx, room) for work in works):
             _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:
         _remove_revoked(ctx, room)

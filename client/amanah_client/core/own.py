@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
-from amanah_client.core import renewal
+from amanah_client.core import renewal, repair, resend
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
@@ -15,7 +15,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.identity import Certificate, Role
-from amanah_protocol.kinds import Commit, Create, Erase
+from amanah_protocol.kinds import Commit, Create, Erase, Repair
 
 
 def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following) -> MessageRow | None:
@@ -44,6 +44,10 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
             _merge(ctx, room, envelope)
         case Erase():
             erase(ctx, room, envelope, ctx.certificate)
+        case Repair(addressees=()) as request:
+            repair.note_asked(ctx, room, request.envelopes)
+        case Repair() as answer:
+            resend.note_answer(ctx, room, answer, ctx.certificate.organisation)
         case _:  # the other kinds change nothing here
             pass
     if sent is None:
@@ -65,6 +69,10 @@ def erase(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate
         owner = certificate.role is Role.OFFICER and certificate.organisation == room.spec.owner
         by = None if owner else envelope.header.kid
         ctx.write(e.EraseContent(room=room.id, envelopes=specific.envelopes, by=by))
+        for envelope_id in specific.envelopes:
+            row = room.missing.get(envelope_id)
+            if row is not None and by in (None, row.sender):
+                del room.missing[envelope_id]  # nobody sends it again, and nobody's answer brings it back
 
 
 def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Following) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import anchor, duty, heads, joining, transfer
+from amanah_client.causes import cause_of, mending_of
+from amanah_client.core import anchor, duty, heads, joining, repair, resend, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -23,16 +24,15 @@ from amanah_client.core.place import ask_once_more, follows, park
 from amanah_client.core.room import Known, Promise, Room
 from amanah_client.core.senders import follow
 from amanah_client.core.subscribe import resubscribe
-from amanah_client.model import MessageRow, MessageState
-from amanah_protocol import kinds
+from amanah_client.model import MessageRow, MessageState, RoomStatus
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery, Refused
 from amanah_protocol.identity import Certificate
-from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Welcome
+from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Repair, Welcome
 from amanah_protocol.log.receipt import check_in_receipt
 
-_QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT, Code.BEHIND})
+_QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT, Code.BEHIND, Code.STATE_LOST})
 """Causes of which the alarm was raised once already, where they began."""
 _SIGNED: Final = frozenset({Code.REVOKED, Code.EXPIRED})
 """Causes for which an envelope is refused whose signature holds."""
@@ -173,9 +173,13 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             take_commit(ctx, room, entry, envelope, specific)
         case Welcome():
             take_welcome(ctx, room, entry, envelope, specific)
-        case _ if envelope.header.kind not in kinds.HEADER_ONLY:
+        case _ if envelope.header.is_sealed:
             check_bound(room, envelope)
-            return open_message(ctx, room, entry, envelope, certificate)
+            opened = open_message(ctx, room, entry, envelope, certificate)
+            return repair.take_answer(ctx, room, envelope, certificate, opened)
+        case Repair():
+            check_bound(room, envelope)
+            resend.note_request(ctx, room, envelope, specific, certificate)
         case Erase():
             check_bound(room, envelope)
             erase(ctx, room, envelope, certificate)
@@ -183,6 +187,8 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"
             ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
+            # We follow that commit ourselves, or the room would be halted: it fails for that device alone.
+            resend.strand(ctx, room, envelope.header.kid)
         case _:
             check_bound(room, envelope)
     return row
@@ -204,7 +210,15 @@ def _reject(
     row = row_of(entry, envelope, organisation)
     if room.adding is not None and envelope.header.kind is Kind.WELCOME:
         room.adding = None
-    return replace(row, room=room.id, state=MessageState.UNREADABLE, cause=str(error.code))
+    cause = cause_of(
+        str(error.code),
+        kind=row.kind,
+        was_in=room.row.status is not RoomStatus.REMOVED and entry.room_seq >= room.row.added_seq,
+        has_keys=room.group is not None,
+        has_content=bool(entry.content),
+    )
+    row = replace(row, room=room.id, state=MessageState.UNREADABLE, cause=cause, code=str(error.code))
+    return repair.note_missing(room, replace(row, mending=mending_of(cause, row.kind)))
 
 
 def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> None:
@@ -221,9 +235,18 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
     if envelope is not None and _is_followed(room, envelope, row):
         anchor.note(ctx, room, entry)
     if row is not None:
-        if envelope is not None and row.state is not MessageState.UNREADABLE:
-            duty.observe(ctx, room, entry, envelope)
+        if envelope is not None:
+            _observe(ctx, room, entry, envelope, row)
         ctx.put_message(row)
+
+
+def _observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, row: MessageRow) -> None:
+    """Who is there, by headers: also those of commits that this device cannot follow any more."""
+    commit = envelope.header.kind is Kind.COMMIT
+    if row.state is not MessageState.UNREADABLE or (commit and room.row.status is RoomStatus.LOST):
+        duty.observe(ctx, room, entry, envelope)
+    if row.state is not MessageState.UNREADABLE or commit:
+        resend.observe(ctx, room, entry, envelope)
 
 
 def _is_followed(room: Room, envelope: Envelope, row: MessageRow | None) -> bool:

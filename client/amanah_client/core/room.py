@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.model import Circle, Intent, MessageRow, RoomRow, RoomStatus, SenderRow, Since
+from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery
 from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Engine, Group
@@ -119,6 +119,21 @@ class Work:
 
 
 @dataclass(slots=True, kw_only=True)
+class Answer:
+    """Messages that are being read from the store, to be sent again to one device.
+
+    Attributes:
+        device: Who asked for them.
+        wanted: Those that the store has not given yet.
+        found: Those that it gave and that device may have.
+    """
+
+    device: DeviceId
+    wanted: set[EnvelopeId]
+    found: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
 class Link:
     """What a room has on the connection; forgotten with it.
 
@@ -199,6 +214,15 @@ class Room:
         recall_at_ms: When to look next whether an absent device has come back, or None.
         awaited: What the relay says there is and has not delivered.
         anchor: The newest commit, until it is proven to be in the log.
+        stranded: Devices of the own organisation that wait to be removed and added again, as `RoomRow.stranded`.
+        stays: Times of the own organisation's devices in the room, as `RoomRow.stays`.
+        owed: What they asked to be sent again, as `RoomRow.owed`.
+        owed_since: Since when this core knows that, by its running time; it may lie ahead, to wait.
+        answer: What is being sent again.
+        sent_again: What this device sent again, to whom, and when.
+        missing: Messages that cannot be read and whose repair is not done.
+        tend_at_ms: These are not looked at before.
+        refetched_seq: Place whose content was fetched once more.
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
         broken: Whether its record cannot go on while this core lives.
@@ -242,6 +266,15 @@ class Room:
     recall_at_ms: int | None = None
     awaited: Awaited | None = None
     anchor: Anchor | None = None
+    stranded: dict[DeviceId, int] = field(default_factory=dict)
+    stays: list[Stay] = field(default_factory=list)
+    owed: dict[DeviceId, dict[EnvelopeId, None]] = field(default_factory=dict)
+    owed_since: dict[DeviceId, int] = field(default_factory=dict)
+    answer: Answer | None = None
+    sent_again: dict[tuple[DeviceId, EnvelopeId], int] = field(default_factory=dict)
+    missing: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
+    tend_at_ms: int = 0
+    refetched_seq: int = -1
     told: set[str] = field(default_factory=set)
     noted: str = ""
     broken: bool = False
@@ -334,7 +367,15 @@ class Room:
             keys = b"" if self.group is None else self.group.message_state()
         senders = tuple(self.senders[device] for device in sorted(self.senders))
         self.row = replace(
-            self.row, group=group, keys=keys, senders=senders, active=_since(self.active), absent=_since(self.absent)
+            self.row,
+            group=group,
+            keys=keys,
+            senders=senders,
+            active=_since(self.active),
+            absent=_since(self.absent),
+            stranded=_since(self.stranded),
+            stays=tuple(self.stays),
+            owed=tuple(Owed(device=device, envelopes=tuple(wanted)) for device, wanted in self.owed.items()),
         )
         self._dirty = self._group_moved = self._keys_used = False
         return self.row
@@ -351,7 +392,7 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
     checked together with its welcome, so both have to be seen by one core.
 
     Raises:
-        DecodeError: The stored row is damaged, or of another suite.
+        DecodeError: The stored creation is damaged.
         VerifyError: `SUITE`: its suite is not known here.
     """
     if row.status is RoomStatus.JOINING:
@@ -361,22 +402,37 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
     room.sent = {message.envelope: message for message in sent}
     room.active = {since.device: since.at_ms for since in row.active}
     room.absent = {since.device: since.at_ms for since in row.absent}
+    room.stranded = {since.device: since.at_ms for since in row.stranded}
+    room.stays = list(row.stays)
+    room.owed = {owed.device: dict.fromkeys(owed.envelopes) for owed in row.owed}
     encoded = row.create
     if not encoded and row.in_flight is not None and row.status is RoomStatus.OPENING:
         encoded = row.in_flight.items[0][0]
     if encoded:
         room.create = decode_envelope(encoded)
         room.engine = engines[room.spec.suite]
-        if row.group:
-            room.group = room.engine.restore(row.group, row.keys, key)
+        _restore(room, key)
     return room
+
+
+def _restore(room: Room, key: SigningKey) -> None:
+    """Take up the group; one whose state is gone or damaged costs this room its keys and no other anything."""
+    row = room.row
+    if room.engine is not None and row.group:
+        try:
+            room.group = room.engine.restore(row.group, row.keys, key)
+        except PeerError:
+            room.moved()  # what does not load is not kept: it is never tried again
+    # A room that is halted has a graver cause, which stays.
+    if room.group is None and row.status in (RoomStatus.OPEN, RoomStatus.BEHIND):
+        room.change(status=RoomStatus.LOST, left_among=tuple(sorted(room.active)))
 
 
 def group_of(row: RoomRow, key: SigningKey) -> Group | None:
     """The group of a stored room, for faces that show who is in it; None where this device is not.
 
     Raises:
-        DecodeError: The stored row is damaged.
+        DecodeError: The stored creation is damaged.
         VerifyError: `SUITE`: its suite is not known here.
     """
     return load_room(row, [], key, Engines()).group

@@ -7,6 +7,7 @@ from typing import Final
 
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
+from amanah_client.core.opening import is_addressed
 from amanah_client.core.requests import ContentWanted, Published, StagedPiece
 from amanah_client.core.room import Fetch, Room
 from amanah_client.model import InFlight
@@ -81,7 +82,7 @@ def fetch_missing(ctx: Context, room: Room, entry: Entry, fetched: dict[bytes, b
     if envelope is None:
         return False
     wanted = []
-    if delivery.content is None and delivery.length > 0:
+    if (delivery.content is None and delivery.length > 0) or _is_damaged(ctx, room, entry):
         wanted.append(envelope.payload)
     specific = envelope.header.specific
     if isinstance(specific, Welcome) and specific.tree_hash is not None and ctx.me in specific.addressees:
@@ -91,6 +92,22 @@ def fetch_missing(ctx: Context, room: Room, entry: Entry, fetched: dict[bytes, b
         return False
     room.link.fetch = Fetch(delivery=delivery, wanted=wanted, got=dict(fetched))
     _ask(ctx, room, room.link.fetch)
+    return True
+
+
+def _is_damaged(ctx: Context, room: Room, entry: Entry) -> bool:
+    """Whether what was delivered is not what was signed, and has not been fetched by its name before.
+
+    Once: a relay that gives it wrong or not at all a second time does not make us ask for ever.
+    """
+    envelope, delivery = entry.envelope, entry.delivery
+    if envelope is None or room.group is None or delivery.erased or room.refetched_seq == entry.room_seq:
+        return False
+    if not envelope.header.is_sealed or envelope.header.kid == ctx.me or not is_addressed(ctx, envelope):
+        return False
+    if delivery.content is not None and sha256(delivery.content) == envelope.payload:
+        return False
+    room.refetched_seq = entry.room_seq
     return True
 
 
@@ -136,4 +153,4 @@ def receive_piece(ctx: Context, room: Room, frame: ContentPiece) -> Fetch | None
 
 def _bound(fetch: Fetch, payload: bytes) -> int:
     envelope = decode_envelope(fetch.delivery.envelope)
-    return max_content_bytes(envelope.header.kind) if payload == envelope.payload else limits.MAX_TREE_BYTES
+    return max_content_bytes(envelope.header) if payload == envelope.payload else limits.MAX_TREE_BYTES

@@ -33,7 +33,10 @@ def _take_steps(connection: sqlcipher.Connection) -> None:
         raise UsageError(Code.UNKNOWN_VERSION, "a newer version of this program wrote the local store")
     for step in STEPS[current:]:
         for statement in step:
-            connection.execute(statement)
+            if isinstance(statement, str):
+                connection.execute(statement)
+            else:
+                statement(connection)
     connection.execute(f"PRAGMA user_version = {len(STEPS)}")
 
 

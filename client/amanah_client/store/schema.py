@@ -6,7 +6,40 @@ never changed, a new one is put behind it.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from amanah_client.causes import COUNTED, cause_of, mending_of
+
+Statement: TypeAlias = str | Callable[[sqlcipher.Connection], None]
+"""One of a step: SQL, or what SQL cannot say."""
+
+
+_BATCH: Final = 500
+
+
+def name_causes(connection: sqlcipher.Connection) -> None:
+    """Rows that held an error's code as their cause get the cause by name, and begin to be repaired."""
+    last = 0
+    while found := connection.execute(
+        "SELECT id, row FROM message WHERE id > ? ORDER BY id LIMIT ?", (last, _BATCH)
+    ).fetchall():
+        named = [(*_named(msgspec.msgpack.decode(data)), number) for number, data in found]
+        connection.executemany("UPDATE message SET row = ?, cause = ? WHERE id = ?", named)
+        last = found[-1][0]
+
+
+def _named(row: dict[str, object]) -> tuple[bytes, str | None]:
+    code, kind = str(row["cause"]), int(str(row["kind"]))
+    if row["state"] != "unreadable":
+        return msgspec.msgpack.encode(row | {"cause": None}), None
+    cause = cause_of(code, kind=kind, was_in=True, has_keys=False, has_content=True)
+    said = {"cause": cause, "code": code, "mending": mending_of(cause, kind)}
+    return msgspec.msgpack.encode(row | said), str(cause) if kind in COUNTED else None
+
 
 _FIRST: Final = (
     # Single values: own chain, roster, newest head, newest log view.
@@ -41,4 +74,11 @@ _GROUPS: Final = (
     "CREATE TABLE room_group (room BLOB PRIMARY KEY NOT NULL, epoch BLOB NOT NULL)",
 )
 
-STEPS: Final = (_FIRST, _GROUPS)
+_CAUSES: Final = (
+    # Why a message cannot be read; NULL for all others, and for entries whose header is all that there is to them.
+    "ALTER TABLE message ADD COLUMN cause VARCHAR(16)",
+    "CREATE INDEX message_by_cause ON message (room, cause) WHERE cause IS NOT NULL",
+    name_causes,
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES)

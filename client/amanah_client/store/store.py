@@ -28,6 +28,8 @@ _LAST: Final = 2**62
 """Where own messages stand that have no place in their room yet."""
 
 INSTALL: Final = "Hand the request to your organisation, then run `amanah device install FILE`."
+_MOST_MISSING: Final = 8_192
+"""Messages that cannot be read, of all rooms, that a core is told of at start."""
 _LAST_ALARMS: Final = 64
 """That a core is told at start."""
 
@@ -102,6 +104,7 @@ class LocalStore:
                 audit_size=audit_size,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
+                missing=_missing(connection),
             )
 
     # ---- the profile
@@ -185,6 +188,13 @@ class LocalStore:
         with self._database.reading() as connection:
             return _row(connection, model.MessageRow, query, room, envelope)
 
+    def unreadable(self, room: RoomId) -> dict[model.Cause, int]:
+        """How many messages of a room cannot be read, by cause."""
+        query = "SELECT cause, count(*) FROM message WHERE room = ? AND cause IS NOT NULL GROUP BY cause ORDER BY cause"
+        with self._database.reading() as connection:
+            found = connection.execute(query, (room,)).fetchall()
+        return {model.Cause(cause): count for cause, count in found}
+
     def messages_between(self, first: EnvelopeId, last: EnvelopeId) -> tuple[model.MessageRow, ...]:
         """Messages whose envelope id lies between two, both included; at most 2 of them."""
         query = "SELECT row FROM message WHERE envelope BETWEEN ? AND ? LIMIT 2"
@@ -252,7 +262,8 @@ def _rows(connection: sqlcipher.Connection, row_type: type[T], query: str, *valu
 
 def _rooms(connection: sqlcipher.Connection, where: str = "", *values: object) -> tuple[model.RoomRow, ...]:
     """Rooms, with the part of their keys that lies apart."""
-    query = f"SELECT row, epoch FROM room JOIN room_group USING (room){where}"  # noqa: S608 - of two texts of ours
+    # A room whose keys are gone is a room all the same.
+    query = f"SELECT row, coalesce(epoch, x'') FROM room LEFT JOIN room_group USING (room){where}"  # noqa: S608 - of two texts of ours
     found = connection.execute(query, values).fetchall()
     return tuple(replace(decode_row(data, model.RoomRow), group=epoch) for data, epoch in found)
 
@@ -261,6 +272,12 @@ def _row(connection: sqlcipher.Connection, row_type: type[T], query: str, *value
     """The one row that a query finds, decoded."""
     found = connection.execute(query, values).fetchone()
     return None if found is None else decode_row(found[0], row_type)
+
+
+def _missing(connection: sqlcipher.Connection) -> tuple[model.MessageRow, ...]:
+    """Messages whose repair is not done."""
+    query = "SELECT row FROM message WHERE cause IS NOT NULL ORDER BY id LIMIT ?"
+    return tuple(row for row in _rows(connection, model.MessageRow, query, _MOST_MISSING) if row.mending is not None)
 
 
 def _profiles(connection: sqlcipher.Connection) -> tuple[bytes, ...]:

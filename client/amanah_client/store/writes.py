@@ -9,6 +9,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.causes import COUNTED
 from amanah_client.store.rows import decode_row, encode_intent, encode_row
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
@@ -21,9 +22,10 @@ _PUT_GROUP: Final = """
     INSERT INTO room_group (room, epoch) VALUES (?, ?)
     ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch WHERE room_group.epoch <> excluded.epoch"""
 _PUT_MESSAGE: Final = """
-    INSERT INTO message (room, envelope, room_seq, row) VALUES (?, ?, ?, ?)
-    ON CONFLICT (room, envelope) DO UPDATE SET room_seq = excluded.room_seq, row = excluded.row"""
-_UNPLACED: Final = " WHERE message.room_seq IS NULL"
+    INSERT INTO message (room, envelope, room_seq, row, cause) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (room, envelope) DO UPDATE SET
+        room_seq = excluded.room_seq, row = excluded.row, cause = excluded.cause"""
+_UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
@@ -42,8 +44,10 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_GROUP, (room.room, room.group))
         case e.PutMessage(row=message):
             # A copy that does not hold takes no place from one that was read there.
-            statement = _PUT_MESSAGE + ("" if message.state is model.MessageState.STORED else _UNPLACED)
-            connection.execute(statement, (message.room, message.envelope, message.room_seq, encode_row(message)))
+            statement = _PUT_MESSAGE + ("" if message.state is model.MessageState.STORED else _UNREAD)
+            cause = message.cause if message.kind in COUNTED else None
+            place = (message.room, message.envelope, message.room_seq)
+            connection.execute(statement, (*place, encode_row(message), None if cause is None else str(cause)))
         case e.DropMessage(room=room_id, envelope=envelope):
             connection.execute("DELETE FROM message WHERE room = ? AND envelope = ?", (room_id, envelope))
         case e.EraseContent(room=room_id, envelopes=envelopes, by=by):
@@ -84,8 +88,10 @@ def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId,
     row = decode_row(found[0], model.MessageRow)
     # A member erases its own words alone; `by` is None where the room's owner does.
     if by in (None, row.sender):
-        erased = encode_row(replace(row, state=model.MessageState.ERASED, content=b"", key=b""))
-        connection.execute("UPDATE message SET row = ? WHERE room = ? AND envelope = ?", (erased, *place))
+        erased = encode_row(
+            replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
+        )
+        connection.execute("UPDATE message SET row = ?, cause = NULL WHERE room = ? AND envelope = ?", (erased, *place))
 
 
 def _put_intent(connection: sqlcipher.Connection, intent: model.Intent) -> None:

@@ -178,7 +178,7 @@ class Log:
         sealed = given.pop("sealed", None)
         header = self._header(sender, room, specific, members, given)
         if sealed is None:
-            sealed = b"" if header.kind in kinds.HEADER_ONLY else b"sealed"
+            sealed = b"sealed" if header.is_sealed else b""
         made = envelope.sign_envelope(header, sealed, given.pop("key", None) or sender.key)
         if isinstance(specific, kinds.Commit):
             state.members, state.epoch = members, state.epoch + 1
@@ -190,11 +190,11 @@ class Log:
         self, sender: Device, room: RoomId, specific: Specific, members: set[DeviceId], changes: dict[str, Any]
     ) -> envelope.Header:
         state = self.rooms[room]
-        kind = kinds.kind_of(specific)
-        padded = kind in kinds.COMMITTED or kind is Kind.REPAIR
+        kind, sealed = kinds.kind_of(specific), kinds.is_sealed(specific)
+        padded = kind in kinds.COMMITTED or (kind is Kind.REPAIR and sealed)
         fields: dict[str, Any] = {
             "kid": sender.id,
-            "media_type": MediaType.NONE if kind in kinds.HEADER_ONLY else MediaType.MLS,
+            "media_type": MediaType.MLS if sealed else MediaType.NONE,
             "room": room,
             "epoch": state.epoch,
             "counter": state.counters.get(sender.id, 0) + 1,

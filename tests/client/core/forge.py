@@ -32,7 +32,7 @@ def header_of(sender: Client, room: RoomId, specific: Specific, **changes: Any) 
     held = room_of(sender, room)
     assert held.group is not None
     kind = kinds.kind_of(specific)
-    sealed = kind not in kinds.HEADER_ONLY
+    sealed = kinds.is_sealed(specific)
     fields: dict[str, Any] = {
         "kid": sender.device.id,
         "media_type": MediaType.MLS if sealed else MediaType.NONE,
@@ -44,7 +44,7 @@ def header_of(sender: Client, room: RoomId, specific: Specific, **changes: Any) 
         "label": Label.AMBER,
         "audience": audience_digest(set(held.group.members)),
         "commitment": K if kind in kinds.COMMITTED else ZERO_32,
-        "size_class": 1 if kind in kinds.COMMITTED or kind is kinds.Kind.REPAIR else 0,
+        "size_class": 1 if kind in kinds.COMMITTED or (kind is kinds.Kind.REPAIR and sealed) else 0,
         "specific": specific,
     }
     return Header(**(fields | changes))

@@ -23,9 +23,9 @@ def invite(client: Client, room: RoomId, *others: Client) -> None:
         assert (intent.state, intent.code) == (model.IntentState.DONE, ""), intent
 
 
-def two(stage: Stage) -> tuple[Client, Client, RoomId]:
-    """Officers of two nations in one room, both told of everything."""
-    first, second = stage.online("A", of=TN), stage.online("B", of=MA)
+def two(stage: Stage, of: str = MA) -> tuple[Client, Client, RoomId]:
+    """Officers of two nations (or of one) in one room, both told of everything."""
+    first, second = stage.online("A", of=TN), stage.online("B", of=of)
     room = create(first)
     invite(first, room, second)
     return first, second, room

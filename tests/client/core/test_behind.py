@@ -18,7 +18,7 @@ from amanah_protocol.types import RoomId
 from tests.client.core.forge import room_of
 from tests.client.core.rooms import invite, two
 from tests.client.core.test_duty import DAY_MS, HOUR_MS, days, members, no_alarms, removals
-from tests.client.core.world import MA, TN, Client, Hook, Stage
+from tests.client.core.world import MA, TN, Client, Hook, Stage, denied
 
 BEHIND, OPEN = model.RoomStatus.BEHIND, model.RoomStatus.OPEN
 HALTED, REMOVED = model.RoomStatus.HALTED, model.RoomStatus.REMOVED
@@ -110,9 +110,9 @@ def test_what_follows_a_commit_that_is_gone_is_kept_with_the_cause(stage: Stage)
     a2.connect()
     stage.run()
     (gone, *rest) = [row for row in a2.rows(room) if row.room_seq is not None and row.room_seq > seen]
-    assert (gone.kind, gone.state, gone.cause) == (Kind.COMMIT, model.MessageState.UNREADABLE, "BEHIND")
+    assert (gone.kind, gone.state, gone.code) == (Kind.COMMIT, model.MessageState.UNREADABLE, "BEHIND")
     *between, removal = rest
-    assert {(row.state, row.cause) for row in between} == {(model.MessageState.UNREADABLE, "BEHIND")}
+    assert {(row.state, row.code) for row in between} == {(model.MessageState.UNREADABLE, "BEHIND")}
     assert (removal.kind, removal.state) == (Kind.COMMIT, model.MessageState.STORED)
     assert [row.room_seq for row in (gone, *rest)] == list(range(seen + 1, a2.row(room).head_seq + 1))
 
@@ -181,7 +181,7 @@ def test_that_a_device_cannot_follow_survives_a_restart(stage: Stage) -> None:
     assert a2.row(room).status is BEHIND
     a.connect()
     assert a.say(room, "all this time").state is DONE
-    assert a2.rows(room)[-1].cause == "BEHIND"
+    assert a2.rows(room)[-1].code == "BEHIND"
     assert a2.codes() == ["BEHIND"]
     stage.wait(HOUR_MS, 5_000)
     assert a2.row(room).status is OPEN
@@ -230,7 +230,7 @@ def test_an_old_commit_that_the_relay_has_and_does_not_give_is_withheld(stage: S
     def withheld(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.Delivery) and is_commit(frame):
             return [_bare(frame)]
-        return [frame]
+        return [denied(frame)] if isinstance(frame, frames.ContentPiece) else [frame]
 
     a2.toward = withheld
     a2.connect()

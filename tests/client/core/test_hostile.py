@@ -41,6 +41,7 @@ def test_a_message_that_was_read_is_not_undone_by_a_copy_after_its_senders_revoc
     entry = next(row for row in a.rooms_content(room) if row.sender == b.device.id)
     stage.submit(b, LeafType.REVOCATION, stage.relay.nations[MA].revoke(b.device.id))
     push(a, delivery(a, message(b, room)[0], envelope=entry.encoded, index=10_000))
+    stage.run()
     assert "REVOKED" in a.codes()
     assert a.store.messages[room, entry.envelope].state is STORED
     assert a.texts(room) == ["before"]

@@ -19,7 +19,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.rooms import create, invite, two
-from tests.client.core.world import MA, SN, TN, Client, Stage, seeded
+from tests.client.core.world import MA, SN, TN, Client, Stage, denied, seeded
 from tests.engines import ENGINES
 from tests.relay.people import ORIGIN
 
@@ -72,7 +72,7 @@ def check_refused(victim: Client, room: RoomId, members: set[DeviceId]) -> None:
     assert held.group is not None
     assert set(held.group.members) == members
     row = [row for row in victim.rows(room) if row.room_seq is not None][-1]
-    assert (row.kind, row.state, row.cause) == (Kind.COMMIT, model.MessageState.UNREADABLE, "REFUSED_COMMIT")
+    assert (row.kind, row.state, row.code) == (Kind.COMMIT, model.MessageState.UNREADABLE, "REFUSED_COMMIT")
     assert victim.say(room, "blocked").state is model.IntentState.QUEUED
 
 
@@ -189,7 +189,7 @@ def test_others_hear_of_a_refused_commit_and_later_entries_are_marked(stage: Sta
     assert "REFUSED_COMMIT" in b.codes()
     b.say(room, "after it")
     row = [row for row in a.rows(room) if row.room_seq is not None][-1]
-    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "REFUSED_COMMIT")
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "REFUSED_COMMIT")
     assert a.texts(room) == []
     assert c.store.rooms == {}
 
@@ -231,19 +231,23 @@ def force(sender: Client, room: RoomId, added: Client | None, removed: tuple[Dev
     sender.stage.run()
 
 
-def test_a_withheld_commit_stops_the_room_without_blaming_its_sender(stage: Stage) -> None:
+@pytest.mark.parametrize("gives", [False, True])
+def test_a_withheld_commit_is_fetched_by_its_name_or_stops_the_room_without_blaming_its_sender(
+    stage: Stage,
+    gives: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     a, b, room = two(stage)
 
     def hook(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.Delivery) and decode_envelope(frame.envelope).header.kind is Kind.COMMIT:
             values = {name: getattr(frame, name) for name in frame.__struct_fields__}
             return [frames.Delivery(**(values | {"content": None}))]
-        return [frame]
+        return [frame] if gives or not isinstance(frame, frames.ContentPiece) else [denied(frame)]
 
     b.toward = hook
     invite(a, room, stage.online("C", of=TN))
-    assert b.codes() == ["GAP"]
-    assert b.row(room).status is HALTED
+    assert b.codes() == ([] if gives else ["GAP"])
+    assert b.row(room).status is (OPEN if gives else HALTED)
     assert not [row for row in a.rows(room) if row.kind == Kind.REFUSE]
 
 
@@ -407,7 +411,7 @@ def test_a_welcome_that_does_not_open(stage: Stage) -> None:
     assert b.row(room).status is JOINING
     a.say(room, "can you read this?")
     row = [row for row in b.rows(room) if row.room_seq is not None][-1]
-    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
     assert b.codes() == ["OPEN"]
     assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
     assert b.row(room).status is model.RoomStatus.REMOVED
@@ -515,7 +519,7 @@ def test_later_commits_of_a_halted_room_are_counted_by_their_headers(stage: Stag
     force(b, room, None, (d.device.id,))
     assert room_of(a, room).outer == {a.device.id, b.device.id}
     row = [row for row in a.rows(room, Kind.COMMIT) if row.room_seq is not None][-1]
-    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "REFUSED_COMMIT")
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "REFUSED_COMMIT")
 
 
 def test_a_commit_after_a_welcome_that_failed_changes_nothing(stage: Stage) -> None:
@@ -525,5 +529,5 @@ def test_a_commit_after_a_welcome_that_failed_changes_nothing(stage: Stage) -> N
     a.do(model.Invite(room=room, device=b.device.id))
     invite(a, room, stage.online("C", of=TN))
     row = b.rows(room, Kind.COMMIT)[-1]
-    assert (row.state, row.cause) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
     assert b.codes() == ["OPEN"]

@@ -71,6 +71,7 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
     def commit(self, writes: tuple[e.Write, ...]) -> None:
@@ -89,7 +90,8 @@ class Store:
                 self.rooms[row.room] = row
             case e.PutMessage(row=message):
                 known = self.messages.get((message.room, message.envelope))
-                if known is None or known.room_seq is None or message.state is model.MessageState.STORED:
+                unread = known is None or known.room_seq is None or known.cause is not None
+                if unread or message.state is model.MessageState.STORED:
                     self.messages[message.room, message.envelope] = message
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
@@ -98,7 +100,8 @@ class Store:
                     known = self.messages.get(key)
                     if known is not None and by in (None, known.sender):
                         erased = model.MessageState.ERASED
-                        self.messages[key] = replace(known, state=erased, content=b"", key=b"")
+                        gone: dict[str, Any] = {"cause": None, "code": "", "mending": None}
+                        self.messages[key] = replace(known, state=erased, content=b"", key=b"", **gone)
             case e.PutIntent(intent=intent):
                 assert intent.id in self.intents
                 self.intents[intent.id] = intent
@@ -287,6 +290,11 @@ def keep(held: list[frames.Frame], *kinds: type[frames.Frame]) -> Hook:
         return [frame]
 
     return hook
+
+
+def denied(frame: frames.ContentPiece) -> frames.Refused:
+    """As if the relay had no such content."""
+    return frames.Refused(request=frame.request, code="NOT_FOUND", detail="no such content")
 
 
 def is_login(data: bytes) -> bool:

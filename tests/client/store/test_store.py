@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
 from amanah_client.store.schema import STEPS
@@ -267,12 +269,74 @@ def test_a_store_that_noted_its_step_in_a_table_opens_with_all_that_is_in_it(tmp
     path = tmp_path / "store.db"
     with opened(path) as connection:
         for statement in STEPS[0]:
+            assert isinstance(statement, str)
             connection.execute(statement)
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         connection.execute("INSERT INTO value (name, data) VALUES ('note', x'61')")
     store = LocalStore(path, KEY)
     assert store.value("note") == b"a"
     store.close()
+
+
+def test_a_store_from_before_causes_had_names_opens_and_is_repaired(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    rows = [(1, "", "stored", 4), (2, "BEHIND", "unreadable", 4), (3, "COMMITMENT", "unreadable", 4)]
+    rows += [(4, "REFUSED_COMMIT", "unreadable", 2), (5, "REFUSED_COMMIT", "unreadable", 5)]
+    with opened(path) as connection:
+        for step in STEPS[:2]:
+            for statement in step:
+                assert isinstance(statement, str)
+                connection.execute(statement)
+        connection.execute("PRAGMA user_version = 2")
+        for number, cause, state, kind in rows:
+            row = msgspec.to_builtins(message(number, room_seq=number), builtin_types=(bytes,))
+            for name in ("code", "mending", "asked_at_ms", "asks", "repaired_by"):
+                del row[name]  # of later versions
+            data = msgspec.msgpack.encode(row | {"cause": cause, "state": state, "kind": kind})
+            values = (ROOM, bytes([number]) * 32, number, data)
+            connection.execute("INSERT INTO message (room, envelope, room_seq, row) VALUES (?, ?, ?, ?)", values)
+    store = LocalStore(path, KEY)
+    named = {row.room_seq: (row.cause, row.code, row.mending) for row in store.messages(ROOM)}
+    store.close()
+    assert named == {
+        1: (None, "", None),
+        2: (Cause.EPOCH_TOO_OLD, "BEHIND", Mending.WAITING),
+        3: (Cause.SENDER_AT_FAULT, "COMMITMENT", None),
+        4: (Cause.SENDER_AT_FAULT, "REFUSED_COMMIT", None),
+        5: (Cause.STATE_LOST, "REFUSED_COMMIT", Mending.WAITING),
+    }
+
+
+def unread(number: int, cause: Cause, mending: Mending | None = None) -> model.MessageRow:
+    row = replace(message(number, room_seq=number, content=b""), cause=cause, code="OPEN", mending=mending)
+    return replace(row, state=model.MessageState.UNREADABLE)
+
+
+def test_what_cannot_be_read_is_counted_by_cause_until_it_is_repaired_or_erased(store: LocalStore) -> None:
+    waits = [unread(number, Cause.STATE_LOST, Mending.WAITING) for number in (1, 2, 3)]
+    header = replace(unread(5, Cause.STATE_LOST), kind=8)  # its header says what there is to say
+    rows = [*waits, unread(4, Cause.SENDER_AT_FAULT), header, message(6, room_seq=6)]
+    store.commit(tuple(e.PutMessage(row=row) for row in rows))
+    assert store.unreadable(ROOM) == {Cause.SENDER_AT_FAULT: 1, Cause.STATE_LOST: 3}
+    store.install(certificate=b"c", enrolment=b"e", profile=b"p", roster=b"r")
+    assert store.snapshot().missing == tuple(waits)
+    mended = replace(message(1, room_seq=1), mending=Mending.DONE, repaired_by=DeviceId(b"x" * 32))
+    gone = replace(waits[2], mending=Mending.NOBODY)
+    erase = e.EraseContent(room=ROOM, envelopes=(waits[1].envelope,), by=None)
+    store.commit((e.PutMessage(row=mended), erase, e.PutMessage(row=gone)))
+    assert store.unreadable(ROOM) == {Cause.SENDER_AT_FAULT: 1, Cause.STATE_LOST: 1}
+    assert store.snapshot().missing == (gone,)
+    assert store.message(ROOM, waits[1].envelope) == replace(
+        waits[1], state=model.MessageState.ERASED, cause=None, code="", mending=None, key=b""
+    )
+
+
+def test_a_room_whose_keys_are_gone_is_a_room_all_the_same(store: LocalStore, tmp_path: Path) -> None:
+    row = model.RoomRow(room=ROOM, status=model.RoomStatus.OPEN, group=b"large", keys=b"small")
+    store.commit((e.PutRoom(row=row),))
+    with opened(tmp_path / "store.db") as connection:
+        connection.execute("DELETE FROM room_group")
+    assert store.rooms() == (replace(row, group=b""),)
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""Why an entry cannot be read, in a closed list, and what becomes of it by itself: for people.
+
+An error's code says what did not hold, and there are many; here is decided, once, whose fault it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client.model import Cause, Mending, MessageRow, MessageState
+from amanah_protocol.errors import Code
+from amanah_protocol.kinds import Kind
+
+MENDED_KINDS: Final = frozenset({Kind.MESSAGE, Kind.ALERT})
+"""What is sent again: its sealed content is all that there is to it."""
+COUNTED: Final = MENDED_KINDS | {Kind.GRANT}
+"""What is counted when it cannot be read; of all other entries the header says what there is to say."""
+MENDABLE: Final = frozenset({Cause.EPOCH_TOO_OLD, Cause.STATE_LOST, Cause.CORRUPTED})
+"""Causes that lie with this device or the relay, so that another device may have opened it."""
+
+MEANINGS: Final = {
+    Cause.EPOCH_TOO_OLD: "This device was away for so long that the keys to it are kept no longer.",
+    Cause.NOT_MEMBER_THEN: "This device was not in the room when it was sent.",
+    Cause.STATE_LOST: "This device's keys to it are gone.",
+    Cause.SENDER_AT_FAULT: "What its sender signed does not hold.",
+    Cause.CORRUPTED: "What was delivered is missing, was changed on its way, or does not open.",
+}
+"""One sentence for each cause."""
+
+_STEPS: Final = {
+    Mending.WAITING: "This client asks its organisation's other devices for it by itself.",
+    Mending.NOBODY: "No other device of this organisation is in the room that could send it again; ask its sender.",
+    Mending.UNANSWERED: "No device of this organisation has sent it again so far; ask its sender.",
+}
+_LASTS: Final = {
+    Cause.NOT_MEMBER_THEN: "A member can tell you what it said.",
+    Cause.SENDER_AT_FAULT: "Nothing can repair it; the alarm holds the evidence, tell its sender.",
+}
+
+
+def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content: bool) -> Cause:
+    """The cause of an entry that cannot be read, from its error and the place where that was met.
+
+    Args:
+        code: The error's code.
+        kind: Kind of the envelope.
+        was_in: Whether this device was in the room then, by the record.
+        has_keys: Whether this device held keys of the room.
+        has_content: Whether the relay gave any content.
+    """
+    if code == Code.BEHIND:
+        return Cause.EPOCH_TOO_OLD
+    without_keys = code == Code.NOT_MEMBER and not has_keys
+    if without_keys and not was_in:
+        return Cause.NOT_MEMBER_THEN
+    # A commit that is refused is its sender's doing; what follows it cannot be opened for want of keys.
+    if without_keys or code == Code.STATE_LOST or (code == Code.REFUSED_COMMIT and kind != Kind.COMMIT):
+        return Cause.STATE_LOST
+    # A gap in the sender's own counting is another matter than a content that was held back.
+    if code in (Code.CONTENT_HASH, Code.OPEN) or (code == Code.GAP and not has_content):
+        return Cause.CORRUPTED
+    return Cause.SENDER_AT_FAULT
+
+
+def mending_of(cause: Cause, kind: int) -> Mending | None:
+    """Whether a repair begins."""
+    return Mending.WAITING if cause in MENDABLE and kind in MENDED_KINDS else None
+
+
+def explain(row: MessageRow) -> str:
+    """What it means that an entry cannot be read, and what happens by itself; "" where it can."""
+    if row.state is not MessageState.UNREADABLE or row.cause is None:
+        return ""
+    step = _STEPS.get(row.mending, "") if row.mending is not None else _LASTS.get(row.cause, "")
+    return f"{MEANINGS[row.cause]} {step}".rstrip()

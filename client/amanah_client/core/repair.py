@@ -1,0 +1,206 @@
+"""What this device cannot read is asked for, once and of its own organisation; what comes is held against the log.
+
+A request is a `repair` that names messages and no device. It seals nothing, so it costs the room no more than a
+`delivered`. Whoever has lost all keys of a room names the room's creation: it asks to be removed and added again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from amanah_client.core import resend
+from amanah_client.core.batch import Batch
+from amanah_client.core.context import Context
+from amanah_client.core.gate import blocked
+from amanah_client.core.opening import check_body, opened, take_profile
+from amanah_client.core.room import Room
+from amanah_client.model import Mending, MessageRow, RoomStatus
+from amanah_protocol import kinds
+from amanah_protocol.content.bodies import PastMessage, Profile, Repair
+from amanah_protocol.content.sealed import check_commitment, decode_content
+from amanah_protocol.envelope import Envelope, decode_envelope
+from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
+from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
+from amanah_protocol.labels import Label
+from amanah_protocol.limits import MAX_NAMED_DEVICES
+from amanah_protocol.types import DeviceId, EnvelopeId
+
+ASK_MS: Final = 60_000
+"""Between two requests of a device in a room."""
+CALL_MS: Final = 600_000
+"""Between two calls to be removed and added again."""
+WAIT_MS: Final = 86_400_000
+"""What nobody has sent again within a day is said to be unanswered."""
+MOST_ASKS: Final = 3
+"""A message is asked for again only after an answer that did not hold, and so often at the most."""
+MAX_MISSING: Final = 1_024
+"""Messages of a room that are looked after at a time; the others are with the next start."""
+TEND_MS: Final = 1_000
+_ALONE: Final = "no other officer of this organisation is in: the room's owner has to remove this device and invite it"
+
+
+def report_lost(ctx: Context) -> None:
+    """Tell of each room whose keys are gone, once."""
+    for room in ctx.lost:
+        ctx.alarm(Code.STATE_LOST, "this device's keys of the room are gone or damaged", room=room)
+    ctx.lost.clear()
+
+
+def note_missing(room: Room, row: MessageRow) -> MessageRow:
+    """Look after a message that cannot be read, if it can be repaired; gives it back."""
+    if row.mending is not None and len(room.missing) < MAX_MISSING:
+        room.missing[row.envelope] = row
+        room.tend_at_ms = 0
+    return row
+
+
+def tend(ctx: Context, room: Room) -> None:
+    """Say of each message that cannot be read whether its repair is waited for, and how long: never in silence."""
+    if not room.missing or ctx.timer_ms < room.tend_at_ms:
+        return
+    room.tend_at_ms = ctx.timer_ms + TEND_MS
+    helped = bool(_colleagues(ctx, room, MEMBER_ROLES))
+    for row in tuple(room.missing.values()):
+        mending = _mending(ctx, room, row, helped=helped)
+        if mending is not row.mending:
+            _put(ctx, room, replace(row, mending=mending))
+
+
+def _mending(ctx: Context, room: Room, row: MessageRow, *, helped: bool) -> Mending:
+    if not helped:
+        return Mending.NOBODY
+    # Who waits to be added again has asked for nothing yet; that may not last for ever either.
+    since_ms = row.asked_at_ms or (0 if room.row.status is RoomStatus.OPEN else row.accepted_at_ms or 0)
+    waited = since_ms and ctx.now_ms - since_ms >= WAIT_MS
+    return Mending.UNANSWERED if waited or _is_given_up(row) else Mending.WAITING
+
+
+def _is_given_up(row: MessageRow) -> bool:
+    return row.asked_at_ms == 0 and row.asks >= MOST_ASKS
+
+
+def work(ctx: Context, room: Room) -> bool:
+    """Ask for what is missing, if it is time; True when a request was published."""
+    due = sorted(row.envelope for row in room.missing.values() if row.asked_at_ms == 0 and not _is_given_up(row))
+    if not due or _has_asked(ctx, room, ASK_MS) or not _colleagues(ctx, room, MEMBER_ROLES):
+        return False
+    return _request(ctx, room, tuple(due[:MAX_NAMED_DEVICES]), None)
+
+
+def call(ctx: Context, room: Room) -> bool:
+    """All keys of the room are gone: ask to be removed and added again; True when that was published."""
+    if blocked(ctx) is not None or _has_asked(ctx, room, CALL_MS):
+        return False
+    if room.create is None or ctx.me not in room.active or not _colleagues(ctx, room, {Role.OFFICER}):
+        if Code.STATE_LOST not in room.told:
+            room.told.add(Code.STATE_LOST)
+            ctx.alarm(Code.STATE_LOST, _ALONE, room=room.id)
+        return False
+    return _request(ctx, room, (room.create.id,), set(room.active))
+
+
+def _has_asked(ctx: Context, room: Room, within_ms: int) -> bool:
+    """By the wall's clock and stored, so that a restart asks no sooner."""
+    return 0 <= ctx.now_ms - room.row.asked_at_ms < within_ms
+
+
+def _request(ctx: Context, room: Room, envelopes: tuple[EnvelopeId, ...], members: set[DeviceId] | None) -> bool:
+    room.change(asked_at_ms=ctx.now_ms)
+    batch = Batch(ctx, room)
+    try:
+        batch.add_bare(kinds.Repair(envelopes=envelopes, addressees=()), members=members)
+    except AmanahError as error:  # a machine whose certificate does not allow it
+        ctx.alarm(str(error.code), f"nothing can be asked for again: {error.detail}", room=room.id)
+        return False
+    batch.launch()
+    return True
+
+
+def _colleagues(ctx: Context, room: Room, roles: Iterable[Role]) -> list[DeviceId]:
+    """Other devices of the own organisation that are in the room, by its headers where its keys are gone."""
+    members = room.active if room.group is None else room.group.members
+    own, allowed = ctx.certificate.organisation, frozenset(roles)
+    return [
+        device
+        for device, standing in ctx.directory.standings(members).items()
+        if device != ctx.me
+        and standing.certificate.organisation == own
+        and standing.certificate.role in allowed
+        and standing.usable(ctx.now_ms)
+    ]
+
+
+def note_asked(ctx: Context, room: Room, envelopes: tuple[EnvelopeId, ...]) -> None:
+    """The own request stands in the record."""
+    for envelope in envelopes:
+        row = room.missing.get(envelope)
+        if row is not None:
+            _put(ctx, room, replace(row, asked_at_ms=ctx.now_ms, asks=row.asks + 1, mending=Mending.WAITING))
+
+
+def take_answer(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, row: MessageRow) -> MessageRow:
+    """What was sent again is taken out of its `repair`; any other row goes through.
+
+    Raises:
+        VerifyError: `MEMBERSHIP`: it comes from another organisation; `BINDING`: it holds others than it names.
+    """
+    specific = envelope.header.specific
+    if not isinstance(specific, kinds.Repair):
+        return row
+    resend.note_answer(ctx, room, specific, certificate.organisation)
+    if ctx.me not in specific.addressees or not row.content:
+        return row
+    body = decode_content(row.content).body
+    if certificate.organisation != ctx.certificate.organisation:
+        raise VerifyError(Code.MEMBERSHIP, "only devices of the own organisation send messages again")
+    items = body.items if isinstance(body, Repair) else ()
+    if tuple(sorted(item.envelope for item in items)) != specific.envelopes:
+        raise VerifyError(Code.BINDING, "a repair holds other messages than its header names")
+    for item in items:
+        _take_item(ctx, room, envelope, item)
+    # The words stand in their own rows: kept here too, they would outlive an erasure.
+    return replace(row, content=b"", key=b"")
+
+
+def _take_item(ctx: Context, room: Room, answer: Envelope, item: PastMessage) -> None:
+    row = room.missing.get(item.envelope)
+    if row is None:
+        return  # never missed, repaired by another, or erased meanwhile
+    try:
+        mended = _mend(ctx, room, answer, row, item)
+    except PeerError as error:
+        detail = f"entry {row.room_seq} was sent again and does not hold: {error.detail}"
+        ctx.alarm(str(error.code), detail, room=room.id, evidence=(answer.encoded, row.encoded))
+        _put(ctx, room, replace(row, asked_at_ms=0))  # another device may have the right one
+        return
+    del room.missing[row.envelope]
+    ctx.put_message(mended)
+
+
+def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: PastMessage) -> MessageRow:
+    """What was sent again, held against what its author signed and the log holds.
+
+    Raises:
+        DecodeError: It is no content.
+        VerifyError: `COMMITMENT`: it is not what was committed to by this author, in this room, under this counter;
+            `LABEL`, `BINDING` or `REPLAY`.
+    """
+    original = decode_envelope(row.encoded)
+    check_commitment(original.header, item.k, item.content)
+    content = decode_content(item.content)
+    if content.label is Label.RED and answer.header.kid != row.sender:
+        raise VerifyError(Code.LABEL, "TLP:RED is sent again by its author's device alone")
+    check_body(original, content.body)
+    if not room.note_message(content.message_id):
+        raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
+    if isinstance(content.body, Profile):  # a title that is sent again may be an old one
+        take_profile(ctx, room, original, content.body.encoded)
+    row = replace(row, cause=None, code="", mending=Mending.DONE, repaired_by=answer.header.kid)
+    return opened(ctx, room, row, original, content, item.content, item.k)
+
+
+def _put(ctx: Context, room: Room, row: MessageRow) -> None:
+    room.missing[row.envelope] = row
+    ctx.put_message(row)
