@@ -30,7 +30,7 @@ MEANINGS: Final = {
 _STEPS: Final = {
     Mending.WAITING: "This client asks its organisation's other devices for it by itself.",
     Mending.NOBODY: "No other device of this organisation is in the room that could send it again; ask its sender.",
-    Mending.UNANSWERED: "No device of this organisation has sent it again so far; ask its sender.",
+    Mending.UNANSWERED: "No device of this organisation has sent it again so far; it still can.",
 }
 _LASTS: Final = {
     Cause.NOT_MEMBER_THEN: "A member can tell you what it said.",

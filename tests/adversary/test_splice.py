@@ -98,8 +98,11 @@ def test_the_content_of_one_envelope_is_refused_beside_another(play: Play) -> No
         (alarm,) = stage.alarms(name)
         assert alarm.code == Code.CONTENT_HASH
         assert evidence(alarm)
+    for name in ("tn-1", "ma-1"):
         assert stage.texts(name) == []
         assert [row.code for row in stage.messages(name) if row.state is MessageState.UNREADABLE] == ["CONTENT_HASH"]
+    # Its author is a colleague, and sends it again.
+    assert stage.texts("sn-1") == ["of this room"]
     stage.say("tn-1", "and on")
     stage.wait(3)
     assert stage.texts("ma-1") == ["and on"]
@@ -124,6 +127,12 @@ class Swapping(Attack):
         if header.kid != self.sender or header.kind is not Kind.MESSAGE:
             return (frame,)
         return (_with_content(frame, self.content),)
+
+    def on_other(self, relay: EvilRelay, to: DeviceId, frame: frames.Frame) -> Iterable[frames.Frame]:
+        """Nor is the right one given to who asks for it by its name."""
+        if self.sender is None or not isinstance(frame, frames.ContentPiece):
+            return (frame,)
+        return (frames.Refused(request=frame.request, code=Code.NOT_FOUND, detail="no such content"),)
 
 
 def _with_content(frame: frames.Delivery, content: bytes) -> frames.Delivery:

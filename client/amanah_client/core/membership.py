@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client.core import duty, packages, renewal
+from amanah_client.core import duty, packages, renewal, repair
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -156,6 +156,7 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, asked_at_ms=0)
+    repair.ask_anew(ctx, room)
     renewal.set_time(ctx, room, at_once=reference is None)
     if reference is not None:
         packages.spend(ctx, reference)

@@ -18,7 +18,7 @@ from amanah_client.core.opening import check_body, opened, take_profile
 from amanah_client.core.room import Room
 from amanah_client.model import Mending, MessageRow, RoomStatus
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import PastMessage, Profile, Repair
+from amanah_protocol.content.bodies import Body, PastMessage, Profile, Repair
 from amanah_protocol.content.sealed import check_commitment, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
@@ -140,6 +140,13 @@ def note_asked(ctx: Context, room: Room, envelopes: tuple[EnvelopeId, ...]) -> N
             _put(ctx, room, replace(row, asked_at_ms=ctx.now_ms, asks=row.asks + 1, mending=Mending.WAITING))
 
 
+def ask_anew(ctx: Context, room: Room) -> None:
+    """This device was added again: what it was sent before it may not have been able to open."""
+    for row in tuple(room.missing.values()):
+        if row.asked_at_ms:
+            _put(ctx, room, replace(row, asked_at_ms=0))
+
+
 def take_answer(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, row: MessageRow) -> MessageRow:
     """What was sent again is taken out of its `repair`; any other row goes through.
 
@@ -152,16 +159,22 @@ def take_answer(ctx: Context, room: Room, envelope: Envelope, certificate: Certi
     resend.note_answer(ctx, room, specific, certificate.organisation)
     if ctx.me not in specific.addressees or not row.content:
         return row
-    body = decode_content(row.content).body
+    items = _check_answer(ctx, certificate, specific, decode_content(row.content).body)
+    for item in items:
+        _take_item(ctx, room, envelope, item)
+    # The words stand in their own rows: kept here too, they would outlive an erasure.
+    return replace(row, content=b"", key=b"")
+
+
+def _check_answer(
+    ctx: Context, certificate: Certificate, specific: kinds.Repair, body: Body
+) -> tuple[PastMessage, ...]:
     if certificate.organisation != ctx.certificate.organisation:
         raise VerifyError(Code.MEMBERSHIP, "only devices of the own organisation send messages again")
     items = body.items if isinstance(body, Repair) else ()
     if tuple(sorted(item.envelope for item in items)) != specific.envelopes:
         raise VerifyError(Code.BINDING, "a repair holds other messages than its header names")
-    for item in items:
-        _take_item(ctx, room, envelope, item)
-    # The words stand in their own rows: kept here too, they would outlive an erasure.
-    return replace(row, content=b"", key=b"")
+    return items
 
 
 def _take_item(ctx: Context, room: Room, answer: Envelope, item: PastMessage) -> None:

@@ -57,6 +57,8 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
                 for stay in room.stays
             ]
             _enter(ctx, room, added, entry.room_seq)
+            # What was sent to it before it came again it may not have been able to open.
+            room.sent_again = {sent: at_ms for sent, at_ms in room.sent_again.items() if sent[0] not in added}
         case Welcome(addressees=addressees) if ctx.me in addressees:
             # Those who were in before us: what lies before our own time we have not got.
             _begin(ctx, room, room.row.added_seq)

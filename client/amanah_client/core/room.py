@@ -425,7 +425,7 @@ def _restore(room: Room, key: SigningKey) -> None:
             room.moved()  # what does not load is not kept: it is never tried again
     # A room that is halted has a graver cause, which stays.
     if room.group is None and row.status in (RoomStatus.OPEN, RoomStatus.BEHIND):
-        room.change(status=RoomStatus.LOST, left_among=tuple(sorted(room.active)))
+        room.change(status=RoomStatus.LOST, left_among=tuple(sorted(room.active)), asked_at_ms=0)
 
 
 def group_of(row: RoomRow, key: SigningKey) -> Group | None:

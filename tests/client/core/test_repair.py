@@ -10,7 +10,9 @@ import pytest
 from msgspec import structs
 
 from amanah_client import model
+from amanah_client.causes import cause_of
 from amanah_client.core import repair, resend
+from amanah_client.effects import MessageChanged
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.bodies import PastMessage, Repair
@@ -22,7 +24,8 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, RoomId
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.rooms import create, invite
-from tests.client.core.test_duty import members, removals
+from tests.client.core.test_behind import missed
+from tests.client.core.test_duty import HOUR_MS, members, removals
 from tests.client.core.world import MA, TN, Client, Hook, Stage, denied
 
 OPEN, LOST, REMOVED = model.RoomStatus.OPEN, model.RoomStatus.LOST, model.RoomStatus.REMOVED
@@ -225,6 +228,96 @@ def test_who_was_added_again_a_moment_ago_is_not_removed_again(stage: Stage) -> 
     ask(a2, room, create_id.id)
     stage.wait(60_000)
     assert len(removals(b, room)) == 2
+
+
+def test_what_was_sent_while_it_had_lost_its_keys_again_is_asked_for_anew(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    row = unread(stage, a, a2, b, room)
+    a.disconnect()
+    ask(a2, room, row.envelope)
+    lose(a2, room)
+    a.connect()
+    stage.wait(5_000)
+    assert answers(b, room) == [a.device.id]
+    a2.connect()
+    stage.wait(120_000)
+    assert a2.texts(room) == ["the words"]
+    assert missing(a2, room) == []
+
+
+# ---- each cause, and what becomes of it
+
+
+def epoch_too_old(stage: Stage) -> tuple[Client, RoomId]:
+    _a, a2, _b, room = missed(stage, 40)
+    a2.connect()
+    return a2, room
+
+
+def state_lost(stage: Stage) -> tuple[Client, RoomId]:
+    _a, a2, b, room = three(stage)
+    lose(a2, room)
+    b.say(room, "the words")
+    a2.connect()
+    return a2, room
+
+
+def corrupted(stage: Stage) -> tuple[Client, RoomId]:
+    a, a2, b, room = three(stage)
+    unread(stage, a, a2, b, room)
+    return a2, room
+
+
+def sender_at_fault(stage: Stage) -> tuple[Client, RoomId]:
+    _a, a2, b, room = three(stage)
+    push(a2, delivery(a2, *message(b, room, committed=b"something else")))
+    a2.disconnect()
+    return a2, room
+
+
+MATRIX = {
+    Cause.EPOCH_TOO_OLD: (epoch_too_old, "for the four of us"),
+    Cause.STATE_LOST: (state_lost, "the words"),
+    Cause.CORRUPTED: (corrupted, "the words"),
+    Cause.SENDER_AT_FAULT: (sender_at_fault, None),
+}
+
+
+@pytest.mark.parametrize("cause", MATRIX)
+def test_each_cause_is_named_and_counted_and_what_can_be_repaired_is(stage: Stage, cause: Cause) -> None:
+    injure, said = MATRIX[cause]
+    client, room = injure(stage)
+    changed: list[Cause | None] = []
+    stage.run()
+    stage.wait(2 * HOUR_MS, 5_000)
+    changed += [e.row.cause for e in client.effects if isinstance(e, MessageChanged) and e.row.kind == Kind.MESSAGE]
+    assert cause in changed
+    assert nothing_silent(client, room)
+    left = [row.cause for row in missing(client, room)]
+    assert left == ([] if said else [cause])
+    assert said is None or said in client.texts(room)
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "cause"),
+    [
+        ("BEHIND", {}, Cause.EPOCH_TOO_OLD),
+        ("NOT_MEMBER", {"has_keys": False, "was_in": False}, Cause.NOT_MEMBER_THEN),
+        ("NOT_MEMBER", {"has_keys": False}, Cause.STATE_LOST),
+        ("NOT_MEMBER", {}, Cause.SENDER_AT_FAULT),
+        ("STATE_LOST", {}, Cause.STATE_LOST),
+        ("REFUSED_COMMIT", {}, Cause.STATE_LOST),
+        ("REFUSED_COMMIT", {"kind": Kind.COMMIT}, Cause.SENDER_AT_FAULT),
+        ("GAP", {"has_content": False}, Cause.CORRUPTED),
+        ("GAP", {}, Cause.SENDER_AT_FAULT),
+        ("CONTENT_HASH", {}, Cause.CORRUPTED),
+        ("OPEN", {}, Cause.CORRUPTED),
+        *((code, {}, Cause.SENDER_AT_FAULT) for code in ("COMMITMENT", "BINDING", "AUDIENCE", "REVOKED", "MALFORMED")),
+    ],
+)
+def test_a_cause_follows_from_the_error_and_the_place(code: str, place: dict[str, Any], cause: Cause) -> None:
+    usual: dict[str, Any] = {"kind": Kind.MESSAGE, "was_in": True, "has_keys": True, "has_content": True}
+    assert cause_of(code, **(usual | place)) is cause
 
 
 # ---- one message, asked for by hand
@@ -509,6 +602,43 @@ def test_what_was_erased_is_not_brought_back(stage: Stage) -> None:
     push(a2, delivery(a2, *answer(a, a2, room, item)))
     assert a2.store.messages[room, item.envelope].state is ERASED
     assert missing(a2, room) == []
+
+
+# ---- the controls: what each check is for
+
+
+def test_without_the_commitment_a_colleague_could_put_words_into_anybodys_mouth(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "check_commitment", lambda *_: None)
+    a, a2, _b, room, item = prepared(stage)
+    live(a2, room)
+    a.say(room, "never said by B")
+    other = right(a, room, a.rooms_content(room)[-1].envelope)
+    a2.core._ctx.rooms[room].seen.clear()  # noqa: SLF001 - a message id of its own would do
+    push(a2, delivery(a2, *answer(a, a2, room, replace(other, envelope=item.envelope))))
+    (forged,) = [row for row in a2.rows(room) if row.envelope == item.envelope]
+    assert (forged.state, forged.organisation) == (STORED, MA)
+
+
+def test_without_the_organisation_another_nation_would_choose_what_is_read_when(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "_check_answer", lambda _ctx, _certificate, _specific, body: body.items)
+    _a, a2, b, room, item = prepared(stage)
+    live(a2, room)
+    push(a2, delivery(a2, *answer(b, a2, room, item)))
+    assert a2.texts(room) == ["the words"]
+
+
+def test_without_a_memory_each_request_would_be_answered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resend, "_was_sent", lambda *_: False)
+    a, a2, b, room = three(stage)
+    row = unread(stage, a, a2, b, room)
+    for _ in range(5):
+        ask(a2, room, row.envelope)
+        stage.wait(3_000)
+    assert answers(b, room) == [a.device.id] * 5
 
 
 # ---- as few answers as there can be
