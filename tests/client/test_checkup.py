@@ -21,7 +21,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MIB
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from tests.end_to_end.nations import Nations, amanah, now_ms
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -187,12 +187,53 @@ async def test_alarms_halted_rooms_and_what_waits_are_named(seen: Path) -> None:
     assert "1 of them held" in outbox.detail
 
 
-async def test_a_room_that_waits_to_be_joined_again_is_a_warning(seen: Path) -> None:
-    room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.BEHIND, title="Wave")
+@pytest.mark.parametrize("status", [model.RoomStatus.BEHIND, model.RoomStatus.LOST])
+async def test_a_room_that_waits_to_be_joined_again_is_a_warning(seen: Path, status: model.RoomStatus) -> None:
+    room = model.RoomRow(room=RoomId(b"r" * 16), status=status, title="Wave")
     async with await Client.open(seen, connect=False) as client:
         client.profile.store.commit((effects.PutRoom(row=room),))
         found = states(checkup.check_state(client))
     assert {name: state for name, state in found.items() if state is not State.OK} == {"room Wave": State.WARN}
+
+
+def test_what_cannot_be_read_is_counted_by_room_and_cause(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.OPEN, title="Wave")
+    with open_profile(Home(seen), str) as profile:
+        rows = [unread(room.room, number, cause) for number, cause in enumerate([*model.Cause, model.Cause.CORRUPTED])]
+        profile.store.commit((effects.PutRoom(row=room), *(effects.PutMessage(row=row) for row in rows)))
+    counted = {str(cause): 1 for cause in model.Cause} | {"corrupted": 2}
+    capsys.readouterr()
+    assert main(["doctor", "--json", "--home", str(seen)]) == terminal.EXIT_OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["unreadable"] == [{"room": room.room.hex(), "causes": counted}]
+    (said,) = (check["detail"] for check in told["checks"] if check["name"] == "room Wave")
+    assert said.startswith("6 cannot be read: 2 corrupted")
+    assert main(["room", "show", "Wave", "--offline", "--json", "--home", str(seen)]) == terminal.EXIT_OK
+    assert json.loads(capsys.readouterr().out)["unreadable"] == counted
+    assert main(["room", "show", "Wave", "--offline", "--home", str(seen)]) == terminal.EXIT_OK
+    assert "cannot be read: 2 (corrupted). What was delivered is missing" in capsys.readouterr().out
+
+
+def unread(room: RoomId, number: int, cause: model.Cause) -> model.MessageRow:
+    return model.MessageRow(
+        room=room,
+        envelope=EnvelopeId(bytes([number]) * 32),
+        room_seq=number + 1,
+        index=number,
+        accepted_at_ms=1,
+        previous=None,
+        encoded=b"",
+        sender=DeviceId(bytes(32)),
+        organisation=OrgName("cert.example.tn"),
+        kind=4,
+        label=Label.AMBER,
+        label_differs=False,
+        sent_at_ms=1,
+        written_at_ms=None,
+        state=model.MessageState.UNREADABLE,
+        cause=cause,
+        code="OPEN",
+    )
 
 
 def test_a_title_cannot_write_a_finding_of_its_own(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -231,6 +231,7 @@ def test_to_invite_whoever_is_in_already_changes_nothing(circle: Circle, capsys:
     [
         (model.RoomStatus.HALTED, "is halted"),
         (model.RoomStatus.BEHIND, "waits to be removed and added again"),
+        (model.RoomStatus.LOST, "asked to be removed and added again"),
         (model.RoomStatus.JOINING, "waits for its welcome"),
         (model.RoomStatus.REMOVED, "was removed"),
         (model.RoomStatus.OPEN, None),

@@ -63,7 +63,8 @@ def test_who_lost_the_keys_of_a_room_gets_everything_back_without_a_command(nati
     found = json.loads(amanah(a2, "doctor", "--json").out)
     assert [room["causes"] for room in found["unreadable"]] == [{"state-lost": 1}]
     with following(a):
-        done(a2, "tail", ROOM, "--until-idle", "20")
+        followed = done(a2, "tail", ROOM, "--until-idle", "20")
+    assert "said meanwhile\u2069 [repaired by officer a, cert.example.tn]" in followed.out.replace("\n", " ")
     said = {line["text"]: line for line in json.loads(done(a2, "read", ROOM, "--json").out) if line.get("text")}
     assert list(said) == ["before", "said meanwhile"]
     assert said["said meanwhile"]["mending"] == "done"

@@ -184,7 +184,8 @@ def _take_item(ctx: Context, room: Room, answer: Envelope, item: PastMessage) ->
     try:
         mended = _mend(ctx, room, answer, row, item)
     except PeerError as error:
-        detail = f"entry {row.room_seq} was sent again and does not hold: {error.detail}"
+        by = answer.header.kid.hex()[:16]
+        detail = f"entry {row.room_seq}, sent again by device {by}, does not hold: {error.detail}"
         ctx.alarm(str(error.code), detail, room=room.id, evidence=(answer.encoded, row.encoded))
         _put(ctx, room, replace(row, asked_at_ms=0))  # another device may have the right one
         return

@@ -157,8 +157,9 @@ def _was_sent(ctx: Context, room: Room, device: DeviceId, envelope: EnvelopeId) 
 
 def work(ctx: Context, room: Room) -> bool:
     """Send again what is owed, when it is this device's turn; True when an answer was published."""
-    if room.group is not None and not room.stays:
-        _begin(ctx, room, room.row.head_seq)  # a store from before this was noted
+    if room.group is not None and not room.watched:
+        room.watched = True
+        _begin(ctx, room, room.row.head_seq)  # those of a store from before this was noted
     if room.answer is None:
         _read_next(ctx, room)
     answer = room.answer

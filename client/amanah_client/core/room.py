@@ -216,6 +216,7 @@ class Room:
         anchor: The newest commit, until it is proven to be in the log.
         stranded: Devices of the own organisation that wait to be removed and added again, as `RoomRow.stranded`.
         stays: Times of the own organisation's devices in the room, as `RoomRow.stays`.
+        watched: Whether the stays of all members were looked at since this core was made.
         owed: What they asked to be sent again, as `RoomRow.owed`.
         owed_since: Since when this core knows that, by its running time; it may lie ahead, to wait.
         answer: What is being sent again.
@@ -268,6 +269,7 @@ class Room:
     anchor: Anchor | None = None
     stranded: dict[DeviceId, int] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
+    watched: bool = False
     owed: dict[DeviceId, dict[EnvelopeId, None]] = field(default_factory=dict)
     owed_since: dict[DeviceId, int] = field(default_factory=dict)
     answer: Answer | None = None

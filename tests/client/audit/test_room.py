@@ -435,6 +435,14 @@ def test_a_repair_to_a_device_that_came_later_is_remarked(told: Incident) -> Non
     assert (faults(report), said(report)) == ([], [(index, Code.MEMBERSHIP)])
 
 
+def test_a_request_to_be_sent_something_again_is_none_to_widen_an_audience(told: Incident) -> None:
+    early = last_sent(told)
+    late = certified_here(told, "late ma", MA)
+    told.log.add(OFFICER_TN, told.room, late)
+    _index, report = posted(told, late, kinds.Repair(envelopes=(early,), addressees=()), epoch=0)
+    assert (faults(report), said(report)) == ([], [])
+
+
 def test_a_decision_that_names_an_absent_nation_is_remarked(told: Incident) -> None:
     absent = kinds.Decision(ordinal=1, outcome=kinds.Outcome.REFUSED, nations=(SN,))
     index, report = posted(told, OFFICER_TN, absent)

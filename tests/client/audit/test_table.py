@@ -53,6 +53,7 @@ def test_each_kind_has_its_words(kind: Kind) -> None:
 
 
 def test_one_of_a_thing_is_one() -> None:
+    assert words(kinds.Repair(envelopes=x.ENVELOPES[:1], addressees=())) == "asked for 1 message again"
     assert words(kinds.Alert(count=1)) == "1 alert"
     assert words(kinds.Decision(ordinal=1, outcome=kinds.Outcome.REFUSED, nations=())) == "proposal 1 refused by nobody"
 

@@ -450,6 +450,15 @@ def test_history_goes_to_members_alone(circle: Circle, kind: Kind) -> None:
     assert circle.world.appends[-1].entries[0].addressees == (device_of(circle.guest).id,)
 
 
+def test_a_request_to_be_sent_something_again_is_taken_in_any_epoch_and_from_members_alone(circle: Circle) -> None:
+    request = Repair(envelopes=(ID,), addressees=())
+    circle.accept(circle.guest, circle.make(circle.guest, request, epoch=0))
+    (entry,) = circle.world.appends[-1].entries
+    assert (entry.content, entry.addressees) == (b"", None)
+    made = circle.make(circle.outsider, request)
+    assert circle.code(circle.outsider, made) is Code.UNKNOWN_ROOM
+
+
 def test_a_delivery_report_moves_the_cursor_forwards_and_not_beyond_the_end(circle: Circle) -> None:
     guest = device_of(circle.guest)
     beyond = circle.make(circle.guest, Delivered(room_seq=4))
