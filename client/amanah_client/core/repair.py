@@ -86,7 +86,12 @@ def work(ctx: Context, room: Room) -> bool:
     due = sorted(row.envelope for row in room.missing.values() if row.asked_at_ms == 0 and not _is_given_up(row))
     if not due or _has_asked(ctx, room, ASK_MS) or not _colleagues(ctx, room, MEMBER_ROLES):
         return False
-    return _request(ctx, room, tuple(due[:MAX_NAMED_DEVICES]), None)
+    chosen = tuple(due[:MAX_NAMED_DEVICES])
+    if _request(ctx, room, chosen, None):
+        return True
+    for envelope in chosen:  # it will not be allowed tomorrow either
+        _put(ctx, room, replace(room.missing[envelope], asks=MOST_ASKS, mending=Mending.UNANSWERED))
+    return False
 
 
 def call(ctx: Context, room: Room) -> bool:

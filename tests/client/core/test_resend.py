@@ -14,7 +14,7 @@ from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.bodies import PastMessage, Repair
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.identity import Role
+from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
@@ -23,7 +23,6 @@ from tests.client.core.mending import answers, ask, missing, repairs, spoiled, t
 from tests.client.core.rooms import create, invite
 from tests.client.core.world import MA, TN, Client, Stage
 
-OPEN, LOST, REMOVED = model.RoomStatus.OPEN, model.RoomStatus.LOST, model.RoomStatus.REMOVED
 UNREADABLE, STORED, ERASED = model.MessageState.UNREADABLE, model.MessageState.STORED, model.MessageState.ERASED
 
 
@@ -360,3 +359,53 @@ def test_a_bot_of_the_organisation_sends_again_too(stage: Stage) -> None:
     stage.wait(70_000)
     assert a.texts(room)[-1] == "the words"
     assert answers(b, room) == [a2.device.id]
+
+
+# ---- what does not fit
+
+
+def test_what_does_not_fit_one_envelope_goes_into_several(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    said = [f"{number} " + "x" * 40_000 for number in range(5)]
+    stage.wait(5_000)
+    a2.toward = spoiled(decode_envelope)
+    room_of(a2, room).change(asked_at_ms=stage.relay.now_ms)
+    for text in said:
+        b.say(room, text)
+    a2.toward = None
+    assert len(missing(a2, room)) == 5
+    stage.wait(120_000)
+    assert sorted(a2.texts(room)) == said
+    assert answers(b, room) == [a.device.id] * 2
+    assert room_of(a, room).owed == {}
+
+
+def test_what_is_too_large_for_any_is_said_on_both_sides(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    stage.wait(5_000)
+    a2.toward = spoiled(decode_envelope)
+    assert b.say(room, "\u00e9" * 65_400).state is model.IntentState.DONE
+    a2.toward = None
+    stage.wait(70_000)
+    assert answers(b, room) == []
+    assert "TOO_LARGE" in a.codes()
+    assert room_of(a, room).owed == {}
+    stage.relay.now_ms += repair.WAIT_MS
+    stage.wait(5_000)
+    assert missing(a2, room)[0].mending is Mending.UNANSWERED
+
+
+def test_a_machine_that_may_not_write_here_asks_for_nothing_and_says_so(stage: Stage) -> None:
+    limits = MachineLimits(rooms=(RoomId(b"x" * 16),), kinds=(), per_second=1)
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    bot = stage.online("bot", of=TN, role=Role.BOT, machine=limits)
+    room = create(a)
+    invite(a, room, bot, b)
+    bot.toward = spoiled(decode_envelope)
+    b.say(room, "the words")
+    bot.toward = None
+    stage.wait(70_000)
+    assert repairs(b, room) == []
+    assert "ROLE" in bot.codes()
+    (row,) = missing(bot, room)
+    assert (row.cause, row.mending) == (Cause.CORRUPTED, Mending.UNANSWERED)
