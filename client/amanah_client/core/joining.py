@@ -41,12 +41,14 @@ def stands_still(ctx: Context, room: Room, entry: Entry) -> bool:
         _ask(ctx, room, entry.delivery, circle)
         return True
     try:
-        follow_commit(ctx, room, circle, entry)
+        after = follow_commit(ctx, room, circle, entry)
     except PeerError as error:
         _fail(ctx, room, circle, entry, error)
         return True
     if room.group is not None:
         _leave_unseen(room)
+    # Also where the welcome does not open, it is known who is in: to be asked for another.
+    room.active = dict.fromkeys(after.members, entry.accepted_at_ms)
     return False
 
 

@@ -210,6 +210,8 @@ def _reject(
     row = row_of(entry, envelope, organisation)
     if room.adding is not None and envelope.header.kind is Kind.WELCOME:
         room.adding = None
+        if room.row.status is RoomStatus.JOINING:
+            room.change(status=RoomStatus.LOST, asked_at_ms=0)  # the keys that it was to have are gone
     cause = cause_of(
         str(error.code),
         kind=row.kind,

@@ -73,12 +73,13 @@ def test_an_adding_commit_with_a_broken_signature_is_refused_like_any_entry(stag
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - it stays a newcomer
     a.do(model.Invite(room=room, device=b.device.id))
-    assert b.codes() == ["OPEN"]
+    assert b.codes() == ["OPEN", "STATE_LOST"]
+    room_of(b, room).change(status=model.RoomStatus.JOINING)
     head = b.row(room).head_seq
     header = header_of(a, room, Commit(added=(b.device.id,)))
     asked = note_asked(b)
     push(b, delivery(b, signed(header, b"sealed", key_of("thief")), b"sealed"))
-    assert b.codes() == ["OPEN", "SIGNATURE"]
+    assert b.codes() == ["OPEN", "STATE_LOST", "SIGNATURE"]
     assert asked == []
     assert b.row(room).head_seq == head + 1
 

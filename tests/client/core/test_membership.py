@@ -24,6 +24,7 @@ from tests.engines import ENGINES
 from tests.relay.people import ORIGIN
 
 HALTED, OPEN, JOINING = model.RoomStatus.HALTED, model.RoomStatus.OPEN, model.RoomStatus.JOINING
+LOST = model.RoomStatus.LOST
 
 
 def commit(
@@ -382,7 +383,7 @@ def test_a_welcome_that_differs_from_its_commit(stage: Stage, changes: dict[str,
     )
     a.do(model.Invite(room=room, device=b.device.id))
     assert b.codes()[0] == code
-    assert b.row(room).status is JOINING
+    assert b.row(room).status is LOST
     assert room_of(b, room).group is None
 
 
@@ -407,12 +408,12 @@ def test_a_welcome_that_does_not_open(stage: Stage) -> None:
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
     a.do(model.Invite(room=room, device=b.device.id))
-    assert b.codes() == ["OPEN"]
-    assert b.row(room).status is JOINING
+    assert b.codes() == ["OPEN", "STATE_LOST"]
+    assert b.row(room).status is LOST
     a.say(room, "can you read this?")
     row = [row for row in b.rows(room) if row.room_seq is not None][-1]
-    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
-    assert b.codes() == ["OPEN"]
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "STATE_LOST")
+    assert b.codes() == ["OPEN", "STATE_LOST"]
     assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
     assert b.row(room).status is model.RoomStatus.REMOVED
     b.restart()
@@ -529,5 +530,5 @@ def test_a_commit_after_a_welcome_that_failed_changes_nothing(stage: Stage) -> N
     a.do(model.Invite(room=room, device=b.device.id))
     invite(a, room, stage.online("C", of=TN))
     row = b.rows(room, Kind.COMMIT)[-1]
-    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "NOT_MEMBER")
-    assert b.codes() == ["OPEN"]
+    assert (row.state, row.code) == (model.MessageState.UNREADABLE, "STATE_LOST")
+    assert b.codes() == ["OPEN", "STATE_LOST"]

@@ -17,7 +17,7 @@ from amanah_protocol.kinds import Kind
 from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
 from tests.client.core.forge import delivery, message, push, room_of
 from tests.client.core.mending import answers, ask, bare, lose, missing, nothing_silent, repairs, three, unread
-from tests.client.core.rooms import invite
+from tests.client.core.rooms import create, invite
 from tests.client.core.test_behind import missed
 from tests.client.core.test_duty import HOUR_MS, members, removals
 from tests.client.core.world import MA, TN, Client, Stage
@@ -157,6 +157,22 @@ def test_a_commit_that_fails_for_one_alone_has_it_removed_and_added_again(
     assert "after that commit" in a2.texts(room)
     assert missing(a2, room) == []
     assert a2.say(room, "here again").state is model.IntentState.DONE
+
+
+def test_a_device_whose_welcome_does_not_open_is_removed_and_added_again(stage: Stage) -> None:
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    a2 = stage.online("A2", of=TN)
+    room = create(a)
+    invite(a, room, b)
+    a2.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
+    invite(a, room, a2)
+    b.say(room, "said meanwhile")
+    stage.wait(90_000)
+    assert a2.row(room).status is OPEN
+    assert removals(b, room) == [(a.device.id, (a2.device.id,))]
+    assert a2.texts(room) == ["said meanwhile"]
+    assert a2.codes() == ["OPEN"]
+    assert nothing_silent(a2, room)
 
 
 def test_another_organisations_device_is_not_removed_for_a_refusal(stage: Stage) -> None:
