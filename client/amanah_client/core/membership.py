@@ -94,6 +94,8 @@ def _leave(ctx: Context, room: Room, entry: Entry, circle: Circle | None) -> Non
     # Who was removed for want of keys is added again, as is who was silent: what waits to be sent goes on waiting.
     keyless = room.row.status in (RoomStatus.LOST, RoomStatus.HALTED)
     room.change(lapsed=keyless or duty.has_lapsed(ctx, room, ctx.me, entry.accepted_at_ms))
+    if room.row.lapsed:
+        packages.freshen(ctx)
     expel(room, circle)
 
 

@@ -18,6 +18,7 @@ from amanah_protocol.identity import MEMBER_ROLES
 LOW: Final = 50
 FULL: Final = limits.MAX_KEY_PACKAGES
 AGAIN_MS: Final = 30_000
+SOON_MS: Final = 5_000
 MOST_OFFERS: Final = 8
 """Then a pause follows."""
 MAX_SECRETS: Final = 1_000
@@ -41,6 +42,12 @@ def fill(ctx: Context) -> None:
     if session.offers >= MOST_OFFERS:
         # A relay that says again and again that it has none left must not keep us making them.
         session.offers, session.offer_at_ms = 0, ctx.timer_ms + AGAIN_MS
+
+
+def freshen(ctx: Context) -> None:
+    """This device was removed while it is here: one package that is made now shows it, however many there are."""
+    session = ctx.session
+    session.stock = {suite: min(left, FULL - 1) for suite, left in session.stock.items()}
 
 
 def _offer(ctx: Context, suite: int) -> None:
@@ -85,7 +92,10 @@ def spend(ctx: Context, reference: bytes) -> None:
 def refused(ctx: Context, purpose: Offered, code: str, retry_after_ms: int | None) -> None:
     """The relay took none: what it has no room for is not offered again on this connection."""
     session = ctx.session
-    if code == Code.QUOTA:
+    if code == Code.QUOTA and any(room.row.lapsed for room in ctx.rooms.values()):
+        # Whoever looks whether it is back takes one, and makes room for a fresh one.
+        session.stock[purpose.suite], session.offer_at_ms = FULL - 1, ctx.timer_ms + SOON_MS
+    elif code == Code.QUOTA:
         session.stock[purpose.suite] = FULL
     else:
         session.stock[purpose.suite] = 0

@@ -11,7 +11,7 @@ from amanah_client.causes import cause_of
 from amanah_client.core import repair, resend
 from amanah_client.effects import MessageChanged
 from amanah_client.model import Cause, Mending
-from amanah_protocol import kinds
+from amanah_protocol import frames, kinds
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.kinds import Kind
 from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
@@ -159,11 +159,39 @@ def test_a_commit_that_fails_for_one_alone_has_it_removed_and_added_again(
     assert a2.say(room, "here again").state is model.IntentState.DONE
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_a_fresh_key_package_shows_that_it_is_there_however_many_old_ones_there_are(
+    stage: Stage,
+    full: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    _a, a2, b, room = three(stage)
+    stage.wait(2 * HOUR_MS, 5_000)  # how old a key package is shows when its certificate is older than an hour
+    lose(a2, room)
+    refused: list[frames.Frame] = []
+
+    def hook(frame: frames.Frame) -> list[frames.Frame]:
+        if not full or refused or not isinstance(frame, frames.OfferKeyPackages):
+            return [frame]
+        refused.append(frames.Refused(request=frame.request, code="QUOTA", detail="the stock is full"))
+        return []
+
+    a2.outward = hook
+    a2.connect()
+    stage.wait(2_000)
+    push(a2, *refused)
+    stage.wait(60_000)
+    assert a2.row(room).status is OPEN
+    assert len(removals(b, room)) == 1
+    assert len(refused) == full
+
+
 def test_a_device_whose_welcome_does_not_open_is_removed_and_added_again(stage: Stage) -> None:
-    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
-    a2 = stage.online("A2", of=TN)
+    a, b, a2 = stage.online("A", of=TN), stage.online("B", of=MA), stage.client("A2", of=TN)
     room = create(a)
     invite(a, room, b)
+    stage.wait(2 * HOUR_MS, 5_000)  # how old a key package is shows when its certificate is older than an hour
+    a2.connect()
+    stage.wait(5_000)
     a2.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
     invite(a, room, a2)
     b.say(room, "said meanwhile")
