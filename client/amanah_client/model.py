@@ -86,6 +86,16 @@ class RoomStatus(StrEnum):
     """The relay no longer keeps what was missed: nothing is opened or sent until this device is added again."""
 
 
+class Rekey(StrEnum):
+    """What a device that goes on from an old copy of its profile still has to do in a room before it sends."""
+
+    NONE = ""
+    EPOCH = "epoch"
+    """Nothing is sealed before another member has begun an epoch."""
+    KEYS = "keys"
+    """An own commit goes out before anything else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
     """A publish that was signed and is not answered: resent byte for byte until it is.
@@ -132,6 +142,7 @@ class RoomRow:
         absent: Devices removed because they were silent or expired, with the time of that.
         left_among: Members when this device left the room; () while it is in.
         lapsed: Whether this device was removed because it was silent or expired: it is added again.
+        rekey: What comes before sending, where this profile is an old copy.
     """
 
     room: RoomId
@@ -160,6 +171,7 @@ class RoomRow:
     absent: tuple[Since, ...] = ()
     left_among: tuple[DeviceId, ...] = ()
     lapsed: bool = False
+    rekey: Rekey = Rekey.NONE
 
 
 class MessageState(StrEnum):

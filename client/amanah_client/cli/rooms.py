@@ -11,7 +11,7 @@ from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
-from amanah_client.model import RoomStatus
+from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.labels import Label
@@ -209,6 +209,10 @@ def explain_status(room: Room) -> str | None:
             return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
         case RoomStatus.BEHIND:
             return f"this device was away from {room.title} for too long: it waits to be removed and added again"
+        case RoomStatus.OPEN if room.row.rekey is not Rekey.NONE:
+            return (
+                f"this profile is an old copy: in {room.title} it sends when others are online and its keys are renewed"
+            )
         case RoomStatus.JOINING:
             return f"this device was added to {room.title} and waits for its welcome"
         case _:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
-from amanah_client.model import RoomStatus
+from amanah_client.model import Rekey, RoomStatus
 from amanah_protocol.errors import Code
 from amanah_protocol.limits import CLOCK_WINDOW_MS, HEAD_FRESHNESS_MS, MAX_VOIDS
 from amanah_protocol.types import DeviceId
@@ -50,6 +50,8 @@ def blocked_in(ctx: Context, room: Room) -> Blocked | None:
         return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
     if room.row.status is RoomStatus.BEHIND:
         return Blocked(Code.BEHIND, "away from the room for too long; waits to be removed and added again")
+    if room.row.rekey is Rekey.EPOCH:
+        return Blocked(Code.FORK, "this profile is an old copy: before it sends, another member has to begin an epoch")
     if len(room.row.voids) > MAX_VOIDS:
         return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
     # Before the duty to remove: who may not send at all removes nobody either.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client.core import duty, packages, renewal
+from amanah_client.core import duty, packages, renewal, restored
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -87,6 +87,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     elif not entry.content:
         fall_behind(ctx, room, entry)
     else:
+        restored.follow_commit(room, entry)
         widen(ctx, room, before, commit.added)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import anchor, apart, commits, disclose, duty, invite, monitor, packages, renewal
+from amanah_client.core import anchor, apart, commits, disclose, duty, invite, monitor, packages, renewal, restored
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
-from amanah_client.core.gate import blocked_in, revoked_members
+from amanah_client.core.gate import blocked, blocked_in, revoked_members
 from amanah_client.core.room import Room, Work
 from amanah_client.core.transfer import fly
 from amanah_client.model import (
@@ -23,6 +23,7 @@ from amanah_client.model import (
     IntentState,
     Invite,
     PostAlerts,
+    Rekey,
     Remove,
     ReportCounts,
     RoomStatus,
@@ -86,7 +87,11 @@ def _seal_next(ctx: Context, room: Room) -> None:
     _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
     if problem is None or problem.code != Code.REVOKED:
         room.revoked_since_ms = None  # another has removed them: the next ones are waited for anew
-    if problem is None and room.row.status is RoomStatus.OPEN:
+    if room.row.rekey is Rekey.EPOCH and room.row.status is RoomStatus.OPEN and blocked(ctx) is None:
+        restored.ask(ctx, room)
+    elif problem is None and room.row.rekey is Rekey.KEYS:
+        renewal.work(ctx, room)
+    elif problem is None and room.row.status is RoomStatus.OPEN:
         if not (_name_voids(ctx, room) or duty.work(ctx, room) or renewal.work(ctx, room)):
             _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:

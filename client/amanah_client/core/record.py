@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import anchor, duty, heads, joining, transfer
+from amanah_client.core import anchor, duty, heads, joining, restored, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -179,6 +179,9 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
         case Erase():
             check_bound(room, envelope)
             erase(ctx, room, envelope, certificate)
+        case Refuse() if restored.is_request(specific):
+            check_bound(room, envelope)
+            restored.take_request(ctx, room, envelope)
         case Refuse(code=code):
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"

@@ -135,6 +135,8 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        first_head_seq: Where the record ended when it was first read to its head.
+        asked: Epoch that the others were asked to end, and when.
     """
 
     subscribed: bool = False
@@ -149,6 +151,8 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    first_head_seq: int | None = None
+    asked: tuple[int, int] | None = None
 
     @property
     def waits(self) -> bool:
@@ -240,6 +244,8 @@ class Room:
     looked: tuple[int, int] | None = None
     duty_at_ms: int = 0
     recall_at_ms: int | None = None
+    wanted: tuple[int, int] | None = None
+    answered: dict[DeviceId, int] = field(default_factory=dict)
     awaited: Awaited | None = None
     anchor: Anchor | None = None
     told: set[str] = field(default_factory=set)
