@@ -97,6 +97,29 @@ class Rekey(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wedge:
+    """A commit that this device refused, and what others make of it.
+
+    Attributes:
+        commit: Its envelope.
+        code: Why.
+        committer: Who made it.
+        outer: Members by the headers that the relay accepted, refused ones included.
+        refused: Who refuses it, by the log.
+        followed: Who has sent something behind it.
+        moved: Devices that were in this device's own successor room at some time.
+    """
+
+    commit: EnvelopeId
+    code: str
+    committer: DeviceId
+    outer: tuple[DeviceId, ...]
+    refused: tuple[DeviceId, ...] = ()
+    followed: tuple[DeviceId, ...] = ()
+    moved: tuple[DeviceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
     """A publish that was signed and is not answered: resent byte for byte until it is.
 
@@ -143,6 +166,9 @@ class RoomRow:
         left_among: Members when this device left the room; () while it is in.
         lapsed: Whether this device was removed because it was silent or expired: it is added again.
         rekey: What comes before sending, where this profile is an old copy.
+        created_index: Log index of the creation, -1 while it is not known.
+        wedge: The commit that this device refused, if it did.
+        successor: The room in which this one goes on; it is closed then.
     """
 
     room: RoomId
@@ -172,6 +198,9 @@ class RoomRow:
     left_among: tuple[DeviceId, ...] = ()
     lapsed: bool = False
     rekey: Rekey = Rekey.NONE
+    created_index: int = -1
+    wedge: Wedge | None = None
+    successor: RoomId | None = None
 
 
 class MessageState(StrEnum):

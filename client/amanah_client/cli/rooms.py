@@ -84,7 +84,7 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
             (
                 short(room.id),
                 room.title,
-                str(room.row.status),
+                room.status if room.row.successor is None else f"closed, on in {short(room.row.successor)}",
                 room.ceiling.text,
                 str(len(room.members())),
                 str(room.row.head_seq),
@@ -120,7 +120,11 @@ def _show_room(room: Room, common: Options) -> None:
     created = room.created
     terminal.show(single(room.title))
     terminal.show(f"room {room.id.hex()}")
-    terminal.show(f"up to {room.ceiling.text}; {room.row.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    terminal.show(f"up to {room.ceiling.text}; {room.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    if (status := explain_status(room)) is not None:
+        terminal.show(single(status))
+    if created is not None and created.successor_of is not None:
+        terminal.show(f"continues room {created.successor_of.hex()}")
     if created is not None:
         agreement = f" under {single(created.agreement)}" if created.agreement else ""
         terminal.show(f"opened for {created.owner}{agreement}")
@@ -202,6 +206,8 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
 
 def explain_status(room: Room) -> str | None:
     """Why nothing more comes from a room, or None."""
+    if room.row.successor is not None:
+        return f"{room.title} is closed: a change of it was refused; it goes on in room {short(room.row.successor)}"
     match room.row.status:
         case RoomStatus.REMOVED:
             return f"this device was removed from {room.title} at {room.row.head_seq}; nothing later reaches it"

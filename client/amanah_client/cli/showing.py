@@ -235,12 +235,14 @@ def room_json(room: Room) -> dict[str, object]:
     return {
         "room": room.id.hex(),
         "title": room.row.title or None,
-        "status": str(room.row.status),
+        "status": room.status,
         "ceiling": room.ceiling.text,
         "owner": None if created is None else created.owner,
         "agreement": None if created is None else created.agreement,
         "epoch": room.epoch,
         "room_seq": room.row.head_seq,
+        "successor": None if room.row.successor is None else room.row.successor.hex(),
+        "continues": None if created is None or created.successor_of is None else created.successor_of.hex(),
     }
 
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.core import anchor, apart, commits, disclose, duty, invite, monitor, packages, renewal, restored
+from amanah_client.core import (
+    anchor,
+    apart,
+    commits,
+    disclose,
+    duty,
+    invite,
+    monitor,
+    packages,
+    renewal,
+    restored,
+    successor,
+)
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked, blocked_in, revoked_members
@@ -52,6 +64,7 @@ def advance(ctx: Context) -> None:
     if ctx.halted or ctx.session.closing or not ctx.session.online:
         return
     packages.fill(ctx)
+    successor.work(ctx)
     for room in tuple(ctx.rooms.values()):
         _advance_room(ctx, room)
     apart.advance(ctx)
@@ -92,7 +105,9 @@ def _seal_next(ctx: Context, room: Room) -> None:
     elif problem is None and room.row.rekey is Rekey.KEYS:
         renewal.work(ctx, room)
     elif problem is None and room.row.status is RoomStatus.OPEN:
-        if not (_name_voids(ctx, room) or duty.work(ctx, room) or renewal.work(ctx, room)):
+        if not (
+            _name_voids(ctx, room) or duty.work(ctx, room) or renewal.work(ctx, room) or successor.gather(ctx, room)
+        ):
             _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:
         _remove_revoked(ctx, room)
@@ -128,7 +143,7 @@ def _is_behind(ctx: Context, room: Room) -> bool:
     """Whether the relay has refused for an epoch whose end we have not been shown."""
     if room.stale_epoch is None or room.group is None:
         return False
-    if room.group.epoch != room.stale_epoch:
+    if room.group.epoch != room.stale_epoch or room.row.wedge is not None:  # we were shown, and refused it
         room.stale_epoch = None
         return False
     if ctx.timer_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:

@@ -39,7 +39,7 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
     match envelope.header.specific:
         case Create():
             room.create = envelope
-            room.change(create=envelope.encoded, added_seq=1)
+            room.change(create=envelope.encoded, added_seq=1, created_index=entry.index)
             if room.row.status is RoomStatus.OPENING:
                 room.change(status=RoomStatus.OPEN)
         case Commit() if lost is not None:

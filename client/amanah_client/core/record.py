@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import anchor, duty, heads, joining, restored, transfer
+from amanah_client.core import anchor, duty, heads, joining, restored, successor, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -147,6 +147,7 @@ def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certifi
     following = follow(room, header, envelope.id, enters=enters)
     parked = False
     try:
+        successor.note(room, envelope)
         if header.kid == ctx.me:
             return take_own(ctx, room, entry, envelope, following)
         if following.flaw is not None:

@@ -1,9 +1,9 @@
 """A device renews its own keys in a room by a commit that changes nobody else (RFC 9420 section 12.4, an empty commit).
 
 At once after it joined by a last-resort key package, whose secret others may have used too, and where its own or
-another's profile is an old copy (`restored`); when its certificate was renewed, so that the room learns of it; and every
-week, so that a thief who copied its state and stays passive is shut out again (post-compromise security). A renewal in its time gives way to
-whatever a person has asked for.
+another's profile is an old copy (`restored`); when its certificate was renewed, so that the room learns of it; and
+every week, so that a thief who copied its state and stays passive is shut out again (post-compromise security). A
+renewal in its time gives way to whatever a person has asked for.
 """
 
 from __future__ import annotations

@@ -245,6 +245,8 @@ class Room:
     duty_at_ms: int = 0
     recall_at_ms: int | None = None
     wanted: tuple[int, int] | None = None
+    wedged_since_ms: int | None = None
+    gather_at_ms: int = 0
     answered: dict[DeviceId, int] = field(default_factory=dict)
     awaited: Awaited | None = None
     anchor: Anchor | None = None
@@ -375,6 +377,10 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
         room.engine = engines[room.spec.suite]
         if row.group:
             room.group = room.engine.restore(row.group, row.keys, key)
+    if row.wedge is not None:
+        room.outer = set(row.wedge.outer)
+        if key.key_id not in row.wedge.refused and row.in_flight is None:
+            room.refusals.append(Refuse(commit=row.wedge.commit, code=row.wedge.code))
     return room
 
 

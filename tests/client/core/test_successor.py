@@ -1,0 +1,485 @@
+"""A wedged room goes on in a successor: who finds it wedged, who opens it, and where the outbox goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from amanah_client import model
+from amanah_client.core import apart, membership, successor
+from amanah_client.core.batch import Batch
+from amanah_client.core.room import Room
+from amanah_protocol import frames
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.kinds import Create, Kind, Refuse
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import RoomId
+from tests.client.core.forge import room_of
+from tests.client.core.rooms import create, invite
+from tests.client.core.world import MA, SN, TN, Client, Stage, keep
+from tests.relay.people import ORIGIN
+
+HALTED, OPEN = model.RoomStatus.HALTED, model.RoomStatus.OPEN
+DONE, QUEUED, HELD, FAILED = (
+    model.IntentState.DONE,
+    model.IntentState.QUEUED,
+    model.IntentState.HELD,
+    model.IntentState.FAILED,
+)
+
+
+class Victims:
+    """Clients for whom the commits of one member do not open."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.devices: set[bytes] = set()
+        self.committer: bytes = b""
+        self.room = RoomId(bytes(16))
+        plain = membership._process  # noqa: SLF001 - what a member does with a commit
+
+        def process(ctx, group, entry, envelope, commit):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as the one that it stands for
+            if ctx.me in self.devices and envelope.header.kid == self.committer and group.room == self.room:
+                raise VerifyError(Code.OPEN, "the path does not open")
+            plain(ctx, group, entry, envelope, commit)
+
+        monkeypatch.setattr(membership, "_process", process)
+
+    def of(self, committer: Client, victims: Collection[Client], room: RoomId) -> None:
+        self.committer, self.devices, self.room = committer.device.id, {one.device.id for one in victims}, room
+
+
+@pytest.fixture
+def victims(monkeypatch: pytest.MonkeyPatch) -> Victims:
+    return Victims(monkeypatch)
+
+
+def four(stage: Stage) -> tuple[Client, Client, Client, Client, RoomId]:
+    """Officers of three nations, and a second one of the second: the last will change the room badly."""
+    a, b, c = stage.online("A", of=TN), stage.online("B", of=MA), stage.online("C", of=SN)
+    m = stage.online("M", of=MA)
+    room = create(a)
+    invite(a, room, b, c, m)
+    return a, b, c, m, room
+
+
+def change(client: Client, room: RoomId) -> None:
+    """An empty commit."""
+    room_of(client, room).change(renew_at_ms=0)
+    client.stage.tick()
+
+
+def wedge(victims: Victims, committer: Client, refusing: Collection[Client], room: RoomId) -> None:
+    victims.of(committer, refusing, room)
+    change(committer, room)
+    for client in refusing:
+        assert client.peer is None or client.row(room).status is HALTED
+
+
+def settle(stage: Stage) -> None:
+    stage.wait(70_000)
+
+
+def next_of(client: Client, room: RoomId) -> RoomId:
+    found = client.row(room).successor
+    assert found is not None
+    return found
+
+
+def spec_of(client: Client, room: RoomId) -> Create:
+    return room_of(client, room).spec
+
+
+def members(client: Client, room: RoomId) -> set[bytes]:
+    group = room_of(client, room).group
+    assert group is not None
+    return set(group.members)
+
+
+def ids(*clients: Client) -> set[bytes]:
+    return {client.device.id for client in clients}
+
+
+def ask(client: Client, room: RoomId, text: str, label: Label = Label.AMBER) -> str:
+    return client.ask(model.SendText(room=room, text=text, label=label))
+
+
+def test_all_who_refuse_a_commit_go_on_in_a_successor_and_nothing_is_lost(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    a.say(room, "before")
+    wedge(victims, m, (a, b, c), room)
+    asked = {client.name: ask(client, room, f"waits with {client.name}") for client in (a, b, c)}
+    settle(stage)
+    new = next_of(a, room)
+    assert next_of(b, room) == next_of(c, room) == new != room
+    for client in (a, b, c):
+        assert client.intent(asked[client.name]).state is DONE
+        assert (client.row(new).status, client.row(room).status) == (OPEN, HALTED)
+        assert client.row(new).title == client.row(room).title == "Phishing wave"
+        assert members(client, new) == ids(a, b, c)
+        assert sorted(client.texts(new)) == ["waits with A", "waits with B", "waits with C"]
+        assert client.texts(room) == ["before"]
+        assert client.store.intents[asked[client.name]].room == new
+    old, made = spec_of(a, room), spec_of(a, new)
+    assert made.successor_of == room
+    assert (made.suite, made.ceiling, made.owner, made.policy) == (old.suite, old.ceiling, old.owner, old.policy)
+    assert new not in m.store.rooms
+    assert [row.sender for row in b.rows(new, Kind.CREATE)] == [a.device.id]  # the owner's officer is the first
+    assert len([row for row in b.store.rooms if row not in (room, new)]) == 0
+
+
+def test_what_is_asked_of_the_closed_room_later_goes_out_in_its_successor(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    intent = b.say(room, "said to the old one")
+    assert intent.state is DONE
+    assert c.texts(next_of(c, room)) == ["said to the old one"]
+    b.restart()
+    b.connect()
+    stage.run()
+    assert b.say(room, "and after a restart").state is DONE
+    assert c.texts(next_of(c, room))[-1] == "and after a restart"
+
+
+def test_what_is_about_entries_of_the_closed_room_ends_there(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    a.say(room, "before")
+    (row,) = b.rows(room, Kind.MESSAGE)[-1:]
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    intent = b.do(model.Acknowledge(room=room, envelope=row.envelope, grade=2))
+    assert (intent.state, intent.code) == (FAILED, "REFUSED_COMMIT")
+    assert next_of(b, room).hex() in intent.detail
+
+
+def test_a_message_that_the_bad_commit_overtook_is_sent_in_the_successor(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    held: list[frames.Frame] = []
+    b.outward = keep(held, frames.Publish)
+    intent = ask(b, room, "overtaken")
+    assert held
+    victims.of(m, (a, b, c), room)
+    change(m, room)
+    b.outward = None
+    b.disconnect()
+    b.connect()
+    stage.run()
+    settle(stage)
+    assert b.intent(intent).state is DONE
+    assert a.texts(next_of(a, room)) == ["overtaken"]
+
+
+# ---- when a room is wedged, and when not
+
+
+def test_one_for_whom_alone_a_commit_fails_makes_no_successor(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a,), room)
+    settle(stage)
+    assert a.row(room).successor is None
+    assert len(a.store.rooms) == 1
+    assert {client.row(room).status for client in (b, c, m)} == {OPEN}
+    assert b.say(room, "we go on").state is DONE
+
+
+def test_fewer_who_refuse_than_go_on_make_no_successor(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    others = [stage.online(name, of=SN) for name in ("D", "E", "F")]
+    for other in others:
+        stage.wait(5_000)  # the relay takes so many commits at a time
+        invite(a, room, other)
+    wedge(victims, m, (a, b), room)
+    settle(stage)
+    assert set(room_of(a, room).row.wedge.refused) == ids(a, b)  # type: ignore[union-attr]  # it refused
+    assert set(room_of(a, room).row.wedge.followed) >= ids(c, *others)  # type: ignore[union-attr]  # it refused
+    assert a.row(room).successor is None
+    assert len(a.store.rooms) == len(c.store.rooms) == 1
+
+
+def lie(client: Client, room: RoomId) -> None:
+    """Say that the newest commit is refused, though it is not."""
+    held = room_of(client, room)
+    newest = client.rows(room, Kind.COMMIT)[-1].envelope
+    batch = Batch(client.core._ctx, held)  # noqa: SLF001 - a liar uses its own client
+    batch.add_bare(Refuse(commit=newest, code="OPEN"))
+    batch.launch()
+    client.stage.tick()
+
+
+def test_a_word_of_refusal_moves_nobody_for_whom_the_commit_holds(stage: Stage) -> None:
+    a, b, c, m, room = four(stage)
+    change(a, room)
+    lie(m, room)
+    settle(stage)
+    assert "REFUSED_COMMIT" in a.codes()
+    for client in (a, b, c):
+        assert (client.row(room).status, client.row(room).successor, len(client.store.rooms)) == (OPEN, None, 1)
+    assert b.say(room, "still here").state is DONE
+
+
+def test_a_liar_beside_one_for_whom_a_commit_fails_moves_nobody(stage: Stage, victims: Victims) -> None:
+    """The committer and its accomplice against one: the others go on, and are more."""
+    a, b, c, m, room = four(stage)
+    d = stage.online("D", of=SN)
+    invite(a, room, d)
+    wedge(victims, m, (a,), room)
+    lie(c, room)
+    settle(stage)
+    assert a.row(room).successor is None
+    assert {client.row(room).status for client in (b, c, d)} == {OPEN}
+
+
+# ---- who opens it
+
+
+def test_somebody_else_takes_over_where_the_first_is_silent(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    a.disconnect()
+    waits = ask(a, room, "from the silent one")
+    wedge(victims, m, (b, c), room)
+    victims.of(m, (a, b, c), room)
+    settle(stage)
+    new = next_of(b, room)
+    assert spec_of(c, new).owner == MA  # owned by its creator's organisation, as any room
+    assert members(b, new) == ids(a, b, c)
+    a.connect()
+    stage.run()
+    settle(stage)
+    assert next_of(a, room) == new
+    assert a.intent(waits).state is DONE
+    assert c.texts(new) == ["from the silent one"]
+
+
+def test_a_committer_of_the_owners_is_left_out(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, a, (b, c, m), room)
+    settle(stage)
+    assert members(b, next_of(b, room)) == ids(b, c, m)
+    assert next_of(c, room) == next_of(m, room) == next_of(b, room)
+    assert b.say(room, "on").state is DONE
+
+
+def test_who_is_revoked_meanwhile_is_left_out(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    b.disconnect()
+    wedge(victims, m, (a, c), room)
+    stage.submit(m, LeafType.REVOCATION, stage.relay.nations[MA].revoke(b.device.id))
+    settle(stage)
+    assert members(a, next_of(a, room)) == ids(a, c)
+
+
+def test_who_has_no_key_package_at_first_is_added_later_and_holds_nothing_up(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    b.disconnect()
+    missing = True
+
+    def without(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.KeyPackages) and missing:
+            taken = tuple(
+                frames.TakenPackage(one.device, None if one.device == b.device.id else one.package, one.last_resort)
+                for one in frame.packages
+            )
+            return [frames.KeyPackages(request=frame.request, packages=taken)]
+        return [frame]
+
+    a.toward = without
+    wedge(victims, m, (a, c), room)
+    victims.of(m, (a, b, c), room)
+    settle(stage)
+    new = next_of(c, room)
+    assert members(c, new) == ids(a, c)
+    c.outward = keep([], frames.Publish)
+    waits = ask(c, room, "written for all three")
+    b.connect()
+    missing = False
+    settle(stage)
+    assert members(a, new) == ids(a, b, c)
+    c.outward = None
+    c.disconnect()
+    c.connect()
+    stage.wait(5_000)
+    # Who was in the closed room is nobody new to what waits.
+    assert c.intent(waits).state is DONE
+    assert b.texts(new) == ["written for all three"]
+    a.do(model.Remove(room=new, devices=(b.device.id,)))
+    settle(stage)
+    assert members(a, new) == ids(a, c)  # who was removed by hand is not brought in again
+
+
+def test_two_successors_made_at_once_become_the_first_in_the_log(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c, m, room = four(stage)
+    monkeypatch.setattr(successor, "_rank", lambda _, held: 0 if held.id == room else None)
+    wedge(victims, m, (a, b, c), room)
+    waits = {client.name: ask(client, room, f"from {client.name}") for client in (a, b, c)}
+    settle(stage)
+    settle(stage)
+    new = next_of(a, room)
+    assert {next_of(client, room) for client in (a, b, c)} == {new}
+    made = {one: client.row(one) for client in (a, b, c) for one in client.store.rooms if one != room}
+    assert len(made) > 1
+    assert new == min(made, key=lambda one: made[one].created_index)
+    for client in (a, b, c):
+        assert client.intent(waits[client.name]).state is DONE
+        for one in set(made) & set(client.store.rooms) - {new}:
+            assert client.row(one).successor == new
+        read = [text for one in set(client.store.rooms) for text in client.texts(one)]
+        assert sorted(read) == ["from A", "from B", "from C"]
+
+
+# ---- false successors
+
+
+def open_false(client: Client, room: RoomId, **changes: object) -> RoomId:
+    """A room that says it continues another."""
+    ctx, old = client.core._ctx, spec_of(client, room)  # noqa: SLF001 - a liar uses its own client
+    fields: dict[str, object] = {
+        "origin": ORIGIN,
+        "nonce": bytes(16),
+        "suite": old.suite,
+        "ceiling": old.ceiling,
+        "owner": ctx.certificate.organisation,
+        "policy": old.policy,
+        "successor_of": room,
+    }
+    made = Create(**(fields | changes))  # type: ignore[arg-type]  # fields of Create
+    before = set(ctx.rooms)
+    apart.open_room(ctx, made, title="Phishing wave", written_at_ms=0, intent=None)
+    client.stage.tick()
+    (new,) = set(ctx.rooms) - before
+    return new
+
+
+def lure(stage: Stage, victims: Victims, **changes: object) -> tuple[Client, Client, RoomId, RoomId, str]:
+    """The committer opens a false successor, before there is a true one, and invites those whom it has locked out."""
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    false = open_false(m, room, **changes)
+    invite(m, false, b, c)
+    waits = ask(b, room, "not for the committer")
+    stage.wait(10_000)
+    assert b.row(false).status is OPEN
+    return b, m, room, false, waits
+
+
+def test_a_false_successor_by_the_committer_is_an_ordinary_invitation(stage: Stage, victims: Victims) -> None:
+    b, m, room, false, waits = lure(stage, victims)
+    assert b.intent(waits).state is QUEUED
+    assert b.row(room).successor is None
+    settle(stage)
+    assert next_of(b, room) != false
+    assert b.intent(waits).state is DONE
+    assert m.texts(false) == b.texts(false) == []
+    assert b.row(false).status is OPEN
+    assert b.say(false, "asked for by hand").state is DONE
+
+
+def test_without_the_check_a_false_successor_gets_the_outbox(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(successor, "_is_valid", lambda *_: True)
+    b, m, room, false, waits = lure(stage, victims)
+    assert b.intent(waits).state is DONE
+    assert next_of(b, room) == false
+    assert m.texts(false) == ["not for the committer"]
+
+
+def test_a_successor_with_an_outsider_is_an_ordinary_invitation(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    d, x = stage.online("D", of=SN), stage.online("X", of=SN)
+    invite(a, room, d)
+    wedge(victims, m, (a, b, c), room)
+    false = open_false(d, room)
+    invite(d, false, x, b)
+    waits = ask(b, room, "not for X")
+    stage.wait(10_000)
+    assert b.row(false).status is OPEN
+    assert b.intent(waits).state is QUEUED
+    settle(stage)
+    assert b.intent(waits).state is DONE
+    assert x.texts(false) == []
+
+
+def test_a_successor_of_a_room_that_goes_on_is_an_ordinary_invitation(stage: Stage) -> None:
+    a, b, _c, m, room = four(stage)
+    false = open_false(m, room)
+    invite(m, false, a, b)
+    settle(stage)
+    assert b.row(room).successor is None
+    assert (b.row(room).status, b.row(false).status) == (OPEN, OPEN)
+    assert b.say(room, "here").state is DONE
+    assert b.texts(false) == []
+
+
+@pytest.mark.parametrize("changes", [{"ceiling": Label.RED}, {"policy": b"other"}, {"agreement": "other"}])
+def test_the_relay_takes_no_successor_of_another_kind(stage: Stage, victims: Victims, changes: dict[str, object]) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    false = open_false(b, room, **changes)
+    assert b.row(false).status is model.RoomStatus.REMOVED
+    settle(stage)
+    assert next_of(b, room) not in (false, None)
+
+
+def test_one_that_the_relay_let_in_all_the_same_is_no_successor(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    held = Room(row=model.RoomRow(room=RoomId(bytes(16)), status=OPEN, created_index=1))
+    assert not successor._is_valid(room_of(b, room), held)  # noqa: SLF001 - nothing of it is known
+
+
+# ---- after restarts
+
+
+def test_a_restart_forgets_neither_the_refusal_nor_who_else_refuses(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    a.outward = keep([], frames.Publish)
+    victims.of(m, (a, b, c), room)
+    change(m, room)
+    assert a.row(room).status is HALTED
+    a.restart()
+    a.outward = None
+    a.connect()
+    stage.run()
+    assert ids(a, b, c) <= set(room_of(b, room).row.wedge.refused)  # type: ignore[union-attr]  # it refused
+    for client in (b, c):
+        client.restart()
+        client.connect()
+    stage.run()
+    settle(stage)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room)
+
+
+def test_an_own_refusal_that_was_lost_before_it_was_signed_is_made_again(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    victims.of(m, (a, b, c), room)
+    a.disconnect()
+    change(m, room)
+    # It has read the commit, and not to the head.
+    a.toward = lambda frame: [] if isinstance(frame, frames.PageEnd) and frame.room == room else [frame]
+    a.connect()
+    stage.run()
+    assert (a.row(room).status, a.row(room).in_flight) == (HALTED, None)
+    a.restart()
+    a.toward = None
+    a.connect()
+    stage.run()
+    assert a.device.id in room_of(b, room).row.wedge.refused  # type: ignore[union-attr]  # it refused
+    settle(stage)
+    assert next_of(a, room) == next_of(b, room)
+
+
+def test_who_is_removed_and_added_again_is_in_the_same_room_again(stage: Stage, victims: Victims) -> None:
+    a, b, _c, m, room = four(stage)
+    wedge(victims, m, (b,), room)
+    victims.of(m, (), room)
+    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    invite(a, room, b)
+    assert (b.row(room).status, b.row(room).wedge) == (OPEN, None)
+    change(a, room)
+    assert b.say(room, "back").state is DONE
+    assert a.texts(room) == ["back"]
