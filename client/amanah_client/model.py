@@ -104,6 +104,8 @@ class Wedge:
         commit: Its envelope.
         code: Why.
         committer: Who made it.
+        epoch: The last good epoch, which it was to end.
+        members: Who was in then, in order of their leaves.
         outer: Members by the headers that the relay accepted, refused ones included.
         refused: Who refuses it, by the log.
         followed: Who has sent something behind it.
@@ -113,6 +115,8 @@ class Wedge:
     commit: EnvelopeId
     code: str
     committer: DeviceId
+    epoch: int
+    members: tuple[DeviceId, ...]
     outer: tuple[DeviceId, ...]
     refused: tuple[DeviceId, ...] = ()
     followed: tuple[DeviceId, ...] = ()

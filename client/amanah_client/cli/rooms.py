@@ -205,21 +205,15 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
 
 
 def explain_status(room: Room) -> str | None:
-    """Why nothing more comes from a room, or None."""
-    if room.row.successor is not None:
-        return f"{room.title} is closed: a change of it was refused; it goes on in room {short(room.row.successor)}"
-    match room.row.status:
-        case RoomStatus.REMOVED:
-            return f"this device was removed from {room.title} at {room.row.head_seq}; nothing later reaches it"
-        case RoomStatus.HALTED:
-            return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
-        case RoomStatus.BEHIND:
-            return f"this device was away from {room.title} for too long: it waits to be removed and added again"
-        case RoomStatus.OPEN if room.row.rekey is not Rekey.NONE:
-            return (
-                f"this profile is an old copy: in {room.title} it sends when others are online and its keys are renewed"
-            )
-        case RoomStatus.JOINING:
-            return f"this device was added to {room.title} and waits for its welcome"
-        case _:
-            return None
+    """Why nothing more comes from a room, or nothing goes to it; None where all is well."""
+    row, title = room.row, room.title
+    if row.successor is not None:
+        return f"{title} is closed: a change of it was refused; it goes on in room {short(row.successor)}"
+    if row.status is RoomStatus.OPEN and row.rekey is not Rekey.NONE:
+        return f"this profile is an old copy: in {title} it sends when others are online and its keys are renewed"
+    return {
+        RoomStatus.REMOVED: f"this device was removed from {title} at {row.head_seq}; nothing later reaches it",
+        RoomStatus.HALTED: f"{title} is halted: reading stays, sending does not; `amanah room show` has the alarm",
+        RoomStatus.BEHIND: f"this device cannot follow {title} any more: it waits to be removed and added again",
+        RoomStatus.JOINING: f"this device was added to {title} and waits for its welcome",
+    }.get(row.status)

@@ -130,7 +130,7 @@ def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error:
     code = str(error.code)[:32]
     if room.group is not None:
         room.outer = (set(room.group.members) | set(commit.added)) - set(commit.removed)
-        successor.begin(room, envelope, code, room.outer)
+        successor.begin(room, room.group, envelope, code)
     ctx.halt(room)
     room.refusals.append(Refuse(commit=envelope.id, code=code))
     detail = f"a commit was refused: {error.code}: {error.detail}"
@@ -164,7 +164,9 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     room.moved()
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
-    room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, wedge=None)
+    room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False)
+    if room.row.successor is None:  # what was closed stays so, whoever adds this device there again
+        room.change(wedge=None)
     renewal.set_time(ctx, room, at_once=reference is None)
     if reference is not None:
         packages.spend(ctx, reference)

@@ -118,6 +118,9 @@ def _wait_outside(ctx: Context, room: Room) -> None:
     if room.row.lapsed:
         _note(ctx, room, str(Code.NOT_MEMBER), "removed from the room for its silence; waits to be added again")
         return
+    if successor.is_wedged(ctx, room):
+        _note(ctx, room, str(Code.REFUSED_COMMIT), "the room cannot go on; waits for its successor")
+        return
     for intent in tuple(room.line.values()):
         ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
 

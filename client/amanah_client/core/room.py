@@ -377,7 +377,7 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
         room.engine = engines[room.spec.suite]
         if row.group:
             room.group = room.engine.restore(row.group, row.keys, key)
-    if row.wedge is not None:
+    if row.wedge is not None and row.status is RoomStatus.HALTED:
         room.outer = set(row.wedge.outer)
         if key.key_id not in row.wedge.refused and row.in_flight is None:
             room.refusals.append(Refuse(commit=row.wedge.commit, code=row.wedge.code))

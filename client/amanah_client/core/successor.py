@@ -38,6 +38,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import AmanahError, Code, PeerError
 from amanah_protocol.frames import KeyPackages, TakeKeyPackages
+from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Create, Refuse
 from amanah_protocol.types import DeviceId
@@ -53,14 +54,14 @@ AGAIN_MS: Final = 60_000
 
 def note(room: Room, envelope: Envelope) -> None:
     """An authentic entry behind a commit that we refused: its sender refuses it too, or goes on."""
-    wedge, group, header = room.row.wedge, room.group, envelope.header
-    if wedge is None or group is None:
+    wedge, header = room.row.wedge, envelope.header
+    if wedge is None:
         return
     kid, specific = header.kid, header.specific
     if isinstance(specific, Refuse) and specific.commit == wedge.commit:
         if kid not in wedge.refused:
             room.change(wedge=replace(wedge, refused=(*wedge.refused, kid)))
-    elif header.epoch > group.epoch and kid not in wedge.followed:
+    elif header.epoch > wedge.epoch and kid not in wedge.followed:
         room.change(wedge=replace(wedge, followed=(*wedge.followed, kid)))
 
 
@@ -76,8 +77,8 @@ def is_wedged(ctx: Context, room: Room) -> bool:
 
 def circle_before(room: Room) -> set[DeviceId]:
     """The last good epoch's members, but for who made the commit that was refused."""
-    wedge, group = room.row.wedge, room.group
-    return set() if wedge is None or group is None else set(group.members) - {wedge.committer}
+    wedge = room.row.wedge
+    return set() if wedge is None else set(wedge.members) - {wedge.committer}
 
 
 def predecessor(ctx: Context, room: Room) -> Room | None:
@@ -180,7 +181,9 @@ def _move_intent(ctx: Context, old: Room, new: Room, intent: Intent) -> None:
 def _open(ctx: Context, room: Room) -> None:
     """Open the successor, when it is this device's turn."""
     wedge, rank = room.row.wedge, _rank(ctx, room)
-    if wedge is None or rank is None or not room.link.live or blocked(ctx) is not None:
+    # Who was removed behind the commit, perhaps by its maker, is shown no more of the room.
+    read = room.link.live or room.row.status is RoomStatus.REMOVED
+    if wedge is None or rank is None or not read or blocked(ctx) is not None:
         return
     if room.wedged_since_ms is None:
         room.wedged_since_ms = ctx.timer_ms
@@ -213,10 +216,10 @@ def _is_own(ctx: Context, room: Room) -> bool:
 
 def _rank(ctx: Context, room: Room) -> int | None:
     """How many officers are to act before us; None where it is not for us to act."""
-    wedge, group = room.row.wedge, room.group
-    if wedge is None or group is None:
+    wedge = room.row.wedge
+    if wedge is None:
         return None
-    standings = ctx.directory.standings(group.members)
+    standings = ctx.directory.standings(wedge.members)
     able = {
         device: standing.certificate.organisation
         for device, standing in standings.items()
@@ -296,7 +299,14 @@ def receive_gathered(ctx: Context, purpose: Gathered, frame: KeyPackages) -> Gat
     return Gathered(room=purpose.room, devices=rest) if rest else None
 
 
-def begin(room: Room, envelope: Envelope, code: str, outer: set[DeviceId]) -> None:
+def begin(room: Room, group: Group, envelope: Envelope, code: str) -> None:
     """This device refuses a commit: who does too is counted from here on."""
-    commit = Wedge(commit=envelope.id, code=code, committer=envelope.header.kid, outer=tuple(sorted(outer)))
-    room.change(wedge=commit)
+    wedge = Wedge(
+        commit=envelope.id,
+        code=code,
+        committer=envelope.header.kid,
+        epoch=group.epoch,
+        members=tuple(group.members),
+        outer=tuple(sorted(room.outer or ())),
+    )
+    room.change(wedge=wedge)

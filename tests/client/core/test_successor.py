@@ -171,6 +171,23 @@ def test_a_message_that_the_bad_commit_overtook_is_sent_in_the_successor(stage: 
     assert a.texts(next_of(a, room)) == ["overtaken"]
 
 
+def test_who_is_removed_behind_the_bad_commit_goes_on_all_the_same(stage: Stage, victims: Victims) -> None:
+    """Its maker tries to get rid of those who refuse it; here it is of the owner's organisation, and may."""
+    a, b, c, _m, room = four(stage)
+    wedge(victims, a, (b, c), room)
+    waits = ask(b, room, "waits")
+    a.do(model.Remove(room=room, devices=(b.device.id, c.device.id)))
+    assert b.row(room).status is c.row(room).status is model.RoomStatus.REMOVED
+    assert (b.intent(waits).state, b.intent(waits).code) == (QUEUED, "REFUSED_COMMIT")
+    settle(stage)
+    assert b.intent(waits).state is DONE
+    assert c.texts(next_of(c, room)) == ["waits"]
+    invite(a, room, b)
+    assert b.row(room).successor is not None
+    assert b.say(room, "what was closed stays closed").state is DONE
+    assert c.texts(next_of(c, room))[-1] == "what was closed stays closed"
+
+
 # ---- when a room is wedged, and when not
 
 
@@ -416,7 +433,9 @@ def test_a_successor_of_a_room_that_goes_on_is_an_ordinary_invitation(stage: Sta
 
 
 @pytest.mark.parametrize("changes", [{"ceiling": Label.RED}, {"policy": b"other"}, {"agreement": "other"}])
-def test_the_relay_takes_no_successor_of_another_kind(stage: Stage, victims: Victims, changes: dict[str, object]) -> None:
+def test_the_relay_takes_no_successor_of_another_kind(
+    stage: Stage, victims: Victims, changes: dict[str, object]
+) -> None:
     a, b, c, m, room = four(stage)
     wedge(victims, m, (a, b, c), room)
     false = open_false(b, room, **changes)
