@@ -65,7 +65,7 @@ def _stopped(room: Room) -> Blocked | None:
     if row.status is RoomStatus.HALTED:
         return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
     if row.status is RoomStatus.BEHIND:
-        return Blocked(Code.BEHIND, "away from the room for too long; waits to be removed and added again")
+        return Blocked(Code.BEHIND, "this device cannot follow the room; it waits to be removed and added again")
     if row.rekey is Rekey.EPOCH:
         return Blocked(Code.FORK, "this profile is an old copy: before it sends, another member has to begin an epoch")
     if len(row.voids) > MAX_VOIDS:

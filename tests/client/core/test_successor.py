@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from random import Random
 
 import pytest
 
@@ -502,3 +503,66 @@ def test_who_is_removed_and_added_again_is_in_the_same_room_again(stage: Stage, 
     change(a, room)
     assert b.say(room, "back").state is DONE
     assert a.texts(room) == ["back"]
+
+
+# ---- at random
+
+
+LIVES = 5
+"""Wedged rooms in the short form."""
+
+
+@pytest.mark.slow
+def test_whoever_is_there_when_all_reach_one_successor_and_nothing_is_lost(victims: Victims, scale: int) -> None:
+    for seed in range(LIVES * scale):
+        random, stage = Random(seed), Stage()
+        victims.devices = set()  # the same devices again
+        a, b, c, m, room = four(stage)
+        b2 = stage.online("B2", of=MA)
+        invite(a, room, b2)
+        stage.wait(5_000)
+        bad = random.choice((a, m))
+        honest = [client for client in (a, b, c, b2, m) if client is not bad]
+        away = random.sample(honest, random.randrange(3))
+        for client in away:
+            client.disconnect()
+        victims.of(bad, honest, room)
+        change(bad, room)
+        waits = {client.name: ask(client, room, f"from {client.name}") for client in honest}
+        for _ in range(12):
+            stage.wait(random.choice((1_000, 7_000)))
+            _disturb(random, random.choice(honest))
+        for client in honest:
+            if client.peer is None:
+                client.connect()
+        settle(stage)
+        settle(stage)
+        new = {next_of(client, room) for client in honest}
+        assert len(new) == 1, seed
+        (found,) = new
+        for client in honest:
+            assert client.intent(waits[client.name]).state is DONE, (seed, client.name)
+            assert members(client, found) == ids(*honest), (seed, client.name)
+        after = honest[0].say(found, f"after {seed}")
+        assert after.state is DONE
+        assert all(client.texts(found)[-1] == f"after {seed}" for client in honest)
+        assert not [one for one in bad.store.rooms if one != room]
+        for client in honest:
+            own = {text for one in client.store.rooms for text in client.texts(one)}
+            assert f"from {client.name}" in own
+        # Each is read by all who were in when it was sent; nobody is left without one for good.
+        sent = {text for one in honest[0].store.rooms for text in honest[0].texts(one)}
+        assert f"after {seed}" in sent
+
+
+def _disturb(random: Random, client: Client) -> None:
+    match random.randrange(4):
+        case 0 if client.peer is not None:
+            client.disconnect()
+        case 0 | 1 if client.peer is None:
+            client.connect()
+        case 2:
+            client.restart()
+            client.connect()
+        case _:
+            pass

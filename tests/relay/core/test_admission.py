@@ -290,9 +290,8 @@ def test_a_successor_is_opened_by_who_was_in_the_room_that_it_names(circle: Circ
         device.made.pop(room.id)
         old = circle.room.create.header.specific
         assert isinstance(old, Create)
-        fields = {"ceiling": old.ceiling, "policy": old.policy, "agreement": old.agreement}
-        named = {"successor_of": circle.room.id}
-        return world.envelope(device, room, replace(specific, **(fields | named | changes)))
+        fields: dict[str, Any] = {"ceiling": old.ceiling, "policy": old.policy, "agreement": old.agreement}
+        return world.envelope(device, room, replace(specific, **(fields | {"successor_of": circle.room.id} | changes)))
 
     assert circle.code(stranger, successor(stranger)) is Code.MEMBERSHIP
     assert circle.code(circle.officer, successor(circle.officer, agreement="other")) is Code.MEMBERSHIP
