@@ -10,8 +10,10 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import restored
+from amanah_client.core.batch import Batch
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.kinds import Kind, Refuse
 from amanah_protocol.labels import Label
 from amanah_protocol.mls.secret_tree import MessageKey, RatchetKind, SecretTree, Step
@@ -20,7 +22,7 @@ from tests.client.core.forge import room_of
 from tests.client.core.rooms import create, invite, two
 from tests.client.core.test_duty import committers
 from tests.client.core.test_outbox import refuse
-from tests.client.core.world import MA, SN, TN, Client, Stage, Store
+from tests.client.core.world import MA, SN, TN, Client, Stage, Store, keep
 
 OPEN, HALTED, BEHIND = model.RoomStatus.OPEN, model.RoomStatus.HALTED, model.RoomStatus.BEHIND
 DONE, QUEUED = model.IntentState.DONE, model.IntentState.QUEUED
@@ -362,6 +364,43 @@ def test_the_next_in_rank_answers_where_the_first_is_silent(stage: Stage) -> Non
     heal(stage)
     assert [kid for kid, _ in committers(c, room)][-2:] == [c.device.id, b.device.id]
     assert b.say(room, "healed").state is DONE
+
+
+def test_a_request_that_another_commit_overtook_needs_no_answer(stage: Stage, keys: list[MessageKey]) -> None:
+    a, b, c, room = three(stage)
+    copy = deepcopy(b.store)
+    b.say(room, "one")
+    b.disconnect()
+    held: list[frames.Frame] = []
+    b.store = copy
+    b.restart()
+    b.outward = keep(held, frames.Publish)
+    b.connect()
+    stage.run()
+    renew(c, room)
+    assert b.row(room).rekey is model.Rekey.KEYS
+    b.outward = None
+    (request,) = held
+    b.peer.send_bytes(frames.encode_frame(request))  # type: ignore[union-attr]  # it is connected
+    heal(stage)
+    assert [kid for kid, _ in committers(a, room)][-2:] == [c.device.id, b.device.id]
+    assert b.say(room, "healed").state is DONE
+    check_no_key_twice(keys)
+
+
+def test_who_cannot_even_ask_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    _a, b, _c, room = three(stage)
+    copy = deepcopy(b.store)
+    b.say(room, "one")
+
+    class Mute(Batch):
+        def add_bare(self, *_: object, **__: object) -> None:
+            raise RefusedError(Code.ROLE, "mute")
+
+    monkeypatch.setattr(restored, "Batch", Mute)
+    put_back(b, copy)
+    assert "mute" in b.store.alarms[-1].detail
+    assert b.row(room).rekey is model.Rekey.EPOCH
 
 
 @pytest.mark.slow

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from random import Random
+from typing import Any
 
 import pytest
 
 from amanah_client import model
-from amanah_client.core import apart, membership, successor
+from amanah_client.core import apart, commits, membership, successor
 from amanah_client.core.batch import Batch
+from amanah_client.core.context import Context
 from amanah_client.core.room import Room
 from amanah_protocol import frames
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, RefusedError, VerifyError
+from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Create, Kind, Refuse
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
@@ -346,6 +349,70 @@ def test_two_successors_made_at_once_become_the_first_in_the_log(
             assert client.row(one).successor == new
         read = [text for one in set(client.store.rooms) for text in client.texts(one)]
         assert sorted(read) == ["from A", "from B", "from C"]
+
+
+def test_a_bot_moves_too_and_opens_nothing(stage: Stage, victims: Victims) -> None:
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    bot, m = stage.online("bot", of=TN, role=Role.BOT), stage.online("M", of=MA)
+    room = create(a)
+    invite(a, room, b, bot, m)
+    a.disconnect()
+    b.outward = keep([], frames.Publish)
+    wedge(victims, m, (b, bot), room)
+    settle(stage)
+    assert len(bot.store.rooms) == 1
+    b.outward = None
+    b.disconnect()
+    b.connect()
+    stage.run()
+    settle(stage)
+    assert next_of(bot, room) == next_of(b, room)
+    assert bot.say(room, "counted").state is DONE
+
+
+def test_a_key_package_that_is_none_is_an_alarm_and_holds_nobody_up(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+
+    def bend(frame: frames.Frame) -> list[frames.Frame]:
+        if not isinstance(frame, frames.KeyPackages):
+            return [frame]
+        bent = tuple(
+            frames.TakenPackage(one.device, b"none" if one.device == b.device.id else one.package, one.last_resort)
+            for one in frame.packages
+        )
+        return [frames.KeyPackages(request=frame.request, packages=bent)]
+
+    a.toward = bend
+    wedge(victims, m, (a, b, c), room)
+    stage.wait(43_000)
+    assert "MALFORMED" in a.codes()
+    assert members(c, next_of(c, room)) == ids(a, c)
+    a.toward = None
+    settle(stage)
+    assert next_of(b, room) == next_of(c, room)
+
+
+@pytest.mark.parametrize("refused", ["open_room", "commit"])
+def test_what_the_first_cannot_do_is_said_and_the_next_does_it(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    a, b, c, m, room = four(stage)
+    module: Any = {"open_room": apart, "commit": commits}[refused]
+    plain = getattr(module, refused)
+
+    def hinder(ctx: Context, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as the one that it stands for
+        if ctx.me == a.device.id:
+            raise RefusedError(Code.QUOTA, "hindered")
+        plain(ctx, *given, **named)
+
+    wedge(victims, m, (a, b, c), room)
+    monkeypatch.setattr(module, refused, hinder)
+    waits = ask(a, room, "not lost")
+    settle(stage)
+    assert any("hindered" in alarm.detail for alarm in a.store.alarms)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room)
+    assert a.intent(waits).state is DONE
+    assert c.texts(next_of(c, room)) == ["not lost"]
 
 
 # ---- false successors
