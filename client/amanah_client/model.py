@@ -104,6 +104,7 @@ class Wedge:
         commit: Its envelope.
         code: Why.
         committer: Who made it.
+        index: Its log index.
         epoch: The last good epoch, which it was to end.
         members: Who was in then, in order of their leaves.
         outer: Members by the headers that the relay accepted, refused ones included.
@@ -115,6 +116,7 @@ class Wedge:
     commit: EnvelopeId
     code: str
     committer: DeviceId
+    index: int
     epoch: int
     members: tuple[DeviceId, ...]
     outer: tuple[DeviceId, ...]
@@ -173,6 +175,7 @@ class RoomRow:
         created_index: Log index of the creation, -1 while it is not known.
         wedge: The commit that this device refused, if it did.
         successor: The room in which this one goes on; it is closed then.
+        successor_size: The most of the last good epoch's members that were seen in there.
     """
 
     room: RoomId
@@ -205,6 +208,7 @@ class RoomRow:
     created_index: int = -1
     wedge: Wedge | None = None
     successor: RoomId | None = None
+    successor_size: int = 0
 
 
 class MessageState(StrEnum):

@@ -77,7 +77,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     except PeerError as error:
         if isinstance(error, NotLoggedError) and room.refreshed_seq != room.row.head_seq:
             raise  # the control stream may just be late
-        _refuse(ctx, room, envelope, commit, error)
+        _refuse(ctx, room, entry, envelope, commit, error)
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
     if ctx.me in commit.removed:
@@ -125,12 +125,12 @@ def _process(ctx: Context, group: Group, entry: Entry, envelope: Envelope, commi
     )
 
 
-def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
+def _refuse(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit, error: PeerError) -> None:
     """A commit that the relay accepted and that is not allowed: say so, and send nothing more there."""
     code = str(error.code)[:32]
     if room.group is not None:
         room.outer = (set(room.group.members) | set(commit.added)) - set(commit.removed)
-        successor.begin(room, room.group, envelope, code)
+        successor.begin(room, room.group, envelope, code, index=entry.index)
     ctx.halt(room)
     room.refusals.append(Refuse(commit=envelope.id, code=code))
     detail = f"a commit was refused: {error.code}: {error.detail}"

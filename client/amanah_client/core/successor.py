@@ -9,8 +9,8 @@ commit fails makes no successor: it is removed and added again.
 An officer's client opens the successor: the owner organisation's first, in order of the leaves, each two seconds after
 the one before, once there was time for those who go on to show it. It adds the devices of the last good epoch, but for
 the committer and those that are not valid. What waits in the outbox moves there, when the room proves to be a successor
-(`_is_valid`); any other room that claims to be one is an ordinary invitation. Of several the first in the log counts,
-which is the same for all; the others are closed in its favour.
+(`_is_valid`); any other room that claims to be one is an ordinary invitation. Of several that with most of those who
+were in counts, of equal ones the first in the log; the others are closed in its favour.
 """
 
 from __future__ import annotations
@@ -116,36 +116,50 @@ def _claimants(ctx: Context, room: Room) -> list[Room]:
 
 
 def _settle(ctx: Context, room: Room) -> None:
-    """Of the valid successors the first in the log is the one."""
+    """Of the valid successors the one with most of those who were in counts, of equal ones the first in the log.
+
+    One that leaves members out could else draw some away from the others.
+    """
     claimants = _claimants(ctx, room)
-    valid = [one for one in claimants if one.id == room.row.successor or _is_valid(room, one)]
-    if not valid:
+    sizes = {one.id: _size(room, one) for one in claimants}
+    best = max(claimants, key=lambda one: (sizes[one.id], -one.row.created_index), default=None)
+    if best is None or not sizes[best.id]:
         return
-    first = min(valid, key=lambda one: one.row.created_index)
-    if room.row.successor != first.id:
-        room.change(successor=first.id)
+    if (room.row.successor, room.row.successor_size) != (best.id, sizes[best.id]):
+        room.change(successor=best.id, successor_size=sizes[best.id])
+    if best.row.successor is not None:
+        best.change(status=RoomStatus.OPEN, successor=None)  # closed in favour of one that it has outgrown
     for one in claimants:
         ours = one.create is not None and one.create.header.kid == ctx.me
-        if one is not first and (one in valid or ours) and one.row.successor != first.id:
+        if one is not best and (sizes[one.id] or ours) and one.row.successor != best.id:
             ctx.halt(one)
-            one.change(successor=first.id)
+            one.change(successor=best.id)
+
+
+def _size(old: Room, room: Room) -> int:
+    """How many of those who were in are in a successor; 0 where it is none."""
+    inside = 0 if room.group is None else len(circle_before(old) & set(room.group.members))
+    if room.id == old.row.successor:
+        return max(old.row.successor_size, inside)  # whoever leaves it later takes nobody along
+    return inside if _is_valid(old, room) else 0
 
 
 def _is_valid(old: Room, room: Room) -> bool:
     """Whether a room that claims to be the successor of one that we found wedged is one (attack: a false one).
 
-    Its creator was in the last good epoch and did not make the commit; it is of the same ceiling, suite, policy and
-    agreement; nobody is in who was not in then, and somebody besides its creator is.
+    It was opened behind the commit. Its creator was in the last good epoch and did not make the commit; it is of the
+    same ceiling, suite, policy and agreement; nobody is in who was not in then, and somebody besides its creator is.
     """
-    create, group = room.create, room.group
-    if create is None or group is None or room.row.status is not RoomStatus.OPEN or room.row.created_index < 0:
+    create, group, wedge, row = room.create, room.group, old.row.wedge, room.row
+    closed = row.status is RoomStatus.HALTED and row.wedge is None and row.successor == old.row.successor is not None
+    if create is None or group is None or wedge is None or not (row.status is RoomStatus.OPEN or closed):
         return False
     circle, members = circle_before(old), set(group.members)
     try:
         rooms.check_successor(room.spec, creator=create.header.kid, before=old.spec, members=circle)
     except PeerError:
         return False
-    return members <= circle and len(members) > 1
+    return row.created_index > wedge.index and members <= circle and len(members) > 1
 
 
 def _move(ctx: Context, old: Room) -> None:
@@ -299,12 +313,13 @@ def receive_gathered(ctx: Context, purpose: Gathered, frame: KeyPackages) -> Gat
     return Gathered(room=purpose.room, devices=rest) if rest else None
 
 
-def begin(room: Room, group: Group, envelope: Envelope, code: str) -> None:
+def begin(room: Room, group: Group, envelope: Envelope, code: str, *, index: int) -> None:
     """This device refuses a commit: who does too is counted from here on."""
     wedge = Wedge(
         commit=envelope.id,
         code=code,
         committer=envelope.header.kid,
+        index=index,
         epoch=group.epoch,
         members=tuple(group.members),
         outer=tuple(sorted(room.outer or ())),

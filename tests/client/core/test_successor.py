@@ -329,9 +329,7 @@ def test_who_has_no_key_package_at_first_is_added_later_and_holds_nothing_up(sta
     assert members(a, new) == ids(a, c)  # who was removed by hand is not brought in again
 
 
-def test_two_successors_made_at_once_become_the_first_in_the_log(
-    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_successors_made_at_once_become_one(stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c, m, room = four(stage)
     monkeypatch.setattr(successor, "_rank", lambda _, held: 0 if held.id == room else None)
     wedge(victims, m, (a, b, c), room)
@@ -342,7 +340,6 @@ def test_two_successors_made_at_once_become_the_first_in_the_log(
     assert {next_of(client, room) for client in (a, b, c)} == {new}
     made = {one: client.row(one) for client in (a, b, c) for one in client.store.rooms if one != room}
     assert len(made) > 1
-    assert new == min(made, key=lambda one: made[one].created_index)
     for client in (a, b, c):
         assert client.intent(waits[client.name]).state is DONE
         for one in set(made) & set(client.store.rooms) - {new}:
@@ -384,12 +381,13 @@ def test_a_key_package_that_is_none_is_an_alarm_and_holds_nobody_up(stage: Stage
 
     a.toward = bend
     wedge(victims, m, (a, b, c), room)
-    stage.wait(43_000)
+    stage.wait(41_000)
     assert "MALFORMED" in a.codes()
     assert members(c, next_of(c, room)) == ids(a, c)
-    a.toward = None
     settle(stage)
-    assert next_of(b, room) == next_of(c, room)
+    # Who was left out has opened one in which all are.
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room)
+    assert members(c, next_of(c, room)) == ids(a, b, c)
 
 
 @pytest.mark.parametrize("refused", ["open_room", "commit"])
@@ -487,6 +485,54 @@ def test_a_successor_with_an_outsider_is_an_ordinary_invitation(stage: Stage, vi
     settle(stage)
     assert b.intent(waits).state is DONE
     assert x.texts(false) == []
+
+
+def test_a_successor_that_leaves_members_out_draws_nobody_away(stage: Stage, victims: Victims) -> None:
+    """An accomplice is the first in the log, and has room for some alone."""
+    a, b, c, m, room = four(stage)
+    d = stage.online("D", of=SN)
+    invite(a, room, d)
+    wedge(victims, m, (a, b, c), room)
+    partial = open_false(d, room)
+    invite(d, partial, b)
+    waits = ask(b, room, "for all of us")
+    stage.wait(5_000)
+    assert next_of(b, room) == partial  # it is none but small
+    settle(stage)
+    new = next_of(b, room)
+    assert next_of(a, room) == next_of(c, room) == new != partial
+    assert b.row(partial).successor == new
+    assert b.intent(waits).state is DONE
+    assert b.say(room, "and with all of us").state is DONE
+    assert a.texts(new)[-1] == c.texts(new)[-1] == "and with all of us"
+
+
+def test_of_equal_successors_the_first_in_the_log_counts(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    d = stage.online("D", of=SN)
+    invite(a, room, d)
+    wedge(victims, m, (a, b, c), room)
+    early = open_false(d, room)
+    settle(stage)
+    later = next_of(b, room)
+    assert (a.row(later).created_index, later) > (d.row(early).created_index, early)
+    invite(d, early, a, b, c)
+    stage.wait(5_000)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room) == early
+    assert (a.row(early).status, a.row(early).successor, a.row(later).successor) == (OPEN, None, early)
+    assert b.say(room, "once more").state is DONE
+    assert c.texts(early)[-1] == "once more"
+
+
+def test_a_successor_that_was_opened_in_advance_is_an_ordinary_invitation(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    d = stage.online("D", of=SN)
+    invite(a, room, d)
+    early = open_false(d, room)
+    invite(d, early, a, b, c)
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room) != early
 
 
 def test_a_successor_of_a_room_that_goes_on_is_an_ordinary_invitation(stage: Stage) -> None:
