@@ -107,12 +107,12 @@ def ask(ctx: Context, room: Room) -> None:
     group = room.group
     if group is None:
         return
+    asked = room.link.asked
+    if asked is not None and asked[0] == group.epoch and ctx.timer_ms - asked[1] < ASK_AGAIN_MS:
+        return
     if not _able(ctx, room, but=ctx.me):
         ctx.halt(room)
         ctx.alarm(Code.FORK, "nobody else is in the room to begin an epoch: open another room", room=room.id)
-        return
-    asked = room.link.asked
-    if asked is not None and asked[0] == group.epoch and ctx.timer_ms - asked[1] < ASK_AGAIN_MS:
         return
     room.link.asked = group.epoch, ctx.timer_ms
     batch = Batch(ctx, room)
