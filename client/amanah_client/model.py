@@ -86,6 +86,45 @@ class RoomStatus(StrEnum):
     """The relay no longer keeps what was missed: nothing is opened or sent until this device is added again."""
 
 
+class Rekey(StrEnum):
+    """What a device that goes on from an old copy of its profile still has to do in a room before it sends."""
+
+    NONE = ""
+    EPOCH = "epoch"
+    """Nothing is sealed before another member has begun an epoch."""
+    KEYS = "keys"
+    """An own commit goes out before anything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wedge:
+    """A commit that this device refused, and what others make of it.
+
+    Attributes:
+        commit: Its envelope.
+        code: Why.
+        committer: Who made it.
+        index: Its log index.
+        epoch: The last good epoch, which it was to end.
+        members: Who was in then, in order of their leaves.
+        outer: Members by the headers that the relay accepted, refused ones included.
+        refused: Who refuses it, by the log.
+        followed: Who has sent something behind it.
+        moved: Devices that were in this device's own successor room at some time.
+    """
+
+    commit: EnvelopeId
+    code: str
+    committer: DeviceId
+    index: int
+    epoch: int
+    members: tuple[DeviceId, ...]
+    outer: tuple[DeviceId, ...]
+    refused: tuple[DeviceId, ...] = ()
+    followed: tuple[DeviceId, ...] = ()
+    moved: tuple[DeviceId, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
     """A publish that was signed and is not answered: resent byte for byte until it is.
@@ -132,6 +171,11 @@ class RoomRow:
         absent: Devices removed because they were silent or expired, with the time of that.
         left_among: Members when this device left the room; () while it is in.
         lapsed: Whether this device was removed because it was silent or expired: it is added again.
+        rekey: What comes before sending, where this profile is an old copy.
+        created_index: Log index of the creation, -1 while it is not known.
+        wedge: The commit that this device refused, if it did.
+        successor: The room in which this one goes on; it is closed then.
+        successor_size: The most of the last good epoch's members that were seen in there.
     """
 
     room: RoomId
@@ -160,6 +204,11 @@ class RoomRow:
     absent: tuple[Since, ...] = ()
     left_among: tuple[DeviceId, ...] = ()
     lapsed: bool = False
+    rekey: Rekey = Rekey.NONE
+    created_index: int = -1
+    wedge: Wedge | None = None
+    successor: RoomId | None = None
+    successor_size: int = 0
 
 
 class MessageState(StrEnum):

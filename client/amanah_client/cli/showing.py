@@ -22,7 +22,7 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
-from amanah_protocol.errors import MEANINGS
+from amanah_protocol.errors import MEANINGS, Code
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 
@@ -121,6 +121,8 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: PLR09
             return f"erases {', '.join(short(envelope) for envelope in envelopes)}"
         case kinds.Delivered(room_seq=room_seq):
             return f"has stored everything up to {room_seq}"
+        case kinds.Refuse(code=Code.FORK):
+            return "asks for a new epoch: its profile is an old copy"
         case kinds.Refuse(commit=commit, code=code):
             return f"refuses the change {short(commit)}: {shown(code)}"
         case _:
@@ -233,12 +235,14 @@ def room_json(room: Room) -> dict[str, object]:
     return {
         "room": room.id.hex(),
         "title": room.row.title or None,
-        "status": str(room.row.status),
+        "status": room.status,
         "ceiling": room.ceiling.text,
         "owner": None if created is None else created.owner,
         "agreement": None if created is None else created.agreement,
         "epoch": room.epoch,
         "room_seq": room.row.head_seq,
+        "successor": None if room.row.successor is None else room.row.successor.hex(),
+        "continues": None if created is None or created.successor_of is None else created.successor_of.hex(),
     }
 
 

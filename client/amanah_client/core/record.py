@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import anchor, duty, heads, joining, transfer
+from amanah_client.core import anchor, duty, heads, joining, restored, successor, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -147,6 +147,7 @@ def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certifi
     following = follow(room, header, envelope.id, enters=enters)
     parked = False
     try:
+        successor.note(room, envelope)
         if header.kid == ctx.me:
             return take_own(ctx, room, entry, envelope, following)
         if following.flaw is not None:
@@ -179,6 +180,9 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
         case Erase():
             check_bound(room, envelope)
             erase(ctx, room, envelope, certificate)
+        case Refuse() if restored.is_request(specific):
+            check_bound(room, envelope)
+            restored.take_request(ctx, room, envelope)
         case Refuse(code=code):
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"

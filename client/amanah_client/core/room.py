@@ -135,6 +135,8 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        first_head_seq: Where the record ended when it was first read to its head.
+        asked: Epoch that the others were asked to end, and when.
     """
 
     subscribed: bool = False
@@ -149,6 +151,8 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    first_head_seq: int | None = None
+    asked: tuple[int, int] | None = None
 
     @property
     def waits(self) -> bool:
@@ -240,6 +244,10 @@ class Room:
     looked: tuple[int, int] | None = None
     duty_at_ms: int = 0
     recall_at_ms: int | None = None
+    wanted: tuple[int, int] | None = None
+    wedged_since_ms: int | None = None
+    gather_at_ms: int = 0
+    answered: dict[DeviceId, int] = field(default_factory=dict)
     awaited: Awaited | None = None
     anchor: Anchor | None = None
     told: set[str] = field(default_factory=set)
@@ -369,6 +377,10 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
         room.engine = engines[room.spec.suite]
         if row.group:
             room.group = room.engine.restore(row.group, row.keys, key)
+    if row.wedge is not None and row.status is RoomStatus.HALTED:
+        room.outer = set(row.wedge.outer)
+        if key.key_id not in row.wedge.refused and row.in_flight is None:
+            room.refusals.append(Refuse(commit=row.wedge.commit, code=row.wedge.code))
     return room
 
 

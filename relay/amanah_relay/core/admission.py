@@ -139,6 +139,9 @@ class Admission:
         if create.suite not in suites.SUPPORTED:
             raise RefusedError(Code.SUITE, f"rooms of suite {create.suite:#06x} are not served by this version")
         rooms.check_create(create, self._standings[header.kid])
+        before = None if create.successor_of is None else self._state.rooms.get(create.successor_of)
+        if before is not None:  # one that is not here may be another relay's
+            rooms.check_successor(create, creator=header.kid, before=before.create, members=before.members)
         check_audience(header, audience_digest({header.kid}))
         if self._owned[create.owner] >= self._limits.rooms_per_organisation:
             raise RefusedError(Code.QUOTA, "the organisation owns as many rooms as it may")
