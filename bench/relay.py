@@ -40,10 +40,15 @@ class Running:
 
     @property
     def peak_mib(self) -> float:
-        """The most memory that was ever resident, MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        found = _STATUS.search(status)
-        return int(found[1]) / 1_024 if found else 0.0
+        """The most memory that was ever resident, MiB: of the relay and of the processes it has now."""
+        folder = Path(f"/proc/{self.process.pid}")
+        children = [child for task in folder.glob("task/*/children") for child in task.read_text().split()]
+        return sum(_peak_kib(Path("/proc") / number / "status") for number in (folder.name, *children)) / 1_024
+
+
+def _peak_kib(status: Path) -> int:
+    found = _STATUS.search(status.read_text(encoding="ascii"))
+    return int(found[1]) if found else 0
 
 
 def command(*arguments: str) -> list[str]:

@@ -29,6 +29,8 @@ PURE: Final = {
     "amanah_relay": ("core", "admission", "quotas", "sequencer", "inputs", "effects"),
     "amanah_client": ("core", "rooms", "outbox", "monitor"),
 }
+ANSWERED: Final = Path("relay/amanah_relay/core/publish.py")
+"""Where envelopes are taken for verified because the shell said so."""
 IMPURE_CALLS: Final = {"breakpoint", "input", "print"}
 IMPURE_IMPORTS: Final = {
     *("asyncio", "concurrent", "datetime", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random"),
@@ -149,6 +151,14 @@ def verified_made_elsewhere(path: Path, text: str) -> Iterator[str]:
             yield f"{path}:{node.lineno}: Verified is made outside a verify_... function of the protocol"
 
 
+def answers_taken_elsewhere(path: Path, text: str) -> Iterator[str]:
+    """`verify_answered`, which believes its caller, anywhere but where the relay's shell answers (attack 44)."""
+    if path.parts[0] == "tests" or path in (ANSWERED, Path("protocol/amanah_protocol/envelope.py")):
+        return
+    if "verify_answered" in text:
+        yield f"{path}: verify_answered believes its caller; verify_envelope verifies"
+
+
 def called_name(function: ast.expr) -> str:
     """The last name of what is called: `Verified` for `verified.Verified[Roster](...)`."""
     if isinstance(function, ast.Subscript):
@@ -203,6 +213,11 @@ def test_only_verifiers_of_the_protocol_make_verified_values() -> None:
     assert find_everywhere(verified_made_elsewhere) == []
 
 
+def test_only_the_relays_publish_believes_what_was_verified_elsewhere() -> None:
+    assert find_everywhere(answers_taken_elsewhere) == []
+    assert "verify_answered" in (ROOT / ANSWERED).read_text(encoding="utf-8")
+
+
 def test_pure_parts_import_no_clock_no_randomness_and_no_io() -> None:
     assert find_everywhere(impure_parts) == []
 
@@ -240,6 +255,7 @@ BROKEN: Final[list[tuple[Callable[[Path, str], Iterator[str]], Path, str, str]]]
     (verified_made_elsewhere, PROTOCOL, "def verify_a():\n    Verified(1)", "def decode_a():\n    Verified(1)"),
     (verified_made_elsewhere, PROTOCOL, "def _verify_a():\n    Verified[int](1)", "v.Verified[int](value=1)"),
     (verified_made_elsewhere, RELAY, "def f(a: Verified[int]): ...", "def verify_a():\n    Verified(1)"),
+    (answers_taken_elsewhere, RELAY, "verify_envelope(e, key)", "verify_answered(e, holds=True)"),
     (impure_parts, RELAY, "import dataclasses", "import time"),
     (impure_parts, RELAY, "from collections import abc", "from os.path import join"),
     (impure_parts, PROTOCOL, "f()", "input()"),

@@ -19,7 +19,7 @@ MENDABLE: Final = frozenset({Cause.EPOCH_TOO_OLD, Cause.STATE_LOST, Cause.CORRUP
 """Causes that lie with this device or the relay, so that another device may have opened it."""
 
 MEANINGS: Final = {
-    Cause.EPOCH_TOO_OLD: "This device was away for so long that the keys to it are kept no longer.",
+    Cause.EPOCH_TOO_OLD: "This device can no longer get the keys to it: it was away for too long, or is an old copy.",
     Cause.NOT_MEMBER_THEN: "This device was not in the room when it was sent.",
     Cause.STATE_LOST: "This device's keys to it are gone.",
     Cause.SENDER_AT_FAULT: "What its sender signed does not hold.",
@@ -38,7 +38,7 @@ _LASTS: Final = {
 }
 
 
-def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content: bool) -> Cause:
+def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content: bool, is_own: bool = False) -> Cause:
     """The cause of an entry that cannot be read, from its error and the place where that was met.
 
     Args:
@@ -47,6 +47,7 @@ def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content:
         was_in: Whether this device was in the room then, by the record.
         has_keys: Whether this device held keys of the room.
         has_content: Whether the relay gave any content.
+        is_own: Whether it is this device's, which it may have sent from a copy of this profile.
     """
     if code == Code.BEHIND:
         return Cause.EPOCH_TOO_OLD
@@ -54,7 +55,8 @@ def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content:
     if without_keys and not was_in:
         return Cause.NOT_MEMBER_THEN
     # A commit that is refused is its sender's doing; what follows it cannot be opened for want of keys.
-    if without_keys or code == Code.STATE_LOST or (code == Code.REFUSED_COMMIT and kind != Kind.COMMIT):
+    follows = code == Code.REFUSED_COMMIT and kind != Kind.COMMIT
+    if without_keys or follows or code == Code.STATE_LOST or (code == Code.FORK and is_own):
         return Cause.STATE_LOST
     # A gap in the sender's own counting is another matter than a content that was held back.
     if code in (Code.CONTENT_HASH, Code.OPEN) or (code == Code.GAP and not has_content):

@@ -72,6 +72,13 @@ class PutIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutAction:
+    """Replace the action of an unfinished intent: it is about another room now."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropWish:
     """What a person decided of an intent was carried out, or came too late; its id."""
 
@@ -143,8 +150,8 @@ class PutAuditRows:
 
 
 Write: TypeAlias = (
-    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | DropWish | PutControl | PutRoster | PutControlHead
-    | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
+    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
+    | PutControlHead | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
 )  # fmt: skip
 
 # ---- effects

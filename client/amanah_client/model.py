@@ -113,6 +113,45 @@ class RoomStatus(StrEnum):
     """This device's keys of the room are gone: nothing is opened or sent until it is removed and added again."""
 
 
+class Rekey(StrEnum):
+    """What a device that goes on from an old copy of its profile still has to do in a room before it sends."""
+
+    NONE = ""
+    EPOCH = "epoch"
+    """Nothing is sealed before another member has begun an epoch."""
+    KEYS = "keys"
+    """An own commit goes out before anything else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wedge:
+    """A commit that this device refused, and what others make of it.
+
+    Attributes:
+        commit: Its envelope.
+        code: Why.
+        committer: Who made it.
+        index: Its log index.
+        epoch: The last good epoch, which it was to end.
+        members: Who was in then, in order of their leaves.
+        outer: Members by the headers that the relay accepted, refused ones included.
+        refused: Who refuses it, by the log.
+        followed: Who has sent something behind it.
+        moved: Devices that were in this device's own successor room at some time.
+    """
+
+    commit: EnvelopeId
+    code: str
+    committer: DeviceId
+    index: int
+    epoch: int
+    members: tuple[DeviceId, ...]
+    outer: tuple[DeviceId, ...]
+    refused: tuple[DeviceId, ...] = ()
+    followed: tuple[DeviceId, ...] = ()
+    moved: tuple[DeviceId, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
     """A publish that was signed and is not answered: resent byte for byte until it is.
@@ -163,6 +202,11 @@ class RoomRow:
         stays: Times of the own organisation's devices in the room.
         owed: What they asked to be sent again.
         asked_at_ms: When this device asked for anything last, here.
+        rekey: What comes before sending, where this profile is an old copy.
+        created_index: Log index of the creation, -1 while it is not known.
+        wedge: The commit that this device refused, if it did.
+        successor: The room in which this one goes on; it is closed then.
+        successor_size: The most of the last good epoch's members that were seen in there.
     """
 
     room: RoomId
@@ -195,6 +239,11 @@ class RoomRow:
     stays: tuple[Stay, ...] = ()
     owed: tuple[Owed, ...] = ()
     asked_at_ms: int = 0
+    rekey: Rekey = Rekey.NONE
+    created_index: int = -1
+    wedge: Wedge | None = None
+    successor: RoomId | None = None
+    successor_size: int = 0
 
 
 class MessageState(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from amanah_client import model
 from amanah_client.core.room import group_of
@@ -21,6 +21,9 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
+
+CLOSED: Final = "closed"
+"""Status of a room that goes on in its successor."""
 
 
 class Room:
@@ -53,6 +56,18 @@ class Room:
     def title(self) -> str:
         """Its title, or the first digits of the id until it is known."""
         return self.row.title or self.id.hex()[:8]
+
+    @property
+    def successor(self) -> Room | None:
+        """The room in which this one goes on, where members refused a change of it; what is sent here goes there."""
+        found = self.row.successor
+        return None if found is None else Room(self._client, found)
+
+    @property
+    def status(self) -> str:
+        """Where it stands for this device: `model.RoomStatus`, or `closed` where it goes on in another."""
+        row = self.row
+        return str(row.status) if row.successor is None else CLOSED
 
     @property
     def created(self) -> Create | None:

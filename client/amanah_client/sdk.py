@@ -196,7 +196,7 @@ class Client:
         return [Room(self, row.room) for row in rows]
 
     def room(self, reference: str | RoomId) -> Room:
-        """A room by its id, the first digits of its id, or its title.
+        """A room by its id, the first digits of its id, or its title; of a closed room's title, its successor.
 
         Raises:
             UsageError: `UNKNOWN_ROOM` when none or more than one fit.
@@ -206,6 +206,9 @@ class Client:
         found = [row.room for row in rows if row.room.hex() == wanted.lower() or row.title == wanted]
         if not found and len(wanted) >= self.PREFIX_MIN:
             found = [row.room for row in rows if row.room.hex().startswith(wanted.lower())]
+        if len(found) > 1:  # a closed room and its successor have one title
+            closed = {row.room for row in rows if row.successor in found}
+            found = [room for room in found if room not in closed]
         if len(found) != 1:
             many = f"{len(found)} rooms fit {wanted!r}" if found else f"there is no room {wanted!r}"
             hint = "Name it by its id, which `amanah room list` shows." if found else None

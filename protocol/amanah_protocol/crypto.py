@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from nacl import bindings, exceptions
 from nacl import signing as nacl_signing
@@ -126,6 +126,29 @@ def verify_signature(public: bytes, signature: bytes, message: bytes) -> None:
         _verify_key(public).verify(message, signature)
     except exceptions.CryptoError as error:
         raise VerifyError(Code.SIGNATURE, "the signature does not verify") from error
+
+
+class SignatureClaim(NamedTuple):
+    """That the owner of a key signed a message; to be verified here or by another process.
+
+    Attributes:
+        public: 32 bytes.
+        signature: 64 bytes.
+        message: What was signed.
+    """
+
+    public: bytes
+    signature: bytes
+    message: bytes
+
+    @property
+    def holds(self) -> bool:
+        """Whether the signature verifies (`verify_signature`)."""
+        try:
+            verify_signature(*self)
+        except VerifyError:
+            return False
+        return True
 
 
 def agreement_public(private: bytes) -> bytes:

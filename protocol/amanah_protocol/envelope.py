@@ -15,7 +15,7 @@ from typing import Final
 
 from amanah_protocol import cbor, kinds, limits
 from amanah_protocol.cose import ALG_ED25519, Sign1, Typ, decode_sign1, encode_sign1, signed_bytes
-from amanah_protocol.crypto import KEY_BYTES, SigningKey, hmac_sha256, sha256, verify_signature
+from amanah_protocol.crypto import KEY_BYTES, SignatureClaim, SigningKey, hmac_sha256, sha256
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
@@ -256,15 +256,34 @@ def check_content(envelope: Envelope, sealed: bytes) -> None:
         raise VerifyError(Code.CONTENT_HASH, "the sealed content is not the one that was signed")
 
 
+def claim_of(envelope: Envelope, public_key: bytes) -> SignatureClaim:
+    """What is to be verified of an envelope: that the device of `kid`, whose key is given, signed it.
+
+    Raises:
+        VerifyError: `KEY_ID`.
+    """
+    if sha256(public_key) != envelope.header.kid:
+        raise VerifyError(Code.KEY_ID, "the key given is not the sender's")
+    return SignatureClaim(public_key, envelope.parts.signature, envelope.signed_bytes)
+
+
 def verify_envelope(envelope: Envelope, public_key: bytes) -> Verified[Envelope]:
     """Verify that the device of `kid`, whose key is given, signed it.
 
     Raises:
         VerifyError: `KEY_ID` or `SIGNATURE`.
     """
-    if sha256(public_key) != envelope.header.kid:
-        raise VerifyError(Code.KEY_ID, "the key given is not the sender's")
-    verify_signature(public_key, envelope.parts.signature, envelope.signed_bytes)
+    return verify_answered(envelope, holds=claim_of(envelope, public_key).holds)
+
+
+def verify_answered(envelope: Envelope, *, holds: bool) -> Verified[Envelope]:
+    """As `verify_envelope`, where the answer to its `claim_of` came from elsewhere.
+
+    Raises:
+        VerifyError: `SIGNATURE`.
+    """
+    if not holds:
+        raise VerifyError(Code.SIGNATURE, "the signature does not verify")
     return Verified(envelope)
 
 

@@ -75,6 +75,27 @@ def check_create(create: Create, creator: Standing) -> None:
         raise RefusedError(Code.SUITE, "the creator's certificate does not name the room's suite")
 
 
+def check_successor(create: Create, *, creator: DeviceId, before: Create, members: Iterable[DeviceId]) -> None:
+    """Who was in a room may open the one that continues it, and it is of the same kind.
+
+    It is owned by its creator's organisation as any room: where nobody of the old owner's is left, another's goes on.
+
+    Args:
+        create: The creation that names the other room as the one it continues.
+        creator: Who made it.
+        before: Creation of the other room.
+        members: Who may continue it: for the relay all who ever were in, for a member those of the last good epoch.
+
+    Raises:
+        RefusedError: `MEMBERSHIP`.
+    """
+    if creator not in frozenset(members):
+        raise RefusedError(Code.MEMBERSHIP, "the creator was not in the room that this one continues")
+    kinds = [(one.suite, one.ceiling, one.policy, one.agreement) for one in (create, before)]
+    if kinds[0] != kinds[1]:
+        raise RefusedError(Code.MEMBERSHIP, "a successor has the suite, ceiling, policy and agreement of its room")
+
+
 def check_commit(
     commit: Commit,
     *,

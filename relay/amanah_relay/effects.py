@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
+from amanah_protocol.crypto import SignatureClaim
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 
@@ -38,6 +39,14 @@ class Close:
     session: SessionId
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Verify the signatures of a publish: `Checked`. Answers come in the order in which they were asked for."""
+
+    token: int
+    claims: tuple[SignatureClaim, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +323,6 @@ class Purge:
 
 
 Effect: TypeAlias = (
-    Send | FanOut | Close | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
+    Send | FanOut | Close | Verify | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
     | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Purge
 )  # fmt: skip

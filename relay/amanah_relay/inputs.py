@@ -57,6 +57,16 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Answers one `Verify` or several: the token of each, and whether its claims hold, in their order.
+
+    Several at once, so that what was waiting for them goes into one batch.
+    """
+
+    answers: tuple[tuple[int, tuple[bool, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
     """The batch is durable; `freed` is what of contents and trees did not need to be stored, or was erased by it."""
 
@@ -226,7 +236,7 @@ class Stop:
 
 
 Input: TypeAlias = (
-    Connected | Received | Disconnected | Congested | Drained | Appended | AppendFailed | Loaded | KnownRead
+    Connected | Received | Disconnected | Congested | Drained | Checked | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
     | KeyPackagesCounted | Confirmed | Purged | ReadFailed | Tick | Stop
 )  # fmt: skip

@@ -145,6 +145,7 @@ class RelayServer:
             ticker.cancel()
             for session in self._turns.sessions.values():
                 session.connection.pipe.abort()
+            await self._turns.close()
         if self._turns.failed.done():
             failure = self._turns.failed.exception()
             if isinstance(failure, AmanahError):  # of the store: it says by itself what is to be done

@@ -37,11 +37,13 @@ from amanah_relay.effects import (
     Send,
     SessionId,
     TakeKeyPackages,
+    Verify,
 )
 from amanah_relay.fairness import Line
 from amanah_relay.inputs import Congested, Disconnected, Drained, Input, Received
 from amanah_relay.sessions import HARD_BYTES, Session
 from amanah_relay.store import StoreEffect, StoreInput
+from amanah_relay.verifier import Verifier
 from amanah_relay.wire import Chunk, Writer
 
 Perform: TypeAlias = Callable[[StoreEffect], Awaitable[StoreInput]]
@@ -93,6 +95,7 @@ class Turns:
         self.sessions: dict[SessionId, Session] = {}
         self.writing: set[Session] = set()
         """Sessions whose buffer may hold something; `server` watches their pace."""
+        self._verifier = Verifier(self.tell, logger)
         self._answers: deque[Input] = deque()
         self._line = Line()
         self._scheduled = False
@@ -145,6 +148,10 @@ class Turns:
         self._answers.append(what)
         self._wake()
 
+    async def close(self) -> None:
+        """Nothing is handled any more."""
+        await self._verifier.close()
+
     def _enqueue(self, session: Session) -> None:
         if not session.queued and not session.congested:
             session.queued = True
@@ -160,6 +167,7 @@ class Turns:
         self._scheduled = False
         try:
             self._take_inputs()
+            self._verifier.flush()
             self._flush()
         except Exception as error:
             # The core's picture may be half changed. To go on would mean to acknowledge from it; a new
@@ -168,12 +176,12 @@ class Turns:
                 self._logger.exception("the core failed")
             self.failed.set_exception(error)
             return
-        if self._answers or self._line:
+        if self._answers or (self._line and not self._verifier.is_full):
             self._wake()
         self._note_quiet()
 
     def _note_quiet(self) -> None:
-        if not (self.sessions or self._store_tasks or self._answers or self._line):
+        if not (self.sessions or self._store_tasks or self._answers or self._line or self._verifier.is_busy):
             self.quiet.set()
 
     def _take_inputs(self) -> None:
@@ -181,7 +189,7 @@ class Turns:
         while self._answers:
             self._handle(self._answers.popleft(), now_ms)
         for _ in range(TURN_INPUTS):
-            if not self._line:
+            if not self._line or self._verifier.is_full:
                 break
             session = self._line.take()
             session.queued = False
@@ -202,6 +210,8 @@ class Turns:
 
     def _do(self, effect: Effect) -> None:
         match effect:
+            case Verify():
+                self._verifier.put(effect)
             case Send():
                 self._put(effect.session, self._writer.prepare((effect.data,)))
                 self._note_login(effect)

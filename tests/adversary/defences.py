@@ -203,7 +203,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         ),
     ),
     "own envelopes are known": Defence(
-        attacks=(23,), function=own._check_ours, cuts={"counter > room.row.counter or flaw is not None": NEVER}
+        attacks=(23,), function=own._check_ours, cuts={"restored.is_foreign(room, envelope)": NEVER}
     ),
     "lengths have their shortest form": Defence(
         attacks=(49,), function=codec.Reader.length, cuts={"length < least": NEVER}

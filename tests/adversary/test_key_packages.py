@@ -44,11 +44,12 @@ def test_a_key_package_lets_its_device_into_one_room(play: Play) -> None:
     stage = invite_twice_with_one(play)
     assert stage.texts(GUEST, room=1) == ["in the second"]
     row = stage.row(GUEST, 2)
-    assert (row.status, row.group, row.title) == (RoomStatus.JOINING, b"", "")
+    assert (row.status, row.group, row.title) == (RoomStatus.LOST, b"", "")
     assert stage.texts(GUEST, room=2) == []
-    (alarm,) = stage.alarms(GUEST)
+    alarm, alone = stage.alarms(GUEST)
     assert (alarm.code, alarm.room) == (Code.OPEN, stage.rooms[2])
     assert evidence(alarm)
+    assert (alone.code, alone.room) == (Code.STATE_LOST, stage.rooms[2])  # nobody of its own is there to help
     assert stage.texts("sn-2", room=2) == ["in the third"]
     # With one of its own, after it was put out of the room where it is deaf, it comes in.
     guest = stage.device(GUEST).id

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from amanah_client.encapsulation import encapsulate
+from amanah_protocol import session
 from amanah_protocol.crypto import SigningKey, agree, sha256, verify_signature
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.group.leaves import identity_of, lifetime_of
@@ -29,6 +30,7 @@ from tests.adversary.points import LOW_ORDER, SMALL_ORDER, malleated
 from tests.adversary.sealed_room import commit, device, package, refusal, room_of
 from tests.engines import ENGINES
 from tests.simulation.scheduler import START_MS
+from tests.vectors import examples as x
 
 SUITES: Final = (X25519_CHACHA20POLY1305, xwing_aes128gcm(encapsulate))
 each_point = pytest.mark.parametrize("point", LOW_ORDER, ids=bytes.hex)
@@ -172,6 +174,25 @@ def test_a_key_of_small_order_signs_nothing(point: bytes) -> None:
         for number in range(16):
             with pytest.raises(VerifyError):
                 verify_signature(point, nonce + bytes(32), b"message %d" % number)
+
+
+@defended(26)
+def test_a_login_has_one_form_and_needs_a_key() -> None:
+    key = SigningKey(sha256(b"a key"))
+    roles = (
+        (session.sign_as_client, session.verify_client_proof),
+        (session.sign_as_relay, session.verify_relay_proof),
+    )
+    for sign, verify in roles:
+        proof = sign(x.transcript(), key)
+        verify(x.transcript(), proof, key.public)
+        assert refusal(lambda v=verify, p=proof: v(x.transcript(), malleated(p), key.public)) is not None  # type: ignore[misc]  # defaults bind the loop's values
+        for point in SMALL_ORDER:
+            forged = [nonce + bytes(32) for nonce in SMALL_ORDER]
+            assert None not in [
+                refusal(lambda v=verify, f=proof, p=point: v(x.transcript(), f, p))  # type: ignore[misc]  # as above
+                for proof in forged
+            ]
 
 
 # ---- the vectors of Project Wycheproof

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Final
 
-from amanah_client.model import IntentState, RoomStatus
+from amanah_client.model import IntentState, Rekey, RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.envelope import Header, decode_envelope
 from amanah_protocol.errors import Code
@@ -60,19 +60,22 @@ def restore_an_old_copy(play: Play) -> tuple[Stage, list[Header]]:
 
 
 @defended(23)
-def test_an_old_copy_finds_in_the_log_that_it_is_one_and_seals_nothing(play: Play) -> None:
+def test_an_old_copy_finds_in_the_log_that_it_is_one_and_renews_its_keys_before_it_sends(play: Play) -> None:
     stage, published = restore_an_old_copy(play)
-    assert [header.kind for header in published] == []
+    asked, commit, *rest = published
+    assert (asked.kind, commit.kind) == (Kind.REFUSE, Kind.COMMIT)
+    # It asks in the epoch that it may have used, and seals in one that another began behind all that it had seen.
+    assert commit.epoch > asked.epoch
+    assert {header.epoch for header in rest} == {commit.epoch + 1}
+    assert [header.kind for header in rest if header.kind is not Kind.DELIVERED] == [Kind.MESSAGE]
     alarms = stage.alarms(VICTIM)
     assert {alarm.code for alarm in alarms} == {Code.FORK}
     assert all("this profile never signed" in alarm.detail and evidence(alarm) for alarm in alarms)
-    assert stage.row(VICTIM).status is RoomStatus.HALTED
-    queued = stage.client(VICTIM).store.intents(IntentState.QUEUED)
-    (waiting,) = [intent for intent in queued if intent.room in (None, stage.rooms[0])]
-    assert waiting.code == Code.REFUSED_COMMIT
+    assert (stage.row(VICTIM).status, stage.row(VICTIM).rekey) == (RoomStatus.OPEN, Rekey.NONE)
+    assert stage.client(VICTIM).store.intents(IntentState.QUEUED) == ()
     # Where nothing was lost it goes on; and the others have read all that was said.
     assert stage.texts("ma-2", room=1) == ["in the other room"]
-    assert stage.texts("tn-1") == list(LOST)
+    assert stage.texts("tn-1") == [*LOST, "said by the copy"]
     assert stage.all_alarms().keys() == {VICTIM}
     assert stage.crashes() == []
 

@@ -242,7 +242,40 @@ def test_why_nothing_more_comes_from_a_room_is_said(circle: Circle, status: mode
         row = model.RoomRow(room=RoomId(b"s" * 16), status=status, title="Wave")
         profile.store.commit((effects.PutRoom(row=row),))
         found = explain_status(Room(Client(profile), row.room))
+        assert Room(Client(profile), row.room).status == status
     assert (found is None) if said is None else (found is not None and said in found)
+
+
+def test_a_closed_room_leads_on_to_its_successor(
+    circle: Circle, result: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = circle.nations.enrol("moved", TN)
+    old = model.RoomRow(
+        room=RoomId(b"o" * 16), status=model.RoomStatus.HALTED, title="Wave", successor=RoomId(b"n" * 16)
+    )
+    new = model.RoomRow(room=RoomId(b"n" * 16), status=model.RoomStatus.OPEN, title="Wave")
+    with open_profile(Home(home), str) as profile:
+        profile.store.commit((effects.PutRoom(row=old), effects.PutRoom(row=new)))
+        client = Client(profile)
+        assert client.room("Wave").id == new.room
+        found = client.room(old.room).successor
+        assert found is not None
+        assert (found.id, found.successor, client.room(old.room).status) == (new.room, None, "closed")
+    words = ("--offline", "--home", str(home))
+    assert main(["room", "list", "--json", *words]) == 0
+    listed = {room["room"]: room for room in result()}
+    assert listed[old.room.hex()]["status"] == "closed"
+    assert listed[old.room.hex()]["successor"] == new.room.hex()
+    assert listed[new.room.hex()]["successor"] is None
+    assert main(["room", "list", *words]) == 0
+    assert f"closed, on in {new.room.hex()[:12]}" in " ".join(capsys.readouterr().out.split())
+    assert main(["room", "show", old.room.hex(), *words]) == 0
+    assert f"it goes on in room {new.room.hex()[:12]}" in " ".join(capsys.readouterr().out.split())
+    main(["send", old.room.hex(), "to the old one", "--timeout", "1", "--home", str(home)])
+    assert "Wave is closed" in capsys.readouterr().err
+    with open_profile(Home(home), str) as profile:
+        (intent,) = profile.store.intents(model.IntentState.QUEUED, model.IntentState.FAILED)
+        assert intent.room == new.room or getattr(intent.action, "room", new.room) == new.room
 
 
 def test_an_alarm_is_shown_where_its_room_is_and_where_somebody_follows(

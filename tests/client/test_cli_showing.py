@@ -147,6 +147,7 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
         (kinds.Erase(envelopes=(OTHER,)), "erases 6f6f6f6f6f6f"),
         (kinds.Delivered(room_seq=5), "has stored everything up to 5"),
         (kinds.Refuse(commit=OTHER, code="AUDIENCE"), "refuses the change 6f6f6f6f6f6f: AUDIENCE"),
+        (kinds.Refuse(commit=OTHER, code="FORK"), "asks for a new epoch: its profile is an old copy"),
         (kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER), "[relabel]"),
     ],
 )

@@ -24,6 +24,8 @@ from amanah_protocol.log.checkpoint import Checkpoint, encode_body
 from amanah_protocol.log.note import Note, decode_note
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType, verify_note
 from amanah_protocol.log.receipt import sign_receipt, verify_receipt
+from amanah_protocol.mls.labelled import sign_with_label, verify_with_label
+from amanah_protocol.mls.rules import Rule
 from amanah_protocol.roster import Organisation
 from amanah_protocol.session import Transcript
 from amanah_protocol.types import DeviceId, KeyId
@@ -97,6 +99,16 @@ def login(signature: bytes, verify: Callable[[Transcript, bytes, bytes], None]) 
         signature=signature,
         carrying=lambda other: other,
         verify=lambda data, public: verify(x.transcript(), data, public),
+    )
+
+
+def labelled(label: bytes) -> Signed:
+    """What MLS signs under a label (RFC 9420 section 5.1.2): here the same content under each."""
+    content = x.fixed("what MLS signs")
+    return Signed(
+        signature=sign_with_label(KEY, label, content),
+        carrying=lambda other: other,
+        verify=lambda data, public: verify_with_label(public, label, content, data, Rule.LEAF_SIGNATURE),
     )
 
 
@@ -180,6 +192,10 @@ TYPES: Final[dict[str, Signed]] = {
     "client's login": login(session.sign_as_client(x.transcript(), KEY), session.verify_client_proof),
     "checkpoint": note(SignatureType.ED25519),
     "cosignature": note(SignatureType.COSIGNATURE),
+    "MLS leaf": labelled(b"LeafNodeTBS"),
+    "MLS key package": labelled(b"KeyPackageTBS"),
+    "MLS group info": labelled(b"GroupInfoTBS"),
+    "MLS content": labelled(b"FramedContentTBS"),
     "audit grant": unused(Typ.AUDIT_GRANT),
     "legal hold": unused(Typ.LEGAL_HOLD),
     "erasure": unused(Typ.ERASURE),
@@ -227,9 +243,16 @@ def test_the_bytes_that_are_signed_begin_apart() -> None:
         "client's login": b"amanah/login/1/client\0" + login_bytes,
         "checkpoint": decode_note(TYPES["checkpoint"].example).text.encode(),
     }
+    messages["MLS leaf"] = b"\x13MLS 1.0 LeafNodeTBS" + b"\x20" + x.fixed("what MLS signs")
     for name, message in messages.items():
         verify_signature(PUBLIC, TYPES[name].signature, message)
-    beginnings = [b"\x84\x6aSignature1", b"amanah/login/1/relay\0", b"amanah/login/1/client\0", x.ORIGIN.encode()]
+    beginnings = [
+        b"\x84\x6aSignature1",
+        b"amanah/login/1/relay\0",
+        b"amanah/login/1/client\0",
+        x.ORIGIN.encode(),
+        b"\x13MLS 1.0 ",
+    ]
     for message in messages.values():
         assert sum(message.startswith(beginning) for beginning in beginnings) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from amanah_protocol.kinds import Commit, Create, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MAX_MEMBERS
 from amanah_protocol.rooms import Standing
-from amanah_protocol.types import DeviceId, OrgName, PersonId
+from amanah_protocol.types import DeviceId, OrgName, PersonId, RoomId
 from tests.protocol.refusal import refused
 
 NOW = 1_790_000_000_000
@@ -204,6 +205,23 @@ def test_an_officer_opens_a_room_that_the_own_organisation_owns() -> None:
     ):
         with refused(code, RefusedError):
             rooms.check_create(CREATE, Standing(certificate=creator, revoked=False))
+
+
+def test_a_successor_is_opened_by_who_was_in_and_is_of_the_same_kind() -> None:
+    made = replace(CREATE, nonce=bytes([1]) * 16, owner=GUEST, successor_of=RoomId(bytes(16)))
+    creator, other = GUEST_OFFICER.device_id, OFFICER.device_id
+    rooms.check_successor(made, creator=creator, before=CREATE, members=(creator, other))
+    with refused(Code.MEMBERSHIP, RefusedError):
+        rooms.check_successor(made, creator=creator, before=CREATE, members=(other,))
+    changes: tuple[dict[str, Any], ...] = (
+        {"suite": 0xF001},
+        {"ceiling": Label.RED},
+        {"policy": b"other"},
+        {"agreement": "other"},
+    )
+    for change in changes:
+        with refused(Code.MEMBERSHIP, RefusedError):
+            rooms.check_successor(replace(made, **change), creator=creator, before=CREATE, members=(creator,))
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final, cast
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -16,11 +17,12 @@ from amanah_protocol.crypto import SigningKey
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import Effect, SessionId
-from amanah_relay.inputs import Congested, Disconnected, Drained, Input, Received
+from amanah_relay.inputs import Checked, Congested, Disconnected, Drained, Input, Received, Tick
 from amanah_relay.quotas import RelayLimits
 from amanah_relay.sessions import MAX_WAITING, MAX_WAITING_BYTES, Session
 from amanah_relay.store import StoreEffect, StoreInput
 from amanah_relay.turns import Turns
+from amanah_relay.verifier import Verifier
 from amanah_relay.wire import JoinedWriter, RelayConnection
 
 ORIGIN: Final = "relay.example.org/test"
@@ -163,6 +165,22 @@ async def test_messages_of_one_session_keep_their_order_with_its_end() -> None:
             *("Received", "Received", "Received", "Disconnected"),
         ]
         assert there.turns.quiet.is_set()
+
+
+async def test_nothing_is_taken_from_sessions_while_too_many_signatures_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(1) as there:
+        (session,) = there.sessions
+        monkeypatch.setattr(Verifier, "is_full", True)
+        await flood(there.turns, session, 3)
+        there.turns.tell(Tick())
+        await there.rest()
+        assert not there.told(Received)
+        monkeypatch.setattr(Verifier, "is_full", False)
+        there.turns.tell(Checked(answers=()))
+        await there.rest()
+        assert len(there.told(Received)) == 3
 
 
 async def test_reading_waits_while_too_many_messages_wait() -> None:

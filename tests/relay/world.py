@@ -18,8 +18,8 @@ from amanah_protocol.labels import Label
 from amanah_protocol.session import NO_TLS, Transcript
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, OrgName, RoomId
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Append, Close, Confirm, FanOut, Purge, Reload, Send, SessionId
-from amanah_relay.inputs import Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
+from amanah_relay.effects import Append, Close, Confirm, FanOut, Purge, Reload, Send, SessionId, Verify
+from amanah_relay.inputs import Checked, Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import MemoryStore, StoreEffect
 from tests.relay.people import (
@@ -175,6 +175,8 @@ class World:
                             self._arrive(number, data)
                 case Close():
                     self.peers[effect.session].closed = (effect.code, effect.reason)
+                case Verify():
+                    self.handle(Checked(answers=((effect.token, tuple(claim.holds for claim in effect.claims)),)))
                 case _:
                     if isinstance(effect, Append):
                         self.appends.append(effect)

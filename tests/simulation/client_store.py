@@ -120,6 +120,8 @@ class MemoryClientStore:
                 self._erase(write)
             case e.PutIntent(intent=intent):
                 self._put_intent(intent)
+            case e.PutAction(intent=intent):
+                self._intents[intent.id] = replace(self._intents[intent.id], action=intent.action)
             case e.DropWish(intent=intent_id):
                 self._wishes.pop(intent_id, None)
             case e.PutControl(row=control):

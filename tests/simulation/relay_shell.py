@@ -1,6 +1,6 @@
 """The shell around the relay core, in virtual time: it does what `amanah_relay.turns` and the store's worker do.
 
-One writer and one reader work behind it, each on one thing at a time and in order. The process may
+One writer, one reader and one verifier work behind it, each on one thing at a time and in order. The process may
 end at any moment; what was handed to the store by then is stored or is not.
 """
 
@@ -33,10 +33,12 @@ from amanah_relay.effects import (
     Send,
     SessionId,
     TakeKeyPackages,
+    Verify,
 )
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    Checked,
     Congested,
     Connected,
     Disconnected,
@@ -59,6 +61,7 @@ from tests.simulation.scheduler import Scheduler
 TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
+VERIFY_MS: Final = 3
 
 Reading: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge
@@ -134,6 +137,7 @@ class RelayShell:
         self.store = open_store()
         self._writing: deque[Append | Reload | Change] = deque()
         self._reading: deque[Reading] = deque()
+        self._verifying: deque[Verify] = deque()
         self._stopped_writing = False
         self._sessions: dict[SessionId, Connection] = {}
         self._numbers: dict[int, SessionId] = {}
@@ -185,6 +189,7 @@ class RelayShell:
         self._serving = self._stopping = self._stopped_writing = False
         self._writing.clear()
         self._reading.clear()
+        self._verifying.clear()
         self._held.clear()
         for session in tuple(self._sessions):
             self._part(session).close_by_relay()
@@ -200,7 +205,7 @@ class RelayShell:
         self._look_whether_done()
 
     def _look_whether_done(self) -> None:
-        if self._sessions or self._writing:
+        if self._sessions or self._writing or self._verifying:
             self._later(50, self._look_whether_done)
         else:
             self.kill()
@@ -294,7 +299,7 @@ class RelayShell:
         for effect in effects:
             self._do(effect)
 
-    def _do(self, effect: Effect) -> None:
+    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
         match effect:
             case Send():
                 self._write(effect.session, (effect.data,))
@@ -315,8 +320,19 @@ class RelayShell:
                 self._reading.append(effect)
                 if len(self._reading) == 1:
                     self._begin_read()
+            case Verify():
+                self._verifying.append(effect)
+                if len(self._verifying) == 1:
+                    self._later(self._chance.randint(0, VERIFY_MS), self._verify)
             case _:
                 assert_never(effect)
+
+    def _verify(self) -> None:
+        """All that was asked until now is answered at once, in order."""
+        asked = tuple(self._verifying)
+        self._verifying.clear()
+        answers = tuple((effect.token, tuple(claim.holds for claim in effect.claims)) for effect in asked)
+        self.handle(Checked(answers=answers))
 
     def _write(self, session: SessionId, data: tuple[bytes, ...]) -> None:
         connection = self._sessions.get(session)

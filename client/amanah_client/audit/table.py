@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from amanah_client.audit.report import Entry, Nations, Report, Severity, Who
 from amanah_protocol import kinds
+from amanah_protocol.errors import Code
 from amanah_protocol.limits import SIZE_CLASSES
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 
@@ -116,7 +117,8 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
     match specific:
         case kinds.Create():
             under = f" under {specific.agreement}" if specific.agreement else ""
-            return f"opened a room up to {specific.ceiling.text}{under}"
+            on = f", which continues {short(specific.successor_of)}" if specific.successor_of else ""
+            return f"opened a room up to {specific.ceiling.text}{under}{on}"
         case kinds.Commit():
             return f"changed the circle: {len(specific.added)} added, {len(specific.removed)} removed"
         case kinds.Welcome():
@@ -139,6 +141,8 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Repair():
             count, whom = counted(len(specific.envelopes), "message"), counted(len(specific.addressees), "device")
             return f"sent {count} again to {whom}" if specific.addressees else f"asked for {count} again"
+        case kinds.Refuse(code=Code.FORK):
+            return "asked for a new epoch: its profile is an old copy"
         case kinds.Refuse():
             return f"refused the change {short(specific.commit)} ({specific.code})"
         case kinds.Decision():

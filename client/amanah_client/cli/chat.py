@@ -64,6 +64,9 @@ def send(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
+        while (successor := into.successor) is not None:
+            terminal.say(f"{explain_status(into)}, and so does this message")
+            into = successor
         action = into.compose(said, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])
         show_outcome(await settle(client, action, common), common)
 

@@ -12,7 +12,7 @@ from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
-from amanah_client.model import RoomStatus
+from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.labels import Label
@@ -85,7 +85,7 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
             (
                 short(room.id),
                 room.title,
-                str(room.row.status),
+                room.status if room.row.successor is None else f"closed, on in {short(room.row.successor)}",
                 room.ceiling.text,
                 str(len(room.members())),
                 str(room.row.head_seq),
@@ -121,7 +121,11 @@ def _show_room(room: Room, common: Options) -> None:
     created = room.created
     terminal.show(single(room.title))
     terminal.show(f"room {room.id.hex()}")
-    terminal.show(f"up to {room.ceiling.text}; {room.row.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    terminal.show(f"up to {room.ceiling.text}; {room.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    if (status := explain_status(room)) is not None:
+        terminal.show(single(status))
+    if created is not None and created.successor_of is not None:
+        terminal.show(f"continues room {created.successor_of.hex()}")
     if created is not None:
         agreement = f" under {single(created.agreement)}" if created.agreement else ""
         terminal.show(f"opened for {created.owner}{agreement}")
@@ -204,17 +208,16 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
 
 
 def explain_status(room: Room) -> str | None:
-    """Why nothing more comes from a room, or None."""
-    match room.row.status:
-        case RoomStatus.REMOVED:
-            return f"this device was removed from {room.title} at {room.row.head_seq}; nothing later reaches it"
-        case RoomStatus.HALTED:
-            return f"{room.title} is halted: reading stays, sending does not; `amanah room show` has the alarm"
-        case RoomStatus.BEHIND:
-            return f"this device was away from {room.title} for too long: it waits to be removed and added again"
-        case RoomStatus.LOST:
-            return f"this device's keys of {room.title} are gone: it asked to be removed and added again"
-        case RoomStatus.JOINING:
-            return f"this device was added to {room.title} and waits for its welcome"
-        case _:
-            return None
+    """Why nothing more comes from a room, or nothing goes to it; None where all is well."""
+    row, title = room.row, room.title
+    if row.successor is not None:
+        return f"{title} is closed: a change of it was refused; it goes on in room {short(row.successor)}"
+    if row.status is RoomStatus.OPEN and row.rekey is not Rekey.NONE:
+        return f"this profile is an old copy: in {title} it sends when others are online and its keys are renewed"
+    return {
+        RoomStatus.REMOVED: f"this device was removed from {title} at {row.head_seq}; nothing later reaches it",
+        RoomStatus.HALTED: f"{title} is halted: reading stays, sending does not; `amanah room show` has the alarm",
+        RoomStatus.BEHIND: f"this device cannot follow {title} any more: it waits to be removed and added again",
+        RoomStatus.LOST: f"this device's keys of {title} are gone: it asked to be removed and added again",
+        RoomStatus.JOINING: f"this device was added to {title} and waits for its welcome",
+    }.get(row.status)

@@ -21,6 +21,7 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 
@@ -124,6 +125,8 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901,
             return f"asks for {', '.join(short(envelope) for envelope in envelopes)} again"
         case kinds.Repair(envelopes=envelopes):
             return f"sends {', '.join(short(envelope) for envelope in envelopes)} again"
+        case kinds.Refuse(code=Code.FORK):
+            return "asks for a new epoch: its profile is an old copy"
         case kinds.Refuse(commit=commit, code=code):
             return f"refuses the change {short(commit)}: {shown(code)}"
         case _:
@@ -240,13 +243,15 @@ def room_json(room: Room) -> dict[str, object]:
     return {
         "room": room.id.hex(),
         "title": room.row.title or None,
-        "status": str(room.row.status),
+        "status": room.status,
         "ceiling": room.ceiling.text,
         "owner": None if created is None else created.owner,
         "agreement": None if created is None else created.agreement,
         "epoch": room.epoch,
         "room_seq": room.row.head_seq,
         "unreadable": unreadable_json(room),
+        "successor": None if room.row.successor is None else room.row.successor.hex(),
+        "continues": None if created is None or created.successor_of is None else created.successor_of.hex(),
     }
 
 

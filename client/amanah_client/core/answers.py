@@ -90,7 +90,8 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
             continue
         promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
         _promise(ctx, room, promise, room_seq)
-    room.change(in_flight=None, last_id=envelopes[-1].id, voids=())
+    room.change(in_flight=None)
+    _go_on_behind(ctx, room, envelopes[-1])
     if isinstance(envelopes[-1].header.specific, Delivered):
         # The relay counts from here: a report that was long under way must not be followed at once by the next,
         # whose refusal would stand in the way of what people say.
@@ -110,6 +111,13 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
         room.change(create=envelopes[0].encoded)  # what is in flight no longer tells it after a restart
         if not room.link.subscribed:
             page(ctx, room, room.row.head_seq)
+
+
+def _go_on_behind(ctx: Context, room: Room, last: Envelope) -> None:
+    own = room.senders.get(ctx.me)
+    # Else a later one is in the log, of an earlier life of this profile (`restored`).
+    if own is None or own.counter <= last.header.counter:
+        room.change(last_id=last.id, voids=())
 
 
 def _promise(ctx: Context, room: Room, promise: Promise, room_seq: int) -> None:

@@ -70,28 +70,34 @@ def _create(ctx: Context, intent: Intent, action: CreateRoom) -> None:
 
 
 def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
+    """What an officer asked for.
+
+    Raises:
+        AmanahError: It is not allowed; nothing was changed.
+    """
+    create = Create(
+        origin=ctx.relay.origin,
+        nonce=message_id_of(intent),  # random as the intent's id: sealing again after a refusal gives the same room
+        suite=CLASSICAL if action.classical else POST_QUANTUM,
+        ceiling=action.ceiling,
+        owner=ctx.certificate.organisation,
+        agreement=action.agreement,
+    )
+    open_room(ctx, create, title=action.title, written_at_ms=intent.created_at_ms, intent=intent)
+
+
+def open_room(ctx: Context, create: Create, *, title: str, written_at_ms: int, intent: Intent | None) -> None:
     """Creation, title and own name in one publish.
 
     Raises:
         AmanahError: It is not allowed; nothing was changed.
     """
-    suite = CLASSICAL if action.classical else POST_QUANTUM
-    if suite not in ctx.certificate.suites:
-        raise RefusedError(Code.SUITE, f"the own certificate does not name the room suite 0x{suite:04X}")
-    create = Create(
-        origin=ctx.relay.origin,
-        nonce=message_id_of(intent),  # random as the intent's id: sealing again after a refusal gives the same room
-        suite=suite,
-        ceiling=action.ceiling,
-        owner=ctx.certificate.organisation,
-        agreement=action.agreement,
-    )
+    if create.suite not in ctx.certificate.suites:
+        raise RefusedError(Code.SUITE, f"the own certificate does not name the room suite 0x{create.suite:04X}")
     rooms.check_create(create, Standing(certificate=ctx.certificate, revoked=False))
-    info = RoomInfo(title=action.title, description="")
     room_id = derive_room_id(create.origin, ctx.me, create.nonce)
-    known = ctx.rooms.get(room_id)
-    room = Room(row=RoomRow(room=room_id, status=RoomStatus.OPENING)) if known is None else known
-    room.engine = ctx.engines[suite]
+    room = ctx.rooms.get(room_id) or Room(row=RoomRow(room=room_id, status=RoomStatus.OPENING))
+    room.engine = ctx.engines[create.suite]
     room.group = room.engine.create(
         room_id, ctx.key, ctx.credential, policy=create.policy, now_ms=ctx.now_ms, random=ctx.random
     )
@@ -99,12 +105,12 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
     header = batch.header(create, audience=audience_digest({ctx.me}))
     batch.check(header)
     room.create = batch.sign(header, b"", intent)
-    label = min(action.ceiling, ctx.certificate.ceiling, Label.AMBER)
-    for body in (info, Profile(encoded=ctx.profile)):
-        batch.add_message(body, Message(), message_id=ctx.random(16), written_at_ms=intent.created_at_ms, label=label)
+    label = min(create.ceiling, ctx.certificate.ceiling, Label.AMBER)
+    for body in (RoomInfo(title=title, description=""), Profile(encoded=ctx.profile)):
+        batch.add_message(body, Message(), message_id=ctx.random(16), written_at_ms=written_at_ms, label=label)
     ctx.rooms[room_id] = room
     renewal.set_time(ctx, room)
-    room.change(title=action.title)
+    room.change(status=RoomStatus.OPENING, title=title)
     room.moved()
     batch.launch()
 

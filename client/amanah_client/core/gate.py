@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
-from amanah_client.model import RoomStatus
+from amanah_client.model import Rekey, RoomStatus
 from amanah_protocol.errors import Code
 from amanah_protocol.limits import CLOCK_WINDOW_MS, HEAD_FRESHNESS_MS, MAX_VOIDS
 from amanah_protocol.types import DeviceId
@@ -46,20 +46,33 @@ def blocked(ctx: Context) -> Blocked | None:
 
 def blocked_in(ctx: Context, room: Room) -> Blocked | None:
     """What stands against sealing in a room that is read to its head."""
-    if room.row.status is RoomStatus.HALTED:
-        return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
-    if room.row.status is RoomStatus.BEHIND:
-        return Blocked(Code.BEHIND, "away from the room for too long; waits to be removed and added again")
-    if room.row.status is RoomStatus.LOST:
-        return Blocked(Code.STATE_LOST, "this device's keys of the room are gone; waits to be removed and added again")
-    if len(room.row.voids) > MAX_VOIDS:
-        return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
+    stopped = _stopped(room)
+    if stopped is not None:
+        return stopped
     # Before the duty to remove: who may not send at all removes nobody either.
     own = blocked(ctx)
     if own is not None:
         return own
     revoked = revoked_members(ctx, room)
     return Blocked(Code.REVOKED, f"{len(revoked)} revoked device in the room: it is removed first") if revoked else None
+
+
+def _stopped(room: Room) -> Blocked | None:  # noqa: PLR0911 - one for each reason
+    """Why this device has stopped in a room."""
+    row = room.row
+    if row.successor is not None:
+        return Blocked(Code.REFUSED_COMMIT, f"the room is closed; it goes on in {row.successor.hex()}")
+    if row.status is RoomStatus.HALTED:
+        return Blocked(Code.REFUSED_COMMIT, "the room is halted; see the alarms")
+    if row.status is RoomStatus.BEHIND:
+        return Blocked(Code.BEHIND, "this device cannot follow the room; it waits to be removed and added again")
+    if row.status is RoomStatus.LOST:
+        return Blocked(Code.STATE_LOST, "this device's keys of the room are gone; waits to be removed and added again")
+    if row.rekey is Rekey.EPOCH:
+        return Blocked(Code.FORK, "this profile is an old copy: before it sends, another member has to begin an epoch")
+    if len(row.voids) > MAX_VOIDS:
+        return Blocked(Code.COUNTER, "too many envelopes in a row were refused; this device cannot write here any more")
+    return None
 
 
 def revoked_members(ctx: Context, room: Room) -> tuple[DeviceId, ...]:

@@ -30,6 +30,7 @@ from amanah_client.core import (
     record,
     repair,
     resend,
+    successor,
     transfer,
 )
 from amanah_client.core import requests as r
@@ -309,7 +310,7 @@ def _answered(
             _piece(ctx, room_id, frame)
         case r.MembershipWanted(room=room_id), frames.Membership():
             _membership(ctx, ctx.rooms[room_id], frame)
-        case r.Taken() | r.Recalled(), frames.KeyPackages():
+        case r.Taken() | r.Recalled() | r.Gathered(), frames.KeyPackages():
             _packages(ctx, purpose, frame)
         case r.Submitted(intent=intent_id), frames.Done():
             intent = ctx.outbox.get(intent_id)
@@ -337,12 +338,15 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             raise VerifyError(Code.FRAME, "an answer of another kind than was asked for")
 
 
-def _packages(ctx: Context, purpose: r.Taken | r.Recalled, frame: frames.KeyPackages) -> None:
+def _packages(ctx: Context, purpose: r.Taken | r.Recalled | r.Gathered, frame: frames.KeyPackages) -> None:
     rest: r.Purpose | None
-    if isinstance(purpose, r.Taken):
-        rest = invite.receive_packages(ctx, purpose, frame)
-    else:
-        rest = duty.receive_recalled(ctx, purpose, frame)
+    match purpose:
+        case r.Taken():
+            rest = invite.receive_packages(ctx, purpose, frame)
+        case r.Recalled():
+            rest = duty.receive_recalled(ctx, purpose, frame)
+        case r.Gathered():
+            rest = successor.receive_gathered(ctx, purpose, frame)
     if rest is not None:
         ctx.session.requests[frame.request] = r.Asked(purpose=rest, at_ms=ctx.timer_ms)
 
@@ -384,7 +388,7 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
-        case r.StagedPiece() | r.Recalled():
+        case r.StagedPiece() | r.Recalled() | r.Gathered():
             pass  # the publish behind it is refused for it; who is absent is looked for again
         case r.RoomPage(room=room_id):
             paging.page_refused(ctx, ctx.rooms[room_id], frame)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amanah_client.core import duty, packages, renewal, repair
+from dataclasses import replace
+
+from amanah_client.core import duty, packages, renewal, repair, restored, successor
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -45,7 +47,7 @@ def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, crea
     if room.create is not None and room.create.id != envelope.id:
         raise VerifyError(Code.FORK, "two creations of one room")
     room.create, room.engine = envelope, engine
-    room.change(create=envelope.encoded)
+    room.change(create=envelope.encoded, created_index=entry.index)
 
 
 def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit) -> None:
@@ -59,8 +61,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
         _begin_joining(ctx, room, entry, envelope)
         return
     stuck = room.group is None or room.outer is not None or room.lags(envelope.header.epoch)
-    if room.outer is not None:
-        room.outer = (room.outer | set(commit.added)) - set(commit.removed)
+    _count_outside(room, commit)
     if stuck and ctx.me in commit.removed:
         _leave(ctx, room, entry, circle_of(room))
         return
@@ -76,7 +77,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     except PeerError as error:
         if isinstance(error, NotLoggedError) and room.refreshed_seq != room.row.head_seq:
             raise  # the control stream may just be late
-        _refuse(ctx, room, envelope, commit, error)
+        _refuse(ctx, room, entry, envelope, commit, error)
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
     if ctx.me in commit.removed:
@@ -87,7 +88,16 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     elif not entry.content:
         fall_behind(ctx, room, entry)
     else:
-        widen(ctx, room, before, commit.added)
+        restored.follow_commit(room, entry)
+        widen(ctx, room, before | successor.old_circle(ctx, room), commit.added)
+
+
+def _count_outside(room: Room, commit: Commit) -> None:
+    """Behind a refused commit the relay's members are followed by headers alone."""
+    if room.outer is not None:
+        room.outer = (room.outer | set(commit.added)) - set(commit.removed)
+    if room.outer is not None and room.row.wedge is not None:
+        room.change(wedge=replace(room.row.wedge, outer=tuple(sorted(room.outer))))
 
 
 def _leave(ctx: Context, room: Room, entry: Entry, circle: Circle | None) -> None:
@@ -119,12 +129,14 @@ def _process(ctx: Context, group: Group, entry: Entry, envelope: Envelope, commi
     )
 
 
-def _refuse(ctx: Context, room: Room, envelope: Envelope, commit: Commit, error: PeerError) -> None:
+def _refuse(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit, error: PeerError) -> None:
     """A commit that the relay accepted and that is not allowed: say so, and send nothing more there."""
+    code = str(error.code)[:32]
     if room.group is not None:
         room.outer = (set(room.group.members) | set(commit.added)) - set(commit.removed)
+        successor.begin(room, room.group, envelope, code, index=entry.index)
     ctx.halt(room)
-    room.refusals.append(Refuse(commit=envelope.id, code=str(error.code)[:32]))
+    room.refusals.append(Refuse(commit=envelope.id, code=code))
     detail = f"a commit was refused: {error.code}: {error.detail}"
     ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
 
@@ -159,6 +171,8 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     widen(ctx, room, room.row.left_among or group.members, group.members)
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, asked_at_ms=0)
     repair.ask_anew(ctx, room)
+    if room.row.successor is None:  # what was closed stays so, whoever adds this device there again
+        room.change(wedge=None)
     renewal.set_time(ctx, room, at_once=reference is None)
     if reference is not None:
         packages.spend(ctx, reference)

@@ -21,10 +21,12 @@ from amanah_client.core import (
     renewal,
     repair,
     resend,
+    restored,
+    successor,
 )
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
-from amanah_client.core.gate import blocked_in, revoked_members
+from amanah_client.core.gate import blocked, blocked_in, revoked_members
 from amanah_client.core.room import Room, Work
 from amanah_client.core.transfer import fly
 from amanah_client.model import (
@@ -35,6 +37,7 @@ from amanah_client.model import (
     IntentState,
     Invite,
     PostAlerts,
+    Rekey,
     Remove,
     ReportCounts,
     RoomStatus,
@@ -63,6 +66,7 @@ def advance(ctx: Context) -> None:
     if ctx.halted or ctx.session.closing or not ctx.session.online:
         return
     packages.fill(ctx)
+    successor.work(ctx)
     for room in tuple(ctx.rooms.values()):
         _advance_room(ctx, room)
     apart.advance(ctx)
@@ -101,9 +105,13 @@ def _seal_next(ctx: Context, room: Room) -> None:
     _note(ctx, room, "" if problem is None else problem.code, "" if problem is None else problem.detail)
     if problem is None or problem.code != Code.REVOKED:
         room.revoked_since_ms = None  # another has removed them: the next ones are waited for anew
-    if problem is None and room.row.status is RoomStatus.OPEN:
+    if room.row.rekey is Rekey.EPOCH and room.row.status is RoomStatus.OPEN and blocked(ctx) is None:
+        restored.ask(ctx, room)
+    elif problem is None and room.row.rekey is Rekey.KEYS:
+        renewal.work(ctx, room)
+    elif problem is None and room.row.status is RoomStatus.OPEN:
         # Each publishes at most one thing, and only if those before it had nothing to publish.
-        works = (_name_voids, duty.work, renewal.work, repair.work, resend.work)
+        works = (_name_voids, duty.work, renewal.work, successor.gather, repair.work, resend.work)
         if not any(work(ctx, room) for work in works):
             _publish_next(ctx, room)
     elif problem is not None and problem.code == Code.REVOKED:
@@ -112,8 +120,11 @@ def _seal_next(ctx: Context, room: Room) -> None:
 
 def _wait_outside(ctx: Context, room: Room) -> None:
     """This device was removed: what was asked for is given up, or waits until it is added again."""
+    if successor.is_wedged(ctx, room):
+        _note(ctx, room, str(Code.REFUSED_COMMIT), "the room cannot go on; waits for its successor")
+        return
     if room.row.lapsed:
-        _note(ctx, room, str(Code.NOT_MEMBER), "removed from the room for its silence; waits to be added again")
+        _note(ctx, room, str(Code.NOT_MEMBER), "removed from the room by its rules; waits to be added again")
         return
     for intent in tuple(room.line.values()):
         ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
@@ -140,7 +151,7 @@ def _is_behind(ctx: Context, room: Room) -> bool:
     """Whether the relay has refused for an epoch whose end we have not been shown."""
     if room.stale_epoch is None or room.group is None:
         return False
-    if room.group.epoch != room.stale_epoch:
+    if room.group.epoch != room.stale_epoch or room.row.wedge is not None:  # we were shown, and refused it
         room.stale_epoch = None
         return False
     if ctx.timer_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
-from amanah_client.core import renewal, repair, resend
+from amanah_client.core import renewal, repair, resend, restored
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
 from amanah_client.core.senders import Following
-from amanah_client.model import MessageRow, MessageState, RoomStatus
+from amanah_client.model import MessageRow, MessageState, Rekey, RoomStatus
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, VerifyError
@@ -18,7 +18,9 @@ from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create, Erase, Repair
 
 
-def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following) -> MessageRow | None:
+def take_own(  # noqa: C901 - one case for each kind that changes something
+    ctx: Context, room: Room, entry: Entry, envelope: Envelope, following: Following
+) -> MessageRow | None:
     """An envelope with our own signature came back.
 
     Returns:
@@ -26,30 +28,34 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
 
     Raises:
         VerifyError: `VOIDED_APPEARED` when we were told that it was refused; `FORK` when this state
-            never signed it: the profile was copied or restored from a backup (attack 23).
+            never signed it: the profile was copied or restored from a backup (attack 23); `BEHIND` when
+            that is a commit.
     """
     sent = room.sent.pop(envelope.id, None)
+    lost: VerifyError | None = None
     if sent is None:
-        _check_ours(ctx, room, envelope, following)
+        lost = _check_ours(ctx, room, envelope, following)
     elif following.flaw is not None:
         # Its place stands; but what we signed before it was left out or put behind it (attacks 1, 5).
         ctx.alarm_for(following.flaw, room=room.id, evidence=(entry.leaf.encode(),))
     match envelope.header.specific:
         case Create():
             room.create = envelope
-            room.change(create=envelope.encoded, added_seq=1)
+            room.change(create=envelope.encoded, added_seq=1, created_index=entry.index)
             if room.row.status is RoomStatus.OPENING:
                 room.change(status=RoomStatus.OPEN)
+        case Commit() if lost is not None:
+            restored.stop(ctx, room, envelope)
         case Commit():
             _merge(ctx, room, envelope)
         case Erase():
             erase(ctx, room, envelope, ctx.certificate)
-        case Repair(addressees=()) as request:
-            repair.note_asked(ctx, room, request.envelopes)
-        case Repair() as answer:
-            resend.note_answer(ctx, room, answer, ctx.certificate.organisation)
+        case Repair() as said:
+            _note_repair(ctx, room, said)
         case _:  # the other kinds change nothing here
             pass
+    if lost is not None:
+        raise lost
     if sent is None:
         return None
     return replace(
@@ -60,6 +66,13 @@ def take_own(ctx: Context, room: Room, entry: Entry, envelope: Envelope, followi
         accepted_at_ms=entry.accepted_at_ms,
         previous=entry.leaf.previous,
     )
+
+
+def _note_repair(ctx: Context, room: Room, said: Repair) -> None:
+    if said.addressees:
+        resend.note_answer(ctx, room, said, ctx.certificate.organisation)
+    else:
+        repair.note_asked(ctx, room, said.envelopes)
 
 
 def erase(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate) -> None:
@@ -75,21 +88,21 @@ def erase(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate
                 del room.missing[envelope_id]  # nobody sends it again, and nobody's answer brings it back
 
 
-def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Following) -> None:
+def _check_ours(ctx: Context, room: Room, envelope: Envelope, following: Following) -> VerifyError | None:
+    """Whether this profile signed it; what to raise where it is an old copy of the one that did."""
     if room.create is not None and envelope.id == room.create.id:
-        return  # a creator who was added again reads from the beginning
+        return None  # a creator who was added again reads from the beginning
     counter, flaw = envelope.header.counter, following.flaw
     if flaw is not None and flaw.code is Code.REPLAY and counter not in room.row.voids:
         raise flaw  # ours, and in its place already
     if counter in room.row.voids or (flaw is not None and flaw.code is Code.VOIDED_APPEARED):
         ctx.halt(room)
         raise VerifyError(Code.VOIDED_APPEARED, f"our envelope {counter}, which the relay had refused, is in the log")
-    if counter > room.row.counter or flaw is not None:
+    if flaw is not None:
+        # What we signed before it was left out or put behind it: that is no copy, or not that alone.
         ctx.halt(room)
-        raise VerifyError(
-            Code.FORK,
-            f"an envelope {counter} of this device that this profile never signed: was it copied or restored?",
-        )
+        raise VerifyError(Code.FORK, f"an envelope {counter} of this device stands where it never put one")
+    return restored.notice(ctx, room, envelope) if restored.is_foreign(room, envelope) else None
 
 
 def _merge(ctx: Context, room: Room, envelope: Envelope) -> None:
@@ -107,4 +120,5 @@ def _merge(ctx: Context, room: Room, envelope: Envelope) -> None:
         raise VerifyError(Code.REFUSED_COMMIT, detail)
     group.merge()
     renewal.set_time(ctx, room)
+    room.change(rekey=Rekey.NONE if room.row.rekey is Rekey.KEYS else room.row.rekey)
     room.moved()

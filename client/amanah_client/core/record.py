@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.causes import cause_of, mending_of
-from amanah_client.core import anchor, duty, heads, joining, repair, resend, transfer
+from amanah_client.core import anchor, duty, heads, joining, repair, resend, restored, successor, transfer
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound
 from amanah_client.core.context import Context, patience
@@ -147,6 +147,7 @@ def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certifi
     following = follow(room, header, envelope.id, enters=enters)
     parked = False
     try:
+        successor.note(room, envelope)
         if header.kid == ctx.me:
             return take_own(ctx, room, entry, envelope, following)
         if following.flaw is not None:
@@ -183,12 +184,14 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
         case Erase():
             check_bound(room, envelope)
             erase(ctx, room, envelope, certificate)
+        case Refuse() if restored.is_request(specific):
+            check_bound(room, envelope)
+            restored.take_request(ctx, room, envelope)
         case Refuse(code=code):
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"
             ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
-            # We follow that commit ourselves, or the room would be halted: it fails for that device alone.
-            resend.strand(ctx, room, envelope.header.kid)
+            resend.note_refusal(ctx, room, envelope.header.kid, specific)
         case _:
             check_bound(room, envelope)
     return row
@@ -218,6 +221,7 @@ def _reject(
         was_in=room.row.status is not RoomStatus.REMOVED and entry.room_seq >= room.row.added_seq,
         has_keys=room.group is not None,
         has_content=bool(entry.content),
+        is_own=envelope.header.kid == ctx.me,
     )
     row = replace(row, room=room.id, state=MessageState.UNREADABLE, cause=cause, code=str(error.code))
     return repair.note_missing(room, replace(row, mending=mending_of(cause, row.kind)))

@@ -76,6 +76,14 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Key packages of those who were in a wedged room, for its successor, in the order asked."""
+
+    room: RoomId
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """A control object of an intent."""
 
@@ -169,7 +177,8 @@ class AuditPrefix:
 
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
-    | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge | AuditPrefix
+    | Gathered | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge
+    | AuditPrefix
 )  # fmt: skip
 
 

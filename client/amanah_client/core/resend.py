@@ -32,6 +32,8 @@ MAX_OWED: Final = 10 * MAX_NAMED_DEVICES
 AGAIN_MS: Final = 3_600_000
 """One message is sent again to one device once in so long, however often it asks."""
 MAX_SENT_AGAIN: Final = 8_192
+ALONE_MS: Final = 10_000
+"""Others who refuse the same commit have said so by then."""
 STRAND_MS: Final = 600_000
 """Who was added again is not removed and added once more within this time."""
 MAX_STAYS: Final = 1_024
@@ -57,6 +59,9 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
                 for stay in room.stays
             ]
             _enter(ctx, room, added, entry.room_seq)
+            for refusers in room.refusers.values():
+                for device in added:
+                    refusers.pop(device, None)  # it begins anew
             # What was sent to it before it came again it may not have been able to open.
             room.sent_again = {sent: at_ms for sent, at_ms in room.sent_again.items() if sent[0] not in added}
         case Welcome(addressees=addressees) if ctx.me in addressees:
@@ -127,6 +132,21 @@ def strand(ctx: Context, room: Room, device: DeviceId) -> None:
     room.touch()
 
 
+def note_refusal(ctx: Context, room: Room, device: DeviceId, refuse: kinds.Refuse) -> None:
+    """A member refuses a commit that we follow, or the room would be halted here: perhaps it is alone."""
+    if room.row.status is RoomStatus.OPEN:
+        room.refusers.setdefault(refuse.commit, {}).setdefault(device, ctx.timer_ms)
+
+
+def _strand_who_is_alone(ctx: Context, room: Room) -> None:
+    """Of several who refuse one commit nobody is removed: the room may be wedged (`successor`)."""
+    for refusers in room.refusers.values():
+        for device, since_ms in refusers.items():
+            waited = ctx.timer_ms - since_ms >= ALONE_MS
+            if len(refusers) == 1 and waited and device not in room.stranded:
+                strand(ctx, room, device)
+
+
 def note_answer(ctx: Context, room: Room, answer: kinds.Repair, organisation: OrgName) -> None:
     """What one of us has sent again is not sent by another too."""
     if organisation != ctx.certificate.organisation:
@@ -160,6 +180,7 @@ def work(ctx: Context, room: Room) -> bool:
     if room.group is not None and not room.watched:
         room.watched = True
         _begin(ctx, room, room.row.head_seq)  # those of a store from before this was noted
+    _strand_who_is_alone(ctx, room)
     if room.answer is None:
         _read_next(ctx, room)
     answer = room.answer

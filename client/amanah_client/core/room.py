@@ -150,6 +150,8 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        first_head_seq: Where the record ended when it was first read to its head.
+        asked: Epoch that the others were asked to end, and when.
     """
 
     subscribed: bool = False
@@ -164,6 +166,8 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    first_head_seq: int | None = None
+    asked: tuple[int, int] | None = None
 
     @property
     def waits(self) -> bool:
@@ -215,6 +219,7 @@ class Room:
         awaited: What the relay says there is and has not delivered.
         anchor: The newest commit, until it is proven to be in the log.
         stranded: Devices of the own organisation that wait to be removed and added again, as `RoomRow.stranded`.
+        refusers: Of commits that we follow: who refuses them, and since when.
         stays: Times of the own organisation's devices in the room, as `RoomRow.stays`.
         watched: Whether the stays of all members were looked at since this core was made.
         owed: What they asked to be sent again, as `RoomRow.owed`.
@@ -265,9 +270,14 @@ class Room:
     looked: tuple[int, int] | None = None
     duty_at_ms: int = 0
     recall_at_ms: int | None = None
+    wanted: tuple[int, int] | None = None
+    wedged_since_ms: int | None = None
+    gather_at_ms: int = 0
+    answered: dict[DeviceId, int] = field(default_factory=dict)
     awaited: Awaited | None = None
     anchor: Anchor | None = None
     stranded: dict[DeviceId, int] = field(default_factory=dict)
+    refusers: dict[EnvelopeId, dict[DeviceId, int]] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
     watched: bool = False
     owed: dict[DeviceId, dict[EnvelopeId, None]] = field(default_factory=dict)
@@ -414,6 +424,10 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
         room.create = decode_envelope(encoded)
         room.engine = engines[room.spec.suite]
         _restore(room, key)
+    if row.wedge is not None and row.status is RoomStatus.HALTED:
+        room.outer = set(row.wedge.outer)
+        if key.key_id not in row.wedge.refused and row.in_flight is None:
+            room.refusals.append(Refuse(commit=row.wedge.commit, code=row.wedge.code))
     return room
 
 

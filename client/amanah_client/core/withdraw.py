@@ -8,7 +8,7 @@ from amanah_client import effects as e
 from amanah_client.core.context import Context
 from amanah_client.core.hold import hold
 from amanah_client.core.room import Room
-from amanah_client.model import Circle, InFlight, Intent, IntentState, RoomStatus
+from amanah_client.model import Circle, InFlight, Intent, IntentState, Rekey, RoomStatus
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
 
@@ -18,7 +18,10 @@ def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
 
     A counter that was signed is never used again: the next envelope names all of these as void.
     """
-    counters = range(flight.first_counter, flight.first_counter + len(flight.items))
+    own = room.senders.get(ctx.me)
+    # What another life of this profile has put into the log stands above them: it has named them, or used them.
+    first = max(flight.first_counter, 0 if own is None else own.counter + 1)
+    counters = range(first, flight.first_counter + len(flight.items))
     room.change(in_flight=None, voids=(*room.row.voids, *counters))
     room.link.flying = False
     for encoded, _ in flight.items:
@@ -35,7 +38,9 @@ def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
 def is_delivered(ctx: Context, room: Room, flight: InFlight) -> bool:
     """Whether the publish stands in the record already, whatever the relay's answer will be."""
     own = room.senders.get(ctx.me)
-    return own is not None and own.counter >= flight.first_counter
+    reached = own is not None and own.counter >= flight.first_counter
+    # Another life of this profile may have given the counter to something else.
+    return reached and (room.row.rekey is Rekey.NONE or decode_envelope(flight.items[0][0]).id not in room.sent)
 
 
 def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:

@@ -10,7 +10,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
-from amanah_client.store.rows import decode_row, encode_intent, encode_row
+from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -55,6 +55,9 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
                 _erase(connection, room_id, envelope, by)
         case e.PutIntent(intent=intent):
             _put_intent(connection, intent)
+        case e.PutAction(intent=intent):
+            name, body = encode_action(intent.action)
+            connection.execute("UPDATE intent SET action = ?, body = ? WHERE id = ?", (name, body, intent.id))
         case e.DropWish(intent=intent_id):
             connection.execute("DELETE FROM wish WHERE intent = ?", (intent_id,))
         case e.PutControl(row=control):

@@ -50,7 +50,7 @@ EVERYTHING: Final = Policy(
     context_changes=True,
     longest_lifetime_s=None,
     padding=0,
-    kept_resumption_psks=64,
+    kept_resumption_psks=512,
 )
 """All of the RFC, for conformance with other engines."""
 

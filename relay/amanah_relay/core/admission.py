@@ -41,20 +41,26 @@ _DELIVERED: Final = Rate(per_ms=1 / DELIVERED_INTERVAL_MS, burst=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """An envelope whose signature holds.
+class Beside:
+    """What came with an envelope.
 
     Attributes:
-        envelope: The envelope.
         content: Its sealed content, whose hash was checked; None when it should have been staged and was not.
         tree: The staged tree that it names; None when it names none or it was not staged.
         staged: Hashes of what it takes from staging.
     """
 
-    envelope: Verified[Envelope]
     content: bytes | None
     tree: bytes | None
     staged: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """An envelope whose signature holds, and what came with it."""
+
+    envelope: Verified[Envelope]
+    beside: Beside
 
 
 class Admission:
@@ -107,7 +113,8 @@ class Admission:
         envelope = incoming.envelope.value
         header = envelope.header
         at_ms = transaction.unit.at_ms
-        if incoming.content is None:
+        content, tree = incoming.beside.content, incoming.beside.tree
+        if content is None:
             raise OperationalError(Code.STAGING, "the content was not staged, or no longer is")
         kind = header.kind
         certificate = check_valid(self._state, header.kid, at_ms)
@@ -118,9 +125,9 @@ class Admission:
         else:
             room = self._check_in_room(transaction, incoming)
         rooms.check_label(header.label, room.create)
-        self._check_held(certificate.organisation, header, len(incoming.content) + len(incoming.tree or b""))
+        self._check_held(certificate.organisation, header, len(content) + len(tree or b""))
         self._charge(transaction, certificate, header, kind, now_ms)
-        transaction.apply(room, envelope, incoming.content, incoming.tree)
+        transaction.apply(room, envelope, content, tree)
 
     def _check_create(self, transaction: Transaction, header: Header, create: Create) -> Room:
         if header.room in self._state.rooms:
@@ -132,6 +139,9 @@ class Admission:
         if create.suite not in suites.SUPPORTED:
             raise RefusedError(Code.SUITE, f"rooms of suite {create.suite:#06x} are not served by this version")
         rooms.check_create(create, self._standings[header.kid])
+        before = None if create.successor_of is None else self._state.rooms.get(create.successor_of)
+        if before is not None:  # one that is not here may be another relay's
+            rooms.check_successor(create, creator=header.kid, before=before.create, members=before.members)
         check_audience(header, audience_digest({header.kid}))
         if self._owned[create.owner] >= self._limits.rooms_per_organisation:
             raise RefusedError(Code.QUOTA, "the organisation owns as many rooms as it may")
@@ -171,7 +181,7 @@ class Admission:
             case Welcome(addressees=addressees, tree_hash=tree_hash):
                 if not set(addressees) <= transaction.unwelcomed(room.room):
                     raise RefusedError(Code.MEMBERSHIP, "a welcome is for devices that its own publish added")
-                if tree_hash is not None and incoming.tree is None:
+                if tree_hash is not None and incoming.beside.tree is None:
                     raise OperationalError(Code.STAGING, "the tree was not staged, or no longer is")
             case Grant(addressees=addressees) | Repair(addressees=addressees):
                 if not set(addressees) <= members_of(room):

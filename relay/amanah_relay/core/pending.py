@@ -1,18 +1,35 @@
-"""What the core asked its store and waits for: a closed union, by token."""
+"""What the core asked its shell and waits for: a closed union, by token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from amanah_protocol.audit import ReadingOrder
+from amanah_protocol.envelope import Envelope
 from amanah_protocol.types import DeviceId, RoomId
 from amanah_protocol.verified import Verified
-from amanah_relay.core.admission import Incoming
+from amanah_relay.core.admission import Beside, Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fanout import Page
 from amanah_relay.core.ledger import Settled
 from amanah_relay.effects import Mark
+
+
+class Candidate(NamedTuple):
+    """An envelope whose signature is still to be verified, and what came with it."""
+
+    envelope: Envelope
+    beside: Beside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureCheck:
+    """Whether the signatures of a publish hold; `candidates` are its envelopes, in order."""
+
+    client: Client
+    request: int
+    candidates: list[Candidate]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -130,7 +147,7 @@ class ContentsPurge:
 Fetching: TypeAlias = ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
 """What one client may have only so many of at a time."""
 
-Question: TypeAlias = PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | Fetching
+Question: TypeAlias = SignatureCheck | PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | Fetching
 
 Q = TypeVar("Q", bound=Question)
 

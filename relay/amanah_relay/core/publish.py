@@ -1,43 +1,65 @@
 """A `publish`: the checks that need no room, what is known already, and the admission of the rest.
 
 Order of checks, `protocol.md` section 4: size, canonical form, types (`decode_envelope`), content
-hash, `kid`, signature, id known, then `admission`.
+hash, `kid`, signature, id known, then `admission`. Signatures are verified outside, where another
+processor may be free; answers come in order, so that a device's publishes do not overtake one another.
+What was received whole is admitted although its sender may be gone by then.
 """
 
 from __future__ import annotations
 
 from amanah_protocol import frames
-from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
+from amanah_protocol.crypto import SignatureClaim
+from amanah_protocol.envelope import check_content, claim_of, decode_envelope, verify_answered
 from amanah_protocol.errors import AmanahError, Code, RefusedError
 from amanah_protocol.kinds import Welcome
 from amanah_relay.core.acknowledgement import acknowledge_again, settled_from_store
-from amanah_relay.core.admission import Incoming
+from amanah_relay.core.admission import Beside, Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.ledger import Settled
 from amanah_relay.core.parts import Books, Parts
-from amanah_relay.core.pending import IdLookup, Publishing
+from amanah_relay.core.pending import Candidate, IdLookup, Publishing, SignatureCheck
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Unit
 from amanah_relay.core.staging import Staging
-from amanah_relay.effects import ReadKnown
+from amanah_relay.effects import ReadKnown, Verify
 from amanah_relay.inputs import Known
 
 
-def receive(parts: Parts, client: Client, frame: frames.Publish, now_ms: int) -> None:
+def receive(parts: Parts, client: Client, frame: frames.Publish) -> None:
     """Take a publish."""
     position = 0
     try:
         parts.check_open()
-        books = parts.loaded()
-        if books.sequencer.queued_bytes > parts.limits.queue_bytes:
+        if parts.loaded().sequencer.queued_bytes > parts.limits.queue_bytes:
             raise RefusedError(Code.RATE, "the store is behind", retry_after_ms=parts.limits.retry_ms)
-        items: list[Incoming] = []
+        candidates: list[Candidate] = []
+        claims: list[SignatureClaim] = []
         for position, item in enumerate(frame.items):  # noqa: B007 - names the item that is refused
-            items.append(_check_item(parts.staging, client, item))
+            candidate = _check_item(parts.staging, client, item)
+            candidates.append(candidate)
+            claims.append(claim_of(candidate.envelope, client.public_key))
     except AmanahError as error:
         parts.out.refuse(client.session, frame.request, error, position=position)
         return
-    publishing = Publishing(client=client, request=frame.request, items=items)
+    check = SignatureCheck(client=client, request=frame.request, candidates=candidates)
+    parts.out.add(Verify(token=parts.questions.ask(check), claims=tuple(claims)))
+
+
+def answer_check(parts: Parts, check: SignatureCheck, holds: tuple[bool, ...], now_ms: int) -> None:
+    """The signatures of a publish were verified; each holds or does not."""
+    client, request = check.client, check.request
+    position = 0
+    try:
+        books = parts.loaded()
+        items: list[Incoming] = []
+        for position, (candidate, held) in enumerate(zip(check.candidates, holds, strict=True)):  # noqa: B007 - names the item that is refused
+            verified = verify_answered(candidate.envelope, holds=held)
+            items.append(Incoming(envelope=verified, beside=candidate.beside))
+    except AmanahError as error:
+        parts.out.refuse(client.session, request, error, position=position)
+        return
+    publishing = Publishing(client=client, request=request, items=items)
     for position, incoming in enumerate(items):
         if _may_be_stored(books, incoming):
             publishing.unanswered.add(position)
@@ -67,12 +89,12 @@ def fail(parts: Parts, lookup: IdLookup, error: AmanahError) -> None:
     publishing.unanswered.clear()
 
 
-def _check_item(staging: Staging, client: Client, item: frames.Item) -> Incoming:
-    """The checks on one envelope that need no room.
+def _check_item(staging: Staging, client: Client, item: frames.Item) -> Candidate:
+    """The checks on one envelope that need no room, but for the signature's.
 
     Raises:
         DecodeError: as `decode_envelope`.
-        VerifyError: `CONTENT_HASH`, `KEY_ID` or `SIGNATURE`.
+        VerifyError: `CONTENT_HASH`.
     """
     envelope = decode_envelope(item.envelope)
     specific = envelope.header.specific
@@ -86,11 +108,10 @@ def _check_item(staging: Staging, client: Client, item: frames.Item) -> Incoming
         staged = (envelope.payload,)
     if content is not None:
         check_content(envelope, content)
-    verified = verify_envelope(envelope, client.public_key)
     if isinstance(specific, Welcome) and specific.tree_hash is not None:
         tree = staging.get(client.session, specific.tree_hash)
         staged = (*staged, specific.tree_hash)
-    return Incoming(envelope=verified, content=content, tree=tree, staged=staged)
+    return Candidate(envelope=envelope, beside=Beside(content=content, tree=tree, staged=staged))
 
 
 def _may_be_stored(books: Books, item: Incoming) -> bool:
@@ -141,7 +162,7 @@ def _admit(parts: Parts, books: Books, publishing: Publishing, new: list[tuple[i
         return
     for _, item in new:
         # What was staged for it is with its unit now.
-        for payload in item.staged:
+        for payload in item.beside.staged:
             parts.staging.discard(client.session, payload)
     unit.waiters.append(Publisher(session=client.session, request=request, positions=tuple(range(len(new)))))
     books.enqueue(unit)

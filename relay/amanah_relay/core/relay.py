@@ -41,6 +41,7 @@ from amanah_relay.core.pending import (
     PageRead,
     ProofFetch,
     Questions,
+    SignatureCheck,
     StockCount,
 )
 from amanah_relay.core.staging import ContentCache, Staging
@@ -48,6 +49,7 @@ from amanah_relay.effects import Effect, SessionId
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    Checked,
     Confirmed,
     Congested,
     Connected,
@@ -177,15 +179,19 @@ class RelayCore:
             case _:
                 self._answer(event, now_ms)
 
-    def _answer(  # noqa: C901, PLR0912 - one case for each answer of the store
+    def _answer(  # noqa: C901, PLR0912 - one case for each answer
         self,
-        event: KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
+        event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
         | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged,
         now_ms: int,
     ) -> None:  # fmt: skip
-        """The store has answered; to a question that is no longer open it says nothing."""
+        """The shell has answered; to a question that is no longer open it says nothing."""
         parts, take = self._parts, self._parts.questions.take
         match event:
+            case Checked():
+                for token, holds in event.answers:
+                    if (check := take(token, SignatureCheck)) is not None:
+                        publish.answer_check(parts, check, holds, now_ms)
             case EntriesRead():
                 if (page := take(event.token, PageRead)) is not None:
                     catchup.answer(parts, page.page, event.entries, now_ms)
@@ -256,7 +262,7 @@ class RelayCore:
         parts = self._parts
         match frame:
             case frames.Publish():
-                publish.receive(parts, client, frame, now_ms)
+                publish.receive(parts, client, frame)
             case frames.Stage():
                 fetch.stage(parts, client, frame, now_ms)
             case frames.Subscribe():

@@ -26,6 +26,7 @@ from amanah_relay.core.pending import (
     PageRead,
     ProofFetch,
     Question,
+    SignatureCheck,
     StockCount,
 )
 from amanah_relay.core.replies import Newcomer, Publisher, Reader, Waiter
@@ -118,7 +119,7 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
             packages.fail_offer(parts, question, error)
         case MarksConfirm() | ContentsPurge():
             retention.fail(parts, question)
-        case ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake():
+        case SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake():
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)
         case _:

@@ -35,7 +35,7 @@ from amanah_relay.store import schema
 from amanah_relay.store.damage import check_row, checksum, damaged, only
 from amanah_relay.store.rows import AnyRow, check_content_row, erased_cells
 from amanah_relay.store.schema import Cells
-from amanah_relay.store.sqlite import upsert
+from amanah_relay.store.sqlite import PutMany
 
 _leaf, _content, _member, _tree = schema.leaf.c, schema.content.c, schema.member.c, schema.tree.c
 _confirmed, _held = schema.confirmed.c, schema.held.c
@@ -122,8 +122,8 @@ _OLD_TREES: Final = SELECT_TREES.where(
 _IS_STORED: Final = select(_tree.checksum).where(_tree.room == bindparam("in_room"), _tree.hash == bindparam("named"))
 _READ_MARK: Final = select(*_confirmed).where(_confirmed.room == bindparam("in_room"))
 _READ_HELD: Final = select(*_held).where(_held.organisation == bindparam("of"))
-_SET_MARK: Final = upsert(schema.confirmed, ["room"])
-_SET_HELD: Final = upsert(schema.held, ["organisation"])
+_SET_MARK: Final = PutMany(schema.confirmed, ["room"])
+_SET_HELD: Final = PutMany(schema.held, ["organisation"])
 _DROP_CONTENT: Final = (
     update(schema.content)
     .where(_content.log_index == bindparam("at"))
@@ -141,6 +141,7 @@ def hold(connection: Connection, changes: Iterable[tuple[OrgName, int]]) -> None
     sizes: Counter[OrgName] = Counter()
     for organisation, size in changes:
         sizes[organisation] += size
+    rows: list[Cells] = []
     for organisation, size in sizes.items():
         row = connection.execute(_READ_HELD, {"of": organisation}).first()
         if row is not None:
@@ -148,8 +149,9 @@ def hold(connection: Connection, changes: Iterable[tuple[OrgName, int]]) -> None
         total = size + (0 if row is None else row.size)
         if total < 0:
             raise damaged(f"what is held of {organisation}")
-        cells = {"organisation": organisation, "size": total, "checksum": checksum(organisation, total)}
-        connection.execute(_SET_HELD, cells)
+        rows.append({"organisation": organisation, "size": total, "checksum": checksum(organisation, total)})
+    if rows:
+        _SET_HELD.execute(connection, rows)
 
 
 def stored_before(connection: Connection, trees: Iterable[Tree]) -> list[Tree]:
@@ -182,7 +184,7 @@ def confirm(connection: Connection, wanted: Confirm) -> Confirmed:
         places = {"in_room": mark.room, "behind": behind, "until": mark.room_seq}
         for statement in _PASSED:
             freed.extend(_shares(connection, statement, places))
-        connection.execute(_SET_MARK, mark_cells(mark))
+        _SET_MARK.execute(connection, [mark_cells(mark)])
     return Confirmed(token=wanted.token, freed=_free(connection, freed))
 
 

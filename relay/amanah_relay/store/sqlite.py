@@ -152,31 +152,33 @@ def checkpoint(raw: sqlite3.Connection, *, truncate: bool, wait_ms: int) -> bool
     return not busy and frames == moved
 
 
-class InsertMany:
-    """Inserts many rows: all columns of a table, whose values go to the driver as they are.
+class PutMany:
+    """Puts many rows: all columns of a table, whose values go to the driver as they are.
 
     `Connection.execute` looks every value of every row up by name first: a quarter of an append.
     """
 
     __slots__ = ("_cells", "_sql")
 
-    def __init__(self, table: Table) -> None:
-        """Compile the statement."""
-        self._sql = str(insert(table).compile(dialect=sqlite.dialect()))
+    def __init__(self, table: Table, replaced: Sequence[str] = ()) -> None:
+        """Compile the statement.
+
+        Args:
+            table: Of these rows.
+            replaced: The key by which a row that is there is set anew; without one it is an error.
+        """
+        statement = insert(table)
+        if replaced:
+            others = {column.name: statement.excluded[column.name] for column in table.columns}
+            for name in replaced:
+                del others[name]
+            statement = statement.on_conflict_do_update(index_elements=list(replaced), set_=others)
+        self._sql = str(statement.compile(dialect=sqlite.dialect()))
         self._cells = itemgetter(*(column.name for column in table.columns))
 
     def execute(self, connection: Connection, rows: Sequence[Cells]) -> None:
-        """Insert at least one row."""
+        """Put at least one row."""
         connection.exec_driver_sql(self._sql, [self._cells(row) for row in rows])
-
-
-def upsert(table: Table, keys: Sequence[str]) -> Insert:
-    """Insert rows, or set all other columns of those that are there."""
-    statement = insert(table)
-    columns = [column.name for column in table.columns if column.name not in keys]
-    return statement.on_conflict_do_update(
-        index_elements=list(keys), set_={name: statement.excluded[name] for name in columns}
-    )
 
 
 def insert_missing(table: Table) -> Insert:

@@ -23,17 +23,17 @@ from amanah_relay.store.damage import Cell, checksum, only
 from amanah_relay.store.hashes import write_full_tiles
 from amanah_relay.store.rows import content_cells, leaf_cells
 from amanah_relay.store.schema import Cells
-from amanah_relay.store.sqlite import InsertMany, insert_missing, upsert
+from amanah_relay.store.sqlite import PutMany, insert_missing
 
-_INSERT_LEAVES: Final = InsertMany(schema.leaf)
-_INSERT_CONTENTS: Final = InsertMany(schema.content)
+_INSERT_LEAVES: Final = PutMany(schema.leaf)
+_INSERT_CONTENTS: Final = PutMany(schema.content)
 _INSERT_DOCUMENT: Final = insert(schema.document)
-_INSERT_BATCH: Final = insert(schema.batch)
+_INSERT_BATCH: Final = PutMany(schema.batch)
 _INSERT_MEMBERSHIP: Final = insert(schema.membership)
 _INSERT_TREE: Final = insert_missing(schema.tree)
-_SET_CHAIN: Final = upsert(schema.chain, ["room"])
-_SET_ROOM: Final = upsert(schema.room, ["room"])
-_SET_MEMBER: Final = upsert(schema.member, ["room", "device"])
+_SET_CHAIN: Final = PutMany(schema.chain, ["room"])
+_SET_ROOM: Final = PutMany(schema.room, ["room"])
+_SET_MEMBER: Final = PutMany(schema.member, ["room", "device"])
 _READ_ORIGIN: Final = select(schema.head.c.origin).where(schema.head.c.id == 1)
 _MOVE_HEAD: Final = update(schema.head).where(schema.head.c.id == 1, schema.head.c.size == bindparam("expected"))
 
@@ -59,11 +59,11 @@ def append(connection: Connection, batch: Append) -> tuple[Held, ...]:
         _insert_entries(connection, batch)
         write_full_tiles(connection, batch.first, [entry.hash for entry in batch.entries])
     if chains := _chain_rows(batch):
-        connection.execute(_SET_CHAIN, chains)
+        _SET_CHAIN.execute(connection, chains)
     if batch.rooms:
-        connection.execute(_SET_ROOM, [room_cells(row) for row in batch.rooms])
+        _SET_ROOM.execute(connection, [room_cells(row) for row in batch.rooms])
     if batch.members:
-        connection.execute(_SET_MEMBER, [member_cells(row) for row in batch.members])
+        _SET_MEMBER.execute(connection, [member_cells(row) for row in batch.members])
     freed: list[tuple[OrgName, int]] = []
     if batch.trees:
         freed.extend(
@@ -214,7 +214,7 @@ def _insert_entries(connection: Connection, batch: Append) -> None:
     if documents:
         connection.execute(_INSERT_DOCUMENT, documents)
     size = batch.first + len(entries)
-    connection.execute(_INSERT_BATCH, batch_cells(batch.first, size, batch.root, batch.accepted_at_ms))
+    _INSERT_BATCH.execute(connection, [batch_cells(batch.first, size, batch.root, batch.accepted_at_ms)])
 
 
 def _chain_rows(batch: Append) -> list[Cells]:

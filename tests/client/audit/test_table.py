@@ -28,7 +28,7 @@ TOLD = incident()
 REPORT = examined(TOLD.log, TOLD.rows())
 
 SAID = {
-    Kind.CREATE: "opened a room up to TLP:RED under agreement 7",
+    Kind.CREATE: "opened a room up to TLP:RED under agreement 7, which continues 84041a68",
     Kind.COMMIT: "changed the circle: 2 added, 1 removed",
     Kind.WELCOME: "handed the keys to 2 devices",
     Kind.MESSAGE: "sealed text, title or name",
@@ -55,6 +55,7 @@ def test_each_kind_has_its_words(kind: Kind) -> None:
 def test_one_of_a_thing_is_one() -> None:
     assert words(kinds.Repair(envelopes=x.ENVELOPES[:1], addressees=())) == "asked for 1 message again"
     assert words(kinds.Alert(count=1)) == "1 alert"
+    assert words(kinds.Refuse(commit=x.ENVELOPES[0], code="FORK")).startswith("asked for a new epoch")
     assert words(kinds.Decision(ordinal=1, outcome=kinds.Outcome.REFUSED, nations=())) == "proposal 1 refused by nobody"
 
 

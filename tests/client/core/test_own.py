@@ -19,22 +19,6 @@ from tests.client.core.world import MA, SN, TN, Client, Stage, keep
 HALTED, OPEN = model.RoomStatus.HALTED, model.RoomStatus.OPEN
 
 
-def test_a_profile_that_was_restored_from_a_backup_stops_writing(stage: Stage) -> None:
-    a, b, room = two(stage)
-    row = a.store.rooms[room]
-    a.say(room, "signed after the backup")
-    a.disconnect()
-    a.store.rooms[room] = row
-    a.restart()
-    a.connect()
-    stage.run()
-    assert a.codes() == ["FORK"]
-    assert "copied or restored" in a.store.alarms[0].detail
-    assert a.row(room).status is HALTED
-    assert a.say(room, "blocked").state is model.IntentState.QUEUED
-    assert b.texts(room) == ["signed after the backup"]
-
-
 def test_an_envelope_that_the_relay_said_it_had_refused_appears(stage: Stage) -> None:
     a, b, room = two(stage)
     sent = refuse(a, "LABEL")

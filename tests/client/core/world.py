@@ -105,6 +105,8 @@ class Store:
             case e.PutIntent(intent=intent):
                 assert intent.id in self.intents
                 self.intents[intent.id] = intent
+            case e.PutAction(intent=intent):
+                self.intents[intent.id] = replace(self.intents[intent.id], action=intent.action)
             case e.DropWish():
                 pass  # tests decide by inputs
             case e.PutControl(row=entry):

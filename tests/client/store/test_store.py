@@ -169,6 +169,16 @@ def test_a_finished_intent_keeps_no_plaintext(store: LocalStore) -> None:
     assert store.intent("f" * 32) is None
 
 
+def test_an_intent_may_be_about_another_room_from_now_on(store: LocalStore) -> None:
+    intent = text_intent(1, CANARY)
+    store.add_intent(intent)
+    assert isinstance(intent.action, model.SendText)
+    moved = replace(intent, action=replace(intent.action, room=RoomId(b"n" * 16)))
+    store.commit((e.PutAction(intent=moved),))
+    assert store.intent(intent.id) == moved
+    assert store.intents(model.IntentState.QUEUED) == (moved,)
+
+
 def test_messages_stand_in_room_order_and_unacknowledged_ones_last(store: LocalStore) -> None:
     store.commit(
         (

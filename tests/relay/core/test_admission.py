@@ -9,7 +9,7 @@ import pytest
 
 from amanah_protocol import frames, kinds
 from amanah_protocol.crypto import sha256
-from amanah_protocol.envelope import audience_digest, derive_room_id
+from amanah_protocol.envelope import Envelope, audience_digest, derive_room_id
 from amanah_protocol.errors import MEANINGS, Code
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import (
@@ -275,6 +275,31 @@ def test_a_creation_fits_the_log_and_its_creator(
         circle.accept(circle.officer, made)
     else:
         assert circle.code(circle.officer, made) is code
+
+
+def test_a_successor_is_opened_by_who_was_in_the_room_that_it_names(circle: Circle) -> None:
+    world = circle.world
+    world.commit(circle.officer, circle.room, removed=(device_of(circle.guest),))
+    stranger = world.login(world.certify("stranger"))
+
+    def successor(peer: Peer, **changes: Any) -> Envelope:  # noqa: ANN401 - fields of the creation
+        device = device_of(peer)
+        room = world.new_room(device, nonce=bytes([7]) * 16)
+        specific = room.create.header.specific
+        assert isinstance(specific, Create)
+        device.made.pop(room.id)
+        old = circle.room.create.header.specific
+        assert isinstance(old, Create)
+        fields: dict[str, Any] = {"ceiling": old.ceiling, "policy": old.policy, "agreement": old.agreement}
+        return world.envelope(device, room, replace(specific, **(fields | {"successor_of": circle.room.id} | changes)))
+
+    assert circle.code(stranger, successor(stranger)) is Code.MEMBERSHIP
+    assert circle.code(circle.officer, successor(circle.officer, agreement="other")) is Code.MEMBERSHIP
+    # What a room names that is not of this log is for its members to judge.
+    circle.accept(stranger, successor(stranger, successor_of=RoomId(bytes(16))))
+    circle.accept(circle.officer, successor(circle.officer))
+    # Who was removed, perhaps by the very commit that wedged the room, was in.
+    circle.accept(circle.guest, successor(circle.guest))
 
 
 def test_a_room_of_another_log_is_not_created_here(circle: Circle) -> None:
