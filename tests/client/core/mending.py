@@ -10,12 +10,13 @@ from msgspec import structs
 
 from amanah_client import model
 from amanah_client.core import repair
+from amanah_client.core.batch import Batch
 from amanah_protocol import frames, kinds
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
-from tests.client.core.forge import header_of, room_of, signed
+from tests.client.core.forge import room_of
 from tests.client.core.rooms import create, invite
 from tests.client.core.world import MA, TN, Client, Hook, Stage, denied
 
@@ -89,13 +90,16 @@ def spoiled(decode: Callable[[bytes], Any]) -> Hook:
     return hook
 
 
-def bare(sender: Client, room: RoomId, specific: kinds.Specific, **changes: Any) -> tuple[Any, bytes]:  # noqa: ANN401 - header fields
-    """A header-only envelope by hand."""
-    return signed(header_of(sender, room, specific, **changes), b"", sender.device.key), b""
-
-
 def ask(sender: Client, room: RoomId, *envelopes: EnvelopeId) -> None:
     """Publish a request, whatever was asked before."""
     room_of(sender, room).row = replace(room_of(sender, room).row, asked_at_ms=0)
     repair._request(sender.core._ctx, room_of(sender, room), tuple(sorted(envelopes)), None)  # noqa: SLF001 - as `work` does
+    sender.stage.tick(1)
+
+
+def publish(sender: Client, room: RoomId, specific: kinds.Specific) -> None:
+    """Publish an envelope that seals nothing, whatever it says."""
+    batch = Batch(sender.core._ctx, room_of(sender, room))  # noqa: SLF001 - as the outbox does
+    batch.add_bare(specific)
+    batch.launch()
     sender.stage.tick(1)

@@ -14,9 +14,9 @@ from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.kinds import Kind
-from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
+from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.core.forge import delivery, message, push, room_of
-from tests.client.core.mending import answers, ask, bare, lose, missing, nothing_silent, repairs, three, unread
+from tests.client.core.mending import answers, ask, lose, missing, nothing_silent, publish, repairs, three, unread
 from tests.client.core.rooms import create, invite
 from tests.client.core.test_behind import missed
 from tests.client.core.test_duty import HOUR_MS, members, removals
@@ -203,11 +203,18 @@ def test_a_device_whose_welcome_does_not_open_is_removed_and_added_again(stage: 
     assert nothing_silent(a2, room)
 
 
-def test_another_organisations_device_is_not_removed_for_a_refusal(stage: Stage) -> None:
-    a, _a2, b, room = three(stage)
-    push(a, delivery(a, *bare(b, room, kinds.Refuse(commit=EnvelopeId(ZERO_32), code="OPEN"))))
-    stage.wait(90_000)
-    assert room_of(a, room).stranded == {}
+@pytest.mark.parametrize(("who", "removed"), [((1,), 1), ((2,), 0), ((1, 2), 0)])
+def test_who_alone_refuses_a_commit_is_removed_by_its_own_organisation_alone(
+    stage: Stage, who: tuple[int, ...], removed: int
+) -> None:
+    """One of us; one of another organisation; and both, for which the room may be wedged."""
+    circle = three(stage)
+    for number in who:
+        refusing = circle[number]
+        assert isinstance(refusing, Client)
+        publish(refusing, circle[3], kinds.Refuse(commit=EnvelopeId(bytes(32)), code="OPEN"))
+    stage.wait(30_000)
+    assert len(removals(circle[2], circle[3])) == removed
 
 
 def test_who_was_added_again_a_moment_ago_is_not_removed_again(stage: Stage) -> None:
@@ -310,6 +317,8 @@ def test_each_cause_is_named_and_counted_and_what_can_be_repaired_is(stage: Stag
         ("GAP", {}, Cause.SENDER_AT_FAULT),
         ("CONTENT_HASH", {}, Cause.CORRUPTED),
         ("OPEN", {}, Cause.CORRUPTED),
+        ("FORK", {"is_own": True}, Cause.STATE_LOST),
+        ("FORK", {}, Cause.SENDER_AT_FAULT),
         *((code, {}, Cause.SENDER_AT_FAULT) for code in ("COMMITMENT", "BINDING", "AUDIENCE", "REVOKED", "MALFORMED")),
     ],
 )
