@@ -67,7 +67,9 @@ def test_an_old_copy_finds_in_the_log_that_it_is_one_and_renews_its_keys_before_
     # It asks in the epoch that it may have used, and seals in one that another began behind all that it had seen.
     assert commit.epoch > asked.epoch
     assert {header.epoch for header in rest} == {commit.epoch + 1}
-    assert [header.kind for header in rest if header.kind is not Kind.DELIVERED] == [Kind.MESSAGE]
+    assert [header.kind for header in rest if header.kind is not Kind.DELIVERED] == [Kind.REPAIR, Kind.MESSAGE]
+    # What it had said before, and holds no more, a colleague's client sends again.
+    assert set(LOST) <= set(stage.texts(VICTIM))
     alarms = stage.alarms(VICTIM)
     assert {alarm.code for alarm in alarms} == {Code.FORK}
     assert all("this profile never signed" in alarm.detail and evidence(alarm) for alarm in alarms)
