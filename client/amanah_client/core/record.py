@@ -191,7 +191,7 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             check_bound(room, envelope)
             detail = f"a member refuses a commit of this room: {code}"
             ctx.alarm(Code.REFUSED_COMMIT, detail, room=room.id, evidence=(envelope.encoded,))
-            resend.note_refusal(ctx, room, envelope.header.kid, specific)
+            resend.note_refusal(ctx, room, envelope.header, specific)
         case _:
             check_bound(room, envelope)
     return row

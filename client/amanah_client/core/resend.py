@@ -15,11 +15,11 @@ from amanah_client.core import commits
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
-from amanah_client.core.room import Answer, Room
+from amanah_client.core.room import Answer, Dispute, Room
 from amanah_client.model import MessageRow, MessageState, RoomStatus, Stay
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import PastMessage, Repair
-from amanah_protocol.envelope import Envelope
+from amanah_protocol.envelope import Envelope, Header
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate
 from amanah_protocol.kinds import Commit, Create, Welcome
@@ -34,6 +34,9 @@ AGAIN_MS: Final = 3_600_000
 MAX_SENT_AGAIN: Final = 8_192
 ALONE_MS: Final = 10_000
 """Others who refuse the same commit have said so by then."""
+SETTLE_MS: Final = 60_000
+"""Those who go on behind a commit have shown it by then, and a successor would have been opened (`successor`)."""
+MAX_DISPUTES: Final = 16
 STRAND_MS: Final = 600_000
 """Who was added again is not removed and added once more within this time."""
 MAX_STAYS: Final = 1_024
@@ -49,6 +52,9 @@ _ITEM_BYTES: Final = 80
 
 def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
     """Note what an authentic entry says of the own organisation's devices."""
+    for dispute in room.disputes.values():
+        if envelope.header.epoch > dispute.epoch:
+            dispute.following.add(envelope.header.kid)
     match envelope.header.specific:
         case Create():
             _enter(ctx, room, (envelope.header.kid,), entry.room_seq)
@@ -59,9 +65,9 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
                 for stay in room.stays
             ]
             _enter(ctx, room, added, entry.room_seq)
-            for refusers in room.refusers.values():
+            for dispute in room.disputes.values():
                 for device in added:
-                    refusers.pop(device, None)  # it begins anew
+                    dispute.refusing.pop(device, None)  # it begins anew
             # What was sent to it before it came again it may not have been able to open.
             room.sent_again = {sent: at_ms for sent, at_ms in room.sent_again.items() if sent[0] not in added}
         case Welcome(addressees=addressees) if ctx.me in addressees:
@@ -132,18 +138,30 @@ def strand(ctx: Context, room: Room, device: DeviceId) -> None:
     room.touch()
 
 
-def note_refusal(ctx: Context, room: Room, device: DeviceId, refuse: kinds.Refuse) -> None:
-    """A member refuses a commit that we follow, or the room would be halted here: perhaps it is alone."""
-    if room.row.status is RoomStatus.OPEN:
-        room.refusers.setdefault(refuse.commit, {}).setdefault(device, ctx.timer_ms)
+def note_refusal(ctx: Context, room: Room, header: Header, refuse: kinds.Refuse) -> None:
+    """A member refuses a commit that we follow, or the room would be halted here."""
+    if room.row.status is not RoomStatus.OPEN:
+        return
+    dispute = room.disputes.setdefault(refuse.commit, Dispute(epoch=header.epoch))
+    dispute.refusing.setdefault(header.kid, ctx.timer_ms)
+    if len(room.disputes) > MAX_DISPUTES:
+        del room.disputes[next(iter(room.disputes))]
 
 
-def _strand_who_is_alone(ctx: Context, room: Room) -> None:
-    """Of several who refuse one commit nobody is removed: the room may be wedged (`successor`)."""
-    for refusers in room.refusers.values():
-        for device, since_ms in refusers.items():
-            waited = ctx.timer_ms - since_ms >= ALONE_MS
-            if len(refusers) == 1 and waited and device not in room.stranded:
+def _strand_who_cannot_follow(ctx: Context, room: Room) -> None:
+    """Who alone refuses a commit is mended, and so are a few where more are seen to go on.
+
+    Of as many as may hold the room for wedged (`successor`) nobody is removed. The commit's maker, who counts for
+    neither there, may be among those who go on: hence more, and not as many.
+    """
+    for dispute in room.disputes.values():
+        refusing = dispute.refusing
+        going_on = (dispute.following | {ctx.me}) - refusing.keys()
+        if len(refusing) > 1 and len(going_on) <= len(refusing):
+            continue
+        wait_ms = ALONE_MS if len(refusing) == 1 else SETTLE_MS
+        for device, since_ms in refusing.items():
+            if ctx.timer_ms - since_ms >= wait_ms and device not in room.stranded:
                 strand(ctx, room, device)
 
 
@@ -180,7 +198,7 @@ def work(ctx: Context, room: Room) -> bool:
     if room.group is not None and not room.watched:
         room.watched = True
         _begin(ctx, room, room.row.head_seq)  # those of a store from before this was noted
-    _strand_who_is_alone(ctx, room)
+    _strand_who_cannot_follow(ctx, room)
     if room.answer is None:
         _read_next(ctx, room)
     answer = room.answer

@@ -119,6 +119,21 @@ class Work:
 
 
 @dataclass(slots=True, kw_only=True)
+class Dispute:
+    """A commit that this device follows and another refuses.
+
+    Attributes:
+        epoch: The epoch that it ended.
+        refusing: Who refuses it, and since when.
+        following: Who has sent something behind it since.
+    """
+
+    epoch: int
+    refusing: dict[DeviceId, int] = field(default_factory=dict)
+    following: set[DeviceId] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """Messages that are being read from the store, to be sent again to one device.
 
@@ -219,7 +234,7 @@ class Room:
         awaited: What the relay says there is and has not delivered.
         anchor: The newest commit, until it is proven to be in the log.
         stranded: Devices of the own organisation that wait to be removed and added again, as `RoomRow.stranded`.
-        refusers: Of commits that we follow: who refuses them, and since when.
+        disputes: Commits that we follow and others refuse, the newest few.
         stays: Times of the own organisation's devices in the room, as `RoomRow.stays`.
         watched: Whether the stays of all members were looked at since this core was made.
         owed: What they asked to be sent again, as `RoomRow.owed`.
@@ -277,7 +292,7 @@ class Room:
     awaited: Awaited | None = None
     anchor: Anchor | None = None
     stranded: dict[DeviceId, int] = field(default_factory=dict)
-    refusers: dict[EnvelopeId, dict[DeviceId, int]] = field(default_factory=dict)
+    disputes: dict[EnvelopeId, Dispute] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
     watched: bool = False
     owed: dict[DeviceId, dict[EnvelopeId, None]] = field(default_factory=dict)

@@ -20,7 +20,8 @@ from tests.client.core.mending import answers, ask, lose, missing, nothing_silen
 from tests.client.core.rooms import create, invite
 from tests.client.core.test_behind import missed
 from tests.client.core.test_duty import HOUR_MS, members, removals
-from tests.client.core.world import MA, TN, Client, Stage
+from tests.client.core.wedged import Victims, change
+from tests.client.core.world import MA, SN, TN, Client, Stage
 
 OPEN, LOST, REMOVED = model.RoomStatus.OPEN, model.RoomStatus.LOST, model.RoomStatus.REMOVED
 UNREADABLE, STORED, ERASED = model.MessageState.UNREADABLE, model.MessageState.STORED, model.MessageState.ERASED
@@ -157,6 +158,43 @@ def test_a_commit_that_fails_for_one_alone_has_it_removed_and_added_again(
     assert "after that commit" in a2.texts(room)
     assert missing(a2, room) == []
     assert a2.say(room, "here again").state is model.IntentState.DONE
+
+
+@pytest.mark.parametrize("going_on", [True, False])
+def test_a_few_for_whom_a_commit_fails_are_removed_and_added_again_where_more_go_on(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    going_on: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Its maker may have sealed the path to some and not to others; without those who go on, the room is wedged."""
+    victims = Victims(monkeypatch)
+    a, a2, b, room = three(stage)
+    c, c2, m = stage.online("C", of=SN), stage.online("C2", of=SN), stage.online("M", of=MA)
+    invite(a, room, c, c2, m)
+    stage.wait(60_000)
+    others = (a, b, c)
+    victims.of(m, (a2, c2) if going_on else (a2, c2, a), room)
+    change(m, room)
+    assert {one.row(room).status for one in (a2, c2)} == {model.RoomStatus.HALTED}
+    b.say(room, "behind it")
+    stage.wait(40_000)
+    assert removals(b, room) == []
+    victims.devices.clear()
+    stage.wait(120_000)
+    if going_on:
+        assert {one.row(room).status for one in (*others, a2, c2, m)} == {OPEN}
+        assert sorted(removals(b, room)) == sorted([(a.device.id, (a2.device.id,)), (c.device.id, (c2.device.id,))])
+        assert all("behind it" in one.texts(room) for one in (a2, c2))
+    else:
+        assert removals(b, room) == []
+
+
+def test_refusals_of_any_number_of_commits_are_bounded(stage: Stage) -> None:
+    a, a2, _b, room = three(stage)
+    for number in range(2 * resend.MAX_DISPUTES):
+        publish(a2, room, kinds.Refuse(commit=EnvelopeId(number.to_bytes(32)), code="OPEN"))
+        stage.wait(200, 200)
+    assert len(room_of(a, room).disputes) == resend.MAX_DISPUTES
 
 
 @pytest.mark.parametrize("full", [False, True])
