@@ -249,10 +249,11 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
 def _observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, row: MessageRow) -> None:
     """Who is there, by headers: also those of commits that this device cannot follow any more."""
     commit = envelope.header.kind is Kind.COMMIT
-    if row.state is not MessageState.UNREADABLE or (commit and room.row.status is RoomStatus.LOST):
+    followed = row.state is not MessageState.UNREADABLE
+    if followed or (commit and room.row.status is RoomStatus.LOST):
         duty.observe(ctx, room, entry, envelope)
-    if row.state is not MessageState.UNREADABLE or commit:
-        resend.observe(ctx, room, entry, envelope)
+    if followed or commit:
+        resend.observe(ctx, room, entry, envelope, followed=followed)
 
 
 def _is_followed(room: Room, envelope: Envelope, row: MessageRow | None) -> bool:

@@ -50,8 +50,11 @@ _ITEM_BYTES: Final = 80
 # ---- who was in, and when
 
 
-def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
-    """Note what an authentic entry says of the own organisation's devices."""
+def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, *, followed: bool) -> None:
+    """Note what an authentic entry says of the own organisation's devices.
+
+    A time in the room begins only by what this device has followed, and ends by the mere header of a commit.
+    """
     for dispute in room.disputes.values():
         if envelope.header.epoch > dispute.epoch:
             dispute.following.add(envelope.header.kid)
@@ -59,12 +62,11 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
         case Create():
             _enter(ctx, room, (envelope.header.kid,), entry.room_seq)
         case Commit(added=added, removed=removed):
-            gone = set(removed)
-            room.stays = [
-                replace(stay, until_seq=entry.room_seq) if stay.until_seq is None and stay.device in gone else stay
-                for stay in room.stays
-            ]
-            _enter(ctx, room, added, entry.room_seq)
+            if ctx.me in (*added, *removed):  # who leaves while this device is out, it does not see
+                removed = tuple(stay.device for stay in room.stays)
+            _end(room, removed, entry.room_seq)
+            if followed:
+                _enter(ctx, room, added, entry.room_seq)
             for dispute in room.disputes.values():
                 for device in added:
                     dispute.refusing.pop(device, None)  # it begins anew
@@ -76,6 +78,14 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope) -> None:
         case _:  # no other kind changes who is in
             return
     room.touch()
+
+
+def _end(room: Room, devices: tuple[DeviceId, ...], at_seq: int) -> None:
+    gone = set(devices)
+    room.stays = [
+        replace(stay, until_seq=at_seq) if stay.until_seq is None and stay.device in gone else stay
+        for stay in room.stays
+    ]
 
 
 def _begin(ctx: Context, room: Room, from_seq: int) -> None:

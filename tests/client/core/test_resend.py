@@ -107,6 +107,57 @@ def test_what_was_said_while_it_was_removed_is_not_sent_to_who_came_back(stage: 
     assert answers(b, room) == []
 
 
+def both_out(stage: Stage) -> tuple[Client, Client, Client, RoomId, EnvelopeId]:
+    """A and A2 are out, A first; B speaks when A is back and A2 is not; then A2 is back too."""
+    a, a2, b, room = three(stage)
+    a3 = stage.online("A3", of=TN)
+    invite(a, room, a3)
+    a3.do(model.Remove(room=room, devices=(a.device.id,)))
+    a3.do(model.Remove(room=room, devices=(a2.device.id,)))
+    a3.ask(model.Invite(room=room, device=a.device.id))
+    stage.wait(60_000)
+    b.say(room, "while A2 was out")
+    assert a.texts(room)[-1] == "while A2 was out"
+    between = b.rows(room, Kind.MESSAGE)[-1].envelope
+    a3.ask(model.Invite(room=room, device=a2.device.id))
+    stage.wait(70_000)
+    assert a2.row(room).status is model.RoomStatus.OPEN
+    return a, a2, b, room, between
+
+
+def test_who_was_out_itself_does_not_hold_others_for_members_that_left_meanwhile(stage: Stage) -> None:
+    _a, a2, b, room, between = both_out(stage)
+    ask(a2, room, between)
+    stage.wait(15_000)
+    assert answers(b, room) == []
+
+
+def test_without_the_end_of_all_times_at_its_own_it_would(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resend, "_end", lambda *_: None)
+    a, a2, b, room, between = both_out(stage)
+    ask(a2, room, between)
+    stage.wait(15_000)
+    assert a.device.id in answers(b, room)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_commit_that_is_not_followed_begins_nobodys_time(
+    stage: Stage,
+    holds: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Its header alone would: one that a member signed and nobody could follow, say with a gap before it."""
+    a, _a2, b, room = three(stage)
+    late = stage.online("A3", of=TN)
+    commit = kinds.Commit(added=(late.device.id,), removed=())
+    if holds:
+        invite(a, room, late)
+    else:
+        header = header_of(b, room, commit, counter=room_of(b, room).row.counter + 2)
+        push(a, delivery(a, signed(header, b"sealed", b.device.key), b"sealed"))
+        assert a.rows(room, Kind.COMMIT)[-1].state is UNREADABLE
+    assert resend.was_in(room_of(a, room), late.device.id, a.row(room).head_seq + 1) is holds
+
+
 def test_another_organisations_request_is_not_answered(stage: Stage) -> None:
     a, a2, b, room = three(stage)
     a.say(room, "known to all")
