@@ -107,6 +107,19 @@ def check_bound(room: Room, envelope: Envelope) -> None:
     _check_audience(room, header)
 
 
+def check_member(room: Room, envelope: Envelope) -> None:
+    """For what needs no keys and cannot wait for them: a device that cannot follow goes by the commits' headers.
+
+    Raises:
+        VerifyError: As `check_bound`; `NOT_MEMBER` where headers are all that there is.
+    """
+    header = envelope.header
+    if room.group is not None and not room.lags(header.epoch):
+        check_bound(room, envelope)
+    elif header.kid not in room.active:
+        raise VerifyError(Code.NOT_MEMBER, "the sender is not in the room, by the headers of its commits")
+
+
 def _check_audience(room: Room, header: Header) -> None:
     if room.group is None or room.row.status in (RoomStatus.HALTED, RoomStatus.BEHIND):
         return  # our picture of the members is known to be old

@@ -13,7 +13,7 @@ from typing import Final
 from amanah_client.causes import cause_of, mending_of
 from amanah_client.core import anchor, duty, heads, joining, repair, resend, restored, successor, transfer
 from amanah_client.core.behind import may_be_dropped
-from amanah_client.core.checks import authenticate, check_allowed, check_bound
+from amanah_client.core.checks import authenticate, check_allowed, check_bound, check_member
 from amanah_client.core.context import Context, patience
 from amanah_client.core.directory import NotLoggedError
 from amanah_client.core.entry import Entry, read_entry, row_of
@@ -182,7 +182,7 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             check_bound(room, envelope)
             resend.note_request(ctx, room, envelope, specific, certificate)
         case Erase():
-            check_bound(room, envelope)
+            check_member(room, envelope)  # else it would be shown for good, and sent again to others
             erase(ctx, room, envelope, certificate)
         case Refuse() if restored.is_request(specific):
             check_bound(room, envelope)
@@ -250,7 +250,7 @@ def _observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, row: Me
     """Who is there, by headers: also those of commits that this device cannot follow any more."""
     commit = envelope.header.kind is Kind.COMMIT
     followed = row.state is not MessageState.UNREADABLE
-    if followed or (commit and room.row.status is RoomStatus.LOST):
+    if followed or (commit and room.row.status is not RoomStatus.OPEN):
         duty.observe(ctx, room, entry, envelope)
     if followed or commit:
         resend.observe(ctx, room, entry, envelope, followed=followed)

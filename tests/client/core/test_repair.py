@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from amanah_client import model
 from amanah_client.causes import cause_of
-from amanah_client.core import repair, resend
+from amanah_client.core import record, repair, resend
 from amanah_client.effects import MessageChanged
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.kinds import Kind
 from amanah_protocol.types import EnvelopeId, RoomId
-from tests.client.core.forge import delivery, message, push, room_of
+from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.mending import answers, ask, lose, missing, nothing_silent, publish, repairs, three, unread
 from tests.client.core.rooms import create, invite
-from tests.client.core.test_behind import missed
+from tests.client.core.test_behind import erased, missed
 from tests.client.core.test_duty import HOUR_MS, members, removals
 from tests.client.core.wedged import Victims, change
 from tests.client.core.world import MA, SN, TN, Client, Stage
@@ -286,6 +288,97 @@ def test_what_was_sent_while_it_had_lost_its_keys_again_is_asked_for_anew(stage:
     stage.wait(120_000)
     assert a2.texts(room) == ["the words"]
     assert missing(a2, room) == []
+
+
+# ---- what is erased while a device cannot follow
+
+
+def wedged_alone(stage: Stage, a2: Client, b: Client, room: RoomId, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit of B comes that fails for A2."""
+    stage.wait(60_000)
+    Victims(monkeypatch).of(b, (a2,), room)
+    change(b, room)
+
+
+def left_behind(stage: Stage, a2: Client, b: Client, room: RoomId, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit of B comes whose content is kept no longer."""
+    stage.wait(60_000)
+    monkeypatch.setattr(record, "may_be_dropped", lambda *_: True)
+    a2.toward = erased(lambda frame: decode_envelope(frame.envelope).header.kind is Kind.COMMIT)
+    change(b, room)
+    a2.toward = None
+
+
+@pytest.mark.parametrize("status", [OPEN, LOST, model.RoomStatus.BEHIND, model.RoomStatus.HALTED])
+def test_what_is_erased_is_gone_from_a_device_whatever_keys_it_has(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: model.RoomStatus
+) -> None:
+    a, a2, b, room = three(stage)
+    b.say(room, "to be erased")
+    said = b.rows(room, Kind.MESSAGE)[-1].envelope
+    stage.wait(5_000)
+    a.disconnect()  # nobody brings it back yet
+    if status is LOST:
+        lose(a2, room)
+        a2.connect()
+    elif status is model.RoomStatus.HALTED:
+        wedged_alone(stage, a2, b, room, monkeypatch)
+    elif status is model.RoomStatus.BEHIND:
+        left_behind(stage, a2, b, room, monkeypatch)
+    assert a2.row(room).status is status
+    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    stage.wait(5_000)
+    assert a2.store.messages[room, said].state is ERASED
+    a.connect()
+    stage.wait(240_000)
+    assert a2.texts(room) == a.texts(room) == []
+
+
+@pytest.mark.parametrize(("inside", "checked"), [(True, True), (False, True), (False, False)])
+def test_a_device_without_keys_drops_nothing_for_who_is_not_in_the_room_any_more(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    inside: bool,  # noqa: FBT001 - a parameter of the test
+    checked: bool,  # noqa: FBT001 - the same
+) -> None:
+    """The last is the control: without the check it would."""
+    if not checked:
+        monkeypatch.setattr(record, "check_member", lambda *_: None)
+    a, a2, b, room = three(stage)
+    b.say(room, "said by B")
+    said = b.rows(room, Kind.MESSAGE)[-1].envelope
+    erase = header_of(b, room, kinds.Erase(envelopes=(said,)))
+    room_of(a, room).duty_at_ms = 10**15  # nobody brings it back
+    lose(a2, room)
+    a2.connect()
+    stage.run()
+    if not inside:
+        a.do(model.Remove(room=room, devices=(b.device.id,)))
+    own = room_of(b, room).row
+    erase = replace(erase, counter=own.counter + 1, previous=own.last_id)
+    push(a2, delivery(a2, signed(erase, b"", b.device.key)))
+    assert a2.row(room).status is LOST
+    assert a2.store.messages[room, said].state is (STORED if checked and not inside else ERASED)
+
+
+def test_what_was_erased_while_nobody_had_keys_is_not_sent_again(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    said = unread(stage, a, a2, b, room).envelope
+    a3 = stage.online("A3", of=TN)
+    invite(a, room, a3)
+    a3.disconnect()
+    for client in (a, a2):
+        lose(client, room)
+        client.connect()
+    assert a.row(room).status is a2.row(room).status is LOST
+    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    stage.wait(5_000)
+    a3.connect()
+    stage.wait(900_000)
+    assert a.row(room).status is a2.row(room).status is OPEN
+    assert "the words" not in a2.texts(room)
+    assert missing(a2, room) == []
+    assert {a.store.messages[room, said].state, a2.store.messages[room, said].state} == {ERASED}
 
 
 # ---- each cause, and what becomes of it
