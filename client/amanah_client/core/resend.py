@@ -19,7 +19,7 @@ from amanah_client.core.room import Answer, Dispute, Room
 from amanah_client.model import MessageRow, MessageState, RoomStatus, Stay
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import PastMessage, Repair
-from amanah_protocol.envelope import Envelope, Header
+from amanah_protocol.envelope import Envelope, Header, decode_envelope
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate
 from amanah_protocol.kinds import Commit, Create, Welcome
@@ -36,7 +36,6 @@ ALONE_MS: Final = 10_000
 """Others who refuse the same commit have said so by then."""
 SETTLE_MS: Final = 60_000
 """Those who go on behind a commit have shown it by then, and a successor would have been opened (`successor`)."""
-MAX_DISPUTES: Final = 16
 STRAND_MS: Final = 600_000
 """Who was added again is not removed and added once more within this time."""
 MAX_STAYS: Final = 1_024
@@ -56,7 +55,7 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, *, follo
     A time in the room begins only by what this device has followed, and ends by the mere header of a commit.
     """
     for dispute in room.disputes.values():
-        if envelope.header.epoch > dispute.epoch:
+        if dispute.maker is not None and envelope.header.epoch > dispute.epoch:
             dispute.following.add(envelope.header.kid)
     match envelope.header.specific:
         case Create():
@@ -67,9 +66,8 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, *, follo
             _end(room, removed, entry.room_seq)
             if followed:
                 _enter(ctx, room, added, entry.room_seq)
-            for dispute in room.disputes.values():
-                for device in added:
-                    dispute.refusing.pop(device, None)  # it begins anew
+            for device in (*added, *removed):
+                _forget_refusal(room, device)  # it begins anew
             # What was sent to it before it came again it may not have been able to open.
             room.sent_again = {sent: at_ms for sent, at_ms in room.sent_again.items() if sent[0] not in added}
         case Welcome(addressees=addressees) if ctx.me in addressees:
@@ -149,13 +147,38 @@ def strand(ctx: Context, room: Room, device: DeviceId) -> None:
 
 
 def note_refusal(ctx: Context, room: Room, header: Header, refuse: kinds.Refuse) -> None:
-    """A member refuses a commit that we follow, or the room would be halted here."""
-    if room.row.status is not RoomStatus.OPEN:
+    """A member refuses a commit; which one that is, our own record has to show.
+
+    Of each member the first refusal counts: behind a commit that it refuses it follows none that it could refuse.
+    """
+    known = any(header.kid in dispute.refusing for dispute in room.disputes.values())
+    if room.row.status is not RoomStatus.OPEN or known:
         return
-    dispute = room.disputes.setdefault(refuse.commit, Dispute(epoch=header.epoch))
-    dispute.refusing.setdefault(header.kid, ctx.timer_ms)
-    if len(room.disputes) > MAX_DISPUTES:
-        del room.disputes[next(iter(room.disputes))]
+    dispute = room.disputes.get(refuse.commit)
+    if dispute is None:
+        dispute = room.disputes[refuse.commit] = Dispute()
+        ctx.effect(e.ReadMessage(room=room.id, envelope=refuse.commit))
+    if header.kid != dispute.maker:
+        dispute.refusing[header.kid] = ctx.timer_ms
+
+
+def _examine(room: Room, commit: EnvelopeId, row: MessageRow | None) -> None:
+    """A refused commit is one that this device follows, or nobody is mended for it; its maker's own word is none."""
+    dispute = room.disputes.get(commit)
+    if dispute is None or dispute.maker is not None:
+        return
+    if row is None or row.kind != kinds.Kind.COMMIT or row.state is not MessageState.STORED:
+        del room.disputes[commit]
+        return
+    dispute.maker, dispute.epoch = row.sender, decode_envelope(row.encoded).header.epoch
+    if row.sender in dispute.refusing:
+        _forget_refusal(room, row.sender)
+
+
+def _forget_refusal(room: Room, device: DeviceId) -> None:
+    for dispute in room.disputes.values():
+        dispute.refusing.pop(device, None)
+    room.disputes = {commit: dispute for commit, dispute in room.disputes.items() if dispute.refusing}
 
 
 def _strand_who_cannot_follow(ctx: Context, room: Room) -> None:
@@ -165,6 +188,8 @@ def _strand_who_cannot_follow(ctx: Context, room: Room) -> None:
     neither there, may be among those who go on: hence more, and not as many.
     """
     for dispute in room.disputes.values():
+        if dispute.maker is None:
+            continue
         refusing = dispute.refusing
         going_on = (dispute.following | {ctx.me}) - refusing.keys()
         if len(refusing) > 1 and len(going_on) <= len(refusing):
@@ -248,10 +273,13 @@ def _rank(ctx: Context, room: Room, asker: DeviceId) -> int | None:
 
 
 def receive_message(ctx: Context, room_id: RoomId, envelope: EnvelopeId, row: MessageRow | None) -> None:
-    """The store has answered: what that device may have is kept until all is read."""
+    """The store has answered: a refused commit is looked at, what that device may have is kept until all is read."""
     room = ctx.rooms.get(room_id)
-    answer = None if room is None else room.answer
-    if room is None or answer is None or envelope not in answer.wanted:
+    if room is None:
+        return
+    _examine(room, envelope, row)
+    answer = room.answer
+    if answer is None or envelope not in answer.wanted:
         return
     answer.wanted.discard(envelope)
     if row is not None and _may_have(ctx, room, answer.device, row):

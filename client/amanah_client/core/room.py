@@ -120,16 +120,18 @@ class Work:
 
 @dataclass(slots=True, kw_only=True)
 class Dispute:
-    """A commit that this device follows and another refuses.
+    """A commit that another device refuses.
 
     Attributes:
-        epoch: The epoch that it ended.
         refusing: Who refuses it, and since when.
+        maker: Who made it, by our own record; None until the store has shown that it stands there.
+        epoch: The epoch that it ended.
         following: Who has sent something behind it since.
     """
 
-    epoch: int
     refusing: dict[DeviceId, int] = field(default_factory=dict)
+    maker: DeviceId | None = None
+    epoch: int = 0
     following: set[DeviceId] = field(default_factory=set)
 
 
@@ -234,7 +236,7 @@ class Room:
         awaited: What the relay says there is and has not delivered.
         anchor: The newest commit, until it is proven to be in the log.
         stranded: Devices of the own organisation that wait to be removed and added again, as `RoomRow.stranded`.
-        disputes: Commits that we follow and others refuse, the newest few.
+        disputes: Commits that others refuse, one of each.
         stays: Times of the own organisation's devices in the room, as `RoomRow.stays`.
         watched: Whether the stays of all members were looked at since this core was made.
         owed: What they asked to be sent again, as `RoomRow.owed`.
