@@ -170,7 +170,8 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, asked_at_ms=0)
-    repair.ask_anew(ctx, room)
+    # What it was sent before it may not have been able to open.
+    repair.ask_anew(ctx, room, tuple(room.missing))
     if room.row.successor is None:  # what was closed stays so, whoever adds this device there again
         room.change(wedge=None)
     renewal.set_time(ctx, room, at_once=reference is None)

@@ -174,13 +174,14 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             take_commit(ctx, room, entry, envelope, specific)
         case Welcome():
             take_welcome(ctx, room, entry, envelope, specific)
+        case Repair(addressees=addressees):
+            check_bound(room, envelope)
+            if addressees:
+                return repair.take_answer(ctx, room, entry, envelope, specific, certificate)
+            resend.note_request(ctx, room, envelope, specific, certificate)
         case _ if envelope.header.is_sealed:
             check_bound(room, envelope)
-            opened = open_message(ctx, room, entry, envelope, certificate)
-            return repair.take_answer(ctx, room, envelope, certificate, opened)
-        case Repair():
-            check_bound(room, envelope)
-            resend.note_request(ctx, room, envelope, specific, certificate)
+            return open_message(ctx, room, entry, envelope, certificate)
         case Erase():
             check_member(room, envelope)  # else it would be shown for good, and sent again to others
             erase(ctx, room, envelope, certificate)

@@ -13,8 +13,9 @@ from typing import Final
 from amanah_client.core import resend
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
+from amanah_client.core.entry import Entry, row_of
 from amanah_client.core.gate import blocked
-from amanah_client.core.opening import check_body, opened, take_profile
+from amanah_client.core.opening import check_body, open_message, opened, take_profile
 from amanah_client.core.room import Room
 from amanah_client.model import Mending, MessageRow, RoomStatus
 from amanah_protocol import kinds
@@ -145,39 +146,48 @@ def note_asked(ctx: Context, room: Room, envelopes: tuple[EnvelopeId, ...]) -> N
             _put(ctx, room, replace(row, asked_at_ms=ctx.now_ms, asks=row.asks + 1, mending=Mending.WAITING))
 
 
-def ask_anew(ctx: Context, room: Room) -> None:
-    """This device was added again: what it was sent before it may not have been able to open."""
-    for row in tuple(room.missing.values()):
-        if row.asked_at_ms:
+def ask_anew(ctx: Context, room: Room, envelopes: Iterable[EnvelopeId]) -> None:
+    """What was sent again to this device and is missing all the same is asked for once more."""
+    for envelope in envelopes:
+        row = room.missing.get(envelope)
+        if row is not None and row.asked_at_ms:
             _put(ctx, room, replace(row, asked_at_ms=0))
 
 
-def take_answer(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, row: MessageRow) -> MessageRow:
-    """What was sent again is taken out of its `repair`; any other row goes through.
+def take_answer(
+    ctx: Context, room: Room, entry: Entry, envelope: Envelope, answer: kinds.Repair, certificate: Certificate
+) -> MessageRow:
+    """Open messages that were sent again to this device, and take them out of their `repair`.
 
     Raises:
-        VerifyError: `MEMBERSHIP`: it comes from another organisation; `BINDING`: it holds others than it names.
+        DecodeError: As `open_message`.
+        VerifyError: As `open_message`; `MEMBERSHIP`: it comes from another organisation; `BINDING`: it holds others
+            than it names.
     """
-    specific = envelope.header.specific
-    if not isinstance(specific, kinds.Repair):
-        return row
-    resend.note_answer(ctx, room, specific, certificate.organisation)
-    if ctx.me not in specific.addressees or not row.content:
-        return row
-    items = _check_answer(ctx, certificate, specific, decode_content(row.content).body)
-    for item in items:
-        _take_item(ctx, room, envelope, item)
+    resend.note_answer(ctx, room, answer, certificate.organisation)
+    row = row_of(entry, envelope, certificate.organisation)
+    if ctx.me not in answer.addressees:
+        return row  # its header is all that is for us
+    _check_ours(ctx, certificate)
+    try:
+        row = open_message(ctx, room, entry, envelope, certificate)
+        for item in _items(answer, decode_content(row.content).body) if row.content else ():
+            _take_item(ctx, room, envelope, item)
+    finally:
+        # The others go by its header and owe nothing any more, whatever came here.
+        ask_anew(ctx, room, answer.envelopes)
     # The words stand in their own rows: kept here too, they would outlive an erasure.
     return replace(row, content=b"", key=b"")
 
 
-def _check_answer(
-    ctx: Context, certificate: Certificate, specific: kinds.Repair, body: Body
-) -> tuple[PastMessage, ...]:
+def _check_ours(ctx: Context, certificate: Certificate) -> None:
     if certificate.organisation != ctx.certificate.organisation:
         raise VerifyError(Code.MEMBERSHIP, "only devices of the own organisation send messages again")
+
+
+def _items(answer: kinds.Repair, body: Body) -> tuple[PastMessage, ...]:
     items = body.items if isinstance(body, Repair) else ()
-    if tuple(sorted(item.envelope for item in items)) != specific.envelopes:
+    if tuple(sorted(item.envelope for item in items)) != answer.envelopes:
         raise VerifyError(Code.BINDING, "a repair holds other messages than its header names")
     return items
 
@@ -192,7 +202,6 @@ def _take_item(ctx: Context, room: Room, answer: Envelope, item: PastMessage) ->
         by = answer.header.kid.hex()[:16]
         detail = f"entry {row.room_seq}, sent again by device {by}, does not hold: {error.detail}"
         ctx.alarm(str(error.code), detail, room=room.id, evidence=(answer.encoded, row.encoded))
-        _put(ctx, room, replace(row, asked_at_ms=0))  # another device may have the right one
         return
     del room.missing[row.envelope]
     ctx.put_message(mended)

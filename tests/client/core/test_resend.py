@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -293,6 +294,49 @@ def test_an_answer_that_holds_others_than_it_names_is_refused(stage: Stage) -> N
     assert a2.codes() == ["GAP", "BINDING"]
 
 
+class Bad(StrEnum):
+    """What is wrong with a colleague's answer."""
+
+    OTHERS = "it holds another message than it names"
+    CONTENT = "what it holds is not what was said"
+    SEALED = "it does not open"
+    WITHHELD = "its content does not come"
+
+
+@pytest.mark.parametrize("bad", Bad)
+def test_what_an_answer_names_and_does_not_bring_is_asked_for_again(stage: Stage, bad: Bad) -> None:
+    """Its header alone tells the others that they owe nothing any more."""
+    a, a2, b, room = three(stage)
+    a3 = stage.online("A3", of=TN)
+    invite(a, room, a3)
+    row = unread(stage, a, a2, b, room)
+    a.disconnect()
+    room_of(a3, room).duty_at_ms = 10**15
+    item = right(a3, room, row.envelope)
+    held = right(a3, room, next(one.envelope for one in a3.rooms_content(room) if one.envelope != row.envelope))
+    a3.disconnect()
+    ask(a2, room, row.envelope)
+    wrong = {Bad.OTHERS: held, Bad.CONTENT: replace(held, envelope=row.envelope)}.get(bad, item)
+    specific = kinds.Repair(envelopes=(row.envelope,), addressees=(a2.device.id,))
+    changes: dict[str, Any] = {"plaintext": b"x"} if bad is Bad.SEALED else {}
+    envelope, sealed = answer(a3, a2, room, wrong, specific=specific, **changes)
+    for client in (b, a2):
+        push(client, delivery(client, envelope, None if bad is Bad.WITHHELD and client is a2 else sealed))
+    stage.run()
+    (row,) = missing(a2, room)
+    assert (row.asked_at_ms, row.asks, row.mending) == (0, 1, Mending.WAITING)
+
+
+def test_another_organisations_answer_has_nothing_asked_for_again(stage: Stage) -> None:
+    """Else a stranger could have this device spend all that it asks."""
+    _a, a2, b, room, item = prepared(stage)
+    live(a2, room)
+    ask(a2, room, item.envelope)
+    push(a2, delivery(a2, *answer(b, a2, room, item)))
+    assert a2.codes() == ["GAP", "MEMBERSHIP"]
+    assert all(row.asked_at_ms for row in missing(a2, room))
+
+
 def test_a_message_under_another_messages_name_is_refused(stage: Stage) -> None:
     """Content and k are right, for another place: the commitment binds them to author, room and counter."""
     a, a2, _b, room, item = prepared(stage)
@@ -343,7 +387,7 @@ def test_without_the_commitment_a_colleague_could_put_words_into_anybodys_mouth(
 def test_without_the_organisation_another_nation_would_choose_what_is_read_when(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "_check_answer", lambda _ctx, _certificate, _specific, body: body.items)
+    monkeypatch.setattr(repair, "_check_ours", lambda *_: None)
     _a, a2, b, room, item = prepared(stage)
     live(a2, room)
     push(a2, delivery(a2, *answer(b, a2, room, item)))
