@@ -137,7 +137,7 @@ class Batch:
             self._rows[-1] = replace(
                 self._rows[-1], written_at_ms=written_at_ms, message_id=message_id, content=encoded, key=key
             )
-        room.note_message(message_id)
+        room.note_message(self._ctx.me, message_id)
         return True
 
     def _view(self) -> View:

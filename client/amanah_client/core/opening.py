@@ -41,7 +41,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
     check_body(envelope, content.body)
-    if not room.note_message(content.message_id):
+    if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)
     _take_body(ctx, room, envelope, certificate, content.body)

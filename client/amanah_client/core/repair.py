@@ -221,7 +221,7 @@ def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: Pas
     if content.label is Label.RED and answer.header.kid != row.sender:
         raise VerifyError(Code.LABEL, "TLP:RED is sent again by its author's device alone")
     check_body(original, content.body)
-    if not room.note_message(content.message_id):
+    if not room.note_message(row.sender, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     if isinstance(content.body, Profile):  # a title that is sent again may be an old one
         take_profile(ctx, room, original, content.body.encoded)

@@ -204,7 +204,7 @@ class Room:
         senders: Each sender's record.
         sent: Own envelopes that have no place yet, as stored.
         known: The newest places by room sequence.
-        seen: Message ids, the newest last.
+        seen: Message ids by sender, the newest last.
         promised: Receipts by room sequence.
         link: What holds for this connection only.
         line: Ids of the room's intents, in order.
@@ -258,7 +258,7 @@ class Room:
     senders: dict[DeviceId, SenderRow] = field(default_factory=dict)
     sent: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
     known: dict[int, Known] = field(default_factory=dict)
-    seen: dict[bytes, None] = field(default_factory=dict)
+    seen: dict[tuple[DeviceId, bytes], None] = field(default_factory=dict)
     promised: dict[int, Promise] = field(default_factory=dict)
     link: Link = field(default_factory=Link)
     line: dict[str, Intent] = field(default_factory=dict)
@@ -376,11 +376,15 @@ class Room:
         if len(self.known) > MAX_KNOWN:
             del self.known[next(iter(self.known))]
 
-    def note_message(self, message_id: bytes) -> bool:
-        """Keep a message id; False when it was there already."""
-        if message_id in self.seen:
+    def note_message(self, sender: DeviceId, message_id: bytes) -> bool:
+        """Keep a message id; False when its sender has used it already.
+
+        Another's id says nothing: any member who has opened a message could use it, to have that message refused where
+        it comes late.
+        """
+        if (sender, message_id) in self.seen:
             return False
-        self.seen[message_id] = None
+        self.seen[sender, message_id] = None
         if len(self.seen) > MAX_SEEN:
             del self.seen[next(iter(self.seen))]
         return True

@@ -179,9 +179,9 @@ def test_what_is_kept_for_comparison_is_bounded() -> None:
         room.remember(seq, Known(leaf=LeafHash(ZERO_32), index=seq, accepted_at_ms=0))
     assert min(room.known) == 5
     for number in range(MAX_SEEN + 5):
-        assert room.note_message(sha256(number.to_bytes(4, "big"))[:16])
+        assert room.note_message(NOBODY, sha256(number.to_bytes(4, "big"))[:16])
     assert len(room.seen) == MAX_SEEN
-    assert not room.note_message(sha256((MAX_SEEN).to_bytes(4, "big"))[:16])
+    assert not room.note_message(NOBODY, sha256((MAX_SEEN).to_bytes(4, "big"))[:16])
 
 
 def test_a_stored_room_without_creation_loads(stage: Stage) -> None:

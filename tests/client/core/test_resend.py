@@ -11,9 +11,10 @@ from msgspec import structs
 
 from amanah_client import model
 from amanah_client.core import repair, resend
+from amanah_client.core.batch import Batch
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
-from amanah_protocol.content.bodies import PastMessage, Repair
+from amanah_protocol.content.bodies import PastMessage, Repair, Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind
@@ -292,6 +293,24 @@ def test_an_answer_that_holds_others_than_it_names_is_refused(stage: Stage) -> N
     push(a2, delivery(a2, *answer(a, a2, room, item, specific=named)))
     assert a2.texts(room) == []
     assert a2.codes() == ["GAP", "BINDING"]
+
+
+@pytest.mark.parametrize("by", ["another", "its author"])
+def test_a_message_id_that_another_uses_too_keeps_no_message_from_being_repaired(stage: Stage, by: str) -> None:
+    """Only its author can, which is the control."""
+    a, a2, b, room = three(stage)
+    c = stage.online("C", of=MA)
+    invite(a, room, c)
+    row = unread(stage, a, a2, b, room)
+    used = a.store.messages[room, row.envelope].message_id
+    assert used is not None
+    sender = c if by == "another" else b
+    batch = Batch(sender.core._ctx, room_of(sender, room))  # noqa: SLF001 - as the outbox does
+    body = Text(text="planted")
+    batch.add_message(body, kinds.Message(), message_id=used, written_at_ms=0, label=Label.AMBER)
+    batch.launch()
+    stage.wait(70_000)
+    assert sorted(a2.texts(room)) == (["planted", "the words"] if sender is c else ["planted"])
 
 
 class Bad(StrEnum):
