@@ -76,6 +76,7 @@ def advance(ctx: Context) -> None:
 
 def _advance_room(ctx: Context, room: Room) -> None:
     repair.tend(ctx, room)
+    resend.tend(ctx, room)
     row = room.row
     if row.in_flight is not None:
         if not room.link.flying and ctx.timer_ms >= room.retry_at_ms:
@@ -110,10 +111,11 @@ def _seal_next(ctx: Context, room: Room) -> None:
     elif problem is None and room.row.rekey is Rekey.KEYS:
         renewal.work(ctx, room)
     elif problem is None and room.row.status is RoomStatus.OPEN:
-        # Each publishes at most one thing, and only if those before it had nothing to publish.
-        works = (_name_voids, duty.work, renewal.work, successor.gather, repair.work, resend.work)
-        if not any(work(ctx, room) for work in works):
-            _publish_next(ctx, room)
+        # Each publishes at most one thing, and only if those before it had nothing to publish: what a colleague asked
+        # for, which may be much, comes behind what people say.
+        repairs_last = (_publish_next, resend.work, _report_delivered)
+        works = (_name_voids, duty.work, renewal.work, successor.gather, repair.work, *repairs_last)
+        any(work(ctx, room) for work in works)
     elif problem is not None and problem.code == Code.REVOKED:
         _remove_revoked(ctx, room)
 
@@ -208,23 +210,21 @@ def _remove_revoked(ctx: Context, room: Room) -> None:
             ctx.alarm(str(error.code), f"a revoked device cannot be removed: {error.detail}", room=room.id)
 
 
-def _publish_next(ctx: Context, room: Room) -> None:
+def _publish_next(ctx: Context, room: Room) -> bool:
+    """Take the room's line a step further; True when something of it was published."""
     if room.bodies:
         _introduce(ctx, room)
-        return
+        return room.row.in_flight is not None
     batch = Batch(ctx, room)
     for intent in _ready(ctx, room):
         if isinstance(intent.action, _MESSAGES) or disclose.is_ready(ctx, intent):
             if batch.room_for <= 0 or not _add(ctx, batch, intent):
                 break
-        elif len(batch):
+        elif len(batch) or not _other(ctx, room, intent):
             break
-        elif not _other(ctx, room, intent):
-            return
     if len(batch):
         batch.launch()
-    elif room.row.in_flight is None:
-        _report_delivered(ctx, room, batch)
+    return room.row.in_flight is not None
 
 
 def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
@@ -325,11 +325,12 @@ def _introduce(ctx: Context, room: Room) -> None:
     batch.launch()
 
 
-def _report_delivered(ctx: Context, room: Room, batch: Batch) -> None:
+def _report_delivered(ctx: Context, room: Room) -> bool:
     row = room.row
     news = row.head_seq > row.delivered_seq or duty.is_quiet(ctx, room)
-    if news and not 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
-        _deliver(ctx, room, batch)
+    if not news or 0 <= ctx.now_ms - row.delivered_at_ms < DELIVERED_MS:
+        return False
+    return _deliver(ctx, room, Batch(ctx, room))
 
 
 def _deliver(ctx: Context, room: Room, batch: Batch) -> bool:

@@ -228,12 +228,16 @@ def _was_sent(ctx: Context, room: Room, device: DeviceId, envelope: EnvelopeId) 
 # ---- what is sent again
 
 
-def work(ctx: Context, room: Room) -> bool:
-    """Send again what is owed, when it is this device's turn; True when an answer was published."""
+def tend(ctx: Context, room: Room) -> None:
+    """Know who is in, and who cannot follow: that waits for nothing that is to be published."""
     if room.group is not None and not room.watched:
         room.watched = True
         _begin(ctx, room, room.row.head_seq)  # those of a store from before this was noted
     _strand_who_cannot_follow(ctx, room)
+
+
+def work(ctx: Context, room: Room) -> bool:
+    """Send again what is owed, when it is this device's turn; True when an answer was published."""
     if room.answer is None:
         _read_next(ctx, room)
     answer = room.answer

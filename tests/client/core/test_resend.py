@@ -295,6 +295,33 @@ def test_an_answer_that_holds_others_than_it_names_is_refused(stage: Stage) -> N
     assert a2.codes() == ["GAP", "BINDING"]
 
 
+def test_what_people_say_goes_before_what_a_colleague_asked_for(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    said = [f"{number} " + "x" * 60_000 for number in range(8)]
+    for text in said:
+        b.say(room, text)
+    stage.wait(60_000)
+    order: list[Kind] = []
+
+    def out(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Publish):
+            order.extend(decode_envelope(item.envelope).header.kind for item in frame.items)
+            if order == [Kind.MESSAGE]:  # while it is on its way, and an answer is ready
+                a.ask(model.SendText(room=room, text="urgent", label=Label.AMBER))
+        return [frame]
+
+    room_of(a, room).retry_at_ms = 10**15
+    ask(a2, room, *sorted(row.envelope for row in b.rows(room, Kind.MESSAGE)))
+    a.ask(model.SendText(room=room, text="one more", label=Label.AMBER))
+    room_of(a, room).retry_at_ms = 0
+    a.outward = out
+    stage.wait(60_000)
+    sent = [kind for kind in order if kind is not Kind.DELIVERED]
+    assert sent[:2] == [Kind.MESSAGE, Kind.MESSAGE]
+    assert sent.count(Kind.REPAIR) >= 4  # they all come, behind it
+    assert b.texts(room)[-1] == "urgent"
+
+
 @pytest.mark.parametrize("by", ["another", "its author"])
 def test_a_message_id_that_another_uses_too_keeps_no_message_from_being_repaired(stage: Stage, by: str) -> None:
     """Only its author can, which is the control."""
