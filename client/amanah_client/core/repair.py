@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import resend
+from amanah_client.core import commits, resend
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
@@ -72,8 +72,9 @@ def tend(ctx: Context, room: Room) -> None:
 def _mending(ctx: Context, room: Room, row: MessageRow, *, helped: bool) -> Mending:
     if not helped:
         return Mending.NOBODY
-    # Who waits to be added again has asked for nothing yet; that may not last for ever either.
-    since_ms = row.asked_at_ms or (0 if room.row.status is RoomStatus.OPEN else row.accepted_at_ms or 0)
+    # Who waits to be added again, or for another's answer, has asked for nothing yet: not for ever either.
+    waits = room.row.status is not RoomStatus.OPEN or _is_asked_by_another(ctx, room, row)
+    since_ms = row.asked_at_ms or (row.accepted_at_ms or 0 if waits else 0)
     waited = since_ms and ctx.now_ms - since_ms >= WAIT_MS
     return Mending.UNANSWERED if waited or _is_given_up(row) else Mending.WAITING
 
@@ -82,17 +83,40 @@ def _is_given_up(row: MessageRow) -> bool:
     return row.asked_at_ms == 0 and row.asks >= MOST_ASKS
 
 
+def _is_asked_by_another(ctx: Context, room: Room, row: MessageRow) -> bool:
+    """What a colleague asks for it cannot open either: it may be its sender's fault, and nobody has it.
+
+    One request stands for all of us, until an answer shows that somebody has it, or until who asked has left.
+    """
+    return room.asked_by.get(row.envelope, ctx.me) != ctx.me
+
+
 def work(ctx: Context, room: Room) -> bool:
     """Ask for what is missing, if it is time; True when a request was published."""
-    due = sorted(row.envelope for row in room.missing.values() if row.asked_at_ms == 0 and not _is_given_up(row))
-    if not due or _has_asked(ctx, room, ASK_MS) or not _colleagues(ctx, room, MEMBER_ROLES):
+    due = sorted(
+        row.envelope
+        for row in room.missing.values()
+        if row.asked_at_ms == 0 and not _is_given_up(row) and not _is_asked_by_another(ctx, room, row)
+    )
+    if not due:
+        room.ask_at_ms = 0
         return False
+    if _has_asked(ctx, room, ASK_MS) or not _is_first(ctx, room) or not _colleagues(ctx, room, MEMBER_ROLES):
+        return False
+    room.ask_at_ms = 0
     chosen = tuple(due[:MAX_NAMED_DEVICES])
     if _request(ctx, room, chosen, None):
         return True
     for envelope in chosen:  # it will not be allowed tomorrow either
         _put(ctx, room, replace(room.missing[envelope], asks=MOST_ASKS, mending=Mending.UNANSWERED))
     return False
+
+
+def _is_first(ctx: Context, room: Room) -> bool:
+    """Whether those of us who come before have had their time to ask: else all would ask at once."""
+    if room.ask_at_ms == 0:
+        room.ask_at_ms = ctx.timer_ms + commits.RANK_MS * (resend.rank(ctx, room) or 0)
+    return ctx.timer_ms >= room.ask_at_ms
 
 
 def call(ctx: Context, room: Room) -> bool:
@@ -204,6 +228,7 @@ def _take_item(ctx: Context, room: Room, answer: Envelope, item: PastMessage) ->
         ctx.alarm(str(error.code), detail, room=room.id, evidence=(answer.encoded, row.encoded))
         return
     del room.missing[row.envelope]
+    room.asked_by.pop(row.envelope, None)
     ctx.put_message(mended)
 
 

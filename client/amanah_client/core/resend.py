@@ -64,6 +64,7 @@ def observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, *, follo
             if ctx.me in (*added, *removed):  # who leaves while this device is out, it does not see
                 removed = tuple(stay.device for stay in room.stays)
             _end(room, removed, entry.room_seq)
+            room.asked_by = {wanted: by for wanted, by in room.asked_by.items() if by not in removed}
             if followed:
                 _enter(ctx, room, added, entry.room_seq)
             for device in (*added, *removed):
@@ -122,6 +123,10 @@ def note_request(ctx: Context, room: Room, envelope: Envelope, request: kinds.Re
     if room.create is not None and request.envelopes == (room.create.id,):
         strand(ctx, room, device)
         return
+    for wanted in request.envelopes:
+        row = room.missing.get(wanted)
+        if row is not None and was_in(room, device, row.room_seq or 0):
+            room.asked_by.setdefault(wanted, device)
     owed = room.owed.setdefault(device, {})
     new = [wanted for wanted in request.envelopes if not _was_sent(ctx, room, device, wanted)]
     owed.update(dict.fromkeys(new[: max(0, MAX_OWED - len(owed))]))
@@ -204,6 +209,9 @@ def note_answer(ctx: Context, room: Room, answer: kinds.Repair, organisation: Or
     """What one of us has sent again is not sent by another too."""
     if organisation != ctx.certificate.organisation:
         return
+    for envelope in answer.envelopes:
+        if envelope in room.missing:
+            room.asked_by[envelope] = ctx.me  # somebody has it: each of us may have it
     for device in answer.addressees:
         owed = room.owed.get(device, {})
         for envelope in answer.envelopes:
@@ -252,8 +260,8 @@ def _read_next(ctx: Context, room: Room) -> None:
     members = () if room.group is None else room.group.members
     for device, owed in tuple(room.owed.items()):
         since_ms = room.owed_since.setdefault(device, ctx.timer_ms)
-        rank = _rank(ctx, room, device)
-        if device not in members or rank is None or ctx.timer_ms < since_ms + rank * commits.RANK_MS:
+        before = rank(ctx, room, asker=device)
+        if device not in members or before is None or ctx.timer_ms < since_ms + before * commits.RANK_MS:
             continue
         wanted = tuple(owed)[:MAX_NAMED_DEVICES]
         room.answer = Answer(device=device, wanted=set(wanted))
@@ -262,8 +270,8 @@ def _read_next(ctx: Context, room: Room) -> None:
         return
 
 
-def _rank(ctx: Context, room: Room, asker: DeviceId) -> int | None:
-    """How many of us answer before: each waits for them, and has nothing to do once one has."""
+def rank(ctx: Context, room: Room, *, asker: DeviceId | None = None) -> int | None:
+    """How many of us ask or answer before: each waits for them, and has nothing to do once one has."""
     members = () if room.group is None else room.group.members
     able = [
         device
