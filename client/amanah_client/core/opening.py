@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
+from amanah_client.causes import MENDED_KINDS
 from amanah_client.core import monitor
+from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
 from amanah_client.core.requests import Claim
@@ -28,10 +30,13 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     """
     header, group = envelope.header, room.group
     row = row_of(entry, envelope, certificate.organisation)
-    if entry.delivery.erased and entry.content is None:
-        return row
     if not is_addressed(ctx, envelope):
         return row  # sent again to others: its header is all that is for us
+    if entry.delivery.erased and entry.content is None:
+        if header.kind not in MENDED_KINDS or may_be_dropped(ctx, envelope):
+            return row
+        # Only an `erase` in the record ends what is younger (attack 1), and that stands behind this.
+        room.withheld[envelope.id] = ctx.timer_ms
     sealed = entry.sealed()
     if group is None:
         raise VerifyError(Code.NOT_MEMBER, "this device has no keys of the room")

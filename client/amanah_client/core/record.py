@@ -202,7 +202,8 @@ def _reject(
     ctx: Context, room: Room, entry: Entry, envelope: Envelope, error: PeerError, *, signed: bool
 ) -> MessageRow | None:
     """Keep what failed, marked with its cause, and raise the alarm: never silent, never shown."""
-    if error.code not in _QUIET or (error.code is Code.NOT_MEMBER and room.group is not None):
+    quiet = error.code in _QUIET and not (error.code is Code.NOT_MEMBER and room.group is not None)
+    if not (quiet or envelope.id in room.withheld):  # of which is told once no `erase` has come (`repair`)
         ctx.alarm_for(error, room=room.id, evidence=(entry.leaf.encode(),))
     if error.code is Code.REPLAY:
         return None  # the entry that came first stays what it is

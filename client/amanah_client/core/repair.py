@@ -34,6 +34,8 @@ CALL_MS: Final = 600_000
 """Between two calls to be removed and added again."""
 WAIT_MS: Final = 86_400_000
 """What nobody has sent again within a day is said to be unanswered."""
+ERASED_MS: Final = 10_000
+"""The `erase` of what was erased while it was on its way to this device comes within this time."""
 MOST_ASKS: Final = 3
 """A message is asked for again only after an answer that did not hold, and so often at the most."""
 MAX_MISSING: Final = 1_024
@@ -62,11 +64,24 @@ def tend(ctx: Context, room: Room) -> None:
     if not room.missing or ctx.timer_ms < room.tend_at_ms:
         return
     room.tend_at_ms = ctx.timer_ms + TEND_MS
+    _tell_withheld(ctx, room)
     helped = bool(_colleagues(ctx, room, MEMBER_ROLES))
     for row in tuple(room.missing.values()):
         mending = _mending(ctx, room, row, helped=helped)
         if mending is not row.mending:
             _put(ctx, room, replace(row, mending=mending))
+
+
+def _tell_withheld(ctx: Context, room: Room) -> None:
+    """What the relay says is erased, and nobody has erased by the record read to its head, is withheld."""
+    for envelope, since_ms in tuple(room.withheld.items()):
+        row = room.missing.get(envelope)
+        if row is not None and not (room.link.live and ctx.timer_ms - since_ms >= ERASED_MS):
+            continue
+        del room.withheld[envelope]
+        if row is not None:
+            detail = f"the relay says that entry {row.room_seq} is erased, which nobody did: it withholds the content"
+            ctx.alarm(Code.GAP, detail, room=room.id, evidence=(row.encoded,))
 
 
 def _mending(ctx: Context, room: Room, row: MessageRow, *, helped: bool) -> Mending:
@@ -96,7 +111,10 @@ def work(ctx: Context, room: Room) -> bool:
     due = sorted(
         row.envelope
         for row in room.missing.values()
-        if row.asked_at_ms == 0 and not _is_given_up(row) and not _is_asked_by_another(ctx, room, row)
+        if row.asked_at_ms == 0
+        and row.envelope not in room.withheld
+        and not _is_given_up(row)
+        and not _is_asked_by_another(ctx, room, row)
     )
     if not due:
         room.ask_at_ms = 0

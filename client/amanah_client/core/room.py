@@ -244,6 +244,7 @@ class Room:
         answer: What is being sent again.
         sent_again: What this device sent again, to whom, and when.
         missing: Messages that cannot be read and whose repair is not done.
+        withheld: Those of them that the relay says are erased, and since when it says so; the record may still show it.
         asked_by: Who of the own organisation asks for one of them; this device, where another was sent it.
         ask_at_ms: Nothing is asked for before this time.
         tend_at_ms: These are not looked at before.
@@ -304,6 +305,7 @@ class Room:
     answer: Answer | None = None
     sent_again: dict[tuple[DeviceId, EnvelopeId], int] = field(default_factory=dict)
     missing: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
+    withheld: dict[EnvelopeId, int] = field(default_factory=dict)
     asked_by: dict[EnvelopeId, DeviceId] = field(default_factory=dict)
     ask_at_ms: int = 0
     tend_at_ms: int = 0

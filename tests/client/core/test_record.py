@@ -10,6 +10,7 @@ import pytest
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.core.behind import KEPT_MS
 from amanah_protocol import frames, kinds
 from amanah_protocol.cbor import decode as decode_cbor
 from amanah_protocol.content.bodies import AlertBatch, Grant, PastMessage, Profile, Repair, RoomInfo, Text
@@ -213,9 +214,10 @@ def test_withheld_content(stage: Stage) -> None:
     refused(a, room, (message(b, room)[0], None), "GAP")  # type: ignore[arg-type]  # what is withheld
 
 
-def test_erased_content_leaves_a_tombstone(stage: Stage) -> None:
+def test_content_that_may_be_kept_no_longer_leaves_a_tombstone(stage: Stage) -> None:
     a, b, room = two(stage)
-    push(a, delivery(a, message(b, room)[0], None, erased=True))
+    old, _ = message(b, room, sent_at_ms=stage.relay.now_ms - KEPT_MS)
+    push(a, delivery(a, old, None, erased=True))
     assert last(a, room).state is model.MessageState.ERASED
     assert a.store.alarms == []
 

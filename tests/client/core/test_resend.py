@@ -19,7 +19,7 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import ZERO_32, EnvelopeId, RoomId
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
 from tests.client.core.mending import answers, ask, missing, repairs, spoiled, three, unread
 from tests.client.core.rooms import create, invite
@@ -500,85 +500,6 @@ def test_a_bot_of_the_organisation_sends_again_too(stage: Stage) -> None:
     stage.wait(70_000)
     assert a.texts(room)[-1] == "the words"
     assert answers(b, room) == [a2.device.id]
-
-
-# ---- as few requests as there can be
-
-
-def missed_by(stage: Stage, *clients: Client, by: Client, room: RoomId) -> EnvelopeId:
-    """A message that these could not open."""
-    stage.wait(60_000)
-    for client in clients:
-        client.toward = spoiled(decode_envelope)
-        room_of(client, room).change(asked_at_ms=stage.relay.now_ms)  # so it asks in a minute, and not before
-    by.say(room, "the words")
-    stage.run()
-    for client in clients:
-        client.toward = None
-        assert len(missing(client, room)) == 1
-    return by.rows(room, Kind.MESSAGE)[-1].envelope
-
-
-def askers(client: Client, room: RoomId) -> list[DeviceId]:
-    return [kid for kid, one in repairs(client, room) if not one.addressees]
-
-
-def of_one_nation(stage: Stage) -> tuple[list[Client], Client, RoomId]:
-    """Five devices of one nation, and one of another."""
-    a, a2, b, room = three(stage)
-    more = [stage.online(name, of=TN) for name in ("A3", "A4", "A5")]
-    invite(a, room, *more)
-    return [a, a2, *more], b, room
-
-
-def test_what_nobody_can_open_is_asked_for_once_by_an_organisation(stage: Stage) -> None:
-    """It may be its sender's fault: a message that was sealed wrong would have everybody ask."""
-    ours, b, room = of_one_nation(stage)
-    missed_by(stage, *ours, by=b, room=room)
-    stage.wait(120_000)
-    assert len(askers(b, room)) == 1
-    assert {row.mending for client in ours for row in missing(client, room)} == {Mending.WAITING}
-    stage.relay.now_ms += repair.WAIT_MS
-    stage.wait(5_000)
-    assert {row.mending for client in ours for row in missing(client, room)} == {Mending.UNANSWERED}
-
-
-def test_if_no_request_stood_for_others_all_would_ask(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "_is_asked_by_another", lambda *_: False)
-    ours, b, room = of_one_nation(stage)
-    missed_by(stage, *ours, by=b, room=room)
-    stage.wait(120_000)
-    assert len(askers(b, room)) == len(ours)
-
-
-def test_what_one_of_us_has_all_get_that_miss_it(stage: Stage) -> None:
-    ours, b, room = of_one_nation(stage)
-    missed_by(stage, *ours[1:], by=b, room=room)
-    stage.wait(180_000)
-    assert all(client.texts(room) == ["the words"] for client in ours)
-
-
-def test_when_who_asked_has_left_the_next_one_asks(stage: Stage) -> None:
-    ours, b, room = of_one_nation(stage)
-    missed_by(stage, *ours, by=b, room=room)
-    stage.wait(80_000)
-    (first,) = askers(b, room)
-    left = next(client for client in ours if client.device.id == first)
-    other = next(client for client in ours if client is not left)
-    other.do(model.Remove(room=room, devices=(first,)))
-    stage.wait(60_000)
-    assert len(askers(b, room)) == 2
-
-
-def test_a_request_of_who_was_not_in_the_audience_stands_for_nobody(stage: Stage) -> None:
-    ours, b, room = of_one_nation(stage)
-    envelope = missed_by(stage, *ours, by=b, room=room)
-    late = stage.online("A6", of=TN)
-    invite(ours[0], room, late)
-    ask(late, room, envelope)
-    assert room_of(ours[1], room).asked_by == {}
-    stage.wait(70_000)
-    assert len(askers(b, room)) == 2
 
 
 # ---- what does not fit
