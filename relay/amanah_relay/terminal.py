@@ -46,6 +46,11 @@ def report(error: AmanahError) -> int:
     return exit_code(error)
 
 
+def warn(text: str) -> None:
+    """Say in one line what may be meant, and is likely not."""
+    say(f"amanah-relay: warning: {text}")
+
+
 def say(text: str) -> None:
     """One line of talk."""
     # A name in somebody's file must not drive the operator's terminal.

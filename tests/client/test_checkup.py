@@ -139,6 +139,7 @@ def test_the_way_to_a_relay_is_judged_by_its_address(nations: Nations) -> None:
     assert found("wss://relay.example.org:8443")[0] is State.OK
     assert found("ws://127.0.0.1:1")[0] is State.WARN
     assert found("ws://relay.example.org:1")[0] is State.FAIL
+    assert found("127.0.0.1:80")[1].startswith(f"the roster's address of relay {relay.origin}: '127.0.0.1:80' is not")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ def serve(*, options: Options = DEFAULTS) -> None:
     """Run the relay until SIGTERM or Ctrl-C."""
     config = options.load()
     _prepare_process()
-    run_service(config, load_relay_keys(config.keys.file), lambda address: terminal.say(f"listening on {address}"))
+    keys = load_relay_keys(config.keys.file)
+    run_service(config, keys, lambda address: terminal.say(f"listening on {address}"), terminal.warn)
 
 
 def _prepare_process() -> None:
