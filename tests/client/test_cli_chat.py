@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,11 +18,14 @@ import pytest
 from amanah_client import Client, Room, effects, model
 from amanah_client.cli import terminal
 from amanah_client.cli.alerts import Progress
+from amanah_client.cli.chat import _text
 from amanah_client.cli.main import main
 from amanah_client.cli.rooms import explain_status
 from amanah_client.gateway.intake import IntakeReport
 from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, decode_armour
+from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
 from amanah_protocol.roster import decode_roster, verify_roster
@@ -119,6 +123,38 @@ def test_what_one_nation_sends_the_other_reads_with_its_label(
     assert message["sender"]["name"] == "a"
     assert circle.run("b", "read", ROOM, "--limit", "1") == 0
     assert capsys.readouterr().out.endswith(f"TLP:GREEN         a, {TN}: Seen at your side?\n")
+
+
+@pytest.mark.parametrize("said", [b"caf\xe9\n", b"\xff", "déjà".encode()[:-1], b"x" * 64_000 + b"\xe9"])
+def test_what_is_not_utf8_is_refused_whole_and_nothing_is_sent(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: bytes
+) -> None:
+    def stored() -> list[bytes]:
+        with open_profile(Home(circle.homes["a"]), str) as profile:
+            room = Client(profile).room(ROOM)
+            return [*(m.id for m in room.messages(limit=10_000)), *(i.id.encode() for i in Client(profile).outbox())]
+
+    before = stored()
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(said)))
+    assert circle.run("a", "send", ROOM) == terminal.EXIT_USAGE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.search(r"byte \d+ of standard input is not UTF-8. Nothing was sent", shown.err)
+    assert circle.run("a", "send", ROOM, os.fsdecode(b"caf\xe9")) == terminal.EXIT_USAGE
+    assert "the text is not UTF-8" in capsys.readouterr().err
+    assert stored() == before
+
+
+def test_a_longest_message_is_read_whole_and_one_byte_more_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = "\N{FIRE}" * MAX_MESSAGE_CHARS
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{longest}\n".encode())))
+    assert _text(None) == longest
+    for more in (f"{longest}x\n", f"{longest}\nx", "x" + "\n" * len(longest.encode()) + "and more"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(more.encode())))
+        with pytest.raises(UsageError) as caught:
+            _text(None)
+        assert caught.value.code is Code.TOO_LARGE
 
 
 def test_a_message_comes_from_standard_input_and_is_normalised(
