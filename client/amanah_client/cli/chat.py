@@ -225,6 +225,8 @@ class _Tail:
         with client.hearing() as events:
             if client.is_following:
                 terminal.say("another program of this profile is connected; following what it receives")
+                if (problem := client.problem) is not None:
+                    self._hear(client, Offline(problem=problem, attempts=0))
             for room in rooms or client.rooms():
                 self._begin(client, room, last)
             deadline = time.monotonic() + self._common.timeout

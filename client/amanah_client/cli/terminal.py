@@ -7,7 +7,7 @@
 5    verification failed, or part of the input was not usable
 6    offline: what was to be sent is kept and goes out by itself
 70   a fault of the program
-75   try later: disk, busy, held for the officer's word
+75   try later: disk, busy; or kept: no answer yet, held for the officer's word. What is kept is not sent again
 130  interrupted
 """
 
@@ -51,7 +51,8 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 2 wrong usage; 3 not allowed (passphrase, certificate, membership); 4 not found; "
     "5 verification failed, or part of the input could not be used; 6 offline: what was to be sent is kept; "
-    "70 a fault of the program; 75 try later (disk, busy, held for your word); 130 interrupted."
+    "70 a fault of the program; 75 try later (disk, busy), or kept (no answer yet, held for your word: do not send "
+    "it again); 130 interrupted."
 )
 
 _CODES: Final[dict[Code, int]] = {
