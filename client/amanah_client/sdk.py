@@ -388,7 +388,8 @@ class Client:
         found = [device for device in known if len(digits) >= self.PREFIX_MIN and device.hex().startswith(digits)]
         if len(found) != 1:
             detail = f"{len(found)} known devices begin with {reference!r}"
-            raise UsageError(Code.NOT_FOUND, detail, hint="Name an organisation, or more digits of the device.")
+            hint = "Name an organisation, or more digits of a device that has connected once."
+            raise UsageError(Code.NOT_FOUND, detail, hint=hint)
         return found[0]
 
     @property

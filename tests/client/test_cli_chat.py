@@ -259,7 +259,34 @@ def test_whoever_types_a_message_is_told_how_to_end_it(
 def test_to_invite_whoever_is_in_already_changes_nothing(circle: Circle, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert circle.run("a", "room", "invite", ROOM, MA) == 0
-    assert capsys.readouterr().out == "done\n"
+    shown = capsys.readouterr()
+    assert shown.out == "done\n"
+    assert shown.err.startswith(f"nobody new: 1 device of {MA} is in already; others have not connected yet")
+    assert circle.run("a", "room", "invite", ROOM, MA, TN, "--json") == 0
+    shown = capsys.readouterr()
+    counts = [(done["added"], done["already_in"]) for done in map(json.loads, shown.out.splitlines())]
+    assert counts == [(0, 1), (0, 2)]
+    assert f"nobody new: 2 devices of {TN} are in already" in shown.err
+
+
+def test_who_has_never_connected_is_known_to_nobody_until_it_has(
+    circle: Circle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert circle.run("a", "room", "create", "Newcomers", "--label", "green") == 0
+    assert circle.run("a", "room", "invite", "Newcomers", MA) == 0
+    late = circle.nations.enrol("late", MA)
+    capsys.readouterr()
+    assert circle.run("a", "room", "invite", "Newcomers", MA) == 0
+    assert "nobody new: 1 device of" in capsys.readouterr().err
+    assert main(["doctor", "--home", str(late)]) == 0
+    capsys.readouterr()
+    assert circle.run("a", "room", "invite", "Newcomers", MA, "--json") == 0
+    shown = capsys.readouterr()
+    done = json.loads(shown.out)
+    assert (done["added"], done["already_in"], shown.err) == (1, 1, "")
+    assert circle.run("a", "room", "invite", "Newcomers", "cert.example.fr") == terminal.EXIT_NOT_FOUND
+    said = capsys.readouterr().err
+    assert "cert.example.fr is not in the community's roster. Its officer" in said
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
-from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
+from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
@@ -156,6 +157,8 @@ def _show_room(room: Room, common: Options) -> None:
 def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> None:
     """Invite organisations with all their officers and bots, or single devices.
 
+    A device must have connected once, as by `amanah doctor`: until then only its own organisation knows it.
+
     Example: amanah room invite "Phishing wave" cert.example.ma cert.example.fr
 
     Parameters
@@ -171,9 +174,40 @@ def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> N
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         for wanted in (whom, *more):
-            show_outcome(await settle(client, into.invitation(wanted), common), common)
+            await _invite(client, into, wanted, common)
 
     terminal.with_client(common, work)
+
+
+async def _invite(client: Client, into: Room, wanted: str, common: Options) -> None:
+    action = into.invitation(wanted)
+
+    def fitting() -> int:
+        return sum(
+            action.device == party.device or action.organisation == party.organisation for party in into.members()
+        )
+
+    before = fitting()
+    try:
+        done = await settle(client, action, common)
+    except RefusedError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        hint = "Its officer runs `amanah doctor` once, which connects it; `amanah roster show` lists the organisations."
+        raise RefusedError(error.code, error.detail, hint=hint) from error
+    added = max(fitting() - before, 0)
+    if common.json:
+        terminal.show_line({**outcome_json(done), "added": added, "already_in": before})
+    else:
+        show_outcome(done, common)
+    if done.detail:
+        terminal.say(f"not added: {done.detail}")
+    elif done.envelope is None:
+        # Who never connected is known to nobody but its own organisation.
+        devices = "1 device" if before == 1 else f"{before} devices"
+        are = "is in already; others have not connected yet, if there are any"
+        are = are if before == 1 else are.replace("is in", "are in")
+        terminal.say(f"nobody new: {devices} of {wanted} {are}; a device connects once before it can be invited")
 
 
 @app.command
