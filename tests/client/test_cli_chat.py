@@ -410,7 +410,40 @@ def test_a_malformed_line_is_named_and_the_others_are_delivered(
     assert (batch["source"], sums["header"]) == ("sensor 1", {"accepted": 2, "merged": 0, "dropped": 1})
 
 
-def test_of_many_malformed_lines_the_first_hundred_are_named_and_the_others_counted(
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_file_without_any_event_is_refused_in_one_line_and_posts_nothing(
+    circle: Circle, tmp_path: Path, result: Callable[[], Any], capsys: pytest.CaptureFixture[str], options: tuple[str]
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# No events\n\n" + "words\n" * 113)
+    assert circle.run("bot", "alert", ROOM, str(page), *options) == terminal.EXIT_VERIFICATION
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1
+    assert f"no line of {page} is an EVE event (115 lines); nothing was posted" in shown.err
+    assert [json.loads(line)["malformed"] for line in shown.out.splitlines()] == [114] * len(options)
+    assert circle.run("b", "read", ROOM, "--json") == 0
+    dropped = [entry["header"].get("dropped") for entry in result() if entry["kind"] == "counts"]
+    assert 114 not in dropped
+    page.write_text('{"event_type":"dns"}\nwords\n')
+    assert circle.run("bot", "alert", ROOM, str(page)) == terminal.EXIT_VERIFICATION
+    assert "1 line could not be used; the others hold no alert" in capsys.readouterr().err
+    assert circle.run("b", "read", ROOM, "--json", "--limit", "1") == 0
+    assert result()[-1]["header"] == {"accepted": 0, "merged": 0, "dropped": 1}
+
+
+def test_that_there_was_nothing_to_post_is_said(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for nothing in (b"", b"\n \n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(nothing)))
+        capsys.readouterr()
+        assert circle.run("bot", "alert", ROOM) == 0
+        shown = capsys.readouterr()
+        assert shown.out == "0 alerts delivered in 0 envelopes\n"
+        assert shown.err == "there was nothing to post: no line with anything on it\n"
+
+
+def test_of_many_malformed_lines_the_first_ten_are_named_and_the_others_counted(
     circle: Circle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     eve = tmp_path / "eve.json"
@@ -418,8 +451,8 @@ def test_of_many_malformed_lines_the_first_hundred_are_named_and_the_others_coun
     capsys.readouterr()
     assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_VERIFICATION
     said = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("line ") for line in said) == 100
-    assert "and 3 more malformed lines" in said
+    assert sum(line.startswith("line ") for line in said) == 10
+    assert "and 93 more malformed lines; --json names the first 100" in said
     assert "103 lines could not be used" in said[-1]
 
 
