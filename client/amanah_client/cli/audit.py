@@ -45,29 +45,28 @@ def sync(*, common: Options = DEFAULTS) -> None:
 
     The relay logs that you read. The copy is verified by `amanah audit verify`.
     """
-    before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
-    with terminal.profile(common) as profile:
-        outgrown = local.is_outgrown(profile.store, size)
-        if outgrown:
-            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
-            local.begin_anew(profile)
+    before, size, outgrown = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
     if outgrown:
-        before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
+        terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
+        with terminal.profile(common) as profile:
+            local.begin_anew(profile)
+            copy = terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
+        before, size, _ = copy
     if common.json:
         terminal.show_json({"format": audit_json.FORMAT, "copied": size - before, "size": size})
     else:
         terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
 
 
-async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
-    """Copy until the copy and the newest checkpoint meet; gives their sizes before and now."""
+async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int, bool]:
+    """Copy until copy and newest checkpoint meet; gives their sizes before and now, and `local.is_outgrown`."""
     store = client.profile.store
     before = store.snapshot().audit_size
     for _ in range(_ROUNDS):
         await _copy(client, timeout_s)
         size = local.keep_checkpoint(store)
         if size is not None:
-            return before, size
+            return before, size, local.is_outgrown(store, size)
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 

@@ -328,15 +328,44 @@ def _moment(at_ms: int | None) -> datetime | None:
 
 
 def profile(common: Options) -> Profile:
-    """Unlock the profile of a command; `with` closes it."""
-    from amanah_client.cli.questions import ask_passphrase  # noqa: PLC0415 - `--version` and `--help` do without
+    """Unlock the profile of a command; `with` closes it.
+
+    A wrong passphrase is asked for again: whoever types on would type it into the shell.
+    """
+    from amanah_client.cli.questions import TRIES, ask_passphrase  # noqa: PLC0415 - `--version`, `--help` do without
     from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
 
-    return open_profile(find_home(common.home), ask_passphrase)
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append(ask_passphrase())
+        return asked[-1]
+
+    while True:
+        before = len(asked)
+        try:
+            return open_profile(find_home(common.home), ask)
+        except UsageError as error:
+            if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
+                raise
+            say(f"{error.detail}; try again")
 
 
-def with_client(common: Options, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
-    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does."""
+def with_client(
+    common: Options,
+    work: Callable[[Client], Coroutine[object, object, T]],
+    *,
+    connect: bool = True,
+    opened: Profile | None = None,
+) -> T:
+    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does.
+
+    Args:
+        common: The command's options.
+        work: What is done with the client.
+        connect: False reads and queues only.
+        opened: The profile, where it is unlocked already; it is closed too.
+    """
     import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
     from amanah_client.sdk import Client  # noqa: PLC0415 - the same
@@ -345,7 +374,7 @@ def with_client(common: Options, work: Callable[[Client], Coroutine[object, obje
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - narrows for mypy: this is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with await Client.of(profile(common), connect=connect) as client:
+        async with await Client.of(opened or profile(common), connect=connect) as client:
             return await work(client)
 
     try:
