@@ -182,7 +182,11 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
             data = decode_armour(text, Armour.BUNDLE)
             _check_bundle(BundleReader(BytesIO(data).read), policy, roster, common)
         case Armour.DISCLOSURE:
-            _check_disclosure(decode_armour(text, Armour.DISCLOSURE), policy, roster, common)
+            try:
+                data = decode_armour(text, Armour.DISCLOSURE)
+            except DecodeError as error:
+                raise _damaged(error) from error
+            _check_disclosure(data, policy, roster, common)
         case found:
             what = f"this is {found!s}" if found else "this is neither"
             hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
@@ -204,7 +208,11 @@ def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None
 def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
     anchor = _anchor(policy, roster, common)
     try:
-        proven = prove(decode_disclosure(data), anchor)
+        decoded = decode_disclosure(data)
+    except DecodeError as error:
+        raise _damaged(error) from error
+    try:
+        proven = prove(decoded, anchor)
     except PeerError as error:
         raise VerifyError(Code.RECORD, f"the disclosure does not hold: {error.detail} [{error.code}]") from error
     if common.json:
@@ -212,6 +220,12 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     else:
         audit_words.show_proven(proven)
     _raise_unanchored(proven.anchor)
+
+
+def _damaged(error: DecodeError) -> DecodeError:
+    detail = f"the disclosure is damaged or incomplete ({error.detail})"
+    hint = "Get the whole file again from whoever disclosed it; a damaged one speaks neither for nor against it."
+    return DecodeError(error.code, detail, hint=hint)
 
 
 def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: bytes) -> Anchor | None:
@@ -257,7 +271,7 @@ def _raise_for(report: Report) -> None:
 
 def _raise_unanchored(anchor: str) -> None:
     if not anchor:
-        raise UsageError(Code.UNANCHORED, "consistent, but anchored in nothing")
+        raise UsageError(Code.UNANCHORED, audit_words.UNANCHORED)
 
 
 # ---- arguments
