@@ -250,7 +250,7 @@ class Demo:
         last = stage.run(SECOND.home, "amanah", "read", ROOM, "--limit", "5")
         stage.expect(MISSED[-1] in last.out, "the removed officer has not what was said before")
         stage.expect(AFTER not in last.out and "removed" in last.err, "the removed officer is not told, or reads on")
-        refused = stage.run(SECOND.home, "amanah", "send", ROOM, "Am I still in?", code=4)
+        refused = stage.run(SECOND.home, "amanah", "send", ROOM, "Am I still in?", code=3)
         stage.expect("NOT_MEMBER" in refused.err, "the removed officer is not told why")
         for party, entries in zip(MEMBERS, self._read(*MEMBERS), strict=True):
             texts = [entry["text"] for entry in entries if entry["type"] == "text"]

@@ -118,7 +118,7 @@ class Checks:
             with socket.create_server((host, port), family=_family(host, port)):
                 return f"{host}:{port} is free"
         except OSError as error:
-            if self._keys is not None and _is_answered_by(self._keys, self._config):
+            if self._keys is not None and is_answered_by(self._keys, self._config):
                 return f"{host}:{port}: this relay is running"
             raise OperationalError(Code.ADDRESS_IN_USE, f"{host}:{port}: {error.strerror or 'unusable'}") from error
 
@@ -171,7 +171,7 @@ def _family(host: str, port: int) -> socket.AddressFamily:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
 
 
-def _is_answered_by(keys: RelayKeys, config: Config) -> bool:
+def is_answered_by(keys: RelayKeys, config: Config) -> bool:
     """Whether the log's own key has signed the checkpoint that is served there."""
     host, port = config.listen.host, config.listen.port
     connection: http.client.HTTPConnection

@@ -515,7 +515,7 @@ def test_a_bot_that_was_removed_is_told_how_much_was_refused(
     eve.write_text(f"{EVE}\n" * 2)
     assert circle.run("a", "room", "remove", ROOM, "bot", "--yes") == 0
     capsys.readouterr()
-    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_NOT_FOUND
+    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_AUTH
     said = capsys.readouterr().err
     assert "2 alerts were refused" in said
     assert said.endswith("[NOT_MEMBER]\n")
@@ -539,8 +539,11 @@ def test_a_removed_member_is_told_and_reads_and_sends_no_more(
     shown = capsys.readouterr()
     assert "without the other nation" not in shown.out
     assert "was removed from Phishing wave" in shown.err
-    assert circle.run("b", "send", ROOM, "still in?") == terminal.EXIT_NOT_FOUND
-    assert "[NOT_MEMBER]" in capsys.readouterr().err
+    assert circle.run("b", "send", ROOM, "still in?") == terminal.EXIT_AUTH
+    said = capsys.readouterr().err
+    assert (
+        "a member removed this device. This device is not in the room; ask a member to invite it. [NOT_MEMBER]" in said
+    )
     assert circle.run("b", "tail", ROOM, "--until-idle", "0.2") == 0
     assert circle.run("b", "room", "show", ROOM, "--json") == 0
     assert json.loads(capsys.readouterr().out)["members"] == []

@@ -48,7 +48,7 @@ class Terminal(io.StringIO):
         (UsageError(Code.PASSPHRASE, "x"), terminal.EXIT_AUTH),
         (RefusedError(Code.EXPIRED, "x"), terminal.EXIT_AUTH),
         (UsageError(Code.UNKNOWN_ROOM, "x"), terminal.EXIT_NOT_FOUND),
-        (RefusedError(Code.NOT_MEMBER, "x"), terminal.EXIT_NOT_FOUND),
+        (RefusedError(Code.NOT_MEMBER, "x"), terminal.EXIT_AUTH),
         (UsageError(Code.NO_PROFILE, "x"), terminal.EXIT_NOT_FOUND),
         (VerifyError(Code.SIGNATURE, "x"), terminal.EXIT_VERIFICATION),
         (DecodeError(Code.MALFORMED, "x"), terminal.EXIT_VERIFICATION),

@@ -249,6 +249,14 @@ def test_a_port_in_use_is_one_line_with_a_hint(operator: Operator) -> None:
     assert (code, "choose another port" in said, "[ADDRESS_IN_USE]" in said) == (75, True, True)
 
 
+def test_a_second_start_of_a_relay_that_runs_says_so(operator: Operator) -> None:
+    with operator.made().serving() as (_, line):
+        operator.configure(f"[listen]\nport = {line.rpartition(':')[2].strip()}\n")
+        code, said = operator.refused("serve")
+    assert (code, "this relay is running already" in said) == (75, True)
+    assert "another port" not in said
+
+
 def test_a_host_of_another_machine_is_one_line(operator: Operator) -> None:
     write_certificate(operator.home)
     operator.made().configure('[listen]\nhost = "192.0.2.1"\n[tls]\ncertificate = "relay.crt"\nkey = "relay.key"\n')

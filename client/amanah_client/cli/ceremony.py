@@ -235,6 +235,12 @@ def new(
     out
         Where to write it; standard output by default.
     """
+    if not 1 <= threshold <= len(cards):
+        given = (
+            "1 organisation's card was given" if len(cards) == 1 else f"{len(cards)} organisations' cards were given"
+        )
+        hint = "Name the card of each organisation before the options; the threshold is between 1 and all of them."
+        raise UsageError(Code.USAGE, f"--threshold {threshold}: {given}", hint=hint)
     decoded = [decode_organisation_card(files.read_armoured(path, Armour.ORGANISATION)) for path in cards]
     version = 1
     if previous is not None:

@@ -15,7 +15,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_protocol.errors import Code, RefusedError
+from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
@@ -32,9 +32,12 @@ def create(
     label: str,
     agreement: str | None = None,
     classical: Flag = False,
+    same_title: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
+
+    A title that another room of this profile has is refused, because `amanah send TITLE` could not tell the two apart.
 
     Example: amanah room create "Phishing wave" --label TLP:AMBER
 
@@ -48,13 +51,16 @@ def create(
         Identifier of the agreement it is opened under, visible to auditors.
     classical
         Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
+    same_title
+        Take the title all the same; both rooms are then named by their ids.
     """
     ceiling = Label.parse(label)
 
     async def work(client: Client) -> None:
-        done = await settle(
-            client, client.new_room(title, label=ceiling, agreement=agreement, classical=classical), common
-        )
+        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical)
+        if not same_title:
+            _check_title(client, wanted.title)
+        done = await settle(client, wanted, common)
         if common.json or done.room is None:
             show_outcome(done, common)
             return
@@ -62,6 +68,19 @@ def create(
         terminal.say(f"opened; next: amanah room invite {short(done.room)} ORGANISATION")
 
     terminal.with_client(common, work)
+
+
+def _check_title(client: Client, title: str) -> None:
+    rooms = [f"room {short(room.id)}" for room in client.rooms() if room.title == title]
+    # One that was asked for without the relay is no room yet.
+    asked = [
+        f"entry {intent.id[:8]} of the outbox"
+        for intent in client.outbox()
+        if isinstance(intent.action, model.CreateRoom) and intent.action.title == title
+    ]
+    for other in (*rooms, *asked):
+        hint = "Choose another title, or give --same-title and name both rooms by their ids."
+        raise UsageError(Code.USAGE, f"{other} is called {title!r} already", hint=hint)
 
 
 @app.command(name="list")

@@ -59,11 +59,11 @@ _CODES: Final[dict[Code, int]] = {
     **dict.fromkeys(
         (
             Code.PASSPHRASE, Code.LOGIN, Code.EXPIRED, Code.REVOKED, Code.REPLACED, Code.ROLE, Code.FOREIGN_DEVICE,
-            Code.MEMBERSHIP,
+            Code.MEMBERSHIP, Code.NOT_MEMBER,
         ),
         EXIT_AUTH,
     ),
-    **dict.fromkeys((Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE, Code.NOT_MEMBER), EXIT_NOT_FOUND),
+    **dict.fromkeys((Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE), EXIT_NOT_FOUND),
     Code.UNANCHORED: EXIT_VERIFICATION,
     Code.OFFLINE: EXIT_OFFLINE,
     Code.INTERNAL: EXIT_INTERNAL,
@@ -168,7 +168,11 @@ def exit_code(error: AmanahError) -> int:
 
 def report(error: AmanahError) -> int:
     """Say in one line what is wrong and what to do; gives the exit code."""
-    say(f"amanah: {error.detail.rstrip('.')}. {error.hint} [{error.code}]")
+    detail = error.detail.rstrip(".")
+    # Some causes are just what the hint of their code begins with.
+    is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
+    said = error.hint if is_doubled else f"{detail}. {error.hint}"
+    say(f"amanah: {said} [{error.code}]")
     return exit_code(error)
 
 
