@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from cyclopts import App
 
 from amanah_client import effects, model
 from amanah_client.cli import terminal
+from amanah_client.cli.main import app as amanah
 from amanah_client.cli.main import main
 from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, armour, encode_relay_card
 from amanah_protocol.errors import MEANINGS, Code, RefusedError
 from amanah_protocol.types import RoomId
+from amanah_relay.cli import app as relay
 from amanah_relay.keys import create_relay_keys
 from tests.end_to_end.nations import Nations
 
@@ -105,3 +109,35 @@ def test_what_the_hint_says_anyway_is_not_said_before_it(
 ) -> None:
     terminal.report(error)
     assert capsys.readouterr().err == f"amanah: {said} [{error.code}]\n"
+
+
+# ---- help
+
+
+def commands(group: App, name: str) -> Iterator[tuple[str, App]]:
+    """Every verb below, with its full name."""
+    below = [word for word in group if not word.startswith("-")]
+    if not below:
+        yield name, group
+    for word in below:
+        yield from commands(group[word], f"{name} {word}")
+
+
+@pytest.mark.parametrize("program", [amanah, relay], ids=["amanah", "amanah-relay"])
+def test_every_argument_is_described(program: App) -> None:
+    found = [
+        (name, argument.name)
+        for name, command in commands(program, program.name[0])
+        for argument in command.assemble_argument_collection(parse_docstring=True)
+        if argument.name != "*" and not argument.parameter.help
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("verb", ["roster show", "room create", "read", "tail", "audit list"])
+def test_help_shows_defaults_that_say_something_alone(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "[default: 15.0]" in out
+    assert all(nothing not in out for nothing in ("default: False", "default: None", 'default: ""', "default: ]"))
+    assert ("[default: 0]" in out) == (verb == "tail")

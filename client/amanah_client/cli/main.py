@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.process import forbid_memory_dumps
@@ -36,6 +36,11 @@ def _version() -> str:
     return version("amanah")
 
 
+def _shown_default(value: object) -> str | None:
+    """What help says of a default: that a switch is off until it is given says nothing, an empty text neither."""
+    return None if value is None or value is False or value == "" else str(value)
+
+
 app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
@@ -43,6 +48,7 @@ app = App(
     version=_version,
     version_format="plaintext",
     help_format="plaintext",
+    default_parameter=Parameter(show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
 for verb, place, about in _COMMANDS:
