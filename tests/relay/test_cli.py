@@ -506,11 +506,6 @@ def test_the_configuration_can_be_named(operator: Operator) -> None:
     assert operator.run("verify-log", "--config", str(operator.home / "relay.toml"), home=False) == 0
 
 
-def test_what_drives_a_terminal_is_shown_and_not_done(capfd: pytest.CaptureFixture[str]) -> None:
-    terminal.say("a\x1b[2Jb\u202e [red]c")
-    assert capfd.readouterr().err == "a<001B>[2Jb<202E> [red]c\n"
-
-
 def test_ctrl_c_and_a_closed_pipe_leave_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

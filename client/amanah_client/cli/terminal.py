@@ -192,7 +192,7 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
     line = shown(text).replace("\n", " ")
-    sys.stderr.write((_folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
+    sys.stderr.write((folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
 
@@ -202,22 +202,22 @@ def show(line: str | Line) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(line.plain + "\n")
         return
-    folded = _folded(line.plain, line.indent)
+    whole = folded(line.plain, line.indent)
     if not any(style for _, style in line.parts):
-        sys.stdout.write(folded + "\n")
+        sys.stdout.write(whole + "\n")
         return
     from rich.text import Text  # noqa: PLC0415 - takes longer than most commands; not needed for programs
 
     # No markup and no emoji codes: what others wrote is shown as they wrote it.
-    styled, begin = Text(folded), 0
+    styled, begin = Text(whole), 0
     for text, style in line.parts:
-        if style and folded.startswith(text, begin):
+        if style and whole.startswith(text, begin):
             styled.stylize(style, begin, begin + len(text))
         begin += len(text)
     _console().print(styled)
 
 
-def _folded(text: str, indent: int) -> str:
+def folded(text: str, indent: int) -> str:
     """Text for a person's terminal: folded between words alone, so that ids and addresses stay whole.
 
     Args:
