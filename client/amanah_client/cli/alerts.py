@@ -35,7 +35,8 @@ def alert(
 ) -> None:
     """Post alerts from Suricata EVE lines, up to 100 in an envelope.
 
-    Events that are no alerts are counted and named; a malformed line is named and reading goes on.
+    Events that are no alerts are counted and named; a malformed line is named and reading goes on. A file in
+    which no line is an event is refused, and nothing is posted.
     The result is exit code 5 if a line was not usable (everything else is delivered), 6 if alerts are
     kept because the relay is not reached; they go out by themselves.
 
