@@ -17,10 +17,14 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from amanah_client.cli import terminal
+
 _PROGRAMS: Final = Path(sys.executable).parent
 _STOP_S: Final = 10
 _COMMAND_S: Final = 120
 _MAX_LINES: Final = 14
+_HANG: Final = 8
+"""Columns before what is folded."""
 
 
 class StepFailedError(Exception):
@@ -133,7 +137,7 @@ class Stage:
         self.title = f"step {self._number}, {title}"
         self._console.print()
         self._console.print(Text(f"{self._number}. {title}", style="bold cyan"))
-        self._console.print(Text(f"   {about}", style="italic"))
+        self._tell(f"   {about}", "italic")
 
     def run(self, who: str, *words: str, code: int = 0, quiet: bool = False) -> Ran:
         """Run one command, show it with what it says, and hold its exit code against what is expected.
@@ -163,7 +167,7 @@ class Stage:
     def start(self, who: str, *words: str) -> Running:
         """Start a program that goes on."""
         call = Call(who=who, words=words)
-        self._console.print(_prompt(call))
+        self._prompt(call)
         out, err = (self.folder / f"{who}.{len(self._running)}.{name}" for name in ("out", "err"))
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
@@ -195,7 +199,17 @@ class Stage:
 
     def note(self, text: str) -> None:
         """Say what was checked."""
-        self._console.print(Text(f"   ✓ {text}", style="green"))
+        self._tell(f"   ✓ {text}", "green")
+
+    def _tell(self, line: str, style: str = "", *, bold: int = 0) -> None:
+        """Print a line, the first characters bold; a person's terminal gets it as the programs fold theirs."""
+        text = Text(terminal.folded(line, _HANG) if self._console.is_terminal else line, style=style)
+        text.stylize("bold", 0, bold)
+        self._console.print(text)
+
+    def _prompt(self, call: Call) -> None:
+        who = f"   {call.who}$ "
+        self._tell(who + shlex.join(call.words), bold=len(who))
 
     def _execute(self, call: Call) -> Ran:
         if self._ending:
@@ -228,14 +242,14 @@ class Stage:
         return {**kept, "AMANAH_HOME": str(self.folder / who)}
 
     def _show(self, call: Call, ran: Ran) -> None:
-        self._console.print(_prompt(call))
+        self._prompt(call)
         failed = ran.code != call.code
         if call.quiet and not failed:
             return
         for text, style in ((ran.out, ""), (ran.err, "dim")):
             lines = text.splitlines()
             for line in lines if failed else _cut(lines):
-                self._console.print(Text(f"      {line}", style=style))
+                self._tell(f"      {line}", style)
 
 
 def _command(call: Call) -> Sequence[str]:
@@ -244,12 +258,6 @@ def _command(call: Call) -> Sequence[str]:
 
 def _shown(call: Call) -> str:
     return f"{call.who}$ {shlex.join(call.words)}"
-
-
-def _prompt(call: Call) -> Text:
-    text = Text(f"   {call.who}$ ", style="bold")
-    text.append(shlex.join(call.words), style="not bold")
-    return text
 
 
 def _cut(lines: list[str]) -> Iterator[str]:

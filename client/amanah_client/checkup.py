@@ -14,7 +14,7 @@ from amanah_client import model
 from amanah_client.home import Profile
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_client.transport import parse_address
+from amanah_client.transport import roster_address
 from amanah_protocol import limits
 from amanah_protocol.errors import MEANINGS, AmanahError, Code
 from amanah_protocol.heads import verify_control_head
@@ -155,7 +155,7 @@ def check_addresses(relay: Relay) -> Iterator[Finding]:
     """How each address of a relay is reached."""
     for url in relay.addresses:
         try:
-            address = parse_address(url)
+            address = roster_address(relay, url)
         except AmanahError as error:
             yield failed("TLS", error)
             continue

@@ -23,7 +23,7 @@ from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_client.encapsulation import encapsulate
 from amanah_client.home import Profile
-from amanah_client.transport import Link, dial, parse_address
+from amanah_client.transport import Link, dial, roster_address
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.group.engines import Engines
 from amanah_protocol.roster import Relay, decode_roster
@@ -277,7 +277,7 @@ class Engine:
         problem: AmanahError = UsageError(Code.CONFIG, f"the roster names no address of {relay.origin}")
         for url in relay.addresses:
             try:
-                return await dial(relay, parse_address(url))
+                return await dial(relay, roster_address(relay, url))
             except AmanahError as error:
                 problem = error
         self._offline(problem)

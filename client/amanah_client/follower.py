@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, assert_never
+
+import msgspec
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.engine import Listener, NamesChanged
+from amanah_client.engine import Listener, NamesChanged, Offline
 from amanah_client.store import LocalStore
+from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.types import RoomId
 
 _PAGE: Final = 500
+
+
+class _Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What the connected process says of its connection: who follows would else not know whether it has one."""
+
+    online: bool
+    attempts: int = 0
+    code: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+def encode_line(event: e.Online | Offline) -> bytes:
+    """How the connection stands, for processes that follow."""
+    match event:
+        case e.Online():
+            word = _Word(online=True)
+        case Offline(problem=problem, attempts=attempts):
+            said = {"code": str(problem.code), "detail": problem.detail, "hint": problem.hint}
+            word = _Word(online=False, attempts=attempts, **said)
+        case _:
+            assert_never(event)
+    return msgspec.json.encode(word)
+
+
+def decode_line(data: bytes) -> e.Online | Offline | None:
+    """How the connection of the other process stands; None when that is not known."""
+    try:
+        word = msgspec.json.decode(data, type=_Word)
+        code = Code(word.code) if not word.online else Code.OFFLINE
+    except ValueError:
+        return None
+    if word.online:
+        return e.Online()
+    # Never final: when the other one gives up and ends, this process connects itself.
+    return Offline(problem=OperationalError(code, word.detail, hint=word.hint), attempts=word.attempts)
 
 
 class Follower:

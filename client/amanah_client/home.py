@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -221,7 +222,8 @@ class ProfileLock:
     """The right to run the profile's connection; held by one process at a time.
 
     Two processes that advanced one group state would use one key twice, so the lock is taken before
-    the state is read, and the kernel releases it however the process ends.
+    the state is read, and the kernel releases it however the process ends. Its file holds a word for
+    the other processes, which is worth something only while the lock is held.
     """
 
     def __init__(self, home: Home) -> None:
@@ -242,7 +244,25 @@ class ProfileLock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
+        self.tell(b"")
         return True
+
+    def tell(self, word: bytes) -> None:
+        """Leave a word for whoever finds the lock taken, in place of the one before; nothing without the lock.
+
+        On a full disk there is none, which says nothing, and nothing false.
+        """
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, word, 0)
+
+    def told(self) -> bytes:
+        """The word of the process that holds the lock; empty when there is none, or it is just being written."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""
 
     def release(self) -> None:
         """Give the lock back."""

@@ -25,13 +25,13 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
-from amanah_client.follower import Follower
+from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
 from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
-from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
@@ -61,6 +61,7 @@ class Client:
         self._engine: Engine | None = None
         self._following: asyncio.Task[None] | None = None
         self._line: e.Online | Offline | None = None
+        self._word = b""
         self._listeners: list[asyncio.Queue[Event]] = []
         self._directory: Directory | None = None
 
@@ -95,6 +96,7 @@ class Client:
             if connect and client._lock.acquire():
                 await client._start()
             elif connect:
+                client._hear_other()
                 client._following = asyncio.create_task(client._follow(), name="amanah-follower")
                 client._following.add_done_callback(client._stopped_following)
         except BaseException:
@@ -112,9 +114,19 @@ class Client:
         follower = Follower(self._profile.store, self._hear)
         while not self._lock.acquire():
             await asyncio.sleep(_POLL_S)
+            self._hear_other()
             follower.look()
+        self._line, self._word = None, b""
         follower.look()
         await self._start()
+
+    def _hear_other(self) -> None:
+        """Take up what the process that is connected says of its connection."""
+        word = self._lock.told()
+        line = decode_line(word) if word != self._word else None
+        if line is not None:
+            self._word = word
+            self._hear(line)
 
     def _stopped_following(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -144,7 +156,12 @@ class Client:
     @property
     def is_online(self) -> bool:
         """Whether this process is connected, and has caught up."""
-        return isinstance(self._line, e.Online)
+        return isinstance(self._line, e.Online) and self._engine is not None
+
+    @property
+    def problem(self) -> AmanahError | None:
+        """What keeps this profile from being connected, here or in the process that is followed, if that is known."""
+        return self._line.problem if isinstance(self._line, Offline) else None
 
     @property
     def is_following(self) -> bool:
@@ -152,7 +169,7 @@ class Client:
         return self._following is not None and self._engine is None and not self._following.done()
 
     async def online(self, timeout_s: float = 10, *, patience: int | None = None) -> None:
-        """Wait until connected and caught up; returns at once where another process is connected.
+        """Wait until connected and caught up; returns at once where another process is, as far as is known.
 
         Args:
             timeout_s: How long to wait.
@@ -164,7 +181,7 @@ class Client:
         with self.hearing() as events:
             try:
                 async with asyncio.timeout(timeout_s):
-                    while not self.is_online and not self.is_following:
+                    while not self.is_online and (not self.is_following or self.problem is not None):
                         if self._is_hopeless(patience):
                             raise self._why_offline()
                         await events.get()
@@ -308,7 +325,7 @@ class Client:
         return _ended(intent)
 
     def _still_queued(self, intent: model.Intent) -> OperationalError:
-        if not self.is_online and not self.is_following:
+        if not self.is_online and (not self.is_following or self.problem is not None):
             return self._why_offline()
         detail = intent.detail or "no answer yet"
         hint = "It is kept and goes out by itself; do not ask for it again."
@@ -371,7 +388,8 @@ class Client:
         found = [device for device in known if len(digits) >= self.PREFIX_MIN and device.hex().startswith(digits)]
         if len(found) != 1:
             detail = f"{len(found)} known devices begin with {reference!r}"
-            raise UsageError(Code.NOT_FOUND, detail, hint="Name an organisation, or more digits of the device.")
+            hint = "Name an organisation, or more digits of a device that has connected once."
+            raise UsageError(Code.NOT_FOUND, detail, hint=hint)
         return found[0]
 
     @property
@@ -441,6 +459,8 @@ class Client:
             self._directory = None
         if isinstance(event, e.Online | Offline):
             self._line = event
+            # Without the lock, nothing: who follows hears of the other one's line.
+            self._lock.tell(encode_line(event))
         for listener in self._listeners:
             listener.put_nowait(event)
 

@@ -7,16 +7,15 @@ inside the login transcript); else the system's certificate authorities and the 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from amanah_protocol.addresses import Address, parse_address
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.limits import MAX_FRAME_BYTES
 from amanah_protocol.roster import Relay
@@ -24,48 +23,20 @@ from amanah_protocol.session import NO_TLS, SUBPROTOCOL
 
 _OPEN_S: Final = 10
 _PING_S: Final = 20
-_DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
+_BAD_ADDRESS: Final = "The relay's operator makes a new card by `amanah-relay keys --address`, for a new roster."
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a relay listens.
-
-    Attributes:
-        url: `wss://host:port` or, on loopback only, `ws://host:port`.
-        dialled: host:port, as both sides sign it.
-        secure: Whether TLS is used.
-    """
-
-    url: str
-    dialled: str
-    secure: bool
-
-
-def parse_address(url: str) -> Address:
-    """Check a relay's address from the roster.
+def roster_address(relay: Relay, url: str) -> Address:
+    """Check an address that the roster names for a relay.
 
     Raises:
-        UsageError: `CONFIG` for another scheme, or for `ws://` to anything but loopback.
+        UsageError: `CONFIG`, naming the roster: it is signed, and no setting of this machine mends it.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise UsageError(Code.CONFIG, f"{url!r} is not a relay's address (wss://host:port)")
-    if parts.scheme == "ws" and not _is_loopback(host):
-        raise UsageError(Code.CONFIG, f"{url!r}: without TLS a relay is reached on loopback only")
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    shown = f"[{host}]" if ":" in host else host
-    return Address(url=url, dialled=f"{shown}:{port}", secure=parts.scheme == "wss")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return parse_address(url)
+    except UsageError as error:
+        detail = f"the roster's address of relay {relay.origin}: {error.detail}"
+        raise UsageError(error.code, detail, hint=_BAD_ADDRESS) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ class Label(IntEnum):
             return cls[name]
         except KeyError:
             known = ", ".join(label.text for label in cls)
-            raise UsageError(Code.LABEL, f"{text!r} is not a TLP label; known: {known}") from None
+            # The code's own hint is about ceilings, and this is none.
+            hint = f"Write one of {known}."
+            raise UsageError(Code.LABEL, f"{text!r} is not a TLP label", hint=hint) from None
 
     @classmethod
     def strictest(cls, number: int) -> Label:

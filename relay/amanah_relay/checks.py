@@ -19,8 +19,9 @@ from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageErr
 from amanah_protocol.limits import MAX_PAGE, MIB
 from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.roster import Roster, decode_roster
+from amanah_protocol.roster import Relay, Roster, decode_roster
 from amanah_protocol.types import CONTROL
+from amanah_relay.addresses import port_warning
 from amanah_relay.config import Config
 from amanah_relay.effects import Entry, ReadEntries
 from amanah_relay.keys import RelayKeys, load_relay_keys
@@ -41,16 +42,19 @@ class Finding:
         name: What was looked at.
         detail: What was found.
         error: Why it will not do, with a hint; None when it will.
+        warning: What may be meant, and is likely not; "" when there is nothing.
     """
 
     name: str
     detail: str
     error: AmanahError | None = None
+    warning: str = ""
 
     def as_json(self) -> dict[str, str | bool | None]:
         """For `--json`."""
         code = None if self.error is None else str(self.error.code)
-        return {"check": self.name, "ok": self.error is None, "detail": self.detail, "code": code}
+        return {"check": self.name, "ok": self.error is None, "detail": self.detail, "code": code,
+                "warning": self.warning or None}  # fmt: skip
 
 
 class Checks:
@@ -62,6 +66,7 @@ class Checks:
         self._keys: RelayKeys | None = None
         self._tls: ServerTls | None = None
         self._control: list[Entry] = []
+        self._named: Relay | None = None
 
     def keys(self) -> str:
         """The key file is there, private and whole."""
@@ -93,8 +98,8 @@ class Checks:
         if self._now_ms > roster.expires_ms:
             raise VerifyError(Code.EXPIRED, f"the roster expired on {iso(roster.expires_ms)}")
         if self._keys is not None:
-            named = self._keys.check_named(roster)
-            hashes = named.tls_hashes
+            self._named = self._keys.check_named(roster)
+            hashes = self._named.tls_hashes
             if self._tls is not None and hashes and self._tls.certificate_hash not in hashes:
                 raise VerifyError(Code.LOGIN, "the roster names other TLS certificates than this relay's")
         return f"version {roster.version} of {roster.community}, until {iso(roster.expires_ms)}"
@@ -113,9 +118,17 @@ class Checks:
             with socket.create_server((host, port), family=_family(host, port)):
                 return f"{host}:{port} is free"
         except OSError as error:
-            if self._keys is not None and _is_answered_by(self._keys, self._config):
+            if self._keys is not None and is_answered_by(self._keys, self._config):
                 return f"{host}:{port}: this relay is running"
             raise OperationalError(Code.ADDRESS_IN_USE, f"{host}:{port}: {error.strerror or 'unusable'}") from error
+
+    def address(self) -> Finding:
+        """The roster sends clients to the port that is listened on; not so behind a proxy."""
+        port = self._config.listen.port
+        if self._named is None or port == 0:
+            return Finding(name="address", detail="not looked at: no roster that names this relay, or any free port")
+        detail = ", ".join(self._named.addresses) or "the roster names none"
+        return Finding(name="address", detail=detail, warning=port_warning(self._named, port) or "")
 
     def _newest_roster(self) -> Roster:
         for entry in reversed(self._control):
@@ -127,10 +140,8 @@ class Checks:
 def run_checks(config: Config, *, now_ms: int) -> list[Finding]:
     """Run all checks, each whatever became of the others."""
     checks = Checks(config, now_ms)
-    return [
-        _find(check)
-        for check in (checks.keys, checks.certificate, checks.store, checks.roster, checks.clock, checks.port)
-    ]
+    may_fail = (checks.keys, checks.certificate, checks.store, checks.roster, checks.clock, checks.port)
+    return [*map(_find, may_fail), checks.address()]
 
 
 def _find(check: Callable[[], str]) -> Finding:
@@ -160,7 +171,7 @@ def _family(host: str, port: int) -> socket.AddressFamily:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
 
 
-def _is_answered_by(keys: RelayKeys, config: Config) -> bool:
+def is_answered_by(keys: RelayKeys, config: Config) -> bool:
     """Whether the log's own key has signed the checkpoint that is served there."""
     host, port = config.listen.host, config.listen.port
     connection: http.client.HTTPConnection

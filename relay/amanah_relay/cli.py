@@ -35,6 +35,11 @@ def _version() -> str:
     return version("amanah")
 
 
+def _shown_default(value: object) -> str | None:
+    """What help says of a default: that a switch is off until it is given says nothing."""
+    return None if value is None or value is False else str(value)
+
+
 app = App(
     name="amanah-relay",
     help="The relay of Amanah: orders, stores and forwards sealed envelopes that it cannot read.",
@@ -42,7 +47,7 @@ app = App(
     version=_version,
     version_format="plaintext",
     help_format="plaintext",
-    default_parameter=Parameter(negative=""),
+    default_parameter=Parameter(negative="", show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
 for verb, place, about in _COMMANDS:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 from amanah_protocol.errors import AmanahError, Code, UsageError
+from amanah_relay.addresses import dialled_addresses, port_warning
 from amanah_relay.config import Config, is_loopback
 from amanah_relay.core import RelayCore
 from amanah_relay.gate import Gate
@@ -22,13 +23,14 @@ from amanah_relay.store import Store, StoreWorker
 from amanah_relay.tls import load_server_tls
 
 
-def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None]) -> None:
+def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends the process at once.
 
     Args:
         config: The configuration.
         keys: The relay's keys.
         listening: Called with the address when connections are taken.
+        warn: Called with what may be meant, and is likely not.
 
     Raises:
         UsageError: `CONFIG`.
@@ -37,10 +39,10 @@ def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None
         KeyboardInterrupt: SIGINT ended it, in order.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(config, keys, listening))
+        runner.run(serve(config, keys, listening, warn))
 
 
-async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None]) -> None:
+async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """As `run_service`, on the running loop."""
     logger = configure_logs(config.log.level)
     endpoint = _endpoint(config)
@@ -54,7 +56,7 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
         if store.origin != keys.origin:
             raise UsageError(Code.CONFIG, f"the store is of the log {store.origin}, the keys are of {keys.origin}")
         server = RelayServer(
-            make_core=lambda state, address: _make_core(config, keys, state, address),
+            make_core=lambda state, address: _make_core(config, keys, state, address, warn),
             perform=worker.perform,
             endpoint=endpoint,
             gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
@@ -77,9 +79,13 @@ def _endpoint(config: Config) -> Endpoint:
     return Endpoint(host=listen.host, port=listen.port, tls=tls, stop_seconds=listen.stop_seconds)
 
 
-def _make_core(config: Config, keys: RelayKeys, state: RelayState, address: str) -> RelayCore:
+def _make_core(
+    config: Config, keys: RelayKeys, state: RelayState, address: str, warn: Callable[[str], None]
+) -> RelayCore:
     named = keys.check_named(state.roster.value)
-    addresses = {text.partition("://")[2].rstrip("/") for text in named.addresses}
+    if (warning := port_warning(named, int(address.rpartition(":")[2]))) is not None:
+        warn(warning)
+    addresses = set(dialled_addresses(named))
     if is_loopback(config.listen.host):
         # Whoever dials loopback reached this machine: no relay in the middle has that address.
         addresses.add(address)

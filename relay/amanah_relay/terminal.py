@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
@@ -23,6 +25,7 @@ EXIT_CODES: Final = (
     "5 verification failed; 75 try later (disk, port, store); 70 a fault of the program; 130 ended by Ctrl-C."
 )
 
+_TALK_INDENT: Final = 2
 _AUTH: Final = frozenset({Code.LOGIN, Code.EXPIRED, Code.CERTIFICATE})
 _NOT_FOUND: Final = frozenset({Code.NOT_FOUND, Code.NOT_INITIALISED})
 
@@ -46,11 +49,16 @@ def report(error: AmanahError) -> int:
     return exit_code(error)
 
 
+def warn(text: str) -> None:
+    """Say in one line what may be meant, and is likely not."""
+    say(f"amanah-relay: warning: {text}")
+
+
 def say(text: str) -> None:
     """One line of talk."""
     # A name in somebody's file must not drive the operator's terminal.
     line = "".join(character if character.isprintable() else f"<{ord(character):04X}>" for character in text)
-    sys.stderr.write(line + "\n")
+    sys.stderr.write((_folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
 
@@ -63,9 +71,22 @@ def show_table(rows: Iterable[tuple[str, ...]]) -> None:
     """A plain table as the result."""
     cells = list(rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    # The last column is folded below itself, so that the others stay a table.
+    indent = sum(widths[:-1]) + 2 * len(widths[:-1])
     for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write(line.rstrip() + "\n")
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        sys.stdout.write((_folded(line, indent) if sys.stdout.isatty() else line) + "\n")
+
+
+def _folded(line: str, indent: int) -> str:
+    """A line for a person's terminal: folded between words alone, so that keys and addresses stay whole."""
+    columns = shutil.get_terminal_size().columns
+    if len(line) <= columns:
+        return line
+    return "\n".join(
+        textwrap.wrap(line, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
+                      expand_tabs=False, replace_whitespace=False, drop_whitespace=True)
+    )  # fmt: skip
 
 
 def iso(at_ms: float) -> str:

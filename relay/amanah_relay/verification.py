@@ -1,7 +1,8 @@
 """The process beside the relay that verifies signatures: `python -m amanah_relay.verification`.
 
-Standard input: the length (4 bytes, big-endian) of a MessagePack array of claims, then the array;
-again and again. Standard output: `READY`, then one byte for each claim, in order. It ends with its input.
+Standard input: for each question its number and its length (4 bytes each, big-endian), then a MessagePack
+array of claims. Standard output: `READY`, then for each question its number, the number of its claims, and
+one byte for each claim, 1 where it holds. It ends with its input.
 """
 
 from __future__ import annotations
@@ -17,26 +18,42 @@ import msgspec
 from amanah_protocol.crypto import SignatureClaim
 
 READY: Final = b"+"
-HOLDS: Final = 1
 
-_LENGTH: Final = struct.Struct(">I")
+_HEAD: Final = struct.Struct(">II")
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[SignatureClaim])
 
 
-def encode(claims: Sequence[SignatureClaim]) -> bytes:
-    """What the process reads."""
+def encode(number: int, claims: Sequence[SignatureClaim]) -> bytes:
+    """A question."""
     body = _encoder.encode(claims)
-    return _LENGTH.pack(len(body)) + body
+    return _HEAD.pack(number, len(body)) + body
+
+
+def take(answers: bytearray, number: int, count: int) -> tuple[bool, ...] | None:
+    """Take the answer to a question off the front; None while it is not whole.
+
+    Raises:
+        ValueError: What is there is no answer to this question.
+    """
+    head = _HEAD.pack(number, count)
+    if not head.startswith(answers[: len(head)]) or any(byte > 1 for byte in answers[len(head) : len(head) + count]):
+        raise ValueError("another answer than was asked for")
+    if len(answers) < len(head) + count:
+        return None
+    holds = tuple(map(bool, answers[len(head) : len(head) + count]))
+    del answers[: len(head) + count]
+    return holds
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the questions end."""
     answers.write(READY)
     answers.flush()
-    while len(head := questions.read(_LENGTH.size)) == _LENGTH.size:
-        body = questions.read(*_LENGTH.unpack(head))
-        answers.write(bytes(claim.holds for claim in _decoder.decode(body)))
+    while len(head := questions.read(_HEAD.size)) == _HEAD.size:
+        number, length = _HEAD.unpack(head)
+        holds = bytes(claim.holds for claim in _decoder.decode(questions.read(length)))
+        answers.write(_HEAD.pack(number, len(holds)) + holds)
         answers.flush()
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import count, islice
 from typing import Final, cast
 
 from amanah_relay import verification
@@ -48,7 +49,8 @@ class Verifier:
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self._asked: list[Verify] = []
-        self._owed: deque[Verify] = deque()
+        self._owed: deque[tuple[int, list[Verify]]] = deque()
+        self._numbers = count()
         self._open = 0
         self._ending: set[Process] = set()
         self._starting: asyncio.Task[None] | None = None
@@ -77,8 +79,9 @@ class Verifier:
         asked, self._asked = self._asked, []
         claims = [claim for question in asked for claim in question.claims]
         if self.process is not None and self.process.is_ready and (self._owed or len(claims) > FEW):
-            self._owed.extend(asked)
-            self.process.questions.write(verification.encode(claims))
+            number = next(self._numbers)
+            self._owed.append((number, asked))
+            self.process.questions.write(verification.encode(number, claims))
             if self._alarm is None:
                 self._watch()
             return
@@ -95,18 +98,23 @@ class Verifier:
             await self._starting
         await asyncio.gather(*(process.gone.wait() for process in self._ending))
 
-    def answered(self, process: Process, holds: bytes) -> int:
-        """A process has answered: a byte for each signature, in order. Gives how many bytes were used."""
-        used = 0
-        answers: list[tuple[Verify, tuple[bool, ...]]] = []
-        while process is self.process and self._owed and len(self._owed[0].claims) <= len(holds) - used:
-            question = self._owed.popleft()
-            until = used + len(question.claims)
-            answers.append((question, tuple(byte == verification.HOLDS for byte in holds[used:until])))
-            used = until
-        self._say(answers)
+    def answered(self, process: Process, answers: bytearray) -> bool:
+        """A process has answered; takes what is whole. Gives False when it said something else."""
+        while process is self.process and answers:
+            if not self._owed:
+                return False
+            number, asked = self._owed[0]
+            try:
+                holds = verification.take(answers, number, sum(len(question.claims) for question in asked))
+            except ValueError:
+                return False
+            if holds is None:
+                break
+            self._owed.popleft()
+            each = iter(holds)
+            self._say([(question, tuple(islice(each, len(question.claims)))) for question in asked])
         self._watch()
-        return used
+        return True
 
     def lost(self, process: Process, why: str) -> None:
         """A process has ended, or does not answer."""
@@ -131,7 +139,7 @@ class Verifier:
             self.process = None
             self._not_before_s = max(self._not_before_s, self._loop.time() + RETRY_S)
         owed, self._owed = self._owed, deque()
-        self._verify_here(owed)
+        self._verify_here(question for _, asked in owed for question in asked)
         self._watch()
 
     def _watch(self) -> None:
@@ -165,7 +173,7 @@ class Process(asyncio.SubprocessProtocol):
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
         self._transport: asyncio.SubprocessTransport | None = None
-        self._holds = bytearray()
+        self._said = bytearray()
         self._ended = False
         self.is_ready = False
         self.gone = asyncio.Event()
@@ -184,11 +192,13 @@ class Process(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - the base class's signature
         """It says that it is ready, then answers."""
-        if not self.is_ready:
+        self._said += data
+        if not self.is_ready and self._said.startswith(verification.READY):
             self.is_ready = True
-            data = data.removeprefix(verification.READY)
-        self._holds += data
-        del self._holds[: self._verifier.answered(self, bytes(self._holds))]
+            del self._said[: len(verification.READY)]
+        # A byte too many would make every later answer one to another question.
+        if not self.is_ready or not self._verifier.answered(self, self._said):
+            self._verifier.lost(self, "said what it was not asked")
 
     def process_exited(self) -> None:
         """It has ended."""

@@ -70,7 +70,7 @@ class TwoRelays:
             store=StoreSection(url=f"sqlite:///{home / 'relay.db'}"),
         )
         listens: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        service = asyncio.create_task(serve(config, self.keys, listens.set_result))
+        service = asyncio.create_task(serve(config, self.keys, listens.set_result, lambda _: None))
         await listens
         try:
             yield

@@ -14,9 +14,10 @@ import pytest
 
 from amanah_client import Client, checkup, effects, model
 from amanah_client.checkup import Finding, State
-from amanah_client.cli import terminal
+from amanah_client.cli import questions, terminal
 from amanah_client.cli.main import main
 from amanah_client.home import Home, open_profile
+from amanah_client.keystore import FLOOR_COST, Passphrase
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MIB
@@ -139,6 +140,7 @@ def test_the_way_to_a_relay_is_judged_by_its_address(nations: Nations) -> None:
     assert found("wss://relay.example.org:8443")[0] is State.OK
     assert found("ws://127.0.0.1:1")[0] is State.WARN
     assert found("ws://relay.example.org:1")[0] is State.FAIL
+    assert found("127.0.0.1:80")[1].startswith(f"the roster's address of relay {relay.origin}: '127.0.0.1:80' is not")
 
 
 @pytest.fixture
@@ -234,6 +236,20 @@ def unread(room: RoomId, number: int, cause: model.Cause) -> model.MessageRow:
         cause=cause,
         code="OPEN",
     )
+
+
+@pytest.mark.parametrize("mistyped", [0, 1])
+def test_a_passphrase_is_asked_for_once_more_only_where_it_was_wrong(
+    seen: Path, mistyped: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = "six words that are the right ones"
+    with open_profile(Home(seen), str) as profile:
+        profile.keystore.change_unlock(Passphrase(text=right, cost=FLOOR_COST))
+    answers = [*(mistyped * ["wrong"]), right, "contradicts the first answer"]
+    monkeypatch.setattr(questions, "ask_passphrase", lambda: answers.pop(0))
+    code, checks = doctor(seen, capsys)
+    assert (code, checks["profile"]["state"], checks["connection"]["state"]) == (terminal.EXIT_OK, "ok", "ok")
+    assert answers == ["contradicts the first answer"]
 
 
 def test_a_title_cannot_write_a_finding_of_its_own(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,7 +196,7 @@ def test_a_passphrase_protects_a_profile_and_a_wrong_one_opens_nothing(
         def isatty(self) -> bool:
             return True
 
-    answers = iter([GOOD, GOOD, "wrong words", GOOD])
+    answers = iter([GOOD, GOOD, *(3 * ["wrong words"]), "wrong words", GOOD])
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
     assert run("tn", "org", "init", "cert.example.tn") == 0
@@ -204,7 +204,9 @@ def test_a_passphrase_protects_a_profile_and_a_wrong_one_opens_nothing(
     before = (tmp_path / "tn" / "keystore").read_bytes()
     capsys.readouterr()
     assert run("tn", "org", "card") == terminal.EXIT_AUTH
-    assert "[PASSPHRASE]" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.count("the passphrase does not open the keystore; try again\n") == 2
+    assert said.endswith("[PASSPHRASE]\n")
     assert (tmp_path / "tn" / "keystore").read_bytes() == before
     assert run("tn", "org", "card") == 0
     assert "BEGIN AMANAH ORGANISATION CARD" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,11 +18,14 @@ import pytest
 from amanah_client import Client, Room, effects, model
 from amanah_client.cli import terminal
 from amanah_client.cli.alerts import Progress
+from amanah_client.cli.chat import _text
 from amanah_client.cli.main import main
 from amanah_client.cli.rooms import explain_status
 from amanah_client.gateway.intake import IntakeReport
 from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, decode_armour
+from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
 from amanah_protocol.roster import decode_roster, verify_roster
@@ -119,6 +123,38 @@ def test_what_one_nation_sends_the_other_reads_with_its_label(
     assert message["sender"]["name"] == "a"
     assert circle.run("b", "read", ROOM, "--limit", "1") == 0
     assert capsys.readouterr().out.endswith(f"TLP:GREEN         a, {TN}: Seen at your side?\n")
+
+
+@pytest.mark.parametrize("said", [b"caf\xe9\n", b"\xff", "déjà".encode()[:-1], b"x" * 64_000 + b"\xe9"])
+def test_what_is_not_utf8_is_refused_whole_and_nothing_is_sent(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: bytes
+) -> None:
+    def stored() -> list[bytes]:
+        with open_profile(Home(circle.homes["a"]), str) as profile:
+            room = Client(profile).room(ROOM)
+            return [*(m.id for m in room.messages(limit=10_000)), *(i.id.encode() for i in Client(profile).outbox())]
+
+    before = stored()
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(said)))
+    assert circle.run("a", "send", ROOM) == terminal.EXIT_USAGE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.search(r"byte \d+ of standard input is not UTF-8. Nothing was sent", shown.err)
+    assert circle.run("a", "send", ROOM, os.fsdecode(b"caf\xe9")) == terminal.EXIT_USAGE
+    assert "the text is not UTF-8" in capsys.readouterr().err
+    assert stored() == before
+
+
+def test_a_longest_message_is_read_whole_and_one_byte_more_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = "\N{FIRE}" * MAX_MESSAGE_CHARS
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{longest}\n".encode())))
+    assert _text(None) == longest
+    for more in (f"{longest}x\n", f"{longest}\nx", "x" + "\n" * len(longest.encode()) + "and more"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(more.encode())))
+        with pytest.raises(UsageError) as caught:
+            _text(None)
+        assert caught.value.code is Code.TOO_LARGE
 
 
 def test_a_message_comes_from_standard_input_and_is_normalised(
@@ -223,7 +259,34 @@ def test_whoever_types_a_message_is_told_how_to_end_it(
 def test_to_invite_whoever_is_in_already_changes_nothing(circle: Circle, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert circle.run("a", "room", "invite", ROOM, MA) == 0
-    assert capsys.readouterr().out == "done\n"
+    shown = capsys.readouterr()
+    assert shown.out == "done\n"
+    assert shown.err.startswith(f"nobody new: 1 device of {MA} is in already; others have not connected yet")
+    assert circle.run("a", "room", "invite", ROOM, MA, TN, "--json") == 0
+    shown = capsys.readouterr()
+    counts = [(done["added"], done["already_in"]) for done in map(json.loads, shown.out.splitlines())]
+    assert counts == [(0, 1), (0, 2)]
+    assert f"nobody new: 2 devices of {TN} are in already" in shown.err
+
+
+def test_who_has_never_connected_is_known_to_nobody_until_it_has(
+    circle: Circle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert circle.run("a", "room", "create", "Newcomers", "--label", "green") == 0
+    assert circle.run("a", "room", "invite", "Newcomers", MA) == 0
+    late = circle.nations.enrol("late", MA)
+    capsys.readouterr()
+    assert circle.run("a", "room", "invite", "Newcomers", MA) == 0
+    assert "nobody new: 1 device of" in capsys.readouterr().err
+    assert main(["doctor", "--home", str(late)]) == 0
+    capsys.readouterr()
+    assert circle.run("a", "room", "invite", "Newcomers", MA, "--json") == 0
+    shown = capsys.readouterr()
+    done = json.loads(shown.out)
+    assert (done["added"], done["already_in"], shown.err) == (1, 1, "")
+    assert circle.run("a", "room", "invite", "Newcomers", "cert.example.fr") == terminal.EXIT_NOT_FOUND
+    said = capsys.readouterr().err
+    assert "cert.example.fr is not in the community's roster. Its officer" in said
 
 
 @pytest.mark.parametrize(
@@ -347,7 +410,40 @@ def test_a_malformed_line_is_named_and_the_others_are_delivered(
     assert (batch["source"], sums["header"]) == ("sensor 1", {"accepted": 2, "merged": 0, "dropped": 1})
 
 
-def test_of_many_malformed_lines_the_first_hundred_are_named_and_the_others_counted(
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_file_without_any_event_is_refused_in_one_line_and_posts_nothing(
+    circle: Circle, tmp_path: Path, result: Callable[[], Any], capsys: pytest.CaptureFixture[str], options: tuple[str]
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# No events\n\n" + "words\n" * 113)
+    assert circle.run("bot", "alert", ROOM, str(page), *options) == terminal.EXIT_VERIFICATION
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1
+    assert f"no line of {page} is an EVE event (115 lines); nothing was posted" in shown.err
+    assert [json.loads(line)["malformed"] for line in shown.out.splitlines()] == [114] * len(options)
+    assert circle.run("b", "read", ROOM, "--json") == 0
+    dropped = [entry["header"].get("dropped") for entry in result() if entry["kind"] == "counts"]
+    assert 114 not in dropped
+    page.write_text('{"event_type":"dns"}\nwords\n')
+    assert circle.run("bot", "alert", ROOM, str(page)) == terminal.EXIT_VERIFICATION
+    assert "1 line could not be used; the others hold no alert" in capsys.readouterr().err
+    assert circle.run("b", "read", ROOM, "--json", "--limit", "1") == 0
+    assert result()[-1]["header"] == {"accepted": 0, "merged": 0, "dropped": 1}
+
+
+def test_that_there_was_nothing_to_post_is_said(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for nothing in (b"", b"\n \n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(nothing)))
+        capsys.readouterr()
+        assert circle.run("bot", "alert", ROOM) == 0
+        shown = capsys.readouterr()
+        assert shown.out == "0 alerts delivered in 0 envelopes\n"
+        assert shown.err == "there was nothing to post: no line with anything on it\n"
+
+
+def test_of_many_malformed_lines_the_first_ten_are_named_and_the_others_counted(
     circle: Circle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     eve = tmp_path / "eve.json"
@@ -355,8 +451,8 @@ def test_of_many_malformed_lines_the_first_hundred_are_named_and_the_others_coun
     capsys.readouterr()
     assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_VERIFICATION
     said = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("line ") for line in said) == 100
-    assert "and 3 more malformed lines" in said
+    assert sum(line.startswith("line ") for line in said) == 10
+    assert "and 93 more malformed lines; --json names the first 100" in said
     assert "103 lines could not be used" in said[-1]
 
 
@@ -419,7 +515,7 @@ def test_a_bot_that_was_removed_is_told_how_much_was_refused(
     eve.write_text(f"{EVE}\n" * 2)
     assert circle.run("a", "room", "remove", ROOM, "bot", "--yes") == 0
     capsys.readouterr()
-    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_NOT_FOUND
+    assert circle.run("bot", "alert", ROOM, str(eve)) == terminal.EXIT_AUTH
     said = capsys.readouterr().err
     assert "2 alerts were refused" in said
     assert said.endswith("[NOT_MEMBER]\n")
@@ -443,8 +539,11 @@ def test_a_removed_member_is_told_and_reads_and_sends_no_more(
     shown = capsys.readouterr()
     assert "without the other nation" not in shown.out
     assert "was removed from Phishing wave" in shown.err
-    assert circle.run("b", "send", ROOM, "still in?") == terminal.EXIT_NOT_FOUND
-    assert "[NOT_MEMBER]" in capsys.readouterr().err
+    assert circle.run("b", "send", ROOM, "still in?") == terminal.EXIT_AUTH
+    said = capsys.readouterr().err
+    assert (
+        "a member removed this device. This device is not in the room; ask a member to invite it. [NOT_MEMBER]" in said
+    )
     assert circle.run("b", "tail", ROOM, "--until-idle", "0.2") == 0
     assert circle.run("b", "room", "show", ROOM, "--json") == 0
     assert json.loads(capsys.readouterr().out)["members"] == []

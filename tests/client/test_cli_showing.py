@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -234,6 +235,9 @@ def test_json_of_alerts_holds_each_record_and_its_hash() -> None:
     first, second = listed
     assert (value["source"], value["header"]) == ("mon0", {"count": 2})
     assert (first["original"], first["original_sha256"]) == ('{"a":1}', sha256(b'{"a":1}').hex())
+    assert (first["original_base64"], second["original_base64"]) == (None, None)
+    odd = showing.alert_json(alert("odd", original=b'{"a":"\xe9"}'))
+    assert (odd["original"], b64decode(str(odd["original_base64"]))) == (None, b'{"a":"\xe9"}')
     assert (second["original"], second["severity"], second["source_address"]) == (None, "high", "192.0.2.1")
 
 

@@ -48,7 +48,7 @@ class Terminal(io.StringIO):
         (UsageError(Code.PASSPHRASE, "x"), terminal.EXIT_AUTH),
         (RefusedError(Code.EXPIRED, "x"), terminal.EXIT_AUTH),
         (UsageError(Code.UNKNOWN_ROOM, "x"), terminal.EXIT_NOT_FOUND),
-        (RefusedError(Code.NOT_MEMBER, "x"), terminal.EXIT_NOT_FOUND),
+        (RefusedError(Code.NOT_MEMBER, "x"), terminal.EXIT_AUTH),
         (UsageError(Code.NO_PROFILE, "x"), terminal.EXIT_NOT_FOUND),
         (VerifyError(Code.SIGNATURE, "x"), terminal.EXIT_VERIFICATION),
         (DecodeError(Code.MALFORMED, "x"), terminal.EXIT_VERIFICATION),
@@ -177,21 +177,63 @@ def test_no_passphrase_is_asked_for_without_a_terminal(monkeypatch: pytest.Monke
 
 def test_a_passphrase_is_asked_for_on_a_terminal_and_a_new_one_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
-    answers = iter(["one", GOOD, GOOD, GOOD, GOOD + "!"])
+    answers = iter(["one", GOOD, GOOD, *(3 * [GOOD, GOOD + "!"])])
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     assert questions.ask_passphrase() == "one"
     assert questions.new_passphrase() == GOOD
     with pytest.raises(UsageError) as caught:
         questions.new_passphrase()
     assert caught.value.code is Code.PASSPHRASE
+    assert next(answers, None) is None
+
+
+def test_what_will_not_do_as_a_passphrase_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    asked: list[str] = []
+    answers = iter(["too short", GOOD, "mistyped", GOOD, GOOD])
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt.split(maxsplit=1)[0])
+        return next(answers)
+
+    monkeypatch.setattr(getpass, "getpass", answer)
+    assert questions.new_passphrase() == GOOD
+    assert asked == ["New", "New", "Again:", "New", "Again:"]
+    said = capsys.readouterr().err
+    assert "the passphrase is too short: 9 characters. Take six dice words" in said
+    assert "the two differ; once more" in said
+
+
+def test_one_made_by_chance_is_not_thrown_away_when_it_is_mistyped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(questions, "made_passphrase", lambda: GOOD)
+    answers = iter(["", "mistyped", "again", GOOD])
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
+    assert questions.new_passphrase() == GOOD
+    assert capsys.readouterr().err.count(f"made by chance: {GOOD}") == 1
+
+
+def test_the_end_of_input_instead_of_a_passphrase_is_no_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", end)
+    for ask in (questions.ask_passphrase, questions.new_passphrase):
+        with pytest.raises(UsageError, match="no passphrase was typed"):
+            ask()
 
 
 @pytest.mark.parametrize("weak", ["hunter2", "a" * 40, "1234567890" * 3, "abcdefghijklmnopqrstuvwxyz", "password" * 3])
-def test_a_passphrase_below_the_floor_is_refused_before_it_is_asked_for_again(
+def test_a_passphrase_below_the_floor_is_refused_before_it_is_to_be_repeated(
     weak: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal())
-    answers = iter([weak])
+    answers = iter(3 * [weak])
     monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     with pytest.raises(UsageError) as caught:
         questions.new_passphrase()

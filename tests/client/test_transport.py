@@ -17,7 +17,8 @@ import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from amanah_client.transport import dial, parse_address
+from amanah_client.transport import dial, roster_address
+from amanah_protocol.addresses import parse_address
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.roster import Relay
 from amanah_protocol.session import NO_TLS, SUBPROTOCOL
@@ -62,34 +63,15 @@ async def refused(attempt: Callable[[], Awaitable[object]]) -> str:
     return caught.value.detail
 
 
-@pytest.mark.parametrize(
-    ("url", "dialled", "secure"),
-    [
-        ("wss://relay.example.org:8443", "relay.example.org:8443", True),
-        ("wss://relay.example.org", "relay.example.org:443", True),
-        ("wss://[2001:db8::1]:8443", "[2001:db8::1]:8443", True),
-        ("ws://127.0.0.1:8443", "127.0.0.1:8443", False),
-        ("ws://[::1]:8443", "[::1]:8443", False),
-        ("ws://localhost", "localhost:80", False),
-    ],
-)
-def test_an_address_says_what_both_sides_sign(url: str, dialled: str, *, secure: bool) -> None:
-    address = parse_address(url)
-    assert (address.dialled, address.secure) == (dialled, secure)
-
-
-@pytest.mark.parametrize("url", ["https://relay.example.org", "relay.example.org:8443", "wss://", ""])
-def test_what_is_no_websocket_address_is_refused(url: str) -> None:
+def test_an_address_that_is_none_is_said_to_stand_in_the_roster() -> None:
     with pytest.raises(UsageError) as caught:
-        parse_address(url)
-    assert caught.value.code is Code.CONFIG
-
-
-@pytest.mark.parametrize("host", ["relay.example.org", "192.0.2.1", "localhost.example.org"])
-def test_without_tls_nothing_but_loopback_is_dialled(host: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_address(f"ws://{host}:8443")
-    assert caught.value.code is Code.CONFIG
+        roster_address(relay(), "127.0.0.1:80")
+    assert (
+        caught.value.detail
+        == "the roster's address of relay o: '127.0.0.1:80' is not a relay's address (wss://host:port)"
+    )
+    assert "new roster" in caught.value.hint
+    assert roster_address(relay(), "wss://relay.example.org:8443").secure
 
 
 async def test_on_loopback_without_tls_the_hash_is_none() -> None:

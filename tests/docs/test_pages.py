@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from amanah_relay.config import load_config
+from amanah_protocol.cards import Armour, decode_armour, decode_relay_card
+from amanah_relay.addresses import port_warning
+from amanah_relay.config import Listen, load_config
 from tests.end_to_end.nations import Nations, amanah, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -78,7 +80,10 @@ def test_the_walk_through_of_the_readme_runs_as_it_stands(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_commands_for_operators_run_as_they_stand(tmp_path: Path) -> None:
     run_shell("\n".join(blocks(ROOT / "docs" / "operating.md", "sh")), tmp_path)
-    assert (tmp_path / "relay.card").read_text().startswith("-----BEGIN AMANAH RELAY CARD-----")
+    card = decode_relay_card(decode_armour((tmp_path / "relay.card").read_text(), Armour.RELAY))
+    # Who follows the page gets a relay that listens where its card sends clients.
+    assert port_warning(card, load_config(None, tmp_path / "relay-home", {}).listen.port) is None
+    assert port_warning(card, Listen().port) is not None
 
 
 def test_every_setting_that_the_pages_name_exists(tmp_path: Path) -> None:

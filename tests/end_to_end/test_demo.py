@@ -104,3 +104,22 @@ def test_ctrl_c_ends_the_demo_and_all_that_it_started(tmp_path: Path) -> None:
     assert "demo: interrupted at step 1" in out
     assert list(tmp_path.iterdir()) == []
     assert left_running(tmp_path) == []
+
+
+def test_whoever_reads_the_demo_may_stop_at_any_time(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts.demo"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as playing:
+        assert playing.stdout is not None
+        assert playing.stderr is not None
+        assert playing.stdout.readline() == "\n"
+        playing.stdout.close()
+        assert playing.wait(WAIT_S) == 0
+        assert playing.stderr.read() == ""
+    assert left_running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -60,7 +60,7 @@ def one_line(ran: Ran, code: int, *said: str) -> None:
 
 
 def type_into(words: list[str], typed: str, home: Path) -> tuple[int, str]:
-    """Run a command on a terminal and type into it; gives its exit code and all that was shown."""
+    """Run a command on a terminal, type whenever a passphrase is asked for; gives exit code and all that was shown."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [str(PROGRAMS / "amanah"), *words],
@@ -71,15 +71,15 @@ def type_into(words: list[str], typed: str, home: Path) -> tuple[int, str]:
         start_new_session=True,
     )
     os.close(theirs)
-    shown, told = b"", False
+    shown, told = b"", 0
     while True:
         try:
             shown += os.read(ours, 4_096)
         except OSError:  # the other end is closed
             break
-        if not told and b"assphrase" in shown:
+        if shown.count(b"Passphrase: ") > told:
             os.write(ours, typed.encode() + b"\n")
-            told = True
+            told += 1
     os.close(ours)
     return process.wait(WAIT_S), shown.decode()
 
@@ -94,6 +94,7 @@ def test_a_wrong_passphrase_opens_nothing_and_changes_nothing(tmp_path: Path) ->
     last = " ".join(shown[shown.rindex("amanah: ") :].split())
     assert "Try again with the right passphrase; nothing was changed. [PASSPHRASE]" in last
     assert "something else" not in shown
+    assert shown.count("Passphrase: ") == 3
     assert home.keystore.read_bytes() == before
     code, shown = type_into(["org", "show"], "six words that are the right ones", home.path)
     assert code == EXIT_OK

@@ -51,7 +51,7 @@ class Site:
     async def running(self) -> AsyncIterator[int]:
         """Serve; gives the port. Ends it by cancelling, unless it ended by itself."""
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        service = asyncio.create_task(serve(self.config, self.keys, address.set_result))
+        service = asyncio.create_task(serve(self.config, self.keys, address.set_result, lambda _: None))
         self.services.append(service)
         try:
             await asyncio.wait((service, address), return_when=asyncio.FIRST_COMPLETED)

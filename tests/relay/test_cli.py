@@ -23,11 +23,13 @@ from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_ca
 from amanah_protocol.errors import MEANINGS, AmanahError, Code, DecodeError, OperationalError, UsageError, VerifyError
 from amanah_protocol.roster import Relay
 from amanah_relay import checks, terminal
+from amanah_relay.addresses import dialled_addresses, port_warning
 from amanah_relay.checks import run_checks
 from amanah_relay.cli import main
 from amanah_relay.config import load_config
 from amanah_relay.keys import create_relay_keys, load_relay_keys
 from bench.community import Organisation, make_roster
+from bench.relay import free_port
 from tests.relay.serving import write_certificate
 
 ORIGIN: Final = "relay.example.org/test"
@@ -89,7 +91,8 @@ class Operator:
         ) as process:
             try:
                 assert process.stderr is not None
-                yield process, process.stderr.readline()
+                # Before it, the warning that the roster names another port than the free one.
+                yield process, next(line for line in process.stderr if not line.startswith("amanah-relay: warning"))
             finally:
                 process.kill()
 
@@ -109,6 +112,14 @@ def test_keys_are_made_once_and_their_card_is_the_result(operator: Operator) -> 
     assert ORIGIN in operator.err
     assert operator.run("keys", "--address", ADDRESS) == 0
     assert decode_relay_card(decode_armour(operator.out, Armour.RELAY)).key == card.key
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80", "ws://relay.example.org:80", "https://relay.example.org", ""])
+def test_an_address_that_no_client_takes_is_refused_before_keys_are_made(operator: Operator, address: str) -> None:
+    code, said = operator.refused("keys", "--origin", ORIGIN, "--address", ADDRESS, "--address", address)
+    assert (code, "--address: " in said, repr(address) in said, "wss://host:port" in said) == (2, True, True, True)
+    assert not (operator.home / "relay.keys").exists()
+    assert operator.run("keys", "--origin", ORIGIN, "--address", ADDRESS) == 0
 
 
 def test_a_card_can_be_written_to_a_file_that_is_never_overwritten(operator: Operator) -> None:
@@ -238,6 +249,14 @@ def test_a_port_in_use_is_one_line_with_a_hint(operator: Operator) -> None:
     assert (code, "choose another port" in said, "[ADDRESS_IN_USE]" in said) == (75, True, True)
 
 
+def test_a_second_start_of_a_relay_that_runs_says_so(operator: Operator) -> None:
+    with operator.made().serving() as (_, line):
+        operator.configure(f"[listen]\nport = {line.rpartition(':')[2].strip()}\n")
+        code, said = operator.refused("serve")
+    assert (code, "this relay is running already" in said) == (75, True)
+    assert "another port" not in said
+
+
 def test_a_host_of_another_machine_is_one_line(operator: Operator) -> None:
     write_certificate(operator.home)
     operator.made().configure('[listen]\nhost = "192.0.2.1"\n[tls]\ncertificate = "relay.crt"\nkey = "relay.key"\n')
@@ -273,11 +292,45 @@ def test_a_relay_that_was_made_passes_every_check(operator: Operator) -> None:
     operator.made()
     assert operator.run("check") == 0
     assert operator.err == ""
-    assert operator.out.count("ok ") == 6
+    assert operator.out.count("ok ") == 7
     assert operator.run("check", "--json") == 0
     assert {name for name, found in findings(operator).items() if found["ok"]} == {
-        *("keys", "certificate", "store", "roster", "clock", "port"),
+        *("keys", "certificate", "store", "roster", "clock", "port", "address"),
     }
+
+
+def test_a_port_that_no_address_of_the_roster_has_is_a_warning_and_no_error(operator: Operator) -> None:
+    operator.made().configure("[listen]\nport = 8444\n")
+    assert operator.run("check") == 0
+    assert operator.err.count("\n") == 1
+    assert operator.err.startswith(f"amanah-relay: warning: port 8444 is listened on, and the roster names {ADDRESS} ")
+    assert "warning  address" in operator.out
+    assert operator.run("check", "--json") == 0
+    assert "set [listen] port" in findings(operator)["address"]["warning"]
+    operator.configure("")
+    assert operator.run("check", "--json") == 0
+    assert findings(operator)["address"]["warning"] is None
+
+
+def test_serve_warns_of_a_port_that_no_address_of_the_roster_has(operator: Operator) -> None:
+    operator.made()
+    port = free_port()
+    operator.configure(f"[listen]\nport = {port}\n")
+    command = [*PROGRAM, "serve", "--home", str(operator.home)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline(), process.stderr.readline()]
+        process.kill()
+    assert said[0].startswith(f"amanah-relay: warning: port {port} is listened on")
+    assert said[1].startswith("listening on ")
+
+
+def test_an_address_of_the_roster_that_is_none_leads_to_no_port(operator: Operator) -> None:
+    relay = create_relay_keys(operator.home / "other.keys", ORIGIN).card(("127.0.0.1:80", "ws://127.0.0.1:81"))
+    assert dialled_addresses(relay) == {"127.0.0.1:81"}
+    assert port_warning(relay, 80) is not None
+    assert port_warning(relay, 81) is None
+    assert "no address" in (port_warning(replace(relay, addresses=()), 80) or "")
 
 
 def test_nothing_is_there_yet_is_said_of_each_thing(operator: Operator) -> None:
@@ -451,11 +504,6 @@ def test_the_configuration_can_be_named(operator: Operator) -> None:
     assert operator.run("verify-log", "--config", str(operator.home / "none.toml"), home=False) == 2
     operator.configure("")
     assert operator.run("verify-log", "--config", str(operator.home / "relay.toml"), home=False) == 0
-
-
-def test_what_drives_a_terminal_is_shown_and_not_done(capfd: pytest.CaptureFixture[str]) -> None:
-    terminal.say("a\x1b[2Jb\u202e [red]c")
-    assert capfd.readouterr().err == "a<001B>[2Jb<202E> [red]c\n"
 
 
 def test_ctrl_c_and_a_closed_pipe_leave_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -97,12 +98,51 @@ async def desk() -> AsyncIterator[Desk]:
         await there.verifier.close()
 
 
-def test_the_process_answers_each_claim_in_order_until_its_input_ends() -> None:
+def test_the_process_answers_each_question_in_order_until_its_input_ends() -> None:
     claims = [claim(1), claim(2, true=False), claim(3)]
     odd = [claim(4)._replace(signature=b"short"), claim(5)._replace(public=b"")]
-    answers = io.BytesIO()
-    verification.serve(io.BytesIO(verification.encode(claims) + verification.encode(odd) + b"\x00"), answers)
-    assert answers.getvalue() == verification.READY + bytes([1, 0, 1]) + bytes([0, 0])
+    output = io.BytesIO()
+    verification.serve(io.BytesIO(verification.encode(7, claims) + verification.encode(8, odd) + b"\x00\x00"), output)
+    answers = bytearray(output.getvalue())
+    assert answers.startswith(verification.READY)
+    del answers[: len(verification.READY)]
+    assert verification.take(answers, 7, 3) == (True, False, True)
+    assert verification.take(answers, 8, 2) == (False, False)
+    assert answers == b""
+
+
+def test_an_answer_is_taken_when_it_is_whole_and_of_this_question_alone() -> None:
+    whole = b"\0\0\0\x07\0\0\0\x02\x01\x00"
+    for length in range(len(whole)):
+        assert verification.take(bytearray(whole[:length]), 7, 2) is None
+    assert verification.take(bytearray(whole + b"rest"), 7, 2) == (True, False)
+    wrong = [(whole, 8, 2), (whole, 7, 3), (b"x", 7, 2), (whole[:8] + b"\x02", 7, 2)]
+    for answers, number, claims in wrong:
+        with pytest.raises(ValueError, match="another answer"):
+            verification.take(bytearray(answers), number, claims)
+
+
+@pytest.mark.parametrize("stray", ["before", "between", "behind"])
+async def test_a_process_that_says_anything_else_is_ended_and_nothing_is_taken_for_true(
+    stray: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One byte too many would else make every answer one to another signature."""
+    noise = {
+        "before": "print(end=chr(1), flush=True)",
+        "between": "import amanah_protocol.crypto as c, os; v = c.verify_signature\n"
+        "def loud(*a):\n    os.write(1, bytes([1]))\n    v(*a)\nc.verify_signature = loud",
+        "behind": "import os, threading; threading.Timer(2, os.write, (1, bytes([1]))).start()",
+    }
+    (tmp_path / "sitecustomize.py").write_text(noise[stray], encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    async with desk() as there:
+        there.turn()
+        await eventually(lambda: there.verifier.process is None or there.verifier.process.is_ready)
+        while there.verifier.process is not None:
+            there.turn()
+            await asyncio.sleep(0.01)
+        await there.settled()
+    assert "said what it was not asked" in caplog.text
 
 
 async def test_few_signatures_are_verified_at_once_and_start_nothing() -> None:

@@ -61,3 +61,22 @@ def test_a_program_that_says_nothing_is_not_waited_for_for_ever(stage: Stage) ->
 def test_a_long_output_is_cut_and_says_so(stage: Stage, told: io.StringIO) -> None:
     stage.run("tunis", "amanah", "--help")
     assert "lines more" in told.getvalue()
+
+
+def test_on_a_terminal_lines_are_folded_between_words(
+    tmp_path: Path, told: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = Stage(tmp_path, Console(file=told, soft_wrap=True, force_terminal=True, color_system=None, width=40))
+    words = ("amanah", "roster", "show", "--home", "نقطة-واحدة", "a-file-whose-name-is-never-cut-in-the-middle")
+    narrow.run("tunis", *words, code=4, quiet=True)
+    lines = told.getvalue().splitlines()
+    assert len(lines) > 1
+    assert max(len(line) for line in lines if words[-1] not in line) <= 40
+    assert all(word in told.getvalue().split() for word in words[1:4])
+    assert all(line.startswith("        ") for line in lines[1:])
+
+
+def test_without_a_terminal_a_line_stays_one(stage: Stage, told: io.StringIO) -> None:
+    stage.note("word " * 100)
+    assert told.getvalue().splitlines()[-1].count("word") == 100

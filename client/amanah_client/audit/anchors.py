@@ -63,7 +63,9 @@ def anchor_of_policy(policy: Policy, candidates: Iterable[bytes]) -> Anchor:
     for data in candidates:
         if decode_roster(data).endorsed.hash == policy.roster:
             return Anchor(rosters=(_verify(data),), policy=policy, name="the policy file")
-    raise UsageError(Code.UNANCHORED, "the policy's roster is not at hand; name its file by --roster")
+    # The code's own hint asks for a policy, and here is one.
+    hint = "Name the file of that roster by --roster: the policy holds its hash alone."
+    raise UsageError(Code.UNANCHORED, "the policy's roster is not at hand", hint=hint)
 
 
 def _verify(data: bytes) -> Verified[Roster]:

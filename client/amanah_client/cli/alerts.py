@@ -13,13 +13,15 @@ from amanah_client.cli import terminal
 from amanah_client.cli.asking import find_room
 from amanah_client.cli.files import File, unreadable
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.gateway.eve import SOURCE
+from amanah_client.gateway.eve import MAX_NAMED_LINES, SOURCE
 from amanah_client.gateway.intake import Intake, IntakeReport
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label
 
 _PROGRESS_S: Final = 1.0
+_NAMED_LINES: Final = 10
+"""Of the malformed ones, for a person; what went wrong with the first is mostly wrong with all."""
 
 
 def alert(
@@ -33,7 +35,8 @@ def alert(
 ) -> None:
     """Post alerts from Suricata EVE lines, up to 100 in an envelope.
 
-    Events that are no alerts are counted and named; a malformed line is named and reading goes on.
+    Events that are no alerts are counted and named; a malformed line is named and reading goes on. A file in
+    which no line is an event is refused, and nothing is posted.
     The result is exit code 5 if a line was not usable (everything else is delivered), 6 if alerts are
     kept because the relay is not reached; they go out by themselves.
 
@@ -61,12 +64,19 @@ def alert(
             return await intake.run(stream)
 
     report = terminal.with_client(common, work)
+    if report.lines.is_foreign and report.problem is None:
+        if common.json:
+            _show_json(report)
+        named = "standard input" if file is None or str(file) == "-" else str(file)
+        detail = f"no line of {named} is an EVE event ({_counted(report.lines.lines, 'line')}); nothing was posted"
+        raise DecodeError(Code.MALFORMED, detail, hint="Give the lines of Suricata's eve.json, each one JSON object.")
     _show(report, common)
     if report.problem is not None:
         raise report.problem
     if report.dropped:
         unusable = _counted(report.dropped, "line")
-        detail = f"{unusable} could not be used; all the others are delivered"
+        others = "all the others are delivered" if report.delivered else "the others hold no alert"
+        detail = f"{unusable} could not be used; {others}"
         raise DecodeError(Code.MALFORMED, detail, hint="They are named above; post them again when they are mended.")
 
 
@@ -99,26 +109,35 @@ class Progress:
             terminal.say(f"{report.lines.lines} lines read, {report.delivered} alerts delivered")
 
 
+def _show_json(report: IntakeReport) -> None:
+    lines = report.lines
+    terminal.show_line({
+        "lines": lines.lines, "alerts": lines.alerts, "delivered": report.delivered, "kept": report.kept,
+        "refused": report.refused, "envelopes": report.envelopes, "other_events": dict(sorted(lines.others.items())),
+        "blank": lines.blank, "malformed": lines.malformed_total, "too_large": report.too_large,
+        "malformed_lines": [{"line": item.number, "reason": item.reason} for item in lines.malformed],
+    })  # fmt: skip
+
+
 def _show(report: IntakeReport, common: Options) -> None:
     lines = report.lines
     others = dict(sorted(lines.others.items()))
     if common.json:
-        terminal.show_line({
-            "lines": lines.lines, "alerts": lines.alerts, "delivered": report.delivered, "kept": report.kept,
-            "refused": report.refused, "envelopes": report.envelopes, "other_events": others, "blank": lines.blank,
-            "malformed": lines.malformed_total, "too_large": report.too_large,
-            "malformed_lines": [{"line": item.number, "reason": item.reason} for item in lines.malformed],
-        })  # fmt: skip
+        _show_json(report)
     else:
         terminal.show(f"{_counted(report.delivered, 'alert')} delivered in {_counted(report.envelopes, 'envelope')}")
+    if lines.lines == lines.blank:
+        terminal.say("there was nothing to post: no line with anything on it")
+        return
     named = ", ".join(f"{count} {kind}" for kind, count in others.items())
     sums = (_counted(lines.alerts, "alert"), _counted(sum(others.values()), "other event"))
     terminal.say(f"{_counted(lines.lines, 'line')}: {', '.join(sums)}" + (f" ({named})" if named else ""))
-    for item in lines.malformed:
+    for item in lines.malformed[:_NAMED_LINES]:
         terminal.say(f"line {item.number}: {item.reason}")
-    unnamed = lines.malformed_total - len(lines.malformed)
+    unnamed = lines.malformed_total - len(lines.malformed[:_NAMED_LINES])
     if unnamed:
-        terminal.say(f"and {unnamed} more malformed lines")
+        more = "" if common.json else f"; --json names the first {MAX_NAMED_LINES}"
+        terminal.say(f"and {_counted(unnamed, 'more malformed line')}{more}")
     if report.too_large:
         terminal.say(f"{report.too_large} alerts fit no envelope")
     if report.refused:

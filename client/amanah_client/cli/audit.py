@@ -45,29 +45,28 @@ def sync(*, common: Options = DEFAULTS) -> None:
 
     The relay logs that you read. The copy is verified by `amanah audit verify`.
     """
-    before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
-    with terminal.profile(common) as profile:
-        outgrown = local.is_outgrown(profile.store, size)
-        if outgrown:
-            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
-            local.begin_anew(profile)
+    before, size, outgrown = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
     if outgrown:
-        before, size = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
+        terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
+        with terminal.profile(common) as profile:
+            local.begin_anew(profile)
+            copy = terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
+        before, size, _ = copy
     if common.json:
         terminal.show_json({"format": audit_json.FORMAT, "copied": size - before, "size": size})
     else:
         terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
 
 
-async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
-    """Copy until the copy and the newest checkpoint meet; gives their sizes before and now."""
+async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int, bool]:
+    """Copy until copy and newest checkpoint meet; gives their sizes before and now, and `local.is_outgrown`."""
     store = client.profile.store
     before = store.snapshot().audit_size
     for _ in range(_ROUNDS):
         await _copy(client, timeout_s)
         size = local.keep_checkpoint(store)
         if size is not None:
-            return before, size
+            return before, size, local.is_outgrown(store, size)
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
@@ -183,7 +182,11 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
             data = decode_armour(text, Armour.BUNDLE)
             _check_bundle(BundleReader(BytesIO(data).read), policy, roster, common)
         case Armour.DISCLOSURE:
-            _check_disclosure(decode_armour(text, Armour.DISCLOSURE), policy, roster, common)
+            try:
+                data = decode_armour(text, Armour.DISCLOSURE)
+            except DecodeError as error:
+                raise _damaged(error) from error
+            _check_disclosure(data, policy, roster, common)
         case found:
             what = f"this is {found!s}" if found else "this is neither"
             hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
@@ -205,7 +208,11 @@ def _check_bundle(reader: BundleReader, policy: Path | None, roster: Path | None
 def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
     anchor = _anchor(policy, roster, common)
     try:
-        proven = prove(decode_disclosure(data), anchor)
+        decoded = decode_disclosure(data)
+    except DecodeError as error:
+        raise _damaged(error) from error
+    try:
+        proven = prove(decoded, anchor)
     except PeerError as error:
         raise VerifyError(Code.RECORD, f"the disclosure does not hold: {error.detail} [{error.code}]") from error
     if common.json:
@@ -213,6 +220,12 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     else:
         audit_words.show_proven(proven)
     _raise_unanchored(proven.anchor)
+
+
+def _damaged(error: DecodeError) -> DecodeError:
+    detail = f"the disclosure is damaged or incomplete ({error.detail})"
+    hint = "Get the whole file again from whoever disclosed it; a damaged one speaks neither for nor against it."
+    return DecodeError(error.code, detail, hint=hint)
 
 
 def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: bytes) -> Anchor | None:
@@ -258,7 +271,7 @@ def _raise_for(report: Report) -> None:
 
 def _raise_unanchored(anchor: str) -> None:
     if not anchor:
-        raise UsageError(Code.UNANCHORED, "consistent, but anchored in nothing")
+        raise UsageError(Code.UNANCHORED, audit_words.UNANCHORED)
 
 
 # ---- arguments

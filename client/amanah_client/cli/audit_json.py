@@ -9,6 +9,7 @@ from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.report import Change, Finding, Nations, Report, RoomSummary, Who
 from amanah_client.audit.table import Line
 from amanah_client.cli import terminal
+from amanah_client.cli.audit_words import verdict, verdict_of_proven
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
@@ -25,6 +26,7 @@ def report_json(report: Report) -> dict[str, object]:
         "format": FORMAT,
         "holds": not report.faults,
         "anchored": bool(report.anchor),
+        "verdict": verdict(report),
         "held_against": report.anchor or None,
         "first_bad": None if bad is None else _finding_json(bad),
         "faults": report.faults,
@@ -147,6 +149,7 @@ def proven_json(proven: Proven) -> dict[str, object]:
         "format": FORMAT,
         "holds": True,
         "anchored": bool(proven.anchor),
+        "verdict": verdict_of_proven(proven),
         "held_against": proven.anchor or None,
         "from": {
             "organisation": certificate.organisation,

@@ -14,6 +14,7 @@ from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
 
+UNANCHORED: Final = "consistent, but anchored in nothing"
 _BAD: Final = "bold white on red"
 _FIELD: Final = len("pseudonym ")
 
@@ -43,8 +44,21 @@ def verdict(report: Report) -> str:
         where = "THE WHOLE RECORD" if bad.index is None else f"FIRST BAD ENTRY: {bad.index}"
         return f"DOES NOT HOLD. {where} ({bad.code})"
     if not report.anchor:
-        return "consistent, but anchored in nothing"
-    return "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed"
+        return UNANCHORED
+    return (
+        "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed; "
+        f"anchored in {report.anchor}"
+    )
+
+
+def verdict_of_proven(proven: Proven) -> str:
+    """The one line that counts, of a disclosure that was not refused."""
+    if not proven.anchor:
+        return UNANCHORED
+    return (
+        "HOLDS: this device signed it, and it stands in the log; every signature, certificate and proof of the file "
+        f"was recomputed; anchored in {proven.anchor}"
+    )
 
 
 def _about(report: Report) -> Iterator[str]:
@@ -135,6 +149,7 @@ def show_proven(proven: Proven) -> None:
     )
     _show(f"held against {proven.anchor or 'nothing but itself'}; cosigned by {_witnesses(proven.witnesses)}")
     _show("not shown by a disclosure: whether the device was revoked before, and what else was said")
+    _show(verdict_of_proven(proven))
 
 
 def _said(content: Content) -> list[str]:

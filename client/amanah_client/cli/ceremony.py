@@ -84,7 +84,13 @@ def org_init(
 
 @org.command
 def card(*, out: File | None = None, common: Options = DEFAULTS) -> None:
-    """Print this organisation's card, to be put into a roster."""
+    """Print this organisation's card, to be put into a roster.
+
+    Parameters
+    ----------
+    out
+        Where to write it; standard output by default.
+    """
     with terminal.profile(common) as profile:
         own = organisation.own_card(profile)
     files.write_file(out, armour(Armour.ORGANISATION, own.encode()))
@@ -235,6 +241,12 @@ def new(
     out
         Where to write it; standard output by default.
     """
+    if not 1 <= threshold <= len(cards):
+        given = (
+            "1 organisation's card was given" if len(cards) == 1 else f"{len(cards)} organisations' cards were given"
+        )
+        hint = "Name the card of each organisation before the options; the threshold is between 1 and all of them."
+        raise UsageError(Code.USAGE, f"--threshold {threshold}: {given}", hint=hint)
     decoded = [decode_organisation_card(files.read_armoured(path, Armour.ORGANISATION)) for path in cards]
     version = 1
     if previous is not None:
@@ -339,7 +351,13 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
 
 @roster.command(name="install")
 def roster_install(file: File, /, *, common: Options = DEFAULTS) -> None:
-    """Trust a roster: a newer version of the one that is trusted already, signed by old and new."""
+    """Trust a roster: a newer version of the one that is trusted already, signed by old and new.
+
+    Parameters
+    ----------
+    file
+        The signed roster; `-` for standard input.
+    """
     newer = files.read_armoured(file, Armour.ROSTER)
     with terminal.profile(common) as profile:
         verified = enrolment.install_roster(profile, newer)
@@ -395,7 +413,13 @@ def _person(text: str) -> PersonId:
 
 @device.command(name="install")
 def device_install(reply: File, /, *, common: Options = DEFAULTS) -> None:
-    """Install the organisation's reply: certificate, roster, first trust."""
+    """Install the organisation's reply: certificate, roster, first trust.
+
+    Parameters
+    ----------
+    reply
+        The file that `amanah org certify` wrote; `-` for standard input.
+    """
     decoded = decode_reply(files.read_armoured(reply, Armour.REPLY))
     with terminal.profile(common) as profile:
         certificate = enrolment.install_reply(profile, decoded).value
@@ -433,7 +457,13 @@ def device_show(*, common: Options = DEFAULTS) -> None:
 
 @device.command
 def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
-    """Hand a revocation to the relay, for an organisation whose own profile has no device."""
+    """Hand a revocation to the relay, for an organisation whose own profile has no device.
+
+    Parameters
+    ----------
+    file
+        The revocation that `amanah org revoke` wrote; `-` for standard input.
+    """
     data = files.read_armoured(file, Armour.REVOCATION)
     action = model.SubmitControl(type=LeafType.REVOCATION, object=data)
     done = terminal.with_client(common, lambda client: client.do(action, common.timeout))

@@ -80,14 +80,36 @@ def _text(given: str | None) -> str:
     if given is None or given == "-":
         if sys.stdin.isatty():
             terminal.say("type the message; Ctrl-D on a line of its own sends it")
-        # One character more than is allowed tells whether there are too many.
-        given = sys.stdin.buffer.read(4 * MAX_MESSAGE_CHARS + 1).decode("utf-8", "replace").rstrip("\n")
+        given = _standard_input()
+    elif any("\ud800" <= character <= "\udfff" for character in given):  # how Python keeps such bytes
+        raise _not_utf8("the text")
     if not given.strip():
         raise UsageError(Code.USAGE, "there is nothing to send", hint="Give a text, or write it on standard input.")
     if len(given) > MAX_MESSAGE_CHARS:
-        detail = f"a message has at most {MAX_MESSAGE_CHARS} characters"
-        raise UsageError(Code.TOO_LARGE, detail, hint="Say it in several messages; nothing was sent.")
+        raise _too_long()
     return given
+
+
+def _standard_input() -> str:
+    """What is typed or piped, whole or not at all: nobody may read what the sender did not write."""
+    # One byte more than the longest message and its line end: nothing behind it falls off unseen.
+    data = sys.stdin.buffer.read(4 * MAX_MESSAGE_CHARS + 2)
+    if len(data) > 4 * MAX_MESSAGE_CHARS + 1:
+        raise _too_long()
+    try:
+        return data.decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(f"byte {error.start + 1} of standard input") from error
+
+
+def _too_long() -> UsageError:
+    detail = f"a message has at most {MAX_MESSAGE_CHARS} characters"
+    return UsageError(Code.TOO_LARGE, detail, hint="Say it in several messages; nothing was sent.")
+
+
+def _not_utf8(what: str) -> UsageError:
+    hint = "Nothing was sent. Convert it first, such as by `iconv -f ISO-8859-1 -t UTF-8`."
+    return UsageError(Code.USAGE, f"{what} is not UTF-8", hint=hint)
 
 
 def read(
@@ -203,6 +225,8 @@ class _Tail:
         with client.hearing() as events:
             if client.is_following:
                 terminal.say("another program of this profile is connected; following what it receives")
+                if (problem := client.problem) is not None:
+                    self._hear(client, Offline(problem=problem, attempts=0))
             for room in rooms or client.rooms():
                 self._begin(client, room, last)
             deadline = time.monotonic() + self._common.timeout

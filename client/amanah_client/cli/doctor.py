@@ -27,7 +27,10 @@ def doctor(*, common: Options = DEFAULTS) -> int:
         with terminal.profile(common) as profile:
             findings += check_machine(profile)
             findings += check_identity(profile, _now_ms())
-        terminal.with_client(common, lambda client: _connected(client, common, findings, unreadable))
+            # The same profile: what is asked for twice may be answered in two ways.
+            terminal.with_client(
+                common, lambda client: _connected(client, common, findings, unreadable), opened=profile
+            )
     except AmanahError as error:
         findings.append(failed("profile" if not findings else "identity", error))
     _show(findings, unreadable, common)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.process import forbid_memory_dumps
@@ -36,6 +36,11 @@ def _version() -> str:
     return version("amanah")
 
 
+def _shown_default(value: object) -> str | None:
+    """What help says of a default: that a switch is off until it is given says nothing, an empty text neither."""
+    return None if value is None or value is False or value == "" else str(value)
+
+
 app = App(
     name="amanah",
     help="One end-to-end encrypted, provable channel between national CERTs.",
@@ -43,6 +48,7 @@ app = App(
     version=_version,
     version_format="plaintext",
     help_format="plaintext",
+    default_parameter=Parameter(show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
 for verb, place, about in _COMMANDS:
@@ -99,12 +105,21 @@ def _explain(wanted: str) -> None:
             app.help_format = "markdown"
 
 
+def _wrong_usage(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        unused = " ".join(error.unused_tokens or ())
+        return f"nothing takes what stands at the end: {unused}. A text of several words stands in quotes."
+    return str(error)
+
+
 def _command(arguments: list[str]) -> int:
     """Run one command; an error of it is reported here, and what it wrote before is not lost."""
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        terminal.say(f"amanah: {error} See `{' '.join(('amanah', *(error.command_chain or ())))} --help`.")
+        terminal.say(
+            f"amanah: {_wrong_usage(error)} See `{' '.join(('amanah', *(error.command_chain or ())))} --help`."
+        )
         return terminal.EXIT_USAGE
     except AmanahError as error:
         return terminal.report(error)

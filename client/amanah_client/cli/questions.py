@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import getpass
 import sys
+from typing import Final
 
 from amanah_client.cli.terminal import say
 from amanah_client.keystore import check_strength, made_passphrase
 from amanah_protocol.errors import Code, UsageError
+
+TRIES: Final = 3
 
 
 def ask_passphrase() -> str:
@@ -19,27 +22,47 @@ def ask_passphrase() -> str:
     if not sys.stdin.isatty():
         detail = "the profile has a passphrase and there is no terminal to ask for it"
         raise UsageError(Code.PASSPHRASE, detail, hint="Run it in a terminal; machines have a profile with a key file.")
-    return getpass.getpass("Passphrase: ")
+    return _typed("Passphrase: ")
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        raise UsageError(Code.PASSPHRASE, "no passphrase was typed", hint="Nothing was changed.") from None
 
 
 def new_passphrase() -> str:
-    """Ask twice for a new passphrase, and offer one.
+    """Ask twice for a new passphrase, and offer one; what will not do is asked for again, `TRIES` times in all.
 
     Raises:
-        UsageError: `PASSPHRASE` when the two differ, or it is below the floor, or there is no terminal.
+        UsageError: `PASSPHRASE` when it is below the floor, or the two differ, to the last; or there is no terminal.
     """
     if not sys.stdin.isatty():
         detail = "there is no terminal to ask for a passphrase"
         raise UsageError(Code.PASSPHRASE, detail, hint="Run it in a terminal, or give --key-file, as machines do.")
-    first = getpass.getpass("New passphrase, six dice words or more (Enter takes one made by chance): ")
-    if not first:
-        first = made_passphrase()
-        say(f"made by chance: {first}")
-        say("write it down now and keep it away from this machine: without it nobody opens this profile")
-    check_strength(first)
-    if first != getpass.getpass("Again: "):
-        raise UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
-    return first
+    problem = UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
+    made = ""
+    for left in reversed(range(TRIES)):
+        first = made or _typed("New passphrase, six dice words or more (Enter takes one made by chance): ")
+        if not first:
+            # It stays when it is mistyped: it may stand on paper by now.
+            first = made = made_passphrase()
+            say(f"made by chance: {made}")
+            say("write it down now and keep it away from this machine: without it nobody opens this profile")
+        try:
+            check_strength(first)
+        except UsageError as error:
+            problem = error
+            if left:
+                say(f"{error.detail}. {error.hint}")
+            continue
+        if first == _typed("Again: "):
+            return first
+        problem = UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
+        if left:
+            say("the two differ; " + ("type the one made by chance" if made else "once more"))
+    raise problem
 
 
 def confirm(what: str, word: str, *, yes: bool) -> None:

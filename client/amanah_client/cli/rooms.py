@@ -9,12 +9,13 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
-from amanah_client.cli.asking import catch_up, find_room, look, settle, show_outcome
+from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
@@ -31,9 +32,12 @@ def create(
     label: str,
     agreement: str | None = None,
     classical: Flag = False,
+    same_title: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
+
+    A title that another room of this profile has is refused, because `amanah send TITLE` could not tell the two apart.
 
     Example: amanah room create "Phishing wave" --label TLP:AMBER
 
@@ -47,13 +51,16 @@ def create(
         Identifier of the agreement it is opened under, visible to auditors.
     classical
         Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
+    same_title
+        Take the title all the same; both rooms are then named by their ids.
     """
     ceiling = Label.parse(label)
 
     async def work(client: Client) -> None:
-        done = await settle(
-            client, client.new_room(title, label=ceiling, agreement=agreement, classical=classical), common
-        )
+        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical)
+        if not same_title:
+            _check_title(client, wanted.title)
+        done = await settle(client, wanted, common)
         if common.json or done.room is None:
             show_outcome(done, common)
             return
@@ -61,6 +68,19 @@ def create(
         terminal.say(f"opened; next: amanah room invite {short(done.room)} ORGANISATION")
 
     terminal.with_client(common, work)
+
+
+def _check_title(client: Client, title: str) -> None:
+    rooms = [f"room {short(room.id)}" for room in client.rooms() if room.title == title]
+    # One that was asked for without the relay is no room yet.
+    asked = [
+        f"entry {intent.id[:8]} of the outbox"
+        for intent in client.outbox()
+        if isinstance(intent.action, model.CreateRoom) and intent.action.title == title
+    ]
+    for other in (*rooms, *asked):
+        hint = "Choose another title, or give --same-title and name both rooms by their ids."
+        raise UsageError(Code.USAGE, f"{other} is called {title!r} already", hint=hint)
 
 
 @app.command(name="list")
@@ -156,6 +176,8 @@ def _show_room(room: Room, common: Options) -> None:
 def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> None:
     """Invite organisations with all their officers and bots, or single devices.
 
+    A device must have connected once, as by `amanah doctor`: until then only its own organisation knows it.
+
     Example: amanah room invite "Phishing wave" cert.example.ma cert.example.fr
 
     Parameters
@@ -171,9 +193,40 @@ def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> N
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         for wanted in (whom, *more):
-            show_outcome(await settle(client, into.invitation(wanted), common), common)
+            await _invite(client, into, wanted, common)
 
     terminal.with_client(common, work)
+
+
+async def _invite(client: Client, into: Room, wanted: str, common: Options) -> None:
+    action = into.invitation(wanted)
+
+    def fitting() -> int:
+        return sum(
+            action.device == party.device or action.organisation == party.organisation for party in into.members()
+        )
+
+    before = fitting()
+    try:
+        done = await settle(client, action, common)
+    except RefusedError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        hint = "Its officer runs `amanah doctor` once, which connects it; `amanah roster show` lists the organisations."
+        raise RefusedError(error.code, error.detail, hint=hint) from error
+    added = max(fitting() - before, 0)
+    if common.json:
+        terminal.show_line({**outcome_json(done), "added": added, "already_in": before})
+    else:
+        show_outcome(done, common)
+    if done.detail:
+        terminal.say(f"not added: {done.detail}")
+    elif done.envelope is None:
+        # Who never connected is known to nobody but its own organisation.
+        devices = "1 device" if before == 1 else f"{before} devices"
+        are = "is in already; others have not connected yet, if there are any"
+        are = are if before == 1 else are.replace("is in", "are in")
+        terminal.say(f"nobody new: {devices} of {wanted} {are}; a device connects once before it can be invited")
 
 
 @app.command

@@ -6,6 +6,7 @@ RFC 3339 in UTC, enumerations are their names in lower case.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -218,7 +219,14 @@ def message_json(message: Message) -> dict[str, object]:
 
 
 def alert_json(alert: Alert) -> dict[str, object]:
-    """One alert; `original` is the source's own record as text, None where it was too large to travel."""
+    """One alert; `original` is the source's own record as text, None where it was too large to travel.
+
+    One that is not UTF-8 stands under `original_base64` alone: altered, it would not have its hash.
+    """
+    try:
+        original, encoded = alert.original.decode(), None
+    except UnicodeDecodeError:
+        original, encoded = "", b64encode(alert.original).decode()
     return {
         "source": alert.source,
         "dedupe_id": alert.dedupe_id,
@@ -232,7 +240,8 @@ def alert_json(alert: Alert) -> dict[str, object]:
         "destination_address": alert.destination_address,
         "destination_port": alert.destination_port,
         "protocol": alert.protocol,
-        "original": alert.original.decode("utf-8", "replace") or None,
+        "original": original or None,
+        "original_base64": encoded,
         "original_sha256": alert.original_hash.hex(),
     }
 

@@ -7,7 +7,7 @@
 5    verification failed, or part of the input was not usable
 6    offline: what was to be sent is kept and goes out by itself
 70   a fault of the program
-75   try later: disk, busy, held for the officer's word
+75   try later: disk, busy; or kept: no answer yet, held for the officer's word. What is kept is not sent again
 130  interrupted
 """
 
@@ -51,18 +51,19 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 2 wrong usage; 3 not allowed (passphrase, certificate, membership); 4 not found; "
     "5 verification failed, or part of the input could not be used; 6 offline: what was to be sent is kept; "
-    "70 a fault of the program; 75 try later (disk, busy, held for your word); 130 interrupted."
+    "70 a fault of the program; 75 try later (disk, busy), or kept (no answer yet, held for your word: do not send "
+    "it again); 130 interrupted."
 )
 
 _CODES: Final[dict[Code, int]] = {
     **dict.fromkeys(
         (
             Code.PASSPHRASE, Code.LOGIN, Code.EXPIRED, Code.REVOKED, Code.REPLACED, Code.ROLE, Code.FOREIGN_DEVICE,
-            Code.MEMBERSHIP,
+            Code.MEMBERSHIP, Code.NOT_MEMBER,
         ),
         EXIT_AUTH,
     ),
-    **dict.fromkeys((Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE, Code.NOT_MEMBER), EXIT_NOT_FOUND),
+    **dict.fromkeys((Code.UNKNOWN_ROOM, Code.NOT_FOUND, Code.NO_PROFILE), EXIT_NOT_FOUND),
     Code.UNANCHORED: EXIT_VERIFICATION,
     Code.OFFLINE: EXIT_OFFLINE,
     Code.INTERNAL: EXIT_INTERNAL,
@@ -167,7 +168,11 @@ def exit_code(error: AmanahError) -> int:
 
 def report(error: AmanahError) -> int:
     """Say in one line what is wrong and what to do; gives the exit code."""
-    say(f"amanah: {error.detail.rstrip('.')}. {error.hint} [{error.code}]")
+    detail = error.detail.rstrip(".")
+    # Some causes are just what the hint of their code begins with.
+    is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
+    said = error.hint if is_doubled else f"{detail}. {error.hint}"
+    say(f"amanah: {said} [{error.code}]")
     return exit_code(error)
 
 
@@ -187,7 +192,7 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
     line = shown(text).replace("\n", " ")
-    sys.stderr.write((_folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
+    sys.stderr.write((folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
 
@@ -197,22 +202,22 @@ def show(line: str | Line) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(line.plain + "\n")
         return
-    folded = _folded(line.plain, line.indent)
+    whole = folded(line.plain, line.indent)
     if not any(style for _, style in line.parts):
-        sys.stdout.write(folded + "\n")
+        sys.stdout.write(whole + "\n")
         return
     from rich.text import Text  # noqa: PLC0415 - takes longer than most commands; not needed for programs
 
     # No markup and no emoji codes: what others wrote is shown as they wrote it.
-    styled, begin = Text(folded), 0
+    styled, begin = Text(whole), 0
     for text, style in line.parts:
-        if style and folded.startswith(text, begin):
+        if style and whole.startswith(text, begin):
             styled.stylize(style, begin, begin + len(text))
         begin += len(text)
     _console().print(styled)
 
 
-def _folded(text: str, indent: int) -> str:
+def folded(text: str, indent: int) -> str:
     """Text for a person's terminal: folded between words alone, so that ids and addresses stay whole.
 
     Args:
@@ -327,15 +332,44 @@ def _moment(at_ms: int | None) -> datetime | None:
 
 
 def profile(common: Options) -> Profile:
-    """Unlock the profile of a command; `with` closes it."""
-    from amanah_client.cli.questions import ask_passphrase  # noqa: PLC0415 - `--version` and `--help` do without
+    """Unlock the profile of a command; `with` closes it.
+
+    A wrong passphrase is asked for again: whoever types on would type it into the shell.
+    """
+    from amanah_client.cli.questions import TRIES, ask_passphrase  # noqa: PLC0415 - `--version`, `--help` do without
     from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
 
-    return open_profile(find_home(common.home), ask_passphrase)
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append(ask_passphrase())
+        return asked[-1]
+
+    while True:
+        before = len(asked)
+        try:
+            return open_profile(find_home(common.home), ask)
+        except UsageError as error:
+            if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
+                raise
+            say(f"{error.detail}; try again")
 
 
-def with_client(common: Options, work: Callable[[Client], Coroutine[object, object, T]], *, connect: bool = True) -> T:
-    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does."""
+def with_client(
+    common: Options,
+    work: Callable[[Client], Coroutine[object, object, T]],
+    *,
+    connect: bool = True,
+    opened: Profile | None = None,
+) -> T:
+    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does.
+
+    Args:
+        common: The command's options.
+        work: What is done with the client.
+        connect: False reads and queues only.
+        opened: The profile, where it is unlocked already; it is closed too.
+    """
     import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
     from amanah_client.sdk import Client  # noqa: PLC0415 - the same
@@ -344,7 +378,7 @@ def with_client(common: Options, work: Callable[[Client], Coroutine[object, obje
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - narrows for mypy: this is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with await Client.of(profile(common), connect=connect) as client:
+        async with await Client.of(opened or profile(common), connect=connect) as client:
             return await work(client)
 
     try:

@@ -43,7 +43,7 @@ def advance(ctx: Context, room: Room, intent: Intent, action: Invite) -> bool:
     if commits.is_sent(intent):
         return _introduce(ctx, room, intent)
     if not named:
-        ctx.fail(intent, str(Code.NOT_FOUND), "no valid device of an officer or bot is known by this name")
+        ctx.fail(intent, str(Code.NOT_FOUND), _why_nobody(ctx, action))
     elif left_out:
         room.left_out.pop(intent.id)
         ctx.note(intent, str(Code.NO_KEY_PACKAGE), _names(ctx, left_out))
@@ -66,6 +66,29 @@ def _named(ctx: Context, action: Invite) -> tuple[DeviceId, ...]:
         if fits and certificate.role in MEMBER_ROLES and standing.usable(ctx.now_ms):
             found.append(device)
     return tuple(found)
+
+
+def _why_nobody(ctx: Context, action: Invite) -> str:
+    """Why no device can be invited by what an invitation names, for people."""
+    whom = action.organisation or "this person"
+    if action.device is not None:
+        whom = f"device {action.device.hex()[:16]}"
+    elif action.organisation is not None and action.organisation not in ctx.roster.value.by_name:
+        return f"{whom} is not in the community's roster"
+    standings = ctx.directory.standings(ctx.directory.devices)
+    known = [
+        standing.certificate
+        for device, standing in standings.items()
+        if action.device == device
+        or action.organisation == standing.certificate.organisation
+        or action.subject == standing.certificate.subject
+    ]
+    if not known:
+        hidden = f"{whom} has not" if action.device is not None else f"no device of {whom} has"
+        return f"{hidden} connected yet: a device connects once before it can be invited"
+    if all(certificate.role is Role.AUDITOR for certificate in known):
+        return f"{whom}: all that is known is an auditor's, and auditors are in no room"
+    return f"{whom}: no certificate of an officer or bot is in force"
 
 
 def _add(ctx: Context, room: Room, intent: Intent, missing: list[DeviceId]) -> bool:

@@ -129,7 +129,7 @@ def _wait_outside(ctx: Context, room: Room) -> None:
         _note(ctx, room, str(Code.NOT_MEMBER), "removed from the room by its rules; waits to be added again")
         return
     for intent in tuple(room.line.values()):
-        ctx.fail(intent, str(Code.NOT_MEMBER), "this device is not in the room any more")
+        ctx.fail(intent, str(Code.NOT_MEMBER), "a member removed this device")
 
 
 def _name_voids(ctx: Context, room: Room) -> bool:

@@ -80,6 +80,11 @@ class EveReport:
     malformed: list[MalformedLine] = field(default_factory=list)
     malformed_total: int = 0
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether there were lines, and not one of them is an event: another file than was meant."""
+        return self.malformed_total > 0 and not self.alerts and not self.others
+
     def count_other(self, event_type: str) -> None:
         """Count an event that is not an alert."""
         named = event_type in self.others or len(self.others) < MAX_NAMED_TYPES

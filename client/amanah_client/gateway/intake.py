@@ -153,7 +153,8 @@ class Intake:
         report = self.report
         if not report.kept and not report.refused:
             report.problem = None
-        if report.refused or report.lines.lines == report.lines.blank:
+        # Another file than was meant is nothing that happened to this source's alerts.
+        if report.refused or report.lines.lines == report.lines.blank or report.lines.is_foreign:
             return
         counts = model.ReportCounts(
             room=self._room.id, accepted=report.delivered + report.kept, merged=0, dropped=report.dropped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from amanah_protocol.addresses import parse_address
 from amanah_protocol.cards import Armour, armour, encode_relay_card
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.roster import Relay
@@ -30,12 +31,13 @@ def keys(
     origin
         Name of the log for ever, for example relay.example.org/log; needed for new keys.
     address
-        Where clients reach the relay, wss://host:port; may be given several times.
+        Where clients reach the relay, wss://host:port (ws:// on loopback only); may be given several times.
     out
         Where to write the card; standard output by default.
     json
         Print it as one JSON document.
     """
+    addresses = _addresses(address or [])
     config = options.load()
     if config.keys.file.exists():
         found = load_relay_keys(config.keys.file)
@@ -46,7 +48,7 @@ def keys(
     else:
         found = create_relay_keys(config.keys.file, origin)
         terminal.say(f"made {config.keys.file}: keep a copy of it offline, nobody can make it again")
-    card = found.card(tuple(address or ()), _tls_hashes(config))
+    card = found.card(addresses, _tls_hashes(config))
     if json:
         terminal.show_json(_card_json(card))
         return
@@ -54,6 +56,17 @@ def keys(
     for name, value in _card_json(card).items():
         terminal.say(f"{name + ':':12} {(', '.join(value) or 'none') if isinstance(value, list) else value}")
     terminal.say("next: have this card put into the roster, then `amanah-relay init --roster FILE`")
+
+
+def _addresses(given: list[str]) -> tuple[str, ...]:
+    """What clients will take, before anything is made: a card is signed into a roster, and no client forgives it."""
+    for text in given:
+        try:
+            parse_address(text)
+        except UsageError as error:
+            hint = "Give wss://host:port; ws://127.0.0.1:port is for trials on one machine."
+            raise UsageError(Code.USAGE, f"--address: {error.detail}", hint=hint) from error
+    return tuple(given)
 
 
 def _tls_hashes(config: Config) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from amanah_client.cli.audit_files import opened, write_new
 from amanah_client.cli.main import main
 from amanah_client.home import Profile
 from amanah_protocol import kinds
-from amanah_protocol.cards import Armour, armour
+from amanah_protocol.cards import Armour, armour, decode_armour
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
 from amanah_protocol.content.bodies import Profile as ProfileBody
@@ -244,6 +244,9 @@ def test_a_disclosure_says_who_said_what_when_and_where_it_stands(audit: Audit, 
     assert "Seen at your side?" in out
     assert f"stands in the log relay.example/log at index {TOLD.disclosed}, under its checkpoint of size 35" in out
     assert "revoked before" in out
+    verdict = out.splitlines()[-1]
+    assert verdict.startswith("HOLDS: this device signed it, and it stands in the log")
+    assert verdict.endswith("anchored in the rosters that this profile trusts")
 
 
 def test_a_disclosure_in_json(audit: Audit, tmp_path: Path) -> None:
@@ -253,13 +256,18 @@ def test_a_disclosure_in_json(audit: Audit, tmp_path: Path) -> None:
     assert (shown["text"], shown["label"], shown["label_differs"]) == ("Seen at your side?", "TLP:AMBER", False)
     assert (shown["log"]["log_index"], shown["log"]["size"]) == (TOLD.disclosed, TOLD.log.size)
     assert shown["from"]["role"] == "officer"
+    assert shown["verdict"].startswith("HOLDS: ")
 
 
 def test_a_disclosure_without_an_anchor_is_shown_and_is_not_enough(audit: Audit, tmp_path: Path) -> None:
     code, out, err = audit("check", disclosed(tmp_path, TOLD), home=tmp_path / "nowhere")
     assert code == 5
     assert "held against nothing but itself" in out
+    assert out.splitlines()[-1] == "consistent, but anchored in nothing"
+    assert "HOLDS" not in out
     assert "consistent, but anchored in nothing" in err
+    _, out, _ = audit("check", disclosed(tmp_path, TOLD), "--json", home=tmp_path / "nowhere")
+    assert (json.loads(out)["verdict"], json.loads(out)["anchored"]) == ("consistent, but anchored in nothing", False)
 
 
 def test_a_disclosure_under_a_policy_needs_the_roster_at_hand(audit: Audit, tmp_path: Path) -> None:
@@ -269,7 +277,8 @@ def test_a_disclosure_under_a_policy_needs_the_roster_at_hand(audit: Audit, tmp_
     nowhere = tmp_path / "nowhere"
     code, _, err = audit("check", disclosed(tmp_path, TOLD), "--policy", policy, home=nowhere)
     assert code == 5
-    assert "--roster" in err
+    assert "the policy's roster is not at hand. Name the file of that roster by --roster" in err
+    assert "--policy" not in err
     path = disclosed(tmp_path, TOLD)
     assert audit("check", path, "--policy", policy, "--roster", roster, home=nowhere)[0] == 0
 
@@ -279,6 +288,23 @@ def test_a_disclosure_that_does_not_hold_shows_nothing(audit: Audit, tmp_path: P
     assert (code, out) == (5, "")
     assert "the disclosure does not hold" in err
     assert "[COMMITMENT]" in err
+
+
+def test_a_disclosure_that_is_cut_off_or_damaged_is_said_to_be_that(audit: Audit, tmp_path: Path) -> None:
+    path = disclosed(tmp_path, TOLD)
+    lines = path.read_text().splitlines()
+    whole = decode_armour(path.read_text(), Armour.DISCLOSURE)
+    for damaged in (
+        "\n".join(lines[:-3]),
+        "\n".join((*lines[:5], "?", *lines[6:])),
+        "\n".join((*lines[:5], *lines[6:])),
+        armour(Armour.DISCLOSURE, whole[:-9]),
+    ):
+        path.write_text(damaged)
+        code, out, err = audit("check", path)
+        assert (code, out) == (5, "")
+        assert "the disclosure is damaged or incomplete" in err
+        assert "Get the whole file again" in err
 
 
 def test_a_disclosure_of_an_expired_sender_exits_as_one_that_does_not_hold(audit: Audit, tmp_path: Path) -> None:

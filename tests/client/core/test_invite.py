@@ -62,17 +62,32 @@ def test_a_person_is_invited_with_all_devices(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "action",
+    ("action", "said"),
     [
-        {"organisation": OrgName("cert.example.zz")},
-        {"subject": PersonId(b"s" * 16)},
-        {"device": DeviceId(b"d" * 32)},
+        ({"organisation": OrgName("cert.example.zz")}, "cert.example.zz is not in the community's roster"),
+        ({"organisation": OrgName(SN)}, f"no device of {SN} has connected yet: a device connects once before"),
+        ({"subject": PersonId(b"s" * 16)}, "no device of this person has connected yet"),
+        ({"device": DeviceId(b"d" * 32)}, f"device {b'd'.hex() * 8} has not connected yet"),
+        ({"organisation": OrgName(MA)}, f"{MA}: all that is known is an auditor's, and auditors are in no room"),
     ],
 )
-def test_nobody_by_that_name(stage: Stage, action: dict[str, Any]) -> None:
+def test_why_nobody_can_be_invited_by_a_name_is_said(stage: Stage, action: dict[str, Any], said: str) -> None:
     a = stage.online("A")
+    stage.online("auditor", of=MA, role=Role.AUDITOR)
     intent = a.do(model.Invite(room=create(a), **action))
     assert (intent.state, intent.code) == (FAILED, "NOT_FOUND")
+    assert intent.detail.startswith(said)
+
+
+def test_an_auditors_device_and_one_that_was_revoked_are_not_invited(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    auditor = stage.online("auditor", of=MA, role=Role.AUDITOR)
+    room = create(a)
+    intent = a.do(model.Invite(room=room, device=auditor.device.id))
+    assert (intent.state, "auditors are in no room" in intent.detail) == (FAILED, True)
+    stage.submit(a, LeafType.REVOCATION, stage.relay.nations[MA].revoke(b.device.id))
+    intent = a.do(model.Invite(room=room, device=b.device.id))
+    assert (intent.state, "no certificate of an officer or bot is in force" in intent.detail) == (FAILED, True)
 
 
 def test_an_invitation_of_those_who_are_in_is_done(stage: Stage) -> None:
