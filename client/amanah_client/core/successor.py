@@ -22,6 +22,7 @@ from amanah_client import effects as e
 from amanah_client.core import apart, commits, invite
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
+from amanah_client.core.hold import widen
 from amanah_client.core.requests import Gathered
 from amanah_client.core.room import Room
 from amanah_client.model import (
@@ -87,6 +88,15 @@ def predecessor(ctx: Context, room: Room) -> Room | None:
     before = create.successor_of if isinstance(create, Create) else None
     found = None if before is None else ctx.rooms.get(before)
     return None if found is None or found.row.wedge is None else found
+
+
+def _circle(ctx: Context, room: Room) -> set[DeviceId]:
+    """Whom what waits in a closed room was written for, at most; whoever came there later has had it held."""
+    if room.row.wedge is not None:
+        return circle_before(room)
+    before = predecessor(ctx, room)
+    inside = set(room.row.left_among if room.group is None else room.group.members)
+    return inside if before is None else inside | circle_before(before)
 
 
 def old_circle(ctx: Context, room: Room) -> set[DeviceId]:
@@ -165,8 +175,10 @@ def _is_valid(old: Room, room: Room) -> bool:
 def _move(ctx: Context, old: Room) -> None:
     """What waits in a closed room goes on in its successor; what was about entries of it ends here."""
     new = None if old.row.successor is None else ctx.rooms.get(old.row.successor)
-    if new is None:
+    if new is None or not old.line:
         return
+    # However late it moves, it is held where others are there than it was written for.
+    widen(ctx, old, _circle(ctx, old), new.row.left_among if new.group is None else new.group.members)
     for intent in tuple(old.line.values()):
         if intent.state not in (IntentState.QUEUED, IntentState.HELD):
             continue

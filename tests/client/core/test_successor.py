@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import inputs, model
 from amanah_client.core import apart, commits, successor
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
@@ -23,6 +23,7 @@ from tests.client.core.wedged import (
     DONE,
     FAILED,
     HALTED,
+    HELD,
     OPEN,
     QUEUED,
     Victims,
@@ -120,6 +121,57 @@ def test_who_is_removed_behind_the_bad_commit_goes_on_all_the_same(stage: Stage,
     assert b.row(room).successor is not None
     assert b.say(room, "what was closed stays closed").state is DONE
     assert c.texts(next_of(c, room))[-1] == "what was closed stays closed"
+
+
+# ---- who joined the successor is nobody that it was written for
+
+
+def joined_by_a_stranger(stage: Stage, victims: Victims) -> tuple[Client, Client, Client, RoomId, RoomId]:
+    """The owner's, another nation's, and one of a third that was never in the room and is in its successor."""
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    b2, m = stage.online("B2", of=MA), stage.online("M", of=MA)
+    room = create(a)
+    invite(a, room, b, b2, m)
+    wedge(victims, m, (a, b, b2), room)
+    settle(stage)
+    return a, b, stage.online("S", of=SN), room, next_of(b, room)
+
+
+def test_what_was_written_for_the_old_circle_is_held_however_late_it_moves(stage: Stage, victims: Victims) -> None:
+    a, b, s, room, new = joined_by_a_stranger(stage, victims)
+    b.disconnect()
+    old, control = ask(b, room, "typed offline, to the old room"), ask(b, new, "typed offline, to the successor")
+    invite(a, new, s)
+    b.connect()
+    stage.run()
+    later = ask(b, room, "asked of the old room by its id")
+    stage.wait(3_000)
+    for intent in (old, control, later):
+        assert (b.intent(intent).state, b.intent(intent).code) == (HELD, "STALE_EPOCH")
+        assert SN in b.intent(intent).detail
+    assert s.texts(new) == []
+    b.give(inputs.Asked(intent=b.intent(later)))  # the officer releases it
+    stage.run()
+    assert s.texts(new) == ["asked of the old room by its id"]
+
+
+def test_without_the_look_at_who_is_there_a_stranger_reads_it(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(successor, "widen", lambda *_: None)
+    a, b, s, room, new = joined_by_a_stranger(stage, victims)
+    invite(a, new, s)
+    assert b.say(room, "for the old circle").state is DONE
+    assert s.texts(new) == ["for the old circle"]
+
+
+def test_what_moves_to_those_whom_it_was_written_for_is_not_held(stage: Stage, victims: Victims) -> None:
+    a, b, _s, room, new = joined_by_a_stranger(stage, victims)
+    another = stage.online("A2", of=TN)
+    invite(a, new, another)
+    assert b.say(room, "to the nations that were in").state is DONE
+    assert another.texts(new) == ["to the nations that were in"]
 
 
 # ---- when a room is wedged, and when not
