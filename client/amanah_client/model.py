@@ -72,6 +72,14 @@ class Since:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """A device, and the log index of the commit that added it to a room first."""
+
+    device: DeviceId
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
     """A time that a device of the own organisation spent in a room, as far as this device saw it.
 
@@ -137,7 +145,7 @@ class Wedge:
         outer: Members by the headers that the relay accepted, refused ones included.
         refused: Who refuses it, by the log.
         followed: Who has sent something behind it.
-        moved: Devices that were in this device's own successor room at some time.
+        accepted_at_ms: When the relay took it.
     """
 
     commit: EnvelopeId
@@ -149,7 +157,7 @@ class Wedge:
     outer: tuple[DeviceId, ...]
     refused: tuple[DeviceId, ...] = ()
     followed: tuple[DeviceId, ...] = ()
-    moved: tuple[DeviceId, ...] = ()
+    accepted_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +214,8 @@ class RoomRow:
         created_index: Log index of the creation, -1 while it is not known.
         wedge: The commit that this device refused, if it did.
         successor: The room in which this one goes on; it is closed then.
-        successor_size: The most of the last good epoch's members that were seen in there.
+        created_at_ms: When the relay took the creation, 0 while that is not known.
+        entered: Where this continues another room: who was ever added.
     """
 
     room: RoomId
@@ -243,7 +252,8 @@ class RoomRow:
     created_index: int = -1
     wedge: Wedge | None = None
     successor: RoomId | None = None
-    successor_size: int = 0
+    created_at_ms: int = 0
+    entered: tuple[Entered, ...] = ()
 
 
 class MessageState(StrEnum):

@@ -80,6 +80,7 @@ def follow_commit(ctx: Context, room: Room, circle: Circle | None, entry: Entry)
         raise VerifyError(Code.AUDIENCE, "the members that a commit signed are not those that were in after it")
     check_policy(ctx, room, commit, committer=header.kid, members=set(circle.members), entry=entry)
     _check_sender(ctx, room, circle, envelope)
+    room.enter(commit.added, entry.index)
     return after_commit(circle, entry, envelope, commit)
 
 

@@ -47,7 +47,7 @@ def take_create(ctx: Context, room: Room, entry: Entry, envelope: Envelope, crea
     if room.create is not None and room.create.id != envelope.id:
         raise VerifyError(Code.FORK, "two creations of one room")
     room.create, room.engine = envelope, engine
-    room.change(create=envelope.encoded, created_index=entry.index)
+    room.change(create=envelope.encoded, created_index=entry.index, created_at_ms=entry.accepted_at_ms)
 
 
 def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: Commit) -> None:
@@ -80,6 +80,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
         _refuse(ctx, room, entry, envelope, commit, error)
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
+    room.enter(commit.added, entry.index)
     if ctx.me in commit.removed:
         circle = circle_of(room)
         # Who is added again goes on from here: what it has verified is not shown to it otherwise.
@@ -134,7 +135,7 @@ def _refuse(ctx: Context, room: Room, entry: Entry, envelope: Envelope, commit: 
     code = str(error.code)[:32]
     if room.group is not None:
         room.outer = (set(room.group.members) | set(commit.added)) - set(commit.removed)
-        successor.begin(room, room.group, envelope, code, index=entry.index)
+        successor.begin(room, room.group, entry, envelope, code)
     ctx.halt(room)
     room.refusals.append(Refuse(commit=envelope.id, code=code))
     detail = f"a commit was refused: {error.code}: {error.detail}"

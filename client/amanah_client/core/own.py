@@ -41,13 +41,15 @@ def take_own(  # noqa: C901 - one case for each kind that changes something
     match envelope.header.specific:
         case Create():
             room.create = envelope
-            room.change(create=envelope.encoded, added_seq=1, created_index=entry.index)
+            room.change(create=envelope.encoded, added_seq=1)
+            room.change(created_index=entry.index, created_at_ms=entry.accepted_at_ms)
             if room.row.status is RoomStatus.OPENING:
                 room.change(status=RoomStatus.OPEN)
         case Commit() if lost is not None:
             restored.stop(ctx, room, envelope)
-        case Commit():
+        case Commit(added=added):
             _merge(ctx, room, envelope)
+            room.enter(added, entry.index)
         case Erase():
             erase(ctx, room, envelope, ctx.certificate)
         case Repair() as said:

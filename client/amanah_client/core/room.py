@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
+from amanah_client.model import Circle, Entered, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
@@ -243,6 +244,7 @@ class Room:
         owed_since: Since when this core knows that, by its running time; it may lie ahead, to wait.
         answer: What is being sent again.
         sent_again: What this device sent again, to whom, and when.
+        entered: Where this continues another room: who was ever added, and the log index of the first time.
         missing: Messages that cannot be read and whose repair is not done.
         withheld: Those of them that the relay says are erased, and since when it says so; the record may still show it.
         asked_by: Who of the own organisation asks for one of them; this device, where another was sent it.
@@ -304,6 +306,7 @@ class Room:
     owed_since: dict[DeviceId, int] = field(default_factory=dict)
     answer: Answer | None = None
     sent_again: dict[tuple[DeviceId, EnvelopeId], int] = field(default_factory=dict)
+    entered: dict[DeviceId, int] = field(default_factory=dict)
     missing: dict[EnvelopeId, MessageRow] = field(default_factory=dict)
     withheld: dict[EnvelopeId, int] = field(default_factory=dict)
     asked_by: dict[EnvelopeId, DeviceId] = field(default_factory=dict)
@@ -376,6 +379,12 @@ class Room:
         self._audience = (-1, b"")
         self.moved()
 
+    def enter(self, devices: Iterable[DeviceId], index: int) -> None:
+        """An authentic commit adds devices to a room; kept where it continues another, to compare those that do."""
+        if self.spec.successor_of is not None:
+            self.entered = dict.fromkeys(devices, index) | self.entered
+            self._dirty = True
+
     def remember(self, room_seq: int, known: Known) -> None:
         """Keep a place of the record for comparison."""
         self.known[room_seq] = known
@@ -414,6 +423,7 @@ class Room:
             absent=_since(self.absent),
             stranded=_since(self.stranded),
             stays=tuple(self.stays),
+            entered=tuple(Entered(device=device, index=self.entered[device]) for device in sorted(self.entered)),
             owed=tuple(Owed(device=device, envelopes=tuple(wanted)) for device, wanted in self.owed.items()),
         )
         self._dirty = self._group_moved = self._keys_used = False
@@ -443,6 +453,7 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
     room.absent = {since.device: since.at_ms for since in row.absent}
     room.stranded = {since.device: since.at_ms for since in row.stranded}
     room.stays = list(row.stays)
+    room.entered = {entered.device: entered.index for entered in row.entered}
     room.owed = {owed.device: dict.fromkeys(owed.envelopes) for owed in row.owed}
     encoded = row.create
     if not encoded and row.in_flight is not None and row.status is RoomStatus.OPENING:

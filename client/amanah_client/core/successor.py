@@ -9,8 +9,9 @@ commit fails makes no successor: it is removed and added again.
 An officer's client opens the successor: the owner organisation's first, in order of the leaves, each two seconds after
 the one before, once there was time for those who go on to show it. It adds the devices of the last good epoch, but for
 the committer and those that are not valid. What waits in the outbox moves there, when the room proves to be a successor
-(`_is_valid`); any other room that claims to be one is an ordinary invitation. Of several that with most of those who
-were in counts, of equal ones the first in the log; the others are closed in its favour.
+(`_is_valid`); any other room that claims to be one is an ordinary invitation. Of several one counts, and which says the
+log alone (`_claim`); the others are closed in its favour. They are open but for that, so that what else may have halted
+them stays.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core import apart, commits, invite
 from amanah_client.core.context import Context, room_of
+from amanah_client.core.entry import Entry
 from amanah_client.core.gate import blocked
 from amanah_client.core.hold import widen
 from amanah_client.core.requests import Gathered
@@ -46,6 +48,8 @@ from amanah_protocol.types import DeviceId
 
 SETTLE_MS: Final = 40_000
 """Who goes on behind the commit reports what it has at least so often, so it was heard by then."""
+EARLIEST_MS: Final = SETTLE_MS - 5_000
+"""No successor is opened sooner behind the commit, by the relay's clock; a little is for that of who opens it."""
 AGAIN_MS: Final = 60_000
 """When another successor is tried, where the relay refused one."""
 
@@ -126,50 +130,64 @@ def _claimants(ctx: Context, room: Room) -> list[Room]:
 
 
 def _settle(ctx: Context, room: Room) -> None:
-    """Of the valid successors the one with most of those who were in counts, of equal ones the first in the log.
-
-    One that leaves members out could else draw some away from the others.
-    """
+    """Of the valid successors the one with the highest claim counts; the others are closed in its favour."""
     claimants = _claimants(ctx, room)
-    sizes = {one.id: _size(room, one) for one in claimants}
-    best = max(claimants, key=lambda one: (sizes[one.id], -one.row.created_index), default=None)
-    if best is None or not sizes[best.id]:
+    claims = {one.id: _claim(room, one) for one in claimants if _is_valid(ctx, room, one)}
+    if not claims:
+        if any(one.id == room.row.successor and _is_put_out(ctx, room, one) for one in claimants):
+            room.change(successor=None)
         return
-    if (room.row.successor, room.row.successor_size) != (best.id, sizes[best.id]):
-        room.change(successor=best.id, successor_size=sizes[best.id])
-    if best.row.successor is not None:
-        best.change(status=RoomStatus.OPEN, successor=None)  # closed in favour of one that it has outgrown
+    best = ctx.rooms[max(claims, key=lambda one: claims[one])]
+    if room.row.successor != best.id:
+        room.change(successor=best.id)
     for one in claimants:
         ours = one.create is not None and one.create.header.kid == ctx.me
-        if one is not best and (sizes[one.id] or ours) and one.row.successor != best.id:
-            ctx.halt(one)
-            one.change(successor=best.id)
+        closed = None if one is best else best.id
+        # One that is wedged itself goes on in its own successor.
+        if one.row.wedge is None and (one.id in claims or ours) and one.row.successor != closed:
+            one.change(successor=closed)
 
 
-def _size(old: Room, room: Room) -> int:
-    """How many of those who were in are in a successor; 0 where it is none."""
-    inside = 0 if room.group is None else len(circle_before(old) & set(room.group.members))
-    if room.id == old.row.successor:
-        return max(old.row.successor_size, inside)  # whoever leaves it later takes nobody along
-    return inside if _is_valid(old, room) else 0
+def _claim(old: Room, room: Room) -> tuple[int, bool, int]:
+    """How many of those who were in have ever been in a successor, whose it is, and since when they have been.
+
+    Said by the log alone, so that all who are in several choose alike, whatever they see first. One that leaves members
+    out could else draw some away from the others. Nor does another organisation become the owner because it was
+    faster than the old one (attack: the committer's colleague), or displace what is in use by one that it fills later.
+    """
+    creator = None if room.create is None else room.create.header.kid
+    others = circle_before(old) - {creator}
+    inside = [index for device, index in room.entered.items() if device in others]
+    return len(inside), room.spec.owner == old.spec.owner, -max(inside, default=0)
 
 
-def _is_valid(old: Room, room: Room) -> bool:
+def _is_valid(ctx: Context, old: Room, room: Room) -> bool:
     """Whether a room that claims to be the successor of one that we found wedged is one (attack: a false one).
 
-    It was opened behind the commit. Its creator was in the last good epoch and did not make the commit; it is of the
-    same ceiling, suite, policy and agreement; nobody is in who was not in then, and somebody besides its creator is.
+    It was opened behind the commit, not before all who go on had time to show it. Its creator was in the last good
+    epoch and did not make the commit; it is of the same ceiling, suite, policy and agreement; those whom the creator
+    added first were all in then. Who was let in later changes nothing: each would else see another truth.
     """
-    create, group, wedge, row = room.create, room.group, old.row.wedge, room.row
-    closed = row.status is RoomStatus.HALTED and row.wedge is None and row.successor == old.row.successor is not None
-    if create is None or group is None or wedge is None or not (row.status is RoomStatus.OPEN or closed):
+    create, wedge, row = room.create, old.row.wedge, room.row
+    if create is None or wedge is None or not room.entered or _is_put_out(ctx, old, room):
         return False
-    circle, members = circle_before(old), set(group.members)
+    circle = circle_before(old)
     try:
         rooms.check_successor(room.spec, creator=create.header.kid, before=old.spec, members=circle)
     except PeerError:
         return False
-    return row.created_index > wedge.index and members <= circle and len(members) > 1
+    first = min(room.entered.values())
+    founders = {device for device, index in room.entered.items() if index == first}
+    behind = row.created_index > wedge.index and row.created_at_ms >= wedge.accepted_at_ms + EARLIEST_MS
+    forked = row.status is RoomStatus.HALTED and row.wedge is None
+    there = room.id == old.row.successor or (room.group is not None and not forked)
+    return behind and founders <= circle and there
+
+
+def _is_put_out(ctx: Context, old: Room, room: Room) -> bool:
+    """Whether another organisation made itself the owner and removed the old owner's device: that one opens its own."""
+    gone = room.row.status is RoomStatus.REMOVED and not room.row.lapsed
+    return gone and ctx.certificate.organisation == old.spec.owner != room.spec.owner
 
 
 def _move(ctx: Context, old: Room) -> None:
@@ -266,15 +284,11 @@ def gather(ctx: Context, room: Room) -> bool:
     old = predecessor(ctx, room)
     if old is None or room.group is None or room.create is None or room.create.header.kid != ctx.me:
         return False
-    wedge = old.row.wedge
-    if wedge is None or old.row.successor not in (None, room.id):
+    if old.row.successor not in (None, room.id):
         return False
-    inside = set(room.group.members)
-    if not inside <= set(wedge.moved):
-        wedge = replace(wedge, moved=tuple(sorted({*wedge.moved, *inside})))
-        old.change(wedge=wedge)
-    alone = len(inside) == 1
-    missing = _missing(ctx, room, circle_before(old) - set(wedge.moved))
+    alone = len(room.group.members) == 1
+    # Who was in and was removed by hand is not brought in again.
+    missing = _missing(ctx, room, circle_before(old) - {ctx.me} - set(room.entered))
     here = {device: room.packages[device] for device in missing if device in room.packages}
     if here:
         return _add(ctx, room, here) or alone
@@ -325,13 +339,14 @@ def receive_gathered(ctx: Context, purpose: Gathered, frame: KeyPackages) -> Gat
     return Gathered(room=purpose.room, devices=rest) if rest else None
 
 
-def begin(room: Room, group: Group, envelope: Envelope, code: str, *, index: int) -> None:
+def begin(room: Room, group: Group, entry: Entry, envelope: Envelope, code: str) -> None:
     """This device refuses a commit: who does too is counted from here on."""
     wedge = Wedge(
         commit=envelope.id,
         code=code,
         committer=envelope.header.kid,
-        index=index,
+        index=entry.index,
+        accepted_at_ms=entry.accepted_at_ms,
         epoch=group.epoch,
         members=tuple(group.members),
         outer=tuple(sorted(room.outer or ())),

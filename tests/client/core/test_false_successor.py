@@ -14,17 +14,20 @@ from tests.client.core.forge import room_of
 from tests.client.core.rooms import invite
 from tests.client.core.wedged import (
     DONE,
+    FAILED,
     OPEN,
     QUEUED,
     Victims,
     ask,
+    change,
     four,
+    ids,
     next_of,
     settle,
     spec_of,
     wedge,
 )
-from tests.client.core.world import SN, Client, Stage
+from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import ORIGIN
 
 
@@ -105,10 +108,11 @@ def test_a_successor_that_leaves_members_out_draws_nobody_away(stage: Stage, vic
     d = stage.online("D", of=SN)
     invite(a, room, d)
     wedge(victims, m, (a, b, c), room)
+    stage.wait(36_000)
     partial = open_false(d, room)
     invite(d, partial, b)
     waits = ask(b, room, "for all of us")
-    stage.wait(5_000)
+    stage.wait(2_000)
     assert next_of(b, room) == partial  # it is none but small
     settle(stage)
     new = next_of(b, room)
@@ -119,21 +123,134 @@ def test_a_successor_that_leaves_members_out_draws_nobody_away(stage: Stage, vic
     assert a.texts(new)[-1] == c.texts(new)[-1] == "and with all of us"
 
 
-def test_of_equal_successors_the_first_in_the_log_counts(stage: Stage, victims: Victims) -> None:
+def with_colleague(
+    stage: Stage, victims: Victims, after_ms: int
+) -> tuple[Client, Client, Client, Client, RoomId, RoomId]:
+    """The committer's colleague, who refuses nothing, opens a successor before the owner's officer does."""
+    a, b, c, m, room = four(stage)
+    m2 = stage.online("M2", of=MA)
+    invite(a, room, m2)
+    wedge(victims, m, (a, b, c), room)
+    stage.wait(after_ms)
+    return a, b, c, m2, room, open_false(m2, room)
+
+
+def test_nobody_becomes_the_owner_by_being_faster(stage: Stage, victims: Victims) -> None:
+    """Opened at once, and with all who were in: the owner's officer has not had its turn."""
+    a, b, c, m2, room, false = with_colleague(stage, victims, 0)
+    invite(m2, false, a, b, c)
+    waits = ask(a, room, "the owner speaks")
+    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    settle(stage)
+    new = next_of(a, room)
+    assert next_of(b, room) == next_of(c, room) == new != false
+    assert spec_of(c, new).owner == TN
+    assert a.intent(waits).state is DONE
+    assert m2.texts(false) == []
+
+
+def test_without_the_look_at_the_time_the_first_is_the_successor(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(successor, "EARLIEST_MS", 0)
+    a, b, c, m2, room, false = with_colleague(stage, victims, 0)
+    invite(m2, false, a, b, c)
+    settle(stage)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room) == false
+    assert spec_of(a, false).owner == MA
+
+
+def test_the_old_owners_device_that_is_put_out_opens_one_and_all_go_there(stage: Stage, victims: Victims) -> None:
+    a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
+    invite(m2, false, a, b, c)
+    assert next_of(a, room) == false
+    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    waits = ask(a, room, "the owner speaks")
+    settle(stage)
+    new = next_of(a, room)
+    assert next_of(b, room) == next_of(c, room) == new != false
+    assert spec_of(c, new).owner == TN
+    assert a.intent(waits).state is DONE
+    assert c.texts(new) == ["the owner speaks"]
+
+
+def test_without_that_the_old_owners_device_is_left_without_one(
+    stage: Stage, victims: Victims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(successor, "_is_put_out", lambda *_: False)
+    a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
+    invite(m2, false, a, b, c)
+    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    waits = ask(a, room, "the owner speaks")
+    settle(stage)
+    assert next_of(a, room) == false
+    assert (a.intent(waits).state, a.intent(waits).code) == (FAILED, "NOT_MEMBER")
+
+
+def test_who_was_put_out_of_the_owners_successor_opens_none(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    new = next_of(b, room)
+    a.do(model.Remove(room=new, devices=(b.device.id,)))
+    settle(stage)
+    assert next_of(b, room) == next_of(a, room) == new
+    assert len(b.store.rooms) == 2
+    assert b.say(room, "is told").code == "NOT_MEMBER"
+
+
+def test_the_owners_successor_is_not_displaced_by_one_that_is_filled_later(stage: Stage, victims: Victims) -> None:
+    a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
+    settle(stage)
+    new = next_of(a, room)
+    assert new != false
+    assert (a.row(new).created_index, new) > (m2.row(false).created_index, false)
+    invite(m2, false, a, b, c)
+    stage.wait(5_000)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room) == new
+    assert (a.row(new).status, a.row(new).successor, a.row(false).successor) == (OPEN, None, new)
+    assert b.say(room, "once more").state is DONE
+    assert c.texts(new)[-1] == "once more"
+
+
+def test_of_equal_successors_the_one_that_had_all_first_counts(stage: Stage, victims: Victims) -> None:
     a, b, c, m, room = four(stage)
     d = stage.online("D", of=SN)
     invite(a, room, d)
-    wedge(victims, m, (a, b, c), room)
+    victims.of(m, (a, b, c), room)
+    a.disconnect()
+    change(m, room)
+    stage.wait(36_000)
     early = open_false(d, room)
+    invite(d, early, b)
     settle(stage)
-    later = next_of(b, room)
-    assert (a.row(later).created_index, later) > (d.row(early).created_index, early)
-    invite(d, early, a, b, c)
+    new = next_of(b, room)
+    assert next_of(c, room) == new != early
+    assert b.row(new).created_index > b.row(early).created_index
+    invite(d, early, a, c)
     stage.wait(5_000)
-    assert next_of(a, room) == next_of(b, room) == next_of(c, room) == early
-    assert (a.row(early).status, a.row(early).successor, a.row(later).successor) == (OPEN, None, early)
-    assert b.say(room, "once more").state is DONE
-    assert c.texts(early)[-1] == "once more"
+    assert next_of(b, room) == next_of(c, room) == new
+    a.connect()
+    stage.run()
+    settle(stage)
+    assert next_of(a, room) == new
+
+
+def test_who_is_away_and_added_again_counts_no_more_than_once(stage: Stage, victims: Victims) -> None:
+    """The creator of a successor is in it without being added; that it is added again makes it no larger."""
+    a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
+    m3 = stage.online("M3", of=MA)
+    settle(stage)
+    new = next_of(a, room)
+    invite(m2, false, a, b, c, m3)
+    stage.wait(60_000)  # the relay takes so many commits at a time
+    m3.do(model.Remove(room=false, devices=(m2.device.id,)))
+    invite(m3, false, m2)
+    stage.wait(5_000)
+    assert set(room_of(b, false).entered) == ids(a, b, c, m2, m3)
+    assert next_of(a, room) == next_of(b, room) == next_of(c, room) == new
 
 
 def test_a_successor_that_was_opened_in_advance_is_an_ordinary_invitation(stage: Stage, victims: Victims) -> None:
@@ -174,4 +291,4 @@ def test_one_that_the_relay_let_in_all_the_same_is_no_successor(stage: Stage, vi
     a, b, c, m, room = four(stage)
     wedge(victims, m, (a, b, c), room)
     held = Room(row=model.RoomRow(room=RoomId(bytes(16)), status=OPEN, created_index=1))
-    assert not successor._is_valid(room_of(b, room), held)  # noqa: SLF001 - nothing of it is known
+    assert not successor._is_valid(b.core._ctx, room_of(b, room), held)  # noqa: SLF001 - nothing of it is known

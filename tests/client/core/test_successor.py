@@ -395,6 +395,95 @@ def test_what_the_first_cannot_do_is_said_and_the_next_does_it(
     assert c.texts(next_of(c, room)) == ["not lost"]
 
 
+# ---- one successor for all, whenever each looks
+
+
+def test_who_reads_late_finds_the_successor_that_has_let_others_in(stage: Stage, victims: Victims) -> None:
+    a, b, c, m, room = four(stage)
+    victims.of(m, (a, b, c), room)
+    b.disconnect()
+    change(m, room)
+    settle(stage)
+    new = next_of(a, room)
+    late = stage.online("S", of=SN)
+    invite(a, new, late)
+    b.connect()
+    stage.run()
+    waits = ask(b, room, "from the late one")
+    settle(stage)
+    assert next_of(b, room) == next_of(a, room) == new
+    assert b.intent(waits).state is DONE
+    assert late.texts(new) == ["from the late one"]
+    assert len(b.store.rooms) == len(a.store.rooms) == 2
+
+
+def twice_wedged(stage: Stage, victims: Victims) -> tuple[Client, Client, Client, RoomId, RoomId]:
+    """A room whose successor is wedged too; one of them is away all that time."""
+    a, b, c, m, room = four(stage)
+    d, e = stage.online("D", of=SN), stage.online("E", of=SN)
+    stage.wait(5_000)
+    invite(a, room, d, e)
+    wedge(victims, m, (a, b, c, d, e), room)
+    settle(stage)
+    first = next_of(a, room)
+    c.disconnect()
+    wedge(victims, d, (a, b, e), first)
+    victims.of(d, (a, b, c, e), first)
+    settle(stage)
+    return a, b, c, room, first
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_successor_that_is_wedged_itself_stays_closed(stage: Stage, victims: Victims, turned: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    a, b, c, room, first = twice_wedged(stage, victims)
+    last = next_of(a, first)
+    if turned:  # the rooms in the other order
+        b.disconnect()
+        b.store.rooms = dict(reversed(b.store.rooms.items()))
+        b.restart()
+        b.connect()
+        stage.run()
+    assert b.say(room, "to the first").state is DONE
+    assert b.say(first, "to the second").state is DONE
+    c.connect()
+    stage.run()
+    settle(stage)
+    assert c.say(room, "from one that was away").state is DONE
+    for client in (a, b, c):
+        assert (next_of(client, room), next_of(client, first)) == (first, last)
+        assert (client.row(first).status, client.row(last).status) == (HALTED, OPEN)
+        assert client.texts(first) == []
+    assert a.texts(last) == ["to the first", "to the second", "from one that was away"]
+
+
+def test_one_whose_record_forked_is_not_opened_again(stage: Stage, victims: Victims) -> None:
+    """It was closed in favour of one that it has outgrown; that it forked stands in its way all the same."""
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    new = next_of(b, room)
+    closed, held = room_of(b, new), room_of(b, room)
+    closed.change(successor=RoomId(bytes(16)))
+    held.change(successor=RoomId(bytes(16)))
+    b.core._ctx.halt(closed)  # noqa: SLF001 - as for a head that forks
+    stage.tick()
+    assert b.row(new).status is HALTED
+    assert next_of(b, new) == RoomId(bytes(16))
+
+
+def test_one_that_was_closed_and_has_outgrown_the_other_is_opened_again(stage: Stage, victims: Victims) -> None:
+    """The control."""
+    a, b, c, m, room = four(stage)
+    wedge(victims, m, (a, b, c), room)
+    settle(stage)
+    new = next_of(b, room)
+    room_of(b, new).change(successor=RoomId(bytes(16)))
+    room_of(b, room).change(successor=RoomId(bytes(16)))
+    stage.tick()
+    assert (b.row(new).status, b.row(new).successor, next_of(b, room)) == (OPEN, None, new)
+    assert b.say(room, "on").state is DONE
+
+
 # ---- after restarts
 
 
