@@ -23,6 +23,8 @@ PROBE_MS: Final = 2 * HEAD_INTERVAL_MS
 """A room or stream that was not confirmed for so long is asked for its head."""
 STALE_MS: Final = 3 * HEAD_INTERVAL_MS
 """After so long its silence is an alarm (attack 2)."""
+DURABLE_MS: Final = HEAD_INTERVAL_MS
+"""So much later an honest relay's head names what it accepted: it is written first."""
 OVERDUE_MS: Final = 60_000
 """What a signed head names has to be delivered within this time (attack 1)."""
 
@@ -164,7 +166,15 @@ def _room_flaw(room: Room, head: RoomHead) -> str:
 
 
 def check_awaited(ctx: Context, room: Room) -> None:
-    """The entry that a head named has come: it must be the same."""
+    """An entry has come: a head that named it named the same, and none left it out that was signed long after it."""
+    row = room.row
+    newest = room.known.get(row.head_seq)
+    if newest is not None and row.head_seq > row.confirmed_seq:
+        late_ms = row.confirmed_at_ms - newest.accepted_at_ms
+        if late_ms > DURABLE_MS and Code.FORK not in room.told:
+            room.told.add(Code.FORK)
+            detail = f"a head left out entry {row.head_seq} of the room, which was accepted {late_ms // 1000} s before"
+            ctx.alarm(Code.FORK, detail, room=room.id, evidence=(newest.leaf,))
     awaited = room.awaited
     if awaited is None or room.row.head_seq < awaited.room_seq:
         return

@@ -89,7 +89,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
     elif not entry.content:
         fall_behind(ctx, room, entry)
     else:
-        restored.follow_commit(room, entry)
+        restored.follow_commit(room)
         widen(ctx, room, before | successor.old_circle(ctx, room), commit.added)
 
 

@@ -15,7 +15,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.identity import Certificate, Role
-from amanah_protocol.kinds import Commit, Create, Erase, Repair
+from amanah_protocol.kinds import Commit, Create, Erase, Refuse, Repair
 
 
 def take_own(  # noqa: C901 - one case for each kind that changes something
@@ -54,6 +54,8 @@ def take_own(  # noqa: C901 - one case for each kind that changes something
             erase(ctx, room, envelope, ctx.certificate)
         case Repair() as said:
             _note_repair(ctx, room, said)
+        case Refuse():
+            restored.note_logged(room, envelope)
         case _:  # the other kinds change nothing here
             pass
     if lost is not None:

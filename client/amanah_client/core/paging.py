@@ -70,8 +70,6 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
         _missing(ctx, room, room.awaited.room_seq, room.awaited.head)
         return
     link.resync, link.live = False, True
-    if link.first_head_seq is None:
-        link.first_head_seq = room.row.head_seq
     ctx.session.catching_up.discard(room.id)
     login.check_caught_up(ctx)
 

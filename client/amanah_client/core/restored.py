@@ -8,16 +8,16 @@ generations would be skipped: a copy that is put back twice would skip as many t
 
 Why what follows is safe:
 
-* A room is read to the head that the relay shows on *this* connection. The earlier life ended before it began, so it
-  knew no commit behind that head.
-* An epoch that another member's commit begins behind that head has secrets which no earlier life ever held: its
-  commit secret is the committer's fresh randomness. Nothing was sealed in it by this device, so its ratchets begin
-  anew.
+* The device asks the others to begin an epoch, by an envelope that it signs on *this* connection, and counts no commit
+  before that has its place in the log. No earlier life knew it, as all of them ended before, so none knew a commit
+  behind it. Where the relay says that the record ends would not do: it may show the rest later (attack 2).
+* An epoch that another member's commit begins behind it has secrets which no earlier life ever held: its commit secret
+  is the committer's fresh randomness. Nothing was sealed in it by this device, so its ratchets begin anew.
 * The first thing that is sealed in such an epoch is an empty commit of our own: a fresh leaf, for whoever holds the
   copy holds its keys. All else goes out behind it.
 
-To be heard, the device publishes a `refuse` with the code `FORK`. It seals nothing, and asks the others to begin an
-epoch: the first in rank renews its own keys. Counters go on behind the highest one in the log.
+The request is a `refuse` with the code `FORK`. It seals nothing; the first in rank renews its own keys. Counters go on
+behind the highest one in the log.
 
 Where the log holds a commit of the earlier life, the copy cannot follow: nobody can process its own commit from the
 wire. Then the device waits to be removed and added again; see `stop`.
@@ -33,11 +33,11 @@ from typing import Final, NoReturn
 from amanah_client.core import commits
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
-from amanah_client.core.entry import Entry
-from amanah_client.core.room import Room
+from amanah_client.core.room import Asked, Room
 from amanah_client.model import Rekey, RoomStatus
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import AmanahError, Code, VerifyError
+from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Refuse
 from amanah_protocol.types import DeviceId
@@ -65,9 +65,7 @@ def notice(ctx: Context, room: Room, envelope: Envelope) -> VerifyError:
     """
     counter = max(room.row.counter, envelope.header.counter)
     room.change(counter=counter, last_id=envelope.id, voids=(), rekey=Rekey.EPOCH)
-    if room.link.first_head_seq is not None:
-        # It came while we were connected: the other life may have known all before it.
-        room.link.first_head_seq = room.row.head_seq + 1
+    room.link.asked = None  # the other life may have known all before this entry
     detail = (
         "envelopes of this device that this profile never signed: was it copied or restored? "
         "If not, revoke this device. It renews its keys here before it sends"
@@ -95,10 +93,17 @@ def stop(ctx: Context, room: Room, envelope: Envelope) -> NoReturn:
     raise VerifyError(Code.BEHIND, detail)
 
 
-def follow_commit(room: Room, entry: Entry) -> None:
-    """Another's commit was processed: behind the head it begins an epoch that no earlier life can have known."""
-    head_seq = room.link.first_head_seq
-    if room.row.rekey is Rekey.EPOCH and head_seq is not None and entry.room_seq > head_seq:
+def note_logged(room: Room, envelope: Envelope) -> None:
+    """An own `refuse` has its place: what is in the log behind the request of this connection is new."""
+    asked = room.link.asked
+    if asked is not None and asked.envelope == envelope.id:
+        asked.logged = True
+
+
+def follow_commit(room: Room) -> None:
+    """Another's commit was processed: behind our request it begins an epoch that no earlier life can have known."""
+    asked = room.link.asked
+    if room.row.rekey is Rekey.EPOCH and asked is not None and asked.logged:
         room.change(rekey=Rekey.KEYS)
 
 
@@ -107,21 +112,29 @@ def ask(ctx: Context, room: Room) -> None:
     group = room.group
     if group is None:
         return
-    asked = room.link.asked
-    if asked is not None and asked[0] == group.epoch and ctx.timer_ms - asked[1] < ASK_AGAIN_MS:
+    if _is_asked(ctx, room, group):
         return
     if not _able(ctx, room, but=ctx.me):
         ctx.halt(room)
         ctx.alarm(Code.FORK, "nobody else is in the room to begin an epoch: open another room", room=room.id)
         return
-    room.link.asked = group.epoch, ctx.timer_ms
     batch = Batch(ctx, room)
     try:
         batch.add_bare(Refuse(commit=room.row.last_id, code=Code.FORK))
     except AmanahError as error:
+        room.retry_at_ms = ctx.timer_ms + ASK_AGAIN_MS
         ctx.alarm(str(error.code), f"the others cannot be asked to begin an epoch: {error.detail}", room=room.id)
         return
     batch.launch()
+    room.link.asked = Asked(epoch=group.epoch, at_ms=ctx.timer_ms, envelope=next(reversed(room.sent)))
+
+
+def _is_asked(ctx: Context, room: Room, group: Group) -> bool:
+    """Whether an answer is still to be waited for; a request that was refused, or overtaken by a commit, gets none."""
+    asked = room.link.asked
+    if asked is None or asked.epoch != group.epoch or ctx.timer_ms - asked.at_ms >= ASK_AGAIN_MS:
+        return False
+    return asked.logged or asked.envelope in room.sent
 
 
 def is_request(refuse: Refuse) -> bool:

@@ -152,6 +152,23 @@ class Answer:
 
 
 @dataclass(slots=True, kw_only=True)
+class Asked:
+    """A request to begin an epoch that was signed on this connection, so that no earlier life can have known it.
+
+    Attributes:
+        epoch: The epoch that is to end.
+        at_ms: When it was signed, by our running time.
+        envelope: Its id.
+        logged: Whether it stands in the record.
+    """
+
+    epoch: int
+    at_ms: int
+    envelope: EnvelopeId
+    logged: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class Link:
     """What a room has on the connection; forgotten with it.
 
@@ -168,8 +185,7 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
-        first_head_seq: Where the record ended when it was first read to its head.
-        asked: Epoch that the others were asked to end, and when.
+        asked: That the others were asked to begin an epoch, where this profile is an old copy.
     """
 
     subscribed: bool = False
@@ -184,8 +200,7 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
-    first_head_seq: int | None = None
-    asked: tuple[int, int] | None = None
+    asked: Asked | None = None
 
     @property
     def waits(self) -> bool:

@@ -12,7 +12,7 @@ from amanah_protocol.log.leaf import LeafType
 from tests.client.core.forge import control_head, push, room_head
 from tests.client.core.rooms import create, two
 from tests.client.core.test_control import entry, newcomer
-from tests.client.core.world import MA, TN, Client, Stage
+from tests.client.core.world import MA, TN, Client, Stage, keep
 from tests.relay.people import key_of
 
 HALTED, OPEN = model.RoomStatus.HALTED, model.RoomStatus.OPEN
@@ -62,6 +62,23 @@ def test_a_later_head_that_is_shorter_than_an_earlier_one(stage: Stage) -> None:
     stage.relay.now_ms += 5
     push(a, room_head(a, room, room_seq=2, leaf=bytes(32)))
     assert a.codes() == ["FORK"]
+
+
+@pytest.mark.parametrize(("later_ms", "codes"), [(60_000, []), (60_001, ["FORK"])])
+def test_an_entry_that_a_head_left_out_long_after_it_was_accepted_is_an_alarm(
+    stage: Stage, later_ms: int, codes: list[str]
+) -> None:
+    """A head may be signed while what was accepted is being written, not long after that."""
+    a, b, room = two(stage)
+    held: list[frames.Frame] = []
+    before = room_head(b, room, time_ms=stage.relay.now_ms + later_ms)
+    b.toward = keep(held, frames.Delivery)
+    a.say(room, "left out")
+    push(b, before)
+    b.toward = None
+    push(b, *held)
+    assert b.codes() == codes
+    assert (b.row(room).status, b.texts(room)) == (OPEN, ["left out"])
 
 
 def test_a_head_by_another_key_ends_the_connection(stage: Stage) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec import structs
 
-from amanah_client import model
+from amanah_client import inputs, model
 from amanah_client.core import restored
 from amanah_client.core.batch import Batch
+from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError
+from amanah_protocol.heads import sign_room_head, verify_room_head
 from amanah_protocol.kinds import Kind, Refuse
 from amanah_protocol.labels import Label
 from amanah_protocol.mls.secret_tree import MessageKey, RatchetKind, SecretTree, Step
@@ -23,6 +27,7 @@ from tests.client.core.rooms import create, invite, two
 from tests.client.core.test_duty import committers
 from tests.client.core.test_outbox import refuse
 from tests.client.core.world import MA, SN, TN, Client, Stage, Store, keep
+from tests.relay.people import RELAY_KEY
 
 OPEN, HALTED, BEHIND = model.RoomStatus.OPEN, model.RoomStatus.HALTED, model.RoomStatus.BEHIND
 DONE, QUEUED = model.IntentState.DONE, model.IntentState.QUEUED
@@ -366,7 +371,8 @@ def test_the_next_in_rank_answers_where_the_first_is_silent(stage: Stage) -> Non
     assert b.say(room, "healed").state is DONE
 
 
-def test_a_request_that_another_commit_overtook_needs_no_answer(stage: Stage, keys: list[MessageKey]) -> None:
+def test_a_request_that_another_commit_overtook_is_made_again(stage: Stage, keys: list[MessageKey]) -> None:
+    """That commit stands before it in the log, where an earlier life can have read it."""
     a, b, c, room = three(stage)
     copy = deepcopy(b.store)
     b.say(room, "one")
@@ -378,14 +384,99 @@ def test_a_request_that_another_commit_overtook_needs_no_answer(stage: Stage, ke
     b.connect()
     stage.run()
     renew(c, room)
-    assert b.row(room).rekey is model.Rekey.KEYS
+    assert b.row(room).rekey is model.Rekey.EPOCH
     b.outward = None
     (request,) = held
     b.peer.send_bytes(frames.encode_frame(request))  # type: ignore[union-attr]  # it is connected
     heal(stage)
-    assert [kid for kid, _ in committers(a, room)][-2:] == [c.device.id, b.device.id]
+    assert [kid for kid, _ in committers(a, room)][-3:] == [c.device.id, a.device.id, b.device.id]
     assert b.say(room, "healed").state is DONE
     check_no_key_twice(keys)
+
+
+def test_a_request_that_was_refused_is_made_again(stage: Stage, keys: list[MessageKey]) -> None:
+    _a, b, _c, room = three(stage)
+    copy = deepcopy(b.store)
+    b.say(room, "one")
+    b.disconnect()
+    b.store = copy
+    b.restart()
+    refuse(b, "QUOTA", times=1)
+    b.connect()
+    stage.run()
+    assert b.row(room).rekey is model.Rekey.EPOCH
+    heal(stage)
+    assert b.row(room).rekey is model.Rekey.NONE
+    assert b.say(room, "healed").state is DONE
+    check_no_key_twice(keys)
+
+
+# ---- a relay that shows the record in two parts
+
+
+def read_in_parts(stage: Stage) -> tuple[Client, Client, RoomId]:
+    """It signs a head where the copy ends, and gives the rest, of the same record, when the copy is live.
+
+    In the rest stand an own message and another's commit; in the epoch that it began, the earlier life had a commit
+    refused.
+    """
+    a, b, _c, room = three(stage)
+    stage.wait(40_000)
+    copy = deepcopy(b.store)
+    b.say(room, "one")
+    renew(a, room)
+    refuse(b, "QUOTA", times=1_000)
+    renew(b, room)
+    row, rest, hidden = copy.rooms[room], list[frames.Frame](), [True]
+
+    def hide(frame: frames.Frame) -> list[frames.Frame]:
+        match frame:
+            case frames.Delivery(room=of, room_seq=place) if hidden and of == room and place > row.head_seq:
+                rest.append(frame)
+                return []
+            case frames.Head() if hidden:
+                return []
+            case frames.PageEnd(room=of) if hidden and of == room:
+                head = verify_room_head(frame.head, RELAY_KEY.public).value
+                lie = sign_room_head(replace(head, room_seq=row.head_seq, leaf=row.head_leaf), RELAY_KEY)
+                return [structs.replace(frame, head=lie, next=row.head_seq, live=True)]
+        return [frame]
+
+    stage.tick(70_000)
+    b.toward = hide
+    put_back(b, copy)
+    assert (b.row(room).head_seq, b.row(room).rekey) == (row.head_seq, model.Rekey.NONE)
+    hidden.clear()
+    for frame in rest:
+        b.give(inputs.Received(data=frames.encode_frame(frame)))
+    stage.run()
+    return a, b, room
+
+
+def test_a_commit_that_came_late_on_this_connection_is_not_trusted(stage: Stage, keys: list[MessageKey]) -> None:
+    a, b, room = read_in_parts(stage)
+    heal(stage)
+    assert b.row(room).rekey is model.Rekey.NONE
+    assert b.say(room, "healed").state is DONE
+    assert a.texts(room) == ["one", "healed"]
+    assert any("a head left out entry" in alarm.detail for alarm in b.store.alarms)
+    check_no_key_twice(keys)
+
+
+def test_without_the_request_in_the_log_a_key_is_used_twice(
+    stage: Stage, keys: list[MessageKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: what comes when the device is live counts for new."""
+
+    def hasty(room: Room) -> None:
+        if room.row.rekey is model.Rekey.EPOCH and room.link.live:
+            room.change(rekey=model.Rekey.KEYS)
+
+    monkeypatch.setattr(restored, "follow_commit", hasty)
+    read_in_parts(stage)
+    heal(stage)
+    with pytest.raises(AssertionError, match="used twice"):
+        check_no_key_twice(keys)
 
 
 def test_who_cannot_even_ask_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
