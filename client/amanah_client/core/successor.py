@@ -121,6 +121,9 @@ def work(ctx: Context) -> None:
             _settle(ctx, room)
             if room.row.successor is None:
                 _open(ctx, room)
+        elif room.row.status is RoomStatus.OPEN:
+            room.change(wedge=None, successor=None)  # added again, where by now more go on than refuse
+            continue
         for old in (room, *_claimants(ctx, room)):
             _move(ctx, old)
 

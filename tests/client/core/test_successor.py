@@ -537,6 +537,50 @@ def test_who_is_removed_and_added_again_is_in_the_same_room_again(stage: Stage, 
     assert a.texts(room) == ["back"]
 
 
+def put_out_by_two(stage: Stage, victims: Victims) -> tuple[Client, Client, list[Client], RoomId]:
+    """A commit fails for one alone and a liar refuses it too, while all others sleep; then these go on behind it."""
+    a, b, c, m, room = four(stage)
+    n, d, b2 = stage.online("N", of=SN), stage.online("D", of=SN), stage.online("B2", of=MA)
+    for other in (n, d, b2):
+        stage.wait(40_000)  # the relay takes so many commits at a time
+        invite(a, room, other)
+    sleeping = [a, c, d, b2]
+    for client in sleeping:
+        client.disconnect()
+    wedge(victims, m, (b,), room)
+    lie(n, room)
+    settle(stage)
+    assert next_of(b, room) in b.store.rooms
+    for client in sleeping:
+        client.connect()
+    stage.run()
+    return a, b, sleeping, room
+
+
+def test_who_was_put_out_by_two_is_in_the_room_again_when_it_is_added(stage: Stage, victims: Victims) -> None:
+    a, b, sleeping, room = put_out_by_two(stage, victims)
+    stage.wait(180_000)  # a colleague removes it and adds it again, as one for which a commit fails alone
+    assert (b.row(room).status, b.row(room).wedge, b.row(room).successor) == (OPEN, None, None)
+    assert b.say(room, "back").state is DONE
+    assert [client.texts(room) for client in sleeping] == [["back"]] * len(sleeping)
+    assert a.row(room).successor is None
+
+
+def test_who_is_added_again_while_the_room_is_wedged_stays_out_of_it(stage: Stage, victims: Victims) -> None:
+    """The control: nobody has shown that he goes on."""
+    a, b, c, m, room = four(stage)
+    wedge(victims, a, (b, c, m), room)
+    settle(stage)
+    new = next_of(b, room)
+    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    victims.of(a, (), room)
+    invite(a, room, b)
+    stage.wait(20_000)
+    assert (b.row(room).status, b.row(room).successor) == (OPEN, new)
+    assert b.say(room, "not to the committer").state is DONE
+    assert c.texts(new) == ["not to the committer"]
+
+
 # ---- at random
 
 
