@@ -3,7 +3,8 @@
 A commit that the relay took and members refuse ends a room for them: its epoch cannot be entered. Each publishes
 `refuse` and stops sending. A device holds the room for *wedged* when its own processing refused the commit, its own
 `refuse` is in the log, at least one other member's is there, and more members of the last good epoch refuse than go on
-behind the commit; the committer counts for neither. So nobody leaves a room on others' word, and one for whom alone a
+behind the commit; the committer counts for neither. Where most of them refuse or were removed behind the commit before
+they sent anything, the latter count as refusing. So nobody leaves a room on others' word, and one for whom alone a
 commit fails makes no successor: it is removed and added again.
 
 An officer's client opens the successor: the owner organisation's first, in order of the leaves, each two seconds after
@@ -77,6 +78,10 @@ def is_wedged(ctx: Context, room: Room) -> bool:
         return False
     circle = circle_before(room)
     refused, followed = circle & set(wedge.refused), circle & set(wedge.followed)
+    # Who was removed right behind the commit had no time to say anything (attack: its maker removes all at once).
+    silenced = circle - set(wedge.outer) - followed
+    if 2 * len(refused | silenced) > len(circle):
+        refused |= silenced
     return ctx.me in refused and len(refused) > 1 and len(refused) > len(followed - refused)
 
 

@@ -174,6 +174,48 @@ def test_what_moves_to_those_whom_it_was_written_for_is_not_held(stage: Stage, v
     assert another.texts(new) == ["to the nations that were in"]
 
 
+def removed_at_once(stage: Stage, victims: Victims, count: int) -> tuple[list[Client], Client, RoomId]:
+    """The owner's one bad officer changes the room badly, and removes some before any refusal is in the log."""
+    a, b, c, m, room = four(stage)
+    bad = stage.online("MO", of=TN)
+    invite(a, room, bad)
+    stage.wait(2_000)
+    others = [a, b, c, m]
+    victims.of(bad, others[:count] if count < 3 else others, room)
+    for client in others:
+        client.disconnect()
+    change(bad, room)
+    removed = tuple(client.device.id for client in others[:count])
+    assert bad.do(model.Remove(room=room, devices=removed)).state is DONE
+    for client in others:
+        client.connect()
+    stage.run()
+    return others, bad, room
+
+
+@pytest.mark.parametrize("count", [4, 3])
+def test_who_is_removed_before_it_can_refuse_goes_on_all_the_same(stage: Stage, victims: Victims, count: int) -> None:
+    others, bad, room = removed_at_once(stage, victims, count)
+    waits = [ask(client, room, client.name) for client in others]
+    settle(stage)
+    settle(stage)
+    new = next_of(others[0], room)
+    for client, intent in zip(others, waits, strict=True):
+        assert next_of(client, room) == new
+        assert client.intent(intent).state is DONE
+        assert members(client, new) == ids(*others)
+    assert bad.device.id not in members(others[0], new)
+
+
+def test_few_who_are_removed_behind_a_commit_that_fails_for_them_open_nothing(stage: Stage, victims: Victims) -> None:
+    """The control: as many are left, who may go on."""
+    others, _bad, room = removed_at_once(stage, victims, 2)
+    settle(stage)
+    assert [client.row(room).status for client in others] == [model.RoomStatus.REMOVED] * 2 + [OPEN] * 2
+    assert [client.row(room).successor for client in others] == [None] * 4
+    assert {len(client.store.rooms) for client in others} == {1}
+
+
 # ---- when a room is wedged, and when not
 
 
