@@ -72,14 +72,6 @@ class Since:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """A device, and the log index of the commit that added it to a room first."""
-
-    device: DeviceId
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
     """A time that a device of the own organisation spent in a room, as far as this device saw it.
 
@@ -215,7 +207,7 @@ class RoomRow:
         wedge: The commit that this device refused, if it did.
         successor: The room in which this one goes on; it is closed then.
         created_at_ms: When the relay took the creation, 0 while that is not known.
-        entered: Where this continues another room: who was ever added.
+        entered: Where this continues another room: who was ever added, and the log index of the first time.
     """
 
     room: RoomId
@@ -253,7 +245,7 @@ class RoomRow:
     wedge: Wedge | None = None
     successor: RoomId | None = None
     created_at_ms: int = 0
-    entered: tuple[Entered, ...] = ()
+    entered: tuple[tuple[DeviceId, int], ...] = ()
 
 
 class MessageState(StrEnum):

@@ -190,12 +190,17 @@ class Challenge(Frame, frozen=True, tag=64):
 
 
 class RoomState(Frame, frozen=True, tag=65):
-    """What the relay knows of a room of this device; sent at login and when it changes."""
+    """What the relay knows of a room of this device; sent at login and when it changes.
+
+    `counter` and `last` are of this device's newest envelope there, also where that is not shown to it.
+    """
 
     room: Bytes16
     head: Uint
     added_seq: Uint
     removed_seq: Uint | None
+    counter: Uint
+    last: Bytes32
 
 
 class Ready(Frame, frozen=True, tag=66):

@@ -182,7 +182,9 @@ def deceive(stage: Stage, attack: FalseRecord, room: RoomId, *, epoch: int, coun
     title = RoomInfo(title=TITLE, description="")
     attack.append(relay, message(relay, key, group, title, counter=counter + 2, previous=inviting.envelope.id, **chain))
     attack.victim = victim
-    state = frames.RoomState(room=room, head=attack.record[-1].room_seq, added_seq=9, removed_seq=None)
+    state = frames.RoomState(
+        room=room, head=attack.record[-1].room_seq, added_seq=9, removed_seq=None, counter=0, last=bytes(32)
+    )
     relay.say(victim, state)
 
 

@@ -108,7 +108,9 @@ def test_a_room_or_an_entry_that_was_never_logged_leads_nowhere(play: Play) -> N
     unknown = RoomId(bytes(15) + b"\x01")
     before = stage.state(VICTIM)
     victim = stage.device(VICTIM).id
-    stage.relay.say(victim, frames.RoomState(room=unknown, head=3, added_seq=2, removed_seq=None))
+    stage.relay.say(
+        victim, frames.RoomState(room=unknown, head=3, added_seq=2, removed_seq=None, counter=0, last=bytes(32))
+    )
     stage.wait(3)
     entry = next(row for row in stage.messages(VICTIM) if row.kind == Kind.COMMIT)
     pushed = frames.Delivery(

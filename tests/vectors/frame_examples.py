@@ -61,11 +61,11 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
         time_ms=TRANSCRIPT.time_ms,
         signature=session.sign_as_relay(TRANSCRIPT, x.RELAY_KEY),
     ),
-    frames.RoomState(room=x.ROOM, head=12, added_seq=2, removed_seq=None),
+    frames.RoomState(room=x.ROOM, head=12, added_seq=2, removed_seq=None, counter=7, last=x.fixed("last")),
     frames.Ready(
         control_head=CONTROL_HEAD,
         checkpoint=NOTE,
-        rooms=(frames.RoomState(room=x.ROOM, head=12, added_seq=2, removed_seq=12),),
+        rooms=(frames.RoomState(room=x.ROOM, head=12, added_seq=2, removed_seq=12, counter=7, last=x.fixed("last")),),
         stock=((x.SUITE, 100),),
     ),
     frames.Refused(request=1, code="CLOCK", detail="ten minutes late", retry_after_ms=0, time_ms=x.NOW_MS),

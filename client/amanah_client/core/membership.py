@@ -179,6 +179,7 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     if reference is not None:
         packages.spend(ctx, reference)
     room.bodies.append(Profile(encoded=ctx.profile))
+    restored.check_joined(ctx, room)
 
 
 def _is_gone(ctx: Context, entry: Entry, envelope: Envelope, welcome: Welcome) -> bool:

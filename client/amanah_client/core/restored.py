@@ -22,8 +22,12 @@ behind the highest one in the log.
 Where the log holds a commit of the earlier life, the copy cannot follow: nobody can process its own commit from the
 wire. Then the device waits to be removed and added again; see `stop`.
 
+Who is added, for the first time as far as its profile knows, is shown nothing of a time in the room before that; there
+the relay's word of its own newest counter has to do (`check_joined`).
+
 Not noticed, because nothing shows it, is a copy whose earlier life left nothing in the log, or of which a relay shows
-nothing: it would have to show a record that forks (attack 2).
+nothing: it would have to show a record that forks (attack 2), or, of a time in the room before the newest, to say a
+lower counter than it took.
 """
 
 from __future__ import annotations
@@ -40,12 +44,16 @@ from amanah_protocol.errors import AmanahError, Code, VerifyError
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Refuse
-from amanah_protocol.types import DeviceId
+from amanah_protocol.types import DeviceId, EnvelopeId
 
 ASK_AGAIN_MS: Final = 600_000
 """When the others are asked once more, if none has begun an epoch."""
 ANSWER_AGAIN_MS: Final = 60_000
 """One device is answered so often at most: each answer costs everybody a commit."""
+_COPIED: Final = (
+    "envelopes of this device that this profile never signed: was it copied or restored? "
+    "If not, revoke this device. It renews its keys here before it sends"
+)
 
 
 def is_foreign(room: Room, envelope: Envelope) -> bool:
@@ -57,6 +65,19 @@ def is_foreign(room: Room, envelope: Envelope) -> bool:
     return all(envelope.encoded != encoded for encoded, _ in flight.items)
 
 
+def check_joined(ctx: Context, room: Room) -> None:
+    """This device was added: whether another life of its profile has been in the room before.
+
+    That is not shown to it, as its record begins with its own adding; and the earlier life may have opened the same
+    welcome. So the relay says which envelope of this device is the newest. A lie costs a commit, or what it would have
+    cost to hide the record.
+    """
+    state = ctx.session.states.get(room.id)
+    if state is not None and state.counter > room.row.counter:
+        room.change(rekey=Rekey.EPOCH)
+        ctx.alarm(Code.FORK, _COPIED, room=room.id)
+
+
 def notice(ctx: Context, room: Room, envelope: Envelope) -> VerifyError:
     """This profile is a copy: from here on nothing is sealed with what it holds, and counters go on behind the log's.
 
@@ -66,12 +87,8 @@ def notice(ctx: Context, room: Room, envelope: Envelope) -> VerifyError:
     counter = max(room.row.counter, envelope.header.counter)
     room.change(counter=counter, last_id=envelope.id, voids=(), rekey=Rekey.EPOCH)
     room.link.asked = None  # the other life may have known all before this entry
-    detail = (
-        "envelopes of this device that this profile never signed: was it copied or restored? "
-        "If not, revoke this device. It renews its keys here before it sends"
-    )
-    ctx.alarm(Code.FORK, detail, room=room.id, evidence=(envelope.encoded,))
-    return VerifyError(Code.FORK, detail)
+    ctx.alarm(Code.FORK, _COPIED, room=room.id, evidence=(envelope.encoded,))
+    return VerifyError(Code.FORK, _COPIED)
 
 
 def stop(ctx: Context, room: Room, envelope: Envelope) -> NoReturn:
@@ -118,6 +135,10 @@ def ask(ctx: Context, room: Room) -> None:
         ctx.halt(room)
         ctx.alarm(Code.FORK, "nobody else is in the room to begin an epoch: open another room", room=room.id)
         return
+    state = ctx.session.states.get(room.id)
+    if state is not None and state.counter > room.row.counter:
+        # What is shown is read by now; what is not shown came before it.
+        room.change(counter=state.counter, last_id=EnvelopeId(state.last), voids=())
     batch = Batch(ctx, room)
     try:
         batch.add_bare(Refuse(commit=room.row.last_id, code=Code.FORK))

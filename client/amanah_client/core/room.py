@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.model import Circle, Entered, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
+from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
@@ -438,7 +438,7 @@ class Room:
             absent=_since(self.absent),
             stranded=_since(self.stranded),
             stays=tuple(self.stays),
-            entered=tuple(Entered(device=device, index=self.entered[device]) for device in sorted(self.entered)),
+            entered=tuple(sorted(self.entered.items())),
             owed=tuple(Owed(device=device, envelopes=tuple(wanted)) for device, wanted in self.owed.items()),
         )
         self._dirty = self._group_moved = self._keys_used = False
@@ -468,7 +468,7 @@ def load_room(row: RoomRow, sent: list[MessageRow], key: SigningKey, engines: En
     room.absent = {since.device: since.at_ms for since in row.absent}
     room.stranded = {since.device: since.at_ms for since in row.stranded}
     room.stays = list(row.stays)
-    room.entered = {entered.device: entered.index for entered in row.entered}
+    room.entered = dict(row.entered)
     room.owed = {owed.device: dict.fromkeys(owed.envelopes) for owed in row.owed}
     encoded = row.create
     if not encoded and row.in_flight is not None and row.status is RoomStatus.OPENING:

@@ -167,7 +167,14 @@ class Ledger:
         member = kept.members[device]
         # Who is out learns nothing of what goes on there, not even how much.
         head = kept.head_seq if member.removed_seq is None else member.removed_seq
-        return frames.RoomState(room=room, head=head, added_seq=member.added_seq, removed_seq=member.removed_seq)
+        return frames.RoomState(
+            room=room,
+            head=head,
+            added_seq=member.added_seq,
+            removed_seq=member.removed_seq,
+            counter=member.last_counter,
+            last=member.last_id,
+        )
 
     def room_states(self, device: DeviceId) -> list[frames.RoomState]:
         """The same for all rooms of a device."""

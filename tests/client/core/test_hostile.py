@@ -190,7 +190,9 @@ def test_rooms_without_end_are_not_remembered(stage: Stage) -> None:
     a = stage.online("A", of=TN)
     room = create(a)
     for number in range(MAX_NEW_ROOMS + 10):
-        state = frames.RoomState(room=number.to_bytes(16, "big"), head=1, added_seq=1, removed_seq=None)
+        state = frames.RoomState(
+            room=number.to_bytes(16, "big"), head=1, added_seq=1, removed_seq=None, counter=0, last=bytes(32)
+        )
         push(a, state)
     assert len(a.core._ctx.rooms) <= MAX_NEW_ROOMS + 2  # noqa: SLF001 - what takes memory
     assert str(Code.QUOTA) in a.codes()

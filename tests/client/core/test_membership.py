@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import model
 from amanah_client.core.room import Room
@@ -284,7 +285,7 @@ def creation(sender: Client, **changes: Any) -> tuple[RoomId, Envelope]:  # noqa
 
 def shown(victim: Client, room: RoomId) -> None:
     """Let the relay say that the victim was added to a room, and the victim ask for it."""
-    push(victim, frames.RoomState(room=room, head=2, added_seq=2, removed_seq=None))
+    push(victim, frames.RoomState(room=room, head=2, added_seq=2, removed_seq=None, counter=0, last=bytes(32)))
 
 
 def test_a_creation_made_by_hand_is_taken(stage: Stage) -> None:
@@ -482,9 +483,7 @@ def test_a_removal_that_the_relay_only_claims_stops_the_room(stage: Stage) -> No
 
     def claim(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.Ready):
-            rooms = tuple(
-                frames.RoomState(state.room, state.head, state.added_seq, b.row(room).head_seq) for state in frame.rooms
-            )
+            rooms = tuple(structs.replace(state, removed_seq=b.row(room).head_seq) for state in frame.rooms)
             return [frames.Ready(frame.control_head, frame.checkpoint, rooms, frame.stock)]
         return [frame]
 

@@ -334,7 +334,7 @@ def test_a_refused_page_of_a_room(stage: Stage, code: str, alarms: list[str]) ->
 
 def test_a_refused_page_of_a_room_that_was_never_read(stage: Stage) -> None:
     a = stage.online("A")
-    push(a, frames.RoomState(room=b"r" * 16, head=1, added_seq=1, removed_seq=None))
+    push(a, frames.RoomState(room=b"r" * 16, head=1, added_seq=1, removed_seq=None, counter=0, last=bytes(32)))
     stage.run()
     assert a.store.alarms == []
     assert a.peer is not None
@@ -391,7 +391,7 @@ def test_the_end_of_a_page_that_was_asked_for_before_changes_nothing(stage: Stag
 def test_a_relay_that_claims_a_removal_it_does_not_show(stage: Stage) -> None:
     a, _b, room = two(stage)
     head = a.row(room).head_seq
-    push(a, frames.RoomState(room=room, head=head, added_seq=1, removed_seq=head))
+    push(a, frames.RoomState(room=room, head=head, added_seq=1, removed_seq=head, counter=0, last=bytes(32)))
 
     def hook(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.PageEnd) and frame.room == room:

@@ -4,90 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from random import Random
 
 import pytest
-from msgspec import structs
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_client.core import restored
 from amanah_client.core.batch import Batch
-from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError
-from amanah_protocol.heads import sign_room_head, verify_room_head
 from amanah_protocol.kinds import Kind, Refuse
 from amanah_protocol.labels import Label
-from amanah_protocol.mls.secret_tree import MessageKey, RatchetKind, SecretTree, Step
+from amanah_protocol.mls.secret_tree import MessageKey
 from amanah_protocol.types import RoomId
+from tests.client.core.copies import check_no_key_twice, heal, hold_commits, kinds_of, put_back, renew, three
 from tests.client.core.forge import room_of
-from tests.client.core.rooms import create, invite, two
+from tests.client.core.rooms import create, invite
 from tests.client.core.test_duty import committers
 from tests.client.core.test_outbox import refuse
-from tests.client.core.world import MA, SN, TN, Client, Stage, Store, keep
-from tests.relay.people import RELAY_KEY
+from tests.client.core.world import MA, TN, Client, Stage, keep
 
 OPEN, HALTED, BEHIND = model.RoomStatus.OPEN, model.RoomStatus.HALTED, model.RoomStatus.BEHIND
 DONE, QUEUED = model.IntentState.DONE, model.IntentState.QUEUED
 LIVES = 6
 """Restored profiles in the short form."""
-
-
-@pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> list[MessageKey]:
-    """Each key and nonce that anybody seals with, before the nonce is mixed with MLS's reuse guard."""
-    used: list[MessageKey] = []
-    plain = SecretTree.next
-
-    def watched(self: SecretTree, leaf: int, kind: RatchetKind) -> Step:
-        step = plain(self, leaf, kind)
-        used.append(step.key)
-        return step
-
-    monkeypatch.setattr(SecretTree, "next", watched)
-    return used
-
-
-def check_no_key_twice(keys: list[MessageKey]) -> None:
-    assert keys
-    assert len(set(keys)) == len(keys), "a key and nonce were used twice"
-
-
-def put_back(client: Client, copy: Store) -> None:
-    """Go on from an old copy."""
-    client.disconnect()
-    client.outward = None
-    client.store = copy
-    client.restart()
-    client.connect()
-    client.stage.run()
-
-
-def renew(client: Client, room: RoomId) -> None:
-    """A member's commit that changes nobody."""
-    room_of(client, room).change(renew_at_ms=0)
-    client.stage.tick()
-    client.stage.run()
-
-
-def kinds_of(client: Client, room: RoomId) -> list[int]:
-    """What a device sent to a room, in its order, as the store of another shows it."""
-    viewer = next(one for one in client.stage.clients if one is not client and room in one.store.rooms)
-    return [row.kind for row in viewer.rows(room) if row.sender == client.device.id]
-
-
-def heal(stage: Stage) -> None:
-    stage.wait(20_000)
-
-
-def three(stage: Stage) -> tuple[Client, Client, Client, RoomId]:
-    """Officers of three nations."""
-    a, b, room = two(stage)
-    c = stage.online("C", of=SN)
-    invite(a, room, c)
-    return a, b, c, room
 
 
 def test_a_copy_from_before_a_message_renews_its_keys_before_it_sends(stage: Stage, keys: list[MessageKey]) -> None:
@@ -313,11 +254,6 @@ def test_a_room_of_one_cannot_heal_and_says_so(stage: Stage) -> None:
     assert "open another room" in a.store.alarms[-1].detail
 
 
-def hold_commits(client: Client) -> None:
-    """Nothing that it publishes reaches the relay."""
-    client.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
-
-
 def test_a_restart_forgets_neither_that_it_is_a_copy_nor_that_its_keys_are_due(
     stage: Stage, keys: list[MessageKey]
 ) -> None:
@@ -409,74 +345,6 @@ def test_a_request_that_was_refused_is_made_again(stage: Stage, keys: list[Messa
     assert b.row(room).rekey is model.Rekey.NONE
     assert b.say(room, "healed").state is DONE
     check_no_key_twice(keys)
-
-
-# ---- a relay that shows the record in two parts
-
-
-def read_in_parts(stage: Stage) -> tuple[Client, Client, RoomId]:
-    """It signs a head where the copy ends, and gives the rest, of the same record, when the copy is live.
-
-    In the rest stand an own message and another's commit; in the epoch that it began, the earlier life had a commit
-    refused.
-    """
-    a, b, _c, room = three(stage)
-    stage.wait(40_000)
-    copy = deepcopy(b.store)
-    b.say(room, "one")
-    renew(a, room)
-    refuse(b, "QUOTA", times=1_000)
-    renew(b, room)
-    row, rest, hidden = copy.rooms[room], list[frames.Frame](), [True]
-
-    def hide(frame: frames.Frame) -> list[frames.Frame]:
-        match frame:
-            case frames.Delivery(room=of, room_seq=place) if hidden and of == room and place > row.head_seq:
-                rest.append(frame)
-                return []
-            case frames.Head() if hidden:
-                return []
-            case frames.PageEnd(room=of) if hidden and of == room:
-                head = verify_room_head(frame.head, RELAY_KEY.public).value
-                lie = sign_room_head(replace(head, room_seq=row.head_seq, leaf=row.head_leaf), RELAY_KEY)
-                return [structs.replace(frame, head=lie, next=row.head_seq, live=True)]
-        return [frame]
-
-    stage.tick(70_000)
-    b.toward = hide
-    put_back(b, copy)
-    assert (b.row(room).head_seq, b.row(room).rekey) == (row.head_seq, model.Rekey.NONE)
-    hidden.clear()
-    for frame in rest:
-        b.give(inputs.Received(data=frames.encode_frame(frame)))
-    stage.run()
-    return a, b, room
-
-
-def test_a_commit_that_came_late_on_this_connection_is_not_trusted(stage: Stage, keys: list[MessageKey]) -> None:
-    a, b, room = read_in_parts(stage)
-    heal(stage)
-    assert b.row(room).rekey is model.Rekey.NONE
-    assert b.say(room, "healed").state is DONE
-    assert a.texts(room) == ["one", "healed"]
-    assert any("a head left out entry" in alarm.detail for alarm in b.store.alarms)
-    check_no_key_twice(keys)
-
-
-def test_without_the_request_in_the_log_a_key_is_used_twice(
-    stage: Stage, keys: list[MessageKey], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control: what comes when the device is live counts for new."""
-
-    def hasty(room: Room) -> None:
-        if room.row.rekey is model.Rekey.EPOCH and room.link.live:
-            room.change(rekey=model.Rekey.KEYS)
-
-    monkeypatch.setattr(restored, "follow_commit", hasty)
-    read_in_parts(stage)
-    heal(stage)
-    with pytest.raises(AssertionError, match="used twice"):
-        check_no_key_twice(keys)
 
 
 def test_who_cannot_even_ask_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,18 @@ def test_who_is_added_or_removed_is_told_so() -> None:
     assert again.one(frames.Ready).rooms[0].head == 6
 
 
+def test_who_is_added_again_learns_how_far_it_had_counted() -> None:
+    """What it said before stands in no part of the record that it is shown."""
+    world, first, second, _third, room = three()
+    said = world.envelope(device_of(second), room, Message(), SEALED)
+    second.publish((said, SEALED))
+    second.take(frames.Stored)
+    world.commit(first, room, removed=(device_of(second),))
+    world.commit(first, room, added=(device_of(second),))
+    state = second.take(frames.RoomState)[-1]
+    assert (state.added_seq, state.counter, state.last) == (6, 1, said.id)
+
+
 def test_who_was_added_while_it_was_away_learns_it_at_its_login() -> None:
     world, first, *_, room = three()
     newcomer = world.officer("d")
