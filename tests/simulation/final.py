@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from amanah_client import model
 from amanah_protocol import limits
 from amanah_protocol.envelope import Envelope, decode_envelope
-from amanah_protocol.kinds import Commit, Create, Delivered
+from amanah_protocol.kinds import Commit, Create, Delivered, Erase
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from amanah_relay.effects import Entry, ReadEntries, ReadLog
@@ -73,6 +73,23 @@ class Outcome:
             for logged in entries:
                 found.setdefault(logged.envelope.id, []).append(logged)
         return found
+
+    @cached_property
+    def erased(self) -> frozenset[tuple[DeviceId, EnvelopeId]]:
+        """What devices hold for erased and an `erase` in the log names."""
+        named = {
+            envelope
+            for entries in self.rooms.values()
+            for logged in entries
+            if isinstance(specific := logged.envelope.header.specific, Erase)
+            for envelope in specific.envelopes
+        }
+        return frozenset(
+            (device, row.envelope)
+            for device, rows in self.messages.items()
+            for row in rows
+            if row.state is model.MessageState.ERASED and row.envelope in named
+        )
 
     @cached_property
     def confirmed(self) -> dict[RoomId, int]:

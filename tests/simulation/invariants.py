@@ -81,7 +81,9 @@ def _judge_delivery(
         if not again.joining and again.row.state is not model.MessageState.ERASED:
             yield f"{what} was delivered again"
     last = found[-1].row
-    if last.state is model.MessageState.UNREADABLE and _is_for(logged, device):
+    unread = last.state is model.MessageState.UNREADABLE and _is_for(logged, device)
+    # What its sender erased before it came here cannot be read until the `erase` comes, and is erased then.
+    if unread and (device, logged.envelope.id) not in outcome.erased:
         yield f"{what} cannot be read: {last.cause} ({last.code})"
 
 
