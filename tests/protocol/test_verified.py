@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGES: Final = ("protocol/amanah_protocol", "relay/amanah_relay", "client/amanah_client")
 
 VERIFIERS: Final = {
-    "envelope.py": {"verify_envelope"},
+    "envelope.py": {"verify_answered"},
     "heads.py": {"verify_control_head", "verify_room_head"},
     "roster.py": {"verify_roster", "verify_certificate"},
     "receipt.py": {"verify_receipt"},
