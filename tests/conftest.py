@@ -6,11 +6,14 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import settings
+
+from tests.screen import Screen
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -80,3 +83,17 @@ def data_dir() -> Path:
 def scale() -> int:
     """How many times as long a long test runs: 1, or what `make campaign` sets."""
     return int(os.environ.get("AMANAH_SCALE", "1"))
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
+    """Makes standard output and error a terminal of 60 columns; to be called in the test, behind pytest's capturing."""
+
+    def make() -> Screen:
+        made = Screen()
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setattr(sys, "stdout", made)
+        monkeypatch.setattr(sys, "stderr", made)
+        return made
+
+    return make

@@ -25,8 +25,7 @@ from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.heads import RoomHead, sign_room_head
 from amanah_protocol.kinds import Commit, Create, Kind, Welcome
 from amanah_protocol.labels import Label
-from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, RoomId
 from amanah_relay.effects import ReadMembership, TakeKeyPackages
 from tests.adversary.attack import Attack, Out, Planted
 from tests.adversary.evil import EvilRelay
@@ -35,6 +34,7 @@ from tests.adversary.outcomes import control, defended
 from tests.adversary.packages import credential_of
 from tests.adversary.shown import evidence
 from tests.adversary.stage import Stage
+from tests.client.core.forge import leaf_of
 from tests.engines import ENGINES
 
 Play = Callable[..., Stage]
@@ -85,7 +85,7 @@ class FalseRecord(Attack):
         head = RoomHead(
             room=self.room,
             room_seq=last.room_seq,
-            leaf=_leaf(last).hash,
+            leaf=leaf_of(last).hash,
             size=last.index + 1,
             time_ms=relay.clock_ms,
         )
@@ -101,22 +101,11 @@ class FalseRecord(Attack):
             room_seq=last.room_seq + 1 if last.room_seq > 1 else 9,
             index=max(last.index, relay.books.state.size) + 1,
             accepted_at_ms=relay.clock_ms,
-            previous=_leaf(last).hash,
+            previous=leaf_of(last).hash,
             envelope=planted.object,
             content=planted.content,
         )
         self.record.append(entry)
-
-
-def _leaf(entry: frames.Delivery) -> Leaf:
-    return Leaf(
-        type=LeafType.ENVELOPE,
-        accepted_at_ms=entry.accepted_at_ms,
-        room=RoomId(entry.room),
-        room_seq=entry.room_seq,
-        previous=LeafHash(entry.previous),
-        object=entry.envelope,
-    )
 
 
 def take_package(relay: EvilRelay, device: DeviceId) -> bytes:

@@ -16,7 +16,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.heads import RoomHead, sign_room_head, verify_room_head
 from amanah_protocol.kinds import Kind
 from amanah_protocol.limits import HEAD_INTERVAL_MS
-from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
+from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.receipt import Receipt, sign_receipt
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
 from tests.adversary.attack import Attack, Heads, Out
@@ -24,6 +24,7 @@ from tests.adversary.evil import EvilRelay
 from tests.adversary.outcomes import control, defended
 from tests.adversary.shown import evidence
 from tests.adversary.stage import Stage
+from tests.client.core.forge import leaf_of
 
 Play = Callable[..., Stage]
 VICTIM: Final = "ma-1"
@@ -230,18 +231,6 @@ class Forking(Behind):
             time_ms=relay.clock_ms,
         )
         return sign_room_head(head, relay.key)
-
-
-def leaf_of(entry: frames.Delivery) -> Leaf:
-    """The log leaf of what is delivered."""
-    return Leaf(
-        type=LeafType.ENVELOPE,
-        accepted_at_ms=entry.accepted_at_ms,
-        room=RoomId(entry.room),
-        room_seq=entry.room_seq,
-        previous=LeafHash(entry.previous),
-        object=entry.envelope,
-    )
 
 
 def lead_apart(play: Play, ahead: int) -> tuple[Stage, Forking, int]:

@@ -29,6 +29,7 @@ from amanah_protocol.errors import (
     VerifyError,
 )
 from tests.end_to_end.nations import PROGRAMS
+from tests.screen import Screen
 from tests.vectors.examples import roster_of
 
 GOOD = "correct horse battery staple seven dice"
@@ -427,27 +428,6 @@ def test_the_home_of_the_command_line_goes_before_that_of_the_environment(
 
 
 # ---- narrow terminals
-
-
-class Screen(io.StringIO):
-    """Standard output that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
-    """Makes standard output and error a terminal of 60 columns."""
-
-    def make() -> Screen:
-        made = Screen()
-        monkeypatch.setenv("COLUMNS", "60")
-        monkeypatch.setattr(sys, "stdout", made)
-        monkeypatch.setattr(sys, "stderr", made)
-        return made
-
-    return make
 
 
 ID = "3fa9c1d2" * 8

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from amanah_relay import terminal
+from tests.screen import Screen
 
 
 def test_what_drives_a_terminal_is_shown_and_not_done(capfd: pytest.CaptureFixture[str]) -> None:
     terminal.say("a\x1b[2Jb\u202e [red]c")
     assert capfd.readouterr().err == "a<001B>[2Jb<202E> [red]c\n"
-
-
-class Screen(io.StringIO):
-    """A terminal of 60 columns."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Screen]:
-    """Makes standard output and error a terminal; to be called in the test, behind the capturing of pytest."""
-
-    def make() -> Screen:
-        made = Screen()
-        monkeypatch.setenv("COLUMNS", "60")
-        monkeypatch.setattr(sys, "stdout", made)
-        monkeypatch.setattr(sys, "stderr", made)
-        return made
-
-    return make
 
 
 def test_on_a_terminal_talk_is_folded_between_words_and_a_key_stays_whole(screen: Callable[[], Screen]) -> None:

@@ -119,14 +119,7 @@ def test_a_creator_who_was_removed_and_added_again_reads_from_the_beginning(stag
 def test_what_was_accepted_before_an_unseen_removal_is_done(stage: Stage) -> None:
     a, b, room = two(stage)
     held: list[frames.Frame] = []
-
-    def hold(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.Stored | frames.Delivery):
-            held.append(frame)
-            return []
-        return [frame]
-
-    b.toward = hold
+    b.toward = keep(held, frames.Stored, frames.Delivery)
     intent = b.ask(model.SendText(room=room, text="just in time", label=Label.AMBER))
     stage.run()
     b.disconnect()

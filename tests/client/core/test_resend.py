@@ -74,14 +74,19 @@ def test_a_content_that_is_wrong_again_is_judged_and_not_fetched_for_ever(stage:
     assert a2.codes() == ["GAP"]
 
 
-def test_a_device_that_was_not_in_the_audience_is_sent_nothing(stage: Stage) -> None:
-    a, a2, b, room = three(stage)
+def ask_for_what_was_before(stage: Stage, a: Client, b: Client, room: RoomId) -> None:
+    """A device that comes later asks for what was said before its time."""
     b.say(room, "before its time")
     earlier = b.rows(room, Kind.MESSAGE)[-1].envelope
     late = stage.online("A3", of=TN)
     invite(a, room, late)
     ask(late, room, earlier)
     stage.wait(10_000)
+
+
+def test_a_device_that_was_not_in_the_audience_is_sent_nothing(stage: Stage) -> None:
+    a, a2, b, room = three(stage)
+    ask_for_what_was_before(stage, a, b, room)
     assert answers(b, room) == []
     assert room_of(a, room).owed == room_of(a2, room).owed == {}
 
@@ -89,12 +94,7 @@ def test_a_device_that_was_not_in_the_audience_is_sent_nothing(stage: Stage) -> 
 def test_without_that_check_it_would_be(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resend, "was_in", lambda *_: True)
     a, _a2, b, room = three(stage)
-    b.say(room, "before its time")
-    earlier = b.rows(room, Kind.MESSAGE)[-1].envelope
-    late = stage.online("A3", of=TN)
-    invite(a, room, late)
-    ask(late, room, earlier)
-    stage.wait(10_000)
+    ask_for_what_was_before(stage, a, b, room)
     assert answers(b, room) == [a.device.id]
 
 

@@ -182,14 +182,7 @@ def test_what_was_in_flight_when_the_copy_was_made_is_neither_lost_nor_sent_twic
 def test_a_copy_that_was_accepted_meanwhile_keeps_the_newest_place(stage: Stage, keys: list[MessageKey]) -> None:
     a, b, _c, room = three(stage)
     held: list[frames.Frame] = []
-
-    def hold(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.Stored | frames.Delivery):
-            held.append(frame)
-            return []
-        return [frame]
-
-    b.toward = hold
+    b.toward = keep(held, frames.Stored, frames.Delivery)
     intent = b.ask(model.SendText(room=room, text="accepted", label=Label.AMBER))
     stage.run()
     copy = deepcopy(b.store)
