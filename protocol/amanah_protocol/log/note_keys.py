@@ -34,6 +34,11 @@ class SignatureType(IntEnum):
     """ML-DSA-44 cosignature of a checkpoint, whose text must be one. A log may sign with it too, at time 0."""
 
     @property
+    def cosigns(self) -> bool:
+        """Whether a witness can have such a key."""
+        return self is not SignatureType.ED25519
+
+    @property
     def public_bytes(self) -> int:
         """Length of a public key."""
         return MLDSA44_PUBLIC_BYTES if self is SignatureType.ML_DSA_44 else KEY_BYTES
