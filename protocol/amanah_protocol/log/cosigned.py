@@ -10,6 +10,7 @@ from typing import Final
 
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.log.fields import MAX_DECIMAL
+from amanah_protocol.log.merkle import HASH_BYTES, is_subtree
 
 MAX_OPAQUE_BYTES: Final = 255
 """Of the cosigner's name, and of the log's origin."""
@@ -31,8 +32,8 @@ def cosigned_message(*, name: str, time_s: int, origin: str, start: int, end: in
     Raises:
         UsageError: `MALFORMED` for what the structure cannot hold, `USAGE` for a time where `start` is not 0.
     """
-    if not (0 <= start <= end <= MAX_DECIMAL and 0 <= time_s <= MAX_DECIMAL and len(root) == 32):
-        raise UsageError(Code.MALFORMED, "a cosigned subtree has bounds and a time of 63 bits and a hash of 32 bytes")
+    if not (is_subtree(start, end) and 0 <= time_s <= MAX_DECIMAL and len(root) == HASH_BYTES):
+        raise UsageError(Code.MALFORMED, "what is cosigned is a subtree with a hash of 32 bytes, at a time of 63 bits")
     # "If `start` is not zero, `timestamp` MUST be zero": a part of a log is never the largest tree.
     if start and time_s:
         raise UsageError(Code.USAGE, "a cosignature of a subtree that does not start at the first leaf has no time")

@@ -107,19 +107,37 @@ class NoteVerifier:
         if self.kind is SignatureType.ED25519:
             verify_signature(self.public, signature, text.encode())
             return 0
-        time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
-        signature = signature[_TIME_BYTES:]
         if self.kind is SignatureType.ML_DSA_44:
             try:
-                message = _signed_message(self, text, time_s)
-            except (DecodeError, UsageError) as error:
+                # Extension lines, which this signature would not cover, are refused with the text.
+                origin, size, root = decode_head(text)
+            except DecodeError as error:
                 raise VerifyError(Code.SIGNATURE, f"{self.name} cannot have cosigned this: {error.detail}") from error
-            verify_mldsa44(self.public, signature, message)
-            return time_s
+            return self.verify_subtree(signature, origin=origin, start=0, end=size, root=root)
+        time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
         # Time 0 would be the witness's word that it says nothing about when (attack 42).
         if not 0 < time_s <= MAX_DECIMAL:
             raise VerifyError(Code.SIGNATURE, f"the cosignature of {self.name} has no time")
-        verify_signature(self.public, signature, _signed_message(self, text, time_s))
+        verify_signature(self.public, signature[_TIME_BYTES:], _cosigned_text(text, time_s))
+        return time_s
+
+    def verify_subtree(self, signature: bytes, *, origin: str, start: int, end: int, root: bytes) -> int:
+        """Verify an ML-DSA-44 cosignature of a subtree; of a whole log, what `verify` verifies.
+
+        Returns:
+            The time, as `verify` gives it; 0 unless the subtree starts at the first leaf.
+
+        Raises:
+            VerifyError: `SIGNATURE`, also for a key of another type and for leaves that are no subtree.
+        """
+        if self.kind is not SignatureType.ML_DSA_44:
+            raise VerifyError(Code.SIGNATURE, f"the key {self.name} cosigns no subtrees")
+        time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
+        try:
+            message = cosigned_message(name=self.name, time_s=time_s, origin=origin, start=start, end=end, root=root)
+        except UsageError as error:
+            raise VerifyError(Code.SIGNATURE, f"{self.name} cannot have cosigned this: {error.detail}") from error
+        verify_mldsa44(self.public, signature[_TIME_BYTES:], message)
         return time_s
 
 
@@ -169,19 +187,44 @@ class NoteSigner:
 
         Raises:
             UsageError: `MALFORMED` for a text that no note can have, or that an ML-DSA-44 key cannot sign because it
-                is no checkpoint of three lines; `USAGE` for a time that does not fit the type.
+                is no checkpoint of three lines; `USAGE` for a time that does not fit the type, `MALFORMED` for one
+                of more than 63 bits with ML-DSA-44.
         """
         check_text(text)
         kind = self.verifier.kind
-        least = 1 if kind is SignatureType.COSIGNATURE else 0
-        if not least <= time_s <= (MAX_DECIMAL if kind.cosigns else 0):
+        if kind is SignatureType.ML_DSA_44:
+            try:
+                origin, size, root = decode_head(text)
+            except DecodeError as error:
+                raise UsageError(error.code, error.detail) from error
+            return self.sign_subtree(origin=origin, start=0, end=size, root=root, time_s=time_s)
+        timed = kind is SignatureType.COSIGNATURE
+        if not (0 < time_s <= MAX_DECIMAL if timed else time_s == 0):
             raise UsageError(Code.USAGE, "a cosignature has a time, another signature has none")
-        try:
-            message = _signed_message(self.verifier, text, time_s)
-        except DecodeError as error:
-            raise UsageError(error.code, error.detail) from error
-        stamp = time_s.to_bytes(_TIME_BYTES, "big") if kind.cosigns else b""
-        return NoteSignature(name=self.name, key_id=self.verifier.key_id, signature=stamp + self._key.sign(message))
+        signature = self._key.sign(_cosigned_text(text, time_s) if timed else text.encode())
+        return self._line((time_s.to_bytes(_TIME_BYTES, "big") if timed else b"") + signature)
+
+    def sign_subtree(self, *, origin: str, start: int, end: int, root: bytes, time_s: int = 0) -> NoteSignature:
+        """Cosign a subtree with ML-DSA-44, after it was verified to be one of the log.
+
+        Args:
+            origin: The log's, 1 to 255 bytes.
+            start: Index of the first leaf.
+            end: Index after the last leaf.
+            root: Hash of the subtree, 32 bytes.
+            time_s: Seconds of Unix time; 0 unless the subtree is the largest tree known.
+
+        Raises:
+            UsageError: `USAGE` for a key of another type, and for a time where the first leaf is left out;
+                `MALFORMED` for what is no subtree, origin, hash or time.
+        """
+        if self.verifier.kind is not SignatureType.ML_DSA_44:
+            raise UsageError(Code.USAGE, "only ML-DSA-44 keys cosign subtrees")
+        message = cosigned_message(name=self.name, time_s=time_s, origin=origin, start=start, end=end, root=root)
+        return self._line(time_s.to_bytes(_TIME_BYTES, "big") + self._key.sign(message))
+
+    def _line(self, signature: bytes) -> NoteSignature:
+        return NoteSignature(name=self.name, key_id=self.verifier.key_id, signature=signature)
 
     def __repr__(self) -> str:
         return f"NoteSigner({self.verifier.vkey})"
@@ -268,15 +311,9 @@ def verify_note(note: Note, verifiers: Iterable[NoteVerifier]) -> tuple[KnownSig
     return tuple(KnownSignature(verifier=signer, time_s=time_s) for signer, time_s in times.items())
 
 
-def _signed_message(verifier: NoteVerifier, text: str, time_s: int) -> bytes:
-    if verifier.kind is SignatureType.ML_DSA_44:
-        # Extension lines, which this signature would not cover, are refused with the text.
-        origin, size, root = decode_head(text)
-        return cosigned_message(name=verifier.name, time_s=time_s, origin=origin, start=0, end=size, root=root)
-    if verifier.kind is SignatureType.COSIGNATURE:
-        # The first line separates the two types: no checkpoint has a second line that starts with `time`.
-        return f"cosignature/v1\ntime {time_s}\n{text}".encode()
-    return text.encode()
+def _cosigned_text(text: str, time_s: int) -> bytes:
+    # The first line separates the two types of Ed25519: no checkpoint has a second line that starts with `time`.
+    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
 def _decode_key(text: str) -> tuple[str, str, SignatureType, bytes]:

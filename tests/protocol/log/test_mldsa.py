@@ -136,7 +136,7 @@ def test_a_time_of_more_than_63_bits_is_neither_signed_nor_taken(time_s: int) ->
     assert WITNESS.sign(TEXT, time_s=2**63 - 1).signature[:8] == (2**63 - 1).to_bytes(8, "big")
     with pytest.raises(UsageError) as caught:
         WITNESS.sign(TEXT, time_s=time_s)
-    assert caught.value.code is Code.USAGE
+    assert caught.value.code is Code.MALFORMED
     signature = (time_s % 2**64).to_bytes(8, "big") + KEY.sign(message(time_s=time_s % 2**64))
     assert refused(Note(text=TEXT, signatures=(replace(LINE, signature=signature),)))
 
