@@ -14,7 +14,8 @@ from amanah_protocol.errors import Code, PeerError, RefusedError
 from amanah_protocol.limits import MAX_FRAME_BYTES
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.note import Note, NoteSignature, decode_note
-from amanah_protocol.log.note_keys import NoteVerifier, decode_vkey, verify_note
+from amanah_protocol.log.note_keys import verify_note
+from amanah_protocol.log.policy import policy_of_roster
 from amanah_protocol.roster import Roster
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fetch import check_pace
@@ -89,25 +90,27 @@ def cosigned(parts: Parts, event: Cosigned, now_ms: int) -> None:
         found = verified_lines(books.state.roster.value, note, event.lines)
     except PeerError:
         return  # the shell has verified the same, and said so to the operator
-    fresh = tuple(line for line in found if line not in note.signatures)
+    # The first cosignature of a key stays: it says the most about when, and a note does not grow without end.
+    signed = {(line.name, line.key_id) for line in note.signatures}
+    fresh = tuple(line for line in found if (line.name, line.key_id) not in signed)
     if fresh:
         merged = Note(text=note.text, signatures=(*note.signatures, *fresh))
         publication.gained[event.size] = merged.encode()
         advance(parts, now_ms)
 
 
-def verified_lines(roster: Roster, note: Note, lines: bytes) -> tuple[NoteSignature, ...]:
+def verified_lines(roster: Roster, note: Note, answer: bytes) -> tuple[NoteSignature, ...]:
     """The cosignatures of the roster's witnesses among the lines that one of them answered.
 
     Raises:
         DecodeError: They are no signature lines.
         VerifyError: `SIGNATURE` when one of a known witness fails, or none is of a known witness.
     """
-    answered = decode_note(note.text.encode() + b"\n" + lines)
-    keys = _witness_keys(roster)
-    known = {(key.name, key.key_id) for key in keys}
-    verify_note(answered, keys)
-    return tuple(line for line in answered.signatures if (line.name, line.key_id) in known)
+    answered = decode_note(note.text.encode() + b"\n" + answer)
+    keys = [witness.key for witness in policy_of_roster(roster).witnesses.values()]
+    found = {(known.verifier.name, known.verifier.key_id) for known in verify_note(answered, keys)}
+    lines = {(line.name, line.key_id): line for line in answered.signatures}
+    return tuple(lines[key] for key in lines if key in found)
 
 
 def newest(books: Books, now_ms: int) -> bytes:
@@ -163,7 +166,7 @@ def _record(parts: Parts, publication: Publication, size: int, note: bytes) -> N
 def _keep(books: Books, size: int, note: bytes) -> None:
     publication = books.publication
     publication.notes[size] = note
-    if size > publication.witnessed and _is_witnessed(books.state.roster.value, decode_note(note)):
+    if size > publication.witnessed and _is_witnessed(books.state.roster.value, note):
         publication.witnessed = size
     while len(publication.notes) > KEPT:
         oldest = next(size for size in publication.notes if size != publication.witnessed)
@@ -171,14 +174,12 @@ def _keep(books: Books, size: int, note: bytes) -> None:
         publication.gained.pop(oldest, None)
 
 
-def _is_witnessed(roster: Roster, note: Note) -> bool:
-    keys = _witness_keys(roster)
-    known = {(key.name, key.key_id) for key in keys}
-    return len({(line.name, line.key_id) for line in note.signatures} & known) >= roster.quorum
-
-
-def _witness_keys(roster: Roster) -> tuple[NoteVerifier, ...]:
-    return tuple(decode_vkey(vkey) for _, vkey in roster.witnesses)
+def _is_witnessed(roster: Roster, note: bytes) -> bool:
+    try:
+        policy_of_roster(roster).verify_note(note)
+    except PeerError:
+        return False
+    return True
 
 
 def _ask_witnesses(parts: Parts, books: Books) -> None:

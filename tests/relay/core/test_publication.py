@@ -269,3 +269,31 @@ def test_without_books_no_cosignature_is_judged_or_taken() -> None:
         world.core.verify_cosignatures(note, b"")
     cosign(world, W1, size=3)
     assert world.store.checkpoints == {3: note}
+
+
+def test_an_answer_of_which_a_line_is_there_twice_is_taken_once() -> None:
+    world, _, _ = published()
+    line = W1.sign(decode_note(world.store.checkpoints[3]).text, time_s=TIME_S).encode()
+    world.give(Cosigned(size=3, lines=(line + line).encode()))
+    assert len(decode_note(world.store.checkpoints[3]).signatures) == 2
+
+
+def test_the_first_cosignature_of_a_witness_stays() -> None:
+    world, _, _ = published()
+    for later in range(5):
+        cosign(world, W1, size=3, time_s=TIME_S + later)
+    (_, line) = decode_note(world.store.checkpoints[3]).signatures
+    assert int.from_bytes(line.signature[:8], "big") == TIME_S
+
+
+def test_what_the_store_answers_for_books_that_were_thrown_away_finds_nothing() -> None:
+    world, officer, room = community()
+    world.holding = True
+    world.store.append_fails = "lost"
+    grow(world, officer, room)
+    world.tick(30_000)
+    world.step()
+    assert world.core.published == 0
+    world.release()
+    assert list(world.store.checkpoints) == [3]
+    assert world.core.published == 3
