@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from amanah_client.audit.bundle import BundleReader
-from amanah_client.audit.record import examine
+from amanah_client.audit.examination import examine
 from amanah_client.model import AuditRow
 from amanah_protocol.errors import PeerError
 from amanah_protocol.log.leaf import Leaf, decode_leaf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from amanah_client.audit.record import Anchor
+from amanah_client.audit.examination import Anchor
 from amanah_protocol.cards import Armour, armour, decode_armour
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.log.policy import Policy, policy_of_roster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from amanah_client.audit.record import Anchor
+from amanah_client.audit.examination import Anchor
 from amanah_protocol.content.sealed import check_commitment, decode_content
 from amanah_protocol.envelope import decode_envelope, verify_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings, Who
 from amanah_protocol.cose import TAG
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.revocation import (
@@ -37,15 +38,20 @@ from amanah_protocol.verified import Verified
 class Identities:
     """Rosters, enrolment keys, certificates and revocations, as far as the log was read."""
 
-    def __init__(self, trusted: tuple[Verified[Roster], ...], findings: Findings) -> None:
+    def __init__(self, trusted: tuple[Verified[Roster], ...], findings: Findings, register: Register) -> None:
         """Begin before the first entry.
 
         Args:
             trusted: Rosters that the auditor trusts, ascending by version, at least one.
             findings: Where a doubt is noted that does not keep an object from being used.
+            register: Where devices are put.
         """
         self._trusted = trusted
         self._findings = findings
+        self._register = register
+        self._known = False
+        """Whether what is added was examined before: findings and register have it already."""
+        self._standings: dict[DeviceId, Standing] = {}
         self._logged: Verified[Roster] | None = None
         self._descends = False
         self._enrolments: dict[KeyId, Enrolment] = {}
@@ -72,6 +78,7 @@ class Identities:
         Raises:
             PeerError: The object does not hold; nothing is recorded.
         """
+        self._standings.clear()
         match leaf.type:
             case LeafType.ROSTER:
                 self._add_roster(leaf, _beside(document))
@@ -79,18 +86,31 @@ class Identities:
                 self._add_enrolment(index, leaf, _beside(document))
             case LeafType.CERTIFICATE:
                 _check_alone(document)
-                self._add_certificate(leaf)
+                self._add_certificate(index, leaf)
             case _:
                 self._add_revocation(index, leaf, document)
 
+    def remember(self, index: int, leaf: Leaf, document: bytes | None) -> None:
+        """Take in an entry that was examined before; if it did not hold, that was found then."""
+        self._known = True
+        try:
+            self.add(index, leaf, document)
+        except PeerError:
+            pass
+        finally:
+            self._known = False
+
     def standing(self, device: DeviceId) -> Standing | None:
         """What the log says of a device up to here; None when no certificate of it is logged."""
+        found = self._standings.get(device)
+        if found is not None:
+            return found
         certificate = self._certificates.get(device)
         if certificate is None:
             return None
-        return Standing(
-            certificate=certificate, revoked=device in self._revoked or certificate.issuer in self._withdrawn
-        )
+        revoked = device in self._revoked or certificate.issuer in self._withdrawn
+        made = self._standings[device] = Standing(certificate=certificate, revoked=revoked)
+        return made
 
     def standings(self, devices: Iterable[DeviceId]) -> dict[DeviceId, Standing]:
         """The same for several; those without a certificate are left out."""
@@ -145,7 +165,7 @@ class Identities:
             raise VerifyError(Code.FOREIGN_DEVICE, f"the enrolment key belongs to {known.organisation}")
         self._enrolments[enrolment.key_id] = enrolment
 
-    def _add_certificate(self, leaf: Leaf) -> None:
+    def _add_certificate(self, index: int, leaf: Leaf) -> None:
         certificate = decode_certificate(leaf.object)
         enrolment = self._enrolment(certificate.issuer)
         verify_certificate(certificate, enrolment, self.roster, at_ms=leaf.accepted_at_ms)
@@ -157,6 +177,11 @@ class Identities:
         if device in self._revoked:
             raise VerifyError(Code.REVOKED, "a device is certified again after it was revoked")
         self._certificates[device] = certificate
+        if not self._known:
+            row = self._register.device(device)
+            row.organisation, row.subject = certificate.organisation, certificate.subject
+            row.role, row.certified = int(certificate.role), index
+            self._register.put_device(row)
 
     def _add_revocation(self, index: int, leaf: Leaf, document: bytes | None) -> None:
         # One key signs the revocation of a device; that of an enrolment key is a document endorsed by the root.
@@ -178,6 +203,12 @@ class Identities:
         since = revocation.compromised_since_ms
         if since is not None:
             self.compromised[revocation.device] = min(since, self.compromised.get(revocation.device, since))
+        if self._known:
+            return
+        row = self._register.device(revocation.device)
+        row.revoked, row.compromised_ms = index, self.compromised.get(revocation.device)
+        self._register.put_device(row)
+        if since is not None:
             said = (
                 f"{self.who(revocation.device).text} was revoked: its key was in wrong hands before; see what it sent"
             )
@@ -202,7 +233,7 @@ class Identities:
 
     def _check_anchored(self, index: int, organisation: Organisation) -> None:
         known = any(trusted.value.by_name.get(organisation.name) == organisation for trusted in self._trusted)
-        if not self._descends and not known:
+        if not (self._descends or known or self._known):
             # A relay can write an older roster of its own making, and let the true one follow it.
             text = f"the root keys of {organisation.name} stand in no roster that is trusted here or follows from one"
             self._findings.fault(index, Code.UNANCHORED, text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
-from amanah_client.audit.record import Anchor
+from amanah_client.audit.examination import Anchor
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.model import AuditRow

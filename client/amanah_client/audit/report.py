@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -46,11 +46,19 @@ class Finding:
 
 
 class Findings:
-    """Collects findings; a record that is wrong throughout does not fill the memory."""
+    """Collects findings; a record that is wrong throughout does not fill the memory, or the disk."""
 
-    def __init__(self) -> None:
-        self.kept: list[Finding] = []
-        self.faults = 0
+    def __init__(self, keep: Callable[[Finding], None], *, count: int = 0, faults: int = 0) -> None:
+        """Go on with so many.
+
+        Args:
+            keep: Takes one of the first thousand.
+            count: Findings that are kept already.
+            faults: Faults that there are already.
+        """
+        self._keep_one = keep
+        self.count = count
+        self.faults = faults
 
     def fault(self, index: int | None, code: Code, text: str) -> None:
         """Something does not hold."""
@@ -66,8 +74,9 @@ class Findings:
         self._keep(Finding(severity=Severity.REMARK, index=index, code=code, text=text))
 
     def _keep(self, finding: Finding) -> None:
-        if len(self.kept) < MAX_FINDINGS:
-            self.kept.append(finding)
+        if self.count < MAX_FINDINGS:
+            self.count += 1
+            self._keep_one(finding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,46 +216,3 @@ class Scope:
     reads: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What an examination found.
-
-    Attributes:
-        origin: The log's origin, as its checkpoint says.
-        size: Leaves under the checkpoint.
-        root: The checkpoint's root.
-        anchor: What it was held against, in words; "" when that was nothing but itself.
-        witnesses: (name, seconds of Unix time) of each known cosignature.
-        scope: How far the record reaches.
-        control_confirmed: Control sequence that a signed head confirmed; None without a head. What
-            the relay logged later in the control stream, or what was left out after it, is not proven.
-        rooms: Rooms in scope, in order of their first entry.
-        entries: Every envelope in scope, in log order.
-        compromised: Device -> the time since which its organisation says that its key was in wrong hands.
-        findings: The first thousand findings.
-        faults: How many faults there are in all.
-    """
-
-    origin: str
-    size: int
-    root: bytes
-    anchor: str
-    witnesses: tuple[tuple[str, int], ...]
-    scope: Scope
-    control_confirmed: int | None
-    rooms: tuple[RoomSummary, ...]
-    entries: tuple[Entry, ...] = field(repr=False)
-    compromised: Mapping[DeviceId, int]
-    findings: tuple[Finding, ...]
-    faults: int
-
-    @property
-    def first_bad(self) -> Finding | None:
-        """The fault with the lowest index; one about the whole record only if no other was found."""
-        faults = [finding for finding in self.findings if finding.severity is Severity.FAULT]
-        placed = [finding for finding in faults if finding.index is not None]
-        if placed:
-            return min(placed, key=lambda finding: finding.index or 0)
-        return faults[0] if faults else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from amanah_client.audit.identities import Identities
-from amanah_client.audit.report import Change, Findings, Nations, RoomSummary, Who
-from amanah_protocol import kinds, rooms
-from amanah_protocol.envelope import Envelope, Header, audience_digest, verify_envelope
+from amanah_client.audit.register import EntryRow, Register, Sent, StayRow
+from amanah_client.audit.report import Findings, Nations
+from amanah_protocol import cbor, kinds, rooms
+from amanah_protocol.envelope import Envelope, Header, audience_digest
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create
@@ -42,108 +43,164 @@ _NOBODY: Final = Circle(members=frozenset(), digest=audience_digest(frozenset())
 class _Sender:
     """The record of one device in the room."""
 
+    device: int
     counter: int = 0
     last: EnvelopeId = _NOTHING_SENT
     voided: set[int]
 
 
 @dataclass(slots=True, kw_only=True)
-class _Sent:
-    """What later entries may refer to."""
+class _Said:
+    """What an entry says of others: their log indices, and the label that it gives to one."""
 
-    kid: DeviceId
-    circle: Circle
-    label: Label
+    mentioned: list[int] = field(default_factory=list)
+    became: Label | None = None
 
 
 class RoomHistory:
     """A room as far as the log was read."""
 
-    def __init__(self, room: RoomId, origin: str, identities: Identities, findings: Findings) -> None:
-        """Begin before the first entry.
+    def __init__(
+        self, room: RoomId, origin: str, identities: Identities, findings: Findings, register: Register
+    ) -> None:
+        """Begin before the first entry, or behind those that the register knows.
 
         Args:
             room: Its id.
             origin: Origin of the log; a room belongs to one.
-            identities: Who is who up to the entry that is added next.
+            identities: Who is who up to the entry that is taken next.
             findings: Where remarks are noted; faults are raised.
+            register: Where its entries are put.
         """
         self.room = room
         self._origin = origin
         self._identities = identities
         self._findings = findings
+        self._register = register
+        self._row, fresh = register.room(room)
         self._create: Create | None = None
-        self._opened_by: Who | None = None
-        self._epoch = 0
         self._senders: dict[DeviceId, _Sender] = {}
-        self._sent: dict[EnvelopeId, _Sent] = {}
-        self._changes: list[Change] = []
-        self._entries = 0
-        self._times = (0, 0)
+        self._stays: list[StayRow] = []
+        self._open: dict[DeviceId, int] = {}
+        """Of who is in, the place of its stay in the list."""
         self.circle = _NOBODY
         """Who is in it after the last entry that held."""
+        if not fresh:
+            self._load()
 
-    def add(self, index: int, leaf: Leaf, envelope: Envelope) -> None:
-        """Verify the room's next entry, and apply it.
+    def _load(self) -> None:
+        row, register = self._row, self._register
+        if row.specific is not None:
+            create = kinds.decode_specific(kinds.Kind.CREATE, cbor.decode(row.specific, max_bytes=len(row.specific)))
+            self._create = create if isinstance(create, Create) else None
+        self._senders = {
+            device: _Sender(device=register.device(device).number, counter=counter, last=last, voided=voided)
+            for device, counter, last, voided in register.senders(row.number)
+        }
+        self._stays = register.stays(row.number)
+        devices = [register.device_of(stay.device) for stay in self._stays]
+        self._open = {
+            device: place
+            for place, (device, stay) in enumerate(zip(devices, self._stays, strict=True))
+            if stay.to_seq is None
+        }
+        self.circle = self._circle(frozenset(self._open))
+
+    def take(self, index: int, leaf: Leaf, envelope: Envelope, *, holds: bool | None) -> None:
+        """Verify the room's next entry, apply it, and put it into the register.
+
+        Args:
+            index: Its log index.
+            leaf: The entry.
+            envelope: The envelope in it.
+            holds: Whether the signature is that of the sender's key; None when no key of it was logged before.
 
         Raises:
             PeerError: A check refused it. If its signature holds it still counts in its sender's
                 record; it changes nothing else.
         """
+        said = _Said()
+        sent = None
+        try:
+            self._verify(index, leaf, envelope, holds, said)
+            sent = Sent(index, leaf.room_seq, envelope.header.kid, envelope.header.label)
+        finally:
+            # An entry that was refused is shown too, with its fault beside it.
+            self._put(index, leaf, envelope, sent, said)
+
+    def _verify(self, index: int, leaf: Leaf, envelope: Envelope, holds: bool | None, said: _Said) -> None:  # noqa: FBT001 - as in `take`
         header = envelope.header
-        self._times = (self._times[0] if self._entries else leaf.accepted_at_ms, leaf.accepted_at_ms)
-        self._entries += 1
+        row = self._row
+        row.first_ms, row.last_ms = row.first_ms if row.entries else leaf.accepted_at_ms, leaf.accepted_at_ms
+        row.entries += 1
         if header.room != leaf.room:
             raise VerifyError(Code.BINDING, "the envelope is of another room than its entry")
-        standing = self._identities.standing(header.kid)
-        if standing is None:
+        if self._identities.standing(header.kid) is None:
             raise VerifyError(Code.CERTIFICATE, "no certificate of the sender stands in the log before")
-        verify_envelope(envelope, standing.certificate.public_key)
+        if not holds:
+            raise VerifyError(Code.SIGNATURE, "the signature does not verify")
         self._follow(envelope)
         certificate = self._identities.check_usable(header.kid, leaf.accepted_at_ms)
+        specific = header.specific
         rooms.check_kind(certificate, header.kind, header.label)
-        if isinstance(header.specific, Create):
-            self._open(header, header.specific)
-        else:
-            create = self._opened()
-            rooms.check_label(header.label, create)
-            self._check_sender(certificate, header)
-            self._check_epoch(header)
-            if isinstance(header.specific, Commit):
-                self._commit(index, leaf, header, header.specific, create)
-            else:
-                _check_audience(header, self.circle)
-                self._check_addressed(leaf, header)
-                self._weigh(index, header)
-        self._sent[envelope.id] = _Sent(kid=header.kid, circle=self.circle, label=header.label)
+        if isinstance(specific, Create):
+            self._begin(index, leaf, header, specific)
+            return
+        create = self._opened()
+        rooms.check_label(header.label, create)
+        self._check_sender(certificate, header)
+        self._check_epoch(header)
+        if isinstance(specific, Commit):
+            self._commit(index, leaf, header, specific, create)
+            return
+        _check_audience(header, self.circle)
+        if not isinstance(specific, kinds.Message):
+            self._check_addressed(leaf, header)
+            self._weigh(index, header, said)
 
-    def summary(self) -> RoomSummary:
-        """The room in short."""
-        return RoomSummary(
-            room=self.room,
-            create=self._create,
-            opened_by=self._opened_by,
-            first_ms=self._times[0],
-            last_ms=self._times[1],
-            entries=self._entries,
-            changes=tuple(self._changes),
-            members=self.circle.nations,
+    def _put(self, index: int, leaf: Leaf, envelope: Envelope, sent: Sent | None, said: _Said) -> None:
+        header, row = envelope.header, self._row
+        specific = header.specific
+        known = self._senders.get(header.kid)
+        entry = EntryRow(
+            index,
+            row.number,
+            leaf.room_seq,
+            int(header.kind),
+            self._register.device(header.kid).number if known is None else known.device,
+            leaf.accepted_at_ms,
+            header.sent_at_ms,
+            int(header.label),
+            int(header.precedence),
+            header.size_class,
+            header.epoch,
+            envelope.id,
+            b"" if isinstance(specific, kinds.Message) else cbor.encode(kinds.encode_specific(specific)),
+            _upto(specific),
+            None if said.became is None else int(said.became),
+            int(sent is not None),
         )
+        self._register.put_entry(entry, envelope.id, sent, said.mentioned)
+        self._register.put_room(row)
 
     def _follow(self, envelope: Envelope) -> None:
         """The sender's own chain: counter, previous, voids (protocol, section 4)."""
         header = envelope.header
-        sender = self._senders.setdefault(header.kid, _Sender(voided=set()))
-        if header.counter in sender.voided:
-            raise VerifyError(Code.VOIDED_APPEARED, f"counter {header.counter} was declared void before")
-        if header.counter <= sender.counter:
-            raise VerifyError(Code.FORK, f"the sender used counter {header.counter} twice in this room")
+        sender = self._senders.get(header.kid)
+        if sender is None:
+            sender = _Sender(device=self._register.device(header.kid).number, voided=set())
+            self._senders[header.kid] = sender
+        counter = header.counter
+        if counter in sender.voided:
+            raise VerifyError(Code.VOIDED_APPEARED, f"counter {counter} was declared void before")
+        if counter <= sender.counter:
+            raise VerifyError(Code.FORK, f"the sender used counter {counter} twice in this room")
         expected, before = sender.counter + 1, sender.last
-        sender.counter, sender.last = header.counter, envelope.id
+        sender.counter, sender.last = counter, envelope.id
         sender.voided.update(header.voids)
-        skipped = header.counter - expected
-        if len(header.voids) != skipped or header.voids != tuple(range(expected, header.counter)):
-            raise VerifyError(Code.GAP, f"the sender's counter went from {expected - 1} to {header.counter}")
+        self._register.put_sender(self._row.number, sender.device, counter, envelope.id, sender.voided)
+        if header.voids != tuple(range(expected, counter)):
+            raise VerifyError(Code.GAP, f"the sender's counter went from {expected - 1} to {counter}")
         if header.previous != before:
             raise VerifyError(Code.COUNTER, "the envelope does not follow the sender's last one in this room")
 
@@ -152,8 +209,8 @@ class RoomHistory:
             raise VerifyError(Code.UNKNOWN_ROOM, "the room's creation is missing, or did not hold")
         return self._create
 
-    def _open(self, header: Header, create: Create) -> None:
-        if self._create is not None or self._entries > 1:
+    def _begin(self, index: int, leaf: Leaf, header: Header, create: Create) -> None:
+        if self._create is not None or self._row.entries > 1:
             raise VerifyError(Code.ROOM_EXISTS, "a room is created by its first entry alone")
         # The room id is recomputed from the origin when the header is decoded.
         if create.origin != self._origin:
@@ -163,7 +220,10 @@ class RoomHistory:
         circle = self._circle(frozenset({header.kid}))
         _check_audience(header, circle)
         self._create, self.circle = create, circle
-        self._opened_by = self._identities.who(header.kid)
+        row = self._row
+        row.created, row.specific = index, cbor.encode(kinds.encode_specific(create))
+        row.opened_by = self._register.device(header.kid).number
+        self._enter(index, leaf, header.kid)
 
     def _check_sender(self, certificate: Certificate, header: Header) -> None:
         machine = certificate.machine
@@ -176,8 +236,9 @@ class RoomHistory:
 
     def _check_epoch(self, header: Header) -> None:
         sealed = header.is_sealed
-        if header.epoch > self._epoch or (sealed and header.epoch != self._epoch):
-            raise VerifyError(Code.STALE_EPOCH, f"the room is in epoch {self._epoch}, not {header.epoch}")
+        epoch = self._row.epoch
+        if header.epoch > epoch or (sealed and header.epoch != epoch):
+            raise VerifyError(Code.STALE_EPOCH, f"the room is in epoch {epoch}, not {header.epoch}")
 
     def _commit(self, index: int, leaf: Leaf, header: Header, commit: Commit, create: Create) -> None:
         before = self.circle.members
@@ -192,17 +253,29 @@ class RoomHistory:
         circle = self._circle((before | set(commit.added)) - set(commit.removed))
         _check_audience(header, circle)
         self.circle = circle
-        self._epoch += 1
-        self._changes.append(
-            Change(
-                index=index,
-                accepted_at_ms=leaf.accepted_at_ms,
-                epoch=self._epoch,
-                by=self._identities.who(header.kid),
-                added=tuple(map(self._identities.who, commit.added)),
-                removed=tuple(map(self._identities.who, commit.removed)),
-                members=circle.nations,
-            )
+        self._row.epoch += 1
+        for device in commit.removed:
+            self._leave(index, leaf, device)
+        for device in commit.added:
+            self._enter(index, leaf, device)
+
+    def _enter(self, index: int, leaf: Leaf, device: DeviceId) -> None:
+        stay = StayRow(self._register.device(device).number, leaf.room_seq, index)
+        self._open[device] = len(self._stays)
+        self._stays.append(stay)
+        self._register.put_stay(self._row.number, stay)
+
+    def _leave(self, index: int, leaf: Leaf, device: DeviceId) -> None:
+        place = self._open.pop(device)
+        stay = self._stays[place] = self._stays[place]._replace(to_seq=leaf.room_seq, removed=index)
+        self._register.put_stay(self._row.number, stay)
+
+    def _were_in(self, seq: int) -> frozenset[DeviceId]:
+        """Who could read the entry at a place."""
+        return frozenset(
+            self._register.device_of(stay.device)
+            for stay in self._stays
+            if stay.from_seq <= seq and (stay.to_seq is None or seq < stay.to_seq)
         )
 
     def _check_addressed(self, leaf: Leaf, header: Header) -> None:
@@ -218,33 +291,36 @@ class RoomHistory:
             case _:  # nothing is addressed
                 pass
 
-    def _weigh(self, index: int, header: Header) -> None:
+    def _weigh(self, index: int, header: Header, said: _Said) -> None:
         """What its sender says, against the record: a false word of one member does not break the log."""
         try:
-            self._check_said(index, header)
+            self._check_said(index, header, said)
         except VerifyError as error:
             self._findings.remark(index, error.code, error.detail)
 
-    def _check_said(self, index: int, header: Header) -> None:
+    def _check_said(self, index: int, header: Header, said: _Said) -> None:
         referred = [self._referred(envelope) for envelope in _references(header.specific)]
+        said.mentioned.extend(sent.at for sent in referred)
         match header.specific:
             case kinds.Repair(addressees=addressees):
                 # Repair is no way to widen an audience: a grant is, and is shown as one.
-                if not all(sent.circle.members.issuperset(addressees) for sent in referred):
+                if not all(self._were_in(sent.seq).issuperset(addressees) for sent in referred):
                     raise VerifyError(Code.MEMBERSHIP, "a message was sent again to a device it was not for")
             case kinds.Egress():
                 if referred[0].label >= Label.AMBER_STRICT:
                     self._findings.remark(index, Code.LABEL, f"a message of {referred[0].label.text} left its circle")
-            case kinds.Relabel(old=old, new=new):
-                _relabel(header, referred[0], old, new)
+            case kinds.Relabel(envelope=envelope, old=old, new=new):
+                _check_relabel(header, referred[0], old)
+                said.became = new
+                self._register.relabel(self._row.number, envelope, referred[0], new)
             case kinds.Decision(nations=nations):
                 if not set(nations) <= {name for name, _ in self.circle.nations}:
                     raise VerifyError(Code.MEMBERSHIP, "a decision names a nation that is not in the room")
             case _:  # the others say nothing more that could be held against the record
                 pass
 
-    def _referred(self, envelope: EnvelopeId) -> _Sent:
-        sent = self._sent.get(envelope)
+    def _referred(self, envelope: EnvelopeId) -> Sent:
+        sent = self._register.find(self._row.number, envelope)
         if sent is None:
             raise VerifyError(Code.NOT_FOUND, f"it refers to {envelope.hex()[:16]}, which is not in this room before")
         return sent
@@ -280,9 +356,19 @@ def _references(specific: kinds.Specific) -> tuple[EnvelopeId, ...]:
             return ()
 
 
-def _relabel(header: Header, sent: _Sent, old: Label, new: Label) -> None:
+def _check_relabel(header: Header, sent: Sent, old: Label) -> None:
     if header.kid != sent.kid:
         raise VerifyError(Code.ROLE, "a label is changed by the author of the message alone")
     if old != sent.label:
         raise VerifyError(Code.LABEL, f"the message was {sent.label.text}, not {old.text}")
-    sent.label = new
+
+
+def _upto(specific: kinds.Specific) -> int | None:
+    """The place in the room that an entry reaches, where it says one."""
+    match specific:
+        case kinds.Delivered(room_seq=room_seq):
+            return room_seq
+        case kinds.Grant(to_seq=to_seq):
+            return to_seq
+        case _:
+            return None

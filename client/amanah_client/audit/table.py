@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from amanah_client.audit.report import Entry, Nations, Report, Severity, Who
+from amanah_client.audit.record import Report
+from amanah_client.audit.report import Entry, Nations, Severity, Who
 from amanah_protocol import kinds
 from amanah_protocol.errors import Code
 from amanah_protocol.limits import SIZE_CLASSES
@@ -38,14 +39,9 @@ class Filter:
     since_ms: int = 0
 
     def takes(self, entry: Entry) -> bool:
-        """Whether an entry is wanted."""
+        """Whether an entry of the room, kind and time is of the organisation."""
         named = self.organisation
-        return (
-            entry.room.hex().startswith(self.room)
-            and (named is None or named == entry.sender.organisation or named in dict(entry.readers))
-            and (self.kind is None or self.kind is entry.kind)
-            and entry.accepted_at_ms >= self.since_ms
-        )
+        return named is None or named == entry.sender.organisation or named in dict(entry.readers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +67,8 @@ def lines(report: Report, wanted: Filter) -> Iterator[Line]:
     for finding in report.findings:
         if finding.severity is Severity.FAULT and finding.index is not None:
             faults.setdefault(finding.index, []).append(finding.code)
-    people = {change.index: change for room in report.rooms for change in room.changes}
-    for entry in report.entries:
+    people = {change.index: change for room in report.record.rooms() for change in room.changes}
+    for entry in report.record.entries(room=wanted.room, kind=wanted.kind, since_ms=wanted.since_ms):
         if wanted.takes(entry):
             change = people.get(entry.index)
             said = words(entry.specific) if change is None else changed(change.added, change.removed)

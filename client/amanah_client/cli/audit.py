@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +16,8 @@ from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
 from amanah_client.audit.disclosed import prove
-from amanah_client.audit.record import Anchor, examine
-from amanah_client.audit.report import Report
+from amanah_client.audit.examination import Anchor, examine, examine_copy
+from amanah_client.audit.record import Report
 from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
@@ -89,8 +91,8 @@ async def _copy(client: Client, timeout_s: float) -> None:
 @app.command
 def verify(*, common: Options = DEFAULTS) -> None:
     """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
-    report = _examine_copy(common)
-    _show_report(report, common)
+    with _examined(common) as report:
+        _show_report(report, common)
 
 
 @app.command(name="list")
@@ -121,13 +123,13 @@ def list_entries(
         kind=None if kind is None else _kind(kind),
         since_ms=0 if since is None else _milliseconds(since),
     )
-    report = _examine_copy(common)
-    found = lines(report, wanted)
-    if common.json:
-        terminal.show_json(audit_json.lines_json(report, found))
-    else:
-        audit_words.show_lines(found)
-    _raise_for(report)
+    with _examined(common) as report:
+        found = lines(report, wanted)
+        if common.json:
+            terminal.show_json(audit_json.lines_json(report, found))
+        else:
+            audit_words.show_lines(found)
+        _raise_for(report)
 
 
 @app.command
@@ -245,12 +247,14 @@ def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: byt
     return anchor_of_rosters(trusted, "the rosters that this profile trusts") if trusted else None
 
 
-def _examine_copy(common: Options) -> Report:
+@contextmanager
+def _examined(common: Options) -> Iterator[Report]:
+    """The report on the copy, whose entries can be read until the block is left."""
     with terminal.profile(common) as profile:
         anchor = local.trusted(profile)
-        note, size = local.copied(profile.store)
+        note, _ = local.copied(profile.store)
         head = local.copied_head(profile.store)
-        return examine(local.copied_rows(profile.store, size), checkpoint=note, anchor=anchor, control_head=head)
+        yield examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
 
 
 def _show_report(report: Report, common: Options) -> None:

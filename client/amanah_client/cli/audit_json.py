@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from amanah_client.audit.disclosed import Proven
-from amanah_client.audit.report import Change, Finding, Nations, Report, RoomSummary, Who
+from amanah_client.audit.record import Report
+from amanah_client.audit.report import Change, Finding, Nations, RoomSummary, Who
 from amanah_client.audit.table import Line
 from amanah_client.cli import terminal
 from amanah_client.cli.audit_words import verdict, verdict_of_proven
@@ -47,7 +48,7 @@ def report_json(report: Report) -> dict[str, object]:
             "last": when(scope.last_ms),
             "control_confirmed": report.control_confirmed,
         },
-        "rooms": [_room_json(room) for room in report.rooms],
+        "rooms": [_room_json(room) for room in report.record.rooms()],
     }
 
 

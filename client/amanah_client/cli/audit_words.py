@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from amanah_client.audit.disclosed import Proven
-from amanah_client.audit.report import Finding, Report, RoomSummary, Severity
+from amanah_client.audit.record import Report
+from amanah_client.audit.report import Finding, RoomSummary, Severity
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
 from amanah_client.cli import terminal
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
@@ -26,7 +27,7 @@ def show_report(report: Report) -> None:
     """The whole report."""
     for text in _about(report):
         _show(text)
-    for room in report.rooms:
+    for room in report.record.rooms():
         for text in _room(room):
             _show(text)
     for finding in report.findings:
@@ -67,7 +68,7 @@ def _about(report: Report) -> Iterator[str]:
     yield f"held against {report.anchor or 'nothing but itself'}"
     yield f"cosigned by {_witnesses(report.witnesses)}"
     yield (
-        f"in scope: {_entries(scope.envelopes)} of {counted(len(report.rooms), 'room')}, {scope.control} of the "
+        f"in scope: {_entries(scope.envelopes)} of {counted(report.record.room_count, 'room')}, {scope.control} of the "
         f"control stream, {counted(scope.reads, 'audit read')}; outside: {scope.bare} bare hashes"
     )
     yield f"accepted between {moment(scope.first_ms)} and {moment(scope.last_ms)}, as the relay says"

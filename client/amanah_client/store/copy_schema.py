@@ -36,12 +36,13 @@ _REGISTER: Final = (
     """CREATE TABLE sender (
         room INTEGER NOT NULL, device INTEGER NOT NULL, counter INTEGER NOT NULL, last BLOB NOT NULL,
         voided BLOB NOT NULL, PRIMARY KEY (room, device)) WITHOUT ROWID""",
-    # `upto`: the place in the room that a delivery or a grant reaches. `target`: index of the entry it speaks of.
+    # `upto`: the place in the room that a delivery or a grant reaches. `became`: the label that it gave
+    # to another. `held`: whether nothing was wrong with it.
     """CREATE TABLE entry (
         "index" INTEGER PRIMARY KEY NOT NULL, room INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,
         sender INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, sent_ms INTEGER NOT NULL, label INTEGER NOT NULL,
         precedence INTEGER NOT NULL, size_class INTEGER NOT NULL, epoch INTEGER NOT NULL, envelope BLOB NOT NULL,
-        specific BLOB NOT NULL, upto INTEGER, held INTEGER NOT NULL)""",
+        specific BLOB NOT NULL, upto INTEGER, became INTEGER, held INTEGER NOT NULL)""",
     "CREATE INDEX entry_by_envelope ON entry (envelope)",
     "CREATE INDEX entry_by_place ON entry (room, seq)",
     # Messages are most of all, and are found by room: an index over the others stays small.

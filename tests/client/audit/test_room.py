@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from amanah_client.audit.report import Report
+from amanah_client.audit.record import Report
 from amanah_protocol import envelope, kinds
 from amanah_protocol.content.bodies import Text
 from amanah_protocol.errors import Code
@@ -72,7 +72,7 @@ def test_a_message_that_another_key_signed_is_found(told: Incident) -> None:
 def test_a_message_of_a_device_without_a_logged_certificate_is_found(told: Incident) -> None:
     index, report = posted(told, certified("unlogged"), kinds.Message())
     assert faults(report) == [(index, "CERTIFICATE")]
-    assert report.entries[-1].sender.text.startswith("unknown device ")
+    assert list(report.record.entries())[-1].sender.text.startswith("unknown device ")
 
 
 def test_a_certificate_that_is_logged_later_does_not_help(told: Incident) -> None:
@@ -203,11 +203,11 @@ def test_a_kind_that_the_machines_certificate_does_not_name_is_found(told: Incid
 
 
 def test_an_envelope_that_does_not_decode_is_found_and_not_shown(told: Incident) -> None:
-    entries = len(examined(told.log).entries)
+    entries = len(list(examined(told.log).record.entries()))
     index = told.log.append(LeafType.ENVELOPE, told.room, b"none")
     report = examined(told.log)
     assert faults(report) == [(index, "MALFORMED")]
-    assert len(report.entries) == entries
+    assert len(list(report.record.entries())) == entries
 
 
 def test_a_kind_without_content_that_names_some_is_found(told: Incident) -> None:
@@ -262,7 +262,7 @@ def test_a_room_without_its_creation_is_found_at_its_first_entry() -> None:
     index = log.post(OFFICER_TN, room, kinds.Message())
     report = examined(log)
     assert faults(report) == [(index - 1, "MEMBERSHIP"), (index, "UNKNOWN_ROOM")]
-    assert report.rooms[0].create is None
+    assert report.record.rooms()[0].create is None
 
 
 # ---- the circle
@@ -306,12 +306,12 @@ def test_a_foreign_officer_removes_a_valid_device_only_once_it_is_revoked(told: 
 
 def test_a_commit_that_does_not_hold_changes_nobodys_circle(told: Incident) -> None:
     index, report = posted(told, OFFICER_TN, kinds.Commit(added=(AUDITOR_TN.id,)))
-    assert dict(report.rooms[0].members) == {MA: 1, TN: 2}
+    assert dict(report.record.rooms()[0].members) == {MA: 1, TN: 2}
     assert faults(report) == [(index, "ROLE")]
 
 
 def test_the_members_of_a_room_are_known_at_every_time(told: Incident) -> None:
-    room = examined(told.log).rooms[0]
+    room = examined(told.log).record.rooms()[0]
     assert [dict(change.members) for change in room.changes] == [
         {MA: 1, TN: 2},
         {MA: 1, SN: 1, TN: 2},
@@ -324,7 +324,7 @@ def test_the_members_of_a_room_are_known_at_every_time(told: Incident) -> None:
 
 
 def test_an_entry_names_who_could_read_it(told: Incident) -> None:
-    entries = {entry.index: entry for entry in examined(told.log).entries}
+    entries = {entry.index: entry for entry in examined(told.log).record.entries()}
     assert dict(entries[told.disclosed].readers) == {MA: 1, SN: 1, TN: 2}
     assert dict(entries[told.log.last].readers) == {MA: 1, TN: 2}
 
@@ -485,4 +485,4 @@ def test_every_kind_has_been_through_an_honest_record(told: Incident) -> None:
     report = examined(log)
     # A bot may not change labels: that one is there to show that the others hold.
     assert [code for _, code in faults(report)] == ["ROLE"]
-    assert {entry.kind for entry in report.entries} == set(Kind)
+    assert {entry.kind for entry in report.record.entries()} == set(Kind)

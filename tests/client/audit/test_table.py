@@ -81,7 +81,7 @@ def test_a_commit_that_does_not_hold_is_told_by_numbers() -> None:
 
 def test_every_entry_of_the_record_is_listed_in_order_and_verified() -> None:
     found = list(lines(REPORT, Filter()))
-    assert [line.entry.index for line in found] == [entry.index for entry in REPORT.entries]
+    assert [line.entry.index for line in found] == [entry.index for entry in REPORT.record.entries()]
     assert {(line.state, line.fault) for line in found} == {("verified", False)}
 
 

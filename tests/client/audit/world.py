@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.bundle import BundleHeader, encode_bundle
-from amanah_client.audit.record import Anchor, examine
-from amanah_client.audit.report import Finding, Report, Severity
+from amanah_client.audit.examination import Anchor, examine
+from amanah_client.audit.record import Report
+from amanah_client.audit.report import Finding, Severity
 from amanah_client.model import AuditRow
 from amanah_protocol import envelope, identity, kinds
 from amanah_protocol.audit import ReadingOrder, audit_chain, sign_order

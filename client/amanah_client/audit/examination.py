@@ -1,0 +1,422 @@
+"""The examination of a copy of the log: every hash, link, signature and right, recomputed offline.
+
+What it needs is in the copy, but for one thing: the rosters that the auditor trusts. What it cannot
+show: that nobody was shown another log (cosignatures do), and what stands behind the last entry of a
+room (a signed head of the room does, which only its members get).
+
+It goes through the leaves once, a stretch at a time. Of each stretch everything is decoded and its
+signatures are given to `Signatures`; while those are verified the next stretch is decoded; then the
+stretch is held against all before it, entry by entry, and what it says is written to the register.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, NamedTuple
+
+from amanah_client.audit.identities import Identities
+from amanah_client.audit.record import Record, Report
+from amanah_client.audit.register import Register
+from amanah_client.audit.report import Finding, Findings, Scope
+from amanah_client.audit.room import RoomHistory
+from amanah_client.audit.signatures import Signatures, answer
+from amanah_client.model import AuditRow
+from amanah_client.store.copy import AuditCopy
+from amanah_protocol.audit import audit_chain, order_device, verify_order
+from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
+from amanah_protocol.crypto import SignatureClaim, sha256
+from amanah_protocol.envelope import Envelope, decode_envelope
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.heads import ControlHead, verify_control_head
+from amanah_protocol.identity import Role, decode_certificate
+from amanah_protocol.limits import CLOCK_REMARK_MS
+from amanah_protocol.log.checkpoint import decode_checkpoint
+from amanah_protocol.log.leaf import CONTROL_TYPES, Leaf, LeafType, decode_leaf
+from amanah_protocol.log.merkle import HASH_BYTES, Frontier, leaf_hash
+from amanah_protocol.log.policy import Policy
+from amanah_protocol.roster import Roster
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
+from amanah_protocol.verified import Verified
+
+STRETCH: Final = 1_000
+"""Leaves that are decoded, verified and written together."""
+_AHEAD: Final = 4
+"""Stretches whose signatures are being verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What a record is held against.
+
+    Attributes:
+        rosters: Rosters that are trusted, ascending by version, at least one.
+        policy: Whose checkpoints count.
+        name: What it is, for people; "" when it was taken from the record itself, which proves nothing.
+    """
+
+    rosters: tuple[Verified[Roster], ...]
+    policy: Policy
+    name: str
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over the rosters: a register that was made under others is made anew."""
+        return sha256(b"".join(roster.value.endorsed.hash for roster in self.rosters))
+
+
+def examine(
+    rows: Iterable[AuditRow],
+    *,
+    checkpoint: bytes,
+    anchor: Anchor,
+    control_head: bytes = b"",
+    copy: AuditCopy | None = None,
+    advanced: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Examine a record from its beginning.
+
+    Args:
+        rows: Every leaf under the checkpoint, in order; an iterator is read once. A `PeerError` that it
+            raises ends the examination and is a finding.
+        checkpoint: The signed note.
+        anchor: What it is held against.
+        control_head: A signed head of the control stream, b"" for none.
+        copy: Where the register is written, its tables empty; None for one in memory.
+        advanced: Told after each stretch how many leaves are done.
+
+    Raises:
+        DecodeError: The checkpoint is none, so that there is nothing to begin with.
+        OperationalError: `STORE` or `DISK_FULL`; `INTERNAL`.
+    """
+    where = copy or AuditCopy.in_memory()
+    register = Register(where, anchor.digest)
+    head = decode_checkpoint(checkpoint)[0]
+    with Signatures(head.size) as signatures:
+        return Examination(checkpoint, anchor, register, signatures).run(rows, control_head, advanced)
+
+
+def examine_copy(
+    copy: AuditCopy,
+    *,
+    checkpoint: bytes,
+    anchor: Anchor,
+    control_head: bytes = b"",
+    advanced: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Examine a copy, going on behind what was examined before under the same anchor.
+
+    Raises:
+        DecodeError, OperationalError: As `examine`.
+    """
+    register = Register(copy, anchor.digest)
+    head = decode_checkpoint(checkpoint)[0]
+    first = register.progress.size
+    with Signatures(head.size - first) as signatures:
+        examination = Examination(checkpoint, anchor, register, signatures)
+        examination.remember(copy.rows(0, first, control_alone=True))
+        return examination.run(copy.rows(first, head.size), control_head, advanced)
+
+
+class _Decoded(NamedTuple):
+    """A leaf as far as it is understood without any other.
+
+    Attributes:
+        row: The leaf.
+        leaf: Its entry; None for a bare hash, or what does not decode.
+        envelope: The envelope in it, if it is one.
+        error: Why it was refused; None where nothing was wrong.
+        claim: Place among the signatures of its stretch; -1 for none.
+    """
+
+    row: AuditRow
+    leaf: Leaf | None = None
+    envelope: Envelope | None = None
+    error: PeerError | None = None
+    claim: int = -1
+
+
+class _Stretch(NamedTuple):
+    """Leaves whose signatures are being verified."""
+
+    decoded: list[_Decoded]
+    answers: Future[list[bool]]
+
+
+class Examination:
+    """One pass over a record."""
+
+    def __init__(self, checkpoint: bytes, anchor: Anchor, register: Register, signatures: Signatures) -> None:
+        """Begin where the register ends.
+
+        Raises:
+            DecodeError: The checkpoint is none.
+        """
+        self._anchor = anchor
+        self._register = register
+        self._signatures = signatures
+        progress = register.progress
+        self._findings = Findings(register.put_finding, count=progress.findings, faults=progress.faults)
+        self._identities = Identities(anchor.rosters, self._findings, register)
+        self._head = decode_checkpoint(checkpoint)[0]
+        self._frontier = Frontier(progress.size, progress.edge)
+        self._rooms: dict[RoomId, RoomHistory] = {}
+        self._keys: dict[DeviceId, bytes] = {}
+        self._counts = {
+            "bare": progress.bare, "control": progress.control,
+            "envelopes": progress.envelopes, "reads": progress.reads,
+        }  # fmt: skip
+        self._first_ms, self._last_ms = progress.first_ms, progress.last_ms
+        self._control: dict[int, LeafHash] = {0: LeafHash(ZERO_32)}
+        self._found: list[Finding] = []
+        self._whole = Findings(self._found.append)
+        """About the whole record as it is now: no part of the register."""
+        self._witnesses: tuple[tuple[str, int], ...] = ()
+        try:
+            self._witnesses = anchor.policy.verify_note(checkpoint).cosignatures
+        except PeerError as error:
+            self._whole.refused(None, error)
+
+    def remember(self, rows: Iterable[AuditRow]) -> None:
+        """Take in entries of the control stream that were examined before; what was wrong with them is known."""
+        for row, leaf, _, error, _ in (self._decode(row, []) for row in rows):
+            if leaf is not None and leaf.type in CONTROL_TYPES and error is None:
+                self._control[leaf.room_seq] = LeafHash(row.hash)
+                self._identities.remember(row.index, leaf, row.document)
+
+    def run(self, rows: Iterable[AuditRow], control_head: bytes, advanced: Callable[[int], None]) -> Report:
+        """Examine all rows that follow, and say what was found.
+
+        Raises:
+            OperationalError: The register cannot be written, or a process that verified signatures is gone.
+        """
+        try:
+            for stretch in self._verified(self._in_order(rows)):
+                holds = answer(stretch.answers)
+                for decoded in stretch.decoded:
+                    self._take(decoded, holds)
+                self._save()
+                advanced(self._frontier.size)
+        except PeerError as error:
+            # What cannot be read names the place where it should stand, if it is one of a row.
+            self._save()
+            place = self._frontier.size
+            self._whole.refused(place if place < self._head.size else None, error)
+        else:
+            if self._frontier.root() != self._head.root:
+                self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
+        confirmed = None
+        if control_head:
+            try:
+                confirmed = self._confirm(self._signed_head(control_head))
+            except PeerError as error:
+                self._whole.refused(None, error)
+        return self._report(confirmed)
+
+    # ---- decoding, and signatures
+
+    def _verified(self, rows: Iterator[AuditRow]) -> Iterator[_Stretch]:
+        """Stretches whose signatures are verified, in order; some are on their way while one is given out."""
+        waiting: deque[_Stretch] = deque()
+        failure: PeerError | None = None
+        while failure is None:
+            stretch: list[_Decoded] = []
+            claims: list[SignatureClaim] = []
+            try:
+                for row in islice(rows, STRETCH):
+                    stretch.append(self._decode(row, claims))  # noqa: PERF401 - what came before a refusal is kept
+            except PeerError as error:
+                failure = error
+            if stretch:
+                waiting.append(_Stretch(stretch, self._signatures.verify(claims)))
+            elif failure is None:
+                break
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft()
+        yield from waiting
+        if failure is not None:
+            raise failure
+
+    def _in_order(self, rows: Iterable[AuditRow]) -> Iterator[AuditRow]:
+        at, end = self._frontier.size, self._head.size
+        for row in rows:
+            if at == end:
+                raise VerifyError(Code.PROOF, "there are more leaves than under the checkpoint")
+            if row.index != at or len(row.hash) != HASH_BYTES:
+                raise VerifyError(Code.GAP, f"leaf {row.index} stands where leaf {at} should")
+            at += 1
+            yield row
+        if at < end:
+            raise VerifyError(Code.GAP, f"the copy ends before the checkpoint's size of {end}")
+
+    def _decode(self, row: AuditRow, claims: list[SignatureClaim]) -> _Decoded:
+        if row.entry is None:
+            return _Decoded(row)
+        leaf = None
+        try:
+            if leaf_hash(row.entry) != row.hash:
+                raise VerifyError(Code.PROOF, "the entry is not the one whose hash stands in the log")
+            leaf = decode_leaf(row.entry)
+            if leaf.type is LeafType.CERTIFICATE:
+                self._note_key(leaf)
+            if leaf.type is not LeafType.ENVELOPE:
+                return _Decoded(row, leaf)
+            envelope = decode_envelope(leaf.object)
+        except PeerError as error:
+            return _Decoded(row, leaf, None, error)
+        public = self._keys.get(envelope.header.kid)
+        if public is None:
+            return _Decoded(row, leaf, envelope)
+        claims.append(SignatureClaim(public, envelope.parts.signature, envelope.signed_bytes))
+        return _Decoded(row, leaf, envelope, None, len(claims) - 1)
+
+    def _note_key(self, leaf: Leaf) -> None:
+        """A device id is the hash of its key: whether the certificate holds is not asked here."""
+        try:
+            certificate = decode_certificate(leaf.object)
+        except PeerError:
+            return  # it is refused in its turn
+        self._keys[certificate.device_id] = certificate.public_key
+
+    # ---- one leaf after another
+
+    def _take(self, decoded: _Decoded, holds: list[bool]) -> None:
+        row = decoded.row
+        try:
+            self._examine(decoded, holds[decoded.claim] if decoded.claim >= 0 else None)
+        except PeerError as error:
+            self._findings.refused(row.index, error)
+        for node in self._frontier.append(LeafHash(row.hash)):
+            self._register.put_node(node)
+
+    def _examine(self, decoded: _Decoded, holds: bool | None) -> None:  # noqa: FBT001 - an answer, or that there is none
+        row, leaf = decoded.row, decoded.leaf
+        if leaf is None:
+            if decoded.error is not None:
+                raise decoded.error
+            self._counts["bare"] += 1
+            if row.document is not None:
+                raise VerifyError(Code.BAD_TYPE, "a document stands beside a bare hash")
+            return
+        # Every entry is taken further even if its link is wrong: else one gap would hide all that follows it.
+        for check in (self._check_time, self._check_link):
+            try:
+                check(leaf)
+            except VerifyError as error:
+                self._findings.refused(row.index, error)
+        self._register.put_chain(leaf.room, leaf.room_seq, LeafHash(row.hash))
+        if leaf.room == CONTROL:
+            self._control[leaf.room_seq] = LeafHash(row.hash)
+        self._dispatch(decoded, leaf, holds)
+
+    def _check_time(self, leaf: Leaf) -> None:
+        before, self._last_ms = self._last_ms, leaf.accepted_at_ms
+        if before is None:
+            self._first_ms = leaf.accepted_at_ms
+        elif leaf.accepted_at_ms < before:
+            self._last_ms = before
+            raise VerifyError(Code.CLOCK, "the relay's time of acceptance goes backwards")
+        if leaf.accepted_at_ms > MAX_OBSERVED_AT_MS:
+            raise VerifyError(Code.CLOCK, "the relay's time of acceptance lies beyond the year 9999")
+
+    def _check_link(self, leaf: Leaf) -> None:
+        """`room_seq` and `previous`: nothing is left out inside the scope (protocol, section 6)."""
+        last_seq, last = self._register.chains.get(leaf.room, (0, LeafHash(ZERO_32)))
+        if leaf.room_seq != last_seq + 1:
+            raise VerifyError(Code.GAP, f"entry {leaf.room_seq} of its room follows entry {last_seq}")
+        if leaf.previous != last:
+            raise VerifyError(Code.FORK, "the entry does not name the one before it in its room")
+
+    def _dispatch(self, decoded: _Decoded, leaf: Leaf, holds: bool | None) -> None:  # noqa: FBT001 - as above
+        row = decoded.row
+        if leaf.type in CONTROL_TYPES:
+            self._counts["control"] += 1
+            self._identities.add(row.index, leaf, row.document)
+            return
+        if row.document is not None:
+            raise VerifyError(Code.BAD_TYPE, "a document stands beside an entry that has none")
+        if leaf.type is LeafType.ENVELOPE:
+            self._counts["envelopes"] += 1
+            if decoded.envelope is None:
+                assert decoded.error is not None  # noqa: S101 - narrows for mypy: one of them is there
+                raise decoded.error
+            self._envelope(row.index, leaf, decoded.envelope, holds)
+        elif leaf.type is LeafType.AUDIT_READ:
+            self._counts["reads"] += 1
+            self._audit_read(leaf)
+        else:
+            kind = leaf.type.name.lower().replace("_", " ")
+            self._findings.remark(row.index, Code.UNKNOWN_VERSION, f"this version does not examine a {kind}")
+
+    def _envelope(self, index: int, leaf: Leaf, envelope: Envelope, holds: bool | None) -> None:  # noqa: FBT001 - as above
+        history = self._rooms.get(leaf.room)
+        if history is None:
+            history = RoomHistory(leaf.room, self._head.origin, self._identities, self._findings, self._register)
+            self._rooms[leaf.room] = history
+        history.take(index, leaf, envelope, holds=holds)
+        late = abs(envelope.header.sent_at_ms - leaf.accepted_at_ms)
+        if late > CLOCK_REMARK_MS:
+            text = f"the sender's clock and the relay's differ by {late // 1000} s"
+            self._findings.remark(index, Code.CLOCK, text)
+
+    def _audit_read(self, leaf: Leaf) -> None:
+        certificate = self._identities.check_usable(order_device(leaf.object), leaf.accepted_at_ms)
+        if certificate.role is not Role.AUDITOR:
+            raise VerifyError(Code.ROLE, f"a {certificate.role.name.lower()} read the log as an auditor")
+        verify_order(leaf.object, certificate.public_key)
+        if leaf.room != audit_chain(certificate.organisation):
+            raise VerifyError(Code.BINDING, "the reading order stands in another organisation's chain")
+
+    # ---- the end
+
+    def _save(self) -> None:
+        self._register.save(
+            self._frontier,
+            first_ms=self._first_ms,
+            last_ms=self._last_ms,
+            faults=self._findings.faults,
+            findings=self._findings.count,
+            **self._counts,
+        )
+
+    def _signed_head(self, data: bytes) -> ControlHead:
+        refusal: PeerError = VerifyError(Code.SIGNATURE, "no relay signed the head of the control stream")
+        for relay in (relay for roster in self._anchor.rosters for relay in roster.value.relays):
+            try:
+                return verify_control_head(data, relay.key).value
+            except PeerError as error:
+                refusal = error
+        raise refusal
+
+    def _confirm(self, head: ControlHead) -> int | None:
+        """The control stream is whole up to a head that the relay signed; None when that is not known."""
+        if head.size == self._head.size and head.root != self._head.root:
+            raise VerifyError(Code.FORK, "the relay signed two different logs of this size")
+        held = self._control.get(head.sequence)
+        if held is not None and held != head.leaf:
+            raise VerifyError(
+                Code.FORK, f"entry {head.sequence} of the control stream is not the one that the relay signed"
+            )
+        # Else the last revocations could be shown as bare hashes of somebody else's leaves.
+        if held is None and head.size <= self._head.size:
+            raise VerifyError(Code.GAP, f"the control stream is not here up to entry {head.sequence}")
+        return None if held is None else head.sequence
+
+    def _report(self, confirmed: int | None) -> Report:
+        head, record = self._head, Record(self._register.copy)
+        return Report(
+            origin=head.origin,
+            size=head.size,
+            root=head.root,
+            anchor=self._anchor.name,
+            witnesses=self._witnesses,
+            scope=Scope(leaves=self._frontier.size, first_ms=self._first_ms, last_ms=self._last_ms, **self._counts),
+            control_confirmed=confirmed,
+            compromised=self._identities.compromised,
+            findings=(*record.findings(), *self._found),
+            faults=self._findings.faults + self._whole.faults,
+            record=record,
+        )
