@@ -20,7 +20,8 @@ from amanah_protocol.identity import Certificate, DeviceRequest, Enrolment, Mach
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.mldsa import mldsa44_public
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
 from amanah_protocol.log.receipt import Receipt
 from amanah_protocol.roster import Organisation, Relay, Roster
 from amanah_protocol.session import Transcript
@@ -162,6 +163,24 @@ def roster_document(version: int = 1, **changes: object) -> bytes:
     }
     fields.update(changes)
     return roster.roster_document(**fields)
+
+
+WITNESSES: Final = (
+    roster.Witness(
+        name="CERT of Senegal",
+        keys=(NoteSigner(name="witness.example.sn", key=key("witness 1"), kind=SignatureType.COSIGNATURE).verifier,),
+    ),
+    roster.Witness(
+        name="CERT of Tunisia",
+        keys=(
+            NoteSigner(name="witness.example.tn", key=key("witness 2"), kind=SignatureType.COSIGNATURE).verifier,
+            NoteVerifier(
+                name="witness.example.tn", public=mldsa44_public(fixed("witness 2")), kind=SignatureType.ML_DSA_44
+            ),
+        ),
+    ),
+)
+"""One with a key of Ed25519, one with a key of each type."""
 
 
 def custodians(*names: OrgName) -> tuple[SigningKey, ...]:

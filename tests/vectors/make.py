@@ -66,6 +66,8 @@ def authority() -> Iterator[Answer]:
     yield document("withdrawal of an enrolment key", "enrolment_revocation", x.enrolment_revocation().endorsed)
     for version in (1, 2):
         yield document(f"roster, version {version}", "roster", x.roster_of(version).endorsed)
+    witnessed = x.endorsed(x.roster_document(3, witnesses=x.WITNESSES, quorum=2), *x.custodians(*x.NAMES[:2]))
+    yield document("roster, version 3, with witnesses", "roster", witnessed)
     endorsement = endorse.endorse(x.roster_document(), x.key(KEYS["custodian 1"]))
     yield answer("endorsement of roster 1", "endorsement", endorsement, signed_by="custodian 1")
 
