@@ -19,7 +19,9 @@ from amanah_protocol.heads import ControlHead, RoomHead
 from amanah_protocol.identity import Certificate, DeviceRequest, Enrolment, MachineLimits, Profile, Role
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.log.cose_receipt import CoseReceipt, sign_root
 from amanah_protocol.log.leaf import Leaf, LeafType
+from amanah_protocol.log.merkle import node_hash
 from amanah_protocol.log.mldsa import mldsa44_public
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
 from amanah_protocol.log.receipt import Receipt
@@ -307,6 +309,13 @@ def control_head() -> ControlHead:
 def room_head() -> RoomHead:
     """A head of the room."""
     return RoomHead(room=ROOM, room_seq=12, leaf=LeafHash(fixed("leaf")), size=40, time_ms=NOW_MS)
+
+
+def cose_receipt() -> CoseReceipt:
+    """The receipt of the second of two leaves, the envelope's and the certificate's."""
+    first, second = envelope_leaf().hash, control_leaf().hash
+    signature = sign_root(node_hash(first, second), RELAY_KEY)
+    return CoseReceipt(kid=RELAY_KEY.key_id, size=2, index=1, path=(first,), signature=signature)
 
 
 def receipt() -> Receipt:

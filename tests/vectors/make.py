@@ -16,6 +16,7 @@ from amanah_protocol import endorse, envelope, heads, session
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.frames import Frame, encode_frame
 from amanah_protocol.identity import Role
+from amanah_protocol.log.cose_receipt import encode_receipt
 from amanah_protocol.log.receipt import sign_receipt
 from tests.vectors import examples as x
 from tests.vectors import frame_examples
@@ -103,6 +104,8 @@ def records() -> Iterator[Answer]:
     yield answer("control head", "control_head", control, signed_by="relay")
     yield answer("room head", "room_head", room, signed_by="relay")
     yield answer("receipt", "receipt", sign_receipt(x.receipt(), x.RELAY_KEY), signed_by="relay")
+    inclusion, leaf_hash = x.cose_receipt(), x.control_leaf().hash
+    yield answer("COSE Receipt", "cose_receipt", encode_receipt(inclusion), leaf_hash=leaf_hash, signed_by="relay")
     for name, leaf in (("envelope", x.envelope_leaf()), ("certificate", x.control_leaf())):
         yield answer(f"log entry of the {name}", "leaf", leaf.encode(), leaf_hash=leaf.hash)
 
