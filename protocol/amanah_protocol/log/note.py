@@ -100,15 +100,26 @@ def decode_note(data: bytes) -> Note:
         raise DecodeError(Code.MALFORMED, "a note is UTF-8") from error
     # The last empty line: the text may hold others, and even lines that look like signatures.
     body, separator, lines = content.rpartition("\n\n")
-    if not separator or not lines.endswith("\n"):
+    if not separator:
         raise DecodeError(Code.MALFORMED, "a note is text, an empty line and signature lines")
-    if lines.count("\n") > MAX_NOTE_SIGNATURES:
-        raise DecodeError(Code.TOO_LARGE, f"a note has at most {MAX_NOTE_SIGNATURES} signatures")
-    signatures = tuple(_decode_line(line) for line in lines[:-1].split("\n"))
+    signatures = decode_signatures(lines)
     try:
         return Note(text=body + "\n", signatures=signatures)
     except UsageError as error:
         raise DecodeError(error.code, error.detail) from error
+
+
+def decode_signatures(lines: str) -> tuple[NoteSignature, ...]:
+    """Decode 1 to 64 signature lines, each with its newline; nothing is verified yet.
+
+    Raises:
+        DecodeError: `TOO_LARGE`, `MALFORMED` or `NOT_CANONICAL` (base64).
+    """
+    if not lines.endswith("\n"):
+        raise DecodeError(Code.MALFORMED, "each signature line ends in a newline, and there is at least one")
+    if lines.count("\n") > MAX_NOTE_SIGNATURES:
+        raise DecodeError(Code.TOO_LARGE, f"a note has at most {MAX_NOTE_SIGNATURES} signatures")
+    return tuple(_decode_line(line) for line in lines[:-1].split("\n"))
 
 
 def _decode_line(line: str) -> NoteSignature:
