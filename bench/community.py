@@ -96,7 +96,7 @@ def make_roster(
         threshold=len(members),
         organisations=tuple(organisation.member for organisation in members),
         relays=(relay,),
-        witnesses=tuple((signer.name, signer.verifier.vkey) for signer in witnesses),
+        witnesses=tuple(roster.Witness(name=signer.name, keys=(signer.verifier,)) for signer in witnesses),
         quorum=len(witnesses),
     )
     return Endorsed(

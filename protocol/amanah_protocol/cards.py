@@ -15,8 +15,9 @@ from typing import Final
 
 from amanah_protocol import cbor, endorse, identity, limits
 from amanah_protocol.crypto import sha256
-from amanah_protocol.errors import Code, DecodeError
-from amanah_protocol.roster import Organisation, Relay
+from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.log.note_keys import decode_vkey
+from amanah_protocol.roster import Organisation, Relay, Witness
 from amanah_protocol.types import OrgName
 
 _MAX_BYTES: Final = 2 * limits.MIB
@@ -138,6 +139,22 @@ def decode_relay_card(data: bytes) -> Relay:
         addresses=f.texts(limits.MAX_NAME_CHARS, 16),
         tls_hashes=f.sorted_array(32, 16),
     )
+
+
+def decode_witness_keys(text: str) -> Witness:
+    """Decode what a witness hands out, one of ours or any other of C2SP: its verifier keys, one a line.
+
+    Empty lines and those that start with `#` are passed over. The witness is named as its first key is.
+
+    Raises:
+        DecodeError: as `decode_vkey`; `BAD_TYPE` for no keys, more than one of a type, or keys that do not cosign.
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    keys = sorted((decode_vkey(line) for line in lines if line and not line.startswith("#")), key=lambda key: key.kind)
+    try:
+        return Witness(name=keys[0].name if keys else "", keys=tuple(keys))
+    except UsageError as error:
+        raise DecodeError(error.code, error.detail) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

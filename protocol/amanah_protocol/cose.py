@@ -22,9 +22,9 @@ ALG_ED25519: Final = -19
 TAG: Final = b"\xd2"
 """CBOR tag 18, COSE_Sign1."""
 
-_ALG: Final = 1
-_KID: Final = 4
-_TYP: Final = 16
+ALG: Final = 1
+KID: Final = 4
+TYP: Final = 16
 
 
 class Typ(StrEnum):
@@ -39,6 +39,8 @@ class Typ(StrEnum):
     CONTROL_HEAD = "application/amanah-control-head+cose"
     ROOM_HEAD = "application/amanah-room-head+cose"
     RECEIPT = "application/amanah-receipt+cose"
+    INCLUSION = "application/amanah-inclusion+cose"
+    """A COSE Receipt (`log.cose_receipt`), the only one with another header field."""
     AUDIT_READ = "application/amanah-audit-read+cose"
     AUDIT_GRANT = "application/amanah-audit-grant+cose"
     LEGAL_HOLD = "application/amanah-legal-hold+cose"
@@ -98,7 +100,7 @@ def decode_sign1(data: bytes, *, max_bytes: int) -> Sign1:
 
 def sign(typ: Typ, payload: object, key: SigningKey) -> bytes:
     """Sign a payload of this package's own making; the payload is encoded canonically."""
-    protected = cbor.encode({_ALG: ALG_ED25519, _KID: key.key_id, _TYP: str(typ)})
+    protected = cbor.encode({ALG: ALG_ED25519, KID: key.key_id, TYP: str(typ)})
     body = cbor.encode(payload)
     return encode_sign1(protected, body, key.sign(signed_bytes(protected, body)))
 
@@ -126,12 +128,12 @@ def decode(data: bytes, typ: Typ, *, max_bytes: int) -> Opened:
     """
     parts = decode_sign1(data, max_bytes=max_bytes)
     header = cbor.decode(parts.protected, max_bytes=MAX_HEADER_BYTES)
-    if not isinstance(header, dict) or set(header) != {_ALG, _KID, _TYP}:
+    if not isinstance(header, dict) or set(header) != {ALG, KID, TYP}:
         raise DecodeError(Code.BAD_HEADER, "the protected header holds exactly alg, kid and typ")
-    kid = header[_KID]
-    if header[_ALG] != ALG_ED25519 or type(kid) is not bytes or len(kid) != len(sha256(b"")):
+    kid = header[KID]
+    if header[ALG] != ALG_ED25519 or type(kid) is not bytes or len(kid) != len(sha256(b"")):
         raise DecodeError(Code.BAD_HEADER, "alg must be Ed25519 (-19) and kid a SHA-256")
-    if header[_TYP] != str(typ):
+    if header[TYP] != str(typ):
         raise DecodeError(Code.BAD_HEADER, f"this is not a {typ}")
     return Opened(kid=kid, payload=cbor.decode(parts.payload, max_bytes=max_bytes), object=parts)
 

@@ -44,6 +44,8 @@ MAX_ROSTER_BYTES: Final = 1 * MIB
 MAX_SIGNATURES: Final = 256
 MAX_NAME_CHARS: Final = 253
 MAX_TEXT_CHARS: Final = 1_024
+MAX_VKEY_CHARS: Final = 2_048
+"""A verifier key of ML-DSA-44 under the longest name."""
 
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1_000

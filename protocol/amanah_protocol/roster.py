@@ -14,8 +14,8 @@ from typing import Final
 from amanah_protocol import cbor, endorse, identity, limits
 from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
-from amanah_protocol.errors import Code, DecodeError, VerifyError
-from amanah_protocol.log.note_keys import SignatureType, decode_vkey
+from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey
 from amanah_protocol.names import decode_organisation
 from amanah_protocol.types import KeyId, OrgName
 from amanah_protocol.verified import Verified
@@ -63,6 +63,27 @@ class Relay:
         return KeyId(sha256(self.key))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Who cosigns checkpoints; it counts once, whichever of its keys cosigned.
+
+    Attributes:
+        name: For people.
+        keys: A key that cosigns with Ed25519, one with ML-DSA-44, or both in that order.
+
+    Raises:
+        UsageError: `BAD_TYPE` for other keys.
+    """
+
+    name: str
+    keys: tuple[NoteVerifier, ...]
+
+    def __post_init__(self) -> None:
+        kinds = [key.kind for key in self.keys]
+        if not kinds or kinds != sorted({kind for kind in kinds if kind.cosigns}):
+            raise UsageError(Code.BAD_TYPE, "a witness has one key that cosigns of each type, Ed25519 first, or of one")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Roster:
     """One version of the roster.
@@ -75,7 +96,7 @@ class Roster:
         threshold: How many organisations must sign.
         organisations: Ascending by name.
         relays: At least one, with distinct keys.
-        witnesses: (name, verifier key), each distinct.
+        witnesses: Distinct names, and distinct keys across all of them.
         quorum: How many witnesses must cosign, at most all.
         endorsed: The document with its signatures.
     """
@@ -87,7 +108,7 @@ class Roster:
     threshold: int
     organisations: tuple[Organisation, ...]
     relays: tuple[Relay, ...]
-    witnesses: tuple[tuple[str, str], ...]
+    witnesses: tuple[Witness, ...]
     quorum: int
     endorsed: Endorsed
 
@@ -127,7 +148,7 @@ def roster_document(
     threshold: int,
     organisations: tuple[Organisation, ...],
     relays: tuple[Relay, ...],
-    witnesses: tuple[tuple[str, str], ...] = (),
+    witnesses: tuple[Witness, ...] = (),
     quorum: int = 0,
     lifetime_ms: int = limits.ROSTER_MS,
 ) -> bytes:
@@ -136,7 +157,7 @@ def roster_document(
         PURPOSE, version, community, issued_ms, issued_ms + lifetime_ms, threshold,
         [[o.name, o.threshold, sorted(o.roots)] for o in sorted(organisations, key=lambda o: o.name)],
         [[r.key, r.log_vkey, r.origin, list(r.addresses), sorted(r.tls_hashes)] for r in relays],
-        [list(witness) for witness in witnesses],
+        [[w.name, [key.vkey for key in w.keys]] for w in witnesses],
         quorum,
     ])  # fmt: skip
 
@@ -174,9 +195,9 @@ def _check_roster(roster: Roster) -> None:
         raise DecodeError(Code.BAD_TYPE, "the threshold lies between one and all organisations")
     _check_distinct([key for organisation in roster.organisations for key in organisation.roots], "root key")
     _check_distinct([relay.key for relay in roster.relays], "relay's key")
-    _check_distinct([name for name, _ in roster.witnesses], "witness")
+    _check_distinct([witness.name for witness in roster.witnesses], "witness")
     # By key, because a cosignature does not bind a name: one witness could fill the quorum (attack 42).
-    _check_distinct([decode_vkey(vkey).public for _, vkey in roster.witnesses], "witness's key")
+    _check_distinct([key.public for witness in roster.witnesses for key in witness.keys], "witness's key")
     if roster.quorum > len(roster.witnesses):
         raise DecodeError(Code.BAD_TYPE, "the quorum is larger than the number of witnesses")
     if not 0 < roster.expires_ms - roster.issued_ms <= limits.ROSTER_MS:
@@ -212,12 +233,24 @@ def _relay(value: cbor.Value) -> Relay:
     return relay
 
 
-def _witness(value: cbor.Value) -> tuple[str, str]:
+def _witness(value: cbor.Value) -> Witness:
     f = cbor.Fields(value, 2, "witness")
-    name, vkey = f.text(limits.MAX_NAME_CHARS), f.text(limits.MAX_TEXT_CHARS)
-    if decode_vkey(vkey).kind is not SignatureType.COSIGNATURE:
-        raise DecodeError(Code.BAD_TYPE, "the key of a witness is one that cosigns")
-    return name, vkey
+    name = f.text(limits.MAX_NAME_CHARS)
+    keys = tuple(decode_vkey(vkey) for vkey in f.texts(limits.MAX_VKEY_CHARS, 2))
+    try:
+        return Witness(name=name, keys=keys)
+    except UsageError as error:
+        raise DecodeError(error.code, error.detail) from error
+
+
+def default_quorum(witnesses: int) -> int:
+    """How many of so many witnesses must cosign, at the least, for a split view to need more than a third of them.
+
+    Two quorums of q overlap in 2q - n witnesses. While that is more than the f = floor((n - 1) / 3) that may work
+    against the others, no two checkpoints that contradict each other both reach it.
+    """
+    hostile = (witnesses - 1) // 3
+    return (witnesses + hostile) // 2 + 1
 
 
 def signing_organisations(endorsed: Endorsed, roster: Roster) -> frozenset[OrgName]:

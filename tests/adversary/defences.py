@@ -145,7 +145,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(33,),
         function=cose.decode,
         # Two sorts of heads come in one frame and are told apart by this: there it has to stay.
-        cuts={"header[_TYP] != str(typ)": "typ is Typ.CONTROL_HEAD and header[_TYP] != str(typ)"},
+        cuts={"header[TYP] != str(typ)": "typ is Typ.CONTROL_HEAD and header[TYP] != str(typ)"},
     ),
     "officers change the circle": Defence(
         attacks=(34,),

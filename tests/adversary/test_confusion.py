@@ -16,6 +16,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
+from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.receipt import Receipt, sign_receipt
 from amanah_protocol.types import DeviceId, KeyId, PersonId
@@ -139,6 +140,7 @@ def objects(stage: Stage) -> dict[str, tuple[str, bytes]]:
         "key package": ("", package.taken[0][0] or b""),
         "reading order": ("", sign_order(order, key)),
         "receipt": ("", sign_receipt(receipt, stage.relay.key)),
+        "COSE Receipt": ("", _inclusion(stage)),
         "room head": ("head", ledger.room_head(stage.rooms[0], stage.now_ms)),
         "control head": ("head", ledger.control_head(stage.now_ms)),
         "checkpoint": ("checkpoint", ledger.checkpoint()),
@@ -149,6 +151,14 @@ def objects(stage: Stage) -> dict[str, tuple[str, bytes]]:
             Endorsed(document=withdrawal, signatures=(endorse(withdrawal, tn.root),)).encode(),
         ),
     }
+
+
+def _inclusion(stage: Stage) -> bytes:
+    """A receipt of the control stream's newest leaf, as if it were alone in the log."""
+    leaf, key = stage.relay.books.ledger.control.head_leaf, stage.relay.key
+    return cose_receipt.encode_receipt(
+        cose_receipt.CoseReceipt(kid=key.key_id, size=1, index=0, path=(), signature=cose_receipt.sign_root(leaf, key))
+    )
 
 
 def belongs(slot: Slot, home: str, name: str) -> bool:

@@ -15,6 +15,9 @@ import pytest
 from amanah_client.cli import terminal
 from amanah_client.cli.main import main
 from amanah_protocol.cards import Armour, armour, decode_armour, encode_relay_card
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.log.mldsa import mldsa44_public
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
 from amanah_protocol.roster import decode_roster
 from amanah_relay.keys import create_relay_keys
 
@@ -117,6 +120,59 @@ def test_a_roster_without_enough_signatures_certifies_nobody(
     assert community("tn", *certify) == terminal.EXIT_VERIFICATION
     assert "[THRESHOLD]" in capsys.readouterr().err
     assert not Path("a.reply").exists()
+
+
+WITNESS_FILES = tuple(f"witness{number}.txt" for number in range(1, 5))
+WITH_WITNESSES = ("--community", "c", "--relay", "relay.card", "--threshold", "2", "--out", "witnessed.txt")
+
+
+def witness_files() -> list[str]:
+    """Four witnesses hand out their keys, the first one of each type; the options that name their files."""
+    for number, path in enumerate(WITNESS_FILES):
+        key = SigningKey(bytes([number + 1]) * 32)
+        keys = [NoteSigner(name=f"w{number}.example", key=key, kind=SignatureType.COSIGNATURE).verifier]
+        Path(path).write_text("".join(f"{key.vkey}\n" for key in keys))
+    pq = NoteVerifier(name="w0.example", public=mldsa44_public(bytes(32)), kind=SignatureType.ML_DSA_44)
+    Path(WITNESS_FILES[0]).write_text(f"{pq.vkey}\n{Path(WITNESS_FILES[0]).read_text()}")
+    return [word for path in WITNESS_FILES for word in ("--witness", path)]
+
+
+@pytest.mark.parametrize(
+    ("quorum", "found", "warned"), [((), 3, False), (("--quorum", "3"), 3, False), (("--quorum", "2"), 2, True)]
+)
+def test_a_roster_names_witnesses_and_a_quorum_that_is_too_small_is_warned_of(
+    community: Run,
+    capsys: pytest.CaptureFixture[str],
+    quorum: tuple[str, ...],
+    found: int,
+    warned: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    cards = [f"{nation}.card" for nation in NATIONS]
+    capsys.readouterr()
+    assert main(["roster", "new", *cards, *WITH_WITNESSES, *witness_files(), *quorum]) == 0
+    assert ("warning: with 4 witnesses a quorum below 3" in capsys.readouterr().err) is warned
+    made = decode_roster(decode_armour(Path("witnessed.txt").read_text(), Armour.ROSTER))
+    assert (made.quorum, [len(witness.keys) for witness in made.witnesses]) == (found, [2, 1, 1, 1])
+    assert main(["roster", "show", "witnessed.txt", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["quorum"], [witness["name"] for witness in shown["witnesses"]]) == (
+        found, ["w0.example", "w1.example", "w2.example", "w3.example"],
+    )  # fmt: skip
+    assert main(["roster", "show", "witnessed.txt"]) == 0
+    out = capsys.readouterr().out
+    assert "witness w3.example" in out
+    assert f"of the witnesses, {found} must cosign" in out
+
+
+@pytest.mark.parametrize("quorum", ["5", "-1"])
+def test_a_quorum_that_no_witnesses_can_reach_is_named_and_no_roster_is_made(
+    community: Run, capsys: pytest.CaptureFixture[str], quorum: str
+) -> None:
+    cards = [f"{nation}.card" for nation in NATIONS]
+    new = ["roster", "new", *cards, *WITH_WITNESSES, *witness_files(), "--quorum", quorum]
+    assert main(new) == terminal.EXIT_USAGE
+    assert f"--quorum {quorum}: 4 witnesses were given" in capsys.readouterr().err
+    assert not Path("witnessed.txt").exists()
 
 
 def test_a_newer_roster_follows_the_one_that_is_trusted_and_an_older_one_does_not(

@@ -95,3 +95,28 @@ def test_one_file_is_not_taken_for_another() -> None:
     for decode in (cards.decode_reply, cards.decode_relay_card, cards.decode_organisation_card):
         with pytest.raises(DecodeError):
             decode(cbor.encode(["amanah/something-else/1", b"", b"", b"", b""]))
+
+
+def test_a_witness_is_read_from_its_keys_in_any_order() -> None:
+    both = x.WITNESSES[1]
+    assert both.name != both.keys[0].name
+    lines = [key.vkey for key in both.keys]
+    for text in ("\n".join(lines), f"# our witness\r\n\n  {lines[1]}\n{lines[0]}\n"):
+        read = cards.decode_witness_keys(text)
+        assert (read.name, read.keys) == ("witness.example.tn", both.keys)
+    assert cards.decode_witness_keys(lines[1]).keys == both.keys[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", Code.BAD_TYPE),
+        ("# nothing\n", Code.BAD_TYPE),
+        (x.LOG_SIGNER.verifier.vkey, Code.BAD_TYPE),
+        (f"{x.WITNESSES[0].keys[0].vkey}\n{x.WITNESSES[1].keys[0].vkey}\n", Code.BAD_TYPE),
+        (f"witness w {x.WITNESSES[0].keys[0].vkey}\n", Code.MALFORMED),
+    ],
+)
+def test_what_are_not_the_keys_of_one_witness_is_refused(text: str, code: Code) -> None:
+    with refused(code, DecodeError):
+        cards.decode_witness_keys(text)

@@ -20,7 +20,9 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
+from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.checkpoint import Checkpoint, encode_body
+from amanah_protocol.log.merkle import node_hash
 from amanah_protocol.log.note import Note, decode_note
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType, verify_note
 from amanah_protocol.log.receipt import sign_receipt, verify_receipt
@@ -91,6 +93,23 @@ def note(kind: SignatureType) -> Signed:
         verify_note(decode_note(data), [NoteVerifier(name=x.ORIGIN, public=public, kind=kind)])
 
     return Signed(signature=own, carrying=carrying, verify=verify)
+
+
+def inclusion() -> Signed:
+    """A COSE Receipt, with the leaf that it is for."""
+    leaf, sibling = x.control_leaf().hash, x.envelope_leaf().hash
+    made = cose_receipt.CoseReceipt(
+        kid=KEY.key_id,
+        size=2,
+        index=1,
+        path=(sibling,),
+        signature=cose_receipt.sign_root(node_hash(sibling, leaf), KEY),
+    )
+    return Signed(
+        signature=made.signature,
+        carrying=lambda other: cose_receipt.encode_receipt(replace(made, signature=other)),
+        verify=lambda data, public: cose_receipt.verify_receipt(cose_receipt.decode_receipt(data), leaf, public),
+    )
 
 
 def login(signature: bytes, verify: Callable[[Transcript, bytes, bytes], None]) -> Signed:
@@ -187,6 +206,7 @@ TYPES: Final[dict[str, Signed]] = {
     "control head": sign1(heads.sign_control_head(x.control_head(), KEY), heads.verify_control_head),
     "room head": sign1(heads.sign_room_head(x.room_head(), KEY), heads.verify_room_head),
     "receipt": sign1(sign_receipt(x.receipt(), KEY), verify_receipt),
+    "COSE Receipt": inclusion(),
     "reading order": sign1(audit.sign_order(x.reading_order(), KEY), audit.verify_order),
     "relay's login": login(session.sign_as_relay(x.transcript(), KEY), session.verify_relay_proof),
     "client's login": login(session.sign_as_client(x.transcript(), KEY), session.verify_client_proof),

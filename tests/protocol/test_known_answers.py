@@ -10,9 +10,11 @@ import pytest
 
 from amanah_protocol import endorse, envelope, frames, heads, identity, revocation, roster
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.leaf import decode_leaf
-from amanah_protocol.log.merkle import leaf_hash
+from amanah_protocol.log.merkle import leaf_hash, node_hash
 from amanah_protocol.log.receipt import verify_receipt
+from amanah_protocol.types import LeafHash
 from tests.vectors import make
 
 WRITTEN: Final = make.PATH.read_text(encoding="utf-8")
@@ -80,6 +82,14 @@ DOCUMENTS: Final[dict[str, Callable[[bytes], Any]]] = {
 def test_a_document_of_the_file_is_read(answer: dict[str, Any]) -> None:
     found: endorse.Endorsed = DOCUMENTS[answer["decoder"]](data(answer)).endorsed
     assert (found.hash, found.record) == (data(answer, "document_hash"), data(answer, "record"))
+
+
+@pytest.mark.parametrize("answer", of("cose_receipt"))
+def test_a_cose_receipt_of_the_file_is_verified(answer: dict[str, Any]) -> None:
+    found = cose_receipt.decode_receipt(data(answer))
+    root = cose_receipt.verify_receipt(found, LeafHash(data(answer, "leaf_hash")), public(answer))
+    assert (found.size, found.index) == (2, 1)
+    assert root == node_hash(found.path[0], data(answer, "leaf_hash"))
 
 
 @pytest.mark.parametrize("answer", of("control_head", "room_head", "receipt"))

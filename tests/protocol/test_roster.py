@@ -14,8 +14,9 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import AmanahError, Code, DecodeError, VerifyError
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
-from amanah_protocol.log.note_keys import NoteSigner, SignatureType
-from amanah_protocol.roster import Organisation, Roster, decode_roster, verify_roster
+from amanah_protocol.log.mldsa import mldsa44_public
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType, decode_vkey
+from amanah_protocol.roster import Organisation, Roster, Witness, decode_roster, default_quorum, verify_roster
 from amanah_protocol.types import OrgName
 from amanah_protocol.verified import Verified
 from tests.protocol.refusal import refused
@@ -26,10 +27,27 @@ YEAR_MS: Final = limits.ROSTER_MS
 LOG: Final = x.LOG_SIGNER
 
 
-def witness(number: int, *, kind: SignatureType = SignatureType.COSIGNATURE, key: str = "") -> tuple[str, str]:
-    """A witness by number; `key` gives it another's key."""
+def vkey_of(number: int, *, kind: SignatureType = SignatureType.COSIGNATURE, key: str = "") -> str:
+    """The key of a witness by number; `key` gives it another's."""
     name = f"witness{number}.example"
-    return name, NoteSigner(name=name, key=x.key(key or name), kind=kind).verifier.vkey
+    return NoteSigner(name=name, key=x.key(key or name), kind=kind).verifier.vkey
+
+
+def pq_vkey(number: int, key: int = 0) -> str:
+    """A key of ML-DSA-44 for it."""
+    public = mldsa44_public(bytes([key or number]) * 32)
+    return NoteVerifier(name=f"witness{number}.example", public=public, kind=SignatureType.ML_DSA_44).vkey
+
+
+def witness(number: int, *vkeys: str) -> Witness:
+    """A witness by number, with one key of Ed25519 or with these."""
+    keys = tuple(decode_vkey(vkey) for vkey in vkeys or (vkey_of(number),))
+    return Witness(name=f"witness{number}.example", keys=keys)
+
+
+def row(number: int, *vkeys: str) -> list[Any]:
+    """A witness as it stands in the document."""
+    return [f"witness{number}.example", list(vkeys or (vkey_of(number),))]
 
 
 def made(document: bytes, *signers: SigningKey) -> Roster:
@@ -50,13 +68,14 @@ def refused_or_none(candidate: Roster, previous: Verified[Roster] | None) -> Cod
 
 
 def test_a_roster_is_read_back_and_verified() -> None:
-    document = x.roster_document(witnesses=(witness(1), witness(2)), quorum=2)
+    witnesses = (witness(1), witness(2, pq_vkey(2)), witness(3, vkey_of(3), pq_vkey(3)))
+    document = x.roster_document(witnesses=witnesses, quorum=2)
     found = made(document, *x.custodians(MA, TN))
     assert verify_roster(found, None, now_ms=x.NOW_MS).value is found
     assert (found.version, found.threshold, found.quorum) == (1, 2, 2)
     assert [organisation.name for organisation in found.organisations] == sorted(x.NAMES)
     assert found.relays == (x.relay(),)
-    assert found.witnesses == (witness(1), witness(2))
+    assert found.witnesses == witnesses
     assert found.endorsed.document == document
     assert found.expires_ms - found.issued_ms == YEAR_MS
 
@@ -162,16 +181,25 @@ WRONG: Final[dict[str, tuple[int, object, Code]]] = {
     "seventeen addresses": (RELAYS, a_relay(3, ["wss://relay.example:443"] * 17), Code.BAD_TYPE),
     "address as a number": (RELAYS, a_relay(3, [443]), Code.BAD_TYPE),
     "TLS hashes descending": (RELAYS, a_relay(4, [b"\2" * 32, b"\1" * 32]), Code.BAD_TYPE),
-    "witness without a key": (WITNESSES, [["witness1.example"]], Code.BAD_TYPE),
-    "witness that signs as a log": (
+    "witness without a field of keys": (WITNESSES, [["witness1.example"]], Code.BAD_TYPE),
+    "witness without a key": (WITNESSES, [["witness1.example", []]], Code.BAD_TYPE),
+    "witness with a key outside of a list": (WITNESSES, [["witness1.example", vkey_of(1)]], Code.BAD_TYPE),
+    "witness that signs as a log": (WITNESSES, [row(1, vkey_of(1, kind=SignatureType.ED25519))], Code.BAD_TYPE),
+    "witness that also signs as a log": (
         WITNESSES,
-        [list(witness(1, kind=SignatureType.ED25519))],
+        [row(1, vkey_of(1, kind=SignatureType.ED25519), pq_vkey(1))],
         Code.BAD_TYPE,
     ),
-    "witness twice": (WITNESSES, [list(witness(1)), ["witness1.example", witness(2)[1]]], Code.BAD_TYPE),
-    "witness under two names": (
+    "witness with two keys of Ed25519": (WITNESSES, [row(1, vkey_of(1), vkey_of(1, key="another"))], Code.BAD_TYPE),
+    "witness with two keys of ML-DSA-44": (WITNESSES, [row(1, pq_vkey(1), pq_vkey(1, 2))], Code.BAD_TYPE),
+    "witness with its keys the other way round": (WITNESSES, [row(1, pq_vkey(1), vkey_of(1))], Code.BAD_TYPE),
+    "witness with three keys": (WITNESSES, [row(1, vkey_of(1), pq_vkey(1), pq_vkey(1, 2))], Code.BAD_TYPE),
+    "witness with a key of 2,049 characters": (WITNESSES, [row(1, "w" * 2_049)], Code.BAD_TYPE),
+    "witness twice": (WITNESSES, [row(1), row(1, vkey_of(2))], Code.BAD_TYPE),
+    "witness under two names": (WITNESSES, [row(1), row(2, vkey_of(2, key="witness1.example"))], Code.BAD_TYPE),
+    "witness under two names of ML-DSA-44": (
         WITNESSES,
-        [list(witness(1)), list(witness(2, key="witness1.example"))],
+        [row(1, pq_vkey(1)), row(2, vkey_of(2), pq_vkey(2, 1))],
         Code.BAD_TYPE,
     ),
     "quorum above all": (QUORUM, 1, Code.BAD_TYPE),
@@ -186,6 +214,9 @@ def test_a_roster_whose_parts_do_not_agree_is_refused(place: int, value: object,
         made(cbor.encode(spoiled(ROW, place, value)), *signers)
 
 
+# No text form of a key is longer.
+LONGEST: Final = NoteVerifier(name="n" * 255, public=mldsa44_public(bytes(32)), kind=SignatureType.ML_DSA_44).vkey
+
 RIGHT: Final[list[tuple[int, object]]] = [
     (VERSION, 2**32),
     (COMMUNITY, "x" * 253),
@@ -197,6 +228,8 @@ RIGHT: Final[list[tuple[int, object]]] = [
     (RELAYS, a_relay(3, ["wss://relay.example:443"] * 16)),
     (RELAYS, a_relay(4, many(16))),
     (RELAYS, a_relay(4, [])),
+    (WITNESSES, [row(1, vkey_of(1), pq_vkey(1)), row(2, pq_vkey(2))]),
+    (WITNESSES, [["w", [LONGEST]]]),
 ]
 
 
@@ -204,6 +237,21 @@ RIGHT: Final[list[tuple[int, object]]] = [
 def test_a_roster_at_its_bounds_is_read(place: int, value: object) -> None:
     document = cbor.encode(spoiled(ROW, place, value))
     assert made(document).endorsed.document == document
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "quorum"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (7, 5), (10, 7), (256, 171)]
+)
+def test_the_default_quorum_is_the_least_of_which_two_overlap_in_an_honest_witness(witnesses: int, quorum: int) -> None:
+    hostile = max(witnesses - 1, 0) // 3
+    assert default_quorum(witnesses) == quorum
+    assert 2 * quorum - witnesses > hostile or not witnesses
+    assert 2 * (quorum - 1) - witnesses <= hostile
+
+
+def test_a_roster_that_asks_for_fewer_witnesses_is_read() -> None:
+    document = x.roster_document(witnesses=tuple(witness(number) for number in range(1, 5)), quorum=1)
+    assert made(document).quorum == 1 < default_quorum(4)
 
 
 def test_a_roster_is_bounded() -> None:

@@ -12,7 +12,7 @@ from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, Enrolment, MachineLimits, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
-from amanah_protocol.roster import Organisation, Relay, Roster
+from amanah_protocol.roster import Organisation, Relay, Roster, Witness
 from amanah_protocol.types import DeviceId, OrgName, PersonId
 from amanah_protocol.verified import Verified
 
@@ -154,7 +154,7 @@ def make_roster(
                 key=RELAY_KEY.public, log_vkey=LOG_SIGNER.verifier.vkey, origin=ORIGIN, addresses=(f"wss://{ADDRESS}",)
             ),
         ),
-        witnesses=tuple((signer.name, signer.verifier.vkey) for signer in witnesses),
+        witnesses=tuple(Witness(name=signer.name, keys=(signer.verifier,)) for signer in witnesses),
         quorum=quorum,
     )
     roots = [nation.root for nation in (signers or nations)]

@@ -19,8 +19,11 @@ from amanah_protocol.heads import ControlHead, RoomHead
 from amanah_protocol.identity import Certificate, DeviceRequest, Enrolment, MachineLimits, Profile, Role
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.log.cose_receipt import CoseReceipt, sign_root
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.merkle import node_hash
+from amanah_protocol.log.mldsa import mldsa44_public
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
 from amanah_protocol.log.receipt import Receipt
 from amanah_protocol.roster import Organisation, Relay, Roster
 from amanah_protocol.session import Transcript
@@ -164,6 +167,24 @@ def roster_document(version: int = 1, **changes: object) -> bytes:
     return roster.roster_document(**fields)
 
 
+WITNESSES: Final = (
+    roster.Witness(
+        name="CERT of Senegal",
+        keys=(NoteSigner(name="witness.example.sn", key=key("witness 1"), kind=SignatureType.COSIGNATURE).verifier,),
+    ),
+    roster.Witness(
+        name="CERT of Tunisia",
+        keys=(
+            NoteSigner(name="witness.example.tn", key=key("witness 2"), kind=SignatureType.COSIGNATURE).verifier,
+            NoteVerifier(
+                name="witness.example.tn", public=mldsa44_public(fixed("witness 2")), kind=SignatureType.ML_DSA_44
+            ),
+        ),
+    ),
+)
+"""One with a key of Ed25519, one with a key of each type."""
+
+
 def custodians(*names: OrgName) -> tuple[SigningKey, ...]:
     """Two custodians of each organisation: just their thresholds."""
     return tuple(custodian for name in names for custodian in nation(name).custodians[:2])
@@ -288,6 +309,13 @@ def control_head() -> ControlHead:
 def room_head() -> RoomHead:
     """A head of the room."""
     return RoomHead(room=ROOM, room_seq=12, leaf=LeafHash(fixed("leaf")), size=40, time_ms=NOW_MS)
+
+
+def cose_receipt() -> CoseReceipt:
+    """The receipt of the second of two leaves, the envelope's and the certificate's."""
+    first, second = envelope_leaf().hash, control_leaf().hash
+    signature = sign_root(node_hash(first, second), RELAY_KEY)
+    return CoseReceipt(kid=RELAY_KEY.key_id, size=2, index=1, path=(first,), signature=signature)
 
 
 def receipt() -> Receipt:

@@ -16,6 +16,7 @@ from amanah_protocol import endorse, envelope, heads, session
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.frames import Frame, encode_frame
 from amanah_protocol.identity import Role
+from amanah_protocol.log.cose_receipt import encode_receipt
 from amanah_protocol.log.receipt import sign_receipt
 from tests.vectors import examples as x
 from tests.vectors import frame_examples
@@ -66,6 +67,8 @@ def authority() -> Iterator[Answer]:
     yield document("withdrawal of an enrolment key", "enrolment_revocation", x.enrolment_revocation().endorsed)
     for version in (1, 2):
         yield document(f"roster, version {version}", "roster", x.roster_of(version).endorsed)
+    witnessed = x.endorsed(x.roster_document(3, witnesses=x.WITNESSES, quorum=2), *x.custodians(*x.NAMES[:2]))
+    yield document("roster, version 3, with witnesses", "roster", witnessed)
     endorsement = endorse.endorse(x.roster_document(), x.key(KEYS["custodian 1"]))
     yield answer("endorsement of roster 1", "endorsement", endorsement, signed_by="custodian 1")
 
@@ -101,6 +104,8 @@ def records() -> Iterator[Answer]:
     yield answer("control head", "control_head", control, signed_by="relay")
     yield answer("room head", "room_head", room, signed_by="relay")
     yield answer("receipt", "receipt", sign_receipt(x.receipt(), x.RELAY_KEY), signed_by="relay")
+    inclusion, leaf_hash = x.cose_receipt(), x.control_leaf().hash
+    yield answer("COSE Receipt", "cose_receipt", encode_receipt(inclusion), leaf_hash=leaf_hash, signed_by="relay")
     for name, leaf in (("envelope", x.envelope_leaf()), ("certificate", x.control_leaf())):
         yield answer(f"log entry of the {name}", "leaf", leaf.encode(), leaf_hash=leaf.hash)
 

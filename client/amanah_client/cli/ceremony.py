@@ -20,6 +20,7 @@ from amanah_protocol.cards import (
     decode_organisation_card,
     decode_relay_card,
     decode_reply,
+    decode_witness_keys,
 )
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, UsageError
@@ -27,7 +28,14 @@ from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
-from amanah_protocol.roster import Roster, decode_roster, roster_document, signing_organisations
+from amanah_protocol.roster import (
+    Roster,
+    Witness,
+    decode_roster,
+    default_quorum,
+    roster_document,
+    signing_organisations,
+)
 from amanah_protocol.types import PersonId
 
 org = App(name="org", help="An organisation's own acts: root, certificates, revocations.")
@@ -221,6 +229,8 @@ def new(
     community: str,
     relay: File,
     threshold: int,
+    witness: tuple[File, ...] = (),
+    quorum: int | None = None,
     previous: File | None = None,
     out: File | None = None,
 ) -> None:
@@ -236,6 +246,10 @@ def new(
         The relay's card (`amanah-relay keys`).
     threshold
         How many organisations must sign.
+    witness
+        File of a witness's verifier keys, one a line (C2SP); once for each witness.
+    quorum
+        How many witnesses must cosign; by default as many as a third of hostile ones cannot outwit.
     previous
         The roster that this one replaces; the version follows it.
     out
@@ -248,6 +262,8 @@ def new(
         hint = "Name the card of each organisation before the options; the threshold is between 1 and all of them."
         raise UsageError(Code.USAGE, f"--threshold {threshold}: {given}", hint=hint)
     decoded = [decode_organisation_card(files.read_armoured(path, Armour.ORGANISATION)) for path in cards]
+    witnesses = tuple(decode_witness_keys(files.read_file(path).decode("utf-8", "replace")) for path in witness)
+    needed = _quorum(witnesses, quorum)
     version = 1
     if previous is not None:
         version = decode_roster(files.read_armoured(previous, Armour.ROSTER)).version + 1
@@ -258,11 +274,28 @@ def new(
         threshold=threshold,
         organisations=tuple(item.organisation for item in decoded),
         relays=(decode_relay_card(files.read_armoured(relay, Armour.RELAY)),),
+        witnesses=witnesses,
+        quorum=needed,
     )
     made = Endorsed(document=document, signatures=()).encode()
     decode_roster(made)
     files.write_file(out, armour(Armour.ROSTER, made))
     terminal.say(f"next: {threshold} of {len(decoded)} organisations run `amanah roster sign FILE`")
+
+
+def _quorum(witnesses: tuple[Witness, ...], wanted: int | None) -> int:
+    """The quorum of a new roster; a warning where two checkpoints that contradict each other could both reach it."""
+    safe = default_quorum(len(witnesses))
+    quorum = safe if wanted is None else wanted
+    if not 0 <= quorum <= len(witnesses):
+        hint = "Name the file of each witness by --witness; the quorum is between 0 and all of them."
+        raise UsageError(Code.USAGE, f"--quorum {quorum}: {len(witnesses)} witnesses were given", hint=hint)
+    if quorum < safe:
+        terminal.say(
+            f"warning: with {len(witnesses)} witnesses a quorum below {safe} lets hostile ones, up to a third of all, "
+            f"hide that members are shown different logs; --quorum {safe} does not"
+        )
+    return quorum
 
 
 @roster.command
@@ -334,6 +367,10 @@ def roster_show(
     )
     for relay in shown.relays:
         terminal.show(terminal.single(f"relay {relay.origin} at {', '.join(relay.addresses)}"))
+    for witness in shown.witnesses:
+        terminal.show(terminal.single(f"witness {witness.name}"))
+    if shown.witnesses:
+        terminal.show(f"of the witnesses, {shown.quorum} must cosign")
 
 
 def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
@@ -346,6 +383,8 @@ def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
         "sha256": shown.endorsed.hash.hex(),
         "organisations": [{"name": o.name, "roots": [root.hex() for root in o.roots]} for o in shown.organisations],
         "relays": [{"origin": r.origin, "addresses": list(r.addresses), "log": r.log_vkey} for r in shown.relays],
+        "witnesses": [{"name": w.name, "keys": [key.vkey for key in w.keys]} for w in shown.witnesses],
+        "quorum": shown.quorum,
     }
 
 

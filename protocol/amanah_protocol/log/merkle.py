@@ -228,14 +228,23 @@ def verify_inclusion(leaf: LeafHash, index: int, size: int, path: Sequence[bytes
     Raises:
         VerifyError: `PROOF`.
     """
+    if inclusion_root(leaf, index, size, path) != root:
+        raise _refusal("the path leads to another root")
+
+
+def inclusion_root(leaf: LeafHash, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root to which a proof leads; only its verification against a signed one says anything.
+
+    Raises:
+        VerifyError: `PROOF` when there can be no such leaf, or the path has another length than that tree's.
+    """
     if not 0 <= index < size <= MAX_TREE_SIZE:
         raise _refusal(f"a tree of size {size} has no leaf {index}")
-    _verify_lengths(path, leaf, root)
+    _verify_lengths(path, leaf)
     node: bytes = leaf
     for _, sibling, on_left in _turns(0, index, size - 1, path):
         node = node_hash(sibling, node) if on_left else node_hash(node, sibling)
-    if node != root:
-        raise _refusal("the path leads to another root")
+    return node
 
 
 def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]) -> None:

@@ -25,6 +25,7 @@ _MAX_LINES: Final = 1_100
 """C2SP recommends that 32 logs, witnesses and groups are taken. This is what the largest roster asks for."""
 _NONE: Final = "none"
 _ROSTER_QUORUM: Final = "roster-quorum"
+_KINDS: Final = {SignatureType.COSIGNATURE: "ed25519", SignatureType.ML_DSA_44: "ml-dsa-44"}
 _ALLOWED: Final = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
 _ROSTER: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _THRESHOLD: Final = re.compile(r"[1-9][0-9]{0,2}")
@@ -125,16 +126,24 @@ class Policy:
 def policy_of_roster(roster: Roster) -> Policy:
     """The policy that a roster itself asks for: its logs, and its quorum of its witnesses."""
     logs = {log.public: Party(key=log) for log in (decode_vkey(relay.log_vkey) for relay in roster.relays)}
+    witnesses: dict[str, Party] = {}
+    groups: dict[str, Group] = {}
     # The roster's own names of witnesses may hold spaces; names mean nothing outside of a policy.
-    witnesses = {
-        f"witness-{number}": Party(key=decode_vkey(vkey)) for number, (_, vkey) in enumerate(roster.witnesses, start=1)
-    }
-    wanted = roster.quorum > 0
+    members = [f"witness-{number}" for number in range(1, len(roster.witnesses) + 1)]
+    for name, witness in zip(members, roster.witnesses, strict=True):
+        if len(witness.keys) == 1:
+            witnesses[name] = Party(key=witness.keys[0])
+            continue
+        own = {f"{name}-{_KINDS[key.kind]}": Party(key=key) for key in witness.keys}
+        witnesses |= own
+        groups[name] = Group(threshold=1, members=tuple(own))
+    if roster.quorum:
+        groups[_ROSTER_QUORUM] = Group(threshold=roster.quorum, members=tuple(members))
     return Policy(
         logs=tuple(logs.values()),
         witnesses=witnesses,
-        groups={_ROSTER_QUORUM: Group(threshold=roster.quorum, members=tuple(witnesses))} if wanted else {},
-        quorum=_ROSTER_QUORUM if wanted else None,
+        groups=groups,
+        quorum=_ROSTER_QUORUM if roster.quorum else None,
         roster=roster.endorsed.hash,
     )
 

@@ -1,7 +1,7 @@
 """`.tlog-proof` files: one entry's place in a log, verifiable offline (C2SP tlog-proof).
 
 The file holds the index, the inclusion path and the signed checkpoint; whoever verifies brings the
-entry itself and the log's key.
+entry itself, and the log's key or a policy of logs and witnesses.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from amanah_protocol.log.fields import decode_base64, decode_decimal, decode_has
 from amanah_protocol.log.merkle import HASH_BYTES, MAX_PATH, MAX_TREE_SIZE, verify_inclusion
 from amanah_protocol.log.note import MAX_NOTE_BYTES
 from amanah_protocol.log.note_keys import NoteVerifier
+from amanah_protocol.log.policy import Policy, Witnessed
 from amanah_protocol.types import LeafHash
 from amanah_protocol.verified import Verified
 
@@ -99,7 +100,7 @@ def decode_proof(data: bytes) -> LogProof:
 
 
 def verify_proof(proof: LogProof, leaf: LeafHash, vkey: str | NoteVerifier, origin: str) -> Verified[Checkpoint]:
-    """Verify that the log's checkpoint covers an entry.
+    """Verify that the log's checkpoint covers an entry; that others saw this log is not verified.
 
     Args:
         proof: The decoded file. Its `extra` stays unverified.
@@ -117,3 +118,23 @@ def verify_proof(proof: LogProof, leaf: LeafHash, vkey: str | NoteVerifier, orig
     checkpoint = verify_checkpoint(proof.checkpoint, vkey, origin)
     verify_inclusion(leaf, proof.index, checkpoint.value.size, proof.path, checkpoint.value.root)
     return checkpoint
+
+
+def verify_witnessed_proof(proof: LogProof, leaf: LeafHash, policy: Policy) -> Witnessed:
+    """Verify that a checkpoint which satisfies a policy covers an entry (C2SP tlog-proof, tlog-policy).
+
+    Args:
+        proof: The decoded file. Its `extra` stays unverified.
+        leaf: `merkle.leaf_hash` of the entry, made by the verifier from the entry itself.
+        policy: The logs that are trusted, and which witnesses must have cosigned.
+
+    Returns:
+        The checkpoint and who cosigned it when; `proof.index` is then proven too.
+
+    Raises:
+        VerifyError: as `Policy.verify_note`; `PROOF` when the path does not lead to the checkpoint.
+    """
+    witnessed = policy.verify_note(proof.checkpoint)
+    head = witnessed.checkpoint
+    verify_inclusion(leaf, proof.index, head.size, proof.path, head.root)
+    return witnessed

@@ -10,9 +10,9 @@ from amanah_client.mldsa import MlDsaKey
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, encode_body, sign_checkpoint
 from amanah_protocol.log.note import Note
-from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
 from amanah_protocol.log.policy import Group, Party, Policy, decode_policy, encode_policy, policy_of_roster
-from amanah_protocol.roster import decode_roster
+from amanah_protocol.roster import Witness, decode_roster
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
 
@@ -321,10 +321,48 @@ def test_a_log_may_sign_with_ml_dsa_44() -> None:
 # ---- of a roster
 
 
-def roster_with(quorum: int) -> Policy:
-    witnesses = tuple((f"The {name}", signer.verifier.vkey) for name, signer in WITNESSES.items())
+def policy_with(quorum: int, *witnesses: Witness) -> Policy:
     document = x.roster_document(1, witnesses=witnesses, quorum=quorum)
     return policy_of_roster(decode_roster(x.endorsed(document, *x.custodians(*x.NAMES)).encode()))
+
+
+def roster_with(quorum: int) -> Policy:
+    named = [Witness(name=f"The {name}", keys=(signer.verifier,)) for name, signer in WITNESSES.items()]
+    return policy_with(quorum, *named)
+
+
+def with_both_keys(quorum: int) -> Policy:
+    """Of a roster whose first witness has a key of each type."""
+    two = Witness(name="Two", keys=(WITNESSES["x1"].verifier, PQ.verifier))
+    return policy_with(quorum, two, Witness(name="One", keys=(WITNESSES["x2"].verifier,)))
+
+
+@pytest.mark.parametrize("lines", [lambda made: made, lambda made: decode_policy(encode_policy(made))])
+def test_a_witness_of_a_roster_counts_once_with_either_key_and_with_both(lines: Callable[[Policy], Policy]) -> None:
+    made = lines(with_both_keys(2))
+    assert made == with_both_keys(2)
+    for own in ((PQ,), (WITNESSES["x1"],), (WITNESSES["x1"], PQ)):
+        assert len(made.verify_note(with_lines(*own, WITNESSES["x2"])).cosignatures) == len(own) + 1
+        with refused(Code.THRESHOLD):
+            made.verify_note(with_lines(*own))
+
+
+def test_the_largest_roster_has_a_policy_that_is_read() -> None:
+    def public(number: int, length: int) -> bytes:
+        return number.to_bytes(2, "big") * (length // 2)
+
+    witnesses = tuple(
+        Witness(
+            name=f"{number}",
+            keys=(
+                NoteVerifier(name="w", public=public(number, 32), kind=SignatureType.COSIGNATURE),
+                NoteVerifier(name="w", public=public(number, 1_312), kind=SignatureType.ML_DSA_44),
+            ),
+        )
+        for number in range(256)
+    )
+    made = policy_with(171, *witnesses)
+    assert decode_policy(encode_policy(made)) == made
 
 
 def test_a_roster_without_a_quorum_asks_for_no_witness() -> None:

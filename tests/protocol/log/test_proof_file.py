@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amanah_client.mldsa import MlDsaKey
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.merkle import MAX_PATH, MAX_TREE_SIZE, inclusion_path, leaf_hash
 from amanah_protocol.log.note import decode_note
-from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.log.policy import decode_policy
 from amanah_protocol.log.proof_file import (
     MAX_EXTRA_BYTES,
     MAX_PROOF_BYTES,
@@ -20,6 +22,7 @@ from amanah_protocol.log.proof_file import (
     decode_proof,
     encode_proof,
     verify_proof,
+    verify_witnessed_proof,
 )
 from amanah_protocol.types import LeafHash
 from tests.protocol.log import published
@@ -99,6 +102,63 @@ def test_a_proof_under_another_head_key_or_origin_is_refused() -> None:
     assert refusal(replace(PROOF, checkpoint=sign_checkpoint(HEAD, other_key))) is Code.CHECKPOINT
     assert refusal(PROOF, vkey=other_key.verifier.vkey) is Code.CHECKPOINT
     assert refusal(PROOF, origin="log.example/other") is Code.CHECKPOINT
+
+
+WITNESSES = tuple(
+    NoteSigner(name=f"w{number}.example", key=SigningKey(bytes([number]) * 32), kind=SignatureType.COSIGNATURE)
+    for number in (1, 2, 3)
+)
+PQ = NoteSigner(name="w1.example", key=MlDsaKey(bytes(32)), kind=SignatureType.ML_DSA_44)
+POLICY = decode_policy(
+    "".join(
+        [
+            f"log {LOG.verifier.vkey}\n",
+            f"witness w1-pq {PQ.verifier.vkey}\n",
+            *(f"witness w{number} {signer.verifier.vkey}\n" for number, signer in enumerate(WITNESSES, start=1)),
+            "group one any w1 w1-pq\ngroup q 2 one w2 w3\nquorum q\n",
+        ]
+    ).encode()
+)
+
+
+def cosigned(*signers: NoteSigner, time_s: int = 7) -> LogProof:
+    """The proof with a checkpoint that these cosigned, as a file that was written and read."""
+    note = decode_note(SIGNED)
+    lines = [signer.sign(note.text, time_s=time_s) for signer in signers]
+    return decode_proof(
+        encode_proof(replace(PROOF, checkpoint=replace(note, signatures=(*note.signatures, *lines)).encode()))
+    )
+
+
+def witnessed_refusal(proof: LogProof, leaf: LeafHash = LEAF) -> Code:
+    assert verify_witnessed_proof(cosigned(*WITNESSES), LEAF, POLICY).checkpoint == HEAD
+    with pytest.raises(VerifyError) as caught:
+        verify_witnessed_proof(proof, leaf, POLICY)
+    return caught.value.code
+
+
+def test_a_proof_holds_under_a_policy_whose_quorum_cosigned_its_checkpoint() -> None:
+    found = verify_witnessed_proof(cosigned(PQ, WITNESSES[2]), LEAF, POLICY)
+    assert (found.checkpoint, found.cosignatures) == (HEAD, (("w1-pq", 7), ("w3", 7)))
+
+
+def test_a_proof_whose_checkpoint_too_few_cosigned_is_refused() -> None:
+    assert witnessed_refusal(PROOF) is Code.THRESHOLD
+    assert witnessed_refusal(cosigned(WITNESSES[1])) is Code.THRESHOLD
+    assert witnessed_refusal(cosigned(WITNESSES[1], WITNESSES[1])) is Code.THRESHOLD
+    # Both keys of one witness, which the log's key alone would not notice.
+    assert witnessed_refusal(cosigned(WITNESSES[0], PQ)) is Code.THRESHOLD
+    assert verify_proof(cosigned(WITNESSES[0], PQ), LEAF, LOG.verifier, ORIGIN).value == HEAD
+
+
+def test_a_witnessed_proof_of_another_entry_index_or_log_is_refused() -> None:
+    whole = cosigned(*WITNESSES)
+    assert witnessed_refusal(whole, leaf_hash(b"another")) is Code.PROOF
+    assert witnessed_refusal(replace(whole, index=4)) is Code.PROOF
+    assert witnessed_refusal(replace(whole, path=whole.path[:-1])) is Code.PROOF
+    other = NoteSigner(name="other.example/log", key=SigningKey.from_seed(bytes(32)))
+    elsewhere = sign_checkpoint(replace(HEAD, origin=other.name), other)
+    assert witnessed_refusal(replace(whole, checkpoint=elsewhere)) is Code.CHECKPOINT
 
 
 def test_extra_data_is_authenticated_by_nothing() -> None:
