@@ -26,6 +26,7 @@ EnvelopeBytes = Annotated[bytes, Meta(max_length=limits.MAX_ENVELOPE_BYTES)]
 ContentBytes = Annotated[bytes, Meta(max_length=limits.MAX_CONTENT_BYTES)]
 CertificateBytes = Annotated[bytes, Meta(max_length=2 * limits.KIB)]
 KeyPackageBytes = Annotated[bytes, Meta(max_length=limits.MAX_KEY_PACKAGE_BYTES)]
+NoteBytes = Annotated[bytes, Meta(max_length=128 * limits.KIB)]
 ControlBytes = Annotated[bytes, Meta(max_length=limits.MAX_CONTROL_BYTES)]
 Devices = Annotated[tuple[Bytes32, ...], Meta(max_length=limits.MAX_NAMED_DEVICES)]
 
@@ -152,9 +153,10 @@ class GetConsistency(Frame, frozen=True, tag=12):
 
 
 class GetCheckpoint(Frame, frozen=True, tag=13):
-    """Asks for the newest signed checkpoint."""
+    """Asks for the newest signed checkpoint, or for the newest that the quorum of witnesses has cosigned."""
 
     request: Uint
+    witnessed: bool = False
 
 
 class AuditRead(Frame, frozen=True, tag=14):
@@ -346,10 +348,10 @@ class Path(Frame, frozen=True, tag=78):
 
 
 class Checkpoint(Frame, frozen=True, tag=79):
-    """The newest checkpoint, a C2SP signed note."""
+    """The checkpoint that was asked for, a C2SP signed note."""
 
     request: Uint
-    note: ControlBytes
+    note: NoteBytes
 
 
 class LogEntry(Part, frozen=True):
@@ -405,16 +407,30 @@ class Flash(Frame, frozen=True, tag=83):
     room_seq: Uint
 
 
+class GetCheckpoints(Frame, frozen=True, tag=16):
+    """Asks for published checkpoints of more than `after` leaves, with their cosignatures."""
+
+    request: Uint
+    after: Uint
+
+
+class Checkpoints(Frame, frozen=True, tag=84):
+    """Published checkpoints, ascending by size; none when there is no later one."""
+
+    request: Uint
+    notes: Annotated[tuple[NoteBytes, ...], Meta(max_length=limits.MAX_PAGE)]
+
+
 ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
-    | GetMembership
+    | GetMembership | GetCheckpoints
 )  # fmt: skip
 LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
-    | Membership | Flash
+    | Membership | Flash | Checkpoints
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

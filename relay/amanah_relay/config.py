@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -89,6 +90,19 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSection:
+    """The witnesses that cosign this log; their keys stand in the roster.
+
+    Attributes:
+        addresses: Submission prefixes (C2SP tlog-witness), `https://...`, or `http://` on loopback.
+        timeout_seconds: How long one exchange with one of them may take.
+    """
+
+    addresses: tuple[str, ...] = ()
+    timeout_seconds: Seconds = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All of it; paths are absolute.
 
@@ -99,6 +113,7 @@ class Config:
         store: The store.
         limits: Rates and quotas (`quotas.RelayLimits`).
         log: Events.
+        witnesses: Who is asked to cosign checkpoints.
     """
 
     listen: Listen = Listen()
@@ -107,6 +122,7 @@ class Config:
     store: StoreSection = StoreSection()
     limits: RelayLimits = field(default_factory=RelayLimits)
     log: Log = Log()
+    witnesses: WitnessSection = WitnessSection()
 
     @property
     def secure(self) -> bool:
@@ -157,6 +173,7 @@ def load_config(given: Path | None, home: Path | None, environment: Mapping[str,
     except msgspec.ValidationError as error:
         raise UsageError(Code.CONFIG, f"{path or 'the environment'}: {_place(error)}") from error
     _check_listen(config)
+    _check_witnesses(config.witnesses)
     return _rooted(config, folder)
 
 
@@ -239,6 +256,23 @@ def _check_listen(config: Config) -> None:
         # Without TLS the login's transcript has no certificate to bind, and metadata is open to the network.
         detail = f"[listen] host {config.listen.host!r} needs [tls]: without TLS a relay listens on loopback alone"
         raise UsageError(Code.CONFIG, detail)
+
+
+def _check_witnesses(section: WitnessSection) -> None:
+    for address in section.addresses:
+        if not _is_witness(address):
+            detail = f"[witnesses] {address!r} is no address of a witness: https://host/path, or http:// on loopback"
+            raise UsageError(Code.CONFIG, detail)
+
+
+def _is_witness(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host or ""))
+    return bool(host) and secure and not (parts.query or parts.fragment or parts.username)
 
 
 def _rooted(config: Config, folder: Path) -> Config:

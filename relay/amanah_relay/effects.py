@@ -322,7 +322,40 @@ class Purge:
     limit: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutCheckpoint:
+    """Record a signed checkpoint durably, with what cosignatures it has: `CheckpointPut`.
+
+    One of the same size is replaced: its cosignatures stand in the new one too. The size is one that a
+    batch ended with, and is durable.
+    """
+
+    token: int
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCheckpoints:
+    """Read recorded checkpoints of more than `after` leaves, ascending: `CheckpointsRead`."""
+
+    token: int
+    after: int
+    limit: int
+    max_bytes: int
+    """Stop before the notes exceed this; at least one is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosign:
+    """Have the witnesses cosign this checkpoint: `Cosigned` for each answer. A newer one takes its place."""
+
+    size: int
+    note: bytes
+
+
 Effect: TypeAlias = (
     Send | FanOut | Close | Verify | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
-    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Purge
+    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Purge | PutCheckpoint
+    | ReadCheckpoints | Cosign
 )  # fmt: skip

@@ -218,8 +218,31 @@ class Purged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointPut:
+    """Answers `PutCheckpoint`."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointsRead:
+    """Answers `ReadCheckpoints`: signed notes, ascending by size."""
+
+    token: int
+    notes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """A witness has answered `Cosign`: its lines, unverified, for the checkpoint of this size."""
+
+    size: int
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
-    """Any read failed, or a change of key packages, `Confirm` or `Purge`."""
+    """Any read failed, or a change of key packages, `Confirm`, `Purge` or `PutCheckpoint`."""
 
     token: int
     full: bool = False
@@ -238,5 +261,5 @@ class Stop:
 Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Checked | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
-    | KeyPackagesCounted | Confirmed | Purged | ReadFailed | Tick | Stop
+    | KeyPackagesCounted | Confirmed | Purged | CheckpointPut | CheckpointsRead | Cosigned | ReadFailed | Tick | Stop
 )  # fmt: skip

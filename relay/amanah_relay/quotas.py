@@ -91,6 +91,8 @@ class RelayLimits:
         content_cache_bytes: Large contents kept for those who fetch them piece by piece.
         recent: Envelopes and control objects whose receipt is given again without asking the store.
         head_interval_ms: Time between two signatures of one head.
+        checkpoint_interval_ms: Time after which a log that grew publishes its next checkpoint.
+        checkpoint_leaves: Leaves after which it does so at once.
         retry_ms: When to try again while the store recovers.
     """
 
@@ -150,6 +152,8 @@ class RelayLimits:
     content_cache_bytes: Count = 32 * limits.MIB
     recent: Count = 20_000
     head_interval_ms: Count = limits.HEAD_INTERVAL_MS
+    checkpoint_interval_ms: Annotated[int, Meta(ge=1, le=30_000)] = 30_000
+    checkpoint_leaves: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
     retry_ms: Count = 1_000
 
 

@@ -15,7 +15,7 @@ import errno
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -25,9 +25,11 @@ from websockets.typing import Subprotocol
 
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PRE_AUTH_FRAME_BYTES
+from amanah_protocol.log.merkle import HASH_BYTES
+from amanah_protocol.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 from amanah_protocol.session import NO_TLS, SUBPROTOCOL
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Reload, SessionId
+from amanah_relay.effects import Cosign, Reload, SessionId
 from amanah_relay.gate import Gate, GatedConnection
 from amanah_relay.http import make_routes
 from amanah_relay.inputs import Connected, Loaded, Stop, Tick
@@ -37,6 +39,7 @@ from amanah_relay.state import RelayState
 from amanah_relay.tls import ServerTls
 from amanah_relay.turns import SLOW, Perform, Turns
 from amanah_relay.wire import RelayConnection, choose_writer
+from amanah_relay.witnesses import NO_WITNESSES, Outward, Told, Witnesses
 
 TLS_SECONDS: Final = 3
 UPGRADE_SECONDS: Final = 2
@@ -67,26 +70,43 @@ MakeCore: TypeAlias = Callable[[RelayState, str], RelayCore]
 """From the state as loaded and the host:port that is listened on."""
 
 
+ReadTile: TypeAlias = Callable[[int, int, int], Awaitable[bytes | None]]
+"""`StoreWorker.read_tile`: what monitors ask for over HTTP, past the core."""
+
+
 class RelayServer:
     """One relay on one event loop."""
 
     def __init__(
-        self, *, make_core: MakeCore, perform: Perform, endpoint: Endpoint, gate: Gate, logger: logging.Logger
+        self,
+        *,
+        make_core: MakeCore,
+        perform: Perform,
+        read_tile: ReadTile,
+        endpoint: Endpoint,
+        gate: Gate,
+        logger: logging.Logger,
+        outward: Outward = NO_WITNESSES,
     ) -> None:
         """Put a core and a store together; nothing happens before `run`.
 
         Args:
             make_core: Makes the core; see `MakeCore`.
             perform: The store; see `turns.Perform`.
+            read_tile: The store; see `ReadTile`.
             endpoint: Where to listen.
             gate: Bounds of connections whose websocket is not open yet.
             logger: For events.
+            outward: The witnesses that are asked.
         """
         self._make_core = make_core
         self._perform = perform
+        self._read_tile = read_tile
         self._endpoint = endpoint
         self._gate = gate
         self._logger = logger
+        self._outward = outward
+        self._witnesses: Witnesses
         self._tally = Tally(logger)
         self._numbers = iter(range(1, 2**63))
         self._closers: set[asyncio.Task[None]] = set()
@@ -94,6 +114,9 @@ class RelayServer:
         self._stop = asyncio.Event()
         self._turns: Turns
         self._core: RelayCore
+
+    def _cosign(self, effect: Cosign) -> None:
+        self._witnesses.ask(effect)
 
     def stop(self) -> None:
         """Begin a graceful stop."""
@@ -120,11 +143,17 @@ class RelayServer:
                 core=self._core,
                 perform=self._perform,
                 writer=choose_writer(),
-                clock_ms=lambda: time.time_ns() // 1_000_000,
+                clock_ms=_now_ms,
                 close=self._close,
+                cosign=self._cosign,
                 logger=self._logger,
             )
             self._turns.tell(loaded)
+            self._witnesses = Witnesses(
+                self._outward,
+                told=Told(prove=self._perform, verify=self._core.verify_cosignatures, tell=self._turns.tell),
+                logger=self._logger,
+            )
             await server.start_serving()
             await self._serve(server, lambda: listening(address))
         finally:
@@ -145,6 +174,7 @@ class RelayServer:
             ticker.cancel()
             for session in self._turns.sessions.values():
                 session.connection.pipe.abort()
+            await self._witnesses.close()
             await self._turns.close()
         if self._turns.failed.done():
             failure = self._turns.failed.exception()
@@ -156,7 +186,16 @@ class RelayServer:
         return self._taking and self._core.ready
 
     def _newest_checkpoint(self) -> bytes | None:
-        return self._core.checkpoint()
+        return self._core.checkpoint(_now_ms())
+
+    async def _read_hashes(self, tile: Tile) -> bytes | None:
+        size = self._core.published
+        width = (size >> TILE_HEIGHT * tile.level) - tile.index * TILE_WIDTH
+        if width < tile.width:
+            return None
+        # Any partial one is a part of what the tree of the published size has there.
+        found = await self._read_tile(tile.level, tile.index, size)
+        return None if found is None else found[: HASH_BYTES * tile.width]
 
     async def _listen(self) -> Server:
         tls = self._endpoint.tls
@@ -171,7 +210,9 @@ class RelayServer:
                 origins=[None],  # a browser page of another site has no business here
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
-                process_request=make_routes(ready=self._is_ready, checkpoint=self._newest_checkpoint),
+                process_request=make_routes(
+                    ready=self._is_ready, checkpoint=self._newest_checkpoint, hashes=self._read_hashes
+                ),
                 start_serving=False,
                 server_header=None,
                 open_timeout=UPGRADE_SECONDS,
@@ -253,6 +294,10 @@ class RelayServer:
             async with asyncio.timeout(self._endpoint.stop_seconds):
                 await self._turns.quiet.wait()
         self._logger.info("stopped sessions-cut=%d", len(self._turns.sessions))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _close_connection(connection: RelayConnection, code: int, reason: str) -> None:

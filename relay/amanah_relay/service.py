@@ -21,6 +21,7 @@ from amanah_relay.server import Endpoint, RelayServer
 from amanah_relay.state import RelayState
 from amanah_relay.store import Store, StoreWorker
 from amanah_relay.tls import load_server_tls
+from amanah_relay.witnesses import Outward
 
 
 def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None], warn: Callable[[str], None]) -> None:
@@ -58,9 +59,11 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
         server = RelayServer(
             make_core=lambda state, address: _make_core(config, keys, state, address, warn),
             perform=worker.perform,
+            read_tile=worker.read_tile,
             endpoint=endpoint,
             gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
             logger=logger,
+            outward=Outward(addresses=config.witnesses.addresses, timeout_seconds=config.witnesses.timeout_seconds),
         )
         with _stopped_by_signals(server) as received:
             await server.run(listening)

@@ -101,6 +101,7 @@ class RelayState:
         revoked_enrolments: Withdrawn enrolment keys.
         unrooted: Logged enrolment keys that the roots in the newest roster did not endorse; the core finds them.
         held: Bytes held of each organisation (`effects.Held`).
+        checkpoints: The newest published checkpoints, signed, ascending by size.
     """
 
     roster: Verified[Roster]
@@ -115,6 +116,7 @@ class RelayState:
     revoked_enrolments: set[KeyId] = field(default_factory=set)
     unrooted: set[KeyId] = field(default_factory=set)
     held: dict[OrgName, int] = field(default_factory=dict)
+    checkpoints: tuple[bytes, ...] = ()
 
     def release(self, freed: Iterable[Held]) -> None:
         """The store holds this no longer."""

@@ -22,11 +22,14 @@ from amanah_relay.effects import (
     Append,
     Close,
     Confirm,
+    Cosign,
     CountKeyPackages,
     Effect,
     FanOut,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -68,6 +71,7 @@ class Turns:
         writer: Writer,
         clock_ms: Callable[[], int],
         close: Callable[[Session, int, str], None],
+        cosign: Callable[[Cosign], None],
         logger: logging.Logger,
     ) -> None:
         """Own a core.
@@ -78,6 +82,7 @@ class Turns:
             writer: How frames are written.
             clock_ms: Wall clock, Unix time in ms.
             close: Closes a session's connection with a code and a reason.
+            cosign: Asks the witnesses; what they answer is told as `Cosigned`.
             logger: Where a failure is said.
         """
         self._core = core
@@ -85,6 +90,7 @@ class Turns:
         self._writer = writer
         self._clock_ms = clock_ms
         self._close = close
+        self._cosign = cosign
         self._logger = logger
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
@@ -212,6 +218,8 @@ class Turns:
         match effect:
             case Verify():
                 self._verifier.put(effect)
+            case Cosign():
+                self._cosign(effect)
             case Send():
                 self._put(effect.session, self._writer.prepare((effect.data,)))
                 self._note_login(effect)
@@ -238,6 +246,8 @@ class Turns:
                 | CountKeyPackages()
                 | Confirm()
                 | Purge()
+                | PutCheckpoint()
+                | ReadCheckpoints()
             ):
                 self._ask_store(effect)
             case _:

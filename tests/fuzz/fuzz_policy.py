@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from amanah_client.audit.policy import decode_policy, encode_policy, policy_of_roster
 from amanah_protocol.errors import DecodeError, UsageError
+from amanah_protocol.log.policy import decode_policy, encode_policy, policy_of_roster
 from tests.vectors import examples as x
 
-SEEDS: Final = (encode_policy(policy_of_roster(x.roster_of(1))).encode(),)
+_LOG: Final = x.LOG_SIGNER.verifier.vkey
+SEEDS: Final = (
+    encode_policy(policy_of_roster(x.roster_of(1))),
+    f"log {_LOG} https://relay.example/log\n# none\nquorum none\n".encode(),
+)
 
 
 def run(data: bytes) -> None:
@@ -17,4 +21,4 @@ def run(data: bytes) -> None:
         policy = decode_policy(data)
     except UsageError as error:
         raise DecodeError(error.code, error.detail) from error
-    assert decode_policy(encode_policy(policy).encode()) == policy
+    assert decode_policy(encode_policy(policy)) == policy

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from amanah_protocol.log.note_keys import decode_vkey
+from amanah_protocol.log.mldsa import mldsa44_public
+from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey
 from tests.vectors import examples as x
 
-SEEDS: Final = (x.LOG_SIGNER.verifier.vkey.encode(),)
+_ML_DSA: Final = NoteVerifier(name="witness", public=mldsa44_public(bytes(32)), kind=SignatureType.ML_DSA_44)
+SEEDS: Final = (x.LOG_SIGNER.verifier.vkey.encode(), _ML_DSA.vkey.encode())
 
 
 def run(data: bytes) -> None:

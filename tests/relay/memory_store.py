@@ -25,7 +25,9 @@ from amanah_relay.effects import (
     Held,
     MemberRow,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -40,6 +42,8 @@ from amanah_relay.effects import (
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    CheckpointPut,
+    CheckpointsRead,
     Confirmed,
     ContentRead,
     EntriesRead,
@@ -73,6 +77,8 @@ StoreEffect = (
     | CountKeyPackages
     | Confirm
     | Purge
+    | PutCheckpoint
+    | ReadCheckpoints
 )
 
 
@@ -97,6 +103,7 @@ class MemoryStore:
     stock: dict[tuple[DeviceId, int], list[bytes]] = field(default_factory=dict)
     last_resort: dict[tuple[DeviceId, int], bytes] = field(default_factory=dict)
     marks: dict[RoomId, int] = field(default_factory=dict)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
     append_fails: str | None = None
     full: bool = False
     reads_fail: bool = False
@@ -141,6 +148,12 @@ class MemoryStore:
                 return self._confirm(effect)
             case Purge():
                 return self._purge(effect)
+            case PutCheckpoint():
+                self.checkpoints[effect.size] = effect.note
+                return CheckpointPut(token=effect.token)
+            case ReadCheckpoints():
+                notes = [self.checkpoints[size] for size in sorted(self.checkpoints) if size > effect.after]
+                return CheckpointsRead(token=effect.token, notes=tuple(notes[: effect.limit]))
 
     def state(self) -> RelayState:
         """The state as a restarted relay would load it."""
@@ -162,6 +175,7 @@ class MemoryStore:
             fields = {name: getattr(member, name) for name in Member.__slots__}
             state.rooms[member.room].members[member.device] = Member(**fields)
         state.held = self.held()
+        state.checkpoints = tuple(self.checkpoints[size] for size in sorted(self.checkpoints)[-16:])
         return state
 
     def held(self) -> dict[OrgName, int]:

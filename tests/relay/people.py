@@ -11,7 +11,7 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, Enrolment, MachineLimits, Role
 from amanah_protocol.labels import Label
-from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.roster import Organisation, Relay, Roster
 from amanah_protocol.types import DeviceId, OrgName, PersonId
 from amanah_protocol.verified import Verified
@@ -29,6 +29,11 @@ def key_of(name: str) -> SigningKey:
 
 RELAY_KEY: Final = key_of("relay")
 LOG_SIGNER: Final = NoteSigner(name=ORIGIN, key=key_of("log"))
+
+
+def witness(name: str) -> NoteSigner:
+    """A witness's key."""
+    return NoteSigner(name=f"{name}/witness", key=key_of(f"witness {name}"), kind=SignatureType.COSIGNATURE)
 
 
 def endorsed_by(document: bytes, *keys: SigningKey) -> Endorsed:
@@ -129,7 +134,13 @@ class Nation:
 
 
 def make_roster(
-    nations: tuple[Nation, ...], *, version: int = 1, signers: tuple[Nation, ...] = (), now_ms: int = NOW_MS
+    nations: tuple[Nation, ...],
+    *,
+    version: int = 1,
+    signers: tuple[Nation, ...] = (),
+    now_ms: int = NOW_MS,
+    witnesses: tuple[NoteSigner, ...] = (),
+    quorum: int = 0,
 ) -> Roster:
     """A roster that two of its nations (or these signers) have signed."""
     document = roster.roster_document(
@@ -143,6 +154,8 @@ def make_roster(
                 key=RELAY_KEY.public, log_vkey=LOG_SIGNER.verifier.vkey, origin=ORIGIN, addresses=(f"wss://{ADDRESS}",)
             ),
         ),
+        witnesses=tuple((signer.name, signer.verifier.vkey) for signer in witnesses),
+        quorum=quorum,
     )
     roots = [nation.root for nation in (signers or nations)]
     return roster.decode_roster(endorsed_by(document, *roots).encode())

@@ -374,7 +374,7 @@ async def test_a_relay_that_reads_its_store_anew_lives_and_is_not_ready(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RelayCore, "ready", False)
-    monkeypatch.setattr(RelayCore, "checkpoint", lambda _: None)
+    monkeypatch.setattr(RelayCore, "checkpoint", lambda *_: None)
     pages = ("/healthz", "/readyz", "/log/checkpoint")
     assert [(await get(port, f"GET {path} HTTP/1.1"))[0] for path in pages] == [200, 503, 503]
 

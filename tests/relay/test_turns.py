@@ -89,6 +89,7 @@ async def stage(sessions: int) -> AsyncIterator[Stage]:
         writer=JoinedWriter(),
         clock_ms=lambda: 0,
         close=lambda session, code, reason: None,  # noqa: ARG005 - nothing is closed here
+        cosign=lambda effect: None,  # noqa: ARG005 - nobody is asked here
         logger=logging.getLogger("test"),
     )
     async with contextlib.AsyncExitStack() as stack:

@@ -15,10 +15,11 @@ from amanah_protocol.group import suites
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, MediaType, Specific, Welcome
 from amanah_protocol.labels import Label
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS, Transcript
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, OrgName, RoomId
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Append, Close, Confirm, FanOut, Purge, Reload, Send, SessionId, Verify
+from amanah_relay.effects import Append, Close, Confirm, Cosign, FanOut, Purge, Reload, Send, SessionId, Verify
 from amanah_relay.inputs import Checked, Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import MemoryStore, StoreEffect
@@ -126,10 +127,17 @@ class RoomModel:
 class World:
     """Everything; time stands still unless a test moves it."""
 
-    def __init__(self, limits: RelayLimits | None = None, *, nations: tuple[str, ...] = (TN, MA, SN)) -> None:
+    def __init__(
+        self,
+        limits: RelayLimits | None = None,
+        *,
+        nations: tuple[str, ...] = (TN, MA, SN),
+        witnesses: tuple[NoteSigner, ...] = (),
+        quorum: int = 0,
+    ) -> None:
         self.now_ms = NOW_MS
         self.nations = {name: Nation.make(name) for name in nations}
-        self.roster = make_roster(tuple(self.nations.values()))
+        self.roster = make_roster(tuple(self.nations.values()), witnesses=witnesses, quorum=quorum)
         self.store = MemoryStore(roster=verify_made_roster(self.roster))
         self.limits = limits or RelayLimits()
         self.peers: dict[SessionId, Peer] = {}
@@ -137,6 +145,7 @@ class World:
         self.holding = False
         self.appends: list[Append] = []
         self.steps: list[Confirm | Purge] = []
+        self.cosigning: list[Cosign] = []
         self.core = self.new_core()
         self.give(self.store.perform(Reload()))
 
@@ -177,12 +186,17 @@ class World:
                     self.peers[effect.session].closed = (effect.code, effect.reason)
                 case Verify():
                     self.handle(Checked(answers=((effect.token, tuple(claim.holds for claim in effect.claims)),)))
+                case Cosign():
+                    self.cosigning.append(effect)
                 case _:
-                    if isinstance(effect, Append):
-                        self.appends.append(effect)
-                    elif isinstance(effect, Confirm | Purge):
-                        self.steps.append(effect)
-                    self.waiting.append(effect)
+                    self._ask_store(effect)
+
+    def _ask_store(self, effect: StoreEffect) -> None:
+        if isinstance(effect, Append):
+            self.appends.append(effect)
+        elif isinstance(effect, Confirm | Purge):
+            self.steps.append(effect)
+        self.waiting.append(effect)
 
     def step(self) -> None:
         """The store does the oldest thing asked of it, and the core is told."""

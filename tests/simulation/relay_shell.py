@@ -18,11 +18,14 @@ from amanah_relay.effects import (
     Append,
     Close,
     Confirm,
+    Cosign,
     CountKeyPackages,
     Effect,
     FanOut,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -63,8 +66,10 @@ STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
 VERIFY_MS: Final = 3
 
-Reading: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
-Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge
+Reading: TypeAlias = (
+    ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+)
+Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 
 
 @dataclass(slots=True, kw_only=True)
@@ -299,7 +304,7 @@ class RelayShell:
         for effect in effects:
             self._do(effect)
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
+    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         match effect:
             case Send():
                 self._write(effect.session, (effect.data,))
@@ -309,17 +314,19 @@ class RelayShell:
             case Close():
                 if effect.session in self._sessions:
                     self._part(effect.session).close_by_relay()
-            case Append() | Reload() | PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge():
+            case Append() | Reload() | PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge() | PutCheckpoint():
                 self._writing.append(effect)
                 if len(self._writing) == 1:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages()
+                | CountKeyPackages() | ReadCheckpoints()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
                     self._begin_read()
+            case Cosign():
+                pass  # nobody here is asked
             case Verify():
                 self._verifying.append(effect)
                 if len(self._verifying) == 1:
@@ -406,6 +413,8 @@ class RelayShell:
                 return self.store.confirm(effect)
             case Purge():
                 return self.store.purge(effect)
+            case PutCheckpoint():
+                return self.store.put_checkpoint(effect)
             case _:
                 assert_never(effect)
 
@@ -453,5 +462,7 @@ class RelayShell:
                 return self.store.read_proof(effect)
             case CountKeyPackages():
                 return self.store.count_key_packages(effect)
+            case ReadCheckpoints():
+                return self.store.read_checkpoints(effect)
             case _:
                 assert_never(effect)

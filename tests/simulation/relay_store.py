@@ -30,7 +30,9 @@ from amanah_relay.effects import (
     Held,
     MemberRow,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -42,6 +44,8 @@ from amanah_relay.effects import (
     Tree,
 )
 from amanah_relay.inputs import (
+    CheckpointPut,
+    CheckpointsRead,
     Confirmed,
     ContentRead,
     EntriesRead,
@@ -72,6 +76,8 @@ class RelayStore(Protocol):
     def purge(self, wanted: Purge) -> Purged: ...
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut: ...
     def take_key_packages(self, request: TakeKeyPackages) -> KeyPackagesTaken: ...
+    def put_checkpoint(self, wanted: PutCheckpoint) -> CheckpointPut: ...
+    def read_checkpoints(self, wanted: ReadCheckpoints) -> CheckpointsRead: ...
     def read_entries(self, wanted: ReadEntries) -> EntriesRead: ...
     def read_membership(self, wanted: ReadMembership) -> MembershipRead: ...
     def read_known(self, wanted: ReadKnown) -> KnownRead: ...
@@ -115,6 +121,7 @@ class MemoryRelayStore:
         trees: By room and hash.
         marks: Up to where each room is confirmed.
         packages: In the order in which they were offered.
+        checkpoints: Published ones, by size.
         edge: Right edge of the log.
         accepted_at_ms: Time of the newest batch.
     """
@@ -127,6 +134,7 @@ class MemoryRelayStore:
     trees: dict[tuple[RoomId, bytes], Tree] = field(default_factory=dict)
     marks: dict[RoomId, int] = field(default_factory=dict)
     packages: list[KeptPackage] = field(default_factory=list)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
     edge: tuple[bytes, ...] = ()
     accepted_at_ms: int = 0
     _chains: dict[RoomId, list[int]] = field(default_factory=dict)
@@ -172,6 +180,7 @@ class MemoryRelayStore:
         for room, room_seq in self.marks.items():
             state.rooms[room].confirmed_seq = room_seq
         state.held = self.held()
+        state.checkpoints = tuple(self.checkpoints[size] for size in sorted(self.checkpoints)[-16:])
         return state
 
     def append(self, batch: Append) -> tuple[Held, ...]:
@@ -253,6 +262,16 @@ class MemoryRelayStore:
             return entry.accepted_at_ms <= wanted.delivered_ms
         is_handshake = decode_envelope(entry.object).header.kind in HANDSHAKE
         return is_handshake and entry.accepted_at_ms <= wanted.handshake_ms
+
+    def put_checkpoint(self, wanted: PutCheckpoint) -> CheckpointPut:
+        """Record a published checkpoint."""
+        self.checkpoints[wanted.size] = wanted.note
+        return CheckpointPut(token=wanted.token)
+
+    def read_checkpoints(self, wanted: ReadCheckpoints) -> CheckpointsRead:
+        """Published checkpoints behind a size; never so many here that a page is too small."""
+        notes = tuple(self.checkpoints[size] for size in sorted(self.checkpoints) if size > wanted.after)
+        return CheckpointsRead(token=wanted.token, notes=notes[: wanted.limit])
 
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut:
         """Keep an offer; packages that were here before, handed out or not, are passed over."""

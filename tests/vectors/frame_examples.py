@@ -49,6 +49,7 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.GetCheckpoint(request=11),
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
     frames.GetMembership(request=13, room=x.ROOM, after=1),
+    frames.GetCheckpoints(request=14, after=39),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
@@ -121,6 +122,7 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
         ),
     ),
     frames.Flash(room=x.ROOM, room_seq=12),
+    frames.Checkpoints(request=14, notes=(NOTE,)),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from amanah_client.audit.policy import Policy, policy_of_roster
 from amanah_client.audit.record import Anchor
 from amanah_protocol.cards import Armour, armour, decode_armour
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.log.policy import Policy, policy_of_roster
 from amanah_protocol.roster import Roster, decode_roster, verify_roster
 from amanah_protocol.verified import Verified
 
@@ -57,9 +57,12 @@ def anchor_of_policy(policy: Policy, candidates: Iterable[bytes]) -> Anchor:
 
     Raises:
         DecodeError: The roster does not parse.
-        UsageError: `UNANCHORED` when none of the candidates is the policy's.
+        UsageError: `CONFIG` when the policy names no roster, `UNANCHORED` when none of the candidates is the one.
         VerifyError: The roster is not signed by its own organisations.
     """
+    if policy.roster is None:
+        hint = "Add its line, `roster sha256:...`: `amanah roster show --policy` prints one."
+        raise UsageError(Code.CONFIG, "the policy names no roster, so nobody's certificates are known", hint=hint)
     for data in candidates:
         if decode_roster(data).endorsed.hash == policy.roster:
             return Anchor(rosters=(_verify(data),), policy=policy, name="the policy file")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from amanah_client.audit.identities import Identities
-from amanah_client.audit.policy import Policy
 from amanah_client.audit.report import Entry, Findings, Report, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.model import AuditRow
@@ -25,6 +24,7 @@ from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.leaf import CONTROL_TYPES, Leaf, LeafType, decode_leaf
 from amanah_protocol.log.merkle import HASH_BYTES, Frontier, leaf_hash
+from amanah_protocol.log.policy import Policy
 from amanah_protocol.roster import Roster
 from amanah_protocol.types import CONTROL, ZERO_32, LeafHash, RoomId
 from amanah_protocol.verified import Verified

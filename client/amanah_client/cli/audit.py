@@ -14,7 +14,6 @@ from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
 from amanah_client.audit.disclosed import prove
-from amanah_client.audit.policy import decode_policy
 from amanah_client.audit.record import Anchor, examine
 from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
@@ -28,6 +27,7 @@ from amanah_protocol.errors import Code, DecodeError, OperationalError, PeerErro
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log.disclosure import decode_disclosure
+from amanah_protocol.log.policy import decode_policy
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client

@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from amanah_client import enrolment, model, organisation
-from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli import files, questions, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -27,6 +26,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.roster import Roster, decode_roster, roster_document, signing_organisations
 from amanah_protocol.types import PersonId
 

@@ -170,7 +170,7 @@ class ClientCore:
                 login.closing(ctx, code, detail)
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
-                | frames.Path() | frames.Checkpoint() | frames.LogEntries() | frames.Membership()
+                | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.LogEntries() | frames.Membership()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -179,7 +179,7 @@ class ClientCore:
     def _answer(
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
-        | frames.Path | frames.Checkpoint | frames.LogEntries | frames.Membership,
+        | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -297,7 +297,7 @@ def _answered(
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -368,7 +368,7 @@ def _audit(
     ctx: Context,
     purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:

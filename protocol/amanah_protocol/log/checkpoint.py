@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
-from amanah_protocol.log.fields import decode_decimal, decode_hash, encode_base64
+from amanah_protocol.log.cosigned import MAX_OPAQUE_BYTES
+from amanah_protocol.log.fields import decode_head, encode_base64
 from amanah_protocol.log.merkle import EMPTY_ROOT, HASH_BYTES, MAX_TREE_SIZE
 from amanah_protocol.log.note import Note, NoteSignature, decode_note
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, decode_vkey, verify_note
 from amanah_protocol.verified import Verified
 
-MAX_ORIGIN_BYTES: Final = 255
+MAX_ORIGIN_BYTES: Final = MAX_OPAQUE_BYTES
 """What a cosigned message of C2SP tlog-cosignature can hold."""
 
 # One line, without what a terminal would obey. Spaces are allowed: "clients MUST NOT assume that the origin
@@ -62,13 +63,9 @@ def decode_body(text: str) -> Checkpoint:
     Raises:
         DecodeError: `MALFORMED`, also for extension lines, or `NOT_CANONICAL` (base64).
     """
-    lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:
-        raise DecodeError(Code.MALFORMED, "a checkpoint has three lines: origin, size and root")
-    size = decode_decimal(lines[1], "the size of a checkpoint")
-    root = decode_hash(lines[2], "the root of a checkpoint")
+    origin, size, root = decode_head(text)
     try:
-        return Checkpoint(origin=lines[0], size=size, root=root)
+        return Checkpoint(origin=origin, size=size, root=root)
     except UsageError as error:
         raise DecodeError(error.code, error.detail) from error
 
@@ -109,19 +106,21 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> bytes:
 
 
 def cosign_checkpoint(checkpoint: Verified[Checkpoint], signer: NoteSigner, *, time_s: int) -> NoteSignature:
-    """Cosign a checkpoint as a witness (C2SP tlog-cosignature, type 0x04).
+    """Cosign a checkpoint as a witness (C2SP tlog-cosignature, types 0x04 and 0x06).
 
     A witness does so only after it has verified the consistency with the newest checkpoint that it knew,
     and has made the new one durable.
 
     Args:
         checkpoint: The head, its signature by the log verified.
-        signer: The witness's key, of type `COSIGNATURE`.
-        time_s: Seconds of Unix time, at least 1.
+        signer: The witness's key, of type `COSIGNATURE` or `ML_DSA_44`.
+        time_s: Seconds of Unix time, at least 1: that this is the largest tree it has seen is what a witness says.
 
     Raises:
         UsageError: `USAGE` for another type of key or a time out of range.
     """
+    if not time_s:
+        raise UsageError(Code.USAGE, "a witness says when it cosigned")
     return signer.sign(encode_body(checkpoint.value), time_s=time_s)
 
 

@@ -1,4 +1,4 @@
-"""Base64, hash and decimal fields of the C2SP text formats: one value, one spelling.
+"""Base64, hash and decimal fields of the C2SP text formats, and a checkpoint's lines: one value, one spelling.
 
 Two spellings of one value would give two files that both verify and differ in their bytes; whatever
 is not what the encoder would have written is refused.
@@ -65,3 +65,19 @@ def decode_decimal(text: str, what: str) -> int:
     if _DECIMAL.fullmatch(text) is None or int(text) > MAX_DECIMAL:
         raise DecodeError(Code.MALFORMED, f"{what} is not a decimal number of at most 63 bits")
     return int(text)
+
+
+def decode_head(text: str) -> tuple[str, int, bytes]:
+    """Take the body of a checkpoint apart: exactly three lines (C2SP tlog-checkpoint).
+
+    Returns:
+        Origin, size and root as they stand there; nothing says yet that they fit together.
+
+    Raises:
+        DecodeError: `MALFORMED`, also for extension lines, or `NOT_CANONICAL` (base64).
+    """
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise DecodeError(Code.MALFORMED, "a checkpoint has three lines: origin, size and root")
+    size = decode_decimal(lines[1], "the size of a checkpoint")
+    return lines[0], size, decode_hash(lines[2], "the root of a checkpoint")

@@ -1,4 +1,8 @@
-"""The Merkle tree of the log (RFC 9162 section 2.1): root, proofs, and their verification.
+"""The Merkle tree of the log (RFC 9162 section 2.1): root, proofs, and their verification; the same for subtrees.
+
+A subtree holds the leaves `start` to `end` (exclusive), where `start` is a multiple of the smallest power of
+two that holds them all (draft-ietf-plants-merkle-tree-certs, section Subtrees). Its hash is that of a tree of
+those leaves alone. Cosigners that sign subtrees prove one inside the tree; the prefix of a log is one too.
 
 Nothing here recurses or holds the tree. Appending needs the right edge only (`Frontier`); a proof
 reads about log2(size) hashes of complete subtrees through a `ReadNode`; verifying takes at most one
@@ -162,12 +166,53 @@ def consistency_path(read: ReadNode, old: int, new: int) -> tuple[bytes, ...]:
     """
     if not 0 < old <= new <= MAX_TREE_SIZE:
         raise UsageError(Code.NOT_FOUND, f"no proof leads from size {old} to size {new}")
-    if old == new:
+    return subtree_consistency_path(read, 0, old, new)
+
+
+def is_subtree(start: int, end: int) -> bool:
+    """Whether the leaves `start` to `end` (exclusive) are a subtree; one without leaves may start anywhere."""
+    return 0 <= start <= end <= MAX_TREE_SIZE and start % (1 << _height(start, end)) == 0
+
+
+def subtree_root(read: ReadNode, start: int, end: int) -> bytes:
+    """The hash of a subtree, 32 bytes; one hash per 1 bit of the number of its leaves.
+
+    Raises:
+        UsageError: `NOT_FOUND` when these leaves are no subtree.
+    """
+    _check_subtree(start, end)
+    return _fold(_split(read, start, end)) if start < end else EMPTY_ROOT
+
+
+def subtree_inclusion_path(read: ReadNode, index: int, start: int, end: int) -> tuple[bytes, ...]:
+    """The inclusion proof of leaf `index` of the log in a subtree.
+
+    Raises:
+        UsageError: `NOT_FOUND` when these leaves are no subtree, or do not hold the leaf.
+    """
+    _check_subtree(start, end)
+    return inclusion_path(lambda level, place: read(level, place + (start >> level)), index - start, end - start)
+
+
+def subtree_consistency_path(read: ReadNode, start: int, end: int, size: int) -> tuple[bytes, ...]:
+    """The proof that a subtree holds leaves of the tree of `size` leaves (SUBTREE_PROOF of the draft).
+
+    From the first leaf on it is `consistency_path`, of a single leaf `inclusion_path`.
+
+    Returns:
+        At most 64 hashes of 32 bytes; none for a subtree without leaves, which every tree holds.
+
+    Raises:
+        UsageError: `NOT_FOUND` when these leaves are no subtree, or not all in the tree.
+    """
+    _check_subtree(start, end)
+    if not end <= size <= MAX_TREE_SIZE:
+        raise UsageError(Code.NOT_FOUND, f"a tree of size {size} does not hold the leaves {start} to {end}")
+    if start == end:
         return ()
-    level, index = _last_subtree(old)
-    path = _siblings(read, level, index, new)
-    # An old tree that is one complete subtree has a root the verifier holds already.
-    return (read(level, index), *path) if index else path
+    level, index, known = _lowest_node(start, end, size)
+    path = _siblings(read, level, index, size)
+    return path if known else (read(level, index), *path)
 
 
 def verify_inclusion(leaf: LeafHash, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
@@ -187,7 +232,7 @@ def verify_inclusion(leaf: LeafHash, index: int, size: int, path: Sequence[bytes
         raise _refusal(f"a tree of size {size} has no leaf {index}")
     _verify_lengths(path, leaf, root)
     node: bytes = leaf
-    for sibling, on_left in _turns(index, size - 1, path):
+    for _, sibling, on_left in _turns(0, index, size - 1, path):
         node = node_hash(sibling, node) if on_left else node_hash(node, sibling)
     if node != root:
         raise _refusal("the path leads to another root")
@@ -205,35 +250,86 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     """
     if not 0 <= old_size <= new_size <= MAX_TREE_SIZE:
         raise _refusal(f"size {new_size} does not continue size {old_size}")
-    _verify_lengths(path, old_root, new_root)
-    if old_size == new_size:
-        if path or old_root != new_root or (not new_size and new_root != EMPTY_ROOT):
-            raise _refusal(f"two different trees of size {new_size}")
-        return
     if not old_size:
-        raise _refusal("a proof from the empty tree proves nothing")
-    if not path:
-        raise _refusal("a tree that has grown needs a path")
-    level, index = _last_subtree(old_size)
-    # Steps 2 and 5: the walk starts at the old root if that is one complete subtree, else at the first element.
-    start, *rest = path if index else (old_root, *path)
-    old_node = new_node = start
-    for sibling, on_left in _turns(index, (new_size - 1) >> level, rest):
-        if on_left:
-            old_node = node_hash(sibling, old_node)
-            new_node = node_hash(sibling, new_node)
-        else:
-            new_node = node_hash(new_node, sibling)
-    if old_node != old_root:
-        raise _refusal("the path leads to another old root")
-    if new_node != new_root:
-        raise _refusal("the path leads to another new root")
+        if path or new_size or old_root != EMPTY_ROOT or new_root != EMPTY_ROOT:
+            raise _refusal("a proof from the empty tree proves nothing")
+        return
+    verify_subtree_consistency(0, old_size, old_root, new_size, new_root, path)
 
 
-def _last_subtree(size: int) -> tuple[int, int]:
-    """Level and index of the rightmost of the complete subtrees that a tree of `size` leaves splits into."""
-    level = (size & -size).bit_length() - 1
-    return level, (size >> level) - 1
+def verify_subtree_inclusion(
+    leaf: LeafHash, index: int, start: int, end: int, path: Sequence[bytes], root: bytes
+) -> None:
+    """Verify that a leaf stands at `index` of the log in a subtree whose hash is `root`.
+
+    Raises:
+        VerifyError: `PROOF`.
+    """
+    if not is_subtree(start, end):
+        raise _refusal(f"the leaves {start} to {end} are no subtree")
+    verify_inclusion(leaf, index - start, end - start, path, root)
+
+
+def verify_subtree_consistency(
+    start: int, end: int, subtree: bytes, size: int, root: bytes, path: Sequence[bytes]
+) -> None:
+    """Verify that each leaf of a subtree is the leaf of the same index in a tree.
+
+    Args:
+        start: Index of the subtree's first leaf.
+        end: Index after its last leaf. Every tree holds the empty subtree that ends at `start`; its `root` is not read.
+        subtree: Hash of the subtree.
+        size: Number of leaves of the tree.
+        root: Root of the tree.
+        path: What `subtree_consistency_path` gave.
+
+    Raises:
+        VerifyError: `PROOF`.
+    """
+    if not (is_subtree(start, end) and end <= size <= MAX_TREE_SIZE):
+        raise _refusal(f"the leaves {start} to {end} are no subtree of a tree of size {size}")
+    if start == end:
+        if path or subtree != EMPTY_ROOT:
+            raise _refusal("a subtree without leaves has one hash, and needs no path")
+        return
+    _verify_lengths(path, subtree, root)
+    level, index, known = _lowest_node(start, end, size)
+    if not (known or path):
+        raise _refusal("a part of a tree needs a path")
+    # A subtree that is a node of the tree is where the walk starts; else it starts at the first element.
+    lowest, *rest = (subtree, *path) if known else path
+    part = whole = lowest
+    height = _height(start, end)
+    for reached, sibling, on_left in _turns(level, index, (size - 1) >> level, rest):
+        if not on_left:
+            whole = node_hash(whole, sibling)
+            continue
+        whole = node_hash(sibling, whole)
+        # From its height on, what stands to the left of the subtree is not in it.
+        if reached < height:
+            part = node_hash(sibling, part)
+    if part != subtree:
+        raise _refusal("the path leads to another subtree")
+    if whole != root:
+        raise _refusal("the path leads to another root")
+
+
+def _height(start: int, end: int) -> int:
+    """The level at which leaves `start` to `end` lie under one node, if they are a subtree."""
+    return max(end - start - 1, 0).bit_length()
+
+
+def _lowest_node(start: int, end: int, size: int) -> tuple[int, int, bool]:
+    """Where the proof of a subtree in a tree starts: level, index, and whether that is the whole subtree.
+
+    The whole subtree is a node of the tree when it is complete or ends where the tree ends. Else the proof starts
+    at the last of the complete subtrees that it splits into.
+    """
+    height = _height(start, end)
+    if end == size or end - start == 1 << height:
+        return height, start >> height, True
+    level = (end & -end).bit_length() - 1
+    return level, (end >> level) - 1, False
 
 
 def _split(read: ReadNode, start: int, end: int) -> list[bytes]:
@@ -266,8 +362,8 @@ def _siblings(read: ReadNode, level: int, index: int, size: int) -> tuple[bytes,
     return tuple(path)
 
 
-def _turns(index: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Walk up from node `index` of a level whose last node is `last`: each sibling and whether it is on the left.
+def _turns(level: int, index: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """Walk up from node `index` of a level whose last node is `last`: level, sibling, and whether that is on the left.
 
     Steps 4 of RFC 9162 section 2.1.3.2 and 6 of section 2.1.4.2, which are the same walk.
     """
@@ -275,11 +371,11 @@ def _turns(index: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[bytes
         if not last:
             raise _refusal("the path is longer than the tree is high")
         on_left = bool(index & 1) or index == last
-        yield sibling, on_left
+        yield level, sibling, on_left
         # On the right border a node without a sibling is lifted as it is.
         while on_left and not index & 1:
-            index, last = index >> 1, last >> 1
-        index, last = index >> 1, last >> 1
+            level, index, last = level + 1, index >> 1, last >> 1
+        level, index, last = level + 1, index >> 1, last >> 1
     if last:
         raise _refusal("the path ends below the root")
 
@@ -290,6 +386,11 @@ def _verify_lengths(path: Sequence[bytes], *hashes: bytes) -> None:
         raise _refusal(f"no path has more than {MAX_PATH} hashes")
     if any(len(value) != HASH_BYTES for value in (*hashes, *path)):
         raise _refusal("a hash in the proof is not 32 bytes long")
+
+
+def _check_subtree(start: int, end: int) -> None:
+    if not is_subtree(start, end):
+        raise UsageError(Code.NOT_FOUND, f"the leaves {start} to {end} are no subtree")
 
 
 def _check_hash(value: bytes) -> None:

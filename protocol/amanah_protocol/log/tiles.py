@@ -6,6 +6,7 @@ complete subtree, whose root stands in a tile one tile level above. A full tile 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -24,6 +25,8 @@ LoadTile: TypeAlias = Callable[[int, int], bytes]
 """`load(tile_level, tile_index)`: the tile's hashes, concatenated; a partial tile or the full one."""
 
 _CACHED_TILES: Final = 16
+# At most 21 digits: more is no index of 64 bits.
+_TILE_PATH: Final = re.compile(r"tile/([0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,22 @@ def bundle_path(index: int, width: int = TILE_WIDTH) -> str:
         UsageError: `BAD_TYPE` when index or width is out of range.
     """
     return f"tile/entries/{_index_path(index, width)}"
+
+
+def decode_tile_path(path: str) -> Tile | None:
+    """The tile that a path below the log's prefix names, as `Tile.path` writes it; None for any other path.
+
+    Entry bundles are no tiles.
+    """
+    found = _TILE_PATH.fullmatch(path)
+    if found is None:
+        return None
+    level, groups, width = found.groups()
+    index = int("".join(group.lstrip("x") for group in groups.split("/")))
+    tile = Tile(level=int(level), index=index, width=int(width or TILE_WIDTH))
+    # One tile has one path: a cache must not be filled with others that mean the same.
+    in_range = tile.level <= MAX_TILE_LEVEL and tile.width <= TILE_WIDTH
+    return tile if in_range and tile.path == path else None
 
 
 def full_tiles(old: int, new: int) -> Iterator[Tile]:

@@ -44,6 +44,30 @@ class Identity:
         return KeyId(self.key.key_id)
 
 
+@dataclass(slots=True, kw_only=True)
+class Publication:
+    """What was published.
+
+    Attributes:
+        notes: The newest recorded notes by size, ascending.
+        gained: Notes with cosignatures that are not recorded yet.
+        witnessed: Size of the newest that the roster's quorum has cosigned; 0 for none.
+        published_ms: When the newest was published.
+        asked: Whether one is in the store's hands.
+    """
+
+    notes: dict[int, bytes] = field(default_factory=dict)
+    gained: dict[int, bytes] = field(default_factory=dict)
+    witnessed: int = 0
+    published_ms: int = 0
+    asked: bool = False
+
+    @property
+    def size(self) -> int:
+        """Size of the newest; 0 for none."""
+        return next(reversed(self.notes), 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     """All that stands and falls with the loaded state.
@@ -55,12 +79,14 @@ class Books:
         admission: Holds envelopes against it.
         sequencer: What is on its way into the store.
         ledger: What is durable.
+        publication: What of it was published.
     """
 
     state: RelayState
     admission: Admission
     sequencer: Sequencer
     ledger: Ledger
+    publication: Publication = field(default_factory=Publication)
 
     def at_ms(self, now_ms: int) -> int:
         """The time of acceptance of what is admitted now: it never goes backwards."""

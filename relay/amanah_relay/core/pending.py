@@ -144,10 +144,30 @@ class ContentsPurge:
     """A step of a purge."""
 
 
-Fetching: TypeAlias = ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRecord:
+    """A published checkpoint being recorded."""
+
+    size: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointsFetch:
+    """Published checkpoints."""
+
+    client: Client
+    request: int
+
+
+Fetching: TypeAlias = (
+    ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake | CheckpointsFetch
+)
 """What one client may have only so many of at a time."""
 
-Question: TypeAlias = SignatureCheck | PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | Fetching
+Question: TypeAlias = (
+    SignatureCheck | PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | CheckpointRecord | Fetching
+)
 
 Q = TypeVar("Q", bound=Question)
 

@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 from amanah_protocol import frames
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_relay.core import (
@@ -19,6 +20,7 @@ from amanah_relay.core import (
     joining,
     login,
     packages,
+    publication,
     publish,
     reading,
     retention,
@@ -30,6 +32,8 @@ from amanah_relay.core.fanout import Watches
 from amanah_relay.core.output import Output
 from amanah_relay.core.parts import Identity, Parts
 from amanah_relay.core.pending import (
+    CheckpointRecord,
+    CheckpointsFetch,
     ContentFetch,
     ContentsPurge,
     IdLookup,
@@ -50,10 +54,13 @@ from amanah_relay.inputs import (
     Appended,
     AppendFailed,
     Checked,
+    CheckpointPut,
+    CheckpointsRead,
     Confirmed,
     Congested,
     Connected,
     ContentRead,
+    Cosigned,
     Disconnected,
     Drained,
     EntriesRead,
@@ -78,7 +85,7 @@ Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
-    | frames.GetMembership
+    | frames.GetMembership | frames.GetCheckpoints
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
@@ -116,10 +123,26 @@ class RelayCore:
             watches=Watches(out, tail_bytes=limits.tail_bytes),
         )
 
-    def checkpoint(self) -> bytes | None:
-        """The signed checkpoint of the durable log; None while no state is loaded."""
+    def checkpoint(self, now_ms: int) -> bytes | None:
+        """The checkpoint that the log shows (`publication.newest`); None while no state is loaded."""
         books = self._parts.books
-        return None if books is None else books.ledger.checkpoint()
+        return None if books is None else publication.newest(books, now_ms)
+
+    @property
+    def published(self) -> int:
+        """Size of the newest published checkpoint, up to which anybody may read hashes; 0 for none."""
+        books = self._parts.books
+        return 0 if books is None else books.publication.size
+
+    def verify_cosignatures(self, note: bytes, lines: bytes) -> None:
+        """Whether a witness of the roster has answered with cosignatures of this note.
+
+        Raises:
+            OperationalError: `STORE` while no state is loaded.
+            DecodeError: They are no signature lines.
+            VerifyError: `SIGNATURE`.
+        """
+        publication.verified_lines(self._parts.loaded().state.roster.value, decode_note(note), lines)
 
     @property
     def ready(self) -> bool:
@@ -157,6 +180,7 @@ class RelayCore:
                 self._receive(event.session, event.data, now_ms)
             case Appended():
                 settlement.appended(parts, event)
+                publication.advance(parts, now_ms)
             case Connected():
                 login.connect(parts, event, now_ms)
             case Disconnected():
@@ -182,7 +206,8 @@ class RelayCore:
     def _answer(  # noqa: C901, PLR0912 - one case for each answer
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
-        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged,
+        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | CheckpointPut
+        | CheckpointsRead | Cosigned,
         now_ms: int,
     ) -> None:  # fmt: skip
         """The shell has answered; to a question that is no longer open it says nothing."""
@@ -225,6 +250,14 @@ class RelayCore:
             case Purged():
                 if take(event.token, ContentsPurge) is not None:
                     retention.answer_purge(parts, event, now_ms)
+            case CheckpointPut():
+                if (record := take(event.token, CheckpointRecord)) is not None:
+                    publication.recorded(parts, record, now_ms)
+            case CheckpointsRead():
+                if (asked := take(event.token, CheckpointsFetch)) is not None:
+                    publication.answer(parts, asked, event)
+            case Cosigned():
+                publication.cosigned(parts, event, now_ms)
             case _:
                 assert_never(event)
 
@@ -287,8 +320,12 @@ class RelayCore:
                 fetch.inclusion(parts, client, frame)
             case frames.GetConsistency():
                 fetch.consistency(parts, client, frame)
+            case frames.GetCheckpoint(witnessed=True):
+                publication.give_witnessed(parts, client, frame.request)
             case frames.GetCheckpoint():
                 fetch.checkpoint(parts, client, frame)
+            case frames.GetCheckpoints():
+                publication.fetch(parts, client, frame)
             case frames.AuditRead():
                 reading.order(parts, client, frame, now_ms)
             case _:

@@ -8,13 +8,15 @@ from amanah_protocol import frames
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
-from amanah_relay.core import catchup, login, packages, publish, reading, retention
+from amanah_relay.core import catchup, login, packages, publication, publish, reading, retention
 from amanah_relay.core.acknowledgement import accepted
 from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
 from amanah_relay.core.ledger import Ledger, Recorded
 from amanah_relay.core.parts import Parts
 from amanah_relay.core.pending import (
+    CheckpointRecord,
+    CheckpointsFetch,
     ContentFetch,
     ContentsPurge,
     IdLookup,
@@ -119,7 +121,12 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
             packages.fail_offer(parts, question, error)
         case MarksConfirm() | ContentsPurge():
             retention.fail(parts, question)
-        case SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake():
+        case CheckpointRecord():
+            publication.fail(parts)
+        case (
+            SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake()
+            | CheckpointsFetch()
+        ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)
         case _:

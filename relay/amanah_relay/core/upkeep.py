@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_protocol import frames
 from amanah_protocol.errors import Code, OperationalError
-from amanah_relay.core import control, login, retention, settlement
+from amanah_relay.core import control, login, publication, retention, settlement
 from amanah_relay.core.admission import Admission
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Books, Parts
@@ -37,6 +37,7 @@ def load(parts: Parts, state: RelayState, now_ms: int) -> None:
         sequencer=Sequencer(state, limits, batches=parts.batches),
         ledger=ledger,
     )
+    publication.load(parts, parts.books, state.checkpoints, now_ms)
     parts.promised = (ledger.size, ledger.root)
     parts.heads_ms = now_ms
     # What failed may have been stored: devices may have been added, removed or revoked by it.
@@ -56,6 +57,7 @@ def tick(parts: Parts, now_ms: int) -> None:
         parts.heads_ms = now_ms
         _tell_heads(parts, now_ms)
     retention.advance(parts, now_ms)
+    publication.advance(parts, now_ms)
 
 
 def stop(parts: Parts, now_ms: int) -> None:

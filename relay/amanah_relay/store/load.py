@@ -24,12 +24,13 @@ from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHa
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import Entry
 from amanah_relay.state import Chain, Device, Member, RelayState, Room
-from amanah_relay.store import schema
+from amanah_relay.store import checkpoints, schema
 from amanah_relay.store.damage import check_row, damaged, only, split
 from amanah_relay.store.retention import check_held_row, check_mark_row
 from amanah_relay.store.rows import SELECT_LEAVES, AnyRow, decode_leaf_row
 
 _CHAIN_PAGE: Final = 500
+_CHECKPOINTS: Final = 16
 _leaf = schema.leaf.c
 _CONTROL: Final[Select[Any]] = (
     SELECT_LEAVES.where(_leaf.room == CONTROL, _leaf.room_seq > bindparam("after"))
@@ -59,6 +60,7 @@ def load_state(connection: Connection) -> RelayState:
     for row in connection.execute(select(*schema.held.c)):
         check_held_row(row)
         state.held[OrgName(row.organisation)] = row.size
+    state.checkpoints = checkpoints.newest(connection, _CHECKPOINTS)
     return state
 
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -242,3 +242,12 @@ key_package: Final = Table(
 )
 """Key packages; `data` becomes NULL when one is handed out. The row stays, so that a package which
 its device offers once more after a lost answer is not handed out twice."""
+
+log_checkpoint: Final = Table(
+    "checkpoint",
+    metadata,
+    Column("size", ROW_ID, primary_key=True, autoincrement=False),
+    _checksum(),
+    _bytes("note"),
+)
+"""Published checkpoints by tree size: the signed note, with the cosignatures that came for it."""

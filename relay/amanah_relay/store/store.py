@@ -20,7 +20,9 @@ from amanah_relay.effects import (
     Entry,
     Held,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -30,6 +32,8 @@ from amanah_relay.effects import (
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
+    CheckpointPut,
+    CheckpointsRead,
     Confirmed,
     ContentRead,
     EntriesRead,
@@ -43,9 +47,10 @@ from amanah_relay.inputs import (
     Purged,
 )
 from amanah_relay.state import RelayState
-from amanah_relay.store import key_packages, reads, retention, schema, transaction
+from amanah_relay.store import checkpoints, key_packages, reads, retention, schema, transaction
 from amanah_relay.store.backup import Backup, make_backup
 from amanah_relay.store.engine import Database, Reader
+from amanah_relay.store.hashes import read_tile
 from amanah_relay.store.load import load_state, read_head
 from amanah_relay.store.migrate import migrate, read_revision
 from amanah_relay.store.proofs import read_proof
@@ -61,8 +66,8 @@ class Store:
 
     Contract: what a writing method did is durable (a power cut does not undo it) when the method
     returns, and is there whole or not at all. Writing methods are `load`, `append`,
-    `put_key_packages`, `take_key_packages`, `confirm`, `purge` and `checkpoint`; only one thread at a
-    time may be in one of them. The reading methods have a connection of their own; one thread at a
+    `put_key_packages`, `take_key_packages`, `confirm`, `purge`, `put_checkpoint` and `checkpoint`; only one
+    thread at a time may be in one of them. The reading methods have a connection of their own; one thread at a
     time too may be in one of them, at the same time as the other. They see everything that was written
     before they were called.
     `load` comes before the first write, and again after a failed one.
@@ -188,6 +193,13 @@ class Store:
             lambda connection: retention.purge(connection, wanted), bytes_written=_ROW_BYTES * wanted.limit, forget=True
         )
 
+    def put_checkpoint(self, wanted: PutCheckpoint) -> CheckpointPut:
+        """Record a published checkpoint of the log."""
+        self._writer.transact(
+            lambda connection: checkpoints.put(connection, wanted), bytes_written=_ROW_BYTES + len(wanted.note)
+        )
+        return CheckpointPut(token=wanted.token)
+
     @property
     def checkpoint_due(self) -> bool:
         """Whether `checkpoint` should not wait for an idle moment."""
@@ -238,6 +250,14 @@ class Store:
             UsageError: `NOT_FOUND` for a leaf or size that the log does not have.
         """
         return self._reader.read(lambda connection: read_proof(connection, wanted))
+
+    def read_checkpoints(self, wanted: ReadCheckpoints) -> CheckpointsRead:
+        """Published checkpoints of the log, by size."""
+        return self._reader.read(lambda connection: checkpoints.read(connection, wanted))
+
+    def read_tile(self, level: int, place: int, size: int) -> bytes:
+        """The hashes of a tile of the tree of `size` leaves, concatenated."""
+        return self._reader.read(lambda connection: read_tile(connection, level, place, size))
 
     def count_key_packages(self, wanted: CountKeyPackages) -> KeyPackagesCounted:
         """A device's one-time key packages by suite."""

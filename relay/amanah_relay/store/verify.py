@@ -26,7 +26,7 @@ from amanah_protocol.log.tiles import TILE_HEIGHT, full_tiles
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
 from amanah_relay.effects import Entry
 from amanah_relay.inputs import StoredEntry
-from amanah_relay.store import schema
+from amanah_relay.store import checkpoints, schema
 from amanah_relay.store.damage import check_row, damaged
 from amanah_relay.store.engine import Reader
 from amanah_relay.store.hashes import read_tile
@@ -103,7 +103,7 @@ class _Walk:
         """Places of `create` and commits."""
         self.batch: AnyRow | None = None
         self.accepted_at_ms = 0
-        self.batches = self.documents = self.envelopes = self.erased = 0
+        self.batches = self.documents = self.envelopes = self.erased = self.published = 0
 
     def step(self, connection: Connection, row: AnyRow) -> None:
         """Verify the next leaf and what it completes.
@@ -164,7 +164,15 @@ class _Walk:
         if self.frontier.size == self.batch.size:
             if self.frontier.root() != self.batch.root:
                 raise damaged(f"the root of the batch of leaf {entry.index}")
+            self._check_published(connection, self.batch.size, self.batch.root)
             self.batch = None
+
+    def _check_published(self, connection: Connection, size: int, root: bytes) -> None:
+        published = checkpoints.read_at(connection, size)
+        if published is not None:
+            self.published += 1
+            if published.root != root:
+                raise damaged(f"the checkpoint of size {size}")
 
     def _check_tile(self, connection: Connection, level: int, place: int, root: bytes) -> None:
         # The root is recomputed from the tile's hashes; one root has one set of hashes.
@@ -233,6 +241,8 @@ def _verify_counts(connection: Connection, walk: _Walk) -> None:
         (schema.document, walk.documents),
         (schema.content, walk.envelopes),
         (schema.tile, tiles),
+        # What stands at no end of a batch was never signed.
+        (schema.log_checkpoint, walk.published),
     )
     for table, count in due:
         if connection.execute(select(func.count()).select_from(table)).scalar_one() != count:

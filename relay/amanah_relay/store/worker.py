@@ -13,7 +13,9 @@ from amanah_relay.effects import (
     Confirm,
     CountKeyPackages,
     Purge,
+    PutCheckpoint,
     PutKeyPackages,
+    ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
@@ -26,6 +28,8 @@ from amanah_relay.effects import (
 from amanah_relay.inputs import (
     Appended,
     AppendFailed,
+    CheckpointPut,
+    CheckpointsRead,
     Confirmed,
     ContentRead,
     EntriesRead,
@@ -50,13 +54,16 @@ IDLE_S: Final = 0.25
 RETRY_S: Final = 1.0
 """Between two attempts to load a store that failed."""
 
-ReadEffect: TypeAlias = ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages
-ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge
-StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
-StoreInput: TypeAlias = (
-    Appended | AppendFailed | Loaded | EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead
-    | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | ReadFailed
+ReadEffect: TypeAlias = (
+    ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
 )  # fmt: skip
+ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
+StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
+ReadInput: TypeAlias = (
+    EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted | CheckpointsRead
+)  # fmt: skip
+ChangeInput: TypeAlias = KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | CheckpointPut
+StoreInput: TypeAlias = Appended | AppendFailed | Loaded | ReadInput | ChangeInput | ReadFailed
 
 
 class StoreWorker:
@@ -100,10 +107,18 @@ class StoreWorker:
                 return await self._load()
             case Append():
                 return await self._append(effect)
-            case PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge():
+            case PutKeyPackages() | TakeKeyPackages() | Confirm() | Purge() | PutCheckpoint():
                 return await self._change(effect)
             case _:
                 return await self._answer(effect.token, self._reading, lambda: self._read(effect))
+
+    async def read_tile(self, level: int, place: int, size: int) -> bytes | None:
+        """The hashes of a tile of the tree of `size` leaves; None when the store failed, which was said then."""
+        try:
+            return await self._on(self._reading, lambda: self._store.read_tile(level, place, size))
+        except AmanahError as error:
+            self._on_error(error)
+            return None
 
     async def close(self) -> None:
         """Finish what was handed over, then close the store."""
@@ -140,10 +155,8 @@ class StoreWorker:
             self._plan_checkpoint()
         return Appended(batch=effect.batch, freed=freed)
 
-    async def _change(
-        self, effect: ChangeEffect
-    ) -> KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | ReadFailed:
-        def change() -> KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged:
+    async def _change(self, effect: ChangeEffect) -> ChangeInput | ReadFailed:
+        def change() -> ChangeInput:
             match effect:
                 case PutKeyPackages():
                     return self._store.put_key_packages(effect)
@@ -153,6 +166,8 @@ class StoreWorker:
                     return self._store.confirm(effect)
                 case Purge():
                     return self._store.purge(effect)
+                case PutCheckpoint():
+                    return self._store.put_checkpoint(effect)
                 case _:
                     assert_never(effect)
 
@@ -160,9 +175,7 @@ class StoreWorker:
         self._plan_checkpoint()
         return answer
 
-    def _read(  # noqa: PLR0911 - one case for each read
-        self, effect: ReadEffect
-    ) -> EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted:
+    def _read(self, effect: ReadEffect) -> ReadInput:  # noqa: PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self._store.read_entries(effect)
@@ -178,6 +191,8 @@ class StoreWorker:
                 return self._store.read_proof(effect)
             case CountKeyPackages():
                 return self._store.count_key_packages(effect)
+            case ReadCheckpoints():
+                return self._store.read_checkpoints(effect)
             case _:
                 assert_never(effect)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amanah_client.audit.anchors import MAX_ROSTERS, add_roster, anchor_of_policy, anchor_of_rosters, decode_rosters
-from amanah_client.audit.policy import policy_of_roster
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.log.policy import policy_of_roster
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
 
@@ -74,3 +76,8 @@ def test_a_policy_finds_its_roster_among_the_candidates() -> None:
 def test_a_policy_without_its_roster_anchors_nothing() -> None:
     with refused(Code.UNANCHORED, UsageError):
         anchor_of_policy(policy_of_roster(x.roster_of(1)), (SECOND,))
+
+
+def test_a_policy_that_names_no_roster_anchors_nothing() -> None:
+    with refused(Code.CONFIG, UsageError):
+        anchor_of_policy(replace(policy_of_roster(x.roster_of(1)), roster=None), (FIRST,))

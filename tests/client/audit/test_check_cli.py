@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli.audit_files import opened, write_new
 from amanah_client.cli.main import main
 from amanah_client.home import Profile
@@ -27,6 +26,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.note import Note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from tests.client.audit.auditor import ROSTER, TOLD, Audit, copy
 from tests.client.audit.world import (
     OFFICER_TN,
@@ -47,7 +47,7 @@ def test_an_export_is_checked_without_the_profile(audit: Audit, profile: Profile
     assert (code, out) == (0, "")
     assert sha256(path.read_bytes()).hex() in err
     assert path.read_bytes() == bundle(TOLD)
-    policy.write_text(encode_policy(policy_of_roster(x.roster_of())))
+    policy.write_bytes(encode_policy(policy_of_roster(x.roster_of())))
     code, out, err = audit("check", path, "--policy", policy, home=tmp_path / "nowhere")
     assert (code, err) == (0, "")
     assert "held against the policy file" in out
@@ -132,7 +132,7 @@ def test_without_an_anchor_it_is_consistent_and_that_is_not_enough(
 
 def test_a_policy_for_another_roster_anchors_nothing(audit: Audit, exported: Path, tmp_path: Path) -> None:
     policy = tmp_path / "policy"
-    policy.write_text(encode_policy(policy_of_roster(x.roster_of(2))))
+    policy.write_bytes(encode_policy(policy_of_roster(x.roster_of(2))))
     code, out, err = audit("check", exported, "--policy", policy)
     assert (code, out) == (5, "")
     assert "--roster" in err
@@ -149,7 +149,7 @@ def test_a_policy_that_does_not_parse_names_the_line(audit: Audit, exported: Pat
 def test_witnesses_that_a_policy_demands_are_looked_for(audit: Audit, exported: Path, tmp_path: Path) -> None:
     witness = NoteSigner(name="w.example", key=x.key("witness"), kind=SignatureType.COSIGNATURE)
     policy, cosigned = tmp_path / "policy", tmp_path / "cosigned"
-    text = f"witness w {witness.verifier.vkey}\n" + encode_policy(policy_of_roster(x.roster_of()))
+    text = f"witness w {witness.verifier.vkey}\n" + encode_policy(policy_of_roster(x.roster_of())).decode()
     policy.write_text(text.replace("quorum none", "quorum w"))
     code, out, _ = audit("check", exported, "--policy", policy)
     assert code == 5
@@ -272,7 +272,7 @@ def test_a_disclosure_without_an_anchor_is_shown_and_is_not_enough(audit: Audit,
 
 def test_a_disclosure_under_a_policy_needs_the_roster_at_hand(audit: Audit, tmp_path: Path) -> None:
     policy, roster = tmp_path / "policy", tmp_path / "roster"
-    policy.write_text(encode_policy(policy_of_roster(x.roster_of())))
+    policy.write_bytes(encode_policy(policy_of_roster(x.roster_of())))
     roster.write_text(armour(Armour.ROSTER, ROSTER))
     nowhere = tmp_path / "nowhere"
     code, _, err = audit("check", disclosed(tmp_path, TOLD), "--policy", policy, home=nowhere)

@@ -9,13 +9,13 @@ import pytest
 
 from amanah_client.audit.anchors import anchor_of_policy
 from amanah_client.audit.disclosed import prove
-from amanah_client.audit.policy import decode_policy
 from amanah_client.audit.record import Anchor
 from amanah_protocol.content.bodies import Text
 from amanah_protocol.errors import Code, PeerError
 from amanah_protocol.log.disclosure import Disclosure
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.log.policy import decode_policy
 from tests.client.audit.world import OFFICER_MA, OFFICER_TN, anchor, incident
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x

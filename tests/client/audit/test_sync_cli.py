@@ -15,13 +15,13 @@ from amanah_client import effects as e
 from amanah_client import enrolment, model
 from amanah_client.audit.anchors import decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleReader
-from amanah_client.audit.policy import encode_policy, policy_of_roster
 from amanah_client.cli.main import main
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.model import AuditRow
 from amanah_protocol.cards import Armour, Reply, armour
 from amanah_protocol.identity import decode_request, issue_certificate, issue_profile
 from amanah_protocol.labels import Label
+from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.types import RoomId
 from tests.client.audit.auditor import ROSTER, TOLD, Audit, copy, home_at
 from tests.client.audit.world import (
@@ -144,7 +144,7 @@ def test_a_roster_prints_as_a_policy(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "roster"
     path.write_text(armour(Armour.ROSTER, ROSTER))
     assert main(["roster", "show", str(path), "--policy"]) == 0
-    assert capsys.readouterr().out == encode_policy(policy_of_roster(x.roster_of()))
+    assert capsys.readouterr().out.encode() == encode_policy(policy_of_roster(x.roster_of()))
 
 
 def test_an_installed_roster_is_readable_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

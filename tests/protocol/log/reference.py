@@ -1,5 +1,6 @@
-"""A second Merkle tree, written from the recursive definitions of RFC 9162 section 2.1 alone.
+"""A second Merkle tree, written from the recursive definitions alone.
 
+Those are RFC 9162 section 2.1's, and for subtrees draft-ietf-plants-merkle-tree-certs's.
 It shares no code with `amanah_protocol.log.merkle`, holds all leaves and recurses: slow, and easy to hold
 against the text of the RFC. `k` is "the largest power of two smaller than n".
 """
@@ -61,3 +62,19 @@ class RecursiveTree:
         if m <= k:
             return [*self._subproof(m, start, start + k, whole=whole), self.mth(start + k, end)]
         return [*self._subproof(m - k, start + k, end, whole=False), self.mth(start, start + k)]
+
+    def subtree_proof(self, start: int, end: int, n: int) -> list[bytes]:
+        """The draft's SUBTREE_PROOF(start, end, D_n)."""
+        return [] if start == end else self._subtree_subproof(start, end, 0, n, known=True)
+
+    def _subtree_subproof(self, start: int, end: int, first: int, last: int, *, known: bool) -> list[bytes]:
+        """SUBTREE_SUBPROOF(start - first, end - first, D[first:last], known)."""
+        if (start, end) == (first, last):
+            return [] if known else [self.mth(first, last)]
+        k = first + split(last - first)
+        if end <= k:
+            return [*self._subtree_subproof(start, end, first, k, known=known), self.mth(k, last)]
+        if k <= start:
+            return [*self._subtree_subproof(start, end, k, last, known=known), self.mth(first, k)]
+        assert start == first
+        return [*self._subtree_subproof(k, end, k, last, known=False), self.mth(first, k)]

@@ -88,7 +88,7 @@ def test_a_key_id_is_made_of_name_type_and_key() -> None:
     assert LOG.verifier.key_id not in {other.key_id for other in others}
 
 
-@pytest.mark.parametrize("kind", SignatureType)
+@pytest.mark.parametrize("kind", [SignatureType.ED25519, SignatureType.COSIGNATURE])
 def test_keys_are_read_back_from_their_text(kind: SignatureType) -> None:
     skey = encode_skey("log.example", SEED, kind)
     key = decode_skey(skey)
@@ -141,7 +141,7 @@ def test_a_vkey_that_is_changed_in_one_place_is_refused(vkey: str, code: Code) -
     assert caught.value.code is code
 
 
-@pytest.mark.parametrize("kind", [0x00, 0x02, 0x05, 0x06, 0xFF])
+@pytest.mark.parametrize("kind", [0x00, 0x02, 0x05, 0x07, 0xFF])
 def test_a_key_of_a_type_that_is_not_known_is_refused(kind: int) -> None:
     encoded = base64.b64encode(bytes([kind]) + LOG.verifier.public).decode()
     key_id = hashlib.sha256(b"log.example\n" + bytes([kind]) + LOG.verifier.public).hexdigest()[:8]

@@ -93,7 +93,7 @@ def test_work_is_refused_until_the_state_is_loaded_anew() -> None:
     say(world, first, room)
     world.step()
     first.take(frames.Refused)
-    assert (world.core.ready, world.core.checkpoint()) == (False, None)
+    assert (world.core.ready, world.core.checkpoint(world.now_ms)) == (False, None)
     say(world, first, room)
     assert (code_of(refused := first.refused()), refused.retry_after_ms) == (Code.STORE, world.limits.retry_ms)
     for request in (

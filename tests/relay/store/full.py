@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amanah_protocol.kinds import Commit, Kind
+from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, EnvelopeId
-from amanah_relay.effects import Append, Confirm, Entry, Erasure, Mark, PutKeyPackages, TakeKeyPackages
+from amanah_relay.effects import Append, Confirm, Entry, Erasure, Mark, PutCheckpoint, PutKeyPackages, TakeKeyPackages
 from amanah_relay.store import Store
 from amanah_relay.store.schema import Cells
 from tests.relay.store.sequence import CHAIN, OTHER, OTHER_KID, SECOND_ROOM, Draft, Sequence, identities, roster, tree
@@ -58,12 +59,18 @@ class Full:
             store.close()
 
 
+def published(size: int, root: bytes) -> bytes:
+    """A signed checkpoint of a size."""
+    return sign_checkpoint(Checkpoint(origin=x.ORIGIN, size=size, root=root), x.LOG_SIGNER)
+
+
 def make_full(path: Path) -> Full:
     """Make it: leaves 0 to 4 are control entries, 5 to 11 envelopes, the rest orders of a chain."""
     store = Store.init(f"sqlite:///{path}", roster=roster(), origin=x.ORIGIN, now_ms=x.NOW_MS)
     log = Sequence.behind(store.load())
     store.append(log.batch(*identities(), log.create(), log.create(SECOND_ROOM)))
-    store.append(_commit(log))
+    commit = _commit(log)
+    store.append(commit)
     welcome = log.envelope(x.SPECIFICS[Kind.WELCOME], b"welcome", addressees=(OTHER_KID,))
     messages = log.batch(welcome, log.envelope(), log.envelope(key=OTHER), trees=(TREE,))
     store.append(messages)
@@ -72,6 +79,7 @@ def make_full(path: Path) -> Full:
     orders = [Draft(type=LeafType.AUDIT_READ, room=CHAIN, object=b"\xd2 order %d" % number) for number in range(ORDERS)]
     store.append(log.batch(*orders))
     store.confirm(Confirm(token=0, marks=(Mark(room=x.ROOM, room_seq=3),)))
+    store.put_checkpoint(PutCheckpoint(token=0, size=messages.first, note=published(messages.first, commit.root)))
     store.put_key_packages(
         PutKeyPackages(token=0, device=x.KID, suite=3, packages=(b"one", b"two"), last_resort=b"last")
     )

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,20 +44,28 @@ TREE_OF_OLD = """
 CREATE TABLE tree_of_old (room BLOB NOT NULL, hash BLOB NOT NULL, checksum BIGINT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (room, hash));
 """
-OLD = ("0001", "0002")
+UNCOUNTED = ("0001", "0002")
+"""Schemas that did not count what is held."""
+OLD = (*UNCOUNTED, "0003")
 
 
 def make_old(path: Path, revision: str) -> None:
     """Turn a store back into one of an older schema, with all that is in it."""
     with closing(sqlite3.connect(path)) as raw, raw:
-        raw.executescript("DROP TABLE held; DROP TABLE confirmed; DROP INDEX content_kept;" + TREE_OF_OLD)
-        for room, tree_hash, data in raw.execute("SELECT room, hash, data FROM tree").fetchall():
-            row = (room, tree_hash, checksum(room, tree_hash), data)
-            raw.execute("INSERT INTO tree_of_old VALUES (?, ?, ?, ?)", row)
-        raw.executescript("DROP TABLE tree; ALTER TABLE tree_of_old RENAME TO tree;")
-        if revision == "0001":
+        raw.execute("DROP TABLE checkpoint")
+        if revision < "0003":
+            _forget_what_is_held(raw)
+        if revision < "0002":
             raw.execute("DROP TABLE membership")
     set_revision(path, revision)
+
+
+def _forget_what_is_held(raw: sqlite3.Connection) -> None:
+    raw.executescript("DROP TABLE held; DROP TABLE confirmed; DROP INDEX content_kept;" + TREE_OF_OLD)
+    for room, tree_hash, data in raw.execute("SELECT room, hash, data FROM tree").fetchall():
+        row = (room, tree_hash, checksum(room, tree_hash), data)
+        raw.execute("INSERT INTO tree_of_old VALUES (?, ?, ?, ?)", row)
+    raw.executescript("DROP TABLE tree; ALTER TABLE tree_of_old RENAME TO tree;")
 
 
 def database(path: Path) -> Database:
@@ -148,7 +157,7 @@ def set_revision(path: Path, revision: str) -> None:
         raw.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
 
-@pytest.mark.parametrize("revision", OLD)
+@pytest.mark.parametrize("revision", UNCOUNTED)
 def test_a_store_of_an_older_schema_is_migrated_with_all_that_is_in_it(
     full: Full, tmp_path: Path, revision: str
 ) -> None:
@@ -159,7 +168,7 @@ def test_a_store_of_an_older_schema_is_migrated_with_all_that_is_in_it(
     store = Store.open(f"sqlite:///{path}")
     state = store.load()
     assert store.verify_log() == was
-    # Nothing counts as confirmed that was not confirmed to this schema.
+    # Nothing counts as confirmed that was not confirmed to a schema that counts it.
     assert {room.confirmed_seq for room in state.rooms.values()} == {0}
     assert sum(state.held.values()) == kept_bytes(path)
     tree = store.read_content(ReadContent(token=1, room=x.ROOM, payload=TREE.hash))
@@ -168,6 +177,15 @@ def test_a_store_of_an_older_schema_is_migrated_with_all_that_is_in_it(
     assert store.confirm(Confirm(token=1, marks=(ended,))).freed
     assert store.verify_log() == was
     store.close()
+
+
+def test_a_store_without_published_checkpoints_is_given_none(full: Full, tmp_path: Path) -> None:
+    with full.copy(tmp_path) as store:
+        was = store.load()
+        assert was.checkpoints
+    make_old(tmp_path / "copy.db", "0003")
+    with closing(Store.open(f"sqlite:///{tmp_path / 'copy.db'}")) as store:
+        assert store.load() == replace(was, checkpoints=())
 
 
 def kept_bytes(path: Path) -> int:

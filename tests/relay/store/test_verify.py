@@ -26,7 +26,7 @@ from tests.vectors import examples as x
 NOT_OURS: Final = "alembic_version"
 WITHOUT_MEANING: Final = {("key_package", "id")}
 """An arbitrary number."""
-WITHOUT_TRACE: Final = {"tree", "key_package"}
+WITHOUT_TRACE: Final = {"tree", "key_package", "checkpoint"}
 """Tables of which no row is promised to be there."""
 
 
@@ -152,6 +152,7 @@ EXTRA: Final = {
     "membership": "SELECT room, 100 FROM membership LIMIT 1",
     "confirmed": "SELECT x'01', room_seq, checksum FROM confirmed LIMIT 1",
     "held": "SELECT 'cert.example.xx', size, checksum FROM held LIMIT 1",
+    "checkpoint": "SELECT size + 1, checksum, note FROM checkpoint LIMIT 1",
 }
 
 

@@ -1,8 +1,11 @@
-"""The trust policy of the offline verifier: which logs, which witnesses, which roster.
+"""Trust policies: which logs, which witnesses, and how many of them (C2SP tlog-policy).
 
-The text form is C2SP tlog-policy (`log`, `witness`, `group`, `quorum`, comments) and one line of our
-own: `roster sha256:<hex>`, the SHA-256 of the roster's document, because a checkpoint says nothing
-about who may certify devices.
+The text form is that of the specification (`log`, `witness`, `group`, `quorum`, comments) and, where a policy is
+to judge more than a checkpoint, one line of our own: `roster sha256:<hex>`, the SHA-256 of the roster's document,
+because a checkpoint says nothing about who may certify devices.
+
+A witness with two keys, one of Ed25519 and one of ML-DSA-44, is two `witness` lines and a group of `any` of them:
+each key may stand once in a policy and each name in one group, so that the witness counts once.
 """
 
 from __future__ import annotations
@@ -12,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from amanah_protocol.errors import AmanahError, Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.errors import AmanahError, Code, UsageError, VerifyError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint
 from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey, verify_note
 from amanah_protocol.roster import Roster
 
-MAX_POLICY_BYTES: Final = 256 * 1024
-_MAX_LINES: Final = 256
-"""Logs, witnesses and groups together; C2SP recommends that 32 of each are taken."""
+MAX_POLICY_BYTES: Final = 2 * 1024 * 1024
+_MAX_LINES: Final = 1_100
+"""C2SP recommends that 32 logs, witnesses and groups are taken. This is what the largest roster asks for."""
 _NONE: Final = "none"
 _ROSTER_QUORUM: Final = "roster-quorum"
 _ALLOWED: Final = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
@@ -41,6 +44,19 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """A log or a key of a witness.
+
+    Attributes:
+        key: Its public key; the name of a log's is its origin.
+        url: Where it is reached, for whoever asks it; empty if the policy does not say.
+    """
+
+    key: NoteVerifier
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessed:
     """A checkpoint that satisfies a policy.
 
@@ -58,18 +74,18 @@ class Policy:
     """Who must have signed a checkpoint, and which roster is meant.
 
     Attributes:
-        logs: Keys of logs that are accepted, at least one; the name of each is its origin.
-        witnesses: Name in the policy -> key.
+        logs: Logs that are accepted, at least one.
+        witnesses: Name in the policy -> one key of a witness.
         groups: Name -> group, in order of definition.
         quorum: Name of the witness or group that must have witnessed; None: no cosignature is asked for.
-        roster: SHA-256 of the roster's document, 32 bytes.
+        roster: SHA-256 of the roster's document, 32 bytes; None: the policy judges checkpoints alone.
     """
 
-    logs: tuple[NoteVerifier, ...]
-    witnesses: dict[str, NoteVerifier] = field(default_factory=dict)
+    logs: tuple[Party, ...]
+    witnesses: dict[str, Party] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     quorum: str | None = None
-    roster: bytes
+    roster: bytes | None = None
 
     def verify_note(self, data: bytes) -> Witnessed:
         """Verify a signed checkpoint: one of the logs signed it, and the quorum cosigned.
@@ -81,17 +97,19 @@ class Policy:
         """
         checkpoint, note = decode_checkpoint(data)
         # A log's name is its origin: a key that is trusted for one log signs nothing for another.
-        logs = [log for log in self.logs if log.name == checkpoint.origin]
+        logs = [log.key for log in self.logs if log.key.name == checkpoint.origin]
         if not logs:
             raise VerifyError(Code.CHECKPOINT, f"the log {checkpoint.origin} is none of those that are trusted")
-        known = verify_note(note, (*logs, *self.witnesses.values()))
+        names = {witness.key: name for name, witness in self.witnesses.items()}
+        known = verify_note(note, (*logs, *names))
         if not any(found.verifier in logs for found in known):
             raise VerifyError(Code.CHECKPOINT, f"the key of {checkpoint.origin} has not signed this checkpoint")
-        names = {key: name for name, key in self.witnesses.items()}
-        times = {names[found.verifier]: found.time_s for found in known if found.verifier in names}
+        # Without a time a cosigner does not say that it knows no larger tree, nor when (attack 42).
+        times = {names[found.verifier]: found.time_s for found in known if found.verifier in names and found.time_s}
         if self.quorum is not None and not self._reached(self.quorum, frozenset(times)):
+            cosigned = ", ".join(sorted(times)) or "none of them"
             raise VerifyError(
-                Code.THRESHOLD, f"{len(times)} of {len(names)} known witnesses cosigned: not the quorum {self.quorum}"
+                Code.THRESHOLD, f"of the witnesses, {cosigned} cosigned: not the quorum {self.quorum} of this policy"
             )
         return Witnessed(checkpoint=checkpoint, cosignatures=tuple(sorted(times.items())))
 
@@ -106,12 +124,14 @@ class Policy:
 
 def policy_of_roster(roster: Roster) -> Policy:
     """The policy that a roster itself asks for: its logs, and its quorum of its witnesses."""
-    logs = tuple({log.public: log for log in (decode_vkey(relay.log_vkey) for relay in roster.relays)}.values())
+    logs = {log.public: Party(key=log) for log in (decode_vkey(relay.log_vkey) for relay in roster.relays)}
     # The roster's own names of witnesses may hold spaces; names mean nothing outside of a policy.
-    witnesses = {f"witness-{number}": decode_vkey(vkey) for number, (_, vkey) in enumerate(roster.witnesses, start=1)}
+    witnesses = {
+        f"witness-{number}": Party(key=decode_vkey(vkey)) for number, (_, vkey) in enumerate(roster.witnesses, start=1)
+    }
     wanted = roster.quorum > 0
     return Policy(
-        logs=logs,
+        logs=tuple(logs.values()),
         witnesses=witnesses,
         groups={_ROSTER_QUORUM: Group(threshold=roster.quorum, members=tuple(witnesses))} if wanted else {},
         quorum=_ROSTER_QUORUM if wanted else None,
@@ -119,17 +139,16 @@ def policy_of_roster(roster: Roster) -> Policy:
     )
 
 
-def encode_policy(policy: Policy) -> str:
-    """The text form; `decode_policy` reads it back."""
-    return "".join(
-        [
-            *(f"log {log.vkey}\n" for log in policy.logs),
-            *(f"witness {name} {key.vkey}\n" for name, key in policy.witnesses.items()),
-            *(f"group {name} {g.threshold} {' '.join(g.members)}\n" for name, g in policy.groups.items()),
-            f"quorum {policy.quorum or _NONE}\n",
-            f"roster sha256:{policy.roster.hex()}\n",
-        ]
-    )
+def encode_policy(policy: Policy) -> bytes:
+    """The text form; `decode_policy` reads it back. What it read of octets above 0x7F is given back as it was."""
+    lines = [
+        *(["log", log.key.vkey, log.url] for log in policy.logs),
+        *(["witness", name, witness.key.vkey, witness.url] for name, witness in policy.witnesses.items()),
+        *(["group", name, str(group.threshold), *group.members] for name, group in policy.groups.items()),
+        ["quorum", policy.quorum or _NONE],
+        *([["roster", f"sha256:{policy.roster.hex()}"]] if policy.roster is not None else []),
+    ]
+    return "".join(" ".join(word for word in line if word) + "\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def decode_policy(data: bytes) -> Policy:
@@ -153,12 +172,13 @@ class _Reader:
     """Takes a policy line by line."""
 
     def __init__(self) -> None:
-        self._logs: list[NoteVerifier] = []
-        self._witnesses: dict[str, NoteVerifier] = {}
+        self._logs: list[Party] = []
+        self._witnesses: dict[str, Party] = {}
         self._groups: dict[str, Group] = {}
         self._quorum: str | None = None
         self._roster: bytes | None = None
         self._members: set[str] = set()
+        self._keys: set[tuple[str, bytes]] = set()
         self._lines = 0
 
     def read(self, number: int, words: list[str]) -> None:
@@ -181,8 +201,8 @@ class _Reader:
 
     def policy(self) -> Policy:
         """All lines were taken."""
-        if not self._logs or self._quorum is None or self._roster is None:
-            raise UsageError(Code.CONFIG, "a policy has a log, exactly one quorum line and exactly one roster line")
+        if not self._logs or self._quorum is None:
+            raise UsageError(Code.CONFIG, "a policy has a log, and exactly one quorum line")
         return Policy(
             logs=tuple(self._logs),
             witnesses=self._witnesses,
@@ -193,17 +213,22 @@ class _Reader:
 
     def _log(self, words: list[str]) -> None:
         _check(len(words) in (1, 2), "log <vkey> [<url>]")
-        key = _key(words[0], SignatureType.ED25519)
-        _check(all(log.public != key.public for log in self._logs), "this key is there twice")
-        self._logs.append(key)
+        self._logs.append(self._party("log", *words))
 
     def _witness(self, words: list[str]) -> None:
         _check(len(words) in (2, 3), "witness <name> <vkey> [<url>]")
         self._check_new(words[0])
-        key = _key(words[1], SignatureType.COSIGNATURE)
-        # By key: a cosignature does not bind a name, so one witness could fill a quorum (attack 42).
-        _check(all(known.public != key.public for known in self._witnesses.values()), "this key is there twice")
-        self._witnesses[words[0]] = key
+        self._witnesses[words[0]] = self._party("witness", *words[1:])
+
+    def _party(self, role: str, vkey: str, url: str = "") -> Party:
+        key = decode_vkey(vkey)
+        # A log signs with Ed25519 (0x01) or with ML-DSA-44 (0x06), a witness with 0x04 or with 0x06.
+        other = SignatureType.COSIGNATURE if role == "log" else SignatureType.ED25519
+        _check(key.kind is not other, "a log has a signing key, a witness a cosigning one")
+        # By key: an Ed25519 cosignature does not bind a name, so one witness could fill a quorum (attack 42).
+        _check((role, key.public) not in self._keys, "this key is there twice")
+        self._keys.add((role, key.public))
+        return Party(key=key, url=url)
 
     def _group(self, words: list[str]) -> None:
         _check(len(words) > 2, "group <name> <k|any|all> <name>...")
@@ -240,10 +265,3 @@ class _Reader:
 def _check(holds: bool, wanted: str) -> None:  # noqa: FBT001 - the condition is the first thing one reads
     if not holds:
         raise UsageError(Code.CONFIG, wanted)
-
-
-def _key(text: str, kind: SignatureType) -> NoteVerifier:
-    key = decode_vkey(text)
-    if key.kind is not kind:
-        raise DecodeError(Code.BAD_TYPE, "a log has a signing key, a witness a cosigning one")
-    return key

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from amanah_client.audit.policy import Group, Policy, decode_policy, encode_policy, policy_of_roster
+from amanah_client.mldsa import MlDsaKey
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, encode_body, sign_checkpoint
 from amanah_protocol.log.note import Note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
+from amanah_protocol.log.policy import Group, Party, Policy, decode_policy, encode_policy, policy_of_roster
 from amanah_protocol.roster import decode_roster
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
@@ -43,7 +44,14 @@ def note(*names: str, signer: NoteSigner = x.LOG_SIGNER, head: Checkpoint = HEAD
 
 def test_a_policy_without_witnesses_asks_for_none() -> None:
     read = policy("quorum none\n")
-    assert read == Policy(logs=(x.LOG_SIGNER.verifier,), quorum=None, roster=HASH)
+    assert read == Policy(logs=(Party(key=x.LOG_SIGNER.verifier),), quorum=None, roster=HASH)
+
+
+def test_a_policy_that_judges_checkpoints_alone_names_no_roster() -> None:
+    read = decode_policy(f"log {LOG}\nquorum none\n".encode())
+    assert read.roster is None
+    assert encode_policy(read) == f"log {LOG}\nquorum none\n".encode()
+    assert read.verify_note(note()).checkpoint == HEAD
 
 
 def test_a_policy_of_two_levels_is_read() -> None:
@@ -55,15 +63,43 @@ def test_a_policy_of_two_levels_is_read() -> None:
     assert read.quorum == "both"
 
 
-def test_comments_blanks_tabs_and_addresses_mean_nothing() -> None:
-    log = f"\tlog\t{LOG}  https://relay.example/log "
+def test_the_example_of_the_specification_is_read() -> None:
+    """C2SP tlog-policy, section Example policy, with keys for those that it elides."""
+    names = ("X1", "X2", "X3", "Y1", "Y2", "Y3")
+    witnesses = [f"witness {name} {key_of(number)}\n" for number, name in enumerate(names)]
+    text = (
+        f"log {LOG}\n\n" + "".join(witnesses[:3]) + "group X-witnesses 2 X1 X2 X3\n\n" + "".join(witnesses[3:])
+        + "group Y-witnesses any Y1 Y2 Y3\n\ngroup X-and-Y all X-witnesses Y-witnesses\nquorum X-and-Y\n"
+    )  # fmt: skip
+    read = decode_policy(text.encode())
+    assert tuple(read.witnesses) == names
+    assert read.groups == {
+        "X-witnesses": Group(threshold=2, members=("X1", "X2", "X3")),
+        "Y-witnesses": Group(threshold=1, members=("Y1", "Y2", "Y3")),
+        "X-and-Y": Group(threshold=2, members=("X-witnesses", "Y-witnesses")),
+    }
+    assert read.quorum == "X-and-Y"
+
+
+def test_addresses_are_kept_and_given_back() -> None:
+    lines = f"log {LOG} https://relay.example/log\nwitness w {key_of(1)} https://w.example/\nquorum w\n"
+    read = decode_policy(lines.encode())
+    assert (read.logs[0].url, read.witnesses["w"].url) == ("https://relay.example/log", "https://w.example/")
+    assert encode_policy(read) == lines.encode()
+
+
+def test_comments_blanks_and_tabs_mean_nothing() -> None:
+    log = f"\tlog\t{LOG}  "
     text = f"\n # of the community \xe9\n{log}\nquorum  none\nroster sha256:{HASH.hex()}"
     assert decode_policy(text.encode("latin-1")) == policy("quorum none\n")
 
 
 def test_names_are_opaque_octets() -> None:
-    line = f"witness \xff {WITNESSES['x1'].verifier.vkey}\nquorum \xff\n".encode("latin-1")
-    assert decode_policy(TAIL.encode() + line).quorum == "\udcff"
+    line = f"witness \xff {WITNESSES['x1'].verifier.vkey} https://\xfe/\nquorum \xff\n".encode("latin-1")
+    read = decode_policy(TAIL.encode() + line)
+    assert read.quorum == "\udcff"
+    assert decode_policy(encode_policy(read)) == read
+    assert line.partition(b"\n")[0] in encode_policy(read)
 
 
 def test_a_word_in_another_space_than_blank_or_tab_is_one_word() -> None:
@@ -82,7 +118,7 @@ def test_a_word_in_another_space_than_blank_or_tab_is_one_word() -> None:
 )
 def test_what_is_written_is_read_back(lines: str) -> None:
     read = policy(lines)
-    assert decode_policy(encode_policy(read).encode()) == read
+    assert decode_policy(encode_policy(read)) == read
 
 
 @pytest.mark.parametrize(
@@ -128,8 +164,8 @@ def test_a_roster_line_holds_64_digits(digits: str) -> None:
         decode_policy(f"log {LOG}\nroster sha256:{digits}\nquorum none\n".encode())
 
 
-@pytest.mark.parametrize("text", ["", f"log {LOG}\nquorum none\n", TAIL, f"quorum none\nroster sha256:{HASH.hex()}\n"])
-def test_a_policy_lacks_neither_log_nor_quorum_nor_roster(text: str) -> None:
+@pytest.mark.parametrize("text", ["", TAIL, f"quorum none\nroster sha256:{HASH.hex()}\n"])
+def test_a_policy_lacks_neither_log_nor_quorum(text: str) -> None:
     with refused(Code.CONFIG, UsageError):
         decode_policy(text.encode())
 
@@ -145,9 +181,9 @@ def test_a_policy_is_bounded() -> None:
     with pytest.raises(UsageError, match="line 7 of the policy"):
         policy(NAMED + many.replace("x1", "nobody"))
     with refused(Code.CONFIG, UsageError):
-        decode_policy(b"#" * (256 * 1024 + 1))
-    lines = "".join(f"witness w{n} {key_of(n)}\n" for n in range(255))
-    with pytest.raises(UsageError, match="line 257 of the policy: too many lines"):
+        decode_policy(b"#" * (2 * 1024 * 1024 + 1))
+    lines = "".join(f"witness w{n} {key_of(n)}\n" for n in range(1_099))
+    with pytest.raises(UsageError, match="line 1101 of the policy: too many lines"):
         policy(lines)
 
 
@@ -233,6 +269,55 @@ def test_a_cosignature_that_fails_spoils_the_note() -> None:
         )
 
 
+# ---- keys of ML-DSA-44
+
+PQ = NoteSigner(name="x1.example", key=MlDsaKey(bytes(32)), kind=SignatureType.ML_DSA_44)
+BOTH = (
+    f"witness x1-ed {WITNESSES['x1'].verifier.vkey}\nwitness x1-pq {PQ.verifier.vkey}\n"
+    f"group x1 any x1-ed x1-pq\nwitness x2 {WITNESSES['x2'].verifier.vkey}\n"
+)
+
+
+def with_lines(*signers: NoteSigner, time_s: int = 7) -> bytes:
+    """The checkpoint with further lines of these."""
+    signed = decode_checkpoint(note())[1]
+    lines = [signer.sign(signed.text, time_s=time_s) for signer in signers]
+    return Note(text=signed.text, signatures=(*signed.signatures, *lines)).encode()
+
+
+def test_a_witness_may_have_a_key_of_ml_dsa_44() -> None:
+    only = policy(f"witness w {PQ.verifier.vkey}\nquorum w\n")
+    assert only.verify_note(with_lines(PQ)).cosignatures == (("w", 7),)
+    with refused(Code.THRESHOLD):
+        only.verify_note(with_lines(WITNESSES["x1"]))
+
+
+def test_a_witness_with_two_keys_counts_once() -> None:
+    both = policy(BOTH + "group q 2 x1 x2\nquorum q\n")
+    with refused(Code.THRESHOLD):
+        both.verify_note(with_lines(WITNESSES["x1"], PQ))
+    for own in ((PQ,), (WITNESSES["x1"],), (WITNESSES["x1"], PQ)):
+        assert len(both.verify_note(with_lines(*own, WITNESSES["x2"])).cosignatures) == len(own) + 1
+    # Without the group of its own, its two lines would be a quorum of two.
+    flat = policy(BOTH.replace("group x1 any x1-ed x1-pq\n", "") + "group q 2 x1-ed x1-pq x2\nquorum q\n")
+    assert len(flat.verify_note(with_lines(WITNESSES["x1"], PQ)).cosignatures) == 2
+
+
+def test_a_cosignature_without_a_time_counts_for_no_witness() -> None:
+    only = policy(f"witness w {PQ.verifier.vkey}\nquorum w\n")
+    with refused(Code.THRESHOLD):
+        only.verify_note(with_lines(PQ, time_s=0))
+    assert only.verify_note(with_lines(PQ, time_s=1)).cosignatures == (("w", 1),)
+
+
+def test_a_log_may_sign_with_ml_dsa_44() -> None:
+    log = NoteSigner(name=x.ORIGIN, key=MlDsaKey(bytes(32)), kind=SignatureType.ML_DSA_44)
+    signed = sign_checkpoint(HEAD, log)
+    assert decode_policy(f"log {log.verifier.vkey}\nquorum none\n".encode()).verify_note(signed).checkpoint == HEAD
+    with refused(Code.SIGNATURE):
+        policy("quorum none\n").verify_note(signed)
+
+
 # ---- of a roster
 
 
@@ -247,7 +332,7 @@ def test_a_roster_without_a_quorum_asks_for_no_witness() -> None:
     assert made == policy("quorum none\n")
 
 
-@pytest.mark.parametrize("lines", [lambda made: made, lambda made: decode_policy(encode_policy(made).encode())])
+@pytest.mark.parametrize("lines", [lambda made: made, lambda made: decode_policy(encode_policy(made))])
 def test_a_rosters_quorum_is_asked_for(lines: Callable[[Policy], Policy]) -> None:
     made = lines(roster_with(2))
     assert len(made.verify_note(note("x1", "y1")).cosignatures) == 2
