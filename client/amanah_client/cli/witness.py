@@ -6,9 +6,9 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from amanah_client.cli import files, terminal
 from amanah_client.cli.files import File
@@ -18,7 +18,7 @@ from amanah_client.witness.keys import check_made, create_witness_keys, open_wit
 from amanah_client.witness.rows import Evidence, LogState
 from amanah_client.witness.state import State
 from amanah_protocol.cards import Armour
-from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey
 from amanah_protocol.log.witnessing import Finding
 from amanah_protocol.roster import decode_roster, verify_roster
@@ -32,35 +32,47 @@ if TYPE_CHECKING:
 app = App(name="witness", help="Cosign a log's checkpoints for others: what continues it, and nothing else.")
 
 FORMAT: Final = 1
+_ALGORITHMS: Final = {SignatureType.COSIGNATURE: "ed25519", SignatureType.ML_DSA_44: "ml-dsa-44"}
 _ALARM: Final = "bold red"
 _INDENT: Final = 2
 
 
 @app.command
-def init(*, name: str, common: Options = DEFAULTS) -> None:
+def init(
+    *,
+    name: str,
+    classical: Annotated[bool, Parameter(negative="")] = False,
+    out: File | None = None,
+    common: Options = DEFAULTS,
+) -> None:
     """Make a witness: its keys, and an empty memory of what it cosigned.
 
-    Its public key goes into the community's roster, or into policies; it is printed for both.
+    Its public keys go into the community's roster, or into policies; they are printed for both.
 
-    Example: amanah witness init --name cert.example.tn/witness --home witness
+    Example: amanah witness init --name cert.example.tn/witness --home witness --out witness.keys
 
     Parameters
     ----------
     name
-        The name that its key goes by: an address that you own, without https://.
+        The name that its keys go by: an address that you own, without https://.
+    classical
+        Make a key of Ed25519 alone, and none of ML-DSA-44.
+    out
+        Where to write its public keys, for `amanah roster new --witness`; standard output by default.
     """
     home = find_home(common.home)
-    own = tuple(signer.verifier for signer in create_witness_keys(home, name))
+    files.check_new(out)
+    own = tuple(signer.verifier for signer in create_witness_keys(home, name, classical=classical))
     State.create(_memory(home), own).close()
     terminal.say(f"witness {name} made in {home.path}")
     if common.json:
         terminal.show_json({"format": FORMAT, "name": name, "vkeys": _vkeys(own), "policy": _policy_lines(own)})
-        return
-    terminal.say("its public key, for the roster:")
-    terminal.show(own[0].vkey)
-    terminal.say("the same for a policy:")
-    for line in _policy_lines(own):
-        terminal.show(line)
+    else:
+        terminal.say("its public keys, for the roster:")
+        files.write_file(out, "".join(f"{vkey}\n" for vkey in _vkeys(own)))
+        terminal.say("the same for a policy:")
+        for line in _policy_lines(own):
+            terminal.say(line)
     terminal.say("next: `amanah witness add-log VKEY` or `--roster FILE`, then `amanah witness serve`")
 
 
@@ -84,7 +96,7 @@ def add_log(vkey: str = "", /, *, origin: str = "", roster: File | None = None, 
     if bool(vkey) == (roster is not None):
         raise UsageError(Code.USAGE, "either a verifier key or --roster FILE names what is to be witnessed")
     if roster is None:
-        key = decode_vkey(vkey)
+        key = _log_key(vkey)
         logs = [(origin or key.name, key)]
     elif origin:
         raise UsageError(Code.USAGE, "--origin goes with a verifier key; a roster names the origins itself")
@@ -165,7 +177,13 @@ def status(*, common: Options = DEFAULTS) -> None:
     with contextlib.closing(_state(find_home(common.home))) as state:
         own, logs = state.own, state.logs()
     if common.json:
-        shown = {"format": FORMAT, "name": own[0].name, "vkeys": _vkeys(own), "logs": [_json(log) for log in logs]}
+        shown = {
+            "format": FORMAT,
+            "name": own[0].name,
+            "vkeys": _vkeys(own),
+            "policy": _policy_lines(own),
+            "logs": [_json(log) for log in logs],
+        }
         terminal.show_json(shown)
     else:
         terminal.show(f"witness {terminal.single(own[0].name)}, {_logs(len(logs))}")
@@ -189,6 +207,14 @@ def _state(home: Home, own: Sequence[NoteVerifier] | None = None) -> State:
     return State(_memory(home), own)
 
 
+def _log_key(text: str) -> NoteVerifier:
+    try:
+        return decode_vkey(text)
+    except DecodeError as error:
+        hint = "A log's verifier key is one word, NAME+ID+BASE64, of Ed25519 (0x01) or ML-DSA-44 (0x06)."
+        raise DecodeError(error.code, f"no key of a log: {error.detail}", hint=hint) from error
+
+
 def _logs_of(path: Path) -> list[tuple[str, NoteVerifier]]:
     roster = decode_roster(files.read_armoured(path, Armour.ROSTER))
     verified = verify_roster(roster, None, now_ms=time.time_ns() // 1_000_000).value
@@ -209,7 +235,12 @@ def _vkeys(own: tuple[NoteVerifier, ...]) -> list[str]:
 
 
 def _policy_lines(own: tuple[NoteVerifier, ...]) -> list[str]:
-    return [f"witness {key.name} {key.vkey}" for key in own]
+    """What names this witness in a policy; of two keys, any one is enough, and both count once."""
+    if len(own) == 1:
+        return [f"witness {own[0].name} {own[0].vkey}"]
+    names = {key.vkey: f"{key.name}/{_ALGORITHMS[key.kind]}" for key in own}
+    lines = [f"witness {name} {vkey}" for vkey, name in names.items()]
+    return [*lines, f"group {own[0].name} any {' '.join(names.values())}"]
 
 
 def _logs(count: int) -> str:

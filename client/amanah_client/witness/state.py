@@ -173,11 +173,11 @@ class State:
             raise UsageError(Code.UNKNOWN_VERSION, f"a newer version of this program wrote {self._path}")
         if version != _VERSION:
             raise UsageError(Code.NO_PROFILE, f"the witness's memory {self._path} is empty", hint=_GONE)
-        own = tuple(decode_vkey(vkey) for (vkey,) in self._connection.execute("SELECT vkey FROM own ORDER BY vkey"))
+        own = tuple(decode_vkey(vkey) for (vkey,) in self._connection.execute("SELECT vkey FROM own"))
         if wanted is not None and set(own) != set(wanted):
             hint = "Put each state back beside the keys it was made with; do not copy one over another."
             raise UsageError(Code.CONFIG, f"{self._path} is the memory of a witness with other keys", hint=hint)
-        return own
+        return tuple(sorted(own, key=lambda key: key.kind))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -12,13 +12,18 @@ import pytest
 
 from amanah_client.home import Home
 from amanah_client.keystore import KeyFile, create_key_file, create_keystore
+from amanah_client.mldsa import MlDsaKey
 from amanah_client.witness import state as module
 from amanah_client.witness.keys import create_witness_keys, open_witness_keys
 from amanah_client.witness.state import State
+from amanah_client.witness.witness import Witness
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, OperationalError, UsageError
-from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
-from tests.client.witness.logs import FOREIGN, LOG, ORIGIN, WITNESS, witness
+from amanah_protocol.log.checkpoint import Checkpoint, encode_body
+from amanah_protocol.log.note import Note, decode_note
+from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType, verify_note
+from amanah_protocol.log.witnessing import decode_answer, encode_request
+from tests.client.witness.logs import FOREIGN, LOG, NOW_S, ORIGIN, WITNESS, witness
 from tests.protocol.refusal import refused
 
 OTHER = NoteSigner(name="other.example", key=SigningKey.from_seed(b"o" * 32), kind=SignatureType.COSIGNATURE)
@@ -170,9 +175,40 @@ def test_keys_are_made_once_and_opened_again(tmp_path: Path) -> None:
     made = create_witness_keys(home, "cert.example.tn/witness")
     assert [signer.verifier for signer in open_witness_keys(home)] == [signer.verifier for signer in made]
     assert {signer.name for signer in made} == {"cert.example.tn/witness"}
+    assert [signer.verifier.kind for signer in made] == [SignatureType.COSIGNATURE, SignatureType.ML_DSA_44]
     assert all(stat.S_IMODE(path.stat().st_mode) == PRIVATE for path in (home.key_file, home.keystore))
     with refused(Code.USAGE, UsageError):
         create_witness_keys(home, "cert.example.tn/witness")
+
+
+def test_a_witness_may_have_a_key_of_ed25519_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "witness")
+    (made,) = create_witness_keys(home, "cert.example.tn/witness", classical=True)
+    assert [signer.verifier for signer in open_witness_keys(home)] == [made.verifier]
+    assert made.verifier.kind is SignatureType.COSIGNATURE
+
+
+def test_each_key_cosigns(tmp_path: Path) -> None:
+    signers = create_witness_keys(Home(tmp_path / "witness"), "cert.example.tn/witness")
+    own = [signer.verifier for signer in signers]
+    with closing(State.create(tmp_path / "witness.db", own)) as state:
+        state.add_log(ORIGIN, LOG.signer.verifier)
+        answer = Witness(state, signers, lambda: NOW_S).add_checkpoint(LOG.request(0, 7))
+        (log,) = state.logs()
+        assert state.own == tuple(own)
+    cosigned = Note(text=decode_note(LOG.note(7)).text, signatures=decode_answer(answer.body))
+    assert {(known.verifier, known.time_s) for known in verify_note(cosigned, own)} == {(key, NOW_S) for key in own}
+    assert log.newest is not None
+    assert len(verify_note(decode_note(log.newest.note), [*own, *log.keys])) == 3
+
+
+def test_a_log_that_signs_with_ml_dsa_is_witnessed(state: State) -> None:
+    """At time 0: it does not say that it knows no larger tree, it is the log."""
+    signer = NoteSigner(name="pq.example/log", key=MlDsaKey(b"m" * 32), kind=SignatureType.ML_DSA_44)
+    state.add_log("pq.example/log", signer.verifier)
+    text = encode_body(Checkpoint(origin="pq.example/log", size=1, root=bytes(32)))
+    note = Note(text=text, signatures=(signer.sign(text),)).encode()
+    assert witness(state).add_checkpoint(encode_request(0, (), note)).status == 200
 
 
 def test_a_name_that_no_key_can_have_makes_nothing(tmp_path: Path) -> None:
