@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -210,6 +211,15 @@ def test_the_json_of_status_proves_the_conflict_to_anybody(run: Run, made: Path)
     assert all(verify_note(note, keys) for note in notes)
     assert len({note.text for note in notes}) == 2
     assert len({note.text.split("\n")[1] for note in notes}) == 1
+
+
+def test_every_name_in_the_json_of_status_stands_in_the_page_or_needs_no_word(run: Run, made: Path) -> None:
+    ask(made, LOG.request(0, 7), TWIN.request(7, 7))
+    shown = status(run, terminal.EXIT_VERIFICATION)
+    names = {*shown, *shown["logs"][0], *shown["logs"][0]["evidence"][0]}
+    page = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    assert names - named == {"format", "name", "logs", "keys", "size", "cosigned_at", "first_seen", "times"}
 
 
 def test_what_came_without_a_proof_is_shown_and_is_no_alarm(
