@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from amanah_client.witness import limits
 from amanah_client.witness.limits import Rate
@@ -340,7 +341,9 @@ def test_what_is_no_certificate_with_its_key_is_refused(tmp_path: Path) -> None:
     certificate, key, _ = write_certificate(tmp_path)
     load_tls(certificate, key)
     encrypted = tmp_path / "encrypted.pem"
-    encrypted.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    form, how = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+    encrypted.write_bytes(private.private_bytes(serialization.Encoding.PEM, form, how))
     for wrong in ((certificate, certificate), (tmp_path / "none", key), (certificate, encrypted)):
         with refused(Code.CONFIG, UsageError):
             load_tls(*wrong)

@@ -206,6 +206,12 @@ def test_without_the_transaction_both_histories_would_be_cosigned(
     assert cosigned_at(first, LOG.note(7)) == cosigned_at(second[0], TWIN.note(7)) == NOW_S
 
 
+def test_without_remembering_both_histories_would_be_cosigned(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transaction, "put_newest", lambda _self, _newest: None)
+    for log in (LOG, TWIN):
+        assert cosigned_at(witness(state).add_checkpoint(log.request(0, 7)), log.note(7)) == NOW_S
+
+
 def test_when_signing_fails_nothing_is_remembered(state: State) -> None:
     with refused(Code.USAGE, UsageError):
         witness(state, 0).add_checkpoint(LOG.request(0, 7))
