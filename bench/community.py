@@ -21,6 +21,7 @@ from amanah_protocol.group.suites import CLASSICAL, SUPPORTED
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create, MediaType, Message, Specific, Welcome
 from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 LABEL: Final = Label.AMBER
@@ -79,8 +80,14 @@ class Device:
         return Credential(certificate=self.certificate.encoded, enrolment=self.enrolment)
 
 
-def make_roster(organisations: Iterable[Organisation], relay: roster.Relay, *, now_ms: int) -> bytes:
-    """A roster that every organisation has signed."""
+def make_roster(
+    organisations: Iterable[Organisation],
+    relay: roster.Relay,
+    *,
+    now_ms: int,
+    witnesses: tuple[NoteSigner, ...] = (),
+) -> bytes:
+    """A roster that every organisation has signed; the quorum is all of its witnesses."""
     members = tuple(organisations)
     document = roster.roster_document(
         version=1,
@@ -89,6 +96,8 @@ def make_roster(organisations: Iterable[Organisation], relay: roster.Relay, *, n
         threshold=len(members),
         organisations=tuple(organisation.member for organisation in members),
         relays=(relay,),
+        witnesses=tuple((signer.name, signer.verifier.vkey) for signer in witnesses),
+        quorum=len(witnesses),
     )
     return Endorsed(
         document=document, signatures=tuple(endorse(document, organisation.root) for organisation in members)

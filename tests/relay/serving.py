@@ -15,6 +15,7 @@ import trustme
 
 from amanah_protocol import frames
 from amanah_protocol.envelope import Envelope
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.roster import Relay
 from amanah_relay.config import Config, Keys, Listen, Log, StoreSection, Tls
 from amanah_relay.keys import RelayKeys, create_relay_keys
@@ -86,7 +87,12 @@ class Site:
 
 
 def make_site(
-    folder: Path, *, limits: RelayLimits | None = None, tls: Tls | None = None, tls_hashes: tuple[bytes, ...] = ()
+    folder: Path,
+    *,
+    limits: RelayLimits | None = None,
+    tls: Tls | None = None,
+    tls_hashes: tuple[bytes, ...] = (),
+    witnesses: tuple[NoteSigner, ...] = (),
 ) -> Site:
     """Keys, roster and store of a relay."""
     now_ms = time.time_ns() // 1_000_000
@@ -102,7 +108,7 @@ def make_site(
     )
     if tls is not None:
         config = replace(config, tls=tls)
-    roster = make_roster(organisations, relay, now_ms=now_ms)
+    roster = make_roster(organisations, relay, now_ms=now_ms, witnesses=witnesses)
     Store.init(config.store.url, roster=roster, origin=ORIGIN, now_ms=now_ms).close()
     return Site(config=config, keys=keys, relay=relay, organisations=organisations, now_ms=now_ms)
 

@@ -16,10 +16,9 @@ from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.types import RoomId
 
-_CHECKPOINT: Final = "audit_checkpoint"
-_HEAD: Final = "audit_control_head"
+_CHECKPOINT: Final = "checkpoint"
+_HEAD: Final = "control_head"
 _ROSTERS: Final = "rosters"
-_PAGE: Final = 2_000
 
 
 def remember_roster(profile: Profile, roster: bytes) -> None:
@@ -66,8 +65,8 @@ def keep_checkpoint(store: LocalStore) -> int | None:
     snapshot = store.snapshot()
     if snapshot.log is None or snapshot.log.size != snapshot.audit_size:
         return None
-    store.put_value(_CHECKPOINT, snapshot.log.checkpoint)
-    store.put_value(_HEAD, snapshot.control_head)
+    store.copy.put_value(_CHECKPOINT, snapshot.log.checkpoint)
+    store.copy.put_value(_HEAD, snapshot.control_head)
     return snapshot.log.size
 
 
@@ -78,7 +77,7 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
         UsageError: `NOT_FOUND` when there is no whole copy.
     """
     snapshot = store.snapshot()
-    notes = [store.value(_CHECKPOINT), None if snapshot.log is None else snapshot.log.checkpoint]
+    notes = [store.copy.value(_CHECKPOINT), None if snapshot.log is None else snapshot.log.checkpoint]
     sizes = {decode_checkpoint(note)[0].size: note for note in notes if note is not None}
     whole = [size for size in sizes if 0 < size <= snapshot.audit_size]
     if not whole:
@@ -90,15 +89,12 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
 
 def copied_head(store: LocalStore) -> bytes:
     """The signed head of the control stream that belongs to the copy, b"" if none was kept."""
-    return store.value(_HEAD) or store.value("control_head") or b""
+    return store.copy.value(_HEAD) or store.value("control_head") or b""
 
 
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
-    """The rows of the copy below `size`, a page at a time."""
-    first = 0
-    while page := store.audit_rows(first, _PAGE):
-        yield from (row for row in page if row.index < size)
-        first = page[-1].index + 1
+    """The rows of the copy below `size`, read a page at a time."""
+    return store.copy.rows(0, size)
 
 
 def is_outgrown(store: LocalStore, size: int) -> bool:
@@ -130,6 +126,6 @@ def begin_anew(profile: Profile) -> None:
             Code.STORE, "another program of this profile is connected", hint="Stop it, then try again."
         )
     try:
-        profile.store.drop_audit_rows()
+        profile.store.copy.forget()
     finally:
         lock.release()

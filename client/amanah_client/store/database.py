@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 from sqlcipher3 import dbapi2 as sqlcipher
 
@@ -26,12 +26,13 @@ _HARMLESS: Final = frozenset({
 class Database:
     """An open SQLCipher file. Threads may share it and wait for each other."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes | None, steps: migrate.Steps) -> None:
         """Open the file, and bring its schema up to date.
 
         Args:
             path: The file; an empty one gets its tables.
-            key: 32 bytes.
+            key: 32 bytes; None for one in memory alone.
+            steps: What leads to the newest schema.
 
         Raises:
             UsageError: `PASSPHRASE` when the key is another's, `UNKNOWN_VERSION`.
@@ -43,10 +44,15 @@ class Database:
         with _typed_errors(path):
             self._connection = _connect(path, key)
             try:
-                migrate.upgrade(self._connection)
+                migrate.upgrade(self._connection, steps)
             except BaseException:
                 self._connection.close()
                 raise
+
+    @classmethod
+    def in_memory(cls, steps: migrate.Steps) -> Self:
+        """A database that no disk ever sees, and that ends with its connection."""
+        return cls(Path(":memory:"), None, steps)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,11 +89,12 @@ class Database:
             yield self._connection
 
 
-def _connect(path: Path, key: bytes) -> sqlcipher.Connection:
+def _connect(path: Path, key: bytes | None) -> sqlcipher.Connection:
     connection = sqlcipher.connect(str(path), timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
     try:
         connection.execute("PRAGMA cipher_log_level = NONE")
-        connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+        if key is not None:
+            connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -6,17 +6,13 @@ never changed, a new one is put behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.causes import COUNTED, cause_of, mending_of
-
-Statement: TypeAlias = str | Callable[[sqlcipher.Connection], None]
-"""One of a step: SQL, or what SQL cannot say."""
-
+from amanah_client.store.migrate import Statement
 
 _BATCH: Final = 500
 
@@ -81,4 +77,9 @@ _CAUSES: Final = (
     name_causes,
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES)
+_COPY_APART: Final = (
+    # The auditor's copy has a file of its own (`copy_schema`); one that was here is made again.
+    "DROP TABLE audit_leaf",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART)

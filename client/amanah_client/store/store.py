@@ -17,8 +17,10 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.keystore.durable import operational_errors
+from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
+from amanah_client.store.schema import STEPS
 from amanah_client.store.writes import UNFINISHED, perform, put_value
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
@@ -27,6 +29,7 @@ _FILE_MODE: Final = 0o600
 _LAST: Final = 2**62
 """Where own messages stand that have no place in their room yet."""
 
+COPY_NAME: Final = "audit.db"
 INSTALL: Final = "Hand the request to your organisation, then run `amanah device install FILE`."
 _MOST_MISSING: Final = 8_192
 """Messages that cannot be read, of all rooms, that a core is told of at start."""
@@ -57,11 +60,26 @@ class LocalStore:
                 raise UsageError(Code.NO_PROFILE, f"there is no profile at {path.parent}")
             if create:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
-        self._database = Database(path, key)
+        self._database = Database(path, key, STEPS)
+        self._copy_path, self._key = path.with_name(COPY_NAME), key
+        self._copy: AuditCopy | None = None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._database.close()
+        if self._copy is not None:
+            self._copy.close()
+
+    @property
+    def copy(self) -> AuditCopy:
+        """The auditor's copy of the log; it is made when it is first asked for.
+
+        Raises:
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        if self._copy is None:
+            self._copy = AuditCopy.open(self._copy_path, self._key)
+        return self._copy
 
     # ---- the core
 
@@ -71,6 +89,10 @@ class LocalStore:
         Raises:
             OperationalError: `STORE` or `DISK_FULL`; the caller makes its core anew from `snapshot`.
         """
+        # Of the copy the core remembers nothing but its size, which it asks for at start: it may be ahead.
+        for write in writes:
+            if isinstance(write, e.PutAuditRows):
+                self.copy.append(write.rows)
         with self._database.writing() as connection:
             for write in writes:
                 perform(connection, write)
@@ -88,7 +110,6 @@ class LocalStore:
                 raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
             log = values.get("log")
             packages = connection.execute("SELECT reference, private FROM key_package").fetchall()
-            (audit_size,) = connection.execute("SELECT count(*) FROM audit_leaf").fetchone()
             return model.Snapshot(
                 certificate=values["certificate"],
                 enrolment=values["enrolment"],
@@ -101,7 +122,7 @@ class LocalStore:
                 intents=_intents(connection, UNFINISHED),
                 key_packages=tuple((reference, private) for reference, private in packages),
                 profiles=_profiles(connection),
-                audit_size=audit_size,
+                audit_size=self.copy.size if self._copy_path.exists() else 0,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),
@@ -215,21 +236,6 @@ class LocalStore:
         """All alarms, oldest first."""
         with self._database.reading() as connection:
             return _rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id")
-
-    def audit_rows(self, first: int = 0, limit: int = 10_000) -> tuple[model.AuditRow, ...]:
-        """The auditor's copy in log order."""
-        query = 'SELECT "index", hash, entry, document FROM audit_leaf WHERE "index" >= ? ORDER BY "index" LIMIT ?'
-        with self._database.reading() as connection:
-            found = connection.execute(query, (first, limit)).fetchall()
-        return tuple(
-            model.AuditRow(index=index, hash=digest, entry=entry, document=document)
-            for index, digest, entry, document in found
-        )
-
-    def drop_audit_rows(self) -> None:
-        """Forget the auditor's copy; the next one begins anew. Only while no core of this profile runs."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM audit_leaf")
 
     def data_version(self) -> int:
         """Changes when another process changed the store."""

@@ -78,9 +78,8 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
-        case e.PutAuditRows(rows=rows):
-            statement = 'INSERT INTO audit_leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
-            connection.executemany(statement, [(row.index, row.hash, row.entry, row.document) for row in rows])
+        case e.PutAuditRows():
+            pass  # they go to the copy, which is a file of its own
 
 
 def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:

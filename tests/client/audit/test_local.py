@@ -14,6 +14,7 @@ from amanah_client.audit import local
 from amanah_client.audit.anchors import decode_rosters
 from amanah_client.home import Home, Profile, ProfileLock, create_profile
 from amanah_client.keystore import create_key_file
+from amanah_client.store import copy as copy_module
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
 from tests.protocol.refusal import refused
@@ -63,7 +64,7 @@ def test_the_copy_is_read_back_whole_and_holds(profile: Profile) -> None:
 def test_the_copy_is_read_a_page_at_a_time(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     enrol(profile)
     copy(profile, TOLD)
-    monkeypatch.setattr(local, "_PAGE", 10)
+    monkeypatch.setattr(copy_module, "_PAGE", 10)
     assert list(local.copied_rows(profile.store, TOLD.log.size)) == TOLD.rows()
     assert list(local.copied_rows(profile.store, 20)) == TOLD.rows()[:20]
 

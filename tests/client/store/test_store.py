@@ -150,7 +150,7 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
     assert snapshot.key_packages == ((b"1" * 32, b"secret"),)
     assert snapshot.intents == (text_intent(1),)
     assert snapshot.audit_size == 1
-    assert store.audit_rows()[0].entry == b"e"
+    assert next(store.copy.rows()).entry == b"e"
 
 
 def test_a_finished_intent_keeps_no_plaintext(store: LocalStore) -> None:

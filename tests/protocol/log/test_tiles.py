@@ -20,6 +20,7 @@ from amanah_protocol.log.tiles import (
     TileReader,
     bundle_path,
     decode_bundle,
+    decode_tile_path,
     encode_bundle,
     encode_tile,
     full_tiles,
@@ -63,6 +64,45 @@ def test_an_index_is_written_in_groups_of_three_digits(index: int, path: str) ->
     assert bundle_path(index) == f"tile/entries/{path}"
     assert bundle_path(index, 1) == f"tile/entries/{path}.p/1"
     assert Tile(level=2, index=index, width=7).path == f"tile/2/{path}.p/7"
+
+
+@pytest.mark.parametrize("level", [0, 7, 63])
+@pytest.mark.parametrize("index", [0, 67, 999, 1_000, 1_234_067, 2**55])
+@pytest.mark.parametrize("width", [1, 7, 255, 256])
+def test_the_path_of_a_tile_names_it(level: int, index: int, width: int) -> None:
+    tile = Tile(level=level, index=index, width=width)
+    assert decode_tile_path(tile.path) == tile
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "checkpoint",
+        "tile/0",
+        "tile/0/67",
+        "tile/0/0067",
+        "tile/0/x000/067",
+        "tile/0/001/067",
+        "tile/0/x001/x067",
+        "tile/00/067",
+        "tile/64/067",
+        "tile/-1/067",
+        "tile/0/067.p/0",
+        "tile/0/067.p/07",
+        "tile/0/067.p/256",
+        "tile/0/067.p/999",
+        "tile/0/067.p/",
+        "tile/0/067/",
+        "tile/0/٠٦٧",
+        "tile/entries/067",
+        "tile/0/x001/x001/x001/x001/x001/x001/x001/067",
+        "/tile/0/067",
+        "tile/0/067\n",
+    ],
+)
+def test_any_other_path_names_no_tile(path: str) -> None:
+    assert decode_tile_path(path) is None
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_one_witness_is_counted_once_however_often_it_cosigns() -> None:
     assert code_of(officer.refused()) is Code.NOT_FOUND
     cosign(world, W2, size=3)
     officer.send(frames.GetCheckpoint(request=8, witnessed=True))
-    assert officer.one(frames.Checkpoint)
+    officer.one(frames.Checkpoint)
 
 
 def test_what_no_witness_of_the_roster_has_signed_changes_nothing() -> None:

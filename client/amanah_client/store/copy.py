@@ -1,0 +1,134 @@
+"""The auditor's copy of the log: a database of its own beside the profile's store, under the same key.
+
+It holds leaves as they came, published checkpoints, and in further tables what an examination of the
+leaves made of them (`amanah_client.audit.register`). It can be forgotten as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlcipher3 import dbapi2 as sqlcipher
+
+from amanah_client.keystore.durable import operational_errors
+from amanah_client.model import AuditRow
+from amanah_client.store.copy_schema import STEPS
+from amanah_client.store.database import Database
+
+_FILE_MODE: Final = 0o600
+_COLUMNS: Final = 'SELECT "index", hash, entry, document FROM leaf'
+_PUT: Final = 'INSERT INTO leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
+_PAGE: Final = 2_000
+
+
+class AuditCopy:
+    """A copy, open. Synchronous; threads may share it and wait for each other."""
+
+    def __init__(self, database: Database) -> None:
+        """Use `open` or `in_memory`."""
+        self._database = database
+
+    @classmethod
+    def open(cls, path: Path, key: bytes) -> AuditCopy:
+        """Open the file, and make it if it is not there.
+
+        Raises:
+            UsageError: `PASSPHRASE` when the key is another's; `UNKNOWN_VERSION`.
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        with operational_errors(path):
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
+        return cls(Database(path, key, STEPS))
+
+    @classmethod
+    def in_memory(cls) -> AuditCopy:
+        """An empty one that ends with the process: for what others handed on."""
+        return cls(Database.in_memory(STEPS))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlcipher.Connection]:
+        """A transaction (`Database.writing`)."""
+        with self._database.writing() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlcipher.Connection]:
+        """For reading (`Database.reading`)."""
+        with self._database.reading() as connection:
+            yield connection
+
+    @property
+    def size(self) -> int:
+        """How many leaves it holds."""
+        with self.reading() as connection:
+            (newest,) = connection.execute('SELECT max("index") FROM leaf').fetchone()
+        return 0 if newest is None else int(newest) + 1
+
+    def append(self, rows: Iterable[AuditRow]) -> None:
+        """Add leaves, durably, behind those that are there.
+
+        Raises:
+            OperationalError: `STORE`, also for an index that is there already, or `DISK_FULL`.
+        """
+        with self.writing() as connection:
+            connection.executemany(_PUT, [(row.index, row.hash, row.entry, row.document) for row in rows])
+
+    def rows(self, first: int = 0, until: int | None = None, *, control_alone: bool = False) -> Iterator[AuditRow]:
+        """Leaves in log order, read a page at a time.
+
+        Args:
+            first: Index of the first.
+            until: Index behind the last; None for all.
+            control_alone: Only entries that are no envelopes.
+        """
+        # The third byte of an entry is its type: 1 is an envelope (`copy_schema`).
+        chosen = " AND substr(entry, 3, 1) <> x'01'" if control_alone else ""
+        query = f'{_COLUMNS} WHERE "index" >= ? AND "index" < ?{chosen} ORDER BY "index" LIMIT {_PAGE}'
+        end = 2**62 if until is None else until
+        while True:
+            with self.reading() as connection:
+                found = connection.execute(query, (first, end)).fetchall()
+            yield from (AuditRow(index=row[0], hash=row[1], entry=row[2], document=row[3]) for row in found)
+            if len(found) < _PAGE:
+                return
+            first = found[-1][0] + 1
+
+    def row(self, index: int) -> AuditRow | None:
+        """One leaf."""
+        return next(self.rows(index, index + 1), None)
+
+    def put_checkpoints(self, notes: Iterable[tuple[int, bytes]]) -> None:
+        """Keep published checkpoints, by size; one of the same size is replaced."""
+        with self.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO checkpoint (size, note) VALUES (?, ?)", list(notes))
+
+    def checkpoints(self) -> tuple[tuple[int, bytes], ...]:
+        """(size, signed note) of all published checkpoints, ascending."""
+        with self.reading() as connection:
+            return tuple(connection.execute("SELECT size, note FROM checkpoint ORDER BY size").fetchall())
+
+    def value(self, name: str) -> bytes | None:
+        """A single value, or None."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT data FROM value WHERE name = ?", (name,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put_value(self, name: str, data: bytes) -> None:
+        """Keep a single value."""
+        with self.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", (name, data))
+
+    def forget(self) -> None:
+        """Forget everything; the next copy begins anew."""
+        with self.writing() as connection:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in names:
+                connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - a table of ours

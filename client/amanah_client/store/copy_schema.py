@@ -1,0 +1,59 @@
+"""Tables of the auditor's copy. Like the profile's store it is SQLCipher, and `STEPS` lead to the newest schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client.store.migrate import Statement
+
+_COPY: Final = (
+    # Newest signed heads and how far things are.
+    "CREATE TABLE value (name TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
+    # Leaves as they came: the entry where it is in scope, else its bare hash.
+    'CREATE TABLE leaf ("index" INTEGER PRIMARY KEY NOT NULL, hash BLOB NOT NULL, entry BLOB, document BLOB)',
+    # An entry is [1, type, ...]: its third byte is the type, and few are other than envelopes.
+    """CREATE INDEX leaf_other ON leaf ("index") WHERE substr(entry, 3, 1) <> x'01'""",
+    "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY NOT NULL, note BLOB NOT NULL)",
+)
+
+_REGISTER: Final = (
+    # What an examination made of the leaves; all of it can be made again. Rows name each other by number.
+    "CREATE TABLE progress (name TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
+    # Roots of complete subtrees of 256, 65536 ... leaves: proofs need no others but those of the leaves around.
+    "CREATE TABLE node (level INTEGER, place INTEGER, root BLOB NOT NULL, PRIMARY KEY (level, place)) WITHOUT ROWID",
+    "CREATE TABLE chain (room BLOB PRIMARY KEY NOT NULL, seq INTEGER NOT NULL, leaf BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE device (
+        number INTEGER PRIMARY KEY NOT NULL, device BLOB NOT NULL UNIQUE, organisation TEXT NOT NULL,
+        subject BLOB, role INTEGER, certified INTEGER, revoked INTEGER, compromised_ms INTEGER)""",
+    """CREATE TABLE room (
+        number INTEGER PRIMARY KEY NOT NULL, room BLOB NOT NULL UNIQUE, created INTEGER, specific BLOB,
+        opened_by INTEGER, epoch INTEGER NOT NULL, entries INTEGER NOT NULL,
+        first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL)""",
+    # A stay of a device in a room: who could read an entry is who was in at its place.
+    """CREATE TABLE stay (
+        room INTEGER NOT NULL, device INTEGER NOT NULL, from_seq INTEGER NOT NULL, added INTEGER NOT NULL,
+        to_seq INTEGER, removed INTEGER, PRIMARY KEY (room, device, from_seq)) WITHOUT ROWID""",
+    """CREATE TABLE sender (
+        room INTEGER NOT NULL, device INTEGER NOT NULL, counter INTEGER NOT NULL, last BLOB NOT NULL,
+        voided BLOB NOT NULL, PRIMARY KEY (room, device)) WITHOUT ROWID""",
+    # `upto`: the place in the room that a delivery or a grant reaches. `target`: index of the entry it speaks of.
+    """CREATE TABLE entry (
+        "index" INTEGER PRIMARY KEY NOT NULL, room INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,
+        sender INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, sent_ms INTEGER NOT NULL, label INTEGER NOT NULL,
+        precedence INTEGER NOT NULL, size_class INTEGER NOT NULL, epoch INTEGER NOT NULL, envelope BLOB NOT NULL,
+        specific BLOB NOT NULL, upto INTEGER, held INTEGER NOT NULL)""",
+    "CREATE INDEX entry_by_envelope ON entry (envelope)",
+    "CREATE INDEX entry_by_place ON entry (room, seq)",
+    # Messages are most of all, and are found by room: an index over the others stays small.
+    "CREATE INDEX entry_by_kind ON entry (kind, room, seq) WHERE kind <> 4",
+    """CREATE TABLE mention (
+        target INTEGER NOT NULL, "index" INTEGER NOT NULL, PRIMARY KEY (target, "index")) WITHOUT ROWID""",
+    """CREATE TABLE finding (
+        id INTEGER PRIMARY KEY NOT NULL, severity TEXT NOT NULL, "index" INTEGER, code TEXT NOT NULL,
+        text TEXT NOT NULL)""",
+    'CREATE INDEX finding_by_index ON finding ("index")',
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER)
+REGISTER: Final = ("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding")
+"""Tables that an examination fills."""
