@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import signal
 import subprocess
 import sys
@@ -130,10 +131,10 @@ async def test_a_server_that_is_killed_in_its_work_never_cosigns_another_history
         process = started(home, site.port)
         asked = [(log, size) for size in range(1 + 10 * life, 9 + 10 * life) for log in (LOG, TWIN)]
         tasks = [asyncio.create_task(_follow(site, log is LOG, size)) for log, size in asked]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await _first_cosigned(tasks)
         assert ended(process, signal.SIGKILL) == -signal.SIGKILL
         cosigned += [done for done in await asyncio.gather(*tasks) if done is not None]
-    assert len({is_first for _, is_first in cosigned}) == 1
+    assert len({is_first for _, is_first in cosigned}) == 1, cosigned
     with contextlib.closing(State(home / "witness.db")) as state:
         (known,) = state.logs()
         assert known.newest is not None
@@ -141,11 +142,20 @@ async def test_a_server_that_is_killed_in_its_work_never_cosigns_another_history
         assert known.newest.cosigned_at_s > NOW_S
 
 
+async def _first_cosigned(tasks: list[asyncio.Task[tuple[int, bool] | None]]) -> None:
+    """Wait until one of them got its cosignature; the others are on their way."""
+    for done in asyncio.as_completed(tasks):
+        if await done is not None:
+            return
+    pytest.fail("nothing was cosigned: the test would show nothing")
+
+
 async def _follow(site: Site, is_first: bool, size: int) -> tuple[int, bool] | None:  # noqa: FBT001 - which of two
     """Ask for a checkpoint of one of two histories, from whatever size the witness tells; None when none came back."""
     log = LOG if is_first else TWIN
     old = 0
-    with contextlib.suppress(OSError):
+    # A server that dies in the middle of an answer leaves half of one.
+    with contextlib.suppress(OSError, http.client.HTTPException):
         for _ in range(3):
             reply = await site.add(log.request(old, size))
             if reply.status == 200:
