@@ -69,8 +69,8 @@ wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
 	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in -o requirements/relay.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in -o requirements/relay.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(COMPILE) requirements/oracles.in -o requirements/oracles.txt
 	@command -v npm >/dev/null || { echo "tests/oracles/package-lock.json is as it was: npm is not installed"; exit 0; }; \
