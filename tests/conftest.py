@@ -16,9 +16,12 @@ from hypothesis import settings
 from tests.screen import Screen
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-UNCOUNTED: Final = tuple(ROOT / "tests" / name for name in ("adversary", "faults", "fuzz", "oracles", "simulation"))
-"""Here whole worlds run for long: what they pass on their way is not counted as covered, and to count it would double
-the time that they take."""
+UNCOUNTED: Final = tuple(
+    ROOT / "tests" / name for name in ("adversary", "docs", "faults", "fuzz", "oracles", "simulation")
+)
+"""Here whole worlds run for long: what they pass on their way is not counted as covered, nor what a test marked `slow`
+passes. To count it would double the time that they take.
+"""
 
 # A failing example must fail again on the next machine, and no test may fail for being slow.
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -71,9 +74,9 @@ sys.addaudithook(check_loopback)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take the long suites out of the measured coverage."""
+    """Take what runs for long out of the measured coverage."""
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in UNCOUNTED):
+        if item.get_closest_marker("slow") or any(item.path.is_relative_to(folder) for folder in UNCOUNTED):
             item.add_marker(pytest.mark.no_cover)
 
 
