@@ -16,11 +16,10 @@ from hypothesis import settings
 from tests.screen import Screen
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-UNCOUNTED: Final = tuple(
-    ROOT / "tests" / name for name in ("adversary", "docs", "faults", "fuzz", "oracles", "simulation")
-)
-"""Here whole worlds run for long: what they pass on their way is not counted as covered, nor what a test marked `slow`
-passes. To count it would double the time that they take.
+LONG: Final = ("adversary", "docs", "faults", "fuzz", "oracles", "simulation", "test_house.py", "test_startup.py")
+UNCOUNTED: Final = tuple(ROOT / "tests" / name for name in LONG)
+"""Worlds and programs run here for long: what they pass on their way is not counted as covered, nor what a test marked
+`slow` passes. To count it would double the time that they take.
 """
 
 # A failing example must fail again on the next machine, and no test may fail for being slow.
@@ -76,7 +75,7 @@ sys.addaudithook(check_loopback)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Take what runs for long out of the measured coverage."""
     for item in items:
-        if item.get_closest_marker("slow") or any(item.path.is_relative_to(folder) for folder in UNCOUNTED):
+        if item.get_closest_marker("slow") or any(item.path.is_relative_to(path) for path in UNCOUNTED):
             item.add_marker(pytest.mark.no_cover)
 
 
