@@ -149,9 +149,23 @@ class PutAuditRows:
     rows: tuple[AuditRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutCheckpoints:
+    """Keep published checkpoints in the auditor's copy; one of a size that is there takes its place.
+
+    Attributes:
+        notes: (size, signed note).
+        settled: Size of the newest that the quorum of witnesses has cosigned: those behind it are asked for again.
+    """
+
+    notes: tuple[tuple[int, bytes], ...]
+    settled: int
+
+
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
     | PutControlHead | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
+    | PutCheckpoints
 )  # fmt: skip
 
 # ---- effects

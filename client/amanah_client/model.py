@@ -577,6 +577,7 @@ class Snapshot:
         key_packages: Secrets of own key packages by reference.
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
         audit_size: Leaves in the auditor's copy.
+        audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         alarms: The newest alarms, so that none is raised twice.
         missing: Messages whose repair is not done, the oldest first, so many at the most.
     """
@@ -594,5 +595,6 @@ class Snapshot:
     key_packages: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     profiles: tuple[bytes, ...] = ()
     audit_size: int = 0
+    audit_settled: int = 0
     alarms: tuple[Alarm, ...] = ()
     missing: tuple[MessageRow, ...] = ()

@@ -43,6 +43,7 @@ class MemoryClientStore:
     _profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
+    _settled: int = 0
 
     # ---- the core
 
@@ -63,6 +64,7 @@ class MemoryClientStore:
             key_packages=tuple(self._packages.items()),
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
+            audit_settled=self._settled,
             missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -145,6 +147,8 @@ class MemoryClientStore:
                 self._alarms.append(alarm)
             case e.PutAuditRows(rows=rows):
                 self._audit.extend(rows)
+            case e.PutCheckpoints(settled=settled):
+                self._settled = settled
             case _:
                 assert_never(write)
 

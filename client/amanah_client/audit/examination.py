@@ -2,7 +2,8 @@
 
 What it needs is in the copy, but for one thing: the rosters that the auditor trusts. What it cannot
 show: that nobody was shown another log (cosignatures do), and what stands behind the last entry of a
-room (a signed head of the room does, which only its members get).
+room (a signed head of the room does, which only its members get). Published checkpoints are held against
+the leaves on the way; what their cosignatures say of time is `times`.
 
 It goes through the leaves once, a stretch at a time. Of each stretch everything is decoded and its
 signatures are given to `Signatures`; while those are verified the next stretch is decoded; then the
@@ -24,6 +25,7 @@ from amanah_client.audit.register import Register
 from amanah_client.audit.report import Finding, Findings, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.audit.signatures import Signatures, answer
+from amanah_client.audit.times import Timeline
 from amanah_client.model import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.audit import audit_chain, order_device, verify_order
@@ -74,6 +76,7 @@ def examine(
     checkpoint: bytes,
     anchor: Anchor,
     control_head: bytes = b"",
+    published: Iterable[bytes] = (),
     copy: AuditCopy | None = None,
     advanced: Callable[[int], None] = lambda _: None,
 ) -> Report:
@@ -85,6 +88,7 @@ def examine(
         checkpoint: The signed note.
         anchor: What it is held against.
         control_head: A signed head of the control stream, b"" for none.
+        published: Signed notes of smaller published checkpoints, ascending by size.
         copy: Where the register is written, its tables empty; None for one in memory.
         advanced: Told after each stretch how many leaves are done.
 
@@ -96,7 +100,7 @@ def examine(
     register = Register(where, anchor.digest)
     head = decode_checkpoint(checkpoint)[0]
     with Signatures(head.size) as signatures:
-        return Examination(checkpoint, anchor, register, signatures).run(rows, control_head, advanced)
+        return Examination(checkpoint, anchor, register, signatures, published).run(rows, control_head, advanced)
 
 
 def examine_copy(
@@ -116,7 +120,7 @@ def examine_copy(
     head = decode_checkpoint(checkpoint)[0]
     first = register.progress.size
     with Signatures(head.size - first) as signatures:
-        examination = Examination(checkpoint, anchor, register, signatures)
+        examination = Examination(checkpoint, anchor, register, signatures, copy.checkpoints(head.size))
         examination.remember(copy.rows(0, first, control_alone=True))
         return examination.run(copy.rows(first, head.size), control_head, advanced)
 
@@ -149,7 +153,14 @@ class _Stretch(NamedTuple):
 class Examination:
     """One pass over a record."""
 
-    def __init__(self, checkpoint: bytes, anchor: Anchor, register: Register, signatures: Signatures) -> None:
+    def __init__(
+        self,
+        checkpoint: bytes,
+        anchor: Anchor,
+        register: Register,
+        signatures: Signatures,
+        published: Iterable[bytes] = (),
+    ) -> None:
         """Begin where the register ends.
 
         Raises:
@@ -174,6 +185,7 @@ class Examination:
         self._found: list[Finding] = []
         self._whole = Findings(self._found.append)
         """About the whole record as it is now: no part of the register."""
+        self._timeline = Timeline(published, checkpoint, anchor.policy, register.copy, self._whole)
         self._witnesses: tuple[tuple[str, int], ...] = ()
         try:
             self._witnesses = anchor.policy.verify_note(checkpoint).cosignatures
@@ -193,6 +205,7 @@ class Examination:
         Raises:
             OperationalError: The register cannot be written, or a process that verified signatures is gone.
         """
+        self._timeline.pass_examined(self._frontier.size)
         try:
             for stretch in self._verified(self._in_order(rows)):
                 holds = answer(stretch.answers)
@@ -208,6 +221,7 @@ class Examination:
         else:
             if self._frontier.root() != self._head.root:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
+        self._timeline.settle(self._frontier.size)
         confirmed = None
         if control_head:
             try:
@@ -291,6 +305,8 @@ class Examination:
             self._findings.refused(row.index, error)
         for node in self._frontier.append(LeafHash(row.hash)):
             self._register.put_node(node)
+        if self._frontier.size == self._timeline.wanted:
+            self._timeline.reached(self._frontier.root())
 
     def _examine(self, decoded: _Decoded, holds: bool | None) -> None:  # noqa: FBT001 - an answer, or that there is none
         row, leaf = decoded.row, decoded.leaf
@@ -308,6 +324,8 @@ class Examination:
             except VerifyError as error:
                 self._findings.refused(row.index, error)
         self._register.put_chain(leaf.room, leaf.room_seq, LeafHash(row.hash))
+        if leaf.type is not LeafType.ENVELOPE:
+            self._register.put_aside(row.index, leaf.accepted_at_ms)
         if leaf.room == CONTROL:
             self._control[leaf.room_seq] = LeafHash(row.hash)
         self._dispatch(decoded, leaf, holds)
@@ -417,6 +435,6 @@ class Examination:
             control_confirmed=confirmed,
             compromised=self._identities.compromised,
             findings=(*record.findings(), *self._found),
-            faults=self._findings.faults + self._whole.faults,
+            faults=self._findings.faults + self._whole.faults + record.misdated_count,
             record=record,
         )

@@ -20,7 +20,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -170,6 +170,7 @@ class _Fresh:
     mentions: list[tuple[int, int]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list)
+    aside: list[tuple[int, int]] = field(default_factory=list)
     chains: set[RoomId] = field(default_factory=set)
     senders: dict[tuple[int, int], tuple[int, bytes, bytes]] = field(default_factory=dict)
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
@@ -325,6 +326,10 @@ class Register:
         if node.level in NODE_LEVELS:
             self._fresh.nodes.append((node.level, node.place, node.root))
 
+    def put_aside(self, index: int, accepted_ms: int) -> None:
+        """An entry that is no envelope, and when it was accepted."""
+        self._fresh.aside.append((index, accepted_ms))
+
     def put_finding(self, finding: Finding) -> None:
         """Something that was found."""
         self._fresh.findings.append(finding)
@@ -358,6 +363,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])
     put(_PUT_CHAIN, [(room, *chains[room]) for room in fresh.chains])
     put("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", fresh.nodes)
+    put("INSERT OR REPLACE INTO aside VALUES (?, ?)", fresh.aside)
     put(_PUT_FINDING, [(str(found.severity), found.index, str(found.code), found.text) for found in fresh.findings])
 
 

@@ -180,6 +180,7 @@ class Context:
         profiles: Verified profiles of others.
         packages: Secrets of own key packages by reference.
         audit_size: Leaves in the auditor's copy.
+        audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         copying: The copy in the making.
         reading: Disclosures that wait for the store.
         disclosing: The messages of disclosures, as stored.
@@ -203,6 +204,7 @@ class Context:
     roster: Verified[Roster]
     log: LogView | None
     audit_size: int
+    audit_settled: int
     session: Session
     directory: Directory = field(default_factory=Directory)
     control: ControlRecord = field(default_factory=ControlRecord)

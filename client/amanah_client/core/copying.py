@@ -18,6 +18,8 @@ class Copying:
         order: The signed reading order.
         frontier: Right edge of the copy; None until it is proven.
         page: Rows that wait for the edge.
+        checkpoint: Size of the last published checkpoint that came.
+        dated: Whether all of them came.
     """
 
     size: int
@@ -25,3 +27,5 @@ class Copying:
     order: bytes
     frontier: Frontier | None
     page: tuple[AuditRow, ...] = ()
+    checkpoint: int = 0
+    dated: bool = False

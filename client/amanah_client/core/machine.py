@@ -84,6 +84,7 @@ class ClientCore:
             roster=verify_roster(roster, None, now_ms=roster.issued_ms),
             log=snapshot.log,
             audit_size=snapshot.audit_size,
+            audit_settled=snapshot.audit_settled,
             session=Session(phase=login.Phase.CLOSED),
         )
         self._ctx = ctx
@@ -188,7 +189,7 @@ class ClientCore:
             raise VerifyError(Code.FRAME, "an answer to nothing that was asked")
         if isinstance(frame, frames.Refused):
             _refused(ctx, asked.purpose, frame)
-        elif isinstance(asked.purpose, r.AuditPage | r.AuditEdge | r.AuditPrefix):
+        elif isinstance(asked.purpose, r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints):
             _audit(ctx, asked.purpose, frame)
         else:
             _answered(ctx, asked.purpose, frame)
@@ -366,7 +367,7 @@ def _membership(ctx: Context, room: Room, frame: frames.Membership) -> None:
 
 def _audit(
     ctx: Context,
-    purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix,
+    purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
     | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
 ) -> None:  # fmt: skip
@@ -378,6 +379,8 @@ def _audit(
                 audit_sync.receive_edge(ctx, frame)
             case r.AuditPrefix(), frames.Path():
                 audit_sync.receive_prefix(ctx, purpose, frame)
+            case r.AuditCheckpoints(), frames.Checkpoints():
+                audit_sync.receive_checkpoints(ctx, purpose, frame)
             case _:
                 raise VerifyError(Code.FRAME, "an answer of another kind than was asked for")
     except AmanahError as error:
@@ -408,7 +411,7 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             anchor.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
-        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix():
+        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints():
             audit_sync.refused(ctx, frame)
         case _:
             assert_never(purpose)

@@ -175,10 +175,17 @@ class AuditPrefix:
     frontier: Frontier
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCheckpoints:
+    """Published checkpoints behind a size, for the auditor's copy."""
+
+    after: int
+
+
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge
-    | AuditPrefix
+    | AuditPrefix | AuditCheckpoints
 )  # fmt: skip
 
 

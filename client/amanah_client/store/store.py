@@ -89,10 +89,12 @@ class LocalStore:
         Raises:
             OperationalError: `STORE` or `DISK_FULL`; the caller makes its core anew from `snapshot`.
         """
-        # Of the copy the core remembers nothing but its size, which it asks for at start: it may be ahead.
+        # Of the copy the core remembers nothing but how far it is, which it asks for at start: it may be ahead.
         for write in writes:
             if isinstance(write, e.PutAuditRows):
                 self.copy.append(write.rows)
+            elif isinstance(write, e.PutCheckpoints):
+                self.copy.put_checkpoints(write.notes, settled=write.settled)
         with self._database.writing() as connection:
             for write in writes:
                 perform(connection, write)
@@ -123,6 +125,7 @@ class LocalStore:
                 key_packages=tuple((reference, private) for reference, private in packages),
                 profiles=_profiles(connection),
                 audit_size=self.copy.size if self._copy_path.exists() else 0,
+                audit_settled=self.copy.settled if self._copy_path.exists() else 0,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),

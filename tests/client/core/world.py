@@ -57,6 +57,8 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    settled: int = 0
     fails: int = 0
     kept: bool = False
 
@@ -71,6 +73,7 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            audit_settled=self.settled,
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -130,6 +133,9 @@ class Store:
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)
+            case e.PutCheckpoints(notes=notes, settled=settled):
+                self.checkpoints.update(notes)
+                self.settled = settled
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

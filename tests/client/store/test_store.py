@@ -235,6 +235,17 @@ def test_profiles_and_alarms_are_kept(store: LocalStore) -> None:
     assert store.alarms() == (alarm,)
 
 
+def test_published_checkpoints_are_kept_with_the_copy_and_where_to_go_on(store: LocalStore) -> None:
+    assert store.copy.settled == 0
+    store.commit((e.PutCheckpoints(notes=((7, b"seven"), (9, b"nine")), settled=7),))
+    store.commit((e.PutCheckpoints(notes=((9, b"nine, cosigned"), (12, b"twelve")), settled=12),))
+    assert list(store.copy.checkpoints()) == [b"seven", b"nine, cosigned", b"twelve"]
+    assert list(store.copy.checkpoints(12)) == [b"seven", b"nine, cosigned"]
+    assert store.copy.settled == 12
+    store.copy.put_checkpoints((size, b"many") for size in range(100, 5_000))
+    assert len(list(store.copy.checkpoints())) == 4_903
+
+
 def test_the_organisation_remembers_whom_it_certified(store: LocalStore) -> None:
     device = DeviceId(b"d" * 32)
     store.put_issued(device, "Officer A", b"certificate")
