@@ -81,4 +81,9 @@ _CAUSES: Final = (
     name_causes,
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES)
+_CONFLICTS: Final = (
+    # Evidence against the log; one contradiction once.
+    "CREATE TABLE conflict (id INTEGER PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL)",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _CONFLICTS)

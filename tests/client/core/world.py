@@ -10,6 +10,7 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
+from amanah_client.log_rows import ConflictRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
@@ -57,6 +58,7 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
+    conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
     fails: int = 0
     kept: bool = False
 
@@ -71,6 +73,7 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            conflicts=tuple((row.key, row.at_ms) for row in self.conflicts.values()),
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -118,6 +121,10 @@ class Store:
                 self.base = replace(self.base, control_head=head)
             case e.PutLogView(view=view):
                 self.base = replace(self.base, log=view)
+            case e.PutWitnessed(row=witnessed):
+                self.base = replace(self.base, witnessed=witnessed)
+            case e.PutConflict(row=conflict):
+                self.conflicts.setdefault(conflict.key, conflict)
             case e.PutKeyPackage(reference=reference, private=private):
                 assert reference not in self.packages
                 self.packages[reference] = private
