@@ -81,8 +81,8 @@ def rebuild_checkpoint(*, size: int, root: bytes, signature: bytes, relay: Relay
         VerifyError: `SIGNATURE` when the log of the roster did not sign this.
     """
     verifier = decode_vkey(relay.log_vkey)
-    line = NoteSignature(name=verifier.name, key_id=verifier.key_id, signature=signature)
     try:
+        line = NoteSignature(name=verifier.name, key_id=verifier.key_id, signature=signature)
         text = encode_body(Checkpoint(origin=relay.origin, size=size, root=root))
         note = Note(text=text, signatures=(line,)).encode()
         verify_checkpoint(note, verifier, relay.origin)

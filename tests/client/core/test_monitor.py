@@ -145,9 +145,7 @@ def test_an_empty_view_says_nothing(stage: Stage) -> None:
 def test_a_checkpoint_that_the_log_did_not_sign_is_its_senders_doing(stage: Stage) -> None:
     a, b, room = two(stage)
     row = room_of(b, room).row
-    view = View(
-        log_size=6, log_root=bytes(32), log_signature=bytes(64), room_seq=row.head_seq, room_head=row.head_leaf
-    )
+    view = View(log_size=6, log_root=bytes(32), log_signature=bytes(64), room_seq=row.head_seq, room_head=row.head_leaf)
     push(a, delivery(a, *message(b, room, content={"view": view})))
     stage.run()
     assert a.codes() == ["SIGNATURE"]

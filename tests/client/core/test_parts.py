@@ -14,7 +14,7 @@ from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context, known_code, room_of
 from amanah_client.core.directory import Directory
 from amanah_client.core.entry import read_entry
-from amanah_client.core.gate import blocked, revoked_members
+from amanah_client.core.gate import revoked_members
 from amanah_client.core.requests import Advance, Claim, Compare
 from amanah_client.core.room import MAX_KNOWN, MAX_SEEN, Known, Room, load_room
 from amanah_client.core.senders import follow

@@ -260,7 +260,9 @@ def test_a_short_message_fits_the_smallest_class_with_the_largest_view() -> None
     view = View(
         log_size=2**63 - 1, log_root=bytes(32), log_signature=bytes(64), room_seq=2**63 - 1, room_head=bytes(32)
     )
-    text = "Phishing against two ministries since 06:40; the sender's domain is in the table. Who sees the same? Call us."
+    text = (
+        "Phishing against two ministries since 06:40; the sender's domain is in the table. Who sees the same? Call us."
+    )
     assert sealed(replace(CONTENT, view=view, body=Text(text=text)))[0] == 1
 
 
