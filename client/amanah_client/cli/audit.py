@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from amanah_client import model
+from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
@@ -17,7 +18,7 @@ from amanah_client.audit.disclosed import prove
 from amanah_client.audit.record import Anchor, examine
 from amanah_client.audit.report import Report
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_json, audit_words, files, terminal
+from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -28,11 +29,14 @@ from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.log.policy import decode_policy
+from amanah_protocol.roster import Relay
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
+
+Every = Annotated[bool, Parameter(name="--all", negative="")]
 
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -89,8 +93,16 @@ async def _copy(client: Client, timeout_s: float) -> None:
 @app.command
 def verify(*, common: Options = DEFAULTS) -> None:
     """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
+    with terminal.profile(common) as profile:
+        cosigned = local.cosigned(profile.store)
     report = _examine_copy(common)
-    _show_report(report, common)
+    if common.json:
+        terminal.show_json({**audit_json.report_json(report), "cosigned": audit_json.cosigned_json(cosigned)})
+    else:
+        audit_words.show_report(report)
+        audit_words.show_cosigned(cosigned)
+    _raise_for(report)
+    _raise_unanchored(report.anchor)
 
 
 @app.command(name="list")
@@ -155,8 +167,31 @@ def export(file: File, /, *, common: Options = DEFAULTS) -> None:
 
 
 @app.command
+def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS) -> None:
+    """Write the evidence against the log that this profile keeps: anybody checks it by `amanah audit check FILE`.
+
+    It holds two statements that the log or its relay signed and that do not go together, and no message. Nothing is
+    overwritten.
+
+    Example: amanah audit evidence fork.txt
+
+    Parameters
+    ----------
+    file
+        Where to write it; `-` for standard output.
+    every
+        All that is kept, not the newest contradiction alone.
+    """
+    with terminal.profile(common) as profile:
+        rows = profile.store.conflicts()
+        files.write_file(file, log_evidence.evidence_file(rows, every=every))
+    written = len(rows) if every else 1
+    terminal.say(f"{written} of {len(rows)} written; `amanah audit check FILE` verifies the file, without this profile")
+
+
+@app.command
 def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
-    """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
+    """Check an export, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
     it can only be consistent in itself, which is said, and is not enough: exit code 5.
@@ -187,10 +222,12 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
             except DecodeError as error:
                 raise _damaged(error) from error
             _check_disclosure(data, policy, roster, common)
+        case Armour.EVIDENCE:
+            _check_evidence(text, policy, roster, common)
         case found:
-            what = f"this is {found!s}" if found else "this is neither"
-            hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
-            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}", hint=hint)
+            what = f"this is {found!s}" if found else "this is none of them"
+            hint = "Give a file that `amanah audit export`, `amanah audit evidence` or `amanah disclose` wrote."
+            raise DecodeError(Code.BAD_TYPE, f"an export, a disclosure or evidence is wanted, {what}", hint=hint)
 
 
 # ---- checking
@@ -220,6 +257,34 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     else:
         audit_words.show_proven(proven)
     _raise_unanchored(proven.anchor)
+
+
+def _check_evidence(text: str, policy: Path | None, roster: Path | None, common: Options) -> None:
+    relays, anchor = _keys(policy, roster, common)
+    try:
+        found = log_evidence.judge(text, relays)
+    except PeerError as error:
+        hint = "It speaks against nobody as it is; get the whole file again from whoever made it."
+        detail = f"the evidence does not hold: {error.detail} [{error.code}]"
+        raise VerifyError(Code.RECORD, detail, hint=hint) from error
+    if common.json:
+        terminal.show_json(evidence_words.evidence_json(found, anchor))
+    else:
+        evidence_words.show_evidence(found, anchor)
+
+
+def _keys(policy: Path | None, roster: Path | None, common: Options) -> tuple[tuple[Relay, ...], str]:
+    """Whose keys a log's statements are verified by, and what names them."""
+    try:
+        anchor = _anchor(policy, roster, common)
+    except UsageError as error:
+        # A checkpoint needs the log's key alone, and that stands in the policy itself.
+        if policy is None or error.code not in (Code.UNANCHORED, Code.CONFIG):
+            raise
+        return log_evidence.relays_of_policy(decode_policy(files.read_file(policy))), "the policy file"
+    if anchor is None:
+        raise UsageError(Code.UNANCHORED, "no key of any log is at hand, so no signature can be verified")
+    return log_evidence.relays_of_anchor(anchor), anchor.name
 
 
 def _damaged(error: DecodeError) -> DecodeError:

@@ -224,6 +224,15 @@ class LocalStore:
         with self._database.reading() as connection:
             return _conflicts(connection)
 
+    def log(self) -> LogView | None:
+        """The newest checkpoint that continues all before it, if there is one.
+
+        Raises:
+            DecodeError: The row is damaged or of another version.
+        """
+        data = self.value("log")
+        return None if data is None else decode_row(data, LogView)
+
     def witnessed(self) -> WitnessedRow | None:
         """What the witnesses have cosigned, if that was ever looked at.
 

@@ -16,6 +16,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
@@ -327,8 +328,10 @@ def text_of(row: model.MessageRow) -> str | None:
 class Stage:
     """The relay and all clients; time stands still unless a test moves it."""
 
-    def __init__(self, limits: RelayLimits | None = None) -> None:
-        self.relay = World(limits)
+    def __init__(
+        self, limits: RelayLimits | None = None, *, witnesses: tuple[NoteSigner, ...] = (), quorum: int = 0
+    ) -> None:
+        self.relay = World(limits, witnesses=witnesses, quorum=quorum)
         self.clients: list[Client] = []
         self.restarts = 0
 
