@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from amanah_client import model
+from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
@@ -19,7 +20,7 @@ from amanah_client.audit.disclosed import prove
 from amanah_client.audit.examination import Anchor, examine, examine_copy
 from amanah_client.audit.record import Report
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_json, audit_words, files, terminal
+from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -30,11 +31,14 @@ from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.log.policy import decode_policy
+from amanah_protocol.roster import Relay
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
+
+Every = Annotated[bool, Parameter(name="--all", negative="")]
 
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -91,8 +95,14 @@ async def _copy(client: Client, timeout_s: float) -> None:
 @app.command
 def verify(*, common: Options = DEFAULTS) -> None:
     """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
-    with _examined(common) as report:
-        _show_report(report, common)
+    with _examined(common) as (report, cosigned):
+        if common.json:
+            terminal.show_json({**audit_json.report_json(report), "cosigned": audit_json.cosigned_json(cosigned)})
+        else:
+            audit_words.show_report(report)
+            audit_words.show_cosigned(cosigned)
+        _raise_for(report)
+        _raise_unanchored(report.anchor)
 
 
 @app.command(name="list")
@@ -123,7 +133,7 @@ def list_entries(
         kind=None if kind is None else _kind(kind),
         since_ms=0 if since is None else _milliseconds(since),
     )
-    with _examined(common) as report:
+    with _examined(common) as (report, _):
         found = lines(report, wanted)
         if common.json:
             terminal.show_json(audit_json.lines_json(report, found))
@@ -157,8 +167,31 @@ def export(file: File, /, *, common: Options = DEFAULTS) -> None:
 
 
 @app.command
+def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS) -> None:
+    """Write the evidence against the log that this profile keeps: anybody checks it by `amanah audit check FILE`.
+
+    It holds two statements that the log or its relay signed and that do not go together, and no message. Nothing is
+    overwritten.
+
+    Example: amanah audit evidence fork.txt
+
+    Parameters
+    ----------
+    file
+        Where to write it; `-` for standard output.
+    every
+        All that is kept, not the newest contradiction alone.
+    """
+    with terminal.profile(common) as profile:
+        rows = profile.store.conflicts()
+        files.write_file(file, log_evidence.evidence_file(rows, every=every))
+    written = len(rows) if every else 1
+    terminal.say(f"{written} of {len(rows)} written; `amanah audit check FILE` verifies the file, without this profile")
+
+
+@app.command
 def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
-    """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
+    """Check an export, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
     it can only be consistent in itself, which is said, and is not enough: exit code 5.
@@ -189,10 +222,12 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
             except DecodeError as error:
                 raise _damaged(error) from error
             _check_disclosure(data, policy, roster, common)
+        case Armour.EVIDENCE:
+            _check_evidence(text, policy, roster, common)
         case found:
-            what = f"this is {found!s}" if found else "this is neither"
-            hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
-            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}", hint=hint)
+            what = f"this is {found!s}" if found else "this is none of them"
+            hint = "Give a file that `amanah audit export`, `amanah audit evidence` or `amanah disclose` wrote."
+            raise DecodeError(Code.BAD_TYPE, f"an export, a disclosure or evidence is wanted, {what}", hint=hint)
 
 
 # ---- checking
@@ -224,6 +259,34 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     _raise_unanchored(proven.anchor)
 
 
+def _check_evidence(text: str, policy: Path | None, roster: Path | None, common: Options) -> None:
+    relays, anchor = _keys(policy, roster, common)
+    try:
+        found = log_evidence.judge(text, relays)
+    except PeerError as error:
+        hint = "It speaks against nobody as it is; get the whole file again from whoever made it."
+        detail = f"the evidence does not hold: {error.detail} [{error.code}]"
+        raise VerifyError(Code.RECORD, detail, hint=hint) from error
+    if common.json:
+        terminal.show_json(evidence_words.evidence_json(found, anchor))
+    else:
+        evidence_words.show_evidence(found, anchor)
+
+
+def _keys(policy: Path | None, roster: Path | None, common: Options) -> tuple[tuple[Relay, ...], str]:
+    """Whose keys a log's statements are verified by, and what names them."""
+    try:
+        anchor = _anchor(policy, roster, common)
+    except UsageError as error:
+        # A checkpoint needs the log's key alone, and that stands in the policy itself.
+        if policy is None or error.code not in (Code.UNANCHORED, Code.CONFIG):
+            raise
+        return log_evidence.relays_of_policy(decode_policy(files.read_file(policy))), "the policy file"
+    if anchor is None:
+        raise UsageError(Code.UNANCHORED, "no key of any log is at hand, so no signature can be verified")
+    return log_evidence.relays_of_anchor(anchor), anchor.name
+
+
 def _damaged(error: DecodeError) -> DecodeError:
     detail = f"the disclosure is damaged or incomplete ({error.detail})"
     hint = "Get the whole file again from whoever disclosed it; a damaged one speaks neither for nor against it."
@@ -248,13 +311,14 @@ def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: byt
 
 
 @contextmanager
-def _examined(common: Options) -> Iterator[Report]:
-    """The report on the copy, whose entries can be read until the block is left."""
+def _examined(common: Options) -> Iterator[tuple[Report, local.Cosigned | None]]:
+    """The report on the copy, whose entries can be read until the block is left, and what witnesses said of the log."""
     with terminal.profile(common) as profile:
         anchor = local.trusted(profile)
         note, _ = local.copied(profile.store)
         head = local.copied_head(profile.store)
-        yield examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
+        report = examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
+        yield report, local.cosigned(profile.store)
 
 
 def _show_report(report: Report, common: Options) -> None:

@@ -18,6 +18,7 @@ from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.room import Room
+from amanah_client.standing import Standing
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -297,3 +298,17 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one for each type of ours
             return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         case _:
             return value
+
+
+def standing_json(standing: Standing) -> dict[str, object]:
+    """How the log stands."""
+    row = standing.witnessed
+    return {
+        "size": None if standing.log is None else standing.log.size,
+        "cosigned": None if row is None or not row.size else row.size,
+        "cosignatures": [] if row is None else [{"name": n, "time": iso(at * 1_000)} for n, at in row.cosignatures],
+        "witnesses": 0 if row is None else row.witnesses,
+        "quorum": standing.quorum,
+        "state": None if row is None else str(row.state),
+        "conflicts": standing.conflicts,
+    }
