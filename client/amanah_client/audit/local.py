@@ -15,9 +15,8 @@ from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
-from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import LeafHash, RoomId
+from amanah_protocol.types import LeafHash
 
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
@@ -128,23 +127,6 @@ def cosigned(store: LocalStore) -> Cosigned | None:
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
     """The rows of the copy below `size`, read a page at a time."""
     return store.copy.rows(0, size)
-
-
-def is_outgrown(store: LocalStore, size: int) -> bool:
-    """Whether the scope was wider when the end of the copy was made than when its begin was.
-
-    An organisation that joins a room may see all of the room's record: what an older copy holds as
-    bare hashes has to be copied again, or the room would seem to begin in the middle.
-    """
-    seen: set[RoomId] = set()
-    for row in copied_rows(store, size):
-        if row.entry is None:
-            continue
-        leaf = decode_leaf(row.entry)
-        if leaf.room not in seen and leaf.room_seq > 1:
-            return True
-        seen.add(leaf.room)
-    return False
 
 
 def begin_anew(profile: Profile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,8 +24,9 @@ from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.files import File
+from amanah_client.cli.progress import PERIOD_S, Progress, progress
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.home import find_home
+from amanah_client.home import Profile, find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
 from amanah_protocol.errors import Code, DecodeError, OperationalError, PeerError, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
@@ -35,10 +37,12 @@ from amanah_protocol.roster import Relay
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
+    from amanah_client.store import LocalStore
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
 
 Every = Annotated[bool, Parameter(name="--all", negative="")]
+Anew = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -47,55 +51,84 @@ _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 
 @app.command
 def sync(*, common: Options = DEFAULTS) -> None:
-    """Copy the metadata in this auditor's scope, up to the newest checkpoint.
+    """Copy the metadata in this auditor's scope up to the newest checkpoint, and verify it here.
 
-    The relay logs that you read. The copy is verified by `amanah audit verify`.
+    The relay logs that you read. What is interrupted goes on where it was when this is run again. Exit code 5 if
+    anything does not hold.
     """
-    before, size, outgrown = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
-    if outgrown:
-        terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
-        with terminal.profile(common) as profile:
+    with terminal.profile(common) as profile:
+        before, size = _copied(profile, common)
+        report = _verify(profile)
+        if report.record.begins_late():
+            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
-            copy = terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
-        before, size, _ = copy
-    if common.json:
-        terminal.show_json({"format": audit_json.FORMAT, "copied": size - before, "size": size})
-    else:
-        terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+            before, size = _copied(profile, common)
+            report = _verify(profile)
+        if common.json:
+            told = {"format": audit_json.FORMAT, "copied": size - before, "size": size, "holds": not report.faults}
+            terminal.show_json(told)
+        else:
+            terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+            terminal.show(audit_words.verdict(report))
+        _raise_for(report)
 
 
-async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int, bool]:
-    """Copy until copy and newest checkpoint meet; gives their sizes before and now, and `local.is_outgrown`."""
+def _copied(profile: Profile, common: Options) -> tuple[int, int]:
+    """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
+    return terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
+
+
+async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
     store = client.profile.store
-    before = store.snapshot().audit_size
-    for _ in range(_ROUNDS):
-        await _copy(client, timeout_s)
-        size = local.keep_checkpoint(store)
-        if size is not None:
-            return before, size, local.is_outgrown(store, size)
+    before = store.copy.size
+    with progress("leaves copied") as shown:
+        for _ in range(_ROUNDS):
+            await _copy(client, timeout_s, shown)
+            size = local.keep_checkpoint(store)
+            if size is not None:
+                return before, size
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
-async def _copy(client: Client, timeout_s: float) -> None:
+async def _copy(client: Client, timeout_s: float, shown: Progress) -> None:
     """Wait for as long as the copy grows."""
     store = client.profile.store
     asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
     intent = asked or await client.ask(model.AuditSync())
+    looking = asyncio.create_task(_look(store, shown))
+    try:
+        while True:
+            before = store.copy.size
+            try:
+                await client.outcome(intent.id, timeout_s)
+            except OperationalError:
+                if store.copy.size == before:
+                    raise
+            else:
+                return
+    finally:
+        looking.cancel()
+
+
+async def _look(store: LocalStore, shown: Progress) -> None:
     while True:
-        before = store.snapshot().audit_size
-        try:
-            await client.outcome(intent.id, timeout_s)
-        except OperationalError:
-            if store.snapshot().audit_size == before:
-                raise
-        else:
-            return
+        await asyncio.sleep(PERIOD_S)
+        log = store.log()
+        shown.advance(store.copy.size, None if log is None else log.size)
 
 
 @app.command
-def verify(*, common: Options = DEFAULTS) -> None:
-    """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
-    with _examined(common) as (report, cosigned):
+def verify(*, anew: Anew = False, common: Options = DEFAULTS) -> None:
+    """Verify the copy on this machine, without the relay. Exit code 5 if anything does not hold.
+
+    What was verified before, and has not changed since, is not verified again.
+
+    Parameters
+    ----------
+    anew
+        Verify all of it again, from the first leaf.
+    """
+    with _examined(common, anew=anew) as (report, cosigned):
         if common.json:
             terminal.show_json({**audit_json.report_json(report), "cosigned": audit_json.cosigned_json(cosigned)})
         else:
@@ -311,14 +344,24 @@ def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: byt
 
 
 @contextmanager
-def _examined(common: Options) -> Iterator[tuple[Report, local.Cosigned | None]]:
+def _examined(common: Options, *, anew: bool = False) -> Iterator[tuple[Report, local.Cosigned | None]]:
     """The report on the copy, whose entries can be read until the block is left, and what witnesses said of the log."""
     with terminal.profile(common) as profile:
-        anchor = local.trusted(profile)
-        note, _ = local.copied(profile.store)
-        head = local.copied_head(profile.store)
-        report = examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
+        if anew:
+            profile.store.copy.forget_register()
+        report = _verify(profile)
         yield report, local.cosigned(profile.store)
+
+
+def _verify(profile: Profile) -> Report:
+    """Verify what was copied and not verified yet."""
+    anchor = local.trusted(profile)
+    note, size = local.copied(profile.store)
+    head = local.copied_head(profile.store)
+    with progress("leaves verified", size) as shown:
+        return examine_copy(
+            profile.store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=shown.advance
+        )
 
 
 def _show_report(report: Report, common: Options) -> None:
