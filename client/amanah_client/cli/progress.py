@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Final
 
 PERIOD_S: Final = 0.2
@@ -25,14 +25,14 @@ class Progress:
         """
         self._what = what
         self._total = total
-        self._begun = self._shown = time.monotonic()
+        self._begun = self._shown = monotonic()
         self._first: int | None = None
         self._is_shown = False
 
     def advance(self, done: int, total: int | None = None) -> None:
         """So many are done."""
         self._total = self._total if total is None else total
-        now = time.monotonic()
+        now = monotonic()
         if self._first is None:
             self._first = done
         if now - self._shown < PERIOD_S or not sys.stderr.isatty():
