@@ -90,9 +90,7 @@ def test_all_of_it_is_written_when_asked_for(audit: Audit, profile: Profile, tmp
     assert "(index 9)" in flat
 
 
-def test_evidence_is_written_once_and_only_where_there_is_any(
-    audit: Audit, profile: Profile, tmp_path: Path
-) -> None:
+def test_evidence_is_written_once_and_only_where_there_is_any(audit: Audit, profile: Profile, tmp_path: Path) -> None:
     path = tmp_path / "fork.txt"
     code, _, err = audit("evidence", path)
     assert (code, path.exists()) == (4, False)
@@ -224,9 +222,7 @@ def test_a_verified_copy_says_how_far_witnesses_have_cosigned_it(audit: Audit, p
     assert (found["size"], found["of_copy"], found["witnesses"], len(found["cosignatures"])) == (9, True, 4, 3)
 
 
-def test_witnesses_that_cosigned_another_log_than_the_copy_cannot_be_overlooked(
-    audit: Audit, profile: Profile
-) -> None:
+def test_witnesses_that_cosigned_another_log_than_the_copy_cannot_be_overlooked(audit: Audit, profile: Profile) -> None:
     copy(profile, TOLD)
     profile.store.commit((e.PutWitnessed(row=cosigned(9, bytes(32))),))
     code, out, err = audit("verify")

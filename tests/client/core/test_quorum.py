@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ def test_it_is_asked_for_once_a_minute_and_soon_after_the_login(stage: Stage) ->
     began = stage.relay.now_ms
     wait(stage, 200)
     assert asked[0] - began <= quorum.FIRST_MS
-    assert [later - sooner for sooner, later in zip(asked, asked[1:], strict=False)] == [MINUTE_MS] * (len(asked) - 1)
+    assert [later - sooner for sooner, later in pairwise(asked)] == [MINUTE_MS] * (len(asked) - 1)
     assert len(asked) == 4
 
 
@@ -207,7 +208,9 @@ def test_a_fork_that_a_quorum_has_cosigned_is_evidence(stage: Stage) -> None:
     ],
 )
 def test_a_cosignature_from_the_future_counts_for_nothing(
-    stage: Stage, signers: tuple[tuple[NoteSigner, int], ...], kept: bool  # noqa: FBT001 - a parameter of the test
+    stage: Stage,
+    signers: tuple[tuple[NoteSigner, int], ...],
+    kept: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     a, _b, _room = two(stage)
     offer(a, lambda: cosigned(stage, *signers))
