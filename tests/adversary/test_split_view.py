@@ -106,7 +106,7 @@ class SplitView(Attack):
         if to not in self.victims or not isinstance(frame, frames.Ready):
             return (frame,)
         note, head = self._note(relay, frame.checkpoint), self._head(relay, frame.control_head)
-        return (frames.Ready(frame.rooms, head, note, frame.stock),)
+        return (frames.Ready(checkpoint=note, control_head=head, rooms=frame.rooms, stock=frame.stock),)
 
     def on_checkpoint(self, relay: EvilRelay, to: DeviceId, frame: Heads) -> Iterable[Out]:
         return (self._other(relay, to, frame) if to in self.victims else frame,)
@@ -223,6 +223,7 @@ def restore(play: Play) -> tuple[Stage, int]:
     stage = play(Attack())
     stage.wait(100)
     path = stage._folder / "yesterday.db"
+    assert isinstance(stage.relay.store, Store)
     stage.relay.store.backup(path)
     for number in range(5):
         stage.say("ma-1", f"since yesterday, {number}", room=1)

@@ -8,6 +8,7 @@ import pytest
 
 from amanah_client.core import pledge
 from amanah_client.core.context import Context
+from amanah_client.core.requests import Pledge, Pledged
 from amanah_client.model import RoomStatus
 from amanah_protocol import cbor, frames
 from amanah_protocol.log.conflict import OtherLeaf, Verdict, Way
@@ -189,8 +190,8 @@ def test_a_refusal_of_what_is_settled_changes_nothing(stage: Stage) -> None:
     a, _b, room = settled(stage)
     ctx = ctx_of(a)
     assert ctx.log is not None
-    waiting = pledge.Pledge(leaf=LeafHash(bytes(32)), index=1, receipt=b"", since_ms=0, again_at_ms=0)
-    purpose = pledge.Pledged(room=room, pledge=waiting, size=ctx.log.size, root=ctx.log.root, note=b"")
+    waiting = Pledge(leaf=LeafHash(bytes(32)), index=1, receipt=b"", since_ms=0, again_at_ms=0)
+    purpose = Pledged(room=room, pledge=waiting, size=ctx.log.size, root=ctx.log.root, note=b"")
     pledge.refused(ctx, purpose)
     assert ctx.rooms[room].pledge is None
 
