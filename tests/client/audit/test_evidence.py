@@ -250,5 +250,7 @@ def test_the_standing_is_said_in_words(profile: Profile) -> None:
     assert (said.missed, said.evidence) == ("", "")
     assert "late" in replace(said, witnessed=cosigned(9, state=Quorum.LATE)).missed
     assert "quorum" in replace(said, witnessed=cosigned(9, state=Quorum.MISSING)).missed
+    assert said.lines == (said.verified,)
+    assert len(replace(said, witnessed=cosigned(9, state=Quorum.LATE), conflicts=1).lines) == 3
     assert replace(said, conflicts=1).evidence == "one contradiction of the log kept as evidence"
     assert replace(said, conflicts=2).evidence == "2 contradictions of the log kept as evidence"
