@@ -134,6 +134,8 @@ def verify(*, anew: Anew = False, common: Options = DEFAULTS) -> None:
         else:
             audit_words.show_report(report)
             audit_words.show_cosigned(cosigned)
+        if cosigned is not None and cosigned.is_of_copy is False:
+            raise VerifyError(Code.FORK, "the quorum of witnesses has cosigned another log than this copy")
         _raise_for(report)
         _raise_unanchored(report.anchor)
 
