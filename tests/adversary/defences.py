@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from websockets.asyncio import server as server_of_websockets
 
-from amanah_client.audit import record
+from amanah_client.audit import examination
 from amanah_client.core import checks, circle, context, heads, invite, membership, outbox, own, place, senders
 from amanah_client.core import record as record_of_rooms
 from amanah_protocol import cbor, cose, rooms, roster
@@ -85,7 +85,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "bound of a frame": Bound(attacks=(47,), module=server, name="MAX_PRE_AUTH_FRAME_BYTES", off=2**31),
     "leaves lead to the root": Defence(
         attacks=(41,),
-        function=record._Examination.run,
+        function=examination.Examination.run,
         cuts={"self._frontier.root() != self._head.root": NEVER},
     ),
     "no compression": Bound(

@@ -11,6 +11,7 @@ import pytest
 from amanah_protocol import endorse, envelope, frames, heads, identity, revocation, roster
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.log import cose_receipt
+from amanah_protocol.log.export import verify_manifest
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import leaf_hash, node_hash
 from amanah_protocol.log.receipt import verify_receipt
@@ -100,6 +101,11 @@ def test_a_relays_word_of_the_file_is_verified(answer: dict[str, Any]) -> None:
         "receipt": verify_receipt,
     }
     verifiers[answer["decoder"]](data(answer), public(answer))
+
+
+@pytest.mark.parametrize("answer", of("export"))
+def test_an_export_of_the_file_is_verified(answer: dict[str, Any]) -> None:
+    verify_manifest(data(answer), data(answer, "manifest"), public(answer))
 
 
 @pytest.mark.parametrize("answer", of("leaf"))
