@@ -62,15 +62,16 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
-		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls)
+		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store) \
+		tests/end_to_end/test_demo.py
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
 	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in -o requirements/relay.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in -o requirements/relay.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(COMPILE) requirements/oracles.in -o requirements/oracles.txt
 	@command -v npm >/dev/null || { echo "tests/oracles/package-lock.json is as it was: npm is not installed"; exit 0; }; \

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,6 +20,7 @@ from amanah_protocol.roster import Organisation, Relay, Witness
 from amanah_protocol.types import OrgName
 
 _MAX_BYTES: Final = 2 * limits.MIB
+_COLUMNS: Final = 64
 _WORDS: Final = 8
 _WORD_BITS: Final = 11
 
@@ -40,7 +40,8 @@ class Armour(StrEnum):
 
 def armour(kind: Armour, data: bytes) -> str:
     """Wrap bytes as text of 64 columns, newline at the end."""
-    body = textwrap.wrap(base64.b64encode(data).decode(), 64)
+    text = base64.b64encode(data).decode()
+    body = [text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS)]
     return "\n".join([f"-----BEGIN {kind}-----", *body, f"-----END {kind}-----", ""])
 
 

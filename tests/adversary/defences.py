@@ -27,6 +27,8 @@ from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import engines, room_engine, room_group
+from amanah_protocol.log import note_keys, witnessing
+from amanah_protocol.log import policy as trust
 from amanah_protocol.mls import checks as mls_checks
 from amanah_protocol.mls import codec, joining, kem, policy, secret_tree
 from amanah_relay import server
@@ -235,6 +237,55 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "the address that was dialled": Defence(
         attacks=(35,), function=login._challenge, cuts={"hello.dialled not in identity.addresses": NEVER}
+    ),
+    "the quorum of witnesses": Defence(
+        attacks=(42,),
+        function=trust.Policy.verify_note,
+        cuts={"self.quorum is not None and (not self._reached(self.quorum, frozenset(times)))": NEVER},
+    ),
+    # Of Ed25519 where the signature is verified, of ML-DSA-44 where witnesses are counted.
+    "cosignatures say when": Defence(
+        attacks=(42,),
+        function=trust.Policy.verify_note,
+        cuts={"found.verifier in names and found.time_s": "found.verifier in names"},
+        again=((note_keys.NoteVerifier.verify, {"not 0 < time_s <= MAX_DECIMAL": NEVER}),),
+    ),
+    "cosignatures are verified": Defence(
+        attacks=(42,),
+        function=note_keys.NoteVerifier.verify,
+        cuts={"verify_signature(self.public, signature[_TIME_BYTES:], _cosigned_text(text, time_s))": NOTHING},
+        again=(
+            (
+                note_keys.NoteVerifier.verify_subtree,
+                {"verify_mldsa44(self.public, signature[_TIME_BYTES:], message)": NOTHING},
+            ),
+        ),
+    ),
+    "a witness's key stands once in a policy": Defence(
+        attacks=(42,), function=trust._Reader._party, cuts={"(role, key.public) not in self._keys": ALWAYS}
+    ),
+    "a witness counts in one group": Defence(
+        attacks=(42,), function=trust._Reader._group, cuts={"member not in self._members": ALWAYS}
+    ),
+    "a log's own signature": Defence(
+        attacks=(42,),
+        function=note_keys.NoteVerifier.verify,
+        cuts={"verify_signature(self.public, signature, text.encode())": NOTHING},
+    ),
+    "witnesses know the old size": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"old != (0 if known is None else known.size)": NEVER},
+    ),
+    "witnesses ask for a proof": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"verify_consistency(old, known.root, new.size, new.root, request.proof)": NOTHING},
+    ),
+    "witnesses cosign one root at a size": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"Refusal.OTHER_ROOT if _is_conflict(new, known) else None": NOTHING},
     ),
     "envelopes are signed": Defence(
         attacks=(44,),

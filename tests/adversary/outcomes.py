@@ -80,6 +80,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     34: Listed("role confusion", (_P,)),
     35: Listed("login relay, replay, signing oracle", (_P,)),
     41: Listed("tampered audit export", (_D,)),
+    42: Listed("witness forgery and short quorum", (_P,)),
     44: Listed("strip signature or authenticated part", (_P,)),
     47: Listed("oversized frames, decompression bombs", (_S,)),
     48: Listed("malformed CBOR", (_P, _S)),
