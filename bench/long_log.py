@@ -15,7 +15,7 @@ from amanah_protocol.endorse import decode_endorsed
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import Append, Entry, Held, MemberRow, RoomRow
 from amanah_relay.store import Store
 from bench.community import Author, Device, Opening, Organisation, open_room
@@ -31,7 +31,7 @@ class _Room:
 
     opening: Opening
     authors: dict[DeviceId, Author]
-    organisations: dict[DeviceId, str]
+    organisations: dict[DeviceId, OrgName]
     epoch: int = 0
     last: dict[DeviceId, tuple[int, EnvelopeId]] = field(default_factory=dict)
 
@@ -150,7 +150,7 @@ class LongLog:
     def _append(self, entries: list[Entry], rooms: list[_Room]) -> None:
         self._batches += 1
         changed = {room.opening.room: room for room in rooms}
-        held: dict[str, int] = {}
+        held: dict[OrgName, int] = {}
         for entry in entries:
             if entry.content and entry.kid is not None:
                 organisation = changed[entry.room].organisations[entry.kid]
@@ -165,7 +165,7 @@ class LongLog:
                 entries=tuple(entries),
                 rooms=tuple(self._row(room) for room in changed.values()),
                 members=tuple(member for room in changed.values() for member in self._members(room)),
-                held=tuple(Held(organisation=name, size=size) for name, size in held.items()),  # type: ignore[arg-type]  # a name
+                held=tuple(Held(organisation=name, size=size) for name, size in held.items()),
             )
         )
         self._now_ms += STEP_MS

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
 from amanah_client.model import (
     Alarm,
     AuditRow,
     ControlRow,
     Intent,
-    LogView,
     MessageRow,
     RoomRow,
 )
@@ -114,6 +114,20 @@ class PutLogView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutWitnessed:
+    """What the witnesses have cosigned, or whether they are missed, changed."""
+
+    row: WitnessedRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutConflict:
+    """Keep evidence against the log; what is kept already by this key stays as it is."""
+
+    row: ConflictRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutKeyPackage:
     """Keep the secret of an own key package, before its public half leaves."""
 
@@ -164,8 +178,8 @@ class PutCheckpoints:
 
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
-    | PutControlHead | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
-    | PutCheckpoints
+    | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
+    | PutAuditRows | PutCheckpoints
 )  # fmt: skip
 
 # ---- effects

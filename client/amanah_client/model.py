@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -539,17 +540,6 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogView:
-    """The newest checkpoint that was verified to continue all earlier ones."""
-
-    size: int
-    root: bytes
-    checkpoint: bytes
-    """The signed note."""
-    seen_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """One leaf of an auditor's copy: the entry where it is in scope, else its bare hash."""
 
@@ -571,6 +561,8 @@ class Snapshot:
         control: Verified entries of the control stream, in order.
         control_head: Newest encoded signed control head, b"" if none.
         log: Newest log view, or None.
+        witnessed: What the witnesses have cosigned, or None before that was ever looked at.
+        conflicts: (key, when it was found) of all evidence against the log that is kept.
         rooms: All rooms.
         sent: Own messages in state SENT: what was signed and has no place in the record yet.
         intents: Those not DONE or FAILED, in order of creation.
@@ -589,6 +581,8 @@ class Snapshot:
     control: tuple[ControlRow, ...] = ()
     control_head: bytes = b""
     log: LogView | None = None
+    witnessed: WitnessedRow | None = None
+    conflicts: tuple[tuple[bytes, int], ...] = ()
     rooms: tuple[RoomRow, ...] = ()
     sent: tuple[MessageRow, ...] = ()
     intents: tuple[Intent, ...] = ()

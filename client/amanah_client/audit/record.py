@@ -152,6 +152,15 @@ class Record:
         """How many rooms are in scope."""
         return int(self.select("SELECT count(*) FROM room")[0][0])
 
+    def begins_late(self) -> bool:
+        """Whether a room's first entry here is not its first one.
+
+        An organisation that joins a room may see all of the room's record: what an older copy holds as bare hashes
+        has to be copied again.
+        """
+        query = "SELECT 1 FROM room WHERE (SELECT min(seq) FROM entry WHERE entry.room = room.number) > 1 LIMIT 1"
+        return bool(self.select(query))
+
     def rooms(self) -> tuple[RoomSummary, ...]:
         """Rooms in scope, in order of their first entry."""
         return tuple(self._room(*row) for row in self.select(_ROOMS + " ORDER BY number"))

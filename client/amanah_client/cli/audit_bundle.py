@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, MAX_DISCLOSURES, Bundle, Disclosed
@@ -33,10 +34,11 @@ from amanah_client.audit.export_report import render_html, view_of
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_json, audit_words, files, terminal
+from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, seekable, write_new
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
 from amanah_client.cli.files import File
+from amanah_client.cli.progress import progress
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
@@ -45,6 +47,7 @@ from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, Ver
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.log.policy import decode_policy, encode_policy
+from amanah_protocol.roster import Relay
 
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 
@@ -87,7 +90,8 @@ def export(
         anchor = local.trusted(profile)
         note, size = local.copied(profile.store)
         copy, head = profile.store.copy, local.copied_head(profile.store)
-        report = examine_copy(copy, checkpoint=note, anchor=anchor, control_head=head)
+        with progress("leaves verified", size) as verified:
+            report = examine_copy(copy, checkpoint=note, anchor=anchor, control_head=head, advanced=verified.advance)
         sources = Sources(
             rows=lambda: copy.rows(0, size),
             checkpoint=note,
@@ -159,7 +163,7 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
 
 
 def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
-    """Check an evidence bundle or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
+    """Check a bundle, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
     it can only be consistent in itself, which is said, and is not enough: exit code 5.
@@ -184,10 +188,13 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
     match armour_kind(text):
         case Armour.DISCLOSURE:
             _check_disclosure(_decode_armour(text), policy, roster, common)
+        case Armour.EVIDENCE:
+            _check_evidence(text, policy, roster, common)
         case found:
-            what = f"this is {found!s}" if found else "this is neither"
-            hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
-            raise DecodeError(Code.BAD_TYPE, f"an evidence bundle or a disclosure is wanted, {what}", hint=hint)
+            what = f"this is {found!s}" if found else "this is none of them"
+            hint = "Give a file that `amanah audit export`, `amanah audit evidence` or `amanah disclose` wrote."
+            detail = f"an evidence bundle, a disclosure or evidence is wanted, {what}"
+            raise DecodeError(Code.BAD_TYPE, detail, hint=hint)
 
 
 # ---- writing
@@ -272,6 +279,34 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     else:
         audit_words.show_proven(proven)
     raise_unanchored(proven.anchor)
+
+
+def _check_evidence(text: str, policy: Path | None, roster: Path | None, common: Options) -> None:
+    relays, anchor = _keys(policy, roster, common)
+    try:
+        found = log_evidence.judge(text, relays)
+    except PeerError as error:
+        hint = "It speaks against nobody as it is; get the whole file again from whoever made it."
+        detail = f"the evidence does not hold: {error.detail} [{error.code}]"
+        raise VerifyError(Code.RECORD, detail, hint=hint) from error
+    if common.json:
+        terminal.show_json(evidence_words.evidence_json(found, anchor))
+    else:
+        evidence_words.show_evidence(found, anchor)
+
+
+def _keys(policy: Path | None, roster: Path | None, common: Options) -> tuple[tuple[Relay, ...], str]:
+    """Whose keys a log's statements are verified by, and what names them."""
+    try:
+        anchor = _anchor(policy, roster, common)
+    except UsageError as error:
+        # A checkpoint needs the log's key alone, and that stands in the policy itself.
+        if policy is None or error.code not in (Code.UNANCHORED, Code.CONFIG):
+            raise
+        return log_evidence.relays_of_policy(decode_policy(files.read_file(policy))), "the policy file"
+    if anchor is None:
+        raise UsageError(Code.UNANCHORED, "no key of any log is at hand, so no signature can be verified")
+    return log_evidence.relays_of_anchor(anchor), anchor.name
 
 
 def _decode_armour(text: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 from amanah_client.audit.bundle_check import Checked
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.export_entries import line_json, nations_json, times_json, who_json
+from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Change, Finding, RoomSummary
 from amanah_client.audit.table import Line
@@ -51,6 +52,20 @@ def report_json(report: Report) -> dict[str, object]:
             "control_confirmed": report.control_confirmed,
         },
         "rooms": [_room_json(room) for room in report.record.rooms()],
+    }
+
+
+def cosigned_json(cosigned: Cosigned | None) -> dict[str, object] | None:
+    """What witnesses say of the copy; None where no quorum was seen."""
+    if cosigned is None:
+        return None
+    row = cosigned.row
+    return {
+        "size": row.size,
+        "root": row.root.hex(),
+        "of_copy": cosigned.is_of_copy,
+        "cosignatures": _witnesses_json(row.cosignatures),
+        "witnesses": row.witnesses,
     }
 
 

@@ -8,12 +8,14 @@ from typing import Final
 
 from amanah_client.audit.bundle_check import Checked, Opened
 from amanah_client.audit.disclosed import Proven
+from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, RoomSummary, Severity
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
 from amanah_client.audit.words import UNANCHORED, between, content_lines, cosigned, verdict
 from amanah_client.cli import terminal
 from amanah_client.moments import moment
+from amanah_client.standing import cosigned_words
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
 from amanah_protocol.errors import Code, UsageError, VerifyError
@@ -38,6 +40,17 @@ def show_report(report: Report) -> None:
         _show(f"{counted(report.faults, 'fault')} in all", style=_BAD)
     _show(verdict(report), style=_BAD if report.faults else "")
     _show(NO_PLAINTEXT)
+
+
+def show_cosigned(cosigned: Cosigned | None) -> None:
+    """What witnesses say of the copy."""
+    if cosigned is None:
+        _show("no checkpoint of this log with a quorum of witnesses was seen by this device")
+    elif cosigned.is_of_copy is False:
+        _show(f"{cosigned_words(cosigned.row)}: THE COPY HAS ANOTHER ROOT AT THAT SIZE", style=_BAD)
+    else:
+        beyond = " (beyond this copy: sync again)" if cosigned.is_of_copy is None else ""
+        _show(cosigned_words(cosigned.row) + beyond)
 
 
 def verdict_of_proven(proven: Proven) -> str:

@@ -80,8 +80,10 @@ def _begin(ctx: Context, intent: Intent) -> None:
 
 
 def _read(ctx: Context, copying: Copying) -> None:
-    order, start = copying.order, ctx.audit_size
-    ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
+    """Ask for the next page; while one is being proven, the next is on its way."""
+    order, start = copying.order, ctx.audit_size + len(copying.page)
+    if start < copying.size:
+        ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
 
 
 def receive_entries(ctx: Context, frame: LogEntries) -> None:
@@ -94,17 +96,25 @@ def receive_entries(ctx: Context, frame: LogEntries) -> None:
     copying = ctx.copying
     if copying is None:
         return
-    left = copying.size - ctx.audit_size
-    rows = tuple(_row(entry) for entry in frame.entries[:left])
-    indices = [row.index for row in rows]
-    if not rows or indices != list(range(ctx.audit_size, ctx.audit_size + len(rows))):
+    start = ctx.audit_size + len(copying.page)
+    rows = tuple(_row(entry) for entry in frame.entries[: copying.size - start])
+    if not rows or [row.index for row in rows] != list(range(start, start + len(rows))):
         raise VerifyError(Code.PROOF, "the log's entries do not follow each other")
+    if copying.page:
+        copying.ahead = rows
+    else:
+        _take(ctx, copying, rows)
+
+
+def _take(ctx: Context, copying: Copying, rows: tuple[AuditRow, ...]) -> None:
     copying.page = rows
     if copying.frontier is None:
         first = rows[0].index
         ctx.ask(AuditEdge(), lambda number: GetInclusion(request=number, index=first, size=copying.size))
     else:
         _prove(ctx, copying, copying.frontier)
+    if copying.page:
+        _read(ctx, copying)
 
 
 def _row(entry: LogEntry) -> AuditRow:
@@ -117,8 +127,8 @@ def _row(entry: LogEntry) -> AuditRow:
     if entry.entry is not None:
         if leaf_hash(entry.entry) != entry.hash:
             raise VerifyError(Code.PROOF, f"entry {entry.index} is not the one of its hash")
-        leaf = decode_leaf(entry.entry)
-        if entry.document is not None and decode_endorsed(entry.document).record != leaf.object:
+        # What the entry says is found when the copy is examined; only of a document the log does not hold the bytes.
+        if entry.document is not None and decode_endorsed(entry.document).record != decode_leaf(entry.entry).object:
             raise VerifyError(Code.CONTENT_HASH, f"the document beside entry {entry.index} is another one")
     elif entry.document is not None:
         raise VerifyError(Code.PROOF, f"a document stands beside the bare hash {entry.index}")
@@ -185,8 +195,11 @@ def receive_prefix(ctx: Context, purpose: AuditPrefix, frame: Path) -> None:
 
 def _keep(ctx: Context, copying: Copying, grown: Frontier) -> None:
     ctx.write(e.PutAuditRows(rows=copying.page))
+    ahead, copying.ahead = copying.ahead, ()
     copying.frontier, copying.page = grown, ()
     ctx.audit_size = grown.size
+    if ahead:
+        _take(ctx, copying, ahead)
 
 
 def receive_checkpoints(ctx: Context, purpose: AuditCheckpoints, frame: Checkpoints) -> None:

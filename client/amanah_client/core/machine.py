@@ -27,6 +27,8 @@ from amanah_client.core import (
     outbox,
     packages,
     paging,
+    pledge,
+    quorum,
     record,
     repair,
     resend,
@@ -204,6 +206,8 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
         ctx.profiles[profile.organisation, profile.subject] = encoded
     if snapshot.log is not None:
         ctx.watch.proven[snapshot.log.size] = snapshot.log.root
+    quorum.load(ctx, snapshot.witnessed)
+    ctx.watch.conflicts = dict(snapshot.conflicts)
     _load_rooms(ctx, snapshot)
     for intent in snapshot.intents:
         _place(ctx, intent)
@@ -325,7 +329,9 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
     """The answer is about the log, or of another kind than was asked for."""
     match purpose, frame:
         case r.CheckpointWanted(), frames.Checkpoint():
-            monitor.receive_checkpoint(ctx, frame)
+            monitor.receive_checkpoint(ctx, purpose, frame)
+        case r.WitnessedWanted(), frames.Checkpoint():
+            monitor.note_claim(ctx, quorum.receive(ctx, frame))
         case r.Advance(), frames.Path():
             monitor.receive_advance(ctx, purpose, frame)
             login.log_proven(ctx)
@@ -333,6 +339,8 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             monitor.receive_comparison(ctx, purpose, frame)
         case r.Anchored(), frames.Path():
             anchor.receive_path(ctx, purpose, frame)
+        case r.Pledged(), frames.Path():
+            pledge.receive_path(ctx, purpose, frame)
         case r.Proof(), frames.Path():
             disclose.receive_path(ctx, purpose, frame)
         case _:
@@ -391,8 +399,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
-        case r.StagedPiece() | r.Recalled() | r.Gathered():
-            pass  # the publish behind it is refused for it; who is absent is looked for again
+        case r.StagedPiece() | r.Recalled() | r.Gathered() | r.WitnessedWanted():
+            pass  # the publish behind it is refused for it; who is absent, or cosigned nothing, is looked for again
         case r.RoomPage(room=room_id):
             paging.page_refused(ctx, ctx.rooms[room_id], frame)
         case r.ControlPage():
@@ -409,6 +417,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             monitor.proof_refused(ctx, purpose, frame)
         case r.Anchored():
             anchor.refused(ctx, purpose)
+        case r.Pledged():
+            pledge.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
         case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints():

@@ -16,7 +16,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.model import AuditRow
-from amanah_client.store.copy_schema import STEPS
+from amanah_client.store.copy_schema import REGISTER, STEPS
 from amanah_client.store.database import Database
 
 _FILE_MODE: Final = 0o600
@@ -145,6 +145,12 @@ class AuditCopy:
         """Keep a single value."""
         with self.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", (name, data))
+
+    def forget_register(self) -> None:
+        """Forget what was made of the leaves; the next examination begins anew."""
+        with self.writing() as connection:
+            for name in REGISTER:
+                connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
 
     def forget(self) -> None:
         """Forget everything; the next copy begins anew."""

@@ -224,7 +224,7 @@ class Log:
         """A message with real content; gives its index, the disclosure key and the content."""
         given: dict[str, Any] = dict(changes)
         k = x.fixed("disclosure key")
-        view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
+        view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=0, room_head=ZERO_32)
         content = encode_content(
             Content(
                 message_id=bytes(16),

@@ -188,7 +188,7 @@ def leaf() -> bytes:
         (changed_hash, "PROOF"),
         (changed_document, "CONTENT_HASH"),
         (document_beside_a_hash, "PROOF"),
-        (no_entry, "BAD_TYPE"),
+        (no_entry, "PROOF"),
         (lambda entries: entries[1:], "PROOF"),
         (lambda entries: entries[::-1], "PROOF"),
         (lambda _: [], "PROOF"),
@@ -395,3 +395,21 @@ def test_checkpoints_for_a_copy_that_is_gone_are_passed_over(stage: Stage) -> No
         frames.Checkpoints(1, (note_of(3),)),
     )
     assert client.store.checkpoints == {}
+
+
+def test_while_one_page_is_being_proven_the_next_is_on_its_way(stage: Stage) -> None:
+    client = auditor(stage)
+    asked: list[str] = []
+
+    def note(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.AuditRead | frames.GetConsistency):
+            asked.append(type(frame).__name__)
+        return [frame]
+
+    client.outward = note
+    tamper(client, lambda entries: entries[:3])
+    assert sync(client).state is DONE
+    assert asked[:5] == ["AuditRead", "GetConsistency", "AuditRead", "GetConsistency", "AuditRead"]
+    check_copy(client)
+    assert [row.index for row in client.store.audit] == list(range(len(client.store.audit)))
+    assert client.store.alarms == []

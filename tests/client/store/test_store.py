@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.log_rows import LogView
 from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
@@ -129,7 +130,7 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
     flight = model.InFlight(intents=("x",), items=((b"envelope", b"content"),), first_counter=7)
     sender = model.SenderRow(device=DeviceId(b"d" * 32), counter=3, last_id=EnvelopeId(b"i" * 32), voided=(2,))
     room = model.RoomRow(room=ROOM, status=model.RoomStatus.OPEN, group=b"g", in_flight=flight, senders=(sender,))
-    view = model.LogView(size=3, root=b"r" * 32, checkpoint=b"note", seen_at_ms=5)
+    view = LogView(size=3, root=b"r" * 32, checkpoint=b"note", seen_at_ms=5)
     store.add_intent(text_intent(1))
     store.commit(
         (
