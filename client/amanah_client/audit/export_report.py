@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from itertools import islice
 from typing import Final
@@ -107,8 +107,8 @@ def view_of(report: Report, exporter: Exporter, wanted: Filter, opened: tuple[Op
     return ReportView(
         title=_("Evidence from the log {origin}").format(origin=report.origin),
         holds=not report.faults,
-        by=_("What its exporter found; whoever holds the file finds it out alone"),
-        verdict=verdict(report),
+        by=_("What its exporter found. Check it yourself: the file needs nobody's word."),
+        verdict=verdict(replace(report, anchor=_("the rosters that its exporter trusts"))),
         facts=tuple(_facts(report, exporter)),
         limits=tuple(_limits(report)),
         findings=report.findings,
@@ -124,7 +124,7 @@ def _facts(report: Report, exporter: Exporter) -> Iterator[tuple[str, str]]:
     scope = report.scope
     yield _("Log"), _("{origin}, {size} leaves").format(origin=report.origin, size=report.size)
     yield _("Root"), report.root.hex()
-    yield _("Held against"), _("{anchor}, by its exporter").format(anchor=report.anchor)
+    yield _("Held against"), _("the rosters that its exporter trusts")
     yield _("Cosigned by"), cosigned(report.witnesses)
     yield (
         _("In this file"),

@@ -264,6 +264,7 @@ def test_the_page_holds_everything_and_fetches_and_runs_nothing(exported: Export
     assert "TLP:AMBER" in page
     assert "What its exporter found" in page
     assert "HOLDS" in page
+    assert "anchored in the rosters that its exporter trusts" in page.replace("&#39;", "'")
 
 
 def test_the_page_shows_marks_of_direction_as_numbers(exported: Exported) -> None:
