@@ -11,7 +11,7 @@ read backwards whatever it calls. RFC 3161 tokens, ML-DSA-44 and reserved types 
 
 # fmt: off
 from __future__ import annotations
-import argparse, base64, hashlib, hmac, json, re, struct, sys, zlib
+import argparse, base64, datetime, hashlib, hmac, json, re, struct, sys, zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from itertools import chain, count, pairwise
@@ -103,6 +103,7 @@ def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format,
     return value
 UINT, POSITIVE, LABEL, KIND, ROLE = range(2**63), range(1, 2**63), range(5), range(1, 17), range(1, 7)
 SUITE, ID, HASH, NAME, HEX = range(2**16), slice(16, 16), slice(32, 32), 253, re.compile("[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 ORGANISATION = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 OFFICER, BOT, SENSOR, AUDITOR, LOG, COSIGNER, ML_DSA = 1, 2, 3, 4, 1, 4, 6  # roles; types of keys of notes
 SUITES, DEVICES, SOME = (SUITE, 1, 8, True), (HASH, 0, 96, True), (HASH, 1, 96, True)
@@ -481,7 +482,7 @@ ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last"
 MANIFEST = ("object", {
     "format": re.compile("amanah evidence 1"), "log": ("object", {"origin": NAME, "size": UINT, "root": HEX}),
     "complete": ("object", {"from": range(1), "until": UINT, "control": UINT, "rooms": (ROOM, 0, MAX_ROOMS, False)}),
-    "disclosed": (HEX, 0, MAX_DISCLOSURES, False), "exported": UINT, "files": dict,
+    "disclosed": (HEX, 0, MAX_DISCLOSURES, False), "exported": TIME, "files": dict,
     "exporter": ("object", {"device": HEX, "organisation": ORGANISATION, "certificate": UINT})})
 ROW = {"index": UINT, "hash": HASH, "entry": ("or null", slice(0, 65_535)), "document": ("or null", slice(0, 2 * MIB))}
 HEAD = {"place": UINT, "leaf": HASH, "size": UINT, "root": HASH, "at": UINT}
@@ -657,8 +658,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             whole = one.first <= one.last <= record.chains.get(bytes.fromhex(one.room), (0, ZEROS))[0]
             need(whole, f"the room {one.room} is not whole as the manifest says")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
-        refusal = refused(record.device, device, manifest.exported)
-        need(not refusal, f"the exporter, when it says that it exported: {refusal}")
+        at = round(datetime.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
+        need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
         own, here = record.devices[device], opened.payload == encoded(2, sha256(self.whole("manifest.json")))
         opened.verify(own.key)
         holds = here and who.organisation == own.organisation and who.certificate in own.places
