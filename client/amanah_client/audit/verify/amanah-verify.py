@@ -11,7 +11,7 @@ read backwards whatever it calls. RFC 3161 tokens, ML-DSA-44 and reserved types 
 
 # fmt: off
 from __future__ import annotations
-import argparse, base64, datetime, hashlib, hmac, json, re, struct, sys, zlib
+import argparse, base64, datetime as dt, hashlib, hmac, json, re, struct, sys, zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from itertools import chain, count, pairwise
@@ -658,7 +658,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             whole = one.first <= one.last <= record.chains.get(bytes.fromhex(one.room), (0, ZEROS))[0]
             need(whole, f"the room {one.room} is not whole as the manifest says")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
-        at = round(datetime.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
+        at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
         own, here = record.devices[device], opened.payload == encoded(2, sha256(self.whole("manifest.json")))
         opened.verify(own.key)
