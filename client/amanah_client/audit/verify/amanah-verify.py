@@ -645,7 +645,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             need(holds, f"{one.hex()} is not in the record, or did not commit to what is disclosed")
         return found
     def claims(self, manifest: Value | None, record: Record, note: Checkpoint) -> None:
-        self.unchecked |= {"RFC 3161 time stamps"} if self.at["timestamps"][1] else set()
+        for data in self.sequence("timestamps", 64 * KIB):
+            self.unchecked.add("RFC 3161 time stamps" if fit([UINT, NAME, bytes], decode(data)) else "")
         if manifest is None:
             return
         log, complete, who = manifest.log, manifest.complete, manifest.exporter
@@ -653,9 +654,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         holds = said == (note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0])
         holds &= manifest.disclosed == [one.hex() for one in record.wanted]
         need(holds, "log, range or disclosures are not as the manifest says")
-        for one in complete.rooms:
-            whole = one.first <= one.last <= record.chains.get(bytes.fromhex(one.room), (0, ZEROS))[0]
-            need(whole, f"the room {one.room} is not whole as the manifest says")
+        here = {room.hex(): place for room, (place, _) in record.chains.items()}
+        need(all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms), "a room that is not whole")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         refusal = refused(record.device, device, manifest.exported)
         need(not refusal, f"the exporter, when it says that it exported: {refusal}")
