@@ -162,7 +162,15 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
         _write(out, sources, checked.report, _exporter(profile, checked.report), Filter())
 
 
-def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
+def check(
+    file: File,
+    /,
+    *,
+    policy: File | None = None,
+    roster: File | None = None,
+    remembered: tuple[File, ...] = (),
+    common: Options = DEFAULTS,
+) -> None:
     """Check a bundle, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
@@ -178,11 +186,13 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
         A trust policy (`amanah roster show --policy` prints one).
     roster
         A roster's file, where neither the file nor this profile holds it.
+    remembered
+        A checkpoint of the log that you have seen before: a bundle has to continue it.
     """
     with opened(file) as (stream, magic):
         if magic == MAGIC:
             with seekable(stream, magic) as whole:
-                _check_bundle(Bundle(whole), policy, roster, common)
+                _check_bundle(Bundle(whole), policy, roster, tuple(map(files.read_file, remembered)), common)
             return
         text = (magic + stream.read(_MAX_TEXT_BYTES)).decode("utf-8", "replace")
     match armour_kind(text):
@@ -253,9 +263,11 @@ def _bundle(path: Path) -> Iterator[Bundle]:
             yield Bundle(whole)
 
 
-def _check_bundle(bundle: Bundle, policy: Path | None, roster: Path | None, common: Options) -> None:
+def _check_bundle(
+    bundle: Bundle, policy: Path | None, roster: Path | None, remembered: tuple[bytes, ...], common: Options
+) -> None:
     anchor = _anchor(policy, roster, common, *bundle.rosters) or own_anchor(bundle)
-    checked = check_bundle(bundle, anchor)
+    checked = check_bundle(bundle, anchor, remembered)
     if common.json:
         terminal.show_json(audit_json.checked_json(checked))
     else:
