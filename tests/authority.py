@@ -83,8 +83,18 @@ class Authority:
         _openssl("ts", "-reply", "-queryfile", "query", "-config", "ts.cnf", "-out", "reply", folder=self.folder)
         return (self.folder / "reply").read_bytes()
 
-    def token_at(self, imprint: bytes, made: datetime, *, nonce: int = 7) -> bytes:
-        """A token over a SHA-256 that says this time."""
+    def certify(self, other: Authority) -> bytes:
+        """A certificate, in PEM, by which another authority's root stands under this one."""
+        now = datetime.now(UTC)
+        certificate = (
+            _builder(other.root.subject, self.root.subject, other.root_key, now - 5000 * DAY, now + 6000 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(self.root_key, SHA256())
+        )
+        return certificate.public_bytes(Encoding.PEM)
+
+    def token_at(self, imprint: bytes, made: datetime, *, nonce: int = 7, between: str = "") -> bytes:
+        """A token over a SHA-256 that says this time; `between` is the file of a certificate that stands in it too."""
         number = nonce.to_bytes(nonce.bit_length() // 8 + 1, "big")
         info = _der(
             0x30,
@@ -98,6 +108,7 @@ class Authority:
         (self.folder / "info").write_bytes(info)
         command = ["cms", "-sign", "-binary", "-nodetach", "-nosmimecap", "-cades", "-md", "sha256", "-outform", "DER"]
         files = ["-in", "info", "-out", "token", "-signer", "signer.pem", "-inkey", "signer.key"]
+        files += ["-certfile", between] if between else []
         _openssl(*command, "-econtent_type", "id-smime-ct-TSTInfo", *files, folder=self.folder)
         return (self.folder / "token").read_bytes()
 
@@ -112,7 +123,7 @@ def make_authority(
     subject = x509.Name([_name(name)])
     root = (
         _builder(subject, subject, key, now - 5000 * DAY, now + 6000 * DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .sign(key, SHA256())
     )
     (folder / "serial").write_text("01")

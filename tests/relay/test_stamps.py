@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,12 +78,9 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def asking(log: Log, *sites: AuthoritySite, timeout_s: float = 5, interval_s: float = 0, renew_days: int = 60):  # noqa: ANN201 - a context
+async def asking(log: Log, *sites: AuthoritySite, **options: Any) -> AsyncIterator[Authorities]:  # noqa: ANN401 - as `Stamping` has them
     stamping = Stamping(
-        authorities=tuple(site.address for site in sites),
-        interval_seconds=interval_s,
-        timeout_seconds=timeout_s,
-        renew_days=renew_days,
+        **{"timeout_seconds": 5, "interval_seconds": 0, **options}, authorities=tuple(site.address for site in sites)
     )
     told = Told(witnessed=lambda: log.note, perform=log.perform, clock_ms=lambda: log.now_ms)
     asked = Authorities(stamping, told=told, logger=LOGGER)
@@ -92,7 +90,12 @@ async def asking(log: Log, *sites: AuthoritySite, timeout_s: float = 5, interval
         await asked.close()
 
 
-async def run(log: Log, work: Callable[[], Awaitable[None]], sites: Iterable[AuthoritySite], **options: float) -> None:
+async def run(
+    log: Log,
+    work: Callable[[], Awaitable[None]],
+    sites: Iterable[AuthoritySite],
+    **options: Any,  # noqa: ANN401 - as `Stamping` has them
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
         for site in sites:
             await stack.enter_async_context(site.running())
@@ -135,7 +138,7 @@ async def test_an_authority_is_not_asked_more_often_than_is_configured(authority
             log.note = note_of(size)
             await asyncio.sleep(0.05)
 
-    await run(log, work, (site,), interval_s=600)
+    await run(log, work, (site,), interval_seconds=600)
     assert [put.size for put in log.put] == [3]
 
 
@@ -260,7 +263,7 @@ async def test_an_authority_that_does_not_answer_in_time_keeps_no_other_waiting(
         await log.until(2)
 
     with caplog.at_level(logging.INFO):
-        await run(log, work, (slow, quick), timeout_s=0.3)
+        await run(log, work, (slow, quick), timeout_seconds=0.3)
     assert "TimeoutError" in said(caplog)[0] or "ReadTimeout" in said(caplog)[0]
 
 
@@ -349,10 +352,13 @@ async def test_a_renewal_that_ends_no_later_is_not_recorded_and_said_once(
     old = ends(authority, 30)
     log = Log()
 
+    async def asked(count: int) -> None:
+        await eventually(lambda: len(site.requests) == count)
+
     async def work() -> None:
         for passes in range(1, 3):
             log.ending[site.address] = [old, old]
-            await eventually(lambda wanted=passes: len(site.requests) == wanted)
+            await asked(passes)
         now = datetime.now(UTC)
         authority.sign_with_new(now - DAY, now + 700 * DAY)
         log.ending[site.address] = [old]

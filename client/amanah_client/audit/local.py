@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
-from amanah_client.audit.examination import Anchor
+from amanah_client.audit.examination import Anchor, examine_copy
+from amanah_client.audit.record import Report
+from amanah_client.audit.stamps import Root, Stamps, examine_stamps, load_roots
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
@@ -22,6 +24,7 @@ from amanah_protocol.types import LeafHash, RoomId
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
 _ROSTERS: Final = "rosters"
+_ROOTS: Final = "timestamp_roots"
 
 
 def remember_roster(profile: Profile, roster: bytes) -> None:
@@ -123,6 +126,46 @@ def cosigned(store: LocalStore) -> Cosigned | None:
     for leaf in copied_rows(store, row.size):
         frontier.append(LeafHash(leaf.hash))
     return Cosigned(row=row, is_of_copy=frontier.root() == row.root)
+
+
+def examined(profile: Profile, pem: bytes | None, *, now_ms: int) -> tuple[Report, Stamps]:
+    """Examine the copy and its time stamps.
+
+    Args:
+        profile: The auditor's.
+        pem: As `trusted_roots`.
+        now_ms: Whether certificates of authorities have ended is asked at this time.
+
+    Raises:
+        UsageError: `NO_PROFILE`; `NOT_FOUND` when there is no whole copy; `CONFIG`.
+        OperationalError: `STORE`, `DISK_FULL` or `INTERNAL`.
+    """
+    store = profile.store
+    anchor = trusted(profile)
+    note, size = copied(store)
+    roots = trusted_roots(store, pem)
+    report = examine_copy(store.copy, checkpoint=note, anchor=anchor, control_head=copied_head(store))
+    stamps = (stamp for stamp in store.copy.stamps() if stamp[0] <= size)
+    return examine_stamps(report, stamps, store.copy.checkpoint, roots, now_ms)
+
+
+def trusted_roots(store: LocalStore, pem: bytes | None) -> tuple[Root, ...]:
+    """Roots of time-stamping authorities that this profile trusts.
+
+    Args:
+        store: The profile's.
+        pem: Certificates in PEM that are trusted from now on, in the place of those before; None: they stay.
+
+    Raises:
+        UsageError: `CONFIG` when these are none.
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    if pem is not None:
+        roots = load_roots(pem)
+        store.put_value(_ROOTS, pem)
+        return roots
+    kept = store.value(_ROOTS)
+    return () if kept is None else load_roots(kept)
 
 
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:

@@ -8,7 +8,8 @@ from typing import Final
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import Bounds, Change, Finding, Nations, RoomSummary, Who
+from amanah_client.audit.report import Bounds, Change, Finding, Nations, RoomSummary, Stamped, Who
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import Line
 from amanah_client.cli import terminal
 from amanah_client.cli.audit_words import verdict, verdict_of_proven
@@ -67,6 +68,17 @@ def cosigned_json(cosigned: Cosigned | None) -> dict[str, object] | None:
     }
 
 
+def stamps_json(stamps: Stamps) -> dict[str, object]:
+    """What time-stamping authorities say of the record."""
+    return {
+        "checkpoints": stamps.checkpoints,
+        "size": stamps.size,
+        "tokens": [
+            {"authority": authority, "state": str(state), "count": count} for authority, state, count in stamps.counts
+        ],
+    }
+
+
 def _finding_json(finding: Finding) -> dict[str, object]:
     return {
         "severity": str(finding.severity),
@@ -106,10 +118,13 @@ def _change_json(change: Change) -> dict[str, object]:
     }
 
 
-def times_json(claimed_ms: int, accepted_ms: int, witnessed: Bounds) -> dict[str, object]:
-    """The three times, each under the name of whose word it is."""
+def times_json(
+    claimed_ms: int, accepted_ms: int, witnessed: Bounds, stamped: Iterable[Stamped] = ()
+) -> dict[str, object]:
+    """The times, each under the name of whose word it is."""
     between = {"not_before": when(witnessed.not_before_ms), "not_after": when(witnessed.not_after_ms)}
-    return {"claimed": when(claimed_ms), "accepted": when(accepted_ms), "witnessed": between}
+    by = [{"authority": one.authority, "not_after": when(one.not_after_ms)} for one in stamped]
+    return {"claimed": when(claimed_ms), "accepted": when(accepted_ms), "witnessed": between, "stamped": by}
 
 
 def _who_json(who: Who) -> dict[str, object]:
@@ -144,7 +159,7 @@ def _line_json(line: Line) -> dict[str, object]:
         "log_index": entry.index,
         "accepted": when(entry.accepted_at_ms),
         "sent": when(entry.sent_at_ms),
-        "times": times_json(entry.sent_at_ms, entry.accepted_at_ms, entry.witnessed),
+        "times": times_json(entry.sent_at_ms, entry.accepted_at_ms, entry.witnessed, entry.stamped),
         "room": entry.room.hex(),
         "room_seq": entry.room_seq,
         "id": entry.envelope.hex(),

@@ -8,7 +8,8 @@ from typing import Final
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import UNBOUNDED, Bounds, Finding, RoomSummary, Severity
+from amanah_client.audit.report import UNBOUNDED, Bounds, Finding, RoomSummary, Severity, Stamped
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
 from amanah_client.cli import terminal
 from amanah_client.standing import cosigned_words
@@ -49,6 +50,18 @@ def show_cosigned(cosigned: Cosigned | None) -> None:
     else:
         beyond = " (beyond this copy: sync again)" if cosigned.is_of_copy is None else ""
         _show(cosigned_words(cosigned.row) + beyond)
+
+
+def show_stamps(stamps: Stamps) -> None:
+    """What time-stamping authorities say of the record."""
+    if not stamps.counts:
+        _show("no checkpoint of this record carries a time stamp")
+        return
+    for authority, state, count in stamps.counts:
+        _show(f"{counted(count, 'time stamp')} by {authority}: {state}")
+    if stamps.size:
+        of = counted(stamps.checkpoints, "checkpoint")
+        _show(f"the leaves below {stamps.size} are dated by time stamps on {of}")
 
 
 def verdict(report: Report) -> str:
@@ -132,7 +145,7 @@ def show_lines(lines: Iterable[Line]) -> None:
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
         _show(
             f"{'':8}claimed {moment(entry.sent_at_ms)} by its sender; accepted {moment(entry.accepted_at_ms)}, "
-            f"as the relay says; {between(entry.witnessed)}",
+            f"as the relay says; {between(entry.witnessed)}{_stamped(entry.stamped)}",
             indent=8,
         )
     _show(NO_PLAINTEXT)
@@ -178,6 +191,11 @@ def between(witnessed: Bounds) -> str:
     not_before = "the beginning" if witnessed.not_before_ms is None else moment(witnessed.not_before_ms)
     not_after = "an open end" if witnessed.not_after_ms is None else moment(witnessed.not_after_ms)
     return f"witnessed between {not_before} and {not_after}"
+
+
+def _stamped(stamped: tuple[Stamped, ...]) -> str:
+    said = ", ".join(f"{moment(one.not_after_ms)} by {one.authority}" for one in stamped)
+    return f"; stamped not after {said}" if said else ""
 
 
 def _said(content: Content) -> list[str]:
