@@ -216,7 +216,7 @@ def check_state(client: Client) -> Iterator[Finding]:
         yield _fail("log", f"in doubt: {', '.join(broken)}", Code(broken[0]))
     else:
         yield _fine("log", f"{snapshot.log.size} leaves; each checkpoint continued the one before")
-    yield from _standing(standing_of(client.profile.store))
+    yield from check_standing(standing_of(client.profile.store))
     if alarms:
         newest = alarms[-1]
         hint = "`amanah room show ROOM` lists them; tell the other nations over another channel"
@@ -225,7 +225,7 @@ def check_state(client: Client) -> Iterator[Finding]:
         yield _fine("alarms", "none")
 
 
-def _standing(standing: Standing) -> Iterator[Finding]:
+def check_standing(standing: Standing) -> Iterator[Finding]:
     """The quorum of witnesses, where the roster asks for one, and evidence against the log, where there is any."""
     if standing.quorum and standing.missed:
         yield _warn("witnesses", f"{standing.missed}; {standing.verified}", MEANINGS[Code.WITNESSES].hint)

@@ -60,6 +60,12 @@ class Standing:
         count = "one contradiction" if self.conflicts == 1 else f"{self.conflicts} contradictions"
         return f"{count} of the log kept as evidence"
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All that there is to be said."""
+        evidence = f"{self.evidence}: {EVIDENCE_HINT}" if self.evidence else ""
+        return tuple(words for words in (self.verified, self.missed, evidence) if words)
+
 
 def standing_of(store: LocalStore) -> Standing:
     """The standing as it is stored."""

@@ -46,6 +46,7 @@ class Typ(StrEnum):
     INCLUSION = "application/amanah-inclusion+cose"
     """A COSE Receipt (`log.cose_receipt`), the only one with another header field."""
     AUDIT_READ = "application/amanah-audit-read+cose"
+    EXPORT = "application/amanah-export+cose"
     AUDIT_GRANT = "application/amanah-audit-grant+cose"
     LEGAL_HOLD = "application/amanah-legal-hold+cose"
     ERASURE = "application/amanah-erasure+cose"

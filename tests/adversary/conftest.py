@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,10 +55,11 @@ def play(setting: Setting, _without_the_defence: None, tmp_path: Path) -> Iterat
     """Gives stages that are set, and closes them."""
     with contextlib.ExitStack() as stack:
 
-        def make(attack: Attack | None = None) -> Stage:
+        def make(attack: Attack | None = None, **options: Any) -> Stage:  # noqa: ANN401 - as `Stage` takes them
             folder = tmp_path / f"stage-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
-            stage = setting.copy(folder, attack)
+            # With witnesses it is another community: that one is set up for itself.
+            stage = Stage(folder, attack, **options) if options else setting.copy(folder, attack)
             stack.callback(stage.close)
             return stage
 

@@ -46,12 +46,17 @@ IN_BOTH: Final = ("ma-1", "ma-2", "sn-1", "sn-2")
 class Stage:
     """A community at work under a relay; `close` it."""
 
-    def __init__(self, folder: Path, attack: Attack | None = None) -> None:
+    def __init__(
+        self, folder: Path, attack: Attack | None = None, *, seed: int = 1, witnesses: int = 0, quorum: int = 0
+    ) -> None:
         """Start everything and open both rooms; then the attack is armed.
 
         Args:
             folder: For the relay's store.
             attack: What the relay does; nothing but its duty by default.
+            seed: Of everything random.
+            witnesses: How many the roster names.
+            quorum: How many of them have to cosign.
         """
         self.attack = attack or Attack()
         self._folder = folder
@@ -61,8 +66,10 @@ class Stage:
             relay_shell=bent_by(self.attack),
             relay_store=self._open_store,
             client_store=self._make_store,
+            witnesses=witnesses,
+            quorum=quorum,
         )
-        self.world = World(Plan(seed=1, storm_ms=0, steps=()), build)
+        self.world = World(Plan(seed=seed, storm_ms=0, steps=()), build)
         assert isinstance(self.world.relay, EvilRelay)
         self.relay: EvilRelay = self.world.relay
         self.rooms: list[RoomId] = []

@@ -14,6 +14,7 @@ from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.conflict import Verdict, decode_evidence, verify_conflict
+from amanah_protocol.log.export import verify_manifest
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import leaf_hash, node_hash
 from amanah_protocol.log.receipt import verify_receipt
@@ -120,6 +121,11 @@ def test_evidence_of_the_file_is_judged(answer: dict[str, Any]) -> None:
     relay = replace(x.relay(), log_vkey=answer["log_vkey"])
     judged = [verify_conflict(conflict, relay).verdict for conflict in decode_evidence(data(answer))]
     assert judged == list(Verdict)
+
+
+@pytest.mark.parametrize("answer", of("export"))
+def test_an_export_of_the_file_is_verified(answer: dict[str, Any]) -> None:
+    verify_manifest(data(answer), data(answer, "manifest"), public(answer))
 
 
 @pytest.mark.parametrize("answer", of("leaf"))

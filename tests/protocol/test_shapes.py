@@ -325,6 +325,42 @@ def long_forms() -> Iterator[tuple[str, bytes]]:
         yield from (("header", of_kind(kind, specific)) for kind in Kind)
 
 
+OTHERS: Final = [
+    *(cbor.encode(number) for number in (*range(-1, 20), 100, 101, *EDGES[3:-2])),
+    *(cbor.encode(bytes(length)) for length in (0, 15, 16, 17, 31, 32, 33, 64, limits.MAX_CONTROL_BYTES + 1)),
+    *(
+        cbor.encode(value)
+        for value in (True, None, "", "now", [], [0], [1], [5], [100], [101], [1, 2], [7, 7], {}, {1: 1})
+    ),
+    *(cbor.encode([number, x.fixed("of")]) for number in range(6)),
+    *(cbor.encode([1, bytes(length)]) for length in (31, 33)),
+]
+"""Values that some field takes and the others do not."""
+
+
+@pytest.mark.parametrize("place", range(14))
+def test_a_header_with_another_field_has_the_same_verdict_in_both_ways(place: int) -> None:
+    found = []
+    for kind in (Kind.MESSAGE, Kind.ALERT, Kind.ACK, Kind.DELIVERED, Kind.COUNTS):
+        body = [*FIELDS[:1], cbor.encode(kind), *FIELDS[2:13], cbor.encode(kinds.encode_specific(x.SPECIFICS[kind]))]
+        found += [agreed("header", header(b"\x8e", flat(body, place, other))) for other in OTHERS]
+    assert {Code.BAD_TYPE, Code.UNKNOWN_VERSION if place == 0 else Code.BAD_HEADER} <= {
+        refusal.code for refusal in found if isinstance(refusal, Refusal)
+    }
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_an_entry_with_another_field_has_the_same_verdict_in_both_ways(place: int) -> None:
+    found = [agreed("leaf", b"\x87" + flat(ENTRY_FIELDS, place, other)) for other in OTHERS]
+    assert Code.BAD_TYPE in {refusal.code for refusal in found if isinstance(refusal, Refusal)}
+
+
+@pytest.mark.parametrize("length", [limits.MAX_HEADER_BYTES, limits.MAX_HEADER_BYTES + 1])
+def test_the_cap_of_a_protected_header_is_the_same_in_both_ways(length: int) -> None:
+    found = agreed("sign1", cose.encode_sign1(bytes(length), bytes(32), bytes(64)))
+    assert isinstance(found, Refusal) == (length > limits.MAX_HEADER_BYTES)
+
+
 def test_a_longer_head_anywhere_is_refused() -> None:
     refused = [(agreed(what, data), data) for what, data in long_forms()]
     assert len(refused) > 150

@@ -19,6 +19,7 @@ from amanah_protocol.frames import Frame, encode_frame
 from amanah_protocol.identity import Role
 from amanah_protocol.log.conflict import encode_evidence
 from amanah_protocol.log.cose_receipt import encode_receipt
+from amanah_protocol.log.export import sign_manifest
 from amanah_protocol.log.receipt import sign_receipt
 from tests.vectors import examples as x
 from tests.vectors import frame_examples, log_examples
@@ -98,7 +99,7 @@ def envelopes() -> Iterator[Answer]:
 
 
 def records() -> Iterator[Answer]:
-    """What the relay signs and logs."""
+    """What the relay signs and logs, and an exporter of it."""
     control, room = (
         heads.sign_control_head(x.control_head(), x.RELAY_KEY),
         heads.sign_room_head(x.room_head(), x.RELAY_KEY),
@@ -108,6 +109,8 @@ def records() -> Iterator[Answer]:
     yield answer("receipt", "receipt", sign_receipt(x.receipt(), x.RELAY_KEY), signed_by="relay")
     inclusion, leaf_hash = x.cose_receipt(), x.control_leaf().hash
     yield answer("COSE Receipt", "cose_receipt", encode_receipt(inclusion), leaf_hash=leaf_hash, signed_by="relay")
+    manifest = b"{}\n"
+    yield answer("export", "export", sign_manifest(manifest, x.OFFICER), manifest=manifest, signed_by="officer")
     for name, leaf in (("envelope", x.envelope_leaf()), ("certificate", x.control_leaf())):
         yield answer(f"log entry of the {name}", "leaf", leaf.encode(), leaf_hash=leaf.hash)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
-from amanah_client.audit.examination import Anchor, examine_copy
+from amanah_client.audit.examination import Anchor
 from amanah_client.audit.record import Report
-from amanah_client.audit.stamps import Root, Stamps, examine_stamps, load_roots
+from amanah_client.audit.stamps import Root, Stamps, Trust, examine_stamps, load_roots
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
@@ -17,9 +17,8 @@ from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
-from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import LeafHash, RoomId
+from amanah_protocol.types import LeafHash
 
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
@@ -90,7 +89,10 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
         raise UsageError(
             Code.NOT_FOUND, "there is no whole copy of the log here", hint="`amanah audit sync` makes one."
         )
-    return sizes[max(whole)], max(whole)
+    size = max(whole)
+    note, recorded = sizes[size], store.copy.checkpoint(size)
+    # As it was published, it has the cosignatures too.
+    return (recorded if recorded is not None and recorded.startswith(note) else note), size
 
 
 def copied_head(store: LocalStore) -> bytes:
@@ -128,25 +130,26 @@ def cosigned(store: LocalStore) -> Cosigned | None:
     return Cosigned(row=row, is_of_copy=frontier.root() == row.root)
 
 
-def examined(profile: Profile, pem: bytes | None, *, now_ms: int) -> tuple[Report, Stamps]:
-    """Examine the copy and its time stamps.
+def examined_stamps(store: LocalStore, report: Report, pem: bytes | None, *, now_ms: int) -> tuple[Report, Stamps]:
+    """Hold the copy's time stamps against its report.
 
     Args:
-        profile: The auditor's.
+        store: The profile's.
+        report: What an examination of the copy found.
         pem: As `trusted_roots`.
         now_ms: Whether certificates of authorities have ended is asked at this time.
 
     Raises:
-        UsageError: `NO_PROFILE`; `NOT_FOUND` when there is no whole copy; `CONFIG`.
-        OperationalError: `STORE`, `DISK_FULL` or `INTERNAL`.
+        UsageError: `CONFIG`.
+        OperationalError: `STORE` or `DISK_FULL`.
     """
-    store = profile.store
-    anchor = trusted(profile)
-    note, size = copied(store)
-    roots = trusted_roots(store, pem)
-    report = examine_copy(store.copy, checkpoint=note, anchor=anchor, control_head=copied_head(store))
-    stamps = (stamp for stamp in store.copy.stamps() if stamp[0] <= size)
-    return examine_stamps(report, stamps, store.copy.checkpoint, roots, now_ms)
+    trust = Trust(roots=trusted_roots(store, pem), now_ms=now_ms)
+    return examine_stamps(report, copied_stamps(store, report.size), store.copy.checkpoint, trust)
+
+
+def copied_stamps(store: LocalStore, size: int) -> Iterator[tuple[int, str, bytes]]:
+    """Time stamps of the copy on checkpoints of at most `size` leaves, as in a bundle."""
+    return (stamp for stamp in store.copy.stamps() if stamp[0] <= size)
 
 
 def trusted_roots(store: LocalStore, pem: bytes | None) -> tuple[Root, ...]:
@@ -171,23 +174,6 @@ def trusted_roots(store: LocalStore, pem: bytes | None) -> tuple[Root, ...]:
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
     """The rows of the copy below `size`, read a page at a time."""
     return store.copy.rows(0, size)
-
-
-def is_outgrown(store: LocalStore, size: int) -> bool:
-    """Whether the scope was wider when the end of the copy was made than when its begin was.
-
-    An organisation that joins a room may see all of the room's record: what an older copy holds as
-    bare hashes has to be copied again, or the room would seem to begin in the middle.
-    """
-    seen: set[RoomId] = set()
-    for row in copied_rows(store, size):
-        if row.entry is None:
-            continue
-        leaf = decode_leaf(row.entry)
-        if leaf.room not in seen and leaf.room_seq > 1:
-            return True
-        seen.add(leaf.room)
-    return False
 
 
 def begin_anew(profile: Profile) -> None:

@@ -27,7 +27,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, KeyId, OrgName, PersonId, RoomId
 
 _PAGE: Final = 2_000
 _ENTRIES: Final = """
@@ -177,6 +177,15 @@ class Record:
         """How many rooms are in scope."""
         return int(self.select("SELECT count(*) FROM room")[0][0])
 
+    def begins_late(self) -> bool:
+        """Whether a room's first entry here is not its first one.
+
+        An organisation that joins a room may see all of the room's record: what an older copy holds as bare hashes
+        has to be copied again.
+        """
+        query = "SELECT 1 FROM room WHERE (SELECT min(seq) FROM entry WHERE entry.room = room.number) > 1 LIMIT 1"
+        return bool(self.select(query))
+
     def rooms(self) -> tuple[RoomSummary, ...]:
         """Rooms in scope, in order of their first entry."""
         return tuple(self._room(*row) for row in self.select(_ROOMS + " ORDER BY number"))
@@ -259,6 +268,7 @@ class Report:
         scope: How far the record reaches.
         control_confirmed: Control sequence that a signed head confirmed; None without a head. What
             the relay logged later in the control stream, or what was left out after it, is not proven.
+        withdrawn: Enrolment keys that their organisation's root has withdrawn.
         compromised: Device -> the time since which its organisation says that its key was in wrong hands.
         findings: The first thousand findings of single entries, and those about the whole record.
         faults: How many faults there are in all.
@@ -272,6 +282,7 @@ class Report:
     witnesses: tuple[tuple[str, int], ...]
     scope: Scope
     control_confirmed: int | None
+    withdrawn: frozenset[KeyId]
     compromised: Mapping[DeviceId, int]
     findings: tuple[Finding, ...]
     faults: int

@@ -15,7 +15,6 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
-from amanah_client.store.copy_schema import REGISTER
 from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
@@ -194,7 +193,7 @@ class Register:
         self.copy: AuditCopy = copy
         found = self._read_progress()
         if found is None or (found.version, found.anchor) != (VERSION, anchor):
-            self._clear()
+            copy.forget_register()
             found = Progress(version=VERSION, anchor=anchor)
         self.progress: Progress = found
         self.chains: dict[RoomId, tuple[int, LeafHash]] = {}
@@ -211,11 +210,6 @@ class Register:
             return None if row is None else _progress.decode(row[0])
         except msgspec.MsgspecError:
             return None
-
-    def _clear(self) -> None:
-        with self.copy.writing() as connection:
-            for table in REGISTER:
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - tables of ours
 
     def _load(self) -> None:
         with self.copy.reading() as connection:

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
-from amanah_client.audit.times import prefix_root
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, PeerError, UsageError, VerifyError
@@ -96,6 +95,27 @@ class Stamps:
     checkpoints: int = 0
     size: int = 0
 
+    @property
+    def all_checked(self) -> bool:
+        """Whether something is known of each token."""
+        return not any(state in (State.UNKNOWN, State.UNCHECKED) for _, state, _ in self.counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What time stamps are held against.
+
+    Attributes:
+        roots: Authorities that are trusted.
+        now_ms: Whether a certificate has ended is asked at this time.
+    """
+
+    roots: Sequence[Root]
+    now_ms: int
+
+
+NO_AUTHORITY: Final = Trust(roots=(), now_ms=0)
+
 
 def load_roots(pem: bytes, policy: Policy | None = None) -> tuple[Root, ...]:
     """The roots of a PEM file: those that the policy names, or all where it names none.
@@ -121,8 +141,7 @@ def examine_stamps(
     report: Report,
     stamps: Iterable[tuple[int, str, bytes]],
     note_of: Callable[[int], bytes | None],
-    roots: Sequence[Root],
-    now_ms: int,
+    trust: Trust,
 ) -> tuple[Report, Stamps]:
     """Hold time stamps against an examined record; what was found is added to its findings.
 
@@ -130,16 +149,14 @@ def examine_stamps(
         report: The examined record; its copy keeps what was found.
         stamps: (size, authority as the relay says, token), as in a bundle: ascending by size, of one in order.
         note_of: The checkpoint of a size, as signed.
-        roots: Authorities that are trusted.
-        now_ms: Whether a certificate has ended is asked at this time.
+        trust: What they are held against.
 
     Raises:
         OperationalError: `STORE` or `DISK_FULL`.
     """
     found: list[Finding] = []
     findings = Findings(found.append)
-    copy = report.record.copy
-    examination = _Stamps(copy, findings, roots, now_ms)
+    examination = _Stamps(report, findings, trust)
     seen: set[int] = set()
     for size, group in groupby(stamps, key=itemgetter(0)):
         if size in seen or size > report.size:
@@ -245,13 +262,14 @@ def read_links(copy: AuditCopy, size: int) -> list[tuple[Link, bool]]:
 class _Stamps:
     """One pass over the time stamps of a record."""
 
-    def __init__(self, copy: AuditCopy, findings: Findings, roots: Sequence[Root], now_ms: int) -> None:
-        self._copy = copy
+    def __init__(self, report: Report, findings: Findings, trust: Trust) -> None:
+        self._copy = report.record.copy
+        self._size, self._root = report.size, report.root
         self._findings = findings
-        self._roots = roots
-        self._now_ms = now_ms
+        self._roots = trust.roots
+        self._now_ms = trust.now_ms
         self._fresh: list[tuple[int, bytes, list[tuple[Link, bool]]]] = []
-        trusted = sorted((root.name, root.certificate.fingerprint(SHA256())) for root in roots)
+        trusted = sorted((root.name, root.certificate.fingerprint(SHA256())) for root in trust.roots)
         self._trust = msgspec.msgpack.encode([trusted, importlib.util.find_spec(_EXTRA) is not None])
 
     def take(self, size: int, note: bytes | None, tokens: Sequence[tuple[str, bytes]]) -> None:
@@ -306,9 +324,10 @@ class _Stamps:
             return True
         # That of the whole record may have other cosignatures than the one that was published.
         try:
-            return decode_checkpoint(note)[0].root == prefix_root(self._copy, size)
+            checkpoint = decode_checkpoint(note)[0]
         except PeerError:
             return False
+        return (checkpoint.size, checkpoint.root) == (size, self._root) and size == self._size
 
     def _last_accepted(self, size: int) -> int | None:
         query = 'SELECT accepted_ms FROM accepted WHERE "index" < ? ORDER BY "index" DESC LIMIT 1'

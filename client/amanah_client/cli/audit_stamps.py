@@ -12,6 +12,7 @@ from amanah_client.audit import local
 from amanah_client.audit.restamping import find_due, renew
 from amanah_client.audit.table import counted
 from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli.audit import verify_copy
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_protocol.errors import Code, UsageError
@@ -40,7 +41,7 @@ def renew_stamps(authority: str, /, *, days: Days = 60, tsa: File | None = None,
     now_ms = time.time_ns() // 1_000_000
     renewed = 0
     with terminal.profile(common) as profile:
-        local.examined(profile, pem, now_ms=now_ms)
+        local.examined_stamps(profile.store, verify_copy(profile), pem, now_ms=now_ms)
         roots = local.trusted_roots(profile.store, None)
         if not roots:
             hint = "Name a file with their root certificates by --tsa."

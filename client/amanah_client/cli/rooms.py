@@ -15,7 +15,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_client.standing import EVIDENCE_HINT, standing_of
+from amanah_client.standing import standing_of
 from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.labels import Label
 
@@ -173,11 +173,8 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
-    terminal.show(standing.verified)
-    if standing.missed:
-        terminal.show(standing.missed)
-    if standing.evidence:
-        terminal.show(f"{standing.evidence}: {EVIDENCE_HINT}")
+    for words in standing.lines:
+        terminal.show(words)
 
 
 @app.command

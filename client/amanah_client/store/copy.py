@@ -17,7 +17,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.log_rows import StampRow
 from amanah_client.model import AuditRow
-from amanah_client.store.copy_schema import STEPS
+from amanah_client.store.copy_schema import REGISTER, STEPS
 from amanah_client.store.database import Database
 
 _FILE_MODE: Final = 0o600
@@ -203,6 +203,12 @@ class AuditCopy:
         """Keep a single value."""
         with self.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", (name, data))
+
+    def forget_register(self) -> None:
+        """Forget what was made of the leaves; the next examination begins anew."""
+        with self.writing() as connection:
+            for name in REGISTER:
+                connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
 
     def forget(self) -> None:
         """Forget everything but time stamps of one's own; the next copy begins anew.

@@ -129,19 +129,11 @@ def test_before_enrolment_nothing_is_trusted(profile: Profile) -> None:
         local.trusted(profile)
 
 
-def test_a_copy_that_begins_a_room_in_the_middle_is_outgrown(profile: Profile) -> None:
-    enrol(profile)
+def test_a_record_that_begins_a_room_in_the_middle_is_told_from_one_with_whole_rooms() -> None:
     rows = TOLD.rows()
+    assert not examined(TOLD.log, rows).record.begins_late()
     rows[11] = replace(rows[11], entry=None)
-    profile.store.commit((e.PutAuditRows(rows=tuple(rows)),))
-    assert local.is_outgrown(profile.store, len(rows))
-    assert not local.is_outgrown(profile.store, 12)
-
-
-def test_a_copy_with_whole_rooms_is_not_outgrown(profile: Profile) -> None:
-    enrol(profile)
-    copy(profile, TOLD)
-    assert not local.is_outgrown(profile.store, TOLD.log.size)
+    assert examined(TOLD.log, rows).record.begins_late()
 
 
 def test_a_copy_is_begun_anew_while_nobody_of_the_profile_is_connected(profile: Profile) -> None:

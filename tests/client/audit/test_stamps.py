@@ -12,17 +12,20 @@ from cryptography import x509
 
 from amanah_client.audit import stamps as stamps_module
 from amanah_client.audit.anchors import anchor_of_policy
+from amanah_client.audit.bundle import encode_item
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Severity, Stamped
-from amanah_client.audit.stamps import Link, Root, Stamps, State, examine_stamps, judge, load_roots, standing
+from amanah_client.audit.stamps import Link, Root, Stamps, State, Trust, examine_stamps, judge, load_roots, standing
 from amanah_client.store.copy import AuditCopy
+from amanah_protocol import cbor
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, sign_checkpoint
 from amanah_protocol.log.policy import decode_policy, encode_policy, policy_of_roster
 from amanah_protocol.log.stamp import MAX_TOKENS, imprint_of
 from tests.authority import DAY_MS, Authority, make_authority
 from tests.client.audit.auditor import ROSTER
+from tests.client.audit.bundles import bundle, checked
 from tests.client.audit.test_times import published
 from tests.client.audit.world import NOW_MS, STEP_MS, Incident, anchor, examined, faults, incident
 from tests.protocol.refusal import refused
@@ -81,7 +84,7 @@ def report_of(copy: AuditCopy, told: Incident = TOLD) -> Report:
 
 def stamped(given: Sequence[Given], roots: Sequence[Root], now_ms: int = LATER_MS) -> tuple[Report, Stamps]:
     report = report_of(AuditCopy.in_memory())
-    return examine_stamps(report, given, NOTES.get, roots, now_ms)
+    return examine_stamps(report, given, NOTES.get, Trust(roots=roots, now_ms=now_ms))
 
 
 def said(report: Report) -> list[tuple[str, str, str]]:
@@ -214,7 +217,9 @@ def test_tokens_on_checkpoints_that_the_record_has_not_are_faults(one: Authority
     forged = one.token_at(imprint_of(frame), at(0.5))
     report = report_of(AuditCopy.in_memory())
     for size, note in ((20, frame), (11, NOTES[10]), (SIZE + 1, NOTES[SIZE]), (20, None), (20, b"no note")):
-        found, _ = examine_stamps(report, [(size, "tsa", forged)], {size: note}.get, [root(one)], LATER_MS)
+        found, _ = examine_stamps(
+            report, [(size, "tsa", forged)], {size: note}.get, Trust(roots=[root(one)], now_ms=LATER_MS)
+        )
         assert [code for _, code, _ in said(found)] == [Code.PROOF]
         assert found.record.stamped(0) == ()
 
@@ -248,16 +253,56 @@ def test_without_the_extra_it_is_said_that_nothing_was_checked(one: Authority, m
     assert found == Stamps(counts=(("tsa", State.UNCHECKED, 2),))
 
 
+# ---- in a bundle
+
+
+def bundled(given: Sequence[Given], notes: Sequence[int] = (10, 20), head: bytes = b"") -> bytes:
+    return bundle(
+        TOLD,
+        checkpoint=head or TOLD.log.checkpoint(),
+        checkpoints=b"".join(cbor.encode(NOTES[size]) for size in notes),
+        timestamps=b"".join(encode_item(list(one)) for one in given),
+    )
+
+
+def test_a_bundle_brings_its_time_stamps_and_is_held_against_the_auditors_roots(one: Authority) -> None:
+    given = [(10, "tsa", token(one, 10)), (20, "tsa", token(one, 20)), (SIZE, "tsa", token(one, SIZE))]
+    trust = Trust(roots=[root(one)], now_ms=LATER_MS)
+    found = checked(bundled(given, head=NOTES[SIZE]), trust=trust)
+    assert faults(found.report) == []
+    assert found.stamps == Stamps(counts=(("one", State.HOLDS, 3),), checkpoints=3, size=SIZE)
+    assert found.stamps.all_checked
+    assert found.report.record.stamped(SIZE - 1) == (Stamped("one", ms(0.5)),)
+    # Without roots, nothing is wrong, and nothing known.
+    found = checked(bundled(given, head=NOTES[SIZE]))
+    assert (faults(found.report), found.stamps.all_checked) == ([], False)
+
+
+def test_wrong_time_stamps_in_a_bundle_are_faults(one: Authority) -> None:
+    trust = Trust(roots=[root(one)], now_ms=LATER_MS)
+    first, second = (10, "tsa", token(one, 10)), (20, "tsa", token(one, 20))
+    for given, notes, code in (
+        ([second, first], (10, 20), Code.PROOF),
+        ([first, second], (10,), Code.PROOF),
+        ([(20, "tsa", first[2])], (10, 20), Code.CONTENT_HASH),
+        ([first, (20, "tsa", second[2][:-1])], (10, 20), Code.MALFORMED),
+        # The bundle's own checkpoint has other lines than the one that was stamped.
+        ([(SIZE, "tsa", token(one, SIZE))], (10, 20), Code.CONTENT_HASH),
+    ):
+        assert faults(checked(bundled(given, notes), trust=trust).report) == [(None, code)]
+
+
 # ---- the end of certificates
 
 
 def test_a_token_counts_until_its_certificate_ends(one: Authority) -> None:
     given = [(10, "tsa", token(one, 10))]
-    for now, counts in ((264.9, True), (265.1, False)):
-        report, found = stamped(given, [root(one)], ms(now))
-        assert found.counts == (("one", State.HOLDS if counts else State.ENDED, 1),)
-        assert report.record.stamped(0) == ((Stamped("one", ms(0.5)),) if counts else ())
-        assert faults(report) == []
+    report, found = stamped(given, [root(one)], ms(264.9))
+    assert found.counts == (("one", State.HOLDS, 1),)
+    assert report.record.stamped(0) == (Stamped("one", ms(0.5)),)
+    report, found = stamped(given, [root(one)], ms(265.1))
+    assert found.counts == (("one", State.ENDED, 1),)
+    assert (report.record.stamped(0), faults(report)) == ((), [])
     ((severity, code, text),) = said(report)
     assert (severity, code) == (Severity.REMARK, Code.EXPIRED)
     assert "has ended, and it was not renewed in time" in text
@@ -356,7 +401,7 @@ def test_what_was_found_is_kept_until_something_changes(one: Authority, monkeypa
 
     def again(given: list[Given], roots: Sequence[Root], days: float = 1) -> tuple[list[int], Stamps]:
         asked.clear()
-        return asked, examine_stamps(report, given, NOTES.get, roots, ms(days))[1]
+        return asked, examine_stamps(report, given, NOTES.get, Trust(roots=roots, now_ms=ms(days)))[1]
 
     holds = Stamps(counts=(("one", State.HOLDS, 2),), checkpoints=2, size=20)
     assert again(given, [root(one)]) == ([10, 20], holds)

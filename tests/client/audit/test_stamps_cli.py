@@ -18,11 +18,13 @@ from amanah_client.audit.restamping import ask, find_due
 from amanah_client.home import Profile
 from amanah_client.log_rows import StampRow
 from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.log.stamp import MAX_REPLY_BYTES, decode_token, encode_request, imprint_of
 from tests.authority import DAY, REPLY_TYPE, Answer, Authority, AuthoritySite, make_authority
 from tests.client.audit.auditor import TOLD, Audit, copy
 from tests.client.audit.test_times import published
 from tests.protocol.refusal import refused
+from tests.vectors import examples as x
 
 pytest.importorskip("rfc3161_client", reason="the extra `timestamps` is not installed")
 
@@ -148,6 +150,38 @@ def test_a_file_without_roots_is_refused_and_forgets_nothing(
     assert "holds" in audit("verify")[1]
 
 
+# ---- a bundle
+
+
+def test_an_export_brings_the_time_stamps_and_a_third_party_checks_them(
+    audit: Audit, profile: Profile, authority: Authority, tmp_path: Path
+) -> None:
+    stamp(profile, authority)
+    head = published(TOLD.log, TOLD.log.size, [99])
+    token = authority.token_at(imprint_of(head), datetime.now(UTC) - DAY)
+    row = StampRow(number=2, size=TOLD.log.size, authority="https://tsa.example/", note=head, token=token)
+    profile.store.commit((e.PutStamps(stamps=(row,)),))
+    file = tmp_path / "evidence.amanah"
+    assert audit("export", file)[0] == 0
+    code, out, _ = audit("check", file)
+    assert (code, "2 time stamps by https://tsa.example/: not checked: unknown authority" in out) == (0, True)
+    assert json.loads(audit("check", file, "--json")[1])["not_checked"] == ["RFC 3161 time stamps"]
+    code, out, _ = audit("check", file, "--tsa", roots(authority))
+    assert (code, "2 time stamps by CN=Authority: holds" in out) == (0, True)
+    found = json.loads(audit("check", file, "--tsa", roots(authority), "--json")[1])
+    assert (found["not_checked"], found["stamps"]["size"]) == ([], TOLD.log.size)
+    policy = tmp_path / "policy"
+    text = encode_policy(policy_of_roster(x.roster_of()))
+    policy.write_bytes(text + f"timestamp ours sha256:{authority.root_hash.hex()}\n".encode())
+    out = audit("check", file, "--tsa", roots(authority), "--policy", policy)[1]
+    assert "2 time stamps by ours: holds" in out
+    # Another root of the same name.
+    other = make_authority(tmp_path / "other", name="Authority")
+    code, out, _ = audit("check", file, "--tsa", roots(other))
+    assert code == 5
+    assert "time stamp 1 of the checkpoint of size 20: it names CN=Authority, and does not verify" in out
+
+
 # ---- renewal
 
 
@@ -267,7 +301,7 @@ def test_an_authority_that_does_not_answer_is_not_waited_for(authority: Authorit
 
 def test_an_authority_that_trickles_is_not_waited_for(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1_000))
-    monkeypatch.setattr(restamping.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("amanah_client.audit.restamping.time.monotonic", lambda: next(clock))
     with serving(authority, (200, REPLY_TYPE, b"x" * 9_000)) as site, refused(Code.OFFLINE, OperationalError):
         ask(site.address, REQUEST, timeout_s=0.5)
 
