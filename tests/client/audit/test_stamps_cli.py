@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +16,7 @@ from amanah_client.log_rows import StampRow
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.log.stamp import MAX_REPLY_BYTES, decode_token, encode_request, imprint_of
-from tests.authority import DAY, REPLY_TYPE, Answer, Authority, AuthoritySite, make_authority
+from tests.authority import DAY, REPLY_TYPE, Authority, AuthoritySite, make_authority, serving
 from tests.client.audit.auditor import TOLD, Audit, copy
 from tests.client.audit.test_times import published
 from tests.protocol.refusal import refused
@@ -35,29 +31,6 @@ REQUEST = encode_request(imprint_of(NOTE), 5)
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return make_authority(tmp_path / "authority", name="Authority")
-
-
-@contextmanager
-def serving(authority: Authority, *faults: Answer | None) -> Iterator[AuthoritySite]:
-    """The authority on loopback, in a thread of its own."""
-    site = AuthoritySite(authority=authority, faults=list(faults))
-    up, loop = threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        async with site.running():
-            up.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert up.wait(20)
-    try:
-        yield site
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
 
 
 def stamp(profile: Profile, authority: Authority, *, ends_days: float = 30) -> bytes:
