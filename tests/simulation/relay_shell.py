@@ -33,6 +33,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     Send,
     SessionId,
@@ -71,7 +72,15 @@ COSIGN_MS: Final = 4_000
 """Longest time that a witness takes."""
 
 Reading: TypeAlias = (
-    ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+    ReadEntries
+    | ReadMembership
+    | ReadKnown
+    | ReadContent
+    | ReadLog
+    | ReadProof
+    | CountKeyPackages
+    | ReadCheckpoints
+    | ReadStamps
 )
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 
@@ -324,7 +333,7 @@ class RelayShell:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages() | ReadCheckpoints()
+                | CountKeyPackages() | ReadCheckpoints() | ReadStamps()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
@@ -477,5 +486,7 @@ class RelayShell:
                 return self.store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self.store.read_checkpoints(effect)
+            case ReadStamps():
+                return self.store.read_stamps(effect)
             case _:
                 assert_never(effect)

@@ -17,6 +17,7 @@ from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.manifest import Manifest, RoomRange
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Finding, Findings, Severity, Who
+from amanah_client.audit.stamps import NO_AUTHORITY, Stamps, Trust, examine_stamps
 from amanah_client.model import AuditRow
 from amanah_protocol.content.sealed import Content, check_commitment, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
@@ -58,13 +59,13 @@ class Checked:
         bundle: The file, open: rows can be read of it.
         report: What the examination found, and what is wrong with files and claims; its record answers questions.
         opened: Messages that are disclosed.
-        timestamps: RFC 3339 tokens in it; they are not checked here.
+        stamps: What its time stamps are worth.
     """
 
     bundle: Bundle
     report: Report
     opened: tuple[Opened, ...]
-    timestamps: int
+    stamps: Stamps
 
     @property
     def manifest(self) -> Manifest:
@@ -81,13 +82,16 @@ def own_anchor(bundle: Bundle) -> Anchor:
     return replace(anchor_of_rosters(bundle.rosters, ""), policy=bundle.policy)
 
 
-def check_bundle(bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = ()) -> Checked:
+def check_bundle(
+    bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = (), trust: Trust = NO_AUTHORITY
+) -> Checked:
     """Verify all of a bundle.
 
     Args:
         bundle: The file.
         anchor: What it is held against.
         remembered: Checkpoints that whoever checks has seen before: the rows continue each.
+        trust: What its time stamps are held against.
 
     Raises:
         OperationalError: `INTERNAL`.
@@ -106,7 +110,7 @@ def check_bundle(bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = (
     )
     after: list[Finding] = []
     claims = Findings(after.append)
-    timestamps = sum(1 for _ in _until_refused(bundle.timestamps(), claims))
+    dated, stamps = examine_stamps(report, _until_refused(bundle.timestamps(), claims), Notes(bundle), trust)
     disclosures = list(_until_refused(bundle.disclosures(), claims))
     opened = tuple(open_disclosures(disclosures, report.record, bundle.row, claims))
     for check in (_check_log, _check_complete, _check_exporter):
@@ -124,13 +128,31 @@ def check_bundle(bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = (
     return Checked(
         bundle=bundle,
         report=replace(
-            report,
-            findings=(*before, *report.findings, *after),
-            faults=report.faults + files.faults + claims.faults,
+            dated,
+            findings=(*before, *dated.findings, *after),
+            faults=dated.faults + files.faults + claims.faults,
         ),
         opened=opened,
-        timestamps=timestamps,
+        stamps=stamps,
     )
+
+
+class Notes:
+    """The checkpoints of a bundle by size, asked for in ascending order."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Begin before the first; where they are damaged is found elsewhere."""
+        self._bundle = bundle
+        self._left = _until_refused(bundle.checkpoints(), Findings(lambda _: None))
+        self._size, self._note = 0, b""
+
+    def __call__(self, size: int) -> bytes | None:
+        """The checkpoint of a size, as signed; None where there is none."""
+        if size == self._bundle.head.size:
+            return self._bundle.checkpoint
+        while self._size < size and (note := next(self._left, None)) is not None:
+            self._size, self._note = decode_checkpoint(note)[0].size, note
+        return self._note if self._size == size else None
 
 
 def open_disclosures(

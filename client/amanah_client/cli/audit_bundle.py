@@ -33,6 +33,7 @@ from amanah_client.audit.export_pdf import render_pdf
 from amanah_client.audit.export_report import render_html, view_of
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
+from amanah_client.audit.stamps import Trust, load_roots
 from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, seekable, write_new
@@ -99,6 +100,7 @@ def export(
             published=lambda: copy.checkpoints(size),
             control_head=head,
             policy=encode_policy(anchor.policy),
+            timestamps=lambda: local.copied_stamps(profile.store, size),
             rosters=tuple({known.value.version: known.value.endorsed.encode() for known in anchor.rosters}.values()),
         )
         exporter = _exporter(profile, report)
@@ -109,6 +111,7 @@ def export(
             report = examine(
                 sources.rows(), checkpoint=note, anchor=anchor, control_head=head, published=sources.published()
             )
+        report, _ = local.examined_stamps(profile.store, report, None, now_ms=exporter.now_ms)
         _write(file, sources, report, exporter, Filter(since_ms=span.since_ms))
     raise_for(report)
 
@@ -156,7 +159,7 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
             control_head=found.control_head,
             policy=found.part("policy").read(found.part("policy").size),
             rosters=found.rosters,
-            timestamps=tuple(found.timestamps()),
+            timestamps=found.timestamps,
             disclosures=shown,
             opened=messages,
         )
@@ -170,6 +173,7 @@ def check(
     policy: File | None = None,
     roster: File | None = None,
     remembered: tuple[File, ...] = (),
+    tsa: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Check a bundle, a disclosure, evidence or a proof: no relay, no key, no network. Exit code 5 if it does not hold.
@@ -189,11 +193,15 @@ def check(
         A roster's file, where neither the file nor this profile holds it.
     remembered
         A checkpoint of the log that you have seen before: a bundle has to continue it.
+    tsa
+        Root certificates, in PEM, of the time-stamping authorities that are trusted: those that the policy names, or
+        all of them where it names none.
     """
     with opened(file) as (stream, magic):
         if magic == MAGIC:
             with seekable(stream, magic) as whole:
-                _check_bundle(Bundle(whole), policy, roster, tuple(map(files.read_file, remembered)), common)
+                seen = tuple(map(files.read_file, remembered))
+                _check_bundle(Bundle(whole), policy, roster, seen, tsa, common)
             return
         data = magic + stream.read(_MAX_TEXT_BYTES)
     if remembered:
@@ -271,10 +279,17 @@ def _bundle(path: Path) -> Iterator[Bundle]:
 
 
 def _check_bundle(
-    bundle: Bundle, policy: Path | None, roster: Path | None, remembered: tuple[bytes, ...], common: Options
+    bundle: Bundle,
+    policy: Path | None,
+    roster: Path | None,
+    remembered: tuple[bytes, ...],
+    tsa: Path | None,
+    common: Options,
 ) -> None:
     anchor = _anchor(policy, roster, common, *bundle.rosters) or own_anchor(bundle)
-    checked = check_bundle(bundle, anchor, remembered)
+    # What a bundle's own policy says of authorities proves nothing; the file with their roots is the auditor's.
+    roots = () if tsa is None else load_roots(files.read_file(tsa), anchor.policy if policy is not None else None)
+    checked = check_bundle(bundle, anchor, remembered, Trust(roots=roots, now_ms=now_ms()))
     if common.json:
         terminal.show_json(audit_json.checked_json(checked))
     else:

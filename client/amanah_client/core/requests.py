@@ -232,10 +232,18 @@ class AuditCheckpoints:
     after: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStamps:
+    """Time stamps on published checkpoints, for the auditor's copy."""
+
+
+Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | AuditStamps
+"""What the auditor's copy asks for."""
+
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
-    | AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints
+    | Audit
 )  # fmt: skip
 
 

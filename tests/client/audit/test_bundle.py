@@ -13,6 +13,7 @@ from amanah_client.audit.archive import MAX_ARCHIVE_BYTES
 from amanah_client.audit.bundle import LIMITS, Bundle, encode_item, encode_row
 from amanah_client.audit.bundle_check import own_anchor
 from amanah_client.audit.report import Bounds
+from amanah_client.audit.stamps import Stamps
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor, kinds
 from amanah_protocol.content.bodies import Text
@@ -174,7 +175,7 @@ def test_an_honest_bundle_holds() -> None:
     assert faults(found.report) == []
     assert remarks(found.report) == []
     assert found.report.faults == 0
-    assert (found.timestamps, found.opened) == (0, ())
+    assert (found.stamps, found.opened) == (Stamps(), ())
     assert found.manifest.rooms == ranges(TOLD)
 
 
@@ -280,8 +281,11 @@ def test_checkpoints_out_of_order_are_found(sizes: tuple[int, ...]) -> None:
     assert (None, "CHECKPOINT") in faults(checked(bundle(TOLD, checkpoints=b"".join(map(cbor.encode, notes)))).report)
 
 
-def test_time_stamps_are_counted_as_not_checked() -> None:
-    assert checked(bundle(TOLD, timestamps=encode_item([5, "tsa", b"token"]) * 2)).timestamps == 2
+def test_time_stamps_stand_beside_checkpoints_of_the_bundle() -> None:
+    stray = checked(bundle(TOLD, timestamps=encode_item([5, "tsa", b"token"])))
+    assert faults(stray.report) == [(None, "PROOF")]
+    damaged = checked(bundle(TOLD, timestamps=encode_item([5, b"tsa", b"token"])))
+    assert faults(damaged.report) == [(None, "BAD_TYPE")]
 
 
 def test_without_a_policy_a_bundle_is_held_against_itself() -> None:
