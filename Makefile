@@ -62,7 +62,7 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
-		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls)
+		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/verify)
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
