@@ -15,7 +15,7 @@ HEAVY = (
 CLIENT, RELAY = "amanah_client.cli.main", "amanah_relay.cli"
 VERBS = (
     "room list", "send room text", "read room", "tail", "alert room", "disclose message --to x", "outbox list",
-    "audit verify", "doctor", "org show", "roster show", "device show",
+    "audit verify", "doctor", "org show", "roster show", "device show", "witness status",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_no_verb_of_the_client_loads_what_the_relays_store_is_made_of(verb: str,
     assert loaded(CLIENT, *verb.split(), "--home", str(tmp_path)).isdisjoint({"sqlalchemy", "alembic", "amanah_relay"})
 
 
-@pytest.mark.parametrize("verb", ["org show", "roster show", "device show"])
+@pytest.mark.parametrize("verb", ["org show", "roster show", "device show", "witness status"])
 def test_a_ceremony_does_not_wait_for_what_the_network_needs(verb: str, tmp_path: Path) -> None:
     assert loaded(CLIENT, *verb.split(), "--home", str(tmp_path)).isdisjoint({"websockets", "asyncio", "argon2"})
 

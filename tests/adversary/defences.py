@@ -20,13 +20,32 @@ from typing import Any, Final
 
 from websockets.asyncio import server as server_of_websockets
 
-from amanah_client.audit import record
-from amanah_client.core import checks, circle, context, heads, invite, membership, outbox, own, place, senders
+from amanah_client import message
+from amanah_client.audit import examination
+from amanah_client.core import (
+    answers,
+    checks,
+    circle,
+    context,
+    heads,
+    invite,
+    membership,
+    monitor,
+    opening,
+    outbox,
+    own,
+    place,
+    pledge,
+    quorum,
+    senders,
+)
 from amanah_client.core import record as record_of_rooms
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import engines, room_engine, room_group
+from amanah_protocol.log import note_keys, witnessing
+from amanah_protocol.log import policy as trust
 from amanah_protocol.mls import checks as mls_checks
 from amanah_protocol.mls import codec, joining, kem, policy, secret_tree
 from amanah_relay import server
@@ -81,11 +100,13 @@ def _agree_with_anything(private: bytes, public: bytes) -> bytes:
         return bytes(KEY_BYTES)
 
 
+_REDEEMED: Final = "pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])"
+
 DEFENCES: Final[dict[str, Defence | Bound]] = {
     "bound of a frame": Bound(attacks=(47,), module=server, name="MAX_PRE_AUTH_FRAME_BYTES", off=2**31),
     "leaves lead to the root": Defence(
         attacks=(41,),
-        function=record._Examination.run,
+        function=examination.Examination.run,
         cuts={"self._frontier.root() != self._head.root": NEVER},
     ),
     "no compression": Bound(
@@ -215,7 +236,11 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "alarms are counted": Bound(attacks=(24,), module=context, name="MAX_ALARMS", off=10**9),
     "commits are proven": Defence(
-        attacks=(11,), function=record_of_rooms._is_followed, cuts={"envelope.header.kind is Kind.COMMIT": NEVER}
+        attacks=(11,),
+        function=record_of_rooms._is_followed,
+        cuts={"envelope.header.kind is Kind.COMMIT": NEVER},
+        # Who writes in its half has receipts, too, which the log would have to keep.
+        again=((answers._accept, {_REDEEMED: NOTHING}),),
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
@@ -236,11 +261,76 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "the address that was dialled": Defence(
         attacks=(35,), function=login._challenge, cuts={"hello.dialled not in identity.addresses": NEVER}
     ),
+    "the quorum of witnesses": Defence(
+        attacks=(42,),
+        function=trust.Policy.verify_note,
+        cuts={"self.quorum is not None and (not self._reached(self.quorum, frozenset(times)))": NEVER},
+    ),
+    # Of Ed25519 where the signature is verified, of ML-DSA-44 where witnesses are counted.
+    "cosignatures say when": Defence(
+        attacks=(42,),
+        function=trust.Policy.verify_note,
+        cuts={"found.verifier in names and found.time_s": "found.verifier in names"},
+        again=((note_keys.NoteVerifier.verify, {"not 0 < time_s <= MAX_DECIMAL": NEVER}),),
+    ),
+    "cosignatures are verified": Defence(
+        attacks=(42,),
+        function=note_keys.NoteVerifier.verify,
+        cuts={"verify_signature(self.public, signature[_TIME_BYTES:], _cosigned_text(text, time_s))": NOTHING},
+        again=(
+            (
+                note_keys.NoteVerifier.verify_subtree,
+                {"verify_mldsa44(self.public, signature[_TIME_BYTES:], message)": NOTHING},
+            ),
+        ),
+    ),
+    "a witness's key stands once in a policy": Defence(
+        attacks=(42,), function=trust._Reader._party, cuts={"(role, key.public) not in self._keys": ALWAYS}
+    ),
+    "a witness counts in one group": Defence(
+        attacks=(42,), function=trust._Reader._group, cuts={"member not in self._members": ALWAYS}
+    ),
+    "a log's own signature": Defence(
+        attacks=(42,),
+        function=note_keys.NoteVerifier.verify,
+        cuts={"verify_signature(self.public, signature, text.encode())": NOTHING},
+    ),
+    "witnesses know the old size": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"old != (0 if known is None else known.size)": NEVER},
+    ),
+    "witnesses ask for a proof": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"verify_consistency(old, known.root, new.size, new.root, request.proof)": NOTHING},
+    ),
+    "witnesses cosign one root at a size": Defence(
+        attacks=(42,),
+        function=witnessing._check_growth,
+        cuts={"Refusal.OTHER_ROOT if _is_conflict(new, known) else None": NOTHING},
+    ),
     "envelopes are signed": Defence(
         attacks=(44,),
         function=checks.authenticate,
         cuts={"verify_envelope(envelope, standing.certificate.public_key)": NOTHING},
     ),
+    "views are compared": Defence(
+        attacks=(36,),
+        function=opening._compare_views,
+        cuts={"_note_log(ctx, room, envelope, view)": NOTHING},
+    ),
+    "a checkpoint continues the one before": Defence(
+        attacks=(37,), function=monitor.consider, cuts={"view is None or view.size == 0": ALWAYS}
+    ),
+    "receipts are redeemed": Defence(
+        attacks=(38,),
+        function=answers._accept,
+        cuts={_REDEEMED: NOTHING},
+        again=((pledge.work, {"_check_delivered(ctx, room)": NOTHING}),),
+    ),
+    "the relay's time is its word": Bound(attacks=(40,), module=message, name="CLOCK_REMARK_MS", off=2**62),
+    "cosignatures of tomorrow": Bound(attacks=(40,), module=quorum, name="AHEAD_MS", off=2**50),
     "senders are members": Defence(
         attacks=(10,), function=checks.check_bound, cuts={"header.kid not in group.members": NEVER}
     ),

@@ -13,6 +13,7 @@ from amanah_client.cli import showing
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState
+from amanah_client.plain import plain as as_json
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text, Unknown
@@ -105,8 +106,16 @@ def test_a_name_writes_no_line_of_its_own() -> None:
 def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
     shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
     assert shown == (
-        "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
+        "    7  000102030405  1970-01-01 00:00:00Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
     )
+
+
+@pytest.mark.parametrize(("accepted_at_ms", "differs"), [(None, False), (120_900, False), (120_901, True)])
+def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms: int | None, differs: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    found = replace(message(Text(text="Seen?")), accepted_at_ms=accepted_at_ms)
+    shown = showing.line(found, NOBODY).plain
+    assert "1970-01-01 00:00:00Z" in shown
+    assert shown.endswith("Seen? [the relay says: 1970-01-01 00:02:00Z]") is differs
 
 
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
@@ -264,7 +273,7 @@ def test_json_of_other_kinds_holds_their_header_and_title() -> None:
     ],
 )
 def test_values_of_ours_become_json(value: object, plain: object) -> None:
-    assert showing.plain(value) == plain
+    assert as_json(value) == plain
 
 
 def test_json_of_an_alarm_holds_its_evidence() -> None:

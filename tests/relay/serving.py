@@ -113,6 +113,15 @@ def make_site(
     return Site(config=config, keys=keys, relay=relay, organisations=organisations, now_ms=now_ms)
 
 
+async def get(port: int, request: str) -> tuple[int, str, bytes]:
+    """One HTTP request; status, head, body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{request}\r\nHost: relay.example.org\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), head.decode(), body
+
+
 def write_certificate(folder: Path, *, not_after: dt.datetime | None = None) -> tuple[Path, Path, trustme.CA]:
     """A certificate for localhost behind a certificate authority of its own, with its chain."""
     authority = trustme.CA()

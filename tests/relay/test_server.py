@@ -23,13 +23,10 @@ from amanah_protocol import frames
 from amanah_protocol.envelope import check_content, decode_envelope, verify_envelope
 from amanah_protocol.errors import Code, OperationalError, VerifyError
 from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PRE_AUTH_FRAME_BYTES
-from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, verify_checkpoint
-from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.log.note import decode_note
+from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.receipt import check_in_receipt, verify_receipt
 from amanah_protocol.session import SUBPROTOCOL
-from amanah_protocol.types import LeafHash
-from amanah_relay.config import Tls, WitnessSection
+from amanah_relay.config import Tls
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import Effect
 from amanah_relay.gate import Gate
@@ -38,9 +35,7 @@ from amanah_relay.quotas import RelayLimits
 from amanah_relay.store import Store
 from amanah_relay.tls import load_server_tls
 from bench.link import Link, log_in, publish
-from tests.relay.people import witness
-from tests.relay.serving import ORIGIN, Site, items, make_site, open_for, write_certificate
-from tests.relay.witness_site import WitnessSite
+from tests.relay.serving import Site, get, items, make_site, open_for, write_certificate
 
 AMANAH: Final = [Subprotocol(SUBPROTOCOL)]
 
@@ -54,15 +49,6 @@ def site(tmp_path: Path) -> Site:
 async def port(site: Site) -> AsyncIterator[int]:
     async with site.running() as found:
         yield found
-
-
-async def get(port: int, request: str) -> tuple[int, str, bytes]:
-    """One HTTP request; status, head, body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"{request}\r\nHost: relay.example.org\r\n\r\n".encode())
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    return int(head.split()[1]), head.decode(), body
 
 
 # ---- what it is for
@@ -388,64 +374,6 @@ async def test_the_checkpoint_is_signed_by_the_log_of_the_roster(site: Site, por
     status, head, body = await get(port, "GET /log/checkpoint HTTP/1.1")
     assert (status, "no-store" in head) == (200, True)
     assert verify_checkpoint(body, site.relay.log_vkey, site.relay.origin).value.size == 1
-
-
-async def test_the_published_log_is_read_tile_by_tile_and_leads_to_its_checkpoint(site: Site) -> None:
-    hasty = replace(site, config=replace(site.config, limits=RelayLimits(checkpoint_interval_ms=1)))
-    async with hasty.running() as port:
-        devices = [organisation.certify() for organisation in site.organisations]
-        links = [await site.enter(device, port) for device in devices]
-        await open_for(site, links, devices)
-        checkpoint, note = await newest_checkpoint(port, at_least=8)
-        head, tile = (await get(port, f"GET /log/tile/0/000.p/{checkpoint.size} HTTP/1.1"))[1:]
-        assert "max-age=3600" in head
-        frontier = Frontier()
-        for at in range(0, len(tile), 32):
-            frontier.append(LeafHash(tile[at : at + 32]))
-        assert (frontier.size, frontier.root()) == (checkpoint.size, checkpoint.root)
-        assert (await get(port, "GET /log/tile/0/000.p/2 HTTP/1.1"))[2] == tile[:64]
-        for line in (
-            "GET /log/tile/0/000.p/99 HTTP/1.1",
-            "GET /log/tile/0/000 HTTP/1.1",
-            "GET /log/tile/1/000.p/1 HTTP/1.1",
-        ):
-            assert (await get(port, line))[0] == 404
-        status, _, said = await get(port, f"GET /log/tile/entries/000.p/{checkpoint.size} HTTP/1.1")
-        assert (status, b"audit sync" in said) == (403, True)
-        assert decode_note(note).signatures
-
-
-async def newest_checkpoint(port: int, *, at_least: int) -> tuple[Checkpoint, bytes]:
-    """Wait until a checkpoint of so many leaves is published."""
-    async with asyncio.timeout(20):
-        while True:
-            note = (await get(port, "GET /log/checkpoint HTTP/1.1"))[2]
-            checkpoint = decode_checkpoint(note)[0]
-            if checkpoint.size >= at_least:
-                return checkpoint, note
-            await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize("name", ["one", "two"])
-async def test_a_published_checkpoint_carries_the_cosignatures_of_the_rosters_witnesses(
-    tmp_path: Path, name: str
-) -> None:
-    keys = witness("one")
-    site = make_site(tmp_path, witnesses=(keys,))
-    async with WitnessSite(signer=witness(name), log=site.keys.log.verifier).running() as asked:
-        asking = replace(site.config, witnesses=WitnessSection(addresses=(asked.address,)))
-        async with replace(site, config=asking).running() as port:
-            await asked.told.wait()
-            signers = {ORIGIN, keys.name} if name == "one" else {ORIGIN}
-            async with asyncio.timeout(20):
-                while await signers_of_checkpoint(port) != signers:  # noqa: ASYNC110 - a relay is asked, it does not tell
-                    await asyncio.sleep(0.05)
-
-
-async def signers_of_checkpoint(port: int) -> set[str]:
-    """Who has signed what the relay shows."""
-    note = (await get(port, "GET /log/checkpoint HTTP/1.1"))[2]
-    return {line.name for line in decode_note(note).signatures}
 
 
 @pytest.mark.parametrize(

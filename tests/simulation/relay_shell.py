@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from amanah_protocol.errors import AmanahError
+from amanah_protocol.log.note import decode_note
 from amanah_protocol.session import NO_TLS
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
@@ -44,6 +45,7 @@ from amanah_relay.inputs import (
     Checked,
     Congested,
     Connected,
+    Cosigned,
     Disconnected,
     Drained,
     Input,
@@ -65,6 +67,8 @@ TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
 VERIFY_MS: Final = 3
+COSIGN_MS: Final = 4_000
+"""Longest time that a witness takes."""
 
 Reading: TypeAlias = (
     ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
@@ -326,13 +330,22 @@ class RelayShell:
                 if len(self._reading) == 1:
                     self._begin_read()
             case Cosign():
-                pass  # nobody here is asked
+                self._cosign(effect)
             case Verify():
                 self._verifying.append(effect)
                 if len(self._verifying) == 1:
                     self._later(self._chance.randint(0, VERIFY_MS), self._verify)
             case _:
                 assert_never(effect)
+
+    def _cosign(self, wanted: Cosign) -> None:
+        """Each witness of the roster answers in its time, honestly."""
+        text = decode_note(wanted.note).text
+        for witness in self._community.witnesses:
+            delay_ms = self._chance.randint(1, COSIGN_MS)
+            line = witness.sign(text, time_s=(self._scheduler.now_ms + delay_ms) // 1_000).encode().encode()
+            answer = Cosigned(size=wanted.size, lines=line)
+            self._later(delay_ms, lambda answer=answer: self.handle(answer))  # type: ignore[misc]  # bound for each
 
     def _verify(self) -> None:
         """All that was asked until now is answered at once, in order."""

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -181,13 +182,18 @@ class Evidence:
                 "control": control,
             },
             "disclosed": [decode_id(one) for one in self.disclosures],
-            "exported": self.exported,
+            "exported": iso(self.exported),
             "exporter": {"device": AUDITOR_TN.id.hex(), "organisation": str(TN), "certificate": certificate},
         }
 
 
 def root_hex(root: str) -> str:
     return base64.b64decode(root).hex()
+
+
+def iso(at_ms: int) -> str:
+    """A time as a manifest has it."""
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def decode_id(disclosure: bytes) -> str:

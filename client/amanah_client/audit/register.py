@@ -15,12 +15,11 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
-from amanah_client.store.copy_schema import REGISTER
 from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -170,6 +169,7 @@ class _Fresh:
     mentions: list[tuple[int, int]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list)
+    aside: list[tuple[int, int]] = field(default_factory=list)
     chains: set[RoomId] = field(default_factory=set)
     senders: dict[tuple[int, int], tuple[int, bytes, bytes]] = field(default_factory=dict)
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
@@ -193,7 +193,7 @@ class Register:
         self.copy: AuditCopy = copy
         found = self._read_progress()
         if found is None or (found.version, found.anchor) != (VERSION, anchor):
-            self._clear()
+            copy.forget_register()
             found = Progress(version=VERSION, anchor=anchor)
         self.progress: Progress = found
         self.chains: dict[RoomId, tuple[int, LeafHash]] = {}
@@ -210,11 +210,6 @@ class Register:
             return None if row is None else _progress.decode(row[0])
         except msgspec.MsgspecError:
             return None
-
-    def _clear(self) -> None:
-        with self.copy.writing() as connection:
-            for table in REGISTER:
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - tables of ours
 
     def _load(self) -> None:
         with self.copy.reading() as connection:
@@ -325,6 +320,10 @@ class Register:
         if node.level in NODE_LEVELS:
             self._fresh.nodes.append((node.level, node.place, node.root))
 
+    def put_aside(self, index: int, accepted_ms: int) -> None:
+        """An entry that is no envelope, and when it was accepted."""
+        self._fresh.aside.append((index, accepted_ms))
+
     def put_finding(self, finding: Finding) -> None:
         """Something that was found."""
         self._fresh.findings.append(finding)
@@ -358,6 +357,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])
     put(_PUT_CHAIN, [(room, *chains[room]) for room in fresh.chains])
     put("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", fresh.nodes)
+    put("INSERT OR REPLACE INTO aside VALUES (?, ?)", fresh.aside)
     put(_PUT_FINDING, [(str(found.severity), found.index, str(found.code), found.text) for found in fresh.findings])
 
 

@@ -25,6 +25,7 @@ _COMMANDS: Final = (
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
     ("outbox", "outbox:app", "What is queued, held or on its way."),
     ("audit", "audit:app", "Copy, verify, list and export the record's metadata."),
+    ("witness", "witness:app", "Cosign a log's checkpoints for others: what continues it, and nothing else."),
     ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
 )
 _TRACEBACK: Final = "AMANAH_TRACEBACK"

@@ -82,4 +82,9 @@ _COPY_APART: Final = (
     "DROP TABLE audit_leaf",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART)
+_CONFLICTS: Final = (
+    # Evidence against the log; one contradiction once.
+    "CREATE TABLE conflict (id INTEGER PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL)",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS)

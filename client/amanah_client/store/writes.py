@@ -12,6 +12,7 @@ from amanah_client import model
 from amanah_client.causes import COUNTED
 from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol.identity import decode_profile
+from amanah_protocol.log.conflict import MAX_CONFLICTS
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
@@ -29,6 +30,13 @@ _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
+
+
+# A contradiction is kept as it was found first; of many, the first of all and the newest.
+_PUT_CONFLICT: Final = "INSERT INTO conflict (key, row) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+_OLD_CONFLICTS: Final = """
+    DELETE FROM conflict WHERE id > (SELECT min(id) FROM conflict)
+        AND id NOT IN (SELECT id FROM conflict ORDER BY id DESC LIMIT ?)"""
 
 
 def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
@@ -69,6 +77,11 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             put_value(connection, "control_head", head)
         case e.PutLogView(view=view):
             put_value(connection, "log", encode_row(view))
+        case e.PutWitnessed(row=witnessed):
+            put_value(connection, "witnessed", encode_row(witnessed))
+        case e.PutConflict(row=conflict):
+            connection.execute(_PUT_CONFLICT, (conflict.key, encode_row(conflict)))
+            connection.execute(_OLD_CONFLICTS, (MAX_CONFLICTS - 1,))
         case e.PutKeyPackage(reference=reference, private=private):
             connection.execute("INSERT INTO key_package (reference, private) VALUES (?, ?)", (reference, private))
         case e.DropKeyPackage(reference=reference):
@@ -78,7 +91,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
-        case e.PutAuditRows():
+        case e.PutAuditRows() | e.PutCheckpoints():
             pass  # they go to the copy, which is a file of its own
 
 

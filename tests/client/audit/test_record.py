@@ -30,6 +30,7 @@ from tests.client.audit.world import (
     community,
     examined,
     faults,
+    findings,
     incident,
     remarks,
 )
@@ -254,7 +255,7 @@ def test_a_record_that_is_wrong_throughout_does_not_fill_the_memory() -> None:
         log.append(LeafType.CERTIFICATE, CONTROL, b"none")
     report = examined(log)
     assert report.faults == MAX_FINDINGS + 5
-    assert len(report.findings) == MAX_FINDINGS
+    assert len(findings(report)) == MAX_FINDINGS
     assert report.first_bad is not None
     assert report.first_bad.index == 0
 

@@ -10,11 +10,13 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
+from amanah_client.log_rows import ConflictRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
@@ -57,6 +59,9 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    settled: int = 0
+    conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
     fails: int = 0
     kept: bool = False
 
@@ -71,6 +76,8 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            audit_settled=self.settled,
+            conflicts=tuple((row.key, row.at_ms) for row in self.conflicts.values()),
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -84,7 +91,7 @@ class Store:
         if self.fails == 0:
             raise OSError
 
-    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one case for each write
+    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
@@ -118,6 +125,10 @@ class Store:
                 self.base = replace(self.base, control_head=head)
             case e.PutLogView(view=view):
                 self.base = replace(self.base, log=view)
+            case e.PutWitnessed(row=witnessed):
+                self.base = replace(self.base, witnessed=witnessed)
+            case e.PutConflict(row=conflict):
+                self.conflicts.setdefault(conflict.key, conflict)
             case e.PutKeyPackage(reference=reference, private=private):
                 assert reference not in self.packages
                 self.packages[reference] = private
@@ -130,6 +141,9 @@ class Store:
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)
+            case e.PutCheckpoints(notes=notes, settled=settled):
+                self.checkpoints.update(notes)
+                self.settled = settled
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -320,8 +334,10 @@ def text_of(row: model.MessageRow) -> str | None:
 class Stage:
     """The relay and all clients; time stands still unless a test moves it."""
 
-    def __init__(self, limits: RelayLimits | None = None) -> None:
-        self.relay = World(limits)
+    def __init__(
+        self, limits: RelayLimits | None = None, *, witnesses: tuple[NoteSigner, ...] = (), quorum: int = 0
+    ) -> None:
+        self.relay = World(limits, witnesses=witnesses, quorum=quorum)
         self.clients: list[Client] = []
         self.restarts = 0
 

@@ -1,0 +1,118 @@
+"""The witness's two addresses over HTTP: `POST /add-checkpoint` and `GET /<hash of the origin>/checkpoint`.
+
+There are no redirects, no cookies and nothing to log in to: a request is worth what the log's signature
+in it is worth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from amanah_client.witness.limits import Rate
+from amanah_client.witness.witness import TEXT, Witness
+from amanah_protocol.errors import OperationalError
+from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
+
+BODY_S: Final = 10.0
+"""Within which a request has come whole."""
+
+_Asked = TypeVar("_Asked")
+_Found = TypeVar("_Found")
+
+_CLOSE: Final = {"Connection": "close"}
+"""Where a body is not read to its end, what follows on the connection is no request."""
+
+
+def make_app(
+    witness: Witness, tell: Callable[[str], None], *, body_s: float = BODY_S, rate: Rate | None = None
+) -> Starlette:
+    """The application.
+
+    Args:
+        witness: Who decides; its calls run in a thread of their own.
+        tell: Where a line goes that the operator should see.
+        body_s: Seconds within which a body comes.
+        rate: What one address may ask for.
+    """
+    routes = _Routes(witness, tell, body_s, rate or Rate(time.monotonic))
+    app = Starlette(
+        routes=[
+            Route("/add-checkpoint", routes.add_checkpoint, methods=["POST"]),
+            Route("/{origin_hash}/checkpoint", routes.newest, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _refusal},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Routes:
+    def __init__(self, witness: Witness, tell: Callable[[str], None], body_s: float, rate: Rate) -> None:
+        self._witness = witness
+        self._tell = tell
+        self._body_s = body_s
+        self._rate = rate
+        # One is enough, because decisions are one after the other; and nobody else's work keeps them waiting.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="witness")
+
+    async def add_checkpoint(self, request: Request) -> Response:
+        self._count(request)
+        body = await self._body(request)
+        answer = await self._run(self._witness.add_checkpoint, body)
+        return _text(answer.status, answer.body, media_type=answer.media_type)
+
+    async def newest(self, request: Request) -> Response:
+        self._count(request)
+        note = await self._run(self._witness.newest_note, request.path_params["origin_hash"])
+        if note is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return _text(HTTPStatus.OK, note)
+
+    def _count(self, request: Request) -> None:
+        if request.client is not None and not self._rate.take(request.client.host):
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "1", **_CLOSE})
+
+    async def _body(self, request: Request) -> bytes:
+        if int(request.headers.get("Content-Length", "0")) > MAX_REQUEST_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._body_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_REQUEST_BYTES:
+                        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE) from None
+        except ClientDisconnect:
+            # Nobody is left to read this.
+            raise HTTPException(HTTPStatus.BAD_REQUEST, headers=_CLOSE) from None
+        return bytes(body)
+
+    async def _run(self, work: Callable[[_Asked], _Found], asked: _Asked) -> _Found:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, asked)
+        except OperationalError as error:
+            self._tell(f"nothing was answered: {error.detail}. {error.hint} [{error.code}]")
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "10"}) from error
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - narrows for mypy: it is called for these alone
+    return _text(error.status_code, f"{error.detail.lower()}\n".encode(), headers=dict(error.headers or {}))
+
+
+def _text(status: int, body: bytes, *, media_type: str = TEXT, headers: dict[str, str] | None = None) -> Response:
+    always = {"Content-Type": media_type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(body, status_code=status, headers={**always, **(headers or {})})
