@@ -654,7 +654,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(holds, "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
         rooms = [one.room for one in complete.rooms]
-        need(rooms == sorted({*rooms}) and all(one.last <= here.get(one.room, 0) for one in complete.rooms), "the rooms")
+        need(rooms == sorted({*rooms}) and all(one.last <= here.get(one.room, 0) for one in complete.rooms), "rooms")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
