@@ -475,7 +475,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
 # ---- Section 12: the bundle.
 MEMBERS = ["manifest.json", "manifest.sig", "policy", "rosters", "leaves", "checkpoint", "checkpoints", "control-head",
            "timestamps", "disclosures", "entries.csv", "entries.jsonl", "report.html", "report.pdf", "amanah-verify.py"]
-ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last": POSITIVE})
+ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": range(1, 2), "last": POSITIVE})
 MANIFEST = ("object", {
     "format": re.compile("amanah evidence 1"), "log": ("object", {"origin": NAME, "size": UINT, "root": HEX}),
     "complete": ("object", {"from": range(1), "until": UINT, "control": UINT, "rooms": (ROOM, 0, MAX_ROOMS, False)}),
@@ -523,21 +523,18 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def open(self) -> bool:  # find the members, each beside the next, and see that nothing else is there
         need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
         at, found = 0, []
-        for number, name in enumerate(MEMBERS):
+        for name in MEMBERS:
             local = self.piece(at, 30 + len(name)).ljust(30)
-            if number < 10 or local.endswith(name.encode()):  # the others are views
-                crc, size = struct.unpack("<2I", local[14:22])
-                form = struct.pack("<3I2H", crc, size, size, len(name), 0) + name.encode()
-                holds = local[:4] == b"PK\x03\x04" and local[6:10] == bytes(4) and local[14:] == form
-                need(holds, f"the member {name} is missing, or not just stored")
-                found.append((local, at))
-                self.at[name] = at + len(local), size, crc
-                at += len(local) + size
-        end = self.piece(at, 64 * KIB)
-        ends = [b"PK\x01\x02" + end[4:6] + local[4:30] + bytes(6) + end[38:42] + struct.pack("<I", place) + local[30:]
+            crc, size = struct.unpack("<2I", local[14:22])
+            form = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0)
+            need(local == form + name.encode(), f"the member {name} is missing, or not just stored")
+            found.append((local, at))
+            self.at[name] = at + len(local), size, crc
+            at += len(local) + size
+        ends = [b"PK\x01\x02\x14\x03" + local[4:30] + bytes(8) + b"\x80\x01" + struct.pack("<I", place) + local[30:]
                 for local, place in found]
         ends.append(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(found), len(found), sum(map(len, ends)), at, 0))
-        need(end == b"".join(ends) and len({local[4:14] for local, _ in found}) == 1, "the directory, or bytes outside")
+        need(self.piece(at, 64 * KIB) == b"".join(ends), "bytes outside of members, or a directory that is not theirs")
         return True
     def digest(self, name: str) -> str:  # SHA-256 of a member, read in pieces
         (at, length, crc), found, own = self.at[name], hashlib.sha256(), 0
@@ -655,7 +652,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         found = [note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0]]
         need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
-        need(all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms), "a room that is not whole")
+        rooms = [one.room for one in complete.rooms]
+        need(rooms == sorted({*rooms}) and all(one.last <= here.get(one.room, 0) for one in complete.rooms), "rooms")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
