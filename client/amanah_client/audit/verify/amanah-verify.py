@@ -11,7 +11,7 @@ read backwards whatever it calls. RFC 3161 tokens, ML-DSA-44 and reserved types 
 
 # fmt: off
 from __future__ import annotations
-import argparse, base64, hashlib, hmac, json, re, struct, sys, zlib
+import argparse, base64, datetime as dt, hashlib, hmac, json, re, struct, sys, zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from itertools import chain, count, pairwise
@@ -103,6 +103,7 @@ def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format,
     return value
 UINT, POSITIVE, LABEL, KIND, ROLE = range(2**63), range(1, 2**63), range(5), range(1, 17), range(1, 7)
 SUITE, ID, HASH, NAME, HEX = range(2**16), slice(16, 16), slice(32, 32), 253, re.compile("[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 ORGANISATION = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 OFFICER, BOT, SENSOR, AUDITOR, LOG, COSIGNER, ML_DSA = 1, 2, 3, 4, 1, 4, 6  # roles; types of keys of notes
 SUITES, DEVICES, SOME = (SUITE, 1, 8, True), (HASH, 0, 96, True), (HASH, 1, 96, True)
@@ -277,9 +278,7 @@ class Community:  # who is who by the control stream so far; each of its objects
         if self.logged and new.hash != self.roster.hash:
             self.roster.approve(leaf.source)
             need(new.version > self.roster.version, "a roster that is not newer than the one before it")
-        before = [self.roster] * self.anchored if self.logged else self.trusted
-        leads = any(not refused(old.approve, leaf.source) for old in before if old.version <= new.version)
-        self.anchored = leads or new.hash in [one.hash for one in self.trusted]
+        self.anchored = (self.logged and self.anchored) or new.hash in [one.hash for one in self.trusted]
         self.roster, self.logged = new, True
     def endorse(self, name: str, source: Endorsed) -> None:  # roots signed it that a trusted roster has, or leads to
         threshold, roots = self.roster.members.get(name, (0, []))
@@ -338,12 +337,15 @@ class Community:  # who is who by the control stream so far; each of its objects
         before, revoked = self.devices.get(device, found), (found.organisation, device) in self.ended
         need(before.organisation == found.organisation and not revoked, "another's device, or a revoked one")
         found.places, self.devices[device] = [*getattr(before, "places", []), leaf.index], found
-    def device(self, device: bytes, at: int) -> Value:  # the certificate whose whole chain holds at that time
+    def usable(self, device: bytes, at: int) -> Value:  # who may be added: in its time, neither it nor its key ended
         found = self.devices.get(device, NOTHING)
         need(bool(found.organisation), "the device has no certificate in the log")
-        need((found.organisation, device) not in self.ended, "the device was revoked")
+        ended = (found.organisation, device) in self.ended or (found.organisation, found.kid) in self.ended
+        need(not ended and found.starts <= at <= found.ends, "the certificate is outside of its time, or was revoked")
+        return found
+    def device(self, device: bytes, at: int) -> Value:  # who may sign: the whole chain holds
+        found = self.usable(device, at)
         self.issuer(found.kid, found.organisation, at)
-        need(found.starts <= at <= found.ends, "the certificate is outside of its time")
         return found
 # ---- Section 5: envelopes.
 MEDIA = _, HPKE, NONE = "message/mls", "application/vnd.amanah.alert+hpke", "application/vnd.amanah.none"
@@ -436,8 +438,8 @@ class Record(Community):  # judges the entries of the log, one behind the other
         counter, newest = self.senders.get((found.room, found.kid), (0, ZEROS))
         need(found.counter > counter, "the sender's counter was used, or is void")  # so no envelope is there twice
         self.senders[found.room, found.kid] = found.counter, found.id
-        covered = found.counter - counter - 1 == sum(void > counter for void in found.voids)
-        need(covered and found.previous == newest, "voids do not cover a jump, or another envelope is the last one")
+        holds = found.previous == newest and found.voids == [*range(counter + 1, min(found.counter, counter + 18))]
+        need(holds, "voids are not just the counters of a jump, or another envelope is the last one")
         own, said = self.device(found.kid, at), found.specific
         rooms, kinds, _ = own.machine or ([], [], 0)
         need(found.kind in BY_ROLE.get(own.role, ()), "the sender's role may not send this kind")
@@ -450,11 +452,10 @@ class Record(Community):  # judges the entries of the log, one behind the other
         room = self.rooms.get(found.room) or SimpleNamespace(create=said, epoch=0, members=frozenset([found.kid]))
         need(found.kid in room.members or (own.role == SENSOR and found.room in rooms), "the sender is not in the room")
         need(found.label <= min(own.ceiling, room.create.ceiling), "a label above the ceiling of sender or room")
-        current = found.epoch == room.epoch
-        need(current or (found.epoch < room.epoch and not found.sealed), "another epoch than the room's")
+        need(room.epoch - found.epoch in range(1 if found.sealed else 2**63), "another epoch than the room's")
         members = self.change(found, own, room, at) if found.kind == COMMIT else room.members
         digest = room.digest if members is room.members and hasattr(room, "digest") else audience(members)
-        need(found.audience == digest or not current, "the audience is not that of the members")
+        need(found.audience == digest, "the audience is not that of the members")
         need({*getattr(said, "addressees", ())} <= members, "an addressee is not in the room")
         need(getattr(said, "upto", 0) < leaf.place, "it speaks of places that are not there yet")
         room.members, room.digest, room.epoch = members, digest, room.epoch + (found.kind == COMMIT)
@@ -463,7 +464,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
         added, removed, owner = commit.specific.added, commit.specific.removed, own.organisation == room.create.owner
         need(own.role == OFFICER or not (added or removed), "only officers add or remove")
         present = {self.devices[device].organisation for device in room.members}
-        for device, new in [(device, self.device(device, at)) for device in added]:
+        for device, new in [(device, self.usable(device, at)) for device in added]:
             able = room.create.suite in new.suites and new.ceiling >= room.create.ceiling
             need(able and new.role in (OFFICER, BOT), "who is added is no member by its role, suites or ceiling")
             new_here = device not in room.members and device not in removed
@@ -471,7 +472,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
         for device in removed:
             need(device in room.members and device != commit.kid, "who is removed is not in the room, or is the sender")
             own_device = owner or self.devices[device].organisation == own.organisation
-            need(own_device or bool(refused(self.device, device, at)), "a valid device of others is removed")
+            need(own_device or bool(refused(self.usable, device, at)), "a valid device of others is removed")
         need(len(room.members) + len(added) - len(removed) <= 1_000, "more than 1,000 members")
         return (room.members | {*added}) - {*removed}
 # ---- Section 12: the bundle.
@@ -481,7 +482,7 @@ ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last"
 MANIFEST = ("object", {
     "format": re.compile("amanah evidence 1"), "log": ("object", {"origin": NAME, "size": UINT, "root": HEX}),
     "complete": ("object", {"from": range(1), "until": UINT, "control": UINT, "rooms": (ROOM, 0, MAX_ROOMS, False)}),
-    "disclosed": (HEX, 0, MAX_DISCLOSURES, False), "exported": UINT, "files": dict,
+    "disclosed": (HEX, 0, MAX_DISCLOSURES, False), "exported": TIME, "files": dict,
     "exporter": ("object", {"device": HEX, "organisation": ORGANISATION, "certificate": UINT})})
 ROW = {"index": UINT, "hash": HASH, "entry": ("or null", slice(0, 65_535)), "document": ("or null", slice(0, 2 * MIB))}
 HEAD = {"place": UINT, "leaf": HASH, "size": UINT, "root": HASH, "at": UINT}
@@ -645,7 +646,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             need(holds, f"{one.hex()} is not in the record, or did not commit to what is disclosed")
         return found
     def claims(self, manifest: Value | None, record: Record, note: Checkpoint) -> None:
-        self.unchecked |= {"RFC 3161 time stamps"} if self.at["timestamps"][1] else set()
+        for data in self.sequence("timestamps", 64 * KIB):
+            self.unchecked.add("RFC 3161 time stamps" if fit([UINT, NAME, bytes], decode(data)) else "")
         if manifest is None:
             return
         log, complete, who = manifest.log, manifest.complete, manifest.exporter
@@ -653,12 +655,11 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         holds = said == (note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0])
         holds &= manifest.disclosed == [one.hex() for one in record.wanted]
         need(holds, "log, range or disclosures are not as the manifest says")
-        for one in complete.rooms:
-            whole = one.first <= one.last <= record.chains.get(bytes.fromhex(one.room), (0, ZEROS))[0]
-            need(whole, f"the room {one.room} is not whole as the manifest says")
+        here = {room.hex(): place for room, (place, _) in record.chains.items()}
+        need(all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms), "a room that is not whole")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
-        refusal = refused(record.device, device, manifest.exported)
-        need(not refusal, f"the exporter, when it says that it exported: {refusal}")
+        at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
+        need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
         own, here = record.devices[device], opened.payload == encoded(2, sha256(self.whole("manifest.json")))
         opened.verify(own.key)
         holds = here and who.organisation == own.organisation and who.certificate in own.places
