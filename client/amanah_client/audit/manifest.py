@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from amanah_client.moments import iso
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 
@@ -17,6 +20,7 @@ MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 
 _Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 _Uint = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ class Manifest:
             "log": {"origin": self.origin, "size": self.size, "root": self.root.hex()},
             "complete": {"from": 0, "until": self.size, "rooms": rooms, "control": self.control},
             "disclosed": [envelope.hex() for envelope in self.disclosed],
-            "exported": self.exported_ms,
+            "exported": iso(self.exported_ms),
             "exporter": {
                 "device": self.device.hex(),
                 "organisation": self.organisation,
@@ -117,7 +121,7 @@ class _Manifest(_Struct, frozen=True):
     log: _Log
     complete: _Complete
     disclosed: tuple[_Hash, ...]
-    exported: _Uint
+    exported: str
     exporter: _Exporter
     files: dict[str, _Hash]
 
@@ -133,6 +137,7 @@ def decode_manifest(data: bytes) -> Manifest:
     """
     try:
         found = _decoder.decode(data)
+        exported_ms = _milliseconds(found.exported)
     except (ValueError, RecursionError) as error:
         raise DecodeError(Code.MALFORMED, "the manifest does not parse") from error
     if found.format != FORMAT:
@@ -147,7 +152,7 @@ def decode_manifest(data: bytes) -> Manifest:
         ),
         control=found.complete.control,
         disclosed=tuple(EnvelopeId(bytes.fromhex(envelope)) for envelope in found.disclosed),
-        exported_ms=found.exported,
+        exported_ms=exported_ms,
         device=DeviceId(bytes.fromhex(found.exporter.device)),
         organisation=OrgName(found.exporter.organisation),
         certificate=found.exporter.certificate,
@@ -157,3 +162,10 @@ def decode_manifest(data: bytes) -> Manifest:
     if found.complete.until != manifest.size or manifest.encode() != data:
         raise DecodeError(Code.NOT_CANONICAL, "the manifest is not in its one form")
     return manifest
+
+
+def _milliseconds(text: str) -> int:
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(text)
+    at = datetime.fromisoformat(text).replace(tzinfo=UTC) - datetime.fromtimestamp(0, UTC)
+    return (at.days * 86_400 + at.seconds) * 1000 + at.microseconds // 1000
