@@ -154,7 +154,7 @@ def test_the_limits_that_the_page_names_are_the_witnesss() -> None:
 
 
 def test_every_setting_that_the_pages_name_exists(tmp_path: Path) -> None:
-    (settings,) = blocks(ROOT / "docs" / "operating.md", "toml")
+    settings = "\n".join(blocks(ROOT / "docs" / "operating.md", "toml"))
     tomllib.loads(settings)
     (tmp_path / "relay.toml").write_text(settings)
     config = load_config(None, tmp_path, {})
