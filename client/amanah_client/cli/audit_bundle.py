@@ -112,7 +112,7 @@ def export(
                 sources.rows(), checkpoint=note, anchor=anchor, control_head=head, published=sources.published()
             )
         report, _ = local.examined_stamps(profile.store, report, None, now_ms=exporter.now_ms)
-        _write(file, sources, report, exporter, Filter(since_ms=span.since_ms))
+        _write(file, sources, report, exporter, span.since_ms)
     raise_for(report)
 
 
@@ -163,7 +163,7 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
             disclosures=shown,
             opened=messages,
         )
-        _write(out, sources, checked.report, _exporter(profile, checked.report), Filter())
+        _write(out, sources, checked.report, _exporter(profile, checked.report), 0)
 
 
 def check(
@@ -235,9 +235,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _write(file: Path, sources: Sources, report: Report, exporter: Exporter, wanted: Filter) -> None:
+def _write(file: Path, sources: Sources, report: Report, exporter: Exporter, since_ms: int) -> None:
     """Write a bundle, on the way in a folder beside it, which only this user can read."""
-    view = view_of(report, exporter, wanted, sources.opened)
+    view, wanted = view_of(report, exporter, since_ms, sources.opened), Filter(since_ms=since_ms)
     views: Views = {
         "entries.csv": lambda: csv_pieces(lines(report, wanted)),
         "entries.jsonl": lambda: json_pieces(lines(report, wanted)),

@@ -475,7 +475,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
 # ---- Section 12: the bundle.
 MEMBERS = ["manifest.json", "manifest.sig", "policy", "rosters", "leaves", "checkpoint", "checkpoints", "control-head",
            "timestamps", "disclosures", "entries.csv", "entries.jsonl", "report.html", "report.pdf", "amanah-verify.py"]
-ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": range(1, 2), "last": POSITIVE})
+ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last": POSITIVE})
 MANIFEST = ("object", {
     "format": re.compile("amanah evidence 1"), "log": ("object", {"origin": NAME, "size": UINT, "root": HEX}),
     "complete": ("object", {"from": range(1), "until": UINT, "control": UINT, "rooms": (ROOM, 0, MAX_ROOMS, False)}),
@@ -653,7 +653,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
         rooms = [one.room for one in complete.rooms]
-        need(rooms == sorted({*rooms}) and all(one.last <= here.get(one.room, 0) for one in complete.rooms), "rooms")
+        whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
+        need(whole and rooms == sorted({*rooms}), "the manifest's rooms are not here, or do not ascend")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
