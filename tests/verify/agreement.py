@@ -33,7 +33,7 @@ def second_opinion(log: world.Log, rows: list[AuditRow], tail: bytes, **given: o
     rosters = tuple(roster.value.endorsed.encode() for roster in anchor.rosters)
     evidence = Evidence(
         rows=rows,
-        tail=tail,
+        tails={"leaves": tail},
         checkpoint=changes.get("checkpoint") or log.checkpoint(),
         control_head=changes.get("control_head") or b"",
         rosters=rosters,

@@ -19,6 +19,7 @@ from typing import Any, Final
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor, cose
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import LeafType, decode_leaf
@@ -27,7 +28,7 @@ from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.roster import Witness, decode_roster
 from amanah_protocol.types import CONTROL, LeafHash
-from tests.client.audit.world import AUDITOR_TN, NOW_MS, TN
+from tests.client.audit.world import AUDITOR_TN, NOW_MS, TN, Incident, incident
 from tests.vectors import examples as x
 
 SCRIPT: Final = Path(__file__).resolve().parents[2] / "client/amanah_client/audit/verify/amanah-verify.py"
@@ -126,8 +127,8 @@ class Evidence:
     timestamps: tuple[bytes, ...] = ()
     disclosures: tuple[bytes, ...] = ()
     exported: int = NOW_MS + 60_000
-    tail: bytes = b""
-    """What follows the rows in `leaves`."""
+    tails: dict[str, bytes] = field(default_factory=dict)
+    """Bytes behind what a member holds; the manifest is of them too."""
     manifest: Callable[[dict[str, Any]], None] = field(default=lambda _: None)
     """Changes the manifest before it is signed."""
     members: Callable[[dict[str, bytes]], None] = field(default=lambda _: None)
@@ -138,7 +139,7 @@ class Evidence:
         files = {
             "policy": policy,
             "rosters": sequence(self.rosters),
-            "leaves": sequence(map(encode_row, self.rows)) + self.tail,
+            "leaves": sequence(map(encode_row, self.rows)),
             "checkpoint": self.checkpoint,
             "checkpoints": sequence(self.checkpoints),
             "control-head": self.control_head,
@@ -147,6 +148,7 @@ class Evidence:
             **VIEWS,
             "amanah-verify.py": SCRIPT.read_bytes(),
         }
+        files = {name: content + self.tails.get(name, b"") for name, content in files.items()}
         manifest = self.claims()
         manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         self.manifest(manifest)
@@ -222,3 +224,29 @@ def verdict(data: bytes, rosters: Iterable[bytes] = (), policy: bytes | None = N
         reasons=tuple(bundle.faults),
         unchecked=frozenset(bundle.unchecked),
     )
+
+
+ROSTER: Final = x.roster_of().endorsed.encode()
+TOLD: Final = incident()
+
+
+def honest(told: Incident = TOLD, **changes: Any) -> Evidence:  # noqa: ANN401 - fields of `Evidence`
+    """What an honest exporter writes of a log, with a disclosure, a smaller checkpoint and a head."""
+    rows = told.rows()
+    envelope = decode_envelope(told.log.leaves[told.disclosed].object)
+    fields: dict[str, Any] = {
+        "rows": rows,
+        "checkpoint": told.log.checkpoint(),
+        "checkpoints": (checkpoint_at(rows, 9), checkpoint_at(rows, 20)),
+        "rosters": (ROSTER,),
+        "control_head": told.log.control_head(),
+        "disclosures": (cbor.encode([envelope.id, told.k, told.content]),),
+        "timestamps": (cbor.encode([told.log.size, "authority.example", b"token"]),),
+        **changes,
+    }
+    return Evidence(**fields)
+
+
+def witnessed(seconds: Iterable[int], told: Incident, **changes: Any) -> Evidence:  # noqa: ANN401 - fields of `Evidence`
+    """A bundle of a community with witnesses, whose checkpoint they cosigned at these times."""
+    return honest(told, checkpoint=cosigned(told.log.checkpoint(), seconds), rosters=(WITNESSED.encode(),), **changes)

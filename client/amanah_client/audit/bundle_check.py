@@ -6,8 +6,9 @@ bundle wants to know which row it is, not only that there is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeVar
 
 from amanah_client.audit.anchors import anchor_of_rosters
@@ -25,7 +26,8 @@ from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.export import exporting_device, verify_manifest
 from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.types import EnvelopeId, LeafHash, RoomId
 
 T = TypeVar("T")
 
@@ -80,12 +82,15 @@ def own_anchor(bundle: Bundle) -> Anchor:
     return replace(anchor_of_rosters(bundle.rosters, ""), policy=bundle.policy)
 
 
-def check_bundle(bundle: Bundle, anchor: Anchor, trust: Trust = NO_AUTHORITY) -> Checked:
+def check_bundle(
+    bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = (), trust: Trust = NO_AUTHORITY
+) -> Checked:
     """Verify all of a bundle.
 
     Args:
         bundle: The file.
         anchor: What it is held against.
+        remembered: Checkpoints that whoever checks has seen before: the rows continue each.
         trust: What its time stamps are held against.
 
     Raises:
@@ -111,6 +116,11 @@ def check_bundle(bundle: Bundle, anchor: Anchor, trust: Trust = NO_AUTHORITY) ->
     for check in (_check_log, _check_complete, _check_exporter):
         try:
             check(bundle, report)
+        except PeerError as error:
+            claims.refused(None, error)
+    for note in remembered:
+        try:
+            _check_continued(bundle, note)
         except PeerError as error:
             claims.refused(None, error)
     if list(bundle.manifest.disclosed) != [envelope for envelope, _, _ in disclosures]:
@@ -185,6 +195,20 @@ def _entry(row: AuditRow | None) -> Leaf:
     if row is None or row.entry is None:
         raise VerifyError(Code.NOT_FOUND, "the entry is not in the bundle")
     return decode_leaf(row.entry)
+
+
+def _check_continued(bundle: Bundle, note: bytes) -> None:
+    seen, here = decode_checkpoint(note)[0], decode_checkpoint(bundle.checkpoint)[0]
+    if seen.origin != here.origin:
+        raise VerifyError(Code.RECORD, f"the remembered checkpoint is of another log, {seen.origin}")
+    if seen.size > here.size:
+        text = f"the log had {seen.size} leaves when its checkpoint was remembered, and {here.size} here"
+        raise VerifyError(Code.LOG_ROLLBACK, text)
+    frontier = Frontier()
+    for row in islice(bundle.rows(), seen.size):
+        frontier.append(LeafHash(row.hash))
+    if frontier.root() != seen.root:
+        raise VerifyError(Code.PROOF, f"the first {seen.size} leaves are not those of the remembered checkpoint")
 
 
 def _check_log(bundle: Bundle, report: Report) -> None:

@@ -207,6 +207,12 @@ def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS)
 app.command(audit_bundle.export)
 app.command(audit_bundle.add_disclosures)
 app.command(audit_bundle.check)
+# Named by where they stand, as in `main`: other verbs do without what they need.
+app.command(
+    "amanah_client.cli.audit_ask:ask_question", name="ask", help="Ask the copy a question, or list the questions."
+)
+app.command("amanah_client.cli.audit_ask:search", name="search", help="Find an id, a nation, a log index or a receipt.")
+app.command("amanah_client.cli.audit_ask:prove", name="prove", help="Write the proof that one entry stands in the log.")
 
 
 @contextmanager

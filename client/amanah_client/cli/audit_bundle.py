@@ -48,6 +48,7 @@ from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, Ver
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.log.policy import decode_policy, encode_policy
+from amanah_protocol.log.proof_file import PROOF_HEADER
 from amanah_protocol.roster import Relay
 
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -171,10 +172,11 @@ def check(
     *,
     policy: File | None = None,
     roster: File | None = None,
+    remembered: tuple[File, ...] = (),
     tsa: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
-    """Check a bundle, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
+    """Check a bundle, a disclosure, evidence or a proof: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
     it can only be consistent in itself, which is said, and is not enough: exit code 5.
@@ -189,6 +191,8 @@ def check(
         A trust policy (`amanah roster show --policy` prints one).
     roster
         A roster's file, where neither the file nor this profile holds it.
+    remembered
+        A checkpoint of the log that you have seen before: a bundle has to continue it.
     tsa
         Root certificates, in PEM, of the time-stamping authorities that are trusted: those that the policy names, or
         all of them where it names none.
@@ -196,9 +200,16 @@ def check(
     with opened(file) as (stream, magic):
         if magic == MAGIC:
             with seekable(stream, magic) as whole:
-                _check_bundle(Bundle(whole), policy, roster, tsa, common)
+                seen = tuple(map(files.read_file, remembered))
+                _check_bundle(Bundle(whole), policy, roster, seen, tsa, common)
             return
-        text = (magic + stream.read(_MAX_TEXT_BYTES)).decode("utf-8", "replace")
+        data = magic + stream.read(_MAX_TEXT_BYTES)
+    if remembered:
+        raise UsageError(Code.USAGE, "only an evidence bundle is held against a remembered checkpoint")
+    if data.startswith(PROOF_HEADER):
+        _check_proof(data, policy, roster, common)
+        return
+    text = data.decode("utf-8", "replace")
     match armour_kind(text):
         case Armour.DISCLOSURE:
             _check_disclosure(_decode_armour(text), policy, roster, common)
@@ -267,11 +278,18 @@ def _bundle(path: Path) -> Iterator[Bundle]:
             yield Bundle(whole)
 
 
-def _check_bundle(bundle: Bundle, policy: Path | None, roster: Path | None, tsa: Path | None, common: Options) -> None:
+def _check_bundle(
+    bundle: Bundle,
+    policy: Path | None,
+    roster: Path | None,
+    remembered: tuple[bytes, ...],
+    tsa: Path | None,
+    common: Options,
+) -> None:
     anchor = _anchor(policy, roster, common, *bundle.rosters) or own_anchor(bundle)
     # What a bundle's own policy says of authorities proves nothing; the file with their roots is the auditor's.
     roots = () if tsa is None else load_roots(files.read_file(tsa), anchor.policy if policy is not None else None)
-    checked = check_bundle(bundle, anchor, Trust(roots=roots, now_ms=now_ms()))
+    checked = check_bundle(bundle, anchor, remembered, Trust(roots=roots, now_ms=now_ms()))
     if common.json:
         terminal.show_json(audit_json.checked_json(checked))
     else:
@@ -330,6 +348,16 @@ def _decode_armour(text: str) -> bytes:
         return decode_armour(text, Armour.DISCLOSURE)
     except DecodeError as error:
         raise _damaged(error) from error
+
+
+def _check_proof(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
+    from amanah_client.cli.audit_ask import check_proof_file  # noqa: PLC0415 - other files do without the questions
+
+    anchor = _anchor(policy, roster, common)
+    if anchor is None:
+        hint = "Give --policy or --roster: a proof of one entry says nothing without a log that is trusted."
+        raise UsageError(Code.UNANCHORED, "there is nothing to hold the proof against", hint=hint)
+    check_proof_file(data, anchor.policy, anchor.name, common)
 
 
 def _damaged(error: DecodeError) -> DecodeError:

@@ -33,14 +33,14 @@ def report_json(report: Report) -> dict[str, object]:
         "anchored": bool(report.anchor),
         "verdict": verdict(report),
         "held_against": report.anchor or None,
-        "first_bad": None if bad is None else _finding_json(bad),
+        "first_bad": None if bad is None else finding_json(bad),
         "faults": report.faults,
-        "findings": [_finding_json(finding) for finding in report.findings],
+        "findings": [finding_json(finding) for finding in report.findings],
         "log": {
             "origin": report.origin,
             "size": report.size,
             "root": report.root.hex(),
-            "witnesses": _witnesses_json(report.witnesses),
+            "witnesses": witnesses_json(report.witnesses),
         },
         "scope": {
             "leaves": scope.leaves,
@@ -65,7 +65,7 @@ def cosigned_json(cosigned: Cosigned | None) -> dict[str, object] | None:
         "size": row.size,
         "root": row.root.hex(),
         "of_copy": cosigned.is_of_copy,
-        "cosignatures": _witnesses_json(row.cosignatures),
+        "cosignatures": witnesses_json(row.cosignatures),
         "witnesses": row.witnesses,
     }
 
@@ -81,7 +81,8 @@ def stamps_json(stamps: Stamps) -> dict[str, object]:
     }
 
 
-def _finding_json(finding: Finding) -> dict[str, object]:
+def finding_json(finding: Finding) -> dict[str, object]:
+    """One thing that was found."""
     return {
         "severity": str(finding.severity),
         "log_index": finding.index,
@@ -90,7 +91,8 @@ def _finding_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def _witnesses_json(witnesses: tuple[tuple[str, int], ...]) -> list[dict[str, object]]:
+def witnesses_json(witnesses: tuple[tuple[str, int], ...]) -> list[dict[str, object]]:
+    """Who cosigned a checkpoint, and when."""
     return [{"name": name, "at": iso(time_s * 1000)} for name, time_s in witnesses]
 
 
@@ -126,7 +128,7 @@ def lines_json(report: Report, lines: Iterable[Line]) -> dict[str, object]:
     return {
         "format": FORMAT,
         "holds": not report.faults,
-        "first_bad": None if bad is None else _finding_json(bad),
+        "first_bad": None if bad is None else finding_json(bad),
         "entries": [line_json(line) for line in lines],
     }
 
@@ -215,7 +217,7 @@ def proven_json(proven: Proven) -> dict[str, object]:
             "origin": disclosed.checkpoint.origin,
             "log_index": disclosed.index,
             "size": disclosed.checkpoint.size,
-            "witnesses": _witnesses_json(proven.witnesses),
+            "witnesses": witnesses_json(proven.witnesses),
         },
     }
     return value | _body_json(content.body)

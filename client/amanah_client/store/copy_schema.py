@@ -67,6 +67,20 @@ _TIMES: Final = (
         "index" INTEGER PRIMARY KEY NOT NULL, accepted_ms INTEGER NOT NULL, witnessed_ms INTEGER NOT NULL)""",
 )
 
+_QUESTIONS: Final = (
+    # What questions are answered from (`amanah_client.audit.questions`) without reading whole rows.
+    "DROP INDEX entry_by_place",
+    "CREATE INDEX entry_by_place ON entry (room, seq, kind, label, held)",
+    'CREATE INDEX entry_refused ON entry ("index") WHERE held = 0',
+    'CREATE INDEX leaf_bare ON leaf ("index") WHERE entry IS NULL',
+)
+
+ASKED: Final = (
+    "CREATE INDEX IF NOT EXISTS entry_by_sender ON entry (sender, room, kind, seq)",
+    "CREATE INDEX IF NOT EXISTS entry_counted ON entry (kind, sender, room, specific, held) WHERE kind IN (5, 16)",
+)
+"""Indices that are made with the first question: an examination of many leaves is quicker without them."""
+
 _STAMPS: Final = (
     # Time-stamp tokens on published checkpoints, in the order of their chain: the relay's by its numbers, then those
     # that were added here (`own`).
@@ -83,7 +97,7 @@ _STAMPS: Final = (
     "CREATE INDEX dated_by_authority ON dated (authority, size, made_ms) WHERE counts = 1",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _STAMPS)
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS)
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
     *("bound", "aside", "misdated", "judged", "dated"),

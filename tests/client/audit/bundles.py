@@ -110,4 +110,4 @@ def bundle(
 
 def checked(data: bytes, held_against: Anchor | None = None, trust: Trust = NO_AUTHORITY) -> Checked:
     """A bundle, checked."""
-    return check_bundle(Bundle(io.BytesIO(data)), held_against or anchor(), trust)
+    return check_bundle(Bundle(io.BytesIO(data)), held_against or anchor(), trust=trust)
