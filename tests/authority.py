@@ -84,6 +84,26 @@ class Authority:
         _openssl("ts", "-reply", "-queryfile", "query", "-config", "ts.cnf", "-out", "reply", folder=self.folder)
         return (self.folder / "reply").read_bytes()
 
+    def twin(self, ends: datetime) -> bytes:
+        """A certificate, in PEM, of the signing one's names and number, by a key that nobody trusts; it ends then."""
+        (signer,) = x509.load_pem_x509_certificates((self.folder / "signer.pem").read_bytes())
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(signer.subject)
+            .issuer_name(signer.issuer)
+            .public_key(key.public_key())
+            .serial_number(signer.serial_number)
+            .not_valid_before(signer.not_valid_before_utc)
+            .not_valid_after(ends)
+            # Longer than the signing one: in a SET in DER it stands behind that.
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("x" * 60)]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier(bytes(200)), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+            .sign(key, SHA256())
+        )
+        return certificate.public_bytes(Encoding.PEM)
+
     def certify(self, other: Authority) -> bytes:
         """A certificate, in PEM, by which another authority's root stands under this one."""
         now = datetime.now(UTC)

@@ -52,7 +52,7 @@ class Token:
         made_ms: The authority's time; with its accuracy added, where it names one: what is covered existed then.
         begins_ms: When the signing certificate begins.
         ends_ms: When it ends.
-        certificates: The certificates in the token, the signing one first.
+        names: (subject, issuer) of the certificates in the token, the signing one first.
     """
 
     data: bytes = field(repr=False)
@@ -61,7 +61,7 @@ class Token:
     made_ms: int
     begins_ms: int
     ends_ms: int
-    certificates: tuple[x509.Certificate, ...] = field(repr=False)
+    names: tuple[tuple[x509.Name, x509.Name], ...] = field(repr=False)
 
 
 def encode_request(imprint: bytes, nonce: int) -> bytes:
@@ -186,7 +186,7 @@ def _parse(data: bytes) -> TimeStampResponse:
         raise UsageError(Code.CONFIG, _MISSING, hint=_HINT) from None
     try:
         return decode_timestamp_response(data)
-    except ValueError as error:
+    except Exception as error:
         raise DecodeError(Code.MALFORMED, "this is no answer of a time-stamping authority") from error
 
 
@@ -196,19 +196,21 @@ def _token(response: TimeStampResponse) -> Token:
         imprint = info.message_imprint
         certificates = [x509.load_der_x509_certificate(data) for data in signed.certificates]
         (signer,) = signed.signer_infos
-        signing = [
-            one for one in certificates if (one.serial_number, one.issuer) == (signer.serial_number, signer.issuer)
-        ]
+        wanted = signer.serial_number, signer.issuer
+        # One alone: certificates are not signed, and a second one of that name could say another end than the
+        # one by which the signature verifies.
+        (signing,) = (one for one in certificates if (one.serial_number, one.issuer) == wanted)
+        others = (one for one in certificates if one != signing)
         token = Token(
             data=response.time_stamp_token(),
             imprint=imprint.message,
             nonce=info.nonce,
             made_ms=int(info.gen_time.timestamp() * 1000) + _accuracy_ms(info.accuracy),
-            begins_ms=int(signing[0].not_valid_before_utc.timestamp() * 1000),
-            ends_ms=int(signing[0].not_valid_after_utc.timestamp() * 1000),
-            certificates=(*signing, *(one for one in certificates if one not in signing)),
+            begins_ms=int(signing.not_valid_before_utc.timestamp() * 1000),
+            ends_ms=int(signing.not_valid_after_utc.timestamp() * 1000),
+            names=tuple((one.subject, one.issuer) for one in (signing, *others)),
         )
-    except (ValueError, IndexError) as error:
+    except Exception as error:
         raise DecodeError(Code.MALFORMED, "the token does not parse, or its certificate is not in it") from error
     if imprint.hash_algorithm != _SHA256:
         raise DecodeError(Code.MALFORMED, "the token is not over a SHA-256")

@@ -22,7 +22,7 @@ from amanah_protocol import cbor
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, sign_checkpoint
 from amanah_protocol.log.policy import decode_policy, encode_policy, policy_of_roster
-from amanah_protocol.log.stamp import MAX_TOKENS, imprint_of
+from amanah_protocol.log.stamp import MAX_TOKENS, imprint_of, parse_token
 from tests.authority import DAY_MS, Authority, make_authority
 from tests.client.audit.auditor import ROSTER
 from tests.client.audit.bundles import bundle, checked
@@ -31,7 +31,9 @@ from tests.client.audit.world import NOW_MS, STEP_MS, Incident, anchor, examined
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
 
-pytest.importorskip("rfc3161_client", reason="the extra `timestamps` is not installed")
+VerifierBuilder = pytest.importorskip(
+    "rfc3161_client", reason="the extra `timestamps` is not installed"
+).VerifierBuilder
 
 BEGIN = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 TOLD = incident()
@@ -147,6 +149,19 @@ def test_a_certificate_between_signer_and_root_may_stand_in_the_token(tmp_path: 
     # The control: without it, nothing leads there.
     bare = under.token_at(imprint_of(NOTES[10]), at(0.5))
     assert stamped([(10, "tsa", bare)], [root(above)])[1].counts == (("tsa", State.UNKNOWN, 1),)
+
+
+def test_a_second_certificate_of_the_signers_name_cannot_prolong_a_token(one: Authority) -> None:
+    """Certificates in a token are not signed: with two of one name and number it would be chance which one is read."""
+    (one.folder / "twin.pem").write_bytes(one.twin(at(9_000)))
+    data = one.token_at(imprint_of(NOTES[10]), at(0.5), between="twin.pem")
+    for now_ms in (LATER_MS, ms(900)):
+        report, _ = stamped([(10, "tsa", data)], [root(one)], now_ms)
+        assert [code for _, code, _ in said(report)] == [Code.MALFORMED]
+        assert report.record.stamped(0) == ()
+    # The control: the library itself takes such a token.
+    verifier = VerifierBuilder(roots=[one.root]).build()
+    assert verifier.verify(parse_token(data), imprint_of(NOTES[10]))
 
 
 # ---- what does not
