@@ -44,6 +44,7 @@ from amanah_relay.inputs import (
     Checked,
     Congested,
     Connected,
+    Cosigned,
     Disconnected,
     Drained,
     Input,
@@ -60,6 +61,7 @@ from tests.simulation.network import Connection
 from tests.simulation.relay_record import RelayRecord
 from tests.simulation.relay_store import RelayStore
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.witnesses import Asking, Relayed, Witness
 
 TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
@@ -116,6 +118,7 @@ class RelayShell:
         record: RelayRecord,
         limits: RelayLimits,
         core: type[RelayCore] = RelayCore,
+        witnesses: tuple[Witness, ...] = (),
     ) -> None:
         """Switched off.
 
@@ -126,6 +129,7 @@ class RelayShell:
             record: Notes what the relay does.
             limits: What others may take.
             core: The core, or a mutant of it.
+            witnesses: Who is asked to cosign.
         """
         self.troubles = Troubles()
         self._community = community
@@ -148,6 +152,9 @@ class RelayShell:
         self._numbers: dict[int, SessionId] = {}
         self._last_session = 0
         self._held: dict[SessionId, deque[bytes]] = {}
+        self._witnesses = witnesses
+        self._asking: tuple[Asking, ...] = ()
+        self.tick_ms = TICK_MS
 
     # ---- the process
 
@@ -181,8 +188,9 @@ class RelayShell:
             addresses=frozenset({DIALLED}),
             limits=self._limits,
         )
+        self._asking = tuple(self._ask_of(witness) for witness in self._witnesses)
         self._do(Reload())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
 
     def kill(self) -> None:
         """The process ends at once."""
@@ -222,7 +230,17 @@ class RelayShell:
 
     def _tick(self) -> None:
         self.handle(Tick())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
+
+    def _ask_of(self, witness: Witness) -> Asking:
+        relayed = Relayed(
+            later=self._later,
+            prove=lambda old, new: self.store.read_proof(
+                ReadProof(token=0, inclusion=False, old_or_index=old, size=new)
+            ).hashes,
+            tell=lambda size, lines: self.handle(Cosigned(size=size, lines=lines)),
+        )
+        return Asking(witness, relayed=relayed, scheduler=self._scheduler, history=self._record.history)
 
     # ---- connections
 
@@ -326,7 +344,8 @@ class RelayShell:
                 if len(self._reading) == 1:
                     self._begin_read()
             case Cosign():
-                pass  # nobody here is asked
+                for asking in self._asking:
+                    asking.want(effect)
             case Verify():
                 self._verifying.append(effect)
                 if len(self._verifying) == 1:
