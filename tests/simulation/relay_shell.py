@@ -235,9 +235,9 @@ class RelayShell:
     def _ask_of(self, witness: Witness) -> Asking:
         relayed = Relayed(
             later=self._later,
-            prove=lambda old, new: self.store.read_proof(
-                ReadProof(token=0, inclusion=False, old_or_index=old, size=new)
-            ).hashes,
+            prove=lambda old, new: (
+                self.store.read_proof(ReadProof(token=0, inclusion=False, old_or_index=old, size=new)).hashes
+            ),
             tell=lambda size, lines: self.handle(Cosigned(size=size, lines=lines)),
         )
         return Asking(witness, relayed=relayed, scheduler=self._scheduler, history=self._record.history)

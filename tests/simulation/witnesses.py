@@ -1,7 +1,7 @@
 """Honest witnesses, and how a relay asks them: what `amanah_relay.witnesses` does, in virtual time.
 
-A witness decides by the product's own `witnessing.decide`, and what it has cosigned lasts. It may be away, slow, or have
-a clock of its own, and an answer may be lost behind a state that has moved.
+A witness decides by the product's own `witnessing.decide`, and what it has cosigned lasts. It may be away, slow, or
+have a clock of its own, and an answer may be lost behind a state that has moved.
 """
 
 from __future__ import annotations
