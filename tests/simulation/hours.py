@@ -117,8 +117,13 @@ def _leave(source: random.Random, witnesses: int) -> faults.Work:
 
 
 def run_hours(seed: int, hours: int = HOURS) -> Hours:
-    """Run a seed and look for what an honest relay must not be accused of."""
-    world = World(make_plan(seed, hours))
+    """Run a seed."""
+    return run_plan(make_plan(seed, hours))
+
+
+def run_plan(plan: Plan) -> Hours:
+    """Run a plan and look for what an honest relay must not be accused of."""
+    world = World(plan)
     world.look_ms = world.relay.tick_ms = TICK_MS
     for client in world.clients.values():
         client.tick_ms = TICK_MS
@@ -134,7 +139,7 @@ def run_hours(seed: int, hours: int = HOURS) -> Hours:
     false += [f"{name} keeps evidence against the log" for name, snapshot in snapshots.items() if snapshot.conflicts]
     rows = [snapshot.witnessed for snapshot in snapshots.values() if snapshot.witnessed is not None]
     return Hours(
-        seed=seed,
+        seed=plan.seed,
         virtual_ms=world.scheduler.elapsed_ms,
         leaves=len(read_log(world.relay.store)),
         cosigned=max((row.size for row in rows), default=0),

@@ -72,8 +72,9 @@ def make_plan(seed: int, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | 
     source = random.Random(f"{seed}/plan")
     steps = [*workload.plan(source, storm_ms), *faults.plan(source, storm_ms, wanted)]
     ordered = sorted((step for step in steps if step[0] <= storm_ms), key=lambda step: step[0])
-    steps = tuple(Step(*step) for step in ordered)
     # From a source of its own: who cosigns shifts nothing of what is done.
     witnesses = random.Random(f"{seed}/witnesses").choice(WITNESSES)
     quorum = witnesses // 2 + 1 if witnesses else 0
-    return Plan(seed=seed, storm_ms=storm_ms, steps=steps, witnesses=witnesses, quorum=quorum)
+    return Plan(
+        seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for step in ordered), witnesses=witnesses, quorum=quorum
+    )
