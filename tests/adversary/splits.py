@@ -10,8 +10,9 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from amanah_client import model
@@ -21,7 +22,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.log.conflict import Verdict
 from amanah_protocol.roster import decode_roster
-from tests.adversary.schedules import OFFICERS, Begin, Manner, Schedule, make_schedule
+from tests.adversary.schedules import MEMBERS, OFFICERS, Begin, Manner, Schedule, make_schedule
 from tests.adversary.stage import Setting, Stage
 from tests.adversary.two_logs import OTHER, TRUE, TwoLogs
 
@@ -141,39 +142,45 @@ def _plan(stage: Stage, attack: TwoLogs) -> None:
     schedule, world = attack.schedule, stage.world
     world.set_weather(*schedule.weather)
 
-    def at(after_ms: int, work: Callable[[], None]) -> None:
-        world.scheduler.after(after_ms, work)
+    def say(name: str, text: str) -> None:
+        stage.say(name, text)
 
     for number, (at_ms, name) in enumerate(schedule.says):
-        at(at_ms, lambda number=number, name=name: stage.say(name, f"message {number}") and None)
+        world.scheduler.after(at_ms, partial(say, name, f"message {number}"))
     for at_ms, name in schedule.cuts:
-        at(at_ms, lambda name=name: world.cut(name))
-    at(schedule.moment_ms, lambda: _begin(stage, attack, at))
+        world.scheduler.after(at_ms, partial(world.cut, name))
+    world.scheduler.after(schedule.moment_ms, lambda: _begin(stage, attack))
 
 
-def _begin(stage: Stage, attack: TwoLogs, at: Callable[[int, Callable[[], None]], None]) -> None:
-    schedule, world = attack.schedule, stage.world
+def _begin(stage: Stage, attack: TwoLogs) -> None:
+    schedule, world, after = attack.schedule, stage.world, stage.world.scheduler.after
     attack.begin(stage.relay)
     if schedule.manner is Manner.HOLD:
-        at(schedule.pause_ms, attack.release)
+        after(schedule.pause_ms, attack.release)
+
+    def audit() -> None:
+        stage.ask("auditor", model.AuditSync())
+
+    def tell() -> None:
+        stage.say(next(name for name in MEMBERS if name not in attack.led(stage)), "meanwhile")
+
     match schedule.begin:
         case Begin.LOGIN:
             for name in attack.led(stage):
                 world.clients[name].kill()
-                at(schedule.pause_ms, world.clients[name].start)
-            teller = schedule.others[0] if schedule.others[0] not in attack.led(stage) else schedule.group[0]
-            at(schedule.pause_ms // 2, lambda: stage.say(teller, "meanwhile") and None)
+                after(schedule.pause_ms, world.clients[name].start)
+            after(schedule.pause_ms // 2, tell)
         case Begin.RESTART:
             stage.relay.kill()
-            at(schedule.pause_ms, stage.relay.start)
+            after(schedule.pause_ms, stage.relay.start)
         case Begin.CONTROL:
-            stage.ask("auditor", model.AuditSync())
+            audit()
         case Begin.ROOM:
             opener = next(name for name in (*schedule.group, *schedule.others) if name in OFFICERS)
             stage.ask(opener, model.CreateRoom(title="among us", ceiling=Label.AMBER, classical=True))
     if schedule.manner is Manner.DROP and schedule.begin in (Begin.NEXT, Begin.LOGIN, Begin.RESTART):
         # Else no leaf comes that nobody would miss.
-        at(schedule.pause_ms // 2, lambda: stage.ask("auditor", model.AuditSync()) and None)
+        after(schedule.pause_ms // 2, audit)
 
 
 # ---- by hand

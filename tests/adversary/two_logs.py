@@ -396,8 +396,10 @@ class TwoLogs(Attack):
             return
         sides = (TRUE, OTHER) if self.forked_at is not None else (TRUE,)
         for number, witness in enumerate(self._witnesses):
-            for side in self._chance.sample(sides, len(sides)):
-                if self._chance.randrange(2):
+            # It divides them as evenly as it can, and now and then asks one for the other side all the same.
+            liked = (number + self.schedule.seed) % 2
+            for side in sorted(sides, key=lambda side: side != liked):
+                if self._chance.randrange(8) < (6 if side == liked else 2):
                     self._submit(relay, witness, side, collude=number < self.schedule.colluding)
 
     def _submit(self, relay: EvilRelay, witness: Witness, side: int, *, collude: bool) -> None:
