@@ -69,7 +69,7 @@ wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
-	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
+	@$(COMPILE) --extra reports pyproject.toml requirements/base.in -o requirements/base.txt
 	@$(COMPILE) --all-extras pyproject.toml requirements/base.in -o requirements/relay.txt
 	@$(COMPILE) --all-extras pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt

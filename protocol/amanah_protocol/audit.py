@@ -44,8 +44,21 @@ def verify_order(data: bytes, device_key: bytes) -> Verified[ReadingOrder]:
     """
     opened = cose.decode(data, cose.Typ.AUDIT_READ, max_bytes=_MAX_BYTES)
     cose.verify_opened(opened, device_key)
-    f = cbor.Fields(opened.payload, 4, "reading order")
-    return Verified(ReadingOrder(first=f.uint(), until=f.uint(), ordered_at_ms=f.uint(), nonce=f.fixed(16)))
+    return Verified(_read_order(opened.payload))
+
+
+def decode_order(data: bytes) -> ReadingOrder:
+    """What an order says; not verified.
+
+    Raises:
+        DecodeError: It does not parse.
+    """
+    return _read_order(cose.decode(data, cose.Typ.AUDIT_READ, max_bytes=_MAX_BYTES).payload)
+
+
+def _read_order(payload: cbor.Value) -> ReadingOrder:
+    f = cbor.Fields(payload, 4, "reading order")
+    return ReadingOrder(first=f.uint(), until=f.uint(), ordered_at_ms=f.uint(), nonce=f.fixed(16))
 
 
 def audit_chain(organisation: OrgName) -> RoomId:

@@ -29,3 +29,9 @@ def test_each_organisation_has_an_audit_chain_of_its_own() -> None:
     ours, theirs = audit.audit_chain(OrgName("cert.example.tn")), audit.audit_chain(OrgName("cert.example.ma"))
     assert len({ours, theirs, CONTROL}) == 3
     assert len(ours) == len(CONTROL)
+
+
+def test_what_an_order_says_is_read_without_a_key() -> None:
+    assert audit.decode_order(audit.sign_order(ORDER, AUDITOR)) == ORDER
+    with refused(Code.BAD_HEADER, DecodeError):
+        audit.decode_order(cose.sign(cose.Typ.RECEIPT, [0, 100, 1, bytes(16)], AUDITOR))

@@ -344,14 +344,18 @@ class RelayShell:
                 if len(self._reading) == 1:
                     self._begin_read()
             case Cosign():
-                for asking in self._asking:
-                    asking.want(effect)
+                self._cosign(effect)
             case Verify():
                 self._verifying.append(effect)
                 if len(self._verifying) == 1:
                     self._later(self._chance.randint(0, VERIFY_MS), self._verify)
             case _:
                 assert_never(effect)
+
+    def _cosign(self, wanted: Cosign) -> None:
+        """Each witness is asked, in its own time."""
+        for asking in self._asking:
+            asking.want(wanted)
 
     def _verify(self) -> None:
         """All that was asked until now is answered at once, in order."""

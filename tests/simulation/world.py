@@ -49,7 +49,7 @@ class Build:
         relay_shell: The shell around it.
         relay_store: Makes the relay's store from the roster; gives what opens it at each start.
         limits: What others may take of the relay.
-        witnesses: How many the roster names that nobody asks, where the plan has none.
+        witnesses: How many the roster names, where the plan has none.
         quorum: How many of them have to cosign.
     """
 
@@ -87,7 +87,7 @@ class World:
             plan.seed, witnesses=plan.witnesses or build.witnesses, quorum=plan.quorum or build.quorum
         )
         log = self.community.log_signer.verifier
-        self.witnesses = tuple(Witness(signer, log) for signer in self.community.witnesses[: plan.witnesses])
+        self.witnesses = tuple(Witness(signer, log) for signer in self.community.witnesses)
         self.created: dict[int, tuple[str, str]] = {}
         self.connections: dict[str, Connection] = {}
         self.pending: list[str] = []

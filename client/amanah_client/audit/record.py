@@ -26,7 +26,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, KeyId, OrgName, PersonId, RoomId
 
 _PAGE: Final = 2_000
 _ENTRIES: Final = """
@@ -243,6 +243,7 @@ class Report:
         scope: How far the record reaches.
         control_confirmed: Control sequence that a signed head confirmed; None without a head. What
             the relay logged later in the control stream, or what was left out after it, is not proven.
+        withdrawn: Enrolment keys that their organisation's root has withdrawn.
         compromised: Device -> the time since which its organisation says that its key was in wrong hands.
         findings: The first thousand findings of single entries, and those about the whole record.
         faults: How many faults there are in all.
@@ -256,6 +257,7 @@ class Report:
     witnesses: tuple[tuple[str, int], ...]
     scope: Scope
     control_confirmed: int | None
+    withdrawn: frozenset[KeyId]
     compromised: Mapping[DeviceId, int]
     findings: tuple[Finding, ...]
     faults: int

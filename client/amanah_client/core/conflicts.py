@@ -21,6 +21,8 @@ from amanah_protocol.log.statement import Form, Statement
 
 LAZY_MS: Final = 15_000
 """Receipts come with each publish; what they say of the log is held together for so long."""
+MEMBER_LAZY_MS: Final = 10_000
+"""What a member's messages say of the log is held together for so long: one that writes a lot costs few proofs."""
 _ASK: Final = "`amanah audit evidence FILE` writes down the proof of it"
 
 

@@ -20,15 +20,15 @@ class Pledge:
         leaf: Its leaf hash, as the receipt names it.
         index: Its place.
         receipt: The receipt as signed.
-        since_ms: Since when the oldest unproven one is waited for, in our running time.
-        again_at_ms: No proof is asked for before this time.
+        again_at_ms: No proof is asked for before this time, in our running time.
+        asked_ms: When one was asked for first, since the last that was given; None for not yet.
     """
 
     leaf: LeafHash
     index: int
     receipt: bytes
-    since_ms: int
     again_at_ms: int
+    asked_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

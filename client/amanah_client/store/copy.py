@@ -16,7 +16,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.model import AuditRow
-from amanah_client.store.copy_schema import REGISTER, STEPS
+from amanah_client.store.copy_schema import ASKED, REGISTER, STEPS
 from amanah_client.store.database import Database
 
 _FILE_MODE: Final = 0o600
@@ -24,6 +24,7 @@ _COLUMNS: Final = 'SELECT "index", hash, entry, document FROM leaf'
 _PUT: Final = 'INSERT INTO leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
 _PAGE: Final = 2_000
 _SETTLED: Final = "settled"
+_CACHE_KIB: Final = 64 * 1024
 
 
 class AuditCopy:
@@ -32,6 +33,9 @@ class AuditCopy:
     def __init__(self, database: Database) -> None:
         """Use `open` or `in_memory`."""
         self._database = database
+        # Each page that is read again is decrypted and authenticated again: what fits into memory is not.
+        with database.reading() as connection:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     @classmethod
     def open(cls, path: Path, key: bytes) -> AuditCopy:
@@ -134,6 +138,16 @@ class AuditCopy:
             if len(found) < _PAGE:
                 return
             last = found[-1][0]
+
+    def prepare_questions(self) -> None:
+        """Make the indices that questions need, if they are not there: once, some seconds for a million entries."""
+        with self.reading() as connection:
+            query = "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted')"
+            (there,) = connection.execute(query).fetchone()
+        if there < len(ASKED):
+            with self.writing() as connection:
+                for statement in ASKED:
+                    connection.execute(statement)
 
     def value(self, name: str) -> bytes | None:
         """A single value, or None."""

@@ -9,6 +9,7 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import monitor
+from amanah_client.core.conflicts import MEMBER_LAZY_MS
 from amanah_client.core.requests import Claim
 from amanah_protocol import frames
 from amanah_protocol.content.sealed import View
@@ -42,7 +43,7 @@ def seen(victim: Client, sender: Client, room: RoomId, size: int, root: bytes) -
         room_head=row.head_leaf,
     )
     push(victim, delivery(victim, *message(sender, room, content={"view": view})))
-    victim.stage.run()
+    victim.stage.wait(MEMBER_LAZY_MS)
 
 
 def signature(size: int, root: bytes) -> bytes:
@@ -396,10 +397,17 @@ def test_a_device_that_was_away_for_long_gives_the_relay_its_time_anew(stage: St
 
 def test_a_comparison_that_is_refused_for_now_is_asked_for_again(stage: Stage) -> None:
     a, b, room = two(stage)
-    replace_answer(a, frames.Path, lambda frame: frames.Refused(frame.request, "STORE", "later"))
+    refusals = ["later"]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Path) and refusals:
+            return [frames.Refused(frame.request, "STORE", refusals.pop())]
+        return [frame]
+
+    a.toward = toward
     seen(a, b, room, 6, root_at(stage, 6))
-    a.toward = None
     stage.wait(3_000)
+    assert refusals == []
     assert a.core._ctx.watch.proven[6] == root_at(stage, 6)  # noqa: SLF001 - what is tested
     assert a.store.alarms == []
 
