@@ -325,6 +325,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=opening._compare_views,
         cuts={"_note_log(ctx, room, envelope, view)": NOTHING},
     ),
+    "proofs that are owed": Defence(attacks=(36,), function=monitor.work, cuts={"_check_owed(ctx, view)": NOTHING}),
     "a checkpoint continues the one before": Defence(
         attacks=(37,), function=monitor.consider, cuts={"view is None or view.size == 0": ALWAYS}
     ),
