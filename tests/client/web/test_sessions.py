@@ -26,7 +26,7 @@ def clock() -> Clock:
 @pytest.fixture
 def sessions(clock: Clock) -> Sessions:
     numbers: Iterator[int] = iter(range(100))
-    random: Callable[[int], bytes] = lambda length: x.fixed(f"random {next(numbers)}", length)  # noqa: E731 - a source
+    random: Callable[[int], bytes] = lambda length: x.fixed(f"random {next(numbers)}", length)  # noqa: E731 - a short source of randomness
     return Sessions(clock, random)
 
 

@@ -13,9 +13,11 @@ from jinja2 import Environment
 import amanah_client
 
 CLIENT: Final = Path(amanah_client.__file__).parent
-TEMPLATES: Final = sorted(CLIENT.glob("*/templates/*.html"))
-SHEETS: Final = sorted(CLIENT.glob("*/static/*.css"))
-SCRIPTS: Final = sorted(CLIENT.glob("*/static/*.js"))
+FACES: Final = ("web", "console")
+"""The frame, and what stands in it."""
+TEMPLATES: Final = sorted(path for face in FACES for path in CLIENT.glob(f"{face}/templates/*.html"))
+SHEETS: Final = sorted(path for face in FACES for path in CLIENT.glob(f"{face}/static/*.css"))
+SCRIPTS: Final = sorted(path for face in FACES for path in CLIENT.glob(f"{face}/static/*.js"))
 
 SPOKEN: Final = frozenset({"alt", "aria-label", "data-heading", "data-opening", "data-refused", "placeholder", "title"})
 """Attributes that people read."""
