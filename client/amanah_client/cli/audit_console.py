@@ -16,6 +16,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.console.app import Owner, home_option
 from amanah_client.console.serving import run
 from amanah_client.console.state import Console
+from amanah_client.console.views import overview
 from amanah_client.home import find_home
 from amanah_protocol.identity import decode_certificate
 
@@ -50,7 +51,7 @@ def console(
                 # What a browser is started with can be read by every user of this machine: a file leads it to the link.
                 webbrowser.open(leading)
 
-        console = Console(profile, lambda: time.time_ns() // 1_000_000)
+        console = Console(profile, lambda: time.time_ns() // 1_000_000, lambda examined: overview(examined, {}))
         asyncio.run(run(console, owner, terminal.say, opened))
 
 

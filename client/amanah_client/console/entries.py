@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +16,14 @@ from amanah_protocol.kinds import Commit
 
 PAGE: Final = 100
 _BARS: Final = 60
-_WIDTHS_MS: Final = tuple(
-    1_000 * seconds
-    for seconds in (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 86_400, 604_800, 2_592_000, 31_536_000)
+_DAY_MS: Final = 86_400_000
+_WIDTHS_MS: Final = (
+    *(1_000 * seconds for seconds in (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600)),
+    *(_DAY_MS * days for days in (1, 7, 28, 364, 3_640, 36_400, 364_000)),
 )
+"""Each divides those that follow."""
+_STRETCHES: Final = 4_000
+_FEW: Final = 5
 _LAST_INDEX: Final = 2**62
 
 
@@ -177,21 +180,42 @@ def histogram(examined: Examined, wanted: Selection) -> Histogram:
 
 
 def _histogram(record: Record, wanted: Selection) -> Histogram:
-    of = f"FROM entry WHERE {wanted.where} AND accepted_ms "
-    ends = record.select(f"SELECT min(accepted_ms), max(accepted_ms) {of} <= {MAX_OBSERVED_AT_MS}", *wanted.values)
+    of = f"FROM entry INDEXED BY entry_by_time WHERE {wanted.where} AND accepted_ms"
     ((untimed,),) = record.select(f"SELECT count(*) {of} > {MAX_OBSERVED_AT_MS}", *wanted.values)
-    first, last = ends[0]
-    if first is None:
+    ((first,),) = record.select("SELECT min(accepted_ms) FROM entry")
+    ((last,),) = record.select("SELECT max(accepted_ms) FROM entry WHERE accepted_ms <= ?", MAX_OBSERVED_AT_MS)
+    counts, width = _counted(record, wanted, of, first or 0, last or 0)
+    if not counts:
         return Histogram(bars=(), total=untimed, untimed=untimed)
-    width = next((width for width in _WIDTHS_MS if (last - first) // width < _BARS - 1), (last - first) // _BARS + 1)
-    begin = first - first % width
-    query = f"SELECT (accepted_ms - {begin}) / {width}, count(*), sum(held = 0) {of} <= {MAX_OBSERVED_AT_MS} GROUP BY 1"
-    counts: Mapping[int, tuple[int, int]] = {
-        place: (count, refused) for place, count, refused in record.select(query, *wanted.values)
-    }
-    bars = []
-    for place in range((last - begin) // width + 1):
-        low, (count, refused) = begin + place * width, counts.get(place, (0, 0))
-        link = wanted.link(**{"from": time_text(low), "to": time_text(low + width)})
-        bars.append(Bar(from_ms=low, to_ms=low + width, count=count, refused=refused, link=link))
-    return Histogram(bars=tuple(bars), total=untimed + sum(bar.count for bar in bars), untimed=untimed)
+    low, high = min(counts), max(counts)
+    coarse = next(coarse for coarse in _WIDTHS_MS if coarse >= width and high // coarse - low // coarse < _BARS)
+    bars = dict.fromkeys(range(low // coarse, high // coarse + 1), (0, 0))
+    for begin, (count, refused) in counts.items():
+        known = bars[begin // coarse]
+        bars[begin // coarse] = known[0] + count, known[1] + refused
+    return Histogram(
+        bars=tuple(_bar(wanted, place * coarse, (place + 1) * coarse, *found) for place, found in bars.items()),
+        total=untimed + sum(count for count, _ in counts.values()),
+        untimed=untimed,
+    )
+
+
+def _counted(
+    record: Record, wanted: Selection, of: str, first: int, last: int
+) -> tuple[dict[int, tuple[int, int]], int]:
+    """Begin of a stretch of time -> how many entries, and how many of them do not hold; and its length.
+
+    One pass over all entries in scope, in more stretches than there will be bars; where what is wanted
+    lies close together, a second one over that time alone.
+    """
+    width = next((width for width in _WIDTHS_MS if (last - first) // width < _STRETCHES), _WIDTHS_MS[-1])
+    query = f"SELECT accepted_ms / {width}, count(*), sum(held = 0) {of} BETWEEN {first} AND {last} GROUP BY 1"
+    counts = {begin * width: (count, refused) for begin, count, refused in record.select(query, *wanted.values)}
+    if not counts or width == _WIDTHS_MS[0] or (max(counts) - min(counts)) // width >= _FEW:
+        return counts, width
+    return _counted(record, wanted, of, min(counts), max(counts) + width - 1)
+
+
+def _bar(wanted: Selection, begin: int, end: int, count: int, refused: int) -> Bar:
+    link = wanted.link(**{"from": time_text(begin), "to": time_text(min(end, MAX_OBSERVED_AT_MS))})
+    return Bar(from_ms=begin, to_ms=end, count=count, refused=refused, link=link)

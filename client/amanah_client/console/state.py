@@ -115,15 +115,19 @@ State: TypeAlias = Verifying | Examined | AmanahError
 class Console:
     """A profile's copy, being verified or verified."""
 
-    def __init__(self, profile: Profile, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, profile: Profile, now_ms: Callable[[], int], warm: Callable[[Examined], object] = lambda _: None
+    ) -> None:
         """Begin with nothing verified.
 
         Args:
             profile: An auditor's, unlocked.
             now_ms: The clock.
+            warm: Asks what is asked first, while nobody waits for a page.
         """
         self.profile = profile
         self._now_ms = now_ms
+        self._warm = warm
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.state: State = Verifying(0, 0)
@@ -162,13 +166,15 @@ class Console:
         head = local.copied_head(store)
         report = examine_copy(store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=advanced)
         store.copy.prepare_questions()
-        return Examined(
+        examined = Examined(
             report=report,
             anchor=anchor,
             checkpoint=note,
             head=head_of(report, store.witnessed(), len(store.conflicts())),
             verified_at_ms=self._now_ms(),
         )
+        self._warm(examined)
+        return examined
 
 
 def head_of(report: Report, row: WitnessedRow | None, conflicts: int) -> Head:
