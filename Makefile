@@ -21,7 +21,7 @@ HISTORIES ?= 500
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oracles check bench bench-mls fuzz campaign oracles wheel requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-mls fuzz campaign oracles wheel requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ check: $(VENV)/.dev  ## format, lint, types and import contracts
 test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS=path narrows it
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
+
+test-browser: $(VENV)/.dev  ## the auditors' console in an installed Chromium; screenshots under build/screenshots
+	@$(BIN)/python -m pytest --quiet tests/browser
 
 oracles: $(ORACLES)/.python $(ORACLES)/.tlog $(ORACLES)/.node  ## install other MLS engines and another log's reader for the tests to run beside ours (wants npm)
 

@@ -18,10 +18,9 @@ import msgspec
 import pytest
 
 from amanah_client.audit.bundle import Bundle
-from amanah_client.witness.app import BODY_S
+from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS
 from amanah_client.witness.limits import AT_ONCE, PER_SECOND
 from amanah_client.witness.rows import MAX_KEPT
-from amanah_client.witness.server import HEAD_S, MAX_CONNECTIONS
 from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_card
 from amanah_protocol.log.note_keys import decode_vkey
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES

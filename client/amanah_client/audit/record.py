@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ _PAGE: Final = 2_000
 _ENTRIES: Final = """
     SELECT entry."index", room.room, entry.room, seq, kind, sender, accepted_ms, sent_ms, label, precedence, size_class,
         entry.epoch, envelope, entry.specific
-    FROM entry JOIN room ON room.number = entry.room WHERE entry."index" >= ?"""
+    FROM entry JOIN room ON room.number = entry.room"""
 _ROOMS: Final = "SELECT number, room, specific, opened_by, entries, first_ms, last_ms FROM room"
 
 
@@ -91,11 +91,15 @@ class Record:
         """
         wanted = " AND hex(room.room) LIKE ? || '%' AND accepted_ms >= ?"
         wanted += "" if kind is None else f" AND kind = {int(kind)}"
-        query = f'{_ENTRIES}{wanted} ORDER BY entry."index" LIMIT {_PAGE}'
+        where = f'WHERE entry."index" >= ?{wanted} ORDER BY entry."index" LIMIT {_PAGE}'
         first = 0
-        while rows := self.select(query, first, room.upper(), since_ms):
-            yield from (self._entry(row) for row in rows)
-            first = rows[-1][0] + 1
+        while found := self.read(where, first, room.upper(), since_ms):
+            yield from found
+            first = found[-1].index + 1
+
+    def read(self, where: str, *values: object) -> list[Entry]:
+        """Envelopes by what follows `FROM entry JOIN room`."""
+        return [self._entry(row) for row in self.select(f"{_ENTRIES} {where}", *values)]
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         index, room, number, seq, kind, sender, accepted, sent, label, precedence, size, epoch, envelope, specific = row
@@ -190,6 +194,11 @@ class Record:
         """Rooms in scope, in order of their first entry."""
         return tuple(self._room(*row) for row in self.select(_ROOMS + " ORDER BY number"))
 
+    def room(self, room: RoomId) -> RoomSummary | None:
+        """One room in scope."""
+        found = self.select(_ROOMS + " WHERE room = ?", room)
+        return self._room(*found[0]) if found else None
+
     def _room(
         self, number: int, room: bytes, create: bytes | None, opener: int | None, entries: int, first: int, last: int
     ) -> RoomSummary:
@@ -217,12 +226,13 @@ class Record:
                 accepted_at_ms=accepted,
                 epoch=epoch + 1,
                 by=self.who(sender),
-                added=tuple(self._named(device) for device in commit.added),
-                removed=tuple(self._named(device) for device in commit.removed),
+                added=tuple(self.named(device) for device in commit.added),
+                removed=tuple(self.named(device) for device in commit.removed),
                 members=self.nations_at(room, seq),
             )
 
-    def _named(self, device: DeviceId) -> Who:
+    def named(self, device: DeviceId) -> Who:
+        """A device, also one that the record does not speak of."""
         number = self.number(device)
         if number is None:
             return Who(device=device, organisation=OrgName(""), subject=None, role=None)
@@ -233,8 +243,17 @@ class Record:
         query = 'SELECT severity, "index", code, text FROM finding ORDER BY id'
         for severity, index, code, text in self.select(query):
             yield Finding(severity=Severity(severity), index=index, code=Code(code), text=text)
-        query = 'SELECT "index", accepted_ms, witnessed_ms FROM misdated ORDER BY "index" LIMIT ?'
-        for index, accepted, witnessed in self.select(query, MAX_FINDINGS):
+        yield from self.misdated()
+
+    def misdated(self, indices: Sequence[int] | None = None) -> Iterator[Finding]:
+        """Entries that were accepted, as the relay says, outside of what witnesses say.
+
+        Args:
+            indices: Only these; None for all, up to `MAX_FINDINGS`.
+        """
+        where = "" if indices is None else f'WHERE "index" IN ({", ".join("?" * len(indices))})'
+        query = f'SELECT "index", accepted_ms, witnessed_ms FROM misdated {where} ORDER BY "index" LIMIT {MAX_FINDINGS}'  # noqa: S608 - marks alone
+        for index, accepted, witnessed in self.select(query, *(indices or ())):
             how = (
                 "after witnesses had seen it"
                 if accepted > witnessed

@@ -213,6 +213,7 @@ app.command(
 )
 app.command("amanah_client.cli.audit_ask:search", name="search", help="Find an id, a nation, a log index or a receipt.")
 app.command("amanah_client.cli.audit_ask:prove", name="prove", help="Write the proof that one entry stands in the log.")
+app.command("amanah_client.cli.audit_console:console", name="console", help="Show the copy as pages in a browser.")
 
 
 @contextmanager

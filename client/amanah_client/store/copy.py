@@ -147,7 +147,9 @@ class AuditCopy:
     def prepare_questions(self) -> None:
         """Make the indices that questions need, if they are not there: once, some seconds for a million entries."""
         with self.reading() as connection:
-            query = "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted')"
+            query = (
+                "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted', 'entry_by_time')"
+            )
             (there,) = connection.execute(query).fetchone()
         if there < len(ASKED):
             with self.writing() as connection:

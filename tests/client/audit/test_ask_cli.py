@@ -155,12 +155,12 @@ def test_the_first_question_makes_its_indices_and_a_later_one_finds_them(
     assert indices(profile) == 0
     assert audit("ask", "automation")[0] == 0
     assert audit("ask", "automation")[0] == 0
-    assert indices(profile) == 2
+    assert indices(profile) == 3
 
 
 def indices(profile: Profile) -> int:
     """Those that questions alone need."""
-    query = "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted')"
+    query = "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted', 'entry_by_time')"
     with profile.store.copy.reading() as connection:
         return int(connection.execute(query).fetchone()[0])
 
