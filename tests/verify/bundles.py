@@ -8,10 +8,12 @@ import importlib.util
 import io
 import json
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -26,8 +28,10 @@ from amanah_protocol.log.leaf import LeafType, decode_leaf
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
+from amanah_protocol.log.stamp import imprint_of
 from amanah_protocol.roster import Witness, decode_roster
 from amanah_protocol.types import CONTROL, LeafHash
+from tests.authority import make_authority
 from tests.client.audit.world import AUDITOR_TN, NOW_MS, TN, Incident, incident
 from tests.vectors import examples as x
 
@@ -226,6 +230,13 @@ def verdict(data: bytes, rosters: Iterable[bytes] = (), policy: bytes | None = N
     )
 
 
+@cache
+def stamped(note: bytes) -> bytes:
+    """A token on a checkpoint, by an authority that nobody here trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        return make_authority(Path(folder) / "authority").token_at(imprint_of(note), datetime.now(UTC))
+
+
 ROSTER: Final = x.roster_of().endorsed.encode()
 TOLD: Final = incident()
 
@@ -241,7 +252,7 @@ def honest(told: Incident = TOLD, **changes: Any) -> Evidence:  # noqa: ANN401 -
         "rosters": (ROSTER,),
         "control_head": told.log.control_head(),
         "disclosures": (cbor.encode([envelope.id, told.k, told.content]),),
-        "timestamps": (cbor.encode([told.log.size, "authority.example", b"token"]),),
+        "timestamps": (cbor.encode([told.log.size, "authority.example", stamped(told.log.checkpoint())]),),
         **changes,
     }
     return Evidence(**fields)

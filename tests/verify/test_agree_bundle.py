@@ -10,7 +10,7 @@ import pytest
 
 from amanah_client.audit.anchors import anchor_of_policy
 from amanah_protocol.errors import AmanahError
-from amanah_protocol.log.policy import decode_policy
+from amanah_protocol.log.policy import decode_policy, encode_policy, policy_of_roster
 from tests.client.audit import bundles as main_bundles
 from tests.client.audit.world import NOW_MS, anchor, incident
 from tests.vectors import examples as x
@@ -46,6 +46,15 @@ def test_what_either_writer_makes_holds_for_both() -> None:
     assert agreed(main_bundles.bundle(incident()))
     assert agreed(unstamped().encode())
     assert agreed(unstamped(checkpoints=(), control_head=b"", disclosures=()).encode())
+
+
+def test_a_policy_that_names_authorities_is_one_for_both() -> None:
+    text = encode_policy(policy_of_roster(x.roster_of())).decode()
+    assert agreed(honest().encode(), text + f"timestamp ours sha256:{'ab' * 32}\n")
+    for line in ("timestamp ours\n", f"timestamp ours sha256:{'AB' * 32}\n"):
+        with pytest.raises(AmanahError):
+            decode_policy((text + line).encode())
+        assert not verdict(honest().encode(), (ROSTER,), (text + line).encode()).holds
 
 
 @pytest.mark.parametrize(("name", "change"), CLAIMS, ids=[name for name, _ in CLAIMS])

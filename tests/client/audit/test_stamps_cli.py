@@ -98,6 +98,17 @@ def test_the_list_shows_the_time_of_the_stamp_beside_the_others(
     assert out.count("stamped not after") == sum(entry["log_index"] < 20 for entry in listed)
 
 
+def test_whoever_asks_for_the_times_of_an_entry_is_told_of_the_stamp(
+    audit: Audit, profile: Profile, authority: Authority
+) -> None:
+    stamp(profile, authority)
+    audit("verify", "--tsa", roots(authority))
+    out = " ".join(audit("ask", "times", "--entry", "19")[1].split())
+    assert "Time-stamping authorities say that it existed not after" in out
+    assert "by CN=Authority" in out
+    assert "Time-stamping" not in audit("ask", "times", "--entry", "20")[1]
+
+
 def test_a_record_without_time_stamps_says_so(audit: Audit, profile: Profile) -> None:
     copy(profile, TOLD)
     assert "no checkpoint of this record carries a time stamp" in audit("verify")[1]

@@ -10,7 +10,7 @@ from amanah_protocol.log.checkpoint import decode_checkpoint, verify_checkpoint
 from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_relay.core.publication import KEPT
-from amanah_relay.inputs import Cosigned, StampsRead, StoredStamp
+from amanah_relay.inputs import CheckpointsRead, Cosigned, StampsRead, StoredStamp
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import LOG_SIGNER, NOW_MS, ORIGIN, witness
 from tests.relay.world import Peer, RoomModel, World, code_of
@@ -335,10 +335,11 @@ def test_the_first_cosignature_of_a_witness_stays() -> None:
     assert int.from_bytes(line.signature[:8], "big") == TIME_S
 
 
-def test_time_stamps_that_nobody_asked_for_go_nowhere() -> None:
+def test_checkpoints_and_time_stamps_that_nobody_asked_for_go_nowhere() -> None:
     world, officer, _ = community()
     world.give(StampsRead(token=999, stamps=()))
-    assert officer.take(frames.Stamps) == []
+    world.give(CheckpointsRead(token=999, notes=()))
+    assert (officer.take(frames.Stamps), officer.take(frames.Checkpoints)) == ([], [])
 
 
 def test_what_the_store_answers_for_books_that_were_thrown_away_finds_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -270,5 +271,6 @@ def open_case(profile: Profile, limit: int = MAX_ROWS) -> Iterator[Case]:
     note, _ = local.copied(profile.store)
     head = local.copied_head(profile.store)
     report = examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
+    report, _ = local.examined_stamps(profile.store, report, None, now_ms=time.time_ns() // 1_000_000)
     profile.store.copy.prepare_questions()
     yield Case(report=report, anchor=anchor, checkpoint=note, limit=limit)

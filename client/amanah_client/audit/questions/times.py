@@ -32,6 +32,7 @@ class Times:
         accepted_ms: What the relay says.
         not_before_ms: The log as it was witnessed then did not hold it.
         not_after_ms: The log as it was witnessed then held it.
+        stamped: By which time each time-stamping authority says that it existed; None for none.
         proof: The entry.
     """
 
@@ -41,13 +42,15 @@ class Times:
     accepted_ms: Annotated[int | None, Column("accepted", Cell.TIME)]
     not_before_ms: Annotated[int | None, Column("witnessed without it", Cell.TIME)]
     not_after_ms: Annotated[int | None, Column("witnessed with it", Cell.TIME)]
+    stamped: Annotated[str | None, Column("stamped not after")]
     proof: Annotated[Proof, Column("proof", Cell.PROOF)]
 
 
 def times(case: Case, asked: AnyEntry) -> Found[Times]:
-    """What sender, relay and witnesses say."""
+    """What sender, relay, witnesses and time-stamping authorities say."""
     what, claimed, accepted = _said(case, asked.entry)
     bounds = case.record.bounds(asked.entry)
+    stamped = ", ".join(f"{words.moment(at)} by {name}" for name, at in case.record.stamped(asked.entry))
     row = Times(
         entry=asked.entry,
         what=what,
@@ -55,11 +58,13 @@ def times(case: Case, asked: AnyEntry) -> Found[Times]:
         accepted_ms=accepted,
         not_before_ms=bounds.not_before_ms,
         not_after_ms=bounds.not_after_ms,
+        stamped=stamped or None,
         proof=proof(asked.entry),
     )
     said = (
         f"Claimed by its sender {words.moment(claimed)}, accepted by the relay {words.moment(accepted)}.",
         _witnessed(bounds),
+        *((f"Time-stamping authorities say that it existed not after {stamped}.",) if stamped else ()),
         *_contradictions(accepted, bounds),
     )
     return Found(

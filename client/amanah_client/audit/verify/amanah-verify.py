@@ -188,6 +188,8 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
                 self.quorum = name
             case ["roster", _] if not self.roster and re.fullmatch("sha256:[0-9a-f]{64}", name):
                 self.roster = bytes.fromhex(name[7:])
+            case ["timestamp", _, root] if re.fullmatch("sha256:[0-9a-f]{64}", root):
+                pass  # whose tokens count, where tokens are checked
             case _:
                 raise ValueError("a policy has no such line here")
         # By its key: a cosignature of Ed25519 binds no name, so one witness under two names could be a whole quorum.
