@@ -64,7 +64,7 @@ class Served:
 Serve = Callable[..., Served]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts `amanah audit console` over a copy."""
     running: list[subprocess.Popen[str]] = []
@@ -91,9 +91,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         process.communicate(timeout=20)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that is installed."""
+    """Debian's Chromium, or the one that is installed.
+
+    No longer than a module: while it lives, playwright runs an event loop in this thread, and no other test can.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("Chromium is not installed")
@@ -191,12 +194,12 @@ def _entered(browser: Browser, served: Served) -> Open:
     return Open(served=served, cookies=found)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def honest(browser: Browser, serve: Serve) -> Open:
     return _entered(browser, serve())
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def broken(browser: Browser, serve: Serve) -> Open:
     return _entered(browser, serve(tampered(TOLD.rows(), TOLD.message)))
 
