@@ -65,7 +65,7 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
-		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store) \
+		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store tests/verify) \
 		tests/end_to_end/test_demo.py
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources

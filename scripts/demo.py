@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -324,6 +325,10 @@ class Demo:
         shown = stage.run("court", *checking)
         stage.expect("HOLDS" in shown.out and ARABIC in shown.out, "the evidence does not hold, or shows no message")
         stage.expect(not any(text in shown.out for text in self._tally.said[1:]), "a neighbour was opened")
+        with zipfile.ZipFile(stage.folder / "evidence.amanah") as evidence:
+            evidence.extract("amanah-verify.py", stage.folder)
+        stage.note("the verifier that came with the file, one file of Python, says the same:")
+        stage.run("court", "python", "amanah-verify.py", "evidence.amanah", "--policy", "community.policy")
         forged = bytearray((stage.folder / "evidence.amanah").read_bytes())
         forged[forged.index(b"leaves") + 5_000] ^= 1
         (stage.folder / "forged.amanah").write_bytes(forged)

@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client import message
-from amanah_client.audit import examination
+from amanah_client.audit import examination, times
 from amanah_client.core import (
     answers,
     checks,
@@ -108,6 +108,11 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         attacks=(41,),
         function=examination.Examination.run,
         cuts={"self._frontier.root() != self._head.root": NEVER},
+    ),
+    "witnesses bound the times": Defence(
+        attacks=(40,),
+        function=times._put_misdated,
+        cuts={"latest + CLOCK_REMARK_MS": "2 ** 63 - 1", "earliest - CLOCK_REMARK_MS": "-1"},
     ),
     "no compression": Bound(
         attacks=(47,),
@@ -320,6 +325,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=opening._compare_views,
         cuts={"_note_log(ctx, room, envelope, view)": NOTHING},
     ),
+    "proofs that are owed": Defence(attacks=(36,), function=monitor.work, cuts={"_check_owed(ctx, view)": NOTHING}),
     "a checkpoint continues the one before": Defence(
         attacks=(37,), function=monitor.consider, cuts={"view is None or view.size == 0": ALWAYS}
     ),

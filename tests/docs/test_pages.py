@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_ca
 from amanah_protocol.log.note_keys import decode_vkey
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
 from amanah_relay.addresses import port_warning
-from amanah_relay.config import Listen, load_config
+from amanah_relay.config import Listen, TimestampSection, load_config
 from tests.docs import evidence
 from tests.end_to_end.nations import Nations, amanah, free_port
 
@@ -153,12 +154,14 @@ def test_the_limits_that_the_page_names_are_the_witnesss() -> None:
 
 
 def test_every_setting_that_the_pages_name_exists(tmp_path: Path) -> None:
-    (settings,) = blocks(ROOT / "docs" / "operating.md", "toml")
+    settings = "\n".join(blocks(ROOT / "docs" / "operating.md", "toml"))
     tomllib.loads(settings)
     (tmp_path / "relay.toml").write_text(settings)
     config = load_config(None, tmp_path, {})
     assert config.secure
     assert msgspec.to_builtins(config.listen)["port"] == 8443
+    # What the page shows beside names and addresses is what holds by itself.
+    assert replace(config.timestamps, authorities=()) == TimestampSection()
 
 
 def languages() -> Iterator[tuple[str, str]]:

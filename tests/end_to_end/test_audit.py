@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,10 @@ def test_what_three_devices_did_is_copied_verified_exported_and_disclosed(nation
     damaged = bytearray(export.read_bytes())
     with zipfile.ZipFile(export) as archive:
         leaves = archive.getinfo("leaves")
+        verifier = archive.extract("amanah-verify.py", tmp_path)
+    alone = [sys.executable, "-I", verifier, str(export), "--policy", str(policy)]
+    second = subprocess.run(alone, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stdout
     damaged[leaves.header_offset + leaves.file_size // 2] ^= 1
     export.with_suffix(".damaged").write_bytes(damaged)
     assert "first bad entry" in amanah(auditor, "audit", "check", str(export.with_suffix(".damaged"))).err

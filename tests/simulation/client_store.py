@@ -46,6 +46,7 @@ class MemoryClientStore:
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
     _settled: int = 0
+    _stamps: int = 0
     _conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
 
     # ---- the core
@@ -68,6 +69,7 @@ class MemoryClientStore:
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
             audit_settled=self._settled,
+            audit_stamps=self._stamps,
             conflicts=tuple((row.key, row.at_ms) for row in self._conflicts.values()),
             missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
@@ -161,6 +163,8 @@ class MemoryClientStore:
                 self._audit.extend(rows)
             case e.PutCheckpoints(settled=settled):
                 self._settled = settled
+            case e.PutStamps(stamps=stamps):
+                self._stamps = stamps[-1].number
             case _:
                 assert_never(write)
 

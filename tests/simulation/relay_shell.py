@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, assert_never
 
 from amanah_protocol.errors import AmanahError
-from amanah_protocol.log.note import decode_note
 from amanah_protocol.session import NO_TLS
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import (
@@ -33,6 +32,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     Send,
     SessionId,
@@ -62,16 +62,23 @@ from tests.simulation.network import Connection
 from tests.simulation.relay_record import RelayRecord
 from tests.simulation.relay_store import RelayStore
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.witnesses import Asking, Relayed, Witness
 
 TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
 LOAD_MS: Final = 20
 VERIFY_MS: Final = 3
-COSIGN_MS: Final = 4_000
-"""Longest time that a witness takes."""
 
 Reading: TypeAlias = (
-    ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+    ReadEntries
+    | ReadMembership
+    | ReadKnown
+    | ReadContent
+    | ReadLog
+    | ReadProof
+    | CountKeyPackages
+    | ReadCheckpoints
+    | ReadStamps
 )
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 
@@ -120,6 +127,7 @@ class RelayShell:
         record: RelayRecord,
         limits: RelayLimits,
         core: type[RelayCore] = RelayCore,
+        witnesses: tuple[Witness, ...] = (),
     ) -> None:
         """Switched off.
 
@@ -130,6 +138,7 @@ class RelayShell:
             record: Notes what the relay does.
             limits: What others may take.
             core: The core, or a mutant of it.
+            witnesses: Who is asked to cosign.
         """
         self.troubles = Troubles()
         self._community = community
@@ -152,6 +161,9 @@ class RelayShell:
         self._numbers: dict[int, SessionId] = {}
         self._last_session = 0
         self._held: dict[SessionId, deque[bytes]] = {}
+        self._witnesses = witnesses
+        self._asking: tuple[Asking, ...] = ()
+        self.tick_ms = TICK_MS
 
     # ---- the process
 
@@ -185,8 +197,9 @@ class RelayShell:
             addresses=frozenset({DIALLED}),
             limits=self._limits,
         )
+        self._asking = tuple(self._ask_of(witness) for witness in self._witnesses)
         self._do(Reload())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
 
     def kill(self) -> None:
         """The process ends at once."""
@@ -226,7 +239,17 @@ class RelayShell:
 
     def _tick(self) -> None:
         self.handle(Tick())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
+
+    def _ask_of(self, witness: Witness) -> Asking:
+        relayed = Relayed(
+            later=self._later,
+            prove=lambda old, new: (
+                self.store.read_proof(ReadProof(token=0, inclusion=False, old_or_index=old, size=new)).hashes
+            ),
+            tell=lambda size, lines: self.handle(Cosigned(size=size, lines=lines)),
+        )
+        return Asking(witness, relayed=relayed, scheduler=self._scheduler, history=self._record.history)
 
     # ---- connections
 
@@ -324,7 +347,7 @@ class RelayShell:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages() | ReadCheckpoints()
+                | CountKeyPackages() | ReadCheckpoints() | ReadStamps()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
@@ -339,13 +362,9 @@ class RelayShell:
                 assert_never(effect)
 
     def _cosign(self, wanted: Cosign) -> None:
-        """Each witness of the roster answers in its time, honestly."""
-        text = decode_note(wanted.note).text
-        for witness in self._community.witnesses:
-            delay_ms = self._chance.randint(1, COSIGN_MS)
-            line = witness.sign(text, time_s=(self._scheduler.now_ms + delay_ms) // 1_000).encode().encode()
-            answer = Cosigned(size=wanted.size, lines=line)
-            self._later(delay_ms, lambda answer=answer: self.handle(answer))  # type: ignore[misc]  # bound for each
+        """Each witness is asked, in its own time."""
+        for asking in self._asking:
+            asking.want(wanted)
 
     def _verify(self) -> None:
         """All that was asked until now is answered at once, in order."""
@@ -477,5 +496,7 @@ class RelayShell:
                 return self.store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self.store.read_checkpoints(effect)
+            case ReadStamps():
+                return self.store.read_stamps(effect)
             case _:
                 assert_never(effect)

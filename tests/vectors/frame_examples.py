@@ -50,6 +50,7 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
     frames.GetMembership(request=13, room=x.ROOM, after=1),
     frames.GetCheckpoints(request=14, after=39),
+    frames.GetStamps(request=15, after=6),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
@@ -123,6 +124,10 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
     ),
     frames.Flash(room=x.ROOM, room_seq=12),
     frames.Checkpoints(request=14, notes=(NOTE,)),
+    frames.Stamps(
+        request=15,
+        stamps=(frames.Stamp(number=7, size=40, authority="https://tsa.example/", note=NOTE, token=b"token"),),
+    ),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

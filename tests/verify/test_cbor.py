@@ -68,12 +68,12 @@ def test_any_bytes_are_judged_alike(data: bytes) -> None:
     "written",
     [
         "", "00", "17", "18", "1817", "1818", "190018", "1900ff", "190100", "1a0000ffff", "1a00010000",
-        "1b00000000ffffffff", "1b0000000100000000", "1bffffffffffffffff", "3bffffffffffffffff", "1c", "1f", "40", "4100",
-        "41", "5f4100ff", "60", "61c3", "61ff", "80", "8100", "81", "9fff", "a0", "a10000", "a20000", "a200000000",
-        "a201000000", "a1400000", "a1f500", "a16000", "a2600000006000", "bf", "c000", "c2410a", "d200", "e0", "f3", "f4",
-        "f5", "f6", "f7", "f814", "f820", "f93c00", "fa3f800000", "fb3ff0000000000000", "ff", "0000",
-        "9b0000000100000000", "9bffffffffffffffff", "5bffffffffffffffff", "bbffffffffffffffff", "81" * 8 + "00",
-        "81" * 7 + "00", "81" * 8 + "80", "81" * 40, "81" * 5_000 + "00", "a1" * 4 + "00",
+        "1b00000000ffffffff", "1b0000000100000000", "1bffffffffffffffff", "3bffffffffffffffff", "1c", "1f", "40",
+        "4100", "41", "5f4100ff", "60", "61c3", "61ff", "80", "8100", "81", "9fff", "a0", "a10000", "a20000",
+        "a200000000", "a201000000", "a1400000", "a1f500", "a16000", "a2600000006000", "bf", "c000", "c2410a",
+        "d200", "e0", "f3", "f4", "f5", "f6", "f7", "f814", "f820", "f93c00", "fa3f800000", "fb3ff0000000000000",
+        "ff", "0000", "9b0000000100000000", "9bffffffffffffffff", "5bffffffffffffffff", "bbffffffffffffffff",
+        "81" * 8 + "00", "81" * 7 + "00", "81" * 8 + "80", "81" * 40, "81" * 5_000 + "00", "a1" * 4 + "00",
     ],
 )  # fmt: skip
 def test_each_sort_of_bad_bytes_is_judged_alike(written: str) -> None:

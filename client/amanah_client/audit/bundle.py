@@ -32,6 +32,8 @@ VERIFIER: Final = "amanah-verify.py"
 MAX_DOCUMENT_BYTES: Final = 2 * limits.MAX_ROSTER_BYTES
 MAX_HEAD_BYTES: Final = 1_024
 MAX_TOKEN_BYTES: Final = 64 * limits.KIB
+MAX_AUTHORITY: Final = 253
+"""Characters of a DNS name."""
 MAX_DISCLOSURES: Final = 10_000
 
 LIMITS: Final = {
@@ -166,7 +168,7 @@ class Bundle:
         """
         for data in _items(self.part("timestamps"), MAX_TOKEN_BYTES):
             f = cbor.Fields(cbor.decode(data, max_bytes=MAX_TOKEN_BYTES), 3, "time stamp")
-            yield f.uint(MAX_TREE_SIZE), f.text(255), f.blob(MAX_TOKEN_BYTES)
+            yield f.uint(MAX_TREE_SIZE), f.text(MAX_AUTHORITY), f.blob(MAX_TOKEN_BYTES)
 
     def disclosures(self) -> Iterator[Disclosed]:
         """What a member added of single messages.

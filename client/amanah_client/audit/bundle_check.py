@@ -6,8 +6,9 @@ bundle wants to know which row it is, not only that there is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeVar
 
 from amanah_client.audit.anchors import anchor_of_rosters
@@ -16,14 +17,17 @@ from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.manifest import Manifest, RoomRange
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Finding, Findings, Severity, Who
+from amanah_client.audit.stamps import NO_AUTHORITY, Stamps, Trust, examine_stamps
 from amanah_client.model import AuditRow
 from amanah_protocol.content.sealed import Content, check_commitment, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, decode_certificate
+from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.export import exporting_device, verify_manifest
 from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.types import EnvelopeId, LeafHash, RoomId
 
 T = TypeVar("T")
 
@@ -55,13 +59,13 @@ class Checked:
         bundle: The file, open: rows can be read of it.
         report: What the examination found, and what is wrong with files and claims; its record answers questions.
         opened: Messages that are disclosed.
-        timestamps: RFC 3339 tokens in it; they are not checked here.
+        stamps: What its time stamps are worth.
     """
 
     bundle: Bundle
     report: Report
     opened: tuple[Opened, ...]
-    timestamps: int
+    stamps: Stamps
 
     @property
     def manifest(self) -> Manifest:
@@ -78,12 +82,16 @@ def own_anchor(bundle: Bundle) -> Anchor:
     return replace(anchor_of_rosters(bundle.rosters, ""), policy=bundle.policy)
 
 
-def check_bundle(bundle: Bundle, anchor: Anchor) -> Checked:
+def check_bundle(
+    bundle: Bundle, anchor: Anchor, remembered: Sequence[bytes] = (), trust: Trust = NO_AUTHORITY
+) -> Checked:
     """Verify all of a bundle.
 
     Args:
         bundle: The file.
         anchor: What it is held against.
+        remembered: Checkpoints that whoever checks has seen before: the rows continue each.
+        trust: What its time stamps are held against.
 
     Raises:
         OperationalError: `INTERNAL`.
@@ -102,7 +110,7 @@ def check_bundle(bundle: Bundle, anchor: Anchor) -> Checked:
     )
     after: list[Finding] = []
     claims = Findings(after.append)
-    timestamps = sum(1 for _ in _until_refused(bundle.timestamps(), claims))
+    dated, stamps = examine_stamps(report, _until_refused(bundle.timestamps(), claims), Notes(bundle), trust)
     disclosures = list(_until_refused(bundle.disclosures(), claims))
     opened = tuple(open_disclosures(disclosures, report.record, bundle.row, claims))
     for check in (_check_log, _check_complete, _check_exporter):
@@ -110,18 +118,41 @@ def check_bundle(bundle: Bundle, anchor: Anchor) -> Checked:
             check(bundle, report)
         except PeerError as error:
             claims.refused(None, error)
+    for note in remembered:
+        try:
+            _check_continued(bundle, note)
+        except PeerError as error:
+            claims.refused(None, error)
     if list(bundle.manifest.disclosed) != [envelope for envelope, _, _ in disclosures]:
         claims.fault(None, Code.RECORD, "the manifest names other disclosed messages than there are")
     return Checked(
         bundle=bundle,
         report=replace(
-            report,
-            findings=(*before, *report.findings, *after),
-            faults=report.faults + files.faults + claims.faults,
+            dated,
+            findings=(*before, *dated.findings, *after),
+            faults=dated.faults + files.faults + claims.faults,
         ),
         opened=opened,
-        timestamps=timestamps,
+        stamps=stamps,
     )
+
+
+class Notes:
+    """The checkpoints of a bundle by size, asked for in ascending order."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Begin before the first; where they are damaged is found elsewhere."""
+        self._bundle = bundle
+        self._left = _until_refused(bundle.checkpoints(), Findings(lambda _: None))
+        self._size, self._note = 0, b""
+
+    def __call__(self, size: int) -> bytes | None:
+        """The checkpoint of a size, as signed; None where there is none."""
+        if size == self._bundle.head.size:
+            return self._bundle.checkpoint
+        while self._size < size and (note := next(self._left, None)) is not None:
+            self._size, self._note = decode_checkpoint(note)[0].size, note
+        return self._note if self._size == size else None
 
 
 def open_disclosures(
@@ -166,6 +197,20 @@ def _entry(row: AuditRow | None) -> Leaf:
     return decode_leaf(row.entry)
 
 
+def _check_continued(bundle: Bundle, note: bytes) -> None:
+    seen, here = decode_checkpoint(note)[0], decode_checkpoint(bundle.checkpoint)[0]
+    if seen.origin != here.origin:
+        raise VerifyError(Code.RECORD, f"the remembered checkpoint is of another log, {seen.origin}")
+    if seen.size > here.size:
+        text = f"the log had {seen.size} leaves when its checkpoint was remembered, and {here.size} here"
+        raise VerifyError(Code.LOG_ROLLBACK, text)
+    frontier = Frontier()
+    for row in islice(bundle.rows(), seen.size):
+        frontier.append(LeafHash(row.hash))
+    if frontier.root() != seen.root:
+        raise VerifyError(Code.PROOF, f"the first {seen.size} leaves are not those of the remembered checkpoint")
+
+
 def _check_log(bundle: Bundle, report: Report) -> None:
     manifest = bundle.manifest
     if (manifest.origin, manifest.size, manifest.root) != (report.origin, report.size, report.root):
@@ -176,8 +221,16 @@ def _check_complete(bundle: Bundle, report: Report) -> None:
     manifest = bundle.manifest
     if manifest.control != report.scope.control:
         raise VerifyError(Code.RECORD, f"the manifest names {manifest.control} entries of the control stream")
-    if manifest.rooms != room_ranges(report.record):
-        raise VerifyError(Code.RECORD, "the manifest names other rooms, or other places of them, than are here")
+    here = {found.room: found for found in room_ranges(report.record)}
+    named = [claimed.room for claimed in manifest.rooms]
+    if named != sorted(set(named)):
+        raise VerifyError(Code.RECORD, "the manifest names rooms twice, or not ascending")
+    for claimed in manifest.rooms:
+        found = here.get(claimed.room)
+        # Less than is here may be claimed: it is true all the same.
+        if found is None or not found.first <= claimed.first <= claimed.last <= found.last:
+            text = f"room {claimed.room.hex()[:8]} is not here from place {claimed.first} to {claimed.last}"
+            raise VerifyError(Code.RECORD, f"{text}, as the manifest says")
 
 
 def _check_exporter(bundle: Bundle, report: Report) -> None:

@@ -80,7 +80,7 @@ class Sources:
         control_head: A signed head of the control stream, b"" for none.
         policy: The policy under which it was verified.
         rosters: Encoded rosters that are trusted, ascending by version.
-        timestamps: RFC 3339 tokens: (size, authority, token).
+        timestamps: Gives the time stamps as (size, authority, token), ascending by size, of one in order.
         disclosures: What is disclosed.
         opened: The same, verified.
     """
@@ -91,7 +91,7 @@ class Sources:
     control_head: bytes
     policy: bytes
     rosters: tuple[bytes, ...]
-    timestamps: tuple[tuple[int, str, bytes], ...] = ()
+    timestamps: Callable[[], Iterator[tuple[int, str, bytes]]] = lambda: iter(())
     disclosures: tuple[Disclosed, ...] = ()
     opened: tuple[Opened, ...] = ()
 
@@ -212,7 +212,7 @@ def write_bundle(sources: Sources, report: Report, exporter: Exporter, views: Vi
         "checkpoint": (sources.checkpoint,),
         "checkpoints": (cbor.encode(note) for note in sources.published()),
         "control-head": (sources.control_head,),
-        "timestamps": (encode_item([size, authority, token]) for size, authority, token in sources.timestamps),
+        "timestamps": (encode_item([size, authority, token]) for size, authority, token in sources.timestamps()),
         "disclosures": (encode_item(list(disclosed)) for disclosed in sources.disclosures),
     }
     for name, pieces in plain.items():

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from amanah_client.audit.report import Bounds, Nations, Who
+from amanah_client.audit.report import Bounds, Nations, Stamped, Who
 from amanah_client.audit.table import Line, nations
 from amanah_client.moments import iso
 from amanah_client.plain import plain
@@ -63,7 +63,7 @@ def line_json(line: Line) -> dict[str, object]:
         "log_index": entry.index,
         "accepted": iso(entry.accepted_at_ms),
         "sent": iso(entry.sent_at_ms),
-        "times": times_json(entry.sent_at_ms, entry.accepted_at_ms, entry.witnessed),
+        "times": times_json(entry.sent_at_ms, entry.accepted_at_ms, entry.witnessed, entry.stamped),
         "room": entry.room.hex(),
         "room_seq": entry.room_seq,
         "id": entry.envelope.hex(),
@@ -81,10 +81,11 @@ def line_json(line: Line) -> dict[str, object]:
     }
 
 
-def times_json(claimed_ms: int, accepted_ms: int, witnessed: Bounds) -> dict[str, object]:
-    """The three times, each under the name of whose word it is."""
+def times_json(claimed_ms: int, accepted_ms: int, witnessed: Bounds, stamps: Iterable[Stamped]) -> dict[str, object]:
+    """The times of an entry, each under the name of whose word it is."""
     between = {"not_before": iso(witnessed.not_before_ms), "not_after": iso(witnessed.not_after_ms)}
-    return {"claimed": iso(claimed_ms), "accepted": iso(accepted_ms), "witnessed": between}
+    by = [{"authority": one.authority, "not_after": iso(one.not_after_ms)} for one in stamps]
+    return {"claimed": iso(claimed_ms), "accepted": iso(accepted_ms), "witnessed": between, "stamped": by}
 
 
 def who_json(who: Who) -> dict[str, str | None]:

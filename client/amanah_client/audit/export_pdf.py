@@ -39,6 +39,8 @@ _TLP: Final = {
     Label.RED: (255, 43, 43),
 }
 _MARGIN: Final = 16.0
+_JOINED: Final = 0x0590
+"""Where the scripts begin whose letters are joined or run from right to left."""
 _TEXT: Final = "text"
 _MONO: Final = "mono"
 
@@ -80,7 +82,6 @@ def render_pdf(view: ReportView, exported_ms: int) -> Iterable[bytes]:
     pdf.add_font(_TEXT, fname=_FONTS / "DejaVuSans.ttf")
     pdf.add_font(_TEXT, style="B", fname=_FONTS / "DejaVuSans-Bold.ttf")
     pdf.add_font(_MONO, fname=_FONTS / "DejaVuSansMono.ttf")
-    pdf.set_text_shaping(use_shaping_engine=True)
     pdf.add_page()
     _Print(pdf).all(view)
     return (bytes(pdf.output()),)
@@ -135,10 +136,16 @@ class _Print:
         self._text(f"{sort}, {where}: {found.text} [{found.code}]", color=_CRIT if bad else _INK, gap=1)
 
     def _safe(self, text: str) -> str:
-        return "".join(
+        safe = "".join(
             letter if letter == "\n" or ord(letter) in self._letters else f"<U+{ord(letter):04X}>"
             for letter in shown(text)
         )
+        self._shape(safe)
+        return safe
+
+    def _shape(self, text: str) -> None:
+        """Shape what follows if its letters are joined or run from right to left: it takes four times as long."""
+        self._pdf.set_text_shaping(use_shaping_engine=any(ord(letter) >= _JOINED for letter in text))
 
     def _text(
         self,
@@ -280,7 +287,7 @@ class _Print:
         from fpdf.enums import TableBordersLayout, VAlign  # noqa: PLC0415 - as where the sheet is made
         from fpdf.fonts import FontFace  # noqa: PLC0415 - as above
 
-        pdf = self._pdf
+        pdf, found = self._pdf, list[str]()
         pdf.set_font(_TEXT, size=6.8)
         pdf.set_text_color(*_INK)
         pdf.set_draw_color(*_LINE)
@@ -295,9 +302,13 @@ class _Print:
             width=pdf.epw,
         ) as table:
             for cells in (names, *rows):
-                row = table.row()
+                bad = cells[-1].startswith("FAULT")
+                row = table.row(style=FontFace(emphasis="BOLD", color=_CRIT) if bad else None)
                 for cell in cells:
                     row.cell(self._safe(cell))
+                    found.append(cell)
+            # They are printed when the table ends, all of them in one way.
+            self._shape("".join(found))
 
 
 def _is_rtl(text: str) -> bool:

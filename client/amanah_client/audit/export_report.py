@@ -24,7 +24,7 @@ from amanah_client.visible import shown
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 
-MAX_ENTRIES: Final = 1_000
+MAX_ENTRIES: Final = 500
 MAX_ROOMS: Final = 200
 """What a person reads of; the rest is in the files for analysis, and is counted."""
 
@@ -99,10 +99,12 @@ class ReportView:
     more_entries: int
 
 
-def view_of(report: Report, exporter: Exporter, wanted: Filter, opened: tuple[Opened, ...] = ()) -> ReportView:
-    """What a report says of an examined record."""
-    found = lines(report, wanted)
-    entries = tuple(islice(found, MAX_ENTRIES))
+def view_of(report: Report, exporter: Exporter, since_ms: int, opened: tuple[Opened, ...] = ()) -> ReportView:
+    """What a report says of an examined record; its entries begin at a time."""
+    wanted = Filter(since_ms=since_ms)
+    entries = tuple(islice(lines(report, wanted), MAX_ENTRIES))
+    # To make lines of all that is only counted would take as long as both tables.
+    ((count,),) = report.record.select("SELECT count(*) FROM entry WHERE accepted_ms >= ?", wanted.since_ms)
     rooms = report.record.rooms()
     return ReportView(
         title=_("Evidence from the log {origin}").format(origin=report.origin),
@@ -116,7 +118,7 @@ def view_of(report: Report, exporter: Exporter, wanted: Filter, opened: tuple[Op
         more_rooms=max(0, len(rooms) - MAX_ROOMS),
         messages=tuple(_message(report, one) for one in opened),
         entries=entries,
-        more_entries=sum(1 for _line in found),
+        more_entries=count - len(entries),
     )
 
 

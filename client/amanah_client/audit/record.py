@@ -18,6 +18,7 @@ from amanah_client.audit.report import (
     RoomSummary,
     Scope,
     Severity,
+    Stamped,
     Who,
 )
 from amanah_client.store.copy import AuditCopy
@@ -46,6 +47,8 @@ class Record:
         self._numbers: dict[DeviceId, int] = {}
         self._stays: dict[int, list[tuple[int, int, int | None]]] = {}
         self._between: tuple[int, int, Bounds] = (0, 0, UNBOUNDED)
+        self._stamped: tuple[int, int, tuple[Stamped, ...]] = (0, 0, ())
+        self._stampers: list[str] | None = None
 
     def who(self, number: int) -> Who:
         """The device of a number."""
@@ -115,6 +118,7 @@ class Record:
             epoch=epoch,
             readers=self.nations_at(number, seq),
             witnessed=self.bounds(index),
+            stamped=self.stamped(index),
         )
 
     def bounds(self, index: int) -> Bounds:
@@ -130,6 +134,27 @@ class Record:
             # Entries are read in order of the log, and many lie between two checkpoints.
             self._between = low, high, found
         return found
+
+    def stamped(self, index: int) -> tuple[Stamped, ...]:
+        """By which time each authority had stamped a leaf, with the first checkpoint over it that it stamped."""
+        low, high, found = self._stamped
+        if not low <= index < high:
+            rows = [row for authority in self._authorities() if (row := self._first_stamp(authority, index))]
+            found = tuple(Stamped(authority, made_ms) for authority, _, made_ms in rows)
+            high = min((size for _, size, _ in rows), default=2**62)
+            self._stamped = index, high, found
+        return found
+
+    def _authorities(self) -> list[str]:
+        if self._stampers is None:
+            query = "SELECT DISTINCT authority FROM dated WHERE counts = 1 ORDER BY authority"
+            self._stampers = [row[0] for row in self.select(query)]
+        return self._stampers
+
+    def _first_stamp(self, authority: str, index: int) -> tuple[str, int, int] | None:
+        query = "SELECT size, made_ms FROM dated WHERE counts = 1 AND authority = ? AND size > ? ORDER BY size, made_ms"
+        found = self.select(query + " LIMIT 1", authority, index)
+        return (authority, found[0][0], found[0][1]) if found else None
 
     def members_at(self, room: int, seq: int) -> list[int]:
         """Numbers of the devices that were in a room at a place: who could read what stands there."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import UNBOUNDED, Bounds
+from amanah_client.audit.report import UNBOUNDED, Bounds, Stamped
 from amanah_client.audit.table import counted
 from amanah_client.moments import moment
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -36,6 +37,12 @@ def between(witnessed: Bounds) -> str:
     not_before = "the beginning" if witnessed.not_before_ms is None else moment(witnessed.not_before_ms)
     not_after = "an open end" if witnessed.not_after_ms is None else moment(witnessed.not_after_ms)
     return f"witnessed between {not_before} and {not_after}"
+
+
+def stamped(stamps: Iterable[Stamped]) -> str:
+    """What time-stamping authorities say of the time of a leaf; "" for nothing."""
+    said = ", ".join(f"{moment(one.not_after_ms)} by {one.authority}" for one in stamps)
+    return f"; stamped not after {said}" if said else ""
 
 
 def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import Filter, lines
 from amanah_client.audit.words import verdict
 from amanah_client.cli import audit_bundle, audit_json, audit_words, files, terminal
@@ -33,6 +35,13 @@ if TYPE_CHECKING:
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
 
+# Named by where it stands, as in `main`: other verbs do without what it needs.
+app.command(
+    "amanah_client.cli.audit_stamps:renew_stamps",
+    name="renew-stamps",
+    help="Have time stamps covered by new ones before their certificates end.",
+)
+
 Every = Annotated[bool, Parameter(name="--all", negative="")]
 Anew = Annotated[bool, Parameter(negative="")]
 
@@ -48,12 +57,12 @@ def sync(*, common: Options = DEFAULTS) -> None:
     """
     with terminal.profile(common) as profile:
         before, size = _copied(profile, common)
-        report = _verify(profile)
+        report = verify_copy(profile)
         if report.record.begins_late():
             terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
             before, size = _copied(profile, common)
-            report = _verify(profile)
+            report = verify_copy(profile)
         if common.json:
             told = {"format": audit_json.FORMAT, "copied": size - before, "size": size, "holds": not report.faults}
             terminal.show_json(told)
@@ -108,7 +117,7 @@ async def _look(store: LocalStore, shown: Progress) -> None:
 
 
 @app.command
-def verify(*, anew: Anew = False, common: Options = DEFAULTS) -> None:
+def verify(*, anew: Anew = False, tsa: File | None = None, common: Options = DEFAULTS) -> None:
     """Verify the copy on this machine, without the relay. Exit code 5 if anything does not hold.
 
     What was verified before, and has not changed since, is not verified again.
@@ -117,13 +126,18 @@ def verify(*, anew: Anew = False, common: Options = DEFAULTS) -> None:
     ----------
     anew
         Verify all of it again, from the first leaf.
+    tsa
+        Root certificates, in PEM, of the time-stamping authorities that are trusted from now on.
     """
-    with _examined(common, anew=anew) as (report, cosigned):
+    pem = None if tsa is None else files.read_file(tsa)
+    with _examined(common, anew=anew, pem=pem) as (report, cosigned, stamps):
         if common.json:
-            terminal.show_json({**audit_json.report_json(report), "cosigned": audit_json.cosigned_json(cosigned)})
+            more = {"cosigned": audit_json.cosigned_json(cosigned), "stamps": audit_json.stamps_json(stamps)}
+            terminal.show_json({**audit_json.report_json(report), **more})
         else:
             audit_words.show_report(report)
             audit_words.show_cosigned(cosigned)
+            audit_words.show_stamps(stamps)
         if cosigned is not None and cosigned.is_of_copy is False:
             raise VerifyError(Code.FORK, "the quorum of witnesses has cosigned another log than this copy")
         raise_for(report)
@@ -158,7 +172,7 @@ def list_entries(
         kind=None if kind is None else _kind(kind),
         since_ms=0 if since is None else milliseconds(since),
     )
-    with _examined(common) as (report, _):
+    with _examined(common) as (report, _, _):
         found = lines(report, wanted)
         if common.json:
             terminal.show_json(audit_json.lines_json(report, found))
@@ -203,16 +217,19 @@ app.command("amanah_client.cli.audit_console:console", name="console", help="Sho
 
 
 @contextmanager
-def _examined(common: Options, *, anew: bool = False) -> Iterator[tuple[Report, local.Cosigned | None]]:
-    """The report on the copy, whose entries can be read until the block is left, and what witnesses said of the log."""
+def _examined(
+    common: Options, *, anew: bool = False, pem: bytes | None = None
+) -> Iterator[tuple[Report, local.Cosigned | None, Stamps]]:
+    """The report on the copy, whose entries can be read until the block is left; what witnesses and authorities say."""
     with terminal.profile(common) as profile:
         if anew:
             profile.store.copy.forget_register()
-        report = _verify(profile)
-        yield report, local.cosigned(profile.store)
+        report = verify_copy(profile)
+        report, stamps = local.examined_stamps(profile.store, report, pem, now_ms=time.time_ns() // 1_000_000)
+        yield report, local.cosigned(profile.store), stamps
 
 
-def _verify(profile: Profile) -> Report:
+def verify_copy(profile: Profile) -> Report:
     """Verify what was copied and not verified yet."""
     anchor = local.trusted(profile)
     note, size = local.copied(profile.store)

@@ -33,6 +33,7 @@ from amanah_client.audit.export_pdf import render_pdf
 from amanah_client.audit.export_report import render_html, view_of
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
+from amanah_client.audit.stamps import Trust, load_roots
 from amanah_client.audit.table import Filter, lines
 from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, seekable, write_new
@@ -99,6 +100,7 @@ def export(
             published=lambda: copy.checkpoints(size),
             control_head=head,
             policy=encode_policy(anchor.policy),
+            timestamps=lambda: local.copied_stamps(profile.store, size),
             rosters=tuple({known.value.version: known.value.endorsed.encode() for known in anchor.rosters}.values()),
         )
         exporter = _exporter(profile, report)
@@ -109,7 +111,8 @@ def export(
             report = examine(
                 sources.rows(), checkpoint=note, anchor=anchor, control_head=head, published=sources.published()
             )
-        _write(file, sources, report, exporter, Filter(since_ms=span.since_ms))
+        report, _ = local.examined_stamps(profile.store, report, None, now_ms=exporter.now_ms)
+        _write(file, sources, report, exporter, span.since_ms)
     raise_for(report)
 
 
@@ -156,14 +159,23 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
             control_head=found.control_head,
             policy=found.part("policy").read(found.part("policy").size),
             rosters=found.rosters,
-            timestamps=tuple(found.timestamps()),
+            timestamps=found.timestamps,
             disclosures=shown,
             opened=messages,
         )
-        _write(out, sources, checked.report, _exporter(profile, checked.report), Filter())
+        _write(out, sources, checked.report, _exporter(profile, checked.report), 0)
 
 
-def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
+def check(
+    file: File,
+    /,
+    *,
+    policy: File | None = None,
+    roster: File | None = None,
+    remembered: tuple[File, ...] = (),
+    tsa: File | None = None,
+    common: Options = DEFAULTS,
+) -> None:
     """Check a bundle, a disclosure, evidence or a proof: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
@@ -179,13 +191,21 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
         A trust policy (`amanah roster show --policy` prints one).
     roster
         A roster's file, where neither the file nor this profile holds it.
+    remembered
+        A checkpoint of the log that you have seen before: a bundle has to continue it.
+    tsa
+        Root certificates, in PEM, of the time-stamping authorities that are trusted: those that the policy names, or
+        all of them where it names none.
     """
     with opened(file) as (stream, magic):
         if magic == MAGIC:
             with seekable(stream, magic) as whole:
-                _check_bundle(Bundle(whole), policy, roster, common)
+                seen = tuple(map(files.read_file, remembered))
+                _check_bundle(Bundle(whole), policy, roster, seen, tsa, common)
             return
         data = magic + stream.read(_MAX_TEXT_BYTES)
+    if remembered:
+        raise UsageError(Code.USAGE, "only an evidence bundle is held against a remembered checkpoint")
     if data.startswith(PROOF_HEADER):
         _check_proof(data, policy, roster, common)
         return
@@ -215,9 +235,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _write(file: Path, sources: Sources, report: Report, exporter: Exporter, wanted: Filter) -> None:
+def _write(file: Path, sources: Sources, report: Report, exporter: Exporter, since_ms: int) -> None:
     """Write a bundle, on the way in a folder beside it, which only this user can read."""
-    view = view_of(report, exporter, wanted, sources.opened)
+    view, wanted = view_of(report, exporter, since_ms, sources.opened), Filter(since_ms=since_ms)
     views: Views = {
         "entries.csv": lambda: csv_pieces(lines(report, wanted)),
         "entries.jsonl": lambda: json_pieces(lines(report, wanted)),
@@ -258,9 +278,18 @@ def _bundle(path: Path) -> Iterator[Bundle]:
             yield Bundle(whole)
 
 
-def _check_bundle(bundle: Bundle, policy: Path | None, roster: Path | None, common: Options) -> None:
+def _check_bundle(
+    bundle: Bundle,
+    policy: Path | None,
+    roster: Path | None,
+    remembered: tuple[bytes, ...],
+    tsa: Path | None,
+    common: Options,
+) -> None:
     anchor = _anchor(policy, roster, common, *bundle.rosters) or own_anchor(bundle)
-    checked = check_bundle(bundle, anchor)
+    # What a bundle's own policy says of authorities proves nothing; the file with their roots is the auditor's.
+    roots = () if tsa is None else load_roots(files.read_file(tsa), anchor.policy if policy is not None else None)
+    checked = check_bundle(bundle, anchor, remembered, Trust(roots=roots, now_ms=now_ms()))
     if common.json:
         terminal.show_json(audit_json.checked_json(checked))
     else:

@@ -11,6 +11,7 @@ from amanah_client.audit.export_entries import line_json, nations_json, times_js
 from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Change, Finding, RoomSummary
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import Line
 from amanah_client.audit.words import verdict
 from amanah_client.cli.audit_words import verdict_of_proven
@@ -66,6 +67,17 @@ def cosigned_json(cosigned: Cosigned | None) -> dict[str, object] | None:
         "of_copy": cosigned.is_of_copy,
         "cosignatures": witnesses_json(row.cosignatures),
         "witnesses": row.witnesses,
+    }
+
+
+def stamps_json(stamps: Stamps) -> dict[str, object]:
+    """What time-stamping authorities say of the record."""
+    return {
+        "checkpoints": stamps.checkpoints,
+        "size": stamps.size,
+        "tokens": [
+            {"authority": authority, "state": str(state), "count": count} for authority, state, count in stamps.counts
+        ],
     }
 
 
@@ -134,7 +146,8 @@ def checked_json(checked: Checked) -> dict[str, object]:
             },
             "rooms": [{"room": one.room.hex(), "first": one.first, "last": one.last} for one in manifest.rooms],
         },
-        "not_checked": ["RFC 3161 time stamps"] if checked.timestamps else [],
+        "stamps": stamps_json(checked.stamps),
+        "not_checked": [] if checked.stamps.all_checked else ["RFC 3161 time stamps"],
         "disclosed": [
             {
                 "log_index": one.index,
@@ -147,7 +160,12 @@ def checked_json(checked: Checked) -> dict[str, object]:
                 "label_differs": one.content.differs_from(one.envelope.header.label),
                 "pap": one.content.pap.text,
                 "written": iso(one.content.written_at_ms),
-                "times": times_json(one.envelope.header.sent_at_ms, one.leaf.accepted_at_ms, record.bounds(one.index)),
+                "times": times_json(
+                    one.envelope.header.sent_at_ms,
+                    one.leaf.accepted_at_ms,
+                    record.bounds(one.index),
+                    record.stamped(one.index),
+                ),
                 **_body_json(one.content.body),
             }
             for one in checked.opened

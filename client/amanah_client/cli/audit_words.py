@@ -11,8 +11,9 @@ from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, RoomSummary, Severity
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
-from amanah_client.audit.words import UNANCHORED, between, content_lines, cosigned, verdict
+from amanah_client.audit.words import UNANCHORED, between, content_lines, cosigned, stamped, verdict
 from amanah_client.cli import terminal
 from amanah_client.moments import moment
 from amanah_client.standing import cosigned_words
@@ -51,6 +52,18 @@ def show_cosigned(cosigned: Cosigned | None) -> None:
     else:
         beyond = " (beyond this copy: sync again)" if cosigned.is_of_copy is None else ""
         _show(cosigned_words(cosigned.row) + beyond)
+
+
+def show_stamps(stamps: Stamps) -> None:
+    """What time-stamping authorities say of the record."""
+    if not stamps.counts:
+        _show("no checkpoint of this record carries a time stamp")
+        return
+    for authority, state, count in stamps.counts:
+        _show(f"{counted(count, 'time stamp')} by {authority}: {state}")
+    if stamps.size:
+        of = counted(stamps.checkpoints, "checkpoint")
+        _show(f"the leaves below {stamps.size} are dated by time stamps on {of}")
 
 
 def verdict_of_proven(proven: Proven) -> str:
@@ -115,7 +128,7 @@ def show_lines(lines: Iterable[Line]) -> None:
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
         _show(
             f"{'':8}claimed {moment(entry.sent_at_ms)} by its sender; accepted {moment(entry.accepted_at_ms)}, "
-            f"as the relay says; {between(entry.witnessed)}",
+            f"as the relay says; {between(entry.witnessed)}{stamped(entry.stamped)}",
             indent=8,
         )
     _show(NO_PLAINTEXT)
@@ -133,8 +146,7 @@ def show_checked(checked: Checked) -> None:
     )
     for one in checked.opened:
         _show_opened(checked, one)
-    if checked.timestamps:
-        _show(f"not checked here: {counted(checked.timestamps, 'RFC 3161 time stamp')}")
+    show_stamps(checked.stamps)
     show_report(checked.report)
 
 
@@ -143,9 +155,11 @@ def _show_opened(checked: Checked, one: Opened) -> None:
     _show(f"disclosed: log index {one.index}, by {one.sender.text}, {content.label.text} {content.pap.text}")
     if content.differs_from(header.label):
         _show(f"ALARM: the record shows {header.label.text} for it; the sealed label counts", style=_BAD)
+    record = checked.report.record
     _show(
         f"  written {moment(content.written_at_ms)}, claimed {moment(header.sent_at_ms)}, as the sender says; accepted "
-        f"{moment(one.leaf.accepted_at_ms)}, as the relay says; {between(checked.report.record.bounds(one.index))}",
+        f"{moment(one.leaf.accepted_at_ms)}, as the relay says; "
+        f"{between(record.bounds(one.index))}{stamped(record.stamped(one.index))}",
         indent=2,
     )
     for text in _said(content):

@@ -121,6 +121,7 @@ class Claim:
         sighting: The signed statement, and how it came.
         since_ms: Since when the first of its line waits, in our running time.
         due_ms: It is not compared before this time.
+        lost: How many connections have ended while its proof was waited for.
     """
 
     size: int
@@ -129,6 +130,7 @@ class Claim:
     sighting: Sighting
     since_ms: int
     due_ms: int
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +234,18 @@ class AuditCheckpoints:
     after: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStamps:
+    """Time stamps on published checkpoints, for the auditor's copy."""
+
+
+Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | AuditStamps
+"""What the auditor's copy asks for."""
+
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
-    | AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints
+    | Audit
 )  # fmt: skip
 
 

@@ -83,9 +83,25 @@ ASKED: Final = (
 )
 """Indices that are made with the first question: an examination of many leaves is quicker without them."""
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS)
+_STAMPS: Final = (
+    # Time-stamp tokens on published checkpoints, in the order of their chain: the relay's by its numbers, then those
+    # that were added here (`own`).
+    """CREATE TABLE stamp (
+        own INTEGER NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, authority TEXT NOT NULL,
+        token BLOB NOT NULL, PRIMARY KEY (own, number))""",
+    "CREATE INDEX stamp_by_size ON stamp (size, own, number)",
+    # What they are worth: under which digest of note, tokens and trusted roots it was found, and a row a token.
+    "CREATE TABLE judged (size INTEGER PRIMARY KEY NOT NULL, digest BLOB NOT NULL)",
+    """CREATE TABLE dated (
+        size INTEGER NOT NULL, place INTEGER NOT NULL, authority TEXT NOT NULL, state TEXT NOT NULL,
+        made_ms INTEGER, ends_ms INTEGER, covers BLOB NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL,
+        counts INTEGER NOT NULL, PRIMARY KEY (size, place)) WITHOUT ROWID""",
+    "CREATE INDEX dated_by_authority ON dated (authority, size, made_ms) WHERE counts = 1",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS)
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
-    *("bound", "aside", "misdated"),
+    *("bound", "aside", "misdated", "judged", "dated"),
 )
 """Tables that an examination fills."""

@@ -91,7 +91,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
-        case e.PutAuditRows() | e.PutCheckpoints():
+        case e.PutAuditRows() | e.PutCheckpoints() | e.PutStamps():
             pass  # they go to the copy, which is a file of its own
 
 

@@ -29,6 +29,7 @@ from amanah_relay.core.pending import (
     ProofFetch,
     Question,
     SignatureCheck,
+    StampsFetch,
     StockCount,
 )
 from amanah_relay.core.replies import Newcomer, Publisher, Reader, Waiter
@@ -125,7 +126,7 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
             publication.fail(parts)
         case (
             SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake()
-            | CheckpointsFetch()
+            | CheckpointsFetch() | StampsFetch()
         ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)

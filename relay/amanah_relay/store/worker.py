@@ -15,13 +15,16 @@ from amanah_relay.effects import (
     Purge,
     PutCheckpoint,
     PutKeyPackages,
+    PutStamp,
     ReadCheckpoints,
     ReadContent,
+    ReadEnding,
     ReadEntries,
     ReadKnown,
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     TakeKeyPackages,
 )
@@ -32,6 +35,7 @@ from amanah_relay.inputs import (
     CheckpointsRead,
     Confirmed,
     ContentRead,
+    EndingRead,
     EntriesRead,
     KeyPackagesCounted,
     KeyPackagesPut,
@@ -43,6 +47,8 @@ from amanah_relay.inputs import (
     ProofRead,
     Purged,
     ReadFailed,
+    StampPut,
+    StampsRead,
 )
 from amanah_relay.store.store import Store
 
@@ -56,11 +62,13 @@ RETRY_S: Final = 1.0
 
 ReadEffect: TypeAlias = (
     ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+    | ReadStamps
 )  # fmt: skip
 ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
 ReadInput: TypeAlias = (
     EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted | CheckpointsRead
+    | StampsRead
 )  # fmt: skip
 ChangeInput: TypeAlias = KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | CheckpointPut
 StoreInput: TypeAlias = Appended | AppendFailed | Loaded | ReadInput | ChangeInput | ReadFailed
@@ -111,6 +119,18 @@ class StoreWorker:
                 return await self._change(effect)
             case _:
                 return await self._answer(effect.token, self._reading, lambda: self._read(effect))
+
+    async def perform_stamp(self, effect: PutStamp | ReadEnding) -> StampPut | EndingRead | ReadFailed:
+        """Perform what is asked for past the core, in turn with all else."""
+        match effect:
+            case PutStamp():
+                answer = await self._answer(effect.token, self._writing, lambda: self._store.put_stamp(effect))
+                self._plan_checkpoint()
+                return answer
+            case ReadEnding():
+                return await self._answer(effect.token, self._reading, lambda: self._store.read_ending(effect))
+            case _:
+                assert_never(effect)
 
     async def read_tile(self, level: int, place: int, size: int) -> bytes | None:
         """The hashes of a tile of the tree of `size` leaves; None when the store failed, which was said then."""
@@ -193,6 +213,8 @@ class StoreWorker:
                 return self._store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self._store.read_checkpoints(effect)
+            case ReadStamps():
+                return self._store.read_stamps(effect)
             case _:
                 assert_never(effect)
 

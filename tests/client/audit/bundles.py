@@ -12,6 +12,7 @@ from amanah_client.audit.bundle import LIMITS, MANIFEST, SIGNATURE, Bundle, enco
 from amanah_client.audit.bundle_check import Checked, check_bundle
 from amanah_client.audit.examination import Anchor
 from amanah_client.audit.manifest import Manifest, RoomRange
+from amanah_client.audit.stamps import NO_AUTHORITY, Trust
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey, sha256
@@ -107,6 +108,6 @@ def bundle(
     return archived(members, made, sign_manifest(made, key or exporter.key))
 
 
-def checked(data: bytes, held_against: Anchor | None = None) -> Checked:
+def checked(data: bytes, held_against: Anchor | None = None, trust: Trust = NO_AUTHORITY) -> Checked:
     """A bundle, checked."""
-    return check_bundle(Bundle(io.BytesIO(data)), held_against or anchor())
+    return check_bundle(Bundle(io.BytesIO(data)), held_against or anchor(), trust=trust)

@@ -1,6 +1,6 @@
 """Verify an evidence bundle of Amanah: one file to read, with nothing but Python and PyNaCl beneath it.
 
-    python3 amanah-verify.py FILE [--policy POLICY] [--roster ROSTER]... [--json]
+    python3 amanah-verify.py FILE [--policy POLICY] [--roster ROSTER]... [--remembered CHECKPOINT]... [--json]
 
 Exit 0: the bundle holds, and is anchored in what you gave. 5: it does not, or is anchored in nothing. 2: a wrong call.
 Written from docs/protocol.md, RFC 8949, 9052, 9162 and the C2SP texts, it shares no line with what made the bundle.
@@ -202,12 +202,10 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
     def judge(self, note: Checkpoint, say: set[str], *, quorum: bool) -> list[int]:  # gives the witnesses' times, in s
         keys = {(key.name, key.id): (name, key) for name, key in self.names.items() if type(key) is not tuple}
         keys |= {(key.name, key.id): ("", key) for key in self.logs if key.name == note.origin}
-        times, lines = dict[str, int](), [(name, line) for name, line in note.lines if (name, line[:4]) in keys]
-        unread = {keys[name, line[:4]][0] for name, line in lines if keys[name, line[:4]][1].kind == ML_DSA}
+        lines = [(*keys[name, line[:4]], line) for name, line in note.lines if (name, line[:4]) in keys]
+        times, unread = dict[str, int](), {witness for witness, key, _ in lines if key.kind == ML_DSA}
         say.update(["signatures with ML-DSA-44 on checkpoints"] * bool(unread))
-        for (witness, key), line in [(keys[name, line[:4]], line) for name, line in lines]:
-            if key.kind == ML_DSA:
-                continue
+        for witness, key, line in [one for one in lines if one[1].kind != ML_DSA]:
             time = fit(POSITIVE, int.from_bytes(line[4:12], "big")) if witness else 0
             message, signature = (f"cosignature/v1\ntime {time}\n", line[12:]) if witness else ("", line[4:])
             VerifyKey(key.public).verify(f"{message}{note.body}".encode(), signature)
@@ -375,9 +373,8 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     committed, repair = found.kind in (MESSAGE, ALERT, GRANT), found.kind == REPAIR and bool(said.addressees)
     sealed = committed or repair or found.kind in (COMMIT, WELCOME)
     holds = found.sealed == sealed and (sealed or opened.payload == sha256()) and (media != HPKE or found.kind == ALERT)
-    need(holds, "content, or a media type, that is not that of the kind")
-    holds = (found.commitment != ZEROS) == committed and (found.size > 0) == (committed or repair)
-    need(holds, "a commitment or size class is missing, or stands where none belongs")
+    holds &= (found.commitment != ZEROS) == committed and (found.size > 0) == (committed or repair)
+    need(holds, "content, media type, commitment or size class are not those of the kind")
     need(found.room != CONTROL and all(void < found.counter for void in found.voids), "a room or voids that cannot be")
     need(found.kind != COMMIT or len(said.added) + len(said.removed) <= 96, "a commit of more than 96 devices")
     holds = (found.kind != GRANT or said.since <= said.upto) and (found.kind != 6 or len(said.key) in (32, 1_216))
@@ -396,8 +393,8 @@ class Record(Community):  # judges the entries of the log, one behind the other
         super().__init__(trusted)
         self.origin, self.wanted, self.head, self.unchecked, self.newest = origin, wanted, head, set[str](), 0
         self.rooms, self.not_before, self.not_after = dict[bytes, Value](), 0, YEAR_9999
-        self.chains = {CONTROL: (0, ZEROS)}  # by room: newest place, and that leaf's hash
-        self.senders = dict[tuple[bytes, bytes], tuple[int, bytes]]()  # by room and device: newest counter and id
+        # The newest place, and that leaf's hash, by room; the newest counter and id by room and device.
+        self.chains, self.senders = {CONTROL: (0, ZEROS)}, dict[tuple[bytes, bytes], tuple[int, bytes]]()
     def leaf(self, row: Value) -> Value:  # read an entry
         need(sha256(b"\0", row.entry) == row.hash, "the entry is not the one that was hashed")
         leaf = fit(LEAF, decode(row.entry))
@@ -499,7 +496,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         if not self.first or (self.first[0][0] is None and index is not None):  # rows come in order
             self.first = [fault]
         return self.faults.append(fault) if len(self.faults) < MAX_FAULTS else None
-    def verify(self, written: bytes | None, given: list[Roster]) -> None:  # the steps of section 12, in their order
+    def verify(self, written: bytes | None, given: list[Roster], seen: Iterable[Checkpoint] = ()) -> None:  # section 12
         if not self.attempt(None, self.open):
             return
         manifest = self.attempt(None, self.manifest)
@@ -509,7 +506,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             return
         self.facts = {"log": note.origin, "size": note.size, "root": note.root.hex(), "trusted rosters": [
             f"version {one.version} of {one.fields.community!r}, sha256:{one.hash.hex()}" for one in trusted]}
-        points = self.attempt(None, self.points, note, policy) or []
+        points = self.attempt(None, self.points, note, policy, [*seen]) or []
         head = self.attempt(None, self.head) or SimpleNamespace(place=-1, size=-1, opened=None)
         record = Record(trusted, note.origin, self.attempt(None, self.disclosures, None) or {}, head)
         self.attempt(None, self.rows, note, points, record)
@@ -526,21 +523,18 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def open(self) -> bool:  # find the members, each beside the next, and see that nothing else is there
         need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
         at, found = 0, []
-        for number, name in enumerate(MEMBERS):
+        for name in MEMBERS:
             local = self.piece(at, 30 + len(name)).ljust(30)
-            if number < 10 or local.endswith(name.encode()):  # the others are views
-                crc, size = struct.unpack("<2I", local[14:22])
-                form = struct.pack("<3I2H", crc, size, size, len(name), 0) + name.encode()
-                holds = local[:4] == b"PK\x03\x04" and local[6:10] == bytes(4) and local[14:] == form
-                need(holds, f"the member {name} is missing, or not just stored")
-                found.append((local, at))
-                self.at[name] = at + len(local), size, crc
-                at += len(local) + size
-        end = self.piece(at, 64 * KIB)
-        ends = [b"PK\x01\x02" + end[4:6] + local[4:30] + bytes(6) + end[38:42] + struct.pack("<I", place) + local[30:]
+            crc, size = struct.unpack("<2I", local[14:22])
+            form = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0)
+            need(local == form + name.encode(), f"the member {name} is missing, or not just stored")
+            found.append((local, at))
+            self.at[name] = at + len(local), size, crc
+            at += len(local) + size
+        ends = [b"PK\x01\x02\x14\x03" + local[4:30] + bytes(8) + b"\x80\x01" + struct.pack("<I", place) + local[30:]
                 for local, place in found]
         ends.append(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(found), len(found), sum(map(len, ends)), at, 0))
-        need(end == b"".join(ends) and len({local[4:14] for local, _ in found}) == 1, "the directory, or bytes outside")
+        need(self.piece(at, 64 * KIB) == b"".join(ends), "bytes outside of members, or a directory that is not theirs")
         return True
     def digest(self, name: str) -> str:  # SHA-256 of a member, read in pieces
         (at, length, crc), found, own = self.at[name], hashlib.sha256(), 0
@@ -577,7 +571,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(bool(named) or (bool(given) and not policy.roster), "the policy's roster is neither here nor given")
         trusted = {one.hash: one for one in given + (named if given or written is not None else own)}
         return policy, sorted(trusted.values(), key=lambda one: one.version)
-    def points(self, note: Checkpoint, policy: Policy) -> list[Value]:
+    def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:
         found = list[Value]()  # size, root, `not after` and `not before` of each checkpoint, at last the largest first
         for data in chain(self.sequence("checkpoints", 256 * KIB, MAX_CHECKPOINTS), [self.whole("checkpoint")]):
             one = Checkpoint(data)
@@ -587,7 +581,10 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             lies = (len(times) - 1) // 3  # so many of the times may be false
             bounds = [times[lies] * 1_000, times[-1 - lies] * 1_000] if times else [YEAR_9999, 0]
             found.append([one.size, one.root, *bounds])
-        found.reverse()
+        for one in seen:  # what you remember is no less a prefix of the rows
+            need(one.origin == note.origin and one.size <= note.size, "the log was another, or longer, when you saw it")
+            found.append([one.size, one.root, YEAR_9999, 0])
+        found.sort(key=lambda one: one[0], reverse=True)
         for later, earlier in pairwise(found):  # where nobody said a time, that of the next one counts
             earlier[2] = later[2] if earlier[2] == YEAR_9999 else earlier[2]
         return found
@@ -651,12 +648,13 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         if manifest is None:
             return
         log, complete, who = manifest.log, manifest.complete, manifest.exporter
-        said = (log.origin, log.size, log.root, complete.until, complete.control)
-        holds = said == (note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0])
-        holds &= manifest.disclosed == [one.hex() for one in record.wanted]
-        need(holds, "log, range or disclosures are not as the manifest says")
+        said = [log.origin, log.size, log.root, complete.until, complete.control, *manifest.disclosed]
+        found = [note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0]]
+        need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
-        need(all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms), "a room that is not whole")
+        rooms = [one.room for one in complete.rooms]
+        whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
+        need(whole and rooms == sorted({*rooms}), "the manifest's rooms are not here, or do not ascend")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
@@ -672,6 +670,7 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
     parser.add_argument("file", type=Path)
     parser.add_argument("--policy", type=Path, help="trust policy (C2SP tlog-policy, with a roster line)")
     parser.add_argument("--roster", type=Path, action="append", default=[], help="a roster that you trust")
+    parser.add_argument("--remembered", type=Path, action="append", default=[], help="a checkpoint that you have seen")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     try:
@@ -680,13 +679,12 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
         need(bool(rosters or not written or Policy(written).roster), "the policy has no roster line: give --roster too")
         with given.file.open("rb") as file:
             bundle = Bundle(file, given.file.stat().st_size)
-            bundle.verify(written, rosters)
+            bundle.verify(written, rosters, [Checkpoint(one.read_bytes()) for one in given.remembered])
     except (OSError, *WRONG) as error:
         parser.error(str(error))
     holds, anchored = not bundle.first, written is not None or bool(rosters)
     verdict = "HOLDS, anchored in what you gave." if anchored else (
-        "CONSISTENT, BUT ANCHORED IN NOTHING: it proves itself by rosters and a policy that it brought along. Ask your "
-        "own organisation for its roster, compare the sha256 by voice, and give it with --roster.")
+        "CONSISTENT, BUT ANCHORED IN NOTHING but what it brought along. Give --policy or --roster of your own people.")
     for index, reason in bundle.first:
         place = "as a whole" if index is None else f"first at log index {index}"
         verdict = f"DOES NOT HOLD: {bundle.number} faults, {place}: {reason}"
