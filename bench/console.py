@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from amanah_client.audit.stamps import Stamps
 from amanah_client.console import views
 from amanah_client.console.state import Examined, head_of
 from amanah_client.console.views import View
@@ -31,7 +32,7 @@ def main() -> None:
         copy.prepare_questions()
         case = case_of(copy, filler)
         examined = Examined(
-            report=case.report, anchor=case.anchor, checkpoint=case.checkpoint,
+            report=case.report, stamps=Stamps(), anchor=case.anchor, checkpoint=case.checkpoint,
             head=head_of(case.report, None, 0), verified_at_ms=0,
         )  # fmt: skip
         room, nation = filler.rooms[0].hex(), str(case.record.who(1).organisation)

@@ -157,17 +157,18 @@ def test_another_port_does_get_the_cookie_of_an_address(visit: Visit) -> None:
 
 
 FORM: Final = (
-    '<!doctype html><title>form</title><form id="f" method="post" action="{target}/lock"></form>'
+    '<!doctype html>{referrer}<title>form</title><form id="f" method="post" action="{target}/lock"></form>'
     "<script>f.submit()</script>"
 )
 
 
+@pytest.mark.parametrize("referrer", ["", '<meta name="referrer" content="no-referrer">'], ids=["origin", "null"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "rebound.example", "own"])
-def test_another_site_locks_nothing(visit: Visit, host: str) -> None:
+def test_another_site_locks_nothing(visit: Visit, host: str, referrer: str) -> None:
     """The host `own` is the console's own name at another port: the same site, and another origin."""
     name = visit.origin.removeprefix("http://").partition(":")[0] if host == "own" else host
     with neighbour() as other:
-        other.pages["/form"] = FORM.format(target=visit.origin)
+        other.pages["/form"] = FORM.format(target=visit.origin, referrer=referrer)
         visit.page.goto(f"http://{name}:{other.port}/form")
         visit.page.wait_for_url(f"{visit.origin}/lock")
         assert visit.page.inner_text("body").strip() == "this comes from another site"

@@ -12,6 +12,7 @@ from amanah_client.audit import local
 from amanah_client.audit.examination import Anchor, examine_copy
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Finding
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.times import prefix_root
 from amanah_client.home import Profile
 from amanah_client.log_rows import Quorum, WitnessedRow
@@ -68,6 +69,7 @@ class Examined:
 
     Attributes:
         report: What was found.
+        stamps: What time-stamping authorities say of it.
         anchor: What it was held against.
         checkpoint: The signed note of its newest checkpoint.
         head: The verification state.
@@ -75,6 +77,7 @@ class Examined:
     """
 
     report: Report
+    stamps: Stamps
     anchor: Anchor
     checkpoint: bytes
     head: Head
@@ -165,9 +168,11 @@ class Console:
 
         head = local.copied_head(store)
         report = examine_copy(store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=advanced)
+        report, stamps = local.examined_stamps(store, report, None, now_ms=self._now_ms())
         store.copy.prepare_questions()
         examined = Examined(
             report=report,
+            stamps=stamps,
             anchor=anchor,
             checkpoint=note,
             head=head_of(report, store.witnessed(), len(store.conflicts())),

@@ -99,6 +99,7 @@ def entry(examined: Examined, index: str) -> View:
         "row": found[0] if found else None,
         "findings": entries.findings_of(record, [number]).get(number, []),
         "bounds": record.bounds(number),
+        "stamped": record.stamped(number),
         "about": places.devices(record, "WHERE certified = ?1 OR revoked = ?1", number),
     }
     if found:

@@ -88,8 +88,14 @@ class Gate:
         return None if self._sessions.admits(_cookie(headers)) else self._door
 
     def _comes_from_here(self, headers: Headers) -> bool:
-        """What changes something names its origin, and the browser says that it is ours."""
-        return headers.get("origin") == f"http://{self._authority}" and headers.get("sec-fetch-site") == "same-origin"
+        """What changes something names its origin, and the browser says that it is ours.
+
+        Of a form on a page without referrer, such as ours, browsers give the origin as `null` (Fetch, section
+        3.1). Then their word that it is ours stands alone; a page of another site cannot make them say so.
+        """
+        origin, is_form = headers.get("origin"), headers.get("sec-fetch-mode") == "navigate"
+        named = origin == f"http://{self._authority}" or (origin == "null" and is_form)
+        return named and headers.get("sec-fetch-site") == "same-origin"
 
     @staticmethod
     def _may_read(headers: Headers) -> bool:

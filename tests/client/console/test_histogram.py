@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Scope
+from amanah_client.audit.stamps import Stamps
 from amanah_client.console.entries import histogram
 from amanah_client.console.selection import read_time, select, time_text
 from amanah_client.console.state import Examined, head_of
@@ -35,7 +36,7 @@ def examined(times_ms: list[int], refused: int = 0) -> Examined:
         findings=(), faults=0, record=Record(copy),
     )  # fmt: skip
     return Examined(
-        report=report, anchor=anchor(), checkpoint=b"", head=head_of(report, None, 0), verified_at_ms=0
+        report=report, stamps=Stamps(), anchor=anchor(), checkpoint=b"", head=head_of(report, None, 0), verified_at_ms=0
     )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from amanah_client.audit.questions.registry import QUESTIONS
-from amanah_client.audit.report import Entry
+from amanah_client.audit.record import Record, Report
+from amanah_client.audit.report import Entry, Stamped
+from amanah_client.audit.stamps import Stamps, State
 from amanah_protocol.errors import Code, UsageError
-from tests.client.audit.world import AUDITOR_TN, MA, OFFICER_MA, OFFICER_SN, SN, TN
+from tests.client.audit.world import AUDITOR_TN, MA, NOW_MS, OFFICER_MA, OFFICER_SN, SN, TN
 from tests.client.console.conftest import MakeSite
 from tests.client.console.site import Site
 from tests.client.console.told import HOSTILE, TOLD
@@ -39,6 +41,7 @@ async def test_the_overview_says_what_was_verified_and_what_was_not(honest: Site
     assert "Held against the rosters that this profile trusts" in said
     assert "CERT of Dakar" in said
     assert "4 bare hashes" in said
+    assert "no checkpoint of this record carries one" in said
     assert "neither the relay nor an auditor can read them" in said
     assert "only the room's members know its head" in said
 
@@ -160,6 +163,25 @@ async def test_an_entry_keeps_three_times_apart(honest: Site) -> None:
     assert "Claimed 2026-09-21 23:14:00Z The sender's device" in said
     assert "Accepted 2026-09-21 23:14:00Z the same The relay" in said
     assert "Witnessed not before the beginning , not after 2026-09-22 " in said
+
+
+async def test_time_stamps_are_shown_with_the_authority_and_what_they_are_worth(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = (("tsa.example", State.HOLDS, 2), ("<b>tsa</b>", State.FAILS, 1))
+
+    def examined_stamps(_: object, report: Report, *_more: object, **_options: object) -> tuple[Report, Stamps]:
+        return report, Stamps(counts=counts, checkpoints=2, size=200)
+
+    monkeypatch.setattr("amanah_client.audit.local.examined_stamps", examined_stamps)
+    monkeypatch.setattr(Record, "stamped", lambda *_: (Stamped("tsa.example", NOW_MS),))
+    site = make_site()
+    said = await site.said("/")
+    assert "2 by tsa.example : holds" in said
+    assert "1 by <b>tsa</b> : does not hold" in said
+    assert "Stamped not after 2026-09-21 14:13:20Z A time-stamping authority: tsa.example" in await site.said(
+        "/entry/20"
+    )
 
 
 async def test_an_entry_shows_its_readers_and_what_speaks_of_it(honest: Site) -> None:

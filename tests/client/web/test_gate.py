@@ -120,6 +120,15 @@ async def test_what_changes_something_comes_from_our_own_pages(inside: In, chang
     assert (await ask(PAGES, method="POST", headers={**right, **changed})).status == 200
 
 
+@pytest.mark.parametrize(
+    "changed", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Mode": "cors"}]
+)
+async def test_a_form_of_ours_has_no_origin_and_the_browsers_word(inside: In, changed: dict[str, str]) -> None:
+    form = {**inside.cookie, "Origin": "null", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+    assert (await ask(inside.gate, method="POST", headers=form)).status == 200
+    assert (await ask(inside.gate, method="POST", headers={**form, **changed})).status == 403
+
+
 @pytest.mark.parametrize("missing", ["Origin", "Sec-Fetch-Site"])
 async def test_what_changes_something_says_where_it_comes_from(inside: In, missing: str) -> None:
     said = {name: value for name, value in {**inside.cookie, **OWN}.items() if name != missing}
