@@ -654,9 +654,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         found = [note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0]]
         need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
-        rooms = [one.room for one in complete.rooms]
         whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
-        need(whole and rooms == sorted({*rooms}), "the manifest's rooms are not here, or do not ascend")
+        need(whole and [x.room for x in complete.rooms] == sorted({x.room for x in complete.rooms}), "the manifest's rooms")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
