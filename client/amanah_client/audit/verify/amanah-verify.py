@@ -655,7 +655,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
         here = {room.hex(): place for room, (place, _) in record.chains.items()}
         whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
-        need(whole and [x.room for x in complete.rooms] == sorted({x.room for x in complete.rooms}), "the manifest's rooms")
+        need(whole and [x.room for x in complete.rooms] == sorted({x.room for x in complete.rooms}), "rooms not here")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
         at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
