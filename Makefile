@@ -17,11 +17,12 @@ SCALE ?= 10
 # Other MLS engines that tests run beside ours, in a folder of their own; and how many histories `make test-oracles` runs.
 ORACLES := build/oracles
 HISTORIES ?= 500
+LEAVES ?= 100000
 
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-oracles check bench bench-mls fuzz campaign oracles wheel requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-mls fuzz campaign oracles wheel requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +60,10 @@ bench-mls: $(VENV)/.dev $(ORACLES)/.python  ## our MLS engine beside another one
 bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.json
 	@mkdir -p build
 	@$(BIN)/python bench/run.py
+
+bench-audit: $(VENV)/.base  ## a long log, copied and verified by an auditor; LEAVES (100000); writes build/bench-audit.json
+	@mkdir -p build
+	@$(BIN)/python bench/audit.py --leaves $(LEAVES)
 
 fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
