@@ -202,7 +202,7 @@ def tick(ctx: Context) -> None:
 
 def _tick_room(ctx: Context, room: Room) -> None:
     link, awaited = room.link, room.awaited
-    if awaited is not None and ctx.timer_ms >= awaited.until_ms:
+    if awaited is not None and ctx.heard_ms >= awaited.until_ms:
         room.awaited = None
         detail = f"entry {room.row.head_seq + 1} is not delivered; the relay's signed head names {awaited.room_seq}"
         ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.head,))
