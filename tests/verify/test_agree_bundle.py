@@ -15,7 +15,7 @@ from tests.client.audit import bundles as main_bundles
 from tests.client.audit.world import NOW_MS, anchor, incident
 from tests.vectors import examples as x
 from tests.verify.bundles import ROSTER, TOLD, Evidence, checkpoint_at, cosigned, honest, members_of, verdict
-from tests.verify.test_bundle_faults import CLAIMS, DISCLOSURE, head
+from tests.verify.test_bundle_faults import CLAIMS, DISCLOSURE, WRONG_HEADS, head
 from tests.verify.test_witnesses import KNOWN
 
 NOW_S = NOW_MS // 1000
@@ -90,8 +90,10 @@ def test_smaller_checkpoints_are_judged_alike() -> None:
 
 
 def test_a_head_of_the_control_stream_is_judged_alike() -> None:
-    assert agreed(unstamped(control_head=head(99, 12)).encode())
-    assert not agreed(unstamped(control_head=head(99, 12, leaf=bytes(32))).encode())
+    for true in (head(99, 12), head(20, 11)):
+        assert agreed(unstamped(control_head=true).encode())
+    for wrong in WRONG_HEADS:
+        assert not agreed(unstamped(control_head=wrong).encode())
 
 
 TIMES: list[tuple[Iterable[int], Iterable[int]]] = [
