@@ -90,7 +90,7 @@ def test_a_view_that_is_no_prefix_of_ours_is_a_fork(stage: Stage) -> None:
     a, b, room = two(stage)
     seen(a, b, room, 6, bytes(32))
     assert a.codes() == ["FORK"]
-    assert "amanah audit evidence" in a.store.alarms[0].detail
+    assert "amanah audit evidence FILE` writes down the proof" in a.store.alarms[0].detail
     (conflict,), judged = kept(a)
     assert (judged.verdict, judged.second.size) == (Verdict.OTHER_PREFIX, 6)
     assert (conflict.second.way, conflict.second.device, conflict.second.room) == (Way.MEMBER, b.device.id, room)
@@ -287,6 +287,7 @@ def test_a_refused_comparison_is_an_alarm(stage: Stage) -> None:
     replace_answer(a, frames.Path, lambda frame: frames.Refused(frame.request, "NOT_FOUND", "no"))
     seen(a, b, room, 6, root_at(stage, 6))
     assert a.codes() == ["PROOF"]
+    assert "ask the relay's operator for the proof" in a.store.alarms[0].detail
     assert a.peer is not None
     assert is_owed(a, 6)
 
