@@ -22,6 +22,7 @@ from amanah_protocol.frames import Checkpoint as CheckpointFrame
 from amanah_protocol.frames import Frame, GetCheckpoint, GetConsistency, Path, Refused
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, verify_checkpoint
 from amanah_protocol.log.conflict import Way, other_prefix
+from amanah_protocol.log.cose_receipt import split_root_line
 from amanah_protocol.log.merkle import verify_consistency
 from amanah_protocol.log.statement import log_signature
 
@@ -217,12 +218,13 @@ def consider(ctx: Context, note: bytes) -> bool:
 
     Raises:
         DecodeError: It is none.
-        VerifyError: `CHECKPOINT`: not signed by the log of the roster.
+        VerifyError: `CHECKPOINT`: not signed by the log of the roster; `SIGNATURE` of its root by the relay.
     """
     relay, view = ctx.relay, ctx.log
+    note, root_signature = split_root_line(note, relay.key)
     checkpoint = verify_checkpoint(note, relay.log_vkey, relay.origin).value
     if view is None or view.size == 0:
-        _move(ctx, note, checkpoint)
+        _move(ctx, Advance(note=note, checkpoint=checkpoint, root_signature=root_signature))
         return True
     if checkpoint.size < view.size:
         detail = f"the relay shows a log of size {checkpoint.size} after one of {view.size}"
@@ -233,7 +235,7 @@ def consider(ctx: Context, note: bytes) -> bool:
             claims = conflicts.own_claim(ctx), conflicts.shown_claim(ctx, note, checkpoint)
             conflicts.found(ctx, Code.FORK, f"two different logs of size {view.size}", claims)
     else:
-        purpose = Advance(note=note, checkpoint=checkpoint)
+        purpose = Advance(note=note, checkpoint=checkpoint, root_signature=root_signature)
         _ask(ctx, purpose, lambda number: GetConsistency(request=number, old=view.size, new=checkpoint.size))
         return False
     return True
@@ -253,7 +255,7 @@ def receive_advance(ctx: Context, purpose: Advance, frame: Path) -> None:
         detail = f"the newer log does not continue ours: {error.detail}"
         conflicts.found(ctx, Code.LOG_ROLLBACK, detail, claims, proof)
         return
-    _move(ctx, purpose.note, checkpoint)
+    _move(ctx, purpose)
 
 
 def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
@@ -299,8 +301,15 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
         ctx.stop(Code.PROOF, detail)
 
 
-def _move(ctx: Context, note: bytes, checkpoint: Checkpoint) -> None:
-    ctx.log = LogView(size=checkpoint.size, root=checkpoint.root, checkpoint=note, seen_at_ms=ctx.now_ms)
+def _move(ctx: Context, proven: Advance) -> None:
+    checkpoint = proven.checkpoint
+    ctx.log = LogView(
+        size=checkpoint.size,
+        root=checkpoint.root,
+        checkpoint=proven.note,
+        seen_at_ms=ctx.now_ms,
+        root_signature=proven.root_signature,
+    )
     if ctx.watch.wanted_size <= checkpoint.size:
         ctx.watch.wanted_size = 0
     quorum.note_growth(ctx, checkpoint.size)

@@ -153,10 +153,12 @@ class Advance:
     Attributes:
         note: The newer checkpoint as signed.
         checkpoint: What it says; its signature was verified.
+        root_signature: The relay's over its root, verified; b"" for none.
     """
 
     note: bytes
     checkpoint: Checkpoint
+    root_signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

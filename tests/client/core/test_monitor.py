@@ -24,12 +24,13 @@ from amanah_protocol.log.conflict import (
     decode_evidence,
     verify_conflict,
 )
+from amanah_protocol.log.cose_receipt import sign_root, split_root_line, with_root_line
 from amanah_protocol.log.statement import Form, Statement, log_signature
 from amanah_protocol.types import RoomId
 from tests.client.core.forge import control_head, delivery, message, push, room_of
 from tests.client.core.rooms import create, two
 from tests.client.core.world import Client, Stage, keep
-from tests.relay.people import LOG_SIGNER, ORIGIN
+from tests.relay.people import LOG_SIGNER, ORIGIN, RELAY_KEY
 
 
 def seen(victim: Client, sender: Client, room: RoomId, size: int, root: bytes) -> None:
@@ -53,8 +54,12 @@ def signature(size: int, root: bytes) -> bytes:
 
 def signed_by_log(size: int, root: bytes) -> bytes:
     """Signature lines are key id and signature."""
-    note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), LOG_SIGNER)
-    return log_signature(note, LOG_SIGNER.verifier.vkey)
+    return log_signature(signed_note(size, root), LOG_SIGNER.verifier.vkey)
+
+
+def signed_note(size: int, root: bytes) -> bytes:
+    """A checkpoint by the log."""
+    return sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), LOG_SIGNER)
 
 
 def root_at(stage: Stage, size: int) -> bytes:
@@ -500,3 +505,32 @@ def test_messages_carry_the_senders_view(stage: Stage) -> None:
     assert (view.log_size, view.log_root) == (log.size, log.root)
     assert (view.room_seq, view.room_head) == (before.head_seq, before.head_leaf)
     assert isinstance(before, model.RoomRow)
+
+
+# ---- the root, signed for COSE receipts
+
+
+def test_the_signature_of_the_root_is_kept_beside_the_checkpoint(stage: Stage) -> None:
+    a = stage.online("A")
+    grow(stage, a)
+    stage.wait(2_000)
+    view = a.store.snapshot().log
+    assert view is not None
+    assert view.root_signature == sign_root(view.root, RELAY_KEY)
+    assert view.checkpoint == signed_note(view.size, view.root)
+
+
+def test_a_checkpoint_whose_root_the_relay_signed_wrongly_is_not_taken(stage: Stage) -> None:
+    a = stage.online("A")
+    before = a.store.snapshot().log
+    grow(stage, a)
+    line = with_root_line(signed_note(6, bytes(32)), RELAY_KEY).split(b"\n")[-2] + b"\n"
+
+    def wrong(frame: frames.Checkpoint) -> frames.Checkpoint:
+        return frames.Checkpoint(frame.request, split_root_line(frame.note, RELAY_KEY.public)[0] + line)
+
+    replace_answer(a, frames.Checkpoint, wrong)
+    monitor.want(a.core._ctx, 6)  # noqa: SLF001 - whoever waits for a larger log
+    stage.wait(2_000)
+    assert a.codes()[:1] == ["SIGNATURE"]
+    assert a.store.snapshot().log == before
