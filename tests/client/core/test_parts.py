@@ -436,7 +436,7 @@ def test_proofs_without_a_view_change_nothing(stage: Stage) -> None:
     ctx = ctx_of(a)
     ctx.log = None
     path = frames.Path(1, None, ())
-    monitor.receive_advance(ctx, Advance(note=b"", checkpoint=None, root_signature=b""), path)  # type: ignore[arg-type]  # unread
+    monitor.receive_advance(ctx, Advance(note=b"", checkpoint=None, root_signature=b""), path)  # type: ignore[arg-type]  # not read
     monitor.receive_comparison(ctx, Compare(claim=claim_in(ctx, 2, bytes(32))), path)
     assert ctx.log is None
     assert ctx.halted == ""
