@@ -30,7 +30,7 @@ REFRESH_MS: Final = 1_000
 """A checkpoint is asked for at most once a second."""
 OVERDUE_MS: Final = 60_000
 """A size that the relay has signed for us alone has to be shown within this time."""
-OWED_MS: Final = 40_000
+OWED_MS: Final = 45_000
 """So long the relay may leave one question unanswered. A connection that has died is found sooner."""
 DRAGGED_MS: Final = 300_000
 """So long it may make a claim wait in all while it answers others: what is slow is not yet false."""
