@@ -81,6 +81,7 @@ class Session:
         offers: Made since the last pause.
         online_at_ms: When `Online` was told.
         head_at_ms: When the newest control head was signed, in our running time.
+        probed_at_ms: When the first one after it was asked for.
         ahead_ms: The relay's clock minus our running time, as it told its time since the login.
         skew_ms: Our clock minus the relay's, as of its last word.
         online: Whether `Online` was told.
@@ -104,6 +105,7 @@ class Session:
     offers: int = 0
     online_at_ms: int = 0
     head_at_ms: int = 0
+    probed_at_ms: int = 0
     ahead_ms: int = 0
     skew_ms: int = 0
     online: bool = False
