@@ -7,6 +7,7 @@ from a Suricata EVE file of your own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -34,6 +35,14 @@ COMMUNITY: Final = "Example circle"
 OWN_EVE: Final = Path(__file__).with_name("demo-eve.ndjson")
 LEFT: Final = Path(__file__).resolve().parent.parent / "build" / "demo"
 """Where the evidence is left."""
+_SETTINGS: Final = """[listen]
+port = {port}
+[witnesses]
+addresses = {witnesses}
+[limits]
+checkpoint_interval_ms = 1000
+"""
+_MOST_SYNCS: Final = 20
 ENTRIES: Final = "10000"
 """More than there are: to read a room whole."""
 
@@ -76,6 +85,7 @@ class Tally:
     others: str = ""
     chosen: str = ""
     leaves: int = 0
+    witnesses: int = 0
 
 
 class Demo:
@@ -110,12 +120,11 @@ class Demo:
     def _found(self) -> None:
         stage = self._stage
         stage.scene("Peace time: three nations and a relay", "Roots are made at home; two of three sign who belongs.")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
+        port, *watching = _free_ports(1 + len(NATIONS))
         address = f"ws://127.0.0.1:{port}"
         (stage.folder / "relay").mkdir(mode=0o700)
-        (stage.folder / "relay" / "relay.toml").write_text(f"[listen]\nport = {port}\n")
+        witnesses = [f"http://127.0.0.1:{at}" for at in watching]
+        (stage.folder / "relay" / "relay.toml").write_text(_SETTINGS.format(port=port, witnesses=witnesses))
         keys = ("amanah-relay", "keys", "--home", "relay", "--origin", "relay.example.org/log", "--address", address)
         stage.together(
             Call(who="relay", words=(*keys, "--out", "relay.card"), quiet=True),
@@ -123,20 +132,35 @@ class Demo:
                 self._org(nation, "init", f"cert.example.{nation}", "--key-file", "--card", f"{nation}.card")
                 for nation in NATIONS
             ),
+            *(
+                self._witness(nation, "init", "--name", f"cert.example.{nation}/witness", "--out", f"{nation}.witness")
+                for nation in NATIONS
+            ),
         )
         cards = [f"{nation}.card" for nation in NATIONS]
+        watched = [word for nation in NATIONS for word in ("--witness", f"{nation}.witness")]
         new = ("amanah", "roster", "new", *cards, "--community", COMMUNITY, "--relay", "relay.card", "--threshold", "2")
-        stage.run("org-tn", *new, "--out", "roster.txt", quiet=True)
+        stage.run("org-tn", *new, *watched, "--out", "roster.txt", quiet=True)
         for nation in ("tn", "ma"):
             stage.run(f"org-{nation}", "amanah", "roster", "sign", "roster.txt", quiet=True)
         shown = stage.run("org-fr", "amanah", "roster", "show", "roster.txt")
         stage.expect("signed by 2" in shown.out, "the roster is not signed by two")
+        stage.together(*(self._witness(nation, "add-log", "--roster", "roster.txt") for nation in NATIONS))
+        serving = [
+            stage.start(f"witness-{nation}", "amanah", "witness", "serve", "--listen", f"127.0.0.1:{at}")
+            for nation, at in zip(NATIONS, watching, strict=True)
+        ]
+        for witness in serving:
+            witness.said("listening")
         stage.run("relay", "amanah-relay", "init", "--home", "relay", "--roster", "roster.txt")
         self._relay = stage.start("relay", "amanah-relay", "serve", "--home", "relay")
         stage.note(self._relay.said("listening"))
 
     def _org(self, nation: str, *words: str) -> Call:
         return Call(who=f"org-{nation}", words=("amanah", "org", *words), quiet=True)
+
+    def _witness(self, nation: str, *words: str) -> Call:
+        return Call(who=f"witness-{nation}", words=("amanah", "witness", *words), quiet=True)
 
     def _enrol(self) -> None:
         stage = self._stage
@@ -273,8 +297,7 @@ class Demo:
     def _audit(self) -> None:
         stage = self._stage
         stage.scene("The auditor copies the record", "Metadata only, verified on the auditor's own machine.")
-        copied = stage.run(AUDITOR.home, "amanah", "audit", "sync", "--json", quiet=True).json()
-        self._tally.leaves = copied["size"]
+        self._sync()
         verified = stage.run(AUDITOR.home, "amanah", "audit", "verify")
         stage.expect("HOLDS" in verified.out, "the record does not hold")
         listed = stage.run(AUDITOR.home, "amanah", "audit", "list")
@@ -282,6 +305,19 @@ class Demo:
         secrets = (*self._tally.said, ROOM, *(party.name for party in PARTIES))
         stage.expect(not any(text in listed.out for text in secrets), "the record shows what was sealed")
         stage.note("who told whom what class of thing, when: all of it verified, none of it readable")
+
+    def _sync(self) -> None:
+        """Copy the record up to a checkpoint that the quorum of witnesses has cosigned; they have their own pace."""
+        stage = self._stage
+        for _ in range(_MOST_SYNCS):
+            copied = stage.run(AUDITOR.home, "amanah", "audit", "sync", "--json", quiet=True).json()
+            log = stage.run(AUDITOR.home, "amanah", "audit", "verify", "--json", quiet=True).json()["log"]
+            named = {name.rpartition("/")[0] for name in (one["name"] for one in log["witnesses"])}
+            self._tally.leaves, self._tally.witnesses = copied["size"], len(named)
+            if named:
+                return
+            time.sleep(1)
+        raise StepFailedError("no witness has cosigned the record")
 
     def _disclose(self) -> None:
         stage = self._stage
@@ -299,8 +335,7 @@ class Demo:
         )
         stage.run(RABAT.home, *words)
         # That it was disclosed is an entry of its own, which the evidence is to show.
-        copied = stage.run(AUDITOR.home, "amanah", "audit", "sync", "--json", quiet=True).json()
-        self._tally.leaves = copied["size"]
+        self._sync()
         stage.expect(self._relay.stop() == 0, "the relay did not stop in order")
         stage.note("the relay is switched off; what follows needs nobody")
         shown = stage.run(AUDITOR.home, "amanah", "audit", "check", "disclosed.txt")
@@ -350,9 +385,19 @@ class Demo:
         table.add_row("missed while offline", str(len(MISSED)), f"{len(MISSED)} on return", "text by text")
         table.add_row("after the removal", "1", "0 to the removed", "cannot be read")
         table.add_row("record", f"{tally.leaves} leaves", f"{tally.leaves} copied", "offline, all of it")
+        table.add_row("witnesses", str(len(NATIONS)), f"{tally.witnesses} cosigned it", "offline, each of them")
         table.add_row("disclosed", "1", "1", "offline; forged copy refused")
         table.add_row("evidence", "1 file", f"{LEFT.name}/evidence.amanah", "offline; forged copy refused")
         return table
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in free:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in free]
 
 
 def _hashes_of(eve: Path, report: EveReport) -> Counter[str]:

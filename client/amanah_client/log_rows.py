@@ -41,6 +41,7 @@ class WitnessedRow:
         witnesses: How many witnesses the roster names.
         state: Whether they are missed.
         since_ms: Since when it is so.
+        root_signature: The relay's over its root, for COSE receipts; b"" where it gave none.
     """
 
     size: int
@@ -50,6 +51,7 @@ class WitnessedRow:
     witnesses: int
     state: Quorum
     since_ms: int
+    root_signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

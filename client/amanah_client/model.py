@@ -453,7 +453,13 @@ class SubmitControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSync:
-    """Copy the log's metadata up to the newest checkpoint."""
+    """Copy the log's metadata up to the newest checkpoint that the quorum of witnesses has cosigned.
+
+    Attributes:
+        uncosigned: Up to the newest of all, as where the roster asks for no witnesses.
+    """
+
+    uncosigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ def test_the_demo_delivers_and_verifies_everything_and_leaves_nothing_behind(tmp
     assert table["missed while offline"][1] == "3 on return"
     assert table["after the removal"][1] == "0 to the removed"
     assert re.fullmatch(r"\d+ leaves", table["record"][0])
+    assert re.fullmatch("[23] cosigned it", table["witnesses"][1])
     assert table["disclosed"][-1] == "offline; forged copy refused"
     assert table["evidence"] == ["1 file", "demo/evidence.amanah", "offline; forged copy refused"]
     evidence = Bundle(io.BytesIO((ROOT / "build" / "demo" / "evidence.amanah").read_bytes()))

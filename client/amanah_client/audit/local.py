@@ -61,7 +61,7 @@ def trusted(profile: Profile) -> Anchor:
 
 
 def keep_checkpoint(store: LocalStore) -> int | None:
-    """Keep the newest checkpoint and control head as those of the copy, if the copy reaches just so far.
+    """Keep checkpoint and control head as those of the copy, if it reaches as far as the newest or the newest cosigned.
 
     The live view of the log moves on with every head that arrives; the copy does not.
 
@@ -69,12 +69,17 @@ def keep_checkpoint(store: LocalStore) -> int | None:
         Its size; None when the copy is of another size.
     """
     snapshot = store.snapshot()
-    if snapshot.log is None or snapshot.log.size != snapshot.audit_size:
-        return None
-    store.copy.put_value(_CHECKPOINT, snapshot.log.checkpoint)
+    ends = (store.witnessed(), snapshot.log)
+    end = next((one for one in ends if one is not None and one.size == snapshot.audit_size), None)
+    if end is None:
+        # It may have been kept already, by who copied without the witnesses and waits for them now.
+        kept = store.copy.value(_CHECKPOINT)
+        size = 0 if kept is None else decode_checkpoint(kept)[0].size
+        return size if 0 < size == snapshot.audit_size else None
+    store.copy.put_value(_CHECKPOINT, end.note if isinstance(end, WitnessedRow) else end.checkpoint)
     store.copy.put_value(_HEAD, snapshot.control_head)
-    store.copy.put_value(_ROOT_SIGNATURE, snapshot.log.root_signature)
-    return snapshot.log.size
+    store.copy.put_value(_ROOT_SIGNATURE, end.root_signature)
+    return end.size
 
 
 def copied(store: LocalStore) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ from amanah_client.moments import moment
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
+from amanah_protocol.log.policy import by_witness
 
 UNANCHORED: Final = "consistent, but anchored in nothing"
 
@@ -47,7 +48,7 @@ def stamped(stamps: Iterable[Stamped]) -> str:
 
 def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:
     """Who cosigned a checkpoint, and when."""
-    named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in witnesses)
+    named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in by_witness(witnesses))
     return named or "no witness that is known here"
 
 

@@ -44,56 +44,77 @@ app.command(
 
 Every = Annotated[bool, Parameter(name="--all", negative="")]
 Anew = Annotated[bool, Parameter(negative="")]
+Uncosigned = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
 
 
 @app.command
-def sync(*, common: Options = DEFAULTS) -> None:
+def sync(*, uncosigned: Uncosigned = False, common: Options = DEFAULTS) -> None:
     """Copy the metadata in this auditor's scope up to the newest checkpoint, and verify it here.
 
-    The relay logs that you read. What is interrupted goes on where it was when this is run again. Exit code 5 if
-    anything does not hold.
+    Where the roster asks for witnesses, that is the newest which their quorum has cosigned. The relay logs that you
+    read. What is interrupted goes on where it was when this is run again. Exit code 5 if anything does not hold.
+
+    Parameters
+    ----------
+    uncosigned
+        Copy also what the witnesses have not cosigned. Until they have, the copy does not hold against the roster.
     """
     with terminal.profile(common) as profile:
-        before, size = _copied(profile, common)
+        before, size = _copied(profile, common, uncosigned=uncosigned)
+        if not size:
+            hint = "Run it again in a minute; --uncosigned copies without them."
+            raise OperationalError(Code.WITNESSES, "the witnesses have cosigned nothing of this log yet", hint=hint)
         report = verify_copy(profile)
         if report.record.begins_late():
             terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
-            before, size = _copied(profile, common)
+            before, size = _copied(profile, common, uncosigned=uncosigned)
             report = verify_copy(profile)
+        left = _uncosigned(profile, size)
         if common.json:
             told = {"format": audit_json.FORMAT, "copied": size - before, "size": size, "holds": not report.faults}
-            terminal.show_json(told)
+            terminal.show_json(told | {"uncosigned": left})
         else:
+            if left:
+                newer = "1 newer leaf is" if left == 1 else f"{left} newer leaves are"
+                terminal.say(f"{newer} not cosigned by the witnesses yet: sync again in a minute")
             terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
             terminal.show(verdict(report))
         raise_for(report)
 
 
-def _copied(profile: Profile, common: Options) -> tuple[int, int]:
+def _uncosigned(profile: Profile, size: int) -> int:
+    """How many leaves of the log lie behind a copy that ends where the quorum of witnesses has cosigned."""
+    log, witnessed = profile.store.log(), profile.store.witnessed()
+    ends_there = witnessed is not None and witnessed.size == size
+    return max(0, log.size - size) if log is not None and ends_there else 0
+
+
+def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int, int]:
     """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
-    return terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
+    action = model.AuditSync(uncosigned=uncosigned)
+    return terminal.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
 
 
-async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
+async def _copy_all(client: Client, action: model.AuditSync, timeout_s: float) -> tuple[int, int]:
     store = client.profile.store
     before = store.copy.size
     with progress("leaves copied") as shown:
         for _ in range(_ROUNDS):
-            await _copy(client, timeout_s, shown)
+            await _copy(client, action, timeout_s, shown)
             size = local.keep_checkpoint(store)
             if size is not None:
                 return before, size
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
-async def _copy(client: Client, timeout_s: float, shown: Progress) -> None:
+async def _copy(client: Client, action: model.AuditSync, timeout_s: float, shown: Progress) -> None:
     """Wait for as long as the copy grows."""
     store = client.profile.store
     asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
-    intent = asked or await client.ask(model.AuditSync())
+    intent = asked or await client.ask(action)
     looking = asyncio.create_task(_look(store, shown))
     try:
         while True:

@@ -311,7 +311,10 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     try:
         proven = prove(decoded, anchor)
     except PeerError as error:
-        raise VerifyError(Code.RECORD, f"the disclosure does not hold: {error.detail} [{error.code}]") from error
+        again = "Ask for it anew: what is disclosed later stands under a checkpoint that the witnesses have cosigned."
+        hint = again if error.code is Code.THRESHOLD else None
+        detail = f"the disclosure does not hold: {error.detail} [{error.code}]"
+        raise VerifyError(Code.RECORD, detail, hint=hint) from error
     if common.json:
         terminal.show_json(audit_json.proven_json(proven))
     else:

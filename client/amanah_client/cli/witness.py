@@ -20,6 +20,7 @@ from amanah_client.witness.state import State
 from amanah_protocol.cards import Armour
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.note_keys import NoteVerifier, SignatureType, decode_vkey
+from amanah_protocol.log.policy import key_name
 from amanah_protocol.log.witnessing import Finding
 from amanah_protocol.roster import decode_roster, verify_roster
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 app = App(name="witness", help="Cosign a log's checkpoints for others: what continues it, and nothing else.")
 
 FORMAT: Final = 1
-_ALGORITHMS: Final = {SignatureType.COSIGNATURE: "ed25519", SignatureType.ML_DSA_44: "ml-dsa-44"}
 _ALARM: Final = "bold red"
 _INDENT: Final = 2
 
@@ -239,7 +239,7 @@ def _policy_lines(own: tuple[NoteVerifier, ...]) -> list[str]:
     """What names this witness in a policy; of two keys, any one is enough, and both count once."""
     if len(own) == 1:
         return [f"witness {own[0].name} {own[0].vkey}"]
-    names = {key.vkey: f"{key.name}/{_ALGORITHMS[key.kind]}" for key in own}
+    names = {key.vkey: key_name(key.name, key.kind) for key in own}
     lines = [f"witness {name} {vkey}" for vkey, name in names.items()]
     return [*lines, f"group {own[0].name} any {' '.join(names.values())}"]
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
+from amanah_client.core import quorum
 from amanah_client.core.context import Context
 from amanah_client.core.copying import Copying
 from amanah_client.core.requests import Audit, AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix, AuditStamps
-from amanah_client.log_rows import StampRow
-from amanah_client.model import AuditRow, AuditSync, Intent, IntentState
+from amanah_client.log_rows import LogView, StampRow
+from amanah_client.model import Action, AuditRow, AuditSync, Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
 from amanah_protocol.errors import AmanahError, Code, VerifyError
@@ -37,7 +38,7 @@ from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from amanah_protocol.log.policy import policy_of_roster
-from amanah_protocol.types import LeafHash
+from amanah_protocol.types import ZERO_32, LeafHash
 
 
 def advance(ctx: Context, intent: Intent) -> None:
@@ -67,23 +68,37 @@ def _begin(ctx: Context, intent: Intent) -> None:
     view = ctx.log
     if intent.state is IntentState.QUEUED:
         ctx.watch.refresh = True
+        quorum.want(ctx)
         ctx.put_intent(replace(intent, state=IntentState.SENT))
         return
-    if view is None or ctx.watch.busy or ctx.watch.refresh:
+    if view is None or ctx.watch.busy or ctx.watch.refresh or quorum.is_awaited(ctx):
         return
-    if view.size <= ctx.audit_size:
+    size, root = _end(ctx, view, intent.action)
+    if size <= ctx.audit_size:
         # There is nothing to read; but witnesses may have cosigned since.
         ctx.copying = Copying(size=ctx.audit_size, root=b"", order=b"", frontier=None)
         advance(ctx, intent)
         return
-    order = ReadingOrder(first=ctx.audit_size, until=view.size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16))
+    order = ReadingOrder(first=ctx.audit_size, until=size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16))
     ctx.copying = Copying(
-        size=view.size,
-        root=view.root,
+        size=size,
+        root=root,
         order=sign_order(order, ctx.key),
         frontier=Frontier() if ctx.audit_size == 0 else None,
     )
     _read(ctx, ctx.copying)
+
+
+def _end(ctx: Context, view: LogView, action: Action) -> tuple[int, bytes]:
+    """Size and root of the checkpoint to copy up to.
+
+    Where the roster asks for witnesses it is the newest that their quorum has cosigned: behind that a copy could not
+    be held against the community's policy.
+    """
+    row = ctx.witnesses.row
+    if not ctx.roster.value.quorum or (isinstance(action, AuditSync) and action.uncosigned):
+        return view.size, view.root
+    return (0, ZERO_32) if row is None else (row.size, row.root)
 
 
 def _read(ctx: Context, copying: Copying) -> None:

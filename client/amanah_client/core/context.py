@@ -212,6 +212,7 @@ class Context:
         copying: The copy in the making.
         reading: Disclosures that wait for the store.
         disclosing: The messages of disclosures, as stored.
+        proving: Since when disclosures wait for witnesses, in our running time.
         session: What holds for this connection.
         rooms: By id.
         outbox: Unfinished intents in order of creation.
@@ -250,6 +251,7 @@ class Context:
     copying: Copying | None = None
     reading: set[str] = field(default_factory=set)
     disclosing: dict[str, MessageRow] = field(default_factory=dict)
+    proving: dict[str, int] = field(default_factory=dict)
     lost: list[RoomId] = field(default_factory=list)
     halted: str = ""
     now_ms: int = 0

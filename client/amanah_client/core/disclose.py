@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core import monitor
-from amanah_client.core.context import Context
+from amanah_client.core import monitor, quorum
+from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.requests import Proof
 from amanah_client.model import Disclose, Intent, IntentState, MessageRow, MessageState
 from amanah_protocol.errors import AmanahError, Code, UsageError, VerifyError
@@ -18,6 +18,8 @@ from amanah_protocol.frames import GetInclusion, Path
 from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
 from amanah_protocol.log.leaf import Leaf, LeafType
 
+COSIGNED_MS: Final = 10_000
+"""So long a disclosure waits for the witnesses to cosign what it discloses."""
 FORM: Final = "disclosure"
 """How an `egress` names what left."""
 
@@ -72,15 +74,41 @@ def prove(ctx: Context, intent: Intent) -> None:
     if view is None or view.size <= max(index, egress):
         monitor.want(ctx, max(index, egress) + 1)
         return
-    purpose = Proof(intent=intent.id, note=view.checkpoint, size=view.size, root=view.root)
-    ctx.ask(purpose, lambda number: GetInclusion(request=number, index=index, size=view.size))
+    purpose = _cosigned(ctx, intent, index)
+    if purpose is None:
+        if _waits_for_witnesses(ctx, intent):
+            return
+        purpose = Proof(intent=intent.id, note=view.checkpoint, size=view.size, root=view.root)
+    size = purpose.size
+    ctx.ask(purpose, lambda number: GetInclusion(request=number, index=index, size=size))
     if intent.state is not IntentState.SENT:
         ctx.put_intent(replace(intent, state=IntentState.SENT))
+
+
+def _cosigned(ctx: Context, intent: Intent, index: int) -> Proof | None:
+    """The proof under what the quorum of witnesses has cosigned, if that reaches so far: readers want no less."""
+    row = ctx.witnesses.row
+    if not ctx.roster.value.quorum or row is None or row.size <= index:
+        return None
+    return Proof(intent=intent.id, note=row.note, size=row.size, root=row.root)
+
+
+def _waits_for_witnesses(ctx: Context, intent: Intent) -> bool:
+    """They may need a while for what was just said; without them it is proven all the same, and says so."""
+    if not ctx.roster.value.quorum:
+        return False
+    since_ms = ctx.proving.setdefault(intent.id, ctx.timer_ms)
+    if ctx.timer_ms - since_ms >= COSIGNED_MS:
+        return False
+    if not quorum.is_awaited(ctx) and ctx.timer_ms - ctx.witnesses.asked_at_ms >= AGAIN_MS:
+        quorum.want(ctx)
+    return True
 
 
 def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
     """The path has to lead from our own copy of the entry to the checkpoint; then the file is made."""
     intent, row = ctx.outbox.get(purpose.intent), ctx.disclosing.pop(purpose.intent, None)
+    ctx.proving.pop(purpose.intent, None)
     if intent is None or row is None:
         return
     try:

@@ -19,6 +19,7 @@ from amanah_protocol.frames import Checkpoint as CheckpointFrame
 from amanah_protocol.frames import GetCheckpoint
 from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.log.conflict import Way
+from amanah_protocol.log.cose_receipt import split_root_line
 from amanah_protocol.log.note import Note, decode_note
 from amanah_protocol.log.policy import Witnessed, policy_of_roster
 from amanah_protocol.log.statement import Form
@@ -42,11 +43,23 @@ def work(ctx: Context) -> None:
     if not ctx.roster.value.quorum or ctx.log is None:
         return
     since_ms = ctx.session.online_at_ms + int.from_bytes(ctx.me[:2], "big") % FIRST_MS
-    due_ms = since_ms if witnesses.asked_at_ms < 0 else witnesses.asked_at_ms + ASK_MS
+    due_ms = since_ms if witnesses.asked_at_ms == -1 else witnesses.asked_at_ms + ASK_MS
     if now_ms >= due_ms and not ctx.is_asking(lambda purpose: isinstance(purpose, WitnessedWanted)):
         witnesses.asked_at_ms = now_ms
         ctx.ask(WitnessedWanted(), lambda number: GetCheckpoint(request=number, witnessed=True))
     _judge(ctx)
+
+
+def want(ctx: Context) -> None:
+    """Ask anew, as soon as can be, for what the quorum has cosigned."""
+    ctx.witnesses.asked_at_ms = -ASK_MS
+    work(ctx)
+
+
+def is_awaited(ctx: Context) -> bool:
+    """Whether the answer is on its way, or not proven to lie on our line yet."""
+    asking = ctx.is_asking(lambda purpose: isinstance(purpose, WitnessedWanted))
+    return asking or ctx.witnesses.offered is not None
 
 
 def load(ctx: Context, row: WitnessedRow | None) -> None:
@@ -66,7 +79,8 @@ def receive(ctx: Context, frame: CheckpointFrame) -> Claim:
         DecodeError: It is none.
         VerifyError: `CHECKPOINT`, `SIGNATURE` or `THRESHOLD`.
     """
-    found = _verify(ctx, frame.note)
+    note, root_signature = split_root_line(frame.note, ctx.relay.key)
+    found = _verify(ctx, note)
     checkpoint = found.checkpoint
     if checkpoint.origin != ctx.relay.origin:
         raise VerifyError(Code.CHECKPOINT, f"this is not a checkpoint of {ctx.relay.origin}")
@@ -74,13 +88,14 @@ def receive(ctx: Context, frame: CheckpointFrame) -> Claim:
     ctx.witnesses.offered = WitnessedRow(
         size=checkpoint.size,
         root=checkpoint.root,
-        note=frame.note,
+        note=note,
+        root_signature=root_signature,
         cosignatures=_named(roster, found),
         witnesses=len(roster.witnesses),
         state=Quorum.SEEN,
         since_ms=ctx.now_ms,
     )
-    return claim_of(ctx, checkpoint.size, checkpoint.root, Form.CHECKPOINT, frame.note, Way.WITNESSED)
+    return claim_of(ctx, checkpoint.size, checkpoint.root, Form.CHECKPOINT, note, Way.WITNESSED)
 
 
 def _verify(ctx: Context, data: bytes) -> Witnessed:

@@ -12,7 +12,7 @@ each key may stand once in a policy and each name in one group, so that the witn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,7 @@ _MAX_LINES: Final = 1_100
 _NONE: Final = "none"
 _ROSTER_QUORUM: Final = "roster-quorum"
 _KINDS: Final = {SignatureType.COSIGNATURE: "ed25519", SignatureType.ML_DSA_44: "ml-dsa-44"}
+_WORD: Final = re.compile(r"[\x21-\x7e]+")
 _ALLOWED: Final = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
 _SHA256: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _THRESHOLD: Final = re.compile(r"[1-9][0-9]{0,2}")
@@ -131,13 +132,12 @@ def policy_of_roster(roster: Roster) -> Policy:
     logs = {log.public: Party(key=log) for log in (decode_vkey(relay.log_vkey) for relay in roster.relays)}
     witnesses: dict[str, Party] = {}
     groups: dict[str, Group] = {}
-    # The roster's own names of witnesses may hold spaces; names mean nothing outside of a policy.
-    members = [f"witness-{number}" for number in range(1, len(roster.witnesses) + 1)]
+    members = _names_of(roster)
     for name, witness in zip(members, roster.witnesses, strict=True):
         if len(witness.keys) == 1:
             witnesses[name] = Party(key=witness.keys[0])
             continue
-        own = {f"{name}-{_KINDS[key.kind]}": Party(key=key) for key in witness.keys}
+        own = {key_name(name, key.kind): Party(key=key) for key in witness.keys}
         witnesses |= own
         groups[name] = Group(threshold=1, members=tuple(own))
     if roster.quorum:
@@ -149,6 +149,34 @@ def policy_of_roster(roster: Roster) -> Policy:
         quorum=_ROSTER_QUORUM if roster.quorum else None,
         roster=roster.endorsed.hash,
     )
+
+
+def _names_of(roster: Roster) -> list[str]:
+    """What the witnesses are called in a policy: as in the roster, if that can be told apart there as one word."""
+    members = [witness.name for witness in roster.witnesses]
+    taken = [*members, *(key_name(name, kind) for name in members for kind in _KINDS), _ROSTER_QUORUM, _NONE]
+    if len(set(taken)) == len(taken) and all(_WORD.fullmatch(name) for name in members):
+        return members
+    return [f"witness-{number}" for number in range(1, len(members) + 1)]
+
+
+def key_name(witness: str, kind: SignatureType) -> str:
+    """What one of several keys of a witness is called in a policy."""
+    return f"{witness}/{_KINDS[kind]}"
+
+
+def by_witness(cosignatures: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Who cosigned, each once and at the latest time: one with several keys may have done so with each of them.
+
+    Args:
+        cosignatures: (name in the policy of a roster, seconds of Unix time).
+    """
+    times: dict[str, int] = {}
+    for name, time_s in cosignatures:
+        witness, _, kind = name.rpartition("/")
+        party = witness if witness and kind in _KINDS.values() else name
+        times[party] = max(time_s, times.get(party, 0))
+    return tuple(times.items())
 
 
 def encode_policy(policy: Policy) -> bytes:

@@ -147,10 +147,14 @@ class Ledger:
         return self._note
 
     def shown_checkpoint(self) -> bytes:
-        """The same for a client, with the signature of its root that makes COSE receipts."""
+        """The same for a client (`with_root`)."""
         if self._shown is None:
-            self._shown = with_root_line(self.checkpoint(), self._key)
+            self._shown = self.with_root(self.checkpoint())
         return self._shown
+
+    def with_root(self, note: bytes) -> bytes:
+        """A checkpoint of this log for a client, with the signature of its root that makes COSE receipts."""
+        return with_root_line(note, self._key)
 
     def control_head(self, now_ms: int) -> bytes:
         """A fresh signed head of the control stream."""

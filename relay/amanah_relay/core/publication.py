@@ -139,7 +139,7 @@ def give_witnessed(parts: Parts, client: Client, request: int) -> None:
     if not publication.witnessed:
         detail = "no checkpoint has the cosignatures of the quorum yet"
         raise RefusedError(Code.NOT_FOUND, detail, retry_after_ms=parts.limits.checkpoint_interval_ms)
-    note = publication.notes[publication.witnessed]
+    note = parts.loaded().ledger.with_root(publication.notes[publication.witnessed])
     parts.out.send(client.session, frames.Checkpoint(request=request, note=note))
 
 

@@ -13,7 +13,7 @@ from amanah_client.audit import local
 from amanah_client.audit.anchors import decode_rosters
 from amanah_client.home import Home, Profile, ProfileLock, create_profile
 from amanah_client.keystore import create_key_file
-from amanah_client.log_rows import LogView
+from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.store import copy as copy_module
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
@@ -89,9 +89,29 @@ def test_the_copys_checkpoint_stays_when_the_live_view_moves_on(profile: Profile
     assert local.keep_checkpoint(profile.store) == TOLD.log.size
     later = LogView(size=999, root=x.fixed("r"), checkpoint=TOLD.log.checkpoint(size=999), seen_at_ms=1)
     profile.store.commit((e.PutLogView(view=later), e.PutControlHead(head=b"later")))
-    assert local.keep_checkpoint(profile.store) is None
+    assert local.keep_checkpoint(profile.store) == TOLD.log.size
     assert local.copied(profile.store) == (TOLD.log.checkpoint(), TOLD.log.size)
     assert local.copied_head(profile.store) == TOLD.log.control_head()
+
+
+def test_a_copy_that_meets_no_checkpoint_keeps_none(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD, 30)
+    assert local.keep_checkpoint(profile.store) is None
+
+
+def test_a_copy_that_ends_where_the_witnesses_cosigned_keeps_that_checkpoint(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    note = TOLD.log.checkpoint() + b"their lines"
+    row = WitnessedRow(
+        size=TOLD.log.size, root=TOLD.log.root, note=note, cosignatures=(("one", 1),), witnesses=1,
+        state=Quorum.SEEN, since_ms=0, root_signature=bytes(64),
+    )  # fmt: skip
+    profile.store.commit((e.PutWitnessed(row=row),))
+    assert local.keep_checkpoint(profile.store) == TOLD.log.size
+    assert profile.store.copy.value("checkpoint") == note
+    assert local.root_signature(profile.store) == bytes(64)
 
 
 def test_before_any_checkpoint_there_is_none_to_keep(profile: Profile) -> None:

@@ -83,7 +83,7 @@ def test_a_sync_says_how_many_leaves_were_copied_up_to_which_checkpoint(
     assert "HOLDS" in out
     assert audit("verify")[0] == 0
     code, out, _ = audit("sync", "--json")
-    assert (code, json.loads(out)) == (0, {"format": 1, "copied": 0, "size": 35, "holds": True})
+    assert (code, json.loads(out)) == (0, {"format": 1, "copied": 0, "size": 35, "holds": True, "uncosigned": 0})
 
 
 def test_a_sync_that_is_refused_says_why(audit: Audit, connected: Callable[..., None]) -> None:

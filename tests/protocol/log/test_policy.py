@@ -11,7 +11,7 @@ from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, encode_body, sign_checkpoint
 from amanah_protocol.log.note import Note
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType
-from amanah_protocol.log.policy import Group, Party, Policy, decode_policy, encode_policy, policy_of_roster
+from amanah_protocol.log.policy import Group, Party, Policy, by_witness, decode_policy, encode_policy, policy_of_roster
 from amanah_protocol.roster import Witness, decode_roster
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
@@ -356,6 +356,38 @@ def test_a_witness_of_a_roster_counts_once_with_either_key_and_with_both(lines: 
         assert len(made.verify_note(with_lines(*own, WITNESSES["x2"])).cosignatures) == len(own) + 1
         with refused(Code.THRESHOLD):
             made.verify_note(with_lines(*own))
+
+
+def named(*names: str) -> list[str]:
+    """What witnesses with these names in the roster are called in its policy; the first one has both keys."""
+    keys = [(WITNESSES["x1"].verifier, PQ.verifier), *((WITNESSES[other].verifier,) for other in ("x2", "y1"))]
+    made = policy_with(0, *(Witness(name=name, keys=own) for name, own in zip(names, keys, strict=False)))
+    return list(made.witnesses)
+
+
+def test_the_witnesses_of_a_policy_are_called_as_in_the_roster() -> None:
+    assert named("cert.example.tn/witness", "cert.example.ma/witness") == [
+        "cert.example.tn/witness/ed25519", "cert.example.tn/witness/ml-dsa-44", "cert.example.ma/witness",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Two", "The other"),
+        ("Two", "شاهد"),
+        ("Two", "Two/ed25519"),
+        ("Two", "none"),
+        ("Two", "roster-quorum"),
+    ],
+)
+def test_names_that_a_policy_cannot_tell_apart_as_words_are_numbers_there(names: tuple[str, ...]) -> None:
+    assert named(*names) == ["witness-1/ed25519", "witness-1/ml-dsa-44", "witness-2"]
+
+
+def test_a_witness_of_several_keys_cosigned_once_at_the_latest_time() -> None:
+    said = (("a/ed25519", 5), ("a/ml-dsa-44", 7), ("b/c", 3), ("/ed25519", 4))
+    assert by_witness(said) == (("a", 7), ("b/c", 3), ("/ed25519", 4))
 
 
 def test_the_largest_roster_has_a_policy_that_is_read() -> None:

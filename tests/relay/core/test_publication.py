@@ -7,12 +7,13 @@ from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, DecodeError, OperationalError, VerifyError
 from amanah_protocol.kinds import Message
 from amanah_protocol.log.checkpoint import decode_checkpoint, verify_checkpoint
+from amanah_protocol.log.cose_receipt import sign_root, split_root_line
 from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_relay.core.publication import KEPT
 from amanah_relay.inputs import CheckpointsRead, Cosigned, StampsRead, StoredStamp
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import LOG_SIGNER, NOW_MS, ORIGIN, witness
+from tests.relay.people import LOG_SIGNER, NOW_MS, ORIGIN, RELAY_KEY, witness
 from tests.relay.world import Peer, RoomModel, World, code_of
 
 W1, W2, W3, STRANGER = (witness(name) for name in ("one", "two", "three", "stranger"))
@@ -117,7 +118,8 @@ def test_cosignatures_are_recorded_with_their_checkpoint_and_counted_against_the
     assert code_of(officer.refused()) is Code.NOT_FOUND
     cosign(world, W3, size=3)
     officer.send(frames.GetCheckpoint(request=9, witnessed=True))
-    note = officer.one(frames.Checkpoint).note
+    note, signature = split_root_line(officer.one(frames.Checkpoint).note, RELAY_KEY.public)
+    assert signature == sign_root(decode_checkpoint(note)[0].root, RELAY_KEY)
     assert note == world.store.checkpoints[3]
     assert [line.name for line in decode_note(note).signatures] == [ORIGIN, W1.name, W3.name]
 
