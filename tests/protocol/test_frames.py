@@ -19,11 +19,11 @@ LOGIN: Final = fx.CLIENT[:2]
 CLIENT_NAMES: Final = """
     Hello Proof Publish Stage Subscribe FetchContent OfferKeyPackages TakeKeyPackages SubscribeControl Submit
     GetInclusion GetConsistency GetCheckpoint AuditRead
-    GetMembership GetCheckpoints
+    GetMembership GetCheckpoints GetCustody
 """
 RELAY_NAMES: Final = """
     Challenge RoomState Ready Refused Stored Done Delivery PageEnd Lagging ContentPiece KeyPackages Stock ControlEntry
-    Head Path Checkpoint LogEntries Closing Membership Flash Checkpoints
+    Head Path Checkpoint LogEntries Closing Membership Flash Checkpoints Custody CustodyGrown
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 from amanah_protocol import identity, revocation, roster
 from amanah_protocol.cose import TAG
 from amanah_protocol.crypto import sha256
+from amanah_protocol.custody.erasures import decode_person_erasure
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
@@ -232,7 +235,16 @@ class MemoryStore:
             return
         chain = state.control if entry.room == CONTROL else state.chains.setdefault(entry.room, Chain())
         chain.head_seq, chain.head_leaf = entry.room_seq, entry.hash
-        if entry.type is LeafType.CERTIFICATE:
+        if entry.type is LeafType.AUDIT_GRANT:
+            grant = decode_grant(_document(entry))
+            state.grants[grant.id] = grant
+        elif entry.type is LeafType.LEGAL_HOLD:
+            hold = decode_hold(_document(entry))
+            state.holds[hold.id] = hold
+        elif entry.type is LeafType.ERASURE and entry.room == CONTROL:
+            forgotten = decode_person_erasure(entry.object)
+            state.forgotten.add((forgotten.organisation, forgotten.subject))
+        elif entry.type is LeafType.CERTIFICATE:
             certificate = identity.decode_certificate(entry.object)
             state.devices[certificate.device_id] = Device(certificate=certificate)
         elif entry.type is LeafType.REVOCATION and entry.object[:1] == TAG:
@@ -381,3 +393,8 @@ class MemoryStore:
         if held:
             return held.pop(), False, len(held)
         return self.last_resort.get((device, suite)), True, 0
+
+
+def _document(entry: Entry) -> bytes:
+    assert entry.document is not None
+    return entry.document

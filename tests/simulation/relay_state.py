@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from amanah_protocol.custody.erasures import decode_person_erasure
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import decode_certificate, decode_enrolment
 from amanah_protocol.kinds import Create
@@ -86,6 +87,9 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
             index = revoked.setdefault(device, entry.index)
             if device in state.devices:
                 state.devices[device].revoked_index = index
+        case LeafType.ERASURE, None:
+            forgotten = decode_person_erasure(entry.object)
+            state.forgotten.add((forgotten.organisation, forgotten.subject))
         case LeafType.ROSTER, bytes(document):
             state.roster = verify_roster(decode_roster(document), state.roster, now_ms=entry.accepted_at_ms)
         case _:

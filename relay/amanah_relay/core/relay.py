@@ -16,6 +16,7 @@ from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_relay.core import (
     catchup,
     control,
+    custody,
     fetch,
     joining,
     login,
@@ -36,6 +37,7 @@ from amanah_relay.core.pending import (
     CheckpointsFetch,
     ContentFetch,
     ContentsPurge,
+    CustodyFetch,
     IdLookup,
     MarksConfirm,
     MembershipFetch,
@@ -85,7 +87,7 @@ Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
-    | frames.GetMembership | frames.GetCheckpoints
+    | frames.GetMembership | frames.GetCheckpoints | frames.GetCustody
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
@@ -203,7 +205,7 @@ class RelayCore:
             case _:
                 self._answer(event, now_ms)
 
-    def _answer(  # noqa: C901, PLR0912 - one case for each answer
+    def _answer(  # noqa: C901, PLR0912, PLR0915 - one case for each answer
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
         | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | CheckpointPut
@@ -220,6 +222,8 @@ class RelayCore:
             case EntriesRead():
                 if (page := take(event.token, PageRead)) is not None:
                     catchup.answer(parts, page.page, event.entries, now_ms)
+                elif (chain := take(event.token, CustodyFetch)) is not None:
+                    custody.answer(parts, chain, event, now_ms)
             case KnownRead():
                 if (lookup := take(event.token, IdLookup)) is not None:
                     publish.answer(parts, lookup, event.known, now_ms)
@@ -231,7 +235,7 @@ class RelayCore:
                     joining.answer(parts, wanted, event.entries)
             case LogRead():
                 if (order := take(event.token, OrderRead)) is not None:
-                    reading.answer(parts, order, event.entries)
+                    reading.answer(parts, order, event.entries, now_ms)
             case ProofRead():
                 if (proof := take(event.token, ProofFetch)) is not None:
                     fetch.answer_proof(parts, proof, event)
@@ -310,6 +314,8 @@ class RelayCore:
                 fetch.fetch(parts, client, frame)
             case frames.GetMembership():
                 joining.ask(parts, client, frame)
+            case frames.GetCustody():
+                custody.ask(parts, client, frame)
             case frames.OfferKeyPackages():
                 packages.offer(parts, client, frame, now_ms)
             case frames.TakeKeyPackages():

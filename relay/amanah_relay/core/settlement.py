@@ -8,7 +8,7 @@ from amanah_protocol import frames
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
-from amanah_relay.core import catchup, login, packages, publication, publish, reading, retention
+from amanah_relay.core import catchup, custody, login, packages, publication, publish, reading, retention
 from amanah_relay.core.acknowledgement import accepted
 from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
@@ -19,6 +19,7 @@ from amanah_relay.core.pending import (
     CheckpointsFetch,
     ContentFetch,
     ContentsPurge,
+    CustodyFetch,
     IdLookup,
     MarksConfirm,
     MembershipFetch,
@@ -66,6 +67,7 @@ def appended(parts: Parts, event: Appended) -> None:
     _acknowledge(parts, books.ledger, batch, recorded)
     _deliver(parts, batch)
     _tell_members(parts, books.ledger, batch)
+    custody.announce(parts, books.ledger, batch)
     if any(entry.type in (LeafType.REVOCATION, LeafType.ROSTER) for entry in batch.append.entries):
         expel(parts)
 
@@ -124,8 +126,8 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
         case CheckpointRecord():
             publication.fail(parts)
         case (
-            SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake()
-            | CheckpointsFetch()
+            SignatureCheck() | ContentFetch() | MembershipFetch() | CustodyFetch() | OrderRead() | ProofFetch()
+            | PackagesTake() | CheckpointsFetch()
         ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)
@@ -187,7 +189,7 @@ def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded)
                 case Newcomer():
                     login.logged(parts, client)
                 case Reader():
-                    reading.serve(parts, client, waiter.request, waiter.order, waiter.start)
+                    reading.serve(parts, client, waiter)
                 case _:
                     assert_never(waiter)
         first += len(unit.drafts)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -82,6 +82,14 @@ leaf: Final = Table(
     UniqueConstraint("room", "room_seq"),
 )
 """One row a leaf, never changed. `hash` covers type to `previous` and `object`; the checksum the rest."""
+
+# Grants and holds are few among millions, and are all read at the start.
+leaf_custody: Final = Index(
+    "leaf_custody",
+    leaf.c.log_index,
+    sqlite_where=text("type IN (7, 8)"),
+    postgresql_where=text("type IN (7, 8)"),
+)
 
 content: Final = Table(
     "content",
