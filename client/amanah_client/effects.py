@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from amanah_client.custody import CustodyRow
 from amanah_client.model import (
     Alarm,
     AuditRow,
@@ -20,7 +21,7 @@ from amanah_client.model import (
     MessageRow,
     RoomRow,
 )
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 # ---- writes
 
@@ -143,6 +144,21 @@ class PutAlarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutCustody:
+    """Append to what is known of a room's custody."""
+
+    row: CustodyRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPerson:
+    """An organisation has forgotten a person: drop the profile, and the contents of messages that hold it."""
+
+    organisation: OrgName
+    subject: PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutAuditRows:
     """Append to the auditor's copy."""
 
@@ -152,6 +168,7 @@ class PutAuditRows:
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
     | PutControlHead | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
+    | PutCustody | ForgetPerson
 )  # fmt: skip
 
 # ---- effects

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from amanah_client.custody import CustodyRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -452,7 +453,9 @@ class SubmitControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSync:
-    """Copy the log's metadata up to the newest checkpoint."""
+    """Copy the log's metadata up to the newest checkpoint, under an audit grant if one is named."""
+
+    grant: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -579,6 +582,7 @@ class Snapshot:
         audit_size: Leaves in the auditor's copy.
         alarms: The newest alarms, so that none is raised twice.
         missing: Messages whose repair is not done, the oldest first, so many at the most.
+        custody: Entries of rooms' custody chains, each chain in its order.
     """
 
     certificate: bytes
@@ -596,3 +600,4 @@ class Snapshot:
     audit_size: int = 0
     alarms: tuple[Alarm, ...] = ()
     missing: tuple[MessageRow, ...] = ()
+    custody: tuple[CustodyRow, ...] = ()

@@ -48,17 +48,28 @@ def verify_order(data: bytes, device_key: bytes) -> Verified[ReadingOrder]:
     """
     opened = cose.decode(data, cose.Typ.AUDIT_READ, max_bytes=_MAX_BYTES)
     cose.verify_opened(opened, device_key)
+    return Verified(_read_order(opened.payload))
+
+
+def decode_order(data: bytes) -> ReadingOrder:
+    """What an order says; not verified.
+
+    Raises:
+        DecodeError: It does not parse.
+    """
+    return _read_order(cose.decode(data, cose.Typ.AUDIT_READ, max_bytes=_MAX_BYTES).payload)
+
+
+def _read_order(payload: cbor.Value) -> ReadingOrder:
     # One form for each: an order without a grant has no fifth field at all.
-    granted = isinstance(opened.payload, list) and len(opened.payload) == _GRANTED_FIELDS
-    f = cbor.Fields(opened.payload, _GRANTED_FIELDS if granted else _GRANTED_FIELDS - 1, "reading order")
-    return Verified(
-        ReadingOrder(
-            first=f.uint(),
-            until=f.uint(),
-            ordered_at_ms=f.uint(),
-            nonce=f.fixed(16),
-            grant=GrantId(f.fixed(16)) if granted else None,
-        )
+    granted = isinstance(payload, list) and len(payload) == _GRANTED_FIELDS
+    f = cbor.Fields(payload, _GRANTED_FIELDS if granted else _GRANTED_FIELDS - 1, "reading order")
+    return ReadingOrder(
+        first=f.uint(),
+        until=f.uint(),
+        ordered_at_ms=f.uint(),
+        nonce=f.fixed(16),
+        grant=GrantId(f.fixed(16)) if granted else None,
     )
 
 

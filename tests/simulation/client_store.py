@@ -7,6 +7,7 @@ from typing import Any, Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.custody import CustodyRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -43,6 +44,7 @@ class MemoryClientStore:
     _profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
+    _custody: list[CustodyRow] = field(default_factory=list)
 
     # ---- the core
 
@@ -63,6 +65,7 @@ class MemoryClientStore:
             key_packages=tuple(self._packages.items()),
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
+            custody=tuple(self._custody),
             missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -143,6 +146,10 @@ class MemoryClientStore:
                 self._profiles[shown.organisation, shown.subject] = encoded
             case e.PutAlarm(alarm=alarm):
                 self._alarms.append(alarm)
+            case e.PutCustody(row=custody):
+                self._custody.append(custody)
+            case e.ForgetPerson(organisation=organisation, subject=subject):
+                self._profiles.pop((organisation, subject), None)
             case e.PutAuditRows(rows=rows):
                 self._audit.extend(rows)
             case _:

@@ -20,7 +20,7 @@ from amanah_protocol.frames import AuditRead, GetConsistency, GetInclusion, LogE
 from amanah_protocol.identity import Role
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
-from amanah_protocol.types import LeafHash
+from amanah_protocol.types import GrantId, LeafHash
 
 
 def advance(ctx: Context, intent: Intent) -> None:
@@ -51,7 +51,11 @@ def _begin(ctx: Context, intent: Intent) -> None:
     if view.size <= ctx.audit_size:
         ctx.finish_intent(intent)
         return
-    order = ReadingOrder(first=ctx.audit_size, until=view.size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16))
+    named = intent.action.grant if isinstance(intent.action, AuditSync) else None
+    grant = None if named is None else GrantId(named)
+    order = ReadingOrder(
+        first=ctx.audit_size, until=view.size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16), grant=grant
+    )
     ctx.copying = Copying(
         size=view.size,
         root=view.root,

@@ -17,6 +17,7 @@ from amanah_client.core import (
     answers,
     audit_sync,
     control,
+    custody,
     disclose,
     duty,
     heads,
@@ -157,6 +158,8 @@ class ClientCore:
                 login.receive_ready(ctx, frame)
             case frames.RoomState():
                 paging.receive_room_state(ctx, frame)
+            case frames.CustodyGrown():
+                custody.hinted(ctx, frame)
             case frames.Flash():
                 paging.receive_flash(ctx, frame)
             case frames.Lagging(room=room):
@@ -171,6 +174,7 @@ class ClientCore:
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
                 | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.LogEntries() | frames.Membership()
+                | frames.Custody()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -179,7 +183,8 @@ class ClientCore:
     def _answer(
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
-        | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
+        | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership
+        | frames.Custody,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -204,6 +209,7 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
     if snapshot.log is not None:
         ctx.watch.proven[snapshot.log.size] = snapshot.log.root
     _load_rooms(ctx, snapshot)
+    custody.load(ctx, snapshot.custody)
     for intent in snapshot.intents:
         _place(ctx, intent)
     if snapshot.control_head:
@@ -297,7 +303,7 @@ def _answered(
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -308,6 +314,8 @@ def _answered(
             pass
         case r.ContentWanted(room=room_id), frames.ContentPiece():
             _piece(ctx, room_id, frame)
+        case r.CustodyWanted(room=room_id), frames.Custody():
+            custody.receive(ctx, ctx.rooms[room_id], frame)
         case r.MembershipWanted(room=room_id), frames.Membership():
             _membership(ctx, ctx.rooms[room_id], frame)
         case r.Taken() | r.Recalled() | r.Gathered(), frames.KeyPackages():
@@ -368,7 +376,7 @@ def _audit(
     ctx: Context,
     purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:
@@ -398,6 +406,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             record.content_refused(ctx, ctx.rooms[room_id], frame)
         case r.MembershipWanted(room=room_id):
             joining.membership_refused(ctx, ctx.rooms[room_id], frame)
+        case r.CustodyWanted(room=room_id):
+            custody.refused(ctx.rooms[room_id])
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
         case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):

@@ -52,6 +52,13 @@ class MembershipWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyWanted:
+    """What follows in a room's custody chain."""
+
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
     """Own key packages of one suite."""
 
@@ -178,7 +185,7 @@ class AuditPrefix:
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge
-    | AuditPrefix
+    | AuditPrefix | CustodyWanted
 )  # fmt: skip
 
 

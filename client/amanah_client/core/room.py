@@ -9,6 +9,8 @@ from typing import Final
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.grants import AuditGrant
+from amanah_protocol.custody.holds import LegalHold
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery
@@ -16,7 +18,7 @@ from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Engine, Group
 from amanah_protocol.kinds import Create, Refuse
 from amanah_protocol.log.receipt import Receipt
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, GrantId, HoldId, LeafHash, RoomId
 from amanah_protocol.verified import Verified
 
 MAX_KNOWN: Final = 1_024
@@ -72,6 +74,25 @@ class Replay:
 
     delivery: Delivery
     circle: Circle | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Custody:
+    """The custody chain of a room, as far as it is known.
+
+    Attributes:
+        sequence: Its newest entry.
+        leaf: Hash of that.
+        grants: Audit grants by id, as they were last logged.
+        holds: Legal holds by id, likewise.
+        asked: Whether more of it was asked for.
+    """
+
+    sequence: int = 0
+    leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
+    holds: dict[HoldId, LegalHold] = field(default_factory=dict)
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +290,7 @@ class Room:
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
         broken: Whether its record cannot go on while this core lives.
+        custody: Grants, granted reads, holds and erasures that concern it.
     """
 
     row: RoomRow
@@ -331,6 +353,7 @@ class Room:
     told: set[str] = field(default_factory=set)
     noted: str = ""
     broken: bool = False
+    custody: Custody = field(default_factory=Custody)
     _audience: tuple[int, bytes] = (-1, b"")
     _dirty: bool = False
     _group_moved: bool = False

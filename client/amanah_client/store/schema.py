@@ -82,4 +82,9 @@ _COPY_APART: Final = (
     "DROP TABLE audit_leaf",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART)
+_CUSTODY: Final = (
+    """CREATE TABLE custody (
+        room BLOB NOT NULL, sequence INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (room, sequence))""",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CUSTODY)

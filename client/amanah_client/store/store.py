@@ -16,6 +16,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.custody import CustodyRow
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
@@ -126,6 +127,7 @@ class LocalStore:
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),
+                custody=_rows(connection, CustodyRow, "SELECT row FROM custody ORDER BY room, sequence"),
             )
 
     # ---- the profile
@@ -226,6 +228,12 @@ class LocalStore:
         """The verified control stream."""
         with self._database.reading() as connection:
             return _rows(connection, model.ControlRow, "SELECT row FROM control ORDER BY sequence")
+
+    def custody(self, room: RoomId) -> tuple[CustodyRow, ...]:
+        """What is known of a room's custody, in order."""
+        query = "SELECT row FROM custody WHERE room = ? ORDER BY sequence"
+        with self._database.reading() as connection:
+            return _rows(connection, CustodyRow, query, room)
 
     def profiles(self) -> tuple[bytes, ...]:
         """Encoded verified profiles of others."""

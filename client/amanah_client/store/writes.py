@@ -11,8 +11,11 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
 from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
+from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
@@ -29,6 +32,8 @@ _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
+
+_SOME_MESSAGES: Final = "SELECT id, room, envelope, row FROM message WHERE id > ? ORDER BY id LIMIT 500"
 
 
 def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
@@ -78,6 +83,13 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
+        case e.PutCustody(row=custody):
+            place = (custody.room, custody.sequence)
+            connection.execute(
+                "INSERT INTO custody (room, sequence, row) VALUES (?, ?, ?)", (*place, encode_row(custody))
+            )
+        case e.ForgetPerson(organisation=organisation, subject=subject):
+            _forget_person(connection, organisation, subject)
         case e.PutAuditRows():
             pass  # they go to the copy, which is a file of its own
 
@@ -94,6 +106,28 @@ def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId,
             replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
         )
         connection.execute("UPDATE message SET row = ?, cause = NULL WHERE room = ? AND envelope = ?", (erased, *place))
+
+
+def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:
+    """Drop a profile, and the messages in which members introduced the person, as an `erase` would."""
+    connection.execute("DELETE FROM profile WHERE organisation = ? AND subject = ?", (organisation, subject))
+    last = 0
+    while found := connection.execute(_SOME_MESSAGES, (last,)).fetchall():
+        for number, room, envelope, data in found:
+            last = number
+            if _introduces(decode_row(data, model.MessageRow), organisation, subject):
+                _erase(connection, room, envelope, None)
+
+
+def _introduces(row: model.MessageRow, organisation: OrgName, subject: PersonId) -> bool:
+    if not row.content:
+        return False
+    try:
+        body = decode_content(row.content).body
+        profile = decode_profile(body.encoded) if isinstance(body, Profile) else None
+    except DecodeError:
+        return False  # it was kept as what it is; a name that cannot be read is none
+    return profile is not None and (profile.organisation, profile.subject) == (organisation, subject)
 
 
 def _put_intent(connection: sqlcipher.Connection, intent: model.Intent) -> None:

@@ -74,8 +74,8 @@ class PersonErasure:
 
 
 def erased_digest(erased: Iterable[tuple[int, bytes]]) -> bytes:
-    """SHA-256 over (place, payload hash) of what was dropped: binds the statement to what stood there."""
-    return sha256(b"amanah/erased/1" + b"".join(place.to_bytes(8, "big") + payload for place, payload in erased))
+    """SHA-256 over (place, envelope id) of what was dropped: an id covers the payload's hash."""
+    return sha256(b"amanah/erased/1" + b"".join(place.to_bytes(8, "big") + envelope for place, envelope in erased))
 
 
 def sign_erasure(erasure: ContentErasure, key: SigningKey) -> bytes:

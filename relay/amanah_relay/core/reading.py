@@ -239,7 +239,7 @@ def _tell(
         return False
     # By what it waits for, not by what is still remembered then: else a busy relay would log it again and again.
     waiting = replace(reader, told=reader.told | {key for _, _, key in wanted})
-    unit = Unit(at_ms=books.at_ms(now_ms), until_ms=grant.not_after_ms)
+    unit = Unit(at_ms=books.at_ms(now_ms), until_ms=grant.not_after_ms - 1)
     for chain, leaf_type, key in wanted:
         if key in sequencer.pending:
             continue

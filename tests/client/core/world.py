@@ -10,13 +10,14 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
+from amanah_client.custody import CustodyRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.session import NO_TLS
-from amanah_protocol.types import EnvelopeId, PersonId, RoomId
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
 from tests.engines import ENGINES
 from tests.relay.people import ADDRESS, NOW_MS, Device, Nation, key_of
@@ -38,6 +39,12 @@ def seeded(name: str) -> Callable[[int], bytes]:
     return random
 
 
+def is_of(encoded: bytes, organisation: OrgName, subject: PersonId) -> bool:
+    """Whether a profile is a person's."""
+    profile = identity.decode_profile(encoded)
+    return (profile.organisation, profile.subject) == (organisation, subject)
+
+
 @dataclass(slots=True, kw_only=True)
 class Store:
     """What one client has stored; writes are made whole or not at all.
@@ -57,6 +64,8 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
+    custody: list[CustodyRow] = field(default_factory=list)
+    forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
     fails: int = 0
     kept: bool = False
 
@@ -71,6 +80,7 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            custody=tuple(self.custody),
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -127,6 +137,12 @@ class Store:
                 self.profiles.append(profile)
             case e.PutAlarm(alarm=alarm):
                 self.alarms.append(alarm)
+            case e.PutCustody(row=custody):
+                assert custody.sequence == 1 + sum(row.room == custody.room for row in self.custody)
+                self.custody.append(custody)
+            case e.ForgetPerson(organisation=organisation, subject=subject):
+                self.profiles = [one for one in self.profiles if not is_of(one, organisation, subject)]
+                self.forgotten.append((organisation, subject))
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)
