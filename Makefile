@@ -45,7 +45,7 @@ test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
 
-oracles: $(ORACLES)/.python $(ORACLES)/.node  ## install other MLS engines for the tests to run beside ours (wants npm)
+oracles: $(ORACLES)/.python $(ORACLES)/.tlog $(ORACLES)/.node  ## install other MLS engines and another log's reader for the tests to run beside ours (wants npm)
 
 test-oracles: $(VENV)/.dev oracles  ## HISTORIES (500) random group histories shared with other MLS engines, and a tally
 	@$(BIN)/python -m tests.oracles --histories $(HISTORIES)
@@ -62,17 +62,19 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
-		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls)
+		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store) \
+		tests/end_to_end/test_demo.py
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
 	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in -o requirements/relay.txt
-	@$(COMPILE) --extra relay pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in -o requirements/relay.txt
+	@$(COMPILE) --all-extras pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(COMPILE) requirements/oracles.in -o requirements/oracles.txt
+	@$(COMPILE:3.11=3.12) requirements/tlog.in -o requirements/tlog.txt
 	@command -v npm >/dev/null || { echo "tests/oracles/package-lock.json is as it was: npm is not installed"; exit 0; }; \
 		cd tests/oracles && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
@@ -103,6 +105,14 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
 $(ORACLES)/.python: requirements/oracles.txt | $(VENV)/.made
 	@mkdir -p $(ORACLES) && rm -rf $(ORACLES)/python
 	@$(PIP) install --require-hashes --only-binary :all: --target $(ORACLES)/python -r requirements/oracles.txt
+	@touch $@
+
+$(ORACLES)/.tlog: requirements/tlog.txt
+	@mkdir -p $(ORACLES) && rm -rf $(ORACLES)/tlog
+	@python=$$(sh scripts/find_python.sh 12); if [ -n "$$python" ]; then \
+		"$$python" -m venv $(ORACLES)/tlog && $(ORACLES)/tlog/bin/python -m pip --disable-pip-version-check --no-input --quiet \
+			install --require-hashes --only-binary :all: -r requirements/tlog.txt; \
+	else echo "another log's reader needs Python 3.12, which is not here; its test will be skipped and named"; fi
 	@touch $@
 
 $(ORACLES)/.node: tests/oracles/package.json tests/oracles/package-lock.json

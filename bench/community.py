@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from amanah_protocol import cbor, identity, roster
+from amanah_protocol.cards import Reply
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed, endorse
 from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_room_id, sign_envelope
 from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Credential, Group
 from amanah_protocol.group.suites import CLASSICAL, SUPPORTED
-from amanah_protocol.identity import Certificate, Role
+from amanah_protocol.identity import Certificate, DeviceRequest, Role
 from amanah_protocol.kinds import Commit, Create, MediaType, Message, Specific, Welcome
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.log.note_keys import NoteSigner
@@ -54,6 +55,22 @@ class Organisation:
             request, self._enrolment_key, now_ms=self._now_ms, ceiling=ceiling, profile_mac=secrets.token_bytes(32)
         )
         return Device(key=key, certificate=certificate, enrolment=self.enrolment)
+
+    def answer(self, request: DeviceRequest, roster_bytes: bytes) -> Reply:
+        """What a device installs that asked for a certificate."""
+        salt = secrets.token_bytes(16)
+        profile = identity.issue_profile(
+            self._enrolment_key, organisation=self.name, subject=request.subject, name="bench", salt=salt
+        )
+        certificate = identity.issue_certificate(
+            request, self._enrolment_key, now_ms=self._now_ms, ceiling=Label.RED, profile_mac=profile.mac
+        )
+        return Reply(
+            certificate=certificate.encoded,
+            enrolment=self.enrolment,
+            profile=profile.encoded,
+            roster=roster_bytes,
+        )
 
     @property
     def member(self) -> roster.Organisation:

@@ -64,13 +64,8 @@ def free_port() -> int:
         return port
 
 
-@contextmanager
-def running_relay(folder: Path, organisations: list[Organisation], *, now_ms: int) -> Iterator[Running]:
-    """Make a relay in an empty folder, start it, stop it.
-
-    Raises:
-        RuntimeError: It did not start, or did not stop by itself.
-    """
+def made_relay(folder: Path, organisations: list[Organisation], *, now_ms: int) -> tuple[Relay, int]:
+    """Make keys, roster and store of a relay in an empty folder; gives what the roster says of it, and its port."""
     port = free_port()
     settings = f'{LIMITS.read_text(encoding="utf-8")}\n[listen]\nport = {port}\n[log]\nlevel = "warning"\n'
     (folder / "relay.toml").write_text(settings, encoding="utf-8")
@@ -87,18 +82,41 @@ def running_relay(folder: Path, organisations: list[Organisation], *, now_ms: in
         origin=card["origin"],
         addresses=tuple(card["addresses"]),
     )
-    (folder / "roster").write_text(armour(Armour.ROSTER, make_roster(organisations, relay, now_ms=now_ms)))
+    roster = make_roster(organisations, relay, now_ms=now_ms)
+    (folder / "roster").write_text(armour(Armour.ROSTER, roster))
     subprocess.run(command("init", *home, "--roster", str(folder / "roster")), check=True, capture_output=True)
-    process = subprocess.Popen(command("serve", *home), stderr=subprocess.PIPE, text=True)
+    return relay, port
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the relay of a folder, and stop it.
+
+    Raises:
+        RuntimeError: It did not start, or did not stop by itself.
+    """
+    process = subprocess.Popen(command("serve", "--home", str(folder)), stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None  # noqa: S101 - narrows for mypy
         first = process.stderr.readline()
         if not first.startswith("listening on "):
             raise RuntimeError(f"the relay did not start: {first}{process.stderr.read()}")
-        yield Running(relay=relay, port=port, process=process)
+        yield process
         process.send_signal(signal.SIGTERM)
         if process.wait(STOP_SECONDS) != 0:
             raise RuntimeError(f"the relay ended with {process.returncode}: {process.stderr.read()}")
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def running_relay(folder: Path, organisations: list[Organisation], *, now_ms: int) -> Iterator[Running]:
+    """Make a relay in an empty folder, start it, stop it.
+
+    Raises:
+        RuntimeError: It did not start, or did not stop by itself.
+    """
+    relay, port = made_relay(folder, organisations, now_ms=now_ms)
+    with serving(folder) as process:
+        yield Running(relay=relay, port=port, process=process)

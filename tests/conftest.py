@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,11 @@ from hypothesis import settings
 from tests.screen import Screen
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+LONG: Final = ("adversary", "docs", "faults", "fuzz", "oracles", "simulation", "test_house.py", "test_startup.py")
+UNCOUNTED: Final = tuple(ROOT / "tests" / name for name in LONG)
+"""Worlds and programs run here for long: what they pass on their way is not counted as covered, nor what a test marked
+`slow` passes. To count it would double the time that they take.
+"""
 
 # A failing example must fail again on the next machine, and no test may fail for being slow.
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -65,6 +70,22 @@ def is_loopback(host: str | bytes | None) -> bool:
 
 
 sys.addaudithook(check_loopback)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take what runs for long out of the measured coverage."""
+    for item in items:
+        if item.get_closest_marker("slow") or any(item.path.is_relative_to(path) for path in UNCOUNTED):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Programs that such a test starts are not measured either."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("no_cover") is not None:
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

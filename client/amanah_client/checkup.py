@@ -14,6 +14,7 @@ from amanah_client import model
 from amanah_client.home import Profile
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_client.standing import EVIDENCE_HINT, Standing, standing_of
 from amanah_client.transport import roster_address
 from amanah_protocol import limits
 from amanah_protocol.errors import MEANINGS, AmanahError, Code
@@ -215,12 +216,23 @@ def check_state(client: Client) -> Iterator[Finding]:
         yield _fail("log", f"in doubt: {', '.join(broken)}", Code(broken[0]))
     else:
         yield _fine("log", f"{snapshot.log.size} leaves; each checkpoint continued the one before")
+    yield from check_standing(standing_of(client.profile.store))
     if alarms:
         newest = alarms[-1]
         hint = "`amanah room show ROOM` lists them; tell the other nations over another channel"
         yield _warn("alarms", f"{len(alarms)}; the newest: {newest.code}, {newest.detail}", hint)
     else:
         yield _fine("alarms", "none")
+
+
+def check_standing(standing: Standing) -> Iterator[Finding]:
+    """The quorum of witnesses, where the roster asks for one, and evidence against the log, where there is any."""
+    if standing.quorum and standing.missed:
+        yield _warn("witnesses", f"{standing.missed}; {standing.verified}", MEANINGS[Code.WITNESSES].hint)
+    elif standing.quorum:
+        yield _fine("witnesses", standing.verified)
+    if standing.evidence:
+        yield _fail("evidence", standing.evidence, Code.FORK, EVIDENCE_HINT)
 
 
 def _unreadable(room: Room) -> Iterator[Finding]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from amanah_client.custody import CustodyRow
+from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
 from amanah_client.model import (
     Alarm,
     AuditRow,
     ControlRow,
     Intent,
-    LogView,
     MessageRow,
     RoomRow,
 )
@@ -115,6 +115,20 @@ class PutLogView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutWitnessed:
+    """What the witnesses have cosigned, or whether they are missed, changed."""
+
+    row: WitnessedRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutConflict:
+    """Keep evidence against the log; what is kept already by this key stays as it is."""
+
+    row: ConflictRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutKeyPackage:
     """Keep the secret of an own key package, before its public half leaves."""
 
@@ -165,10 +179,23 @@ class PutAuditRows:
     rows: tuple[AuditRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutCheckpoints:
+    """Keep published checkpoints in the auditor's copy; one of a size that is there takes its place.
+
+    Attributes:
+        notes: (size, signed note).
+        settled: Size of the newest that the quorum of witnesses has cosigned: those behind it are asked for again.
+    """
+
+    notes: tuple[tuple[int, bytes], ...]
+    settled: int
+
+
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
-    | PutControlHead | PutLogView | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm | PutAuditRows
-    | PutCustody | ForgetPerson
+    | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
+    | PutAuditRows | PutCheckpoints | PutCustody | ForgetPerson
 )  # fmt: skip
 
 # ---- effects

@@ -14,6 +14,7 @@ from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label, Pap
+from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.types import EnvelopeId, RoomId
 
 
@@ -56,6 +57,11 @@ class Message:
     accepted_at_ms: int | None
     body: Body | None = field(repr=False)
     row: MessageRow = field(repr=False)
+
+    @property
+    def clocks_differ(self) -> bool:
+        """Whether author and relay tell times for it that are more than two minutes apart: one of them is wrong."""
+        return self.accepted_at_ms is not None and abs(self.accepted_at_ms - self.sent_at_ms) > CLOCK_REMARK_MS
 
     @property
     def code(self) -> str:

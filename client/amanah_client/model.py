@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from amanah_client.custody import CustodyRow
+from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -542,17 +543,6 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogView:
-    """The newest checkpoint that was verified to continue all earlier ones."""
-
-    size: int
-    root: bytes
-    checkpoint: bytes
-    """The signed note."""
-    seen_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """One leaf of an auditor's copy: the entry where it is in scope, else its bare hash."""
 
@@ -574,12 +564,15 @@ class Snapshot:
         control: Verified entries of the control stream, in order.
         control_head: Newest encoded signed control head, b"" if none.
         log: Newest log view, or None.
+        witnessed: What the witnesses have cosigned, or None before that was ever looked at.
+        conflicts: (key, when it was found) of all evidence against the log that is kept.
         rooms: All rooms.
         sent: Own messages in state SENT: what was signed and has no place in the record yet.
         intents: Those not DONE or FAILED, in order of creation.
         key_packages: Secrets of own key packages by reference.
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
         audit_size: Leaves in the auditor's copy.
+        audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         alarms: The newest alarms, so that none is raised twice.
         missing: Messages whose repair is not done, the oldest first, so many at the most.
         custody: Entries of rooms' custody chains, each chain in its order.
@@ -592,12 +585,15 @@ class Snapshot:
     control: tuple[ControlRow, ...] = ()
     control_head: bytes = b""
     log: LogView | None = None
+    witnessed: WitnessedRow | None = None
+    conflicts: tuple[tuple[bytes, int], ...] = ()
     rooms: tuple[RoomRow, ...] = ()
     sent: tuple[MessageRow, ...] = ()
     intents: tuple[Intent, ...] = ()
     key_packages: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     profiles: tuple[bytes, ...] = ()
     audit_size: int = 0
+    audit_settled: int = 0
     alarms: tuple[Alarm, ...] = ()
     missing: tuple[MessageRow, ...] = ()
     custody: tuple[CustodyRow, ...] = ()

@@ -54,9 +54,10 @@ class Client:
     PATIENCE: ClassVar[int] = 4
     """Attempts to connect, about a second in all, after which a person is told instead of kept waiting."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, *, lent: bool = False) -> None:
         """Use `open`; this does not connect."""
         self._profile = profile
+        self._lent = lent
         self._lock = ProfileLock(profile.home)
         self._engine: Engine | None = None
         self._following: asyncio.Task[None] | None = None
@@ -89,9 +90,15 @@ class Client:
         return await cls.of(open_profile(find_home(home), ask_passphrase), connect=connect)
 
     @classmethod
-    async def of(cls, profile: Profile, *, connect: bool = True) -> Client:
-        """As `open`, with a profile that is unlocked already; it is closed if this fails."""
-        client = cls(profile)
+    async def of(cls, profile: Profile, *, connect: bool = True, lent: bool = False) -> Client:
+        """As `open`, with a profile that is unlocked already.
+
+        Args:
+            profile: The profile.
+            connect: As in `open`.
+            lent: Whether the profile stays open when the client is closed, or this fails.
+        """
+        client = cls(profile, lent=lent)
         try:
             if connect and client._lock.acquire():
                 await client._start()
@@ -141,7 +148,8 @@ class Client:
         if self._engine is not None:
             await self._engine.stop()
         self._lock.release()
-        self._profile.close()
+        if not self._lent:
+            self._profile.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,6 +20,7 @@ from amanah_protocol.roster import Organisation, Relay, Witness
 from amanah_protocol.types import OrgName
 
 _MAX_BYTES: Final = 2 * limits.MIB
+_COLUMNS: Final = 64
 _WORDS: Final = 8
 _WORD_BITS: Final = 11
 
@@ -36,11 +36,17 @@ class Armour(StrEnum):
     REVOCATION = "AMANAH REVOCATION"
     DISCLOSURE = "AMANAH DISCLOSURE"
     BUNDLE = "AMANAH AUDIT BUNDLE"
+    EVIDENCE = "AMANAH LOG EVIDENCE"
+
+
+_LARGE: Final = frozenset({Armour.BUNDLE, Armour.EVIDENCE})
+"""Kinds whose decoders bound them."""
 
 
 def armour(kind: Armour, data: bytes) -> str:
     """Wrap bytes as text of 64 columns, newline at the end."""
-    body = textwrap.wrap(base64.b64encode(data).decode(), 64)
+    text = base64.b64encode(data).decode()
+    body = [text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS)]
     return "\n".join([f"-----BEGIN {kind}-----", *body, f"-----END {kind}-----", ""])
 
 
@@ -60,7 +66,7 @@ def decode_armour(text: str, kind: Armour) -> bytes:
         data = base64.b64decode("".join(lines[begin + 1 : end]), validate=True)
     except (ValueError, binascii.Error) as error:
         raise DecodeError(Code.MALFORMED, f"the file {kind!s} is damaged or cut off") from error
-    if len(data) > _MAX_BYTES and kind is not Armour.BUNDLE:
+    if len(data) > _MAX_BYTES and kind not in _LARGE:
         raise DecodeError(Code.TOO_LARGE, f"a file {kind!s} is never this large")
     return data
 

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import cbor2
-
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SIGNATURE_BYTES, SigningKey, sha256, verify_signature
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.limits import MAX_HEADER_BYTES
+from amanah_protocol.shapes import blob
 
 ALG_ED25519: Final = -19
 TAG: Final = b"\xd2"
 """CBOR tag 18, COSE_Sign1."""
+
+_SIGN1: Final = TAG + b"\x84"
+_UNPROTECTED: Final = b"\xa0"
+_SIG_STRUCTURE: Final = b"\x84\x6aSignature1"
+_NO_AAD: Final = b"\x40"
 
 ALG: Final = 1
 KID: Final = 4
@@ -42,6 +46,7 @@ class Typ(StrEnum):
     INCLUSION = "application/amanah-inclusion+cose"
     """A COSE Receipt (`log.cose_receipt`), the only one with another header field."""
     AUDIT_READ = "application/amanah-audit-read+cose"
+    EXPORT = "application/amanah-export+cose"
     AUDIT_GRANT = "application/amanah-audit-grant+cose"
     LEGAL_HOLD = "application/amanah-legal-hold+cose"
     ERASURE = "application/amanah-erasure+cose"
@@ -73,12 +78,12 @@ class Sign1:
 
 def signed_bytes(protected: bytes, payload: bytes) -> bytes:
     """The Sig_structure (RFC 9052 section 4.4) with an empty external_aad."""
-    return cbor2.dumps(["Signature1", protected, b"", payload])
+    return _SIG_STRUCTURE + blob(protected) + _NO_AAD + blob(payload)
 
 
 def encode_sign1(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The tagged COSE_Sign1 with an empty unprotected map."""
-    return TAG + cbor2.dumps([protected, {}, payload, signature])
+    return _SIGN1 + blob(protected) + _UNPROTECTED + blob(payload) + blob(signature)
 
 
 def decode_sign1(data: bytes, *, max_bytes: int) -> Sign1:
@@ -89,6 +94,20 @@ def decode_sign1(data: bytes, *, max_bytes: int) -> Sign1:
     """
     if len(data) > max_bytes:
         raise DecodeError(Code.TOO_LARGE, f"{len(data)} bytes where at most {max_bytes} are allowed")
+    return _usual_sign1(data) or _decode_sign1(data, max_bytes)
+
+
+def _usual_sign1(data: bytes) -> Sign1 | None:
+    """The usual shape: the payload is a hash, so that 1 + 34 + 66 bytes follow the protected header."""
+    header_at = 4 if data[2:3] == b"\x58" else 5
+    protected, payload, signature = data[header_at:-101], data[-98:-66], data[-64:]
+    # What encodes to the very bytes is their one reading, however it was found.
+    if len(protected) > MAX_HEADER_BYTES or encode_sign1(protected, payload, signature) != data:
+        return None
+    return Sign1(protected=protected, payload=payload, signature=signature)
+
+
+def _decode_sign1(data: bytes, max_bytes: int) -> Sign1:
     if data[:1] != TAG:
         raise DecodeError(Code.MALFORMED, "not a tagged COSE_Sign1")
     fields = cbor.Fields(cbor.decode(data[1:], max_bytes=max_bytes, max_depth=2), 4, "COSE_Sign1")

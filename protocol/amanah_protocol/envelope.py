@@ -19,6 +19,7 @@ from amanah_protocol.crypto import KEY_BYTES, SignatureClaim, SigningKey, hmac_s
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.kinds import Kind, MediaType, Specific
 from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.shapes import BYTES_16, BYTES_32, UINT, fixed, layout, one_of, uint
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, RoomId
 from amanah_protocol.verified import Verified
 
@@ -27,6 +28,22 @@ _LABEL: Final = -70001
 _HASH_ALG: Final = -16
 _HEADER_KEYS: Final = {1, 2, 4, 16, 258, 259, _LABEL}
 EMPTY_HASH: Final = sha256(b"")
+
+_MEDIA: Final = {cbor.encode(str(media)): media for media in MediaType}
+_KINDS: Final = {cbor.encode(kind): kind for kind in Kind}
+_TLP: Final = {cbor.encode(label): label for label in Label}
+_PRECEDENCES: Final = {cbor.encode(precedence): precedence for precedence in Precedence}
+_SIZES: Final = {cbor.encode(number): number for number in range(len(limits.SIZE_CLASSES) + 1)}
+_USUAL: Final = layout(
+    rb"\xa7", fixed(1, ALG_ED25519), fixed(2, [_LABEL]), fixed(4), BYTES_32,
+    fixed(16, str(Typ.ENVELOPE)), fixed(258, _HASH_ALG), fixed(259), one_of(_MEDIA), fixed(_LABEL),
+    rb"\x8e", fixed(VERSION), one_of(_KINDS), BYTES_16, UINT, UINT, BYTES_32, fixed([]),
+    UINT, one_of(_TLP), one_of(_PRECEDENCES), BYTES_32, BYTES_32, one_of(_SIZES),
+)  # fmt: skip
+"""The usual shape of a header, which skips no counter, up to `kind_specific`."""
+_NOTHING: Final = cbor.encode([])
+_FEW: Final = layout(rb"\x81", UINT, rb"|\x82", UINT, BYTES_32)
+"""`kind_specific` of alerts and `delivered`, and of acknowledgements."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +127,7 @@ class Envelope:
     encoded: bytes
     parts: Sign1
 
-    @cached_property
+    @property
     def signed_bytes(self) -> bytes:
         """The Sig_structure: what is signed, and what the id is the hash of."""
         return self.parts.signed_bytes
@@ -153,6 +170,51 @@ def decode_header(data: bytes) -> Header:
     Raises:
         DecodeError: as `decode_envelope`.
     """
+    header = _usual_header(data) or _decode_header(data)
+    check_header(header)
+    return header
+
+
+def _usual_header(data: bytes) -> Header | None:
+    if len(data) > limits.MAX_HEADER_BYTES:
+        return None
+    found = _USUAL.match(data)
+    if found is None:
+        return None
+    (kid, media, kind, room, epoch, counter, previous,
+     sent_at, label, precedence, audience, commitment, size) = found.groups()  # fmt: skip
+    return Header(
+        kid=DeviceId(kid),
+        media_type=_MEDIA[media],
+        room=RoomId(room),
+        epoch=uint(epoch),
+        counter=uint(counter),
+        previous=EnvelopeId(previous),
+        sent_at_ms=uint(sent_at),
+        label=_TLP[label],
+        precedence=_PRECEDENCES[precedence],
+        audience=audience,
+        commitment=commitment,
+        size_class=_SIZES[size],
+        specific=_specific(_KINDS[kind], data[found.end() :]),
+    )
+
+
+def _specific(kind: Kind, data: bytes) -> Specific:
+    if kind is Kind.MESSAGE and data == _NOTHING:
+        return kinds.Message()
+    found = _FEW.fullmatch(data)
+    if found is None:
+        # All before it fits, so what is refused here is what the long way would refuse. The header's map and body are
+        # two levels above.
+        value = cbor.decode(data, max_bytes=limits.MAX_HEADER_BYTES, max_depth=limits.MAX_DEPTH - 2)
+    else:
+        only, first, second = found.groups()
+        value = [uint(only)] if only else [uint(first), second]
+    return kinds.decode_specific(kind, value)
+
+
+def _decode_header(data: bytes) -> Header:
     fields = cbor.decode(data, max_bytes=limits.MAX_HEADER_BYTES)
     if not isinstance(fields, dict) or fields.keys() != _HEADER_KEYS:
         raise DecodeError(Code.BAD_HEADER, "the header's labels are not those of an envelope")
@@ -176,7 +238,7 @@ def _decode_body(kid: DeviceId, media_type: MediaType, value: cbor.Value) -> Hea
         kind = Kind(f.uint())
     except ValueError:
         raise DecodeError(Code.BAD_HEADER, "an unknown kind of envelope") from None
-    header = Header(
+    return Header(
         kid=kid,
         media_type=media_type,
         room=RoomId(f.fixed(16)),
@@ -192,8 +254,6 @@ def _decode_body(kid: DeviceId, media_type: MediaType, value: cbor.Value) -> Hea
         size_class=f.uint(len(limits.SIZE_CLASSES)),
         specific=kinds.decode_specific(kind, f.next()),
     )
-    check_header(header)
-    return header
 
 
 def _decode_voids(items: list[cbor.Value]) -> tuple[int, ...]:
@@ -211,18 +271,19 @@ def check_header(header: Header) -> None:
         DecodeError: `BAD_HEADER` when counter, voids, media type, commitment or size class do not
             fit the kind, or when a `create` names another room than it makes.
     """
-    kind = header.kind
+    kind, sealed = header.kind, header.is_sealed
+    committed = kind in kinds.COMMITTED
     if header.room == CONTROL:
         raise DecodeError(Code.BAD_HEADER, "the room is the one that stands for the control stream")
     if header.counter < 1 or (header.voids and not 1 <= header.voids[0] <= header.voids[-1] < header.counter):
         raise DecodeError(Code.BAD_HEADER, "counters start at 1 and voids lie below the counter")
-    if (header.media_type is MediaType.NONE) == header.is_sealed:
+    if (header.media_type is MediaType.NONE) == sealed:
         raise DecodeError(Code.BAD_HEADER, "the media type does not fit the kind")
     if header.media_type is MediaType.ALERT_HPKE and kind is not Kind.ALERT:
         raise DecodeError(Code.BAD_HEADER, "only alerts are sealed to an intake key")
-    if (header.commitment != ZERO_32) != (kind in kinds.COMMITTED):
+    if (header.commitment != ZERO_32) != committed:
         raise DecodeError(Code.BAD_HEADER, "a commitment stands exactly in messages, alerts and grants")
-    padded = kind in kinds.COMMITTED or (kind is Kind.REPAIR and header.is_sealed)
+    padded = committed or (kind is Kind.REPAIR and sealed)
     if (header.size_class != 0) != padded:
         raise DecodeError(Code.BAD_HEADER, "a size class stands exactly where content is padded")
     if isinstance(header.specific, kinds.Create):

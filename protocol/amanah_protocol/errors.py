@@ -79,6 +79,7 @@ class Code(StrEnum):
     UNANCHORED = "UNANCHORED"
     RECORD = "RECORD"
     STALE_HEAD = "STALE_HEAD"
+    WITNESSES = "WITNESSES"
     # the caller
     USAGE = "USAGE"
     CONFIG = "CONFIG"
@@ -170,6 +171,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.RECORD: Meaning(_FINAL, "Keep the file as evidence, tell the others, and rely on nothing behind that entry."),
     Code.UNANCHORED: Meaning(_FINAL, "Give `--policy FILE`, or install the roster, to hold it against something."),
     Code.STALE_HEAD: Meaning(_AGAIN, "No fresh word from the relay's control stream for too long; connect first."),
+    Code.WITNESSES: Meaning(_AGAIN, "Nothing stops; ask the operators of relay and witnesses what keeps them."),
     Code.USAGE: Meaning(_FINAL, "See `--help`."),
     Code.CONFIG: Meaning(_FINAL, "Mend the configuration at the place that is named."),
     Code.PASSPHRASE: Meaning(_FINAL, "Try again with the right passphrase; nothing was changed."),

@@ -23,7 +23,12 @@ class Attack:
 
     Every `on_...` hook on frames gives what is written in place of the frame: nothing, the same,
     others, or raw bytes.
+
+    Attributes:
+        from_the_start: Whether it is told of what happens before the stage is set, too.
     """
+
+    from_the_start = False
 
     def __init__(self) -> None:
         self.armed = False

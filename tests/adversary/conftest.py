@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.adversary.attack import Attack
 from tests.adversary.defences import switched_off
 from tests.adversary.outcomes import note, played_by
-from tests.adversary.stage import Stage
+from tests.adversary.stage import Setting, Stage
 
 RUN = pytest.StashKey[str]()
 
@@ -43,15 +44,23 @@ def _without_the_defence(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """A stage that was set with all defences."""
+    return Setting(tmp_path_factory.mktemp("setting"))
+
+
 @pytest.fixture
-def play(_without_the_defence: None, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
-    """Sets stages, and closes them."""
-    stages: list[Stage] = []
+def play(setting: Setting, _without_the_defence: None, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Gives stages that are set, and closes them."""
+    with contextlib.ExitStack() as stack:
 
-    def make(*arguments: Any, **options: Any) -> Stage:  # noqa: ANN401 - as `Stage` takes them
-        stages.append(Stage(tmp_path, *arguments, **options))
-        return stages[-1]
+        def make(attack: Attack | None = None, **options: Any) -> Stage:  # noqa: ANN401 - as `Stage` takes them
+            folder = tmp_path / f"stage-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            # With witnesses it is another community: that one is set up for itself.
+            stage = Stage(folder, attack, **options) if options else setting.copy(folder, attack)
+            stack.callback(stage.close)
+            return stage
 
-    yield make
-    for stage in stages:
-        stage.close()
+        yield make

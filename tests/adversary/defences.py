@@ -20,8 +20,25 @@ from typing import Any, Final
 
 from websockets.asyncio import server as server_of_websockets
 
-from amanah_client.audit import record
-from amanah_client.core import checks, circle, context, heads, invite, membership, outbox, own, place, senders
+from amanah_client import message
+from amanah_client.audit import examination
+from amanah_client.core import (
+    answers,
+    checks,
+    circle,
+    context,
+    heads,
+    invite,
+    membership,
+    monitor,
+    opening,
+    outbox,
+    own,
+    place,
+    pledge,
+    quorum,
+    senders,
+)
 from amanah_client.core import record as record_of_rooms
 from amanah_protocol import cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
@@ -87,7 +104,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "bound of a frame": Bound(attacks=(47,), module=server, name="MAX_PRE_AUTH_FRAME_BYTES", off=2**31),
     "leaves lead to the root": Defence(
         attacks=(41,),
-        function=record._Examination.run,
+        function=examination.Examination.run,
         cuts={"self._frontier.root() != self._head.root": NEVER},
     ),
     "no compression": Bound(
@@ -292,6 +309,22 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=checks.authenticate,
         cuts={"verify_envelope(envelope, standing.certificate.public_key)": NOTHING},
     ),
+    "views are compared": Defence(
+        attacks=(36,),
+        function=opening._compare_views,
+        cuts={"_note_log(ctx, room, envelope, view)": NOTHING},
+    ),
+    "a checkpoint continues the one before": Defence(
+        attacks=(37,), function=monitor.consider, cuts={"view is None or view.size == 0": ALWAYS}
+    ),
+    "receipts are redeemed": Defence(
+        attacks=(38,),
+        function=answers._accept,
+        cuts={"pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])": NOTHING},
+        again=((pledge.work, {"_check_delivered(ctx, room)": NOTHING}),),
+    ),
+    "the relay's time is its word": Bound(attacks=(40,), module=message, name="CLOCK_REMARK_MS", off=2**62),
+    "cosignatures of tomorrow": Bound(attacks=(40,), module=quorum, name="AHEAD_MS", off=2**50),
     "senders are members": Defence(
         attacks=(10,), function=checks.check_bound, cuts={"header.kid not in group.members": NEVER}
     ),

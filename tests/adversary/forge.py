@@ -157,7 +157,7 @@ def message(
     """A sealed message by somebody who holds the group's keys."""
     room, device = group.room, DeviceId(key.key_id)
     state = relay.room(room)
-    view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
+    view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=0, room_head=ZERO_32)
     label = changes.pop("sealed_label", Label.AMBER)
     content = encode_content(
         Content(

@@ -6,20 +6,24 @@ virtual clock. The relay's store is the real one, on SQLite.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from amanah_client import model
 from amanah_client.core import group_of
 from amanah_client.model import Alarm, MessageState
 from amanah_protocol.crypto import sha256
+from amanah_protocol.group.engines import Engines
 from amanah_protocol.kinds import HEADER_ONLY, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, OrgName, RoomId
 from amanah_relay.store import Store
 from tests.adversary.attack import Attack
+from tests.adversary.copying import Picture
 from tests.adversary.evil import EvilRelay, bent_by
 from tests.adversary.shown import Circle, Said, State, TellingStore, text_of
 from tests.simulation import invariants
@@ -34,6 +38,7 @@ from tests.simulation.world import Build, World
 
 STEP_MS: Final = 100
 PATIENCE_S: Final = 60
+_HASH: Final = type(hashlib.sha256())
 OFFICERS: Final = ("tn-1", "tn-2", "ma-1", "ma-2", "sn-1", "sn-2")
 IN_BOTH: Final = ("ma-1", "ma-2", "sn-1", "sn-2")
 
@@ -41,13 +46,17 @@ IN_BOTH: Final = ("ma-1", "ma-2", "sn-1", "sn-2")
 class Stage:
     """A community at work under a relay; `close` it."""
 
-    def __init__(self, folder: Path, attack: Attack | None = None, *, seed: int = 1) -> None:
+    def __init__(
+        self, folder: Path, attack: Attack | None = None, *, seed: int = 1, witnesses: int = 0, quorum: int = 0
+    ) -> None:
         """Start everything and open both rooms; then the attack is armed.
 
         Args:
             folder: For the relay's store.
             attack: What the relay does; nothing but its duty by default.
             seed: Of everything random.
+            witnesses: How many the roster names.
+            quorum: How many of them have to cosign.
         """
         self.attack = attack or Attack()
         self._folder = folder
@@ -57,6 +66,8 @@ class Stage:
             relay_shell=bent_by(self.attack),
             relay_store=self._open_store,
             client_store=self._make_store,
+            witnesses=witnesses,
+            quorum=quorum,
         )
         self.world = World(Plan(seed=seed, storm_ms=0, steps=()), build)
         assert isinstance(self.world.relay, EvilRelay)
@@ -257,3 +268,49 @@ class Stage:
                 if intent.code
             ]
         return "\n".join(lines) or "nothing"
+
+
+class Setting:
+    """A stage that was set once, under an honest relay; each play gets a copy of it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Set it.
+
+        Args:
+            folder: For the relay's store.
+        """
+        stage = Stage(folder)
+        stage.attack.armed = False
+        # The class of an attack is made for it alone.
+        stage.relay.__class__ = EvilRelay
+        self._picture = Picture(stage, Store, Engines, _HASH)
+        stage.close()
+        (self._store,) = folder.iterdir()
+
+    def copy(self, folder: Path, attack: Attack | None = None) -> Stage:
+        """A stage as after its making, but for an attack that looks on from the start: that one gets its own.
+
+        Args:
+            folder: For the relay's store; nothing else is in it.
+            attack: As `Stage` takes it.
+        """
+        if attack is not None and attack.from_the_start:
+            return Stage(folder, attack)
+        store = Store.open(f"sqlite:///{shutil.copy2(self._store, folder)}")
+        store.load()
+
+        def outside(thing: Any) -> Any:  # noqa: ANN401 - of the types that the picture left out
+            match thing:
+                case Store():
+                    return store
+                case Engines():  # they remember nothing of a room
+                    return thing
+                case _:
+                    return thing.copy()
+
+        stage: Stage = self._picture.copy(outside)
+        stage._folder = folder
+        stage.attack = attack or stage.attack
+        stage.relay.__class__ = bent_by(stage.attack)
+        stage.attack.armed = True
+        return stage

@@ -17,6 +17,7 @@ from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log import cose_receipt
+from amanah_protocol.log.export import sign_manifest
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.receipt import Receipt, sign_receipt
 from amanah_protocol.types import DeviceId, KeyId, PersonId
@@ -139,6 +140,7 @@ def objects(stage: Stage) -> dict[str, tuple[str, bytes]]:
         "profile": ("", stage.device("tn-1").profile),
         "key package": ("", package.taken[0][0] or b""),
         "reading order": ("", sign_order(order, key)),
+        "export": ("", sign_manifest(b"{}\n", key)),
         "receipt": ("", sign_receipt(receipt, stage.relay.key)),
         "COSE Receipt": ("", _inclusion(stage)),
         "room head": ("head", ledger.room_head(stage.rooms[0], stage.now_ms)),

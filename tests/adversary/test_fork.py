@@ -156,6 +156,8 @@ LED: Final = ("ma-1", "sn-1", "sn-2")
 class Forking(Behind):
     """Takes what one half publishes, logs nothing of it, and shows it to that half, with receipts and heads."""
 
+    from_the_start = True  # without the proof of commits, none was asked for while the rooms were opened either
+
     def __init__(self, ahead: int) -> None:
         super().__init__()
         self.ahead = ahead

@@ -137,6 +137,8 @@ def test_a_room_or_an_entry_that_was_never_logged_leads_nowhere(play: Play) -> N
 class Substituting(Attack):
     """Hands out another key package than the device has offered."""
 
+    from_the_start = True
+
     def __init__(self) -> None:
         super().__init__()
         self.device: DeviceId | None = None

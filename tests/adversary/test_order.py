@@ -47,13 +47,13 @@ class Shuffling(Attack):
 
 @pytest.mark.slow
 @defended(5)
-def test_messages_that_arrive_in_any_order_are_shown_in_the_one_they_were_sent_in(play: Play) -> None:
+def test_messages_that_arrive_in_any_order_are_shown_in_the_one_they_were_sent_in(play: Play, scale: int) -> None:
     attack = Shuffling()
     stage = play(attack)
     stage.wait(35)
     attack.victim = stage.device("ma-1").id
     sent: list[str] = []
-    for order in ORDERS:
+    for order in ORDERS[:: 1 if scale > 1 else 5]:
         attack.order = order
         for word in FIVE:
             sent.append(f"{word} of {order}")

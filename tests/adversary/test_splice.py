@@ -33,6 +33,8 @@ TOLD: Final = ("I3", "I5", "I10")
 class Collecting(Attack):
     """Keeps what is logged."""
 
+    from_the_start = True
+
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[Planted] = []

@@ -108,7 +108,7 @@ def test_plaintext_in_an_encrypted_room_is_never_shown(play: Play) -> None:
     stage = play()
     stage.wait(35)
     key, room = stage.device("sn-1").key, stage.rooms[0]
-    view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
+    view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=0, room_head=ZERO_32)
     content = encode_content(
         Content(
             message_id=bytes(16),

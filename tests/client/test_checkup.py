@@ -16,8 +16,11 @@ from amanah_client import Client, checkup, effects, model
 from amanah_client.checkup import Finding, State
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.main import main
+from amanah_client.cli.showing import standing_json
 from amanah_client.home import Home, open_profile
 from amanah_client.keystore import FLOOR_COST, Passphrase
+from amanah_client.log_rows import ConflictRow, LogView, Quorum, WitnessedRow
+from amanah_client.standing import Standing
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MIB
@@ -214,6 +217,36 @@ def test_what_cannot_be_read_is_counted_by_room_and_cause(seen: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["unreadable"] == counted
     assert main(["room", "show", "Wave", "--offline", "--home", str(seen)]) == terminal.EXIT_OK
     assert "cannot be read: 2 (corrupted). What was delivered is missing" in capsys.readouterr().out
+
+
+def test_witnesses_and_evidence_against_the_log_are_said(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_profile(Home(seen), str) as profile:
+        rows = [ConflictRow(key=b"%32d" % number, at_ms=number, evidence=b"evidence") for number in (1, 2)]
+        profile.store.commit(tuple(effects.PutConflict(row=row) for row in rows))
+        room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.OPEN, title="Wave")
+        profile.store.commit((effects.PutRoom(row=room),))
+    code, checks = doctor(seen, capsys)
+    assert (code, checks["evidence"]["code"]) == (terminal.EXIT_VERIFICATION, "FORK")
+    assert "amanah audit evidence FILE" in checks["evidence"]["hint"]
+    assert main(["room", "show", "Wave", "--offline", "--home", str(seen)]) == terminal.EXIT_OK
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the roster asks for no witnesses" in shown
+    assert "2 contradictions of the log kept as evidence: `amanah audit evidence FILE`" in shown
+    assert main(["room", "show", "Wave", "--offline", "--json", "--home", str(seen)]) == terminal.EXIT_OK
+    assert json.loads(capsys.readouterr().out)["log"]["conflicts"] == 2
+
+
+@pytest.mark.parametrize("state", Quorum)
+def test_a_quorum_that_is_missed_is_a_warning_and_no_failure(state: Quorum) -> None:
+    row = WitnessedRow(
+        size=3, root=bytes(32), note=b"", cosignatures=(("one", 1),), witnesses=4, state=state, since_ms=0
+    )
+    log = LogView(size=3, root=bytes(32), checkpoint=b"", seen_at_ms=0)
+    (found,) = checkup.check_standing(Standing(log=log, witnessed=row, quorum=3, conflicts=0))
+    assert found.state is (State.OK if state is Quorum.SEEN else State.WARN)
+    assert "cosigned by 1 of 4 witnesses at 1970-01-01 00:00:01 UTC" in found.detail
+    said = standing_json(Standing(log=log, witnessed=row, quorum=3, conflicts=0))
+    assert (said["cosigned"], said["state"], said["quorum"]) == (3, str(state), 3)
 
 
 def unread(room: RoomId, number: int, cause: model.Cause) -> model.MessageRow:

@@ -105,8 +105,16 @@ def test_a_name_writes_no_line_of_its_own() -> None:
 def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
     shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
     assert shown == (
-        "    7  000102030405  1970-01-01 00:00:01Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
+        "    7  000102030405  1970-01-01 00:00:00Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
     )
+
+
+@pytest.mark.parametrize(("accepted_at_ms", "differs"), [(None, False), (120_900, False), (120_901, True)])
+def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms: int | None, differs: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    found = replace(message(Text(text="Seen?")), accepted_at_ms=accepted_at_ms)
+    shown = showing.line(found, NOBODY).plain
+    assert "1970-01-01 00:00:00Z" in shown
+    assert shown.endswith("Seen? [the relay says: 1970-01-01 00:02:00Z]") is differs
 
 
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:

@@ -46,7 +46,7 @@ def test_what_three_devices_did_is_copied_verified_exported_and_disclosed(nation
     again = done(auditor, "audit", "sync")
     assert "joined a room since the last copy" in again.err
     report = json.loads(done(auditor, "audit", "verify", "--json").out)
-    assert (report["holds"], report["findings"], report["scope"]["bare"]) == (True, [], 0)
+    assert (report["holds"], report["faults"], report["scope"]["bare"]) == (True, 0, 0)
     assert report["scope"]["control_confirmed"] == report["scope"]["control"]
     assert report["rooms"][0]["members"] == {MA: 1, TN: 1}
     listed = json.loads(done(auditor, "audit", "list", "--kind", "message", "--json").out)["entries"]

@@ -1,6 +1,7 @@
 """A malicious member's commit passes the relay and is refused by all: three nations go on in a successor room.
 
-Real relay process, real stores, real time; the liar is the same client with one method that lies.
+Real relay process, real stores, real time, but that all wait less before they leave the old room; the liar is the same
+client with one method that lies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 
 from amanah_client import Client, Room, model
 from amanah_client.cli.terminal import EXIT_OK
+from amanah_client.core import successor
 from amanah_client.home import Home, open_profile
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.group.room_group import RoomGroup, StagedCommit
@@ -66,6 +68,8 @@ def texts(room: Room) -> list[str]:
 def test_three_nations_go_on_in_a_successor_with_nothing_lost(
     nations: Nations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(successor, "SETTLE_MS", 8_000)
+    monkeypatch.setattr(successor, "EARLIEST_MS", 5_000)
     homes = {"a": TN, "b": MA, "c": SN, "liar": MA, "late": MA}
     paths = {name: nations.enrol(name, nation) for name, nation in homes.items()}
     old, new = asyncio.run(_incident(paths, monkeypatch))

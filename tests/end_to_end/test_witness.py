@@ -19,8 +19,7 @@ from amanah_relay.quotas import RelayLimits
 from tests.client.witness.serving import Site as WitnessSite
 from tests.client.witness.serving import serving
 from tests.relay.people import witness
-from tests.relay.serving import ORIGIN, make_site, open_for
-from tests.relay.test_server import get
+from tests.relay.serving import ORIGIN, get, make_site, open_for
 
 LEAVES = 8
 

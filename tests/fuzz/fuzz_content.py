@@ -10,7 +10,7 @@ from amanah_protocol.content import bodies, sealed
 from amanah_protocol.errors import PeerError
 from amanah_protocol.types import EnvelopeId
 
-_VIEW: Final = sealed.View(log_size=3, log_root=bytes(32), room_seq=2, room_head=bytes(32))
+_VIEW: Final = sealed.View(log_size=3, log_root=bytes(32), log_signature=bytes(64), room_seq=2, room_head=bytes(32))
 _PAST: Final = bodies.PastMessage(envelope=EnvelopeId(bytes(32)), content=b"content", k=bytes(32))
 _BODIES: Final = (
     bodies.Text(text="hello"),

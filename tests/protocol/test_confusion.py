@@ -25,6 +25,7 @@ from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.checkpoint import Checkpoint, encode_body
+from amanah_protocol.log.export import sign_manifest, verify_manifest
 from amanah_protocol.log.merkle import node_hash
 from amanah_protocol.log.note import Note, decode_note
 from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureType, verify_note
@@ -39,6 +40,7 @@ from tests.vectors import examples as x
 KEY: Final = x.key("one key for everything")
 PUBLIC: Final = KEY.public
 TN: Final = x.TN
+MANIFEST: Final = b"{}\n"
 ROOT: Final = Organisation(name=TN, threshold=1, roots=(PUBLIC,))
 
 
@@ -220,6 +222,7 @@ TYPES: Final[dict[str, Signed]] = {
     "receipt": sign1(sign_receipt(x.receipt(), KEY), verify_receipt),
     "COSE Receipt": inclusion(),
     "reading order": sign1(audit.sign_order(x.reading_order(), KEY), audit.verify_order),
+    "export": sign1(sign_manifest(MANIFEST, KEY), lambda data, public: verify_manifest(data, MANIFEST, public)),
     "relay's login": login(session.sign_as_relay(x.transcript(), KEY), session.verify_relay_proof),
     "client's login": login(session.sign_as_client(x.transcript(), KEY), session.verify_client_proof),
     "checkpoint": note(SignatureType.ED25519),

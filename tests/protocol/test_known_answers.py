@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from amanah_protocol import audit, endorse, envelope, frames, heads, identity, revocation, roster
+from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.custody import erasures
 from amanah_protocol.custody.grants import decode_grant
 from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.log import cose_receipt
+from amanah_protocol.log.conflict import Verdict, decode_evidence, verify_conflict
+from amanah_protocol.log.export import verify_manifest
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import leaf_hash, node_hash
 from amanah_protocol.log.receipt import verify_receipt
+from amanah_protocol.log.statement import rebuild_checkpoint
 from amanah_protocol.types import LeafHash
 from tests.vectors import examples as x
 from tests.vectors import make
@@ -124,6 +129,26 @@ def test_a_relays_word_of_the_file_is_verified(answer: dict[str, Any]) -> None:
         "receipt": verify_receipt,
     }
     verifiers[answer["decoder"]](data(answer), public(answer))
+
+
+@pytest.mark.parametrize("answer", of("content"))
+def test_the_note_of_a_view_of_the_file_is_made_anew(answer: dict[str, Any]) -> None:
+    view = decode_content(data(answer)).view
+    relay = replace(x.relay(), log_vkey=answer["log_vkey"])
+    note = rebuild_checkpoint(size=view.log_size, root=view.log_root, signature=view.log_signature, relay=relay)
+    assert note == data(answer, "note")
+
+
+@pytest.mark.parametrize("answer", of("log_evidence"))
+def test_evidence_of_the_file_is_judged(answer: dict[str, Any]) -> None:
+    relay = replace(x.relay(), log_vkey=answer["log_vkey"])
+    judged = [verify_conflict(conflict, relay).verdict for conflict in decode_evidence(data(answer))]
+    assert judged == list(Verdict)
+
+
+@pytest.mark.parametrize("answer", of("export"))
+def test_an_export_of_the_file_is_verified(answer: dict[str, Any]) -> None:
+    verify_manifest(data(answer), data(answer, "manifest"), public(answer))
 
 
 @pytest.mark.parametrize("answer", of("leaf"))

@@ -8,6 +8,7 @@ from typing import Any, Protocol, assert_never
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.custody import CustodyRow
+from amanah_client.log_rows import ConflictRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -28,6 +29,7 @@ class ClientStore(Protocol):
     def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None: ...
     def alarms(self) -> tuple[model.Alarm, ...]: ...
+    def conflicts(self) -> tuple[ConflictRow, ...]: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class MemoryClientStore:
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
     _custody: list[CustodyRow] = field(default_factory=list)
+    _settled: int = 0
+    _conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
 
     # ---- the core
 
@@ -66,6 +70,8 @@ class MemoryClientStore:
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
             custody=tuple(self._custody),
+            audit_settled=self._settled,
+            conflicts=tuple((row.key, row.at_ms) for row in self._conflicts.values()),
             missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -105,11 +111,15 @@ class MemoryClientStore:
         """One message."""
         return self._messages.get((room, envelope))
 
-    # ---- inside
+    def conflicts(self) -> tuple[ConflictRow, ...]:
+        """Evidence against the log, oldest first."""
+        return tuple(self._conflicts.values())
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """All alarms, oldest first."""
         return tuple(self._alarms)
+
+    # ---- inside
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
         match write:
@@ -136,6 +146,10 @@ class MemoryClientStore:
                 self.profile = replace(self.profile, control_head=head)
             case e.PutLogView(view=view):
                 self.profile = replace(self.profile, log=view)
+            case e.PutWitnessed(row=witnessed):
+                self.profile = replace(self.profile, witnessed=witnessed)
+            case e.PutConflict(row=conflict):
+                self._conflicts.setdefault(conflict.key, conflict)
             case e.PutKeyPackage(reference=reference, private=private):
                 assert reference not in self._packages
                 self._packages[reference] = private
@@ -152,6 +166,8 @@ class MemoryClientStore:
                 self._profiles.pop((organisation, subject), None)
             case e.PutAuditRows(rows=rows):
                 self._audit.extend(rows)
+            case e.PutCheckpoints(settled=settled):
+                self._settled = settled
             case _:
                 assert_never(write)
 

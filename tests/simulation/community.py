@@ -12,7 +12,7 @@ from amanah_protocol.endorse import Endorsed, endorse
 from amanah_protocol.group.suites import CLASSICAL
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.labels import Label
-from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.types import DeviceId, OrgName, PersonId
 from tests.simulation.scheduler import START_MS
 
@@ -76,12 +76,14 @@ class Community:
     Attributes:
         relay_key: Signs logins, receipts and heads.
         log_signer: Signs checkpoints.
+        witnesses: Who may cosign them.
         roster: Encoded, signed by all organisations.
         devices: By name.
     """
 
     relay_key: SigningKey
     log_signer: NoteSigner
+    witnesses: tuple[NoteSigner, ...]
     roster: bytes
     devices: dict[str, Device] = field(repr=False)
 
@@ -112,8 +114,8 @@ class Community:
         ).encoded
 
 
-def make_community(seed: int) -> Community:
-    """The community of a seed."""
+def make_community(seed: int, *, witnesses: int = 0, quorum: int = 0) -> Community:
+    """The community of a seed, with so many witnesses, of which a quorum has to cosign."""
     organisations = {name: _organisation(seed, name) for name in sorted({organisation for _, organisation, _ in CAST})}
     relay_key = _key(seed, "relay")
     log_signer = NoteSigner(name=ORIGIN, key=_key(seed, "log"))
@@ -124,8 +126,14 @@ def make_community(seed: int) -> Community:
         addresses=(f"ws://{DIALLED}",),
     )
     devices = {name: _device(seed, name, organisations[of], role) for name, of, role in CAST}
-    signed = _roster(list(organisations.values()), relay)
-    return Community(relay_key=relay_key, log_signer=log_signer, roster=signed, devices=devices)
+    cosigners = tuple(_witness(seed, number) for number in range(witnesses))
+    signed = _roster(list(organisations.values()), relay, cosigners, quorum)
+    return Community(relay_key=relay_key, log_signer=log_signer, witnesses=cosigners, roster=signed, devices=devices)
+
+
+def _witness(seed: int, number: int) -> NoteSigner:
+    name = f"witness-{number}.example"
+    return NoteSigner(name=name, key=_key(seed, name), kind=SignatureType.COSIGNATURE)
 
 
 def _seed(seed: int, what: str) -> bytes:
@@ -143,7 +151,9 @@ def _organisation(seed: int, name: OrgName) -> Organisation:
     return Organisation(name=name, root=root, enrolment_key=enrolment_key, enrolment=enrolment)
 
 
-def _roster(organisations: list[Organisation], relay: roster.Relay) -> bytes:
+def _roster(
+    organisations: list[Organisation], relay: roster.Relay, witnesses: tuple[NoteSigner, ...], quorum: int
+) -> bytes:
     document = roster.roster_document(
         version=1,
         community="a simulated community",
@@ -154,6 +164,8 @@ def _roster(organisations: list[Organisation], relay: roster.Relay) -> bytes:
             for organisation in organisations
         ),
         relays=(relay,),
+        witnesses=tuple(roster.Witness(name=signer.name, keys=(signer.verifier,)) for signer in witnesses),
+        quorum=quorum,
     )
     return Endorsed(document=document, signatures=tuple(endorse(document, o.root) for o in organisations)).encode()
 

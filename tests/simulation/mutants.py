@@ -192,7 +192,7 @@ def _is_of_entries(effect: FanOut) -> bool:
     return all(data[1] == DELIVERY for data in effect.data)
 
 
-@mutant("I3", first=23, seeds=8)
+@mutant("I3", first=27, seeds=8)
 def entries_are_shuffled_and_nobody_minds(patch: Patch) -> Build:
     """The relay delivers out of order, and clients take what comes."""
     substitute(patch, place.follows, lambda *_: True)
@@ -297,7 +297,7 @@ def a_revoked_device_still_logs_in(patch: Patch) -> Build:
     return Build()
 
 
-@mutant("I5", "appends fail", "relay dies", "cut")
+@mutant("I5", "appends fail", "relay dies", "cut", first=1)
 def heads_are_signed_ahead_of_the_store(patch: Patch) -> Build:
     """What is only on its way into the store is promised already."""
     real = settlement.flush

@@ -48,6 +48,8 @@ class Build:
         relay_shell: The shell around it.
         relay_store: Makes the relay's store from the roster; gives what opens it at each start.
         limits: What others may take of the relay.
+        witnesses: How many the roster names.
+        quorum: How many of them have to cosign.
     """
 
     client_core: type[ClientCore] = ClientCore
@@ -57,6 +59,8 @@ class Build:
     relay_shell: type[RelayShell] = RelayShell
     relay_store: Callable[[bytes], Callable[[], RelayStore]] = lambda roster: _memory(roster)  # noqa: PLW0108 - defined further down
     limits: RelayLimits = field(default_factory=RelayLimits)
+    witnesses: int = 0
+    quorum: int = 0
 
 
 def _memory(roster: bytes) -> Callable[[], RelayStore]:
@@ -78,7 +82,7 @@ class World:
         self.plan = plan
         self.scheduler = Scheduler(plan.seed)
         self.history = History()
-        self.community: Community = make_community(plan.seed)
+        self.community: Community = make_community(plan.seed, witnesses=build.witnesses, quorum=build.quorum)
         self.created: dict[int, tuple[str, str]] = {}
         self.connections: dict[str, Connection] = {}
         self.pending: list[str] = []

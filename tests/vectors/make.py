@@ -14,15 +14,18 @@ from typing import Final
 
 from amanah_protocol import endorse, envelope, heads, session
 from amanah_protocol.audit import sign_order
+from amanah_protocol.content.sealed import encode_content
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.erasures import sign_erasure
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.frames import Frame, encode_frame
 from amanah_protocol.identity import Role
+from amanah_protocol.log.conflict import encode_evidence
 from amanah_protocol.log.cose_receipt import encode_receipt
+from amanah_protocol.log.export import sign_manifest
 from amanah_protocol.log.receipt import sign_receipt
 from tests.vectors import examples as x
-from tests.vectors import frame_examples
+from tests.vectors import frame_examples, log_examples
 
 PATH: Final = Path(__file__).with_name("protocol.json")
 ABOUT: Final = (
@@ -110,7 +113,7 @@ def envelopes() -> Iterator[Answer]:
 
 
 def records() -> Iterator[Answer]:
-    """What the relay signs and logs."""
+    """What the relay signs and logs, and an exporter of it."""
     control, room = (
         heads.sign_control_head(x.control_head(), x.RELAY_KEY),
         heads.sign_room_head(x.room_head(), x.RELAY_KEY),
@@ -120,8 +123,25 @@ def records() -> Iterator[Answer]:
     yield answer("receipt", "receipt", sign_receipt(x.receipt(), x.RELAY_KEY), signed_by="relay")
     inclusion, leaf_hash = x.cose_receipt(), x.control_leaf().hash
     yield answer("COSE Receipt", "cose_receipt", encode_receipt(inclusion), leaf_hash=leaf_hash, signed_by="relay")
+    manifest = b"{}\n"
+    yield answer("export", "export", sign_manifest(manifest, x.OFFICER), manifest=manifest, signed_by="officer")
     for name, leaf in (("envelope", x.envelope_leaf()), ("certificate", x.control_leaf())):
         yield answer(f"log entry of the {name}", "leaf", leaf.encode(), leaf_hash=leaf.hash)
+
+
+def gossip() -> Iterator[Answer]:
+    """Sealed content with its sender's view of the log, the note that its receiver makes of it, and evidence."""
+    content = log_examples.content()
+    note = log_examples.checkpoint(log_examples.SIZE).data
+    yield answer("content: a short text", "content", encode_content(content), note=note, log_vkey=log_vkey())
+    yield answer(
+        "evidence against a log", "log_evidence", encode_evidence(log_examples.conflicts()), log_vkey=log_vkey()
+    )
+
+
+def log_vkey() -> str:
+    """The log's key as the roster names it."""
+    return x.LOG_SIGNER.verifier.vkey
 
 
 def logins() -> Iterator[Answer]:
@@ -165,7 +185,16 @@ def frame(example: Frame) -> Answer:
 
 def known_answers() -> str:
     """The text of the file."""
-    parts = (identities(), authority(), custody(), envelopes(), records(), logins(), map(frame, frame_examples.FRAMES))
+    parts = (
+        identities(),
+        authority(),
+        custody(),
+        envelopes(),
+        records(),
+        gossip(),
+        logins(),
+        map(frame, frame_examples.FRAMES),
+    )
     seeds = {
         name: {"seed": x.example_seed(label).hex(), "public": x.key(label).public.hex()} for name, label in KEYS.items()
     }

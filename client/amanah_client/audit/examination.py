@@ -2,7 +2,8 @@
 
 What it needs is in the copy, but for one thing: the rosters that the auditor trusts. What it cannot
 show: that nobody was shown another log (cosignatures do), and what stands behind the last entry of a
-room (a signed head of the room does, which only its members get).
+room (a signed head of the room does, which only its members get). Published checkpoints are held against
+the leaves on the way; what their cosignatures say of time is `times`.
 
 It goes through the leaves once, a stretch at a time. Of each stretch everything is decoded and its
 signatures are given to `Signatures`; while those are verified the next stretch is decoded; then the
@@ -11,9 +12,11 @@ stretch is held against all before it, entry by entry, and what it says is writt
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -25,6 +28,7 @@ from amanah_client.audit.register import Register
 from amanah_client.audit.report import Finding, Findings, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.audit.signatures import Signatures, answer
+from amanah_client.audit.times import Timeline
 from amanah_client.model import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
@@ -44,7 +48,9 @@ from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, RoomId
 from amanah_protocol.verified import Verified
 
 STRETCH: Final = 1_000
-"""Leaves that are decoded, verified and written together."""
+"""Leaves that are decoded and verified together."""
+SAVED: Final = 16
+"""Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
 _AHEAD: Final = 4
 """Stretches whose signatures are being verified."""
 
@@ -75,6 +81,7 @@ def examine(
     checkpoint: bytes,
     anchor: Anchor,
     control_head: bytes = b"",
+    published: Iterable[bytes] = (),
     copy: AuditCopy | None = None,
     advanced: Callable[[int], None] = lambda _: None,
 ) -> Report:
@@ -86,6 +93,7 @@ def examine(
         checkpoint: The signed note.
         anchor: What it is held against.
         control_head: A signed head of the control stream, b"" for none.
+        published: Signed notes of smaller published checkpoints, ascending by size.
         copy: Where the register is written, its tables empty; None for one in memory.
         advanced: Told after each stretch how many leaves are done.
 
@@ -96,8 +104,8 @@ def examine(
     where = copy or AuditCopy.in_memory()
     register = Register(where, anchor.digest)
     head = decode_checkpoint(checkpoint)[0]
-    with Signatures(head.size) as signatures:
-        return Examination(checkpoint, anchor, register, signatures).run(rows, control_head, advanced)
+    with Signatures(head.size) as signatures, _without_collections():
+        return Examination(checkpoint, anchor, register, signatures, published).run(rows, control_head, advanced)
 
 
 def examine_copy(
@@ -126,10 +134,22 @@ def examine_copy(
     register = Register(copy, anchor.digest)
     head = decode_checkpoint(checkpoint)[0]
     first = register.progress.size
-    with Signatures(head.size - first) as signatures:
-        examination = Examination(checkpoint, anchor, register, signatures, selection)
+    with Signatures(head.size - first) as signatures, _without_collections():
+        examination = Examination(checkpoint, anchor, register, signatures, copy.checkpoints(head.size), selection)
         examination.remember(copy.rows(0, first, control_alone=True))
         return examination.run(copy.rows(first, head.size), control_head, advanced)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """What is decoded here holds no circles: to look for some in it, again and again, takes a fifth of the time."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 class _Decoded(NamedTuple):
@@ -166,6 +186,7 @@ class Examination:
         anchor: Anchor,
         register: Register,
         signatures: Signatures,
+        published: Iterable[bytes] = (),
         selection: AuditGrant | None = None,
     ) -> None:
         """Begin where the register ends.
@@ -194,6 +215,7 @@ class Examination:
         self._found: list[Finding] = []
         self._whole = Findings(self._found.append)
         """About the whole record as it is now: no part of the register."""
+        self._timeline = Timeline(published, checkpoint, anchor.policy, register.copy, self._whole)
         self._witnesses: tuple[tuple[str, int], ...] = ()
         try:
             self._witnesses = anchor.policy.verify_note(checkpoint).cosignatures
@@ -213,13 +235,16 @@ class Examination:
         Raises:
             OperationalError: The register cannot be written, or a process that verified signatures is gone.
         """
+        self._timeline.pass_examined(self._frontier.size)
         try:
-            for stretch in self._verified(self._in_order(rows)):
+            for number, stretch in enumerate(self._verified(self._in_order(rows)), start=1):
                 holds = answer(stretch.answers)
                 for decoded in stretch.decoded:
                     self._take(decoded, holds)
-                self._save()
+                if not number % SAVED:
+                    self._save()
                 advanced(self._frontier.size)
+            self._save()
         except PeerError as error:
             # What cannot be read names the place where it should stand, if it is one of a row.
             self._save()
@@ -228,6 +253,7 @@ class Examination:
         else:
             if self._frontier.root() != self._head.root:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
+        self._timeline.settle(self._frontier.size)
         confirmed = None
         if control_head:
             try:
@@ -311,6 +337,8 @@ class Examination:
             self._findings.refused(row.index, error)
         for node in self._frontier.append(LeafHash(row.hash)):
             self._register.put_node(node)
+        if self._frontier.size == self._timeline.wanted:
+            self._timeline.reached(self._frontier.root())
 
     def _examine(self, decoded: _Decoded, holds: bool | None) -> None:  # noqa: FBT001 - an answer, or that there is none
         row, leaf = decoded.row, decoded.leaf
@@ -328,6 +356,8 @@ class Examination:
             except VerifyError as error:
                 self._findings.refused(row.index, error)
         self._register.put_chain(leaf.room, leaf.room_seq, LeafHash(row.hash))
+        if leaf.type is not LeafType.ENVELOPE:
+            self._register.put_aside(row.index, leaf.accepted_at_ms)
         if leaf.room == CONTROL:
             self._control[leaf.room_seq] = LeafHash(row.hash)
         self._dispatch(decoded, leaf, holds)
@@ -445,6 +475,6 @@ class Examination:
             control_confirmed=confirmed,
             compromised=self._identities.compromised,
             findings=(*record.findings(), *self._found),
-            faults=self._findings.faults + self._whole.faults,
+            faults=self._findings.faults + self._whole.faults + record.misdated_count,
             record=record,
         )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
 from amanah_client.audit.examination import Anchor
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
+from amanah_client.log_rows import WitnessedRow
 from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
-from amanah_protocol.log.leaf import decode_leaf
-from amanah_protocol.types import RoomId
+from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.types import LeafHash
 
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
@@ -92,26 +94,39 @@ def copied_head(store: LocalStore) -> bytes:
     return store.copy.value(_HEAD) or store.value("control_head") or b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """What witnesses say of the copy.
+
+    Attributes:
+        row: The newest checkpoint that the quorum has cosigned.
+        is_of_copy: Whether the copy has its root at that size; None where it is larger than the copy.
+    """
+
+    row: WitnessedRow
+    is_of_copy: bool | None
+
+
+def cosigned(store: LocalStore) -> Cosigned | None:
+    """The newest checkpoint with a quorum, held against the copy; None where there is none.
+
+    Raises:
+        UsageError: `NOT_FOUND` when there is no whole copy.
+    """
+    row, (_, size) = store.witnessed(), copied(store)
+    if row is None or not row.size:
+        return None
+    if row.size > size:
+        return Cosigned(row=row, is_of_copy=None)
+    frontier = Frontier()
+    for leaf in copied_rows(store, row.size):
+        frontier.append(LeafHash(leaf.hash))
+    return Cosigned(row=row, is_of_copy=frontier.root() == row.root)
+
+
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
     """The rows of the copy below `size`, read a page at a time."""
     return store.copy.rows(0, size)
-
-
-def is_outgrown(store: LocalStore, size: int) -> bool:
-    """Whether the scope was wider when the end of the copy was made than when its begin was.
-
-    An organisation that joins a room may see all of the room's record: what an older copy holds as
-    bare hashes has to be copied again, or the room would seem to begin in the middle.
-    """
-    seen: set[RoomId] = set()
-    for row in copied_rows(store, size):
-        if row.entry is None:
-            continue
-        leaf = decode_leaf(row.entry)
-        if leaf.room not in seen and leaf.room_seq > 1:
-            return True
-        seen.add(leaf.room)
-    return False
 
 
 def begin_anew(profile: Profile) -> None:

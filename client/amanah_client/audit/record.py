@@ -7,7 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from amanah_client.audit.report import Change, Entry, Finding, Nations, RoomSummary, Scope, Severity, Who
+from amanah_client.audit.report import (
+    MAX_FINDINGS,
+    UNBOUNDED,
+    Bounds,
+    Change,
+    Entry,
+    Finding,
+    Nations,
+    RoomSummary,
+    Scope,
+    Severity,
+    Who,
+)
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import cbor, kinds
 from amanah_protocol.errors import Code
@@ -33,6 +45,7 @@ class Record:
         self._people: dict[int, Who] = {}
         self._numbers: dict[DeviceId, int] = {}
         self._stays: dict[int, list[tuple[int, int, int | None]]] = {}
+        self._between: tuple[int, int, Bounds] = (0, 0, UNBOUNDED)
 
     def who(self, number: int) -> Who:
         """The device of a number."""
@@ -97,7 +110,22 @@ class Record:
             size_class=size,
             epoch=epoch,
             readers=self.nations_at(number, seq),
+            witnessed=self.bounds(index),
         )
+
+    def bounds(self, index: int) -> Bounds:
+        """Between which times of witnesses a leaf came to be."""
+        low, high, found = self._between
+        if not low <= index < high:
+            query = "SELECT size, {} FROM bound WHERE latest_ms IS NOT NULL AND size {} ? ORDER BY size {} LIMIT 1"
+            before = self.select(query.format("earliest_ms", "<=", "DESC"), index)
+            after = self.select(query.format("latest_ms", ">", "ASC"), index)
+            low, not_before = before[0] if before else (0, None)
+            high, not_after = after[0] if after else (2**62, None)
+            found = Bounds(not_before, not_after)
+            # Entries are read in order of the log, and many lie between two checkpoints.
+            self._between = low, high, found
+        return found
 
     def members_at(self, room: int, seq: int) -> list[int]:
         """Numbers of the devices that were in a room at a place: who could read what stands there."""
@@ -123,6 +151,15 @@ class Record:
     def room_count(self) -> int:
         """How many rooms are in scope."""
         return int(self.select("SELECT count(*) FROM room")[0][0])
+
+    def begins_late(self) -> bool:
+        """Whether a room's first entry here is not its first one.
+
+        An organisation that joins a room may see all of the room's record: what an older copy holds as bare hashes
+        has to be copied again.
+        """
+        query = "SELECT 1 FROM room WHERE (SELECT min(seq) FROM entry WHERE entry.room = room.number) > 1 LIMIT 1"
+        return bool(self.select(query))
 
     def rooms(self) -> tuple[RoomSummary, ...]:
         """Rooms in scope, in order of their first entry."""
@@ -171,6 +208,20 @@ class Record:
         query = 'SELECT severity, "index", code, text FROM finding ORDER BY id'
         for severity, index, code, text in self.select(query):
             yield Finding(severity=Severity(severity), index=index, code=Code(code), text=text)
+        query = 'SELECT "index", accepted_ms, witnessed_ms FROM misdated ORDER BY "index" LIMIT ?'
+        for index, accepted, witnessed in self.select(query, MAX_FINDINGS):
+            how = (
+                "after witnesses had seen it"
+                if accepted > witnessed
+                else "before witnesses had seen the log without it"
+            )
+            text = f"the relay says that it accepted this {abs(accepted - witnessed) // 1000} s {how}"
+            yield Finding(severity=Severity.FAULT, index=index, code=Code.CLOCK, text=text)
+
+    @property
+    def misdated_count(self) -> int:
+        """How many entries were accepted, as the relay says, outside of what witnesses say."""
+        return int(self.select("SELECT count(*) FROM misdated")[0][0])
 
 
 def read_specific(kind: Kind, data: bytes) -> Specific:

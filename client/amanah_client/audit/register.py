@@ -15,7 +15,6 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
-from amanah_client.store.copy_schema import REGISTER
 from amanah_protocol.audit import ReadingOrder
 from amanah_protocol.custody.erasures import ContentErasure, PersonErasure
 from amanah_protocol.custody.holds import LegalHold
@@ -181,6 +180,7 @@ class _Fresh:
     mentions: list[tuple[int, int]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list)
+    aside: list[tuple[int, int]] = field(default_factory=list)
     chains: set[RoomId] = field(default_factory=set)
     senders: dict[tuple[int, int], tuple[int, bytes, bytes]] = field(default_factory=dict)
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class Register:
         self.copy: AuditCopy = copy
         found = self._read_progress()
         if found is None or (found.version, found.anchor) != (VERSION, anchor):
-            self._clear()
+            copy.forget_register()
             found = Progress(version=VERSION, anchor=anchor)
         self.progress: Progress = found
         self.chains: dict[RoomId, tuple[int, LeafHash]] = {}
@@ -223,11 +223,6 @@ class Register:
             return None if row is None else _progress.decode(row[0])
         except msgspec.MsgspecError:
             return None
-
-    def _clear(self) -> None:
-        with self.copy.writing() as connection:
-            for table in REGISTER:
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - tables of ours
 
     def _load(self) -> None:
         with self.copy.reading() as connection:
@@ -398,6 +393,10 @@ class Register:
         if node.level in NODE_LEVELS:
             self._fresh.nodes.append((node.level, node.place, node.root))
 
+    def put_aside(self, index: int, accepted_ms: int) -> None:
+        """An entry that is no envelope, and when it was accepted."""
+        self._fresh.aside.append((index, accepted_ms))
+
     def put_finding(self, finding: Finding) -> None:
         """Something that was found."""
         self._fresh.findings.append(finding)
@@ -433,6 +432,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", fresh.nodes)
     for statement, cells in fresh.custody:
         connection.execute(statement, cells)
+    put("INSERT OR REPLACE INTO aside VALUES (?, ?)", fresh.aside)
     put(_PUT_FINDING, [(str(found.severity), found.index, str(found.code), found.text) for found in fresh.findings])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.identity import Role
@@ -107,14 +107,30 @@ Nations: TypeAlias = tuple[tuple[OrgName, int], ...]
 """(organisation, number of its devices), ascending by name."""
 
 
+class Bounds(NamedTuple):
+    """When a leaf existed, by the clocks of witnesses; None where no witness has said.
+
+    Attributes:
+        not_before_ms: No witness had been shown it then.
+        not_after_ms: It existed then.
+    """
+
+    not_before_ms: int | None = None
+    not_after_ms: int | None = None
+
+
+UNBOUNDED: Final = Bounds()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One envelope of a room in scope.
 
     Attributes:
         index: Log index.
-        accepted_at_ms: The relay's time of acceptance.
-        sent_at_ms: The sender's time of sealing.
+        accepted_at_ms: *Accepted*: the relay's time of acceptance, as it says.
+        sent_at_ms: *Claimed*: the sender's time of sealing, as it says.
+        witnessed: *Witnessed*: between which times of witnesses it came to be.
         room: The room.
         room_seq: Its place there.
         envelope: Its id.
@@ -140,6 +156,7 @@ class Entry:
     size_class: int
     epoch: int
     readers: Nations
+    witnessed: Bounds = UNBOUNDED
 
     @property
     def kind(self) -> Kind:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from amanah_client import model
+from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleHeader, BundleReader, encode_bundle
@@ -19,22 +21,28 @@ from amanah_client.audit.disclosed import prove
 from amanah_client.audit.examination import Anchor, examine, examine_copy
 from amanah_client.audit.record import Report
 from amanah_client.audit.table import Filter, lines
-from amanah_client.cli import audit_json, audit_words, files, terminal
+from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, reading, write_new
 from amanah_client.cli.files import File
+from amanah_client.cli.progress import PERIOD_S, Progress, progress
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.home import find_home
+from amanah_client.home import Profile, find_home
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
 from amanah_protocol.errors import Code, DecodeError, OperationalError, PeerError, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
 from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.log.policy import decode_policy
+from amanah_protocol.roster import Relay
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
+    from amanah_client.store import LocalStore
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
+
+Every = Annotated[bool, Parameter(name="--all", negative="")]
+Anew = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
@@ -43,56 +51,93 @@ _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
 
 @app.command
 def sync(*, common: Options = DEFAULTS) -> None:
-    """Copy the metadata in this auditor's scope, up to the newest checkpoint.
+    """Copy the metadata in this auditor's scope up to the newest checkpoint, and verify it here.
 
-    The relay logs that you read. The copy is verified by `amanah audit verify`.
+    The relay logs that you read. What is interrupted goes on where it was when this is run again. Exit code 5 if
+    anything does not hold.
     """
-    before, size, outgrown = terminal.with_client(common, lambda client: _copy_all(client, common.timeout))
-    if outgrown:
-        terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
-        with terminal.profile(common) as profile:
+    with terminal.profile(common) as profile:
+        before, size = _copied(profile, common)
+        report = _verify(profile)
+        if report.record.begins_late():
+            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
-            copy = terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
-        before, size, _ = copy
-    if common.json:
-        terminal.show_json({"format": audit_json.FORMAT, "copied": size - before, "size": size})
-    else:
-        terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+            before, size = _copied(profile, common)
+            report = _verify(profile)
+        if common.json:
+            told = {"format": audit_json.FORMAT, "copied": size - before, "size": size, "holds": not report.faults}
+            terminal.show_json(told)
+        else:
+            terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+            terminal.show(audit_words.verdict(report))
+        _raise_for(report)
 
 
-async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int, bool]:
-    """Copy until copy and newest checkpoint meet; gives their sizes before and now, and `local.is_outgrown`."""
+def _copied(profile: Profile, common: Options) -> tuple[int, int]:
+    """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
+    return terminal.with_client(common, lambda client: _copy_all(client, common.timeout), opened=profile)
+
+
+async def _copy_all(client: Client, timeout_s: float) -> tuple[int, int]:
     store = client.profile.store
-    before = store.snapshot().audit_size
-    for _ in range(_ROUNDS):
-        await _copy(client, timeout_s)
-        size = local.keep_checkpoint(store)
-        if size is not None:
-            return before, size, local.is_outgrown(store, size)
+    before = store.copy.size
+    with progress("leaves copied") as shown:
+        for _ in range(_ROUNDS):
+            await _copy(client, timeout_s, shown)
+            size = local.keep_checkpoint(store)
+            if size is not None:
+                return before, size
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
-async def _copy(client: Client, timeout_s: float) -> None:
+async def _copy(client: Client, timeout_s: float, shown: Progress) -> None:
     """Wait for as long as the copy grows."""
     store = client.profile.store
     asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
     intent = asked or await client.ask(model.AuditSync())
+    looking = asyncio.create_task(_look(store, shown))
+    try:
+        while True:
+            before = store.copy.size
+            try:
+                await client.outcome(intent.id, timeout_s)
+            except OperationalError:
+                if store.copy.size == before:
+                    raise
+            else:
+                return
+    finally:
+        looking.cancel()
+
+
+async def _look(store: LocalStore, shown: Progress) -> None:
     while True:
-        before = store.snapshot().audit_size
-        try:
-            await client.outcome(intent.id, timeout_s)
-        except OperationalError:
-            if store.snapshot().audit_size == before:
-                raise
-        else:
-            return
+        await asyncio.sleep(PERIOD_S)
+        log = store.log()
+        shown.advance(store.copy.size, None if log is None else log.size)
 
 
 @app.command
-def verify(*, common: Options = DEFAULTS) -> None:
-    """Verify the whole copy on this machine, without the relay. Exit code 5 if anything does not hold."""
-    with _examined(common) as report:
-        _show_report(report, common)
+def verify(*, anew: Anew = False, common: Options = DEFAULTS) -> None:
+    """Verify the copy on this machine, without the relay. Exit code 5 if anything does not hold.
+
+    What was verified before, and has not changed since, is not verified again.
+
+    Parameters
+    ----------
+    anew
+        Verify all of it again, from the first leaf.
+    """
+    with _examined(common, anew=anew) as (report, cosigned):
+        if common.json:
+            terminal.show_json({**audit_json.report_json(report), "cosigned": audit_json.cosigned_json(cosigned)})
+        else:
+            audit_words.show_report(report)
+            audit_words.show_cosigned(cosigned)
+        if cosigned is not None and cosigned.is_of_copy is False:
+            raise VerifyError(Code.FORK, "the quorum of witnesses has cosigned another log than this copy")
+        _raise_for(report)
+        _raise_unanchored(report.anchor)
 
 
 @app.command(name="list")
@@ -123,7 +168,7 @@ def list_entries(
         kind=None if kind is None else _kind(kind),
         since_ms=0 if since is None else _milliseconds(since),
     )
-    with _examined(common) as report:
+    with _examined(common) as (report, _):
         found = lines(report, wanted)
         if common.json:
             terminal.show_json(audit_json.lines_json(report, found))
@@ -157,8 +202,31 @@ def export(file: File, /, *, common: Options = DEFAULTS) -> None:
 
 
 @app.command
+def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS) -> None:
+    """Write the evidence against the log that this profile keeps: anybody checks it by `amanah audit check FILE`.
+
+    It holds two statements that the log or its relay signed and that do not go together, and no message. Nothing is
+    overwritten.
+
+    Example: amanah audit evidence fork.txt
+
+    Parameters
+    ----------
+    file
+        Where to write it; `-` for standard output.
+    every
+        All that is kept, not the newest contradiction alone.
+    """
+    with terminal.profile(common) as profile:
+        rows = profile.store.conflicts()
+        files.write_file(file, log_evidence.evidence_file(rows, every=every))
+    written = len(rows) if every else 1
+    terminal.say(f"{written} of {len(rows)} written; `amanah audit check FILE` verifies the file, without this profile")
+
+
+@app.command
 def check(file: File, /, *, policy: File | None = None, roster: File | None = None, common: Options = DEFAULTS) -> None:
-    """Check an export or a disclosure: no relay, no key, no network. Exit code 5 if it does not hold.
+    """Check an export, a disclosure or evidence: no relay, no key, no network. Exit code 5 if it does not hold.
 
     Without a policy it is held against --roster, else against the roster of this profile; without any,
     it can only be consistent in itself, which is said, and is not enough: exit code 5.
@@ -189,10 +257,12 @@ def check(file: File, /, *, policy: File | None = None, roster: File | None = No
             except DecodeError as error:
                 raise _damaged(error) from error
             _check_disclosure(data, policy, roster, common)
+        case Armour.EVIDENCE:
+            _check_evidence(text, policy, roster, common)
         case found:
-            what = f"this is {found!s}" if found else "this is neither"
-            hint = "Give a file that `amanah audit export` or `amanah disclose` wrote."
-            raise DecodeError(Code.BAD_TYPE, f"an export or a disclosure is wanted, {what}", hint=hint)
+            what = f"this is {found!s}" if found else "this is none of them"
+            hint = "Give a file that `amanah audit export`, `amanah audit evidence` or `amanah disclose` wrote."
+            raise DecodeError(Code.BAD_TYPE, f"an export, a disclosure or evidence is wanted, {what}", hint=hint)
 
 
 # ---- checking
@@ -224,6 +294,34 @@ def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, com
     _raise_unanchored(proven.anchor)
 
 
+def _check_evidence(text: str, policy: Path | None, roster: Path | None, common: Options) -> None:
+    relays, anchor = _keys(policy, roster, common)
+    try:
+        found = log_evidence.judge(text, relays)
+    except PeerError as error:
+        hint = "It speaks against nobody as it is; get the whole file again from whoever made it."
+        detail = f"the evidence does not hold: {error.detail} [{error.code}]"
+        raise VerifyError(Code.RECORD, detail, hint=hint) from error
+    if common.json:
+        terminal.show_json(evidence_words.evidence_json(found, anchor))
+    else:
+        evidence_words.show_evidence(found, anchor)
+
+
+def _keys(policy: Path | None, roster: Path | None, common: Options) -> tuple[tuple[Relay, ...], str]:
+    """Whose keys a log's statements are verified by, and what names them."""
+    try:
+        anchor = _anchor(policy, roster, common)
+    except UsageError as error:
+        # A checkpoint needs the log's key alone, and that stands in the policy itself.
+        if policy is None or error.code not in (Code.UNANCHORED, Code.CONFIG):
+            raise
+        return log_evidence.relays_of_policy(decode_policy(files.read_file(policy))), "the policy file"
+    if anchor is None:
+        raise UsageError(Code.UNANCHORED, "no key of any log is at hand, so no signature can be verified")
+    return log_evidence.relays_of_anchor(anchor), anchor.name
+
+
 def _damaged(error: DecodeError) -> DecodeError:
     detail = f"the disclosure is damaged or incomplete ({error.detail})"
     hint = "Get the whole file again from whoever disclosed it; a damaged one speaks neither for nor against it."
@@ -248,13 +346,24 @@ def _anchor(policy: Path | None, roster: Path | None, common: Options, *own: byt
 
 
 @contextmanager
-def _examined(common: Options) -> Iterator[Report]:
-    """The report on the copy, whose entries can be read until the block is left."""
+def _examined(common: Options, *, anew: bool = False) -> Iterator[tuple[Report, local.Cosigned | None]]:
+    """The report on the copy, whose entries can be read until the block is left, and what witnesses said of the log."""
     with terminal.profile(common) as profile:
-        anchor = local.trusted(profile)
-        note, _ = local.copied(profile.store)
-        head = local.copied_head(profile.store)
-        yield examine_copy(profile.store.copy, checkpoint=note, anchor=anchor, control_head=head)
+        if anew:
+            profile.store.copy.forget_register()
+        report = _verify(profile)
+        yield report, local.cosigned(profile.store)
+
+
+def _verify(profile: Profile) -> Report:
+    """Verify what was copied and not verified yet."""
+    anchor = local.trusted(profile)
+    note, size = local.copied(profile.store)
+    head = local.copied_head(profile.store)
+    with progress("leaves verified", size) as shown:
+        return examine_copy(
+            profile.store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=shown.advance
+        )
 
 
 def _show_report(report: Report, common: Options) -> None:

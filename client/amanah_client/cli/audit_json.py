@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from amanah_client.audit.disclosed import Proven
+from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import Change, Finding, Nations, RoomSummary, Who
+from amanah_client.audit.report import Bounds, Change, Finding, Nations, RoomSummary, Who
 from amanah_client.audit.table import Line
 from amanah_client.cli import terminal
 from amanah_client.cli.audit_words import verdict, verdict_of_proven
@@ -52,6 +53,20 @@ def report_json(report: Report) -> dict[str, object]:
     }
 
 
+def cosigned_json(cosigned: Cosigned | None) -> dict[str, object] | None:
+    """What witnesses say of the copy; None where no quorum was seen."""
+    if cosigned is None:
+        return None
+    row = cosigned.row
+    return {
+        "size": row.size,
+        "root": row.root.hex(),
+        "of_copy": cosigned.is_of_copy,
+        "cosignatures": _witnesses_json(row.cosignatures),
+        "witnesses": row.witnesses,
+    }
+
+
 def _finding_json(finding: Finding) -> dict[str, object]:
     return {
         "severity": str(finding.severity),
@@ -91,6 +106,12 @@ def _change_json(change: Change) -> dict[str, object]:
     }
 
 
+def times_json(claimed_ms: int, accepted_ms: int, witnessed: Bounds) -> dict[str, object]:
+    """The three times, each under the name of whose word it is."""
+    between = {"not_before": when(witnessed.not_before_ms), "not_after": when(witnessed.not_after_ms)}
+    return {"claimed": when(claimed_ms), "accepted": when(accepted_ms), "witnessed": between}
+
+
 def _who_json(who: Who) -> dict[str, object]:
     return {
         "organisation": who.organisation or None,
@@ -123,6 +144,7 @@ def _line_json(line: Line) -> dict[str, object]:
         "log_index": entry.index,
         "accepted": when(entry.accepted_at_ms),
         "sent": when(entry.sent_at_ms),
+        "times": times_json(entry.sent_at_ms, entry.accepted_at_ms, entry.witnessed),
         "room": entry.room.hex(),
         "room_seq": entry.room_seq,
         "id": entry.envelope.hex(),

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from amanah_client.audit.disclosed import Proven
+from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import Finding, RoomSummary, Severity
+from amanah_client.audit.report import UNBOUNDED, Bounds, Finding, RoomSummary, Severity
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
 from amanah_client.cli import terminal
+from amanah_client.standing import cosigned_words
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
@@ -36,6 +38,17 @@ def show_report(report: Report) -> None:
         _show(f"{counted(report.faults, 'fault')} in all", style=_BAD)
     _show(verdict(report), style=_BAD if report.faults else "")
     _show(NO_PLAINTEXT)
+
+
+def show_cosigned(cosigned: Cosigned | None) -> None:
+    """What witnesses say of the copy."""
+    if cosigned is None:
+        _show("no checkpoint of this log with a quorum of witnesses was seen by this device")
+    elif cosigned.is_of_copy is False:
+        _show(f"{cosigned_words(cosigned.row)}: THE COPY HAS ANOTHER ROOT AT THAT SIZE", style=_BAD)
+    else:
+        beyond = " (beyond this copy: sync again)" if cosigned.is_of_copy is None else ""
+        _show(cosigned_words(cosigned.row) + beyond)
 
 
 def verdict(report: Report) -> str:
@@ -108,7 +121,7 @@ def _witnesses(witnesses: tuple[tuple[str, int], ...]) -> str:
 
 
 def show_lines(lines: Iterable[Line]) -> None:
-    """Who told whom what class of thing, when: two lines for each entry, so that eighty columns hold them."""
+    """Who told whom what class of thing, when: three lines for each entry, the last one its three times."""
     for line in lines:
         entry = line.entry
         _show(
@@ -117,6 +130,11 @@ def show_lines(lines: Iterable[Line]) -> None:
         )
         about = f"room {short(entry.room)}, {entry.precedence.name.lower()}, {size_words(entry.kind, entry.size_class)}"
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
+        _show(
+            f"{'':8}claimed {moment(entry.sent_at_ms)} by its sender; accepted {moment(entry.accepted_at_ms)}, "
+            f"as the relay says; {between(entry.witnessed)}",
+            indent=8,
+        )
     _show(NO_PLAINTEXT)
 
 
@@ -151,6 +169,15 @@ def show_proven(proven: Proven) -> None:
     _show(f"held against {proven.anchor or 'nothing but itself'}; cosigned by {_witnesses(proven.witnesses)}")
     _show("not shown by a disclosure: whether the device was revoked before, and what else was said")
     _show(verdict_of_proven(proven))
+
+
+def between(witnessed: Bounds) -> str:
+    """What witnesses say of the time of a leaf."""
+    if witnessed == UNBOUNDED:
+        return "witnessed by nobody"
+    not_before = "the beginning" if witnessed.not_before_ms is None else moment(witnessed.not_before_ms)
+    not_after = "an open end" if witnessed.not_after_ms is None else moment(witnessed.not_after_ms)
+    return f"witnessed between {not_before} and {not_after}"
 
 
 def _said(content: Content) -> list[str]:

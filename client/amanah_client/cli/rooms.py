@@ -10,11 +10,12 @@ from amanah_client import model
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
-from amanah_client.cli.showing import alarm_json, party_json, room_json, short
+from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_client.standing import standing_of
 from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.labels import Label
 
@@ -127,15 +128,17 @@ def show(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> 
     offline
         Show what is stored, without connecting.
     """
-    look(common, lambda client: _show_room(client.room(room), common), offline=offline)
+    look(common, lambda client: _show_room(client, client.room(room), common), offline=offline)
 
 
-def _show_room(room: Room, common: Options) -> None:
+def _show_room(client: Client, room: Room, common: Options) -> None:
     members, alarms = room.members(), room.alarms()
+    standing = standing_of(client.profile.store)
     if common.json:
         value = room_json(room)
         value["members"] = [party_json(party) for party in members]
         value["alarms"] = [alarm_json(alarm) for alarm in alarms]
+        value["log"] = standing_json(standing)
         terminal.show_json(value)
         return
     created = room.created
@@ -170,6 +173,8 @@ def _show_room(room: Room, common: Options) -> None:
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
+    for words in standing.lines:
+        terminal.show(words)
 
 
 @app.command

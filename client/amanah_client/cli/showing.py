@@ -18,6 +18,7 @@ from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.room import Room
+from amanah_client.standing import Standing
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -70,15 +71,19 @@ def who(party: Party) -> str:
 
 
 def line(message: Message, directory: Directory) -> Line:
-    """One message for a terminal: place, id, time, label, sender and what it says."""
+    """One message for a terminal: place, id, time, label, sender and what it says.
+
+    The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
+    the relay's word, and only where it says something else (attack 40).
+    """
     place = "-" if message.room_seq is None else str(message.room_seq)
-    at_ms = message.accepted_at_ms or message.sent_at_ms
     # What has no content has no label: metadata is nothing that anybody hands on.
     label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
     repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
-    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n")) + repaired
+    relay = f" [the relay says: {clock(message.accepted_at_ms)}]" if message.clocks_differ else ""
+    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n")) + repaired + relay
     parts = (
-        (f"{place:>5}  {short(message.id)}  {clock(at_ms)}  ", ""),
+        (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         (label, _STYLES[message.label]),
         (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: {said}", ""),
     )
@@ -297,3 +302,17 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one for each type of ours
             return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         case _:
             return value
+
+
+def standing_json(standing: Standing) -> dict[str, object]:
+    """How the log stands."""
+    row = standing.witnessed
+    return {
+        "size": None if standing.log is None else standing.log.size,
+        "cosigned": None if row is None or not row.size else row.size,
+        "cosignatures": [] if row is None else [{"name": n, "time": iso(at * 1_000)} for n, at in row.cosignatures],
+        "witnesses": 0 if row is None else row.witnesses,
+        "quorum": standing.quorum,
+        "state": None if row is None else str(row.state),
+        "conflicts": standing.conflicts,
+    }

@@ -368,7 +368,7 @@ def with_client(
         common: The command's options.
         work: What is done with the client.
         connect: False reads and queues only.
-        opened: The profile, where it is unlocked already; it is closed too.
+        opened: The profile, where it is unlocked already; it stays open.
     """
     import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
@@ -378,7 +378,8 @@ def with_client(
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - narrows for mypy: this is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with await Client.of(opened or profile(common), connect=connect) as client:
+        lent = opened is not None
+        async with await Client.of(opened or profile(common), connect=connect, lent=lent) as client:
             return await work(client)
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import commits, invite
+from amanah_client.core import commits, invite, pledge
 from amanah_client.core.context import Context, known_code, patience
 from amanah_client.core.requests import Published, Submitted
 from amanah_client.core.room import Promise, Room, Work
@@ -88,8 +88,9 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
             stored = replace(room.sent.pop(envelope.id), state=MessageState.STORED, room_seq=room_seq, index=index)
             ctx.put_message(replace(stored, accepted_at_ms=accepted.accepted_at_ms))
             continue
-        promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index)
+        promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index, since_ms=ctx.timer_ms)
         _promise(ctx, room, promise, room_seq)
+    pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])
     room.change(in_flight=None)
     _go_on_behind(ctx, room, envelopes[-1])
     if isinstance(envelopes[-1].header.specific, Delivered):

@@ -1,7 +1,8 @@
 """The auditor's copy of the log: read by a signed order, and nothing kept that is not proven.
 
 Each page is proven to be a prefix of the checkpoint before it is stored: a copy never holds a row
-that would have to be taken back.
+that would have to be taken back. Behind the rows come the published checkpoints of their sizes, with what
+witnesses have signed: that they are prefixes of the rows is found when the copy is examined.
 """
 
 from __future__ import annotations
@@ -11,15 +12,27 @@ from dataclasses import replace
 from amanah_client import effects as e
 from amanah_client.core.context import Context
 from amanah_client.core.copying import Copying
-from amanah_client.core.requests import AuditEdge, AuditPage, AuditPrefix
+from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix
 from amanah_client.model import AuditRow, AuditSync, Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
 from amanah_protocol.errors import AmanahError, Code, VerifyError
-from amanah_protocol.frames import AuditRead, GetConsistency, GetInclusion, LogEntries, LogEntry, Path, Refused
+from amanah_protocol.frames import (
+    AuditRead,
+    Checkpoints,
+    GetCheckpoints,
+    GetConsistency,
+    GetInclusion,
+    LogEntries,
+    LogEntry,
+    Path,
+    Refused,
+)
 from amanah_protocol.identity import Role
+from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
+from amanah_protocol.log.policy import policy_of_roster
 from amanah_protocol.types import GrantId, LeafHash
 
 
@@ -28,12 +41,15 @@ def advance(ctx: Context, intent: Intent) -> None:
     if ctx.certificate.role is not Role.AUDITOR:
         ctx.fail(intent, str(Code.ROLE), "only auditors copy the log")
         return
-    if ctx.is_asking(lambda purpose: isinstance(purpose, AuditPage | AuditEdge | AuditPrefix)):
+    if ctx.is_asking(lambda purpose: isinstance(purpose, AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints)):
         return
     if ctx.copying is None:
         _begin(ctx, intent)
     elif ctx.audit_size < ctx.copying.size:
         _read(ctx, ctx.copying)
+    elif not ctx.copying.dated:
+        after = max(ctx.audit_settled, ctx.copying.checkpoint)
+        ctx.ask(AuditCheckpoints(after=after), lambda number: GetCheckpoints(request=number, after=after))
     else:
         ctx.copying = None
         ctx.finish_intent(intent)
@@ -49,7 +65,9 @@ def _begin(ctx: Context, intent: Intent) -> None:
     if view is None or ctx.watch.busy or ctx.watch.refresh:
         return
     if view.size <= ctx.audit_size:
-        ctx.finish_intent(intent)
+        # There is nothing to read; but witnesses may have cosigned since.
+        ctx.copying = Copying(size=ctx.audit_size, root=b"", order=b"", frontier=None)
+        advance(ctx, intent)
         return
     named = intent.action.grant if isinstance(intent.action, AuditSync) else None
     grant = None if named is None else GrantId(named)
@@ -66,8 +84,10 @@ def _begin(ctx: Context, intent: Intent) -> None:
 
 
 def _read(ctx: Context, copying: Copying) -> None:
-    order, start = copying.order, ctx.audit_size
-    ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
+    """Ask for the next page; while one is being proven, the next is on its way."""
+    order, start = copying.order, ctx.audit_size + len(copying.page)
+    if start < copying.size:
+        ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
 
 
 def receive_entries(ctx: Context, frame: LogEntries) -> None:
@@ -80,17 +100,25 @@ def receive_entries(ctx: Context, frame: LogEntries) -> None:
     copying = ctx.copying
     if copying is None:
         return
-    left = copying.size - ctx.audit_size
-    rows = tuple(_row(entry) for entry in frame.entries[:left])
-    indices = [row.index for row in rows]
-    if not rows or indices != list(range(ctx.audit_size, ctx.audit_size + len(rows))):
+    start = ctx.audit_size + len(copying.page)
+    rows = tuple(_row(entry) for entry in frame.entries[: copying.size - start])
+    if not rows or [row.index for row in rows] != list(range(start, start + len(rows))):
         raise VerifyError(Code.PROOF, "the log's entries do not follow each other")
+    if copying.page:
+        copying.ahead = rows
+    else:
+        _take(ctx, copying, rows)
+
+
+def _take(ctx: Context, copying: Copying, rows: tuple[AuditRow, ...]) -> None:
     copying.page = rows
     if copying.frontier is None:
         first = rows[0].index
         ctx.ask(AuditEdge(), lambda number: GetInclusion(request=number, index=first, size=copying.size))
     else:
         _prove(ctx, copying, copying.frontier)
+    if copying.page:
+        _read(ctx, copying)
 
 
 def _row(entry: LogEntry) -> AuditRow:
@@ -103,8 +131,8 @@ def _row(entry: LogEntry) -> AuditRow:
     if entry.entry is not None:
         if leaf_hash(entry.entry) != entry.hash:
             raise VerifyError(Code.PROOF, f"entry {entry.index} is not the one of its hash")
-        leaf = decode_leaf(entry.entry)
-        if entry.document is not None and decode_endorsed(entry.document).record != leaf.object:
+        # What the entry says is found when the copy is examined; only of a document the log does not hold the bytes.
+        if entry.document is not None and decode_endorsed(entry.document).record != decode_leaf(entry.entry).object:
             raise VerifyError(Code.CONTENT_HASH, f"the document beside entry {entry.index} is another one")
     elif entry.document is not None:
         raise VerifyError(Code.PROOF, f"a document stands beside the bare hash {entry.index}")
@@ -171,8 +199,47 @@ def receive_prefix(ctx: Context, purpose: AuditPrefix, frame: Path) -> None:
 
 def _keep(ctx: Context, copying: Copying, grown: Frontier) -> None:
     ctx.write(e.PutAuditRows(rows=copying.page))
+    ahead, copying.ahead = copying.ahead, ()
     copying.frontier, copying.page = grown, ()
     ctx.audit_size = grown.size
+    if ahead:
+        _take(ctx, copying, ahead)
+
+
+def receive_checkpoints(ctx: Context, purpose: AuditCheckpoints, frame: Checkpoints) -> None:
+    """Published checkpoints: ascending, signed by the log; those beyond the copy are left for another time.
+
+    Raises:
+        DecodeError: One of them is none.
+        VerifyError: `CHECKPOINT`.
+    """
+    copying = ctx.copying
+    if copying is None:
+        return
+    last, settled = purpose.after, ctx.audit_settled
+    kept: list[tuple[int, bytes]] = []
+    for note in frame.notes:
+        size = verify_checkpoint(note, ctx.relay.log_vkey, ctx.relay.origin).value.size
+        if size <= last:
+            raise VerifyError(Code.CHECKPOINT, "the published checkpoints do not ascend")
+        if size > copying.size:
+            break
+        kept.append((size, note))
+        last = size
+        settled = size if _is_witnessed(ctx, note) else settled
+    if kept:
+        ctx.write(e.PutCheckpoints(notes=tuple(kept), settled=settled))
+    ctx.audit_settled, copying.checkpoint = settled, last
+    copying.dated = len(kept) < len(frame.notes) or not kept
+
+
+def _is_witnessed(ctx: Context, note: bytes) -> bool:
+    try:
+        policy_of_roster(ctx.roster.value).verify_note(note)
+    except VerifyError:
+        # Not yet, or never: it is kept as it is, and asked for again.
+        return False
+    return True
 
 
 def fail(ctx: Context, error: AmanahError) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from amanah_client.core import monitor
 from amanah_client.core.checks import check_machine
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
@@ -141,10 +142,12 @@ class Batch:
         return True
 
     def _view(self) -> View:
-        log, row = self._ctx.log, self._room.row
+        size, root, signature = monitor.view_of(self._ctx) or (0, ZERO_32, b"")
+        row = self._room.row
         return View(
-            log_size=0 if log is None else log.size,
-            log_root=ZERO_32 if log is None else log.root,
+            log_size=size,
+            log_root=root,
+            log_signature=signature,
             room_seq=row.head_seq,
             room_head=row.head_leaf,
         )

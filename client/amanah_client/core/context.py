@@ -16,6 +16,7 @@ from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
 from amanah_client.core.requests import Asked, Claim, Purpose
 from amanah_client.core.room import Room
+from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_client.model import (
     Action,
     Alarm,
@@ -25,7 +26,6 @@ from amanah_client.model import (
     Finished,
     Intent,
     IntentState,
-    LogView,
     MessageRow,
     RoomStatus,
     Snapshot,
@@ -149,19 +149,38 @@ class Watch:
 
     Attributes:
         proven: Root by size, for heads that lie on one line with ours.
-        claim: The newest claim that waits for its proof.
+        claims: Those that wait for their proof, by line; one that is being compared stays until it is.
         busy: Whether a proof or checkpoint is on its way.
         refreshed_at_ms: When a checkpoint was asked for last.
         wanted_size: Whoever waits for a checkpoint of at least this size.
         refresh: Whether the newest checkpoint is wanted, whatever its size.
+        conflicts: When each contradiction of the log was found, by key.
     """
 
     proven: dict[int, bytes] = field(default_factory=dict)
-    claim: Claim | None = None
+    claims: dict[bytes, Claim] = field(default_factory=dict)
     busy: bool = False
     refreshed_at_ms: int = 0
     wanted_size: int = 0
     refresh: bool = False
+    conflicts: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Witnesses:
+    """How the quorum of witnesses keeps up, as far as this core has seen it.
+
+    Attributes:
+        row: The newest that is on our line, and whether they are missed; None before that was looked at.
+        asked_at_ms: When it was asked for last on this connection; -1 for not yet.
+        offered: The newest that the relay gave and that is not compared with our line yet.
+        grown: When the log was first seen at a size, in our running time, for sizes beyond what is cosigned.
+    """
+
+    row: WitnessedRow | None = None
+    asked_at_ms: int = -1
+    offered: WitnessedRow | None = None
+    grown: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -180,6 +199,7 @@ class Context:
         profiles: Verified profiles of others.
         packages: Secrets of own key packages by reference.
         audit_size: Leaves in the auditor's copy.
+        audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         copying: The copy in the making.
         reading: Disclosures that wait for the store.
         disclosing: The messages of disclosures, as stored.
@@ -203,10 +223,12 @@ class Context:
     roster: Verified[Roster]
     log: LogView | None
     audit_size: int
+    audit_settled: int
     session: Session
     directory: Directory = field(default_factory=Directory)
     control: ControlRecord = field(default_factory=ControlRecord)
     watch: Watch = field(default_factory=Watch)
+    witnesses: Witnesses = field(default_factory=Witnesses)
     rooms: dict[RoomId, Room] = field(default_factory=dict)
     outbox: dict[str, Intent] = field(default_factory=dict)
     apart: dict[str, Intent] = field(default_factory=dict)

@@ -17,7 +17,10 @@ class Copying:
         root: Its root.
         order: The signed reading order.
         frontier: Right edge of the copy; None until it is proven.
-        page: Rows that wait for the edge.
+        page: Rows whose proof is on its way.
+        ahead: Rows behind these.
+        checkpoint: Size of the last published checkpoint that came.
+        dated: Whether all of them came.
     """
 
     size: int
@@ -25,3 +28,6 @@ class Copying:
     order: bytes
     frontier: Frontier | None
     page: tuple[AuditRow, ...] = ()
+    ahead: tuple[AuditRow, ...] = ()
+    checkpoint: int = 0
+    dated: bool = False

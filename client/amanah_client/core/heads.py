@@ -10,14 +10,16 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core import control as control_stream
 from amanah_client.core import monitor
+from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context
-from amanah_client.core.requests import Claim
 from amanah_client.core.room import Awaited, Room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.model import RoomStatus
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.heads import ControlHead, RoomHead, verify_control_head, verify_room_head
 from amanah_protocol.limits import CLOCK_WINDOW_MS, HEAD_INTERVAL_MS
+from amanah_protocol.log.conflict import Way
+from amanah_protocol.log.statement import Form
 
 PROBE_MS: Final = 2 * HEAD_INTERVAL_MS
 """A room or stream that was not confirmed for so long is asked for its head."""
@@ -56,10 +58,7 @@ def take_control_head(ctx: Context, head: ControlHead, data: bytes) -> None:
         return
     session.head_at_ms = max(session.head_at_ms, _signed_at_ms(ctx, head))
     session.skew_ms = ctx.now_ms - ctx.timer_ms - session.ahead_ms
-    claim = Claim(
-        size=head.size, root=head.root, room=None, source="the relay's control head", evidence=(data,), signed=True
-    )
-    monitor.note_claim(ctx, claim)
+    monitor.note_claim(ctx, claim_of(ctx, head.size, head.root, Form.HEAD, data, Way.HEAD))
     if head.sequence > control.sequence:
         _ask_for_missing(ctx)
     elif not _is_ahead(ctx, head) and (

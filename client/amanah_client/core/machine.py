@@ -28,6 +28,8 @@ from amanah_client.core import (
     outbox,
     packages,
     paging,
+    pledge,
+    quorum,
     record,
     repair,
     resend,
@@ -85,6 +87,7 @@ class ClientCore:
             roster=verify_roster(roster, None, now_ms=roster.issued_ms),
             log=snapshot.log,
             audit_size=snapshot.audit_size,
+            audit_settled=snapshot.audit_settled,
             session=Session(phase=login.Phase.CLOSED),
         )
         self._ctx = ctx
@@ -193,7 +196,7 @@ class ClientCore:
             raise VerifyError(Code.FRAME, "an answer to nothing that was asked")
         if isinstance(frame, frames.Refused):
             _refused(ctx, asked.purpose, frame)
-        elif isinstance(asked.purpose, r.AuditPage | r.AuditEdge | r.AuditPrefix):
+        elif isinstance(asked.purpose, r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints):
             _audit(ctx, asked.purpose, frame)
         else:
             _answered(ctx, asked.purpose, frame)
@@ -208,6 +211,8 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
         ctx.profiles[profile.organisation, profile.subject] = encoded
     if snapshot.log is not None:
         ctx.watch.proven[snapshot.log.size] = snapshot.log.root
+    quorum.load(ctx, snapshot.witnessed)
+    ctx.watch.conflicts = dict(snapshot.conflicts)
     _load_rooms(ctx, snapshot)
     custody.load(ctx, snapshot.custody)
     for intent in snapshot.intents:
@@ -332,7 +337,9 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
     """The answer is about the log, or of another kind than was asked for."""
     match purpose, frame:
         case r.CheckpointWanted(), frames.Checkpoint():
-            monitor.receive_checkpoint(ctx, frame)
+            monitor.receive_checkpoint(ctx, purpose, frame)
+        case r.WitnessedWanted(), frames.Checkpoint():
+            monitor.note_claim(ctx, quorum.receive(ctx, frame))
         case r.Advance(), frames.Path():
             monitor.receive_advance(ctx, purpose, frame)
             login.log_proven(ctx)
@@ -340,6 +347,8 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             monitor.receive_comparison(ctx, purpose, frame)
         case r.Anchored(), frames.Path():
             anchor.receive_path(ctx, purpose, frame)
+        case r.Pledged(), frames.Path():
+            pledge.receive_path(ctx, purpose, frame)
         case r.Proof(), frames.Path():
             disclose.receive_path(ctx, purpose, frame)
         case _:
@@ -374,7 +383,7 @@ def _membership(ctx: Context, room: Room, frame: frames.Membership) -> None:
 
 def _audit(
     ctx: Context,
-    purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix,
+    purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
     | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
@@ -386,6 +395,8 @@ def _audit(
                 audit_sync.receive_edge(ctx, frame)
             case r.AuditPrefix(), frames.Path():
                 audit_sync.receive_prefix(ctx, purpose, frame)
+            case r.AuditCheckpoints(), frames.Checkpoints():
+                audit_sync.receive_checkpoints(ctx, purpose, frame)
             case _:
                 raise VerifyError(Code.FRAME, "an answer of another kind than was asked for")
     except AmanahError as error:
@@ -396,8 +407,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
-        case r.StagedPiece() | r.Recalled() | r.Gathered():
-            pass  # the publish behind it is refused for it; who is absent is looked for again
+        case r.StagedPiece() | r.Recalled() | r.Gathered() | r.WitnessedWanted():
+            pass  # the publish behind it is refused for it; who is absent, or cosigned nothing, is looked for again
         case r.RoomPage(room=room_id):
             paging.page_refused(ctx, ctx.rooms[room_id], frame)
         case r.ControlPage():
@@ -416,9 +427,11 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             monitor.proof_refused(ctx, purpose, frame)
         case r.Anchored():
             anchor.refused(ctx, purpose)
+        case r.Pledged():
+            pledge.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
-        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix():
+        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints():
             audit_sync.refused(ctx, frame)
         case _:
             assert_never(purpose)

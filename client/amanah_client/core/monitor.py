@@ -1,45 +1,74 @@
 """Is everybody shown one log: checkpoints that continue each other, and what others say they saw.
 
-At most one proof is on its way, and of the claims that wait the newest is kept: a member that sends
-a new view with each message costs one proof at a time.
+Whatever is said of the log is signed by it or by its relay, so a word that does not lie on one line with ours is
+evidence. At most one proof is on its way. Claims wait by line, and none is left out: it is compared, or a larger
+one stands for it of somebody who follows the log and so holds that one continues the other. A member that sends a
+new view with each message costs one proof at a time.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.core import conflicts, quorum
 from amanah_client.core.context import MAX_PROVEN, Context, known_code
 from amanah_client.core.requests import Advance, CheckpointWanted, Claim, Compare
-from amanah_client.model import LogView
+from amanah_client.log_rows import LogView
 from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
 from amanah_protocol.frames import GetCheckpoint, GetConsistency, Path, Refused
-from amanah_protocol.log.checkpoint import Checkpoint, verify_checkpoint
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, verify_checkpoint
+from amanah_protocol.log.conflict import Way, other_prefix
 from amanah_protocol.log.merkle import verify_consistency
+from amanah_protocol.log.statement import log_signature
 
 REFRESH_MS: Final = 1_000
 """A checkpoint is asked for at most once a second."""
+OVERDUE_MS: Final = 60_000
+"""A size that the relay has signed for us alone has to be shown within this time."""
+MAX_CLAIMS: Final = 4_096
+"""Claims that wait. Members have one line each; only a relay that signs more than it can prove gets there."""
+
+
+def view_of(ctx: Context) -> tuple[int, bytes, bytes] | None:
+    """Size and root of our newest checkpoint, and the log's signature over it; None where we have none of this log."""
+    view = ctx.log
+    if view is None or view.size == 0:
+        return None
+    # A roster may have brought another key since: what it did not sign is no word of the log any more.
+    signature = log_signature(view.checkpoint, ctx.relay.log_vkey)
+    return (view.size, view.root, signature) if signature else None
 
 
 def note_claim(ctx: Context, claim: Claim) -> None:
-    """Compare somebody's word about the log with what we can prove."""
+    """Compare what the log has signed, for whomever, with what we can prove."""
+    watch, waiting = ctx.watch, ctx.watch.claims.get(claim.line)
     if claim.size == 0:
-        return
-    known = ctx.watch.proven.get(claim.size)
-    if known is None:
-        ctx.watch.claim = claim
-    elif known != claim.root:
-        contradict(ctx, claim)
+        return  # every log continues the empty one
+    if watch.proven.get(claim.size) == claim.root:
+        quorum.proven(ctx, claim.size, claim.root)
+    elif waiting is None and len(watch.claims) >= MAX_CLAIMS:
+        ctx.alarm(Code.PROOF, "the relay signs more words about its log than can be compared; some were left out")
+    elif waiting is None:
+        watch.claims[claim.line] = claim
+    elif claim.size > waiting.size:
+        watch.claims[claim.line] = replace(claim, since_ms=waiting.since_ms, due_ms=waiting.due_ms)
+    elif claim.size == waiting.size and claim.root != waiting.root:
+        _contradict(ctx, waiting, claim)
 
 
-def contradict(ctx: Context, claim: Claim) -> None:
-    """A head of the log that does not lie on one line with ours: the relay shows two records."""
-    ours = ctx.log.checkpoint if ctx.log is not None else b""
-    detail = f"{claim.source} saw another log of size {claim.size}"
-    ctx.alarm(Code.FORK, detail, room=claim.room, evidence=(*claim.evidence, ours))
-    if claim.signed:
-        ctx.stop(Code.FORK, detail)
+def _contradict(ctx: Context, first: Claim, second: Claim, path: Path | None = None) -> None:
+    """Two signed words that do not lie on one line: the log shows two records."""
+    older, newer = sorted((first, second), key=lambda claim: claim.size)
+    proof = None if path is None else other_prefix(_said(ctx, older), _said(ctx, newer), path.hashes)
+    detail = f"{conflicts.who(second.sighting)} saw another log of size {second.size}"
+    conflicts.found(ctx, Code.FORK, detail, (first, second), proof)
+
+
+def _said(ctx: Context, claim: Claim) -> Checkpoint:
+    return Checkpoint(origin=ctx.relay.origin, size=claim.size, root=claim.root)
 
 
 def want(ctx: Context, size: int) -> None:
@@ -50,43 +79,65 @@ def want(ctx: Context, size: int) -> None:
 def work(ctx: Context) -> None:
     """Send the next request, if one is due and none is on its way."""
     watch, view = ctx.watch, ctx.log
-    if watch.busy or view is None:
+    if watch.busy or view is None or ctx.halted:
         return
-    claim = watch.claim
-    needed = max(watch.wanted_size, 0 if claim is None else claim.size)
-    if needed > view.size or watch.refresh:
+    due = [claim for claim in watch.claims.values() if ctx.timer_ms >= claim.due_ms]
+    ahead = tuple(claim for claim in due if claim.size > view.size)
+    if ahead or watch.wanted_size > view.size or watch.refresh:
         if ctx.timer_ms - watch.refreshed_at_ms >= REFRESH_MS:
             watch.busy, watch.refreshed_at_ms = True, ctx.timer_ms
-            ctx.ask(CheckpointWanted(), lambda number: GetCheckpoint(request=number))
-    elif claim is not None:
-        watch.claim = None
-        _compare(ctx, claim, view)
+            ctx.ask(CheckpointWanted(behind=ahead), lambda number: GetCheckpoint(request=number))
+            return
+        if watch.refresh:
+            return  # a proof was put off: it is asked for behind the next checkpoint
+    for claim in due:
+        if claim.size <= view.size and not _is_settled(ctx, claim, view):
+            _compare(ctx, claim, view)
+            return
 
 
 def _compare(ctx: Context, claim: Claim, view: LogView) -> None:
-    known = ctx.watch.proven.get(claim.size)
-    if known is not None:
-        if known != claim.root:
-            contradict(ctx, claim)
-        return
     ctx.watch.busy = True
     ctx.ask(Compare(claim=claim), lambda number: GetConsistency(request=number, old=claim.size, new=view.size))
 
 
-def receive_checkpoint(ctx: Context, frame: CheckpointFrame) -> None:
+def _is_settled(ctx: Context, claim: Claim, view: LogView) -> bool:
+    """Whether no proof is needed: the same was proven, or two roots of one size need none."""
+    if ctx.watch.proven.get(claim.size) == claim.root:
+        _settle(ctx, claim)
+        quorum.proven(ctx, claim.size, claim.root)
+    elif claim.size == view.size:
+        _settle(ctx, claim)
+        _contradict(ctx, conflicts.own_claim(ctx), claim)
+    else:
+        return False
+    return True
+
+
+def _settle(ctx: Context, claim: Claim) -> None:
+    if ctx.watch.claims.get(claim.line) is claim:
+        del ctx.watch.claims[claim.line]
+
+
+def receive_checkpoint(ctx: Context, purpose: CheckpointWanted, frame: CheckpointFrame) -> None:
     """The newest checkpoint, as asked for."""
     ctx.watch.busy = ctx.watch.refresh = False
     consider(ctx, frame.note)
-    view, claim = ctx.log, ctx.watch.claim
-    if claim is None or view is None or ctx.watch.busy or claim.size <= view.size:
-        return
-    ctx.watch.claim = None
-    if claim.signed:
-        ctx.watch.claim = claim  # the relay's own word from a moment ago: the next checkpoint covers it
-        return
-    # A member has seen a larger checkpoint than the relay's newest one for us.
-    detail = f"{claim.source} saw a log of size {claim.size}, the relay shows {view.size}"
-    ctx.alarm(Code.LOG_ROLLBACK, detail, room=claim.room, evidence=(*claim.evidence, view.checkpoint))
+    checkpoint, _ = decode_checkpoint(frame.note)
+    for claim in purpose.behind:
+        if claim.size > checkpoint.size and ctx.watch.claims.get(claim.line) is claim and _is_overdue(ctx, claim):
+            # Somebody was shown a larger log than the relay's newest one for us.
+            _settle(ctx, claim)
+            who = conflicts.who(claim.sighting)
+            detail = f"{who} saw a log of size {claim.size}, the relay shows {checkpoint.size}"
+            shown = conflicts.shown_claim(ctx, frame.note, checkpoint)
+            conflicts.found(ctx, Code.LOG_ROLLBACK, detail, (claim, shown))
+
+
+def _is_overdue(ctx: Context, claim: Claim) -> bool:
+    """What others saw was durable then; the relay's own word from a moment ago may be ahead of its checkpoint."""
+    of_relay = claim.sighting.way in (Way.HEAD, Way.RECEIPT)
+    return not of_relay or ctx.timer_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
 
 
 def consider(ctx: Context, note: bytes) -> bool:
@@ -106,11 +157,12 @@ def consider(ctx: Context, note: bytes) -> bool:
         return True
     if checkpoint.size < view.size:
         detail = f"the relay shows a log of size {checkpoint.size} after one of {view.size}"
-        ctx.alarm(Code.LOG_ROLLBACK, detail, evidence=(view.checkpoint, note))
-        ctx.stop(Code.LOG_ROLLBACK, detail)
+        claims = conflicts.own_claim(ctx), conflicts.shown_claim(ctx, note, checkpoint)
+        conflicts.found(ctx, Code.LOG_ROLLBACK, detail, claims)
     elif checkpoint.size == view.size:
         if checkpoint.root != view.root:
-            _forked(ctx, note, f"two different logs of size {view.size}", Code.FORK)
+            claims = conflicts.own_claim(ctx), conflicts.shown_claim(ctx, note, checkpoint)
+            conflicts.found(ctx, Code.FORK, f"two different logs of size {view.size}", claims)
     else:
         ctx.watch.busy = True
         ctx.ask(
@@ -130,7 +182,10 @@ def receive_advance(ctx: Context, purpose: Advance, frame: Path) -> None:
     try:
         verify_consistency(view.size, view.root, checkpoint.size, checkpoint.root, frame.hashes)
     except VerifyError as error:
-        _forked(ctx, purpose.note, f"the newer log does not continue ours: {error.detail}", Code.PROOF)
+        claims = conflicts.own_claim(ctx), conflicts.shown_claim(ctx, purpose.note, checkpoint)
+        proof = other_prefix(_said(ctx, claims[0]), checkpoint, frame.hashes)
+        detail = f"the newer log does not continue ours: {error.detail}"
+        conflicts.found(ctx, Code.LOG_ROLLBACK, detail, claims, proof)
         return
     _move(ctx, purpose.note, checkpoint)
 
@@ -141,10 +196,12 @@ def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
     view, claim = ctx.log, purpose.claim
     if view is None:
         return
+    _settle(ctx, claim)
     try:
+        # Nothing moves our checkpoint while this is on its way.
         verify_consistency(claim.size, claim.root, view.size, view.root, frame.hashes)
     except VerifyError:
-        contradict(ctx, claim)
+        _contradict(ctx, conflicts.own_claim(ctx), claim, frame)
         return
     _prove(ctx, claim.size, claim.root)
 
@@ -154,13 +211,19 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
     watch = ctx.watch
     watch.busy = False
     if not MEANINGS[known_code(frame.code)].final:
-        if isinstance(purpose, Compare) and watch.claim is None:
-            watch.claim, watch.refresh = purpose.claim, True
+        if isinstance(purpose, Compare):
+            watch.refresh = True
         if isinstance(purpose, Advance):
             ctx.disconnect(f"{frame.code}: {frame.detail}")
         return
     detail = f"the relay refused a proof of its log: {frame.detail}"
-    ctx.alarm(Code.PROOF, detail, evidence=(purpose.note,) if isinstance(purpose, Advance) else ())
+    evidence: tuple[bytes, ...] = ()
+    if isinstance(purpose, Advance):
+        evidence = (purpose.note,)
+    if isinstance(purpose, Compare):
+        _settle(ctx, purpose.claim)
+        evidence = (purpose.claim.sighting.statement.data,)
+    ctx.alarm(Code.PROOF, detail, evidence=evidence)
     if isinstance(purpose, Advance):
         ctx.stop(Code.PROOF, detail)
 
@@ -169,6 +232,7 @@ def _move(ctx: Context, note: bytes, checkpoint: Checkpoint) -> None:
     ctx.log = LogView(size=checkpoint.size, root=checkpoint.root, checkpoint=note, seen_at_ms=ctx.now_ms)
     if ctx.watch.wanted_size <= checkpoint.size:
         ctx.watch.wanted_size = 0
+    quorum.note_growth(ctx, checkpoint.size)
     _prove(ctx, checkpoint.size, checkpoint.root)
     ctx.write(e.PutLogView(view=ctx.log))
 
@@ -178,9 +242,4 @@ def _prove(ctx: Context, size: int, root: bytes) -> None:
     proven[size] = root
     if len(proven) > MAX_PROVEN:
         del proven[next(iter(proven))]
-
-
-def _forked(ctx: Context, note: bytes, detail: str, code: Code) -> None:
-    ours = ctx.log.checkpoint if ctx.log is not None else b""
-    ctx.alarm(code, detail, evidence=(ours, note))
-    ctx.stop(code, detail)
+    quorum.proven(ctx, size, root)

@@ -19,6 +19,8 @@ from amanah_protocol.content.sealed import Content, View, check_commitment, open
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
+from amanah_protocol.log.conflict import Sighting, Way
+from amanah_protocol.log.statement import Form, Statement, rebuild_checkpoint
 
 
 def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
@@ -99,13 +101,29 @@ def _compare_views(ctx: Context, room: Room, entry: Entry, envelope: Envelope, v
     if differs or view.room_seq >= entry.room_seq:
         detail = f"the sender of entry {entry.room_seq} saw another record of this room"
         ctx.alarm(Code.FORK, detail, room=room.id, evidence=(envelope.encoded, view.room_head))
+    _note_log(ctx, room, envelope, view)
+
+
+def _note_log(ctx: Context, room: Room, envelope: Envelope, view: View) -> None:
+    """The log's own word, which the sender passes on; what the log did not sign is the sender's doing alone."""
+    if view.log_size == 0:
+        return
+    kid = envelope.header.kid
+    try:
+        note = rebuild_checkpoint(size=view.log_size, root=view.log_root, signature=view.log_signature, relay=ctx.relay)
+    except VerifyError as error:
+        detail = f"device {kid.hex()[:12]} names a checkpoint that the log has not signed"
+        ctx.alarm(error.code, detail, room=room.id, evidence=(envelope.encoded, view.log_root, view.log_signature))
+        return
+    statement = Statement(form=Form.CHECKPOINT, data=note)
+    sighting = Sighting(statement=statement, way=Way.MEMBER, at_ms=ctx.now_ms, device=kid, room=room.id)
     claim = Claim(
         size=view.log_size,
         root=view.log_root,
-        room=room.id,
-        source=f"the sender of entry {entry.room_seq}",
-        evidence=(envelope.encoded, view.log_root),
-        signed=False,
+        line=kid,
+        sighting=sighting,
+        since_ms=ctx.timer_ms,
+        due_ms=ctx.timer_ms,
     )
     monitor.note_claim(ctx, claim)
 

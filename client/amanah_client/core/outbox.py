@@ -18,6 +18,8 @@ from amanah_client.core import (
     invite,
     monitor,
     packages,
+    pledge,
+    quorum,
     renewal,
     repair,
     resend,
@@ -71,6 +73,8 @@ def advance(ctx: Context) -> None:
         _advance_room(ctx, room)
     apart.advance(ctx)
     anchor.work(ctx)
+    pledge.work(ctx)
+    quorum.work(ctx)
     monitor.work(ctx)
 
 

@@ -7,8 +7,28 @@ from typing import TypeAlias
 
 from amanah_client.model import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
+from amanah_protocol.log.conflict import Sighting
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pledge:
+    """What a receipt promises of the newest own envelope of a room, until it is proven to be in the log.
+
+    Attributes:
+        leaf: Its leaf hash, as the receipt names it.
+        index: Its place.
+        receipt: The receipt as signed.
+        since_ms: Since when the oldest unproven one is waited for, in our running time.
+        again_at_ms: No proof is asked for before this time.
+    """
+
+    leaf: LeafHash
+    index: int
+    receipt: bytes
+    since_ms: int
+    again_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +118,35 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The log's own word, from whomever it came, that it had this root at this size.
+
+    Attributes:
+        size: Log size.
+        root: Root, 32 bytes.
+        line: Whose it is: of one who follows the log, a larger claim stands for the smaller ones before it.
+        sighting: The signed statement, and how it came.
+        since_ms: Since when the first of its line waits, in our running time.
+        due_ms: It is not compared before this time.
+    """
+
+    size: int
+    root: bytes
+    line: bytes
+    sighting: Sighting
+    since_ms: int
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointWanted:
-    """The newest checkpoint."""
+    """The newest checkpoint.
+
+    Attributes:
+        behind: Claims that were known to be larger than ours when it was asked for: it has to reach them.
+    """
+
+    behind: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,24 +163,8 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Somebody's word that the log had this root at this size.
-
-    Attributes:
-        size: Log size.
-        root: Root, 32 bytes.
-        room: The room it was said in, or None.
-        source: Who said it, for people.
-        evidence: The bytes that say it.
-        signed: Whether the relay signed it; else it is a member's word, who may lie.
-    """
-
-    size: int
-    root: bytes
-    room: RoomId | None
-    source: str
-    evidence: tuple[bytes, ...]
-    signed: bool
+class WitnessedWanted:
+    """The newest checkpoint that the quorum of witnesses has cosigned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +196,25 @@ class Anchored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pledged:
+    """The inclusion proof of an own envelope that a receipt promises, for the checkpoint held then.
+
+    Attributes:
+        room: Its room.
+        pledge: What is to be proven.
+        size: Size of the checkpoint.
+        root: Its root.
+        note: The checkpoint as signed.
+    """
+
+    room: RoomId
+    pledge: Pledge
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
     """A page of the log for the auditor's copy."""
 
@@ -182,10 +232,17 @@ class AuditPrefix:
     frontier: Frontier
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCheckpoints:
+    """Published checkpoints behind a size, for the auditor's copy."""
+
+    after: int
+
+
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
-    | Gathered | Submitted | CheckpointWanted | Advance | Compare | Proof | Anchored | AuditPage | AuditEdge
-    | AuditPrefix | CustodyWanted
+    | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
+    | AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | CustodyWanted
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from amanah_client.core.requests import Pledge
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
@@ -44,6 +45,7 @@ class Promise:
     encoded: bytes
     envelope: EnvelopeId
     index: int
+    since_ms: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -243,6 +245,7 @@ class Room:
         known: The newest places by room sequence.
         seen: Message ids by sender, the newest last.
         promised: Receipts by room sequence.
+        pledge: What a receipt promises, until it is proven to be in the log.
         link: What holds for this connection only.
         line: Ids of the room's intents, in order.
         adding: The commit that added this device, until its welcome came.
@@ -302,6 +305,7 @@ class Room:
     known: dict[int, Known] = field(default_factory=dict)
     seen: dict[tuple[DeviceId, bytes], None] = field(default_factory=dict)
     promised: dict[int, Promise] = field(default_factory=dict)
+    pledge: Pledge | None = None
     link: Link = field(default_factory=Link)
     line: dict[str, Intent] = field(default_factory=dict)
     adding: Envelope | None = None

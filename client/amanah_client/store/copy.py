@@ -16,13 +16,14 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.model import AuditRow
-from amanah_client.store.copy_schema import STEPS
+from amanah_client.store.copy_schema import REGISTER, STEPS
 from amanah_client.store.database import Database
 
 _FILE_MODE: Final = 0o600
 _COLUMNS: Final = 'SELECT "index", hash, entry, document FROM leaf'
 _PUT: Final = 'INSERT INTO leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
 _PAGE: Final = 2_000
+_SETTLED: Final = "settled"
 
 
 class AuditCopy:
@@ -105,15 +106,34 @@ class AuditCopy:
         """One leaf."""
         return next(self.rows(index, index + 1), None)
 
-    def put_checkpoints(self, notes: Iterable[tuple[int, bytes]]) -> None:
-        """Keep published checkpoints, by size; one of the same size is replaced."""
+    def put_checkpoints(self, notes: Iterable[tuple[int, bytes]], *, settled: int = 0) -> None:
+        """Keep published checkpoints, by size; one of the same size is replaced.
+
+        Args:
+            notes: (size, signed note).
+            settled: Up to which size none has to be asked for again.
+        """
         with self.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO checkpoint (size, note) VALUES (?, ?)", list(notes))
+            put = "INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)"
+            connection.execute(put, (_SETTLED, settled.to_bytes(8, "big")))
 
-    def checkpoints(self) -> tuple[tuple[int, bytes], ...]:
-        """(size, signed note) of all published checkpoints, ascending."""
-        with self.reading() as connection:
-            return tuple(connection.execute("SELECT size, note FROM checkpoint ORDER BY size").fetchall())
+    @property
+    def settled(self) -> int:
+        """Up to which size no published checkpoint has to be asked for again."""
+        return int.from_bytes(self.value(_SETTLED) or b"", "big")
+
+    def checkpoints(self, until: int | None = None) -> Iterator[bytes]:
+        """Signed notes of published checkpoints, ascending by size, read a page at a time; those below `until`."""
+        query = "SELECT size, note FROM checkpoint WHERE size > ? AND size < ? ORDER BY size LIMIT ?"
+        last, end = -1, 2**62 if until is None else until
+        while True:
+            with self.reading() as connection:
+                found = connection.execute(query, (last, end, _PAGE)).fetchall()
+            yield from (bytes(note) for _, note in found)
+            if len(found) < _PAGE:
+                return
+            last = found[-1][0]
 
     def value(self, name: str) -> bytes | None:
         """A single value, or None."""
@@ -125,6 +145,12 @@ class AuditCopy:
         """Keep a single value."""
         with self.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", (name, data))
+
+    def forget_register(self) -> None:
+        """Forget what was made of the leaves; the next examination begins anew."""
+        with self.writing() as connection:
+            for name in REGISTER:
+                connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
 
     def forget(self) -> None:
         """Forget everything; the next copy begins anew."""

@@ -74,9 +74,22 @@ _CUSTODY: Final = (
         PRIMARY KEY (organisation, subject)) WITHOUT ROWID""",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _CUSTODY)
+_TIMES: Final = (
+    # When leaves existed, by the clocks of witnesses: a row a checkpoint, NULL where no known witness cosigned it.
+    """CREATE TABLE bound (
+        size INTEGER PRIMARY KEY NOT NULL, note BLOB NOT NULL, earliest_ms INTEGER, latest_ms INTEGER)""",
+    # Of entries that are no envelopes of a room: when the relay says that it accepted them.
+    'CREATE TABLE aside ("index" INTEGER PRIMARY KEY NOT NULL, accepted_ms INTEGER NOT NULL)',
+    """CREATE VIEW accepted AS
+        SELECT "index", accepted_ms FROM entry UNION ALL SELECT "index", accepted_ms FROM aside""",
+    """CREATE TABLE misdated (
+        "index" INTEGER PRIMARY KEY NOT NULL, accepted_ms INTEGER NOT NULL, witnessed_ms INTEGER NOT NULL)""",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _CUSTODY)
 REGISTER: Final = (
-    "progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding",
-    "audit_grant", "legal_hold", "erasure", "audit_read", "forgotten",
-)  # fmt: skip
+    *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
+    *("bound", "aside", "misdated"),
+    *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten"),
+)
 """Tables that an examination fills."""

@@ -18,6 +18,7 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.custody import CustodyRow
 from amanah_client.keystore.durable import operational_errors
+from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
 from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
@@ -90,10 +91,12 @@ class LocalStore:
         Raises:
             OperationalError: `STORE` or `DISK_FULL`; the caller makes its core anew from `snapshot`.
         """
-        # Of the copy the core remembers nothing but its size, which it asks for at start: it may be ahead.
+        # Of the copy the core remembers nothing but how far it is, which it asks for at start: it may be ahead.
         for write in writes:
             if isinstance(write, e.PutAuditRows):
                 self.copy.append(write.rows)
+            elif isinstance(write, e.PutCheckpoints):
+                self.copy.put_checkpoints(write.notes, settled=write.settled)
         with self._database.writing() as connection:
             for write in writes:
                 perform(connection, write)
@@ -109,7 +112,7 @@ class LocalStore:
             values: dict[str, bytes] = dict(connection.execute("SELECT name, data FROM value").fetchall())
             if "certificate" not in values:
                 raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
-            log = values.get("log")
+            log, witnessed = values.get("log"), values.get("witnessed")
             packages = connection.execute("SELECT reference, private FROM key_package").fetchall()
             return model.Snapshot(
                 certificate=values["certificate"],
@@ -118,12 +121,15 @@ class LocalStore:
                 roster=values["roster"],
                 control=_rows(connection, model.ControlRow, "SELECT row FROM control ORDER BY sequence"),
                 control_head=values.get("control_head", b""),
-                log=None if log is None else decode_row(log, model.LogView),
+                log=None if log is None else decode_row(log, LogView),
+                witnessed=None if witnessed is None else decode_row(witnessed, WitnessedRow),
+                conflicts=tuple((row.key, row.at_ms) for row in _conflicts(connection)),
                 rooms=_rooms(connection),
                 intents=_intents(connection, UNFINISHED),
                 key_packages=tuple((reference, private) for reference, private in packages),
                 profiles=_profiles(connection),
                 audit_size=self.copy.size if self._copy_path.exists() else 0,
+                audit_settled=self.copy.settled if self._copy_path.exists() else 0,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),
@@ -245,6 +251,29 @@ class LocalStore:
         with self._database.reading() as connection:
             return _rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id")
 
+    def conflicts(self) -> tuple[ConflictRow, ...]:
+        """Evidence against the log, oldest first."""
+        with self._database.reading() as connection:
+            return _conflicts(connection)
+
+    def log(self) -> LogView | None:
+        """The newest checkpoint that continues all before it, if there is one.
+
+        Raises:
+            DecodeError: The row is damaged or of another version.
+        """
+        data = self.value("log")
+        return None if data is None else decode_row(data, LogView)
+
+    def witnessed(self) -> WitnessedRow | None:
+        """What the witnesses have cosigned, if that was ever looked at.
+
+        Raises:
+            DecodeError: The row is damaged or of another version.
+        """
+        data = self.value("witnessed")
+        return None if data is None else decode_row(data, WitnessedRow)
+
     def data_version(self) -> int:
         """Changes when another process changed the store."""
         with self._database.reading() as connection:
@@ -272,6 +301,10 @@ class LocalStore:
 def _rows(connection: sqlcipher.Connection, row_type: type[T], query: str, *values: object) -> tuple[T, ...]:
     """The one column of a query, decoded."""
     return tuple(decode_row(data, row_type) for (data,) in connection.execute(query, values).fetchall())
+
+
+def _conflicts(connection: sqlcipher.Connection) -> tuple[ConflictRow, ...]:
+    return _rows(connection, ConflictRow, "SELECT row FROM conflict ORDER BY id")
 
 
 def _rooms(connection: sqlcipher.Connection, where: str = "", *values: object) -> tuple[model.RoomRow, ...]:

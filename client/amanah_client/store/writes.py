@@ -15,6 +15,7 @@ from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
+from amanah_protocol.log.conflict import MAX_CONFLICTS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
@@ -33,7 +34,15 @@ _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
 
+_PUT_CUSTODY: Final = "INSERT INTO custody (room, sequence, row) VALUES (?, ?, ?)"
 _SOME_MESSAGES: Final = "SELECT id, room, envelope, row FROM message WHERE id > ? ORDER BY id LIMIT 500"
+
+
+# A contradiction is kept as it was found first; of many, the first of all and the newest.
+_PUT_CONFLICT: Final = "INSERT INTO conflict (key, row) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+_OLD_CONFLICTS: Final = """
+    DELETE FROM conflict WHERE id > (SELECT min(id) FROM conflict)
+        AND id NOT IN (SELECT id FROM conflict ORDER BY id DESC LIMIT ?)"""
 
 
 def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
@@ -74,6 +83,11 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             put_value(connection, "control_head", head)
         case e.PutLogView(view=view):
             put_value(connection, "log", encode_row(view))
+        case e.PutWitnessed(row=witnessed):
+            put_value(connection, "witnessed", encode_row(witnessed))
+        case e.PutConflict(row=conflict):
+            connection.execute(_PUT_CONFLICT, (conflict.key, encode_row(conflict)))
+            connection.execute(_OLD_CONFLICTS, (MAX_CONFLICTS - 1,))
         case e.PutKeyPackage(reference=reference, private=private):
             connection.execute("INSERT INTO key_package (reference, private) VALUES (?, ?)", (reference, private))
         case e.DropKeyPackage(reference=reference):
@@ -84,13 +98,10 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
         case e.PutCustody(row=custody):
-            place = (custody.room, custody.sequence)
-            connection.execute(
-                "INSERT INTO custody (room, sequence, row) VALUES (?, ?, ?)", (*place, encode_row(custody))
-            )
+            connection.execute(_PUT_CUSTODY, (custody.room, custody.sequence, encode_row(custody)))
         case e.ForgetPerson(organisation=organisation, subject=subject):
             _forget_person(connection, organisation, subject)
-        case e.PutAuditRows():
+        case e.PutAuditRows() | e.PutCheckpoints():
             pass  # they go to the copy, which is a file of its own
 
 

@@ -2,7 +2,8 @@
 
     plaintext = [ k: bstr .size 32, content: bstr .cbor content, padding ]
     content   = [ 1, type: uint, message id: bstr .size 16, written_at_ms: uint, label: uint, pap: uint,
-                  [ log size: uint, log root: bstr .size 32, room_seq: uint, room head: bstr .size 32 ], body ]
+                  [ log size: uint, log root: bstr .size 32, log signature: bstr .size 64 / h'', room_seq: uint,
+                    room head: bstr .size 32 ], body ]
     padding   = bstr / [ h'', bstr ]                                    ; all zeros
 
 The relay sees only which of the five lengths it is (attack 46). A byte string's head grows with its
@@ -22,11 +23,13 @@ from amanah_protocol.crypto import same
 from amanah_protocol.envelope import Header, derive_commitment
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.labels import Label, Pap
+from amanah_protocol.log.merkle import MAX_TREE_SIZE
 from amanah_protocol.types import Milliseconds
 
 VERSION: Final = 1
 K_BYTES: Final = 32
 MESSAGE_ID_BYTES: Final = 16
+LOG_SIGNATURE_BYTES: Final = 64
 
 _MAX_NUMBER: Final = 255
 """Labels and actions of later versions are small numbers too."""
@@ -40,9 +43,13 @@ _HEAD_BYTES: Final = {1: 24, 2: 2**8, 3: 2**16, 5: 2**32}
 class View:
     """What the sender had last seen; members compare it with what they were shown (attacks 3, 36).
 
+    The log's signature makes of a member's word the log's own: with another checkpoint of the log it is evidence
+    against the log, and no member can invent it.
+
     Attributes:
         log_size: Size of the newest checkpoint; 0 for none yet.
         log_root: Its root, 32 bytes.
+        log_signature: The log's Ed25519 signature over the body of that checkpoint, 64 bytes; none for size 0.
         room_seq: Newest sequence of the room.
         room_head: Leaf hash of that entry, 32 bytes.
 
@@ -52,12 +59,15 @@ class View:
 
     log_size: int
     log_root: bytes
+    log_signature: bytes
     room_seq: int
     room_head: bytes
 
     def __post_init__(self) -> None:
         if len(self.log_root) != 32 or len(self.room_head) != 32:
             raise UsageError(Code.BAD_TYPE, "a view holds two hashes of 32 bytes")
+        if len(self.log_signature) != (LOG_SIGNATURE_BYTES if self.log_size else 0):
+            raise UsageError(Code.BAD_TYPE, "a view holds the log's signature of 64 bytes, and none of an empty log")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +124,7 @@ def encode_content(content: Content) -> bytes:
     number, body = encode_body(content.body)
     return cbor.encode([
         VERSION, number, content.message_id, content.written_at_ms, content.label_number, content.pap_number,
-        [view.log_size, view.log_root, view.room_seq, view.room_head], body,
+        [view.log_size, view.log_root, view.log_signature, view.room_seq, view.room_head], body,
     ])  # fmt: skip
 
 
@@ -139,8 +149,15 @@ def decode_content(data: bytes) -> Content:
 
 
 def _decode_view(value: cbor.Value) -> View:
-    f = cbor.Fields(value, 4, "view")
-    return View(log_size=f.uint(), log_root=f.fixed(32), room_seq=f.uint(), room_head=f.fixed(32))
+    f = cbor.Fields(value, 5, "view")
+    size = f.uint(MAX_TREE_SIZE)
+    return View(
+        log_size=size,
+        log_root=f.fixed(32),
+        log_signature=f.fixed(LOG_SIGNATURE_BYTES if size else 0),
+        room_seq=f.uint(),
+        room_head=f.fixed(32),
+    )
 
 
 def pad(k: bytes, content: bytes) -> tuple[int, bytes]:

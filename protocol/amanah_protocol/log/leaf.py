@@ -9,6 +9,7 @@ from typing import Final
 from amanah_protocol import cbor, limits
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.log import merkle
+from amanah_protocol.shapes import BLOB_HEAD, BYTES_16, BYTES_32, UINT, blob, fixed, layout, one_of, uint
 from amanah_protocol.types import CONTROL, LeafHash, RoomId
 
 VERSION: Final = 1
@@ -32,6 +33,10 @@ class LeafType(IntEnum):
 
 CONTROL_TYPES: Final = frozenset({LeafType.CERTIFICATE, LeafType.ENROLMENT, LeafType.REVOCATION, LeafType.ROSTER})
 """Types that stand in the control stream."""
+
+_TYPES: Final = {cbor.encode(number): number for number in LeafType}
+_USUAL: Final = layout(rb"\x87", fixed(VERSION), one_of(_TYPES), UINT, BYTES_16, UINT, BYTES_32, BLOB_HEAD)
+"""The usual shape of an entry, up to the bytes of its object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,30 @@ def decode_leaf(data: bytes) -> Leaf:
     Raises:
         DecodeError: It does not parse, or stands where its type does not belong.
     """
+    leaf = _usual_leaf(data) or _decode_leaf(data)
+    _check_place(leaf)
+    return leaf
+
+
+def _usual_leaf(data: bytes) -> Leaf | None:
+    found = _USUAL.match(data)
+    if found is None:
+        return None
+    leaf_type, accepted_at, room, room_seq, previous, head = found.groups()
+    content = data[found.end() :]
+    if len(content) > limits.MAX_CONTROL_BYTES or head + content != blob(content):
+        return None
+    return Leaf(
+        type=_TYPES[leaf_type],
+        accepted_at_ms=uint(accepted_at),
+        room=RoomId(room),
+        room_seq=uint(room_seq),
+        previous=LeafHash(previous),
+        object=content,
+    )
+
+
+def _decode_leaf(data: bytes) -> Leaf:
     f = cbor.Fields(cbor.decode(data, max_bytes=MAX_ENTRY_BYTES), 7, "log entry")
     if f.uint() != VERSION:
         raise DecodeError(Code.UNKNOWN_VERSION, "a log entry of another version")
@@ -79,7 +108,7 @@ def decode_leaf(data: bytes) -> Leaf:
         leaf_type = LeafType(f.uint())
     except ValueError:
         raise DecodeError(Code.BAD_TYPE, "an unknown type of log entry") from None
-    leaf = Leaf(
+    return Leaf(
         type=leaf_type,
         accepted_at_ms=f.uint(),
         room=RoomId(f.fixed(16)),
@@ -87,8 +116,6 @@ def decode_leaf(data: bytes) -> Leaf:
         previous=LeafHash(f.fixed(32)),
         object=f.blob(limits.MAX_CONTROL_BYTES),
     )
-    _check_place(leaf)
-    return leaf
 
 
 def _check_place(leaf: Leaf) -> None:

@@ -203,7 +203,7 @@ def decide(request: WitnessRequest, keys: Sequence[NoteVerifier], known: Checkpo
         return Refused(refusal=Refusal.UNKNOWN_ORIGIN, known_size=known_size)
     # 403, also where one signature of a trusted key fails beside another that holds.
     try:
-        checkpoint, note = _verify_signed(request, keys)
+        checkpoint, note = verify_request(request, keys)
     except VerifyError:
         return Refused(refusal=Refusal.SIGNATURE, known_size=known_size)
     refusal = _check_growth(request, known)
@@ -213,8 +213,19 @@ def decide(request: WitnessRequest, keys: Sequence[NoteVerifier], known: Checkpo
     return Refused(refusal=refusal, known_size=known_size, finding=finding, note=note if finding else None)
 
 
-def _verify_signed(request: WitnessRequest, keys: Sequence[NoteVerifier]) -> tuple[Verified[Checkpoint], Note]:
-    """The checkpoint as the log signed it, with the lines of its keys alone."""
+def verify_request(request: WitnessRequest, keys: Sequence[NoteVerifier]) -> tuple[Verified[Checkpoint], Note]:
+    """Verify that a key which is trusted for the log has signed the submitted checkpoint.
+
+    Args:
+        request: What was asked.
+        keys: The keys that are trusted for its origin.
+
+    Returns:
+        The checkpoint, and the note with the lines of those keys alone.
+
+    Raises:
+        VerifyError: `SIGNATURE` when one of a known key fails, or none has signed.
+    """
     signers = {(known.verifier.name, known.verifier.key_id) for known in verify_note(request.note, keys)}
     lines = {(line.name, line.key_id): line for line in request.note.signatures}
     note = Note(text=request.note.text, signatures=tuple(line for key, line in lines.items() if key in signers))

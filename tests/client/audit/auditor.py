@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.audit.local import remember_roster
 from amanah_client.home import Home, Profile, create_profile
 from amanah_client.keystore import create_key_file
+from amanah_client.log_rows import LogView
 from amanah_client.model import AuditRow
 from tests.client.audit.world import (
     AUDITOR_TN,
@@ -40,7 +40,7 @@ def enrol(profile: Profile) -> None:
 
 
 def copy(profile: Profile, told: Incident, rows: list[AuditRow] | None = None) -> None:
-    view = model.LogView(size=told.log.size, root=told.log.root, checkpoint=told.log.checkpoint(), seen_at_ms=0)
+    view = LogView(size=told.log.size, root=told.log.root, checkpoint=told.log.checkpoint(), seen_at_ms=0)
     head = e.PutControlHead(head=told.log.control_head())
     profile.store.commit(
         (e.PutAuditRows(rows=tuple(told.rows() if rows is None else rows)), e.PutLogView(view=view), head)

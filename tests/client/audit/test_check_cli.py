@@ -190,7 +190,7 @@ def test_another_file_is_refused(audit: Audit, tmp_path: Path, text: str) -> Non
     path.write_text(text)
     code, _, err = audit("check", path)
     assert code == 5
-    assert "an export or a disclosure is wanted" in err
+    assert "an export, a disclosure or evidence is wanted" in err
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_named(audit: Audit, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.audit import local
 from amanah_client.audit.anchors import decode_rosters
 from amanah_client.home import Home, Profile, ProfileLock, create_profile
 from amanah_client.keystore import create_key_file
+from amanah_client.log_rows import LogView
 from amanah_client.store import copy as copy_module
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
@@ -45,7 +45,7 @@ def enrol(profile: Profile) -> None:
 
 def copy(profile: Profile, told: Incident, rows: int | None = None) -> None:
     """As if the log had been copied, with the newest checkpoint beside it."""
-    view = model.LogView(size=told.log.size, root=told.log.root, checkpoint=told.log.checkpoint(), seen_at_ms=0)
+    view = LogView(size=told.log.size, root=told.log.root, checkpoint=told.log.checkpoint(), seen_at_ms=0)
     head = e.PutControlHead(head=told.log.control_head())
     profile.store.commit((e.PutAuditRows(rows=tuple(told.rows()[:rows])), e.PutLogView(view=view), head))
 
@@ -87,7 +87,7 @@ def test_the_copys_checkpoint_stays_when_the_live_view_moves_on(profile: Profile
     enrol(profile)
     copy(profile, TOLD)
     assert local.keep_checkpoint(profile.store) == TOLD.log.size
-    later = model.LogView(size=999, root=x.fixed("r"), checkpoint=TOLD.log.checkpoint(size=999), seen_at_ms=1)
+    later = LogView(size=999, root=x.fixed("r"), checkpoint=TOLD.log.checkpoint(size=999), seen_at_ms=1)
     profile.store.commit((e.PutLogView(view=later), e.PutControlHead(head=b"later")))
     assert local.keep_checkpoint(profile.store) is None
     assert local.copied(profile.store) == (TOLD.log.checkpoint(), TOLD.log.size)
@@ -129,19 +129,11 @@ def test_before_enrolment_nothing_is_trusted(profile: Profile) -> None:
         local.trusted(profile)
 
 
-def test_a_copy_that_begins_a_room_in_the_middle_is_outgrown(profile: Profile) -> None:
-    enrol(profile)
+def test_a_record_that_begins_a_room_in_the_middle_is_told_from_one_with_whole_rooms() -> None:
     rows = TOLD.rows()
+    assert not examined(TOLD.log, rows).record.begins_late()
     rows[11] = replace(rows[11], entry=None)
-    profile.store.commit((e.PutAuditRows(rows=tuple(rows)),))
-    assert local.is_outgrown(profile.store, len(rows))
-    assert not local.is_outgrown(profile.store, 12)
-
-
-def test_a_copy_with_whole_rooms_is_not_outgrown(profile: Profile) -> None:
-    enrol(profile)
-    copy(profile, TOLD)
-    assert not local.is_outgrown(profile.store, TOLD.log.size)
+    assert examined(TOLD.log, rows).record.begins_late()
 
 
 def test_a_copy_is_begun_anew_while_nobody_of_the_profile_is_connected(profile: Profile) -> None:

@@ -28,6 +28,7 @@ KEY = bytes(range(32))
 @pytest.fixture(autouse=True)
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "STRETCH", 3)
+    monkeypatch.setattr(examination, "SAVED", 1)
     monkeypatch.setattr(examination, "_AHEAD", 2)
 
 
@@ -182,3 +183,17 @@ def test_the_copy_of_a_nation_that_is_told_less_is_whole_too(copy: AuditCopy) ->
     report = examine_copy(copy, checkpoint=told.log.checkpoint(), anchor=anchor())
     assert report.faults == 0
     assert {entry.room for entry in report.record.entries()} == {told.small, told.hidden}
+
+
+@pytest.mark.parametrize("stretches", [1, 4, 7, 12])
+def test_what_was_not_written_yet_is_examined_again(
+    copy: AuditCopy, stretches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "SAVED", 5)
+    told = troubled()
+    copy.append(told.rows())
+    run_until(copy, told, stretches)
+    report = examine_copy(copy, checkpoint=told.log.checkpoint(), anchor=anchor())
+    expected, all_at_once = whole(told)
+    assert shown(report) == shown(all_at_once)
+    assert tables(copy) == expected

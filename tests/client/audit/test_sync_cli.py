@@ -17,6 +17,7 @@ from amanah_client.audit.anchors import decode_rosters
 from amanah_client.audit.bundle import MAGIC, BundleReader
 from amanah_client.cli.main import main
 from amanah_client.home import Profile, ProfileLock
+from amanah_client.log_rows import LogView
 from amanah_client.model import AuditRow
 from amanah_protocol.cards import Armour, Reply, armour
 from amanah_protocol.identity import decode_request, issue_certificate, issue_profile
@@ -47,7 +48,7 @@ def serve(profile: Profile, told: Incident, stop: threading.Event, ending: model
                 store.commit((e.PutAuditRows(rows=tuple(rows[first : first + 10])),))
                 time.sleep(0.3)
             log = told.log
-            view = model.LogView(size=log.size, root=log.root, checkpoint=log.checkpoint(), seen_at_ms=0)
+            view = LogView(size=log.size, root=log.root, checkpoint=log.checkpoint(), seen_at_ms=0)
             done = replace(intent, state=ending, code="ROLE", detail="only auditors copy the log")
             store.commit((e.PutLogView(view=view), e.PutControlHead(head=log.control_head()), e.PutIntent(intent=done)))
         time.sleep(0.02)
@@ -79,9 +80,10 @@ def test_a_sync_says_how_many_leaves_were_copied_up_to_which_checkpoint(
     code, out, _ = audit("sync", "--timeout", "1")
     assert code == 0
     assert "copied 35 leaves, up to the checkpoint of size 35" in out
+    assert "HOLDS" in out
     assert audit("verify")[0] == 0
     code, out, _ = audit("sync", "--json")
-    assert (code, json.loads(out)) == (0, {"format": 1, "copied": 0, "size": 35})
+    assert (code, json.loads(out)) == (0, {"format": 1, "copied": 0, "size": 35, "holds": True})
 
 
 def test_a_sync_that_is_refused_says_why(audit: Audit, connected: Callable[..., None]) -> None:

@@ -21,6 +21,7 @@ from amanah_protocol.content.bodies import Body, Text
 from amanah_protocol.content.sealed import Content, View, encode_content
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed
+from amanah_protocol.errors import Code
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind, MediaType, Specific
@@ -224,7 +225,7 @@ class Log:
         """A message with real content; gives its index, the disclosure key and the content."""
         given: dict[str, Any] = dict(changes)
         k = x.fixed("disclosure key")
-        view = View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32)
+        view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=0, room_head=ZERO_32)
         content = encode_content(
             Content(
                 message_id=bytes(16),
@@ -380,8 +381,14 @@ def faults(report: Report) -> list[tuple[int | None, str]]:
 
 
 def remarks(report: Report) -> list[Finding]:
-    """The remarks."""
-    return [finding for finding in report.findings if finding.severity is Severity.REMARK]
+    """The remarks, but for the one that no witness has dated the record: `test_times` is about that."""
+    found = [finding for finding in report.findings if finding.severity is Severity.REMARK]
+    return [finding for finding in found if (finding.index, finding.code) != (None, Code.CLOCK)]
+
+
+def findings(report: Report) -> list[Finding]:
+    """Faults, and remarks as `remarks`."""
+    return [*(finding for finding in report.findings if finding.severity is Severity.FAULT), *remarks(report)]
 
 
 def bundle(found: Incident, rows: list[AuditRow] | None = None, **changes: object) -> bytes:

@@ -81,7 +81,9 @@ def message(
         changes: Fields of the header to change.
     """
     held = room_of(sender, room)
-    view = View(log_size=0, log_root=ZERO_32, room_seq=held.row.head_seq, room_head=held.row.head_leaf)
+    view = View(
+        log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=held.row.head_seq, room_head=held.row.head_leaf
+    )
     fields: dict[str, Any] = {
         "message_id": changes.pop("message_id", sender.device.id[:16]),
         "written_at_ms": sender.stage.relay.now_ms,

@@ -10,14 +10,18 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import audit_sync
+from amanah_client.core.requests import AuditCheckpoints
 from amanah_protocol import frames
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.identity import Role
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import LeafType, decode_leaf
 from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import LeafHash
 from tests.client.core.rooms import two
 from tests.client.core.world import SN, TN, Client, Stage
+from tests.relay.people import LOG_SIGNER, ORIGIN, key_of
 
 DONE, FAILED, SENT = model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.SENT
 
@@ -184,7 +188,7 @@ def leaf() -> bytes:
         (changed_hash, "PROOF"),
         (changed_document, "CONTENT_HASH"),
         (document_beside_a_hash, "PROOF"),
-        (no_entry, "BAD_TYPE"),
+        (no_entry, "PROOF"),
         (lambda entries: entries[1:], "PROOF"),
         (lambda entries: entries[::-1], "PROOF"),
         (lambda _: [], "PROOF"),
@@ -289,3 +293,123 @@ def test_a_wrong_proof_raises_the_verifiers_error(stage: Stage) -> None:
     assert ctx.copying is not None
     with pytest.raises(VerifyError):
         audit_sync.receive_entries(ctx, frames.LogEntries(1, (), 1))
+
+
+# ---- published checkpoints
+
+
+def publishing(client: Client, *notes: bytes) -> None:
+    """Answer each question for published checkpoints from these, three at a time."""
+    wanted: dict[int, int] = {}
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.GetCheckpoints):
+            wanted[frame.request] = frame.after
+        return [frame]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if not isinstance(frame, frames.Checkpoints):
+            return [frame]
+        later = [note for note in notes if decode_checkpoint(note)[0].size > wanted[frame.request]]
+        return [frames.Checkpoints(frame.request, tuple(later[:3]))]
+
+    client.outward, client.toward = outward, toward
+
+
+def note_of(size: int, root: bytes = bytes(32)) -> bytes:
+    return sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), LOG_SIGNER)
+
+
+def test_published_checkpoints_up_to_the_copys_end_are_kept_with_it(stage: Stage) -> None:
+    client = auditor(stage)
+    size = len(stage.relay.store.entries)
+    publishing(client, *(note_of(at) for at in (1, 3, 4, 6, 7, size, size + 1, size + 9)))
+    assert sync(client).state is DONE
+    assert sorted(client.store.checkpoints) == [1, 3, 4, 6, 7, size]
+    assert client.store.settled == size
+    assert client.store.alarms == []
+
+
+def test_checkpoints_that_the_quorum_has_not_cosigned_are_asked_for_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = auditor(stage)
+    first, second = note_of(3), note_of(5)
+    monkeypatch.setattr(audit_sync, "_is_witnessed", lambda _, note: note == first)
+    publishing(client, first, second)
+    assert sync(client).state is DONE
+    assert (client.store.checkpoints, client.store.settled) == ({3: first, 5: second}, 3)
+    client.restart()
+    client.connect()
+    stage.run()
+    cosigned = note_of(5, b"r" * 32)
+    publishing(client, note_of(3, b"r" * 32), cosigned)
+    assert sync(client).state is DONE
+    assert client.store.checkpoints == {3: first, 5: cosigned}
+
+
+def test_a_checkpoint_without_the_cosignatures_of_the_rosters_witnesses_is_not_settled(stage: Stage) -> None:
+    client = auditor(stage)
+    ctx = client.core._ctx  # noqa: SLF001 - what is tested
+    assert audit_sync._is_witnessed(ctx, note_of(3))  # noqa: SLF001 - the same
+    stranger = NoteSigner(name=ORIGIN, key=key_of("stranger"))
+    assert not audit_sync._is_witnessed(  # noqa: SLF001 - the same
+        ctx, sign_checkpoint(Checkpoint(origin=ORIGIN, size=3, root=bytes(32)), stranger)
+    )
+
+
+@pytest.mark.parametrize(
+    ("notes", "code"),
+    [
+        ((b"none",), "MALFORMED"),
+        ((note_of(3), note_of(3)), "CHECKPOINT"),
+        ((note_of(5), note_of(4)), "CHECKPOINT"),
+    ],
+)
+def test_checkpoints_that_do_not_hold_fail_the_copy(stage: Stage, notes: tuple[bytes, ...], code: str) -> None:
+    client = auditor(stage)
+    client.toward = lambda frame: (
+        [frames.Checkpoints(frame.request, notes)] if isinstance(frame, frames.Checkpoints) else [frame]
+    )
+    intent = sync(client)
+    assert (intent.state, intent.code) == (FAILED, code)
+    assert client.store.checkpoints == {}
+
+
+def test_a_checkpoint_of_another_log_key_fails_the_copy(stage: Stage) -> None:
+    client = auditor(stage)
+    forged = sign_checkpoint(
+        Checkpoint(origin=ORIGIN, size=3, root=bytes(32)), NoteSigner(name=ORIGIN, key=key_of("evil"))
+    )
+    client.toward = lambda frame: (
+        [frames.Checkpoints(frame.request, (forged,))] if isinstance(frame, frames.Checkpoints) else [frame]
+    )
+    assert sync(client).code == "CHECKPOINT"
+
+
+def test_checkpoints_for_a_copy_that_is_gone_are_passed_over(stage: Stage) -> None:
+    client = auditor(stage)
+    audit_sync.receive_checkpoints(
+        client.core._ctx,  # noqa: SLF001 - what is tested
+        AuditCheckpoints(after=0),
+        frames.Checkpoints(1, (note_of(3),)),
+    )
+    assert client.store.checkpoints == {}
+
+
+def test_while_one_page_is_being_proven_the_next_is_on_its_way(stage: Stage) -> None:
+    client = auditor(stage)
+    asked: list[str] = []
+
+    def note(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.AuditRead | frames.GetConsistency):
+            asked.append(type(frame).__name__)
+        return [frame]
+
+    client.outward = note
+    tamper(client, lambda entries: entries[:3])
+    assert sync(client).state is DONE
+    assert asked[:5] == ["AuditRead", "GetConsistency", "AuditRead", "GetConsistency", "AuditRead"]
+    check_copy(client)
+    assert [row.index for row in client.store.audit] == list(range(len(client.store.audit)))
+    assert client.store.alarms == []

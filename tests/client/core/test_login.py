@@ -173,7 +173,8 @@ def test_a_longer_log_without_proof_stops_the_client(stage: Stage) -> None:
     change(a, frames.Path, hashes=())
     a.connect()
     stage.run()
-    assert a.codes() == ["PROOF"]
+    assert a.codes() == ["LOG_ROLLBACK"]
+    assert a.store.conflicts
     assert not a.disconnects[-1].again
     assert a.store.base.log == view
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from amanah_client import model
 from amanah_client.core import monitor
 from amanah_client.core.requests import Claim
 from amanah_protocol import frames
 from amanah_protocol.content.sealed import View
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
+from amanah_protocol.log.conflict import (
+    Conflict,
+    Judged,
+    OtherPrefix,
+    Sighting,
+    Verdict,
+    Way,
+    decode_evidence,
+    verify_conflict,
+)
+from amanah_protocol.log.statement import Form, Statement, log_signature
 from amanah_protocol.types import RoomId
 from tests.client.core.forge import control_head, delivery, message, push, room_of
 from tests.client.core.rooms import create, two
@@ -20,9 +33,26 @@ from tests.relay.people import LOG_SIGNER, ORIGIN
 def seen(victim: Client, sender: Client, room: RoomId, size: int, root: bytes) -> None:
     """A message of a sender who has seen this log."""
     row = room_of(sender, room).row
-    view = View(log_size=size, log_root=root, room_seq=row.head_seq, room_head=row.head_leaf)
+    view = View(
+        log_size=size,
+        log_root=root,
+        log_signature=signature(size, root),
+        room_seq=row.head_seq,
+        room_head=row.head_leaf,
+    )
     push(victim, delivery(victim, *message(sender, room, content={"view": view})))
     victim.stage.run()
+
+
+def signature(size: int, root: bytes) -> bytes:
+    """The log's own over this checkpoint, whatever it says."""
+    return signed_by_log(size, root) if size else b""
+
+
+def signed_by_log(size: int, root: bytes) -> bytes:
+    """Signature lines are key id and signature."""
+    note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), LOG_SIGNER)
+    return log_signature(note, LOG_SIGNER.verifier.vkey)
 
 
 def root_at(stage: Stage, size: int) -> bytes:
@@ -41,6 +71,12 @@ def grow(stage: Stage, client: Client) -> None:
         create(client)
 
 
+def kept(client: Client) -> tuple[tuple[Conflict, ...], Judged]:
+    """The evidence that a client keeps, and what the newest comes to for somebody who has the roster alone."""
+    found = tuple(one for row in client.store.conflicts.values() for one in decode_evidence(row.evidence))
+    return found, verify_conflict(found[-1], client.stage.relay.roster.relays[0])
+
+
 def test_views_that_lie_on_one_line_are_no_alarm(stage: Stage) -> None:
     a, b, room = two(stage)
     seen(a, b, room, 6, root_at(stage, 6))
@@ -52,9 +88,12 @@ def test_a_view_that_is_no_prefix_of_ours_is_a_fork(stage: Stage) -> None:
     a, b, room = two(stage)
     seen(a, b, room, 6, bytes(32))
     assert a.codes() == ["FORK"]
-    assert a.store.alarms[0].room == room
-    assert a.store.alarms[0].evidence
-    assert a.peer is not None
+    assert "amanah audit evidence" in a.store.alarms[0].detail
+    (conflict,), judged = kept(a)
+    assert (judged.verdict, judged.second.size) == (Verdict.OTHER_PREFIX, 6)
+    assert (conflict.second.way, conflict.second.device, conflict.second.room) == (Way.MEMBER, b.device.id, room)
+    assert conflict.proof == OtherPrefix(root=root_at(stage, 6), path=conflict.proof.path)  # type: ignore[union-attr]  # as the verdict says
+    assert not a.disconnects[-1].again
 
 
 def test_a_view_of_a_size_that_is_proven_already_needs_no_proof(stage: Stage) -> None:
@@ -63,6 +102,7 @@ def test_a_view_of_a_size_that_is_proven_already_needs_no_proof(stage: Stage) ->
     assert view is not None
     seen(a, b, room, view.size, bytes(32))
     assert a.codes() == ["FORK"]
+    assert kept(a)[1].verdict is Verdict.SAME_SIZE
 
 
 def test_a_newer_view_makes_us_ask_for_a_checkpoint(stage: Stage) -> None:
@@ -92,7 +132,8 @@ def test_a_larger_log_than_the_relay_shows_is_a_rollback(stage: Stage) -> None:
     seen(a, b, room, 9_999, bytes(32))
     stage.wait(3_000)
     assert a.codes() == ["LOG_ROLLBACK"]
-    assert a.peer is not None
+    assert kept(a)[1].verdict is Verdict.UNEXPLAINED
+    assert not a.disconnects[-1].again
 
 
 def test_an_empty_view_says_nothing(stage: Stage) -> None:
@@ -101,24 +142,108 @@ def test_an_empty_view_says_nothing(stage: Stage) -> None:
     assert a.store.alarms == []
 
 
-def test_of_many_views_one_is_proven_at_a_time_and_the_newest_is_kept(stage: Stage) -> None:
-    a, b, _room = two(stage)
+def test_a_checkpoint_that_the_log_did_not_sign_is_its_senders_doing(stage: Stage) -> None:
+    a, b, room = two(stage)
+    row = room_of(b, room).row
+    view = View(log_size=6, log_root=bytes(32), log_signature=bytes(64), room_seq=row.head_seq, room_head=row.head_leaf)
+    push(a, delivery(a, *message(b, room, content={"view": view})))
+    stage.run()
+    assert a.codes() == ["SIGNATURE"]
+    assert b.device.id.hex()[:12] in a.store.alarms[0].detail
+    assert a.store.conflicts == {}
+    assert a.peer is not None
+    assert a.texts(room) == ["forged"]
+
+
+def test_one_proof_is_asked_for_at_a_time_and_a_larger_view_stands_for_the_smaller_ones_of_its_sender(
+    stage: Stage,
+) -> None:
+    a, _b, _room = two(stage)
     asked: list[frames.Frame] = []
     a.outward = keep(asked, frames.GetConsistency)
     ctx = a.core._ctx  # noqa: SLF001 - claims without messages
     ctx.watch.proven.clear()
+    ctx.watch.claims.clear()
     for size in range(2, 8):
-        monitor.note_claim(ctx, claim(size, root_at(stage, size)))
+        monitor.note_claim(ctx, claim(size, root_at(stage, size), line=b"one"))
         a.give(tick())
     assert [frame.old for frame in asked if isinstance(frame, frames.GetConsistency)] == [2]
-    assert ctx.watch.claim is not None
-    assert ctx.watch.claim.size == 7
-    assert b.store.alarms == []
+    assert [waiting.size for waiting in ctx.watch.claims.values()] == [7]
+    monitor.note_claim(ctx, claim(3, root_at(stage, 3), line=b"one"))
+    assert [waiting.size for waiting in ctx.watch.claims.values()] == [7]
 
 
-def claim(size: int, root: bytes, *, signed: bool = False) -> Claim:
-    """Somebody's word."""
-    return Claim(size=size, root=root, room=None, source="somebody", evidence=(b"x",), signed=signed)
+def test_claims_of_all_lines_are_compared_in_the_end_in_their_order(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    ctx.watch.proven.clear()
+    ctx.watch.claims.clear()
+    for size in (6, 3, 5):
+        monitor.note_claim(ctx, claim(size, root_at(stage, size), line=b"%d" % size))
+    assert len(ctx.watch.claims) == 3
+    a.give(tick())
+    stage.wait(1_000)
+    assert ctx.watch.claims == {}
+    assert ctx.watch.proven.keys() >= {6, 3, 5}
+    assert a.store.alarms == []
+
+
+def test_a_claim_outlives_the_connection_on_which_its_proof_was_asked_for(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    a.outward = keep([], frames.GetConsistency)
+    monitor.note_claim(ctx, claim(6, bytes(32)))
+    a.give(tick())
+    a.disconnect()
+    assert a.store.alarms == []
+    a.outward = None
+    a.connect()
+    stage.run()
+    stage.wait(1_000)
+    assert a.codes() == ["FORK"]
+
+
+def test_two_words_of_one_size_are_a_fork_before_either_is_compared(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    for root in (bytes(32), b"\1" * 32):
+        monitor.note_claim(ctx, claim(6, root))
+    a.give(tick())
+    assert a.codes() == ["FORK"]
+    assert kept(a)[1].verdict is Verdict.SAME_SIZE
+
+
+def test_claims_are_bounded_and_what_is_left_out_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, _b, _room = two(stage)
+    monkeypatch.setattr(monitor, "MAX_CLAIMS", 1)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    ctx.watch.claims.clear()
+    for line in (b"one", b"two"):
+        monitor.note_claim(ctx, claim(6, bytes(32), line=line))
+    assert list(ctx.watch.claims) == [b"one"]
+    a.give(tick())
+    assert a.codes()[0] == "PROOF"
+
+
+def test_one_fork_that_shows_at_many_sizes_is_told_once_and_kept_each_time(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    for size in (6, 7):
+        monitor.note_claim(a.core._ctx, claim(size, bytes(32)))  # noqa: SLF001 - claims without messages
+        a.give(tick())
+        stage.run()
+        a.restart()
+        a.connect()
+        stage.run()
+    assert a.codes() == ["FORK"]
+    assert [conflict.second.way for conflict in kept(a)[0]] == [Way.MEMBER, Way.MEMBER]
+
+
+def claim(size: int, root: bytes, line: bytes = b"line") -> Claim:
+    """The log's word, as a member passes it on."""
+    note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=size, root=root), LOG_SIGNER)
+    statement = Statement(form=Form.CHECKPOINT, data=note)
+    sighting = Sighting(statement=statement, way=Way.MEMBER, at_ms=0, device=bytes(32), room=bytes(16))
+    return Claim(size=size, root=root, line=line, sighting=sighting, since_ms=0, due_ms=0)
 
 
 def tick() -> Any:  # noqa: ANN401 - an input

@@ -10,10 +10,11 @@ import pytest
 from amanah_client import inputs, model
 from amanah_client.core import answers, commits, invite, monitor, outbox
 from amanah_client.core.batch import Batch, message_id_of
+from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context, known_code, room_of
 from amanah_client.core.directory import Directory
 from amanah_client.core.entry import read_entry
-from amanah_client.core.gate import blocked, revoked_members
+from amanah_client.core.gate import revoked_members
 from amanah_client.core.requests import Advance, Claim, Compare
 from amanah_client.core.room import MAX_KNOWN, MAX_SEEN, Known, Room, load_room
 from amanah_client.core.senders import follow
@@ -24,7 +25,11 @@ from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.group.seam import Credential
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
+from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
+from amanah_protocol.log.conflict import Way
 from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.log.note_keys import NoteSigner
+from amanah_protocol.log.statement import Form
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, RoomId
 from tests.client.core.forge import delivery, header_of, message, push
 from tests.client.core.forge import room_of as held
@@ -32,6 +37,7 @@ from tests.client.core.rooms import create, two
 from tests.client.core.test_control import newcomer
 from tests.client.core.world import MA, SN, TN, Client, Stage, keep
 from tests.engines import ENGINES
+from tests.relay.people import ORIGIN, key_of
 
 DONE, QUEUED, FAILED, SENT = (
     model.IntentState.DONE,
@@ -429,38 +435,51 @@ def test_proofs_without_a_view_change_nothing(stage: Stage) -> None:
     a = stage.online("A")
     ctx = ctx_of(a)
     ctx.log = None
-    claim = Claim(size=2, root=bytes(32), room=None, source="x", evidence=(), signed=False)
     path = frames.Path(1, None, ())
     monitor.receive_advance(ctx, Advance(note=b"", checkpoint=None), path)  # type: ignore[arg-type]  # not read
-    monitor.receive_comparison(ctx, Compare(claim=claim), path)
-    monitor.contradict(ctx, claim)
-    monitor._forked(ctx, b"", "x", Code.FORK)  # noqa: SLF001 - what is tested
+    monitor.receive_comparison(ctx, Compare(claim=claim_in(ctx, 2, bytes(32))), path)
     assert ctx.log is None
-    assert ctx.halted == "FORK"
-    assert blocked(ctx) is not None
-    assert blocked(ctx).code == "FORK"  # type: ignore[union-attr]  # as the line above shows
+    assert ctx.halted == ""
+    assert monitor.view_of(ctx) is None
+
+
+def claim_in(ctx: Context, size: int, root: bytes) -> Claim:
+    """The word of a control head."""
+    return claim_of(ctx, size, root, Form.HEAD, b"head", Way.HEAD)
 
 
 def test_a_claim_that_was_proven_meanwhile_needs_no_request(stage: Stage) -> None:
     a = stage.online("A")
     ctx = ctx_of(a)
-    assert ctx.log is not None
+    asked: list[frames.Frame] = []
+    a.outward = keep(asked, frames.GetConsistency)
+    ctx.watch.claims[b"x"] = replace(claim_in(ctx, 1, b"\1" * 32), line=b"x")
     ctx.watch.proven[1] = b"\1" * 32
-    for root, alarms in ((b"\1" * 32, 0), (b"\2" * 32, 1)):
-        ctx.watch.claim = Claim(size=1, root=root, room=None, source="x", evidence=(), signed=False)
-        a.give(inputs.Tick())
-        assert a.codes() == ["FORK"] * alarms
-    assert a.peer is not None
+    a.give(inputs.Tick())
+    assert (asked, ctx.watch.claims, a.codes()) == ([], {}, [])
 
 
-def test_the_relays_own_word_ahead_of_its_checkpoint_waits_for_the_next(stage: Stage) -> None:
+def test_the_relays_own_word_ahead_of_its_checkpoint_waits_for_the_next_and_not_for_ever(stage: Stage) -> None:
     a = stage.online("A")
     ctx = ctx_of(a)
-    claim = Claim(size=99, root=bytes(32), room=None, source="x", evidence=(), signed=True)
-    ctx.watch.claim = claim
-    stage.wait(3_000)
-    assert ctx.watch.claim == claim
+    monitor.note_claim(ctx, claim_in(ctx, 99, bytes(32)))
+    stage.wait(30_000)
+    assert 99 in [claim.size for claim in ctx.watch.claims.values()]
     assert a.store.alarms == []
+    stage.wait(40_000)
+    assert a.codes() == ["LOG_ROLLBACK"]
+    assert not a.disconnects[-1].again
+
+
+def test_a_checkpoint_of_a_key_that_the_roster_no_longer_names_is_passed_on_to_nobody(stage: Stage) -> None:
+    a = stage.online("A")
+    ctx = ctx_of(a)
+    assert ctx.log is not None
+    assert monitor.view_of(ctx) is not None
+    stranger = NoteSigner(name=ORIGIN, key=key_of("another log"))
+    note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=ctx.log.size, root=ctx.log.root), stranger)
+    ctx.log = replace(ctx.log, checkpoint=note)
+    assert monitor.view_of(ctx) is None
 
 
 # ---- the rest

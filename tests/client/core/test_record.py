@@ -403,7 +403,7 @@ def test_a_sender_that_continues_another_record(stage: Stage) -> None:
 
 def test_a_sender_who_saw_another_record_of_the_room(stage: Stage) -> None:
     a, b, room = two(stage)
-    view = View(log_size=0, log_root=ZERO_32, room_seq=a.row(room).head_seq, room_head=K)
+    view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=a.row(room).head_seq, room_head=K)
     push(a, delivery(a, *message(b, room, content={"view": view})))
     assert last(a, room).state is STORED
     assert a.codes() == ["FORK"]
@@ -411,7 +411,7 @@ def test_a_sender_who_saw_another_record_of_the_room(stage: Stage) -> None:
 
 def test_a_sender_who_saw_the_future(stage: Stage) -> None:
     a, b, room = two(stage)
-    view = View(log_size=0, log_root=ZERO_32, room_seq=a.row(room).head_seq + 1, room_head=K)
+    view = View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=a.row(room).head_seq + 1, room_head=K)
     push(a, delivery(a, *message(b, room, content={"view": view})))
     assert a.codes() == ["FORK"]
 

@@ -64,8 +64,9 @@ def check(a: Client, b: Client, c: Client, room: RoomId) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_failure_at_any_commit_changes_nothing_in_the_end(victim: int, kept: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    at = 1
+def test_a_failure_at_any_commit_changes_nothing_in_the_end(victim: int, kept: bool, scale: int) -> None:  # noqa: FBT001 - a parameter of the test
+    # In the short form every other one, those that are kept and those that are not in turn.
+    at, step = (1, 1) if scale > 1 else (1 + kept, 2)
     while True:
         stage = Stage()
         clients = [stage.online("A", of=TN), stage.online("B", of=MA), stage.online("C", of=SN)]
@@ -75,7 +76,7 @@ def test_a_failure_at_any_commit_changes_nothing_in_the_end(victim: int, kept: b
         check(clients[0], clients[1], clients[2], room)
         if store.fails > 0:
             break
-        at += 1 if at < 24 else 6
+        at += step if at < 24 else 6
     assert at > 24
 
 

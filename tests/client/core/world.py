@@ -11,11 +11,13 @@ from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_client.custody import CustodyRow
+from amanah_client.log_rows import ConflictRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
@@ -66,6 +68,9 @@ class Store:
     audit: list[model.AuditRow] = field(default_factory=list)
     custody: list[CustodyRow] = field(default_factory=list)
     forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    settled: int = 0
+    conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
     fails: int = 0
     kept: bool = False
 
@@ -81,6 +86,8 @@ class Store:
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
             custody=tuple(self.custody),
+            audit_settled=self.settled,
+            conflicts=tuple((row.key, row.at_ms) for row in self.conflicts.values()),
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
 
@@ -94,7 +101,7 @@ class Store:
         if self.fails == 0:
             raise OSError
 
-    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one case for each write
+    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
@@ -128,6 +135,10 @@ class Store:
                 self.base = replace(self.base, control_head=head)
             case e.PutLogView(view=view):
                 self.base = replace(self.base, log=view)
+            case e.PutWitnessed(row=witnessed):
+                self.base = replace(self.base, witnessed=witnessed)
+            case e.PutConflict(row=conflict):
+                self.conflicts.setdefault(conflict.key, conflict)
             case e.PutKeyPackage(reference=reference, private=private):
                 assert reference not in self.packages
                 self.packages[reference] = private
@@ -146,6 +157,9 @@ class Store:
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)
+            case e.PutCheckpoints(notes=notes, settled=settled):
+                self.checkpoints.update(notes)
+                self.settled = settled
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -336,8 +350,10 @@ def text_of(row: model.MessageRow) -> str | None:
 class Stage:
     """The relay and all clients; time stands still unless a test moves it."""
 
-    def __init__(self, limits: RelayLimits | None = None) -> None:
-        self.relay = World(limits)
+    def __init__(
+        self, limits: RelayLimits | None = None, *, witnesses: tuple[NoteSigner, ...] = (), quorum: int = 0
+    ) -> None:
+        self.relay = World(limits, witnesses=witnesses, quorum=quorum)
         self.clients: list[Client] = []
         self.restarts = 0
 

@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.log_rows import LogView
 from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
@@ -129,7 +130,7 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
     flight = model.InFlight(intents=("x",), items=((b"envelope", b"content"),), first_counter=7)
     sender = model.SenderRow(device=DeviceId(b"d" * 32), counter=3, last_id=EnvelopeId(b"i" * 32), voided=(2,))
     room = model.RoomRow(room=ROOM, status=model.RoomStatus.OPEN, group=b"g", in_flight=flight, senders=(sender,))
-    view = model.LogView(size=3, root=b"r" * 32, checkpoint=b"note", seen_at_ms=5)
+    view = LogView(size=3, root=b"r" * 32, checkpoint=b"note", seen_at_ms=5)
     store.add_intent(text_intent(1))
     store.commit(
         (
@@ -233,6 +234,17 @@ def test_profiles_and_alarms_are_kept(store: LocalStore) -> None:
     store.commit((e.PutProfile(profile=named[0]), e.PutProfile(profile=named[1]), e.PutAlarm(alarm=alarm)))
     assert store.profiles() == (named[1],)
     assert store.alarms() == (alarm,)
+
+
+def test_published_checkpoints_are_kept_with_the_copy_and_where_to_go_on(store: LocalStore) -> None:
+    assert store.copy.settled == 0
+    store.commit((e.PutCheckpoints(notes=((7, b"seven"), (9, b"nine")), settled=7),))
+    store.commit((e.PutCheckpoints(notes=((9, b"nine, cosigned"), (12, b"twelve")), settled=12),))
+    assert list(store.copy.checkpoints()) == [b"seven", b"nine, cosigned", b"twelve"]
+    assert list(store.copy.checkpoints(12)) == [b"seven", b"nine, cosigned"]
+    assert store.copy.settled == 12
+    store.copy.put_checkpoints((size, b"many") for size in range(100, 5_000))
+    assert len(list(store.copy.checkpoints())) == 4_903
 
 
 def test_the_organisation_remembers_whom_it_certified(store: LocalStore) -> None:

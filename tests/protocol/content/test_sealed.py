@@ -27,7 +27,7 @@ from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, RoomId
 
 K = bytes(range(32))
-VIEW = View(log_size=7, log_root=b"\1" * 32, room_seq=3, room_head=b"\2" * 32)
+VIEW = View(log_size=7, log_root=b"\1" * 32, log_signature=b"\3" * 64, room_seq=3, room_head=b"\2" * 32)
 CONTENT = Content(
     message_id=bytes(16),
     written_at_ms=1_800_000_000_000,
@@ -44,19 +44,23 @@ def sealed(content: Content = CONTENT) -> tuple[int, bytes]:
 
 def of_length(length: int) -> bytes:
     """Canonical content of exactly this length, from a few hundred bytes on."""
-    for chars in range(length - 130, length - 90):
+    for chars in range(length - 200, length - 150):
         data = encode_content(replace(CONTENT, body=Unknown(type=9, raw=cbor.encode("a" * chars))))
         if len(data) == length:
             return data
     raise AssertionError(length)
 
 
-views = st.builds(
-    View,
-    log_size=st.integers(0, 2**63),
-    log_root=st.binary(min_size=32, max_size=32),
-    room_seq=st.integers(0, 2**63),
-    room_head=st.binary(min_size=32, max_size=32),
+hashes = st.binary(min_size=32, max_size=32)
+views = st.integers(0, 2**63 - 1).flatmap(
+    lambda size: st.builds(
+        View,
+        log_size=st.just(size),
+        log_root=hashes,
+        log_signature=st.binary(min_size=64, max_size=64) if size else st.just(b""),
+        room_seq=st.integers(0, 2**63 - 1),
+        room_head=hashes,
+    )
 )
 contents = st.builds(
     Content,
@@ -239,6 +243,27 @@ def test_a_view_holds_hashes_of_32_bytes(field: str) -> None:
     with pytest.raises(UsageError) as refused:
         replace(VIEW, **{field: bytes(31)})  # type: ignore[arg-type]  # a field by its name
     assert refused.value.code is Code.BAD_TYPE
+
+
+@pytest.mark.parametrize(("size", "length"), [(7, 0), (7, 63), (0, 64)])
+def test_a_view_holds_the_logs_signature_and_none_of_an_empty_log(size: int, length: int) -> None:
+    with pytest.raises(UsageError) as refused:
+        replace(VIEW, log_size=size, log_signature=bytes(length))
+    assert refused.value.code is Code.BAD_TYPE
+    view = [size, bytes(32), bytes(length), 3, bytes(32)]
+    with pytest.raises(DecodeError) as damaged:
+        decode_content(changed_content(6, view))
+    assert damaged.value.code is Code.BAD_TYPE
+
+
+def test_a_short_message_fits_the_smallest_class_with_the_largest_view() -> None:
+    view = View(
+        log_size=2**63 - 1, log_root=bytes(32), log_signature=bytes(64), room_seq=2**63 - 1, room_head=bytes(32)
+    )
+    text = (
+        "Phishing against two ministries since 06:40; the sender's domain is in the table. Who sees the same? Call us."
+    )
+    assert sealed(replace(CONTENT, view=view, body=Text(text=text)))[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_an_end_is_a_grant_of_the_same_id_that_holds_for_less(now_ms: int) -> No
     ids=lambda changes: next(iter(changes)),
 )
 def test_an_end_changes_nothing_else(changes: dict[str, Any]) -> None:
-    right = {"issued_ms": x.NOW_MS + 1, "not_after_ms": x.NOW_MS + DAY_MS}
+    right: dict[str, Any] = {"issued_ms": x.NOW_MS + 1, "not_after_ms": x.NOW_MS + DAY_MS}
     check_ends(grant(**right), grant())
     with refused(Code.ROLLBACK):
         check_ends(grant(**(right | changes)), grant())

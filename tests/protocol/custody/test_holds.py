@@ -88,7 +88,7 @@ def test_a_release_is_the_same_hold_that_says_so() -> None:
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_release_changes_nothing_else(changes: dict[str, Any]) -> None:
-    right = {"issued_ms": x.NOW_MS + 1, "released": True}
+    right: dict[str, Any] = {"issued_ms": x.NOW_MS + 1, "released": True}
     check_releases(hold(**right), hold())
     with refused(Code.ROLLBACK):
         check_releases(hold(**(right | changes)), hold())

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
+from amanah_client.encapsulation import encapsulate
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.room_group import RoomGroup
 from amanah_protocol.group.suites import CLASSICAL, POST_QUANTUM, SUPPORTED
-from tests.engines import ENGINES
 from tests.protocol.group.circle import AAD, circle, key_package, staged
 from tests.protocol.group.devices import device
 from tests.protocol.group.rogue import both, refuses
+
+ENGINES: Final = Engines(encapsulate)
 
 
 def test_every_supported_suite_has_its_engine() -> None:

@@ -39,7 +39,7 @@ CONTENT: Final = Content(
     written_at_ms=NOW_MS,
     label_number=Label.AMBER,
     pap_number=0,
-    view=View(log_size=0, log_root=ZERO_32, room_seq=0, room_head=ZERO_32),
+    view=View(log_size=0, log_root=ZERO_32, log_signature=b"", room_seq=0, room_head=ZERO_32),
     body=Text(text="incident"),
 )
 

@@ -13,6 +13,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL
 from amanah_relay.effects import Append, Reload
 from amanah_relay.inputs import (
+    Checked,
     ContentRead,
     EntriesRead,
     Input,
@@ -242,6 +243,7 @@ def test_what_a_failed_publish_had_taken_from_quotas_is_given_back() -> None:
     "answer",
     [
         ReadFailed(token=99_999),
+        Checked(answers=((99_999, (True,)),)),
         KnownRead(token=99_999, known=None),
         EntriesRead(token=99_999, room=CONTROL, entries=(), more=False),
         ContentRead(token=99_999, data=None, addressees=None),

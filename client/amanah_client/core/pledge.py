@@ -1,0 +1,124 @@
+"""Is what the relay acknowledged in the log: a receipt is a signed promise, due within 60 s (attack 38).
+
+Asked for is the newest own envelope of each room. As an entry names the one before it in its room, it vouches for
+the earlier ones, which are in our record by then, or overdue there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client.core import conflicts, monitor
+from amanah_client.core.conflicts import LAZY_MS, claim_of
+from amanah_client.core.context import AGAIN_MS, Context
+from amanah_client.core.requests import Pledge, Pledged
+from amanah_client.core.room import Promise, Room
+from amanah_client.log_rows import LogView
+from amanah_client.model import RoomStatus
+from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.frames import GetInclusion, Path
+from amanah_protocol.log.checkpoint import Checkpoint
+from amanah_protocol.log.conflict import OtherLeaf, Way
+from amanah_protocol.log.merkle import verify_inclusion
+from amanah_protocol.log.receipt import Receipt
+from amanah_protocol.log.statement import Form
+from amanah_protocol.types import LeafHash
+
+WITHIN_MS: Final = 60_000
+"""What was acknowledged is proven and delivered within this time of one connection, or it is an alarm."""
+
+
+def note(ctx: Context, room: Room, receipt: Receipt, encoded: bytes, index: int) -> None:
+    """The relay acknowledged an own envelope at a place."""
+    claim = claim_of(ctx, receipt.size, receipt.root, Form.RECEIPT, encoded, Way.RECEIPT)
+    monitor.note_claim(ctx, claim)
+    waiting = room.pledge
+    room.pledge = Pledge(
+        leaf=receipt.leaves[index - receipt.first_index],
+        index=index,
+        receipt=encoded,
+        since_ms=ctx.timer_ms if waiting is None else waiting.since_ms,
+        # Who writes a lot asks for one proof of it all.
+        again_at_ms=ctx.timer_ms + LAZY_MS if waiting is None else waiting.again_at_ms,
+    )
+
+
+def work(ctx: Context) -> None:
+    """Ask for the next proof that is due, one at a time, and say what is overdue."""
+    for room in ctx.rooms.values():
+        _check_delivered(ctx, room)
+    view = ctx.log
+    if view is None or ctx.is_asking(lambda purpose: isinstance(purpose, Pledged)):
+        return
+    for room in ctx.rooms.values():
+        pledge = room.pledge
+        if pledge is None or ctx.timer_ms < pledge.again_at_ms:
+            continue
+        if ctx.timer_ms - max(pledge.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+            room.pledge = None
+            detail = "what the relay acknowledged is not proven to be in the log"
+            ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
+        elif pledge.index >= view.size:
+            monitor.want(ctx, pledge.index + 1)
+        else:
+            _ask(ctx, room, pledge, view)
+            return
+
+
+def _ask(ctx: Context, room: Room, pledge: Pledge, view: LogView) -> None:
+    purpose = Pledged(room=room.id, pledge=pledge, size=view.size, root=view.root, note=view.checkpoint)
+    ctx.ask(purpose, lambda number: GetInclusion(request=number, index=pledge.index, size=view.size))
+
+
+def _check_delivered(ctx: Context, room: Room) -> None:
+    """Entries that were acknowledged have to come, as everybody else's do."""
+    if not room.link.live or room.row.status is not RoomStatus.OPEN or Code.RECEIPT in room.told:
+        return
+    for room_seq, promise in room.promised.items():
+        if ctx.timer_ms - max(promise.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+            room.told.add(Code.RECEIPT)
+            detail = f"entry {room_seq} was acknowledged and is not delivered"
+            ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=_evidence(ctx, promise))
+            return
+
+
+def _evidence(ctx: Context, promise: Promise) -> tuple[bytes, ...]:
+    return (promise.encoded, b"" if ctx.log is None else ctx.log.checkpoint)
+
+
+def receive_path(ctx: Context, purpose: Pledged, frame: Path) -> None:
+    """The path has to lead from the leaf of the receipt to our checkpoint; if from another, that is the proof."""
+    room, pledge = ctx.rooms[purpose.room], purpose.pledge
+    try:
+        verify_inclusion(pledge.leaf, pledge.index, purpose.size, frame.hashes, purpose.root)
+    except VerifyError:
+        room.pledge = None
+        _broken(ctx, room, purpose, frame)
+        return
+    # Behind what is proven lies what was acknowledged meanwhile; its time begins now.
+    newer = room.pledge is not None and room.pledge.leaf != pledge.leaf
+    again = None if room.pledge is None else replace(room.pledge, since_ms=ctx.timer_ms)
+    room.pledge = again if newer else None
+
+
+def _broken(ctx: Context, room: Room, purpose: Pledged, frame: Path) -> None:
+    pledge, detail = purpose.pledge, "what the relay acknowledged is not in the log where it says that it stands"
+    stands = LeafHash(frame.leaf or b"")
+    try:
+        verify_inclusion(stands, pledge.index, purpose.size, frame.hashes, purpose.root)
+    except VerifyError:
+        ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, purpose.note))
+        return
+    receipt = claim_of(ctx, pledge.index, pledge.leaf, Form.RECEIPT, pledge.receipt, Way.RECEIPT)
+    tree = Checkpoint(origin=ctx.relay.origin, size=purpose.size, root=purpose.root)
+    shown = conflicts.shown_claim(ctx, purpose.note, tree)
+    proof = OtherLeaf(index=pledge.index, leaf=stands, path=frame.hashes)
+    conflicts.found(ctx, Code.RECEIPT, detail, (receipt, shown), proof)
+
+
+def refused(ctx: Context, purpose: Pledged) -> None:
+    """Later; what is never proven is overdue in time."""
+    room = ctx.rooms[purpose.room]
+    if room.pledge is not None:
+        room.pledge = replace(room.pledge, again_at_ms=ctx.timer_ms + AGAIN_MS)

@@ -1,0 +1,65 @@
+"""What a client remembers of the log itself: how far it is verified, who has cosigned it, evidence against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """The newest checkpoint that was verified to continue all earlier ones."""
+
+    size: int
+    root: bytes
+    checkpoint: bytes
+    """The signed note."""
+    seen_at_ms: int
+
+
+class Quorum(StrEnum):
+    """How it stands with the quorum of witnesses that the roster asks for."""
+
+    SEEN = "seen"
+    LATE = "late"
+    """The log has grown since, and what was added is not cosigned in time."""
+    MISSING = "missing"
+    """No checkpoint with a quorum was ever seen here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedRow:
+    """The newest checkpoint on our line that a quorum of witnesses has cosigned.
+
+    Attributes:
+        size: Its size; 0 while none was seen.
+        root: Its root; 32 zeros while none was seen.
+        note: The signed note with the cosignatures; b"" while none was seen.
+        cosignatures: (name of a witness in the roster, seconds of Unix time).
+        witnesses: How many witnesses the roster names.
+        state: Whether they are missed.
+        since_ms: Since when it is so.
+    """
+
+    size: int
+    root: bytes
+    note: bytes
+    cosignatures: tuple[tuple[str, int], ...]
+    witnesses: int
+    state: Quorum
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRow:
+    """Evidence against the log: one `log.conflict.Conflict`, encoded as evidence of its own.
+
+    Attributes:
+        key: What it is told from others by: one contradiction, seen twice, is one.
+        at_ms: When it was found first.
+        evidence: `log.conflict.encode_evidence`.
+    """
+
+    key: bytes
+    at_ms: int
+    evidence: bytes
