@@ -209,7 +209,8 @@ class Custody:
         raise refusal
 
     def _check_stood(self, erasure: ContentErasure, stood: dict[int, tuple[bytes, int]]) -> None:
-        if erasure.digest != erased_digest((place, stood[place][0]) for place in erasure.places if place in stood):
+        known = [(place, stood[place][0]) for place in erasure.places if place in stood]
+        if len(known) != len(erasure.places) or erasure.digest != erased_digest(known):
             raise VerifyError(Code.CONTENT_HASH, "a statement of erasure is of other entries than stand there")
 
     def _check_not_held(self, index: int, erasure: ContentErasure, stood: dict[int, tuple[bytes, int]]) -> None:
