@@ -137,6 +137,11 @@ class RelayState:
     holds: dict[HoldId, LegalHold] = field(default_factory=dict)
     forgotten: set[tuple[OrgName, PersonId]] = field(default_factory=set)
 
+    def held_since(self, room: RoomId) -> int | None:
+        """What a room accepted then or later is held; None where no hold stands."""
+        holds = (hold for hold in self.holds.values() if not hold.released and room in hold.rooms)
+        return min((hold.since_ms for hold in holds), default=None)
+
     def release(self, freed: Iterable[Held]) -> None:
         """The store holds this no longer."""
         for part in freed:

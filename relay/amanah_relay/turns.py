@@ -39,6 +39,7 @@ from amanah_relay.effects import (
     Reload,
     Send,
     SessionId,
+    Survey,
     TakeKeyPackages,
     Verify,
 )
@@ -245,6 +246,7 @@ class Turns:
                 | TakeKeyPackages()
                 | CountKeyPackages()
                 | Confirm()
+                | Survey()
                 | Purge()
                 | PutCheckpoint()
                 | ReadCheckpoints()

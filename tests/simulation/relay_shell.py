@@ -35,6 +35,7 @@ from amanah_relay.effects import (
     Reload,
     Send,
     SessionId,
+    Survey,
     TakeKeyPackages,
     Verify,
 )
@@ -67,7 +68,15 @@ LOAD_MS: Final = 20
 VERIFY_MS: Final = 3
 
 Reading: TypeAlias = (
-    ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+    ReadEntries
+    | ReadMembership
+    | ReadKnown
+    | ReadContent
+    | ReadLog
+    | ReadProof
+    | CountKeyPackages
+    | ReadCheckpoints
+    | Survey
 )
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 
@@ -320,7 +329,7 @@ class RelayShell:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages() | ReadCheckpoints()
+                | CountKeyPackages() | ReadCheckpoints() | Survey()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
@@ -464,5 +473,7 @@ class RelayShell:
                 return self.store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self.store.read_checkpoints(effect)
+            case Survey():
+                return self.store.survey(effect)
             case _:
                 assert_never(effect)

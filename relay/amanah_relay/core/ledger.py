@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from amanah_protocol import frames, heads
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import ContentErasure, sign_erasure
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.note_keys import NoteSigner
@@ -172,6 +173,10 @@ class Ledger:
         kept = self.rooms[room]
         head = heads.RoomHead(room=room, room_seq=kept.head_seq, leaf=kept.head_leaf, size=self.size, time_ms=now_ms)
         return heads.sign_room_head(head, self._key)
+
+    def erasure(self, statement: ContentErasure) -> bytes:
+        """The signed statement of what a batch drops; it is a leaf of that batch, and nothing before it is durable."""
+        return sign_erasure(statement, self._key)
 
     def custody_head(self, chain: RoomId, now_ms: int) -> bytes:
         """A fresh signed head of a custody chain."""

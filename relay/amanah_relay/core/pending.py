@@ -148,8 +148,13 @@ class MarksConfirm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContentsPurge:
-    """A step of a purge."""
+class ContentsSurvey:
+    """A step of the pass through old contents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreesPurge:
+    """Old trees being dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +180,15 @@ Fetching: TypeAlias = (
 """What one client may have only so many of at a time."""
 
 Question: TypeAlias = (
-    SignatureCheck | PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | CheckpointRecord | Fetching
+    SignatureCheck
+    | PageRead
+    | IdLookup
+    | StockCount
+    | MarksConfirm
+    | ContentsSurvey
+    | TreesPurge
+    | CheckpointRecord
+    | Fetching
 )
 
 Q = TypeVar("Q", bound=Question)

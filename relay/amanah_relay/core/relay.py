@@ -36,7 +36,7 @@ from amanah_relay.core.pending import (
     CheckpointRecord,
     CheckpointsFetch,
     ContentFetch,
-    ContentsPurge,
+    ContentsSurvey,
     CustodyFetch,
     IdLookup,
     MarksConfirm,
@@ -49,6 +49,7 @@ from amanah_relay.core.pending import (
     Questions,
     SignatureCheck,
     StockCount,
+    TreesPurge,
 )
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import Effect, SessionId
@@ -79,6 +80,7 @@ from amanah_relay.inputs import (
     ReadFailed,
     Received,
     Stop,
+    Surveyed,
     Tick,
 )
 from amanah_relay.quotas import Claim, Quotas, RelayLimits
@@ -181,7 +183,7 @@ class RelayCore:
             case Received():
                 self._receive(event.session, event.data, now_ms)
             case Appended():
-                settlement.appended(parts, event)
+                settlement.appended(parts, event, now_ms)
                 publication.advance(parts, now_ms)
             case Connected():
                 login.connect(parts, event, now_ms)
@@ -208,7 +210,7 @@ class RelayCore:
     def _answer(  # noqa: C901, PLR0912, PLR0915 - one case for each answer
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
-        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | CheckpointPut
+        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut
         | CheckpointsRead | Cosigned,
         now_ms: int,
     ) -> None:  # fmt: skip
@@ -251,8 +253,11 @@ class RelayCore:
             case Confirmed():
                 if (marks := take(event.token, MarksConfirm)) is not None:
                     retention.answer_confirm(parts, marks, event, now_ms)
+            case Surveyed():
+                if take(event.token, ContentsSurvey) is not None:
+                    retention.answer_survey(parts, event, now_ms)
             case Purged():
-                if take(event.token, ContentsPurge) is not None:
+                if take(event.token, TreesPurge) is not None:
                     retention.answer_purge(parts, event, now_ms)
             case CheckpointPut():
                 if (record := take(event.token, CheckpointRecord)) is not None:

@@ -56,4 +56,11 @@ class Reader:
     told: frozenset[bytes] = frozenset()
 
 
-Waiter: TypeAlias = Publisher | Newcomer | Reader
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purger:
+    """The pass through old contents, which goes on behind `after`, or is at its end where that is None."""
+
+    after: int | None
+
+
+Waiter: TypeAlias = Publisher | Newcomer | Reader | Purger

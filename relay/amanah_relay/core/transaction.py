@@ -134,7 +134,12 @@ class Transaction:
             case Delivered():
                 cursor = header.specific.room_seq
             case Erase():
-                erasure = Erasure(room=room.room, envelopes=header.specific.envelopes, by=self._eraser(room))
+                erasure = Erasure(
+                    room=room.room,
+                    envelopes=header.specific.envelopes,
+                    by=self._eraser(room),
+                    held_since_ms=self._state.held_since(room.room),
+                )
                 self.unit.erasures.append(erasure)
             case Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
                 pass

@@ -102,7 +102,8 @@ content: Final = Table(
     _checksum(),
     Column("data", Bytes),
 )
-"""One row an envelope. `payload` covers `data`, which is NULL exactly when it was erased;
+"""One row an envelope. `payload` covers `data`, which is NULL only when it was erased, and then
+is there still only for a legal hold;
 `addressees` are device ids, 32 bytes each, NULL for every member."""
 
 # Header-only kinds all have one payload hash: looking them up would read them all.

@@ -29,6 +29,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    Survey,
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
@@ -45,6 +46,7 @@ from amanah_relay.inputs import (
     MembershipRead,
     ProofRead,
     Purged,
+    Surveyed,
 )
 from amanah_relay.state import RelayState
 from amanah_relay.store import checkpoints, key_packages, reads, retention, schema, transaction
@@ -162,7 +164,7 @@ class Store:
         return self._writer.transact(
             lambda connection: transaction.append(connection, batch),
             bytes_written=_ROW_BYTES + size + sum(len(tree.data) for tree in batch.trees),
-            forget=bool(batch.erasures),
+            forget=bool(batch.erasures or batch.purges),
         )
 
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut:
@@ -187,8 +189,12 @@ class Store:
             lambda connection: retention.confirm(connection, wanted), bytes_written=_ROW_BYTES * len(wanted.marks)
         )
 
+    def survey(self, wanted: Survey) -> Surveyed:
+        """Take one step of a pass through old contents, and change nothing."""
+        return self._reader.read(lambda connection: retention.survey(connection, wanted))
+
     def purge(self, wanted: Purge) -> Purged:
-        """Take one step of a purge."""
+        """Drop old trees."""
         return self._writer.transact(
             lambda connection: retention.purge(connection, wanted), bytes_written=_ROW_BYTES * wanted.limit, forget=True
         )

@@ -23,6 +23,7 @@ from amanah_relay.effects import (
     ReadMembership,
     ReadProof,
     Reload,
+    Survey,
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
@@ -43,6 +44,7 @@ from amanah_relay.inputs import (
     ProofRead,
     Purged,
     ReadFailed,
+    Surveyed,
 )
 from amanah_relay.store.store import Store
 
@@ -56,11 +58,13 @@ RETRY_S: Final = 1.0
 
 ReadEffect: TypeAlias = (
     ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
+    | Survey
 )  # fmt: skip
 ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
 ReadInput: TypeAlias = (
     EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted | CheckpointsRead
+    | Surveyed
 )  # fmt: skip
 ChangeInput: TypeAlias = KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | CheckpointPut
 StoreInput: TypeAlias = Appended | AppendFailed | Loaded | ReadInput | ChangeInput | ReadFailed
@@ -179,6 +183,8 @@ class StoreWorker:
         match effect:
             case ReadEntries():
                 return self._store.read_entries(effect)
+            case Survey():
+                return self._store.survey(effect)
             case ReadMembership():
                 return self._store.read_membership(effect)
             case ReadKnown():
