@@ -13,6 +13,7 @@ from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
 from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
+from amanah_protocol.custody.grants import AuditGrant, decode_grant
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.merkle import Frontier
@@ -21,6 +22,7 @@ from amanah_protocol.types import LeafHash
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
 _ROSTERS: Final = "rosters"
+_GRANT: Final = "grant"
 
 
 def remember_roster(profile: Profile, roster: bytes) -> None:
@@ -127,6 +129,29 @@ def cosigned(store: LocalStore) -> Cosigned | None:
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
     """The rows of the copy below `size`, read a page at a time."""
     return store.copy.rows(0, size)
+
+
+def grant_of(store: LocalStore) -> AuditGrant | None:
+    """The audit grant that the copy is read under; None for the own scope alone."""
+    encoded = store.copy.value(_GRANT)
+    return None if encoded is None else decode_grant(encoded)
+
+
+def read_under(profile: Profile, encoded: bytes) -> bool:
+    """Read under a grant from now on; gives whether a copy that was read without it was forgotten.
+
+    Raises:
+        DecodeError: It is no grant.
+        OperationalError: `STORE` when another program of this profile is connected: it may be copying.
+    """
+    grant, known = decode_grant(encoded), grant_of(profile.store)
+    if known is not None and known.id == grant.id:
+        return False
+    was = profile.store.copy.size > 0
+    if was:
+        begin_anew(profile)
+    profile.store.copy.put_value(_GRANT, encoded)
+    return was
 
 
 def begin_anew(profile: Profile) -> None:

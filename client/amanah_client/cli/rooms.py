@@ -11,6 +11,7 @@ from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
+from amanah_client.cli.showing_custody import custody_json, custody_lines
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
@@ -138,6 +139,7 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         value = room_json(room)
         value["members"] = [party_json(party) for party in members]
         value["alarms"] = [alarm_json(alarm) for alarm in alarms]
+        value["custody"] = [custody_json(entry) for entry in room.custody()]
         value["log"] = standing_json(standing)
         terminal.show_json(value)
         return
@@ -170,6 +172,8 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
     )
     for cause, count in room.unreadable().items():
         terminal.show(f"cannot be read: {count} ({cause}). {MEANINGS[cause]}")
+    for line in custody_lines(room):
+        terminal.show(line)
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")

@@ -291,6 +291,11 @@ class LocalStore:
         with self._database.writing() as connection:
             connection.execute(statement, (device, name, certificate, revocation))
 
+    def rename_issued(self, device: DeviceId, name: str) -> None:
+        """Put another name in the place of the one that a device was certified for."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE issued SET name = ? WHERE device = ?", (name, device))
+
     def issued(self) -> tuple[tuple[DeviceId, str, bytes, bytes | None], ...]:
         """(device, name, certificate, revocation or None) of all that were certified here."""
         with self._database.reading() as connection:

@@ -93,18 +93,24 @@ def verify_erasure(data: bytes, relay_key: bytes) -> Verified[ContentErasure]:
         DecodeError: It does not parse.
         VerifyError: `KEY_ID` or `SIGNATURE`.
     """
-    opened = cose.decode(data, Typ.ERASURE, max_bytes=_MAX_BYTES)
-    cose.verify_opened(opened, relay_key)
-    f = cbor.Fields(opened.payload, 6, "erasure")
+    cose.verify_opened(cose.decode(data, Typ.ERASURE, max_bytes=_MAX_BYTES), relay_key)
+    return Verified(read_erasure(data))
+
+
+def read_erasure(data: bytes) -> ContentErasure:
+    """What a statement says; not verified.
+
+    Raises:
+        DecodeError: It does not parse.
+    """
+    f = cbor.Fields(cose.decode(data, Typ.ERASURE, max_bytes=_MAX_BYTES).payload, 6, "erasure")
     _check_purpose(f, CONTENT_PURPOSE)
-    return Verified(
-        ContentErasure(
-            room=RoomId(f.fixed(16)),
-            places=_places(f.array(limits.MAX_ERASED_PLACES)),
-            digest=f.fixed(32),
-            cause=_cause(f.uint()),
-            erased_at_ms=f.uint(),
-        )
+    return ContentErasure(
+        room=RoomId(f.fixed(16)),
+        places=_places(f.array(limits.MAX_ERASED_PLACES)),
+        digest=f.fixed(32),
+        cause=_cause(f.uint()),
+        erased_at_ms=f.uint(),
     )
 
 

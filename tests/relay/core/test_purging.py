@@ -19,9 +19,10 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import OrgName
 from amanah_relay.effects import Append, Purge, Survey
-from amanah_relay.inputs import Tick
+from amanah_relay.inputs import EntriesRead, Input, Purged, Surveyed, Tick
 from amanah_relay.purging import RoomRule, Standing, Terms, cause_to_go
 from amanah_relay.quotas import RelayLimits
+from tests.relay.memory_store import StoreEffect
 from tests.relay.people import RELAY_KEY, Device
 from tests.relay.world import MA, SEALED, TN, Peer, World, code_of
 from tests.vectors import examples as x
@@ -198,9 +199,9 @@ def test_a_step_that_fails_is_taken_again_and_says_it_once() -> None:
     shelf.world.core._parts.purging.due_ms = 0  # noqa: SLF001 - the next pass comes at once
     shelf.world.holding = True
     shelf.world.handle(Tick())
-    assert isinstance(shelf.world.waiting[0], Survey)
+    assert [type(effect) for effect in shelf.world.waiting] == [Survey]
     shelf.world.step()
-    assert isinstance(shelf.world.waiting[0], Append)
+    assert [type(effect) for effect in shelf.world.waiting] == [Append]
     shelf.world.store.append_fails = "lost"
     shelf.world.release()
     assert shelf.statements() == []
@@ -359,3 +360,32 @@ def test_a_commit_goes_by_the_relays_times_alone(
     header = x.header(Commit(added=x.DEVICES[:1]))
     terms = Terms(newest_ms=100, delivered_ms=50, handshake_ms=20)
     assert cause_to_go(header, Standing(**(fields | standing)), RoomRule(**rule), terms) is cause
+
+
+# ---- trees, and answers that nobody waits for
+
+
+def test_trees_go_in_steps_behind_the_last_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amanah_relay.core.retention.STEP_CONTENTS", 2)
+    shelf = Shelf()
+    counts = iter((2, 1))
+    perform = shelf.world.store.perform
+
+    def with_trees(effect: StoreEffect) -> Input:
+        if isinstance(effect, Purge):
+            return Purged(token=effect.token, dropped=next(counts, 0), freed=())
+        return perform(effect)
+
+    monkeypatch.setattr(type(shelf.world.store), "perform", lambda _, effect: with_trees(effect))
+    shelf.world.steps.clear()
+    shelf.pass_days(0.5)
+    assert [type(step) for step in shelf.world.steps][-2:] == [Purge, Purge]
+
+
+def test_an_answer_to_nothing_that_was_asked_changes_nothing() -> None:
+    shelf = Shelf()
+    steps = len(shelf.world.steps)
+    shelf.world.give(Surveyed(token=9_999, after=None, over=()))
+    shelf.world.give(Purged(token=9_999, dropped=1, freed=()))
+    shelf.world.give(EntriesRead(token=9_999, room=shelf.room.id, entries=(), more=False))
+    assert len(shelf.world.steps) == steps
