@@ -207,7 +207,7 @@ class RelayCore:
             case _:
                 self._answer(event, now_ms)
 
-    def _answer(  # noqa: C901, PLR0912, PLR0915 - one case for each answer
+    def _answer(  # noqa: C901, PLR0912 - one case for each answer
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
         | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut
@@ -250,15 +250,8 @@ class RelayCore:
             case KeyPackagesCounted():
                 if (count := take(event.token, StockCount)) is not None and parts.knows(count.client):
                     login.welcome(parts, count.client, event.stock, now_ms)
-            case Confirmed():
-                if (marks := take(event.token, MarksConfirm)) is not None:
-                    retention.answer_confirm(parts, marks, event, now_ms)
-            case Surveyed():
-                if take(event.token, ContentsSurvey) is not None:
-                    retention.answer_survey(parts, event, now_ms)
-            case Purged():
-                if take(event.token, TreesPurge) is not None:
-                    retention.answer_purge(parts, event, now_ms)
+            case Confirmed() | Surveyed() | Purged():
+                self._swept(event, now_ms)
             case CheckpointPut():
                 if (record := take(event.token, CheckpointRecord)) is not None:
                     publication.recorded(parts, record, now_ms)
@@ -269,6 +262,20 @@ class RelayCore:
                 publication.cosigned(parts, event, now_ms)
             case _:
                 assert_never(event)
+
+    def _swept(self, event: Confirmed | Surveyed | Purged, now_ms: int) -> None:
+        """A step of what drops old content is done."""
+        parts, take = self._parts, self._parts.questions.take
+        match event:
+            case Confirmed():
+                if (marks := take(event.token, MarksConfirm)) is not None:
+                    retention.answer_confirm(parts, marks, event, now_ms)
+            case Surveyed():
+                if take(event.token, ContentsSurvey) is not None:
+                    retention.answer_survey(parts, event, now_ms)
+            case Purged():
+                if take(event.token, TreesPurge) is not None:
+                    retention.answer_purge(parts, event, now_ms)
 
     def _change_pace(self, event: Congested | Drained, now_ms: int) -> None:
         client = self._parts.clients.by_session.get(event.session)

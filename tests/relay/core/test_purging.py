@@ -44,7 +44,7 @@ class Shelf:
         self.room = self.world.open_room(self.officer, self.other, policy=data)
         self.begun_ms = self.world.now_ms
 
-    def say(self, label: Label, specific: Any = None, content: bytes = SEALED) -> int:  # noqa: ANN401 - a kind
+    def say(self, label: Label, specific: Any = None, content: bytes = SEALED) -> int:  # noqa: ANN401 - what any kind says in a header
         """Send something; gives its place."""
         made = self.world.envelope(self.me, self.room, specific or Message(), content, label=label)
         self.officer.publish((made, content))
