@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.core import login
 from amanah_client.core.context import Context
 from amanah_client.core.requests import CustodyWanted
 from amanah_client.core.room import Room
@@ -42,9 +43,9 @@ def load(ctx: Context, rows: tuple[CustodyRow, ...]) -> None:
 
 def refresh(ctx: Context, room: Room) -> None:
     """Ask for what follows, unless that is on its way."""
-    if room.custody.asked or room.broken:
+    if room.link.custody or room.broken:
         return
-    room.custody.asked = True
+    room.link.custody = True
     after = room.custody.sequence
     ctx.ask(
         CustodyWanted(room=room.id), lambda number: frames.GetCustody(request=number, room=room.id, after=after)
@@ -65,7 +66,7 @@ def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
         DecodeError: The head is none.
         VerifyError: `GAP` or `FORK` where the chain does not go on; `KEY_ID` or `SIGNATURE`.
     """
-    room.custody.asked = False
+    room.link.custody = False
     for entry in frame.entries:
         _take(ctx, room, entry)
     if not frame.head:
@@ -73,6 +74,7 @@ def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
             raise VerifyError(Code.FRAME, "neither entries nor the head of a custody chain")
         refresh(ctx, room)
         return
+    _known(ctx, room)
     head = verify_room_head(frame.head, ctx.relay.key).value
     if head.room != custody_chain(room.id):
         raise VerifyError(Code.FRAME, "the head of another chain")
@@ -80,9 +82,17 @@ def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
         _contradicted(ctx, room, frame.head)
 
 
-def refused(room: Room) -> None:
+def refused(ctx: Context, room: Room) -> None:
     """The relay gives nothing now; it is asked again on the next connection, or at the next hint."""
-    room.custody.asked = False
+    room.link.custody = False
+    _known(ctx, room)
+
+
+def _known(ctx: Context, room: Room) -> None:
+    """A room counts as read to its head when its custody is, too: else a face would show an old one as the newest."""
+    if room.link.live:
+        ctx.session.catching_up.discard(room.id)
+        login.check_caught_up(ctx)
 
 
 def _contradicted(ctx: Context, room: Room, head: bytes) -> None:

@@ -418,7 +418,7 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
         case r.MembershipWanted(room=room_id):
             joining.membership_refused(ctx, ctx.rooms[room_id], frame)
         case r.CustodyWanted(room=room_id):
-            custody.refused(ctx.rooms[room_id])
+            custody.refused(ctx, ctx.rooms[room_id])
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
         case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):

@@ -71,8 +71,6 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
         return
     link.resync, link.live = False, True
     custody.refresh(ctx, room)
-    ctx.session.catching_up.discard(room.id)
-    login.check_caught_up(ctx)
 
 
 def _is_outside(ctx: Context, room: Room) -> bool:

@@ -87,14 +87,12 @@ class Custody:
         leaf: Hash of that.
         grants: Audit grants by id, as they were last logged.
         holds: Legal holds by id, likewise.
-        asked: Whether more of it was asked for.
     """
 
     sequence: int = 0
     leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
     grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
     holds: dict[HoldId, LegalHold] = field(default_factory=dict)
-    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +206,7 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        custody: Whether more of the room's custody was asked for.
         asked: That the others were asked to begin an epoch, where this profile is an old copy.
     """
 
@@ -223,6 +222,7 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    custody: bool = False
     asked: Asked | None = None
 
     @property
