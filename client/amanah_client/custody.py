@@ -1,45 +1,17 @@
-"""Entries of a room's custody chain, as they are stored and as they are shown."""
+"""Entries of a room's custody chain, as they are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
+from amanah_client.log_rows import CustodyRow
 from amanah_protocol.audit import decode_order, order_device
 from amanah_protocol.custody.erasures import ContentErasure, read_erasure
 from amanah_protocol.custody.grants import AuditGrant, decode_grant
 from amanah_protocol.custody.holds import LegalHold, decode_hold
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import DeviceId, GrantId, RoomId
-
-FLAWED: Final = 0
-"""In place of a type: an entry of a custody chain that does not hold."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustodyRow:
-    """An entry of a room's custody chain.
-
-    Attributes:
-        room: The room.
-        sequence: Its place in the chain.
-        index: Its place in the log.
-        type: `LeafType` as a number, or `FLAWED`.
-        accepted_at_ms: The relay's time.
-        hash: Hash of its leaf.
-        object: The leaf's object.
-        document: The endorsed document beside it, or None.
-    """
-
-    room: RoomId
-    sequence: int
-    index: int
-    type: int
-    accepted_at_ms: int
-    hash: bytes
-    object: bytes
-    document: bytes | None
+from amanah_protocol.types import DeviceId, GrantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_client.custody import CustodyRow
-from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
 from amanah_client.model import (
     Alarm,
     AuditRow,

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from amanah_client.custody import CustodyRow
-from amanah_client.log_rows import LogView, WitnessedRow
+from amanah_client.log_rows import CustodyRow, LogView, WitnessedRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -360,12 +359,14 @@ class CreateRoom:
         ceiling: The highest label allowed in it.
         agreement: Identifier of the agreement it is opened under.
         classical: Its suite is 0x0003 instead of the post-quantum 0xF001.
+        policy: How long its content stays, encoded (`amanah_protocol.custody.retention`); b"" as the relay has it.
     """
 
     title: str
     ceiling: Label
     agreement: str | None = None
     classical: bool = False
+    policy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

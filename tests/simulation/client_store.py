@@ -7,8 +7,7 @@ from typing import Any, Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.custody import CustodyRow
-from amanah_client.log_rows import ConflictRow
+from amanah_client.log_rows import ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 

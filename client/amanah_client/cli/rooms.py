@@ -11,7 +11,7 @@ from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
-from amanah_client.cli.showing_custody import custody_json, custody_lines
+from amanah_client.cli.showing_custody import custody_json, custody_lines, parse_policy
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
@@ -35,6 +35,7 @@ def create(
     agreement: str | None = None,
     classical: Flag = False,
     same_title: Flag = False,
+    keep: tuple[str, ...] = (),
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
@@ -55,11 +56,14 @@ def create(
         Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
     same_title
         Take the title all the same; both rooms are then named by their ids.
+    keep
+        How many days the relay keeps content, for ever: LABEL=DAYS or alerts=DAYS or talk=DAYS from acceptance,
+        LABEL=last+DAYS from the room's last entry, `default` for TLP:RED=last+7. Once for each; the shortest counts.
     """
-    ceiling = Label.parse(label)
+    ceiling, policy = Label.parse(label), parse_policy(keep)
 
     async def work(client: Client) -> None:
-        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical)
+        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical, policy=policy)
         if not same_title:
             _check_title(client, wanted.title)
         done = await settle(client, wanted, common)

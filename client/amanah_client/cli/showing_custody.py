@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from amanah_client.cli.terminal import clock, iso, single
@@ -11,8 +11,12 @@ from amanah_client.room import Room
 from amanah_protocol.custody.erasures import ContentErasure
 from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.custody.holds import LegalHold
+from amanah_protocol.custody.retention import DEFAULT, KindClass, RoomPolicy
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.labels import Label
 
 _DIGITS: Final = 8
+_CLASSES: Final = {"talk": KindClass.TALK, "alerts": KindClass.ALERT}
 
 
 def custody_lines(room: Room) -> Iterator[str]:
@@ -52,6 +56,32 @@ def _reader(room: Room, read: Read) -> str:
 
 def _named(read: Read) -> str:
     return "-" if read.grant is None else read.grant.id.hex()[:_DIGITS]
+
+
+def parse_policy(words: Iterable[str]) -> RoomPolicy | None:
+    """A room's policy as people write it; None for nothing.
+
+    Raises:
+        UsageError: `USAGE` or `LABEL`.
+    """
+    labels: dict[Label, int] = {}
+    classes: dict[KindClass, int] = {}
+    after_last: dict[Label, int] = {}
+    said = list(words)
+    for word in said:
+        if word == "default":
+            after_last.update(DEFAULT.after_last)
+            continue
+        what, _, days = word.partition("=")
+        number = days.removeprefix("last+")
+        if not (number.isascii() and number.isdigit()):
+            hint = "Write it as TLP:RED=last+7, TLP:AMBER=90 or alerts=30."
+            raise UsageError(Code.USAGE, f"--keep {word!r} names no number of days", hint=hint)
+        if what in _CLASSES and number == days:
+            classes[_CLASSES[what]] = int(number)
+        else:
+            (labels if number == days else after_last)[Label.parse(what)] = int(number)
+    return RoomPolicy(labels=labels, classes=classes, after_last=after_last) if said else None
 
 
 def custody_json(entry: Custody) -> dict[str, object]:

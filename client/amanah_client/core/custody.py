@@ -14,7 +14,7 @@ from amanah_client.core import login
 from amanah_client.core.context import Context
 from amanah_client.core.requests import CustodyWanted
 from amanah_client.core.room import Room
-from amanah_client.custody import FLAWED, CustodyRow
+from amanah_client.log_rows import FLAWED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import order_device, verify_order
 from amanah_protocol.cose import Typ

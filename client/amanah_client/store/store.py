@@ -16,9 +16,8 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.custody import CustodyRow
 from amanah_client.keystore.durable import operational_errors
-from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
 from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amanah_client import model
-from amanah_client.custody import FLAWED
+from amanah_client.log_rows import FLAWED
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.cose import Typ
@@ -16,8 +16,12 @@ from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.erasures import Cause, ContentErasure, issue_person_erasure, sign_erasure
 from amanah_protocol.custody.grants import Terms, decode_grant, ending_document
 from amanah_protocol.custody.holds import hold_document
+from amanah_protocol.custody.retention import RoomPolicy
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.heads import RoomHead, sign_room_head
 from amanah_protocol.identity import Role, decode_certificate, decode_profile
+from amanah_protocol.kinds import Create
+from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.core.rooms import two
@@ -429,3 +433,51 @@ def test_a_name_that_was_forgotten_is_not_taken_again(watched: Watched) -> None:
 def test_a_person_of_another_organisation_is_not_forgotten(watched: Watched) -> None:
     assert forget(watched, watched.a, by=MA).state is model.IntentState.FAILED
     assert watched.b.store.forgotten == []
+
+
+def test_a_room_is_opened_with_the_policy_that_was_asked_for(watched: Watched) -> None:
+    policy = RoomPolicy(after_last={Label.RED: 7}).encode()
+    done = watched.a.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy))
+    assert done.state is DONE
+    assert done.room is not None
+    specific = decode_envelope(watched.a.row(done.room).create).header.specific
+    assert isinstance(specific, Create)
+    assert specific.policy == policy
+
+
+@pytest.mark.parametrize(("days", "alarmed"), [(6, True), (8, False)])
+def test_what_a_rooms_policy_lets_go_is_no_withheld_message(watched: Watched, days: int, alarmed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    policy = RoomPolicy(after_last={Label.RED: 7}).encode()
+    room = watched.a.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
+    assert room is not None
+    watched.a.do(model.Invite(room=room, device=watched.b.device.id))
+    watched.b.disconnect()
+    watched.a.say(room, "red", Label.RED)
+    watched.stage.relay.now_ms += days * DAY_MS
+    watched.b.toward = lambda frame: [erased(frame) if is_message(frame) else frame]
+    watched.b.connect()
+    watched.stage.run()
+    watched.stage.wait(15_000)
+    assert ("GAP" in watched.b.codes()) is alarmed
+
+
+def is_message(frame: frames.Frame) -> bool:
+    """Whether it delivers a message with content."""
+    if not isinstance(frame, frames.Delivery) or frame.content is None:
+        return False
+    return decode_envelope(frame.envelope).header.label is Label.RED and frame.room_seq > 4
+
+
+def erased(frame: frames.Frame) -> frames.Frame:
+    """As if the relay had dropped the content."""
+    assert isinstance(frame, frames.Delivery)
+    return frames.Delivery(
+        room=frame.room,
+        room_seq=frame.room_seq,
+        index=frame.index,
+        accepted_at_ms=frame.accepted_at_ms,
+        previous=frame.previous,
+        envelope=frame.envelope,
+        content=None,
+        erased=True,
+    )

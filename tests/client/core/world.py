@@ -10,8 +10,7 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
-from amanah_client.custody import CustodyRow
-from amanah_client.log_rows import ConflictRow
+from amanah_client.log_rows import ConflictRow, CustodyRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
