@@ -172,6 +172,23 @@ class ForgetPerson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropOver:
+    """Drop the contents of a room whose time is over, as an `erase` would.
+
+    Attributes:
+        room: The room.
+        policy: Its policy, encoded.
+        now_ms: As of this time.
+        held_since_ms: What was accepted then or later stays: a hold stands.
+    """
+
+    room: RoomId
+    policy: bytes
+    now_ms: int
+    held_since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutAuditRows:
     """Append to the auditor's copy."""
 
@@ -194,7 +211,7 @@ class PutCheckpoints:
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
     | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
-    | PutAuditRows | PutCheckpoints | PutCustody | ForgetPerson
+    | PutAuditRows | PutCheckpoints | PutCustody | ForgetPerson | DropOver
 )  # fmt: skip
 
 # ---- effects

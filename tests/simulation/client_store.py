@@ -161,6 +161,8 @@ class MemoryClientStore:
                 self._alarms.append(alarm)
             case e.PutCustody(row=custody):
                 self._custody.append(custody)
+            case e.DropOver():
+                pass  # no room of the simulation has a policy
             case e.ForgetPerson(organisation=organisation, subject=subject):
                 self._profiles.pop((organisation, subject), None)
             case e.PutAuditRows(rows=rows):

@@ -20,6 +20,7 @@ from amanah_client.core import (
     custody,
     disclose,
     duty,
+    expiry,
     heads,
     invite,
     joining,
@@ -278,6 +279,7 @@ def _withdraw(ctx: Context, intent_id: str) -> None:
 
 def _tick(ctx: Context) -> None:
     login.tick(ctx)
+    expiry.tick(ctx)
     heads.tick(ctx)
     waiting = [asked.at_ms for asked in ctx.session.requests.values()]
     if waiting and ctx.timer_ms - min(waiting) >= ANSWER_MS:

@@ -294,6 +294,7 @@ class Room:
         noted: Code last written on the room's queued intents.
         broken: Whether its record cannot go on while this core lives.
         custody: Grants, granted reads, holds and erasures that concern it.
+        expire_at_ms: Its policy is not applied here before this time.
     """
 
     row: RoomRow
@@ -358,6 +359,7 @@ class Room:
     noted: str = ""
     broken: bool = False
     custody: Custody = field(default_factory=Custody)
+    expire_at_ms: int = 0
     _audience: tuple[int, bytes] = (-1, b"")
     _dirty: bool = False
     _group_moved: bool = False

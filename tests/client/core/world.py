@@ -67,6 +67,7 @@ class Store:
     audit: list[model.AuditRow] = field(default_factory=list)
     custody: list[CustodyRow] = field(default_factory=list)
     forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
+    dropping: list[e.DropOver] = field(default_factory=list)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     settled: int = 0
     conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
@@ -99,6 +100,17 @@ class Store:
             self._perform(write)
         if self.fails == 0:
             raise OSError
+
+    def _keep_custody(self, write: e.PutCustody | e.ForgetPerson | e.DropOver) -> None:
+        match write:
+            case e.PutCustody(row=custody):
+                assert custody.sequence == 1 + sum(row.room == custody.room for row in self.custody)
+                self.custody.append(custody)
+            case e.ForgetPerson(organisation=organisation, subject=subject):
+                self.profiles = [one for one in self.profiles if not is_of(one, organisation, subject)]
+                self.forgotten.append((organisation, subject))
+            case e.DropOver():
+                self.dropping.append(write)
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
@@ -147,12 +159,8 @@ class Store:
                 self.profiles.append(profile)
             case e.PutAlarm(alarm=alarm):
                 self.alarms.append(alarm)
-            case e.PutCustody(row=custody):
-                assert custody.sequence == 1 + sum(row.room == custody.room for row in self.custody)
-                self.custody.append(custody)
-            case e.ForgetPerson(organisation=organisation, subject=subject):
-                self.profiles = [one for one in self.profiles if not is_of(one, organisation, subject)]
-                self.forgotten.append((organisation, subject))
+            case e.PutCustody() | e.ForgetPerson() | e.DropOver():
+                self._keep_custody(write)
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)
