@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amanah_protocol import audit, cose
+from amanah_protocol.audit import decode_order, sign_order
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.types import CONTROL, OrgName
 from tests.protocol.refusal import refused
+from tests.vectors import examples as x
 
 AUDITOR = SigningKey(b"a" * 32)
 ORDER = audit.ReadingOrder(first=0, until=100, ordered_at_ms=1, nonce=bytes(16))
@@ -29,3 +31,8 @@ def test_each_organisation_has_an_audit_chain_of_its_own() -> None:
     ours, theirs = audit.audit_chain(OrgName("cert.example.tn")), audit.audit_chain(OrgName("cert.example.ma"))
     assert len({ours, theirs, CONTROL}) == 3
     assert len(ours) == len(CONTROL)
+
+
+def test_what_an_order_says_is_read_without_a_key() -> None:
+    for order in (x.reading_order(), x.granted_order()):
+        assert decode_order(sign_order(order, x.OFFICER)) == order

@@ -273,7 +273,7 @@ class RelayCore:
             case Surveyed():
                 if take(event.token, ContentsSurvey) is not None:
                     retention.answer_survey(parts, event, now_ms)
-            case Purged():
+            case _:
                 if take(event.token, TreesPurge) is not None:
                     retention.answer_purge(parts, event, now_ms)
 

@@ -19,7 +19,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import OrgName
 from amanah_relay.effects import Append, Purge, Survey
-from amanah_relay.inputs import EntriesRead, Input, Purged, Surveyed, Tick
+from amanah_relay.inputs import CheckpointsRead, EntriesRead, Input, Purged, Surveyed, Tick
 from amanah_relay.purging import RoomRule, Standing, Terms, cause_to_go
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import StoreEffect
@@ -388,4 +388,5 @@ def test_an_answer_to_nothing_that_was_asked_changes_nothing() -> None:
     shelf.world.give(Surveyed(token=9_999, after=None, over=()))
     shelf.world.give(Purged(token=9_999, dropped=1, freed=()))
     shelf.world.give(EntriesRead(token=9_999, room=shelf.room.id, entries=(), more=False))
+    shelf.world.give(CheckpointsRead(token=9_999, notes=()))
     assert len(shelf.world.steps) == steps
