@@ -17,11 +17,12 @@ SCALE ?= 10
 # Other MLS engines that tests run beside ours, in a folder of their own; and how many histories `make test-oracles` runs.
 ORACLES := build/oracles
 HISTORIES ?= 500
+LEAVES ?= 100000
 
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-oracles check bench bench-mls fuzz campaign oracles wheel requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-mls fuzz campaign oracles wheel requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,9 @@ test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
 
+test-browser: $(VENV)/.dev  ## the auditors' console in an installed Chromium; screenshots under build/screenshots
+	@$(BIN)/python -m pytest --quiet tests/browser
+
 oracles: $(ORACLES)/.python $(ORACLES)/.tlog $(ORACLES)/.node  ## install other MLS engines and another log's reader for the tests to run beside ours (wants npm)
 
 test-oracles: $(VENV)/.dev oracles  ## HISTORIES (500) random group histories shared with other MLS engines, and a tally
@@ -57,19 +61,23 @@ bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.jso
 	@mkdir -p build
 	@$(BIN)/python bench/run.py
 
+bench-audit: $(VENV)/.base  ## a long log, copied and verified by an auditor; LEAVES (100000); writes build/bench-audit.json
+	@mkdir -p build
+	@$(BIN)/python bench/audit.py --leaves $(LEAVES)
+
 fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
-		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store) \
+		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store tests/verify) \
 		tests/end_to_end/test_demo.py
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
-	@$(COMPILE) pyproject.toml requirements/base.in -o requirements/base.txt
+	@$(COMPILE) --extra reports pyproject.toml requirements/base.in -o requirements/base.txt
 	@$(COMPILE) --all-extras pyproject.toml requirements/base.in -o requirements/relay.txt
 	@$(COMPILE) --all-extras pyproject.toml requirements/base.in requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/fuzz.in -o requirements/fuzz.txt

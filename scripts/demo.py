@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,8 @@ from scripts.demo_stage import Call, Running, Stage, StepFailedError
 ROOM: Final = "Payment portals"
 COMMUNITY: Final = "Example circle"
 OWN_EVE: Final = Path(__file__).with_name("demo-eve.ndjson")
+LEFT: Final = Path(__file__).resolve().parent.parent / "build" / "demo"
+"""Where the evidence is left."""
 ENTRIES: Final = "10000"
 """More than there are: to read a room whole."""
 
@@ -98,6 +102,7 @@ class Demo:
         self._remove()
         self._audit()
         self._disclose()
+        self._hand_on()
         return self._table()
 
     # ---- before the incident
@@ -293,6 +298,9 @@ class Demo:
             "disclosed.txt",
         )
         stage.run(RABAT.home, *words)
+        # That it was disclosed is an entry of its own, which the evidence is to show.
+        copied = stage.run(AUDITOR.home, "amanah", "audit", "sync", "--json", quiet=True).json()
+        self._tally.leaves = copied["size"]
         stage.expect(self._relay.stop() == 0, "the relay did not stop in order")
         stage.note("the relay is switched off; what follows needs nobody")
         shown = stage.run(AUDITOR.home, "amanah", "audit", "check", "disclosed.txt")
@@ -304,6 +312,31 @@ class Demo:
         stage.run(AUDITOR.home, "amanah", "audit", "check", "forged.txt", code=5)
         stage.note("the message verifies against the log; a copy with one bit changed does not")
         stage.run("relay", "amanah-relay", "verify-log", "--home", "relay")
+
+    def _hand_on(self) -> None:
+        stage = self._stage
+        stage.scene("The evidence is handed on", "One file, which a court checks with no key, no relay and no network.")
+        stage.run(AUDITOR.home, "amanah", "audit", "export", "record.amanah")
+        adding = ("amanah", "audit", "add-disclosures", "record.amanah", "disclosed.txt", "--out", "evidence.amanah")
+        stage.run(RABAT.home, *adding)
+        policy = stage.run("org-fr", "amanah", "roster", "show", "roster.txt", "--policy", quiet=True)
+        (stage.folder / "community.policy").write_text(policy.out)
+        checking = ("amanah", "audit", "check", "evidence.amanah", "--policy", "community.policy")
+        shown = stage.run("court", *checking)
+        stage.expect("HOLDS" in shown.out and ARABIC in shown.out, "the evidence does not hold, or shows no message")
+        stage.expect(not any(text in shown.out for text in self._tally.said[1:]), "a neighbour was opened")
+        with zipfile.ZipFile(stage.folder / "evidence.amanah") as evidence:
+            evidence.extract("amanah-verify.py", stage.folder)
+        stage.note("the verifier that came with the file, one file of Python, says the same:")
+        stage.run("court", "python", "amanah-verify.py", "evidence.amanah", "--policy", "community.policy")
+        forged = bytearray((stage.folder / "evidence.amanah").read_bytes())
+        forged[forged.index(b"leaves") + 5_000] ^= 1
+        (stage.folder / "forged.amanah").write_bytes(forged)
+        stage.run("court", *checking[:3], "forged.amanah", *checking[4:], code=5, quiet=True)
+        LEFT.mkdir(parents=True, exist_ok=True)
+        for name in ("evidence.amanah", "community.policy"):
+            shutil.copyfile(stage.folder / name, LEFT / name)
+        stage.note("it holds; a copy with one bit changed does not")
 
     def _table(self) -> Table:
         tally = self._tally
@@ -318,6 +351,7 @@ class Demo:
         table.add_row("after the removal", "1", "0 to the removed", "cannot be read")
         table.add_row("record", f"{tally.leaves} leaves", f"{tally.leaves} copied", "offline, all of it")
         table.add_row("disclosed", "1", "1", "offline; forged copy refused")
+        table.add_row("evidence", "1 file", f"{LEFT.name}/evidence.amanah", "offline; forged copy refused")
         return table
 
 
@@ -364,7 +398,10 @@ def main() -> int:
             stage.stop_all()
     console.print()
     console.print(table)
-    console.print(f"done in {time.monotonic() - began_s:.0f} s; nothing is left running, nothing is left on disk")
+    console.print(f"done in {time.monotonic() - began_s:.0f} s; nothing is left running")
+    console.print(
+        "left to be checked: amanah audit check build/demo/evidence.amanah --policy build/demo/community.policy"
+    )
     return 0
 
 

@@ -22,6 +22,10 @@ MAX_FILE_LINES: Final = 600
 MAX_FUNCTION_LINES: Final = 60
 BANNED_NAMES: Final = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 
+LONG_FILES: Final = {
+    "client/amanah_client/audit/verify/amanah-verify.py": "one file that an auditor can read, at most 700 lines",
+}
+"""Path -> why it is better long. An entry that is no longer needed fails too."""
 LONG_FUNCTIONS: Final[dict[str, str]] = {}
 """`path::function` -> why it is better long. An entry that is no longer needed fails too."""
 
@@ -99,7 +103,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def long_file(path: Path, text: str) -> Iterator[str]:
     """A file that holds more than one concept, by its length."""
     if len(text.splitlines()) > MAX_FILE_LINES:
-        yield f"{path}: more than {MAX_FILE_LINES} lines"
+        yield path.as_posix()
 
 
 def long_functions(path: Path, text: str) -> Iterator[str]:
@@ -192,8 +196,9 @@ def foreign_addresses(path: Path, text: str) -> Iterator[str]:
             yield f"{path}:{number}: {', '.join(found)}"
 
 
-def test_no_file_is_longer_than_six_hundred_lines() -> None:
-    assert find_everywhere(long_file) == []
+def test_files_are_of_six_hundred_lines_or_have_a_reason_in_the_allow_list() -> None:
+    assert set(find_everywhere(long_file)) == set(LONG_FILES)
+    assert all(LONG_FILES.values())
 
 
 def test_functions_are_short_or_have_a_reason_in_the_allow_list() -> None:

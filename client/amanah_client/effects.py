@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
 from amanah_client.model import (
     Alarm,
     AuditRow,
@@ -208,10 +208,17 @@ class PutCheckpoints:
     settled: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutStamps:
+    """Keep time stamps in the auditor's copy, and of their checkpoints what the copy does not have yet."""
+
+    stamps: tuple[StampRow, ...]
+
+
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
     | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
-    | PutAuditRows | PutCheckpoints | PutCustody | ForgetPerson | DropOver
+    | PutAuditRows | PutCheckpoints | PutStamps | PutCustody | ForgetPerson | DropOver
 )  # fmt: skip
 
 # ---- effects

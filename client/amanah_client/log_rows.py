@@ -54,6 +54,25 @@ class WitnessedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StampRow:
+    """A time stamp on a published checkpoint, for the auditor's copy; not verified.
+
+    Attributes:
+        number: In the order in which the log's relay recorded them.
+        size: Size of the checkpoint.
+        authority: Who made it, as the relay says.
+        note: The checkpoint as it was stamped, signed by the log.
+        token: The time-stamp token.
+    """
+
+    number: int
+    size: int
+    authority: str
+    note: bytes
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConflictRow:
     """Evidence against the log: one `log.conflict.Conflict`, encoded as evidence of its own.
 

@@ -574,6 +574,7 @@ class Snapshot:
         profiles: Encoded profiles of others, seen sealed in rooms, by (organisation, subject).
         audit_size: Leaves in the auditor's copy.
         audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
+        audit_stamps: Number of the newest time stamp in it.
         alarms: The newest alarms, so that none is raised twice.
         missing: Messages whose repair is not done, the oldest first, so many at the most.
         custody: Entries of rooms' custody chains, each chain in its order.
@@ -595,6 +596,7 @@ class Snapshot:
     profiles: tuple[bytes, ...] = ()
     audit_size: int = 0
     audit_settled: int = 0
+    audit_stamps: int = 0
     alarms: tuple[Alarm, ...] = ()
     missing: tuple[MessageRow, ...] = ()
     custody: tuple[CustodyRow, ...] = ()

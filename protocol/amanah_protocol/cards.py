@@ -40,12 +40,7 @@ class Armour(StrEnum):
     LEGAL_HOLD = "AMANAH LEGAL HOLD"
     FORGOTTEN = "AMANAH FORGOTTEN PERSON"
     DISCLOSURE = "AMANAH DISCLOSURE"
-    BUNDLE = "AMANAH AUDIT BUNDLE"
     EVIDENCE = "AMANAH LOG EVIDENCE"
-
-
-_LARGE: Final = frozenset({Armour.BUNDLE, Armour.EVIDENCE})
-"""Kinds whose decoders bound them."""
 
 
 def armour(kind: Armour, data: bytes) -> str:
@@ -71,7 +66,7 @@ def decode_armour(text: str, kind: Armour) -> bytes:
         data = base64.b64decode("".join(lines[begin + 1 : end]), validate=True)
     except (ValueError, binascii.Error) as error:
         raise DecodeError(Code.MALFORMED, f"the file {kind!s} is damaged or cut off") from error
-    if len(data) > _MAX_BYTES and kind not in _LARGE:
+    if len(data) > _MAX_BYTES and kind is not Armour.EVIDENCE:
         raise DecodeError(Code.TOO_LARGE, f"a file {kind!s} is never this large")
     return data
 

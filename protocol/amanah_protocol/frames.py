@@ -459,16 +459,43 @@ class CustodyGrown(Frame, frozen=True, tag=86):
     sequence: Uint
 
 
+class GetStamps(Frame, frozen=True, tag=18):
+    """Asks for time stamps on published checkpoints that were recorded behind the one of number `after`."""
+
+    request: Uint
+    after: Uint
+
+
+class Stamp(Part, frozen=True):
+    """A time-stamp token (RFC 3161) on the checkpoint of a size.
+
+    `note` is the checkpoint as it was when the authority was asked: what is published of it since begins so.
+    """
+
+    number: Uint
+    size: Uint
+    authority: Name
+    note: NoteBytes
+    token: Annotated[bytes, Meta(max_length=limits.MAX_TOKEN_BYTES)]
+
+
+class Stamps(Frame, frozen=True, tag=87):
+    """Time stamps, ascending by the number under which they were recorded; none when there is no later one."""
+
+    request: Uint
+    stamps: Annotated[tuple[Stamp, ...], Meta(max_length=limits.MAX_PAGE)]
+
+
 ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
-    | GetMembership | GetCheckpoints | GetCustody
+    | GetMembership | GetCheckpoints | GetCustody | GetStamps
 )  # fmt: skip
 LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
-    | Membership | Flash | Checkpoints | Custody | CustodyGrown
+    | Membership | Flash | Checkpoints | Custody | CustodyGrown | Stamps
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -47,6 +47,9 @@ MAX_TEXT_CHARS: Final = 1_024
 MAX_VKEY_CHARS: Final = 2_048
 """A verifier key of ML-DSA-44 under the longest name."""
 
+MAX_TOKEN_BYTES: Final = 16 * KIB
+"""A time-stamp token with its certificates; most have 1 to 8 KiB."""
+
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 1_000
 """Entries of one map; arrays are bounded by `MAX_HEADS`."""

@@ -7,6 +7,7 @@ misspelt would otherwise be a limit that is not there.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import ipaddress
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -103,6 +104,23 @@ class WitnessSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampSection:
+    """Authorities that time-stamp checkpoints (RFC 3161); needs the extra `timestamps`.
+
+    Attributes:
+        authorities: Their addresses, `https://...`, or `http://` on loopback.
+        interval_seconds: Each is asked for a new checkpoint at most so often.
+        timeout_seconds: How long one exchange with one of them may take.
+        renew_days: How many days before its certificate ends a token is renewed.
+    """
+
+    authorities: tuple[str, ...] = ()
+    interval_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    timeout_seconds: Seconds = 10.0
+    renew_days: Annotated[int, Meta(ge=1, le=3_650)] = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All of it; paths are absolute.
 
@@ -114,6 +132,7 @@ class Config:
         limits: Rates and quotas (`quotas.RelayLimits`).
         log: Events.
         witnesses: Who is asked to cosign checkpoints.
+        timestamps: Who is asked to time-stamp them.
     """
 
     listen: Listen = Listen()
@@ -123,6 +142,7 @@ class Config:
     limits: RelayLimits = field(default_factory=RelayLimits)
     log: Log = Log()
     witnesses: WitnessSection = WitnessSection()
+    timestamps: TimestampSection = TimestampSection()
 
     @property
     def secure(self) -> bool:
@@ -173,7 +193,8 @@ def load_config(given: Path | None, home: Path | None, environment: Mapping[str,
     except msgspec.ValidationError as error:
         raise UsageError(Code.CONFIG, f"{path or 'the environment'}: {_place(error)}") from error
     _check_listen(config)
-    _check_witnesses(config.witnesses)
+    _check_outward("[witnesses]", "a witness", config.witnesses.addresses)
+    _check_timestamps(config.timestamps)
     return _rooted(config, folder)
 
 
@@ -258,14 +279,23 @@ def _check_listen(config: Config) -> None:
         raise UsageError(Code.CONFIG, detail)
 
 
-def _check_witnesses(section: WitnessSection) -> None:
-    for address in section.addresses:
-        if not _is_witness(address):
-            detail = f"[witnesses] {address!r} is no address of a witness: https://host/path, or http:// on loopback"
+def _check_outward(section: str, whom: str, addresses: Iterable[str]) -> None:
+    for address in addresses:
+        if not _is_outward(address):
+            detail = f"{section} {address!r} is no address of {whom}: https://host/path, or http:// on loopback"
             raise UsageError(Code.CONFIG, detail)
 
 
-def _is_witness(address: str) -> bool:
+def _check_timestamps(section: TimestampSection) -> None:
+    _check_outward("[timestamps]", "a time-stamping authority", section.authorities)
+    if len(set(section.authorities)) < len(section.authorities):
+        raise UsageError(Code.CONFIG, "[timestamps] an authority is named twice")
+    if section.authorities and importlib.util.find_spec("rfc3161_client") is None:
+        hint = "Install it, `pip install 'amanah[timestamps]'`, or take the section out."
+        raise UsageError(Code.CONFIG, "[timestamps] needs the extra `timestamps`, which is not installed", hint=hint)
+
+
+def _is_outward(address: str) -> bool:
     try:
         parts = urlsplit(address)
         host = parts.hostname if parts.port != 0 else None

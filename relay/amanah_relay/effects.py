@@ -373,6 +373,59 @@ class ReadCheckpoints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStamps:
+    """Read time stamps on recorded checkpoints behind the number `after`, ascending: `StampsRead`."""
+
+    token: int
+    after: int
+    limit: int
+    max_bytes: int
+    """Stop before notes and tokens exceed this; at least one is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutStamp:
+    """Record a time stamp on a recorded checkpoint durably: `StampPut`. The shell asks for it, not the core.
+
+    Attributes:
+        token: For the answer.
+        size: Of the checkpoint.
+        authority: Who made it.
+        covered: How many bytes of the checkpoint's note it covers, from the first on.
+        upto: Number of the newest time stamp of this size that it covers, and with it all before; 0 for none.
+        ends_ms: When its certificate ends.
+        data: The time-stamp token.
+    """
+
+    token: int
+    size: int
+    authority: str
+    covered: int
+    upto: int
+    ends_ms: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEnding:
+    """Read what an authority has to renew: `EndingRead`. The shell asks for it, not the core.
+
+    Attributes:
+        token: For the answer.
+        authority: Which one. What it has not covered itself by a token that lasts longer is to be renewed.
+        now_ms: Certificates that have ended by then are left alone.
+        before_ms: Those that end before this are wanted.
+        limit: How many checkpoints are given.
+    """
+
+    token: int
+    authority: str
+    now_ms: int
+    before_ms: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cosign:
     """Have the witnesses cosign this checkpoint: `Cosigned` for each answer. A newer one takes its place."""
 
@@ -383,5 +436,5 @@ class Cosign:
 Effect: TypeAlias = (
     Send | FanOut | Close | Verify | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
     | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Survey | Purge | PutCheckpoint
-    | ReadCheckpoints | Cosign
+    | ReadCheckpoints | ReadStamps | Cosign
 )  # fmt: skip

@@ -268,6 +268,69 @@ class CheckpointsRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStamp:
+    """A time stamp as stored.
+
+    Attributes:
+        number: In the order in which they were recorded, from 1.
+        size: Of its checkpoint.
+        authority: Who made it.
+        note: The checkpoint as it was covered: what is recorded of it now begins so.
+        data: The time-stamp token.
+    """
+
+    number: int
+    size: int
+    authority: str
+    note: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampsRead:
+    """Answers `ReadStamps`, ascending by number."""
+
+    token: int
+    stamps: tuple[StoredStamp, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampPut:
+    """Answers `PutStamp` with the number under which it is kept."""
+
+    token: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A checkpoint of whose time stamps one has a certificate that ends.
+
+    Attributes:
+        size: Its size.
+        note: The checkpoint as recorded.
+        tokens: All its time-stamp tokens, in order.
+        upto: Number of the last of them.
+        ends_ms: When the last of those certificates ends that are the reason.
+    """
+
+    size: int
+    note: bytes
+    tokens: tuple[bytes, ...]
+    upto: int
+    ends_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingRead:
+    """Answers `ReadEnding`, ascending by size; `newest` is the largest size that the authority has stamped, else 0."""
+
+    token: int
+    newest: int
+    ending: tuple[Ending, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
     """A witness has answered `Cosign`: its lines, unverified, for the checkpoint of this size."""
 
@@ -277,7 +340,7 @@ class Cosigned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
-    """Any read failed, or a change of key packages, `Confirm`, `Purge` or `PutCheckpoint`."""
+    """Any read failed, or a change of key packages, `Confirm`, `Purge`, `PutCheckpoint` or `PutStamp`."""
 
     token: int
     full: bool = False
@@ -296,6 +359,7 @@ class Stop:
 Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Checked | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
-    | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut | CheckpointsRead | Cosigned | ReadFailed
+    | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut | CheckpointsRead | StampsRead | Cosigned
+    | ReadFailed
     | Tick | Stop
 )  # fmt: skip

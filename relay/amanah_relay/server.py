@@ -28,6 +28,7 @@ from amanah_protocol.limits import MAX_FRAME_BYTES, MAX_PRE_AUTH_FRAME_BYTES
 from amanah_protocol.log.merkle import HASH_BYTES
 from amanah_protocol.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 from amanah_protocol.session import NO_TLS, SUBPROTOCOL
+from amanah_relay import stamps
 from amanah_relay.core import RelayCore
 from amanah_relay.effects import Cosign, Reload, SessionId
 from amanah_relay.gate import Gate, GatedConnection
@@ -35,6 +36,7 @@ from amanah_relay.http import make_routes
 from amanah_relay.inputs import Connected, Loaded, Stop, Tick
 from amanah_relay.logs import Tally
 from amanah_relay.sessions import HIGH_BYTES, LOW_BYTES, Session
+from amanah_relay.stamps import NO_STAMPS, Authorities, Stamping
 from amanah_relay.state import RelayState
 from amanah_relay.tls import ServerTls
 from amanah_relay.turns import SLOW, Perform, Turns
@@ -86,7 +88,9 @@ class RelayServer:
         endpoint: Endpoint,
         gate: Gate,
         logger: logging.Logger,
+        perform_stamp: stamps.Perform,
         outward: Outward = NO_WITNESSES,
+        stamping: Stamping = NO_STAMPS,
     ) -> None:
         """Put a core and a store together; nothing happens before `run`.
 
@@ -97,7 +101,9 @@ class RelayServer:
             endpoint: Where to listen.
             gate: Bounds of connections whose websocket is not open yet.
             logger: For events.
+            perform_stamp: The store, for time stamps; see `stamps.Perform`.
             outward: The witnesses that are asked.
+            stamping: The time-stamping authorities that are asked.
         """
         self._make_core = make_core
         self._perform = perform
@@ -106,7 +112,10 @@ class RelayServer:
         self._gate = gate
         self._logger = logger
         self._outward = outward
+        self._stamping = stamping
+        self._perform_stamp = perform_stamp
         self._witnesses: Witnesses
+        self._authorities: Authorities
         self._tally = Tally(logger)
         self._numbers = iter(range(1, 2**63))
         self._closers: set[asyncio.Task[None]] = set()
@@ -154,6 +163,11 @@ class RelayServer:
                 told=Told(prove=self._perform, verify=self._core.verify_cosignatures, tell=self._turns.tell),
                 logger=self._logger,
             )
+            self._authorities = Authorities(
+                self._stamping,
+                told=stamps.Told(witnessed=lambda: self._core.witnessed, perform=self._perform_stamp, clock_ms=_now_ms),
+                logger=self._logger,
+            )
             await server.start_serving()
             await self._serve(server, lambda: listening(address))
         finally:
@@ -175,6 +189,7 @@ class RelayServer:
             for session in self._turns.sessions.values():
                 session.connection.pipe.abort()
             await self._witnesses.close()
+            await self._authorities.close()
             await self._turns.close()
         if self._turns.failed.done():
             failure = self._turns.failed.exception()

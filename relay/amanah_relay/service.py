@@ -18,6 +18,7 @@ from amanah_relay.gate import Gate
 from amanah_relay.keys import RelayKeys
 from amanah_relay.logs import configure_logs
 from amanah_relay.server import Endpoint, RelayServer
+from amanah_relay.stamps import Stamping
 from amanah_relay.state import RelayState
 from amanah_relay.store import Store, StoreWorker
 from amanah_relay.tls import load_server_tls
@@ -64,6 +65,8 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             gate=Gate(total=config.limits.unauthenticated, each=config.limits.unauthenticated_per_network),
             logger=logger,
             outward=Outward(addresses=config.witnesses.addresses, timeout_seconds=config.witnesses.timeout_seconds),
+            stamping=_stamping(config),
+            perform_stamp=worker.perform_stamp,
         )
         with _stopped_by_signals(server) as received:
             await server.run(listening)
@@ -72,6 +75,16 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             raise KeyboardInterrupt
     finally:
         await worker.close()
+
+
+def _stamping(config: Config) -> Stamping:
+    section = config.timestamps
+    return Stamping(
+        authorities=section.authorities,
+        interval_seconds=section.interval_seconds,
+        timeout_seconds=section.timeout_seconds,
+        renew_days=section.renew_days,
+    )
 
 
 def _endpoint(config: Config) -> Endpoint:

@@ -36,6 +36,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     Send,
     SessionId,
@@ -250,6 +251,7 @@ class Turns:
                 | Purge()
                 | PutCheckpoint()
                 | ReadCheckpoints()
+                | ReadStamps()
             ):
                 self._ask_store(effect)
             case _:

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 
 import httpx2
 
-from amanah_protocol.errors import AmanahError, Code, OperationalError
 from amanah_protocol.log.witnessing import MAX_ANSWER_BYTES, SIZE_TYPE, decode_size, encode_request
+from amanah_relay.asking import FAILURES, Patience, Reply, make_client, post, unanswered
 from amanah_relay.effects import Cosign, ReadProof
 from amanah_relay.inputs import Cosigned, ProofRead
 
@@ -41,8 +41,6 @@ NO_WITNESSES: Final = Outward()
 
 ROUND_S: Final = 1.0
 """A witness is asked at most so often."""
-RETRY_S: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
-"""Waits after a failure, the last one again and again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +69,7 @@ class Witnesses:
             told: What is called.
             logger: Where a witness that is away, or answers wrongly, is said, once each time.
         """
-        # trust_env: a proxy of the environment would see what this relay's operator did not configure.
-        self._client = httpx2.AsyncClient(timeout=outward.timeout_seconds, follow_redirects=False, trust_env=False)
+        self._client = make_client(outward.timeout_seconds)
         self._witnesses = [
             _Witness(address, self._client, timeout_s=outward.timeout_seconds, told=told, logger=logger)
             for address in outward.addresses
@@ -96,17 +93,15 @@ class _Witness:
     def __init__(
         self, address: str, client: httpx2.AsyncClient, *, timeout_s: float, told: Told, logger: logging.Logger
     ) -> None:
-        self._address = address
         self._url = address.rstrip("/") + "/add-checkpoint"
         self._client = client
         self._timeout_s = timeout_s
         self._told = told
-        self._logger = logger
+        self._patience = Patience(logger, f"witness {address} does not cosign", f"witness {address} cosigns again")
         self._wanted: Cosign | None = None
         self._asked = asyncio.Event()
         self._size = 0
         """What the witness has cosigned last, as far as we know."""
-        self._failures = 0
 
     def want(self, effect: Cosign) -> None:
         self._wanted = effect
@@ -123,22 +118,14 @@ class _Witness:
                 async with asyncio.timeout(self._timeout_s):
                     lines = await self._submit(wanted)
                 self._told.verify(wanted.note, lines)
-            except (AmanahError, httpx2.HTTPError, TimeoutError) as error:
-                self._fail(error)
+            except FAILURES as error:
                 self._asked.set()
-                await asyncio.sleep(RETRY_S[min(self._failures, len(RETRY_S)) - 1])
+                await asyncio.sleep(self._patience.failed(error))
                 continue
-            if self._failures:
-                self._logger.info("witness %s cosigns again", self._address)
-            self._failures, self._size = 0, wanted.size
+            self._patience.succeeded()
+            self._size = wanted.size
             self._told.tell(Cosigned(size=wanted.size, lines=lines))
             await asyncio.sleep(ROUND_S)
-
-    def _fail(self, error: Exception) -> None:
-        self._failures += 1
-        if self._failures == 1:
-            detail = f"{error.code} {error.detail}" if isinstance(error, AmanahError) else type(error).__name__
-            self._logger.warning("witness %s does not cosign: %s", self._address, detail)
 
     async def _submit(self, wanted: Cosign) -> bytes:
         """Submit, once more where the witness knows another size than we thought.
@@ -146,36 +133,26 @@ class _Witness:
         Raises:
             OperationalError: `OFFLINE`: it does not cosign, and why.
         """
-        status, kind, body = await self._post(wanted)
-        if status == httpx2.codes.CONFLICT and kind == SIZE_TYPE:
-            size = decode_size(body)
+        reply = await self._post(wanted)
+        if reply.status == httpx2.codes.CONFLICT and reply.kind == SIZE_TYPE:
+            size = decode_size(reply.body)
             if size > wanted.size:
-                raise _error(f"it has cosigned {size} leaves already, more than {wanted.size}")
+                raise unanswered(f"it has cosigned {size} leaves already, more than {wanted.size}")
             self._size = size
-            status, kind, body = await self._post(wanted)
-        if status != httpx2.codes.OK:
-            said = body[:200].decode("utf-8", "replace").strip()
-            raise _error(f"it answers {status} {said}")
-        return body
+            reply = await self._post(wanted)
+        if reply.status != httpx2.codes.OK:
+            said = reply.body[:200].decode("utf-8", "replace").strip()
+            raise unanswered(f"it answers {reply.status} {said}")
+        return reply.body
 
-    async def _post(self, wanted: Cosign) -> tuple[int, str, bytes]:
+    async def _post(self, wanted: Cosign) -> Reply:
         proof: tuple[bytes, ...] = ()
         if 0 < self._size < wanted.size:
             read = await self._told.prove(
                 ReadProof(token=0, inclusion=False, old_or_index=self._size, size=wanted.size)
             )
             if not isinstance(read, ProofRead):
-                raise _error("the store gave no proof for it")
+                raise unanswered("the store gave no proof for it")
             proof = read.hashes
         request = encode_request(self._size, proof, wanted.note)
-        async with self._client.stream("POST", self._url, content=request) as response:
-            body = b""
-            async for piece in response.aiter_raw():
-                body += piece
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _error("its answer is too large")
-            return response.status_code, response.headers.get("content-type", ""), body
-
-
-def _error(detail: str) -> OperationalError:
-    return OperationalError(Code.OFFLINE, detail)
+        return await post(self._client, self._url, request, max_bytes=MAX_ANSWER_BYTES)

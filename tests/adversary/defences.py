@@ -21,7 +21,7 @@ from typing import Any, Final
 from websockets.asyncio import server as server_of_websockets
 
 from amanah_client import message
-from amanah_client.audit import examination
+from amanah_client.audit import examination, times
 from amanah_client.core import (
     answers,
     checks,
@@ -100,12 +100,19 @@ def _agree_with_anything(private: bytes, public: bytes) -> bytes:
         return bytes(KEY_BYTES)
 
 
+_REDEEMED: Final = "pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])"
+
 DEFENCES: Final[dict[str, Defence | Bound]] = {
     "bound of a frame": Bound(attacks=(47,), module=server, name="MAX_PRE_AUTH_FRAME_BYTES", off=2**31),
     "leaves lead to the root": Defence(
         attacks=(41,),
         function=examination.Examination.run,
         cuts={"self._frontier.root() != self._head.root": NEVER},
+    ),
+    "witnesses bound the times": Defence(
+        attacks=(40,),
+        function=times._put_misdated,
+        cuts={"latest + CLOCK_REMARK_MS": "2 ** 63 - 1", "earliest - CLOCK_REMARK_MS": "-1"},
     ),
     "no compression": Bound(
         attacks=(47,),
@@ -234,7 +241,11 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "alarms are counted": Bound(attacks=(24,), module=context, name="MAX_ALARMS", off=10**9),
     "commits are proven": Defence(
-        attacks=(11,), function=record_of_rooms._is_followed, cuts={"envelope.header.kind is Kind.COMMIT": NEVER}
+        attacks=(11,),
+        function=record_of_rooms._is_followed,
+        cuts={"envelope.header.kind is Kind.COMMIT": NEVER},
+        # Who writes in its half has receipts, too, which the log would have to keep.
+        again=((answers._accept, {_REDEEMED: NOTHING}),),
     ),
     "generations ahead are counted": Bound(
         attacks=(25,), module=secret_tree, name="MAX_FORWARD_GENERATIONS", off=2**32
@@ -314,13 +325,14 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         function=opening._compare_views,
         cuts={"_note_log(ctx, room, envelope, view)": NOTHING},
     ),
+    "proofs that are owed": Defence(attacks=(36,), function=monitor.work, cuts={"_check_owed(ctx, view)": NOTHING}),
     "a checkpoint continues the one before": Defence(
         attacks=(37,), function=monitor.consider, cuts={"view is None or view.size == 0": ALWAYS}
     ),
     "receipts are redeemed": Defence(
         attacks=(38,),
         function=answers._accept,
-        cuts={"pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])": NOTHING},
+        cuts={_REDEEMED: NOTHING},
         again=((pledge.work, {"_check_delivered(ctx, room)": NOTHING}),),
     ),
     "the relay's time is its word": Bound(attacks=(40,), module=message, name="CLOCK_REMARK_MS", off=2**62),

@@ -23,7 +23,7 @@ from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.parts import Books
 from amanah_relay.core.replies import Publisher
 from amanah_relay.core.sequencer import Draft, Unit
-from amanah_relay.effects import Append, SessionId, Tree
+from amanah_relay.effects import Append, Cosign, SessionId, Tree
 from amanah_relay.inputs import Appended, Input, Tick
 from amanah_relay.state import Member, Room
 from tests.adversary.attack import Attack, Out, Planted
@@ -223,6 +223,9 @@ class EvilRelay(RelayShell):
             if own is not None and header.counter > own.last_counter:
                 _put(room, unit, replace(own, last_counter=header.counter, last_id=entry.envelope.id))
         unit.rooms[room.room] = room.epoch
+
+    def _cosign(self, wanted: Cosign) -> None:
+        """Which witnesses see what, if any, is the attack's choice."""
 
     # ---- time
 

@@ -47,12 +47,12 @@ class Stage:
     """A community at work under a relay; `close` it."""
 
     def __init__(
-        self, folder: Path, attack: Attack | None = None, *, seed: int = 1, witnesses: int = 0, quorum: int = 0
+        self, folder: Path | None, attack: Attack | None = None, *, seed: int = 1, witnesses: int = 0, quorum: int = 0
     ) -> None:
         """Start everything and open both rooms; then the attack is armed.
 
         Args:
-            folder: For the relay's store.
+            folder: For the relay's store; None keeps it in memory.
             attack: What the relay does; nothing but its duty by default.
             seed: Of everything random.
             witnesses: How many the roster names.
@@ -64,7 +64,7 @@ class Stage:
         self._told: dict[str, TellingStore] = {}
         build = Build(
             relay_shell=bent_by(self.attack),
-            relay_store=self._open_store,
+            relay_store=Build().relay_store if folder is None else self._open_store,
             client_store=self._make_store,
             witnesses=witnesses,
             quorum=quorum,
@@ -77,6 +77,7 @@ class Stage:
         self.attack.armed = True
 
     def _open_store(self, roster: bytes) -> Callable[[], Store]:
+        assert self._folder is not None
         path = self._folder / f"relay-{len(list(self._folder.iterdir()))}.db"
         store = Store.init(f"sqlite:///{path}", roster=roster, origin=ORIGIN, now_ms=START_MS - 60_000)
         self._stores.append(store)
@@ -273,31 +274,35 @@ class Stage:
 class Setting:
     """A stage that was set once, under an honest relay; each play gets a copy of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None, *, witnesses: int = 0, quorum: int = 0) -> None:
         """Set it.
 
         Args:
-            folder: For the relay's store.
+            folder: For the relay's store; None keeps it in memory.
+            witnesses: How many the roster names.
+            quorum: How many of them have to cosign.
         """
-        stage = Stage(folder)
+        stage = Stage(folder, witnesses=witnesses, quorum=quorum)
         stage.attack.armed = False
         # The class of an attack is made for it alone.
         stage.relay.__class__ = EvilRelay
         self._picture = Picture(stage, Store, Engines, _HASH)
         stage.close()
-        (self._store,) = folder.iterdir()
+        self._store = None if folder is None else next(folder.iterdir())
 
-    def copy(self, folder: Path, attack: Attack | None = None) -> Stage:
+    def copy(self, folder: Path | None, attack: Attack | None = None) -> Stage:
         """A stage as after its making, but for an attack that looks on from the start: that one gets its own.
 
         Args:
-            folder: For the relay's store; nothing else is in it.
+            folder: For the relay's store; nothing else is in it. None where the setting has none.
             attack: As `Stage` takes it.
         """
         if attack is not None and attack.from_the_start:
             return Stage(folder, attack)
-        store = Store.open(f"sqlite:///{shutil.copy2(self._store, folder)}")
-        store.load()
+        store = None
+        if folder is not None and self._store is not None:
+            store = Store.open(f"sqlite:///{shutil.copy2(self._store, folder)}")
+            store.load()
 
         def outside(thing: Any) -> Any:  # noqa: ANN401 - of the types that the picture left out
             match thing:

@@ -20,6 +20,7 @@ from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.receipt import Receipt, sign_receipt
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
 from tests.adversary.attack import Attack, Heads, Out
+from tests.adversary.defences import switched_off
 from tests.adversary.evil import EvilRelay
 from tests.adversary.outcomes import control, defended
 from tests.adversary.shown import evidence
@@ -256,7 +257,13 @@ def lead_apart(play: Play, ahead: int) -> tuple[Stage, Forking, int]:
 def test_a_half_that_is_led_apart_proves_it_within_two_intervals_and_says_no_more(
     play: Play, ahead: int, code: Code
 ) -> None:
-    stage, attack, began_at_ms = lead_apart(play, ahead)
+    # Who writes is warned by its receipts as well; this is what is left to those who only read.
+    with switched_off("receipts are redeemed"):
+        stage, attack, began_at_ms = lead_apart(play, ahead)
+        _all_of_a_half_stop(stage, attack, began_at_ms, code)
+
+
+def _all_of_a_half_stop(stage: Stage, attack: Forking, began_at_ms: int, code: Code) -> None:
     ours, theirs = commit_of(stage, "tn-1"), attack.branch[0]
     for name in LED:
         (alarm,) = [found for found in stage.alarms(name) if found.room == stage.rooms[0]]
@@ -277,6 +284,18 @@ def test_a_half_that_is_led_apart_proves_it_within_two_intervals_and_says_no_mor
     stage.say("ma-1", "still heard", room=1)
     stage.wait(3)
     assert stage.texts("sn-2", room=1) == ["still heard"]
+    assert stage.crashes() == []
+
+
+@defended(11)
+@pytest.mark.parametrize("ahead", [0, 10**6])
+def test_who_writes_in_a_half_holds_receipts_that_prove_another_log(play: Play, ahead: int) -> None:
+    stage, _, began_at_ms = lead_apart(play, ahead)
+    for name in ("ma-1", "sn-1"):
+        (alarm,) = stage.alarms(name, Code.FORK, Code.LOG_ROLLBACK)
+        assert alarm.at_ms - began_at_ms <= 2 * HEAD_INTERVAL_MS
+        assert stage.client(name).store.conflicts()
+    assert stage.alarms("tn-1") == stage.alarms("tn-2") == []
     assert stage.crashes() == []
 
 

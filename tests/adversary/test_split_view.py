@@ -222,6 +222,7 @@ def restore(play: Play) -> tuple[Stage, int]:
     """The relay's database is put back to an earlier time, under all its clients; gives the size that TN had seen."""
     stage = play(Attack())
     stage.wait(100)
+    assert stage._folder is not None
     path = stage._folder / "yesterday.db"
     assert isinstance(stage.relay.store, Store)
     stage.relay.store.backup(path)

@@ -14,14 +14,15 @@ from typing import Final
 
 import pytest
 
-from amanah_client.audit.bundle import BundleReader
-from amanah_client.audit.examination import examine
+from amanah_client.audit.bundle import Bundle
+from amanah_client.audit.bundle_check import check_bundle
 from amanah_client.model import AuditRow
 from amanah_protocol.errors import PeerError
 from amanah_protocol.log.leaf import Leaf, decode_leaf
 from amanah_protocol.types import LeafHash
 from tests.adversary.outcomes import control, defended
-from tests.client.audit.world import Incident, anchor, bundle, incident
+from tests.client.audit.bundles import bundle, ranges
+from tests.client.audit.world import Incident, anchor, incident
 from tests.vectors import examples as x
 
 MUTATIONS: Final = 500
@@ -42,12 +43,10 @@ def told(scale: int) -> tuple[Incident, list[AuditRow], bytes]:
 def detected(data: bytes) -> bool:
     """Whether somebody who trusts the roster finds something wrong with a file."""
     try:
-        reader = BundleReader(BytesIO(data).read)
-        head = reader.header
-        report = examine(reader.rows(), checkpoint=head.checkpoint, anchor=ANCHOR, control_head=head.control_head)
+        checked = check_bundle(Bundle(BytesIO(data)), ANCHOR)
     except PeerError:
         return True
-    return report.faults > 0
+    return checked.report.faults > 0
 
 
 def edited(leaf: Leaf, rng: random.Random) -> Leaf:
@@ -172,9 +171,10 @@ def test_every_single_bit_that_turns_is_detected(scale: int) -> None:
 @defended(41)
 def test_every_bit_of_what_stands_around_the_rows_is_looked_at() -> None:
     data = bundle(incident())
-    manifest = range(8 * (len(data) - 40), 8 * len(data))
-    magic = range(8 * 30)
-    for bit in [*magic, *manifest]:
+    directory = range(8 * data.rindex(b"PK\1\2"), 8 * len(data))
+    header = range(8 * 43)
+    signature = range(8 * data.index(b"manifest.sig"), 8 * (data.index(b"manifest.sig") + 60))
+    for bit in [*header, *signature, *directory]:
         turned = bytearray(data)
         turned[bit // 8] ^= 1 << bit % 8
         assert detected(bytes(turned)), bit
@@ -185,7 +185,9 @@ def test_the_last_entry_of_a_rooms_record_can_be_held_back_and_that_is_said(scal
     found, rows, _ = told(scale)
     last = max(row.index for row in rows if row.entry is not None and decode_leaf(row.entry).room == found.small)
     rows = [*rows[:last], replace(rows[last], entry=None), *rows[last + 1 :]]
-    assert not detected(bundle(found, rows))
+    assert detected(bundle(found, rows))
+    shorter = tuple(replace(one, last=one.last - (one.room == found.small)) for one in ranges(found))
+    assert not detected(bundle(found, rows, manifest={"rooms": shorter}))
 
 
 @control(41, "leaves lead to the root")
@@ -198,6 +200,6 @@ def test_without_the_root_a_leaf_out_of_scope_is_exchanged_unnoticed() -> None:
 def test_a_reader_without_the_checks_takes_an_edited_export() -> None:
     found, rows, _ = told(1)
     changed = bundle(found, edit(rows, random.Random(41)))
-    taken = list(BundleReader(BytesIO(changed).read).rows())
+    taken = list(Bundle(BytesIO(changed)).rows())
     assert len(taken) == len(rows)
     assert taken != rows

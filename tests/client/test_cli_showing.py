@@ -13,6 +13,7 @@ from amanah_client.cli import showing
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState
+from amanah_client.plain import plain as as_json
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text, Unknown
@@ -272,7 +273,7 @@ def test_json_of_other_kinds_holds_their_header_and_title() -> None:
     ],
 )
 def test_values_of_ours_become_json(value: object, plain: object) -> None:
-    assert showing.plain(value) == plain
+    assert as_json(value) == plain
 
 
 def test_json_of_an_alarm_holds_its_evidence() -> None:

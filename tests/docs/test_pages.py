@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from amanah_client.witness.app import BODY_S
+from amanah_client.audit.bundle import Bundle
+from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS
 from amanah_client.witness.limits import AT_ONCE, PER_SECOND
 from amanah_client.witness.rows import MAX_KEPT
-from amanah_client.witness.server import HEAD_S, MAX_CONNECTIONS
 from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_card
 from amanah_protocol.log.note_keys import decode_vkey
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
 from amanah_relay.addresses import port_warning
-from amanah_relay.config import Listen, load_config
+from amanah_relay.config import Listen, TimestampSection, load_config
+from tests.docs import evidence
 from tests.end_to_end.nations import Nations, amanah, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,6 +108,30 @@ def test_the_commands_for_who_runs_a_witness_run_as_they_stand(tmp_path: Path) -
     assert all(key.kind.cosigns for key in keys)
 
 
+@pytest.mark.slow
+def test_the_commands_for_auditors_find_the_forged_row(tmp_path: Path) -> None:
+    for folder in ("docs", "client"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    demo = tmp_path / "build" / "demo"
+    demo.mkdir(parents=True)
+    shutil.copyfile(evidence.RECORD, demo / "evidence.amanah")  # the demo's own is checked where it is made
+    shutil.copyfile(evidence.POLICY, demo / "community.policy")
+    told = run_shell("\n".join(blocks(ROOT / "docs" / "auditors.md", "sh")), tmp_path)
+    assert told.count("HOLDS: every hash") == 2
+    assert told.count("exit code 5") == 2
+    assert f"FAULT at entry {evidence.INDEX}: the entry is not the one whose hash stands in the log" in told
+    assert f"FIRST BAD ENTRY: {evidence.INDEX}" in told
+    assert f"first at log index {evidence.INDEX}" in told
+    assert f"`FAULT at entry {evidence.INDEX}:" in (ROOT / "docs" / "auditors.md").read_text(encoding="utf-8")
+
+
+def test_the_shipped_forgery_differs_in_one_row_and_is_made_again() -> None:
+    genuine, forged = evidence.RECORD.read_bytes(), evidence.FORGED.read_bytes()
+    assert evidence.forge(genuine) == forged
+    rows = [list(Bundle(io.BytesIO(data)).rows()) for data in (genuine, forged)]
+    assert [row.index for row, lie in zip(*rows, strict=True) if row != lie] == [evidence.INDEX]
+
+
 def test_the_quorums_that_the_page_names_have_an_honest_witness_in_common() -> None:
     page = (ROOT / "docs" / "witnesses.md").read_text(encoding="utf-8")
     rows = [tuple(map(int, row)) for row in re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)]
@@ -126,12 +154,14 @@ def test_the_limits_that_the_page_names_are_the_witnesss() -> None:
 
 
 def test_every_setting_that_the_pages_name_exists(tmp_path: Path) -> None:
-    (settings,) = blocks(ROOT / "docs" / "operating.md", "toml")
+    settings = "\n".join(blocks(ROOT / "docs" / "operating.md", "toml"))
     tomllib.loads(settings)
     (tmp_path / "relay.toml").write_text(settings)
     config = load_config(None, tmp_path, {})
     assert config.secure
     assert msgspec.to_builtins(config.listen)["port"] == 8443
+    # What the page shows beside names and addresses is what holds by itself.
+    assert replace(config.timestamps, authorities=()) == TimestampSection()
 
 
 def languages() -> Iterator[tuple[str, str]]:
@@ -143,7 +173,7 @@ def languages() -> Iterator[tuple[str, str]]:
 
 def test_no_page_holds_a_block_that_no_test_runs() -> None:
     run = {("README.md", "sh"), ("docs/operating.md", "sh"), ("docs/operating.md", "toml"), ("docs/sdk.md", "python")}
-    run.add(("docs/witnesses.md", "sh"))
+    run |= {("docs/witnesses.md", "sh"), ("docs/auditors.md", "sh")}
     for page, language in languages():
         assert language in {"cddl", "text"} or (page, language) in run, f"{page}: a block of {language!r}"
 

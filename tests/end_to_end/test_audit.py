@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,13 +56,19 @@ def test_what_three_devices_did_is_copied_verified_exported_and_disclosed(nation
     assert {entry["from"]["organisation"] for entry in listed} == {TN, MA}
     assert {entry["state"] for entry in listed} == {"verified"}
 
-    export, policy, nowhere = tmp_path / "record.bundle", tmp_path / "policy", tmp_path / "nowhere"
+    export, policy, nowhere = tmp_path / "record.amanah", tmp_path / "policy", tmp_path / "nowhere"
     done(auditor, "audit", "export", str(export))
     policy.write_text(done(b, "roster", "show", "--policy").out)
     done(nowhere, "audit", "check", str(export), "--policy", str(policy))
     assert amanah(nowhere, "audit", "check", str(export)).code == 5
     damaged = bytearray(export.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
+    with zipfile.ZipFile(export) as archive:
+        leaves = archive.getinfo("leaves")
+        verifier = archive.extract("amanah-verify.py", tmp_path)
+    alone = [sys.executable, "-I", verifier, str(export), "--policy", str(policy)]
+    second = subprocess.run(alone, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stdout
+    damaged[leaves.header_offset + leaves.file_size // 2] ^= 1
     export.with_suffix(".damaged").write_bytes(damaged)
     assert "first bad entry" in amanah(auditor, "audit", "check", str(export.with_suffix(".damaged"))).err
 

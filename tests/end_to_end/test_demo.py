@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from amanah_client.audit.bundle import Bundle
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WAIT_S: Final = 600
@@ -62,6 +65,9 @@ def test_the_demo_delivers_and_verifies_everything_and_leaves_nothing_behind(tmp
     assert table["after the removal"][1] == "0 to the removed"
     assert re.fullmatch(r"\d+ leaves", table["record"][0])
     assert table["disclosed"][-1] == "offline; forged copy refused"
+    assert table["evidence"] == ["1 file", "demo/evidence.amanah", "offline; forged copy refused"]
+    evidence = Bundle(io.BytesIO((ROOT / "build" / "demo" / "evidence.amanah").read_bytes()))
+    assert (list(evidence.broken()), len(evidence.manifest.disclosed)) == ([], 1)
     for number, word in enumerate(("Peace", "Enrol", "incident", "converse", "bot", "offline", "removed"), start=1):
         assert re.search(rf"^{number}\. .*{word}", played.stdout, re.MULTILINE)
     assert "\x1b[" not in played.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from amanah_protocol import audit, cose
-from amanah_protocol.audit import decode_order, sign_order
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.types import CONTROL, OrgName
@@ -35,4 +34,6 @@ def test_each_organisation_has_an_audit_chain_of_its_own() -> None:
 
 def test_what_an_order_says_is_read_without_a_key() -> None:
     for order in (x.reading_order(), x.granted_order()):
-        assert decode_order(sign_order(order, x.OFFICER)) == order
+        assert audit.decode_order(audit.sign_order(order, x.OFFICER)) == order
+    with refused(Code.BAD_HEADER, DecodeError):
+        audit.decode_order(cose.sign(cose.Typ.RECEIPT, [0, 100, 1, bytes(16)], AUDITOR))

@@ -54,11 +54,10 @@ def test_damaged_armour_is_refused(damage: str) -> None:
         cards.decode_armour(broken, Armour.REPLY)
 
 
-def test_armour_has_a_bound_but_for_audit_bundles() -> None:
+def test_armour_has_a_bound() -> None:
     large = bytes(2 * 2**20 + 1)
     with refused(Code.TOO_LARGE, DecodeError):
         cards.decode_armour(cards.armour(Armour.REPLY, large), Armour.REPLY)
-    assert cards.decode_armour(cards.armour(Armour.BUNDLE, large), Armour.BUNDLE) == large
 
 
 def test_a_fingerprint_is_eight_numbers_of_eleven_bits_and_changes_with_each_bit() -> None:

@@ -189,7 +189,7 @@ def test_a_payload_that_is_not_canonical_is_refused() -> None:
 
 
 def test_every_typ_is_a_media_type_of_its_own() -> None:
-    assert len({str(typ).casefold() for typ in Typ}) == len(Typ) == 14
+    assert len({str(typ).casefold() for typ in Typ}) == len(Typ) == 15
     assert all(str(typ).startswith("application/amanah-") for typ in Typ)
 
 

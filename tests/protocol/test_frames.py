@@ -27,7 +27,9 @@ RELAY_NAMES: Final = """
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},
+    "GetStamps": 18,
     **{name: tag for tag, name in enumerate(RELAY_NAMES.split(), start=64)},
+    "Stamps": 87,
 }
 """Tags that were given out: never reused, never changed."""
 

@@ -37,6 +37,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     RoomRow,
     Survey,
@@ -64,7 +65,9 @@ from amanah_relay.inputs import (
     ProofRead,
     Purged,
     ReadFailed,
+    StampsRead,
     StoredEntry,
+    StoredStamp,
     Surveyed,
 )
 from amanah_relay.purging import RoomRule, Standing, cause_to_go
@@ -87,6 +90,7 @@ StoreEffect = (
     | Purge
     | PutCheckpoint
     | ReadCheckpoints
+    | ReadStamps
 )
 
 
@@ -114,6 +118,7 @@ class MemoryStore:
     last_resort: dict[tuple[DeviceId, int], bytes] = field(default_factory=dict)
     marks: dict[RoomId, int] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
+    stamps: list[StoredStamp] = field(default_factory=list)
     append_fails: str | None = None
     full: bool = False
     reads_fail: bool = False
@@ -166,6 +171,9 @@ class MemoryStore:
             case ReadCheckpoints():
                 notes = [self.checkpoints[size] for size in sorted(self.checkpoints) if size > effect.after]
                 return CheckpointsRead(token=effect.token, notes=tuple(notes[: effect.limit]))
+            case ReadStamps():
+                later = [stamp for stamp in self.stamps if stamp.number > effect.after]
+                return StampsRead(token=effect.token, stamps=tuple(later[: effect.limit]))
 
     def state(self) -> RelayState:
         """The state as a restarted relay would load it."""

@@ -29,7 +29,7 @@ LOGGER = logging.getLogger("test.witnesses")
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are for a witness's sake; here it is one of ours."""
     monkeypatch.setattr(witnesses, "ROUND_S", 0.0)
-    monkeypatch.setattr(witnesses, "RETRY_S", (0.01, 0.02))
+    monkeypatch.setattr("amanah_relay.asking.RETRY_S", (0.01, 0.02))
 
 
 def published(size: int) -> Cosign:

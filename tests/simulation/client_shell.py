@@ -107,6 +107,7 @@ class ClientShell:
         self._pause_ms = FIRST_PAUSE_MS
         self._attempts = 0
         self._again = True
+        self.tick_ms = TICK_MS
 
     # ---- the process
 
@@ -129,7 +130,7 @@ class ClientShell:
         self._scheduler.note("start", self.device.name)
         self._life += 1
         self._later(self._chance.randint(1, 50), self._load)
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
 
     def kill(self) -> None:
         """The process ends at once."""
@@ -161,13 +162,13 @@ class ClientShell:
         self._core = self._core_type(snapshot, key=self.device.key, random=self._secrets.randbytes, engines=ENGINES)
         self._known = {intent.id for intent in snapshot.intents}
         self._handed = set()
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
         self._connect()
 
     def _tick(self) -> None:
         self.put(inputs.Tick())
         self.look_around()
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
 
     def _recover(self) -> None:
         """The store failed: the core in memory is worth nothing now."""

@@ -47,6 +47,7 @@ class MemoryClientStore:
     _audit: list[model.AuditRow] = field(default_factory=list)
     _custody: list[CustodyRow] = field(default_factory=list)
     _settled: int = 0
+    _stamps: int = 0
     _conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
 
     # ---- the core
@@ -70,6 +71,7 @@ class MemoryClientStore:
             audit_size=len(self._audit),
             custody=tuple(self._custody),
             audit_settled=self._settled,
+            audit_stamps=self._stamps,
             conflicts=tuple((row.key, row.at_ms) for row in self._conflicts.values()),
             missing=tuple(row for row in self._messages.values() if row.cause is not None and row.mending is not None),
         )
@@ -120,7 +122,7 @@ class MemoryClientStore:
 
     # ---- inside
 
-    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
+    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch for each write
         match write:
             case e.PutRoom(row=room):
                 self._rooms[room.room] = room
@@ -169,6 +171,8 @@ class MemoryClientStore:
                 self._audit.extend(rows)
             case e.PutCheckpoints(settled=settled):
                 self._settled = settled
+            case e.PutStamps(stamps=stamps):
+                self._stamps = stamps[-1].number
             case _:
                 assert_never(write)
 

@@ -158,6 +158,27 @@ def _relay_clock(_: str, source: random.Random) -> Work:
     return work
 
 
+def _witness_leaves(_: str, source: random.Random) -> Work:
+    number, duration_ms = source.randrange(8), source.randint(2_000, 60_000)
+
+    def work(world: World) -> None:
+        for witness in world.witnesses[number : number + 1]:
+            witness.leave(world.scheduler.now_ms, duration_ms)
+
+    return work
+
+
+def _slow_witness(_: str, source: random.Random) -> Work:
+    number, delay_ms, skew_ms = source.randrange(8), source.choice((300, 4_000, 9_000)), source.randint(-20_000, 20_000)
+
+    def work(world: World) -> None:
+        for witness in world.witnesses[number : number + 1]:
+            witness.skew_ms = skew_ms
+            witness.slow_down(world.scheduler.now_ms, delay_ms)
+
+    return work
+
+
 KINDS: Final[dict[str, tuple[int, Callable[[str, random.Random], Work]]]] = {
     "cut": (12, _cut),
     "freeze": (4, _freeze),
@@ -174,5 +195,7 @@ KINDS: Final[dict[str, tuple[int, Callable[[str, random.Random], Work]]]] = {
     "weather": (3, _weather),
     "clock": (6, _clock),
     "relay clock": (2, _relay_clock),
+    "witness leaves": (6, _witness_leaves),
+    "witness is slow": (4, _slow_witness),
 }
 """Each kind of fault: how often at most, and what makes one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tests.simulation import faults, workload
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Work: TypeAlias = "Callable[[World], None]"
 STORM_MS: Final = 100_000
+WITNESSES: Final = (0, 0, 1, 3, 4, 7)
+"""How many there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,20 @@ class Plan:
         seed: Where it comes from.
         storm_ms: How long work and faults go on; then the world heals.
         steps: The steps.
+        witnesses: How many honest witnesses cosign the log.
+        quorum: How many of them have to.
     """
 
     seed: int
     storm_ms: int
     steps: tuple[Step, ...]
+    witnesses: int = 0
+    quorum: int = 0
 
     def keep(self, numbers: frozenset[int]) -> Plan:
         """The same plan with these steps only, by their place in it."""
         kept = tuple(step for number, step in enumerate(self.steps) if number in numbers)
-        return Plan(seed=self.seed, storm_ms=self.storm_ms, steps=kept)
+        return replace(self, steps=kept)
 
 
 def make_plan(seed: int, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | None = None) -> Plan:
@@ -66,4 +72,9 @@ def make_plan(seed: int, *, storm_ms: int = STORM_MS, wanted: tuple[str, ...] | 
     source = random.Random(f"{seed}/plan")
     steps = [*workload.plan(source, storm_ms), *faults.plan(source, storm_ms, wanted)]
     ordered = sorted((step for step in steps if step[0] <= storm_ms), key=lambda step: step[0])
-    return Plan(seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for step in ordered))
+    # From a source of its own: who cosigns shifts nothing of what is done.
+    witnesses = random.Random(f"{seed}/witnesses").choice(WITNESSES)
+    quorum = witnesses // 2 + 1 if witnesses else 0
+    return Plan(
+        seed=seed, storm_ms=storm_ms, steps=tuple(Step(*step) for step in ordered), witnesses=witnesses, quorum=quorum
+    )

@@ -32,6 +32,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     Send,
     SessionId,
@@ -45,6 +46,7 @@ from amanah_relay.inputs import (
     Checked,
     Congested,
     Connected,
+    Cosigned,
     Disconnected,
     Drained,
     Input,
@@ -61,6 +63,7 @@ from tests.simulation.network import Connection
 from tests.simulation.relay_record import RelayRecord
 from tests.simulation.relay_store import RelayStore
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.witnesses import Asking, Relayed, Witness
 
 TICK_MS: Final = 1_000
 STOP_MS: Final = 5_000
@@ -76,6 +79,7 @@ Reading: TypeAlias = (
     | ReadProof
     | CountKeyPackages
     | ReadCheckpoints
+    | ReadStamps
     | Survey
 )
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
@@ -125,6 +129,7 @@ class RelayShell:
         record: RelayRecord,
         limits: RelayLimits,
         core: type[RelayCore] = RelayCore,
+        witnesses: tuple[Witness, ...] = (),
     ) -> None:
         """Switched off.
 
@@ -135,6 +140,7 @@ class RelayShell:
             record: Notes what the relay does.
             limits: What others may take.
             core: The core, or a mutant of it.
+            witnesses: Who is asked to cosign.
         """
         self.troubles = Troubles()
         self._community = community
@@ -157,6 +163,9 @@ class RelayShell:
         self._numbers: dict[int, SessionId] = {}
         self._last_session = 0
         self._held: dict[SessionId, deque[bytes]] = {}
+        self._witnesses = witnesses
+        self._asking: tuple[Asking, ...] = ()
+        self.tick_ms = TICK_MS
 
     # ---- the process
 
@@ -190,8 +199,9 @@ class RelayShell:
             addresses=frozenset({DIALLED}),
             limits=self._limits,
         )
+        self._asking = tuple(self._ask_of(witness) for witness in self._witnesses)
         self._do(Reload())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
 
     def kill(self) -> None:
         """The process ends at once."""
@@ -231,7 +241,17 @@ class RelayShell:
 
     def _tick(self) -> None:
         self.handle(Tick())
-        self._later(TICK_MS, self._tick)
+        self._later(self.tick_ms, self._tick)
+
+    def _ask_of(self, witness: Witness) -> Asking:
+        relayed = Relayed(
+            later=self._later,
+            prove=lambda old, new: (
+                self.store.read_proof(ReadProof(token=0, inclusion=False, old_or_index=old, size=new)).hashes
+            ),
+            tell=lambda size, lines: self.handle(Cosigned(size=size, lines=lines)),
+        )
+        return Asking(witness, relayed=relayed, scheduler=self._scheduler, history=self._record.history)
 
     # ---- connections
 
@@ -329,19 +349,24 @@ class RelayShell:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages() | ReadCheckpoints() | Survey()
+                | CountKeyPackages() | ReadCheckpoints() | ReadStamps() | Survey()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
                     self._begin_read()
             case Cosign():
-                pass  # nobody here is asked
+                self._cosign(effect)
             case Verify():
                 self._verifying.append(effect)
                 if len(self._verifying) == 1:
                     self._later(self._chance.randint(0, VERIFY_MS), self._verify)
             case _:
                 assert_never(effect)
+
+    def _cosign(self, wanted: Cosign) -> None:
+        """Each witness is asked, in its own time."""
+        for asking in self._asking:
+            asking.want(wanted)
 
     def _verify(self) -> None:
         """All that was asked until now is answered at once, in order."""
@@ -455,7 +480,7 @@ class RelayShell:
             self._scheduler.note("store refuses", error.code)
             return ReadFailed(token=effect.token)
 
-    def _answer(self, effect: Reading) -> Input:  # noqa: PLR0911 - one case for each read
+    def _answer(self, effect: Reading) -> Input:  # noqa: C901, PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self.store.read_entries(effect)
@@ -473,6 +498,8 @@ class RelayShell:
                 return self.store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self.store.read_checkpoints(effect)
+            case ReadStamps():
+                return self.store.read_stamps(effect)
             case Survey():
                 return self.store.survey(effect)
             case _:

@@ -39,6 +39,7 @@ from amanah_relay.effects import (
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     RoomRow,
     Survey,
     TakeKeyPackages,
@@ -60,6 +61,7 @@ from amanah_relay.inputs import (
     Over,
     ProofRead,
     Purged,
+    StampsRead,
     StoredEntry,
     Surveyed,
 )
@@ -83,6 +85,7 @@ class RelayStore(Protocol):
     def take_key_packages(self, request: TakeKeyPackages) -> KeyPackagesTaken: ...
     def put_checkpoint(self, wanted: PutCheckpoint) -> CheckpointPut: ...
     def read_checkpoints(self, wanted: ReadCheckpoints) -> CheckpointsRead: ...
+    def read_stamps(self, wanted: ReadStamps) -> StampsRead: ...
     def read_entries(self, wanted: ReadEntries) -> EntriesRead: ...
     def read_membership(self, wanted: ReadMembership) -> MembershipRead: ...
     def read_known(self, wanted: ReadKnown) -> KnownRead: ...
@@ -302,6 +305,10 @@ class MemoryRelayStore:
         """Published checkpoints behind a size; never so many here that a page is too small."""
         notes = tuple(self.checkpoints[size] for size in sorted(self.checkpoints) if size > wanted.after)
         return CheckpointsRead(token=wanted.token, notes=notes[: wanted.limit])
+
+    def read_stamps(self, wanted: ReadStamps) -> StampsRead:
+        """There are none: nobody here is asked."""
+        return StampsRead(token=wanted.token, stamps=())
 
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut:
         """Keep an offer; packages that were here before, handed out or not, are passed over."""

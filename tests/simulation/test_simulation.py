@@ -12,6 +12,7 @@ import pytest
 from tests.simulation.durable import durable_build
 from tests.simulation.plan import make_plan
 from tests.simulation.runner import explain, run_plan, run_seed, shorten
+from tests.simulation.world import Build
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SEEDS: Final = 16
@@ -19,6 +20,7 @@ PARTS: Final = 8
 REPEATED: Final = 8
 """Seeds that are run twice; a run of the long form multiplies this, as it does `SEEDS`: `make campaign`."""
 SHORT_MS: Final = 15_000
+WITNESSED_MS: Final = 480_000
 
 
 def seeds(part: int, scale: int) -> range:
@@ -38,6 +40,15 @@ def test_every_invariant_holds_where_nothing_goes_wrong() -> None:
     run = run_seed(0, storm_ms=2 * SHORT_MS, wanted=())
     assert run.violations == {}
     assert run.leaves > 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(2))
+def test_honest_witnesses_are_never_missed_whatever_else_goes_wrong(part: int, scale: int) -> None:
+    # Longer than witnesses may take, so that what would be late is told.
+    for seed in range(part, 2 * scale, 2):
+        run = run_seed(seed, Build(witnesses=4, quorum=3), storm_ms=WITNESSED_MS)
+        assert not run.violations, explain(run)
 
 
 def traces_elsewhere(first: int, count: int, hash_seed: str) -> dict[int, str]:

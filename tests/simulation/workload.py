@@ -32,6 +32,18 @@ LABELS: Final = (Label.CLEAR, Label.GREEN, Label.AMBER)
 
 def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
     """Everybody starts, two rooms are opened and filled, then they work together."""
+    yield from opening(source)
+    yield from work(source, 7_000, storm_ms, storm_ms // 1_400)
+    if source.randrange(3) == 0:
+        at_ms = source.randint(storm_ms // 2, storm_ms)
+        if source.randrange(2):
+            # Who is away when it is revoked finds out at the door.
+            yield at_ms - 500, "sn-2 is offline", lambda world: world.take_offline("sn-2", 8_000)
+        yield at_ms, "revoke sn-2", _revoke("sn-1", "sn-2")
+
+
+def opening(source: random.Random) -> Iterator[Planned]:
+    """Everybody starts, two rooms are opened and filled."""
     for name, _, _ in CAST:
         late = name not in CREATORS and source.randrange(5) == 0
         yield source.randint(0, 30_000 if late else 3_000), f"start {name}", _start(name)
@@ -39,15 +51,12 @@ def plan(source: random.Random, storm_ms: int) -> Iterator[Planned]:
         yield source.randint(3_000, 6_000), f"create {number}", _create(creator, number)
     for number, who in ((0, MA), (0, SN), (0, "tn-2"), (0, "tn-bot"), (1, "ma-2"), (1, SN)):
         yield source.randint(6_500, 15_000), f"invite {who} to {number}", _invite(CREATORS[number], number, who)
-    for count in range(storm_ms // 1_400):
-        at_ms = source.randint(7_000, storm_ms)
-        yield from _one(source, at_ms, count)
-    if source.randrange(3) == 0:
-        at_ms = source.randint(storm_ms // 2, storm_ms)
-        if source.randrange(2):
-            # Who is away when it is revoked finds out at the door.
-            yield at_ms - 500, "sn-2 is offline", lambda world: world.take_offline("sn-2", 8_000)
-        yield at_ms, "revoke sn-2", _revoke("sn-1", "sn-2")
+
+
+def work(source: random.Random, since_ms: int, until_ms: int, count: int) -> Iterator[Planned]:
+    """So many things that somebody does, between two times."""
+    for number in range(count):
+        yield from _one(source, source.randint(since_ms, until_ms), number)
 
 
 def _one(source: random.Random, at_ms: int, count: int) -> Iterator[Planned]:  # noqa: C901 - one branch for each thing

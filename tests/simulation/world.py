@@ -24,6 +24,7 @@ from tests.simulation.relay_record import RelayRecord
 from tests.simulation.relay_shell import RelayShell
 from tests.simulation.relay_store import MemoryRelayStore, RelayStore
 from tests.simulation.scheduler import START_MS, Scheduler
+from tests.simulation.witnesses import Witness
 
 LOOK_MS: Final = 500
 DIAL_TIMEOUT_MS: Final = 10_000
@@ -48,7 +49,7 @@ class Build:
         relay_shell: The shell around it.
         relay_store: Makes the relay's store from the roster; gives what opens it at each start.
         limits: What others may take of the relay.
-        witnesses: How many the roster names.
+        witnesses: How many the roster names, where the plan has none.
         quorum: How many of them have to cosign.
     """
 
@@ -82,12 +83,17 @@ class World:
         self.plan = plan
         self.scheduler = Scheduler(plan.seed)
         self.history = History()
-        self.community: Community = make_community(plan.seed, witnesses=build.witnesses, quorum=build.quorum)
+        self.community: Community = make_community(
+            plan.seed, witnesses=plan.witnesses or build.witnesses, quorum=plan.quorum or build.quorum
+        )
+        log = self.community.log_signer.verifier
+        self.witnesses = tuple(Witness(signer, log) for signer in self.community.witnesses)
         self.created: dict[int, tuple[str, str]] = {}
         self.connections: dict[str, Connection] = {}
         self.pending: list[str] = []
         """What was still pending when nothing should have been (I9)."""
         self.weather = Weather()
+        self.look_ms = LOOK_MS
         self._published = Published()
         self._offline_until: dict[str, int] = {}
         self._down_until: dict[str, int] = {}
@@ -109,6 +115,7 @@ class World:
             record=record,
             limits=build.limits,
             core=build.relay_core,
+            witnesses=self.witnesses,
         )
 
     def _client(self, name: str, build: Build) -> ClientShell:
@@ -130,9 +137,9 @@ class World:
         self.relay.start()
         for step in self.plan.steps:
             self.scheduler.at(START_MS + step.at_ms, lambda step=step: self._take(step.what, step.work))  # type: ignore[misc]  # a default binds the loop's value
-        self.scheduler.after(LOOK_MS, self._look)
+        self.scheduler.after(self.look_ms, self._look)
         self.scheduler.run(START_MS + self.plan.storm_ms)
-        self._heal()
+        self.heal()
         self._wait(CONNECT_MS, lambda: not liveness.find_unconnected(self))
         self.pending = liveness.find_unconnected(self)
         self.scheduler.run(self.scheduler.now_ms + LIVENESS_MS)
@@ -167,7 +174,7 @@ class World:
             elif name in self._started and self._down_until.get(name, 0) <= now_ms:
                 client.start()
             self._decide(client)
-        self.scheduler.after(LOOK_MS, self._look)
+        self.scheduler.after(self.look_ms, self._look)
 
     def _decide(self, client: ClientShell) -> None:
         for intent in client.store.intents(model.IntentState.HELD):
@@ -177,12 +184,15 @@ class World:
                 wish = model.Wish.WITHDRAW if int(intent.id, 16) % 5 == 0 else model.Wish.RELEASE
                 client.decide(intent, wish)
 
-    def _heal(self) -> None:
+    def heal(self) -> None:
+        """Nothing goes wrong any more: whoever is down begins, whatever is slow is quick."""
         self.note("heal")
         for client in self.clients.values():
             client.troubles.calm()
             client.start()
         self.relay.troubles.calm()
+        for witness in self.witnesses:
+            witness.calm(self.scheduler.now_ms)
         self._offline_until.clear()
         self._down_until.clear()
         self.set_weather(20, 30, 0)

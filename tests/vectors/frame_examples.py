@@ -50,7 +50,8 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
     frames.GetMembership(request=13, room=x.ROOM, after=1),
     frames.GetCheckpoints(request=14, after=39),
-    frames.GetCustody(request=15, room=x.ROOM, after=1),
+    frames.GetStamps(request=15, after=6),
+    frames.GetCustody(request=16, room=x.ROOM, after=1),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
@@ -125,7 +126,7 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
     frames.Flash(room=x.ROOM, room_seq=12),
     frames.Checkpoints(request=14, notes=(NOTE,)),
     frames.Custody(
-        request=15,
+        request=16,
         entries=(
             frames.CustodyEntry(
                 sequence=2,
@@ -140,6 +141,10 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
         head=heads.sign_room_head(x.room_head(), x.RELAY_KEY),
     ),
     frames.CustodyGrown(room=x.ROOM, sequence=2),
+    frames.Stamps(
+        request=15,
+        stamps=(frames.Stamp(number=7, size=40, authority="https://tsa.example/", note=NOTE, token=b"token"),),
+    ),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

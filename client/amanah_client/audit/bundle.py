@@ -1,165 +1,210 @@
-"""The export: one file that a third party holds against a roster or a policy, offline.
+"""The evidence bundle: one file that anybody verifies offline (`docs/protocol.md` section 12).
 
-    file     = %s"amanah audit bundle 1" LF, then a CBOR sequence (RFC 8742) of byte strings, each
-               holding one canonical item: header, rows in log order, manifest
-    header   = [ roster: bstr, checkpoint: bstr, control head: bstr / null, rows: uint ]
-    row      = [ index: uint, hash: bstr .size 32, entry: bstr / null, document: bstr / null ]
-    manifest = [ rows: uint, entries: uint, documents: uint, sha256 of all bytes before: bstr .size 32 ]
-
-It is not signed: everything in it proves itself, and a signature would only say who copied it. The
-manifest finds damage and names nobody. Both ways the file is streamed: a row is at most a few MiB.
+Members are read strictly and, where they may be large, item by item: what is in memory is one row.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Final, TypeVar
 
+from amanah_client.audit.archive import MAX_ARCHIVE_BYTES, Archive, Part
+from amanah_client.audit.manifest import MAX_MANIFEST_BYTES, Manifest, decode_manifest
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor, limits
-from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, VerifyError
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint
+from amanah_protocol.log.export import MAX_SIGNATURE_BYTES
 from amanah_protocol.log.leaf import MAX_ENTRY_BYTES
+from amanah_protocol.log.merkle import MAX_TREE_SIZE
 from amanah_protocol.log.note import MAX_NOTE_BYTES
+from amanah_protocol.log.policy import MAX_POLICY_BYTES, Policy, decode_policy
+from amanah_protocol.roster import decode_roster
+from amanah_protocol.types import EnvelopeId
 
-MAGIC: Final = b"amanah audit bundle 1\n"
-MAX_ROWS: Final = 2_000_000
-_MAX_DOCUMENT_BYTES: Final = 2 * limits.MAX_ROSTER_BYTES
-_MAX_HEAD_BYTES: Final = 1_024
-_MAX_ITEM_BYTES: Final = _MAX_DOCUMENT_BYTES + MAX_NOTE_BYTES + MAX_ENTRY_BYTES
+MAGIC: Final = b"PK\3\4"
+"""How the file begins; a disclosure is text."""
+MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "manifest.sig"
+VERIFIER: Final = "amanah-verify.py"
+MAX_DOCUMENT_BYTES: Final = 2 * limits.MAX_ROSTER_BYTES
+MAX_HEAD_BYTES: Final = 1_024
+MAX_TOKEN_BYTES: Final = 64 * limits.KIB
+MAX_AUTHORITY: Final = 253
+"""Characters of a DNS name."""
+MAX_DISCLOSURES: Final = 10_000
+
+LIMITS: Final = {
+    MANIFEST: MAX_MANIFEST_BYTES,
+    SIGNATURE: MAX_SIGNATURE_BYTES,
+    "policy": MAX_POLICY_BYTES,
+    "rosters": 16 * MAX_DOCUMENT_BYTES,
+    "leaves": MAX_ARCHIVE_BYTES,
+    "checkpoint": MAX_NOTE_BYTES,
+    "checkpoints": MAX_ARCHIVE_BYTES,
+    "control-head": MAX_HEAD_BYTES,
+    "timestamps": MAX_ARCHIVE_BYTES,
+    "disclosures": MAX_ARCHIVE_BYTES,
+    "entries.csv": MAX_ARCHIVE_BYTES,
+    "entries.jsonl": MAX_ARCHIVE_BYTES,
+    "report.html": MAX_ARCHIVE_BYTES,
+    "report.pdf": MAX_ARCHIVE_BYTES,
+    VERIFIER: limits.MIB,
+}
+"""Each member, in order, and the most bytes that it may have."""
+
+_ROW_BYTES: Final = MAX_ENTRY_BYTES + MAX_DOCUMENT_BYTES + 128
+_DISCLOSURE_BYTES: Final = limits.MAX_PLAINTEXT_BYTES + 128
 # Heads of byte strings (RFC 8949 section 3): initial byte -> bytes of length, and the least length that needs them.
 _HEADS: Final = {0x58: (1, 24), 0x59: (2, 2**8), 0x5A: (4, 2**16)}
 _SHORT_HEADS: Final = range(0x40, 0x58)
+_STRIDE: Final = 500
+T = TypeVar("T")
 
-Read = Callable[[int], bytes]
-"""Gives that many bytes of the file, or what is left of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleHeader:
-    """What stands before the rows.
-
-    Attributes:
-        roster: The encoded roster that the exporter trusted.
-        checkpoint: The signed note.
-        control_head: A signed head of the control stream, b"" for none.
-        rows: How many rows follow.
-    """
-
-    roster: bytes
-    checkpoint: bytes
-    control_head: bytes
-    rows: int
+Disclosed = tuple[EnvelopeId, bytes, bytes]
+"""Envelope id, disclosure key k, canonical content."""
 
 
-def encode_bundle(header: BundleHeader, rows: Iterable[AuditRow]) -> Iterator[bytes]:
-    """The file, piece by piece.
-
-    Raises:
-        UsageError: `TOO_LARGE` above two million rows; `USAGE` when there are not as many rows as the
-            header says.
-    """
-    if header.rows > MAX_ROWS:
-        raise UsageError(Code.TOO_LARGE, f"a bundle has at most {MAX_ROWS} rows")
-    digest = hashlib.sha256()
-    count = entries = documents = 0
-
-    def hashed(piece: bytes) -> bytes:
-        digest.update(piece)
-        return piece
-
-    yield hashed(MAGIC)
-    head = header.control_head or None
-    yield hashed(_item([header.roster, header.checkpoint, head, header.rows]))
-    for row in rows:
-        count += 1
-        entries += row.entry is not None
-        documents += row.document is not None
-        yield hashed(_item([row.index, row.hash, row.entry, row.document]))
-    if count != header.rows:
-        raise UsageError(Code.USAGE, f"{count} rows where {header.rows} were promised")
-    yield _item([count, entries, documents, digest.digest()])
-
-
-def _item(value: object) -> bytes:
+def encode_item(value: object) -> bytes:
+    """One item of a sequence: a byte string that holds a canonical value."""
     return cbor.encode(cbor.encode(value))
 
 
-class BundleReader:
-    """Reads a file strictly, once, row by row."""
+def encode_row(row: AuditRow) -> bytes:
+    """One row of `leaves`."""
+    return encode_item([row.index, row.hash, row.entry, row.document])
 
-    def __init__(self, read: Read) -> None:
-        """Read what stands before the rows.
+
+class Bundle:
+    """A bundle that was read as far as its headers, its manifest and its small members."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read what is small; the file stays in use.
 
         Raises:
-            DecodeError: It is not a bundle of this version, or its header is damaged.
+            DecodeError: It is no bundle, or one of these members does not parse.
         """
-        self._read = read
-        self._digest = hashlib.sha256()
-        self._entries = self._documents = 0
-        if self._take(len(MAGIC)) != MAGIC:
-            raise DecodeError(Code.BAD_TYPE, "this is not an audit bundle of version 1")
-        f = cbor.Fields(self._next(), 4, "bundle header")
-        self.header: BundleHeader = BundleHeader(
-            roster=f.blob(_MAX_DOCUMENT_BYTES),
-            checkpoint=f.blob(MAX_NOTE_BYTES),
-            control_head=_optional_blob(f, _MAX_HEAD_BYTES) or b"",
-            rows=f.uint(MAX_ROWS),
-        )
+        self._archive = Archive(file, LIMITS)
+        self.encoded: bytes = self._archive.read(MANIFEST)
+        self.manifest: Manifest = decode_manifest(self.encoded)
+        if list(self.manifest.files) != sorted(name for name in LIMITS if name not in (MANIFEST, SIGNATURE)):
+            raise DecodeError(Code.MALFORMED, "the manifest names other files than a bundle has")
+        self.signature: bytes = self._archive.read(SIGNATURE)
+        self.checkpoint: bytes = self._archive.read("checkpoint")
+        self.head: Checkpoint = decode_checkpoint(self.checkpoint)[0]
+        self.control_head: bytes = self._archive.read("control-head")
+        self.policy: Policy = _decode_policy(self._archive.read("policy"))
+        self.rosters: tuple[bytes, ...] = self._read_rosters()
+        self._places: list[int] = []
+
+    def part(self, name: str) -> Part:
+        """The bytes of a member."""
+        return self._archive.part(name)
+
+    def broken(self) -> Iterator[PeerError]:
+        """Members that are not those of the manifest, or of the archive's own checksum."""
+        for name, member in self._archive.members.items():
+            digest, crc = hashlib.sha256(), 0
+            for piece in self.part(name).pieces():
+                digest.update(piece)
+                crc = zlib.crc32(piece, crc)
+            wanted = self.manifest.files.get(name)
+            if wanted is not None and wanted != digest.hexdigest():
+                yield VerifyError(Code.CONTENT_HASH, f"{name} is not the file that the manifest was made for")
+            elif crc != member.crc:
+                yield DecodeError(Code.MALFORMED, f"the archive's checksum of {name} is wrong")
 
     def rows(self) -> Iterator[AuditRow]:
-        """The rows; what stands behind them is checked when the last one was taken.
+        """The rows, in order as they stand there.
 
         Raises:
-            DecodeError: A row, or the manifest, is damaged, cut off, or not canonical.
-            VerifyError: `CONTENT_HASH` when the manifest is of other bytes.
+            DecodeError: One of them is damaged, cut off, or not canonical.
         """
-        for _ in range(self.header.rows):
-            yield self._row()
-        self._check_manifest()
+        self._places = []
+        part = self.part("leaves")
+        for number, data in enumerate(_items(part, _ROW_BYTES)):
+            if not number % _STRIDE:
+                self._places.append(part.at - len(cbor.encode(data)))
+            yield _decode_row(data)
 
-    def _row(self) -> AuditRow:
-        f = cbor.Fields(self._next(), 4, "bundle row")
-        row = AuditRow(
-            index=f.uint(),
-            hash=f.fixed(32),
-            entry=_optional_blob(f, MAX_ENTRY_BYTES),
-            document=_optional_blob(f, _MAX_DOCUMENT_BYTES),
-        )
-        self._entries += row.entry is not None
-        self._documents += row.document is not None
-        return row
+    def row(self, index: int) -> AuditRow | None:
+        """One row; the rows were read before.
 
-    def _check_manifest(self) -> None:
-        digest = self._digest.digest()
-        f = cbor.Fields(self._next(), 4, "bundle manifest")
-        found = (f.uint(), f.uint(), f.uint(), f.fixed(32))
-        if found != (self.header.rows, self._entries, self._documents, digest):
-            raise VerifyError(Code.CONTENT_HASH, "the bundle is not the one that its manifest was made for")
-        if self._read(1):
-            raise DecodeError(Code.MALFORMED, "bytes follow the end of the bundle")
+        Raises:
+            DecodeError: As `rows`.
+        """
+        stride = index // _STRIDE
+        if stride >= len(self._places):
+            return None
+        part = self.part("leaves")
+        part.seek(self._places[stride])
+        for number, data in enumerate(_items(part, _ROW_BYTES), start=stride * _STRIDE):
+            if number == index:
+                return _decode_row(data)
+        return None
 
-    def _next(self) -> cbor.Value:
-        return cbor.decode(self._take(self._length()), max_bytes=_MAX_ITEM_BYTES)
+    def checkpoints(self) -> Iterator[bytes]:
+        """Signed notes of smaller published checkpoints.
 
-    def _length(self) -> int:
-        first = self._take(1)[0]
-        if first in _SHORT_HEADS:
-            return first - _SHORT_HEADS.start
-        width, least = _HEADS.get(first, (0, 0))
-        length = int.from_bytes(self._take(width), "big")
-        # Before anything is read into memory; and one length has one head.
-        if not width or not least <= length <= _MAX_ITEM_BYTES:
-            raise DecodeError(Code.MALFORMED, "a piece of the bundle has a wrong length")
-        return length
+        Raises:
+            DecodeError: One of them is none.
+            VerifyError: `CHECKPOINT` when they do not ascend to the bundle's own.
+        """
+        last = -1
+        for note in _items(self.part("checkpoints"), MAX_NOTE_BYTES):
+            size = decode_checkpoint(note)[0].size
+            if not last < size < self.head.size:
+                raise VerifyError(Code.CHECKPOINT, f"the checkpoint of size {size} does not stand in its place")
+            last = size
+            yield note
 
-    def _take(self, count: int) -> bytes:
-        data = self._read(count)
-        if len(data) != count:
-            raise DecodeError(Code.MALFORMED, "the bundle is cut off")
-        self._digest.update(data)
-        return data
+    def timestamps(self) -> Iterator[tuple[int, str, bytes]]:
+        """(size, authority, token) of each time stamp: what is in a token is not read here.
+
+        Raises:
+            DecodeError: One of them is damaged.
+        """
+        for data in _items(self.part("timestamps"), MAX_TOKEN_BYTES):
+            f = cbor.Fields(cbor.decode(data, max_bytes=MAX_TOKEN_BYTES), 3, "time stamp")
+            yield f.uint(MAX_TREE_SIZE), f.text(MAX_AUTHORITY), f.blob(MAX_TOKEN_BYTES)
+
+    def disclosures(self) -> Iterator[Disclosed]:
+        """What a member added of single messages.
+
+        Raises:
+            DecodeError: One of them is damaged, or there are too many.
+        """
+        for number, data in enumerate(_items(self.part("disclosures"), _DISCLOSURE_BYTES)):
+            if number == MAX_DISCLOSURES:
+                raise DecodeError(Code.TOO_LARGE, f"a bundle discloses at most {MAX_DISCLOSURES} messages")
+            f = cbor.Fields(cbor.decode(data, max_bytes=_DISCLOSURE_BYTES), 3, "disclosure")
+            yield EnvelopeId(f.fixed(32)), f.fixed(32), f.blob(limits.MAX_PLAINTEXT_BYTES)
+
+    def _read_rosters(self) -> tuple[bytes, ...]:
+        rosters = tuple(_items(self.part("rosters"), MAX_DOCUMENT_BYTES))
+        versions = [decode_roster(data).version for data in rosters]
+        if not versions or versions != sorted(set(versions)):
+            raise DecodeError(Code.MALFORMED, "the rosters of the bundle do not ascend by version")
+        return rosters
+
+
+def _decode_policy(data: bytes) -> Policy:
+    try:
+        return decode_policy(data)
+    except UsageError as error:
+        raise DecodeError(Code.MALFORMED, f"the policy in the bundle does not parse: {error.detail}") from error
+
+
+def _decode_row(data: bytes) -> AuditRow:
+    f = cbor.Fields(cbor.decode(data, max_bytes=_ROW_BYTES), 4, "bundle row")
+    return AuditRow(
+        index=f.uint(MAX_TREE_SIZE),
+        hash=f.fixed(32),
+        entry=_optional_blob(f, MAX_ENTRY_BYTES),
+        document=_optional_blob(f, MAX_DOCUMENT_BYTES),
+    )
 
 
 def _optional_blob(f: cbor.Fields, maximum: int) -> bytes | None:
@@ -169,3 +214,26 @@ def _optional_blob(f: cbor.Fields, maximum: int) -> bytes | None:
     if type(value) is not bytes or len(value) > maximum:
         raise DecodeError(Code.BAD_TYPE, f"a byte string of at most {maximum} bytes, or null, is wanted")
     return value
+
+
+def _items(part: Part, maximum: int) -> Iterator[bytes]:
+    """The byte strings that a member is a sequence of."""
+    while part.at < part.size:
+        length = _length(part, maximum)
+        data = part.read(length)
+        if len(data) != length:
+            raise DecodeError(Code.MALFORMED, "a piece of the bundle is cut off")
+        yield data
+
+
+def _length(part: Part, maximum: int) -> int:
+    first = part.read(1)[0]
+    length = first - _SHORT_HEADS.start
+    least = 0
+    if first not in _SHORT_HEADS:
+        width, least = _HEADS.get(first, (0, maximum + 1))
+        length = int.from_bytes(part.read(width), "big")
+    # Before anything is read into memory; and one length has one head.
+    if not least <= length <= maximum:
+        raise DecodeError(Code.MALFORMED, "a piece of the bundle has a wrong length")
+    return length

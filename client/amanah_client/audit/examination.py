@@ -473,6 +473,7 @@ class Examination:
             witnesses=self._witnesses,
             scope=Scope(leaves=self._frontier.size, first_ms=self._first_ms, last_ms=self._last_ms, **self._counts),
             control_confirmed=confirmed,
+            withdrawn=frozenset(self._identities.withdrawn),
             compromised=self._identities.compromised,
             findings=(*record.findings(), *self._found),
             faults=self._findings.faults + self._whole.faults + record.misdated_count,

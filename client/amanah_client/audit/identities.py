@@ -56,7 +56,8 @@ class Identities:
         self._logged: Verified[Roster] | None = None
         self._descends = False
         self._enrolments: dict[KeyId, Enrolment] = {}
-        self._withdrawn: set[KeyId] = set()
+        self.withdrawn: set[KeyId] = set()
+        """Enrolment keys that their organisation's root has withdrawn."""
         self._organisations: dict[DeviceId, OrgName] = {}
         self._certificates: dict[DeviceId, Certificate] = {}
         self._revoked: set[DeviceId] = set()
@@ -112,7 +113,7 @@ class Identities:
         certificate = self._certificates.get(device)
         if certificate is None:
             return None
-        revoked = device in self._revoked or certificate.issuer in self._withdrawn
+        revoked = device in self._revoked or certificate.issuer in self.withdrawn
         made = self._standings[device] = Standing(certificate=certificate, revoked=revoked)
         return made
 
@@ -239,7 +240,7 @@ class Identities:
         enrolment = self._enrolments.get(withdrawal.enrolment)
         if enrolment is not None and enrolment.organisation != withdrawal.organisation:
             raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
-        self._withdrawn.add(withdrawal.enrolment)
+        self.withdrawn.add(withdrawal.enrolment)
 
     def _forget_person(self, index: int, leaf: Leaf) -> None:
         erasure = decode_person_erasure(leaf.object)
@@ -252,7 +253,7 @@ class Identities:
         enrolment = self._enrolments.get(key)
         if enrolment is None:
             raise VerifyError(Code.CERTIFICATE, "the enrolment key that signed stands nowhere in the log before")
-        if key in self._withdrawn:
+        if key in self.withdrawn:
             raise VerifyError(Code.REVOKED, "the enrolment key that signed was withdrawn before")
         return enrolment
 

@@ -8,6 +8,8 @@ from typing import Final
 
 from amanah_client.audit.anchors import add_roster, anchor_of_rosters, decode_rosters
 from amanah_client.audit.examination import Anchor
+from amanah_client.audit.record import Report
+from amanah_client.audit.stamps import Root, Stamps, Trust, examine_stamps, load_roots
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
@@ -23,6 +25,7 @@ _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
 _ROSTERS: Final = "rosters"
 _GRANT: Final = "grant"
+_ROOTS: Final = "timestamp_roots"
 
 
 def remember_roster(profile: Profile, roster: bytes) -> None:
@@ -88,7 +91,10 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
         raise UsageError(
             Code.NOT_FOUND, "there is no whole copy of the log here", hint="`amanah audit sync` makes one."
         )
-    return sizes[max(whole)], max(whole)
+    size = max(whole)
+    note, recorded = sizes[size], store.copy.checkpoint(size)
+    # As it was published, it has the cosignatures too.
+    return (recorded if recorded is not None and recorded.startswith(note) else note), size
 
 
 def copied_head(store: LocalStore) -> bytes:
@@ -124,6 +130,47 @@ def cosigned(store: LocalStore) -> Cosigned | None:
     for leaf in copied_rows(store, row.size):
         frontier.append(LeafHash(leaf.hash))
     return Cosigned(row=row, is_of_copy=frontier.root() == row.root)
+
+
+def examined_stamps(store: LocalStore, report: Report, pem: bytes | None, *, now_ms: int) -> tuple[Report, Stamps]:
+    """Hold the copy's time stamps against its report.
+
+    Args:
+        store: The profile's.
+        report: What an examination of the copy found.
+        pem: As `trusted_roots`.
+        now_ms: Whether certificates of authorities have ended is asked at this time.
+
+    Raises:
+        UsageError: `CONFIG`.
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    trust = Trust(roots=trusted_roots(store, pem), now_ms=now_ms)
+    return examine_stamps(report, copied_stamps(store, report.size), store.copy.checkpoint, trust)
+
+
+def copied_stamps(store: LocalStore, size: int) -> Iterator[tuple[int, str, bytes]]:
+    """Time stamps of the copy on checkpoints of at most `size` leaves, as in a bundle."""
+    return (stamp for stamp in store.copy.stamps() if stamp[0] <= size)
+
+
+def trusted_roots(store: LocalStore, pem: bytes | None) -> tuple[Root, ...]:
+    """Roots of time-stamping authorities that this profile trusts.
+
+    Args:
+        store: The profile's.
+        pem: Certificates in PEM that are trusted from now on, in the place of those before; None: they stay.
+
+    Raises:
+        UsageError: `CONFIG` when these are none.
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    if pem is not None:
+        roots = load_roots(pem)
+        store.put_value(_ROOTS, pem)
+        return roots
+    kept = store.value(_ROOTS)
+    return () if kept is None else load_roots(kept)
 
 
 def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from amanah_client.audit.report import (
     RoomSummary,
     Scope,
     Severity,
+    Stamped,
     Who,
 )
 from amanah_client.store.copy import AuditCopy
@@ -26,13 +27,13 @@ from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, KeyId, OrgName, PersonId, RoomId
 
 _PAGE: Final = 2_000
 _ENTRIES: Final = """
     SELECT entry."index", room.room, entry.room, seq, kind, sender, accepted_ms, sent_ms, label, precedence, size_class,
         entry.epoch, envelope, entry.specific
-    FROM entry JOIN room ON room.number = entry.room WHERE entry."index" >= ?"""
+    FROM entry JOIN room ON room.number = entry.room"""
 _ROOMS: Final = "SELECT number, room, specific, opened_by, entries, first_ms, last_ms FROM room"
 
 
@@ -46,6 +47,8 @@ class Record:
         self._numbers: dict[DeviceId, int] = {}
         self._stays: dict[int, list[tuple[int, int, int | None]]] = {}
         self._between: tuple[int, int, Bounds] = (0, 0, UNBOUNDED)
+        self._stamped: tuple[int, int, tuple[Stamped, ...]] = (0, 0, ())
+        self._stampers: list[str] | None = None
 
     def who(self, number: int) -> Who:
         """The device of a number."""
@@ -88,11 +91,15 @@ class Record:
         """
         wanted = " AND hex(room.room) LIKE ? || '%' AND accepted_ms >= ?"
         wanted += "" if kind is None else f" AND kind = {int(kind)}"
-        query = f'{_ENTRIES}{wanted} ORDER BY entry."index" LIMIT {_PAGE}'
+        where = f'WHERE entry."index" >= ?{wanted} ORDER BY entry."index" LIMIT {_PAGE}'
         first = 0
-        while rows := self.select(query, first, room.upper(), since_ms):
-            yield from (self._entry(row) for row in rows)
-            first = rows[-1][0] + 1
+        while found := self.read(where, first, room.upper(), since_ms):
+            yield from found
+            first = found[-1].index + 1
+
+    def read(self, where: str, *values: object) -> list[Entry]:
+        """Envelopes by what follows `FROM entry JOIN room`."""
+        return [self._entry(row) for row in self.select(f"{_ENTRIES} {where}", *values)]
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         index, room, number, seq, kind, sender, accepted, sent, label, precedence, size, epoch, envelope, specific = row
@@ -111,6 +118,7 @@ class Record:
             epoch=epoch,
             readers=self.nations_at(number, seq),
             witnessed=self.bounds(index),
+            stamped=self.stamped(index),
         )
 
     def bounds(self, index: int) -> Bounds:
@@ -126,6 +134,27 @@ class Record:
             # Entries are read in order of the log, and many lie between two checkpoints.
             self._between = low, high, found
         return found
+
+    def stamped(self, index: int) -> tuple[Stamped, ...]:
+        """By which time each authority had stamped a leaf, with the first checkpoint over it that it stamped."""
+        low, high, found = self._stamped
+        if not low <= index < high:
+            rows = [row for authority in self._authorities() if (row := self._first_stamp(authority, index))]
+            found = tuple(Stamped(authority, made_ms) for authority, _, made_ms in rows)
+            high = min((size for _, size, _ in rows), default=2**62)
+            self._stamped = index, high, found
+        return found
+
+    def _authorities(self) -> list[str]:
+        if self._stampers is None:
+            query = "SELECT DISTINCT authority FROM dated WHERE counts = 1 ORDER BY authority"
+            self._stampers = [row[0] for row in self.select(query)]
+        return self._stampers
+
+    def _first_stamp(self, authority: str, index: int) -> tuple[str, int, int] | None:
+        query = "SELECT size, made_ms FROM dated WHERE counts = 1 AND authority = ? AND size > ? ORDER BY size, made_ms"
+        found = self.select(query + " LIMIT 1", authority, index)
+        return (authority, found[0][0], found[0][1]) if found else None
 
     def members_at(self, room: int, seq: int) -> list[int]:
         """Numbers of the devices that were in a room at a place: who could read what stands there."""
@@ -165,6 +194,11 @@ class Record:
         """Rooms in scope, in order of their first entry."""
         return tuple(self._room(*row) for row in self.select(_ROOMS + " ORDER BY number"))
 
+    def room(self, room: RoomId) -> RoomSummary | None:
+        """One room in scope."""
+        found = self.select(_ROOMS + " WHERE room = ?", room)
+        return self._room(*found[0]) if found else None
+
     def _room(
         self, number: int, room: bytes, create: bytes | None, opener: int | None, entries: int, first: int, last: int
     ) -> RoomSummary:
@@ -192,12 +226,13 @@ class Record:
                 accepted_at_ms=accepted,
                 epoch=epoch + 1,
                 by=self.who(sender),
-                added=tuple(self._named(device) for device in commit.added),
-                removed=tuple(self._named(device) for device in commit.removed),
+                added=tuple(self.named(device) for device in commit.added),
+                removed=tuple(self.named(device) for device in commit.removed),
                 members=self.nations_at(room, seq),
             )
 
-    def _named(self, device: DeviceId) -> Who:
+    def named(self, device: DeviceId) -> Who:
+        """A device, also one that the record does not speak of."""
         number = self.number(device)
         if number is None:
             return Who(device=device, organisation=OrgName(""), subject=None, role=None)
@@ -208,8 +243,17 @@ class Record:
         query = 'SELECT severity, "index", code, text FROM finding ORDER BY id'
         for severity, index, code, text in self.select(query):
             yield Finding(severity=Severity(severity), index=index, code=Code(code), text=text)
-        query = 'SELECT "index", accepted_ms, witnessed_ms FROM misdated ORDER BY "index" LIMIT ?'
-        for index, accepted, witnessed in self.select(query, MAX_FINDINGS):
+        yield from self.misdated()
+
+    def misdated(self, indices: Sequence[int] | None = None) -> Iterator[Finding]:
+        """Entries that were accepted, as the relay says, outside of what witnesses say.
+
+        Args:
+            indices: Only these; None for all, up to `MAX_FINDINGS`.
+        """
+        where = "" if indices is None else f'WHERE "index" IN ({", ".join("?" * len(indices))})'
+        query = f'SELECT "index", accepted_ms, witnessed_ms FROM misdated {where} ORDER BY "index" LIMIT {MAX_FINDINGS}'  # noqa: S608 - marks alone
+        for index, accepted, witnessed in self.select(query, *(indices or ())):
             how = (
                 "after witnesses had seen it"
                 if accepted > witnessed
@@ -243,6 +287,7 @@ class Report:
         scope: How far the record reaches.
         control_confirmed: Control sequence that a signed head confirmed; None without a head. What
             the relay logged later in the control stream, or what was left out after it, is not proven.
+        withdrawn: Enrolment keys that their organisation's root has withdrawn.
         compromised: Device -> the time since which its organisation says that its key was in wrong hands.
         findings: The first thousand findings of single entries, and those about the whole record.
         faults: How many faults there are in all.
@@ -256,6 +301,7 @@ class Report:
     witnesses: tuple[tuple[str, int], ...]
     scope: Scope
     control_confirmed: int | None
+    withdrawn: frozenset[KeyId]
     compromised: Mapping[DeviceId, int]
     findings: tuple[Finding, ...]
     faults: int

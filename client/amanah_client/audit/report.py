@@ -122,6 +122,13 @@ class Bounds(NamedTuple):
 UNBOUNDED: Final = Bounds()
 
 
+class Stamped(NamedTuple):
+    """A leaf existed *not after* this time, by the word of one time-stamping authority."""
+
+    authority: str
+    not_after_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One envelope of a room in scope.
@@ -131,6 +138,7 @@ class Entry:
         accepted_at_ms: *Accepted*: the relay's time of acceptance, as it says.
         sent_at_ms: *Claimed*: the sender's time of sealing, as it says.
         witnessed: *Witnessed*: between which times of witnesses it came to be.
+        stamped: *Stamped*: by which time each time-stamping authority that is trusted says that it existed.
         room: The room.
         room_seq: Its place there.
         envelope: Its id.
@@ -157,6 +165,7 @@ class Entry:
     epoch: int
     readers: Nations
     witnessed: Bounds = UNBOUNDED
+    stamped: tuple[Stamped, ...] = ()
 
     @property
     def kind(self) -> Kind:

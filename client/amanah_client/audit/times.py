@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.report import Findings
 from amanah_client.store.copy import AuditCopy
@@ -129,13 +130,9 @@ class Timeline:
             )
             low, earliest = since, None
             for high, its_earliest, latest in connection.execute(query, (since,)).fetchall():
-                if high > since:
-                    connection.execute(_OUTSIDE + "> ?", (latest, low, high, latest + CLOCK_REMARK_MS))
-                if earliest is not None:
-                    connection.execute(_OUTSIDE + "< ?", (earliest, low, high, earliest - CLOCK_REMARK_MS))
+                _put_misdated(connection, low, high, earliest, latest)
                 low, earliest = high, its_earliest
-            if earliest is not None:
-                connection.execute(_OUTSIDE + "< ?", (earliest, low, size, earliest - CLOCK_REMARK_MS))
+            _put_misdated(connection, low, size, earliest, None)
             settled = msgspec.msgpack.encode(low)
             connection.execute("INSERT OR REPLACE INTO progress (name, data) VALUES (?, ?)", (_SETTLED, settled))
         self._fresh, self._first_new = [], None
@@ -170,6 +167,16 @@ class Timeline:
         with self._copy.reading() as connection:
             found: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
         return found
+
+
+def _put_misdated(
+    connection: sqlcipher.Connection, low: int, high: int, earliest: int | None, latest: int | None
+) -> None:
+    """Find what was accepted, as the relay says, outside of the bounds of some leaves (attack 40)."""
+    if latest is not None:
+        connection.execute(_OUTSIDE + "> ?", (latest, low, high, latest + CLOCK_REMARK_MS))
+    if earliest is not None:
+        connection.execute(_OUTSIDE + "< ?", (earliest, low, high, earliest - CLOCK_REMARK_MS))
 
 
 def bounds_of(policy: Policy, cosignatures: Iterable[tuple[str, int]]) -> tuple[int, int] | None:

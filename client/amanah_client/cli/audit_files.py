@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,14 +33,23 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
         yield stream, begun
 
 
-def reading(stream: BinaryIO, begun: bytes) -> Callable[[int], bytes]:
-    """Read on from the bytes that were taken already."""
-    first = [begun]
+@contextlib.contextmanager
+def seekable(stream: BinaryIO, begun: bytes) -> Iterator[BinaryIO]:
+    """The whole of a file of which some bytes were taken already; what comes in a pipe is kept on disk meanwhile.
 
-    def read(count: int) -> bytes:
-        return first.pop() if first else stream.read(count)
-
-    return read
+    Raises:
+        OperationalError: `STORE` or `DISK_FULL`.
+    """
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.TemporaryFile() as file:
+        try:
+            file.write(begun)
+            shutil.copyfileobj(stream, file)
+        except OSError as error:
+            raise terminal.operational(error, Path(tempfile.gettempdir())) from error
+        yield file
 
 
 def write_new(path: Path, pieces: Iterable[bytes]) -> str:

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from amanah_client.audit.retention import CAUSES, Gone, Held, Overdue, Retention, retention
 from amanah_client.audit.table import counted
 from amanah_client.cli import audit_json, terminal
-from amanah_client.cli.audit import examined, raise_for
+from amanah_client.cli.audit import examined
+from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
 
 _SHOWN: Final = 50
@@ -28,7 +29,7 @@ def show_retention(
     every
         All lines, not the first fifty of each kind.
     """
-    with examined(common) as (report, _):
+    with examined(common) as (report, _, _):
         found = retention(report.record)
         if common.json:
             terminal.show_json({"format": audit_json.FORMAT, "holds": not report.faults, **_json(found)})

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
+from amanah_client.audit.bundle_check import Checked, Opened
 from amanah_client.audit.disclosed import Proven
 from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import UNBOUNDED, Bounds, Finding, RoomSummary, Severity
+from amanah_client.audit.report import Finding, RoomSummary, Severity
+from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
+from amanah_client.audit.words import UNANCHORED, between, content_lines, cosigned, stamped, verdict
 from amanah_client.cli import terminal
+from amanah_client.moments import moment
 from amanah_client.standing import cosigned_words
-from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
-from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
+from amanah_protocol.errors import Code, UsageError, VerifyError
 
-UNANCHORED: Final = "consistent, but anchored in nothing"
 _BAD: Final = "bold white on red"
 _FIELD: Final = len("pseudonym ")
 
@@ -51,18 +54,16 @@ def show_cosigned(cosigned: Cosigned | None) -> None:
         _show(cosigned_words(cosigned.row) + beyond)
 
 
-def verdict(report: Report) -> str:
-    """The one line that counts."""
-    bad = report.first_bad
-    if bad is not None:
-        where = "THE WHOLE RECORD" if bad.index is None else f"FIRST BAD ENTRY: {bad.index}"
-        return f"DOES NOT HOLD. {where} ({bad.code})"
-    if not report.anchor:
-        return UNANCHORED
-    return (
-        "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed; "
-        f"anchored in {report.anchor}"
-    )
+def show_stamps(stamps: Stamps) -> None:
+    """What time-stamping authorities say of the record."""
+    if not stamps.counts:
+        _show("no checkpoint of this record carries a time stamp")
+        return
+    for authority, state, count in stamps.counts:
+        _show(f"{counted(count, 'time stamp')} by {authority}: {state}")
+    if stamps.size:
+        of = counted(stamps.checkpoints, "checkpoint")
+        _show(f"the leaves below {stamps.size} are dated by time stamps on {of}")
 
 
 def verdict_of_proven(proven: Proven) -> str:
@@ -79,7 +80,7 @@ def _about(report: Report) -> Iterator[str]:
     scope = report.scope
     yield f"log {report.origin}: {report.size} leaves under the checkpoint, root {report.root.hex()}"
     yield f"held against {report.anchor or 'nothing but itself'}"
-    yield f"cosigned by {_witnesses(report.witnesses)}"
+    yield f"cosigned by {cosigned(report.witnesses)}"
     yield (
         f"in scope: {_entries(scope.envelopes)} of {counted(report.record.room_count, 'room')}, {scope.control} of the "
         f"control stream, {counted(scope.reads, 'audit read')}; outside: {scope.bare} bare hashes"
@@ -115,11 +116,6 @@ def _finding(finding: Finding) -> str:
     return f"{str(finding.severity).upper()} at {where}: {finding.text} [{finding.code}]"
 
 
-def _witnesses(witnesses: tuple[tuple[str, int], ...]) -> str:
-    named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in witnesses)
-    return named or "no witness that is known here"
-
-
 def show_lines(lines: Iterable[Line]) -> None:
     """Who told whom what class of thing, when: three lines for each entry, the last one its three times."""
     for line in lines:
@@ -132,10 +128,42 @@ def show_lines(lines: Iterable[Line]) -> None:
         _show(f"{'':8}to {nations(entry.readers) or 'nobody'}; {about}; {line.state}", style=_BAD if line.fault else "")
         _show(
             f"{'':8}claimed {moment(entry.sent_at_ms)} by its sender; accepted {moment(entry.accepted_at_ms)}, "
-            f"as the relay says; {between(entry.witnessed)}",
+            f"as the relay says; {between(entry.witnessed)}{stamped(entry.stamped)}",
             indent=8,
         )
     _show(NO_PLAINTEXT)
+
+
+# ---- a bundle, for people
+
+
+def show_checked(checked: Checked) -> None:
+    """The report, who exported the file, and what was disclosed in it."""
+    manifest = checked.manifest
+    _show(
+        f"exported {moment(manifest.exported_ms)} by device {short(manifest.device)} of {manifest.organisation}, "
+        "as it says"
+    )
+    for one in checked.opened:
+        _show_opened(checked, one)
+    show_stamps(checked.stamps)
+    show_report(checked.report)
+
+
+def _show_opened(checked: Checked, one: Opened) -> None:
+    content, header = one.content, one.envelope.header
+    _show(f"disclosed: log index {one.index}, by {one.sender.text}, {content.label.text} {content.pap.text}")
+    if content.differs_from(header.label):
+        _show(f"ALARM: the record shows {header.label.text} for it; the sealed label counts", style=_BAD)
+    record = checked.report.record
+    _show(
+        f"  written {moment(content.written_at_ms)}, claimed {moment(header.sent_at_ms)}, as the sender says; accepted "
+        f"{moment(one.leaf.accepted_at_ms)}, as the relay says; "
+        f"{between(record.bounds(one.index))}{stamped(record.stamped(one.index))}",
+        indent=2,
+    )
+    for text in _said(content):
+        _show(f"  | {text}", safe=True)
 
 
 # ---- a disclosure, for people
@@ -166,43 +194,47 @@ def show_proven(proven: Proven) -> None:
         f"stands in the log {disclosed.checkpoint.origin} at index {disclosed.index}, "
         f"under its checkpoint of size {disclosed.checkpoint.size}"
     )
-    _show(f"held against {proven.anchor or 'nothing but itself'}; cosigned by {_witnesses(proven.witnesses)}")
+    _show(f"held against {proven.anchor or 'nothing but itself'}; cosigned by {cosigned(proven.witnesses)}")
     _show("not shown by a disclosure: whether the device was revoked before, and what else was said")
     _show(verdict_of_proven(proven))
 
 
-def between(witnessed: Bounds) -> str:
-    """What witnesses say of the time of a leaf."""
-    if witnessed == UNBOUNDED:
-        return "witnessed by nobody"
-    not_before = "the beginning" if witnessed.not_before_ms is None else moment(witnessed.not_before_ms)
-    not_after = "an open end" if witnessed.not_after_ms is None else moment(witnessed.not_after_ms)
-    return f"witnessed between {not_before} and {not_after}"
-
-
 def _said(content: Content) -> list[str]:
-    match content.body:
-        case TextBody(text=text):
-            return terminal.isolated(text).split("\n")
-        case AlertBatch(source=source, alerts=alerts):
-            return [
-                f"{counted(len(alerts), 'alert')} from {terminal.single(source)}",
-                *(
-                    f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {terminal.single(alert.title)} "
-                    f"[{terminal.single(alert.signature_id)}] {terminal.single(alert.source_address or '-')} to "
-                    f"{terminal.single(alert.destination_address or '-')}"
-                    for alert in alerts
-                ),
-            ]
-        case RoomInfo(title=title):
-            return [f"the room is called {terminal.single(title)}"]
-        case body:
-            return [f"[{type(body).__name__.lower()}]"]
+    found = content_lines(content)
+    if isinstance(content.body, TextBody):
+        return terminal.isolated("\n".join(found)).split("\n")
+    return [terminal.single(line) for line in found]
 
 
-def moment(at_ms: int | None) -> str:
-    """A time for people; what others claimed may lie beyond any calendar."""
-    return "beyond the year 9999" if (at_ms or 0) > MAX_OBSERVED_AT_MS else terminal.clock(at_ms)
+# ---- how a verb ends
+
+
+def raise_for(report: Report) -> None:
+    """End a verb for a record that does not hold.
+
+    Raises:
+        VerifyError: `RECORD`.
+    """
+    bad = report.first_bad
+    if bad is not None:
+        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
+        raise VerifyError(Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]")
+
+
+def raise_unanchored(anchor: str) -> None:
+    """End a verb for what was held against nothing but itself.
+
+    Raises:
+        UsageError: `UNANCHORED`.
+    """
+    if not anchor:
+        raise UsageError(Code.UNANCHORED, UNANCHORED)
+
+
+def milliseconds(at: datetime) -> int:
+    """A time that somebody gave, UTC where it names no zone."""
+    moment_ = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(moment_.timestamp() * 1000)
 
 
 def _show(text: str, *, style: str = "", safe: bool = False, indent: int = 0) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 from amanah_client.audit.evidence import Held
 from amanah_client.cli import terminal
 from amanah_client.cli.audit_json import FORMAT
-from amanah_client.cli.audit_words import moment
 from amanah_client.cli.showing import short
+from amanah_client.moments import moment
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.conflict import OtherLeaf, Sighting, Verdict, Way
 from amanah_protocol.log.statement import Form

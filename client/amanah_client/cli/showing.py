@@ -9,14 +9,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from enum import Enum, IntEnum
 from typing import Final
 
 from amanah_client.cli.terminal import Line, clock, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
+from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.standing import Standing
 from amanah_protocol import kinds
@@ -283,25 +282,6 @@ def alarm_json(alarm: Alarm) -> dict[str, object]:
         "detail": alarm.detail,
         "evidence": alarm.evidence.hex() or None,
     }
-
-
-def plain(value: object) -> object:  # noqa: PLR0911 - one for each type of ours
-    """A value of ours as JSON has it."""
-    match value:
-        case bytes():
-            return value.hex()
-        case Label():
-            return value.text
-        case IntEnum():
-            return value.name.lower()
-        case Enum():
-            return value.value
-        case tuple():
-            return [plain(item) for item in value]
-        case _ if is_dataclass(value):
-            return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-        case _:
-            return value
 
 
 def standing_json(standing: Standing) -> dict[str, object]:

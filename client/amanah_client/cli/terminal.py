@@ -23,13 +23,13 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
+from amanah_client import moments, visible
 from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
     from amanah_client.home import Profile
     from amanah_client.sdk import Client
+
+clock: Final = moments.clock
+iso: Final = moments.iso
+shown: Final = visible.shown
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -69,17 +73,12 @@ _CODES: Final[dict[Code, int]] = {
     Code.INTERNAL: EXIT_INTERNAL,
 }  # fmt: skip
 
-# Characters that reorder or hide what stands around them: a name must not rewrite the line it is in.
-_HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BREAKS: Final = frozenset({"Zl", "Zp"})
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 _OPTION: Final = re.compile(r"--?[^-\s]\S*")
-_LAST_MS: Final = 253_402_300_799_999
-"""The end of the year 9999."""
 _FIRST_STRONG: Final = "\u2068"
 _POP: Final = "\u2069"
 
-_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *map(ord, _HIDDEN))}
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *map(ord, visible.HIDDEN))}
 """JSON itself escapes the first 32 control characters, and not CSI (U+009B), which some terminals obey."""
 
 T = TypeVar("T")
@@ -242,11 +241,6 @@ def _console(width: int | None = None) -> Console:
     return Console(highlight=False, soft_wrap=width is None, markup=False, emoji=False, width=width)
 
 
-def shown(text: str) -> str:
-    """Text of others made safe for a terminal: no control characters, no hidden direction marks."""
-    return "".join(_visible(character) for character in text)
-
-
 def isolated(text: str) -> str:
     """As `shown`, right-to-left lines isolated (Unicode TR 9): they keep their own order and no other's."""
     return "\n".join(_isolated(line) for line in shown(text).split("\n"))
@@ -261,13 +255,6 @@ def _isolated(line: str) -> str:
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
         return f"{_FIRST_STRONG}{line}{_POP}"
     return line
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if character in _HIDDEN or category in _BREAKS or (category in {"Cc", "Cs"} and character != "\n"):
-        return f"<{ord(character):04X}>"
-    return character
 
 
 def show_json(value: object) -> None:
@@ -307,25 +294,6 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, whole: 
         console.print(table)
     # Not by the console itself: it ends the process with exit code 1 where nobody reads on.
     sys.stdout.write("".join(line.rstrip() + "\n" for line in drawn.get().splitlines()))
-
-
-def clock(at_ms: int | None) -> str:
-    """A time in UTC, to the second."""
-    at = _moment(at_ms)
-    return "-" if at is None else at.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def iso(at_ms: int | None) -> str | None:
-    """A time for JSON: RFC 3339 with milliseconds; None for one that has no such form."""
-    at = _moment(at_ms)
-    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moment(at_ms: int | None) -> datetime | None:
-    """A time that a peer may have made up: one past the year 9999 must not end the reading of a room."""
-    if at_ms is None or not 0 <= at_ms <= _LAST_MS:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 # ---- profile and client

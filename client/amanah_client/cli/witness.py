@@ -157,14 +157,15 @@ def serve(
 def _run(witness: Witness, address: Address, tls: ssl.SSLContext | None) -> None:
     import asyncio  # noqa: PLC0415 - as in `serve`
 
+    from amanah_client.listener import serve  # noqa: PLC0415 - the same
     from amanah_client.witness.app import make_app  # noqa: PLC0415 - the same
-    from amanah_client.witness.server import listen, serve  # noqa: PLC0415 - the same
+    from amanah_client.witness.server import listen  # noqa: PLC0415 - the same
 
     opened = listen(address)
     host, port = opened.getsockname()[:2]
     where = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
     asyncio.run(
-        serve(make_app(witness, terminal.say), opened, tls=tls, ready=lambda: terminal.say(f"listening on {where}"))
+        serve(make_app(witness, terminal.say), [opened], tls=tls, ready=lambda: terminal.say(f"listening on {where}"))
     )
 
 

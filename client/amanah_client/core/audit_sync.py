@@ -2,7 +2,8 @@
 
 Each page is proven to be a prefix of the checkpoint before it is stored: a copy never holds a row
 that would have to be taken back. Behind the rows come the published checkpoints of their sizes, with what
-witnesses have signed: that they are prefixes of the rows is found when the copy is examined.
+witnesses have signed, and time stamps on them: that they are prefixes of the rows, and what the stamps are
+worth, is found when the copy is examined.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import replace
 from amanah_client import effects as e
 from amanah_client.core.context import Context
 from amanah_client.core.copying import Copying
-from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix
+from amanah_client.core.requests import Audit, AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix, AuditStamps
+from amanah_client.log_rows import StampRow
 from amanah_client.model import AuditRow, AuditSync, Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
@@ -23,10 +25,12 @@ from amanah_protocol.frames import (
     GetCheckpoints,
     GetConsistency,
     GetInclusion,
+    GetStamps,
     LogEntries,
     LogEntry,
     Path,
     Refused,
+    Stamps,
 )
 from amanah_protocol.identity import Role
 from amanah_protocol.log.checkpoint import verify_checkpoint
@@ -41,7 +45,7 @@ def advance(ctx: Context, intent: Intent) -> None:
     if ctx.certificate.role is not Role.AUDITOR:
         ctx.fail(intent, str(Code.ROLE), "only auditors copy the log")
         return
-    if ctx.is_asking(lambda purpose: isinstance(purpose, AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints)):
+    if ctx.is_asking(lambda purpose: isinstance(purpose, Audit)):
         return
     if ctx.copying is None:
         _begin(ctx, intent)
@@ -50,6 +54,9 @@ def advance(ctx: Context, intent: Intent) -> None:
     elif not ctx.copying.dated:
         after = max(ctx.audit_settled, ctx.copying.checkpoint)
         ctx.ask(AuditCheckpoints(after=after), lambda number: GetCheckpoints(request=number, after=after))
+    elif not ctx.copying.stamped:
+        newest = ctx.audit_stamps
+        ctx.ask(AuditStamps(), lambda number: GetStamps(request=number, after=newest))
     else:
         ctx.copying = None
         ctx.finish_intent(intent)
@@ -231,6 +238,36 @@ def receive_checkpoints(ctx: Context, purpose: AuditCheckpoints, frame: Checkpoi
         ctx.write(e.PutCheckpoints(notes=tuple(kept), settled=settled))
     ctx.audit_settled, copying.checkpoint = settled, last
     copying.dated = len(kept) < len(frame.notes) or not kept
+
+
+def receive_stamps(ctx: Context, frame: Stamps) -> None:
+    """Time stamps: ascending by number, each on a checkpoint that the log signed.
+
+    Those from the first one on whose checkpoint lies beyond the copy are left for another time.
+
+    Raises:
+        DecodeError: What was stamped is no checkpoint.
+        VerifyError: `CHECKPOINT`.
+    """
+    copying = ctx.copying
+    if copying is None:
+        return
+    kept: list[StampRow] = []
+    last = ctx.audit_stamps
+    for stamp in frame.stamps:
+        size = verify_checkpoint(stamp.note, ctx.relay.log_vkey, ctx.relay.origin).value.size
+        if stamp.number <= last or size != stamp.size:
+            raise VerifyError(Code.CHECKPOINT, "the time stamps do not ascend, or stand beside another checkpoint")
+        if size > copying.size:
+            break
+        kept.append(
+            StampRow(number=stamp.number, size=size, authority=stamp.authority, note=stamp.note, token=stamp.token)
+        )
+        last = stamp.number
+    if kept:
+        ctx.write(e.PutStamps(stamps=tuple(kept)))
+    ctx.audit_stamps = last
+    copying.stamped = len(kept) < len(frame.stamps) or not kept
 
 
 def _is_witnessed(ctx: Context, note: bytes) -> bool:

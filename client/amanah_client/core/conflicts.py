@@ -1,6 +1,7 @@
 """Evidence against the log: two of its signed statements that do not go together, kept, told once, and acted on.
 
-Both are signed, so whatever they are they are the log's or its relay's doing: nothing is sent any more.
+Both are signed, so whatever they are they are the log's or its relay's doing: nothing is sent any more, unless only
+a proof is owed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ from amanah_protocol.log.statement import Form, Statement
 
 LAZY_MS: Final = 15_000
 """Receipts come with each publish; what they say of the log is held together for so long."""
+MEMBER_LAZY_MS: Final = 10_000
+"""What a member's messages say of the log is held together for so long: one that writes a lot costs few proofs."""
 _ASK: Final = "`amanah audit evidence FILE` writes down the proof of it"
 
 
-def found(ctx: Context, code: Code, detail: str, claims: tuple[Claim, Claim], proof: Proof | None = None) -> None:
+def found(
+    ctx: Context,
+    code: Code,
+    detail: str,
+    claims: tuple[Claim, Claim],
+    proof: Proof | None = None,
+    *,
+    stops: bool = True,
+) -> None:
     """Keep two statements as evidence, raise the alarm, and stop.
 
     Args:
@@ -32,6 +43,7 @@ def found(ctx: Context, code: Code, detail: str, claims: tuple[Claim, Claim], pr
         detail: The same for people.
         claims: What was known first, and what does not go with it.
         proof: What makes a contradiction of two sizes, where the relay gave such a path.
+        stops: False where the log owes a proof, and may have one.
     """
     first, second = claims
     conflict = Conflict(origin=ctx.relay.origin, first=first.sighting, second=second.sighting, proof=proof)
@@ -45,7 +57,8 @@ def found(ctx: Context, code: Code, detail: str, claims: tuple[Claim, Claim], pr
     if known or not 0 <= ctx.now_ms - newest < ALARM_AGAIN_MS:
         evidence = tuple(sighting.statement.data for sighting in (first.sighting, second.sighting))
         ctx.alarm(code, f"{detail}; {_ASK}", evidence=evidence)
-    ctx.stop(code, detail)
+    if stops:
+        ctx.stop(code, detail)
 
 
 def claim_of(ctx: Context, size: int, root: bytes, form: Form, data: bytes, way: Way) -> Claim:

@@ -200,6 +200,7 @@ class Context:
         packages: Secrets of own key packages by reference.
         audit_size: Leaves in the auditor's copy.
         audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
+        audit_stamps: Number of the newest time stamp in it.
         copying: The copy in the making.
         reading: Disclosures that wait for the store.
         disclosing: The messages of disclosures, as stored.
@@ -224,6 +225,7 @@ class Context:
     log: LogView | None
     audit_size: int
     audit_settled: int
+    audit_stamps: int
     session: Session
     directory: Directory = field(default_factory=Directory)
     control: ControlRecord = field(default_factory=ControlRecord)

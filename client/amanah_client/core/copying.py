@@ -21,6 +21,7 @@ class Copying:
         ahead: Rows behind these.
         checkpoint: Size of the last published checkpoint that came.
         dated: Whether all of them came.
+        stamped: Whether all time stamps came, too.
     """
 
     size: int
@@ -31,3 +32,4 @@ class Copying:
     ahead: tuple[AuditRow, ...] = ()
     checkpoint: int = 0
     dated: bool = False
+    stamped: bool = False

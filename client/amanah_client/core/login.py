@@ -104,9 +104,10 @@ def check_frame(ctx: Context, frame: frames.Frame) -> None:
 
 def lose(ctx: Context) -> None:
     """Forget everything about the connection; what was in flight will be sent again."""
+    monitor.lose(ctx)
     ctx.session = Session(phase=Phase.CLOSED)
     ctx.control.page, ctx.control.live, ctx.control.again_at_ms = None, False, None
-    ctx.watch.busy, ctx.witnesses.asked_at_ms = False, -1
+    ctx.witnesses.asked_at_ms = -1
     for room in tuple(ctx.rooms.values()):
         if is_unknown(room):
             del ctx.rooms[room.id]

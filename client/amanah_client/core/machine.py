@@ -89,6 +89,7 @@ class ClientCore:
             log=snapshot.log,
             audit_size=snapshot.audit_size,
             audit_settled=snapshot.audit_settled,
+            audit_stamps=snapshot.audit_stamps,
             session=Session(phase=login.Phase.CLOSED),
         )
         self._ctx = ctx
@@ -177,8 +178,8 @@ class ClientCore:
                 login.closing(ctx, code, detail)
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
-                | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.LogEntries() | frames.Membership()
-                | frames.Custody()
+                | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.Stamps() | frames.LogEntries()
+                | frames.Membership() | frames.Custody()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -187,8 +188,8 @@ class ClientCore:
     def _answer(
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
-        | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership
-        | frames.Custody,
+        | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries
+        | frames.Membership | frames.Custody,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -197,7 +198,7 @@ class ClientCore:
             raise VerifyError(Code.FRAME, "an answer to nothing that was asked")
         if isinstance(frame, frames.Refused):
             _refused(ctx, asked.purpose, frame)
-        elif isinstance(asked.purpose, r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints):
+        elif isinstance(asked.purpose, r.Audit):
             _audit(ctx, asked.purpose, frame)
         else:
             _answered(ctx, asked.purpose, frame)
@@ -310,7 +311,7 @@ def _answered(
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership | frames.Custody,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -385,9 +386,9 @@ def _membership(ctx: Context, room: Room, frame: frames.Membership) -> None:
 
 def _audit(
     ctx: Context,
-    purpose: r.AuditPage | r.AuditEdge | r.AuditPrefix | r.AuditCheckpoints,
+    purpose: r.Audit,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.LogEntries | frames.Membership | frames.Custody,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:
@@ -399,6 +400,8 @@ def _audit(
                 audit_sync.receive_prefix(ctx, purpose, frame)
             case r.AuditCheckpoints(), frames.Checkpoints():
                 audit_sync.receive_checkpoints(ctx, purpose, frame)
+            case r.AuditStamps(), frames.Stamps():
+                audit_sync.receive_stamps(ctx, frame)
             case _:
                 raise VerifyError(Code.FRAME, "an answer of another kind than was asked for")
     except AmanahError as error:
@@ -433,7 +436,7 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             pledge.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
-        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints():
+        case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints() | r.AuditStamps():
             audit_sync.refused(ctx, frame)
         case _:
             assert_never(purpose)

@@ -28,8 +28,13 @@ REFRESH_MS: Final = 1_000
 """A checkpoint is asked for at most once a second."""
 OVERDUE_MS: Final = 60_000
 """A size that the relay has signed for us alone has to be shown within this time."""
+OWED_MS: Final = 45_000
+"""So long the proof that a claim is one with ours is waited for on a connection. One that has died is found sooner."""
+MAX_LOST: Final = 10
+"""After so many connections that ended over one claim the time counts from its beginning: to hang up is no answer."""
 MAX_CLAIMS: Final = 4_096
 """Claims that wait. Members have one line each; only a relay that signs more than it can prove gets there."""
+_OF_RELAY: Final = (Way.HEAD, Way.RECEIPT)
 
 
 def view_of(ctx: Context) -> tuple[int, bytes, bytes] | None:
@@ -54,7 +59,8 @@ def note_claim(ctx: Context, claim: Claim) -> None:
     elif waiting is None:
         watch.claims[claim.line] = claim
     elif claim.size > waiting.size:
-        watch.claims[claim.line] = replace(claim, since_ms=waiting.since_ms, due_ms=waiting.due_ms)
+        waited = replace(claim, since_ms=waiting.since_ms, due_ms=waiting.due_ms, lost=waiting.lost)
+        watch.claims[claim.line] = waited
     elif claim.size == waiting.size and claim.root != waiting.root:
         _contradict(ctx, waiting, claim)
 
@@ -79,7 +85,10 @@ def want(ctx: Context, size: int) -> None:
 def work(ctx: Context) -> None:
     """Send the next request, if one is due and none is on its way."""
     watch, view = ctx.watch, ctx.log
-    if watch.busy or view is None or ctx.halted:
+    if view is None or ctx.halted:
+        return
+    _check_owed(ctx, view)
+    if watch.busy:
         return
     due = [claim for claim in watch.claims.values() if ctx.timer_ms >= claim.due_ms]
     ahead = tuple(claim for claim in due if claim.size > view.size)
@@ -94,6 +103,35 @@ def work(ctx: Context) -> None:
         if claim.size <= view.size and not _is_settled(ctx, claim, view):
             _compare(ctx, claim, view)
             return
+
+
+def _check_owed(ctx: Context, view: LogView) -> None:
+    """A relay that puts a proof off for ever hides a fork as well as one that refuses it."""
+    for claim in tuple(ctx.watch.claims.values()):
+        if claim.size > view.size and claim.sighting.way in _OF_RELAY:
+            continue  # its own word may be ahead: that has another bound
+        since_ms = max(claim.since_ms, claim.due_ms)
+        if claim.lost < MAX_LOST:
+            since_ms = max(since_ms, ctx.session.online_at_ms)
+        if ctx.session.online and ctx.timer_ms - since_ms >= OWED_MS:
+            _owe(ctx, claim, f"for {OWED_MS // 1000} s")
+
+
+def lose(ctx: Context) -> None:
+    """The connection has ended, perhaps because of what was asked: what was to be compared is asked for again."""
+    ctx.watch.busy = False
+    for asked in ctx.session.requests.values():
+        if isinstance(asked.purpose, Compare):
+            claim = asked.purpose.claim
+            if ctx.watch.claims.get(claim.line) is claim:
+                ctx.watch.claims[claim.line] = replace(claim, lost=claim.lost + 1)
+
+
+def _owe(ctx: Context, claim: Claim, how: str) -> None:
+    """The log does not show that a word of it lies on one line with ours: that is kept, for it to explain."""
+    _settle(ctx, claim)
+    detail = f"{conflicts.who(claim.sighting)} saw a log of size {claim.size}; the relay owes the proof {how}"
+    conflicts.found(ctx, Code.PROOF, detail, (conflicts.own_claim(ctx), claim), stops=False)
 
 
 def _compare(ctx: Context, claim: Claim, view: LogView) -> None:
@@ -136,8 +174,10 @@ def receive_checkpoint(ctx: Context, purpose: CheckpointWanted, frame: Checkpoin
 
 def _is_overdue(ctx: Context, claim: Claim) -> bool:
     """What others saw was durable then; the relay's own word from a moment ago may be ahead of its checkpoint."""
-    of_relay = claim.sighting.way in (Way.HEAD, Way.RECEIPT)
-    return not of_relay or ctx.timer_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
+    return (
+        claim.sighting.way not in _OF_RELAY
+        or ctx.timer_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
+    )
 
 
 def consider(ctx: Context, note: bytes) -> bool:
@@ -216,13 +256,12 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
         if isinstance(purpose, Advance):
             ctx.disconnect(f"{frame.code}: {frame.detail}")
         return
-    detail = f"the relay refused a proof of its log: {frame.detail}"
-    evidence: tuple[bytes, ...] = ()
-    if isinstance(purpose, Advance):
-        evidence = (purpose.note,)
     if isinstance(purpose, Compare):
-        _settle(ctx, purpose.claim)
-        evidence = (purpose.claim.sighting.statement.data,)
+        if watch.claims.get(purpose.claim.line) is purpose.claim:
+            _owe(ctx, purpose.claim, f"and refuses it: {frame.detail}")
+        return
+    detail = f"the relay refused a proof of its log: {frame.detail}"
+    evidence = (purpose.note,) if isinstance(purpose, Advance) else ()
     ctx.alarm(Code.PROOF, detail, evidence=evidence)
     if isinstance(purpose, Advance):
         ctx.stop(Code.PROOF, detail)

@@ -8,6 +8,7 @@ from amanah_client import effects as e
 from amanah_client.causes import MENDED_KINDS
 from amanah_client.core import monitor
 from amanah_client.core.behind import may_be_dropped
+from amanah_client.core.conflicts import MEMBER_LAZY_MS
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
 from amanah_client.core.requests import Claim
@@ -123,7 +124,7 @@ def _note_log(ctx: Context, room: Room, envelope: Envelope, view: View) -> None:
         line=kid,
         sighting=sighting,
         since_ms=ctx.timer_ms,
-        due_ms=ctx.timer_ms,
+        due_ms=ctx.timer_ms + MEMBER_LAZY_MS,
     )
     monitor.note_claim(ctx, claim)
 

@@ -26,7 +26,10 @@ from amanah_protocol.log.statement import Form
 from amanah_protocol.types import LeafHash
 
 WITHIN_MS: Final = 60_000
-"""What was acknowledged is proven and delivered within this time of one connection, or it is an alarm."""
+"""What was acknowledged is delivered within this time of one connection, or it is an alarm."""
+OVERDUE_MS: Final = WITHIN_MS - LAZY_MS
+"""So long behind the first question it is proven, too. How long the relay takes to show a log that reaches so far is
+the matter of its receipt as a claim: what else is slow must not make an honest relay look like a false one."""
 
 
 def note(ctx: Context, room: Room, receipt: Receipt, encoded: bytes, index: int) -> None:
@@ -38,9 +41,9 @@ def note(ctx: Context, room: Room, receipt: Receipt, encoded: bytes, index: int)
         leaf=receipt.leaves[index - receipt.first_index],
         index=index,
         receipt=encoded,
-        since_ms=ctx.timer_ms if waiting is None else waiting.since_ms,
         # Who writes a lot asks for one proof of it all.
         again_at_ms=ctx.timer_ms + LAZY_MS if waiting is None else waiting.again_at_ms,
+        asked_ms=None if waiting is None else waiting.asked_ms,
     )
 
 
@@ -55,7 +58,8 @@ def work(ctx: Context) -> None:
         pledge = room.pledge
         if pledge is None or ctx.timer_ms < pledge.again_at_ms:
             continue
-        if ctx.timer_ms - max(pledge.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+        asked_ms = ctx.timer_ms if pledge.asked_ms is None else max(pledge.asked_ms, ctx.session.online_at_ms)
+        if ctx.timer_ms - asked_ms >= OVERDUE_MS:
             room.pledge = None
             detail = "what the relay acknowledged is not proven to be in the log"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
@@ -67,6 +71,8 @@ def work(ctx: Context) -> None:
 
 
 def _ask(ctx: Context, room: Room, pledge: Pledge, view: LogView) -> None:
+    if pledge.asked_ms is None:
+        pledge = room.pledge = replace(pledge, asked_ms=ctx.timer_ms)
     purpose = Pledged(room=room.id, pledge=pledge, size=view.size, root=view.root, note=view.checkpoint)
     ctx.ask(purpose, lambda number: GetInclusion(request=number, index=pledge.index, size=view.size))
 
@@ -96,10 +102,9 @@ def receive_path(ctx: Context, purpose: Pledged, frame: Path) -> None:
         room.pledge = None
         _broken(ctx, room, purpose, frame)
         return
-    # Behind what is proven lies what was acknowledged meanwhile; its time begins now.
-    newer = room.pledge is not None and room.pledge.leaf != pledge.leaf
-    again = None if room.pledge is None else replace(room.pledge, since_ms=ctx.timer_ms)
-    room.pledge = again if newer else None
+    # Behind what is proven lies what was acknowledged meanwhile; its time has not begun.
+    newer = room.pledge if room.pledge is not None and room.pledge.leaf != pledge.leaf else None
+    room.pledge = None if newer is None else replace(newer, asked_ms=None)
 
 
 def _broken(ctx: Context, room: Room, purpose: Pledged, frame: Path) -> None:

@@ -20,15 +20,15 @@ class Pledge:
         leaf: Its leaf hash, as the receipt names it.
         index: Its place.
         receipt: The receipt as signed.
-        since_ms: Since when the oldest unproven one is waited for, in our running time.
-        again_at_ms: No proof is asked for before this time.
+        again_at_ms: No proof is asked for before this time, in our running time.
+        asked_ms: When one was asked for first, since the last that was given; None for not yet.
     """
 
     leaf: LeafHash
     index: int
     receipt: bytes
-    since_ms: int
     again_at_ms: int
+    asked_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,7 @@ class Claim:
         sighting: The signed statement, and how it came.
         since_ms: Since when the first of its line waits, in our running time.
         due_ms: It is not compared before this time.
+        lost: How many connections have ended while its proof was waited for.
     """
 
     size: int
@@ -136,6 +137,7 @@ class Claim:
     sighting: Sighting
     since_ms: int
     due_ms: int
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +241,18 @@ class AuditCheckpoints:
     after: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStamps:
+    """Time stamps on published checkpoints, for the auditor's copy."""
+
+
+Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | AuditStamps
+"""What the auditor's copy asks for."""
+
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
-    | AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | CustodyWanted
+    | Audit | CustodyWanted
 )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from typing import Final
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.keystore.durable import operational_errors
+from amanah_client.log_rows import StampRow
 from amanah_client.model import AuditRow
-from amanah_client.store.copy_schema import REGISTER, STEPS
+from amanah_client.store.copy_schema import ASKED, REGISTER, STEPS
 from amanah_client.store.database import Database
 
 _FILE_MODE: Final = 0o600
@@ -24,6 +25,11 @@ _COLUMNS: Final = 'SELECT "index", hash, entry, document FROM leaf'
 _PUT: Final = 'INSERT INTO leaf ("index", hash, entry, document) VALUES (?, ?, ?, ?)'
 _PAGE: Final = 2_000
 _SETTLED: Final = "settled"
+_CACHE_KIB: Final = 64 * 1024
+_PUT_STAMP: Final = "INSERT INTO stamp (own, number, size, authority, token) VALUES (?, ?, ?, ?, ?)"
+_GROW_CHECKPOINT: Final = """
+    INSERT INTO checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO UPDATE SET note = excluded.note
+    WHERE length(excluded.note) > length(note) AND substr(excluded.note, 1, length(note)) = note"""
 
 
 class AuditCopy:
@@ -32,6 +38,9 @@ class AuditCopy:
     def __init__(self, database: Database) -> None:
         """Use `open` or `in_memory`."""
         self._database = database
+        # Each page that is read again is decrypted and authenticated again: what fits into memory is not.
+        with database.reading() as connection:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     @classmethod
     def open(cls, path: Path, key: bytes) -> AuditCopy:
@@ -135,6 +144,71 @@ class AuditCopy:
                 return
             last = found[-1][0]
 
+    def prepare_questions(self) -> None:
+        """Make the indices that questions need, if they are not there: once, some seconds for a million entries."""
+        with self.reading() as connection:
+            query = (
+                "SELECT count(*) FROM sqlite_master WHERE name IN ('entry_by_sender', 'entry_counted', 'entry_by_time')"
+            )
+            (there,) = connection.execute(query).fetchone()
+        if there < len(ASKED):
+            with self.writing() as connection:
+                for statement in ASKED:
+                    connection.execute(statement)
+
+    def put_stamps(self, stamps: Iterable[StampRow]) -> None:
+        """Keep time stamps of the log's relay, durably, and of their checkpoints what is not here yet.
+
+        Raises:
+            OperationalError: `STORE`, also for a number that is there already, or `DISK_FULL`.
+        """
+        with self.writing() as connection:
+            for stamp in stamps:
+                # A note grows by lines at its end: the longer one holds what was stamped, whichever came first.
+                connection.execute(_GROW_CHECKPOINT, (stamp.size, stamp.note))
+                connection.execute(_PUT_STAMP, (0, stamp.number, stamp.size, stamp.authority, stamp.token))
+
+    def add_stamp(self, size: int, authority: str, token: bytes) -> None:
+        """Add a time stamp of one's own behind all others of a checkpoint, durably."""
+        with self.writing() as connection:
+            (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM stamp WHERE own = 1").fetchone()
+            connection.execute(_PUT_STAMP, (1, newest + 1, size, authority, token))
+
+    @property
+    def newest_stamp(self) -> int:
+        """Number of the newest time stamp of the log's relay; 0 for none."""
+        with self.reading() as connection:
+            (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM stamp WHERE own = 0").fetchone()
+        return int(newest)
+
+    def stamps(self) -> Iterator[tuple[int, str, bytes]]:
+        """Time stamps as (size, authority, token): ascending by size, of one size in order; read a page at a time."""
+        query = (
+            "SELECT size, own, number, authority, token FROM stamp "
+            "WHERE (size, own, number) > (?, ?, ?) ORDER BY size, own, number LIMIT ?"
+        )
+        last = (0, 0, 0)
+        while True:
+            with self.reading() as connection:
+                found = connection.execute(query, (*last, _PAGE)).fetchall()
+            yield from ((size, authority, bytes(token)) for size, _, _, authority, token in found)
+            if len(found) < _PAGE:
+                return
+            last = found[-1][:3]
+
+    def stamps_of(self, size: int) -> tuple[tuple[str, bytes], ...]:
+        """Time stamps of one checkpoint as (authority, token), in order."""
+        query = "SELECT authority, token FROM stamp WHERE size = ? ORDER BY own, number"
+        with self.reading() as connection:
+            found = connection.execute(query, (size,)).fetchall()
+        return tuple((authority, bytes(token)) for authority, token in found)
+
+    def checkpoint(self, size: int) -> bytes | None:
+        """The signed note of the published checkpoint of a size, or None."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT note FROM checkpoint WHERE size = ?", (size,)).fetchone()
+        return None if found is None else bytes(found[0])
+
     def value(self, name: str) -> bytes | None:
         """A single value, or None."""
         with self.reading() as connection:
@@ -153,8 +227,12 @@ class AuditCopy:
                 connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a table of ours
 
     def forget(self) -> None:
-        """Forget everything; the next copy begins anew."""
+        """Forget everything but time stamps of one's own; the next copy begins anew.
+
+        What was renewed here could not be renewed again: the certificates may have ended since.
+        """
         with self.writing() as connection:
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in names:
-                connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - a table of ours
+                kept = " WHERE own = 0" if name == "stamp" else ""
+                connection.execute(f'DELETE FROM "{name}"{kept}')  # noqa: S608 - a table of ours

@@ -86,10 +86,42 @@ _TIMES: Final = (
         "index" INTEGER PRIMARY KEY NOT NULL, accepted_ms INTEGER NOT NULL, witnessed_ms INTEGER NOT NULL)""",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _CUSTODY)
+_QUESTIONS: Final = (
+    # What questions are answered from (`amanah_client.audit.questions`) without reading whole rows.
+    "DROP INDEX entry_by_place",
+    "CREATE INDEX entry_by_place ON entry (room, seq, kind, label, held)",
+    'CREATE INDEX entry_refused ON entry ("index") WHERE held = 0',
+    'CREATE INDEX leaf_bare ON leaf ("index") WHERE entry IS NULL',
+)
+
+ASKED: Final = (
+    "CREATE INDEX IF NOT EXISTS entry_by_sender ON entry (sender, room, kind, seq)",
+    "CREATE INDEX IF NOT EXISTS entry_counted ON entry (kind, sender, room, specific, held) WHERE kind IN (5, 16)",
+    # A histogram reads all entries, and this is a seventh of them.
+    "CREATE INDEX IF NOT EXISTS entry_by_time ON entry (accepted_ms, kind, label, sender, room, seq, held)",
+)
+"""Indices that are made with the first question: an examination of many leaves is quicker without them."""
+
+_STAMPS: Final = (
+    # Time-stamp tokens on published checkpoints, in the order of their chain: the relay's by its numbers, then those
+    # that were added here (`own`).
+    """CREATE TABLE stamp (
+        own INTEGER NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, authority TEXT NOT NULL,
+        token BLOB NOT NULL, PRIMARY KEY (own, number))""",
+    "CREATE INDEX stamp_by_size ON stamp (size, own, number)",
+    # What they are worth: under which digest of note, tokens and trusted roots it was found, and a row a token.
+    "CREATE TABLE judged (size INTEGER PRIMARY KEY NOT NULL, digest BLOB NOT NULL)",
+    """CREATE TABLE dated (
+        size INTEGER NOT NULL, place INTEGER NOT NULL, authority TEXT NOT NULL, state TEXT NOT NULL,
+        made_ms INTEGER, ends_ms INTEGER, covers BLOB NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL,
+        counts INTEGER NOT NULL, PRIMARY KEY (size, place)) WITHOUT ROWID""",
+    "CREATE INDEX dated_by_authority ON dated (authority, size, made_ms) WHERE counts = 1",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS, _CUSTODY)
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
-    *("bound", "aside", "misdated"),
+    *("bound", "aside", "misdated", "judged", "dated"),
     *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten"),
 )
 """Tables that an examination fills."""

@@ -96,6 +96,8 @@ class LocalStore:
                 self.copy.append(write.rows)
             elif isinstance(write, e.PutCheckpoints):
                 self.copy.put_checkpoints(write.notes, settled=write.settled)
+            elif isinstance(write, e.PutStamps):
+                self.copy.put_stamps(write.stamps)
         with self._database.writing() as connection:
             for write in writes:
                 perform(connection, write)
@@ -129,6 +131,7 @@ class LocalStore:
                 profiles=_profiles(connection),
                 audit_size=self.copy.size if self._copy_path.exists() else 0,
                 audit_settled=self.copy.settled if self._copy_path.exists() else 0,
+                audit_stamps=self.copy.newest_stamp if self._copy_path.exists() else 0,
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),

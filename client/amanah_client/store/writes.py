@@ -105,7 +105,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             _forget_person(connection, organisation, subject)
         case e.DropOver():
             _drop_over(connection, write)
-        case e.PutAuditRows() | e.PutCheckpoints():
+        case e.PutAuditRows() | e.PutCheckpoints() | e.PutStamps():
             pass  # they go to the copy, which is a file of its own
 
 

@@ -11,27 +11,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from amanah_client.listener import BODY_S, read_body
 from amanah_client.witness.limits import Rate
 from amanah_client.witness.witness import TEXT, Witness
 from amanah_protocol.errors import OperationalError
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
 
-BODY_S: Final = 10.0
-"""Within which a request has come whole."""
-
 _Asked = TypeVar("_Asked")
 _Found = TypeVar("_Found")
-
-_CLOSE: Final = {"Connection": "close"}
-"""Where a body is not read to its end, what follows on the connection is no request."""
 
 
 def make_app(
@@ -68,7 +63,7 @@ class _Routes:
 
     async def add_checkpoint(self, request: Request) -> Response:
         self._count(request)
-        body = await self._body(request)
+        body = await read_body(request, MAX_REQUEST_BYTES, within_s=self._body_s)
         answer = await self._run(self._witness.add_checkpoint, body)
         return _text(answer.status, answer.body, media_type=answer.media_type)
 
@@ -81,24 +76,7 @@ class _Routes:
 
     def _count(self, request: Request) -> None:
         if request.client is not None and not self._rate.take(request.client.host):
-            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "1", **_CLOSE})
-
-    async def _body(self, request: Request) -> bytes:
-        if int(request.headers.get("Content-Length", "0")) > MAX_REQUEST_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._body_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_REQUEST_BYTES:
-                        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
-        except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE) from None
-        except ClientDisconnect:
-            # Nobody is left to read this.
-            raise HTTPException(HTTPStatus.BAD_REQUEST, headers=_CLOSE) from None
-        return bytes(body)
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "1", "Connection": "close"})
 
     async def _run(self, work: Callable[[_Asked], _Found], asked: _Asked) -> _Found:
         try:

@@ -1,39 +1,23 @@
-"""The listening socket of a witness: uvicorn, with bounds on what a stranger can hold open.
+"""The listening socket of a witness; `amanah_client.listener` serves on it.
 
-A connection has so many seconds for the head of a request, at most so many are open, and none is told
-what serves it. TLS is 1.3 only, from a certificate and a key file; without it, the witness listens on
-loopback alone, for a proxy in front of it.
+TLS is 1.3 only, from a certificate and a key file; without it, the witness listens on loopback alone, for a
+proxy in front of it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
 import ipaddress
-import logging
 import re
-import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import uvicorn
-from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
-
+from amanah_client.listener import MAX_CONNECTIONS
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
-MAX_CONNECTIONS: Final = 256
-HEAD_S: Final = 10.0
-"""Within which the head of a request has come, from the first byte of a connection on."""
-KEEP_ALIVE_S: Final = 90
-"""A log asks every half minute, and need not connect anew."""
-MAX_HEAD_BYTES: Final = 16 * 1024
-_STOP_S: Final = 5
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -107,107 +91,6 @@ def listen(address: Address) -> socket.socket:
         hint = None if error.errno == errno.EADDRINUSE else "Name an address of this machine that this user may use."
         detail = f"{address.host}:{address.port}: {error.strerror or 'unusable'}"
         raise OperationalError(Code.ADDRESS_IN_USE, detail, hint=hint) from error
-
-
-async def serve(
-    app: Starlette,
-    opened: socket.socket,
-    *,
-    tls: ssl.SSLContext | None,
-    ready: Callable[[], None] = lambda: None,
-    head_s: float = HEAD_S,
-    max_connections: int = MAX_CONNECTIONS,
-) -> None:
-    """Serve until SIGTERM, or until cancelled.
-
-    Args:
-        app: The application.
-        opened: From `listen`; it is closed at the end.
-        tls: From `load_tls`; None for plain HTTP.
-        ready: Called when connections are taken.
-        head_s: Seconds for the head of a request.
-        max_connections: How many are open at once; further ones are closed at once.
-    """
-    guarded = type("_Bounded", (_Guarded,), {"head_s": head_s, "max_connections": max_connections})
-    config = uvicorn.Config(
-        app,
-        http=guarded,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        # Below this, strangers would write our log.
-        log_level=logging.ERROR,
-        access_log=False,
-        server_header=False,
-        # A header that anybody may send would name the address that is counted.
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_STOP_S,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
-    )
-    server = _Server(config, ready)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, server.stop)
-    try:
-        await server.serve(sockets=[opened])
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        opened.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    def stop(self) -> None:
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn raises a signal again after it has stopped, and a service that stopped in order would have failed.
-        yield
-
-
-class _Guarded(H11Protocol):
-    """uvicorn's own protocol, which waits for the first request of a connection for ever."""
-
-    head_s: float
-    max_connections: int
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
-            transport.abort()
-            return
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        """Where no request is under way, its head is waited for; a byte now and then does not prolong that."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self._forget()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(self.head_s, self.transport.abort)
-
-    def _forget(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 def _refuse_password() -> str:

@@ -2,7 +2,8 @@
 
 The text form is that of the specification (`log`, `witness`, `group`, `quorum`, comments) and, where a policy is
 to judge more than a checkpoint, one line of our own: `roster sha256:<hex>`, the SHA-256 of the roster's document,
-because a checkpoint says nothing about who may certify devices.
+because a checkpoint says nothing about who may certify devices. A second line of our own,
+`timestamp <name> sha256:<hex>`, names a time-stamping authority by the SHA-256 of its root certificate's DER.
 
 A witness with two keys, one of Ed25519 and one of ML-DSA-44, is two `witness` lines and a group of `any` of them:
 each key may stand once in a policy and each name in one group, so that the witness counts once.
@@ -27,7 +28,7 @@ _NONE: Final = "none"
 _ROSTER_QUORUM: Final = "roster-quorum"
 _KINDS: Final = {SignatureType.COSIGNATURE: "ed25519", SignatureType.ML_DSA_44: "ml-dsa-44"}
 _ALLOWED: Final = re.compile(rb"[\x09\x0a\x20-\x7e\x80-\xff]*")
-_ROSTER: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_SHA256: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _THRESHOLD: Final = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -80,6 +81,7 @@ class Policy:
         groups: Name -> group, in order of definition.
         quorum: Name of the witness or group that must have witnessed; None: no cosignature is asked for.
         roster: SHA-256 of the roster's document, 32 bytes; None: the policy judges checkpoints alone.
+        timestamps: Name -> SHA-256 of the DER of a time-stamping authority's root certificate.
     """
 
     logs: tuple[Party, ...]
@@ -87,6 +89,7 @@ class Policy:
     groups: dict[str, Group] = field(default_factory=dict)
     quorum: str | None = None
     roster: bytes | None = None
+    timestamps: dict[str, bytes] = field(default_factory=dict)
 
     def verify_note(self, data: bytes) -> Witnessed:
         """Verify a signed checkpoint: one of the logs signed it, and the quorum cosigned.
@@ -156,6 +159,7 @@ def encode_policy(policy: Policy) -> bytes:
         *(["group", name, str(group.threshold), *group.members] for name, group in policy.groups.items()),
         ["quorum", policy.quorum or _NONE],
         *([["roster", f"sha256:{policy.roster.hex()}"]] if policy.roster is not None else []),
+        *(["timestamp", name, f"sha256:{root.hex()}"] for name, root in policy.timestamps.items()),
     ]
     return "".join(" ".join(word for word in line if word) + "\n" for line in lines).encode("utf-8", "surrogateescape")
 
@@ -186,6 +190,7 @@ class _Reader:
         self._groups: dict[str, Group] = {}
         self._quorum: str | None = None
         self._roster: bytes | None = None
+        self._timestamps: dict[str, bytes] = {}
         self._members: set[str] = set()
         self._keys: set[tuple[str, bytes]] = set()
         self._lines = 0
@@ -198,6 +203,7 @@ class _Reader:
             "group": self._group,
             "quorum": self._set_quorum,
             "roster": self._set_roster,
+            "timestamp": self._timestamp,
         }
         reader = readers.get(words[0])
         self._lines += 1
@@ -218,6 +224,7 @@ class _Reader:
             groups=self._groups,
             quorum=None if self._quorum == _NONE else self._quorum,
             roster=self._roster,
+            timestamps=self._timestamps,
         )
 
     def _log(self, words: list[str]) -> None:
@@ -259,10 +266,17 @@ class _Reader:
         self._quorum = words[0]
 
     def _set_roster(self, words: list[str]) -> None:
-        found = _ROSTER.fullmatch(words[0]) if len(words) == 1 and self._roster is None else None
+        found = _SHA256.fullmatch(words[0]) if len(words) == 1 and self._roster is None else None
         if found is None:
             raise UsageError(Code.CONFIG, "one line: roster sha256:<64 lower-case hex digits>")
         self._roster = bytes.fromhex(found[1])
+
+    def _timestamp(self, words: list[str]) -> None:
+        found = _SHA256.fullmatch(words[1]) if len(words) == 2 else None
+        if found is None:
+            raise UsageError(Code.CONFIG, "timestamp <name> sha256:<64 lower-case hex digits>")
+        _check(words[0] not in self._timestamps, f"{words[0]} is taken")
+        self._timestamps[words[0]] = bytes.fromhex(found[1])
 
     def _check_new(self, name: str) -> None:
         _check(name != _NONE and name not in self._witnesses and name not in self._groups, f"{name} is taken")

@@ -24,7 +24,10 @@ MAX_EXTRA_BYTES: Final = 64 * 1024
 MAX_PROOF_BYTES: Final = MAX_NOTE_BYTES + 2 * MAX_EXTRA_BYTES
 """The checkpoint; the extra data in base64; what is left is more than 64 hashes need."""
 
-_HEADER: Final = "c2sp.org/tlog-proof@v1"
+PROOF_HEADER: Final = b"c2sp.org/tlog-proof@v1\n"
+"""How such a file begins."""
+
+_HEADER: Final = PROOF_HEADER.decode().rstrip("\n")
 _EXTRA: Final = "extra "
 _INDEX: Final = "index "
 

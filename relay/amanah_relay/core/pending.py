@@ -173,9 +173,17 @@ class CheckpointsFetch:
     request: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampsFetch:
+    """Time stamps on published checkpoints."""
+
+    client: Client
+    request: int
+
+
 Fetching: TypeAlias = (
     ContentFetch | MembershipFetch | CustodyFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
-    | CheckpointsFetch
+    | CheckpointsFetch | StampsFetch
 )  # fmt: skip
 """What one client may have only so many of at a time."""
 

@@ -20,9 +20,9 @@ from amanah_protocol.roster import Roster
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fetch import check_pace
 from amanah_relay.core.parts import Books, Parts, Publication
-from amanah_relay.core.pending import CheckpointRecord, CheckpointsFetch
-from amanah_relay.effects import Cosign, PutCheckpoint, ReadCheckpoints
-from amanah_relay.inputs import CheckpointsRead, Cosigned
+from amanah_relay.core.pending import CheckpointRecord, CheckpointsFetch, StampsFetch
+from amanah_relay.effects import Cosign, PutCheckpoint, ReadCheckpoints, ReadStamps
+from amanah_relay.inputs import CheckpointsRead, Cosigned, StampsRead
 
 KEPT: Final = 16
 """Published checkpoints that late cosignatures are still taken for."""
@@ -123,6 +123,11 @@ def newest(books: Books, now_ms: int) -> bytes:
     return publication.notes[size]
 
 
+def witnessed(books: Books) -> bytes | None:
+    """The newest checkpoint that the quorum has cosigned, as it is recorded; None for none."""
+    return books.publication.notes.get(books.publication.witnessed)
+
+
 def give_witnessed(parts: Parts, client: Client, request: int) -> None:
     """Give the newest checkpoint that the roster's quorum of witnesses has cosigned.
 
@@ -155,6 +160,31 @@ def answer(parts: Parts, question: CheckpointsFetch, read: CheckpointsRead) -> N
     """The store has read published checkpoints."""
     if parts.knows(question.client):
         parts.out.send(question.client.session, frames.Checkpoints(request=question.request, notes=read.notes))
+
+
+def fetch_stamps(parts: Parts, client: Client, frame: frames.GetStamps) -> None:
+    """Ask for time stamps behind a number.
+
+    Raises:
+        AmanahError: `STOPPING`, `STORE`, `SLOW` or `RATE`.
+    """
+    parts.check_open()
+    check_pace(parts, client)
+    parts.loaded()
+    token = parts.ask(StampsFetch(client=client, request=frame.request))
+    parts.out.add(ReadStamps(token=token, after=frame.after, limit=MAX_NOTES, max_bytes=_PAGE_BYTES))
+
+
+def answer_stamps(parts: Parts, question: StampsFetch, read: StampsRead) -> None:
+    """The store has read time stamps."""
+    if parts.knows(question.client):
+        stamps = tuple(
+            frames.Stamp(
+                number=stamp.number, size=stamp.size, authority=stamp.authority, note=stamp.note, token=stamp.data
+            )
+            for stamp in read.stamps
+        )
+        parts.out.send(question.client.session, frames.Stamps(request=question.request, stamps=stamps))
 
 
 def _record(parts: Parts, publication: Publication, size: int, note: bytes) -> None:

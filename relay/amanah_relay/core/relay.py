@@ -48,6 +48,7 @@ from amanah_relay.core.pending import (
     ProofFetch,
     Questions,
     SignatureCheck,
+    StampsFetch,
     StockCount,
     TreesPurge,
 )
@@ -79,6 +80,7 @@ from amanah_relay.inputs import (
     Purged,
     ReadFailed,
     Received,
+    StampsRead,
     Stop,
     Surveyed,
     Tick,
@@ -89,7 +91,7 @@ Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
-    | frames.GetMembership | frames.GetCheckpoints | frames.GetCustody
+    | frames.GetMembership | frames.GetCheckpoints | frames.GetCustody | frames.GetStamps
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
@@ -137,6 +139,12 @@ class RelayCore:
         """Size of the newest published checkpoint, up to which anybody may read hashes; 0 for none."""
         books = self._parts.books
         return 0 if books is None else books.publication.size
+
+    @property
+    def witnessed(self) -> bytes | None:
+        """The newest checkpoint that the quorum has cosigned, as it is recorded; None for none."""
+        books = self._parts.books
+        return None if books is None else publication.witnessed(books)
 
     def verify_cosignatures(self, note: bytes, lines: bytes) -> None:
         """Whether a witness of the roster has answered with cosignatures of this note.
@@ -211,7 +219,7 @@ class RelayCore:
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
         | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut
-        | CheckpointsRead | Cosigned,
+        | CheckpointsRead | StampsRead | Cosigned,
         now_ms: int,
     ) -> None:  # fmt: skip
         """The shell has answered; to a question that is no longer open it says nothing."""
@@ -258,6 +266,9 @@ class RelayCore:
             case CheckpointsRead():
                 if (asked := take(event.token, CheckpointsFetch)) is not None:
                     publication.answer(parts, asked, event)
+            case StampsRead():
+                if (stamps := take(event.token, StampsFetch)) is not None:
+                    publication.answer_stamps(parts, stamps, event)
             case Cosigned():
                 publication.cosigned(parts, event, now_ms)
             case _:
@@ -344,6 +355,8 @@ class RelayCore:
                 fetch.checkpoint(parts, client, frame)
             case frames.GetCheckpoints():
                 publication.fetch(parts, client, frame)
+            case frames.GetStamps():
+                publication.fetch_stamps(parts, client, frame)
             case frames.AuditRead():
                 reading.order(parts, client, frame, now_ms)
             case _:

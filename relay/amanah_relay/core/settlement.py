@@ -30,6 +30,7 @@ from amanah_relay.core.pending import (
     ProofFetch,
     Question,
     SignatureCheck,
+    StampsFetch,
     StockCount,
     TreesPurge,
 )
@@ -128,7 +129,7 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
             publication.fail(parts)
         case (
             SignatureCheck() | ContentFetch() | MembershipFetch() | CustodyFetch() | OrderRead() | ProofFetch()
-            | PackagesTake() | CheckpointsFetch()
+            | PackagesTake() | CheckpointsFetch() | StampsFetch()
         ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)

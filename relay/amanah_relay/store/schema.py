@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -260,3 +260,21 @@ log_checkpoint: Final = Table(
     _bytes("note"),
 )
 """Published checkpoints by tree size: the signed note, with the cosignatures that came for it."""
+
+stamp: Final = Table(
+    "stamp",
+    metadata,
+    Column("number", ROW_ID, primary_key=True, autoincrement=True),
+    Column("size", BigInteger, ForeignKey("checkpoint.size"), nullable=False),
+    Column("authority", Text, nullable=False),
+    _integer("covered"),
+    _integer("upto"),
+    _integer("ends_ms"),
+    _checksum(),
+    _bytes("token"),
+)
+"""Time stamps on published checkpoints, numbered as they came. A token covers the first `covered` bytes of the note,
+and all tokens of this size up to the number `upto`, 0 for none; `ends_ms` is the end of its certificate."""
+
+stamp_by_size: Final = Index("stamp_size", stamp.c.size, stamp.c.number)
+stamp_by_end: Final = Index("stamp_end", stamp.c.ends_ms)

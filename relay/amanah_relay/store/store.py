@@ -22,13 +22,16 @@ from amanah_relay.effects import (
     Purge,
     PutCheckpoint,
     PutKeyPackages,
+    PutStamp,
     ReadCheckpoints,
     ReadContent,
+    ReadEnding,
     ReadEntries,
     ReadKnown,
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Survey,
     TakeKeyPackages,
 )
@@ -37,6 +40,7 @@ from amanah_relay.inputs import (
     CheckpointsRead,
     Confirmed,
     ContentRead,
+    EndingRead,
     EntriesRead,
     KeyPackagesCounted,
     KeyPackagesPut,
@@ -46,10 +50,12 @@ from amanah_relay.inputs import (
     MembershipRead,
     ProofRead,
     Purged,
+    StampPut,
+    StampsRead,
     Surveyed,
 )
 from amanah_relay.state import RelayState
-from amanah_relay.store import checkpoints, key_packages, reads, retention, schema, transaction
+from amanah_relay.store import checkpoints, key_packages, reads, retention, schema, stamps, transaction
 from amanah_relay.store.backup import Backup, make_backup
 from amanah_relay.store.engine import Database, Reader
 from amanah_relay.store.hashes import read_tile
@@ -68,10 +74,10 @@ class Store:
 
     Contract: what a writing method did is durable (a power cut does not undo it) when the method
     returns, and is there whole or not at all. Writing methods are `load`, `append`,
-    `put_key_packages`, `take_key_packages`, `confirm`, `purge`, `put_checkpoint` and `checkpoint`; only one
-    thread at a time may be in one of them. The reading methods have a connection of their own; one thread at a
-    time too may be in one of them, at the same time as the other. They see everything that was written
-    before they were called.
+    `put_key_packages`, `take_key_packages`, `confirm`, `purge`, `put_checkpoint`, `put_stamp` and
+    `checkpoint`; only one thread at a time may be in one of them. The reading methods have a connection of
+    their own; one thread at a time too may be in one of them, at the same time as the other. They see
+    everything that was written before they were called.
     `load` comes before the first write, and again after a failed one.
 
     Errors of every method: `OperationalError` with `STORE`, `DISK_FULL`, or `DAMAGED` for rows that do
@@ -206,6 +212,17 @@ class Store:
         )
         return CheckpointPut(token=wanted.token)
 
+    def put_stamp(self, wanted: PutStamp) -> StampPut:
+        """Record a time stamp on a published checkpoint.
+
+        Raises:
+            UsageError: `USAGE` when that checkpoint is not recorded.
+        """
+        number = self._writer.transact(
+            lambda connection: stamps.put(connection, wanted), bytes_written=_ROW_BYTES + len(wanted.data)
+        )
+        return StampPut(token=wanted.token, number=number)
+
     @property
     def checkpoint_due(self) -> bool:
         """Whether `checkpoint` should not wait for an idle moment."""
@@ -260,6 +277,14 @@ class Store:
     def read_checkpoints(self, wanted: ReadCheckpoints) -> CheckpointsRead:
         """Published checkpoints of the log, by size."""
         return self._reader.read(lambda connection: checkpoints.read(connection, wanted))
+
+    def read_stamps(self, wanted: ReadStamps) -> StampsRead:
+        """Time stamps on published checkpoints, as they came."""
+        return self._reader.read(lambda connection: stamps.read(connection, wanted))
+
+    def read_ending(self, wanted: ReadEnding) -> EndingRead:
+        """Checkpoints whose time stamps an authority has to renew."""
+        return self._reader.read(lambda connection: stamps.read_ending(connection, wanted))
 
     def read_tile(self, level: int, place: int, size: int) -> bytes:
         """The hashes of a tile of the tree of `size` leaves, concatenated."""

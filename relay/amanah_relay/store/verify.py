@@ -3,8 +3,8 @@
 It reads in pages, each in a transaction of its own, so that a relay can go on appending and the WAL
 stays small; the last page and all that hangs on the head are read as of one moment.
 
-Not found is what leaves no trace elsewhere: a key package or a ratchet tree whose whole row is gone,
-and content that somebody erased by hand as an `erase` would have.
+Not found is what leaves no trace elsewhere: a key package or a ratchet tree whose whole row is gone, the newest
+time stamps, and content that somebody erased by hand as an `erase` would have.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from amanah_protocol.log.tiles import TILE_HEIGHT, full_tiles
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
 from amanah_relay.effects import Entry
 from amanah_relay.inputs import StoredEntry
-from amanah_relay.store import checkpoints, schema
+from amanah_relay.store import checkpoints, schema, stamps
 from amanah_relay.store.damage import check_row, damaged
 from amanah_relay.store.engine import Reader
 from amanah_relay.store.hashes import read_tile
@@ -223,6 +223,7 @@ def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
         _verify_members(connection, walk)
         _verify_changes(connection, walk)
         _verify_retention(connection, walk)
+        stamps.check_all(connection)
         _verify_others(connection)
     return LogReport(
         origin=head.origin,

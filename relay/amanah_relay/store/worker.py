@@ -15,13 +15,16 @@ from amanah_relay.effects import (
     Purge,
     PutCheckpoint,
     PutKeyPackages,
+    PutStamp,
     ReadCheckpoints,
     ReadContent,
+    ReadEnding,
     ReadEntries,
     ReadKnown,
     ReadLog,
     ReadMembership,
     ReadProof,
+    ReadStamps,
     Reload,
     Survey,
     TakeKeyPackages,
@@ -33,6 +36,7 @@ from amanah_relay.inputs import (
     CheckpointsRead,
     Confirmed,
     ContentRead,
+    EndingRead,
     EntriesRead,
     KeyPackagesCounted,
     KeyPackagesPut,
@@ -44,6 +48,8 @@ from amanah_relay.inputs import (
     ProofRead,
     Purged,
     ReadFailed,
+    StampPut,
+    StampsRead,
     Surveyed,
 )
 from amanah_relay.store.store import Store
@@ -58,13 +64,13 @@ RETRY_S: Final = 1.0
 
 ReadEffect: TypeAlias = (
     ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
-    | Survey
+    | ReadStamps | Survey
 )  # fmt: skip
 ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
 ReadInput: TypeAlias = (
     EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted | CheckpointsRead
-    | Surveyed
+    | StampsRead | Surveyed
 )  # fmt: skip
 ChangeInput: TypeAlias = KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | CheckpointPut
 StoreInput: TypeAlias = Appended | AppendFailed | Loaded | ReadInput | ChangeInput | ReadFailed
@@ -115,6 +121,18 @@ class StoreWorker:
                 return await self._change(effect)
             case _:
                 return await self._answer(effect.token, self._reading, lambda: self._read(effect))
+
+    async def perform_stamp(self, effect: PutStamp | ReadEnding) -> StampPut | EndingRead | ReadFailed:
+        """Perform what is asked for past the core, in turn with all else."""
+        match effect:
+            case PutStamp():
+                answer = await self._answer(effect.token, self._writing, lambda: self._store.put_stamp(effect))
+                self._plan_checkpoint()
+                return answer
+            case ReadEnding():
+                return await self._answer(effect.token, self._reading, lambda: self._store.read_ending(effect))
+            case _:
+                assert_never(effect)
 
     async def read_tile(self, level: int, place: int, size: int) -> bytes | None:
         """The hashes of a tile of the tree of `size` leaves; None when the store failed, which was said then."""
@@ -179,7 +197,7 @@ class StoreWorker:
         self._plan_checkpoint()
         return answer
 
-    def _read(self, effect: ReadEffect) -> ReadInput:  # noqa: PLR0911 - one case for each read
+    def _read(self, effect: ReadEffect) -> ReadInput:  # noqa: C901, PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self._store.read_entries(effect)
@@ -199,6 +217,8 @@ class StoreWorker:
                 return self._store.count_key_packages(effect)
             case ReadCheckpoints():
                 return self._store.read_checkpoints(effect)
+            case ReadStamps():
+                return self._store.read_stamps(effect)
             case _:
                 assert_never(effect)
 

@@ -30,6 +30,7 @@ def home_at(path: Path) -> Profile:
 
 
 def enrol(profile: Profile) -> None:
+    profile.keystore.put("device", x.example_seed("auditor tn"))
     profile.store.install(
         certificate=AUDITOR_TN.certificate.encoded,
         enrolment=x.nation(TN).enrolment.endorsed.encode(),

@@ -7,12 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from amanah_client.audit import export
+from amanah_client.cli import audit_bundle
 from amanah_client.cli.main import main
 from amanah_client.home import Profile
 from tests.client.audit.auditor import TOLD, enrol, home_at
-from tests.client.audit.world import (
-    bundle,
-)
+from tests.client.audit.bundles import EXPORTED_MS, bundle
+
+
+@pytest.fixture(autouse=True)
+def verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What goes into every export, which is made at one time: the verifier is only carried, and tested by itself."""
+    path = tmp_path / "amanah-verify.py"
+    path.write_bytes(b"# stands for the verifier\n")
+    monkeypatch.setattr(export, "VERIFIER_PATH", path)
+    monkeypatch.setattr(audit_bundle, "now_ms", lambda: EXPORTED_MS)
+    return path.read_bytes()
 
 
 @pytest.fixture
@@ -37,6 +47,6 @@ def audit(profile: Profile, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    path = tmp_path / "record.bundle"
+    path = tmp_path / "record.amanah"
     path.write_bytes(bundle(TOLD))
     return path

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from amanah_client.audit.bundle import Bundle
 from amanah_client.cli.audit_files import opened, write_new
 from amanah_client.cli.main import main
 from amanah_client.home import Profile
-from amanah_protocol import kinds
+from amanah_protocol import cbor, kinds
 from amanah_protocol.cards import Armour, armour, decode_armour
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
@@ -24,14 +25,17 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label
 from amanah_protocol.log.checkpoint import decode_checkpoint
+from amanah_protocol.log.export import sign_manifest
 from amanah_protocol.log.note import Note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from tests.client.audit.auditor import ROSTER, TOLD, Audit, copy
+from tests.client.audit.bundles import archived, bundle, manifest_of, members_of
 from tests.client.audit.world import (
+    AUDITOR_TN,
+    OFFICER_SN,
     OFFICER_TN,
     Incident,
-    bundle,
     incident,
 )
 from tests.protocol.refusal import refused
@@ -42,11 +46,10 @@ from tests.vectors import examples as x
 
 def test_an_export_is_checked_without_the_profile(audit: Audit, profile: Profile, tmp_path: Path) -> None:
     copy(profile, TOLD)
-    path, policy = tmp_path / "out.bundle", tmp_path / "policy"
+    path, policy = tmp_path / "out.amanah", tmp_path / "policy"
     code, out, err = audit("export", path)
     assert (code, out) == (0, "")
     assert sha256(path.read_bytes()).hex() in err
-    assert path.read_bytes() == bundle(TOLD)
     policy.write_bytes(encode_policy(policy_of_roster(x.roster_of())))
     code, out, err = audit("check", path, "--policy", policy, home=tmp_path / "nowhere")
     assert (code, err) == (0, "")
@@ -69,20 +72,38 @@ def test_an_export_that_cannot_be_written_leaves_no_file(audit: Audit, profile: 
     assert "No such file" in err
 
 
-def test_an_export_of_a_copy_that_lost_rows_leaves_no_file(audit: Audit, profile: Profile, tmp_path: Path) -> None:
+def test_an_export_of_a_copy_that_lost_rows_leaves_nothing(audit: Audit, profile: Profile, tmp_path: Path) -> None:
     rows = TOLD.rows()
     extra = replace(rows[-1], index=len(rows))
     copy(profile, TOLD, rows=[*rows[:5], *rows[6:], extra])
-    path = tmp_path / "out.bundle"
-    code, _, _ = audit("export", path)
-    assert code == 2
-    assert not path.exists()
+    path = tmp_path / "out.amanah"
+    code, _, err = audit("export", path)
+    assert code == 4
+    assert "does not stand in the record" in err
+    assert [left.name for left in tmp_path.iterdir()] == ["amanah-verify.py", "home"]
+
+
+def test_an_export_of_a_record_that_does_not_hold_is_written_and_says_so(
+    audit: Audit, profile: Profile, tmp_path: Path
+) -> None:
+    found = incident()
+    index = found.log.post(OFFICER_SN, found.room, kinds.Message())
+    copy(profile, found)
+    path = tmp_path / "out.amanah"
+    code, _, err = audit("export", path)
+    assert code == 5
+    assert f"first bad entry {index}" in err
+    code, _, err = audit("check", path)
+    assert code == 5
+    assert f"first bad entry {index}" in err
 
 
 def test_an_export_to_standard_output_is_the_file(profile: Profile, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     copy(profile, TOLD)
     assert main(["audit", "export", "-", "--home", str(profile.home.path)]) == 0
-    assert capfdbinary.readouterr().out == bundle(TOLD)
+    written = Bundle(BytesIO(capfdbinary.readouterr().out))
+    assert list(written.rows()) == TOLD.rows()
+    assert list(written.broken()) == []
 
 
 def test_an_export_that_ends_early_leaves_no_file(tmp_path: Path) -> None:
@@ -90,7 +111,7 @@ def test_an_export_that_ends_early_leaves_no_file(tmp_path: Path) -> None:
         yield b"begun"
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    path = tmp_path / "out.bundle"
+    path = tmp_path / "out.amanah"
     with refused(Code.DISK_FULL, OperationalError):
         write_new(path, full())
     assert not path.exists()
@@ -165,22 +186,37 @@ def test_witnesses_that_a_policy_demands_are_looked_for(audit: Audit, exported: 
     assert [found["name"] for found in witnesses] == ["w"]
 
 
-def test_a_bundle_that_is_cut_off_names_the_place(audit: Audit, exported: Path) -> None:
+def test_a_bundle_that_is_cut_off_is_said_to_be(audit: Audit, exported: Path) -> None:
     exported.write_bytes(exported.read_bytes()[:-5_000])
-    code, out, _ = audit("check", exported)
+    code, out, err = audit("check", exported)
+    assert (code, out) == (5, "")
+    assert "cut off" in err
+
+
+def test_a_row_that_was_changed_is_named_though_the_file_is_not_the_manifests(audit: Audit, tmp_path: Path) -> None:
+    rows = TOLD.rows()
+    rows[20] = replace(rows[20], entry=rows[19].entry)
+    path = tmp_path / "forged"
+    members = members_of(TOLD, rows)
+    encoded = manifest_of(TOLD, members_of(TOLD)).encode()
+    path.write_bytes(archived(members, encoded, sign_manifest(encoded, AUDITOR_TN.key)))
+    code, out, _ = audit("check", path)
     assert code == 5
-    assert "FIRST BAD ENTRY" in out
-    assert "cut off" in out
-
-
-def test_an_armoured_bundle_is_taken_too(audit: Audit, tmp_path: Path) -> None:
-    path = tmp_path / "mail.txt"
-    path.write_text("Dear colleague,\n\n" + armour(Armour.BUNDLE, bundle(TOLD)))
-    assert audit("check", path)[0] == 0
+    assert "leaves is not the file that the manifest was made for [CONTENT_HASH]" in out
+    assert "FIRST BAD ENTRY: 20 (PROOF)" in out
 
 
 def test_a_bundle_is_read_from_standard_input(audit: Audit, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(exported.read_bytes())))
+    assert audit("check", "-")[0] == 0
+
+
+def test_a_bundle_is_read_from_a_pipe(audit: Audit, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pipe(BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(Pipe(exported.read_bytes())))
     assert audit("check", "-")[0] == 0
 
 
@@ -190,7 +226,7 @@ def test_another_file_is_refused(audit: Audit, tmp_path: Path, text: str) -> Non
     path.write_text(text)
     code, _, err = audit("check", path)
     assert code == 5
-    assert "an export, a disclosure or evidence is wanted" in err
+    assert "an evidence bundle, a disclosure or evidence is wanted" in err
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_named(audit: Audit, tmp_path: Path) -> None:
@@ -211,7 +247,7 @@ def test_a_roster_file_without_a_roster_is_refused(audit: Audit, exported: Path,
 def test_a_bundle_whose_own_roster_nobody_signed_is_refused(audit: Audit, tmp_path: Path) -> None:
     unsigned = Endorsed(document=x.roster_document(1), signatures=()).encode()
     path = tmp_path / "file"
-    path.write_bytes(bundle(TOLD, roster=unsigned))
+    path.write_bytes(bundle(TOLD, rosters=cbor.encode(unsigned)))
     assert audit("check", path, home=tmp_path / "nowhere")[0] == 5
 
 

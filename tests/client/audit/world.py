@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from amanah_client.audit.anchors import anchor_of_rosters
-from amanah_client.audit.bundle import BundleHeader, encode_bundle
 from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Severity
@@ -389,16 +388,3 @@ def remarks(report: Report) -> list[Finding]:
 def findings(report: Report) -> list[Finding]:
     """Faults, and remarks as `remarks`."""
     return [*(finding for finding in report.findings if finding.severity is Severity.FAULT), *remarks(report)]
-
-
-def bundle(found: Incident, rows: list[AuditRow] | None = None, **changes: object) -> bytes:
-    """The export of the auditor of TN."""
-    chosen = found.rows() if rows is None else rows
-    fields: dict[str, Any] = {
-        "roster": x.roster_of().endorsed.encode(),
-        "checkpoint": found.log.checkpoint(),
-        "control_head": found.log.control_head(),
-        "rows": len(chosen),
-    }
-    fields.update(changes)
-    return b"".join(encode_bundle(BundleHeader(**fields), chosen))

@@ -397,6 +397,90 @@ def test_checkpoints_for_a_copy_that_is_gone_are_passed_over(stage: Stage) -> No
     assert client.store.checkpoints == {}
 
 
+# ---- time stamps
+
+
+def stamp_of(number: int, size: int, note: bytes = b"") -> frames.Stamp:
+    return frames.Stamp(number, size, "https://tsa.example/", note or note_of(size), b"token %d" % number)
+
+
+def stamping(client: Client, *stamps: frames.Stamp) -> list[int]:
+    """Answer each question for time stamps from these, two at a time; gives behind which numbers it was asked."""
+    wanted: list[int] = []
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.GetStamps):
+            wanted.append(frame.after)
+        return [frame]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if not isinstance(frame, frames.Stamps):
+            return [frame]
+        later = [stamp for stamp in stamps if stamp.number > wanted[-1]]
+        return [frames.Stamps(frame.request, tuple(later[:2]))]
+
+    client.outward, client.toward = outward, toward
+    return wanted
+
+
+def test_time_stamps_come_behind_the_newest_that_is_there_whatever_their_checkpoint(stage: Stage) -> None:
+    client = auditor(stage)
+    asked = stamping(client, stamp_of(1, 3), stamp_of(2, 5), stamp_of(4, 3))
+    assert sync(client).state is DONE
+    assert [(row.number, row.size, row.token) for row in client.store.stamps] == [
+        (1, 3, b"token 1"),
+        (2, 5, b"token 2"),
+        (4, 3, b"token 4"),
+    ]
+    assert client.store.stamps[0].note == note_of(3)
+    assert asked == [0, 2, 4]
+    client.restart()
+    client.connect()
+    stage.run()
+    asked = stamping(client, stamp_of(4, 3), stamp_of(5, 3))
+    assert sync(client).state is DONE
+    assert [row.number for row in client.store.stamps] == [1, 2, 4, 5]
+    assert asked == [4, 5]
+
+
+def test_time_stamps_from_the_first_beyond_the_copy_on_are_left_for_another_time(stage: Stage) -> None:
+    client = auditor(stage)
+    stamping(client, stamp_of(1, 3), stamp_of(2, 10_000), stamp_of(3, 3))
+    assert sync(client).state is DONE
+    assert [row.number for row in client.store.stamps] == [1]
+
+
+EVIL = sign_checkpoint(Checkpoint(origin=ORIGIN, size=3, root=bytes(32)), NoteSigner(name=ORIGIN, key=key_of("evil")))
+
+
+@pytest.mark.parametrize(
+    ("stamps", "code"),
+    [
+        ((stamp_of(1, 3, b"none"),), "MALFORMED"),
+        ((stamp_of(1, 3, EVIL),), "CHECKPOINT"),
+        ((stamp_of(1, 4, note_of(3)),), "CHECKPOINT"),
+        ((stamp_of(2, 3), stamp_of(2, 3)), "CHECKPOINT"),
+        ((stamp_of(2, 3), stamp_of(1, 3)), "CHECKPOINT"),
+    ],
+)
+def test_time_stamps_that_are_not_beside_a_checkpoint_of_the_log_fail_the_copy(
+    stage: Stage, stamps: tuple[frames.Stamp, ...], code: str
+) -> None:
+    client = auditor(stage)
+    client.toward = lambda frame: (
+        [frames.Stamps(frame.request, stamps)] if isinstance(frame, frames.Stamps) else [frame]
+    )
+    intent = sync(client)
+    assert (intent.state, intent.code) == (FAILED, code)
+    assert client.store.stamps == []
+
+
+def test_time_stamps_for_a_copy_that_is_gone_are_passed_over(stage: Stage) -> None:
+    client = auditor(stage)
+    audit_sync.receive_stamps(client.core._ctx, frames.Stamps(1, (stamp_of(1, 3),)))  # noqa: SLF001 - what is tested
+    assert client.store.stamps == []
+
+
 def test_while_one_page_is_being_proven_the_next_is_on_its_way(stage: Stage) -> None:
     client = auditor(stage)
     asked: list[str] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from amanah_client import model
 from amanah_client.core import monitor
+from amanah_client.core.conflicts import MEMBER_LAZY_MS
 from amanah_client.core.requests import Claim
 from amanah_protocol import frames
 from amanah_protocol.content.sealed import View
@@ -41,7 +43,7 @@ def seen(victim: Client, sender: Client, room: RoomId, size: int, root: bytes) -
         room_head=row.head_leaf,
     )
     push(victim, delivery(victim, *message(sender, room, content={"view": view})))
-    victim.stage.run()
+    victim.stage.wait(MEMBER_LAZY_MS)
 
 
 def signature(size: int, root: bytes) -> bytes:
@@ -293,14 +295,119 @@ def test_a_refused_comparison_is_an_alarm(stage: Stage) -> None:
     seen(a, b, room, 6, root_at(stage, 6))
     assert a.codes() == ["PROOF"]
     assert a.peer is not None
+    assert is_owed(a, 6)
+
+
+def is_owed(client: Client, size: int) -> bool:
+    """What is kept: no proof by itself, for anybody to ask the log about, and no reason to stop."""
+    (conflict,), judged = kept(client)
+    ways = conflict.first.way, conflict.second.way
+    return judged.verdict is Verdict.UNEXPLAINED and judged.second.size == size and ways == (Way.OWN, Way.MEMBER)
+
+
+def test_a_refusal_behind_what_was_owed_already_adds_nothing(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    kept_back: list[frames.Frame] = []
+    a.outward = keep(kept_back, frames.GetConsistency)
+    monitor.note_claim(ctx, claim(6, bytes(32)))
+    a.give(tick())
+    stage.wait(monitor.OWED_MS)
+    (asked,) = kept_back
+    assert isinstance(asked, frames.GetConsistency)
+    push(a, frames.Refused(asked.request, "NOT_FOUND", "no"))
+    assert a.codes() == ["PROOF"]
+    assert len(a.store.conflicts) == 1
+
+
+def claimed(stage: Stage, client: Client) -> None:
+    """A member's word about the log, true and not yet proven."""
+    ctx = client.core._ctx  # noqa: SLF001 - claims without messages
+    ctx.watch.proven.pop(6, None)
+    monitor.note_claim(ctx, replace(claim(6, root_at(stage, 6)), since_ms=ctx.timer_ms))
+    client.give(tick())
+
+
+def never_asked(client: Client) -> None:
+    """The relay says nothing to the question for that proof."""
+    client.outward = lambda frame: [] if isinstance(frame, frames.GetConsistency) and frame.old == 6 else [frame]
+
+
+def put_off(client: Client) -> None:
+    """The relay refuses the proof of that word for now, each time."""
+    numbers: set[int] = set()
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.GetConsistency) and frame.old == 6:
+            numbers.add(frame.request)
+        return [frame]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Path) and frame.request in numbers:
+            return [frames.Refused(frame.request, "STORE", "later")]
+        return [frame]
+
+    client.outward, client.toward = outward, toward
+
+
+@pytest.mark.parametrize("stall", ["says nothing", "puts it off"])
+def test_a_relay_that_never_gives_the_proof_owes_it(stage: Stage, stall: str) -> None:
+    a, _b, _room = two(stage)
+    if stall == "says nothing":
+        never_asked(a)
+    else:
+        put_off(a)
+    claimed(stage, a)
+    stage.wait(monitor.OWED_MS - 2_000)
+    assert a.store.alarms == []
+    stage.wait(4_000)
+    assert a.codes() == ["PROOF"]
+    assert is_owed(a, 6)
+    assert a.peer is not None
+
+
+def test_a_relay_that_hangs_up_instead_of_giving_the_proof_owes_it(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    never_asked(a)
+    claimed(stage, a)
+    for _ in range(monitor.MAX_LOST):
+        stage.wait(5_000)
+        assert a.store.alarms == []
+        a.disconnect()
+        a.connect()
+        stage.run()
+    stage.wait(1_000)
+    assert a.codes() == ["PROOF"]
+    assert is_owed(a, 6)
+
+
+def test_a_device_that_was_away_for_long_gives_the_relay_its_time_anew(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    never_asked(a)
+    claimed(stage, a)
+    a.disconnect()
+    stage.wait(10 * monitor.OWED_MS)
+    a.connect()
+    stage.run()
+    stage.wait(monitor.OWED_MS - 3_000)
+    assert a.store.alarms == []
+    stage.wait(4_000)
+    assert a.codes() == ["PROOF"]
 
 
 def test_a_comparison_that_is_refused_for_now_is_asked_for_again(stage: Stage) -> None:
     a, b, room = two(stage)
-    replace_answer(a, frames.Path, lambda frame: frames.Refused(frame.request, "STORE", "later"))
+    refusals = ["later"]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Path) and refusals:
+            return [frames.Refused(frame.request, "STORE", refusals.pop())]
+        return [frame]
+
+    a.toward = toward
     seen(a, b, room, 6, root_at(stage, 6))
-    a.toward = None
     stage.wait(3_000)
+    assert refusals == []
     assert a.core._ctx.watch.proven[6] == root_at(stage, 6)  # noqa: SLF001 - what is tested
     assert a.store.alarms == []
 

@@ -190,7 +190,7 @@ def test_a_refusal_of_what_is_settled_changes_nothing(stage: Stage) -> None:
     a, _b, room = settled(stage)
     ctx = ctx_of(a)
     assert ctx.log is not None
-    waiting = Pledge(leaf=LeafHash(bytes(32)), index=1, receipt=b"", since_ms=0, again_at_ms=0)
+    waiting = Pledge(leaf=LeafHash(bytes(32)), index=1, receipt=b"", again_at_ms=0)
     purpose = Pledged(room=room, pledge=waiting, size=ctx.log.size, root=ctx.log.root, note=b"")
     pledge.refused(ctx, purpose)
     assert ctx.rooms[room].pledge is None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
-from amanah_client.log_rows import ConflictRow, CustodyRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, StampRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
@@ -70,6 +70,7 @@ class Store:
     dropping: list[e.DropOver] = field(default_factory=list)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     settled: int = 0
+    stamps: list[StampRow] = field(default_factory=list)
     conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
     fails: int = 0
     kept: bool = False
@@ -87,6 +88,7 @@ class Store:
             audit_size=len(self.audit),
             custody=tuple(self.custody),
             audit_settled=self.settled,
+            audit_stamps=self.stamps[-1].number if self.stamps else 0,
             conflicts=tuple((row.key, row.at_ms) for row in self.conflicts.values()),
             missing=tuple(row for row in self.messages.values() if row.cause is not None and row.mending is not None),
         )
@@ -167,6 +169,8 @@ class Store:
             case e.PutCheckpoints(notes=notes, settled=settled):
                 self.checkpoints.update(notes)
                 self.settled = settled
+            case e.PutStamps(stamps=stamps):
+                self.stamps.extend(stamps)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.log_rows import CustodyRow, LogView
+from amanah_client.log_rows import CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
@@ -249,6 +249,45 @@ def test_published_checkpoints_are_kept_with_the_copy_and_where_to_go_on(store: 
     assert store.copy.settled == 12
     store.copy.put_checkpoints((size, b"many") for size in range(100, 5_000))
     assert len(list(store.copy.checkpoints())) == 4_903
+
+
+def stamp(number: int, size: int, note: bytes) -> StampRow:
+    return StampRow(number=number, size=size, authority="tsa", note=note, token=b"token %d" % number)
+
+
+def test_time_stamps_are_kept_in_the_order_of_their_chain_and_with_the_longer_note(store: LocalStore) -> None:
+    assert store.copy.newest_stamp == 0
+    store.commit((e.PutCheckpoints(notes=((7, b"seven\nline\n"), (9, b"nine\n")), settled=9),))
+    store.commit((e.PutStamps(stamps=(stamp(1, 9, b"nine\nline\n"), stamp(3, 7, b"seven\n"))),))
+    store.copy.add_stamp(7, "own", b"own")
+    store.copy.add_stamp(7, "own", b"own again")
+    store.commit((e.PutStamps(stamps=(stamp(4, 7, b"another\n"), stamp(5, 8, b"eight\n"))),))
+    assert store.copy.newest_stamp == 5
+    relays, own = [b"token 3", b"token 4"], [b"own", b"own again"]
+    assert [(size, token) for size, _, token in store.copy.stamps()] == [
+        *((7, token) for token in (*relays, *own)),
+        (8, b"token 5"),
+        (9, b"token 1"),
+    ]
+    assert [token for _, token in store.copy.stamps_of(7)] == relays + own
+    notes = {7: b"seven\nline\n", 8: b"eight\n", 9: b"nine\nline\n", 10: None}
+    assert {size: store.copy.checkpoint(size) for size in notes} == notes
+
+
+def test_a_copy_that_is_forgotten_keeps_the_time_stamps_that_were_added(store: LocalStore) -> None:
+    store.commit((e.PutStamps(stamps=(stamp(1, 9, b"nine\n"),)),))
+    store.copy.add_stamp(9, "own", b"own")
+    store.copy.forget()
+    assert store.copy.newest_stamp == 0
+    assert list(store.copy.stamps()) == [(9, "own", b"own")]
+
+
+def test_many_time_stamps_are_read_a_page_at_a_time(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amanah_client.store.copy._PAGE", 3)
+    store.commit((e.PutStamps(stamps=tuple(stamp(number, 9 - number // 2, b"x\n") for number in range(1, 9))),))
+    found = [(size, token) for size, _, token in store.copy.stamps()]
+    assert found == sorted(found)
+    assert len(found) == 8
 
 
 def test_the_organisation_remembers_whom_it_certified(store: LocalStore) -> None:

@@ -10,9 +10,10 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from amanah_client.witness.app import BODY_S, make_app
+from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS, serve
+from amanah_client.witness.app import make_app
 from amanah_client.witness.limits import Rate
-from amanah_client.witness.server import HEAD_S, MAX_CONNECTIONS, Address, listen, serve
+from amanah_client.witness.server import Address, listen
 from amanah_client.witness.witness import Witness
 
 
@@ -78,7 +79,7 @@ async def serving(
     ready = asyncio.Event()
     app = make_app(witness, said.append, body_s=body_s, rate=rate)
     port = opened.getsockname()[1]
-    served = serve(app, opened, tls=tls, ready=ready.set, head_s=head_s, max_connections=max_connections)
+    served = serve(app, [opened], tls=tls, ready=ready.set, head_s=head_s, max_connections=max_connections)
     task = asyncio.create_task(served)
     try:
         await ready.wait()

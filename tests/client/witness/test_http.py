@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from amanah_client.listener import MAX_HEAD_BYTES
 from amanah_client.witness import limits
 from amanah_client.witness.limits import Rate
 from amanah_client.witness.rows import origin_hash
-from amanah_client.witness.server import MAX_HEAD_BYTES, Address, listen, load_tls, parse_address
+from amanah_client.witness.server import Address, listen, load_tls, parse_address
 from amanah_client.witness.state import State
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.note import Note, decode_note

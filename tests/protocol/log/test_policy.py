@@ -63,6 +63,11 @@ def test_a_policy_of_two_levels_is_read() -> None:
     assert read.quorum == "both"
 
 
+def test_authorities_that_stamp_are_named_by_their_roots() -> None:
+    assert policy(f"quorum none\ntimestamp one sha256:{HASH.hex()}\n").timestamps == {"one": HASH}
+    assert policy("quorum none\n").timestamps == {}
+
+
 def test_the_example_of_the_specification_is_read() -> None:
     """C2SP tlog-policy, section Example policy, with keys for those that it elides."""
     names = ("X1", "X2", "X3", "Y1", "Y2", "Y3")
@@ -114,6 +119,7 @@ def test_a_word_in_another_space_than_blank_or_tab_is_one_word() -> None:
         NAMED + "group g any x1 x2\nquorum g\n",
         NAMED + "group g all x1 x2\nquorum g\n",
         NAMED + "quorum y1\n",
+        f"quorum none\ntimestamp one sha256:{HASH.hex()}\ntimestamp two sha256:{HASH.hex()}\n",
     ],
 )
 def test_what_is_written_is_read_back(lines: str) -> None:
@@ -150,6 +156,11 @@ def test_what_is_written_is_read_back(lines: str) -> None:
         ("quorum\n", 3),
         (f"roster sha256:{HASH.hex()}\n", 3),
         ("roster\n", 3),
+        ("timestamp\n", 3),
+        ("timestamp one\n", 3),
+        (f"timestamp one {HASH.hex()}\n", 3),
+        (f"timestamp one sha256:{HASH.hex()} more\n", 3),
+        (f"timestamp one sha256:{HASH.hex()}\ntimestamp one sha256:{HASH.hex()}\n", 4),
     ],
 )
 def test_a_line_that_is_not_of_a_policy_is_named(lines: str, number: int) -> None:

@@ -10,7 +10,7 @@ from amanah_protocol.log.checkpoint import decode_checkpoint, verify_checkpoint
 from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_relay.core.publication import KEPT
-from amanah_relay.inputs import Cosigned
+from amanah_relay.inputs import CheckpointsRead, Cosigned, StampsRead, StoredStamp
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import LOG_SIGNER, NOW_MS, ORIGIN, witness
 from tests.relay.world import Peer, RoomModel, World, code_of
@@ -236,6 +236,55 @@ def test_published_checkpoints_are_read_in_pages_by_size() -> None:
     assert code_of(officer.refused()) is Code.STORE
 
 
+def test_time_stamps_are_read_behind_a_number() -> None:
+    world, officer, _ = published()
+    note = world.store.checkpoints[3]
+    for number in (1, 2, 3):
+        stamp = StoredStamp(number=number, size=3, authority="tsa", note=note, data=b"token %d" % number)
+        world.store.stamps.append(stamp)
+    officer.send(frames.GetStamps(request=7, after=1))
+    answered = officer.one(frames.Stamps)
+    assert answered.request == 7
+    assert [(stamp.number, stamp.size, stamp.authority, stamp.note, stamp.token) for stamp in answered.stamps] == [
+        (2, 3, "tsa", note, b"token 2"),
+        (3, 3, "tsa", note, b"token 3"),
+    ]
+    officer.send(frames.GetStamps(request=8, after=3))
+    assert officer.one(frames.Stamps).stamps == ()
+    world.store.reads_fail = True
+    officer.send(frames.GetStamps(request=9, after=0))
+    assert code_of(officer.refused()) is Code.STORE
+
+
+def test_what_is_to_be_stamped_is_the_newest_recorded_checkpoint_that_the_quorum_has_cosigned() -> None:
+    world, officer, room = published()
+    seen = [world.core.witnessed]
+    cosign(world, W1, size=3)
+    seen.append(world.core.witnessed)
+    world.holding = True
+    cosign(world, W2, size=3)
+    # Cosigned, and not durable yet: a time stamp would say more than the log can show after a power cut.
+    seen.append(world.core.witnessed)
+    world.release()
+    seen.append(world.core.witnessed)
+    grow(world, officer, room)
+    world.tick(30_000)
+    seen.append(world.core.witnessed)
+    world.core = world.new_core()
+    seen.append(world.core.witnessed)
+    recorded = world.store.checkpoints[3]
+    assert seen == [None, None, None, recorded, recorded, None]
+
+
+def test_time_stamps_for_somebody_who_is_gone_go_nowhere() -> None:
+    world, officer, _ = community()
+    world.holding = True
+    officer.send(frames.GetStamps(request=7, after=0))
+    world.drop(officer)
+    world.release()
+    assert officer.take(frames.Stamps) == []
+
+
 def test_an_answer_for_somebody_who_is_gone_goes_nowhere() -> None:
     world, officer, _ = community()
     world.holding = True
@@ -284,6 +333,13 @@ def test_the_first_cosignature_of_a_witness_stays() -> None:
         cosign(world, W1, size=3, time_s=TIME_S + later)
     (_, line) = decode_note(world.store.checkpoints[3]).signatures
     assert int.from_bytes(line.signature[:8], "big") == TIME_S
+
+
+def test_checkpoints_and_time_stamps_that_nobody_asked_for_go_nowhere() -> None:
+    world, officer, _ = community()
+    world.give(StampsRead(token=999, stamps=()))
+    world.give(CheckpointsRead(token=999, notes=()))
+    assert (officer.take(frames.Stamps), officer.take(frames.Checkpoints)) == ([], [])
 
 
 def test_what_the_store_answers_for_books_that_were_thrown_away_finds_nothing() -> None:

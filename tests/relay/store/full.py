@@ -13,7 +13,17 @@ from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, EnvelopeId
-from amanah_relay.effects import Append, Confirm, Entry, Erasure, Mark, PutCheckpoint, PutKeyPackages, TakeKeyPackages
+from amanah_relay.effects import (
+    Append,
+    Confirm,
+    Entry,
+    Erasure,
+    Mark,
+    PutCheckpoint,
+    PutKeyPackages,
+    PutStamp,
+    TakeKeyPackages,
+)
 from amanah_relay.store import Store
 from amanah_relay.store.schema import Cells
 from tests.relay.store.sequence import CHAIN, OTHER, OTHER_KID, SECOND_ROOM, Draft, Sequence, identities, roster, tree
@@ -80,6 +90,18 @@ def make_full(path: Path) -> Full:
     store.append(log.batch(*orders))
     store.confirm(Confirm(token=0, marks=(Mark(room=x.ROOM, room_seq=3),)))
     store.put_checkpoint(PutCheckpoint(token=0, size=messages.first, note=published(messages.first, commit.root)))
+    for upto in (0, 1):
+        store.put_stamp(
+            PutStamp(
+                token=0,
+                size=messages.first,
+                authority="https://tsa.example/",
+                covered=len(published(messages.first, commit.root)),
+                upto=upto,
+                ends_ms=x.NOW_MS - upto,
+                data=b"token %d" % upto,
+            )
+        )
     store.put_key_packages(
         PutKeyPackages(token=0, device=x.KID, suite=3, packages=(b"one", b"two"), last_resort=b"last")
     )

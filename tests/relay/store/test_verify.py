@@ -26,7 +26,7 @@ from tests.vectors import examples as x
 NOT_OURS: Final = "alembic_version"
 WITHOUT_MEANING: Final = {("key_package", "id")}
 """An arbitrary number."""
-WITHOUT_TRACE: Final = {"tree", "key_package", "checkpoint"}
+WITHOUT_TRACE: Final = {"tree", "key_package", "checkpoint", "stamp"}
 """Tables of which no row is promised to be there."""
 
 

@@ -1,0 +1,700 @@
+"""Verify an evidence bundle of Amanah: one file to read, with nothing but Python and PyNaCl beneath it.
+
+    python3 amanah-verify.py FILE [--policy POLICY] [--roster ROSTER]... [--remembered CHECKPOINT]... [--json]
+
+Exit 0: the bundle holds, and is anchored in what you gave. 5: it does not, or is anchored in nothing. 2: a wrong call.
+Written from docs/protocol.md, RFC 8949, 9052, 9162 and the C2SP texts, it shares no line with what made the bundle.
+`need` refuses: whoever reads each `need` has read each check. Formats stand as data (`[UINT, HASH]` is the CDDL
+`[uint, hash]`); `fit` holds a value against one. Begin with `Bundle.verify`, which does section 12 in its order, and
+read backwards whatever it calls. RFC 3161 tokens, ML-DSA-44 and reserved types of entry are "not checked here".
+"""
+
+# fmt: off
+from __future__ import annotations
+import argparse, base64, datetime as dt, hashlib, hmac, json, re, struct, sys, zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
+from itertools import chain, count, pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+Value = Any  # what was held against a format: its fields are named and typed as there
+KIB, MIB, DAY, YEAR_9999, CONTROL, ZEROS = 1024, 1024 * 1024, 86_400_000, 253_402_300_799_999, bytes(16), bytes(32)
+MAX_ARCHIVE, MAX_CHECKPOINTS, MAX_ROOMS, MAX_DISCLOSURES, MAX_FAULTS = 2**32 - 1, 2**20, 2**17, 2**16, 1_000
+WRONG = (ValueError, RecursionError, BadSignatureError)  # what is not as it has to be, in our words or a library's
+NOTHING = SimpleNamespace(room=b"", kid=b"", counter=0, commitment=b"", organisation="")
+def need(holds: bool, reason: str) -> None:  # noqa: FBT001 - what one reads first
+    if not holds:
+        raise ValueError(reason)
+def refused(check: Callable[..., object], *arguments: object) -> str:  # why, or nothing where it holds
+    try:
+        check(*arguments)
+    except WRONG as wrong:
+        return str(wrong) or "refused"
+    return ""
+def sha256(*parts: bytes) -> bytes:  # of the parts one behind the other
+    return hashlib.sha256(b"".join(parts)).digest()
+# ---- Section 1: encoding. One value has one encoding (RFC 8949, narrowed), so to read it is to prove its form.
+def decode(data: bytes, levels: int = 8) -> Value:  # the one value that these bytes encode; `fit` types it
+    value, end = item(data, 0, levels)
+    need(end == len(data), "bytes follow a CBOR value")
+    return value
+def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value at a place, and the place behind it
+    major, number = divmod(data[at], 32) if at < len(data) else (7, 31)
+    need(number < 24 or (number < 28 and major < 6), "CBOR is cut off, of indefinite length, a tag or a float")
+    width = 1 << (number - 24) if number > 23 else 0
+    at += 1 + width
+    number = int.from_bytes(data[at - width : at], "big") if width else number
+    need(number >= {0: 0, 1: 24}.get(width, 1 << 4 * width) and at <= len(data), "a CBOR head, too long or cut off")
+    if major < 2:
+        return number if major == 0 else -1 - number, at
+    if major > 5:
+        need(major == 7 and number in (20, 21, 22), "a CBOR tag, or a value that is neither false, true nor null")
+        return (False, True, None)[number - 20], at
+    need(number <= (1_000 if major == 5 else len(data) - at), "a CBOR string, array or map is too long, or cut off")
+    if major < 4:
+        return data[at : at + number] if major == 2 else data[at : at + number].decode(), at + number
+    need(levels > 0 or number == 0, "CBOR is nested too deeply")
+    found, before = list[Any](), b""
+    for place in range(number if major == 4 else 2 * number):  # of a map, keys and values by turns
+        (value, at), start = item(data, at, levels - 1), at
+        found.append(value)
+        if major == 5 and place % 2 == 0:
+            need(type(value) in (int, str) and data[start:at] > before, "a CBOR map's keys, or their order")
+            before = data[start:at]
+    return found if major == 4 else dict(zip(found[::2], found[1::2], strict=True)), at
+def encoded(major: int, content: bytes, number: int | None = None) -> bytes:  # a head of least length, and its content
+    number = len(content) if number is None else number
+    width = next(width for width in (0, 1, 2, 4, 8) if number < (1 << 8 * width if width else 24))
+    written = number.to_bytes(width, "big") if width else b""
+    return bytes([major * 32 + (23 + width.bit_length() if width else number)]) + written + content
+def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format, and give it back
+    # A range stands for integers, a slice for lengths of byte strings, a number for a text's most characters, a pattern
+    # for a text. A list is an array of just these; a dictionary too, with names. A tuple is an array (of what, at least
+    # and most, ascending or not), something that may be null, or an object of JSON; a type, any value of it.
+    match wanted:
+        case range():
+            need(type(value) is int and value in wanted, f"a number from {wanted.start} to {wanted.stop - 1} is wanted")
+        case slice():
+            need(type(value) is bytes and wanted.start <= len(value) <= wanted.stop, f"not the bytes of {wanted}")
+        case int():
+            need(type(value) is str and len(value) <= wanted, f"a text of at most {wanted} characters is wanted")
+        case re.Pattern():
+            need(type(value) is str and bool(wanted.fullmatch(value[:254])), f"a text {wanted.pattern} is wanted")
+        case list():
+            need(type(value) is list and len(value) == len(wanted), f"an array of {len(wanted)} is wanted")
+            return [fit(form, one) for form, one in zip(wanted, value, strict=True)]
+        case dict():
+            return SimpleNamespace(**dict(zip(wanted, fit([*wanted.values()], value), strict=True)))
+        case ("or null", form):
+            return None if value is None else fit(form, value)
+        case ("object", forms):
+            need(type(value) is dict and value.keys() == forms.keys(), f"an object of {[*forms]} is wanted")
+            return fit(forms, [value[name] for name in forms])
+        case (form, least, most, ascends):
+            need(type(value) is list and least <= len(value) <= most, f"an array of {least} to {most} is wanted")
+            found = [fit(form, one) for one in value]
+            need(not ascends or all(a < b for a, b in pairwise(found)), "an array does not ascend")
+            return found
+        case _:
+            need(isinstance(value, wanted), f"a {wanted.__name__} is wanted")
+    return value
+UINT, POSITIVE, LABEL, KIND, ROLE = range(2**63), range(1, 2**63), range(5), range(1, 17), range(1, 7)
+SUITE, ID, HASH, NAME, HEX = range(2**16), slice(16, 16), slice(32, 32), 253, re.compile("[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+ORGANISATION = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
+OFFICER, BOT, SENSOR, AUDITOR, LOG, COSIGNER, ML_DSA = 1, 2, 3, 4, 1, 4, 6  # roles; types of keys of notes
+SUITES, DEVICES, SOME = (SUITE, 1, 8, True), (HASH, 0, 96, True), (HASH, 1, 96, True)
+# ---- Section 2: signatures.
+class Signed:  # a COSE_Sign1 of one `typ`, taken apart; `verify` holds it against a key
+    def __init__(self, data: bytes, typ: str, most: int, start: bytes = b"\xa3\x01\x32\x04\x58\x20") -> None:
+        need(len(data) <= most and data[:1] == b"\xd2", f"not a COSE_Sign1 of at most {most} bytes")
+        parts = fit([slice(0, 4 * KIB), dict, bytes, slice(64, 64)], decode(data[1:], 2))
+        protected, bare, self.payload, self.signature = parts
+        self.kid = protected[len(start) :][:32]
+        before = start + self.kid + b"\x10" + encoded(3, b"application/amanah-" + typ.encode())
+        self.rest = protected[len(before) :]  # headers have one encoding, and are compared byte for byte around the key
+        holds = protected.startswith(before) and (typ[:3] == "env" or not self.rest)
+        need(bare == {} and holds, f"headers that nobody signed, or that are not those of {typ}")
+        self.message = b"\x84\x6aSignature1" + encoded(2, protected) + b"\x40" + encoded(2, self.payload)
+    def verify(self, key: bytes) -> None:  # the key is the one that is named, and it signed
+        need(sha256(key) == self.kid, "the signer named is another")
+        VerifyKey(key).verify(self.message, self.signature)
+class Endorsed:  # a document and the signatures beside it
+    def __init__(self, data: bytes, most: int = 2 * MIB) -> None:
+        need(len(data) <= most, f"an endorsed document of more than {most} bytes")
+        self.document, self.signatures = fit([slice(0, MIB), (slice(0, KIB), 0, 256, False)], decode(data))
+        array = encoded(4, b"".join(encoded(2, one) for one in self.signatures), len(self.signatures))
+        self.hash = sha256(self.document)
+        self.logged = b"\x82" + encoded(2, self.hash) + encoded(2, sha256(array))  # what stands in the log for it
+    def signers(self, keys: Iterable[bytes]) -> set[bytes]:  # which of them signed; none may have signed wrongly
+        known, found = {sha256(key): key for key in keys}, set()
+        for one in [Signed(signature, "endorsement+cose", KIB) for signature in self.signatures]:
+            if one.kid in known:
+                one.verify(known[one.kid])
+                need(one.payload == encoded(2, self.hash), "a signature is of another document")
+                found.add(known[one.kid])
+        return found
+# ---- Section 8: notes, checkpoints, trust policies (C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy).
+NOTE = re.compile(
+    r"(?P<body>(?P<origin>[^\x00-\x1f\x7f-\x9f]+)\n(?P<size>0|[1-9][0-9]{0,18})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)\n"
+    "(?P<lines>(\N{EM DASH} [^\\s+\\x00-\\x1f]+ [A-Za-z0-9+/]{7,}={0,2}\n){1,64})")
+def unbase64(written: str) -> bytes:  # RFC 4648 section 4, in its one spelling
+    data = base64.b64decode(written, validate=True)
+    need(base64.b64encode(data).decode() == written, "base64 that is not canonical")
+    return data
+def note_key(vkey: str) -> Value:  # of `name+hex(id)+base64(type, key)`
+    name, written_id, written = [*vkey.split("+", 2), "", ""][:3]
+    data = unbase64(written)
+    need(bool(data) and len(data) == {LOG: 33, COSIGNER: 33, ML_DSA: 1313}.get(data[0]), "a note's key of another type")
+    key_id = sha256(name.encode("utf-8", "surrogateescape"), b"\n", data)[:4]
+    key = SimpleNamespace(name=name, id=key_id, kind=data[0], public=data[1:])
+    need(bool(re.fullmatch(r"[^\s+\x00-\x1f]+", name)) and written_id == key_id.hex(), "the name or id of a note's key")
+    return key
+class Checkpoint:  # a head of the log, as a note of three lines; `Policy.judge` verifies it
+    def __init__(self, data: bytes) -> None:
+        found: Value = NOTE.fullmatch(data.decode()) if len(data) <= 256 * KIB else None
+        need(found is not None and len(found["origin"].encode()) <= 255, "no signed checkpoint of three lines")
+        self.body, self.origin, self.size = found["body"], found["origin"], fit(UINT, int(found["size"]))
+        self.root, lines = unbase64(found["root"]), [line.split(" ") for line in found["lines"].split("\n")[:-1]]
+        self.lines = [(name, unbase64(signature)) for _, name, signature in lines]
+        need(self.size > 0 or self.root == sha256(), "the empty log has one root")
+class Policy:  # whose signatures a checkpoint needs, and which roster is meant
+    def __init__(self, data: bytes) -> None:
+        self.quorum, self.roster, self.logs = "", b"", list[Value]()
+        self.names: dict[str, Any] = {}  # a witness's key, or (threshold, members) of a group
+        need(len(data) <= 2 * MIB and not re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data), "not the text of a policy")
+        for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+            words = [word for word in re.split("[ \t]+", line) if word]
+            wrong = refused(self.take, words, [*words, ""][1]) if words and words[0][0] != "#" else ""
+            need(not wrong, f"line {number} of the policy: {wrong}")
+        need(bool(self.logs and self.quorum), "a policy has a log and a quorum")
+    def take(self, words: list[str], name: str) -> None:  # the words of one line
+        new, members = name != "none" and name not in self.names, words[3:]
+        match words:
+            case ["log", vkey] | ["log", vkey, _]:
+                self.logs.append(note_key(vkey))
+            case ["witness", _, vkey] | ["witness", _, vkey, _] if new:
+                self.names[name] = note_key(vkey)
+            case ["group", _, threshold, _, *_] if new:
+                taken = [one for group in self.names.values() if type(group) is tuple for one in group[1]] + members
+                need({*members} <= {*self.names} and len({*taken}) == len(taken), "a member that is unknown, or taken")
+                written = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
+                need(re.fullmatch("[1-9][0-9]{0,2}", written) is not None, "the threshold of a group")
+                self.names[name] = fit(range(1, len(members) + 1), int(written)), members
+            case ["quorum", _] if not self.quorum and not new:
+                self.quorum = name
+            case ["roster", _] if not self.roster and re.fullmatch("sha256:[0-9a-f]{64}", name):
+                self.roster = bytes.fromhex(name[7:])
+            case ["timestamp", _, root] if re.fullmatch("sha256:[0-9a-f]{64}", root):
+                pass  # whose tokens count, where tokens are checked
+            case _:
+                raise ValueError("a policy has no such line here")
+        # By its key: a cosignature of Ed25519 binds no name, so one witness under two names could be a whole quorum.
+        for bad, keys in ((COSIGNER, self.logs), (LOG, [key for key in self.names.values() if type(key) is not tuple])):
+            once = len({key.public for key in keys}) == len(keys)
+            need(once and all(key.kind != bad for key in keys), "a key of another type, or one that is there twice")
+    def reached(self, cosigned: Iterable[str]) -> bool:  # the quorum; a group names only what stands before it
+        found = {"none", *cosigned}
+        for name, group in self.names.items():
+            found |= {name} if type(group) is tuple and len(found & {*group[1]}) >= group[0] else set()
+        return self.quorum in found
+    def judge(self, note: Checkpoint, say: set[str], *, quorum: bool) -> list[int]:  # gives the witnesses' times, in s
+        keys = {(key.name, key.id): (name, key) for name, key in self.names.items() if type(key) is not tuple}
+        keys |= {(key.name, key.id): ("", key) for key in self.logs if key.name == note.origin}
+        lines = [(*keys[name, line[:4]], line) for name, line in note.lines if (name, line[:4]) in keys]
+        times, unread = dict[str, int](), {witness for witness, key, _ in lines if key.kind == ML_DSA}
+        say.update(["signatures with ML-DSA-44 on checkpoints"] * bool(unread))
+        for witness, key, line in [one for one in lines if one[1].kind != ML_DSA]:
+            time = fit(POSITIVE, int.from_bytes(line[4:12], "big")) if witness else 0
+            message, signature = (f"cosignature/v1\ntime {time}\n", line[12:]) if witness else ("", line[4:])
+            VerifyKey(key.public).verify(f"{message}{note.body}".encode(), signature)
+            times[witness] = max(time, times.get(witness, 0))
+        need(times.pop("", 1) == 0, f"no log of the policy signed the checkpoint of {note.origin} at {note.size}")
+        hope = ", unless cosignatures with ML-DSA-44 count, which are not read here" * self.reached(unread | {*times})
+        need(not quorum or self.reached(times), f"the quorum did not cosign the checkpoint{hope}")
+        return sorted(times.values())
+def grow(left: list[bytes], size: int, leaf: bytes) -> None:  # by a leaf's hash, the tree of RFC 9162
+    while size % 2:  # each one bit at the end is one that is complete now
+        leaf, size = sha256(b"\x01", left.pop(), leaf), size // 2
+    left.append(leaf)
+def root_of(left: list[bytes]) -> bytes:  # of all leaves so far
+    return reduce(lambda root, one: sha256(b"\x01", one, root), reversed(left)) if left else sha256()
+# ---- Sections 3 and 4: roster, enrolment keys, certificates, revocations.
+ROSTER = {
+    "purpose": 64, "version": range(2**32 + 1), "community": NAME, "issued": UINT, "expires": UINT, "least": range(257),
+    "members": ([ORGANISATION, range(1, 65), (HASH, 1, 64, True)], 1, 256, True),
+    "relays": ([HASH, 1_024, NAME, (NAME, 0, 16, False), (HASH, 0, 16, True)], 1, 256, False),
+    "witnesses": ([NAME, (2_048, 1, 2, False)], 0, 256, False), "quorum": range(257)}
+ENROLMENT = {"purpose": 64, "organisation": ORGANISATION, "key": HASH, "starts": UINT, "ends": UINT}
+WITHDRAWAL = {"purpose": 64, "organisation": ORGANISATION, "key": HASH, "at": UINT}
+REVOCATION = {"organisation": ORGANISATION, "key": HASH, "at": UINT, "since": ("or null", UINT), "reason": NAME}
+REQUEST = {"organisation": ORGANISATION, "subject": ID, "role": ROLE, "nonce": ID, "key": HASH, "suites": SUITES}
+CLAIMS = {  # in the order of their numbers' encodings: 1, 2, 4, 5, 8 and -70002 to -70007
+    "organisation": ORGANISATION, "subject": 32, "ends": range(2**40 + 1), "starts": range(2**40 + 1), "holder": dict,
+    "role": ROLE, "suites": SUITES, "ceiling": LABEL, "profile": HASH,
+    "machine": ("or null", [(ID, 0, 96, True), (KIND, 0, 16, True), range(1_001)]), "request": slice(0, 2 * KIB)}
+class Roster:  # one version, whose parts fit together, and which its own organisations signed
+    def __init__(self, source: Endorsed) -> None:
+        self.hash, self.fields = source.hash, fit(ROSTER, decode(source.document))
+        found, logs = self.fields, [(note_key(vkey), origin) for _, vkey, origin, *_ in self.fields.relays]
+        self.version, self.relays = int(found.version), {sha256(key): key for key, *_ in found.relays}
+        self.members = {name: (threshold, roots) for name, threshold, roots in found.members}
+        self.roots = [root for _, roots in self.members.values() for root in roots]
+        witnesses = [(name, [note_key(vkey) for vkey in vkeys]) for name, vkeys in found.witnesses]
+        for several in (self.roots, [relay[0] for relay in found.relays], [name for name, *_ in found.members],
+                        [name for name, _ in witnesses], [key.public for _, keys in witnesses for key in keys]):
+            need(len({*several}) == len(several), "a key or a name stands twice in the roster")
+        possible = all(threshold <= len(roots) for threshold, roots in self.members.values()) and found.least >= 1
+        possible &= found.least <= len(self.members) and found.quorum <= len(witnesses)
+        need(possible and found.purpose == "amanah/roster/1", "not a roster, or a threshold that cannot be reached")
+        need(0 < found.expires - found.issued <= 366 * DAY, "a roster lives at most twelve months")
+        kinds = all([key.kind for key in keys] in ([COSIGNER], [ML_DSA], [COSIGNER, ML_DSA]) for _, keys in witnesses)
+        need(kinds and all(key.kind == LOG and key.name == origin for key, origin in logs), "keys of logs or witnesses")
+        self.approve(source)
+    def approve(self, source: Endorsed) -> None:  # these organisations, each by its threshold of roots, signed
+        signers = source.signers(self.roots)
+        number = sum(len(signers & {*roots}) >= threshold for threshold, roots in self.members.values())
+        need(number >= self.fields.least, f"{number} of {self.fields.least} organisations signed the roster")
+    def policy(self) -> Policy:  # what it implies: its logs, and its quorum of its witnesses, each of which counts once
+        found, quorum = self.fields, "all" if self.fields.quorum else "none"
+        lines = [f"roster sha256:{self.hash.hex()}", *sorted({f"log {vkey}" for _, vkey, *_ in found.relays})]
+        for number, (_, vkeys) in enumerate(found.witnesses):
+            lines += [f"witness {number}.{place} {vkey}" for place, vkey in enumerate(vkeys)]
+            lines += [f"group {number} any " + " ".join(f"{number}.{place}" for place in range(len(vkeys)))]
+        lines += [f"group all {found.quorum} " + " ".join(map(str, range(len(found.witnesses))))] * bool(found.quorum)
+        return Policy("\n".join([*lines, f"quorum {quorum}"]).encode())
+class Community:  # who is who by the control stream so far; each of its objects is judged as of its place
+    def __init__(self, trusted: list[Roster]) -> None:  # ascending; the oldest is in force until the log holds one
+        self.trusted, self.roster, self.anchored, self.logged = trusted, trusted[0], True, False
+        self.enrolments, self.devices = dict[bytes, SimpleNamespace](), dict[bytes, SimpleNamespace]()
+        # Revoked devices and withdrawn keys, by whose they are; what was endorsed, by roster and document.
+        self.ended, self.endorsed = set[tuple[str, bytes]](), set[tuple[bytes, bytes]]()
+    def succeed(self, leaf: Value) -> None:  # a roster: the first, or one that the organisations before it signed too
+        new = Roster(leaf.source)
+        need(leaf.at <= new.fields.expires, "the roster had expired")
+        if self.logged and new.hash != self.roster.hash:
+            self.roster.approve(leaf.source)
+            need(new.version > self.roster.version, "a roster that is not newer than the one before it")
+        self.anchored = (self.logged and self.anchored) or new.hash in [one.hash for one in self.trusted]
+        self.roster, self.logged = new, True
+    def endorse(self, name: str, source: Endorsed) -> None:  # roots signed it that a trusted roster has, or leads to
+        threshold, roots = self.roster.members.get(name, (0, []))
+        need(threshold > 0, f"{name} is not in the roster")
+        known = self.anchored or any(one.members.get(name) == (threshold, roots) for one in self.trusted)
+        need(known, f"the roots of {name} are in no roster that leads from a trusted one")
+        done = self.roster.hash, sha256(source.logged)
+        need(done in self.endorsed or len(source.signers(roots)) >= threshold, f"too few roots of {name} signed")
+        self.endorsed.add(done)
+    def root_said(self, leaf: Value, form: dict[str, Any], purpose: str) -> Value:  # of its enrolment key
+        found: SimpleNamespace = fit(form, decode(leaf.source.document))
+        need(found.purpose == purpose and len(leaf.document) <= 32 * KIB, "a document for another purpose, or larger")
+        self.endorse(found.organisation, leaf.source)
+        kid = found.key if form is WITHDRAWAL else sha256(found.key)
+        need(self.enrolments.get(kid, found).organisation == found.organisation, "the key is another organisation's")
+        return found
+    def enrol(self, leaf: Value) -> None:  # a root names its organisation's enrolment key, for a year at most
+        found = self.root_said(leaf, ENROLMENT, "amanah/enrolment/1")
+        holds = 0 < found.ends - found.starts <= 366 * DAY and found.starts <= leaf.at <= found.ends
+        need(holds, "an enrolment key that lives more than a year, or is logged outside of its time")
+        found.source, self.enrolments[sha256(found.key)] = leaf.source, found
+    def revoke(self, leaf: Value) -> None:  # a root withdraws an enrolment key, or that revokes a device, from here on
+        if leaf.source is not None:
+            found: SimpleNamespace = self.root_said(leaf, WITHDRAWAL, "amanah/enrolment-revocation/1")
+        else:
+            opened = Signed(leaf.object, "revocation+cose", 4 * KIB)
+            found = fit(REVOCATION, decode(opened.payload))
+            need(self.devices.get(found.key, found).organisation == found.organisation, "another organisation's device")
+            opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
+        self.ended.add((found.organisation, found.key))
+    def issuer(self, kid: bytes, name: str, at: int) -> Value:  # an enrolment key, as it holds at that time
+        found = self.enrolments.get(kid, NOTHING)
+        need(found.organisation == name, f"the log holds no such enrolment key of {name}")
+        self.endorse(name, found.source)
+        need((name, kid) not in self.ended, "the enrolment key was withdrawn")
+        need(found.starts <= at <= found.ends, "the enrolment key had expired")
+        return found
+    def certify(self, leaf: Value) -> None:  # a device, which asked for it, and is its first organisation's for ever
+        opened = Signed(leaf.object, "certificate+cwt", 2 * KIB)
+        claims = fit(dict, decode(opened.payload))
+        need([*claims] == [1, 2, 4, 5, 8, *range(-70002, -70008, -1)], "a certificate has eleven claims")
+        found: SimpleNamespace = fit(CLAIMS, [*claims.values()])
+        request = Signed(found.request, "device-request+cose", 2 * KIB)
+        asked = fit(REQUEST, decode(request.payload))
+        request.verify(asked.key)
+        # RFC 8747 with one Ed25519 key. Compared as text, because Python holds `true` equal to 1.
+        asked.subject, asked.holder = asked.subject.hex(), {1: {1: 1, -1: 6, -2: asked.key}}
+        for one in ("organisation", "subject", "role", "suites", "holder"):
+            need(repr(getattr(asked, one)) == repr(getattr(found, one)), f"the device did not ask for this {one}")
+        need(found.machine is None or found.role in (BOT, SENSOR), "limits of a machine, for none")
+        found.starts, found.ends, found.kid, found.key = found.starts * 1_000, found.ends * 1_000, opened.kid, asked.key
+        opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
+        holds = 0 < found.ends - found.starts <= 90 * DAY and found.starts <= leaf.at <= found.ends
+        need(holds, "a certificate that lives more than 90 days, or is logged outside of its time")
+        device = sha256(asked.key)
+        before, revoked = self.devices.get(device, found), (found.organisation, device) in self.ended
+        need(before.organisation == found.organisation and not revoked, "another's device, or a revoked one")
+        found.places, self.devices[device] = [*getattr(before, "places", []), leaf.index], found
+    def usable(self, device: bytes, at: int) -> Value:  # who may be added: in its time, neither it nor its key ended
+        found = self.devices.get(device, NOTHING)
+        need(bool(found.organisation), "the device has no certificate in the log")
+        ended = (found.organisation, device) in self.ended or (found.organisation, found.kid) in self.ended
+        need(not ended and found.starts <= at <= found.ends, "the certificate is outside of its time, or was revoked")
+        return found
+    def device(self, device: bytes, at: int) -> Value:  # who may sign: the whole chain holds
+        found = self.usable(device, at)
+        self.issuer(found.kid, found.organisation, at)
+        return found
+# ---- Section 5: envelopes.
+MEDIA = _, HPKE, NONE = "message/mls", "application/vnd.amanah.alert+hpke", "application/vnd.amanah.none"
+BODY = {"version": range(1, 2), "kind": KIND, "room": ID, "epoch": UINT, "counter": POSITIVE, "previous": HASH,
+        "voids": (POSITIVE, 0, 16, True), "sent": UINT, "label": LABEL, "precedence": range(4), "audience": HASH,
+        "commitment": HASH, "size": range(6), "specific": list}
+CREATE, COMMIT, WELCOME, MESSAGE, ALERT, GRANT, REPAIR = 1, 2, 3, 4, 5, 9, 11
+SPECIFIC: dict[int, dict[str, Any]] = {
+    CREATE: {"origin": NAME, "nonce": ID, "suite": SUITE, "ceiling": LABEL, "owner": ORGANISATION,
+             "agreement": ("or null", NAME), "policy": slice(0, 512), "successor": ("or null", ID)}, MESSAGE: {},
+    COMMIT: {"added": DEVICES, "removed": DEVICES}, WELCOME: {"addressees": SOME, "tree": ("or null", HASH)},
+    ALERT: {"count": range(1, 101)}, 6: {"key": slice(32, 1_216), "expires": UINT}, 8: {"upto": UINT}, 10: {"of": SOME},
+    GRANT: {"since": POSITIVE, "upto": UINT, "addressees": SOME}, REPAIR: {"of": SOME, "addressees": DEVICES},
+    13: {"no": UINT, "outcome": range(1, 3), "nations": (ORGANISATION, 0, 64, True)}, 12: {"of": HASH, "code": 32},
+    14: {"of": HASH, "old": LABEL, "new": LABEL}, 15: {"of": HASH, "form": 64, "recipient": NAME},
+    7: {"grade": range(1, 5), "of": HASH}, 16: {"accepted": UINT, "merged": UINT, "dropped": UINT}}
+BY_ROLE = {OFFICER: {*KIND}, BOT: {2, 4, 5, 7, 8, 11, 12, 16}, SENSOR: {5, 16}}
+def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is sealed beside it
+    opened = Signed(data, "envelope+cose", 4 * KIB + 128, b"\xa7\x01\x32\x02\x81\x3a\x00\x01\x11\x70\x04\x58\x20")
+    around = b"\x19\x01\x02\x2f\x19\x01\x03%b\x3a\x00\x01\x11\x70"  # headers 258 and 259, and the body's -70001
+    headers = {around % encoded(3, one.encode()): one for one in MEDIA}
+    before, media = next((pair for pair in headers.items() if opened.rest.startswith(pair[0])), (b"", ""))
+    need(bool(media) and len(opened.payload) == 32, "headers that are not those of an envelope")
+    found = fit(BODY, decode(opened.rest[len(before) :]))
+    said = found.specific = fit(SPECIFIC[found.kind], found.specific)
+    found.opened, found.kid, found.id, found.sealed = opened, opened.kid, sha256(opened.message), media != NONE
+    committed, repair = found.kind in (MESSAGE, ALERT, GRANT), found.kind == REPAIR and bool(said.addressees)
+    sealed = committed or repair or found.kind in (COMMIT, WELCOME)
+    holds = found.sealed == sealed and (sealed or opened.payload == sha256()) and (media != HPKE or found.kind == ALERT)
+    holds &= (found.commitment != ZEROS) == committed and (found.size > 0) == (committed or repair)
+    need(holds, "content, media type, commitment or size class are not those of the kind")
+    need(found.room != CONTROL and all(void < found.counter for void in found.voids), "a room or voids that cannot be")
+    need(found.kind != COMMIT or len(said.added) + len(said.removed) <= 96, "a commit of more than 96 devices")
+    holds = (found.kind != GRANT or said.since <= said.upto) and (found.kind != 6 or len(said.key) in (32, 1_216))
+    need(holds, "a grant of nothing, or an intake key of another length")
+    if found.kind == CREATE:
+        room = sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16]
+        need(found.epoch == 0 and found.room == room, "the room is not the one that is created here")
+    return found
+def audience(members: Iterable[bytes]) -> bytes:  # the digest of those who can read an envelope
+    return sha256(b"amanah/audience/1", struct.pack(">I", len(devices := sorted(members))), *devices)
+# ---- Sections 7 and 8: rooms, as far as headers show them, and the entries of the log.
+LEAF = {"version": range(1, 2), "kind": range(1, 10), "at": UINT, "room": ID, "place": POSITIVE, "previous": HASH,
+        "object": slice(0, 32 * KIB)}
+class Record(Community):  # judges the entries of the log, one behind the other
+    def __init__(self, trusted: list[Roster], origin: str, wanted: dict[bytes, Any], head: Value) -> None:
+        super().__init__(trusted)
+        self.origin, self.wanted, self.head, self.unchecked, self.newest = origin, wanted, head, set[str](), 0
+        self.rooms, self.not_before, self.not_after = dict[bytes, Value](), 0, YEAR_9999
+        # The newest place, and that leaf's hash, by room; the newest counter and id by room and device.
+        self.chains, self.senders = {CONTROL: (0, ZEROS)}, dict[tuple[bytes, bytes], tuple[int, bytes]]()
+    def leaf(self, row: Value) -> Value:  # read an entry
+        need(sha256(b"\0", row.entry) == row.hash, "the entry is not the one that was hashed")
+        leaf = fit(LEAF, decode(row.entry))
+        leaf.hash, leaf.document, leaf.index = row.hash, row.document, row.index
+        need(leaf.kind > 5 or (leaf.room == CONTROL) == (leaf.kind > 1), "an entry where it does not belong")
+        return leaf
+    def follow(self, leaf: Value) -> None:  # it follows the newest of its room, at a time that can be (section 12)
+        (place, newest), before = self.chains.get(leaf.room, (0, ZEROS)), self.newest
+        self.chains[leaf.room], self.newest = (leaf.place, leaf.hash), max(before, leaf.at)
+        if leaf.room == CONTROL and leaf.place == self.head.place:
+            self.head.here = leaf.hash
+        follows = leaf.place == place + 1 and leaf.previous == newest
+        need(follows, f"place {leaf.place} does not follow place {place} of its room: something is missing, or another")
+        least, most = max(before, self.not_before - 120_000), min(YEAR_9999, self.not_after + 120_000)
+        need(least <= leaf.at <= most, "the time of acceptance goes backwards, or is not where witnesses allow it")
+    def judge(self, leaf: Value) -> None:  # what the entry is about
+        endorsed = leaf.kind in (3, 5) or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
+        leaf.source = Endorsed(leaf.document) if leaf.document is not None else None
+        need(endorsed == (leaf.source is not None), "a document is missing, or stands where none belongs")
+        need(not leaf.source or leaf.source.logged == leaf.object, "the document is not the one that was logged")
+        if leaf.kind > 6:
+            self.unchecked.add({7: "audit grants", 8: "legal holds", 9: "erasures"}[leaf.kind])
+        else:
+            (self.envelope, self.certify, self.enrol, self.revoke, self.succeed, self.read)[leaf.kind - 1](leaf)
+    def read(self, leaf: Value) -> None:  # an auditor's reading order, in its organisation's own chain
+        order = Signed(leaf.object, "audit-read+cose", KIB)
+        own = self.device(order.kid, leaf.at)
+        order.verify(own.key)
+        fit([UINT, UINT, UINT, ID], decode(order.payload))
+        chain_id = sha256(b"amanah/audit/1", own.organisation.encode())[:16]
+        need(own.role == AUDITOR and leaf.room == chain_id, "the reading order of no auditor, or in another's chain")
+    def envelope(self, leaf: Value) -> None:  # its sender's signature and chain, what its role may do, the room's rules
+        found, at = envelope(leaf.object), leaf.at
+        need(found.room == leaf.room, "an envelope of another room")
+        need(found.kid in self.devices, "the sender has no certificate in the log")
+        found.opened.verify(self.devices[found.kid].key)
+        self.wanted |= {found.id: found} if found.id in self.wanted else {}
+        counter, newest = self.senders.get((found.room, found.kid), (0, ZEROS))
+        need(found.counter > counter, "the sender's counter was used, or is void")  # so no envelope is there twice
+        self.senders[found.room, found.kid] = found.counter, found.id
+        holds = found.previous == newest and found.voids == [*range(counter + 1, min(found.counter, counter + 18))]
+        need(holds, "voids are not just the counters of a jump, or another envelope is the last one")
+        own, said = self.device(found.kid, at), found.specific
+        rooms, kinds, _ = own.machine or ([], [], 0)
+        need(found.kind in BY_ROLE.get(own.role, ()), "the sender's role may not send this kind")
+        may = not kinds or found.kind in kinds or found.kind not in (MESSAGE, ALERT)
+        need(may and (not rooms or found.room in rooms), "a room or kind that the machine's certificate does not name")
+        need((found.room not in self.rooms) == (found.kind == CREATE), "a room was not created, or is created twice")
+        if found.kind == CREATE:
+            may = own.role == OFFICER and said.owner == own.organisation and said.suite in own.suites
+            need(may and said.origin == self.origin, "a creator, an owner, a suite or a log that cannot be")
+        room = self.rooms.get(found.room) or SimpleNamespace(create=said, epoch=0, members=frozenset([found.kid]))
+        need(found.kid in room.members or (own.role == SENSOR and found.room in rooms), "the sender is not in the room")
+        need(found.label <= min(own.ceiling, room.create.ceiling), "a label above the ceiling of sender or room")
+        need(room.epoch - found.epoch in range(1 if found.sealed else 2**63), "another epoch than the room's")
+        members = self.change(found, own, room, at) if found.kind == COMMIT else room.members
+        digest = room.digest if members is room.members and hasattr(room, "digest") else audience(members)
+        need(found.audience == digest, "the audience is not that of the members")
+        need({*getattr(said, "addressees", ())} <= members, "an addressee is not in the room")
+        need(getattr(said, "upto", 0) < leaf.place, "it speaks of places that are not there yet")
+        room.members, room.digest, room.epoch = members, digest, room.epoch + (found.kind == COMMIT)
+        self.rooms[found.room] = room
+    def change(self, commit: Value, own: Value, room: Value, at: int) -> Value:  # the members after, if it may be
+        added, removed, owner = commit.specific.added, commit.specific.removed, own.organisation == room.create.owner
+        need(own.role == OFFICER or not (added or removed), "only officers add or remove")
+        present = {self.devices[device].organisation for device in room.members}
+        for device, new in [(device, self.usable(device, at)) for device in added]:
+            able = room.create.suite in new.suites and new.ceiling >= room.create.ceiling
+            need(able and new.role in (OFFICER, BOT), "who is added is no member by its role, suites or ceiling")
+            new_here = device not in room.members and device not in removed
+            need(new_here and (owner or new.organisation in present), "who is added is here, or another's to add")
+        for device in removed:
+            need(device in room.members and device != commit.kid, "who is removed is not in the room, or is the sender")
+            own_device = owner or self.devices[device].organisation == own.organisation
+            need(own_device or bool(refused(self.usable, device, at)), "a valid device of others is removed")
+        need(len(room.members) + len(added) - len(removed) <= 1_000, "more than 1,000 members")
+        return (room.members | {*added}) - {*removed}
+# ---- Section 12: the bundle.
+MEMBERS = ["manifest.json", "manifest.sig", "policy", "rosters", "leaves", "checkpoint", "checkpoints", "control-head",
+           "timestamps", "disclosures", "entries.csv", "entries.jsonl", "report.html", "report.pdf", "amanah-verify.py"]
+ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last": POSITIVE})
+MANIFEST = ("object", {
+    "format": re.compile("amanah evidence 1"), "log": ("object", {"origin": NAME, "size": UINT, "root": HEX}),
+    "complete": ("object", {"from": range(1), "until": UINT, "control": UINT, "rooms": (ROOM, 0, MAX_ROOMS, False)}),
+    "disclosed": (HEX, 0, MAX_DISCLOSURES, False), "exported": TIME, "files": dict,
+    "exporter": ("object", {"device": HEX, "organisation": ORGANISATION, "certificate": UINT})})
+ROW = {"index": UINT, "hash": HASH, "entry": ("or null", slice(0, 65_535)), "document": ("or null", slice(0, 2 * MIB))}
+HEAD = {"place": UINT, "leaf": HASH, "size": UINT, "root": HASH, "at": UINT}
+class Bundle:  # a ZIP archive of stored members, read where they stand, and what was found wrong with it
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.size, self.at = file, size, dict[str, Any]()  # place, length and CRC of each member
+        self.faults, self.number, self.first = list[tuple[int | None, str]](), 0, list[tuple[int | None, str]]()
+        self.unchecked, self.facts = set[str](), dict[str, Any]()
+    def attempt(self, index: int | None, check: Callable[..., Any], *arguments: object) -> Value:  # as the check
+        try:  # what a check gives, or None and a fault: at that index of the log, or of the whole
+            return check(*arguments)
+        except WRONG as wrong:
+            fault, self.number = (index, str(wrong)), self.number + 1
+        if not self.first or (self.first[0][0] is None and index is not None):  # rows come in order
+            self.first = [fault]
+        return self.faults.append(fault) if len(self.faults) < MAX_FAULTS else None
+    def verify(self, written: bytes | None, given: list[Roster], seen: Iterable[Checkpoint] = ()) -> None:  # section 12
+        if not self.attempt(None, self.open):
+            return
+        manifest = self.attempt(None, self.manifest)
+        note = self.attempt(None, lambda: Checkpoint(self.whole("checkpoint")))
+        policy, trusted = self.attempt(None, self.anchor, written, given) or (None, [])
+        if note is None or policy is None:
+            return
+        self.facts = {"log": note.origin, "size": note.size, "root": note.root.hex(), "trusted rosters": [
+            f"version {one.version} of {one.fields.community!r}, sha256:{one.hash.hex()}" for one in trusted]}
+        points = self.attempt(None, self.points, note, policy, [*seen]) or []
+        head = self.attempt(None, self.head) or SimpleNamespace(place=-1, size=-1, opened=None)
+        record = Record(trusted, note.origin, self.attempt(None, self.disclosures, None) or {}, head)
+        self.attempt(None, self.rows, note, points, record)
+        self.unchecked |= record.unchecked
+        self.attempt(None, self.confirm, head, record, note)
+        self.attempt(None, self.disclosures, record.wanted)
+        self.attempt(None, self.claims, manifest, record, note)
+    def piece(self, at: int, length: int) -> bytes:  # bytes of the file
+        need(length <= 32 * MIB, "a member that is too large")
+        self.file.seek(at)
+        return self.file.read(length)
+    def whole(self, name: str) -> bytes:  # a member that is small
+        return self.piece(*self.at[name][:2])
+    def open(self) -> bool:  # find the members, each beside the next, and see that nothing else is there
+        need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
+        at, found = 0, []
+        for name in MEMBERS:
+            local = self.piece(at, 30 + len(name)).ljust(30)
+            crc, size = struct.unpack("<2I", local[14:22])
+            form = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0)
+            need(local == form + name.encode(), f"the member {name} is missing, or not just stored")
+            found.append((local, at))
+            self.at[name] = at + len(local), size, crc
+            at += len(local) + size
+        ends = [b"PK\x01\x02\x14\x03" + local[4:30] + bytes(8) + b"\x80\x01" + struct.pack("<I", place) + local[30:]
+                for local, place in found]
+        ends.append(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(found), len(found), sum(map(len, ends)), at, 0))
+        need(self.piece(at, 64 * KIB) == b"".join(ends), "bytes outside of members, or a directory that is not theirs")
+        return True
+    def digest(self, name: str) -> str:  # SHA-256 of a member, read in pieces
+        (at, length, crc), found, own = self.at[name], hashlib.sha256(), 0
+        for place in range(at, at + length, MIB):
+            content = self.piece(place, min(MIB, at + length - place))
+            own = zlib.crc32(content, own)
+            found.update(content)
+        need(crc == own, f"the CRC of the member {name}")
+        return found.hexdigest()
+    def sequence(self, name: str, most: int, number: int = MAX_ARCHIVE) -> Iterator[bytes]:  # its byte strings
+        at, end = self.at[name][0], sum(self.at[name][:2])
+        while at < end:
+            start = self.piece(at, min(5, end - at))
+            width = {0x58: 1, 0x59: 2, 0x5A: 4}.get(start[0], 0)
+            size = int.from_bytes(start[1 : 1 + width], "big") if width else start[0] - 0x40
+            fits = number > 0 and 0 <= size <= min(most, end - at - 1 - width)
+            need(fits and start.startswith(encoded(2, b"", size)), f"{name}: an item of another form, or cut off")
+            yield self.piece(at + 1 + width, size)
+            at, number = at + 1 + width + size, number - 1
+    def manifest(self) -> Value:  # the manifest, whose form is one alone, and which the members are held against
+        data, digests = self.whole("manifest.json"), {name: self.digest(name) for name in self.at}
+        found = fit(MANIFEST, json.loads(data))
+        written = json.dumps(json.loads(data), indent=2, sort_keys=True).encode() + b"\n"
+        holds = found.files == {name: digests[name] for name in [*self.at][2:]}
+        need(written == data and holds, "the manifest has another form, or the members are not those that it names")
+        return found
+    def anchor(self, written: bytes | None, given: list[Roster]) -> tuple[Policy, list[Roster]]:
+        # What was given counts, and of the bundle's own claims only what is named by that; if nothing was, all of them.
+        own = [Roster(Endorsed(one)) for one in self.sequence("rosters", 2 * MIB, 64)]
+        need(all(a.version < b.version for a, b in pairwise(own)), "the rosters do not ascend by version")
+        claim = Policy(self.whole("policy"))
+        policy = Policy(written) if written is not None else given[-1].policy() if given else claim
+        named = [one for one in [*given, *own] if one.hash == policy.roster]
+        need(bool(named) or (bool(given) and not policy.roster), "the policy's roster is neither here nor given")
+        trusted = {one.hash: one for one in given + (named if given or written is not None else own)}
+        return policy, sorted(trusted.values(), key=lambda one: one.version)
+    def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:
+        found = list[Value]()  # size, root, `not after` and `not before` of each checkpoint, at last the largest first
+        for data in chain(self.sequence("checkpoints", 256 * KIB, MAX_CHECKPOINTS), [self.whole("checkpoint")]):
+            one = Checkpoint(data)
+            ascends = one.size <= note.size and (not found or found[-1][0] < one.size)
+            need(one.origin == note.origin and ascends, "checkpoints of another log, or not ascending")
+            times = policy.judge(one, self.unchecked, quorum=one.size == note.size)
+            lies = (len(times) - 1) // 3  # so many of the times may be false
+            bounds = [times[lies] * 1_000, times[-1 - lies] * 1_000] if times else [YEAR_9999, 0]
+            found.append([one.size, one.root, *bounds])
+        for one in seen:  # what you remember is no less a prefix of the rows
+            need(one.origin == note.origin and one.size <= note.size, "the log was another, or longer, when you saw it")
+            found.append([one.size, one.root, YEAR_9999, 0])
+        found.sort(key=lambda one: one[0], reverse=True)
+        for later, earlier in pairwise(found):  # where nobody said a time, that of the next one counts
+            earlier[2] = later[2] if earlier[2] == YEAR_9999 else earlier[2]
+        return found
+    def read(self, size: int) -> Iterator[Value]:  # the rows
+        index = -1
+        for index, data in enumerate(self.sequence("leaves", 3 * MIB)):
+            row = fit(ROW, decode(data))
+            need(index < size and row.index == index, "another row stands in this place, or one too many")
+            need(row.entry is not None or row.document is None, "a document beside a bare hash")
+            yield row
+        need(index + 1 == size, "a row is missing")
+    def rows(self, note: Checkpoint, points: list[Value], record: Record) -> None:
+        left, rows, size = list[bytes](), self.read(note.size), 0
+        for size in count():  # each row's hash goes into the tree, and its entry is judged
+            while points and points[-1][0] == size:
+                _, root, _, not_before = points.pop()
+                self.attempt(None, need, root == root_of(left), f"the rows do not lead to the checkpoint of {size}")
+                record.not_before = not_before or record.not_before
+            record.not_after = points[-1][2] if points else YEAR_9999
+            if size == record.head.size:
+                record.head.then = root_of(left), record.chains[CONTROL][0]
+            row = self.attempt(size if size < note.size else None, next, rows, None)
+            if row is None:
+                break
+            grow(left, size, row.hash)
+            leaf = self.attempt(size, record.leaf, row) if row.entry is not None else None
+            for check in (record.follow, record.judge) if leaf else ():
+                self.attempt(size, check, leaf)
+        need(size == note.size and root_of(left) == note.root, "the rows do not lead to the checkpoint")
+    def head(self) -> Value:  # the head of the control stream, not verified yet
+        data = self.whole("control-head")
+        opened = Signed(data, "control-head+cose", KIB) if data else None
+        head = fit(HEAD, decode(opened.payload)) if opened else SimpleNamespace(place=-1, size=-1)
+        head.opened, head.here, head.then = opened, ZEROS, None
+        return head
+    def confirm(self, head: Value, record: Record, note: Checkpoint) -> None:  # where the control stream ends
+        if not head.opened:
+            return
+        rosters = [*record.trusted, *[record.roster] * record.anchored]
+        relays = {kid: key for one in rosters for kid, key in one.relays.items()}
+        need(head.opened.kid in relays, "no relay of the roster signed the head of the control stream")
+        head.opened.verify(relays[head.opened.kid])
+        place, covered = record.chains[CONTROL][0], head.size <= note.size
+        need(head.then is None or head.then[0] == head.root, "the head of the control stream is of another log")
+        holds = head.then == (head.root, head.place) if covered else head.place >= place
+        need(holds, "entries of the control stream are missing, or more than its head says")
+        need(head.place > place or head.here == head.leaf, "the head of the control stream names another entry")
+    def disclosures(self, wanted: dict[bytes, Any] | None) -> dict[bytes, Any]:
+        found: dict[bytes, Any] = {}  # the ids; once their envelopes were found, each content is what one committed to
+        for data in self.sequence("disclosures", 192 * KIB, MAX_DISCLOSURES):
+            one, k, content = fit([HASH, HASH, bytes], decode(data))
+            need(one not in found and type(decode(content)) is list, "one envelope is disclosed twice, or no content")
+            found[one] = sealed = (wanted or {}).get(one) or NOTHING
+            message = b"amanah/commitment/1" + sealed.room + sealed.kid + struct.pack(">Q", sealed.counter) + content
+            holds = wanted is None or hmac.digest(k, message, "sha256") == sealed.commitment
+            need(holds, f"{one.hex()} is not in the record, or did not commit to what is disclosed")
+        return found
+    def claims(self, manifest: Value | None, record: Record, note: Checkpoint) -> None:
+        for data in self.sequence("timestamps", 64 * KIB):
+            self.unchecked.add("RFC 3161 time stamps" if fit([UINT, NAME, bytes], decode(data)) else "")
+        if manifest is None:
+            return
+        log, complete, who = manifest.log, manifest.complete, manifest.exporter
+        said = [log.origin, log.size, log.root, complete.until, complete.control, *manifest.disclosed]
+        found = [note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0]]
+        need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
+        here = {room.hex(): place for room, (place, _) in record.chains.items()}
+        whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
+        need(whole and [x.room for x in complete.rooms] == sorted({x.room for x in complete.rooms}), "rooms not here")
+        device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
+        at = round(dt.datetime.fromisoformat(manifest.exported).timestamp() * 1_000)
+        need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
+        own, here = record.devices[device], opened.payload == encoded(2, sha256(self.whole("manifest.json")))
+        opened.verify(own.key)
+        holds = here and who.organisation == own.organisation and who.certificate in own.places
+        need(holds, "the exporter is another, or signed another manifest")
+def rosters_of(data: bytes) -> list[Roster]:  # of a file: one roster as it is encoded, or armoured ones in any text
+    armoured = re.findall(rb"-----BEGIN AMANAH ROSTER-----([A-Za-z0-9+/=\s]*)-----END AMANAH ROSTER-----", data)
+    return [Roster(Endorsed(one)) for one in [unbase64("".join(one.decode().split())) for one in armoured] or [data]]
+def main(arguments: list[str] | None = None) -> int:  # read the arguments, verify, say what was found
+    parser = argparse.ArgumentParser(description="Verify an evidence bundle of Amanah: no key, no relay, no network.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--policy", type=Path, help="trust policy (C2SP tlog-policy, with a roster line)")
+    parser.add_argument("--roster", type=Path, action="append", default=[], help="a roster that you trust")
+    parser.add_argument("--remembered", type=Path, action="append", default=[], help="a checkpoint that you have seen")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    try:
+        written = given.policy.read_bytes() if given.policy else None
+        rosters = sorted((x for one in given.roster for x in rosters_of(one.read_bytes())), key=lambda x: x.version)
+        need(bool(rosters or not written or Policy(written).roster), "the policy has no roster line: give --roster too")
+        with given.file.open("rb") as file:
+            bundle = Bundle(file, given.file.stat().st_size)
+            bundle.verify(written, rosters, [Checkpoint(one.read_bytes()) for one in given.remembered])
+    except (OSError, *WRONG) as error:
+        parser.error(str(error))
+    holds, anchored = not bundle.first, written is not None or bool(rosters)
+    verdict = "HOLDS, anchored in what you gave." if anchored else (
+        "CONSISTENT, BUT ANCHORED IN NOTHING but what it brought along. Give --policy or --roster of your own people.")
+    for index, reason in bundle.first:
+        place = "as a whole" if index is None else f"first at log index {index}"
+        verdict = f"DOES NOT HOLD: {bundle.number} faults, {place}: {reason}"
+    said = {**bundle.facts, "not checked here": sorted(bundle.unchecked), "anchored": anchored, "verdict": verdict}
+    text = "\n".join(f"{name}: {one}" for name, one in said.items())
+    if given.json:
+        said |= {"holds": holds, "first": [*bundle.first, None][0], "faults": bundle.faults}
+        text = json.dumps(said, indent=2)
+    sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
+    return 0 if holds and anchored else 5
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What an audit found in words that several faces say: the verdict, whose time it is, what was disclosed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from amanah_client.audit.record import Report
+from amanah_client.audit.report import UNBOUNDED, Bounds, Stamped
+from amanah_client.audit.table import counted
+from amanah_client.moments import moment
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo
+from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.content.sealed import Content
+
+UNANCHORED: Final = "consistent, but anchored in nothing"
+
+
+def verdict(report: Report) -> str:
+    """The one line that counts."""
+    bad = report.first_bad
+    if bad is not None:
+        where = "THE WHOLE RECORD" if bad.index is None else f"FIRST BAD ENTRY: {bad.index}"
+        return f"DOES NOT HOLD. {where} ({bad.code})"
+    if not report.anchor:
+        return UNANCHORED
+    return (
+        "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed; "
+        f"anchored in {report.anchor}"
+    )
+
+
+def between(witnessed: Bounds) -> str:
+    """What witnesses say of the time of a leaf."""
+    if witnessed == UNBOUNDED:
+        return "witnessed by nobody"
+    not_before = "the beginning" if witnessed.not_before_ms is None else moment(witnessed.not_before_ms)
+    not_after = "an open end" if witnessed.not_after_ms is None else moment(witnessed.not_after_ms)
+    return f"witnessed between {not_before} and {not_after}"
+
+
+def stamped(stamps: Iterable[Stamped]) -> str:
+    """What time-stamping authorities say of the time of a leaf; "" for nothing."""
+    said = ", ".join(f"{moment(one.not_after_ms)} by {one.authority}" for one in stamps)
+    return f"; stamped not after {said}" if said else ""
+
+
+def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:
+    """Who cosigned a checkpoint, and when."""
+    named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in witnesses)
+    return named or "no witness that is known here"
+
+
+def content_lines(content: Content) -> list[str]:
+    """What a message says, line by line, as it was written: a face makes it safe to show."""
+    match content.body:
+        case TextBody(text=text):
+            return text.split("\n")
+        case AlertBatch(source=source, alerts=alerts):
+            return [
+                f"{counted(len(alerts), 'alert')} from {source}",
+                *(
+                    f"{moment(alert.observed_at_ms)} {alert.severity.name.lower()} {alert.title} "
+                    f"[{alert.signature_id}] {alert.source_address or '-'} to {alert.destination_address or '-'}"
+                    for alert in alerts
+                ),
+            ]
+        case RoomInfo(title=title):
+            return [f"the room is called {title}"]
+        case body:
+            return [f"[{type(body).__name__.lower()}]"]

@@ -1,0 +1,360 @@
+"""`amanah audit ask`, `search` and `prove`: questions to the examined copy, and the proof of single entries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from amanah_client.audit.export_entries import who_json
+from amanah_client.audit.proofs import check_proof, prove_entry
+from amanah_client.audit.questions import words
+from amanah_client.audit.questions.case import MAX_ROWS, Case, open_case
+from amanah_client.audit.questions.question import Cell, Proof
+from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, question_of
+from amanah_client.audit.questions.search import Hits
+from amanah_client.audit.questions.search import search as search_record
+from amanah_client.audit.report import Who
+from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli.files import File
+from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.moments import iso, moment
+from amanah_protocol.errors import Code, PeerError, UsageError, VerifyError
+from amanah_protocol.labels import Label
+from amanah_protocol.log.policy import Policy
+from amanah_protocol.log.proof_file import decode_proof, encode_proof
+
+_BAD: Final = "bold white on red"
+_LISTED: Final = 3
+
+
+def ask_question(
+    question: str = "",
+    /,
+    *,
+    nation: str | None = None,
+    room: str | None = None,
+    message: str | None = None,
+    entry: str | None = None,
+    device: str | None = None,
+    label: str | None = None,
+    since: str | None = None,
+    limit: int = MAX_ROWS,
+    common: Options = DEFAULTS,
+) -> None:
+    """Ask the copy a question; without one, list the questions. Exit code 5 if the record does not hold.
+
+    Each answer says for which entries it speaks, what it cannot say, and for each row which entries prove
+    it: `amanah audit prove INDEX` writes the proof of one.
+
+    Example: amanah audit ask first-learned --nation cert.example.ma --room 3f2a91bc
+
+    Parameters
+    ----------
+    question
+        Its name.
+    nation
+        A nation, as cert.example.ma.
+    room
+        First digits of a room's id.
+    message
+        First digits of an envelope's id, or its log index.
+    entry
+        The log index of any entry, or first digits of an envelope's id.
+    device
+        First digits of a device's id or of a pseudonym.
+    label
+        A label, as TLP:AMBER.
+    since
+        A time (UTC), for example 2026-11-23 or 2026-11-23T12:00.
+    limit
+        Rows at the most.
+    """
+    options = {
+        "nation": nation, "room": room, "message": message, "entry": entry, "device": device, "label": label,
+        "since": since,
+    }  # fmt: skip
+    given = {name: text for name, text in options.items() if text is not None}
+    if not question:
+        _list_questions(given, common)
+        return
+    if limit < 1:
+        raise UsageError(Code.USAGE, "an answer has at least one row", hint="Give --limit a number from 1 on.")
+    asked = question_of(question)
+    with terminal.profile(common) as profile, open_case(profile, limit) as case:
+        answer = ask(asked, case, given)
+        if common.json:
+            terminal.show_json(answer_json(case, answer))
+        else:
+            _show_answer(answer)
+        _raise_for(case)
+
+
+def _list_questions(given: dict[str, str], common: Options) -> None:
+    if given:
+        raise UsageError(Code.USAGE, "no question was named", hint="`amanah audit ask` lists them.")
+    if common.json:
+        terminal.show_json({"format": audit_json.FORMAT, "questions": [_question_json(name) for name in QUESTIONS]})
+        return
+    for name, question in QUESTIONS.items():
+        terminal.show(f"{name}: {question.sentence}")
+        for parameter, described in question.parameters.items():
+            needed = "" if parameter in question.required else " (optional)"
+            terminal.show(terminal.Line(((f"    --{parameter}  {described.help}{needed}", ""),), indent=8))
+
+
+def _question_json(name: str) -> dict[str, object]:
+    question = QUESTIONS[name]
+    return {
+        "question": name,
+        "sentence": question.sentence,
+        "parameters": [
+            {"name": key, "takes": str(taken.takes), "help": taken.help, "required": key in question.required}
+            for key, taken in question.parameters.items()
+        ],
+        "columns": [
+            {"name": key, "heading": column.heading, "cell": str(column.cell)}
+            for key, column in question.columns.items()
+        ],
+    }
+
+
+def _raise_for(case: Case) -> None:
+    bad = case.report.first_bad
+    if bad is not None:
+        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
+        raise VerifyError(Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]")
+
+
+# ---- an answer, for people
+
+
+def _show_answer(answer: Answer) -> None:
+    if answer.trouble:
+        _show(answer.trouble, style=_BAD)
+    for sentence in answer.found.said:
+        _show(sentence)
+    columns = answer.question.columns
+    for number, row in enumerate(answer.found.rows, start=1):
+        parts = [
+            f"{column.heading} {text}"
+            for name, column in columns.items()
+            if column.cell is not Cell.PROOF and (text := _text(column.cell, getattr(row, name))) != "-"
+        ]
+        wrong = any("DOES NOT HOLD" in part for part in parts)
+        _show(f"{number:>4}  {'; '.join(parts)}; proof: {_proof(row.proof)}", style=_BAD if wrong else "", indent=6)
+    if answer.found.left_out:
+        left = words.counted(answer.found.left_out, "further row")
+        _show(f"{left} not shown: narrow the question, or give a larger --limit")
+    _show(answer.range)
+    for sentence in answer.found.limits:
+        _show(f"Not shown: {sentence}" if not sentence.startswith("Not ") else sentence)
+    if first := next((row.proof.indices[0] for row in answer.found.rows if row.proof.indices), None):
+        _show(f"Check it yourself: {_check_words(first)}")
+
+
+def _check_words(index: int) -> str:
+    return (
+        f"`amanah audit prove {index} --out {index}.tlog-proof` writes the proof of entry {index}, and "
+        f"`amanah audit check {index}.tlog-proof` verifies it without this copy; any C2SP tlog-proof verifier can."
+    )
+
+
+def _text(cell: Cell, value: Any) -> str:  # noqa: ANN401, PLR0911 - one for each kind of cell, whose type it says
+    if value is None:
+        return "-"
+    match cell:
+        case Cell.TIME:
+            return moment(value)
+        case Cell.DURATION:
+            return words.duration(value)
+        case Cell.WHO:
+            return str(value.text)
+        case Cell.ROOM:
+            return str(value.hex()[:8])
+        case Cell.LABEL:
+            return str(value.text)
+        case _:
+            return str(value)
+
+
+def _proof(value: Proof) -> str:
+    named = ", ".join(map(str, value.indices)) or "none"
+    return f"{named} and {value.more} more" if value.more else named
+
+
+def _show(text: str, *, style: str = "", indent: int = 0) -> None:
+    terminal.show(terminal.Line(((terminal.single(text), style),), indent=indent))
+
+
+# ---- an answer, for programs
+
+
+def answer_json(case: Case, answer: Answer) -> dict[str, object]:
+    """An answer, under the state of the whole record."""
+    scope, bad = case.report.scope, case.report.first_bad
+    columns = answer.question.columns
+    return {
+        "format": audit_json.FORMAT,
+        "question": answer.question.name,
+        "sentence": answer.question.sentence,
+        "given": dict(answer.given),
+        "holds": not case.report.faults,
+        "first_bad": None if bad is None else audit_json.finding_json(bad),
+        "trouble": answer.trouble or None,
+        "answer": list(answer.found.said),
+        "rows": [
+            {name: _cell_json(column.cell, getattr(row, name)) for name, column in columns.items()}
+            for row in answer.found.rows
+        ],
+        "left_out": answer.found.left_out,
+        "range": {
+            "said": answer.range,
+            "origin": case.report.origin,
+            "leaves": scope.leaves,
+            "bare": scope.bare,
+            "first": iso(scope.first_ms),
+            "last": iso(scope.last_ms),
+        },
+        "limits": list(answer.found.limits),
+    }
+
+
+def _cell_json(cell: Cell, value: Any) -> object:  # noqa: ANN401, PLR0911 - as `_text`
+    if value is None:
+        return None
+    match cell:
+        case Cell.TIME:
+            return iso(value)
+        case Cell.WHO:
+            assert isinstance(value, Who)  # noqa: S101 - narrows for mypy: the column says so
+            return who_json(value)
+        case Cell.ROOM:
+            return value.hex()
+        case Cell.LABEL:
+            assert isinstance(value, Label)  # noqa: S101 - the same
+            return value.text
+        case Cell.PROOF:
+            return {"log_indices": list(value.indices), "more": value.more}
+        case _:
+            return value
+
+
+# ---- search
+
+
+def search(text: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, common: Options = DEFAULTS) -> None:
+    """Find anything in the copy. Exit code 5 if the record, or a receipt, does not hold.
+
+    Parameters
+    ----------
+    text
+        First digits of an id, a nation, a log index, or a receipt (hex, base64 or a tlog-proof); `-` reads it
+        from standard input.
+    """
+    terminal.check_no_option(text, "See `amanah audit search --help`.")
+    wanted = files.read_file(Path(text)).decode("utf-8", "replace") if text == "-" else text
+    with terminal.profile(common) as profile, open_case(profile) as case:
+        found = search_record(case, wanted)
+        if common.json:
+            terminal.show_json(
+                {
+                    "format": audit_json.FORMAT,
+                    "holds": not case.report.faults,
+                    "hits": [_hit_json(hit) for hit in found],
+                }
+            )
+        else:
+            if trouble := words.trouble(case.report):
+                _show(trouble, style=_BAD)
+            for hit in found:
+                _show(f"{hit.hit}: {hit.text}", style="" if hit.holds else _BAD, indent=4)
+                for question in hit.ask[:_LISTED]:
+                    _show(f"    amanah audit ask {question}")
+        _raise_for(case)
+        if wrong := next((hit for hit in found if not hit.holds), None):
+            raise VerifyError(Code.RECEIPT, wrong.text)
+
+
+def _hit_json(hit: Hits) -> dict[str, object]:
+    return {
+        "hit": str(hit.hit),
+        "key": hit.key,
+        "log_index": hit.index,
+        "text": hit.text,
+        "holds": hit.holds,
+        "ask": list(hit.ask),
+    }
+
+
+# ---- proofs
+
+
+def prove(index: int, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
+    """Write the proof that an entry stands in the log, as a C2SP tlog-proof that carries the entry.
+
+    `amanah audit check FILE` verifies it against the roster that the reader trusts; so does any other C2SP verifier,
+    given the entry.
+
+    Parameters
+    ----------
+    index
+        The entry's log index.
+    out
+        Where to write it; standard output by default.
+    """
+    files.check_new(out)
+    with terminal.profile(common) as profile, open_case(profile) as case:
+        made = prove_entry(case.record.copy, index, case.checkpoint)
+        files.write_file(out, encode_proof(made))
+        if not made.extra:
+            terminal.say(f"entry {index} is a bare hash here: whoever has the entry holds it against the proof")
+        _raise_for(case)
+
+
+def check_proof_file(data: bytes, policy: Policy, name: str, common: Options) -> None:
+    """Verify a `.tlog-proof` that carries its entry, for `amanah audit check`.
+
+    Raises:
+        DecodeError: It is none.
+        UsageError: `NOT_FOUND` when it carries no entry.
+        VerifyError: `RECORD` when it does not hold.
+    """
+    made = decode_proof(data)
+    try:
+        leaf, witnessed = check_proof(made, policy)
+    except PeerError as error:
+        raise VerifyError(Code.RECORD, f"the proof does not hold: {error.detail} [{error.code}]") from error
+    head = witnessed.checkpoint
+    what = leaf.type.name.lower().replace("_", " ")
+    if common.json:
+        terminal.show_json(
+            {
+                "format": audit_json.FORMAT,
+                "holds": True,
+                "anchored": True,
+                "held_against": name,
+                "log_index": made.index,
+                "entry": what,
+                "accepted": iso(leaf.accepted_at_ms),
+                "room": leaf.room.hex(),
+                "room_seq": leaf.room_seq,
+                "log": {
+                    "origin": head.origin,
+                    "size": head.size,
+                    "witnesses": audit_json.witnesses_json(witnessed.cosignatures),
+                },
+            }
+        )
+        return
+    _show(
+        f"entry {made.index}: {what} of room {leaf.room.hex()}, place {leaf.room_seq}, accepted "
+        f"{moment(leaf.accepted_at_ms)}"
+    )
+    names = words.listed(cosigner for cosigner, _ in witnessed.cosignatures)
+    _show(f"under the checkpoint of {head.size} entries of {head.origin}, cosigned by {names}")
+    _show(
+        "not shown by a proof of one entry: whether its sender's signature and rights hold; `amanah audit verify` does"
+    )
+    _show(f"HOLDS: this entry stands in the log at its index; anchored in {name}")

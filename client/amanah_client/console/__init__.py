@@ -1,0 +1,1 @@
+"""The auditors' console: the examined copy as pages on the auditor's own machine."""

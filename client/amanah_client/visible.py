@@ -1,0 +1,22 @@
+"""Others' text made safe to show: nothing in it may hide, reorder or end what stands around it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+# Characters that reorder or hide what stands around them: a name must not rewrite the line it is in.
+HIDDEN: Final = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BREAKS: Final = frozenset({"Zl", "Zp"})
+
+
+def shown(text: str) -> str:
+    """No control characters, no hidden direction marks: each is shown as its number."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in HIDDEN or category in _BREAKS or (category in {"Cc", "Cs"} and character != "\n"):
+        return f"<{ord(character):04X}>"
+    return character

@@ -1,0 +1,112 @@
+"""What stands before every page: whose request it is, and what every answer says to the browser.
+
+The order is that of what costs least: host, then where it comes from, then who it is.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from amanah_client.web.sessions import Sessions
+
+COOKIE: Final = "amanah"
+SESSION: Final = "/session"
+"""Where a token is exchanged for a cookie."""
+STATIC: Final = "/static/"
+"""Files that hold nothing of anybody's."""
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_OWN: Final = frozenset({"same-origin", "none"})
+"""`none`: somebody typed the address, or a program handed it over."""
+
+
+class Gate:
+    """An ASGI application around a face's own."""
+
+    def __init__(self, app: ASGIApp, *, authority: str, sessions: Sessions, door: Response) -> None:
+        """Stand before `app`.
+
+        Args:
+            app: The pages.
+            authority: The only host, with its port, that is answered.
+            sessions: Who is in.
+            door: The page for everybody else, at any address.
+        """
+        self._app = app
+        self._authority = authority
+        self._sessions = sessions
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let the pages do so."""
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, dressed)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await refusal(scope, receive, dressed)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if headers.getlist("host") != [self._authority]:
+            # Says nothing of what is here: whoever came by another name was led (DNS rebinding) or guesses.
+            return PlainTextResponse("misdirected request\n", HTTPStatus.MISDIRECTED_REQUEST)
+        is_upgrade = scope["type"] == "websocket"
+        is_safe = not is_upgrade and scope["method"] in _SAFE
+        if not (self._comes_from_here(headers) if not is_safe else self._may_read(headers)):
+            return PlainTextResponse("this comes from another site\n", HTTPStatus.FORBIDDEN)
+        path: str = scope["path"]
+        if not is_upgrade and (path.startswith(STATIC) or (path == SESSION and not is_safe)):
+            return None
+        return None if self._sessions.admits(_cookie(headers)) else self._door
+
+    def _comes_from_here(self, headers: Headers) -> bool:
+        """What changes something names its origin, and the browser says that it is ours.
+
+        Of a form on a page without referrer, such as ours, browsers give the origin as `null` (Fetch, section
+        3.1). Then their word that it is ours stands alone; a page of another site cannot make them say so.
+        """
+        origin, is_form = headers.get("origin"), headers.get("sec-fetch-mode") == "navigate"
+        named = origin == f"http://{self._authority}" or (origin == "null" and is_form)
+        return named and headers.get("sec-fetch-site") == "same-origin"
+
+    @staticmethod
+    def _may_read(headers: Headers) -> bool:
+        """Another site may lead here, and may take nothing from here into its own pages."""
+        site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "navigate")
+        return site in _OWN or (mode == "navigate" and headers.get("sec-fetch-dest", "document") == "document")
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value

@@ -1,0 +1,204 @@
+"""`amanah audit console` without a browser: what it offers, what it serves, and that it is gone at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import io
+import json
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from amanah_client.cli import audit_console
+from amanah_client.cli.main import main
+from amanah_client.console.app import Owner, home_option
+from amanah_client.console.serving import run
+from amanah_client.console.state import Console
+from amanah_client.home import Profile
+from tests.client.console.told import TOLD, auditor
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A console that serves, and what it said."""
+
+    home: Path
+    said: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    leading: list[str] = field(default_factory=list)
+    spoke: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, line: str) -> None:
+        self.said.append(line)
+        self.spoke.set()
+
+    def ask(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, str, str]:
+        """Status, cookie and body of one request under the console's own name."""
+        authority = self.links[-1].removeprefix("http://").partition("/")[0]
+        connection = http.client.HTTPConnection("127.0.0.1", int(authority.rpartition(":")[2]), timeout=30)
+        with contextlib.closing(connection):
+            own = {"Host": authority, "Origin": f"http://{authority}", "Sec-Fetch-Site": "same-origin"}
+            connection.request(method, path, body, {**own, **headers})
+            reply = connection.getresponse()
+            return reply.status, reply.headers.get("Set-Cookie", ""), reply.read().decode()
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Iterator[Profile]:
+    made = auditor(tmp_path / "home", TOLD)
+    yield made
+    made.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(profile: Profile) -> AsyncIterator[Running]:
+    running, ready = Running(home=profile.home.path), asyncio.Event()
+
+    def opened(link: str, leading: str) -> None:
+        running.links.append(link)
+        running.leading.append(leading)
+        ready.set()
+
+    console = Console(profile, lambda: 0)
+    owner = Owner(organisation="cert.example.tn", home="")
+    task = asyncio.create_task(run(console, owner, running.tell, opened))
+    try:
+        await ready.wait()
+        yield running
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(console.wait)
+
+
+async def test_a_link_leads_in_and_the_copy_is_verified(profile: Profile) -> None:
+    async with serving(profile) as running:
+        file = running.home / "console.html"
+        assert running.leading == [file.as_uri()]
+        assert await asyncio.to_thread(file.exists)
+        token = running.links[0].partition("#")[2]
+        status, cookie, _ = await asyncio.to_thread(running.ask, "POST", "/session", token)
+        assert status == 204
+        body = ""
+        for _ in range(200):
+            status, _, body = await asyncio.to_thread(running.ask, "GET", "/", Cookie=cookie.partition(";")[0])
+            if "Log verified to" in body:
+                break
+            assert status == 200
+            await asyncio.sleep(0.05)
+        assert f"Log verified to {TOLD.log.size}" in body
+        assert not await asyncio.to_thread(file.exists)
+        status, _, _ = await asyncio.to_thread(running.ask, "POST", "/session", token)
+        assert (status, len(running.said)) == (403, 1)
+
+
+async def test_the_file_goes_with_the_program(profile: Profile) -> None:
+    async with serving(profile) as running:
+        file = running.home / "console.html"
+        assert await asyncio.to_thread(file.exists)
+    assert not await asyncio.to_thread(file.exists)
+
+
+async def test_enter_in_the_terminal_makes_a_new_link(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    primary, secondary = pty.openpty()
+    with os.fdopen(secondary, "r") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        async with serving(profile) as running:
+            os.write(primary, b"\n")
+            await running.spoke.wait()
+            assert running.said[0].startswith("a new link, which works once: http://audit-")
+            old, new = running.links[0].partition("#")[2], running.said[0].partition("#")[2]
+            assert (await asyncio.to_thread(running.ask, "POST", "/session", old))[0] == 403
+            assert (await asyncio.to_thread(running.ask, "POST", "/session", new))[0] == 204
+            # The end of input is no wish for another link.
+            os.write(primary, b"\x04")
+            await asyncio.sleep(0.05)
+            assert len(running.said) == 2
+    os.close(primary)
+
+
+async def test_a_pasted_receipt_fits_into_an_address(profile: Profile) -> None:
+    async with serving(profile) as running:
+        token = running.links[0].partition("#")[2]
+        _, cookie, _ = await asyncio.to_thread(running.ask, "POST", "/session", token)
+        long = "/search?q=" + "ab" * 25_000
+        status, _, _ = await asyncio.to_thread(running.ask, "GET", long, Cookie=cookie.partition(";")[0])
+        assert status == 200
+
+
+# ---- the verb
+
+
+Opened = Callable[[str, str], None]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The verb, with a server that offers its link and ends."""
+    visited: list[str] = []
+    seen: dict[str, object] = {"browser": visited}
+
+    async def offer(console: Console, owner: Owner, _tell: Callable[[str], None], opened: Opened) -> None:
+        seen["owner"] = owner
+        opened("http://audit-00.localhost:1/#token", "file:///launch.html")
+
+    monkeypatch.setattr(audit_console, "run", offer)
+    monkeypatch.setattr("webbrowser.open", visited.append)
+    return seen
+
+
+def test_the_link_is_the_result(
+    profile: Profile, started: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = profile.home.path
+    assert main(["audit", "console", "--home", str(home)]) == 0
+    out, err = capsys.readouterr()
+    assert out == "http://audit-00.localhost:1/#token\n"
+    assert "Ctrl-C ends the console" in err
+    assert started["owner"] == Owner(organisation="cert.example.tn", home=f" --home {home}")
+    assert started["browser"] == []
+
+
+def test_the_link_is_one_line_of_json(
+    profile: Profile, started: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "console", "--json", "--home", str(profile.home.path)]) == 0
+    out, _ = capsys.readouterr()
+    assert json.loads(out) == {"format": 1, "link": "http://audit-00.localhost:1/#token"}
+
+
+def test_a_browser_is_led_by_the_file_and_never_by_the_token(profile: Profile, started: dict[str, object]) -> None:
+    assert main(["audit", "console", "--browser", "--home", str(profile.home.path)]) == 0
+    assert started["browser"] == ["file:///launch.html"]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "display", "opens"), [(True, ":0", True), (True, "", False), (False, ":0", False)]
+)
+def test_a_browser_is_opened_where_there_is_a_desktop(
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,  # noqa: FBT001 - a column of the cases above
+    display: str,
+    opens: bool,  # noqa: FBT001 - a column of the cases above
+) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    monkeypatch.setattr(sys, "stdout", Stream())
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert audit_console._has_desktop() is opens  # noqa: SLF001 - it has no other face
+
+
+def test_a_command_names_the_profile_where_it_is_not_the_usual_one() -> None:
+    assert home_option(Path("/a"), Path("/a")) == ""
+    assert home_option(Path("/a b"), Path("/a")) == " --home '/a b'"

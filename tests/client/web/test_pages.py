@@ -1,0 +1,80 @@
+"""Pages and the files beside them: escaped, translated, under names that hold their content's hash."""
+
+from __future__ import annotations
+
+import gettext
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+from starlette.applications import Starlette
+
+from amanah_client.web.files import Files
+from amanah_client.web.gate import STATIC
+from amanah_client.web.pages import HERE, Language, Pages, language
+from tests.client.web.asked import ask
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "said.html").write_text(
+        '{% extends "frame.html" %}{% block title %}{% trans %}Locked{% endtrans %}{% endblock %}'
+        "{% block body %}<body>{{ text|shown }} {{ 10482|grouped }}</body>{% endblock %}"
+    )
+    return tmp_path
+
+
+def test_whatever_is_shown_is_escaped(folder: Path) -> None:
+    page = Pages(folder, Files(HERE / "static"), language()).render("said.html", text="<b>\"'&</b>\u202etxt")
+    text = bytes(page.body).decode()
+    assert "&lt;b&gt;&#34;&#39;&amp;&lt;/b&gt;&lt;202E&gt;txt 10,482" in text
+    assert '<html lang="en" dir="ltr">' in text
+
+
+def test_what_is_not_there_is_no_page(folder: Path) -> None:
+    with pytest.raises(UndefinedError):
+        Pages(folder, Files(HERE / "static"), language()).render("said.html")
+
+
+def test_a_page_speaks_its_language_in_its_direction(folder: Path) -> None:
+    class Turned(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return message[::-1]
+
+    spoken = Language(code="ar-TN", catalogue=Turned())
+    text = bytes(Pages(folder, Files(HERE / "static"), spoken).render("said.html", text="").body).decode()
+    assert '<html lang="ar-TN" dir="rtl">' in text
+    assert "<title>dekcoL</title>" in text
+
+
+def test_a_language_that_is_not_translated_is_english() -> None:
+    assert language("fr").catalogue.gettext("Locked") == "Locked"
+
+
+async def test_a_file_is_served_under_the_hash_of_its_content(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("a{}")
+    files = Files(tmp_path)
+    app = Starlette(routes=[files.route])
+    url = files.url("a.css")
+    reply = await ask(app, url)
+    assert (reply.status, reply.text) == (200, "a{}")
+    assert reply.headers["content-type"] == "text/css; charset=utf-8"
+    assert "immutable" in reply.headers["cache-control"]
+    (tmp_path / "a.css").write_text("b{}")
+    assert Files(tmp_path).url("a.css") != url
+    assert (await ask(Starlette(routes=[Files(tmp_path).route]), url)).status == 404
+
+
+@pytest.mark.parametrize("name", ["a.css", "secret.txt", "..%2fsecret.txt", "../secret.txt"])
+async def test_no_request_names_a_file_of_this_machine(tmp_path: Path, name: str) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "a.css").write_text("a{}")
+    (tmp_path / "static" / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt").write_text("secret")
+    app = Starlette(routes=[Files(tmp_path / "static").route])
+    assert (await ask(app, STATIC + name)).status == 404
+
+
+def test_a_faces_own_file_stands_in_for_the_frames(tmp_path: Path) -> None:
+    (tmp_path / "frame.css").write_text("a{}")
+    assert Files(HERE / "static", tmp_path).url("frame.css") == Files(tmp_path).url("frame.css")
