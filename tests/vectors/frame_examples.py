@@ -50,8 +50,8 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
     frames.GetMembership(request=13, room=x.ROOM, after=1),
     frames.GetCheckpoints(request=14, after=39),
-    frames.GetStamps(request=15, after=6),
     frames.GetCustody(request=16, room=x.ROOM, after=1),
+    frames.GetStamps(request=15, after=6),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
