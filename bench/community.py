@@ -183,9 +183,7 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
     nonce = secrets.token_bytes(16)
     room = derive_room_id(origin, creator.id, nonce)
     engine = Engines()[CLASSICAL]
-    group = engine.create(
-        room, creator.key, creator.credential, policy=b"", now_ms=now_ms, random=secrets.token_bytes
-    )
+    group = engine.create(room, creator.key, creator.credential, policy=b"", now_ms=now_ms, random=secrets.token_bytes)
     author = Author(creator, room)
     specific = Create(
         origin=origin,

@@ -202,7 +202,7 @@ def read_under(profile: Profile, encoded: bytes) -> bool:
 
 
 def begin_anew(profile: Profile) -> None:
-    """Forget the copy.
+    """Forget the copy, but not the grant that it is read under.
 
     Raises:
         OperationalError: `STORE` when another program of this profile is connected: it may be copying.
@@ -213,6 +213,10 @@ def begin_anew(profile: Profile) -> None:
             Code.STORE, "another program of this profile is connected", hint="Stop it, then try again."
         )
     try:
-        profile.store.copy.forget()
+        copy = profile.store.copy
+        grant = copy.value(_GRANT)
+        copy.forget()
+        if grant is not None:
+            copy.put_value(_GRANT, grant)
     finally:
         lock.release()
