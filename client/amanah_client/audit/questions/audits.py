@@ -24,6 +24,7 @@ _DIGITS: Final = 8
 _LEAVES: Final = """
     SELECT "index", entry, document FROM leaf WHERE substr(entry, 3, 1) <> x'01'
     AND substr(entry, 3, 1) IN (x'06', x'07', x'08', x'09') ORDER BY "index" """
+_LEAF: Final = _LEAVES.replace("WHERE", 'WHERE "index" = ? AND')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,12 @@ def audits(case: Case, asked: MaybeNation) -> Found[Audited]:
             words.ENDS,
         ),
     )
+
+
+def told(case: Case, index: int) -> Audited | None:
+    """The row of one leaf; None where it is not of this question."""
+    found = case.record.select(_LEAF, index)
+    return _row(case, case.record.custody_chains(), *found[0])[0] if found else None
 
 
 def _row(

@@ -108,8 +108,8 @@ def _verdict(case: Case, rooms: int, bad: int) -> str:
     part = len(case.record.rooms_in_part())
     if part:
         return (
-            f"Of {words.counted(part, 'room')} in scope a selection is here, as it was granted: whether anything else is "
-            "missing in it is NOT shown. See the rows; nothing in them is twice or in another order."
+            f"Of {words.counted(part, 'room')} in scope a selection is here, as it was granted: whether anything "
+            "else is missing in it is NOT shown. See the rows; nothing in them is twice or in another order."
         )
     return (
         f"Nothing is missing, twice or in another order in {words.counted(rooms, 'room')} in scope: places and "
