@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from amanah_client.audit.export import VERIFIER_PATH
 from amanah_protocol.identity import Role
 from tests.end_to_end.nations import Nations, Ran, amanah
 
@@ -71,6 +74,21 @@ def test_what_two_parties_sign_is_read_shown_and_proven(nations: Nations, tmp_pa
     done(a, "send", room, "After the review")
     refused = amanah(auditor, "audit", "sync")
     assert (refused.code != 0, "EXPIRED" in refused.err) == (True, True)
+    done(auditor, "audit", "sync", "--own")
+    report = json.loads(done(auditor, "audit", "verify", "--json").out)
+    assert (report["holds"], [found["room"] for found in report["rooms"]]) == (True, [room]), "what was shown stays"
+    exported = str(tmp_path / "evidence.amanah")
+    done(auditor, "audit", "export", exported)
+    done(auditor, "audit", "check", exported)
+    single_file(exported, nations.roster_file())
+
+
+def single_file(bundle: str, roster: Path) -> None:
+    """The other verifier says the same."""
+    words = (sys.executable, str(VERIFIER_PATH), bundle, "--roster", str(roster))
+    ran = subprocess.run(words, check=False, capture_output=True)
+    assert ran.returncode == 0, ran.stdout
+    assert b"HOLDS, anchored in what you gave." in ran.stdout
 
 
 def hold_and_forget(folder: Path, room: str, a: Path, second: Path, auditor: Path) -> None:

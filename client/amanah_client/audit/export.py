@@ -31,9 +31,6 @@ from amanah_protocol.types import CONTROL, DeviceId, OrgName, RoomId
 
 VERIFIER_PATH: Final = Path(__file__).with_name("verify") / VERIFIER
 """The verifier that goes into every bundle."""
-_OWN: Final = """
-    SELECT DISTINCT room.room FROM stay JOIN device ON device.number = stay.device
-    JOIN room ON room.number = stay.room WHERE device.organisation = ?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +143,8 @@ def selected_rooms(record: Record, grant: AuditGrant | None) -> frozenset[RoomId
     if grant is None or not grant.is_selection:
         return frozenset()
     # What is missing of a room of one's own is no selection, and whoever gets the bundle has to see it.
-    own = {RoomId(row[0]) for row in record.select(_OWN, grant.auditor)}
-    return frozenset(room for room in record.rooms_in_part() - own if not grant.rooms or room in grant.rooms)
+    found = record.rooms_in_part() - record.rooms_of(grant.auditor)
+    return frozenset(room for room in found if not grant.rooms or room in grant.rooms)
 
 
 def shown_rows(

@@ -25,6 +25,7 @@ _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
 _ROSTERS: Final = "rosters"
 _GRANT: Final = "grant"
+_ALONE: Final = "alone"
 _ROOTS: Final = "timestamp_roots"
 
 
@@ -184,14 +185,24 @@ def grant_of(store: LocalStore) -> AuditGrant | None:
     return None if encoded is None else decode_grant(encoded)
 
 
+def reading_grant(store: LocalStore) -> AuditGrant | None:
+    """The audit grant to read on under; None where that was given up, as what it has shown stays in the copy."""
+    return None if store.copy.value(_ALONE) else grant_of(store)
+
+
+def read_alone(profile: Profile) -> None:
+    """Read on what the own organisation is in, and no longer under a grant."""
+    profile.store.copy.put_value(_ALONE, b"1")
+
+
 def read_under(profile: Profile, encoded: bytes) -> bool:
-    """Read under a grant from now on; gives whether a copy that was read without it was forgotten.
+    """Read under a grant from now on; gives whether a copy that was read without it, if but its end, was forgotten.
 
     Raises:
         DecodeError: It is no grant.
         OperationalError: `STORE` when another program of this profile is connected: it may be copying.
     """
-    grant, known = decode_grant(encoded), grant_of(profile.store)
+    grant, known = decode_grant(encoded), reading_grant(profile.store)
     if known is not None and known.id == grant.id:
         return False
     was = profile.store.copy.size > 0
@@ -202,7 +213,7 @@ def read_under(profile: Profile, encoded: bytes) -> bool:
 
 
 def begin_anew(profile: Profile) -> None:
-    """Forget the copy, but not the grant that it is read under.
+    """Forget the copy, but not a grant that is read on under.
 
     Raises:
         OperationalError: `STORE` when another program of this profile is connected: it may be copying.
@@ -214,7 +225,7 @@ def begin_anew(profile: Profile) -> None:
         )
     try:
         copy = profile.store.copy
-        grant = copy.value(_GRANT)
+        grant = None if copy.value(_ALONE) else copy.value(_GRANT)
         copy.forget()
         if grant is not None:
             copy.put_value(_GRANT, grant)

@@ -196,6 +196,12 @@ class Record:
         query = "SELECT room FROM room WHERE entries < (SELECT max(seq) FROM entry WHERE entry.room = room.number)"
         return frozenset(RoomId(row[0]) for row in self.select(query))
 
+    def rooms_of(self, organisation: OrgName) -> frozenset[RoomId]:
+        """Rooms in which a device of an organisation is or was."""
+        query = """SELECT DISTINCT room.room FROM stay JOIN device ON device.number = stay.device
+            JOIN room ON room.number = stay.room WHERE device.organisation = ?"""
+        return frozenset(RoomId(row[0]) for row in self.select(query, organisation))
+
     def custody_chains(self) -> dict[RoomId, RoomId]:
         """Custody chain -> its room, of rooms in scope."""
         rooms = [RoomId(row[0]) for row in self.select("SELECT room FROM room")]

@@ -50,12 +50,13 @@ app.command(
 
 Every = Annotated[bool, Parameter(name="--all", negative="")]
 Anew = Annotated[bool, Parameter(negative="")]
+Own = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
 
 
 @app.command
-def sync(*, grant: File | None = None, common: Options = DEFAULTS) -> None:
+def sync(*, grant: File | None = None, own: Own = False, common: Options = DEFAULTS) -> None:
     """Copy the metadata in this auditor's scope up to the newest checkpoint, and verify it here.
 
     The relay logs that you read. What is interrupted goes on where it was when this is run again. Exit code 5 if
@@ -66,14 +67,20 @@ def sync(*, grant: File | None = None, common: Options = DEFAULTS) -> None:
     grant
         The audit grant to read under, besides what the own organisation is in; it is remembered. The copy is made
         anew, and members of the rooms are told of the read.
+    own
+        Go on without the grant that is remembered, as when it is over: what the own organisation is in alone.
     """
+    if own and grant is not None:
+        raise UsageError(Code.USAGE, "--own goes on without a grant, and --grant under one", hint="Give one of them.")
     named = None if grant is None else files.read_armoured(grant, Armour.AUDIT_GRANT)
     with terminal.profile(common) as profile:
+        if own:
+            local.read_alone(profile)
         if named is not None and local.read_under(profile, named):
             terminal.say("this copy was read without that grant; copying anew under it")
         before, size = _copied(profile, common)
         report = verify_copy(profile)
-        if report.record.begins_late():
+        if report.record.begins_late() or _is_outgrown(profile, report):
             terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
             before, size = _copied(profile, common)
@@ -85,6 +92,12 @@ def sync(*, grant: File | None = None, common: Options = DEFAULTS) -> None:
             terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
             terminal.show(verdict(report))
         raise_for(report)
+
+
+def _is_outgrown(profile: Profile, report: Report) -> bool:
+    """Whether a room is in part here, as a grant has shown it, that the own organisation sees whole by now."""
+    grant, record = local.grant_of(profile.store), report.record
+    return grant is not None and bool(record.rooms_in_part() & record.rooms_of(grant.auditor))
 
 
 def _copied(profile: Profile, common: Options) -> tuple[int, int]:
@@ -108,7 +121,7 @@ async def _copy(client: Client, timeout_s: float, shown: Progress) -> None:
     """Wait for as long as the copy grows."""
     store = client.profile.store
     asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
-    grant = local.grant_of(store)
+    grant = local.reading_grant(store)
     intent = asked or await client.ask(model.AuditSync(grant=None if grant is None else grant.id))
     looking = asyncio.create_task(_look(store, shown))
     try:

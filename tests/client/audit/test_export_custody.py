@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,11 +62,11 @@ def held() -> Held:
     return held
 
 
-def seen(held: Held, bare: Iterable[int] = ()) -> list[AuditRow]:
-    """What the auditor of TN gets, less these entries."""
-    hidden = {held.found.hidden, audit_chain(MA)}
+def seen(held: Held, *, every: bool = False) -> list[AuditRow]:
+    """What the auditor of TN gets; `every` room where TN is in all of them."""
+    hidden = {audit_chain(MA)} if every else {held.found.hidden, audit_chain(MA)}
     return [
-        replace(row, entry=None, document=None) if leaf.room in hidden or row.index in set(bare) else row
+        replace(row, entry=None, document=None) if leaf.room in hidden else row
         for row, leaf in zip(held.log.rows(), held.log.leaves, strict=True)
     ]
 
@@ -161,6 +161,44 @@ def test_a_copy_that_is_begun_anew_is_read_under_the_same_grant(selected: Held, 
     grant = local.grant_of(profile.store)
     assert grant is not None
     assert grant.rooms == (selected.found.hidden,)
+
+
+def test_who_reads_on_alone_keeps_what_a_grant_has_shown(selected: Held, profile: Profile, audit: Audit) -> None:
+    grant = local.grant_of(profile.store)
+    assert local.reading_grant(profile.store) == grant
+    local.read_alone(profile)
+    assert local.reading_grant(profile.store) is None
+    assert audit("verify", "--anew")[0] == 0, "its selection is still no gap"
+    assert grant is not None
+    assert local.read_under(profile, grant.endorsed.encode()) is True, "what came in between is bare"
+    assert (local.reading_grant(profile.store), profile.store.copy.size) == (grant, 0)
+    assert local.read_under(profile, grant.endorsed.encode()) is False
+    local.read_alone(profile)
+    local.begin_anew(profile)
+    assert local.grant_of(profile.store) is None
+    code, _, err = audit("sync", "--own", "--grant", "any.grant")
+    assert (code, "Give one of them." in err) == (2, True)
+
+
+def test_a_room_that_the_own_organisation_joins_by_now_is_copied_anew(
+    selected: Held, profile: Profile, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selected.log.add(OFFICER_MA, selected.found.hidden, OFFICER_TN)
+    known = profile.store.copy.size
+    copy(profile, selected.found, list(selected.log.rows()[known:]))
+    begun: list[int] = []
+
+    def copied(owner: Profile, _: object) -> tuple[int, int]:
+        if not owner.store.copy.size:
+            begun.append(owner.store.copy.size)
+            copy(owner, selected.found, seen(selected, every=True))
+        local.keep_checkpoint(owner.store)
+        return known, selected.log.size
+
+    monkeypatch.setattr("amanah_client.cli.audit._copied", copied)
+    code, _, err = audit("sync")
+    assert (code, begun) == (0, [0])
+    assert "joined a room since the last copy" in err
 
 
 # ---- asked and shown
