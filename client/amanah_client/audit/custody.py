@@ -151,8 +151,8 @@ class Custody:
             return
         if grant.rooms and room not in grant.rooms:
             raise VerifyError(Code.BINDING, "an auditor read a room that its grant does not name")
-        if not grant.rooms:
-            self._check_owner(grant, room)
+        # A grant may have been logged before its room was, and named it all the same.
+        self._check_owner(grant, room)
 
     # ---- holds
 

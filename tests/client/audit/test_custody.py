@@ -276,6 +276,16 @@ def test_a_read_of_all_rooms_is_of_those_that_the_granting_organisation_owns(hel
     assert held.codes() == [(index, "MEMBERSHIP")]
 
 
+def test_a_room_that_was_named_before_it_was_there_is_read_by_its_owners_grant_alone() -> None:
+    first, later = Held(), Held()
+    room = first.log.open(OFFICER_MA, "later")
+    held = later
+    held.put(held.grant(rooms=(room,)))
+    assert held.log.open(OFFICER_MA, "later") == room
+    index = held.read(chain=custody_chain(room))
+    assert held.codes() == [(index, "MEMBERSHIP")]
+
+
 # ---- a selection of a room
 
 
