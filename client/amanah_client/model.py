@@ -1,8 +1,4 @@
-"""What a client remembers, as plain values: rooms, messages, intents, alarms.
-
-The core holds them in memory, the store keeps them on encrypted disk; both speak these types. Every
-value here is replaced, never changed in place, except by the core's own working copies.
-"""
+"""What a client remembers, as plain values for core and store: replaced, never changed but for own working copies."""
 
 from __future__ import annotations
 
