@@ -23,6 +23,7 @@ from amanah_protocol.labels import Label
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
 Flag = Annotated[bool, Parameter(negative="")]
+Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 _LAST_ALARMS: Final = 5
 
 
@@ -35,7 +36,7 @@ def create(
     agreement: str | None = None,
     classical: Flag = False,
     same_title: Flag = False,
-    keep: tuple[str, ...] = (),
+    keep: Keep = (),
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
