@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.site import Answer, Site
 
 DAY: Final = timedelta(days=1)
 DAY_MS: Final = 86_400_000
@@ -154,71 +156,33 @@ def make_authority(
     return authority
 
 
-Answer = tuple[int, str, bytes]
-
-
 @dataclass(slots=True, kw_only=True, eq=False)
-class AuthoritySite:
+class AuthoritySite(Site):
     """An authority over HTTP.
 
     Attributes:
         authority: Who answers.
         faults: What is answered instead, first first; None answers nothing and keeps the connection.
         requests: What it was asked.
-        port: Where it listens.
-        serving: Its connections.
     """
 
     authority: Authority
     faults: list[Answer | None] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
-    port: int = 0
-    serving: set[asyncio.Future[None]] = field(default_factory=set)
 
     @property
     def address(self) -> str:
         """Where it is asked."""
         return f"http://127.0.0.1:{self.port}/tsa"
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[AuthoritySite]:
-        """Serve; a port that was taken once is taken again."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for serving in tuple(self.serving):
-                serving.cancel()
-            await asyncio.gather(*self.serving, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving = asyncio.ensure_future(self._serve(reader, writer))
-        self.serving.add(serving)
-        serving.add_done_callback(self.serving.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                lengths = (line.partition(":")[2] for line in head.split("\r\n") if line.startswith("content-length"))
-                query = await reader.readexactly(int(next(lengths)))
-                self.requests.append(query)
-                answer = self.faults.pop(0) if self.faults else (200, REPLY_TYPE, self.authority.reply(query))
-                if answer is None:
-                    await asyncio.Event().wait()
-                    continue
-                status, kind, body = answer
-                start = f"HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(start.encode() + body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+    async def answer(self, _: str, body: bytes) -> Answer:
+        """A reply to a query, or a fault."""
+        self.requests.append(body)
+        answer = self.faults.pop(0) if self.faults else (200, REPLY_TYPE, self.authority.reply(body))
+        if answer is None:
+            await asyncio.Event().wait()
+        assert answer is not None
+        return answer
 
 
 @contextlib.contextmanager

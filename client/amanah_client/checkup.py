@@ -41,6 +41,10 @@ _BROKEN_LOG: Final = frozenset({
     Code.FORK, Code.LOG_ROLLBACK, Code.PROOF, Code.CHECKPOINT, Code.RECEIPT, Code.VOIDED_APPEARED, Code.ROLLBACK,
 })  # fmt: skip
 """Alarms after which the record itself is in doubt."""
+_PROOF_HINT: Final = (
+    "a proof does not hold, or is owed: the alarms say which; keep the evidence, ask the relay's operator"
+)
+"""What the code itself says of a proof that was given would be too much where none was."""
 
 
 class State(StrEnum):
@@ -213,7 +217,8 @@ def check_state(client: Client) -> Iterator[Finding]:
     if snapshot.log is None:
         yield _warn("log", "no checkpoint was seen yet", "connect once")
     elif broken := sorted({alarm.code for alarm in alarms} & _BROKEN_LOG):
-        yield _fail("log", f"in doubt: {', '.join(broken)}", Code(broken[0]))
+        hint = _PROOF_HINT if broken[0] == Code.PROOF else ""
+        yield _fail("log", f"in doubt: {', '.join(broken)}", Code(broken[0]), hint)
     else:
         yield _fine("log", f"{snapshot.log.size} leaves; each checkpoint continued the one before")
     yield from check_standing(standing_of(client.profile.store))

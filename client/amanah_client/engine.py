@@ -179,7 +179,7 @@ class Engine:
                     queued.taken.set()
 
     async def _step(self, received: inputs.Input) -> None:
-        step = self._core.handle(received, time.time_ns() // 1_000_000)
+        step = self._core.handle(received, _now_ms())
         if step.writes:
             writes = step.writes
             await self._in_thread(lambda: self._profile.store.commit(writes))
@@ -291,7 +291,7 @@ class Engine:
         """Ticks, and looks for what other processes of this profile asked for."""
         while True:
             await asyncio.sleep(_TICK_S)
-            await self._put(inputs.Tick())
+            await self._put(inputs.Tick(made_ms=_now_ms()))
             # A store that fails here fails the core's next step too, which starts it anew: no more than look again.
             with contextlib.suppress(OperationalError):
                 version = await self._in_thread(self._profile.store.data_version)
@@ -346,3 +346,7 @@ def _refusal(reason: str, hint: str | None) -> AmanahError:
     if code in Code.__members__ and detail:
         return UsageError(Code(code), detail, hint=hint)
     return UsageError(Code.LOGIN, reason, hint=hint)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -59,7 +59,14 @@ class MessageRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Time has passed; at least once a second."""
+    """Time has passed; at least once a second.
+
+    Attributes:
+        made_ms: When that was noticed, in Unix milliseconds: whatever came before it was taken before it, and a core
+            whose store is slow takes it late.
+    """
+
+    made_ms: int
 
 
 Input: TypeAlias = Opened | Received | Lost | Asked | Withdrawn | MessageRead | Tick

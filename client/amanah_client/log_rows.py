@@ -18,6 +18,8 @@ class LogView:
     checkpoint: bytes
     """The signed note."""
     seen_at_ms: int
+    root_signature: bytes = b""
+    """The relay's over its root, for COSE receipts; b"" where it gave none."""
 
 
 class Quorum(StrEnum):

@@ -201,6 +201,16 @@ async def test_a_room_that_waits_to_be_joined_again_is_a_warning(seen: Path, sta
     assert {name: state for name, state in found.items() if state is not State.OK} == {"room Wave": State.WARN}
 
 
+@pytest.mark.parametrize(("code", "said"), [("PROOF", "or is owed"), ("FORK", "Two records were shown")])
+async def test_a_proof_that_may_be_owed_alone_is_not_called_an_altered_record(seen: Path, code: str, said: str) -> None:
+    alarm = model.Alarm(at_ms=1, code=code, room=None, detail="the relay owes the proof", evidence=b"")
+    async with await Client.open(seen, connect=False) as client:
+        client.profile.store.commit((effects.PutAlarm(alarm=alarm),))
+        (found,) = (one for one in checkup.check_state(client) if one.name == "log")
+    assert (found.state, found.code) == (State.FAIL, code)
+    assert said in found.hint
+
+
 def test_what_cannot_be_read_is_counted_by_room_and_cause(seen: Path, capsys: pytest.CaptureFixture[str]) -> None:
     room = model.RoomRow(room=RoomId(b"r" * 16), status=model.RoomStatus.OPEN, title="Wave")
     with open_profile(Home(seen), str) as profile:

@@ -386,6 +386,27 @@ def test_no_failure_ends_in_a_traceback(
     assert said.count("\n") <= 1
 
 
+_WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys(("jinja2", "starlette", "uvicorn")))
+from amanah_client.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("words", [("audit", "console"), ("witness", "serve", "--listen", "127.0.0.1:0")])
+def test_a_verb_whose_extra_is_not_installed_names_it(words: tuple[str, ...], tmp_path: Path) -> None:
+    assert main(["witness", "init", "--name", "cert.example.tn/witness", "--home", str(tmp_path)]) == terminal.EXIT_OK
+    command = (sys.executable, "-c", _WITHOUT, *words, "--home", str(tmp_path))
+    ran = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert ran.returncode == terminal.EXIT_USAGE
+    assert "pip install 'amanah[web]'" in ran.stderr
+
+
+def test_a_module_of_the_program_that_is_missing_is_its_fault(failing: Callable[[BaseException], int]) -> None:
+    assert failing(ModuleNotFoundError(name="amanah_client.nothing")) == terminal.EXIT_INTERNAL
+
+
 def test_a_fault_of_the_program_shows_where_it_is_to_whoever_asks(
     failing: Callable[[BaseException], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,8 +57,11 @@ def test_what_three_devices_did_is_copied_verified_exported_and_disclosed(nation
     assert {entry["state"] for entry in listed} == {"verified"}
 
     export, policy, nowhere = tmp_path / "record.amanah", tmp_path / "policy", tmp_path / "nowhere"
+    receipt, index = tmp_path / "receipt", str(listed[0]["log_index"])
     done(auditor, "audit", "export", str(export))
+    done(auditor, "audit", "prove", index, "--format", "cose", "--out", str(receipt))
     policy.write_text(done(b, "roster", "show", "--policy").out)
+    assert f"entry {index}: envelope" in done(b, "audit", "check", str(receipt)).out
     done(nowhere, "audit", "check", str(export), "--policy", str(policy))
     assert amanah(nowhere, "audit", "check", str(export)).code == 5
     damaged = bytearray(export.read_bytes())

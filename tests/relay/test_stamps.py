@@ -19,8 +19,9 @@ from amanah_relay import stamps
 from amanah_relay.effects import PutStamp, ReadEnding
 from amanah_relay.inputs import Ending, EndingRead, ReadFailed, StampPut
 from amanah_relay.stamps import Authorities, Stamping, Told
-from tests.authority import DAY, DAY_MS, REPLY_TYPE, Answer, Authority, AuthoritySite, make_authority
+from tests.authority import DAY, DAY_MS, REPLY_TYPE, Authority, AuthoritySite, make_authority
 from tests.relay.people import LOG_SIGNER, ORIGIN
+from tests.site import Answer
 
 pytest.importorskip("rfc3161_client", reason="the extra `timestamps` is not installed")
 LOGGER = logging.getLogger("test.stamps")

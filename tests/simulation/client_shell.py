@@ -166,7 +166,7 @@ class ClientShell:
         self._connect()
 
     def _tick(self) -> None:
-        self.put(inputs.Tick())
+        self.put(inputs.Tick(made_ms=self.clock_ms))
         self.look_around()
         self._later(self.tick_ms, self._tick)
 

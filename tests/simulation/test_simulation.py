@@ -47,8 +47,9 @@ def test_every_invariant_holds_where_nothing_goes_wrong() -> None:
 def test_honest_witnesses_are_never_missed_whatever_else_goes_wrong(part: int, scale: int) -> None:
     # Longer than witnesses may take, so that what would be late is told.
     for seed in range(part, 2 * scale, 2):
-        run = run_seed(seed, Build(witnesses=4, quorum=3), storm_ms=WITNESSED_MS)
-        assert not run.violations, explain(run)
+        build = Build(witnesses=4, quorum=3)
+        run = run_seed(seed, build, storm_ms=WITNESSED_MS)
+        assert not run.violations, explain(run, build)
 
 
 def traces_elsewhere(first: int, count: int, hash_seed: str) -> dict[int, str]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from amanah_client.audit.anchors import anchor_of_policy
+from amanah_client.audit.report import Finding
 from amanah_protocol.errors import AmanahError
+from amanah_protocol.log.checkpoint import decode_checkpoint, sign_checkpoint
 from amanah_protocol.log.policy import decode_policy, encode_policy, policy_of_roster
 from tests.client.audit import bundles as main_bundles
 from tests.client.audit.world import NOW_MS, anchor, incident
 from tests.vectors import examples as x
 from tests.verify.bundles import ROSTER, TOLD, Evidence, checkpoint_at, cosigned, honest, members_of, verdict
-from tests.verify.test_bundle_faults import CLAIMS, DISCLOSURE, head
+from tests.verify.test_bundle_faults import CLAIMS, DISCLOSURE, WRONG_HEADS, head
 from tests.verify.test_witnesses import KNOWN
 
 NOW_S = NOW_MS // 1000
+FREE = f"{KNOWN}quorum none\nroster sha256:{x.roster_of().endorsed.hash.hex()}\n"
+"""A policy under which every witness has a clock, and none is needed."""
 
 
 def unstamped(**changes: Any) -> Evidence:  # noqa: ANN401 - fields of `Evidence`
@@ -26,11 +31,16 @@ def unstamped(**changes: Any) -> Evidence:  # noqa: ANN401 - fields of `Evidence
     return honest(timestamps=(), **changes)
 
 
+def first_bad(data: bytes, policy: str | None = None) -> Finding | None:
+    """What the main verifier finds wrong with a bundle first."""
+    held = anchor() if policy is None else anchor_of_policy(decode_policy(policy.encode()), (ROSTER,))
+    return main_bundles.checked(data, held).report.first_bad
+
+
 def main_one(data: bytes, policy: str | None = None) -> bool:
     """Whether the main verifier finds nothing wrong with a bundle."""
-    held = anchor() if policy is None else anchor_of_policy(decode_policy(policy.encode()), (ROSTER,))
     try:
-        return main_bundles.checked(data, held).report.first_bad is None
+        return first_bad(data, policy) is None
     except AmanahError:
         return False
 
@@ -90,8 +100,10 @@ def test_smaller_checkpoints_are_judged_alike() -> None:
 
 
 def test_a_head_of_the_control_stream_is_judged_alike() -> None:
-    assert agreed(unstamped(control_head=head(99, 12)).encode())
-    assert not agreed(unstamped(control_head=head(99, 12, leaf=bytes(32))).encode())
+    for true in (head(99, 12), head(20, 11)):
+        assert agreed(unstamped(control_head=true).encode())
+    for wrong in WRONG_HEADS:
+        assert not agreed(unstamped(control_head=wrong).encode())
 
 
 TIMES: list[tuple[Iterable[int], Iterable[int]]] = [
@@ -114,4 +126,34 @@ def test_times_are_bounded_alike(early: Iterable[int], late: Iterable[int]) -> N
         checkpoint=cosigned(TOLD.log.checkpoint(), late),
         checkpoints=(checkpoint_at(TOLD.rows(), 9), cosigned(checkpoint_at(TOLD.rows(), 20), early)),
     )
-    agreed(evidence.encode(), f"{KNOWN}quorum none\nroster sha256:{x.roster_of().endorsed.hash.hex()}\n")
+    agreed(evidence.encode(), FREE)
+
+
+def another(note: bytes) -> bytes:
+    """A checkpoint of the same size, of another tree."""
+    return sign_checkpoint(replace(decode_checkpoint(note)[0], root=x.fixed("another tree")), x.LOG_SIGNER)
+
+
+EARLY, SMALLER, LAST = [NOW_S - 3_600] * 4, checkpoint_at(TOLD.rows(), 20), TOLD.log.checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("smaller", "last", "first"),
+    [
+        (cosigned(SMALLER, EARLY), LAST, 0),
+        (cosigned(another(SMALLER), EARLY), LAST, None),
+        (cosigned(SMALLER, [NOW_S + 3_600] * 4), LAST, 20),
+        (cosigned(another(SMALLER), [NOW_S + 3_600] * 4), LAST, None),
+        (SMALLER, cosigned(LAST, EARLY), 0),
+        (SMALLER, cosigned(another(LAST), EARLY), None),
+        (cosigned(another(SMALLER), [NOW_S + 20] * 4), cosigned(LAST, EARLY), 0),
+    ],
+)
+def test_a_checkpoint_of_another_tree_than_the_rows_bounds_no_times(
+    smaller: bytes, last: bytes, first: int | None
+) -> None:
+    data = unstamped(checkpoint=last, checkpoints=(smaller,), control_head=b"").encode()
+    found, second = first_bad(data, FREE), verdict(data, (ROSTER,), FREE.encode())
+    assert found is not None
+    assert not second.holds
+    assert (found.index, second.first) == (first, first)

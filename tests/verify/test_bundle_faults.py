@@ -319,17 +319,24 @@ def test_an_older_head_and_a_later_one_hold_if_they_say_what_is_here() -> None:
     assert found(honest(control_head=head(99, 12)).encode()) == []
 
 
+WRONG_HEADS = (
+    head(20, 11, root=x.fixed("another root")),
+    head(20, 10),
+    head(20, 12),
+    head(99, 11),
+    head(20, 11, leaf=bytes(32)),
+    head(99, 12, leaf=bytes(32)),
+)
+
+
 @pytest.mark.parametrize(
     "data",
-    [
-        head(20, 11, root=x.fixed("another root")),
-        head(20, 10),
-        head(20, 12),
-        head(99, 11),
-        head(20, 11, leaf=bytes(32)),
+    WRONG_HEADS,
+    ids=[
+        "another root", "one entry hidden", "one that was not there yet", "a later log with fewer", "another entry",
+        "another entry of a later log",
     ],
-    ids=["another root", "one entry hidden", "one that was not there yet", "a later log with fewer", "another entry"],
-)
+)  # fmt: skip
 def test_a_head_that_contradicts_the_rows_is_found(data: bytes) -> None:
     assert found(honest(control_head=data).encode())
 

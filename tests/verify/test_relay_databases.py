@@ -370,9 +370,7 @@ def test_every_change_of_the_database_is_found_by_both_at_the_same_entry(
         main, single = judged(served, policy, SEEN)
         assert main[0] is False, (policy == POLICY, tried)
         assert single[0] is False, (policy == POLICY, tried)
-        # Cosignatures on another tree than that of the rows: one still takes their times as bounds, the other does not.
-        if not (sort in (move_a_time, move_all_times) and policy == POLICY):
-            assert main == single, (policy == POLICY, tried)
+        assert main == single, (policy == POLICY, tried)
         tried += 1
 
 

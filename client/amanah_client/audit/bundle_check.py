@@ -245,7 +245,7 @@ def _check_exporter(bundle: Bundle, report: Report) -> None:
     standing = report.record.select(query, manifest.device)
     if not standing:
         raise VerifyError(Code.CERTIFICATE, "the exporter's certificate does not hold")
-    if standing[0][0] is not None or certificate.issuer in report.withdrawn:
+    if standing[0][0] is not None or (certificate.organisation, certificate.issuer) in report.withdrawn:
         raise VerifyError(Code.REVOKED, "the exporter's device, or the key that certified it, was revoked before")
 
 

@@ -28,7 +28,7 @@ from amanah_client.audit.register import Register
 from amanah_client.audit.report import Finding, Findings, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.audit.signatures import Signatures, answer
-from amanah_client.audit.times import Timeline
+from amanah_client.audit.times import Timeline, prefix_root
 from amanah_client.model import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
@@ -177,6 +177,13 @@ class _Stretch(NamedTuple):
     answers: Future[list[bool]]
 
 
+class _Held(NamedTuple):
+    """An entry of the control stream: its log index and its hash."""
+
+    at: int
+    leaf: LeafHash
+
+
 class Examination:
     """One pass over a record."""
 
@@ -211,10 +218,13 @@ class Examination:
             "envelopes": progress.envelopes, "reads": progress.reads,
         }  # fmt: skip
         self._first_ms, self._last_ms = progress.first_ms, progress.last_ms
-        self._control: dict[int, LeafHash] = {0: LeafHash(ZERO_32)}
+        self._control = {0: _Held(-1, LeafHash(ZERO_32))}
         self._found: list[Finding] = []
         self._whole = Findings(self._found.append)
         """About the whole record as it is now: no part of the register."""
+        self._signed: ControlHead | None = None
+        self._signed_root: bytes | None = None
+        """Root of the leaves that a signed head covers; None where they do not reach so far."""
         self._timeline = Timeline(published, checkpoint, anchor.policy, register.copy, self._whole)
         self._witnesses: tuple[tuple[str, int], ...] = ()
         try:
@@ -226,7 +236,7 @@ class Examination:
         """Take in entries of the control stream that were examined before; what was wrong with them is known."""
         for row, leaf, _, error, _ in (self._decode(row, []) for row in rows):
             if leaf is not None and leaf.room == CONTROL and error is None:
-                self._control[leaf.room_seq] = LeafHash(row.hash)
+                self._control[leaf.room_seq] = _Held(row.index, LeafHash(row.hash))
                 self._identities.remember(row.index, leaf, row.document)
 
     def run(self, rows: Iterable[AuditRow], control_head: bytes, advanced: Callable[[int], None]) -> Report:
@@ -236,6 +246,7 @@ class Examination:
             OperationalError: The register cannot be written, or a process that verified signatures is gone.
         """
         self._timeline.pass_examined(self._frontier.size)
+        self._take_signed(control_head)
         try:
             for number, stretch in enumerate(self._verified(self._in_order(rows)), start=1):
                 holds = answer(stretch.answers)
@@ -255,10 +266,10 @@ class Examination:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
         self._timeline.settle(self._frontier.size)
         confirmed = None
-        if control_head:
+        if self._signed is not None:
             try:
-                confirmed = self._confirm(self._signed_head(control_head))
-            except PeerError as error:
+                confirmed = self._confirm(self._signed)
+            except VerifyError as error:
                 self._whole.refused(None, error)
         return self._report(confirmed)
 
@@ -339,6 +350,8 @@ class Examination:
             self._register.put_node(node)
         if self._frontier.size == self._timeline.wanted:
             self._timeline.reached(self._frontier.root())
+        if self._signed is not None and self._frontier.size == self._signed.size:
+            self._signed_root = self._frontier.root()
 
     def _examine(self, decoded: _Decoded, holds: bool | None) -> None:  # noqa: FBT001 - an answer, or that there is none
         row, leaf = decoded.row, decoded.leaf
@@ -359,7 +372,7 @@ class Examination:
         if leaf.type is not LeafType.ENVELOPE:
             self._register.put_aside(row.index, leaf.accepted_at_ms)
         if leaf.room == CONTROL:
-            self._control[leaf.room_seq] = LeafHash(row.hash)
+            self._control[leaf.room_seq] = _Held(row.index, LeafHash(row.hash))
         self._dispatch(decoded, leaf, holds)
 
     def _check_time(self, leaf: Leaf) -> None:
@@ -449,19 +462,46 @@ class Examination:
                 refusal = error
         raise refusal
 
+    def _take_signed(self, data: bytes) -> None:
+        """Verify a head of the control stream before the leaves that it covers go by."""
+        if not data:
+            return
+        try:
+            self._signed = self._signed_head(data)
+        except PeerError as error:
+            self._whole.refused(None, error)
+            return
+        if self._signed.size <= self._frontier.size:
+            self._signed_root = prefix_root(self._register.copy, self._signed.size)
+
     def _confirm(self, head: ControlHead) -> int | None:
-        """The control stream is whole up to a head that the relay signed; None when that is not known."""
+        """The control stream is whole up to a head that the relay signed; None when that is not known.
+
+        Raises:
+            VerifyError: `FORK` or `GAP`: what it says is not what the leaves show (protocol, section 8).
+        """
+        held, covered = self._control.get(head.sequence), head.size <= self._head.size
         if head.size == self._head.size and head.root != self._head.root:
             raise VerifyError(Code.FORK, "the relay signed two different logs of this size")
-        held = self._control.get(head.sequence)
-        if held is not None and held != head.leaf:
+        # Whether the leaves lead to the checkpoint's own root is said elsewhere.
+        if head.size < self._head.size and self._signed_root not in {None, head.root}:
+            raise VerifyError(Code.FORK, f"the first {head.size} leaves are not those that the relay signed")
+        if held is not None and held.leaf != head.leaf:
             raise VerifyError(
                 Code.FORK, f"entry {head.sequence} of the control stream is not the one that the relay signed"
             )
         # Else the last revocations could be shown as bare hashes of somebody else's leaves.
-        if held is None and head.size <= self._head.size:
+        if held is None and covered:
             raise VerifyError(Code.GAP, f"the control stream is not here up to entry {head.sequence}")
-        return None if held is None else head.sequence
+        # A head is exact, and one that names fewer entries is evidence: the relay hid one, or put one in.
+        if any(sequence > head.sequence and entry.at < head.size for sequence, entry in self._control.items()):
+            text = f"the relay signed that the control stream ended with entry {head.sequence} at size {head.size}"
+            raise VerifyError(Code.FORK, f"{text}; it did not")
+        if held is not None and held.at >= head.size:
+            text = f"the relay signed entry {head.sequence} of the control stream before it was there"
+            raise VerifyError(Code.FORK, text)
+        is_here = held is not None and (self._signed_root is not None or not covered)
+        return head.sequence if is_here else None
 
     def _report(self, confirmed: int | None) -> Report:
         head, record = self._head, Record(self._register.copy)

@@ -160,7 +160,10 @@ def _limits(report: Report) -> Iterator[str]:
         "Content, titles and names are sealed and stand nowhere in the record. "
         "What is disclosed here was added by a member."
     )
-    yield _("Times are kept apart: claimed by the sender, accepted as the relay says, witnessed by cosignatures.")
+    yield _(
+        "Times are kept apart: claimed by the sender, accepted as the relay says, witnessed by cosignatures, "
+        "stamped by authorities that its exporter trusts."
+    )
     yield _("What may follow the last entry of a room is not shown: only the room's members know its head.")
     if not report.witnesses:
         yield _("No known witness cosigned the checkpoint: that others were shown the same log is not proven.")
@@ -207,6 +210,13 @@ def _message(report: Report, one: Opened) -> ReportMessage:
             (_("claimed"), _("{at}, as the sender says").format(at=moment(header.sent_at_ms))),
             (_("accepted"), _("{at}, as the relay says").format(at=moment(one.leaf.accepted_at_ms))),
             (_("witnessed"), between(report.record.bounds(one.index)).removeprefix("witnessed ")),
+            *(
+                (
+                    _("stamped"),
+                    _("not after {at} by {authority}").format(at=moment(by.not_after_ms), authority=by.authority),
+                )
+                for by in report.record.stamped(one.index)
+            ),
         ),
         said=tuple(content_lines(content)),
     )

@@ -56,13 +56,19 @@ class Identities:
         self._logged: Verified[Roster] | None = None
         self._descends = False
         self._enrolments: dict[KeyId, Enrolment] = {}
-        self.withdrawn: set[KeyId] = set()
-        """Enrolment keys that their organisation's root has withdrawn."""
+        # Each with whose word it is: else others could end a key or a device before its own organisation logs it.
+        self.withdrawn: set[tuple[OrgName, KeyId]] = set()
+        """Enrolment keys that an organisation's root has withdrawn; of other organisations they stand."""
         self._organisations: dict[DeviceId, OrgName] = {}
         self._certificates: dict[DeviceId, Certificate] = {}
-        self._revoked: set[DeviceId] = set()
-        self.compromised: dict[DeviceId, int] = {}
-        """Device -> the earliest time since which a revocation says that its key was in wrong hands."""
+        self._revoked: set[tuple[OrgName, DeviceId]] = set()
+        self._compromised: dict[tuple[OrgName, DeviceId], int] = {}
+
+    @property
+    def compromised(self) -> dict[DeviceId, int]:
+        """Device -> the earliest time since which its organisation says that its key was in wrong hands."""
+        owner, said = self._organisations, self._compromised
+        return {device: since for (name, device), since in said.items() if owner.get(device, name) == name}
 
     @property
     def roster(self) -> Verified[Roster]:
@@ -113,7 +119,8 @@ class Identities:
         certificate = self._certificates.get(device)
         if certificate is None:
             return None
-        revoked = device in self._revoked or certificate.issuer in self.withdrawn
+        name = certificate.organisation
+        revoked = (name, device) in self._revoked or (name, certificate.issuer) in self.withdrawn
         made = self._standings[device] = Standing(certificate=certificate, revoked=revoked)
         return made
 
@@ -189,17 +196,19 @@ class Identities:
         enrolment = self._enrolment(certificate.issuer)
         verify_certificate(certificate, enrolment, self.roster, at_ms=leaf.accepted_at_ms)
         device = certificate.device_id
-        first = self._organisations.setdefault(device, certificate.organisation)
+        first = self._organisations.get(device, certificate.organisation)
         # A device id belongs to one organisation for ever: a second one could speak in its name.
         if first != certificate.organisation:
             raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {first}")
-        if device in self._revoked:
-            raise VerifyError(Code.REVOKED, "a device is certified again after it was revoked")
-        self._certificates[device] = certificate
+        if (first, device) in self._revoked:
+            raise VerifyError(Code.REVOKED, "a device is certified after its organisation revoked it")
+        self._organisations[device], self._certificates[device] = first, certificate
         if not self._known:
             row = self._register.device(device)
             row.organisation, row.subject = certificate.organisation, certificate.subject
             row.role, row.certified = int(certificate.role), index
+            # Whoever revoked it before is not its organisation.
+            row.revoked = row.compromised_ms = None
             self._register.put_device(row)
 
     def _add_revocation(self, index: int, leaf: Leaf, document: bytes | None) -> None:
@@ -218,14 +227,15 @@ class Identities:
         owner = self._organisations.get(revocation.device, revocation.organisation)
         if not enrolment.organisation == revocation.organisation == owner:
             raise VerifyError(Code.FOREIGN_DEVICE, "an organisation revokes devices of its own only")
-        self._revoked.add(revocation.device)
+        ended = revocation.organisation, revocation.device
+        self._revoked.add(ended)
         since = revocation.compromised_since_ms
         if since is not None:
-            self.compromised[revocation.device] = min(since, self.compromised.get(revocation.device, since))
+            self._compromised[ended] = min(since, self._compromised.get(ended, since))
         if self._known:
             return
         row = self._register.device(revocation.device)
-        row.revoked, row.compromised_ms = index, self.compromised.get(revocation.device)
+        row.revoked, row.compromised_ms = index, self._compromised.get(ended)
         self._register.put_device(row)
         if since is not None:
             said = (
@@ -240,7 +250,7 @@ class Identities:
         enrolment = self._enrolments.get(withdrawal.enrolment)
         if enrolment is not None and enrolment.organisation != withdrawal.organisation:
             raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
-        self.withdrawn.add(withdrawal.enrolment)
+        self.withdrawn.add((withdrawal.organisation, withdrawal.enrolment))
 
     def _forget_person(self, index: int, leaf: Leaf) -> None:
         erasure = decode_person_erasure(leaf.object)
@@ -253,7 +263,7 @@ class Identities:
         enrolment = self._enrolments.get(key)
         if enrolment is None:
             raise VerifyError(Code.CERTIFICATE, "the enrolment key that signed stands nowhere in the log before")
-        if key in self.withdrawn:
+        if (enrolment.organisation, key) in self.withdrawn:
             raise VerifyError(Code.REVOKED, "the enrolment key that signed was withdrawn before")
         return enrolment
 

@@ -23,6 +23,7 @@ from amanah_protocol.types import LeafHash
 
 _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
+_ROOT_SIGNATURE: Final = "root_signature"
 _ROSTERS: Final = "rosters"
 _GRANT: Final = "grant"
 _ALONE: Final = "alone"
@@ -75,6 +76,7 @@ def keep_checkpoint(store: LocalStore) -> int | None:
         return None
     store.copy.put_value(_CHECKPOINT, snapshot.log.checkpoint)
     store.copy.put_value(_HEAD, snapshot.control_head)
+    store.copy.put_value(_ROOT_SIGNATURE, snapshot.log.root_signature)
     return snapshot.log.size
 
 
@@ -96,6 +98,19 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
     note, recorded = sizes[size], store.copy.checkpoint(size)
     # As it was published, it has the cosignatures too.
     return (recorded if recorded is not None and recorded.startswith(note) else note), size
+
+
+def root_signature(store: LocalStore) -> bytes:
+    """The relay's signature over the root of the copy, for COSE receipts.
+
+    Raises:
+        UsageError: `NOT_FOUND` when it gave none.
+    """
+    signature = store.copy.value(_ROOT_SIGNATURE)
+    if not signature:
+        detail = "the relay has not signed the root of the copy's checkpoint for COSE receipts"
+        raise UsageError(Code.NOT_FOUND, detail, hint="`amanah audit sync` gets a newer checkpoint.")
+    return signature
 
 
 def copied_head(store: LocalStore) -> bytes:

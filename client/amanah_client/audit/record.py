@@ -304,7 +304,7 @@ class Report:
         scope: How far the record reaches.
         control_confirmed: Control sequence that a signed head confirmed; None without a head. What
             the relay logged later in the control stream, or what was left out after it, is not proven.
-        withdrawn: Enrolment keys that their organisation's root has withdrawn.
+        withdrawn: Enrolment keys that a root has withdrawn, each by its organisation: those of others stand.
         compromised: Device -> the time since which its organisation says that its key was in wrong hands.
         findings: The first thousand findings of single entries, and those about the whole record.
         faults: How many faults there are in all.
@@ -318,7 +318,7 @@ class Report:
     witnesses: tuple[tuple[str, int], ...]
     scope: Scope
     control_confirmed: int | None
-    withdrawn: frozenset[KeyId]
+    withdrawn: frozenset[tuple[OrgName, KeyId]]
     compromised: Mapping[DeviceId, int]
     findings: tuple[Finding, ...]
     faults: int

@@ -241,7 +241,9 @@ app.command(
     "amanah_client.cli.audit_ask:ask_question", name="ask", help="Ask the copy a question, or list the questions."
 )
 app.command("amanah_client.cli.audit_ask:search", name="search", help="Find an id, a nation, a log index or a receipt.")
-app.command("amanah_client.cli.audit_ask:prove", name="prove", help="Write the proof that one entry stands in the log.")
+app.command(
+    "amanah_client.cli.audit_prove:prove", name="prove", help="Write the proof that one entry stands in the log."
+)
 app.command("amanah_client.cli.audit_console:console", name="console", help="Show the copy as pages in a browser.")
 
 

@@ -1,4 +1,4 @@
-"""`amanah audit ask`, `search` and `prove`: questions to the examined copy, and the proof of single entries."""
+"""`amanah audit ask` and `search`: questions to the examined copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from amanah_client.audit.export_entries import who_json
-from amanah_client.audit.proofs import check_proof, prove_entry
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import MAX_ROWS, Case, open_case
 from amanah_client.audit.questions.question import Cell, Proof
@@ -17,13 +16,10 @@ from amanah_client.audit.questions.search import Hits
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import Who
 from amanah_client.cli import audit_json, files, terminal
-from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.moments import iso, moment
-from amanah_protocol.errors import Code, PeerError, UsageError, VerifyError
+from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.labels import Label
-from amanah_protocol.log.policy import Policy
-from amanah_protocol.log.proof_file import decode_proof, encode_proof
 
 _BAD: Final = "bold white on red"
 _LISTED: Final = 3
@@ -88,7 +84,7 @@ def ask_question(
             terminal.show_json(answer_json(case, answer))
         else:
             _show_answer(answer)
-        _raise_for(case)
+        raise_for(case)
 
 
 def _list_questions(given: dict[str, str], common: Options) -> None:
@@ -120,7 +116,12 @@ def _question_json(name: str) -> dict[str, object]:
     }
 
 
-def _raise_for(case: Case) -> None:
+def raise_for(case: Case) -> None:
+    """Say what does not hold.
+
+    Raises:
+        VerifyError: `RECORD` with the first of it.
+    """
     bad = case.report.first_bad
     if bad is not None:
         where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
@@ -132,9 +133,9 @@ def _raise_for(case: Case) -> None:
 
 def _show_answer(answer: Answer) -> None:
     if answer.trouble:
-        _show(answer.trouble, style=_BAD)
+        show(answer.trouble, style=_BAD)
     for sentence in answer.found.said:
-        _show(sentence)
+        show(sentence)
     columns = answer.question.columns
     for number, row in enumerate(answer.found.rows, start=1):
         parts = [
@@ -143,15 +144,15 @@ def _show_answer(answer: Answer) -> None:
             if column.cell is not Cell.PROOF and (text := _text(column.cell, getattr(row, name))) != "-"
         ]
         wrong = any("DOES NOT HOLD" in part for part in parts)
-        _show(f"{number:>4}  {'; '.join(parts)}; proof: {_proof(row.proof)}", style=_BAD if wrong else "", indent=6)
+        show(f"{number:>4}  {'; '.join(parts)}; proof: {_proof(row.proof)}", style=_BAD if wrong else "", indent=6)
     if answer.found.left_out:
         left = words.counted(answer.found.left_out, "further row")
-        _show(f"{left} not shown: narrow the question, or give a larger --limit")
-    _show(answer.range)
+        show(f"{left} not shown: narrow the question, or give a larger --limit")
+    show(answer.range)
     for sentence in answer.found.limits:
-        _show(f"Not shown: {sentence}" if not sentence.startswith("Not ") else sentence)
+        show(f"Not shown: {sentence}" if not sentence.startswith("Not ") else sentence)
     if first := next((row.proof.indices[0] for row in answer.found.rows if row.proof.indices), None):
-        _show(f"Check it yourself: {_check_words(first)}")
+        show(f"Check it yourself: {_check_words(first)}")
 
 
 def _check_words(index: int) -> str:
@@ -184,7 +185,8 @@ def _proof(value: Proof) -> str:
     return f"{named} and {value.more} more" if value.more else named
 
 
-def _show(text: str, *, style: str = "", indent: int = 0) -> None:
+def show(text: str, *, style: str = "", indent: int = 0) -> None:
+    """One line."""
     terminal.show(terminal.Line(((terminal.single(text), style),), indent=indent))
 
 
@@ -267,12 +269,12 @@ def search(text: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, com
             )
         else:
             if trouble := words.trouble(case.report):
-                _show(trouble, style=_BAD)
+                show(trouble, style=_BAD)
             for hit in found:
-                _show(f"{hit.hit}: {hit.text}", style="" if hit.holds else _BAD, indent=4)
+                show(f"{hit.hit}: {hit.text}", style="" if hit.holds else _BAD, indent=4)
                 for question in hit.ask[:_LISTED]:
-                    _show(f"    amanah audit ask {question}")
-        _raise_for(case)
+                    show(f"    amanah audit ask {question}")
+        raise_for(case)
         if wrong := next((hit for hit in found if not hit.holds), None):
             raise VerifyError(Code.RECEIPT, wrong.text)
 
@@ -286,75 +288,3 @@ def _hit_json(hit: Hits) -> dict[str, object]:
         "holds": hit.holds,
         "ask": list(hit.ask),
     }
-
-
-# ---- proofs
-
-
-def prove(index: int, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
-    """Write the proof that an entry stands in the log, as a C2SP tlog-proof that carries the entry.
-
-    `amanah audit check FILE` verifies it against the roster that the reader trusts; so does any other C2SP verifier,
-    given the entry.
-
-    Parameters
-    ----------
-    index
-        The entry's log index.
-    out
-        Where to write it; standard output by default.
-    """
-    files.check_new(out)
-    with terminal.profile(common) as profile, open_case(profile) as case:
-        made = prove_entry(case.record.copy, index, case.checkpoint)
-        files.write_file(out, encode_proof(made))
-        if not made.extra:
-            terminal.say(f"entry {index} is a bare hash here: whoever has the entry holds it against the proof")
-        _raise_for(case)
-
-
-def check_proof_file(data: bytes, policy: Policy, name: str, common: Options) -> None:
-    """Verify a `.tlog-proof` that carries its entry, for `amanah audit check`.
-
-    Raises:
-        DecodeError: It is none.
-        UsageError: `NOT_FOUND` when it carries no entry.
-        VerifyError: `RECORD` when it does not hold.
-    """
-    made = decode_proof(data)
-    try:
-        leaf, witnessed = check_proof(made, policy)
-    except PeerError as error:
-        raise VerifyError(Code.RECORD, f"the proof does not hold: {error.detail} [{error.code}]") from error
-    head = witnessed.checkpoint
-    what = leaf.type.name.lower().replace("_", " ")
-    if common.json:
-        terminal.show_json(
-            {
-                "format": audit_json.FORMAT,
-                "holds": True,
-                "anchored": True,
-                "held_against": name,
-                "log_index": made.index,
-                "entry": what,
-                "accepted": iso(leaf.accepted_at_ms),
-                "room": leaf.room.hex(),
-                "room_seq": leaf.room_seq,
-                "log": {
-                    "origin": head.origin,
-                    "size": head.size,
-                    "witnesses": audit_json.witnesses_json(witnessed.cosignatures),
-                },
-            }
-        )
-        return
-    _show(
-        f"entry {made.index}: {what} of room {leaf.room.hex()}, place {leaf.room_seq}, accepted "
-        f"{moment(leaf.accepted_at_ms)}"
-    )
-    names = words.listed(cosigner for cosigner, _ in witnessed.cosignatures)
-    _show(f"under the checkpoint of {head.size} entries of {head.origin}, cosigned by {names}")
-    _show(
-        "not shown by a proof of one entry: whether its sender's signature and rights hold; `amanah audit verify` does"
-    )
-    _show(f"HOLDS: this entry stands in the log at its index; anchored in {name}")

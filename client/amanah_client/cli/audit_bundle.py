@@ -43,6 +43,7 @@ from amanah_client.cli.files import File
 from amanah_client.cli.progress import progress
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, find_home
+from amanah_protocol import cose
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, VerifyError
@@ -223,6 +224,9 @@ def check(
     if data.startswith(PROOF_HEADER):
         _check_proof(data, policy, roster, common)
         return
+    if data.startswith(cose.TAG):
+        _check_receipt(file, data, policy, roster, common)
+        return
     text = data.decode("utf-8", "replace")
     match armour_kind(text):
         case Armour.DISCLOSURE:
@@ -365,13 +369,19 @@ def _decode_armour(text: str) -> bytes:
 
 
 def _check_proof(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
-    from amanah_client.cli.audit_ask import check_proof_file  # noqa: PLC0415 - other files do without the questions
+    from amanah_client.cli.audit_prove import check_proof_file  # noqa: PLC0415 - other files do without the questions
 
     anchor = _anchor(policy, roster, common)
     if anchor is None:
         hint = "Give --policy or --roster: a proof of one entry says nothing without a log that is trusted."
         raise UsageError(Code.UNANCHORED, "there is nothing to hold the proof against", hint=hint)
     check_proof_file(data, anchor.policy, anchor.name, common)
+
+
+def _check_receipt(file: Path, data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
+    from amanah_client.cli.audit_prove import check_receipt_file  # noqa: PLC0415 - as above
+
+    check_receipt_file(file, data, *_keys(policy, roster, common), common)
 
 
 def _damaged(error: DecodeError) -> DecodeError:

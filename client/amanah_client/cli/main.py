@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.process import forbid_memory_dumps
-from amanah_protocol.errors import AmanahError, Code, OperationalError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 
 # Commands are named by where they stand: a program that is started for one verb loads that verb.
 _COMMANDS: Final = (
@@ -29,6 +29,7 @@ _COMMANDS: Final = (
     ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
 )
 _TRACEBACK: Final = "AMANAH_TRACEBACK"
+_OF_WEB: Final = ("jinja2", "starlette", "uvicorn")
 
 
 def _version() -> str:
@@ -113,6 +114,15 @@ def _wrong_usage(error: CycloptsError) -> str:
     return str(error)
 
 
+def _missing_of(error: BaseException | None) -> str:
+    """The package without which a verb could not be loaded; "" where something else is the matter."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name.partition(".")[0]
+        error = error.__cause__
+    return ""
+
+
 def _command(arguments: list[str]) -> int:
     """Run one command; an error of it is reported here, and what it wrote before is not lost."""
     try:
@@ -130,6 +140,11 @@ def _command(arguments: list[str]) -> int:
     except OSError:
         raise
     except Exception as error:
+        missing = _missing_of(error)
+        if missing in _OF_WEB:
+            hint = "Install the extra: pip install 'amanah[web]'."
+            detail = f"{missing} is not installed, which this verb answers browsers and programs with"
+            return terminal.report(UsageError(Code.CONFIG, detail, hint=hint))
         if os.environ.get(_TRACEBACK):
             raise
         # Not its text: it could quote what was sealed.

@@ -44,7 +44,7 @@ def work(ctx: Context) -> None:
             # Not asked for while this device is outside, or still reading: its time has not begun.
             room.anchor = anchor.since(ctx.timer_ms)
             continue
-        if ctx.timer_ms - max(anchor.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+        if ctx.heard_ms - max(anchor.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:
             monitor.want(ctx, anchor.index + 1)

@@ -24,6 +24,7 @@ LAZY_MS: Final = 15_000
 MEMBER_LAZY_MS: Final = 10_000
 """What a member's messages say of the log is held together for so long: one that writes a lot costs few proofs."""
 _ASK: Final = "`amanah audit evidence FILE` writes down the proof of it"
+_OWED: Final = "keep what `amanah audit evidence FILE` writes down, and ask the relay's operator for the proof"
 
 
 def found(
@@ -56,7 +57,7 @@ def found(
     # One fork shows itself at every size: each is kept, one is told.
     if known or not 0 <= ctx.now_ms - newest < ALARM_AGAIN_MS:
         evidence = tuple(sighting.statement.data for sighting in (first.sighting, second.sighting))
-        ctx.alarm(code, f"{detail}; {_ASK}", evidence=evidence)
+        ctx.alarm(code, f"{detail}; {_ASK if stops else _OWED}", evidence=evidence)
     if stops:
         ctx.stop(code, detail)
 

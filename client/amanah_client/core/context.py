@@ -81,6 +81,7 @@ class Session:
         offers: Made since the last pause.
         online_at_ms: When `Online` was told.
         head_at_ms: When the newest control head was signed, in our running time.
+        probed_at_ms: When the first one after it was asked for.
         ahead_ms: The relay's clock minus our running time, as it told its time since the login.
         skew_ms: Our clock minus the relay's, as of its last word.
         online: Whether `Online` was told.
@@ -104,6 +105,7 @@ class Session:
     offers: int = 0
     online_at_ms: int = 0
     head_at_ms: int = 0
+    probed_at_ms: int = 0
     ahead_ms: int = 0
     skew_ms: int = 0
     online: bool = False
@@ -151,6 +153,9 @@ class Watch:
         proven: Root by size, for heads that lie on one line with ours.
         claims: Those that wait for their proof, by line; one that is being compared stays until it is.
         busy: Whether a proof or checkpoint is on its way.
+        asked_ms: When that was asked for, in our running time.
+        waited_ms: How long the relay has made us wait on this connection, in all.
+        counted_ms: Up to when that is counted, in our running time.
         refreshed_at_ms: When a checkpoint was asked for last.
         wanted_size: Whoever waits for a checkpoint of at least this size.
         refresh: Whether the newest checkpoint is wanted, whatever its size.
@@ -160,6 +165,9 @@ class Watch:
     proven: dict[int, bytes] = field(default_factory=dict)
     claims: dict[bytes, Claim] = field(default_factory=dict)
     busy: bool = False
+    asked_ms: int = 0
+    waited_ms: int = 0
+    counted_ms: int = 0
     refreshed_at_ms: int = 0
     wanted_size: int = 0
     refresh: bool = False
@@ -212,7 +220,9 @@ class Context:
         lost: Rooms whose keys were found gone or damaged when this core was made, until that is told.
         halted: Why nothing is sent or dialled any more, "" normally.
         now_ms: The clock at this step; it may be set at any time.
-        timer_ms: Running time of this core: what waits and what is overdue is measured by it.
+        timer_ms: Running time of this core: what waits is measured by it.
+        heard_ms: The same when the newest tick was made. Whatever had come by then was taken, so what is overdue by
+            this time is the fault of others, and not of a slow store here.
     """
 
     key: SigningKey
@@ -244,6 +254,7 @@ class Context:
     halted: str = ""
     now_ms: int = 0
     timer_ms: int = 0
+    heard_ms: int = 0
     _draft: Draft = field(default_factory=Draft)
     _raised: dict[tuple[str, RoomId | None, str], int] = field(default_factory=dict)
 
@@ -276,6 +287,10 @@ class Context:
         """
         self.timer_ms += min(max(0, now_ms - self.now_ms), MAX_STEP_MS)
         self.now_ms = now_ms
+
+    def hear_until(self, made_ms: int) -> None:
+        """A tick was taken that was made at this time of the clock."""
+        self.heard_ms = max(self.heard_ms, self.timer_ms - max(0, self.now_ms - made_ms))
 
     # ---- telling the relay
 

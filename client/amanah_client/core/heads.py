@@ -190,10 +190,13 @@ def tick(ctx: Context) -> None:
     session = ctx.session
     if not session.online:
         return
-    silent = ctx.timer_ms - session.head_at_ms
-    if silent >= STALE_MS:
+    silent = ctx.heard_ms - session.head_at_ms
+    # Silence counts where it was asked for the head in time: a core whose store is slow asks late.
+    probed = session.probed_at_ms > session.head_at_ms
+    if silent >= STALE_MS and probed and ctx.heard_ms - session.probed_at_ms >= HEAD_INTERVAL_MS:
         ctx.alarm(Code.STALE_HEAD, "no signed head of the control stream for three minutes")
     if silent >= PROBE_MS and ctx.control.page is None:
+        session.probed_at_ms = session.probed_at_ms if probed else ctx.timer_ms
         control_stream.subscribe(ctx)
     for room in ctx.rooms.values():
         if room.link.subscribed and not room.broken and room.row.status is not RoomStatus.REMOVED:
@@ -202,14 +205,16 @@ def tick(ctx: Context) -> None:
 
 def _tick_room(ctx: Context, room: Room) -> None:
     link, awaited = room.link, room.awaited
-    if awaited is not None and ctx.timer_ms >= awaited.until_ms:
+    if awaited is not None and ctx.heard_ms >= awaited.until_ms:
         room.awaited = None
         detail = f"entry {room.row.head_seq + 1} is not delivered; the relay's signed head names {awaited.room_seq}"
         ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.head,))
         resubscribe(ctx, room)
-    silent = ctx.timer_ms - link.confirmed_at_ms
-    if silent >= STALE_MS and Code.STALE_HEAD not in room.told:
+    silent = ctx.heard_ms - link.confirmed_at_ms
+    rested = ctx.heard_ms - link.asked_at_ms >= HEAD_INTERVAL_MS
+    unanswered = rested and link.asked_at_ms > link.confirmed_at_ms
+    if silent >= STALE_MS and unanswered and Code.STALE_HEAD not in room.told:
         room.told.add(Code.STALE_HEAD)
         ctx.alarm(Code.STALE_HEAD, "no signed head of the room for three minutes", room=room.id)
-    if silent >= PROBE_MS and link.page is None and ctx.timer_ms - link.asked_at_ms >= HEAD_INTERVAL_MS:
+    if silent >= PROBE_MS and link.page is None and rested:
         resubscribe(ctx, room)

@@ -117,7 +117,8 @@ class ClientCore:
         match event:
             case inputs.Received(data=data):
                 self._receive(data)
-            case inputs.Tick():
+            case inputs.Tick(made_ms=made_ms):
+                ctx.hear_until(made_ms)
                 _tick(ctx)
             case inputs.Asked(intent=intent):
                 _ask(ctx, intent)
@@ -282,6 +283,7 @@ def _tick(ctx: Context) -> None:
     login.tick(ctx)
     expiry.tick(ctx)
     heads.tick(ctx)
+    monitor.tick(ctx)
     waiting = [asked.at_ms for asked in ctx.session.requests.values()]
     if waiting and ctx.timer_ms - min(waiting) >= ANSWER_MS:
         ctx.disconnect(f"{Code.TIMEOUT}: the relay did not answer")

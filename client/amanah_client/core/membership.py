@@ -171,6 +171,8 @@ def take_welcome(ctx: Context, room: Room, entry: Entry, envelope: Envelope, wel
     # What waits here was written for who was in when this device left.
     widen(ctx, room, room.row.left_among or group.members, group.members)
     room.change(status=RoomStatus.OPEN, circle=None, left_among=(), lapsed=False, asked_at_ms=0)
+    # An `erase` of what it was sent before may stand where it was outside, and is not shown there.
+    room.withheld.clear()
     # What it was sent before it may not have been able to open.
     repair.ask_anew(ctx, room, tuple(room.missing))
     if room.row.successor is None:  # what was closed stays so, whoever adds this device there again

@@ -8,6 +8,7 @@ new view with each message costs one proof at a time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -18,9 +19,10 @@ from amanah_client.core.requests import Advance, CheckpointWanted, Claim, Compar
 from amanah_client.log_rows import LogView
 from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
-from amanah_protocol.frames import GetCheckpoint, GetConsistency, Path, Refused
+from amanah_protocol.frames import Frame, GetCheckpoint, GetConsistency, Path, Refused
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint, verify_checkpoint
 from amanah_protocol.log.conflict import Way, other_prefix
+from amanah_protocol.log.cose_receipt import split_root_line
 from amanah_protocol.log.merkle import verify_consistency
 from amanah_protocol.log.statement import log_signature
 
@@ -29,9 +31,13 @@ REFRESH_MS: Final = 1_000
 OVERDUE_MS: Final = 60_000
 """A size that the relay has signed for us alone has to be shown within this time."""
 OWED_MS: Final = 45_000
-"""So long the proof that a claim is one with ours is waited for on a connection. One that has died is found sooner."""
-MAX_LOST: Final = 10
-"""After so many connections that ended over one claim the time counts from its beginning: to hang up is no answer."""
+"""So long the relay may leave one question unanswered. A connection that has died is found sooner."""
+DRAGGED_MS: Final = 300_000
+"""So long it may make a claim wait in all while it answers others: what is slow is not yet false."""
+PATIENCE_MS: Final = 2_000
+"""What an answer may take without counting as that: a long line of claims is nobody's fault."""
+MAX_UNANSWERED: Final = 10
+"""After so many questions for one claim the time counts from its beginning: neither "later" nor to hang up answers."""
 MAX_CLAIMS: Final = 4_096
 """Claims that wait. Members have one line each; only a relay that signs more than it can prove gets there."""
 _OF_RELAY: Final = (Way.HEAD, Way.RECEIPT)
@@ -59,8 +65,7 @@ def note_claim(ctx: Context, claim: Claim) -> None:
     elif waiting is None:
         watch.claims[claim.line] = claim
     elif claim.size > waiting.size:
-        waited = replace(claim, since_ms=waiting.since_ms, due_ms=waiting.due_ms, lost=waiting.lost)
-        watch.claims[claim.line] = waited
+        watch.claims[claim.line] = replace(waiting, size=claim.size, root=claim.root, sighting=claim.sighting)
     elif claim.size == waiting.size and claim.root != waiting.root:
         _contradict(ctx, waiting, claim)
 
@@ -94,8 +99,8 @@ def work(ctx: Context) -> None:
     ahead = tuple(claim for claim in due if claim.size > view.size)
     if ahead or watch.wanted_size > view.size or watch.refresh:
         if ctx.timer_ms - watch.refreshed_at_ms >= REFRESH_MS:
-            watch.busy, watch.refreshed_at_ms = True, ctx.timer_ms
-            ctx.ask(CheckpointWanted(behind=ahead), lambda number: GetCheckpoint(request=number))
+            watch.refreshed_at_ms = ctx.timer_ms
+            _ask(ctx, CheckpointWanted(behind=ahead), lambda number: GetCheckpoint(request=number))
             return
         if watch.refresh:
             return  # a proof was put off: it is asked for behind the next checkpoint
@@ -105,26 +110,51 @@ def work(ctx: Context) -> None:
             return
 
 
+def _ask(ctx: Context, purpose: CheckpointWanted | Advance | Compare, frame: Callable[[int], Frame]) -> None:
+    watch = ctx.watch
+    # What an own store that is slow has cost until now is not the relay's time.
+    watch.busy, watch.asked_ms, watch.counted_ms = True, ctx.timer_ms, ctx.timer_ms + PATIENCE_MS
+    ctx.ask(purpose, frame)
+
+
+def tick(ctx: Context) -> None:
+    """Count how long the relay makes us wait for the answer that is on its way."""
+    watch = ctx.watch
+    if watch.busy and ctx.heard_ms > watch.counted_ms:
+        watch.waited_ms += ctx.heard_ms - watch.counted_ms
+        watch.counted_ms = ctx.heard_ms
+
+
 def _check_owed(ctx: Context, view: LogView) -> None:
     """A relay that puts a proof off for ever hides a fork as well as one that refuses it."""
-    for claim in tuple(ctx.watch.claims.values()):
-        if claim.size > view.size and claim.sighting.way in _OF_RELAY:
+    watch = ctx.watch
+    asked_ms = watch.asked_ms if watch.busy else ctx.heard_ms
+    for claim in tuple(watch.claims.values()):
+        if ctx.timer_ms < claim.due_ms or (claim.size > view.size and claim.sighting.way in _OF_RELAY):
             continue  # its own word may be ahead: that has another bound
-        since_ms = max(claim.since_ms, claim.due_ms)
-        if claim.lost < MAX_LOST:
-            since_ms = max(since_ms, ctx.session.online_at_ms)
-        if ctx.session.online and ctx.timer_ms - since_ms >= OWED_MS:
-            _owe(ctx, claim, f"for {OWED_MS // 1000} s")
+        if claim.waited_ms < 0:
+            watch.claims[claim.line] = replace(claim, waited_ms=watch.waited_ms)
+            continue
+        since_ms = claim.due_ms if claim.unanswered >= MAX_UNANSWERED else max(claim.due_ms, asked_ms)
+        if ctx.heard_ms - since_ms >= OWED_MS or watch.waited_ms - claim.waited_ms >= DRAGGED_MS:
+            _owe(ctx, claim, f"since {(ctx.heard_ms - claim.due_ms) // 1000} s")
 
 
 def lose(ctx: Context) -> None:
     """The connection has ended, perhaps because of what was asked: what was to be compared is asked for again."""
-    ctx.watch.busy = False
+    watch = ctx.watch
+    watch.busy, watch.waited_ms = False, 0
     for asked in ctx.session.requests.values():
         if isinstance(asked.purpose, Compare):
-            claim = asked.purpose.claim
-            if ctx.watch.claims.get(claim.line) is claim:
-                ctx.watch.claims[claim.line] = replace(claim, lost=claim.lost + 1)
+            _note_unanswered(ctx, asked.purpose)
+    watch.claims = {line: replace(claim, waited_ms=-1) for line, claim in watch.claims.items()}
+
+
+def _note_unanswered(ctx: Context, purpose: Compare) -> None:
+    """Whoever waits in that line by now: a larger claim stands for the one that was asked about."""
+    claims, line = ctx.watch.claims, purpose.claim.line
+    if line in claims:
+        claims[line] = replace(claims[line], unanswered=claims[line].unanswered + 1)
 
 
 def _owe(ctx: Context, claim: Claim, how: str) -> None:
@@ -135,8 +165,8 @@ def _owe(ctx: Context, claim: Claim, how: str) -> None:
 
 
 def _compare(ctx: Context, claim: Claim, view: LogView) -> None:
-    ctx.watch.busy = True
-    ctx.ask(Compare(claim=claim), lambda number: GetConsistency(request=number, old=claim.size, new=view.size))
+    purpose = Compare(claim=claim)
+    _ask(ctx, purpose, lambda number: GetConsistency(request=number, old=claim.size, new=view.size))
 
 
 def _is_settled(ctx: Context, claim: Claim, view: LogView) -> bool:
@@ -176,7 +206,7 @@ def _is_overdue(ctx: Context, claim: Claim) -> bool:
     """What others saw was durable then; the relay's own word from a moment ago may be ahead of its checkpoint."""
     return (
         claim.sighting.way not in _OF_RELAY
-        or ctx.timer_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
+        or ctx.heard_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
     )
 
 
@@ -188,12 +218,13 @@ def consider(ctx: Context, note: bytes) -> bool:
 
     Raises:
         DecodeError: It is none.
-        VerifyError: `CHECKPOINT`: not signed by the log of the roster.
+        VerifyError: `CHECKPOINT`: not signed by the log of the roster; `SIGNATURE` of its root by the relay.
     """
     relay, view = ctx.relay, ctx.log
+    note, root_signature = split_root_line(note, relay.key)
     checkpoint = verify_checkpoint(note, relay.log_vkey, relay.origin).value
     if view is None or view.size == 0:
-        _move(ctx, note, checkpoint)
+        _move(ctx, Advance(note=note, checkpoint=checkpoint, root_signature=root_signature))
         return True
     if checkpoint.size < view.size:
         detail = f"the relay shows a log of size {checkpoint.size} after one of {view.size}"
@@ -204,11 +235,8 @@ def consider(ctx: Context, note: bytes) -> bool:
             claims = conflicts.own_claim(ctx), conflicts.shown_claim(ctx, note, checkpoint)
             conflicts.found(ctx, Code.FORK, f"two different logs of size {view.size}", claims)
     else:
-        ctx.watch.busy = True
-        ctx.ask(
-            Advance(note=note, checkpoint=checkpoint),
-            lambda number: GetConsistency(request=number, old=view.size, new=checkpoint.size),
-        )
+        purpose = Advance(note=note, checkpoint=checkpoint, root_signature=root_signature)
+        _ask(ctx, purpose, lambda number: GetConsistency(request=number, old=view.size, new=checkpoint.size))
         return False
     return True
 
@@ -227,7 +255,7 @@ def receive_advance(ctx: Context, purpose: Advance, frame: Path) -> None:
         detail = f"the newer log does not continue ours: {error.detail}"
         conflicts.found(ctx, Code.LOG_ROLLBACK, detail, claims, proof)
         return
-    _move(ctx, purpose.note, checkpoint)
+    _move(ctx, purpose)
 
 
 def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
@@ -243,6 +271,11 @@ def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
     except VerifyError:
         _contradict(ctx, conflicts.own_claim(ctx), claim, frame)
         return
+    larger = ctx.watch.claims.get(claim.line)
+    if larger is not None:
+        # It came while this one was compared; its time begins now.
+        fresh = replace(larger, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms, unanswered=0, waited_ms=-1)
+        ctx.watch.claims[claim.line] = fresh
     _prove(ctx, claim.size, claim.root)
 
 
@@ -253,6 +286,7 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
     if not MEANINGS[known_code(frame.code)].final:
         if isinstance(purpose, Compare):
             watch.refresh = True
+            _note_unanswered(ctx, purpose)
         if isinstance(purpose, Advance):
             ctx.disconnect(f"{frame.code}: {frame.detail}")
         return
@@ -267,8 +301,15 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
         ctx.stop(Code.PROOF, detail)
 
 
-def _move(ctx: Context, note: bytes, checkpoint: Checkpoint) -> None:
-    ctx.log = LogView(size=checkpoint.size, root=checkpoint.root, checkpoint=note, seen_at_ms=ctx.now_ms)
+def _move(ctx: Context, proven: Advance) -> None:
+    checkpoint = proven.checkpoint
+    ctx.log = LogView(
+        size=checkpoint.size,
+        root=checkpoint.root,
+        checkpoint=proven.note,
+        seen_at_ms=ctx.now_ms,
+        root_signature=proven.root_signature,
+    )
     if ctx.watch.wanted_size <= checkpoint.size:
         ctx.watch.wanted_size = 0
     quorum.note_growth(ctx, checkpoint.size)

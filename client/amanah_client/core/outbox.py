@@ -160,7 +160,7 @@ def _is_behind(ctx: Context, room: Room) -> bool:
     if room.group.epoch != room.stale_epoch or room.row.wedge is not None:  # we were shown, and refused it
         room.stale_epoch = None
         return False
-    if ctx.timer_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:
+    if ctx.heard_ms - room.stale_since_ms >= BEHIND_MS and Code.GAP not in room.told:
         room.told.add(Code.GAP)
         detail = f"the relay says that epoch {room.stale_epoch} is over and delivers no commit that ends it"
         ctx.alarm(Code.GAP, detail, room=room.id)

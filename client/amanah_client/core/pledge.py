@@ -59,7 +59,7 @@ def work(ctx: Context) -> None:
         if pledge is None or ctx.timer_ms < pledge.again_at_ms:
             continue
         asked_ms = ctx.timer_ms if pledge.asked_ms is None else max(pledge.asked_ms, ctx.session.online_at_ms)
-        if ctx.timer_ms - asked_ms >= OVERDUE_MS:
+        if ctx.heard_ms - asked_ms >= OVERDUE_MS:
             room.pledge = None
             detail = "what the relay acknowledged is not proven to be in the log"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
@@ -82,7 +82,7 @@ def _check_delivered(ctx: Context, room: Room) -> None:
     if not room.link.live or room.row.status is not RoomStatus.OPEN or Code.RECEIPT in room.told:
         return
     for room_seq, promise in room.promised.items():
-        if ctx.timer_ms - max(promise.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+        if ctx.heard_ms - max(promise.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
             room.told.add(Code.RECEIPT)
             detail = f"entry {room_seq} was acknowledged and is not delivered"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=_evidence(ctx, promise))

@@ -143,10 +143,10 @@ def note_growth(ctx: Context, size: int) -> None:
 def _judge(ctx: Context) -> None:
     """Whether the witnesses are missed; each change is told once."""
     witnesses, row = ctx.witnesses, ctx.witnesses.row
-    online_ms = ctx.timer_ms - ctx.session.online_at_ms
+    online_ms = ctx.heard_ms - ctx.session.online_at_ms
     seen = row is not None and row.size > 0
     oldest_ms = min(witnesses.grown.values(), default=ctx.timer_ms) if seen else ctx.timer_ms
-    is_late = online_ms >= LATE_MS and ctx.timer_ms - oldest_ms >= LATE_MS
+    is_late = online_ms >= LATE_MS and ctx.heard_ms - oldest_ms >= LATE_MS
     is_missing = not seen and online_ms >= LATE_MS
     state = Quorum.MISSING if is_missing else Quorum.LATE if is_late else Quorum.SEEN
     before = Quorum.SEEN if row is None else row.state

@@ -76,7 +76,7 @@ def _tell_withheld(ctx: Context, room: Room) -> None:
     """What the relay says is erased, and nobody has erased by the record read to its head, is withheld."""
     for envelope, since_ms in tuple(room.withheld.items()):
         row = room.missing.get(envelope)
-        if row is not None and not (room.link.live and ctx.timer_ms - since_ms >= ERASED_MS):
+        if row is not None and not (room.link.live and ctx.heard_ms - since_ms >= ERASED_MS):
             continue
         del room.withheld[envelope]
         if row is not None:

@@ -128,7 +128,8 @@ class Claim:
         sighting: The signed statement, and how it came.
         since_ms: Since when the first of its line waits, in our running time.
         due_ms: It is not compared before this time.
-        lost: How many connections have ended while its proof was waited for.
+        unanswered: How often its proof was asked for and put off, or the connection ended.
+        waited_ms: How long the relay had made us wait when this became due; -1 before that.
     """
 
     size: int
@@ -137,7 +138,8 @@ class Claim:
     sighting: Sighting
     since_ms: int
     due_ms: int
-    lost: int = 0
+    unanswered: int = 0
+    waited_ms: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,10 +160,12 @@ class Advance:
     Attributes:
         note: The newer checkpoint as signed.
         checkpoint: What it says; its signature was verified.
+        root_signature: The relay's over its root, verified; b"" for none.
     """
 
     note: bytes
     checkpoint: Checkpoint
+    root_signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """COSE Receipts of inclusion (RFC 9942) in a tree of RFC 9162: a log proof for tools that know no C2SP.
 
-The relay signs the root once for each checkpoint; whoever holds the leaf and its inclusion path puts the receipt
-together around that signature. The payload is detached, so that a verifier computes the root from the proof.
+The relay signs the root of each checkpoint that it gives a client, in a signature line that readers of C2SP pass over;
+whoever holds the leaf and its inclusion path puts the receipt together around that signature. The payload is
+detached, so that a verifier computes the root from the proof.
 
 Only the root is signed. One path can lead to one root under several sizes, so a receipt proves that the log holds
 the leaf; its index and the size are what the exporter says until they are held against a checkpoint of this root.
@@ -17,7 +18,9 @@ import cbor2
 from amanah_protocol import cbor, cose
 from amanah_protocol.crypto import KEY_BYTES, SIGNATURE_BYTES, SigningKey, sha256, verify_signature
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
+from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.merkle import HASH_BYTES, MAX_PATH, MAX_TREE_SIZE, inclusion_root
+from amanah_protocol.log.note import KEY_ID_BYTES, Note, NoteSignature
 from amanah_protocol.types import LeafHash
 
 MAX_RECEIPT_BYTES: Final = 4_096
@@ -29,6 +32,7 @@ _RFC9162_SHA256: Final = 1
 _VDP: Final = 396
 """Its proofs, by type; -1 are those of inclusion."""
 _INCLUSION: Final = -1
+_LINE_TYPE: Final = b"amanah/cose-receipt/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,46 @@ def sign_root(root: bytes, key: SigningKey) -> bytes:
     if len(root) != HASH_BYTES:
         raise UsageError(Code.BAD_TYPE, "a root has 32 bytes")
     return key.sign(cose.signed_bytes(_protected(key.key_id), root))
+
+
+def with_root_line(note: bytes, key: SigningKey) -> bytes:
+    """A checkpoint with its root signed for receipts in a further line; only of a tree that is durable.
+
+    The line is by the log's name, of a type without number (C2SP signed-note, section Signature types: 0xFF and a
+    longer identifier), so that whoever does not know it passes it over.
+
+    Raises:
+        DecodeError: The note is no checkpoint.
+    """
+    checkpoint, decoded = decode_checkpoint(note)
+    name, signature = checkpoint.origin, sign_root(checkpoint.root, key)
+    line = NoteSignature(name=name, key_id=_line_id(name, key.public), signature=signature)
+    return Note(text=decoded.text, signatures=(*decoded.signatures, line)).encode()
+
+
+def split_root_line(note: bytes, public: bytes) -> tuple[bytes, bytes]:
+    """Take that line of this key out of a checkpoint.
+
+    Returns:
+        The note without it, and the signature that it holds, verified; b"" where there is no such line.
+
+    Raises:
+        DecodeError: The note is no checkpoint.
+        VerifyError: `SIGNATURE` when the line does not hold.
+    """
+    checkpoint, decoded = decode_checkpoint(note)
+    wanted = checkpoint.origin, _line_id(checkpoint.origin, public)
+    found = [line for line in decoded.signatures if (line.name, line.key_id) == wanted]
+    if not found or len(found) == len(decoded.signatures):
+        return note, b""
+    for line in found:
+        _verify_root(checkpoint.root, line.signature, public)
+    left = tuple(line for line in decoded.signatures if line not in found)
+    return Note(text=decoded.text, signatures=left).encode(), found[0].signature
+
+
+def _verify_root(root: bytes, signature: bytes, public: bytes) -> None:
+    verify_signature(public, signature, cose.signed_bytes(_protected(sha256(public)), root))
 
 
 def encode_receipt(receipt: CoseReceipt) -> bytes:
@@ -125,7 +169,7 @@ def verify_receipt(receipt: CoseReceipt, leaf: LeafHash, public: bytes) -> bytes
     if sha256(public) != receipt.kid:
         raise VerifyError(Code.KEY_ID, "the signer named is not the key given")
     root = inclusion_root(leaf, receipt.index, receipt.size, receipt.path)
-    verify_signature(public, receipt.signature, cose.signed_bytes(_protected(receipt.kid), root))
+    _verify_root(root, receipt.signature, public)
     return root
 
 
@@ -133,6 +177,10 @@ def _sole(value: cbor.Value, label: int) -> cbor.Value:
     if not isinstance(value, dict) or set(value) != {label}:
         raise DecodeError(Code.BAD_TYPE, "the unprotected header holds exactly one proof of inclusion")
     return value[label]
+
+
+def _line_id(name: str, public: bytes) -> bytes:
+    return sha256(name.encode() + b"\n\xff" + _LINE_TYPE + public)[:KEY_ID_BYTES]
 
 
 def _protected(kid: bytes) -> bytes:

@@ -120,7 +120,7 @@ def checkpoint(parts: Parts, client: Client, frame: frames.GetCheckpoint) -> Non
         AmanahError: `STOPPING` or `STORE`.
     """
     parts.check_open()
-    note = parts.loaded().ledger.checkpoint()
+    note = parts.loaded().ledger.shown_checkpoint()
     parts.out.send(client.session, frames.Checkpoint(request=frame.request, note=note))
 
 

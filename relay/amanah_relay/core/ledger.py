@@ -14,6 +14,7 @@ from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.erasures import ContentErasure, sign_erasure
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
+from amanah_protocol.log.cose_receipt import with_root_line
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.log.receipt import Receipt, sign_receipt
@@ -83,6 +84,7 @@ class Ledger:
         self._origin = origin
         self._most_recent = recent
         self._note: bytes | None = None
+        self._shown: bytes | None = None
         self.size = state.size
         self.root = Frontier(state.size, state.edge).root()
         self.control = Chain(head_seq=state.control.head_seq, head_leaf=state.control.head_leaf)
@@ -112,7 +114,7 @@ class Ledger:
         append = batch.append
         self.size = append.first + len(append.entries)
         self.root = append.root
-        self._note = None
+        self._note = self._shown = None
         for row in append.rooms:
             kept = self.rooms.get(row.room)
             if kept is None:
@@ -156,6 +158,12 @@ class Ledger:
             head = Checkpoint(origin=self._origin, size=self.size, root=self.root)
             self._note = sign_checkpoint(head, self._log_signer)
         return self._note
+
+    def shown_checkpoint(self) -> bytes:
+        """The same for a client, with the signature of its root that makes COSE receipts."""
+        if self._shown is None:
+            self._shown = with_root_line(self.checkpoint(), self._key)
+        return self._shown
 
     def control_head(self, now_ms: int) -> bytes:
         """A fresh signed head of the control stream."""

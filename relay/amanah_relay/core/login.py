@@ -64,7 +64,7 @@ def welcome(parts: Parts, client: Client, stock: tuple[tuple[int, int], ...], no
     rooms = ledger.room_states(client.device)
     ready = frames.Ready(
         control_head=ledger.control_head(now_ms),
-        checkpoint=ledger.checkpoint(),
+        checkpoint=ledger.shown_checkpoint(),
         rooms=tuple(rooms[: parts.limits.ready_rooms]),
         stock=stock,
     )

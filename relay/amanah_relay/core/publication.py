@@ -149,9 +149,7 @@ def fetch(parts: Parts, client: Client, frame: frames.GetCheckpoints) -> None:
     Raises:
         AmanahError: `STOPPING`, `STORE`, `SLOW` or `RATE`.
     """
-    parts.check_open()
-    check_pace(parts, client)
-    parts.loaded()
+    _check_readable(parts, client)
     token = parts.ask(CheckpointsFetch(client=client, request=frame.request))
     parts.out.add(ReadCheckpoints(token=token, after=frame.after, limit=MAX_NOTES, max_bytes=_PAGE_BYTES))
 
@@ -168,9 +166,7 @@ def fetch_stamps(parts: Parts, client: Client, frame: frames.GetStamps) -> None:
     Raises:
         AmanahError: `STOPPING`, `STORE`, `SLOW` or `RATE`.
     """
-    parts.check_open()
-    check_pace(parts, client)
-    parts.loaded()
+    _check_readable(parts, client)
     token = parts.ask(StampsFetch(client=client, request=frame.request))
     parts.out.add(ReadStamps(token=token, after=frame.after, limit=MAX_NOTES, max_bytes=_PAGE_BYTES))
 
@@ -185,6 +181,12 @@ def answer_stamps(parts: Parts, question: StampsFetch, read: StampsRead) -> None
             for stamp in read.stamps
         )
         parts.out.send(question.client.session, frames.Stamps(request=question.request, stamps=stamps))
+
+
+def _check_readable(parts: Parts, client: Client) -> None:
+    parts.check_open()
+    check_pace(parts, client)
+    parts.loaded()
 
 
 def _record(parts: Parts, publication: Publication, size: int, note: bytes) -> None:

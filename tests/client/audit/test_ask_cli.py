@@ -14,10 +14,13 @@ from amanah_client.audit.questions.registry import QUESTIONS
 from amanah_client.cli.audit_ask import ask_question
 from amanah_client.home import Profile
 from amanah_protocol.cards import Armour, armour
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.log.cose_receipt import decode_receipt, encode_receipt, sign_root
 from amanah_protocol.log.proof_file import decode_proof, encode_proof
 from tests.client.audit.asking import case_of
 from tests.client.audit.auditor import ROSTER, TOLD, Audit, copy
 from tests.client.audit.world import MA, OFFICER_TN, SN
+from tests.vectors import examples as x
 
 ROOM = TOLD.room.hex()[:8]
 CLI_PAGE = Path(__file__).resolve().parents[3] / "docs" / "cli.md"
@@ -238,6 +241,62 @@ def test_the_proof_of_a_bare_hash_says_that_it_carries_no_entry(audit: Audit, co
     code, _, err = audit("prove", "16", "--out", tmp_path / "16.tlog-proof")
     assert code == 0
     assert "entry 16 is a bare hash here" in err
+
+
+@pytest.fixture
+def receipt(audit: Audit, profile: Profile, tmp_path: Path) -> Path:
+    """A COSE receipt of entry 19, its entry beside it."""
+    copy(profile, TOLD)
+    profile.store.copy.put_value("root_signature", sign_root(TOLD.log.root, x.RELAY_KEY))
+    file = tmp_path / "19.receipt"
+    assert audit("prove", "19", "--format", "cose", "--out", file)[0] == 0
+    return file
+
+
+def test_a_cose_receipt_is_checked_in_another_profile_by_a_roster_alone(
+    audit: Audit, receipt: Path, tmp_path: Path
+) -> None:
+    roster = tmp_path / "roster.txt"
+    roster.write_text(armour(Armour.ROSTER, ROSTER))
+    code, out, _ = audit("check", receipt, "--roster", roster, home=tmp_path / "nobody")
+    assert code == 0
+    assert f"entry 19: envelope of room {TOLD.room.hex()}, place 6, accepted 2026-09-21 14:13:39Z" in out
+    assert TOLD.log.root.hex() in out
+    assert "HOLDS: this entry stands in the log; anchored in the roster file" in out
+    checked = json.loads(audit("check", receipt, "--json")[1])
+    assert (checked["holds"], checked["log_index"], checked["log"]["root"]) == (True, 19, TOLD.log.root.hex())
+
+
+def test_a_cose_receipt_of_another_entry_does_not_hold(audit: Audit, receipt: Path) -> None:
+    receipt.with_name("19.receipt.entry").write_bytes(TOLD.log.leaves[20].encode())
+    code, out, err = audit("check", receipt)
+    assert (code, out) == (5, "")
+    assert "the receipt does not hold: " in err
+
+
+def test_a_cose_receipt_by_a_key_that_nobody_trusts_is_no_proof(audit: Audit, receipt: Path) -> None:
+    other = SigningKey(bytes(range(32)))
+    signed = replace(decode_receipt(receipt.read_bytes()), kid=other.key_id, signature=sign_root(TOLD.log.root, other))
+    receipt.write_bytes(encode_receipt(signed))
+    code, out, err = audit("check", receipt)
+    assert (code, out) == (5, "")
+    assert "no relay's that is trusted here" in err
+
+
+def test_a_cose_receipt_wants_a_file_and_overwrites_none(audit: Audit, copied: None, tmp_path: Path) -> None:
+    assert audit("prove", "19", "--format", "cose")[0] == 2
+    beside = tmp_path / "taken.entry"
+    beside.write_text("kept")
+    assert audit("prove", "19", "--format", "cose", "--out", tmp_path / "taken")[0] == 2
+    assert (beside.read_text(), (tmp_path / "taken").exists()) == ("kept", False)
+
+
+def test_a_checkpoint_whose_root_the_relay_did_not_sign_gives_no_cose_receipt(
+    audit: Audit, copied: None, tmp_path: Path
+) -> None:
+    code, _, err = audit("prove", "19", "--format", "cose", "--out", tmp_path / "receipt")
+    assert (code, "`amanah audit sync` gets a newer checkpoint" in err) == (4, True)
+    assert not (tmp_path / "receipt").exists()
 
 
 # ---- the pages

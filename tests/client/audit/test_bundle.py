@@ -21,7 +21,8 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.labels import Label
 from amanah_protocol.log.export import sign_manifest
-from amanah_protocol.types import DeviceId
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, KeyId
 from tests.client.audit.bundles import (
     EXPORTED_MS,
     archived,
@@ -32,10 +33,12 @@ from tests.client.audit.bundles import (
     members_of,
     ranges,
 )
+from tests.client.audit.test_identities import enrolment, withdrawal
 from tests.client.audit.test_times import WITNESSED, at, ms, published
 from tests.client.audit.world import (
     AUDITOR_MA,
     AUDITOR_TN,
+    MA,
     OFFICER_SN,
     OFFICER_TN,
     TN,
@@ -258,6 +261,18 @@ def test_an_exporter_who_was_revoked_is_found() -> None:
     told = incident()
     assert faults(checked(bundle(told, exporter=OFFICER_TN)).report) == []
     assert faults(checked(bundle(told, exporter=OFFICER_SN)).report) == [(None, "REVOKED")]
+
+
+def test_what_others_withdrew_of_an_exporter_that_was_not_theirs_is_no_fault() -> None:
+    told, key = incident(), x.key("second enrolment key of tn")
+    newcomer = certified("newcomer", issuer=key)
+    told.log.endorsed(LeafType.REVOCATION, withdrawal(MA, key=KeyId(key.key_id)))
+    told.log.endorsed(LeafType.ENROLMENT, enrolment(TN, key=key))
+    told.log.revoke(certified("newcomer", MA, key=newcomer.key))
+    told.log.certify(newcomer)
+    assert faults(checked(bundle(told, exporter=newcomer)).report) == []
+    told.log.endorsed(LeafType.REVOCATION, withdrawal(TN, key=KeyId(key.key_id)))
+    assert faults(checked(bundle(told, exporter=newcomer)).report) == [(None, "REVOKED")]
 
 
 def test_an_exporter_whose_certificate_does_not_hold_is_found() -> None:

@@ -272,6 +272,31 @@ def test_the_time_since_a_key_was_in_wrong_hands_is_kept_and_remarked() -> None:
     assert report.compromised == {OFFICER_SN.id: NOW_MS - 5}
 
 
+@pytest.mark.parametrize(("by", "expected"), [(MA, ""), (TN, "REVOKED")])
+def test_a_revocation_ahead_of_the_certificate_counts_if_its_own_organisation_made_it(
+    by: OrgName, expected: str
+) -> None:
+    log, newcomer = community(), certified("newcomer")
+    log.revoke(certified("newcomer", by, key=newcomer.key), since_ms=NOW_MS)
+    log.certify(newcomer)
+    certificate = log.last
+    log.add(OFFICER_TN, log.open(OFFICER_TN), newcomer)
+    report = examined(log)
+    assert faults(report)[:1] == ([(certificate, expected)] if expected else [])
+    assert report.compromised == ({newcomer.id: NOW_MS} if expected else {})
+    row = report.record.select("SELECT certified, revoked, compromised_ms FROM device WHERE device = ?", newcomer.id)
+    assert row == ([(None, certificate - 1, NOW_MS)] if expected else [(certificate, None, None)])
+
+
+def test_a_certificate_that_is_refused_makes_a_device_nobodys() -> None:
+    log, newcomer = community(), certified("newcomer")
+    log.revoke(certified("newcomer", MA, key=newcomer.key))
+    log.certify(certified("newcomer", MA, key=newcomer.key))
+    refused = log.last
+    log.certify(newcomer)
+    assert faults(examined(log)) == [(refused, "REVOKED")]
+
+
 def test_a_withdrawn_enrolment_key_certifies_and_revokes_nobody_any_more() -> None:
     log = community()
     log.endorsed(LeafType.REVOCATION, withdrawal(TN))
@@ -298,6 +323,15 @@ def test_a_withdrawal_of_a_key_that_was_never_logged_is_taken() -> None:
     log = community()
     log.endorsed(LeafType.REVOCATION, withdrawal(TN, key=KeyId(x.key("never used").key_id)))
     assert faults(examined(log)) == []
+
+
+@pytest.mark.parametrize(("by", "expected"), [(MA, ""), (TN, "REVOKED")])
+def test_a_withdrawal_ahead_of_the_enrolment_counts_if_its_own_root_made_it(by: OrgName, expected: str) -> None:
+    log, key = community(), x.key("second enrolment key of tn")
+    log.endorsed(LeafType.REVOCATION, withdrawal(by, key=KeyId(key.key_id)))
+    log.endorsed(LeafType.ENROLMENT, enrolment(TN, key=key))
+    log.certify(certified("newcomer", issuer=key))
+    assert faults(examined(log)) == ([(log.last, expected)] if expected else [])
 
 
 def test_bytes_that_are_no_object_are_found() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.report import MAX_FINDINGS
 from amanah_client.model import AuditRow
+from amanah_client.store.copy import AuditCopy
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
+from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -27,6 +31,7 @@ from tests.client.audit.world import (
     TN,
     Incident,
     Log,
+    anchor,
     community,
     examined,
     faults,
@@ -295,6 +300,60 @@ def test_a_head_of_another_control_stream_is_found(told: Incident) -> None:
 def test_two_logs_of_one_size_are_found(told: Incident) -> None:
     head = told.log.control_head(root=x.fixed("another log"))
     assert faults(examined(told.log, control_head=head)) == [(None, "FORK")]
+
+
+def head_before(told: Incident, **changes: object) -> bytes:
+    """The true head of when the last entry of the control stream was not there yet, but for `changes`."""
+    leaves = dict(enumerate((leaf.hash for leaf in told.log.leaves if leaf.room == CONTROL), start=1))
+    frontier = Frontier()
+    for leaf in told.log.leaves[: told.revoked]:
+        frontier.append(leaf.hash)
+    fields: dict[str, Any] = {"sequence": 11, "size": frontier.size, "root": frontier.root(), **changes}
+    return told.log.control_head(**{"leaf": leaves.get(fields["sequence"], ZERO_32), **fields})
+
+
+OLDER_HEADS = pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        pytest.param({}, "", id="true"),
+        pytest.param({"root": x.fixed("another log")}, "FORK", id="of another log"),
+        pytest.param({"leaf": x.fixed("another entry")}, "FORK", id="another entry"),
+        pytest.param({"sequence": 10}, "FORK", id="one entry hidden"),
+        pytest.param({"sequence": 0}, "FORK", id="all hidden"),
+        pytest.param({"sequence": 12}, "FORK", id="one that was not there yet"),
+        pytest.param({"sequence": 13}, "GAP", id="one that never was there"),
+        pytest.param({"sequence": 0, "size": 0, "root": sha256(b"")}, "", id="of the empty log"),
+        pytest.param({"sequence": 0, "size": 0}, "FORK", id="of another empty log"),
+        pytest.param({"size": 99, "root": x.fixed("later")}, "FORK", id="a later log with fewer"),
+    ],
+)
+
+
+@OLDER_HEADS
+def test_a_head_is_held_against_the_leaves_of_its_size(told: Incident, changes: dict[str, Any], code: str) -> None:
+    report = examined(told.log, control_head=head_before(told, **changes))
+    assert faults(report) == ([(None, code)] if code else [])
+    assert report.control_confirmed == (None if code else changes.get("sequence", 11))
+
+
+@OLDER_HEADS
+def test_a_head_is_held_against_leaves_that_were_examined_before(
+    told: Incident, changes: dict[str, Any], code: str
+) -> None:
+    copy, note = AuditCopy.in_memory(), told.log.checkpoint()
+    copy.append(told.rows())
+    examine_copy(copy, checkpoint=note, anchor=anchor())
+    report = examine_copy(copy, checkpoint=note, anchor=anchor(), control_head=head_before(told, **changes))
+    assert faults(report) == ([(None, code)] if code else [])
+    assert report.control_confirmed == (None if code else changes.get("sequence", 11))
+
+
+def test_a_head_of_leaves_that_cannot_be_read_confirms_nothing(told: Incident) -> None:
+    rows, before = told.rows(), told.revoked
+    assert examined(told.log, rows[:before], control_head=head_before(told)).control_confirmed == 11
+    report = examined(told.log, rows[: before - 1], control_head=head_before(told))
+    assert faults(report) == [(before - 1, "GAP")]
+    assert report.control_confirmed is None
 
 
 def test_a_head_that_no_relay_of_the_roster_signed_is_found(told: Incident) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,6 +167,23 @@ def test_an_export_brings_the_time_stamps_and_a_third_party_checks_them(
     code, out, _ = audit("check", file, "--tsa", roots(other))
     assert code == 5
     assert "time stamp 1 of the checkpoint of size 20: it names CN=Authority, and does not verify" in out
+
+
+def test_the_tables_of_an_export_name_the_authorities_that_its_exporter_trusts(
+    audit: Audit, profile: Profile, authority: Authority, tmp_path: Path
+) -> None:
+    stamp(profile, authority)
+    found: list[dict[int, str]] = []
+    for trusted in ((), ("--tsa", roots(authority))):
+        assert audit("verify", *trusted)[0] == 0
+        file = tmp_path / f"{len(trusted)}.amanah"
+        assert audit("export", file)[0] == 0
+        with zipfile.ZipFile(file) as bundle:
+            table = io.StringIO(bundle.read("entries.csv").decode(), newline="")
+        found.append({int(row["log_index"]): row["stamped_not_after"] for row in csv.DictReader(table)})
+    assert set(found[0].values()) == {""}
+    assert all(said.endswith("Z by CN=Authority") == (index < 20) for index, said in found[1].items())
+    assert {index < 20 for index in found[1]} == {True, False}
 
 
 # ---- renewal

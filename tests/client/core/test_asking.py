@@ -79,6 +79,25 @@ def test_what_was_erased_while_a_device_was_away_is_a_tombstone_and_no_alarm(
     assert not repairs(b, room)
 
 
+def test_what_was_erased_while_a_device_was_outside_is_no_alarm(stage: Stage) -> None:
+    """The `erase` stands in the part of the record that it is not shown."""
+    a, a2, b, room = three(stage)
+    stage.wait(5_000)
+    a2.toward = says_erased
+    b.say(room, "the words")
+    said = b.rows(room, Kind.MESSAGE)[-1].envelope
+    stage.run()
+    a2.disconnect()
+    a2.toward = None
+    a.do(model.Remove(room=room, devices=(a2.device.id,)))
+    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    invite(a, room, a2)
+    a2.connect()
+    stage.wait(80_000)
+    assert a2.row(room).status is model.RoomStatus.OPEN
+    assert (a2.codes(), a2.texts(room)) == ([], [])
+
+
 def test_an_erase_of_who_may_not_does_not_excuse_the_relay(stage: Stage) -> None:
     _a, a2, b, room = three(stage)
     c = stage.online("C", of=MA)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_client.core import duty
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
@@ -136,7 +136,7 @@ def test_a_silent_device_is_its_own_organisations_first_and_then_the_owners(stag
     for client in (a, b, c):
         silent_for(client, room, b2, duty.SILENT_MS)
         client.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
-        client.give(inputs.Tick())
+        client.tick()
     assert (b.row(room).in_flight is None, a.row(room).in_flight is None) == (False, True)
     stage.wait(1_500, 500)
     assert a.row(room).in_flight is None
@@ -234,10 +234,10 @@ def test_a_sign_of_life_from_the_future_counts_as_one_of_today(stage: Stage) -> 
     real = stage.relay.now_ms
     stage.relay.now_ms += 5 * 60_000
     a.clock_ms = -5 * 60_000
-    b.give(inputs.Tick())
+    b.tick()
     b.say(room, "news from tomorrow")
     stage.run()
-    a.give(inputs.Tick())
+    a.tick()
     assert max(held.active.values()) <= real + 5 * 60_000
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_protocol import frames
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label
@@ -123,4 +123,4 @@ def test_whatever_a_relay_garbles_no_core_ends_by_an_exception(one_in: int, scal
         stage.run()
         stage.wait(60_000, 4_000)
         assert victim.online()
-        victim.give(inputs.Tick())
+        victim.tick()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import inputs, model
 from amanah_protocol import frames, heads
 from amanah_protocol.log.leaf import LeafType
 from tests.client.core.forge import control_head, push, room_head
@@ -191,6 +191,28 @@ def test_a_silent_control_stream_is_alarmed(stage: Stage) -> None:
     a.toward = lambda frame: [] if isinstance(frame, frames.Head | frames.PageEnd) else [frame]
     stage.wait(185_000, step_ms=1_000)
     assert "STALE_HEAD" in a.codes() or a.disconnects
+
+
+def test_a_core_that_was_late_asks_before_it_calls_the_relay_silent(stage: Stage) -> None:
+    """Its store was slow for minutes: nobody asked for a head in that time, and an idle relay sends none unasked."""
+    a, _b, _room = two(stage)
+    stage.wait(70_000)
+    made_ms = a.now_ms
+    for _ in range(200):
+        stage.relay.tick(1_000)
+        a.give(inputs.Tick(made_ms=made_ms))
+    stage.wait(5_000)
+    assert a.codes() == []
+    a.toward = lambda frame: [] if isinstance(frame, frames.Head | frames.PageEnd) else [frame]
+    for _ in range(200):
+        stage.relay.tick(1_000)
+        a.give(inputs.Tick(made_ms=made_ms))
+    a.tick()
+    assert a.codes() == []
+    stage.wait(59_000)
+    assert a.codes() == []
+    stage.wait(2_000)
+    assert set(a.codes()) == {"STALE_HEAD"}
 
 
 def test_a_fresh_control_head_is_stored(stage: Stage) -> None:

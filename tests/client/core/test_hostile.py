@@ -74,7 +74,7 @@ def test_who_may_not_send_removes_nobody_and_goes_on_reading(stage: Stage, block
     room_of(a, room).revoked = (-1, -1, ())
     for _ in range(10):
         stage.relay.now_ms += 1_000
-        a.give(inputs.Tick())
+        a.tick()
     assert a.row(room).counter == counter
     push(a, delivery(a, *message(b, room)))
     assert a.texts(room) == ["forged"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_protocol import frames
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Commit
@@ -129,4 +129,4 @@ def test_an_answer_or_a_refusal_when_nothing_waits_is_passed_over(stage: Stage) 
         c.connect()
         stage.run()
     assert c.store.alarms == []
-    c.give(inputs.Tick())
+    c.tick()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import model
 from amanah_client.core import answers, commits, invite, monitor, outbox
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.conflicts import claim_of
@@ -436,7 +436,7 @@ def test_proofs_without_a_view_change_nothing(stage: Stage) -> None:
     ctx = ctx_of(a)
     ctx.log = None
     path = frames.Path(1, None, ())
-    monitor.receive_advance(ctx, Advance(note=b"", checkpoint=None), path)  # type: ignore[arg-type]  # not read
+    monitor.receive_advance(ctx, Advance(note=b"", checkpoint=None, root_signature=b""), path)  # type: ignore[arg-type]  # not read
     monitor.receive_comparison(ctx, Compare(claim=claim_in(ctx, 2, bytes(32))), path)
     assert ctx.log is None
     assert ctx.halted == ""
@@ -455,7 +455,7 @@ def test_a_claim_that_was_proven_meanwhile_needs_no_request(stage: Stage) -> Non
     a.outward = keep(asked, frames.GetConsistency)
     ctx.watch.claims[b"x"] = replace(claim_in(ctx, 1, b"\1" * 32), line=b"x")
     ctx.watch.proven[1] = b"\1" * 32
-    a.give(inputs.Tick())
+    a.tick()
     assert (asked, ctx.watch.claims, a.codes()) == ([], {}, [])
 
 

@@ -224,9 +224,18 @@ class Client:
         )
         self.stage.restarts += 1
 
+    @property
+    def now_ms(self) -> int:
+        """What its clock shows."""
+        return self.stage.relay.now_ms + self.clock_ms
+
+    def tick(self) -> None:
+        """Its shell says that time has passed."""
+        self.give(inputs.Tick(made_ms=self.now_ms))
+
     def give(self, event: inputs.Input) -> None:
         """Give the core an input, make its writes durable, then perform its effects."""
-        step = self.core.handle(event, self.stage.relay.now_ms + self.clock_ms)
+        step = self.core.handle(event, self.now_ms)
         try:
             self.store.commit(step.writes)
         except OSError:
@@ -420,7 +429,7 @@ class Stage:
         """Time passes for all."""
         self.relay.tick(ms)
         for client in self.clients:
-            client.give(inputs.Tick())
+            client.tick()
         self.run()
 
     def wait(self, ms: int, step_ms: int = 1_000) -> None:

@@ -13,15 +13,20 @@ from amanah_protocol import cose
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, VerifyError
+from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint, verify_checkpoint
 from amanah_protocol.log.cose_receipt import (
     MAX_RECEIPT_BYTES,
     CoseReceipt,
     decode_receipt,
     encode_receipt,
     sign_root,
+    split_root_line,
     verify_receipt,
+    with_root_line,
 )
 from amanah_protocol.log.merkle import MAX_PATH, MAX_TREE_SIZE, inclusion_path, leaf_hash
+from amanah_protocol.log.note import Note, decode_note
+from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import LeafHash
 from tests.protocol.log.reference import RecursiveTree
 from tests.protocol.log.trees import StoredTree, entries
@@ -236,3 +241,50 @@ def test_no_other_signature_of_the_relay_makes_a_receipt() -> None:
     assert refusal(replace(RECEIPT, signature=raw)) is Code.SIGNATURE
     with refused(Code.MALFORMED, DecodeError):
         cose.decode(DATA, Typ.INCLUSION, max_bytes=MAX_RECEIPT_BYTES)
+
+
+# ---- around the signature line of a checkpoint
+
+
+LOG = NoteSigner(name="relay.example.org/log", key=SigningKey(bytes(32)))
+BARE = sign_checkpoint(Checkpoint(origin=LOG.name, size=SIZE, root=ROOT), LOG)
+SIGNED = with_root_line(BARE, KEY)
+
+
+def test_the_line_has_the_key_id_of_a_type_without_number() -> None:
+    line = decode_note(SIGNED).signatures[-1]
+    named = b"relay.example.org/log\n\xffamanah/cose-receipt/1" + KEY.public
+    assert (line.name, line.key_id) == (LOG.name, sha256(named)[:4])
+
+
+def test_who_knows_no_such_line_verifies_the_checkpoint_as_ever() -> None:
+    assert verify_checkpoint(SIGNED, LOG.verifier, LOG.name).value.root == ROOT
+
+
+def changed(**changes: Any) -> bytes:  # noqa: ANN401 - fields of a line
+    note = decode_note(SIGNED)
+    return Note(text=note.text, signatures=(note.signatures[0], replace(note.signatures[1], **changes))).encode()
+
+
+def test_the_line_is_taken_out_with_its_signature() -> None:
+    assert split_root_line(SIGNED, KEY.public) == (BARE, SIGNATURE)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        BARE,
+        with_root_line(BARE, SigningKey(bytes(range(1, 33)))),
+        changed(name="another.example/log"),
+        Note(text=decode_note(SIGNED).text, signatures=decode_note(SIGNED).signatures[1:]).encode(),
+    ],
+    ids=["none", "of another key", "of another log", "no other line"],
+)
+def test_where_there_is_no_such_line_nothing_is_taken_out(note: bytes) -> None:
+    assert split_root_line(note, KEY.public) == (note, b"")
+
+
+@pytest.mark.parametrize("signature", [sign_root(bytes(32), KEY), SIGNATURE[:-1]], ids=["of another root", "cut"])
+def test_a_line_that_does_not_hold_is_refused(signature: bytes) -> None:
+    with refused(Code.SIGNATURE):
+        split_root_line(changed(signature=signature), KEY.public)

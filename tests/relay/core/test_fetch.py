@@ -9,11 +9,13 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Erase, Grant, Message, Welcome
 from amanah_protocol.limits import STAGE_CHUNK_BYTES
+from amanah_protocol.log.checkpoint import decode_checkpoint, sign_checkpoint
+from amanah_protocol.log.cose_receipt import sign_root, split_root_line
 from amanah_protocol.log.merkle import verify_consistency, verify_inclusion
 from amanah_protocol.types import EnvelopeId, RoomId
 from amanah_relay.effects import ReadContent
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import Device
+from tests.relay.people import LOG_SIGNER, RELAY_KEY, Device
 from tests.relay.world import MA, SN, Peer, RoomModel, World, code_of
 
 CONTENT = bytes(range(256)) * 600  # two pieces, the second one shorter
@@ -339,6 +341,15 @@ def test_every_leaf_is_proven_in_every_tree_of_the_log() -> None:
             path = writer.one(frames.Path)
             assert path.leaf == world.store.entries[index].hash
             verify_inclusion(world.store.entries[index].hash, index, size, path.hashes, roots[size])
+
+
+def test_a_checkpoint_has_its_root_signed_for_cose_receipts() -> None:
+    world, writer, *_ = room_with_content()
+    for _ in range(2):
+        writer.send(frames.GetCheckpoint(request=1))
+        note, signature = split_root_line(writer.one(frames.Checkpoint).note, RELAY_KEY.public)
+        assert signature == sign_root(world.store.batches[-1].root, RELAY_KEY)
+        assert note == sign_checkpoint(decode_checkpoint(note)[0], LOG_SIGNER)
 
 
 def test_trees_of_the_log_are_proven_to_continue_each_other() -> None:

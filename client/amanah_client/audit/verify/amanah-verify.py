@@ -587,44 +587,44 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         trusted = {one.hash: one for one in given + (named if given or written is not None else own)}
         return policy, sorted(trusted.values(), key=lambda one: one.version)
     def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:
-        found = list[Value]()  # size, root, `not after` and `not before` of each checkpoint, at last the largest first
+        found = list[Value]()  # size, root, `not after` and `not before` (or 0) of each checkpoint, the largest first
         for data in itertools.chain(self.sequence("checkpoints", 256 * KIB, MAX_POINTS), [self.whole("checkpoint")]):
             one = Checkpoint(data)
             ascends = one.size <= note.size and (not found or found[-1][0] < one.size)
             need(one.origin == note.origin and ascends, "checkpoints of another log, or not ascending")
-            times = policy.judge(one, self.unchecked, quorum=one.size == note.size)
+            times = policy.judge(one, self.unchecked, quorum=one.size == note.size) or [0]
             lies = (len(times) - 1) // 3  # so many of the times may be false
-            bounds = [times[lies] * 1_000, times[-1 - lies] * 1_000] if times else [YEAR_9999, 0]
-            found.append([one.size, one.root, *bounds])
+            found.append([one.size, one.root, times[lies] * 1_000, times[-1 - lies] * 1_000])
         for one in seen:  # what you remember is no less a prefix of the rows
             need(one.origin == note.origin and one.size <= note.size, "the log was another, or longer, when you saw it")
-            found.append([one.size, one.root, YEAR_9999, 0])
-        found.sort(key=lambda one: one[0], reverse=True)
-        for later, earlier in itertools.pairwise(found):  # where nobody said a time, that of the next one counts
-            earlier[2] = later[2] if earlier[2] == YEAR_9999 else earlier[2]
-        return found
-    def read(self, size: int) -> Iterator[Value]:  # the rows
-        index = -1
+            found.append([one.size, one.root, 0, 0])
+        return sorted(found, key=lambda one: one[0], reverse=True)
+    def read(self, size: int, roots: dict[int, bytes]) -> Iterator[Value]:  # the rows, and the root of so many
+        index, left = -1, list[bytes]()
         for index, data in enumerate(self.sequence("leaves", 3 * MIB)):
             need(index < size and (row := fit(ROW, decode(data))).index == index, "another row, or one too many")
             need(row.entry is not None or row.document is None, "a document beside a bare hash")
+            grow(left, index, row.hash)
+            roots |= {index + 1: root_of(left)} if index + 1 in roots else {}
             yield row
         need(index + 1 == size, "a row is missing")
     def rows(self, note: Checkpoint, points: list[Value], record: Record) -> None:
-        left, rows, size = list[bytes](), self.read(note.size), 0
-        for size in itertools.count():  # each row's hash goes into the tree, and its entry is judged
+        roots = dict.fromkeys([note.size, record.head.size, *(one[0] for one in points)], b"") | {0: sha256()}
+        refused(all, self.read(note.size, roots))  # each row's hash goes into the tree; what is wrong is said below
+        for size, root, *_ in points:
+            self.attempt(None, need, roots[size] in (b"", root), f"the rows do not lead to the checkpoint of {size}")
+        # A checkpoint that nobody dated, or of another tree than this, bounds nothing: the next one does.
+        points, rows = [one for one in points if one[3] and one[1] == roots[one[0]]], self.read(note.size, {})
+        for size in itertools.count():  # each entry is judged
             while points and points[-1][0] == size:
-                _, root, _, not_before = points.pop()
-                self.attempt(None, need, root == root_of(left), f"the rows do not lead to the checkpoint of {size}")
-                record.not_before = not_before or record.not_before
+                record.not_before = points.pop()[3]
             record.not_after = points[-1][2] if points else YEAR_9999
-            if size == record.head.size: record.head.then = root_of(left), record.chains[CONTROL][0]
+            if size == record.head.size: record.head.then = roots[size], record.chains[CONTROL][0]
             row = self.attempt(size if size < note.size else None, next, rows, None)
             if row is None: break
-            grow(left, size, row.hash)
             leaf = self.attempt(size, record.leaf, row) if row.entry is not None else None
             for check in (record.follow, record.judge) if leaf else (): self.attempt(size, check, leaf)
-        need(size == note.size and root_of(left) == note.root, "the rows do not lead to the checkpoint")
+        need(roots[note.size] == note.root, "the rows do not lead to the checkpoint")
     def head(self) -> Value:  # the head of the control stream, not verified yet
         data = self.whole("control-head")
         opened = Signed(data, "control-head+cose", KIB) if data else None
