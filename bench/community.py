@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from amanah_protocol import cbor, identity, roster
+from amanah_protocol import identity, roster
 from amanah_protocol.cards import Reply
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed, endorse
@@ -183,9 +183,7 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
     nonce = secrets.token_bytes(16)
     room = derive_room_id(origin, creator.id, nonce)
     engine = Engines()[CLASSICAL]
-    group = engine.create(
-        room, creator.key, creator.credential, policy=cbor.encode({}), now_ms=now_ms, random=secrets.token_bytes
-    )
+    group = engine.create(room, creator.key, creator.credential, policy=b"", now_ms=now_ms, random=secrets.token_bytes)
     author = Author(creator, room)
     specific = Create(
         origin=origin,
@@ -193,7 +191,7 @@ def open_room(creator: Device, others: Iterable[Device], *, origin: str, now_ms:
         suite=CLASSICAL,
         ceiling=LABEL,
         owner=creator.certificate.organisation,
-        policy=cbor.encode({}),
+        policy=b"",
     )
     alone = frozenset({creator.id})
     create = author.sign(author.header(specific, epoch=0, audience=alone, now_ms=now_ms, sealed=False))

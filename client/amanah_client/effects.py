@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_client.log_rows import ConflictRow, LogView, StampRow, WitnessedRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
 from amanah_client.model import (
     Alarm,
     AuditRow,
@@ -20,7 +20,7 @@ from amanah_client.model import (
     MessageRow,
     RoomRow,
 )
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 # ---- writes
 
@@ -157,6 +157,38 @@ class PutAlarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutCustody:
+    """Append to what is known of a room's custody."""
+
+    row: CustodyRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPerson:
+    """An organisation has forgotten a person: drop the profile, and the contents of messages that hold it."""
+
+    organisation: OrgName
+    subject: PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOver:
+    """Drop the contents of a room whose time is over, as an `erase` would.
+
+    Attributes:
+        room: The room.
+        policy: Its policy, encoded.
+        now_ms: As of this time.
+        held_since_ms: What was accepted then or later stays: a hold stands.
+    """
+
+    room: RoomId
+    policy: bytes
+    now_ms: int
+    held_since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutAuditRows:
     """Append to the auditor's copy."""
 
@@ -186,7 +218,7 @@ class PutStamps:
 Write: TypeAlias = (
     PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
     | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
-    | PutAuditRows | PutCheckpoints | PutStamps
+    | PutAuditRows | PutCheckpoints | PutStamps | PutCustody | ForgetPerson | DropOver
 )  # fmt: skip
 
 # ---- effects

@@ -1,8 +1,4 @@
-"""What a client remembers, as plain values: rooms, messages, intents, alarms.
-
-The core holds them in memory, the store keeps them on encrypted disk; both speak these types. Every
-value here is replaced, never changed in place, except by the core's own working copies.
-"""
+"""What a client remembers, as plain values for core and store: replaced, never changed but for own working copies."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from amanah_client.log_rows import LogView, WitnessedRow
+from amanah_client.log_rows import CustodyRow, LogView, WitnessedRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -359,12 +355,14 @@ class CreateRoom:
         ceiling: The highest label allowed in it.
         agreement: Identifier of the agreement it is opened under.
         classical: Its suite is 0x0003 instead of the post-quantum 0xF001.
+        policy: How long its content stays, encoded (`amanah_protocol.custody.retention`); b"" as the relay has it.
     """
 
     title: str
     ceiling: Label
     agreement: str | None = None
     classical: bool = False
+    policy: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,12 +451,9 @@ class SubmitControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSync:
-    """Copy the log's metadata up to the newest checkpoint that the quorum of witnesses has cosigned.
+    """Copy the log as far as the quorum of witnesses has cosigned it, or all of it; under the grant of this id."""
 
-    Attributes:
-        uncosigned: Up to the newest of all, as where the roster asks for no witnesses.
-    """
-
+    grant: bytes | None = None
     uncosigned: bool = False
 
 
@@ -579,6 +574,7 @@ class Snapshot:
         audit_stamps: Number of the newest time stamp in it.
         alarms: The newest alarms, so that none is raised twice.
         missing: Messages whose repair is not done, the oldest first, so many at the most.
+        custody: Entries of rooms' custody chains, each chain in its order.
     """
 
     certificate: bytes
@@ -600,3 +596,4 @@ class Snapshot:
     audit_stamps: int = 0
     alarms: tuple[Alarm, ...] = ()
     missing: tuple[MessageRow, ...] = ()
+    custody: tuple[CustodyRow, ...] = ()

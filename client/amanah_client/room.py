@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from amanah_client import model
 from amanah_client.core.room import group_of
+from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
 from amanah_client.message import Message, read_message
 from amanah_protocol.content.alert import Alert
@@ -102,6 +103,14 @@ class Room:
     def alarms(self) -> list[model.Alarm]:
         """The alarms about this room, oldest first."""
         return [alarm for alarm in self._client.alarms() if alarm.room == self.id]
+
+    def party(self, device: DeviceId) -> Party:
+        """Who a device is, whether or not it is in the room."""
+        return self._client.party(device)
+
+    def custody(self) -> list[Custody]:
+        """Who was granted its record, who read it under a grant, what is held, what was erased by its time."""
+        return read_custody(self._client.profile.store.custody(self._id))
 
     def unreadable(self) -> dict[model.Cause, int]:
         """How many messages cannot be read, by cause; what is repaired leaves the count."""

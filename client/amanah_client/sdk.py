@@ -31,6 +31,7 @@ from amanah_client.message import Message, read_message
 from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
+from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
@@ -241,7 +242,13 @@ class Client:
         return Room(self, found[0])
 
     def new_room(
-        self, title: str, *, label: Label, agreement: str | None = None, classical: bool = False
+        self,
+        title: str,
+        *,
+        label: Label,
+        agreement: str | None = None,
+        classical: bool = False,
+        policy: RoomPolicy | None = None,
     ) -> model.CreateRoom:
         """A room to be opened, for `ask`.
 
@@ -251,9 +258,11 @@ class Client:
             agreement: Identifier of the agreement it is opened under, visible to auditors.
             classical: Seal with X25519 alone, for members whose devices cannot do more; traffic recorded today may
                 then be opened by a quantum computer later. A room keeps its suite for its whole life.
+            policy: How long the relay keeps its content, for the room's whole life; as the relay has it without one.
 
         Raises:
-            UsageError: `USAGE` for an empty title, `TOO_LARGE` for one above 253 characters.
+            UsageError: `USAGE` for an empty title or a policy that nobody would keep to, `TOO_LARGE` for a title
+                above 253 characters.
         """
         said = unicodedata.normalize("NFC", title).strip()
         if not said:
@@ -262,7 +271,8 @@ class Client:
             if len(text) > limits.MAX_NAME_CHARS:
                 detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
                 raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
-        return model.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical)
+        kept = b"" if policy is None else policy.encode()
+        return model.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept)
 
     async def create_room(
         self,

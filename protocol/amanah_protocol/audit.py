@@ -7,10 +7,11 @@ from typing import Final
 
 from amanah_protocol import cbor, cose
 from amanah_protocol.crypto import SigningKey, sha256
-from amanah_protocol.types import DeviceId, OrgName, RoomId
+from amanah_protocol.types import DeviceId, GrantId, OrgName, RoomId
 from amanah_protocol.verified import Verified
 
 _MAX_BYTES: Final = 1_024
+_GRANTED_FIELDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +23,20 @@ class ReadingOrder:
         until: Index behind the last.
         ordered_at_ms: The auditor's time.
         nonce: 16 random bytes.
+        grant: Id of the audit grant that it reads under; None for what the own organisation is in.
     """
 
     first: int
     until: int
     ordered_at_ms: int
     nonce: bytes
+    grant: GrantId | None = None
 
 
 def sign_order(order: ReadingOrder, key: SigningKey) -> bytes:
     """Sign by the auditor's device key."""
-    return cose.sign(cose.Typ.AUDIT_READ, [order.first, order.until, order.ordered_at_ms, order.nonce], key)
+    body: list[int | bytes] = [order.first, order.until, order.ordered_at_ms, order.nonce]
+    return cose.sign(cose.Typ.AUDIT_READ, body if order.grant is None else [*body, order.grant], key)
 
 
 def verify_order(data: bytes, device_key: bytes) -> Verified[ReadingOrder]:
@@ -57,8 +61,16 @@ def decode_order(data: bytes) -> ReadingOrder:
 
 
 def _read_order(payload: cbor.Value) -> ReadingOrder:
-    f = cbor.Fields(payload, 4, "reading order")
-    return ReadingOrder(first=f.uint(), until=f.uint(), ordered_at_ms=f.uint(), nonce=f.fixed(16))
+    # One form for each: an order without a grant has no fifth field at all.
+    granted = isinstance(payload, list) and len(payload) == _GRANTED_FIELDS
+    f = cbor.Fields(payload, _GRANTED_FIELDS if granted else _GRANTED_FIELDS - 1, "reading order")
+    return ReadingOrder(
+        first=f.uint(),
+        until=f.uint(),
+        ordered_at_ms=f.uint(),
+        nonce=f.fixed(16),
+        grant=GrantId(f.fixed(16)) if granted else None,
+    )
 
 
 def audit_chain(organisation: OrgName) -> RoomId:

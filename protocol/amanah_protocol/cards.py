@@ -16,6 +16,7 @@ from amanah_protocol import cbor, endorse, identity, limits
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.log.note_keys import decode_vkey
+from amanah_protocol.names import decode_organisation
 from amanah_protocol.roster import Organisation, Relay, Witness
 from amanah_protocol.types import OrgName
 
@@ -34,6 +35,10 @@ class Armour(StrEnum):
     REPLY = "AMANAH DEVICE REPLY"
     ROSTER = "AMANAH ROSTER"
     REVOCATION = "AMANAH REVOCATION"
+    CUSTODIAN = "AMANAH CUSTODIAN KEY"
+    AUDIT_GRANT = "AMANAH AUDIT GRANT"
+    LEGAL_HOLD = "AMANAH LEGAL HOLD"
+    FORGOTTEN = "AMANAH FORGOTTEN PERSON"
     DISCLOSURE = "AMANAH DISCLOSURE"
     EVIDENCE = "AMANAH LOG EVIDENCE"
 
@@ -116,6 +121,22 @@ def decode_organisation_card(data: bytes) -> OrganisationCard:
         raise DecodeError(Code.BAD_TYPE, "the card's enrolment key is another organisation's")
     endorse.verify_threshold(enrolment.endorsed, organisation.roots, organisation.threshold)
     return card
+
+
+def encode_custodian(organisation: OrgName, public: bytes) -> bytes:
+    """What a custodian hands to the organisation, to be put into its card: a root key of its own."""
+    return cbor.encode(["amanah/custodian/1", organisation, public])
+
+
+def decode_custodian(data: bytes) -> tuple[OrgName, bytes]:
+    """The organisation and the root key of a custodian.
+
+    Raises:
+        DecodeError: It does not parse.
+    """
+    f = cbor.Fields(cbor.decode(data, max_bytes=_MAX_BYTES), 3, "custodian's key")
+    endorse.check_purpose(f, "amanah/custodian/1")
+    return decode_organisation(f), f.fixed(32)
 
 
 def encode_relay_card(relay: Relay) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from amanah_protocol import cbor, cose, limits
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 
@@ -64,12 +65,21 @@ def decode_endorsed(data: bytes, *, max_bytes: int = 2 * limits.MAX_ROSTER_BYTES
     return Endorsed(document=document, signatures=tuple(signatures.blob(1_024) for _ in items))
 
 
-def endorse(document: bytes, key: SigningKey) -> bytes:
+def endorse(document: bytes, key: SigningKey, typ: Typ = Typ.ENDORSEMENT) -> bytes:
     """One key's endorsement of a document: COSE_Sign1 over its SHA-256."""
-    return cose.sign(cose.Typ.ENDORSEMENT, sha256(document), key)
+    return cose.sign(typ, sha256(document), key)
 
 
-def verified_signers(endorsed: Endorsed, keys: Iterable[bytes]) -> frozenset[bytes]:
+def named_signers(endorsed: Endorsed, typ: Typ) -> tuple[bytes, ...]:
+    """SHA-256 of each key that is said to have signed, in the signatures' order; nothing is verified.
+
+    Raises:
+        DecodeError: A signature is not of that type.
+    """
+    return tuple(cose.decode(signature, typ, max_bytes=1_024).kid for signature in endorsed.signatures)
+
+
+def verified_signers(endorsed: Endorsed, keys: Iterable[bytes], typ: Typ = Typ.ENDORSEMENT) -> frozenset[bytes]:
     """The distinct public keys among `keys` that endorsed the document.
 
     Signatures by unknown keys are passed over; one by a known key that fails is not. Distinct
@@ -77,13 +87,13 @@ def verified_signers(endorsed: Endorsed, keys: Iterable[bytes]) -> frozenset[byt
     counts twice (attack 31).
 
     Raises:
-        DecodeError: A signature is not an endorsement.
+        DecodeError: A signature is not of that type.
         VerifyError: `SIGNATURE` or `BINDING` when a known key's signature is not of this document.
     """
     known = {sha256(key): key for key in keys}
     signers: set[bytes] = set()
     for signature in endorsed.signatures:
-        opened = cose.decode(signature, cose.Typ.ENDORSEMENT, max_bytes=1_024)
+        opened = cose.decode(signature, typ, max_bytes=1_024)
         public = known.get(opened.kid)
         if public is None:
             continue

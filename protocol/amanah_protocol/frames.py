@@ -421,6 +421,44 @@ class Checkpoints(Frame, frozen=True, tag=84):
     notes: Annotated[tuple[NoteBytes, ...], Meta(max_length=limits.MAX_PAGE)]
 
 
+class GetCustody(Frame, frozen=True, tag=17):
+    """Asks for the custody chain of a room that this device is in, behind `after`."""
+
+    request: Uint
+    room: Bytes16
+    after: Uint
+
+
+class CustodyEntry(Part, frozen=True):
+    """One entry of a custody chain; `document` as in `ControlEntry`."""
+
+    sequence: Uint
+    index: Uint
+    type: Uint
+    accepted_at_ms: Uint
+    previous: Bytes32
+    object: ControlBytes
+    document: Annotated[bytes, Meta(max_length=128 * limits.KIB)] | None
+
+
+class Custody(Frame, frozen=True, tag=85):
+    """Answer to `GetCustody`: entries in their order, as many as fit; none when nothing is left.
+
+    `head` is a signed `heads.RoomHead` of the chain, empty while more entries are left.
+    """
+
+    request: Uint
+    entries: Annotated[tuple[CustodyEntry, ...], Meta(max_length=limits.MAX_CUSTODY)]
+    head: ControlBytes
+
+
+class CustodyGrown(Frame, frozen=True, tag=86):
+    """The custody chain of a room has a new entry at this place: a hint to ask for it, unsigned."""
+
+    room: Bytes16
+    sequence: Uint
+
+
 class GetStamps(Frame, frozen=True, tag=18):
     """Asks for time stamps on published checkpoints that were recorded behind the one of number `after`."""
 
@@ -451,13 +489,13 @@ class Stamps(Frame, frozen=True, tag=87):
 ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
-    | GetMembership | GetCheckpoints | GetStamps
+    | GetMembership | GetCheckpoints | GetCustody | GetStamps
 )  # fmt: skip
 LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
-    | Membership | Flash | Checkpoints | Stamps
+    | Membership | Flash | Checkpoints | Custody | CustodyGrown | Stamps
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -62,6 +62,15 @@ MAX_SKIPPED_KEYS: Final = 32
 CERTIFICATE_MS: Final = 90 * 86_400_000
 ENROLMENT_MS: Final = 366 * 86_400_000
 ROSTER_MS: Final = 366 * 86_400_000
+GRANT_MS: Final = 366 * 86_400_000
+MAX_GRANTED_ROOMS: Final = 64
+"""Rooms that one audit grant or legal hold names."""
+MAX_CUSTODY: Final = 256
+"""Entries of one answer about a room's custody chain."""
+MAX_CUSTODY_BYTES: Final = 4 * KIB
+"""An audit grant or legal hold with its signatures."""
+MAX_ERASED_PLACES: Final = 256
+"""Places of a room that one statement of erasure names."""
 KEY_PACKAGE_MS: Final = 84 * 86_400_000
 KEY_PACKAGE_BACKDATE_MS: Final = 3_600_000
 CLOCK_WINDOW_MS: Final = 600_000

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
 from amanah_protocol.kinds import Commit, Create, Kind
@@ -65,8 +66,10 @@ def check_create(create: Create, creator: Standing) -> None:
     """An officer opens a room that his own organisation owns.
 
     Raises:
+        DecodeError: The room's policy does not parse, or is of a version that nobody here would keep to.
         RefusedError: `ROLE` or `MEMBERSHIP` or `SUITE`.
     """
+    decode_policy(create.policy)
     if creator.certificate.role is not Role.OFFICER:
         raise RefusedError(Code.ROLE, "only officers open rooms")
     if create.owner != creator.certificate.organisation:

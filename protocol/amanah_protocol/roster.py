@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from amanah_protocol import cbor, endorse, identity, limits
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
@@ -253,7 +254,7 @@ def default_quorum(witnesses: int) -> int:
     return (witnesses + hostile) // 2 + 1
 
 
-def signing_organisations(endorsed: Endorsed, roster: Roster) -> frozenset[OrgName]:
+def signing_organisations(endorsed: Endorsed, roster: Roster, typ: Typ = Typ.ENDORSEMENT) -> frozenset[OrgName]:
     """The organisations of `roster` whose own root threshold endorsed the document.
 
     Raises:
@@ -261,7 +262,7 @@ def signing_organisations(endorsed: Endorsed, roster: Roster) -> frozenset[OrgNa
         VerifyError: `SIGNATURE` or `BINDING`.
     """
     keys = [key for organisation in roster.organisations for key in organisation.roots]
-    signers = endorse.verified_signers(endorsed, keys)
+    signers = endorse.verified_signers(endorsed, keys, typ)
     return frozenset(o.name for o in roster.organisations if len(signers & set(o.roots)) >= o.threshold)
 
 

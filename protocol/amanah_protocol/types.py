@@ -22,6 +22,12 @@ EnvelopeId = NewType("EnvelopeId", bytes)
 PersonId = NewType("PersonId", bytes)
 """16 random bytes: the pseudonymous subject of a certificate."""
 
+GrantId = NewType("GrantId", bytes)
+"""16 random bytes: an audit grant; its end carries the same."""
+
+HoldId = NewType("HoldId", bytes)
+"""16 random bytes: a legal hold; its release carries the same."""
+
 OrgName = NewType("OrgName", str)
 """DNS name of an organisation, lower case ASCII (`cert.example.tn`)."""
 

@@ -6,12 +6,14 @@ of one `handle` call are joined into one write.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
 from amanah_protocol.crypto import SignatureClaim
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
+from amanah_relay.purging import RoomRule, Terms
 
 SessionId = NewType("SessionId", int)
 
@@ -121,12 +123,15 @@ class RoomRow:
 class Erasure:
     """Drop content: of these envelopes in this room, where `by` sent them, or any if `by` is None.
 
-    Commits and welcomes keep theirs: without it members that lag behind could not follow the room.
+    Commits and welcomes keep theirs: without it members that lag behind could not follow the room. What was
+    accepted at or after `held_since_ms` is erased for everybody and given to nobody, but stays until the hold
+    is released.
     """
 
     room: RoomId
     envelopes: tuple[EnvelopeId, ...]
     by: DeviceId | None
+    held_since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,7 @@ class Append:
         rooms: Rooms changed.
         members: Members changed.
         erasures: Contents to drop.
+        purges: Log indices of contents to drop because their time is over; entries of this batch say so.
         trees: Trees staged.
         held: By organisation, the sizes of contents and trees in it.
     """
@@ -190,6 +196,7 @@ class Append:
     rooms: tuple[RoomRow, ...] = ()
     members: tuple[MemberRow, ...] = ()
     erasures: tuple[Erasure, ...] = ()
+    purges: tuple[int, ...] = ()
     trees: tuple[Tree, ...] = ()
     held: tuple[Held, ...] = ()
 
@@ -304,19 +311,38 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purge:
-    """Drop contents and trees whose time is over, durably, and leave everything else of them: `Purged`.
+class Survey:
+    """Find contents whose time is over, and change nothing: `Surveyed`. An append drops them (`Append.purges`).
 
     Attributes:
         token: For the answer.
         after: Log index behind which to look; -1 begins a pass.
-        delivered_ms: What was accepted by then goes where every member has confirmed it.
-        handshake_ms: Commits, welcomes and trees that were accepted by then go in any case.
+        until_ms: Nothing that was accepted later can be over.
+        terms: The relay's own times.
+        rules: What is particular to single rooms.
         limit: How many contents are looked at.
     """
 
     token: int
     after: int
+    until_ms: int
+    terms: Terms
+    rules: Mapping[RoomId, RoomRule]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Drop trees whose time is over, durably: `Purged`. No leaf speaks of a tree alone, so none says that it went.
+
+    Attributes:
+        token: For the answer.
+        delivered_ms: What was accepted by then goes where every member has confirmed it.
+        handshake_ms: What was accepted by then goes in any case.
+        limit: How many go at most.
+    """
+
+    token: int
     delivered_ms: int
     handshake_ms: int
     limit: int
@@ -409,6 +435,6 @@ class Cosign:
 
 Effect: TypeAlias = (
     Send | FanOut | Close | Verify | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
-    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Purge | PutCheckpoint
+    | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Survey | Purge | PutCheckpoint
     | ReadCheckpoints | ReadStamps | Cosign
 )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_protocol.types import DeviceId, LeafHash, RoomId
+from amanah_protocol.custody.erasures import Cause
+from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
 from amanah_relay.effects import Entry, Held, SessionId
 from amanah_relay.state import RelayState
 
@@ -201,18 +202,52 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """A content whose time is over.
+
+    Attributes:
+        index: Log index of its envelope.
+        room: Its room.
+        room_seq: Its place there.
+        envelope: The envelope's id.
+        accepted_at_ms: When it was accepted.
+        cause: What demands that it goes.
+    """
+
+    index: int
+    room: RoomId
+    room_seq: int
+    envelope: EnvelopeId
+    accepted_at_ms: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """Answers `Survey`.
+
+    Attributes:
+        token: Of the question.
+        after: Where to go on; None at the end of the pass.
+        over: What may go, in log order.
+    """
+
+    token: int
+    after: int | None
+    over: tuple[Over, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
     """Answers `Purge`.
 
     Attributes:
         token: Of the question.
-        after: Where to go on; None at the end of the pass.
-        dropped: How many contents and trees went.
+        dropped: How many trees went.
         freed: What of it was still held.
     """
 
     token: int
-    after: int | None
     dropped: int
     freed: tuple[Held, ...]
 
@@ -324,6 +359,7 @@ class Stop:
 Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Checked | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
-    | KeyPackagesCounted | Confirmed | Purged | CheckpointPut | CheckpointsRead | StampsRead | Cosigned | ReadFailed
+    | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut | CheckpointsRead | StampsRead | Cosigned
+    | ReadFailed
     | Tick | Stop
 )  # fmt: skip

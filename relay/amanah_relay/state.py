@@ -9,10 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from amanah_protocol.custody.grants import AuditGrant
+from amanah_protocol.custody.holds import LegalHold
 from amanah_protocol.identity import Certificate, Enrolment
 from amanah_protocol.kinds import Create
 from amanah_protocol.roster import Roster
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import (
+    ZERO_32,
+    DeviceId,
+    EnvelopeId,
+    GrantId,
+    HoldId,
+    KeyId,
+    LeafHash,
+    OrgName,
+    PersonId,
+    RoomId,
+)
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import Held
 
@@ -102,6 +115,9 @@ class RelayState:
         unrooted: Logged enrolment keys that the roots in the newest roster did not endorse; the core finds them.
         held: Bytes held of each organisation (`effects.Held`).
         checkpoints: The newest published checkpoints, signed, ascending by size.
+        grants: Audit grants by id, as they were ended.
+        holds: Legal holds by id, released ones included.
+        forgotten: Persons whose organisation has dropped their profile.
     """
 
     roster: Verified[Roster]
@@ -117,6 +133,14 @@ class RelayState:
     unrooted: set[KeyId] = field(default_factory=set)
     held: dict[OrgName, int] = field(default_factory=dict)
     checkpoints: tuple[bytes, ...] = ()
+    grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
+    holds: dict[HoldId, LegalHold] = field(default_factory=dict)
+    forgotten: set[tuple[OrgName, PersonId]] = field(default_factory=set)
+
+    def held_since(self, room: RoomId) -> int | None:
+        """What a room accepted then or later is held; None where no hold stands."""
+        holds = (hold for hold in self.holds.values() if not hold.released and room in hold.rooms)
+        return min((hold.since_ms for hold in holds), default=None)
 
     def release(self, freed: Iterable[Held]) -> None:
         """The store holds this no longer."""

@@ -40,6 +40,7 @@ from amanah_relay.effects import (
     Reload,
     Send,
     SessionId,
+    Survey,
     TakeKeyPackages,
     Verify,
 )
@@ -246,6 +247,7 @@ class Turns:
                 | TakeKeyPackages()
                 | CountKeyPackages()
                 | Confirm()
+                | Survey()
                 | Purge()
                 | PutCheckpoint()
                 | ReadCheckpoints()

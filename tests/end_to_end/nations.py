@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from amanah_client import enrolment, organisation
+from amanah_client.custodians import add_custodian, make_custodian
 from amanah_client.home import Home, Profile, create_profile
 from amanah_client.keystore import create_key_file
 from amanah_protocol import identity
@@ -99,12 +100,16 @@ class Relay:
 class Nations:
     """A community in a folder: `start` its relay, `enrol` its devices."""
 
-    def __init__(self, folder: Path, names: Iterable[str] = ("cert.example.tn", "cert.example.ma")) -> None:
+    def __init__(
+        self, folder: Path, names: Iterable[str] = ("cert.example.tn", "cert.example.ma"), *, custodians: bool = False
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.members: dict[str, Nation] = {}
         for name in names:
             profile = new_profile(folder / name)
             card = organisation.create_organisation(profile, identity.parse_organisation(name))
+            if custodians:
+                card = self._second_party(profile, name)
             self.members[name] = Nation(profile=profile, card=card)
         home = folder / "relay"
         home.mkdir(mode=0o700)
@@ -122,6 +127,13 @@ class Nations:
         unsigned = Endorsed(document=document, signatures=()).encode()
         self.roster = organisation.sign_roster(next(iter(self.members.values())).profile, unsigned)
         Store.init(f"sqlite:///{home / 'relay.db'}", roster=self.roster, origin=ORIGIN, now_ms=now_ms()).close()
+
+    def _second_party(self, profile: Profile, name: str) -> OrganisationCard:
+        """A custodian with a profile of its own, in the organisation's card."""
+        with new_profile(self.folder / f"custodian of {name}") as custodian:
+            key = make_custodian(custodian, identity.parse_organisation(name))
+        add_custodian(profile, key)
+        return organisation.own_card(profile)
 
     def enrol(
         self, name: str, nation: str, *, role: Role = Role.OFFICER, expired: bool = False, called: str = ""

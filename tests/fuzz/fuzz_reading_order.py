@@ -9,11 +9,15 @@ from amanah_protocol.identity import Role
 from tests.vectors import examples as x
 
 AUDITOR: Final = x.device_key(Role.AUDITOR)
-SEEDS: Final = (cose.decode_sign1(audit.sign_order(x.reading_order(), AUDITOR), max_bytes=1_024).payload,)
+SEEDS: Final = tuple(
+    cose.decode_sign1(audit.sign_order(order, AUDITOR), max_bytes=1_024).payload
+    for order in (x.reading_order(), x.granted_order())
+)
 
 
 def run(data: bytes) -> None:
     """Verify as the relay does before it serves."""
     signed = x.signed_bytes(cose.Typ.AUDIT_READ, data, AUDITOR)
-    audit.verify_order(signed, AUDITOR.public)
+    order = audit.verify_order(signed, AUDITOR.public).value
+    assert audit.sign_order(order, AUDITOR) == signed
     assert audit.order_device(signed) == AUDITOR.key_id

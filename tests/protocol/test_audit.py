@@ -7,6 +7,7 @@ from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.types import CONTROL, OrgName
 from tests.protocol.refusal import refused
+from tests.vectors import examples as x
 
 AUDITOR = SigningKey(b"a" * 32)
 ORDER = audit.ReadingOrder(first=0, until=100, ordered_at_ms=1, nonce=bytes(16))
@@ -32,6 +33,7 @@ def test_each_organisation_has_an_audit_chain_of_its_own() -> None:
 
 
 def test_what_an_order_says_is_read_without_a_key() -> None:
-    assert audit.decode_order(audit.sign_order(ORDER, AUDITOR)) == ORDER
+    for order in (x.reading_order(), x.granted_order()):
+        assert audit.decode_order(audit.sign_order(order, x.OFFICER)) == order
     with refused(Code.BAD_HEADER, DecodeError):
         audit.decode_order(cose.sign(cose.Typ.RECEIPT, [0, 100, 1, bytes(16)], AUDITOR))

@@ -27,6 +27,14 @@ def card(name: OrgName = NAME, signer: SigningKey = ROOT) -> OrganisationCard:
     return OrganisationCard(organisation=organisation, enrolment=enrolment)
 
 
+def test_a_custodians_key_is_read_back_and_nothing_else_is_one() -> None:
+    assert cards.decode_custodian(cards.encode_custodian(NAME, ROOT.public)) == (NAME, ROOT.public)
+    with refused(Code.BAD_TYPE, DecodeError):
+        cards.decode_custodian(cbor.encode(["amanah/custodian/2", NAME, ROOT.public]))
+    with refused(Code.BAD_TYPE, DecodeError):
+        cards.decode_custodian(cards.encode_custodian(NAME, ROOT.public[1:]))
+
+
 def test_armour_survives_a_mail() -> None:
     wrapped = cards.armour(Armour.REPLY, bytes(range(256)))
     assert max(map(len, wrapped.splitlines())) <= 64

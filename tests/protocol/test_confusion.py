@@ -16,6 +16,9 @@ import pytest
 from amanah_protocol import audit, cose, endorse, envelope, heads, identity, kinds, revocation, roster, session
 from amanah_protocol.cose import Typ, encode_sign1
 from amanah_protocol.crypto import verify_signature
+from amanah_protocol.custody import erasures
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Role
@@ -71,9 +74,9 @@ def sign1(data: bytes, verify: Callable[[bytes, bytes], object]) -> Signed:
     )
 
 
-def document(data: bytes, verify: Callable[[bytes, bytes], object]) -> Signed:
+def document(data: bytes, verify: Callable[[bytes, bytes], object], typ: Typ = Typ.ENDORSEMENT) -> Signed:
     """A type that is a document with one endorsement."""
-    one = sign1(endorse.endorse(data, KEY), verify)
+    one = sign1(endorse.endorse(data, KEY, typ), verify)
     return Signed(
         signature=one.signature,
         carrying=lambda signature: Endorsed(document=data, signatures=(one.carrying(signature),)).encode(),
@@ -133,15 +136,6 @@ def labelled(label: bytes) -> Signed:
     )
 
 
-def unused(typ: Typ) -> Signed:
-    """A purpose of the closed list, with any payload."""
-
-    def verify(data: bytes, public: bytes) -> None:
-        cose.verify_opened(cose.decode(data, typ, max_bytes=8_192), public)
-
-    return sign1(cose.sign(typ, ["example"], KEY), verify)
-
-
 REQUEST: Final = identity.make_request(
     KEY, organisation=TN, subject=x.request().subject, role=Role.OFFICER, nonce=bytes(16), suites=(x.SUITE,)
 )
@@ -189,6 +183,24 @@ def verify_request(data: bytes, public: bytes) -> None:
         raise VerifyError(Code.KEY_ID, "a request is held against the key that it brings")
 
 
+def verify_grant(data: bytes, public: bytes) -> None:
+    check_one(decode_grant(data).endorsed, public, Typ.AUDIT_GRANT)
+
+
+def verify_hold(data: bytes, public: bytes) -> None:
+    check_one(decode_hold(data).endorsed, public, Typ.LEGAL_HOLD)
+
+
+def check_one(endorsed: Endorsed, public: bytes, typ: Typ) -> None:
+    """One key is never two parties: that what it signed counts for this document is what is asked here."""
+    if public not in endorse.verified_signers(endorsed, (public,), typ):
+        raise VerifyError(Code.THRESHOLD, "the key has not signed")
+
+
+def verify_person_erasure(data: bytes, public: bytes) -> None:
+    erasures.verify_person_erasure(erasures.decode_person_erasure(data), public)
+
+
 TYPES: Final[dict[str, Signed]] = {
     "envelope": sign1(
         ENVELOPE.encoded, lambda data, public: envelope.verify_envelope(envelope.decode_envelope(data), public)
@@ -219,9 +231,13 @@ TYPES: Final[dict[str, Signed]] = {
     "MLS key package": labelled(b"KeyPackageTBS"),
     "MLS group info": labelled(b"GroupInfoTBS"),
     "MLS content": labelled(b"FramedContentTBS"),
-    "audit grant": unused(Typ.AUDIT_GRANT),
-    "legal hold": unused(Typ.LEGAL_HOLD),
-    "erasure": unused(Typ.ERASURE),
+    "audit grant": document(x.audit_grant().endorsed.document, verify_grant, Typ.AUDIT_GRANT),
+    "legal hold": document(x.legal_hold().endorsed.document, verify_hold, Typ.LEGAL_HOLD),
+    "erasure": sign1(erasures.sign_erasure(x.content_erasure(), KEY), erasures.verify_erasure),
+    "person's erasure": sign1(
+        erasures.issue_person_erasure(KEY, organisation=TN, subject=REQUEST.subject, now_ms=x.NOW_MS).encoded,
+        verify_person_erasure,
+    ),
 }
 
 

@@ -19,17 +19,15 @@ LOGIN: Final = fx.CLIENT[:2]
 CLIENT_NAMES: Final = """
     Hello Proof Publish Stage Subscribe FetchContent OfferKeyPackages TakeKeyPackages SubscribeControl Submit
     GetInclusion GetConsistency GetCheckpoint AuditRead
-    GetMembership GetCheckpoints
+    GetMembership GetCheckpoints GetCustody GetStamps
 """
 RELAY_NAMES: Final = """
     Challenge RoomState Ready Refused Stored Done Delivery PageEnd Lagging ContentPiece KeyPackages Stock ControlEntry
-    Head Path Checkpoint LogEntries Closing Membership Flash Checkpoints
+    Head Path Checkpoint LogEntries Closing Membership Flash Checkpoints Custody CustodyGrown Stamps
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},
-    "GetStamps": 18,
     **{name: tag for tag, name in enumerate(RELAY_NAMES.split(), start=64)},
-    "Stamps": 87,
 }
 """Tags that were given out: never reused, never changed."""
 

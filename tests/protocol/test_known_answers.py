@@ -9,9 +9,13 @@ from typing import Any, Final
 
 import pytest
 
-from amanah_protocol import endorse, envelope, frames, heads, identity, revocation, roster
+from amanah_protocol import audit, endorse, envelope, frames, heads, identity, revocation, roster
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.custody import erasures
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
+from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.log import cose_receipt
 from amanah_protocol.log.conflict import Verdict, decode_evidence, verify_conflict
 from amanah_protocol.log.export import verify_manifest
@@ -81,6 +85,8 @@ DOCUMENTS: Final[dict[str, Callable[[bytes], Any]]] = {
     "enrolment": identity.decode_enrolment,
     "enrolment_revocation": revocation.decode_enrolment_revocation,
     "roster": roster.decode_roster,
+    "audit_grant": decode_grant,
+    "legal_hold": decode_hold,
 }
 
 
@@ -88,6 +94,23 @@ DOCUMENTS: Final[dict[str, Callable[[bytes], Any]]] = {
 def test_a_document_of_the_file_is_read(answer: dict[str, Any]) -> None:
     found: endorse.Endorsed = DOCUMENTS[answer["decoder"]](data(answer)).endorsed
     assert (found.hash, found.record) == (data(answer, "document_hash"), data(answer, "record"))
+
+
+@pytest.mark.parametrize("answer", of("erasure", "person_erasure", "reading_order"))
+def test_what_concerns_a_rooms_record_is_verified(answer: dict[str, Any]) -> None:
+    match answer["decoder"]:
+        case "erasure":
+            assert erasures.verify_erasure(data(answer), public(answer)).value == x.content_erasure()
+        case "person_erasure":
+            erasures.verify_person_erasure(erasures.decode_person_erasure(data(answer)), public(answer))
+        case _:
+            order = audit.verify_order(data(answer), public(answer)).value
+            assert order.grant == (x.audit_grant().id if "grant" in answer["name"] else None)
+
+
+@pytest.mark.parametrize("answer", of("room_policy"))
+def test_a_rooms_policy_of_the_file_is_read(answer: dict[str, Any]) -> None:
+    assert decode_policy(data(answer)) == x.POLICY
 
 
 @pytest.mark.parametrize("answer", of("cose_receipt"))

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from amanah_protocol import identity, revocation, roster
 from amanah_protocol.cose import TAG
 from amanah_protocol.crypto import sha256
+from amanah_protocol.custody.erasures import Cause, decode_person_erasure
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import (
     Append,
@@ -37,6 +40,7 @@ from amanah_relay.effects import (
     ReadStamps,
     Reload,
     RoomRow,
+    Survey,
     TakeKeyPackages,
     Tree,
 )
@@ -57,13 +61,16 @@ from amanah_relay.inputs import (
     Loaded,
     LogRead,
     MembershipRead,
+    Over,
     ProofRead,
     Purged,
     ReadFailed,
     StampsRead,
     StoredEntry,
     StoredStamp,
+    Surveyed,
 )
+from amanah_relay.purging import RoomRule, Standing, cause_to_go
 from amanah_relay.state import Chain, Device, Member, RelayState, Room
 
 StoreEffect = (
@@ -79,6 +86,7 @@ StoreEffect = (
     | TakeKeyPackages
     | CountKeyPackages
     | Confirm
+    | Survey
     | Purge
     | PutCheckpoint
     | ReadCheckpoints
@@ -103,6 +111,8 @@ class MemoryStore:
     rooms: dict[RoomId, RoomRow] = field(default_factory=dict)
     members: dict[tuple[RoomId, DeviceId], MemberRow] = field(default_factory=dict)
     erased: set[bytes] = field(default_factory=set)
+    withheld: set[bytes] = field(default_factory=set)
+    """Of what is erased, the contents that a hold keeps."""
     trees: dict[tuple[RoomId, bytes], Tree] = field(default_factory=dict)
     stock: dict[tuple[DeviceId, int], list[bytes]] = field(default_factory=dict)
     last_resort: dict[tuple[DeviceId, int], bytes] = field(default_factory=dict)
@@ -151,8 +161,10 @@ class MemoryStore:
                 return KeyPackagesCounted(token=effect.token, stock=tuple(stock))
             case Confirm():
                 return self._confirm(effect)
+            case Survey():
+                return self._survey(effect)
             case Purge():
-                return self._purge(effect)
+                return Purged(token=effect.token, dropped=0, freed=())
             case PutCheckpoint():
                 self.checkpoints[effect.size] = effect.note
                 return CheckpointPut(token=effect.token)
@@ -190,7 +202,7 @@ class MemoryStore:
         """What is held, counted anew."""
         sizes: Counter[OrgName] = Counter()
         for entry in self.entries:
-            if entry.kid is not None and entry.hash not in self.erased:
+            if entry.kid is not None and (entry.hash not in self.erased or entry.hash in self.withheld):
                 self._count(sizes, entry.room, entry.room_seq, len(entry.content or b""))
         for tree in self.trees.values():
             self._count(sizes, tree.room, tree.room_seq, len(tree.data))
@@ -213,34 +225,57 @@ class MemoryStore:
             self.marks[mark.room] = mark.room_seq
         return Confirmed(token=confirm.token, freed=self._freed(before))
 
-    def _purge(self, purge: Purge) -> Input:
-        before = self.held()
-        last_ms = max(purge.delivered_ms, purge.handshake_ms)
-        kept = [entry for entry in self.entries if entry.content and entry.hash not in self.erased]
-        there = [entry for entry in kept if entry.index > purge.after][: purge.limit]
-        old = [entry for entry in there if entry.accepted_at_ms <= last_ms]
-        dropped = [entry.hash for entry in old if self._is_over(entry, purge)]
-        self.erased.update(dropped)
-        after = old[-1].index if old else purge.after
-        return Purged(
-            token=purge.token,
-            after=after if len(old) == purge.limit else None,
-            dropped=len(dropped),
-            freed=self._freed(before),
+    def _survey(self, survey: Survey) -> Input:
+        there = [
+            entry
+            for entry in self.entries
+            if entry.content and (entry.hash not in self.erased or entry.hash in self.withheld)
+        ]
+        step = [entry for entry in there if entry.index > survey.after][: survey.limit]
+        old = [entry for entry in step if entry.accepted_at_ms <= survey.until_ms]
+        causes = [(entry, self._cause(entry, survey)) for entry in old]
+        return Surveyed(
+            token=survey.token,
+            after=old[-1].index if len(old) == survey.limit else None,
+            over=tuple(
+                Over(
+                    index=entry.index,
+                    room=entry.room,
+                    room_seq=entry.room_seq,
+                    envelope=EnvelopeId(entry.envelope or b""),
+                    accepted_at_ms=entry.accepted_at_ms,
+                    cause=cause,
+                )
+                for entry, cause in causes
+                if cause is not None
+            ),
         )
 
-    def _is_over(self, entry: Entry, purge: Purge) -> bool:
-        if entry.room_seq <= self.marks.get(entry.room, 0):
-            return entry.accepted_at_ms <= purge.delivered_ms
-        is_handshake = decode_envelope(entry.object).header.kind in HANDSHAKE
-        return is_handshake and entry.accepted_at_ms <= purge.handshake_ms
+    def _cause(self, entry: Entry, survey: Survey) -> Cause | None:
+        at = Standing(
+            accepted_at_ms=entry.accepted_at_ms,
+            last_at_ms=max(other.accepted_at_ms for other in self.entries if other.room == entry.room),
+            confirmed=entry.room_seq <= self.marks.get(entry.room, 0),
+            erased=entry.hash in self.erased,
+        )
+        header = decode_envelope(entry.object).header
+        return cause_to_go(header, at, survey.rules.get(entry.room, RoomRule()), survey.terms)
 
     def _replay(self, state: RelayState, entry: Entry) -> None:
         if entry.type is LeafType.ENVELOPE:
             return
         chain = state.control if entry.room == CONTROL else state.chains.setdefault(entry.room, Chain())
         chain.head_seq, chain.head_leaf = entry.room_seq, entry.hash
-        if entry.type is LeafType.CERTIFICATE:
+        if entry.type is LeafType.AUDIT_GRANT:
+            grant = decode_grant(_document(entry))
+            state.grants[grant.id] = grant
+        elif entry.type is LeafType.LEGAL_HOLD:
+            hold = decode_hold(_document(entry))
+            state.holds[hold.id] = hold
+        elif entry.type is LeafType.ERASURE and entry.room == CONTROL:
+            forgotten = decode_person_erasure(entry.object)
+            state.forgotten.add((forgotten.organisation, forgotten.subject))
+        elif entry.type is LeafType.CERTIFICATE:
             certificate = identity.decode_certificate(entry.object)
             state.devices[certificate.device_id] = Device(certificate=certificate)
         elif entry.type is LeafType.REVOCATION and entry.object[:1] == TAG:
@@ -295,6 +330,11 @@ class MemoryStore:
                 kept = ours and decode_envelope(entry.object).header.kind in HANDSHAKE
                 if ours and not kept and erasure.by in (None, entry.kid):
                     self.erased.add(entry.hash)
+                    if erasure.held_since_ms is not None and entry.accepted_at_ms >= erasure.held_since_ms:
+                        self.withheld.add(entry.hash)
+        for index in append.purges:
+            self.erased.add(self.entries[index].hash)
+            self.withheld.discard(self.entries[index].hash)
 
     def _check_entry(self, entry: Entry, append: Append) -> None:
         before = [known for known in self.entries if known.room == entry.room]
@@ -389,3 +429,8 @@ class MemoryStore:
         if held:
             return held.pop(), False, len(held)
         return self.last_resort.get((device, suite)), True, 0
+
+
+def _document(entry: Entry) -> bytes:
+    assert entry.document is not None
+    return entry.document

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amanah_protocol import endorse, identity, revocation, roster
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.custody.grants import Terms, grant_document
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, Enrolment, MachineLimits, Role
@@ -63,21 +65,29 @@ class Nation:
 
     name: OrgName
     root: SigningKey
+    custodian: SigningKey
     enrolment_key: SigningKey
     enrolment: Enrolment
 
     @classmethod
     def make(cls, name: str, *, now_ms: int = NOW_MS) -> Nation:
-        """An organisation of one custodian, enrolled an hour ago."""
+        """An organisation enrolled by one of its two custodians an hour ago."""
         root, enrolment_key = key_of(f"root of {name}"), key_of(f"enrolment of {name}")
         document = identity.enrolment_document(OrgName(name), enrolment_key.public, now_ms=now_ms - 3_600_000)
         enrolment = identity.decode_enrolment(endorsed_by(document, root).encode())
-        return cls(name=OrgName(name), root=root, enrolment_key=enrolment_key, enrolment=enrolment)
+        return cls(
+            name=OrgName(name),
+            root=root,
+            custodian=key_of(f"custodian of {name}"),
+            enrolment_key=enrolment_key,
+            enrolment=enrolment,
+        )
 
     @property
     def member(self) -> Organisation:
         """Its entry in the roster."""
-        return Organisation(name=self.name, threshold=1, roots=(self.root.public,))
+        roots = tuple(sorted(key.public for key in (self.root, self.custodian)))
+        return Organisation(name=self.name, threshold=1, roots=roots)
 
     def certify(
         self,
@@ -121,6 +131,18 @@ class Nation:
             reason="lost",
             compromised_since_ms=compromised_since_ms,
         ).encoded
+
+    def grant(self, terms: Terms, *signers: SigningKey) -> bytes:
+        """An audit grant by its two parties or these, encoded."""
+        document = grant_document(terms)
+        return self.two_party(document, Typ.AUDIT_GRANT, *signers)
+
+    def two_party(self, document: bytes, typ: Typ, *signers: SigningKey) -> bytes:
+        """A document of two parties, encoded; by others, where they are named."""
+        signatures = tuple(
+            endorse.endorse(document, key, typ) for key in signers or (self.enrolment_key, self.custodian)
+        )
+        return Endorsed(document=document, signatures=signatures).encode()
 
     def withdraw_enrolment(self, *, now_ms: int = NOW_MS) -> bytes:
         """The root's withdrawal of the enrolment key, encoded."""

@@ -19,7 +19,7 @@ from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS, Transcript
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, OrgName, RoomId
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Append, Close, Confirm, Cosign, FanOut, Purge, Reload, Send, SessionId, Verify
+from amanah_relay.effects import Append, Close, Confirm, Cosign, FanOut, Purge, Reload, Send, SessionId, Survey, Verify
 from amanah_relay.inputs import Checked, Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import MemoryStore, StoreEffect
@@ -144,7 +144,7 @@ class World:
         self.waiting: deque[StoreEffect] = deque()
         self.holding = False
         self.appends: list[Append] = []
-        self.steps: list[Confirm | Purge] = []
+        self.steps: list[Confirm | Survey | Purge] = []
         self.cosigning: list[Cosign] = []
         self.core = self.new_core()
         self.give(self.store.perform(Reload()))
@@ -194,7 +194,7 @@ class World:
     def _ask_store(self, effect: StoreEffect) -> None:
         if isinstance(effect, Append):
             self.appends.append(effect)
-        elif isinstance(effect, Confirm | Purge):
+        elif isinstance(effect, Confirm | Survey | Purge):
             self.steps.append(effect)
         self.waiting.append(effect)
 

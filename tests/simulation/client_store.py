@@ -7,7 +7,7 @@ from typing import Any, Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.log_rows import ConflictRow
+from amanah_client.log_rows import ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -45,6 +45,7 @@ class MemoryClientStore:
     _profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     _alarms: list[model.Alarm] = field(default_factory=list)
     _audit: list[model.AuditRow] = field(default_factory=list)
+    _custody: list[CustodyRow] = field(default_factory=list)
     _settled: int = 0
     _stamps: int = 0
     _conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class MemoryClientStore:
             key_packages=tuple(self._packages.items()),
             profiles=tuple(self._profiles.values()),
             audit_size=len(self._audit),
+            custody=tuple(self._custody),
             audit_settled=self._settled,
             audit_stamps=self._stamps,
             conflicts=tuple((row.key, row.at_ms) for row in self._conflicts.values()),
@@ -120,7 +122,7 @@ class MemoryClientStore:
 
     # ---- inside
 
-    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch for each write
+    def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch for each write
         match write:
             case e.PutRoom(row=room):
                 self._rooms[room.room] = room
@@ -159,6 +161,12 @@ class MemoryClientStore:
                 self._profiles[shown.organisation, shown.subject] = encoded
             case e.PutAlarm(alarm=alarm):
                 self._alarms.append(alarm)
+            case e.PutCustody(row=custody):
+                self._custody.append(custody)
+            case e.DropOver():
+                pass  # no room of the simulation has a policy
+            case e.ForgetPerson(organisation=organisation, subject=subject):
+                self._profiles.pop((organisation, subject), None)
             case e.PutAuditRows(rows=rows):
                 self._audit.extend(rows)
             case e.PutCheckpoints(settled=settled):

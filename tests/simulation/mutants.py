@@ -243,8 +243,8 @@ def a_repetition_is_stored_again(patch: Patch) -> Build:
 
     real = settlement.appended
 
-    def appended(parts: Parts, event: Appended) -> None:
-        real(parts, event)
+    def appended(parts: Parts, event: Appended, now_ms: int) -> None:
+        real(parts, event, now_ms)
         if parts.books is not None:
             parts.books.ledger.recent = Amnesiac()
 

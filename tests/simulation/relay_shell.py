@@ -36,6 +36,7 @@ from amanah_relay.effects import (
     Reload,
     Send,
     SessionId,
+    Survey,
     TakeKeyPackages,
     Verify,
 )
@@ -79,6 +80,7 @@ Reading: TypeAlias = (
     | CountKeyPackages
     | ReadCheckpoints
     | ReadStamps
+    | Survey
 )
 Change: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 
@@ -347,7 +349,7 @@ class RelayShell:
                     self._begin_write()
             case (
                 ReadEntries() | ReadMembership() | ReadKnown() | ReadContent() | ReadLog() | ReadProof()
-                | CountKeyPackages() | ReadCheckpoints() | ReadStamps()
+                | CountKeyPackages() | ReadCheckpoints() | ReadStamps() | Survey()
             ):  # fmt: skip
                 self._reading.append(effect)
                 if len(self._reading) == 1:
@@ -478,7 +480,7 @@ class RelayShell:
             self._scheduler.note("store refuses", error.code)
             return ReadFailed(token=effect.token)
 
-    def _answer(self, effect: Reading) -> Input:  # noqa: PLR0911 - one case for each read
+    def _answer(self, effect: Reading) -> Input:  # noqa: C901, PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self.store.read_entries(effect)
@@ -498,5 +500,7 @@ class RelayShell:
                 return self.store.read_checkpoints(effect)
             case ReadStamps():
                 return self.store.read_stamps(effect)
+            case Survey():
+                return self.store.survey(effect)
             case _:
                 assert_never(effect)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from amanah_protocol.custody.erasures import decode_person_erasure
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import decode_certificate, decode_enrolment
 from amanah_protocol.kinds import Create
@@ -43,6 +46,13 @@ def state_of(
         for room, entry in last.items()
         if room != CONTROL and room not in state.rooms
     }
+    for entry in entries:
+        if entry.type is LeafType.AUDIT_GRANT and entry.document is not None:
+            grant = decode_grant(entry.document)
+            state.grants[grant.id] = grant
+        elif entry.type is LeafType.LEGAL_HOLD and entry.document is not None:
+            hold = decode_hold(entry.document)
+            state.holds[hold.id] = hold
     return state
 
 
@@ -86,6 +96,9 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
             index = revoked.setdefault(device, entry.index)
             if device in state.devices:
                 state.devices[device].revoked_index = index
+        case LeafType.ERASURE, None:
+            forgotten = decode_person_erasure(entry.object)
+            state.forgotten.add((forgotten.organisation, forgotten.subject))
         case LeafType.ROSTER, bytes(document):
             state.roster = verify_roster(decode_roster(document), state.roster, now_ms=entry.accepted_at_ms)
         case _:

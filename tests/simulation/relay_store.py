@@ -13,14 +13,14 @@ from typing import Protocol, Self, TypeAlias
 
 from amanah_protocol import limits
 from amanah_protocol.crypto import sha256
+from amanah_protocol.custody.erasures import Cause
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError, UsageError
-from amanah_protocol.kinds import HANDSHAKE
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import (
     Append,
     Confirm,
@@ -41,6 +41,7 @@ from amanah_relay.effects import (
     ReadProof,
     ReadStamps,
     RoomRow,
+    Survey,
     TakeKeyPackages,
     Tree,
 )
@@ -57,11 +58,14 @@ from amanah_relay.inputs import (
     KnownRead,
     LogRead,
     MembershipRead,
+    Over,
     ProofRead,
     Purged,
     StampsRead,
     StoredEntry,
+    Surveyed,
 )
+from amanah_relay.purging import RoomRule, Standing, cause_to_go
 from amanah_relay.state import RelayState
 from tests.simulation.relay_state import state_of
 
@@ -75,6 +79,7 @@ class RelayStore(Protocol):
     def load(self) -> RelayState: ...
     def append(self, batch: Append) -> tuple[Held, ...]: ...
     def confirm(self, wanted: Confirm) -> Confirmed: ...
+    def survey(self, wanted: Survey) -> Surveyed: ...
     def purge(self, wanted: Purge) -> Purged: ...
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut: ...
     def take_key_packages(self, request: TakeKeyPackages) -> KeyPackagesTaken: ...
@@ -118,6 +123,7 @@ class MemoryRelayStore:
     Attributes:
         entries: The log; an erased entry has no content.
         erased: Indices of erased entries.
+        withheld: Contents of erased entries that a hold keeps.
         batches: By the index of their first leaf, ascending.
         rooms: Newest row of each room.
         members: Newest row of each member.
@@ -131,6 +137,7 @@ class MemoryRelayStore:
 
     entries: list[Entry] = field(default_factory=list)
     erased: set[int] = field(default_factory=set)
+    withheld: dict[int, bytes] = field(default_factory=dict)
     batches: list[KeptBatch] = field(default_factory=list)
     rooms: dict[RoomId, RoomRow] = field(default_factory=dict)
     members: dict[tuple[RoomId, DeviceId], MemberRow] = field(default_factory=dict)
@@ -208,6 +215,11 @@ class MemoryRelayStore:
         placed = [(tree, self.trees.setdefault((tree.room, tree.hash), tree)) for tree in batch.trees]
         known = [(self._welcome(tree), len(tree.data)) for tree, stored in placed if stored is not tree]
         erased = [part for erasure in batch.erasures for part in self._erase(erasure)]
+        for index in batch.purges:
+            entry = self.entries[index]
+            erased.append((entry, len(self._data(entry))))
+            self.withheld.pop(index, None)
+            self._drop(entry)
         return self._freed([*known, *erased])
 
     def confirm(self, wanted: Confirm) -> Confirmed:
@@ -216,35 +228,54 @@ class MemoryRelayStore:
         for mark in wanted.marks:
             behind = self.marks.get(mark.room, 0)
             entries = [self.entries[index] for index in self._chains[mark.room][behind : mark.room_seq]]
-            passed += [(entry, len(entry.content or b"")) for entry in entries]
+            passed += [(entry, len(self._data(entry))) for entry in entries]
             trees = [(self._welcome(tree), len(tree.data)) for tree in self.trees.values() if tree.room == mark.room]
             passed += [(entry, size) for entry, size in trees if behind < entry.room_seq <= mark.room_seq]
         freed = self._freed(passed)
         self.marks.update({mark.room: max(mark.room_seq, self.marks.get(mark.room, 0)) for mark in wanted.marks})
         return Confirmed(token=wanted.token, freed=freed)
 
+    def survey(self, wanted: Survey) -> Surveyed:
+        """Which contents are over."""
+        there = [entry for entry in self.entries[wanted.after + 1 :] if self._data(entry)][: wanted.limit]
+        old = [entry for entry in there if entry.accepted_at_ms <= wanted.until_ms]
+        causes = [(entry, self._cause(entry, wanted)) for entry in old]
+        over = tuple(
+            Over(
+                index=entry.index,
+                room=entry.room,
+                room_seq=entry.room_seq,
+                envelope=EnvelopeId(entry.envelope or b""),
+                accepted_at_ms=entry.accepted_at_ms,
+                cause=cause,
+            )
+            for entry, cause in causes
+            if cause is not None
+        )
+        return Surveyed(token=wanted.token, after=old[-1].index if len(old) == wanted.limit else None, over=over)
+
+    def _cause(self, entry: Entry, wanted: Survey) -> Cause | None:
+        newest = self.entries[self._chains[entry.room][-1]]
+        at = Standing(
+            accepted_at_ms=entry.accepted_at_ms,
+            last_at_ms=newest.accepted_at_ms,
+            confirmed=entry.room_seq <= self.marks.get(entry.room, 0),
+            erased=entry.index in self.erased,
+        )
+        rule = wanted.rules.get(entry.room, RoomRule())
+        return cause_to_go(decode_envelope(entry.object).header, at, rule, wanted.terms)
+
     def purge(self, wanted: Purge) -> Purged:
-        """Drop what is over."""
-        last_ms = max(wanted.delivered_ms, wanted.handshake_ms)
-        there = [entry for entry in self.entries[wanted.after + 1 :] if entry.content][: wanted.limit]
-        old = [entry for entry in there if entry.accepted_at_ms <= last_ms]
-        dropped = [(entry, len(entry.content or b"")) for entry in old if self._is_over(entry, wanted)]
-        after: int | None = old[-1].index if old else wanted.after
-        for entry, _ in dropped:
-            self._drop(entry)
-        trees: list[Tree] = []
-        if len(old) < wanted.limit:
-            trees = [tree for tree in self.trees.values() if self._is_over(self._welcome(tree), wanted)]
-            trees = trees[: wanted.limit]
-            after = after if len(trees) == wanted.limit else None
+        """Drop trees that are over."""
+        trees = [tree for tree in self.trees.values() if self._is_over(self._welcome(tree), wanted)][: wanted.limit]
+        dropped = [(self._welcome(tree), len(tree.data)) for tree in trees]
         for tree in trees:
-            dropped.append((self._welcome(tree), len(tree.data)))
             del self.trees[tree.room, tree.hash]
-        return Purged(token=wanted.token, after=after, dropped=len(dropped), freed=self._freed(dropped))
+        return Purged(token=wanted.token, dropped=len(dropped), freed=self._freed(dropped))
 
     def held(self) -> dict[OrgName, int]:
         """What is held."""
-        parts = [(entry, len(entry.content)) for entry in self.entries if entry.content]
+        parts = [(entry, len(self._data(entry))) for entry in self.entries if self._data(entry)]
         parts += [(self._welcome(tree), len(tree.data)) for tree in self.trees.values()]
         return {part.organisation: part.size for part in self._freed(parts)}
 
@@ -263,8 +294,7 @@ class MemoryRelayStore:
     def _is_over(self, entry: Entry, wanted: Purge) -> bool:
         if entry.room_seq <= self.marks.get(entry.room, 0):
             return entry.accepted_at_ms <= wanted.delivered_ms
-        is_handshake = decode_envelope(entry.object).header.kind in HANDSHAKE
-        return is_handshake and entry.accepted_at_ms <= wanted.handshake_ms
+        return entry.accepted_at_ms <= wanted.handshake_ms
 
     def put_checkpoint(self, wanted: PutCheckpoint) -> CheckpointPut:
         """Record a published checkpoint."""
@@ -420,9 +450,16 @@ class MemoryRelayStore:
             entry = self.entries[index]
             own = erasure.by is None or entry.kid == erasure.by
             if entry.room == erasure.room and own and entry.content:
-                gone.append((entry, len(entry.content)))
+                if erasure.held_since_ms is not None and entry.accepted_at_ms >= erasure.held_since_ms:
+                    self.withheld[index] = entry.content
+                else:
+                    gone.append((entry, len(entry.content)))
                 self._drop(entry)
         return gone
+
+    def _data(self, entry: Entry) -> bytes:
+        """The content of an entry, one that a hold keeps included."""
+        return entry.content or self.withheld.get(entry.index, b"")
 
     def _drop(self, entry: Entry) -> None:
         self.entries[entry.index] = replace(entry, content=None)

@@ -6,7 +6,7 @@ every machine. The keys are published with the vectors and protect nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -14,6 +14,16 @@ from amanah_protocol import cbor, cose, endorse, envelope, identity, kinds, revo
 from amanah_protocol.audit import ReadingOrder
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.custody.erasures import (
+    Cause,
+    ContentErasure,
+    PersonErasure,
+    erased_digest,
+    issue_person_erasure,
+)
+from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant, grant_document
+from amanah_protocol.custody.holds import LegalHold, decode_hold, hold_document
+from amanah_protocol.custody.retention import KindClass, RoomPolicy
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.heads import ControlHead, RoomHead
 from amanah_protocol.identity import Certificate, DeviceRequest, Enrolment, MachineLimits, Profile, Role
@@ -27,7 +37,18 @@ from amanah_protocol.log.note_keys import NoteSigner, NoteVerifier, SignatureTyp
 from amanah_protocol.log.receipt import Receipt
 from amanah_protocol.roster import Organisation, Relay, Roster
 from amanah_protocol.session import Transcript
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, KeyId, LeafHash, OrgName, PersonId, RoomId
+from amanah_protocol.types import (
+    CONTROL,
+    ZERO_32,
+    DeviceId,
+    EnvelopeId,
+    GrantId,
+    KeyId,
+    LeafHash,
+    OrgName,
+    PersonId,
+    RoomId,
+)
 
 NOW_MS: Final = 1_790_000_000_000
 SUITE: Final = 0x0003
@@ -301,6 +322,60 @@ def enrolment_revocation() -> revocation.EnrolmentRevocation:
     return revocation.decode_enrolment_revocation(endorsed(document, *custodians(TN)).encode())
 
 
+def two_party(document: bytes, typ: Typ) -> Endorsed:
+    """A document of two parties: the enrolment key, and the custodian who did not endorse it."""
+    tn = nation(TN)
+    signers = (tn.enrolment_key, tn.custodians[2])
+    return Endorsed(document=document, signatures=tuple(endorse.endorse(document, signer, typ) for signer in signers))
+
+
+def audit_grant() -> AuditGrant:
+    """The organisation lets another's auditor read the room."""
+    terms = Terms(
+        id=GrantId(fixed("grant", 16)),
+        granting=TN,
+        auditor=NAMES[0],
+        rooms=(ROOM,),
+        until_ms=NOW_MS,
+        labels=(Label.GREEN, Label.AMBER),
+        purpose="joint review 7",
+        issued_ms=NOW_MS,
+        not_before_ms=NOW_MS,
+        not_after_ms=NOW_MS + 30 * 86_400_000,
+    )
+    return decode_grant(two_party(grant_document(terms), Typ.AUDIT_GRANT).encode())
+
+
+def legal_hold() -> LegalHold:
+    """The organisation holds the room's content."""
+    document = hold_document(
+        hold=fixed("hold", 16),
+        organisation=TN,
+        rooms=(ROOM,),
+        since_ms=NOW_MS - 86_400_000,
+        reference=fixed("reference", 16),
+        issued_ms=NOW_MS,
+    )
+    return decode_hold(two_party(document, Typ.LEGAL_HOLD).encode())
+
+
+POLICY: Final = RoomPolicy(
+    labels={Label.GREEN: 90, Label.RED: 30}, classes={KindClass.ALERT: 10}, after_last={Label.RED: 7}
+)
+
+
+def content_erasure() -> ContentErasure:
+    """The relay has dropped two contents."""
+    digest = erased_digest([(4, fixed("payload 4")), (7, fixed("payload 7"))])
+    return ContentErasure(room=ROOM, places=(4, 7), digest=digest, cause=Cause.ROOM, erased_at_ms=NOW_MS)
+
+
+def person_erasure() -> PersonErasure:
+    """The officer's name is forgotten."""
+    issuer = nation(TN).enrolment_key
+    return issue_person_erasure(issuer, organisation=TN, subject=request().subject, now_ms=NOW_MS)
+
+
 def control_head() -> ControlHead:
     """A head of the control stream."""
     return ControlHead(sequence=7, leaf=LeafHash(fixed("leaf")), size=40, root=fixed("root"), time_ms=NOW_MS)
@@ -351,6 +426,11 @@ def control_leaf() -> Leaf:
 def reading_order() -> ReadingOrder:
     """An auditor reads the whole log."""
     return ReadingOrder(first=0, until=40, ordered_at_ms=NOW_MS, nonce=fixed("order", 16))
+
+
+def granted_order() -> ReadingOrder:
+    """The same under a grant."""
+    return replace(reading_order(), grant=audit_grant().id)
 
 
 def transcript() -> Transcript:

@@ -50,6 +50,7 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.AuditRead(request=12, order=READING_ORDER, start=0),
     frames.GetMembership(request=13, room=x.ROOM, after=1),
     frames.GetCheckpoints(request=14, after=39),
+    frames.GetCustody(request=16, room=x.ROOM, after=1),
     frames.GetStamps(request=15, after=6),
 )
 
@@ -124,6 +125,22 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
     ),
     frames.Flash(room=x.ROOM, room_seq=12),
     frames.Checkpoints(request=14, notes=(NOTE,)),
+    frames.Custody(
+        request=16,
+        entries=(
+            frames.CustodyEntry(
+                sequence=2,
+                index=38,
+                type=7,
+                accepted_at_ms=x.NOW_MS,
+                previous=x.fixed("previous leaf"),
+                object=x.audit_grant().endorsed.record,
+                document=x.audit_grant().endorsed.encode(),
+            ),
+        ),
+        head=heads.sign_room_head(x.room_head(), x.RELAY_KEY),
+    ),
+    frames.CustodyGrown(room=x.ROOM, sequence=2),
     frames.Stamps(
         request=15,
         stamps=(frames.Stamp(number=7, size=40, authority="https://tsa.example/", note=NOTE, token=b"token"),),

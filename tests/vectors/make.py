@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from amanah_protocol import endorse, envelope, heads, session
+from amanah_protocol.audit import sign_order
 from amanah_protocol.content.sealed import encode_content
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import sign_erasure
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.frames import Frame, encode_frame
 from amanah_protocol.identity import Role
@@ -74,6 +77,17 @@ def authority() -> Iterator[Answer]:
     yield document("roster, version 3, with witnesses", "roster", witnessed)
     endorsement = endorse.endorse(x.roster_document(), x.key(KEYS["custodian 1"]))
     yield answer("endorsement of roster 1", "endorsement", endorsement, signed_by="custodian 1")
+
+
+def custody() -> Iterator[Answer]:
+    """Grants, holds, erasures, reading orders, a room's policy."""
+    yield document("audit grant", "audit_grant", x.audit_grant().endorsed)
+    yield document("legal hold", "legal_hold", x.legal_hold().endorsed)
+    yield answer("erasure of content", "erasure", sign_erasure(x.content_erasure(), x.RELAY_KEY), signed_by="relay")
+    yield answer("erasure of a person", "person_erasure", x.person_erasure().encoded, signed_by="enrolment")
+    for name, order in (("reading order", x.reading_order()), ("reading order under a grant", x.granted_order())):
+        yield answer(name, "reading_order", sign_order(order, x.OFFICER), signed_by="officer")
+    yield answer("room policy", "room_policy", x.POLICY.encode())
 
 
 def document(name: str, decoder: str, endorsed: Endorsed) -> Answer:
@@ -151,6 +165,7 @@ def derivations() -> dict[str, dict[str, str | int]]:
             "devices": " ".join(device.hex() for device in readers),
             "value": envelope.audience_digest(frozenset(readers)).hex(),
         },
+        "custody_chain": {"room": x.ROOM.hex(), "value": custody_chain(x.ROOM).hex()},
         "commitment": {
             "key": x.fixed("disclosure key").hex(),
             "room": x.ROOM.hex(),
@@ -170,7 +185,16 @@ def frame(example: Frame) -> Answer:
 
 def known_answers() -> str:
     """The text of the file."""
-    parts = (identities(), authority(), envelopes(), records(), gossip(), logins(), map(frame, frame_examples.FRAMES))
+    parts = (
+        identities(),
+        authority(),
+        custody(),
+        envelopes(),
+        records(),
+        gossip(),
+        logins(),
+        map(frame, frame_examples.FRAMES),
+    )
     seeds = {
         name: {"seed": x.example_seed(label).hex(), "public": x.key(label).public.hex()} for name, label in KEYS.items()
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from amanah_protocol import cbor, kinds
+from amanah_protocol import cbor
 from amanah_protocol.content.bodies import Text
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
@@ -257,7 +257,7 @@ def test_a_manifest_that_its_exporter_did_not_sign_is_found(signature: Callable[
 def test_an_exporter_that_was_revoked_is_found() -> None:
     told = incident()
     told.log.revoke(AUDITOR_TN)
-    refused(honest(told).encode(), "the exporter, when it says that it exported: the certificate is outside")
+    refused(honest(told).encode(), "the exporter, when it says that it exported: the certificate is over")
 
 
 def test_an_exporter_whose_certificate_was_renewed_may_name_either() -> None:
@@ -442,13 +442,5 @@ def test_a_sequence_with_something_behind_it_is_found(name: str, tail: bytes) ->
 def test_a_row_with_a_part_too_large_is_refused() -> None:
     row = TOLD.rows()[0]
     large = sequence([cbor.encode([0, row.hash, bytes(65_536), None])])
-    refused(honest(members=changed(leaves=large)).encode(), "the members are not those")
+    refused(honest(members=changed(leaves=large)).encode(), "or names other members")
     assert any("65535" in reason for reason in found(honest(members=changed(leaves=large)).encode()))
-
-
-def test_every_kind_of_entry_that_is_not_judged_is_named() -> None:
-    told = incident()
-    for leaf_type in ("AUDIT_GRANT", "LEGAL_HOLD", "ERASURE"):
-        told.log.append(getattr(told.log.leaves[0].type, leaf_type), told.room, b"reserved")
-    told.log.post(OFFICER_TN, told.room, kinds.Message())
-    assert verdict(honest(told).encode(), (ROSTER,)).unchecked >= {"audit grants", "legal holds", "erasures"}

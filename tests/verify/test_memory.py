@@ -1,4 +1,4 @@
-"""What the verifier keeps does not grow with the rows."""
+"""What the verifier keeps of a message are 40 bytes, its id and its time; of other rows, nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def peak(path: Path, data: bytes) -> int:
 
 
 @pytest.mark.slow
-def test_seven_times_the_messages_take_no_more_memory(tmp_path: Path) -> None:
+def test_seven_times_the_messages_take_little_more_memory(tmp_path: Path) -> None:
     few, many = (peak(tmp_path / "bundle", honest(incident(more=number)).encode()) for number in (200, 1_500))
     assert many < few + ROOM_FOR_NOISE
 

@@ -16,11 +16,17 @@ import pytest
 
 from amanah_client.audit.examination import examine
 from amanah_client.model import AuditRow
-from amanah_protocol.errors import PeerError
+from amanah_protocol import kinds
+from amanah_protocol.cose import Typ
+from amanah_protocol.custody.grants import decode_grant, ending_document
+from amanah_protocol.custody.holds import decode_hold, release_document
+from amanah_protocol.endorse import Endorsed, decode_endorsed
+from amanah_protocol.errors import DecodeError, PeerError
 from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
 from amanah_protocol.log.merkle import leaf_hash
-from amanah_protocol.types import LeafHash
-from tests.client.audit.world import NOW_MS, anchor, incident
+from amanah_protocol.types import GrantId, LeafHash
+from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.world import AUDITOR_TN, NOW_MS, OFFICER_TN, TN, anchor, incident
 from tests.vectors import examples as x
 from tests.verify.bundles import ROSTER, WITNESSED, Evidence, checkpoint_at, cosigned, honest, verdict
 
@@ -40,9 +46,31 @@ class Copy:
     head: bytes
 
 
+def keep(held: Held) -> None:
+    """Put everything that custody has into a record, in the order in which it comes."""
+    grant, whole, hold = held.grant(auditor=TN), held.grant(id=GrantId(b"w" * 16), rooms=(), auditor=TN), held.hold()
+    for document, chain in ((grant, None), (grant, "small"), (whole, "room"), (hold, None), (hold, "room")):
+        held.put(document, None if chain is None else held.custody(chain))
+    held.read(AUDITOR_TN)
+    held.read(AUDITOR_TN, chain=held.custody())
+    held.read(AUDITOR_TN, b"w" * 16, held.custody("room"))
+    release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
+    held.put(decode_hold(release.encode()), held.custody("room"))
+    held.erasure(6, 7, 9)
+    held.put(held.hold(hold=bytes(16), since_ms=held.log.now_ms), held.custody("room"))
+    held.erasure(8)
+    ending = signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN))
+    held.put(decode_grant(ending.encode()))
+    forgotten(held)
+    held.log.post(OFFICER_TN, held.found.room, kinds.Message())
+
+
 @cache
 def untouched() -> Copy:
-    told = incident(more=12)
+    held = Held()
+    held.found = told = incident(more=12)
+    held.log = told.log
+    keep(held)
     note = cosigned(told.log.checkpoint(), [NOW_MS // 1000 + 60] * 3)
     return Copy(rows=tuple(told.rows()), note=note, head=told.log.control_head())
 
@@ -127,6 +155,34 @@ def turn_a_bit_of_a_certificate(copy: Copy, rng: random.Random) -> Copy:
     return put(copy, as_written(row, replace(leaf, object=flipped(leaf.object, rng))))
 
 
+def turn_a_bit_of_custody(copy: Copy, rng: random.Random) -> Copy:
+    """An order, a statement, or a document whose leaf speaks of what it is made to."""
+    row, leaf = a_row(copy, rng, LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
+    if row.document is None:
+        return put(copy, as_written(row, replace(leaf, object=flipped(leaf.object, rng))))
+    changed = flipped(row.document, rng)
+    try:
+        record = decode_endorsed(changed).record
+    except DecodeError:
+        record = leaf.object
+    return put(copy, replace(as_written(row, replace(leaf, object=record)), document=changed))
+
+
+def sign_custody_anew(copy: Copy, rng: random.Random) -> Copy:
+    """A document that says something else, under the signatures of one party alone."""
+    row, leaf = a_row(copy, rng, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD)
+    known = decode_endorsed(row.document or b"")
+    kept = tuple(known.signatures[: rng.randrange(len(known.signatures))])
+    fewer = Endorsed(document=known.document, signatures=kept)
+    return put(copy, replace(as_written(row, replace(leaf, object=fewer.record)), document=fewer.encode()))
+
+
+def say_it_of_another_chain(copy: Copy, rng: random.Random) -> Copy:
+    row, leaf = a_row(copy, rng, LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
+    _, other = a_row(copy, rng)
+    return put(copy, as_written(row, replace(leaf, room=other.room)))
+
+
 def move_a_time(copy: Copy, rng: random.Random) -> Copy:
     row, leaf = a_row(copy, rng)
     # Not beyond what the witnesses' times allow: that is judged of bundles alone (`test_witnesses.py`).
@@ -180,6 +236,7 @@ def turn_a_bit_of_the_head(copy: Copy, rng: random.Random) -> Copy:
 SORTS: Final[tuple[Callable[[Copy, random.Random], Copy], ...]] = (
     delete, reorder, insert, turn_a_bit_of_an_entry, turn_a_bit_of_a_hash, turn_a_bit_of_a_document,
     take_a_document_away, put_a_document_beside, turn_a_bit_of_a_certificate, move_a_time, swap_two_signatures,
+    turn_a_bit_of_custody, sign_custody_anew, say_it_of_another_chain,
     hide_an_entry, roll_back, drop_a_cosignature, give_a_cosignature_to_another, turn_a_bit_of_the_note,
     turn_a_bit_of_the_head,
 )  # fmt: skip

@@ -179,7 +179,7 @@ def test_a_cosignature_with_ml_dsa_is_named_and_a_quorum_that_needs_it_says_so()
     bound = judged(honest(PLAIN, checkpoint=note).encode(), with_it + "quorum pq\n")
     assert bound.reasons[0][1].endswith("unless cosignatures with ML-DSA-44 count, which are not read here")
     short = judged(honest(PLAIN, checkpoint=note).encode(), with_it + "quorum a\n")
-    assert short.reasons[0][1] == "the quorum did not cosign the checkpoint"
+    assert short.reasons[0][1] == "the quorum did not cosign it"
 
 
 # ---- times

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from amanah_client.audit.identities import Identities
+from amanah_client.audit.custody import Custody
+from amanah_client.audit.identities import Identities, check_alone
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Finding, Findings, Scope
@@ -30,16 +31,16 @@ from amanah_client.audit.signatures import Signatures, answer
 from amanah_client.audit.times import Timeline, prefix_root
 from amanah_client.model import AuditRow
 from amanah_client.store.copy import AuditCopy
-from amanah_protocol.audit import audit_chain, order_device, verify_order
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.crypto import SignatureClaim, sha256
+from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.heads import ControlHead, verify_control_head
-from amanah_protocol.identity import Role, decode_certificate
+from amanah_protocol.identity import decode_certificate
 from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.log.checkpoint import decode_checkpoint
-from amanah_protocol.log.leaf import CONTROL_TYPES, Leaf, LeafType, decode_leaf
+from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
 from amanah_protocol.log.merkle import HASH_BYTES, Frontier, leaf_hash
 from amanah_protocol.log.policy import Policy
 from amanah_protocol.roster import Roster
@@ -113,9 +114,19 @@ def examine_copy(
     checkpoint: bytes,
     anchor: Anchor,
     control_head: bytes = b"",
+    selection: AuditGrant | None = None,
     advanced: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Examine a copy, going on behind what was examined before under the same anchor.
+
+    Args:
+        copy: The copy.
+        checkpoint: The signed note that it leads to.
+        anchor: What it is held against.
+        control_head: A signed head of the control stream, b"" for none.
+        selection: The grant that it was read under, where that leaves out entries of rooms; it excuses gaps there
+            alone, and has to be found in the log like any other.
+        advanced: Told after each stretch how many leaves are done.
 
     Raises:
         DecodeError, OperationalError: As `examine`.
@@ -124,7 +135,7 @@ def examine_copy(
     head = decode_checkpoint(checkpoint)[0]
     first = register.progress.size
     with Signatures(head.size - first) as signatures, _without_collections():
-        examination = Examination(checkpoint, anchor, register, signatures, copy.checkpoints(head.size))
+        examination = Examination(checkpoint, anchor, register, signatures, copy.checkpoints(head.size), selection)
         examination.remember(copy.rows(0, first, control_alone=True))
         return examination.run(copy.rows(first, head.size), control_head, advanced)
 
@@ -183,6 +194,7 @@ class Examination:
         register: Register,
         signatures: Signatures,
         published: Iterable[bytes] = (),
+        selection: AuditGrant | None = None,
     ) -> None:
         """Begin where the register ends.
 
@@ -191,6 +203,7 @@ class Examination:
         """
         self._anchor = anchor
         self._register = register
+        self._selection = selection
         self._signatures = signatures
         progress = register.progress
         self._findings = Findings(register.put_finding, count=progress.findings, faults=progress.faults)
@@ -198,6 +211,7 @@ class Examination:
         self._head = decode_checkpoint(checkpoint)[0]
         self._frontier = Frontier(progress.size, progress.edge)
         self._rooms: dict[RoomId, RoomHistory] = {}
+        self._custody = Custody(self._identities, self._findings, register, self._known_room)
         self._keys: dict[DeviceId, bytes] = {}
         self._counts = {
             "bare": progress.bare, "control": progress.control,
@@ -221,7 +235,7 @@ class Examination:
     def remember(self, rows: Iterable[AuditRow]) -> None:
         """Take in entries of the control stream that were examined before; what was wrong with them is known."""
         for row, leaf, _, error, _ in (self._decode(row, []) for row in rows):
-            if leaf is not None and leaf.type in CONTROL_TYPES and error is None:
+            if leaf is not None and leaf.room == CONTROL and error is None:
                 self._control[leaf.room_seq] = _Held(row.index, LeafHash(row.hash))
                 self._identities.remember(row.index, leaf, row.document)
 
@@ -374,50 +388,58 @@ class Examination:
     def _check_link(self, leaf: Leaf) -> None:
         """`room_seq` and `previous`: nothing is left out inside the scope (protocol, section 6)."""
         last_seq, last = self._register.chains.get(leaf.room, (0, LeafHash(ZERO_32)))
+        if leaf.room_seq > last_seq + 1 and self._selects(leaf.room):
+            return
         if leaf.room_seq != last_seq + 1:
             raise VerifyError(Code.GAP, f"entry {leaf.room_seq} of its room follows entry {last_seq}")
         if leaf.previous != last:
             raise VerifyError(Code.FORK, "the entry does not name the one before it in its room")
 
+    def _selects(self, room: RoomId) -> bool:
+        """Whether the grant that the copy was read under leaves out entries of a room of others."""
+        selection, history = self._selection, self._known_room(room)
+        if selection is None or not selection.is_selection or history is None or history.was_in(selection.auditor):
+            return False
+        return not selection.rooms or room in selection.rooms
+
     def _dispatch(self, decoded: _Decoded, leaf: Leaf, holds: bool | None) -> None:  # noqa: FBT001 - as above
         row = decoded.row
-        if leaf.type in CONTROL_TYPES:
+        if leaf.room == CONTROL:
             self._counts["control"] += 1
             self._identities.add(row.index, leaf, row.document)
-            return
-        if row.document is not None:
-            raise VerifyError(Code.BAD_TYPE, "a document stands beside an entry that has none")
-        if leaf.type is LeafType.ENVELOPE:
+        elif leaf.type is LeafType.ENVELOPE:
+            check_alone(row.document)
             self._counts["envelopes"] += 1
             if decoded.envelope is None:
                 assert decoded.error is not None  # noqa: S101 - narrows for mypy: one of them is there
                 raise decoded.error
             self._envelope(row.index, leaf, decoded.envelope, holds)
-        elif leaf.type is LeafType.AUDIT_READ:
-            self._counts["reads"] += 1
-            self._audit_read(leaf)
         else:
-            kind = leaf.type.name.lower().replace("_", " ")
-            self._findings.remark(row.index, Code.UNKNOWN_VERSION, f"this version does not examine a {kind}")
+            self._counts["reads"] += leaf.type is LeafType.AUDIT_READ and leaf.room not in self._custody.chains
+            self._custody.take(row.index, leaf, row.document)
 
     def _envelope(self, index: int, leaf: Leaf, envelope: Envelope, holds: bool | None) -> None:  # noqa: FBT001 - as above
-        history = self._rooms.get(leaf.room)
-        if history is None:
-            history = RoomHistory(leaf.room, self._head.origin, self._identities, self._findings, self._register)
-            self._rooms[leaf.room] = history
+        self._custody.know(leaf.room)
+        history = self._room(leaf.room)
+        if self._selection is not None and not history.partial and self._selects(leaf.room):
+            history.partial = True
+            text = "a selection of this room was granted: that nothing else is missing in it is not proven"
+            self._findings.remark(index, Code.GAP, text)
         history.take(index, leaf, envelope, holds=holds)
         late = abs(envelope.header.sent_at_ms - leaf.accepted_at_ms)
         if late > CLOCK_REMARK_MS:
             text = f"the sender's clock and the relay's differ by {late // 1000} s"
             self._findings.remark(index, Code.CLOCK, text)
 
-    def _audit_read(self, leaf: Leaf) -> None:
-        certificate = self._identities.check_usable(order_device(leaf.object), leaf.accepted_at_ms)
-        if certificate.role is not Role.AUDITOR:
-            raise VerifyError(Code.ROLE, f"a {certificate.role.name.lower()} read the log as an auditor")
-        verify_order(leaf.object, certificate.public_key)
-        if leaf.room != audit_chain(certificate.organisation):
-            raise VerifyError(Code.BINDING, "the reading order stands in another organisation's chain")
+    def _room(self, room: RoomId) -> RoomHistory:
+        history = self._rooms.get(room)
+        if history is None:
+            history = RoomHistory(room, self._head.origin, self._identities, self._findings, self._register)
+            self._rooms[room] = history
+        return history
+
+    def _known_room(self, room: RoomId) -> RoomHistory | None:
+        return self._room(room) if self._register.knows(room) else None
 
     # ---- the end
 

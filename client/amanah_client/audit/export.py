@@ -22,11 +22,12 @@ from amanah_client.audit.record import Record, Report
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Certificate
 from amanah_protocol.log.export import sign_manifest
-from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType, decode_leaf
-from amanah_protocol.types import DeviceId, OrgName, RoomId
+from amanah_protocol.log.leaf import LeafType, decode_leaf
+from amanah_protocol.types import CONTROL, DeviceId, OrgName, RoomId
 
 VERIFIER_PATH: Final = Path(__file__).with_name("verify") / VERIFIER
 """The verifier that goes into every bundle."""
@@ -132,10 +133,32 @@ def chosen_rooms(record: Record, span: Span) -> frozenset[RoomId]:
     return frozenset(room for room in found if not span.rooms or room.hex().startswith(span.rooms))
 
 
-def shown_rows(rows: Iterable[AuditRow], rooms: frozenset[RoomId], until_ms: int | None) -> Iterator[AuditRow]:
+def selected_rooms(record: Record, grant: AuditGrant | None) -> frozenset[RoomId]:
+    """The rooms of which a grant left out entries: whoever gets a bundle could tell that from nothing that is missing.
+
+    Args:
+        record: What was read under it.
+        grant: The grant; None for none.
+    """
+    if grant is None or not grant.is_selection:
+        return frozenset()
+    # What is missing of a room of one's own is no selection, and whoever gets the bundle has to see it.
+    found = record.rooms_in_part() - record.rooms_of(grant.auditor)
+    return frozenset(room for room in found if not grant.rooms or room in grant.rooms)
+
+
+def shown_rows(
+    rows: Iterable[AuditRow], rooms: frozenset[RoomId], hidden: frozenset[RoomId], until_ms: int | None
+) -> Iterator[AuditRow]:
     """Rows with the entries of these rooms; all of the control stream, since who is who follows from it alone.
 
     A room is shown from its beginning: who was in it at a place follows from what stands before.
+
+    Args:
+        rows: All rows.
+        rooms: The rooms.
+        hidden: Custody chains of others, of which nothing is known without their rooms.
+        until_ms: What was accepted later is left out; None for nothing.
     """
     for row in rows:
         if row.entry is None:
@@ -143,8 +166,8 @@ def shown_rows(rows: Iterable[AuditRow], rooms: frozenset[RoomId], until_ms: int
             continue
         leaf = decode_leaf(row.entry)
         late = until_ms is not None and leaf.accepted_at_ms > until_ms
-        hidden = late or (leaf.type is LeafType.ENVELOPE and leaf.room not in rooms)
-        if hidden and leaf.type not in CONTROL_TYPES:
+        other = leaf.room in hidden or (leaf.type is LeafType.ENVELOPE and leaf.room not in rooms)
+        if (late or other) and leaf.room != CONTROL:
             yield AuditRow(index=row.index, hash=row.hash, entry=None, document=None)
         else:
             yield row

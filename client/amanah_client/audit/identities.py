@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings, Who
 from amanah_protocol.cose import TAG
+from amanah_protocol.custody.erasures import decode_person_erasure, verify_person_erasure
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -88,12 +89,15 @@ class Identities:
         self._standings.clear()
         match leaf.type:
             case LeafType.ROSTER:
-                self._add_roster(leaf, _beside(document))
+                self._add_roster(leaf, beside(document))
             case LeafType.ENROLMENT:
-                self._add_enrolment(index, leaf, _beside(document))
+                self._add_enrolment(index, leaf, beside(document))
             case LeafType.CERTIFICATE:
-                _check_alone(document)
+                check_alone(document)
                 self._add_certificate(index, leaf)
+            case LeafType.ERASURE:
+                check_alone(document)
+                self._forget_person(index, leaf)
             case _:
                 self._add_revocation(index, leaf, document)
 
@@ -137,6 +141,20 @@ class Identities:
             role=certificate.role,
         )
 
+    def signing_enrolment(self, keys: Iterable[KeyId], organisation: OrgName, at_ms: int) -> Enrolment:
+        """The enrolment key of an organisation among these, in force at this time.
+
+        Raises:
+            VerifyError: `CERTIFICATE`, `REVOKED`, `THRESHOLD` or `EXPIRED`.
+        """
+        for key in keys:
+            known = self._enrolments.get(key)
+            if known is not None and known.organisation == organisation:
+                enrolment = self._enrolment(key)
+                verify_enrolment(enrolment, self.roster, at_ms=at_ms)
+                return enrolment
+        raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {organisation} that was logged before has signed")
+
     def check_usable(self, device: DeviceId, at_ms: int) -> Certificate:
         """The device's newest logged certificate allows it to sign something at this time.
 
@@ -156,7 +174,7 @@ class Identities:
 
     def _add_roster(self, leaf: Leaf, document: bytes) -> None:
         roster = decode_roster(document)
-        _check_record(leaf, roster.endorsed.record)
+        check_record(leaf, roster.endorsed.record)
         self._logged = verify_roster(roster, self._logged, now_ms=leaf.accepted_at_ms)
         self._descends = self._descends or any(
             trusted.value.endorsed.document == roster.endorsed.document for trusted in self._trusted
@@ -164,7 +182,7 @@ class Identities:
 
     def _add_enrolment(self, index: int, leaf: Leaf, document: bytes) -> None:
         enrolment = decode_enrolment(document)
-        _check_record(leaf, enrolment.endorsed.record)
+        check_record(leaf, enrolment.endorsed.record)
         verify_enrolment(enrolment, self.roster, at_ms=leaf.accepted_at_ms)
         self._check_anchored(index, self.roster.value.organisation(enrolment.organisation))
         known = self._enrolments.get(enrolment.key_id, enrolment)
@@ -196,10 +214,10 @@ class Identities:
     def _add_revocation(self, index: int, leaf: Leaf, document: bytes | None) -> None:
         # One key signs the revocation of a device; that of an enrolment key is a document endorsed by the root.
         if leaf.object[:1] == TAG:
-            _check_alone(document)
+            check_alone(document)
             self._revoke_device(index, leaf)
         else:
-            self._withdraw_enrolment(leaf, _beside(document))
+            self._withdraw_enrolment(leaf, beside(document))
 
     def _revoke_device(self, index: int, leaf: Leaf) -> None:
         revocation = decode_revocation(leaf.object)
@@ -227,12 +245,19 @@ class Identities:
 
     def _withdraw_enrolment(self, leaf: Leaf, document: bytes) -> None:
         withdrawal = decode_enrolment_revocation(document)
-        _check_record(leaf, withdrawal.endorsed.record)
+        check_record(leaf, withdrawal.endorsed.record)
         verify_enrolment_revocation(withdrawal, self.roster.value.organisation(withdrawal.organisation))
         enrolment = self._enrolments.get(withdrawal.enrolment)
         if enrolment is not None and enrolment.organisation != withdrawal.organisation:
             raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
         self.withdrawn.add((withdrawal.organisation, withdrawal.enrolment))
+
+    def _forget_person(self, index: int, leaf: Leaf) -> None:
+        erasure = decode_person_erasure(leaf.object)
+        enrolment = self.signing_enrolment((erasure.issuer,), erasure.organisation, leaf.accepted_at_ms)
+        verify_person_erasure(erasure, enrolment.public_key)
+        if not self._known:
+            self._register.put_forgotten(index, erasure)
 
     def _enrolment(self, key: KeyId) -> Enrolment:
         enrolment = self._enrolments.get(key)
@@ -250,18 +275,33 @@ class Identities:
             self._findings.fault(index, Code.UNANCHORED, text)
 
 
-def _beside(document: bytes | None) -> bytes:
+def beside(document: bytes | None) -> bytes:
+    """The document beside an entry that has one.
+
+    Raises:
+        VerifyError: `NOT_FOUND`.
+    """
     if document is None:
         raise VerifyError(Code.NOT_FOUND, "the endorsed document is missing; its leaf holds the hash alone")
     return document
 
 
-def _check_alone(document: bytes | None) -> None:
+def check_alone(document: bytes | None) -> None:
+    """Nothing stands beside an entry that one key signed.
+
+    Raises:
+        VerifyError: `BAD_TYPE`.
+    """
     # Whatever is not covered by the tree would be a place to put words into a signed record.
     if document is not None:
         raise VerifyError(Code.BAD_TYPE, "a document stands beside an entry that has none")
 
 
-def _check_record(leaf: Leaf, record: bytes) -> None:
+def check_record(leaf: Leaf, record: bytes) -> None:
+    """The leaf holds the record of the document beside it.
+
+    Raises:
+        VerifyError: `BINDING`.
+    """
     if record != leaf.object:
         raise VerifyError(Code.BINDING, "the document beside the entry is not the one whose hash was logged")

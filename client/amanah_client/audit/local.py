@@ -15,6 +15,7 @@ from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
 from amanah_client.model import AuditRow
 from amanah_client.store import LocalStore
+from amanah_protocol.custody.grants import AuditGrant, decode_grant
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.merkle import Frontier
@@ -24,6 +25,8 @@ _CHECKPOINT: Final = "checkpoint"
 _HEAD: Final = "control_head"
 _ROOT_SIGNATURE: Final = "root_signature"
 _ROSTERS: Final = "rosters"
+_GRANT: Final = "grant"
+_ALONE: Final = "alone"
 _ROOTS: Final = "timestamp_roots"
 
 
@@ -196,8 +199,41 @@ def copied_rows(store: LocalStore, size: int) -> Iterator[AuditRow]:
     return store.copy.rows(0, size)
 
 
+def grant_of(store: LocalStore) -> AuditGrant | None:
+    """The audit grant that the copy is read under; None for the own scope alone."""
+    encoded = store.copy.value(_GRANT)
+    return None if encoded is None else decode_grant(encoded)
+
+
+def reading_grant(store: LocalStore) -> AuditGrant | None:
+    """The audit grant to read on under; None where that was given up, as what it has shown stays in the copy."""
+    return None if store.copy.value(_ALONE) else grant_of(store)
+
+
+def read_alone(profile: Profile) -> None:
+    """Read on what the own organisation is in, and no longer under a grant."""
+    profile.store.copy.put_value(_ALONE, b"1")
+
+
+def read_under(profile: Profile, encoded: bytes) -> bool:
+    """Read under a grant from now on; gives whether a copy that was read without it, if but its end, was forgotten.
+
+    Raises:
+        DecodeError: It is no grant.
+        OperationalError: `STORE` when another program of this profile is connected: it may be copying.
+    """
+    grant, known = decode_grant(encoded), reading_grant(profile.store)
+    if known is not None and known.id == grant.id:
+        return False
+    was = profile.store.copy.size > 0
+    if was:
+        begin_anew(profile)
+    profile.store.copy.put_value(_GRANT, encoded)
+    return was
+
+
 def begin_anew(profile: Profile) -> None:
-    """Forget the copy.
+    """Forget the copy, but not a grant that is read on under.
 
     Raises:
         OperationalError: `STORE` when another program of this profile is connected: it may be copying.
@@ -208,6 +244,10 @@ def begin_anew(profile: Profile) -> None:
             Code.STORE, "another program of this profile is connected", hint="Stop it, then try again."
         )
     try:
-        profile.store.copy.forget()
+        copy = profile.store.copy
+        grant = None if copy.value(_ALONE) else copy.value(_GRANT)
+        copy.forget()
+        if grant is not None:
+            copy.put_value(_GRANT, grant)
     finally:
         lock.release()

@@ -23,6 +23,7 @@ from amanah_client.audit.report import (
 )
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import cbor, kinds
+from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
@@ -189,6 +190,22 @@ class Record:
         """
         query = "SELECT 1 FROM room WHERE (SELECT min(seq) FROM entry WHERE entry.room = room.number) > 1 LIMIT 1"
         return bool(self.select(query))
+
+    def rooms_in_part(self) -> frozenset[RoomId]:
+        """Rooms of which entries are missing between those that are here, as under a grant of a selection."""
+        query = "SELECT room FROM room WHERE entries < (SELECT max(seq) FROM entry WHERE entry.room = room.number)"
+        return frozenset(RoomId(row[0]) for row in self.select(query))
+
+    def rooms_of(self, organisation: OrgName) -> frozenset[RoomId]:
+        """Rooms in which a device of an organisation is or was."""
+        query = """SELECT DISTINCT room.room FROM stay JOIN device ON device.number = stay.device
+            JOIN room ON room.number = stay.room WHERE device.organisation = ?"""
+        return frozenset(RoomId(row[0]) for row in self.select(query, organisation))
+
+    def custody_chains(self) -> dict[RoomId, RoomId]:
+        """Custody chain -> its room, of rooms in scope."""
+        rooms = [RoomId(row[0]) for row in self.select("SELECT room FROM room")]
+        return {custody_chain(room): room for room in rooms}
 
     def rooms(self) -> tuple[RoomSummary, ...]:
         """Rooms in scope, in order of their first entry."""

@@ -15,11 +15,14 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
+from amanah_protocol.audit import ReadingOrder
+from amanah_protocol.custody.erasures import ContentErasure, PersonErasure
+from amanah_protocol.custody.holds import LegalHold
 from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
-from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, RoomId
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -32,6 +35,14 @@ _PUT_ROOM: Final = "INSERT OR REPLACE INTO room VALUES (?, ?, ?, ?, ?, ?, ?, ?, 
 _PUT_DEVICE: Final = "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_CHAIN: Final = "INSERT OR REPLACE INTO chain (room, seq, leaf) VALUES (?, ?, ?)"
 _PUT_FINDING: Final = 'INSERT INTO finding (severity, "index", code, text) VALUES (?, ?, ?, ?)'
+_PUT_GRANT: Final = "INSERT OR REPLACE INTO audit_grant (id, logged, document) VALUES (?, ?, ?)"
+_PUT_HOLD: Final = """
+    INSERT INTO legal_hold (id, placed, placed_ms, released, released_ms, document) VALUES (?, ?, ?, NULL, NULL, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        released = excluded.placed, released_ms = excluded.placed_ms, document = excluded.document"""
+_PUT_ERASURE: Final = "INSERT OR REPLACE INTO erasure VALUES (?, ?, ?, ?, ?)"
+_PUT_READ: Final = "INSERT OR REPLACE INTO audit_read VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_FORGOTTEN: Final = "INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?, ?)"
 _FIND: Final = 'SELECT "index", seq, sender, label FROM entry WHERE envelope = ? AND room = ?'
 _RELABELLED: Final = """
     SELECT became FROM mention JOIN entry ON entry."index" = mention."index"
@@ -175,6 +186,8 @@ class _Fresh:
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
     rooms: dict[int, RoomRow] = field(default_factory=dict)
     devices: dict[int, DeviceRow] = field(default_factory=dict)
+    custody: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    """Statements about grants, holds, reads and erasures, which are few."""
 
 
 class Register:
@@ -235,6 +248,41 @@ class Register:
             return found, False
         made = self._rooms[room] = RoomRow(number=len(self._rooms) + 1, room=room)
         return made, True
+
+    def knows(self, room: RoomId) -> bool:
+        """Whether an entry of a room was seen."""
+        return room in self._rooms
+
+    def known_rooms(self) -> tuple[RoomId, ...]:
+        """Rooms of which an entry was seen."""
+        return tuple(self._rooms)
+
+    def grants(self) -> list[bytes]:
+        """Audit grants as they were last logged, encoded; as written."""
+        return self._documents("audit_grant")
+
+    def holds(self) -> list[bytes]:
+        """The same of legal holds."""
+        return self._documents("legal_hold")
+
+    def _documents(self, table: str) -> list[bytes]:
+        with self.copy.reading() as connection:
+            rows = connection.execute(f"SELECT document FROM {table}").fetchall()  # noqa: S608 - a table of ours
+        return [row[0] for row in rows]
+
+    def places(self, room: int, wanted: Iterable[int]) -> dict[int, tuple[bytes, int]]:
+        """Envelope id and time of acceptance of what stands at these places of a room, as far as it is in scope."""
+        places = set(wanted)
+        found = {
+            row.seq: (row.envelope, row.accepted_ms)
+            for row in self._fresh.entries
+            if row.room == room and row.seq in places
+        }
+        marks = ", ".join("?" * len(places))
+        query = f"SELECT seq, envelope, accepted_ms FROM entry WHERE room = ? AND seq IN ({marks})"  # noqa: S608 - question marks
+        with self.copy.reading() as connection:
+            rows = connection.execute(query, (room, *places)).fetchall()
+        return found | {seq: (envelope, accepted) for seq, envelope, accepted in rows}
 
     def device(self, device: DeviceId) -> DeviceRow:
         """The row of a device; a new one where it was not spoken of before."""
@@ -310,6 +358,31 @@ class Register:
         """A device that has changed."""
         self._fresh.devices[row.number] = row
 
+    def put_grant(self, index: int, grant: GrantId, document: bytes) -> None:
+        """An audit grant, or its end, with the document beside its leaf."""
+        self._fresh.custody.append((_PUT_GRANT, (grant, index, document)))
+
+    def put_hold(self, index: int, accepted_ms: int, hold: LegalHold, document: bytes) -> None:
+        """A legal hold, or its release."""
+        self._fresh.custody.append((_PUT_HOLD, (hold.id, index, accepted_ms, document)))
+
+    def put_read(self, index: int, room: RoomId | None, device: int, order: ReadingOrder) -> None:
+        """An auditor's order, in its organisation's chain or, under a grant, in the custody of a room."""
+        place = None if room is None else self.room(room)[0].number
+        cells = (index, place, device, order.first, order.until, order.ordered_at_ms, order.grant)
+        self._fresh.custody.append((_PUT_READ, cells))
+
+    def put_erasure(self, index: int, room: int, erasure: ContentErasure) -> None:
+        """Contents of a room that the relay says it has dropped."""
+        for place in erasure.places:
+            cells = (room, place, index, int(erasure.cause), erasure.erased_at_ms)
+            self._fresh.custody.append((_PUT_ERASURE, cells))
+
+    def put_forgotten(self, index: int, erasure: PersonErasure) -> None:
+        """A person whose profile an organisation has dropped."""
+        cells = (erasure.organisation, erasure.subject, index, erasure.erased_at_ms)
+        self._fresh.custody.append((_PUT_FORGOTTEN, cells))
+
     def put_chain(self, room: RoomId, seq: int, leaf: LeafHash) -> None:
         """The newest entry of a room or chain."""
         self.chains[room] = seq, leaf
@@ -357,6 +430,8 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])
     put(_PUT_CHAIN, [(room, *chains[room]) for room in fresh.chains])
     put("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", fresh.nodes)
+    for statement, cells in fresh.custody:
+        connection.execute(statement, cells)
     put("INSERT OR REPLACE INTO aside VALUES (?, ?)", fresh.aside)
     put(_PUT_FINDING, [(str(found.severity), found.index, str(found.code), found.text) for found in fresh.findings])
 

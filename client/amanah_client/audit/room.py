@@ -16,7 +16,7 @@ from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import Leaf
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, RoomId
 
 _NOTHING_SENT: Final = EnvelopeId(ZERO_32)
 
@@ -83,6 +83,8 @@ class RoomHistory:
         self._stays: list[StayRow] = []
         self._open: dict[DeviceId, int] = {}
         """Of who is in, the place of its stay in the list."""
+        self.partial = False
+        """Whether a grant has left out entries, so that counters of senders cannot go on without a gap."""
         self.circle = _NOBODY
         """Who is in it after the last entry that held."""
         if not fresh:
@@ -105,6 +107,21 @@ class RoomHistory:
             if stay.to_seq is None
         }
         self.circle = self._circle(frozenset(self._open))
+
+    @property
+    def number(self) -> int:
+        """The room's number in the register."""
+        return self._row.number
+
+    @property
+    def owner(self) -> OrgName | None:
+        """The organisation that owns it; None when its creation is missing or did not hold."""
+        return None if self._create is None else self._create.owner
+
+    def was_in(self, organisation: OrgName) -> bool:
+        """Whether a device of an organisation was ever in it, as far as it was read."""
+        devices = {self._register.device_of(stay.device) for stay in self._stays}
+        return any(self._identities.who(device).organisation == organisation for device in devices)
 
     def take(self, index: int, leaf: Leaf, envelope: Envelope, *, holds: bool | None) -> None:
         """Verify the room's next entry, apply it, and put it into the register.
@@ -199,6 +216,8 @@ class RoomHistory:
         sender.counter, sender.last = counter, envelope.id
         sender.voided.update(header.voids)
         self._register.put_sender(self._row.number, sender.device, counter, envelope.id, sender.voided)
+        if self.partial:
+            return
         if header.voids != tuple(range(expected, counter)):
             raise VerifyError(Code.GAP, f"the sender's counter went from {expected - 1} to {counter}")
         if header.previous != before:

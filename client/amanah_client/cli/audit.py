@@ -25,6 +25,7 @@ from amanah_client.cli.files import File
 from amanah_client.cli.progress import PERIOD_S, Progress, progress
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile
+from amanah_protocol.cards import Armour
 from amanah_protocol.errors import Code, OperationalError, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
@@ -35,22 +36,30 @@ if TYPE_CHECKING:
 
 app = App(name="audit", help="Copy, verify, list and export the record's metadata.")
 
-# Named by where it stands, as in `main`: other verbs do without what it needs.
+# Named by where they stand, as in `main`: other verbs do without what they need.
 app.command(
     "amanah_client.cli.audit_stamps:renew_stamps",
     name="renew-stamps",
     help="Have time stamps covered by new ones before their certificates end.",
 )
+app.command(
+    "amanah_client.cli.audit_retention:show_retention",
+    name="retention",
+    help="Show what was erased when and why, what should have been, and legal holds.",
+)
 
 Every = Annotated[bool, Parameter(name="--all", negative="")]
 Anew = Annotated[bool, Parameter(negative="")]
 Uncosigned = Annotated[bool, Parameter(negative="")]
+Own = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
 
 
 @app.command
-def sync(*, uncosigned: Uncosigned = False, common: Options = DEFAULTS) -> None:
+def sync(
+    *, grant: File | None = None, own: Own = False, uncosigned: Uncosigned = False, common: Options = DEFAULTS
+) -> None:
     """Copy the metadata in this auditor's scope up to the newest checkpoint, and verify it here.
 
     Where the roster asks for witnesses, that is the newest which their quorum has cosigned. The relay logs that you
@@ -58,16 +67,28 @@ def sync(*, uncosigned: Uncosigned = False, common: Options = DEFAULTS) -> None:
 
     Parameters
     ----------
+    grant
+        The audit grant to read under, besides what the own organisation is in; it is remembered. The copy is made
+        anew, and members of the rooms are told of the read.
+    own
+        Go on without the grant that is remembered, as when it is over: what the own organisation is in alone.
     uncosigned
         Copy also what the witnesses have not cosigned. Until they have, the copy does not hold against the roster.
     """
+    if own and grant is not None:
+        raise UsageError(Code.USAGE, "--own goes on without a grant, and --grant under one", hint="Give one of them.")
+    named = None if grant is None else files.read_armoured(grant, Armour.AUDIT_GRANT)
     with terminal.profile(common) as profile:
+        if own:
+            local.read_alone(profile)
+        if named is not None and local.read_under(profile, named):
+            terminal.say("this copy was read without that grant; copying anew under it")
         before, size = _copied(profile, common, uncosigned=uncosigned)
         if not size:
             hint = "Run it again in a minute; --uncosigned copies without them."
             raise OperationalError(Code.WITNESSES, "the witnesses have cosigned nothing of this log yet", hint=hint)
         report = verify_copy(profile)
-        if report.record.begins_late():
+        if report.record.begins_late() or _is_outgrown(profile, report):
             terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
             local.begin_anew(profile)
             before, size = _copied(profile, common, uncosigned=uncosigned)
@@ -92,9 +113,16 @@ def _uncosigned(profile: Profile, size: int) -> int:
     return max(0, log.size - size) if log is not None and ends_there else 0
 
 
+def _is_outgrown(profile: Profile, report: Report) -> bool:
+    """Whether a room is in part here, as a grant has shown it, that the own organisation sees whole by now."""
+    grant, record = local.grant_of(profile.store), report.record
+    return grant is not None and bool(record.rooms_in_part() & record.rooms_of(grant.auditor))
+
+
 def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int, int]:
     """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
-    action = model.AuditSync(uncosigned=uncosigned)
+    grant = local.reading_grant(profile.store)
+    action = model.AuditSync(grant=None if grant is None else grant.id, uncosigned=uncosigned)
     return terminal.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
 
 
@@ -151,7 +179,7 @@ def verify(*, anew: Anew = False, tsa: File | None = None, common: Options = DEF
         Root certificates, in PEM, of the time-stamping authorities that are trusted from now on.
     """
     pem = None if tsa is None else files.read_file(tsa)
-    with _examined(common, anew=anew, pem=pem) as (report, cosigned, stamps):
+    with examined(common, anew=anew, pem=pem) as (report, cosigned, stamps):
         if common.json:
             more = {"cosigned": audit_json.cosigned_json(cosigned), "stamps": audit_json.stamps_json(stamps)}
             terminal.show_json({**audit_json.report_json(report), **more})
@@ -193,7 +221,7 @@ def list_entries(
         kind=None if kind is None else _kind(kind),
         since_ms=0 if since is None else milliseconds(since),
     )
-    with _examined(common) as (report, _, _):
+    with examined(common) as (report, _, _):
         found = lines(report, wanted)
         if common.json:
             terminal.show_json(audit_json.lines_json(report, found))
@@ -240,7 +268,7 @@ app.command("amanah_client.cli.audit_console:console", name="console", help="Sho
 
 
 @contextmanager
-def _examined(
+def examined(
     common: Options, *, anew: bool = False, pem: bytes | None = None
 ) -> Iterator[tuple[Report, local.Cosigned | None, Stamps]]:
     """The report on the copy, whose entries can be read until the block is left; what witnesses and authorities say."""
@@ -259,7 +287,12 @@ def verify_copy(profile: Profile) -> Report:
     head = local.copied_head(profile.store)
     with progress("leaves verified", size) as shown:
         return examine_copy(
-            profile.store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=shown.advance
+            profile.store.copy,
+            checkpoint=note,
+            anchor=anchor,
+            control_head=head,
+            selection=local.grant_of(profile.store),
+            advanced=shown.advance,
         )
 
 

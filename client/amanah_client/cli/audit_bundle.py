@@ -25,6 +25,7 @@ from amanah_client.audit.export import (
     Views,
     chosen_rooms,
     exporter_of,
+    selected_rooms,
     shown_rows,
     write_bundle,
 )
@@ -34,7 +35,7 @@ from amanah_client.audit.export_report import render_html, view_of
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
 from amanah_client.audit.stamps import Trust, load_roots
-from amanah_client.audit.table import Filter, lines
+from amanah_client.audit.table import Filter, counted, lines
 from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
 from amanah_client.cli.audit_files import opened, seekable, write_new
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
@@ -93,8 +94,16 @@ def export(
         anchor = local.trusted(profile)
         note, size = local.copied(profile.store)
         copy, head = profile.store.copy, local.copied_head(profile.store)
+        grant = local.grant_of(profile.store)
         with progress("leaves verified", size) as verified:
-            report = examine_copy(copy, checkpoint=note, anchor=anchor, control_head=head, advanced=verified.advance)
+            report = examine_copy(
+                copy,
+                checkpoint=note,
+                anchor=anchor,
+                control_head=head,
+                selection=grant,
+                advanced=verified.advance,
+            )
         sources = Sources(
             rows=lambda: copy.rows(0, size),
             checkpoint=note,
@@ -105,9 +114,14 @@ def export(
             rosters=tuple({known.value.version: known.value.endorsed.encode() for known in anchor.rosters}.values()),
         )
         exporter = _exporter(profile, report)
-        if not span.is_whole:
-            rooms = chosen_rooms(report.record, span)
-            sources = replace(sources, rows=lambda: shown_rows(copy.rows(0, size), rooms, span.until_ms))
+        parts = selected_rooms(report.record, grant)
+        if parts:
+            number = counted(len(parts), "room")
+            terminal.say(f"left out, since a grant shows a selection of it and nothing proves the rest: {number}")
+        if parts or not span.is_whole:
+            rooms = chosen_rooms(report.record, span) - parts
+            hidden = frozenset(chain for chain, room in report.record.custody_chains().items() if room not in rooms)
+            sources = replace(sources, rows=lambda: shown_rows(copy.rows(0, size), rooms, hidden, span.until_ms))
             # What the file shows is what its tables and reports are made of, and nothing that it leaves out.
             report = examine(
                 sources.rows(), checkpoint=note, anchor=anchor, control_head=head, published=sources.published()

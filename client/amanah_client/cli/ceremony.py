@@ -17,16 +17,17 @@ from amanah_protocol import identity
 from amanah_protocol.cards import (
     Armour,
     armour,
+    armour_kind,
+    decode_armour,
     decode_organisation_card,
     decode_relay_card,
     decode_reply,
     decode_witness_keys,
 )
 from amanah_protocol.endorse import Endorsed
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
-from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.roster import (
     Roster,
@@ -38,7 +39,19 @@ from amanah_protocol.roster import (
 )
 from amanah_protocol.types import PersonId
 
-org = App(name="org", help="An organisation's own acts: root, certificates, revocations.")
+org = App(name="org", help="An organisation's own acts: root, certificates, revocations, grants and holds.")
+_OF_TWO: Final = (
+    ("custodian", "custodian", "Make a custodian's key: the second party of grants and holds."),
+    ("add-custodian", "add_custodian", "Put a custodian's key into this organisation's card."),
+    ("grant-audit", "grant_audit", "Let another's auditor read the metadata of rooms that this organisation owns."),
+    ("end-grant", "end_grant", "End an audit grant now."),
+    ("hold", "hold", "Keep the content of rooms from being dropped, for a case."),
+    ("countersign", "countersign", "Sign a grant, a hold, or the end of one, as the second party."),
+    ("forget-person", "forget_person", "Drop who is behind a pseudonym, here and at all clients."),
+)
+# Named by where they stand: other verbs do without what they need.
+for verb, place, about in _OF_TWO:
+    org.command(f"amanah_client.cli.custody:{place}", name=verb, help=about)
 roster = App(name="roster", help="The community's signed list of organisations and relays.")
 device = App(name="device", help="Enrol this device.")
 
@@ -496,14 +509,20 @@ def device_show(*, common: Options = DEFAULTS) -> None:
 
 @device.command
 def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
-    """Hand a revocation to the relay, for an organisation whose own profile has no device.
+    """Hand a revocation, a grant, a hold or a forgotten person to the relay, for an organisation without a device.
 
     Parameters
     ----------
     file
-        The revocation that `amanah org revoke` wrote; `-` for standard input.
+        What `amanah org revoke`, `countersign` or `forget-person` wrote; `-` for standard input.
     """
-    data = files.read_armoured(file, Armour.REVOCATION)
-    action = model.SubmitControl(type=LeafType.REVOCATION, object=data)
+    from amanah_client.cli.custody import SUBMITTED  # noqa: PLC0415 - a verb loads what it needs
+
+    text = files.read_file(file).decode("utf-8", "replace")
+    kind = armour_kind(text)
+    if kind not in SUBMITTED:
+        what = f"this is {kind!s}" if kind else "this is none"
+        raise DecodeError(Code.BAD_TYPE, f"something that is submitted is wanted, {what}")
+    action = model.SubmitControl(type=SUBMITTED[kind], object=decode_armour(text, kind))
     done = terminal.with_client(common, lambda client: client.do(action, common.timeout))
     terminal.say(f"in the log at {done.index}")

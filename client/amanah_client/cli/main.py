@@ -14,7 +14,7 @@ from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageErr
 
 # Commands are named by where they stand: a program that is started for one verb loads that verb.
 _COMMANDS: Final = (
-    ("org", "ceremony:org", "An organisation's own acts: root, certificates, revocations."),
+    ("org", "ceremony:org", "An organisation's own acts: root, certificates, revocations, grants and holds."),
     ("roster", "ceremony:roster", "The community's signed list of organisations and relays."),
     ("device", "ceremony:device", "Enrol this device."),
     ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),

@@ -11,6 +11,7 @@ from amanah_client.causes import MEANINGS
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
+from amanah_client.cli.showing_custody import custody_json, custody_lines, parse_policy
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
@@ -22,6 +23,7 @@ from amanah_protocol.labels import Label
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
 Flag = Annotated[bool, Parameter(negative="")]
+Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 _LAST_ALARMS: Final = 5
 
 
@@ -34,6 +36,7 @@ def create(
     agreement: str | None = None,
     classical: Flag = False,
     same_title: Flag = False,
+    keep: Keep = (),
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
@@ -54,11 +57,14 @@ def create(
         Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
     same_title
         Take the title all the same; both rooms are then named by their ids.
+    keep
+        How many days the relay keeps content, for ever: LABEL=DAYS or alerts=DAYS or talk=DAYS from acceptance,
+        LABEL=last+DAYS from the room's last entry, `default` for TLP:RED=last+7. Once for each; the shortest counts.
     """
-    ceiling = Label.parse(label)
+    ceiling, policy = Label.parse(label), parse_policy(keep)
 
     async def work(client: Client) -> None:
-        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical)
+        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical, policy=policy)
         if not same_title:
             _check_title(client, wanted.title)
         done = await settle(client, wanted, common)
@@ -138,6 +144,7 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         value = room_json(room)
         value["members"] = [party_json(party) for party in members]
         value["alarms"] = [alarm_json(alarm) for alarm in alarms]
+        value["custody"] = [custody_json(entry) for entry in room.custody()]
         value["log"] = standing_json(standing)
         terminal.show_json(value)
         return
@@ -170,6 +177,8 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
     )
     for cause, count in room.unreadable().items():
         terminal.show(f"cannot be read: {count} ({cause}). {MEANINGS[cause]}")
+    for line in custody_lines(room):
+        terminal.show(line)
     terminal.show(f"alarms: {len(alarms)}")
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")

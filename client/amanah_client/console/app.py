@@ -49,6 +49,7 @@ _LISTS: Final[Mapping[str, Callable[[Examined, views.Query], View]]] = {
     "/devices": views.device_list,
     "/findings": views.findings,
     "/plots": views.plot_page,
+    "/retention": views.retention_page,
     "/questions": views.question_list,
     "/search": views.find,
 }

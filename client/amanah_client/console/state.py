@@ -167,7 +167,14 @@ class Console:
             self.state = Verifying(done, size)
 
         head = local.copied_head(store)
-        report = examine_copy(store.copy, checkpoint=note, anchor=anchor, control_head=head, advanced=advanced)
+        report = examine_copy(
+            store.copy,
+            checkpoint=note,
+            anchor=anchor,
+            control_head=head,
+            selection=local.grant_of(store),
+            advanced=advanced,
+        )
         report, stamps = local.examined_stamps(store, report, None, now_ms=self._now_ms())
         store.copy.prepare_questions()
         examined = Examined(

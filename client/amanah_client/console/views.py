@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from amanah_client.audit.questions.audits import told
 from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, question_of
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import MAX_FINDINGS, Finding, RoomSummary, Severity
+from amanah_client.audit.retention import CAUSES, retention
 from amanah_client.console import entries, places, plots, proof, search
 from amanah_client.console.selection import FILTERS, Selection, select
 from amanah_client.console.state import Examined
@@ -101,6 +103,7 @@ def entry(examined: Examined, index: str) -> View:
         "bounds": record.bounds(number),
         "stamped": record.stamped(number),
         "about": places.devices(record, "WHERE certified = ?1 OR revoked = ?1", number),
+        "audited": told(_case(examined), number),
     }
     if found:
         one = found[0].entry
@@ -213,6 +216,12 @@ def findings(examined: Examined, _: Query) -> View:
 
 def _faults_first(examined: Examined) -> list[Finding]:
     return sorted(examined.report.findings, key=lambda one: one.severity is not Severity.FAULT)
+
+
+def retention_page(examined: Examined, _: Query) -> View:
+    """What was erased, when and why; what should have been; what is held, and who was forgotten."""
+    found = examined.once("retention", lambda: retention(examined.record))
+    return View(template="retention.html", context={"found": found, "causes": CAUSES, "most": _ROWS})
 
 
 def plot_page(examined: Examined, _: Query) -> View:

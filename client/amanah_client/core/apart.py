@@ -82,6 +82,7 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
         ceiling=action.ceiling,
         owner=ctx.certificate.organisation,
         agreement=action.agreement,
+        policy=action.policy,
     )
     open_room(ctx, create, title=action.title, written_at_ms=intent.created_at_ms, intent=intent)
 

@@ -38,7 +38,7 @@ from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from amanah_protocol.log.policy import policy_of_roster
-from amanah_protocol.types import ZERO_32, LeafHash
+from amanah_protocol.types import ZERO_32, GrantId, LeafHash
 
 
 def advance(ctx: Context, intent: Intent) -> None:
@@ -79,7 +79,9 @@ def _begin(ctx: Context, intent: Intent) -> None:
         ctx.copying = Copying(size=ctx.audit_size, root=b"", order=b"", frontier=None)
         advance(ctx, intent)
         return
-    order = ReadingOrder(first=ctx.audit_size, until=size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16))
+    named = intent.action.grant if isinstance(intent.action, AuditSync) else None
+    grant = None if named is None else GrantId(named)
+    order = ReadingOrder(first=ctx.audit_size, until=size, ordered_at_ms=ctx.now_ms, nonce=ctx.random(16), grant=grant)
     ctx.copying = Copying(
         size=size,
         root=root,

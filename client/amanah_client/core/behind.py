@@ -15,8 +15,10 @@ from amanah_client.core.duty import SILENT_MS
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
 from amanah_client.model import RoomStatus
+from amanah_protocol.custody.retention import RoomPolicy, decode_policy
 from amanah_protocol.envelope import Envelope
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, DecodeError, VerifyError
+from amanah_protocol.kinds import Create
 from amanah_protocol.limits import CLOCK_WINDOW_MS
 
 KEPT_MS: Final = SILENT_MS - 2 * CLOCK_WINDOW_MS
@@ -24,12 +26,30 @@ KEPT_MS: Final = SILENT_MS - 2 * CLOCK_WINDOW_MS
 
 
 def may_be_dropped(ctx: Context, envelope: Envelope) -> bool:
-    """Whether a content may be gone without anybody's fault, whoever asks for it.
+    """Whether a content may be gone without anybody's fault, whoever asks for it: by the room's policy, or for its age.
 
     Only what a device missed for so long that it is to be removed anyway: else a relay could put any member out by
     withholding one commit. The time is the sender's, which the relay alone cannot set back.
     """
-    return ctx.now_ms - envelope.header.sent_at_ms >= KEPT_MS
+    header = envelope.header
+    room = ctx.rooms.get(header.room)
+    policy = None if room is None or room.create is None else policy_of(room.spec)
+    if policy is not None:
+        # From the entry's own time also where the room's last one counts: that is never earlier.
+        over_ms = policy.over_at_ms(
+            header.kind, header.label, accepted_at_ms=header.sent_at_ms, last_at_ms=header.sent_at_ms
+        )
+        if over_ms is not None:
+            return ctx.now_ms >= over_ms - 2 * CLOCK_WINDOW_MS
+    return ctx.now_ms - header.sent_at_ms >= KEPT_MS
+
+
+def policy_of(create: Create) -> RoomPolicy | None:
+    """How long content of a room stays; None where the relay decides, or where nobody here knows what it says."""
+    try:
+        return decode_policy(create.policy)
+    except DecodeError:
+        return None
 
 
 def fall_behind(ctx: Context, room: Room, entry: Entry) -> NoReturn:

@@ -13,6 +13,7 @@ from amanah_client.core.context import Context, stored_leaf
 from amanah_client.core.objects import decode_object, organisation_of, record_object, verify_object
 from amanah_client.core.requests import ControlPage
 from amanah_client.model import ControlRow
+from amanah_protocol.custody.erasures import PersonErasure
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import ControlEntry, SubscribeControl
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -120,6 +121,9 @@ def _take_up(ctx: Context, row: ControlRow) -> bool:
         return False  # of an organisation that the roster no longer names
     verify_object(value, ctx.directory, ctx.roster, at_ms=row.accepted_at_ms)
     record_object(value, ctx.directory, row.index)
+    if isinstance(value, PersonErasure):
+        ctx.profiles.pop((value.organisation, value.subject), None)
+        ctx.write(e.ForgetPerson(organisation=value.organisation, subject=value.subject))
     if ctx.directory.organisation(ctx.me) and _revoked(ctx):
         ctx.alarm(Code.REVOKED, "this device was revoked by its organisation")
         ctx.stop(Code.REVOKED, "this device was revoked by its organisation")

@@ -64,6 +64,8 @@ class Directory:
     def __init__(self) -> None:
         self.devices: dict[DeviceId, Device] = {}
         self.enrolments: dict[KeyId, LoggedEnrolment] = {}
+        self.forgotten: set[tuple[OrgName, PersonId]] = set()
+        """Persons whose organisation has dropped their profile: no name of theirs is kept here."""
         self._subjects: dict[tuple[OrgName, PersonId], list[DeviceId]] = {}
 
     def add_certificate(self, certificate: Certificate, index: int) -> None:

@@ -17,8 +17,10 @@ from amanah_client.core import (
     answers,
     audit_sync,
     control,
+    custody,
     disclose,
     duty,
+    expiry,
     heads,
     invite,
     joining,
@@ -162,6 +164,8 @@ class ClientCore:
                 login.receive_ready(ctx, frame)
             case frames.RoomState():
                 paging.receive_room_state(ctx, frame)
+            case frames.CustodyGrown():
+                custody.hinted(ctx, frame)
             case frames.Flash():
                 paging.receive_flash(ctx, frame)
             case frames.Lagging(room=room):
@@ -176,7 +180,7 @@ class ClientCore:
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
                 | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.Stamps() | frames.LogEntries()
-                | frames.Membership()
+                | frames.Membership() | frames.Custody()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -186,7 +190,7 @@ class ClientCore:
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
         | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries
-        | frames.Membership,
+        | frames.Membership | frames.Custody,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -213,6 +217,7 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
     quorum.load(ctx, snapshot.witnessed)
     ctx.watch.conflicts = dict(snapshot.conflicts)
     _load_rooms(ctx, snapshot)
+    custody.load(ctx, snapshot.custody)
     for intent in snapshot.intents:
         _place(ctx, intent)
     if snapshot.control_head:
@@ -276,6 +281,7 @@ def _withdraw(ctx: Context, intent_id: str) -> None:
 
 def _tick(ctx: Context) -> None:
     login.tick(ctx)
+    expiry.tick(ctx)
     heads.tick(ctx)
     monitor.tick(ctx)
     waiting = [asked.at_ms for asked in ctx.session.requests.values()]
@@ -307,7 +313,7 @@ def _answered(
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -318,6 +324,8 @@ def _answered(
             pass
         case r.ContentWanted(room=room_id), frames.ContentPiece():
             _piece(ctx, room_id, frame)
+        case r.CustodyWanted(room=room_id), frames.Custody():
+            custody.receive(ctx, ctx.rooms[room_id], frame)
         case r.MembershipWanted(room=room_id), frames.Membership():
             _membership(ctx, ctx.rooms[room_id], frame)
         case r.Taken() | r.Recalled() | r.Gathered(), frames.KeyPackages():
@@ -382,7 +390,7 @@ def _audit(
     ctx: Context,
     purpose: r.Audit,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:
@@ -416,6 +424,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             record.content_refused(ctx, ctx.rooms[room_id], frame)
         case r.MembershipWanted(room=room_id):
             joining.membership_refused(ctx, ctx.rooms[room_id], frame)
+        case r.CustodyWanted(room=room_id):
+            custody.refused(ctx, ctx.rooms[room_id])
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
         case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):

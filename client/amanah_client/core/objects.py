@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 
 from amanah_client.core.directory import Directory
 from amanah_protocol import endorse, limits
+from amanah_protocol.custody.erasures import PersonErasure, decode_person_erasure, verify_person_erasure
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, check_validity, decode_certificate, decode_enrolment
 from amanah_protocol.log.leaf import LeafType
@@ -25,7 +26,8 @@ from amanah_protocol.roster import Roster, decode_roster, verify_certificate, ve
 from amanah_protocol.types import OrgName
 from amanah_protocol.verified import Verified
 
-ControlObject: TypeAlias = Certificate | Enrolment | Revocation | EnrolmentRevocation | Roster
+Recorded: TypeAlias = Certificate | Enrolment | Revocation | EnrolmentRevocation | PersonErasure
+ControlObject: TypeAlias = Recorded | Roster
 
 
 def decode_object(leaf_type: int, data: bytes, document: bytes | None) -> ControlObject:
@@ -46,6 +48,8 @@ def decode_object(leaf_type: int, data: bytes, document: bytes | None) -> Contro
                 return decode_certificate(data)
             case LeafType.REVOCATION:
                 return decode_revocation(data)
+            case LeafType.ERASURE:
+                return decode_person_erasure(data)
         raise DecodeError(Code.BAD_TYPE, "an entry of the control stream lacks its document")
     if endorse.decode_endorsed(document).record != data:
         raise VerifyError(Code.CONTENT_HASH, "the document is not the one that the log names")
@@ -65,7 +69,7 @@ def organisation_of(value: ControlObject) -> OrgName | None:
 
 
 def verify_object(
-    value: Certificate | Enrolment | Revocation | EnrolmentRevocation,
+    value: Recorded,
     directory: Directory,
     roster: Verified[Roster],
     *,
@@ -87,6 +91,8 @@ def verify_object(
             _verify_revocation(value, directory, at_ms)
         case EnrolmentRevocation():
             _verify_withdrawal(value, directory, roster)
+        case PersonErasure():
+            _verify_person_erasure(value, directory, at_ms)
         case _:
             assert_never(value)
 
@@ -106,9 +112,16 @@ def _verify_withdrawal(value: EnrolmentRevocation, directory: Directory, roster:
     verify_enrolment_revocation(value, roster.value.organisation(value.organisation))
 
 
-def record_object(
-    value: Certificate | Enrolment | Revocation | EnrolmentRevocation, directory: Directory, index: int
-) -> None:
+def _verify_person_erasure(value: PersonErasure, directory: Directory, at_ms: int) -> None:
+    enrolment = directory.enrolment(value.issuer)
+    # An organisation forgets its own people; nobody else's name may be taken from the record by it.
+    if enrolment.organisation != value.organisation:
+        raise VerifyError(Code.CERTIFICATE, "a person of another organisation is forgotten")
+    check_validity(enrolment.not_before_ms, enrolment.not_after_ms, limits.ENROLMENT_MS, at_ms)
+    verify_person_erasure(value, enrolment.public_key)
+
+
+def record_object(value: Recorded, directory: Directory, index: int) -> None:
     """Record a verified object at its place in the log.
 
     Raises:
@@ -123,5 +136,7 @@ def record_object(
             directory.revoke_device(value.device, index)
         case EnrolmentRevocation():
             directory.revoke_enrolment(value.enrolment, index)
+        case PersonErasure():
+            directory.forgotten.add((value.organisation, value.subject))
         case _:
             assert_never(value)

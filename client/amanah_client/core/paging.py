@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client.core import control, heads, login
+from amanah_client.core import control, custody, heads, login
 from amanah_client.core.context import Context, patience
 from amanah_client.core.place import ask_once_more, stop
 from amanah_client.core.room import Room
@@ -70,8 +70,7 @@ def receive_room_page(ctx: Context, room: Room, frame: PageEnd, request: int) ->
         _missing(ctx, room, room.awaited.room_seq, room.awaited.head)
         return
     link.resync, link.live = False, True
-    ctx.session.catching_up.discard(room.id)
-    login.check_caught_up(ctx)
+    custody.refresh(ctx, room)
 
 
 def _is_outside(ctx: Context, room: Room) -> bool:

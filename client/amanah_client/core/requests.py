@@ -72,6 +72,13 @@ class MembershipWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyWanted:
+    """What follows in a room's custody chain."""
+
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
     """Own key packages of one suite."""
 
@@ -249,7 +256,7 @@ Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | Audi
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
-    | Audit
+    | Audit | CustodyWanted
 )  # fmt: skip
 
 

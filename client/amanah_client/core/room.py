@@ -10,6 +10,8 @@ from amanah_client.core.requests import Pledge
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.grants import AuditGrant
+from amanah_protocol.custody.holds import LegalHold
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery
@@ -17,7 +19,7 @@ from amanah_protocol.group.engines import Engines
 from amanah_protocol.group.seam import Engine, Group
 from amanah_protocol.kinds import Create, Refuse
 from amanah_protocol.log.receipt import Receipt
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, GrantId, HoldId, LeafHash, RoomId
 from amanah_protocol.verified import Verified
 
 MAX_KNOWN: Final = 1_024
@@ -74,6 +76,23 @@ class Replay:
 
     delivery: Delivery
     circle: Circle | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Custody:
+    """The custody chain of a room, as far as it is known.
+
+    Attributes:
+        sequence: Its newest entry.
+        leaf: Hash of that.
+        grants: Audit grants by id, as they were last logged.
+        holds: Legal holds by id, likewise.
+    """
+
+    sequence: int = 0
+    leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
+    holds: dict[HoldId, LegalHold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +206,7 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        custody: Whether more of the room's custody was asked for.
         asked: That the others were asked to begin an epoch, where this profile is an old copy.
     """
 
@@ -202,6 +222,7 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    custody: bool = False
     asked: Asked | None = None
 
     @property
@@ -272,6 +293,8 @@ class Room:
         told: Alarms that are raised once: codes.
         noted: Code last written on the room's queued intents.
         broken: Whether its record cannot go on while this core lives.
+        custody: Grants, granted reads, holds and erasures that concern it.
+        expire_at_ms: Its policy is not applied here before this time.
     """
 
     row: RoomRow
@@ -335,6 +358,8 @@ class Room:
     told: set[str] = field(default_factory=set)
     noted: str = ""
     broken: bool = False
+    custody: Custody = field(default_factory=Custody)
+    expire_at_ms: int = 0
     _audience: tuple[int, bytes] = (-1, b"")
     _dirty: bool = False
     _group_moved: bool = False

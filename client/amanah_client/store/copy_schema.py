@@ -55,6 +55,25 @@ _REGISTER: Final = (
     'CREATE INDEX finding_by_index ON finding ("index")',
 )
 
+_CUSTODY: Final = (
+    # Documents as they were last logged: of a grant that was ended its end, of a hold its release.
+    "CREATE TABLE audit_grant (id BLOB PRIMARY KEY NOT NULL, logged INTEGER NOT NULL, document BLOB NOT NULL)",
+    """CREATE TABLE legal_hold (
+        id BLOB PRIMARY KEY NOT NULL, placed INTEGER NOT NULL, placed_ms INTEGER NOT NULL,
+        released INTEGER, released_ms INTEGER, document BLOB NOT NULL)""",
+    # What the relay says it has dropped: one row a place.
+    """CREATE TABLE erasure (
+        room INTEGER NOT NULL, seq INTEGER NOT NULL, "index" INTEGER NOT NULL, cause INTEGER NOT NULL,
+        erased_ms INTEGER NOT NULL, PRIMARY KEY (room, seq)) WITHOUT ROWID""",
+    # `room` is NULL for an order in its organisation's own chain.
+    """CREATE TABLE audit_read (
+        "index" INTEGER PRIMARY KEY NOT NULL, room INTEGER, device INTEGER NOT NULL, first INTEGER NOT NULL,
+        until INTEGER NOT NULL, ordered_ms INTEGER NOT NULL, audit_grant BLOB)""",
+    """CREATE TABLE forgotten (
+        organisation TEXT NOT NULL, subject BLOB NOT NULL, "index" INTEGER NOT NULL, erased_ms INTEGER NOT NULL,
+        PRIMARY KEY (organisation, subject)) WITHOUT ROWID""",
+)
+
 _TIMES: Final = (
     # When leaves existed, by the clocks of witnesses: a row a checkpoint, NULL where no known witness cosigned it.
     """CREATE TABLE bound (
@@ -99,9 +118,10 @@ _STAMPS: Final = (
     "CREATE INDEX dated_by_authority ON dated (authority, size, made_ms) WHERE counts = 1",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS)
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS, _CUSTODY)
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
     *("bound", "aside", "misdated", "judged", "dated"),
+    *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten"),
 )
 """Tables that an examination fills."""

@@ -82,9 +82,15 @@ _COPY_APART: Final = (
     "DROP TABLE audit_leaf",
 )
 
+_CUSTODY: Final = (
+    """CREATE TABLE custody (
+        room BLOB NOT NULL, sequence INTEGER NOT NULL, row BLOB NOT NULL, PRIMARY KEY (room, sequence))""",
+)
+
+
 _CONFLICTS: Final = (
     # Evidence against the log; one contradiction once.
     "CREATE TABLE conflict (id INTEGER PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL)",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS)
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS, _CUSTODY)

@@ -17,7 +17,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.keystore.durable import operational_errors
-from amanah_client.log_rows import ConflictRow, LogView, WitnessedRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
 from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
@@ -135,6 +135,7 @@ class LocalStore:
                 sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),
+                custody=_rows(connection, CustodyRow, "SELECT row FROM custody ORDER BY room, sequence"),
             )
 
     # ---- the profile
@@ -236,6 +237,12 @@ class LocalStore:
         with self._database.reading() as connection:
             return _rows(connection, model.ControlRow, "SELECT row FROM control ORDER BY sequence")
 
+    def custody(self, room: RoomId) -> tuple[CustodyRow, ...]:
+        """What is known of a room's custody, in order."""
+        query = "SELECT row FROM custody WHERE room = ? ORDER BY sequence"
+        with self._database.reading() as connection:
+            return _rows(connection, CustodyRow, query, room)
+
     def profiles(self) -> tuple[bytes, ...]:
         """Encoded verified profiles of others."""
         with self._database.reading() as connection:
@@ -285,6 +292,11 @@ class LocalStore:
                 name = excluded.name, certificate = excluded.certificate, revocation = excluded.revocation"""
         with self._database.writing() as connection:
             connection.execute(statement, (device, name, certificate, revocation))
+
+    def rename_issued(self, device: DeviceId, name: str) -> None:
+        """Put another name in the place of the one that a device was certified for."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE issued SET name = ? WHERE device = ?", (name, device))
 
     def issued(self) -> tuple[tuple[DeviceId, str, bytes, bytes | None], ...]:
         """(device, name, certificate, revocation or None) of all that were certified here."""

@@ -11,9 +11,14 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
 from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
+from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.custody.retention import decode_policy
+from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
+from amanah_protocol.kinds import Kind
 from amanah_protocol.log.conflict import MAX_CONFLICTS
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
@@ -31,6 +36,9 @@ _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
 
+_PUT_CUSTODY: Final = "INSERT INTO custody (room, sequence, row) VALUES (?, ?, ?)"
+_SOME_MESSAGES: Final = "SELECT id, room, envelope, row FROM message WHERE id > ? ORDER BY id LIMIT 500"
+
 
 # A contradiction is kept as it was found first; of many, the first of all and the newest.
 _PUT_CONFLICT: Final = "INSERT INTO conflict (key, row) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
@@ -44,7 +52,7 @@ def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
     connection.execute(_PUT_VALUE, (name, data))
 
 
-def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: C901, PLR0912 - one branch a write
+def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch a write
     """Perform one write."""
     match write:
         case e.PutRoom(row=room):
@@ -91,6 +99,12 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_PROFILE, (profile.organisation, profile.subject, encoded))
         case e.PutAlarm(alarm=alarm):
             connection.execute("INSERT INTO alarm (row) VALUES (?)", (encode_row(alarm),))
+        case e.PutCustody(row=custody):
+            connection.execute(_PUT_CUSTODY, (custody.room, custody.sequence, encode_row(custody)))
+        case e.ForgetPerson(organisation=organisation, subject=subject):
+            _forget_person(connection, organisation, subject)
+        case e.DropOver():
+            _drop_over(connection, write)
         case e.PutAuditRows() | e.PutCheckpoints() | e.PutStamps():
             pass  # they go to the copy, which is a file of its own
 
@@ -107,6 +121,43 @@ def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId,
             replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
         )
         connection.execute("UPDATE message SET row = ?, cause = NULL WHERE room = ? AND envelope = ?", (erased, *place))
+
+
+def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:
+    """Drop a profile, and the messages in which members introduced the person, as an `erase` would."""
+    connection.execute("DELETE FROM profile WHERE organisation = ? AND subject = ?", (organisation, subject))
+    last = 0
+    while found := connection.execute(_SOME_MESSAGES, (last,)).fetchall():
+        for number, room, envelope, data in found:
+            last = number
+            if _introduces(decode_row(data, model.MessageRow), organisation, subject):
+                _erase(connection, room, envelope, None)
+
+
+def _drop_over(connection: sqlcipher.Connection, wanted: e.DropOver) -> None:
+    policy = decode_policy(wanted.policy)
+    found = connection.execute("SELECT row FROM message WHERE room = ? AND room_seq > 0", (wanted.room,)).fetchall()
+    rows = [decode_row(data, model.MessageRow) for (data,) in found]
+    placed = [(row, row.accepted_at_ms) for row in rows if row.accepted_at_ms is not None]
+    last_ms = max((at_ms for _, at_ms in placed), default=0)
+    for row, at_ms in placed:
+        is_held = wanted.held_since_ms is not None and at_ms >= wanted.held_since_ms
+        if policy is None or is_held or not row.content:
+            continue
+        over_ms = policy.over_at_ms(Kind(row.kind), row.label, accepted_at_ms=at_ms, last_at_ms=last_ms)
+        if over_ms is not None and over_ms <= wanted.now_ms:
+            _erase(connection, wanted.room, row.envelope, None)
+
+
+def _introduces(row: model.MessageRow, organisation: OrgName, subject: PersonId) -> bool:
+    if not row.content:
+        return False
+    try:
+        body = decode_content(row.content).body
+        profile = decode_profile(body.encoded) if isinstance(body, Profile) else None
+    except DecodeError:
+        return False  # it was kept as what it is; a name that cannot be read is none
+    return profile is not None and (profile.organisation, profile.subject) == (organisation, subject)
 
 
 def _put_intent(connection: sqlcipher.Connection, intent: model.Intent) -> None:

@@ -123,5 +123,7 @@ def _check_place(leaf: Leaf) -> None:
         raise DecodeError(Code.BAD_TYPE, "places in a room or stream count from 1")
     # A revocation filed under a room would reach its members alone, an envelope in the control stream everybody.
     control = leaf.room == CONTROL
-    if (leaf.type in CONTROL_TYPES and not control) or (leaf.type is LeafType.ENVELOPE and control):
+    # A person's erasure stands there too; what the relay says of a room's content does not.
+    allowed = leaf.type in CONTROL_TYPES or leaf.type is LeafType.ERASURE
+    if (leaf.type in CONTROL_TYPES and not control) or (control and not allowed):
         raise DecodeError(Code.BAD_TYPE, "an entry of this type does not stand in this stream")

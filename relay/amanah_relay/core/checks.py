@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from amanah_protocol import rooms
 from amanah_protocol.envelope import Header
 from amanah_protocol.errors import Code, RefusedError
-from amanah_protocol.identity import Certificate, Role
+from amanah_protocol.identity import Certificate, Enrolment, Role
 from amanah_protocol.kinds import Kind, MediaType
 from amanah_protocol.limits import CLOCK_WINDOW_MS
 from amanah_protocol.rooms import Standing
@@ -61,6 +61,30 @@ def check_valid(state: RelayState, device_id: DeviceId, at_ms: int) -> Certifica
     if not certificate.not_before_ms <= at_ms <= certificate.not_after_ms:
         raise RefusedError(Code.EXPIRED, "the certificate is not valid now")
     return certificate
+
+
+def check_enrolment_key(state: RelayState, enrolment: Enrolment) -> None:
+    """The enrolment key is its organisation's, and was not withdrawn.
+
+    Raises:
+        RefusedError: `REVOKED` or `FOREIGN_DEVICE`.
+    """
+    if enrolment.key_id in state.revoked_enrolments:
+        raise RefusedError(Code.REVOKED, "the enrolment key was withdrawn")
+    known = state.enrolments.get(enrolment.key_id)
+    # Else one organisation could take another's key for its own and stand in the way of its revocations.
+    if known is not None and known.organisation != enrolment.organisation:
+        raise RefusedError(Code.FOREIGN_DEVICE, f"the enrolment key belongs to {known.organisation}")
+
+
+def check_issued(issued_ms: int, at_ms: int) -> None:
+    """A document that was signed offline, days ago perhaps, was not made in the future.
+
+    Raises:
+        RefusedError: `CLOCK`.
+    """
+    if issued_ms > at_ms + CLOCK_WINDOW_MS:
+        raise RefusedError(Code.CLOCK, "the document was made later than now")
 
 
 def check_role(certificate: Certificate, header: Header, kind: Kind) -> None:

@@ -12,10 +12,11 @@ from amanah_protocol.endorse import Endorsed, verify_threshold
 from amanah_protocol.errors import Code, DecodeError, PeerError, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, Role
 from amanah_protocol.limits import KIB
-from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
+from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL
+from amanah_relay.core import custody
 from amanah_relay.core.acknowledgement import acknowledge_again
-from amanah_relay.core.checks import check_valid
+from amanah_relay.core.checks import check_enrolment_key, check_valid
 from amanah_relay.core.clients import Client
 from amanah_relay.core.parts import Books, Parts
 from amanah_relay.core.replies import Publisher
@@ -32,6 +33,9 @@ _MAX_BYTES: Final = {
     LeafType.ENROLMENT: 2 * KIB,
     LeafType.REVOCATION: 4 * KIB,
     LeafType.ROSTER: 128 * KIB,
+    LeafType.AUDIT_GRANT: 32 * KIB,
+    LeafType.LEGAL_HOLD: 4 * KIB,
+    LeafType.ERASURE: KIB,
 }
 """A document may carry signatures that nobody asked for, and all clients are sent it."""
 _ROSTER_ROLES: Final = (Role.OFFICER, Role.OPERATOR)
@@ -50,7 +54,7 @@ def check_chain(state: RelayState, certificate: Certificate, enrolment: Enrolmen
         raise RefusedError(Code.FOREIGN_DEVICE, f"the device belongs to {known.certificate.organisation}")
     if known is not None and known.revoked_index is not None:
         raise RefusedError(Code.REVOKED, "the device was revoked")
-    _check_enrolment_key(state, enrolment)
+    check_enrolment_key(state, enrolment)
     roster.verify_certificate(certificate, enrolment, state.roster, at_ms=at_ms)
 
 
@@ -106,8 +110,8 @@ def submit(parts: Parts, client: Client, frame: frames.Submit, now_ms: int) -> N
     """
     parts.check_open()
     books = parts.loaded()
-    if frame.type not in CONTROL_TYPES:
-        raise DecodeError(Code.BAD_TYPE, f"type {frame.type} does not stand in the control stream")
+    if frame.type not in _MAX_BYTES:
+        raise DecodeError(Code.BAD_TYPE, f"type {frame.type} is not submitted")
     leaf_type = LeafType(frame.type)
     if len(frame.object) > _MAX_BYTES[leaf_type]:
         raise DecodeError(Code.TOO_LARGE, f"at most {_MAX_BYTES[leaf_type]} bytes are logged of this type")
@@ -146,7 +150,9 @@ def _publisher(session: SessionId, request: int, position: int) -> Publisher:
     return Publisher(session=session, request=request, positions=(position,))
 
 
-def _admit(books: Books, client: Client, leaf_type: LeafType, data: bytes, at_ms: int) -> Unit | None:
+def _admit(  # noqa: PLR0911 - one case for each type
+    books: Books, client: Client, leaf_type: LeafType, data: bytes, at_ms: int
+) -> Unit | None:
     """Check and apply one object; None when it says nothing new."""
     match leaf_type:
         case LeafType.CERTIFICATE:
@@ -155,6 +161,12 @@ def _admit(books: Books, client: Client, leaf_type: LeafType, data: bytes, at_ms
             return _admit_enrolment(books, identity.decode_enrolment(data), at_ms)
         case LeafType.ROSTER:
             return _admit_roster(books, client, roster.decode_roster(data), at_ms)
+        case LeafType.AUDIT_GRANT:
+            return custody.admit_grant(books, data, at_ms)
+        case LeafType.LEGAL_HOLD:
+            return custody.admit_hold(books, data, at_ms)
+        case LeafType.ERASURE:
+            return custody.admit_forgotten(books, data, at_ms)
         case _ if data[:1] == cose.TAG:
             return _admit_revocation(books, revocation.decode_revocation(data), at_ms)
         case _:  # the root's withdrawal of an enrolment key has the same leaf type
@@ -179,7 +191,7 @@ def _admit_certificate(books: Books, certificate: Certificate, at_ms: int) -> Un
 
 def _admit_enrolment(books: Books, enrolment: Enrolment, at_ms: int) -> Unit | None:
     state = books.state
-    _check_enrolment_key(state, enrolment)
+    check_enrolment_key(state, enrolment)
     roster.verify_enrolment(enrolment, state.roster, at_ms=at_ms)
     if not _is_news(state, enrolment):
         return None
@@ -197,7 +209,7 @@ def _admit_revocation(books: Books, revoked: revocation.Revocation, at_ms: int) 
     organisations = {revoked.organisation, device.certificate.organisation}
     if enrolment is None or organisations != {enrolment.organisation}:
         raise VerifyError(Code.CERTIFICATE, "a device is revoked by an enrolment key of its own organisation")
-    _check_enrolment_key(state, enrolment)
+    check_enrolment_key(state, enrolment)
     roster.verify_enrolment(enrolment, state.roster, at_ms=at_ms)
     revocation.verify_revocation(revoked, enrolment.public_key)
     if device.revoked_index is not None and revoked.compromised_since_ms is None:
@@ -259,15 +271,6 @@ def _is_endorsed(enrolment: Enrolment, organisation: roster.Organisation | None)
     except PeerError:
         return False
     return True
-
-
-def _check_enrolment_key(state: RelayState, enrolment: Enrolment) -> None:
-    if enrolment.key_id in state.revoked_enrolments:
-        raise RefusedError(Code.REVOKED, "the enrolment key was withdrawn")
-    known = state.enrolments.get(enrolment.key_id)
-    # Else one organisation could take another's key for its own and stand in the way of its revocations.
-    if known is not None and known.organisation != enrolment.organisation:
-        raise RefusedError(Code.FOREIGN_DEVICE, f"the enrolment key belongs to {known.organisation}")
 
 
 def _is_newer(certificate: Certificate, logged: Certificate) -> bool:

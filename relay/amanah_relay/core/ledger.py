@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from amanah_protocol import frames, heads
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import ContentErasure, sign_erasure
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.cose_receipt import with_root_line
 from amanah_protocol.log.merkle import Frontier
@@ -90,6 +92,12 @@ class Ledger:
             room.room: Kept(head_seq=room.head_seq, head_leaf=room.head_leaf, members=dict(room.members))
             for room in state.rooms.values()
         }
+        self.chains = {
+            chain: Chain(head_seq=found.head_seq, head_leaf=found.head_leaf) for chain, found in state.chains.items()
+        }
+        """Chains that are no rooms."""
+        self.custody = {custody_chain(room): room for room in self.rooms}
+        """Custody chain -> its room."""
         self.recent: dict[bytes, Settled] = {}
         """By `Draft.key`, oldest first."""
         self.moved: set[RoomId] = set()
@@ -108,7 +116,10 @@ class Ledger:
         self.root = append.root
         self._note = self._shown = None
         for row in append.rooms:
-            kept = self.rooms.setdefault(row.room, Kept(head_seq=0, head_leaf=row.head_leaf))
+            kept = self.rooms.get(row.room)
+            if kept is None:
+                kept = self.rooms[row.room] = Kept(head_seq=0, head_leaf=row.head_leaf)
+                self.custody[custody_chain(row.room)] = row.room
             kept.head_seq, kept.head_leaf = row.head_seq, row.head_leaf
             self.moved.add(row.room)
         for (room, device), member in batch.members.items():
@@ -128,6 +139,8 @@ class Ledger:
         for draft, entry in zip(batch.drafts, append.entries, strict=True):
             if entry.room == CONTROL:
                 self.control.head_seq, self.control.head_leaf = entry.room_seq, entry.hash
+            elif entry.room not in self.rooms:
+                self.chains[entry.room] = Chain(head_seq=entry.room_seq, head_leaf=entry.hash)
             self.recent[draft.key] = Settled(batch=recorded, index=entry.index, room_seq=entry.room_seq)
         while len(self.recent) > self._most_recent:
             del self.recent[next(iter(self.recent))]
@@ -171,6 +184,18 @@ class Ledger:
         """A fresh signed head of a room."""
         kept = self.rooms[room]
         head = heads.RoomHead(room=room, room_seq=kept.head_seq, leaf=kept.head_leaf, size=self.size, time_ms=now_ms)
+        return heads.sign_room_head(head, self._key)
+
+    def erasure(self, statement: ContentErasure) -> bytes:
+        """The signed statement of what a batch drops; it is a leaf of that batch, and nothing before it is durable."""
+        return sign_erasure(statement, self._key)
+
+    def custody_head(self, chain: RoomId, now_ms: int) -> bytes:
+        """A fresh signed head of a custody chain."""
+        kept = self.chains.get(chain, Chain())
+        head = heads.RoomHead(
+            room=chain, room_seq=kept.head_seq, leaf=kept.head_leaf, size=self.size, time_ms=now_ms
+        )  # fmt: skip
         return heads.sign_room_head(head, self._key)
 
     def room_state(self, room: RoomId, device: DeviceId) -> frames.RoomState:

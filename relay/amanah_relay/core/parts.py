@@ -8,7 +8,7 @@ from typing import Final
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.note_keys import NoteSigner
-from amanah_protocol.types import KeyId
+from amanah_protocol.types import KeyId, RoomId
 from amanah_relay.core.admission import Admission
 from amanah_relay.core.clients import Client, Clients
 from amanah_relay.core.fanout import Watches
@@ -18,6 +18,7 @@ from amanah_relay.core.pending import Fetching, Questions
 from amanah_relay.core.sequencer import Sequencer, Unit
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import SessionId
+from amanah_relay.purging import RoomRule
 from amanah_relay.quotas import Quotas, RelayLimits
 from amanah_relay.state import RelayState
 
@@ -107,14 +108,16 @@ class Purging:
     """How far the pass through old content is (`retention`).
 
     Attributes:
-        after: Log index behind which it goes on.
+        after: Log index behind which it goes on; None when only trees are left.
         due_ms: When the next pass begins.
         asked: Whether a step of it, or of the marks, is in the store's hands.
+        rules: What is particular to single rooms, as of the begin of the pass.
     """
 
-    after: int = FIRST
+    after: int | None = FIRST
     due_ms: int = 0
     asked: bool = False
+    rules: dict[RoomId, RoomRule] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from amanah_protocol.audit import ReadingOrder
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.types import DeviceId, RoomId
-from amanah_protocol.verified import Verified
 from amanah_relay.core.admission import Beside, Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fanout import Page
 from amanah_relay.core.ledger import Settled
+from amanah_relay.core.replies import Reader
 from amanah_relay.effects import Mark
 
 
@@ -87,12 +86,21 @@ class MembershipFetch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRead:
-    """Leaves for an auditor."""
+class CustodyFetch:
+    """Entries of a room's custody chain."""
 
     client: Client
     request: int
-    order: Verified[ReadingOrder]
+    chain: RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRead:
+    """Leaves for an auditor, of a log of `size`; `reader` is who waits for them."""
+
+    client: Client
+    request: int
+    reader: Reader
     size: int
 
 
@@ -140,8 +148,13 @@ class MarksConfirm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContentsPurge:
-    """A step of a purge."""
+class ContentsSurvey:
+    """A step of the pass through old contents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreesPurge:
+    """Old trees being dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +182,21 @@ class StampsFetch:
 
 
 Fetching: TypeAlias = (
-    ContentFetch | MembershipFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake | CheckpointsFetch
-    | StampsFetch
+    ContentFetch | MembershipFetch | CustodyFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
+    | CheckpointsFetch | StampsFetch
 )  # fmt: skip
 """What one client may have only so many of at a time."""
 
 Question: TypeAlias = (
-    SignatureCheck | PageRead | IdLookup | StockCount | MarksConfirm | ContentsPurge | CheckpointRecord | Fetching
+    SignatureCheck
+    | PageRead
+    | IdLookup
+    | StockCount
+    | MarksConfirm
+    | ContentsSurvey
+    | TreesPurge
+    | CheckpointRecord
+    | Fetching
 )
 
 Q = TypeVar("Q", bound=Question)

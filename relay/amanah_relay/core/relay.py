@@ -16,6 +16,7 @@ from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_relay.core import (
     catchup,
     control,
+    custody,
     fetch,
     joining,
     login,
@@ -35,7 +36,8 @@ from amanah_relay.core.pending import (
     CheckpointRecord,
     CheckpointsFetch,
     ContentFetch,
-    ContentsPurge,
+    ContentsSurvey,
+    CustodyFetch,
     IdLookup,
     MarksConfirm,
     MembershipFetch,
@@ -48,6 +50,7 @@ from amanah_relay.core.pending import (
     SignatureCheck,
     StampsFetch,
     StockCount,
+    TreesPurge,
 )
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import Effect, SessionId
@@ -79,6 +82,7 @@ from amanah_relay.inputs import (
     Received,
     StampsRead,
     Stop,
+    Surveyed,
     Tick,
 )
 from amanah_relay.quotas import Claim, Quotas, RelayLimits
@@ -87,7 +91,7 @@ Request: TypeAlias = (
     frames.Publish | frames.Stage | frames.Subscribe | frames.SubscribeControl | frames.FetchContent
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
-    | frames.GetMembership | frames.GetCheckpoints | frames.GetStamps
+    | frames.GetMembership | frames.GetCheckpoints | frames.GetCustody | frames.GetStamps
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
@@ -187,7 +191,7 @@ class RelayCore:
             case Received():
                 self._receive(event.session, event.data, now_ms)
             case Appended():
-                settlement.appended(parts, event)
+                settlement.appended(parts, event, now_ms)
                 publication.advance(parts, now_ms)
             case Connected():
                 login.connect(parts, event, now_ms)
@@ -211,10 +215,10 @@ class RelayCore:
             case _:
                 self._answer(event, now_ms)
 
-    def _answer(  # noqa: C901, PLR0912, PLR0915 - one case for each answer
+    def _answer(  # noqa: C901, PLR0912 - one case for each answer
         self,
         event: Checked | KnownRead | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead
-        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Purged | CheckpointPut
+        | KeyPackagesPut | KeyPackagesTaken | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut
         | CheckpointsRead | StampsRead | Cosigned,
         now_ms: int,
     ) -> None:  # fmt: skip
@@ -228,6 +232,8 @@ class RelayCore:
             case EntriesRead():
                 if (page := take(event.token, PageRead)) is not None:
                     catchup.answer(parts, page.page, event.entries, now_ms)
+                elif (chain := take(event.token, CustodyFetch)) is not None:
+                    custody.answer(parts, chain, event, now_ms)
             case KnownRead():
                 if (lookup := take(event.token, IdLookup)) is not None:
                     publish.answer(parts, lookup, event.known, now_ms)
@@ -239,7 +245,7 @@ class RelayCore:
                     joining.answer(parts, wanted, event.entries)
             case LogRead():
                 if (order := take(event.token, OrderRead)) is not None:
-                    reading.answer(parts, order, event.entries)
+                    reading.answer(parts, order, event.entries, now_ms)
             case ProofRead():
                 if (proof := take(event.token, ProofFetch)) is not None:
                     fetch.answer_proof(parts, proof, event)
@@ -252,12 +258,8 @@ class RelayCore:
             case KeyPackagesCounted():
                 if (count := take(event.token, StockCount)) is not None and parts.knows(count.client):
                     login.welcome(parts, count.client, event.stock, now_ms)
-            case Confirmed():
-                if (marks := take(event.token, MarksConfirm)) is not None:
-                    retention.answer_confirm(parts, marks, event, now_ms)
-            case Purged():
-                if take(event.token, ContentsPurge) is not None:
-                    retention.answer_purge(parts, event, now_ms)
+            case Confirmed() | Surveyed() | Purged():
+                self._swept(event, now_ms)
             case CheckpointPut():
                 if (record := take(event.token, CheckpointRecord)) is not None:
                     publication.recorded(parts, record, now_ms)
@@ -271,6 +273,20 @@ class RelayCore:
                 publication.cosigned(parts, event, now_ms)
             case _:
                 assert_never(event)
+
+    def _swept(self, event: Confirmed | Surveyed | Purged, now_ms: int) -> None:
+        """A step of what drops old content is done."""
+        parts, take = self._parts, self._parts.questions.take
+        match event:
+            case Confirmed():
+                if (marks := take(event.token, MarksConfirm)) is not None:
+                    retention.answer_confirm(parts, marks, event, now_ms)
+            case Surveyed():
+                if take(event.token, ContentsSurvey) is not None:
+                    retention.answer_survey(parts, event, now_ms)
+            case _:
+                if take(event.token, TreesPurge) is not None:
+                    retention.answer_purge(parts, event, now_ms)
 
     def _change_pace(self, event: Congested | Drained, now_ms: int) -> None:
         client = self._parts.clients.by_session.get(event.session)
@@ -321,6 +337,8 @@ class RelayCore:
                 fetch.fetch(parts, client, frame)
             case frames.GetMembership():
                 joining.ask(parts, client, frame)
+            case frames.GetCustody():
+                custody.ask(parts, client, frame)
             case frames.OfferKeyPackages():
                 packages.offer(parts, client, frame, now_ms)
             case frames.TakeKeyPackages():

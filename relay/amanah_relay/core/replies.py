@@ -43,13 +43,24 @@ class Reader:
         session: Who asked.
         request: Its number.
         order: The verified order.
+        signed: Its bytes.
         start: Where the page begins.
+        told: Keys of what is durable in the custody of rooms by the time it is served.
     """
 
     session: SessionId
     request: int
     order: Verified[ReadingOrder]
+    signed: bytes
     start: int
+    told: frozenset[bytes] = frozenset()
 
 
-Waiter: TypeAlias = Publisher | Newcomer | Reader
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purger:
+    """The pass through old contents, which goes on behind `after`, or is at its end where that is None."""
+
+    after: int | None
+
+
+Waiter: TypeAlias = Publisher | Newcomer | Reader | Purger

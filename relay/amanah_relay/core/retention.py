@@ -11,15 +11,28 @@ restart cut off, is taken again; each is whole in itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import Cause, ContentErasure, erased_digest
+from amanah_protocol.custody.retention import RoomPolicy, decode_policy
+from amanah_protocol.errors import DecodeError
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import RoomId
+from amanah_relay.core.custody import put
 from amanah_relay.core.ledger import Kept
 from amanah_relay.core.parts import FIRST, Books, Parts
-from amanah_relay.core.pending import ContentsPurge, MarksConfirm
-from amanah_relay.effects import Confirm, Mark, Purge
-from amanah_relay.inputs import Confirmed, Purged
+from amanah_relay.core.pending import ContentsSurvey, MarksConfirm, TreesPurge
+from amanah_relay.core.replies import Purger
+from amanah_relay.core.sequencer import Unit, object_key
+from amanah_relay.effects import Confirm, Mark, Purge, Survey
+from amanah_relay.inputs import Confirmed, Over, Purged, Surveyed
+from amanah_relay.purging import RoomRule, Terms
+from amanah_relay.state import RelayState
 
 DAY_MS: Final = 86_400_000
+_ALWAYS_MS: Final = 2**63 - 1
 STEP_ROOMS: Final = 64
 """Rooms whose cursors are compared in one step."""
 STEP_PLACES: Final = 4_096
@@ -40,7 +53,7 @@ def advance(parts: Parts, now_ms: int) -> None:
         parts.out.add(Confirm(token=token, marks=marks))
     elif now_ms >= purging.due_ms:
         purging.asked = True
-        _ask_purge(parts, books)
+        _ask(parts, books)
 
 
 def answer_confirm(parts: Parts, question: MarksConfirm, answer: Confirmed, now_ms: int) -> None:
@@ -55,23 +68,61 @@ def answer_confirm(parts: Parts, question: MarksConfirm, answer: Confirmed, now_
     _go_on(parts, books, now_ms)
 
 
+def answer_survey(parts: Parts, answer: Surveyed, now_ms: int) -> None:
+    """Contents were found whose time is over: the relay says so in the log, and drops them, in one batch."""
+    books = parts.loaded()
+    state = books.state
+    # A hold may have come since the store was asked.
+    over = [item for item in answer.over if not _is_held(state, item)]
+    if not over:
+        _pass_on(parts, books, answer.after, now_ms)
+        return
+    # By the log's own time, as all of this: the statement must not carry a leap of the clock into the log.
+    unit = Unit(at_ms=state.last_accepted_ms, until_ms=_ALWAYS_MS, purges=[item.index for item in over])
+    groups: dict[tuple[RoomId, Cause], list[Over]] = {}
+    for item in over:
+        groups.setdefault((item.room, item.cause), []).append(item)
+    for (room, cause), items in groups.items():
+        signed = books.ledger.erasure(
+            ContentErasure(
+                room=room,
+                places=tuple(item.room_seq for item in items),
+                digest=erased_digest((item.room_seq, item.envelope) for item in items),
+                cause=cause,
+                erased_at_ms=unit.at_ms,
+            )
+        )
+        put(books, unit, LeafType.ERASURE, custody_chain(room), signed, key=object_key(signed))
+    unit.waiters.append(Purger(after=answer.after))
+    books.enqueue(unit)
+
+
+def dropped(parts: Parts, waiter: Purger, now_ms: int) -> None:
+    """What a step has found is gone, and stands in the log."""
+    _pass_on(parts, parts.loaded(), waiter.after, now_ms)
+
+
 def answer_purge(parts: Parts, answer: Purged, now_ms: int) -> None:
-    """A step of a purge is done."""
+    """Trees are gone; if they were fewer than a step takes, the pass is at its end."""
     books, purging = parts.loaded(), parts.purging
     purging.asked = False
     books.state.release(answer.freed)
     if answer.dropped:
         parts.contents.clear()
-    if answer.after is None:
+    if answer.dropped < STEP_CONTENTS:
         purging.after, purging.due_ms = FIRST, now_ms + parts.limits.purge_interval_ms
     else:
-        purging.after = answer.after
         _go_on(parts, books, now_ms)
 
 
-def fail(parts: Parts, question: MarksConfirm | ContentsPurge) -> None:
-    """The store could not take the step; it is taken again with the next tick."""
+def rest(parts: Parts) -> None:
+    """A step came to nothing; it is taken again with the next tick."""
     parts.purging.asked = False
+
+
+def fail(parts: Parts, question: MarksConfirm | ContentsSurvey | TreesPurge) -> None:
+    """The store could not take the step; it is taken again with the next tick."""
+    rest(parts)
     if parts.books is not None and isinstance(question, MarksConfirm):
         parts.books.ledger.confirming.update({mark.room: None for mark in question.marks})
 
@@ -97,19 +148,70 @@ def _next_marks(books: Books) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _ask_purge(parts: Parts, books: Books) -> None:
+def _ask(parts: Parts, books: Books) -> None:
     # By the log's own time: a clock that leaps forward must not drop anything before its time.
-    newest_ms = books.state.last_accepted_ms
-    token = parts.questions.ask(ContentsPurge())
+    state, limits, purging = books.state, parts.limits, parts.purging
+    terms = Terms(
+        newest_ms=state.last_accepted_ms,
+        delivered_ms=state.last_accepted_ms - limits.retention_days * DAY_MS,
+        handshake_ms=state.last_accepted_ms - limits.handshake_days * DAY_MS,
+    )
+    if purging.after is None:
+        token = parts.questions.ask(TreesPurge())
+        times = (terms.delivered_ms, terms.handshake_ms)
+        parts.out.add(Purge(token=token, delivered_ms=times[0], handshake_ms=times[1], limit=STEP_CONTENTS))
+        return
+    if purging.after == FIRST:
+        purging.rules = _rules(state)
+    token = parts.questions.ask(ContentsSurvey())
     parts.out.add(
-        Purge(
+        Survey(
             token=token,
-            after=parts.purging.after,
-            delivered_ms=newest_ms - parts.limits.retention_days * DAY_MS,
-            handshake_ms=newest_ms - parts.limits.handshake_days * DAY_MS,
+            after=purging.after,
+            until_ms=_until_ms(state, terms, purging.rules),
+            terms=terms,
+            rules=purging.rules,
             limit=STEP_CONTENTS,
         )
     )
+
+
+def _rules(state: RelayState) -> dict[RoomId, RoomRule]:
+    """What is particular to single rooms; to most nothing is."""
+    found = {}
+    held = {room for hold in state.holds.values() if not hold.released for room in hold.rooms}
+    for room in state.rooms.values():
+        policy = _policy(room.create.policy)
+        if policy is not None or room.room in held:
+            found[room.room] = RoomRule(policy=policy, held_since_ms=state.held_since(room.room))
+    return found
+
+
+def _policy(data: bytes) -> RoomPolicy | None:
+    """The policy of a room; none for bytes that an older version took without reading them."""
+    try:
+        return decode_policy(data)
+    except DecodeError:
+        return None
+
+
+def _until_ms(state: RelayState, terms: Terms, rules: Mapping[RoomId, RoomRule]) -> int:
+    """What was accepted later is not over; after a hold even the newest may be."""
+    if state.holds:
+        return terms.newest_ms
+    days = [rule.policy.shortest_days for rule in rules.values() if rule.policy is not None]
+    ends = [terms.newest_ms - number * DAY_MS for number in days if number is not None]
+    return max(terms.delivered_ms, terms.handshake_ms, *ends)
+
+
+def _is_held(state: RelayState, item: Over) -> bool:
+    since_ms = state.held_since(item.room)
+    return since_ms is not None and item.accepted_at_ms >= since_ms
+
+
+def _pass_on(parts: Parts, books: Books, after: int | None, now_ms: int) -> None:
+    parts.purging.asked, parts.purging.after = False, after
+    _go_on(parts, books, now_ms)
 
 
 def _go_on(parts: Parts, books: Books, now_ms: int) -> None:

@@ -85,6 +85,7 @@ class Unit:
         creates: Objects of the create envelopes among its leaves.
         members: Members it changes, as they are after it; these objects are never changed again.
         erasures: Contents to drop.
+        purges: Log indices of contents to drop because their time is over.
         trees: Trees that its welcomes name.
         held: Sizes of its contents and trees by organisation.
         charges: What it took from quotas; given back if the store fails.
@@ -98,6 +99,7 @@ class Unit:
     creates: dict[RoomId, bytes] = field(default_factory=dict)
     members: dict[tuple[RoomId, DeviceId], Member] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
+    purges: list[int] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
     held: Counter[OrgName] = field(default_factory=Counter)
     charges: list[Charge] = field(default_factory=list)
@@ -198,6 +200,7 @@ class Sequencer:
             rooms=_room_rows(units, entries),
             members=tuple(_member_row(room, member) for (room, _), member in members.items()),
             erasures=tuple(erasure for unit in units for erasure in unit.erasures),
+            purges=tuple(index for unit in units for index in unit.purges),
             trees=tuple(tree for unit in units for tree in unit.trees),
             held=_held(units),
         )

@@ -8,7 +8,7 @@ from amanah_protocol import frames
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
-from amanah_relay.core import catchup, login, packages, publication, publish, reading, retention
+from amanah_relay.core import catchup, custody, login, packages, publication, publish, reading, retention
 from amanah_relay.core.acknowledgement import accepted
 from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
@@ -18,7 +18,8 @@ from amanah_relay.core.pending import (
     CheckpointRecord,
     CheckpointsFetch,
     ContentFetch,
-    ContentsPurge,
+    ContentsSurvey,
+    CustodyFetch,
     IdLookup,
     MarksConfirm,
     MembershipFetch,
@@ -31,8 +32,9 @@ from amanah_relay.core.pending import (
     SignatureCheck,
     StampsFetch,
     StockCount,
+    TreesPurge,
 )
-from amanah_relay.core.replies import Newcomer, Publisher, Reader, Waiter
+from amanah_relay.core.replies import Newcomer, Publisher, Purger, Reader, Waiter
 from amanah_relay.core.sequencer import Batch, Draft
 from amanah_relay.effects import Entry, Reload, SessionId
 from amanah_relay.inputs import Appended
@@ -50,7 +52,7 @@ def flush(parts: Parts) -> None:
         parts.out.add(append)
 
 
-def appended(parts: Parts, event: Appended) -> None:
+def appended(parts: Parts, event: Appended, now_ms: int) -> None:
     """A batch is durable: acknowledge it, tell it to those who are live, act on it."""
     books = parts.books
     batch = None if books is None else books.sequencer.settle(event.batch)
@@ -61,12 +63,13 @@ def appended(parts: Parts, event: Appended) -> None:
     parts.promised = (books.ledger.size, books.ledger.root)
     # First the next batch: the store works on it while the frames of this one go out.
     flush(parts)
-    if batch.append.erasures:
+    if batch.append.erasures or batch.append.purges:
         parts.contents.clear()
     _announce_flashes(parts, books.ledger, batch)
-    _acknowledge(parts, books.ledger, batch, recorded)
+    _acknowledge(parts, books.ledger, batch, recorded, now_ms)
     _deliver(parts, batch)
     _tell_members(parts, books.ledger, batch)
+    custody.announce(parts, books.ledger, batch)
     if any(entry.type in (LeafType.REVOCATION, LeafType.ROSTER) for entry in batch.append.entries):
         expel(parts)
 
@@ -120,13 +123,13 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
                 parts.close(question.client.session, error)
         case PackagesOffer():
             packages.fail_offer(parts, question, error)
-        case MarksConfirm() | ContentsPurge():
+        case MarksConfirm() | ContentsSurvey() | TreesPurge():
             retention.fail(parts, question)
         case CheckpointRecord():
             publication.fail(parts)
         case (
-            SignatureCheck() | ContentFetch() | MembershipFetch() | OrderRead() | ProofFetch() | PackagesTake()
-            | CheckpointsFetch() | StampsFetch()
+            SignatureCheck() | ContentFetch() | MembershipFetch() | CustodyFetch() | OrderRead() | ProofFetch()
+            | PackagesTake() | CheckpointsFetch() | StampsFetch()
         ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)
@@ -170,13 +173,16 @@ def _announce_flashes(parts: Parts, ledger: Ledger, batch: Batch) -> None:
             parts.out.fan_out(tuple(sessions), (notice,))
 
 
-def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded) -> None:
+def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded, now_ms: int) -> None:
     """Answer all who wait, each connection in one `Stored`."""
     entries = batch.append.entries
     told: dict[SessionId, list[frames.Accepted]] = {}
     first = 0
     for unit in batch.units:
         for waiter in unit.waiters:
+            if isinstance(waiter, Purger):
+                retention.dropped(parts, waiter, now_ms)
+                continue
             client = parts.clients.by_session.get(waiter.session)
             if client is None:
                 continue
@@ -188,7 +194,7 @@ def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded)
                 case Newcomer():
                     login.logged(parts, client)
                 case Reader():
-                    reading.serve(parts, client, waiter.request, waiter.order, waiter.start)
+                    reading.serve(parts, client, waiter)
                 case _:
                     assert_never(waiter)
         first += len(unit.drafts)
@@ -197,6 +203,9 @@ def _acknowledge(parts: Parts, ledger: Ledger, batch: Batch, recorded: Recorded)
 
 
 def _fail_waiter(parts: Parts, waiter: Waiter, error: AmanahError) -> None:
+    if isinstance(waiter, Purger):
+        retention.rest(parts)
+        return
     if waiter.session not in parts.clients.by_session:
         return
     match waiter:

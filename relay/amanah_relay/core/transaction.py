@@ -134,8 +134,7 @@ class Transaction:
             case Delivered():
                 cursor = header.specific.room_seq
             case Erase():
-                erasure = Erasure(room=room.room, envelopes=header.specific.envelopes, by=self._eraser(room))
-                self.unit.erasures.append(erasure)
+                self.unit.erasures.append(self._erasure(room, header.specific))
             case Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
                 pass
             case _:
@@ -178,6 +177,12 @@ class Transaction:
         unwelcomed = self._added.setdefault(room.room, set())
         unwelcomed.difference_update(removed)
         unwelcomed.update(added)
+
+    def _erasure(self, room: Room, erase: Erase) -> Erasure:
+        held_since_ms = self._state.held_since(room.room)
+        return Erasure(
+            room=room.room, envelopes=erase.envelopes, by=self._eraser(room), held_since_ms=held_since_ms
+        )  # fmt: skip
 
     def _eraser(self, room: Room) -> DeviceId | None:
         """Whose content an `erase` drops: any in the room for officers of its owner, else the sender's own."""

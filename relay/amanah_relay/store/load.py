@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
+from amanah_protocol.custody.erasures import decode_person_erasure
+from amanah_protocol.custody.grants import decode_grant
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
 from amanah_protocol.identity import decode_certificate, decode_enrolment
@@ -37,6 +40,8 @@ _CONTROL: Final[Select[Any]] = (
     .order_by(_leaf.room_seq)
     .limit(_CHAIN_PAGE)
 )
+# Word for word the condition of the partial index: else it would not serve.
+CUSTODY: Final[Select[Any]] = SELECT_LEAVES.where(text("leaf.type IN (7, 8)")).order_by(_leaf.log_index)
 _CREATES: Final[Select[Any]] = SELECT_LEAVES.join(
     schema.room, (schema.room.c.room == _leaf.room) & (_leaf.room_seq == 1)
 )
@@ -57,6 +62,7 @@ def load_state(connection: Connection) -> RelayState:
     state.last_accepted_ms = head.last_accepted_ms
     state.chains = chains
     state.rooms = _load_rooms(connection)
+    _replay_custody(connection, state)
     for row in connection.execute(select(*schema.held.c)):
         check_held_row(row)
         state.held[OrgName(row.organisation)] = row.size
@@ -190,6 +196,21 @@ def _control_entries(connection: Connection, head: Chain) -> Iterator[Entry]:
         raise damaged("the end of the control stream")
 
 
+def _replay_custody(connection: Connection, state: RelayState) -> None:
+    """Grants and holds as they were last logged, in the order of the log; one stands in several chains."""
+    for row in connection.execute(CUSTODY):
+        entry = decode_leaf_row(row)
+        try:
+            if entry.type is LeafType.AUDIT_GRANT:
+                grant = decode_grant(_document(entry))
+                state.grants[grant.id] = grant
+            else:
+                hold = decode_hold(_document(entry))
+                state.holds[hold.id] = hold
+        except PeerError as error:
+            raise OperationalError(Code.DAMAGED, f"leaf {entry.index}: {error.detail}") from error
+
+
 def _next_roster(entry: Entry, previous: Verified[Roster] | None) -> Verified[Roster]:
     # Its expiry was judged when it was accepted; that the newest has expired since is the core's to see.
     return verify_roster(decode_roster(_document(entry)), previous, now_ms=entry.accepted_at_ms)
@@ -212,6 +233,9 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
             index = revoked.setdefault(device, entry.index)
             if device in state.devices:
                 state.devices[device].revoked_index = index
+        case LeafType.ERASURE:
+            forgotten = decode_person_erasure(entry.object)
+            state.forgotten.add((forgotten.organisation, forgotten.subject))
         case _:
             raise damaged(f"leaf {entry.index}: the type of an entry of the control stream")
 

@@ -25,12 +25,14 @@ from sqlalchemy import (
     update,
 )
 
-from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.custody.erasures import Cause
+from amanah_protocol.envelope import Header, decode_envelope
 from amanah_protocol.errors import PeerError
 from amanah_protocol.kinds import HANDSHAKE
-from amanah_protocol.types import OrgName, RoomId
-from amanah_relay.effects import Confirm, Held, Mark, Purge, Tree
-from amanah_relay.inputs import Confirmed, Purged
+from amanah_protocol.types import EnvelopeId, OrgName, RoomId
+from amanah_relay.effects import Confirm, Held, Mark, Purge, Survey, Tree
+from amanah_relay.inputs import Confirmed, Over, Purged, Surveyed
+from amanah_relay.purging import RoomRule, Standing, cause_to_go
 from amanah_relay.store import schema
 from amanah_relay.store.damage import check_row, checksum, damaged, only
 from amanah_relay.store.rows import AnyRow, check_content_row, erased_cells
@@ -57,6 +59,7 @@ SELECT_CONTENTS: Final[Select[Any]] = (
         _leaf.room_seq,
         _leaf.accepted_at_ms,
         _leaf.object,
+        _leaf.envelope,
         _member.organisation,
         _MARK,
     )
@@ -129,6 +132,16 @@ _DROP_CONTENT: Final = (
     .where(_content.log_index == bindparam("at"))
     .values(data=None, erased=True, checksum=bindparam("checksum"))
 )
+_MARK_ERASED: Final = (
+    update(schema.content)
+    .where(_content.log_index == bindparam("at"))
+    .values(erased=True, checksum=bindparam("checksum"))
+)
+_NEWEST: Final = (
+    select(_leaf.accepted_at_ms)
+    .join(schema.room, and_(schema.room.c.room == _leaf.room, schema.room.c.head_seq == _leaf.room_seq))
+    .where(_leaf.room == bindparam("in_room"))
+)
 _DROP_TREE: Final = delete(schema.tree).where(_tree.room == bindparam("in_room"), _tree.hash == bindparam("named"))
 
 
@@ -188,24 +201,76 @@ def confirm(connection: Connection, wanted: Confirm) -> Confirmed:
     return Confirmed(token=wanted.token, freed=_free(connection, freed))
 
 
-def purge(connection: Connection, wanted: Purge) -> Purged:
-    """Take one step of a pass through the old contents, and at its end of one through the trees; the caller commits.
-
-    A content that goes leaves its row, as an erased one does.
+def survey(connection: Connection, wanted: Survey) -> Surveyed:
+    """Take one step of a pass through the contents that are there, and say which are over.
 
     Raises:
         OperationalError: `DAMAGED`.
     """
-    last_ms = max(wanted.delivered_ms, wanted.handshake_ms)
     rows = connection.execute(OLD_CONTENTS, {"after": wanted.after, "count": wanted.limit}).all()
-    old = [row for row in rows if row.accepted_at_ms <= last_ms]
-    dropped = [row for row in old if _is_over(row, wanted)]
-    freed = drop(connection, dropped)
-    after, trees = old[-1].log_index if old else wanted.after, 0
-    if len(old) < wanted.limit:
-        trees = _purge_trees(connection, wanted, freed)
-        after = after if trees == wanted.limit else None
-    return Purged(token=wanted.token, after=after, dropped=len(dropped) + trees, freed=_free(connection, freed))
+    old = [row for row in rows if row.accepted_at_ms <= wanted.until_ms]
+    newest: dict[bytes, int] = {}
+    over = []
+    for row in old:
+        cause = _cause(connection, row, wanted, newest)
+        if cause is not None:
+            over.append(
+                Over(
+                    index=row.log_index,
+                    room=RoomId(row.room),
+                    room_seq=row.room_seq,
+                    envelope=EnvelopeId(row.envelope),
+                    accepted_at_ms=row.accepted_at_ms,
+                    cause=cause,
+                )
+            )
+    return Surveyed(token=wanted.token, after=old[-1].log_index if len(old) == wanted.limit else None, over=tuple(over))
+
+
+def _cause(connection: Connection, row: AnyRow, wanted: Survey, newest: dict[bytes, int]) -> Cause | None:
+    check_content_row(*row[:6])
+    rule = wanted.rules.get(row.room, RoomRule())
+    last_at_ms = row.accepted_at_ms
+    if rule.policy is not None and rule.policy.after_last:
+        if row.room not in newest:
+            newest[row.room] = only(connection.execute(_NEWEST, {"in_room": row.room}).scalar(), "the head of a room")
+        last_at_ms = newest[row.room]
+    at = Standing(
+        accepted_at_ms=row.accepted_at_ms,
+        last_at_ms=last_at_ms,
+        confirmed=row.room_seq <= row.mark,
+        erased=bool(row.erased),
+    )
+    return cause_to_go(_header(row.log_index, row.object), at, rule, wanted.terms)
+
+
+def drop_over(connection: Connection, indices: Sequence[int]) -> list[tuple[OrgName, int]]:
+    """Drop contents whose time is over, in the caller's transaction; gives what of them was held.
+
+    One that a member has erased since is passed over.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    return drop(connection, connection.execute(SELECT_CONTENTS.where(_content.log_index.in_(indices), KEPT)).all())
+
+
+def purge(connection: Connection, wanted: Purge) -> Purged:
+    """Drop trees whose time is over; the caller commits.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    freed: list[tuple[OrgName, int]] = []
+    trees = _purge_trees(connection, wanted, freed)
+    return Purged(token=wanted.token, dropped=trees, freed=_free(connection, freed))
+
+
+def mark_erased(connection: Connection, rows: Sequence[AnyRow]) -> None:
+    """Say of contents that they are erased, and keep them: a hold stands. They are given to nobody."""
+    if rows:
+        cells = [erased_cells(row.log_index, row.payload, row.length, row.addressees) for row in rows]
+        connection.execute(_MARK_ERASED, cells)
 
 
 def drop(connection: Connection, rows: Sequence[AnyRow]) -> list[tuple[OrgName, int]]:
@@ -268,21 +333,18 @@ def _share_of_tree(row: AnyRow) -> tuple[OrgName, int]:
     return only(row.organisation, "the sender of a ratchet tree"), row.length
 
 
-def _is_over(row: AnyRow, wanted: Purge) -> bool:
-    check_content_row(*row[:6])
-    if row.room_seq <= row.mark:
-        return bool(row.accepted_at_ms <= wanted.delivered_ms)
-    return bool(row.accepted_at_ms <= wanted.handshake_ms) and is_handshake(row.log_index, row.object)
-
-
 def is_handshake(index: int, encoded: bytes) -> bool:
     """Whether an envelope is a commit or welcome: without its content members that lag behind cannot follow.
 
     Raises:
         OperationalError: `DAMAGED`.
     """
+    return _header(index, encoded).kind in HANDSHAKE
+
+
+def _header(index: int, encoded: bytes) -> Header:
     try:
-        return decode_envelope(encoded).header.kind in HANDSHAKE
+        return decode_envelope(encoded).header
     except PeerError as error:
         raise damaged(f"leaf {index}") from error
 

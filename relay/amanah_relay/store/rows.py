@@ -137,7 +137,9 @@ def decode_entry_row(row: AnyRow) -> StoredEntry:
         return StoredEntry(entry=entry, erased=False)
     check_content_row(entry.index, payload, length, erased, addressees, stored_sum)
     check_data(entry.index, payload, length, erased, data)
-    filled = replace(entry, payload=payload, content=data, addressees=decode_addressees(entry.index, addressees))
+    # One that a hold keeps is erased for everybody all the same.
+    shown = None if erased else data
+    filled = replace(entry, payload=payload, content=shown, addressees=decode_addressees(entry.index, addressees))
     return StoredEntry(entry=filled, erased=erased)
 
 
@@ -151,16 +153,13 @@ def check_content_row(index: int, *cells: Cell) -> None:
 
 
 def check_data(index: int, payload: bytes, length: int, erased: bool, data: bytes | None) -> None:  # noqa: FBT001 - a cell's value
-    """The data is what the payload's hash names, or was erased.
+    """The data is what the payload's hash names, or was erased; what a hold keeps is both.
 
     Raises:
         OperationalError: `DAMAGED`.
     """
-    if data is None:
-        whole = erased
-    else:
-        whole = not erased and type(data) is bytes and len(data) == length and sha256(data) == payload
-    if not whole:
+    is_named = type(data) is bytes and len(data) == length and sha256(data) == payload
+    if not (erased if data is None else is_named):
         raise damaged(f"the content of leaf {index}")
 
 

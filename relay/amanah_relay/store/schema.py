@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -83,6 +83,14 @@ leaf: Final = Table(
 )
 """One row a leaf, never changed. `hash` covers type to `previous` and `object`; the checksum the rest."""
 
+# Grants and holds are few among millions, and are all read at the start.
+leaf_custody: Final = Index(
+    "leaf_custody",
+    leaf.c.log_index,
+    sqlite_where=text("type IN (7, 8)"),
+    postgresql_where=text("type IN (7, 8)"),
+)
+
 content: Final = Table(
     "content",
     metadata,
@@ -94,7 +102,8 @@ content: Final = Table(
     _checksum(),
     Column("data", Bytes),
 )
-"""One row an envelope. `payload` covers `data`, which is NULL exactly when it was erased;
+"""One row an envelope. `payload` covers `data`, which is NULL only when it was erased, and then
+is there still only for a legal hold;
 `addressees` are device ids, 32 bytes each, NULL for every member."""
 
 # Header-only kinds all have one payload hash: looking them up would read them all.

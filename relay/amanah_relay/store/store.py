@@ -32,6 +32,7 @@ from amanah_relay.effects import (
     ReadMembership,
     ReadProof,
     ReadStamps,
+    Survey,
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
@@ -51,6 +52,7 @@ from amanah_relay.inputs import (
     Purged,
     StampPut,
     StampsRead,
+    Surveyed,
 )
 from amanah_relay.state import RelayState
 from amanah_relay.store import checkpoints, key_packages, reads, retention, schema, stamps, transaction
@@ -168,7 +170,7 @@ class Store:
         return self._writer.transact(
             lambda connection: transaction.append(connection, batch),
             bytes_written=_ROW_BYTES + size + sum(len(tree.data) for tree in batch.trees),
-            forget=bool(batch.erasures),
+            forget=bool(batch.erasures or batch.purges),
         )
 
     def put_key_packages(self, offer: PutKeyPackages) -> KeyPackagesPut:
@@ -193,8 +195,12 @@ class Store:
             lambda connection: retention.confirm(connection, wanted), bytes_written=_ROW_BYTES * len(wanted.marks)
         )
 
+    def survey(self, wanted: Survey) -> Surveyed:
+        """Take one step of a pass through old contents, and change nothing."""
+        return self._reader.read(lambda connection: retention.survey(connection, wanted))
+
     def purge(self, wanted: Purge) -> Purged:
-        """Take one step of a purge."""
+        """Drop old trees."""
         return self._writer.transact(
             lambda connection: retention.purge(connection, wanted), bytes_written=_ROW_BYTES * wanted.limit, forget=True
         )

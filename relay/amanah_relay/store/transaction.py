@@ -72,6 +72,8 @@ def append(connection: Connection, batch: Append) -> tuple[Held, ...]:
         connection.execute(_INSERT_TREE, [tree_cells(tree) for tree in batch.trees])
     for erasure in batch.erasures:
         freed.extend(_erase(connection, erasure))
+    if batch.purges:
+        freed.extend(retention.drop_over(connection, batch.purges))
     retention.hold(connection, [(part.organisation, part.size) for part in batch.held])
     retention.hold(connection, [(organisation, -size) for organisation, size in freed])
     return retention.summed(freed)
@@ -239,4 +241,7 @@ def _erase(connection: Connection, erasure: Erasure) -> list[tuple[OrgName, int]
         wanted = wanted.where(leaf.kid == erasure.by)
     # A commit or welcome that is gone would shut out every member that has not come so far.
     found = [row for row in connection.execute(wanted) if not retention.is_handshake(row.log_index, row.object)]
-    return retention.drop(connection, found)
+    since_ms = erasure.held_since_ms
+    held = [row for row in found if since_ms is not None and row.accepted_at_ms >= since_ms]
+    retention.mark_erased(connection, held)
+    return retention.drop(connection, [row for row in found if row not in held])

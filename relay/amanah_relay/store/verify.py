@@ -124,7 +124,9 @@ class _Walk:
         head = self.heads.setdefault(entry.room, _Head(is_room=entry.type is LeafType.ENVELOPE))
         if (entry.room_seq, entry.previous) != (head.seq + 1, head.leaf):
             raise damaged(f"leaf {entry.index} does not follow the one before it in its room")
-        if (entry.type in CONTROL_TYPES) != (entry.room == CONTROL):
+        # An erasure stands in either: of a person in the control stream, of content in a room's custody.
+        control = entry.type in CONTROL_TYPES or (entry.type is LeafType.ERASURE and entry.room == CONTROL)
+        if control != (entry.room == CONTROL):
             raise damaged(f"the room of leaf {entry.index}")
         head.seq, head.leaf = entry.room_seq, entry.hash
 

@@ -26,6 +26,7 @@ from amanah_relay.effects import (
     ReadProof,
     ReadStamps,
     Reload,
+    Survey,
     TakeKeyPackages,
 )
 from amanah_relay.inputs import (
@@ -49,6 +50,7 @@ from amanah_relay.inputs import (
     ReadFailed,
     StampPut,
     StampsRead,
+    Surveyed,
 )
 from amanah_relay.store.store import Store
 
@@ -62,13 +64,13 @@ RETRY_S: Final = 1.0
 
 ReadEffect: TypeAlias = (
     ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog | ReadProof | CountKeyPackages | ReadCheckpoints
-    | ReadStamps
+    | ReadStamps | Survey
 )  # fmt: skip
 ChangeEffect: TypeAlias = PutKeyPackages | TakeKeyPackages | Confirm | Purge | PutCheckpoint
 StoreEffect: TypeAlias = Append | Reload | ReadEffect | ChangeEffect
 ReadInput: TypeAlias = (
     EntriesRead | MembershipRead | KnownRead | ContentRead | LogRead | ProofRead | KeyPackagesCounted | CheckpointsRead
-    | StampsRead
+    | StampsRead | Surveyed
 )  # fmt: skip
 ChangeInput: TypeAlias = KeyPackagesPut | KeyPackagesTaken | Confirmed | Purged | CheckpointPut
 StoreInput: TypeAlias = Appended | AppendFailed | Loaded | ReadInput | ChangeInput | ReadFailed
@@ -195,10 +197,12 @@ class StoreWorker:
         self._plan_checkpoint()
         return answer
 
-    def _read(self, effect: ReadEffect) -> ReadInput:  # noqa: PLR0911 - one case for each read
+    def _read(self, effect: ReadEffect) -> ReadInput:  # noqa: C901, PLR0911 - one case for each read
         match effect:
             case ReadEntries():
                 return self._store.read_entries(effect)
+            case Survey():
+                return self._store.survey(effect)
             case ReadMembership():
                 return self._store.read_membership(effect)
             case ReadKnown():

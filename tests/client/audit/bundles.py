@@ -17,9 +17,9 @@ from amanah_client.model import AuditRow
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.log.export import sign_manifest
-from amanah_protocol.log.leaf import CONTROL_TYPES, Leaf, LeafType
+from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import CONTROL, DeviceId, RoomId
 from tests.client.audit.world import AUDITOR_TN, Device, Incident, anchor
 from tests.vectors import examples as x
 
@@ -49,7 +49,7 @@ def manifest_of(
         size=found.log.size,
         root=found.log.root,
         rooms=ranges(found),
-        control=sum(leaf.type in CONTROL_TYPES for _, leaf in shown(found)),
+        control=sum(leaf.room == CONTROL for _, leaf in shown(found)),
         disclosed=(),
         exported_ms=EXPORTED_MS,
         device=DeviceId(exporter.id),

@@ -18,7 +18,7 @@ from tests.client.console.site import Site
 from tests.client.console.told import HOSTILE, TOLD
 
 EVERY = (
-    "/", "/entries", "/rooms", "/nations", "/devices", "/findings", "/plots", "/questions",
+    "/", "/entries", "/rooms", "/nations", "/devices", "/findings", "/plots", "/retention", "/questions",
     f"/entry/{TOLD.message}", f"/room/{TOLD.room.hex()}", f"/room/{TOLD.hostile.hex()}", f"/nation/{SN}",
     f"/device/{OFFICER_SN.id.hex()}", *(f"/question/{name}?ask=1" for name in QUESTIONS),
 )  # fmt: skip

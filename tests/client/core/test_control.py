@@ -76,6 +76,7 @@ def of_another_issuer(stage: Stage) -> bytes:
     mixed = Nation(
         name=nations[MA].name,
         root=nations[TN].root,
+        custodian=nations[TN].custodian,
         enrolment_key=nations[TN].enrolment_key,
         enrolment=nations[TN].enrolment,
     )
@@ -191,6 +192,7 @@ def test_a_withdrawal_of_another_organisations_key_is_an_alarm(stage: Stage) -> 
     mixed = Nation(
         name=nations[TN].name,
         root=nations[TN].root,
+        custodian=nations[TN].custodian,
         enrolment_key=nations[MA].enrolment_key,
         enrolment=nations[MA].enrolment,
     )

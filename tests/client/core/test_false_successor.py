@@ -7,6 +7,7 @@ import pytest
 from amanah_client import model
 from amanah_client.core import apart, successor
 from amanah_client.core.room import Room
+from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
@@ -275,7 +276,9 @@ def test_a_successor_of_a_room_that_goes_on_is_an_ordinary_invitation(stage: Sta
     assert b.texts(false) == []
 
 
-@pytest.mark.parametrize("changes", [{"ceiling": Label.RED}, {"policy": b"other"}, {"agreement": "other"}])
+@pytest.mark.parametrize(
+    "changes", [{"ceiling": Label.RED}, {"policy": RoomPolicy(labels={Label.RED: 5}).encode()}, {"agreement": "other"}]
+)
 def test_the_relay_takes_no_successor_of_another_kind(
     stage: Stage, victims: Victims, changes: dict[str, object]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
-from amanah_client.log_rows import ConflictRow, StampRow
+from amanah_client.log_rows import ConflictRow, CustodyRow, StampRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
@@ -18,7 +18,7 @@ from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS
-from amanah_protocol.types import EnvelopeId, PersonId, RoomId
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
 from tests.engines import ENGINES
 from tests.relay.people import ADDRESS, NOW_MS, Device, Nation, key_of
@@ -40,6 +40,12 @@ def seeded(name: str) -> Callable[[int], bytes]:
     return random
 
 
+def is_of(encoded: bytes, organisation: OrgName, subject: PersonId) -> bool:
+    """Whether a profile is a person's."""
+    profile = identity.decode_profile(encoded)
+    return (profile.organisation, profile.subject) == (organisation, subject)
+
+
 @dataclass(slots=True, kw_only=True)
 class Store:
     """What one client has stored; writes are made whole or not at all.
@@ -59,6 +65,9 @@ class Store:
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
     audit: list[model.AuditRow] = field(default_factory=list)
+    custody: list[CustodyRow] = field(default_factory=list)
+    forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
+    dropping: list[e.DropOver] = field(default_factory=list)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     settled: int = 0
     stamps: list[StampRow] = field(default_factory=list)
@@ -77,6 +86,7 @@ class Store:
             key_packages=tuple(self.packages.items()),
             profiles=tuple(dict.fromkeys(self.profiles)),
             audit_size=len(self.audit),
+            custody=tuple(self.custody),
             audit_settled=self.settled,
             audit_stamps=self.stamps[-1].number if self.stamps else 0,
             conflicts=tuple((row.key, row.at_ms) for row in self.conflicts.values()),
@@ -92,6 +102,17 @@ class Store:
             self._perform(write)
         if self.fails == 0:
             raise OSError
+
+    def _keep_custody(self, write: e.PutCustody | e.ForgetPerson | e.DropOver) -> None:
+        match write:
+            case e.PutCustody(row=custody):
+                assert custody.sequence == 1 + sum(row.room == custody.room for row in self.custody)
+                self.custody.append(custody)
+            case e.ForgetPerson(organisation=organisation, subject=subject):
+                self.profiles = [one for one in self.profiles if not is_of(one, organisation, subject)]
+                self.forgotten.append((organisation, subject))
+            case e.DropOver():
+                self.dropping.append(write)
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
@@ -140,6 +161,8 @@ class Store:
                 self.profiles.append(profile)
             case e.PutAlarm(alarm=alarm):
                 self.alarms.append(alarm)
+            case e.PutCustody() | e.ForgetPerson() | e.DropOver():
+                self._keep_custody(write)
             case e.PutAuditRows(rows=rows):
                 assert rows[0].index == len(self.audit)
                 self.audit.extend(rows)

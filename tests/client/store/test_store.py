@@ -15,16 +15,20 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.log_rows import LogView, StampRow
+from amanah_client.log_rows import CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
 from amanah_client.store.schema import STEPS
 from amanah_protocol import identity
+from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.sealed import Content, View, encode_content
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, DecodeError, OperationalError, UsageError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, PersonId, RoomId
+from tests.vectors import examples as x
 
 KEY = bytes(range(32))
 ROOM = RoomId(b"r" * 16)
@@ -425,3 +429,74 @@ def test_a_wish_stands_until_the_step_that_carries_it_out_is_durable(store: Loca
     assert dict(store.wishes()) == {"a": model.Wish.WITHDRAW, "b": model.Wish.WITHDRAW}
     store.commit((e.DropWish(intent="a"), e.DropWish(intent="unknown")))
     assert store.wishes() == (("b", model.Wish.WITHDRAW),)
+
+
+# ---- custody, persons, policies
+
+
+def test_custody_is_kept_by_room_and_in_its_order(store: LocalStore) -> None:
+    rows = [
+        CustodyRow(
+            room=room,
+            sequence=sequence,
+            index=sequence + 10,
+            type=7,
+            accepted_at_ms=5,
+            hash=bytes(32),
+            object=b"object",
+            document=None,
+        )
+        for room, sequence in ((x.ROOM, 1), (RoomId(bytes(16)), 1), (x.ROOM, 2))
+    ]
+    store.commit(tuple(e.PutCustody(row=row) for row in rows))
+    assert store.custody(x.ROOM) == (rows[0], rows[2])
+    assert store.custody(RoomId(bytes([1]) * 16)) == ()
+
+
+def sealed_profile(name: str) -> bytes:
+    """The content of a message that introduces somebody."""
+    view = View(log_size=0, log_root=bytes(32), log_signature=b"", room_seq=0, room_head=bytes(32))
+    profile = x.profile(x.TN if name == "tn" else x.NAMES[0])
+    return encode_content(
+        Content(
+            message_id=bytes(16),
+            written_at_ms=5,
+            label_number=Label.AMBER,
+            pap_number=Pap.AMBER,
+            view=view,
+            body=Profile(encoded=profile.encoded),
+        )
+    )
+
+
+def test_a_forgotten_person_is_dropped_from_profiles_and_from_what_introduced_it(store: LocalStore) -> None:
+    store.commit((
+        e.PutProfile(profile=x.profile().encoded),
+        e.PutProfile(profile=x.profile(x.NAMES[0]).encoded),
+        e.PutMessage(row=message(1, room_seq=1, content=sealed_profile("tn"))),
+        e.PutMessage(row=message(2, room_seq=2, content=sealed_profile("ma"))),
+        e.PutMessage(row=message(3, room_seq=3, content=b"no content of ours")),
+    ))  # fmt: skip
+    store.commit((e.ForgetPerson(organisation=x.TN, subject=x.request().subject),))
+    assert store.profiles() == (x.profile(x.NAMES[0]).encoded,)
+    rows = store.messages(message(1).room)
+    assert [(row.state, bool(row.content)) for row in rows] == [
+        (model.MessageState.ERASED, False), (model.MessageState.STORED, True), (model.MessageState.STORED, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "held_since_ms", "left"),
+    [(7 * DAY_MS, None, [1, 2]), (8 * DAY_MS, None, [2]), (8 * DAY_MS, 0, [1, 2]), (8 * DAY_MS, DAY_MS, [2])],
+)
+def test_what_is_over_by_a_rooms_policy_is_dropped(
+    store: LocalStore, now_ms: int, held_since_ms: int | None, left: list[int]
+) -> None:
+    policy = RoomPolicy(labels={Label.AMBER: 8}, after_last={Label.GREEN: 20}).encode()
+    rows = [
+        replace(message(1, room_seq=1), accepted_at_ms=0, label=Label.AMBER),
+        replace(message(2, room_seq=2), accepted_at_ms=0, label=Label.GREEN),
+    ]
+    store.commit(tuple(e.PutMessage(row=row) for row in rows))
+    store.commit((e.DropOver(room=rows[0].room, policy=policy, now_ms=now_ms, held_since_ms=held_since_ms),))
+    assert [row.room_seq for row in store.messages(rows[0].room) if row.content] == left

@@ -96,7 +96,7 @@ def test_a_submission_repeated_while_the_first_is_on_its_way_waits_with_it(world
     assert len(world.store.entries) == 3
 
 
-@pytest.mark.parametrize("leaf_type", [0, LeafType.ENVELOPE, LeafType.AUDIT_READ, LeafType.ERASURE, 77])
+@pytest.mark.parametrize("leaf_type", [0, LeafType.ENVELOPE, LeafType.AUDIT_READ, 10, 77])
 def test_only_what_stands_in_the_control_stream_is_submitted(world: World, officer: Peer, leaf_type: int) -> None:
     assert refusal(world, officer, leaf_type, b"") is Code.BAD_TYPE
 

@@ -11,7 +11,7 @@ from amanah_protocol.kinds import Delivered, Erase, Message
 from amanah_protocol.types import DeviceId, LeafHash, OrgName
 from amanah_relay.core import retention
 from amanah_relay.core.ledger import Kept
-from amanah_relay.effects import Confirm, Purge
+from amanah_relay.effects import Confirm, Purge, Survey
 from amanah_relay.inputs import Tick
 from amanah_relay.quotas import RelayLimits
 from amanah_relay.state import Member
@@ -189,7 +189,7 @@ def test_under_load_a_step_waits_for_the_next_tick(circle: Circle, monkeypatch: 
     world.step()  # the marks: another batch is on its way, so nothing is asked for behind them
     assert [type(effect).__name__ for effect in world.waiting] == ["Append"]
     world.handle(Tick())
-    assert [type(effect).__name__ for effect in world.waiting] == ["Append", "Purge"]
+    assert [type(effect).__name__ for effect in world.waiting] == ["Append", "Survey"]
     world.handle(Tick())
     assert len(world.waiting) == 2  # one at a time
     world.release()
@@ -236,7 +236,7 @@ def test_a_step_that_ends_behind_a_stop_changes_nothing_any_more(circle: Circle)
     world.holding = True
     circle.officer.publish(circle.make(circle.officer, Message()))
     world.handle(Tick())
-    assert isinstance(world.steps[-1], Purge)
+    assert isinstance(world.steps[-1], Survey)
     world.stop()
     world.release()
     assert len(world.steps) == 1
@@ -296,10 +296,9 @@ def test_dropped_content_is_not_given_from_memory() -> None:
 def test_a_clock_that_leaps_forward_drops_nothing(circle: Circle) -> None:
     confirm(circle, *everybody(circle))
     circle.world.tick(1_000 * DAY_MS)
-    newest = circle.world.steps[-1]
-    assert isinstance(newest, Purge)
-    assert newest.delivered_ms == circle.world.appends[-1].accepted_at_ms - 30 * DAY_MS
-    assert newest.handshake_ms == circle.world.appends[-1].accepted_at_ms - 90 * DAY_MS
+    newest = [step for step in circle.world.steps if isinstance(step, Survey)][-1]
+    assert newest.terms.delivered_ms == circle.world.appends[-1].accepted_at_ms - 30 * DAY_MS
+    assert newest.terms.handshake_ms == circle.world.appends[-1].accepted_at_ms - 90 * DAY_MS
 
 
 def test_a_pass_goes_on_step_by_step_and_then_rests(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,11 +310,13 @@ def test_a_pass_goes_on_step_by_step_and_then_rests(circle: Circle, monkeypatch:
     circle.world.open_room(circle.guest, nonce=bytes([1]) * 16)
     circle.world.steps.clear()
     circle.world.tick(0)
-    passed = [step.after for step in circle.world.steps if isinstance(step, Purge)]
+    passed = [step.after for step in circle.world.steps if isinstance(step, Survey)]
     assert len(passed) == len(circle.world.store.erased) + 1
     assert passed == sorted(passed)
-    circle.world.tick(limits.purge_interval_ms - 1)
-    assert len(circle.world.steps) == len(passed)
-    circle.world.tick(1)
     assert isinstance(circle.world.steps[-1], Purge)
-    assert circle.world.steps[-1].after == -1
+    circle.world.tick(limits.purge_interval_ms - 1)
+    assert len(circle.world.steps) == len(passed) + 1
+    circle.world.tick(1)
+    begun = circle.world.steps[len(passed) + 1]
+    assert isinstance(begun, Survey)
+    assert begun.after == -1

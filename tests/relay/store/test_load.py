@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from amanah_protocol import identity
+from amanah_protocol.audit import audit_chain
+from amanah_protocol.cose import Typ
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.grants import ending_document
+from amanah_protocol.custody.holds import release_document
+from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import CONTROL
+from amanah_protocol.types import CONTROL, RoomId
 from amanah_relay.store import Store
+from amanah_relay.store.load import CUSTODY
 from tests.relay.store.sequence import OTHER_KID, Draft, Sequence, control, identities
 from tests.vectors import examples as x
 
@@ -125,3 +136,50 @@ def test_a_long_control_stream_is_loaded_whole(store: Store, log: Sequence) -> N
     state = store.load()
     assert (state.control.head_seq, state.control.head_leaf) == log.heads[CONTROL]
     assert state.devices[x.KID].certificate.role is Role.OFFICER
+
+
+def custody_leaf(leaf_type: LeafType, endorsed: Endorsed, chain: RoomId = custody_chain(x.ROOM)) -> Draft:  # noqa: B008 - a value that never changes
+    return Draft(type=leaf_type, room=chain, object=endorsed.record, document=endorsed.encode())
+
+
+def test_grants_and_holds_are_loaded_as_they_were_last_logged(store: Store, log: Sequence) -> None:
+    grant, hold = x.audit_grant(), x.legal_hold()
+    home = audit_chain(x.TN)
+    store.append(
+        log.batch(
+            custody_leaf(LeafType.AUDIT_GRANT, grant.endorsed, home),
+            custody_leaf(LeafType.AUDIT_GRANT, grant.endorsed),
+            custody_leaf(LeafType.LEGAL_HOLD, hold.endorsed),
+        )
+    )
+    state = store.load()
+    assert (state.grants, state.holds) == ({grant.id: grant}, {hold.id: hold})
+    ending = x.two_party(ending_document(grant, now_ms=x.NOW_MS + 1), Typ.AUDIT_GRANT)
+    release = x.two_party(release_document(hold, now_ms=x.NOW_MS + 1), Typ.LEGAL_HOLD)
+    store.append(log.batch(custody_leaf(LeafType.AUDIT_GRANT, ending), custody_leaf(LeafType.LEGAL_HOLD, release)))
+    state = store.load()
+    assert state.grants[grant.id].endorsed == ending
+    assert state.holds[hold.id].released
+    assert store.verify_log().size == state.size
+
+
+def test_forgotten_persons_are_loaded_from_the_control_stream(store: Store, log: Sequence) -> None:
+    store.append(log.batch(control(LeafType.ERASURE, x.person_erasure().encoded)))
+    assert store.load().forgotten == {(x.TN, x.request().subject)}
+    assert store.verify_log().size == 2
+
+
+def test_a_grant_that_does_not_parse_any_more_is_damage(store: Store, log: Sequence) -> None:
+    broken = Endorsed(document=b"\x80", signatures=())
+    store.append(log.batch(custody_leaf(LeafType.AUDIT_GRANT, broken)))
+    with pytest.raises(OperationalError, match="leaf 1") as refused:
+        store.load()
+    assert refused.value.code is Code.DAMAGED
+
+
+def test_grants_and_holds_are_found_without_reading_the_log(store: Store, tmp_path: Path) -> None:
+    assert store.load().grants == {}
+    with closing(sqlite3.connect(next(tmp_path.glob("*.db")))) as raw:
+        asked = str(CUSTODY.compile(dialect=sqlite.dialect()))
+        plan = " ".join(str(row) for row in raw.execute(f"EXPLAIN QUERY PLAN {asked}"))
+    assert "leaf_custody" in plan

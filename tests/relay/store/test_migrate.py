@@ -46,13 +46,15 @@ CREATE TABLE tree_of_old (room BLOB NOT NULL, hash BLOB NOT NULL, checksum BIGIN
 """
 UNCOUNTED = ("0001", "0002")
 """Schemas that did not count what is held."""
-OLD = (*UNCOUNTED, "0003", "0004")
+OLD = (*UNCOUNTED, "0003", "0004", "0005")
 
 
 def make_old(path: Path, revision: str) -> None:
     """Turn a store back into one of an older schema, with all that is in it."""
     with closing(sqlite3.connect(path)) as raw, raw:
-        raw.execute("DROP TABLE stamp")
+        raw.execute("DROP INDEX leaf_custody")
+        if revision < "0005":
+            raw.execute("DROP TABLE stamp")
         if revision < "0004":
             raw.execute("DROP TABLE checkpoint")
         if revision < "0003":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +12,18 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from amanah_protocol.crypto import sha256
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import Cause, sign_erasure
+from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.kinds import Commit, Kind
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import ZERO_32, EnvelopeId, OrgName, RoomId
-from amanah_relay.effects import Confirm, Entry, Erasure, Held, Mark, Purge, ReadContent, ReadEntries
-from amanah_relay.inputs import Purged
+from amanah_relay.effects import Confirm, Entry, Erasure, Held, Mark, Purge, ReadContent, ReadEntries, Survey
+from amanah_relay.purging import RoomRule, Terms
 from amanah_relay.store import Store, retention
-from tests.relay.store.sequence import OTHER_KID, Sequence, roster, tree
+from tests.relay.store.sequence import OTHER_KID, Draft, Sequence, roster, tree
 from tests.simulation.relay_store import MemoryRelayStore
 from tests.vectors import examples as x
 
@@ -53,11 +58,37 @@ def mark(kept: Store | MemoryRelayStore, room_seq: int) -> tuple[Held, ...]:
     return kept.confirm(Confirm(token=1, marks=(Mark(room=x.ROOM, room_seq=room_seq),))).freed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What one step of a pass has done: contents, and at its end trees."""
+
+    after: int | None
+    dropped: int
+    freed: tuple[Held, ...]
+
+
 def purge(
     kept: Store | MemoryRelayStore, *, delivered: int = NEVER, handshake: int = NEVER, after: int = -1, limit: int = 100
-) -> Purged:
-    """One step of a purge."""
-    return kept.purge(Purge(token=2, after=after, delivered_ms=delivered, handshake_ms=handshake, limit=limit))
+) -> Passed:
+    """One step of a pass: look, drop in an append, and behind the last content drop trees."""
+    terms = Terms(newest_ms=FOR_EVER, delivered_ms=delivered, handshake_ms=handshake)
+    until_ms = max(delivered, handshake)
+    found = kept.survey(Survey(token=2, after=after, until_ms=until_ms, terms=terms, rules={}, limit=limit))
+    freed: tuple[Held, ...] = ()
+    if found.over:
+        batch = Sequence.behind(kept.load()).batch()
+        freed = kept.append(replace(batch, purges=tuple(item.index for item in found.over)))
+    if found.after is not None:
+        return Passed(after=found.after, dropped=len(found.over), freed=freed)
+    trees = kept.purge(Purge(token=3, delivered_ms=delivered, handshake_ms=handshake, limit=limit))
+    sizes: dict[OrgName, int] = {}
+    for part in (*freed, *trees.freed):
+        sizes[part.organisation] = sizes.get(part.organisation, 0) + part.size
+    return Passed(
+        after=after if trees.dropped == limit else None,
+        dropped=len(found.over) + trees.dropped,
+        freed=tuple(Held(organisation=name, size=size) for name, size in sorted(sizes.items())),
+    )
 
 
 def bodies(kept: Store | MemoryRelayStore, room: RoomId = x.ROOM) -> list[bytes | None]:
@@ -121,9 +152,9 @@ def test_confirmed_content_goes_when_its_time_is_over_and_not_before(
     old_ms = log.now_ms
     kept.append(log.batch(log.envelope(content=b"new")))
     mark(kept, 3)
-    assert purge(kept, delivered=old_ms - 1) == Purged(token=2, after=None, dropped=0, freed=())
+    assert purge(kept, delivered=old_ms - 1) == Passed(after=None, dropped=0, freed=())
     assert bodies(kept) == [b"old", b"new"]
-    assert purge(kept, delivered=old_ms) == Purged(token=2, after=None, dropped=1, freed=())
+    assert purge(kept, delivered=old_ms) == Passed(after=None, dropped=1, freed=())
     assert bodies(kept) == [None, b"new"]
     assert kept.read_content(ReadContent(token=3, room=x.ROOM, payload=sha256(b"old"))).data is None
     assert held(kept) == 0
@@ -232,3 +263,81 @@ def test_a_purge_reads_nothing_that_is_gone_already(store: Store, tmp_path: Path
         asked = str(retention.OLD_CONTENTS.compile(dialect=sqlite.dialect()))
         plan = " ".join(str(row) for row in raw.execute(f"EXPLAIN QUERY PLAN {asked}", (1,) * asked.count("?")))
     assert "content_kept" in plan
+
+
+# ---- policies and holds
+
+
+def survey(kept: Store | MemoryRelayStore, rule: RoomRule, *, newest: int) -> list[tuple[int, Cause]]:
+    """What is over in the room, by a rule of its own."""
+    wanted = Survey(
+        token=9,
+        after=-1,
+        until_ms=newest,
+        terms=Terms(newest_ms=newest, delivered_ms=NEVER, handshake_ms=NEVER),
+        rules={x.ROOM: rule},
+        limit=100,
+    )
+    return [(item.room_seq, item.cause) for item in kept.survey(wanted).over]
+
+
+def test_a_policy_finds_by_label_and_by_the_rooms_last_entry(kept: Store | MemoryRelayStore, log: Sequence) -> None:
+    kept.append(log.batch(log.envelope(content=b"red", label=Label.RED)))
+    first_ms = log.now_ms
+    log.now_ms += 3 * DAY_MS
+    kept.append(log.batch(log.envelope(content=b"green", label=Label.GREEN)))
+    policy = RoomPolicy(after_last={Label.RED: 2}, labels={Label.GREEN: 5})
+    assert survey(kept, RoomRule(policy=policy), newest=first_ms + 2 * DAY_MS) == []
+    assert survey(kept, RoomRule(policy=policy), newest=log.now_ms + 2 * DAY_MS) == [(2, Cause.ROOM)]
+    by_label = RoomRule(policy=RoomPolicy(labels={Label.RED: 2, Label.GREEN: 5}))
+    assert survey(kept, by_label, newest=first_ms + 2 * DAY_MS) == [(2, Cause.ROOM)]
+    assert survey(kept, by_label, newest=log.now_ms + 5 * DAY_MS) == [(2, Cause.ROOM), (3, Cause.ROOM)]
+    assert survey(kept, replace(by_label, held_since_ms=log.now_ms), newest=FOR_EVER) == [(2, Cause.ROOM)]
+
+
+def test_what_is_erased_under_a_hold_is_shown_to_nobody_and_stays(
+    kept: Store | MemoryRelayStore, log: Sequence
+) -> None:
+    batch = log.batch(log.envelope(content=b"secret"), log.envelope(content=b"older"))
+    kept.append(batch)
+    first, second = (
+        replace(erasure(entry), held_since_ms=since) for entry, since in zip(batch.entries, (0, FOR_EVER), strict=True)
+    )
+    assert kept.append(log.batch(erasures=(first, second))) == (Held(organisation=TN, size=5),)
+    assert bodies(kept) == [None, None]
+    assert held(kept) == len(b"secret")
+    payload = batch.entries[0].payload
+    assert payload is not None
+    assert kept.read_content(ReadContent(token=4, room=x.ROOM, payload=payload)).data is None
+    assert survey(kept, RoomRule(held_since_ms=0), newest=FOR_EVER) == []
+    assert survey(kept, RoomRule(), newest=FOR_EVER) == [(2, Cause.HELD)]
+    freed = kept.append(replace(log.batch(), purges=(batch.entries[0].index,)))
+    assert freed == (Held(organisation=TN, size=6),)
+    assert held(kept) == 0
+    assert survey(kept, RoomRule(), newest=FOR_EVER) == []
+
+
+def test_what_is_dropped_and_what_says_so_are_durable_together(store: Store) -> None:
+    log = Sequence.behind(store.load())
+    store.append(log.batch(log.create()))
+    message = log.batch(log.envelope(content=b"old"))
+    store.append(message)
+    statement = Draft(
+        type=LeafType.ERASURE, room=custody_chain(x.ROOM), object=sign_erasure(x.content_erasure(), x.RELAY_KEY)
+    )
+    wrong = replace(log.batch(statement), root=bytes(32), purges=(message.entries[0].index,))
+    with pytest.raises(UsageError):
+        store.append(wrong)
+    assert bodies(store) == [b"old"]
+    again = Sequence.behind(store.load())
+    store.append(replace(again.batch(statement), purges=(message.entries[0].index,)))
+    assert bodies(store) == [None]
+    assert store.verify_log().size == store.load().size
+
+
+def test_what_a_member_has_erased_since_is_dropped_once(kept: Store | MemoryRelayStore, log: Sequence) -> None:
+    batch = log.batch(log.envelope(content=b"old"))
+    kept.append(batch)
+    kept.append(log.batch(erasures=(erasure(batch.entries[0]),)))
+    assert kept.append(replace(log.batch(), purges=(batch.entries[0].index,))) == ()
+    assert held(kept) == 0

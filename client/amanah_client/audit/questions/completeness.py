@@ -105,6 +105,12 @@ def completeness(case: Case, asked: MaybeRoom) -> Found[Whole]:
 def _verdict(case: Case, rooms: int, bad: int) -> str:
     if case.report.faults:
         return f"The record is NOT whole: {words.counted(case.report.faults, 'fault')} in all, in {bad} rows."
+    part = len(case.record.rooms_in_part())
+    if part:
+        return (
+            f"Of {words.counted(part, 'room')} in scope a selection is here, as it was granted: whether anything "
+            "else is missing in it is NOT shown. See the rows; nothing in them is twice or in another order."
+        )
     return (
         f"Nothing is missing, twice or in another order in {words.counted(rooms, 'room')} in scope: places and "
         "counters have no gap, and each entry names the one before it."

@@ -112,6 +112,11 @@ def _verdict(case: Case, asked: WhatToWhom, rows: list[Given], theirs: list[Give
             f"It cannot be said, from a record that does not hold, that {what} was not given to "
             f"{whom}; this one shows no way in which it was."
         )
+    elif _is_in_part(case, asked):
+        yield (
+            f"It cannot be said, from a selection of a room's entries, that {what} was not given to {whom}; "
+            "these show no way in which it was."
+        )
     else:
         yield (
             f"As far as this record reaches, {what} was not given to {whom} by any way that Amanah has: "
@@ -129,6 +134,13 @@ def _verdict(case: Case, asked: WhatToWhom, rows: list[Given], theirs: list[Give
         yield f"All the same {whom} acknowledged it, {words.often(claims)}: nothing in the record explains that."
     if void := sum(row.state.startswith(_VOID) for row in rows if row.asked is not None or row.outside is not None):
         yield f"Entries that do not hold and speak of giving it away, to {whom} or outside: {void}."
+
+
+def _is_in_part(case: Case, asked: WhatToWhom) -> bool:
+    """Whether a grant may have left out the entries that would tell."""
+    room = asked.room or (None if asked.message is None else RoomRef(asked.message.room, case.room(asked.message.room)))
+    part = case.record.rooms_in_part()
+    return bool(part) if room is None else room.room in part
 
 
 def _what(case: Case, asked: WhatToWhom) -> str:

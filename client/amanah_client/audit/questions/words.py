@@ -92,8 +92,13 @@ def range_of(report: Report) -> str:
         f"This speaks for the entries 0 to {scope.leaves - 1} of the log {report.origin}, accepted from "
         f"{moment(scope.first_ms)} to {moment(scope.last_ms)} as the relay says: "
         f"{counted(scope.envelopes, 'envelope')} of {counted(report.record.room_count, 'room')} in scope, "
-        f"{counted(scope.bare, 'bare hash', 'bare hashes')} outside of it."
+        f"{counted(scope.bare, 'bare hash', 'bare hashes')} outside of it.{_in_part(report)}"
     )
+
+
+def _in_part(report: Report) -> str:
+    part = 0 if report.faults else len(report.record.rooms_in_part())
+    return f" OF {counted(part, 'ROOM')} A SELECTION IS HERE: what was left out may say otherwise." if part else ""
 
 
 def bare(report: Report) -> tuple[str, ...]:

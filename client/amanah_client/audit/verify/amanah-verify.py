@@ -6,41 +6,33 @@ Exit 0: the bundle holds, and is anchored in what you gave. 5: it does not, or i
 Written from docs/protocol.md, RFC 8949, 9052, 9162 and the C2SP texts, it shares no line with what made the bundle.
 `need` refuses: whoever reads each `need` has read each check. Formats stand as data (`[UINT, HASH]` is the CDDL
 `[uint, hash]`); `fit` holds a value against one. Begin with `Bundle.verify`, which does section 12 in its order, and
-read backwards whatever it calls. RFC 3161 tokens, ML-DSA-44 and reserved types of entry are "not checked here".
+read backwards whatever it calls. RFC 3161 tokens and ML-DSA-44 are "not checked here".
 """
 
 # fmt: off
-from __future__ import annotations
-import argparse, base64, datetime as dt, hashlib, hmac, json, re, struct, sys, zlib
+import argparse, base64, datetime as dt, functools, hashlib, hmac, itertools, json, pathlib, re, struct, sys, zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
-from itertools import chain, count, pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
-from nacl.exceptions import BadSignatureError
-from nacl.signing import VerifyKey
+from nacl import exceptions, signing
 Value = Any  # what was held against a format: its fields are named and typed as there
 KIB, MIB, DAY, YEAR_9999, CONTROL, ZEROS = 1024, 1024 * 1024, 86_400_000, 253_402_300_799_999, bytes(16), bytes(32)
-MAX_ARCHIVE, MAX_CHECKPOINTS, MAX_ROOMS, MAX_DISCLOSURES, MAX_FAULTS = 2**32 - 1, 2**20, 2**17, 2**16, 1_000
-WRONG = (ValueError, RecursionError, BadSignatureError)  # what is not as it has to be, in our words or a library's
-NOTHING = SimpleNamespace(room=b"", kid=b"", counter=0, commitment=b"", organisation="")
-def need(holds: bool, reason: str) -> None:  # noqa: FBT001 - what one reads first
-    if not holds:
-        raise ValueError(reason)
+MAX_ARCHIVE, MAX_POINTS, MAX_ROOMS, MAX_DISCLOSURES, MAX_FAULTS = 2**32 - 1, 2**20, 2**17, 2**16, 1_000
+WRONG = (ValueError, RecursionError, exceptions.BadSignatureError)  # what is not as it has to be, by us or a library
+NOTHING = SimpleNamespace(room=b"", kid=b"", counter=0, commitment=b"", organisation="", auditor="")
+def need(holds: bool, reason: str, value: Value = None) -> Value:  # noqa: FBT001 - what one reads first
+    if not holds: raise ValueError(reason)
+    return value
 def refused(check: Callable[..., object], *arguments: object) -> str:  # why, or nothing where it holds
-    try:
-        check(*arguments)
-    except WRONG as wrong:
-        return str(wrong) or "refused"
+    try: check(*arguments)
+    except WRONG as wrong: return str(wrong) or "refused"
     return ""
 def sha256(*parts: bytes) -> bytes:  # of the parts one behind the other
     return hashlib.sha256(b"".join(parts)).digest()
 # ---- Section 1: encoding. One value has one encoding (RFC 8949, narrowed), so to read it is to prove its form.
 def decode(data: bytes, levels: int = 8) -> Value:  # the one value that these bytes encode; `fit` types it
     value, end = item(data, 0, levels)
-    need(end == len(data), "bytes follow a CBOR value")
-    return value
+    return need(end == len(data), "bytes follow a CBOR value", value)
 def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value at a place, and the place behind it
     major, number = divmod(data[at], 32) if at < len(data) else (7, 31)
     need(number < 24 or (number < 28 and major < 6), "CBOR is cut off, of indefinite length, a tag or a float")
@@ -48,14 +40,12 @@ def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value 
     at += 1 + width
     number = int.from_bytes(data[at - width : at], "big") if width else number
     need(number >= {0: 0, 1: 24}.get(width, 1 << 4 * width) and at <= len(data), "a CBOR head, too long or cut off")
-    if major < 2:
-        return number if major == 0 else -1 - number, at
+    if major < 2: return number if major == 0 else -1 - number, at
     if major > 5:
         need(major == 7 and number in (20, 21, 22), "a CBOR tag, or a value that is neither false, true nor null")
         return (False, True, None)[number - 20], at
     need(number <= (1_000 if major == 5 else len(data) - at), "a CBOR string, array or map is too long, or cut off")
-    if major < 4:
-        return data[at : at + number] if major == 2 else data[at : at + number].decode(), at + number
+    if major < 4: return data[at : at + number] if major == 2 else data[at : at + number].decode(), at + number
     need(levels > 0 or number == 0, "CBOR is nested too deeply")
     found, before = list[Any](), b""
     for place in range(number if major == 4 else 2 * number):  # of a map, keys and values by turns
@@ -71,39 +61,31 @@ def encoded(major: int, content: bytes, number: int | None = None) -> bytes:  # 
     written = number.to_bytes(width, "big") if width else b""
     return bytes([major * 32 + (23 + width.bit_length() if width else number)]) + written + content
 def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format, and give it back
-    # A range stands for integers, a slice for lengths of byte strings, a number for a text's most characters, a pattern
-    # for a text. A list is an array of just these; a dictionary too, with names. A tuple is an array (of what, at least
-    # and most, ascending or not), something that may be null, or an object of JSON; a type, any value of it.
+    # A range stands for integers, a slice for lengths of bytes, a number for a text's most characters, a pattern for a
+    # text; a list for an array of these, a dictionary with names; a tuple for what, least, most, ascending, or as said.
     match wanted:
-        case range():
-            need(type(value) is int and value in wanted, f"a number from {wanted.start} to {wanted.stop - 1} is wanted")
-        case slice():
-            need(type(value) is bytes and wanted.start <= len(value) <= wanted.stop, f"not the bytes of {wanted}")
-        case int():
-            need(type(value) is str and len(value) <= wanted, f"a text of at most {wanted} characters is wanted")
+        case range(): need(type(value) is int and value in wanted, f"a number of {wanted} is wanted")
+        case slice(): need(type(value) is bytes and wanted.start <= len(value) <= wanted.stop, f"not bytes of {wanted}")
+        case int(): need(type(value) is str and len(value) <= wanted, f"a text of at most {wanted} is wanted")
         case re.Pattern():
             need(type(value) is str and bool(wanted.fullmatch(value[:254])), f"a text {wanted.pattern} is wanted")
         case list():
             need(type(value) is list and len(value) == len(wanted), f"an array of {len(wanted)} is wanted")
             return [fit(form, one) for form, one in zip(wanted, value, strict=True)]
-        case dict():
-            return SimpleNamespace(**dict(zip(wanted, fit([*wanted.values()], value), strict=True)))
-        case ("or null", form):
-            return None if value is None else fit(form, value)
+        case dict(): return SimpleNamespace(**dict(zip(wanted, fit([*wanted.values()], value), strict=True)))
+        case ("or null", form): return None if value is None else fit(form, value)
         case ("object", forms):
             need(type(value) is dict and value.keys() == forms.keys(), f"an object of {[*forms]} is wanted")
             return fit(forms, [value[name] for name in forms])
         case (form, least, most, ascends):
             need(type(value) is list and least <= len(value) <= most, f"an array of {least} to {most} is wanted")
             found = [fit(form, one) for one in value]
-            need(not ascends or all(a < b for a, b in pairwise(found)), "an array does not ascend")
-            return found
-        case _:
-            need(isinstance(value, wanted), f"a {wanted.__name__} is wanted")
+            return need(not ascends or all(a < b for a, b in itertools.pairwise(found)), "it does not ascend", found)
+        case _: need(isinstance(value, wanted), f"a {wanted.__name__} is wanted")
     return value
 UINT, POSITIVE, LABEL, KIND, ROLE = range(2**63), range(1, 2**63), range(5), range(1, 17), range(1, 7)
 SUITE, ID, HASH, NAME, HEX = range(2**16), slice(16, 16), slice(32, 32), 253, re.compile("[0-9a-f]{64}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+SHA256, TIME = re.compile("sha256:[0-9a-f]{64}"), re.compile(r"[0-9]{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z", re.ASCII)
 ORGANISATION = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 OFFICER, BOT, SENSOR, AUDITOR, LOG, COSIGNER, ML_DSA = 1, 2, 3, 4, 1, 4, 6  # roles; types of keys of notes
 SUITES, DEVICES, SOME = (SUITE, 1, 8, True), (HASH, 0, 96, True), (HASH, 1, 96, True)
@@ -116,12 +98,11 @@ class Signed:  # a COSE_Sign1 of one `typ`, taken apart; `verify` holds it again
         self.kid = protected[len(start) :][:32]
         before = start + self.kid + b"\x10" + encoded(3, b"application/amanah-" + typ.encode())
         self.rest = protected[len(before) :]  # headers have one encoding, and are compared byte for byte around the key
-        holds = protected.startswith(before) and (typ[:3] == "env" or not self.rest)
-        need(bare == {} and holds, f"headers that nobody signed, or that are not those of {typ}")
+        need(bare == {} and protected.startswith(before) and (typ[:3] == "env" or not self.rest), "other headers")
         self.message = b"\x84\x6aSignature1" + encoded(2, protected) + b"\x40" + encoded(2, self.payload)
-    def verify(self, key: bytes) -> None:  # the key is the one that is named, and it signed
+    def verify(self, key: bytes) -> Value:  # the key is the one that is named, and it signed
         need(sha256(key) == self.kid, "the signer named is another")
-        VerifyKey(key).verify(self.message, self.signature)
+        return signing.VerifyKey(key).verify(self.message, self.signature)
 class Endorsed:  # a document and the signatures beside it
     def __init__(self, data: bytes, most: int = 2 * MIB) -> None:
         need(len(data) <= most, f"an endorsed document of more than {most} bytes")
@@ -129,9 +110,9 @@ class Endorsed:  # a document and the signatures beside it
         array = encoded(4, b"".join(encoded(2, one) for one in self.signatures), len(self.signatures))
         self.hash = sha256(self.document)
         self.logged = b"\x82" + encoded(2, self.hash) + encoded(2, sha256(array))  # what stands in the log for it
-    def signers(self, keys: Iterable[bytes]) -> set[bytes]:  # which of them signed; none may have signed wrongly
+    def signers(self, keys: Iterable[bytes], typ: str = "endorsement") -> set[bytes]:  # of them; none signed wrongly
         known, found = {sha256(key): key for key in keys}, set()
-        for one in [Signed(signature, "endorsement+cose", KIB) for signature in self.signatures]:
+        for one in [Signed(signature, typ + "+cose", KIB) for signature in self.signatures]:
             if one.kid in known:
                 one.verify(known[one.kid])
                 need(one.payload == encoded(2, self.hash), "a signature is of another document")
@@ -141,18 +122,16 @@ class Endorsed:  # a document and the signatures beside it
 NOTE = re.compile(
     r"(?P<body>(?P<origin>[^\x00-\x1f\x7f-\x9f]+)\n(?P<size>0|[1-9][0-9]{0,18})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)\n"
     "(?P<lines>(\N{EM DASH} [^\\s+\\x00-\\x1f]+ [A-Za-z0-9+/]{7,}={0,2}\n){1,64})")
-def unbase64(written: str) -> bytes:  # RFC 4648 section 4, in its one spelling
+def unbase64(written: str) -> Value:  # RFC 4648 section 4, in its one spelling
     data = base64.b64decode(written, validate=True)
-    need(base64.b64encode(data).decode() == written, "base64 that is not canonical")
-    return data
+    return need(base64.b64encode(data).decode() == written, "base64 that is not canonical", data)
 def note_key(vkey: str) -> Value:  # of `name+hex(id)+base64(type, key)`
     name, written_id, written = [*vkey.split("+", 2), "", ""][:3]
     data = unbase64(written)
     need(bool(data) and len(data) == {LOG: 33, COSIGNER: 33, ML_DSA: 1313}.get(data[0]), "a note's key of another type")
     key_id = sha256(name.encode("utf-8", "surrogateescape"), b"\n", data)[:4]
     key = SimpleNamespace(name=name, id=key_id, kind=data[0], public=data[1:])
-    need(bool(re.fullmatch(r"[^\s+\x00-\x1f]+", name)) and written_id == key_id.hex(), "the name or id of a note's key")
-    return key
+    return need(bool(re.fullmatch(r"[^\s+\x00-\x1f]+", name)) and written_id == key_id.hex(), "its name or id", key)
 class Checkpoint:  # a head of the log, as a note of three lines; `Policy.judge` verifies it
     def __init__(self, data: bytes) -> None:
         found: Value = NOTE.fullmatch(data.decode()) if len(data) <= 256 * KIB else None
@@ -174,24 +153,18 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
     def take(self, words: list[str], name: str) -> None:  # the words of one line
         new, members = name != "none" and name not in self.names, words[3:]
         match words:
-            case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(note_key(vkey))
-            case ["witness", _, vkey] | ["witness", _, vkey, _] if new:
-                self.names[name] = note_key(vkey)
+            case ["log", vkey] | ["log", vkey, _]: self.logs.append(note_key(vkey))
+            case ["witness", _, vkey] | ["witness", _, vkey, _] if new: self.names[name] = note_key(vkey)
             case ["group", _, threshold, _, *_] if new:
                 taken = [one for group in self.names.values() if type(group) is tuple for one in group[1]] + members
                 need({*members} <= {*self.names} and len({*taken}) == len(taken), "a member that is unknown, or taken")
                 written = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
                 need(re.fullmatch("[1-9][0-9]{0,2}", written) is not None, "the threshold of a group")
                 self.names[name] = fit(range(1, len(members) + 1), int(written)), members
-            case ["quorum", _] if not self.quorum and not new:
-                self.quorum = name
-            case ["roster", _] if not self.roster and re.fullmatch("sha256:[0-9a-f]{64}", name):
-                self.roster = bytes.fromhex(name[7:])
-            case ["timestamp", _, root] if re.fullmatch("sha256:[0-9a-f]{64}", root):
-                pass  # whose tokens count, where tokens are checked
-            case _:
-                raise ValueError("a policy has no such line here")
+            case ["quorum", _] if not self.quorum and not new: self.quorum = name
+            case ["roster", _] if not self.roster and SHA256.fullmatch(name): self.roster = bytes.fromhex(name[7:])
+            case ["timestamp", _, root] if SHA256.fullmatch(root): pass  # whose tokens count, where they are checked
+            case _: raise ValueError("a policy has no such line here")
         # By its key: a cosignature of Ed25519 binds no name, so one witness under two names could be a whole quorum.
         for bad, keys in ((COSIGNER, self.logs), (LOG, [key for key in self.names.values() if type(key) is not tuple])):
             once = len({key.public for key in keys}) == len(keys)
@@ -201,7 +174,7 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
         for name, group in self.names.items():
             found |= {name} if type(group) is tuple and len(found & {*group[1]}) >= group[0] else set()
         return self.quorum in found
-    def judge(self, note: Checkpoint, say: set[str], *, quorum: bool) -> list[int]:  # gives the witnesses' times, in s
+    def judge(self, note: Checkpoint, say: set[str], *, quorum: bool) -> Value:  # gives the witnesses' times, in s
         keys = {(key.name, key.id): (name, key) for name, key in self.names.items() if type(key) is not tuple}
         keys |= {(key.name, key.id): ("", key) for key in self.logs if key.name == note.origin}
         lines = [(*keys[name, line[:4]], line) for name, line in note.lines if (name, line[:4]) in keys]
@@ -210,18 +183,19 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
         for witness, key, line in [one for one in lines if one[1].kind != ML_DSA]:
             time = fit(POSITIVE, int.from_bytes(line[4:12], "big")) if witness else 0
             message, signature = (f"cosignature/v1\ntime {time}\n", line[12:]) if witness else ("", line[4:])
-            VerifyKey(key.public).verify(f"{message}{note.body}".encode(), signature)
+            signing.VerifyKey(key.public).verify(f"{message}{note.body}".encode(), signature)
             times[witness] = max(time, times.get(witness, 0))
         need(times.pop("", 1) == 0, f"no log of the policy signed the checkpoint of {note.origin} at {note.size}")
         hope = ", unless cosignatures with ML-DSA-44 count, which are not read here" * self.reached(unread | {*times})
-        need(not quorum or self.reached(times), f"the quorum did not cosign the checkpoint{hope}")
-        return sorted(times.values())
+        return need(not quorum or self.reached(times), f"the quorum did not cosign it{hope}", sorted(times.values()))
+def signed(data: bytes, typ: str, most: int, form: Value) -> tuple[Signed, Value]:  # and what it says, not verified yet
+    return (opened := Signed(data, typ, most)), fit(form, decode(opened.payload))
 def grow(left: list[bytes], size: int, leaf: bytes) -> None:  # by a leaf's hash, the tree of RFC 9162
     while size % 2:  # each one bit at the end is one that is complete now
         leaf, size = sha256(b"\x01", left.pop(), leaf), size // 2
     left.append(leaf)
 def root_of(left: list[bytes]) -> bytes:  # of all leaves so far
-    return reduce(lambda root, one: sha256(b"\x01", one, root), reversed(left)) if left else sha256()
+    return functools.reduce(lambda root, one: sha256(b"\x01", one, root), reversed(left)) if left else sha256()
 # ---- Sections 3 and 4: roster, enrolment keys, certificates, revocations.
 ROSTER = {
     "purpose": 64, "version": range(2**32 + 1), "community": NAME, "issued": UINT, "expires": UINT, "least": range(257),
@@ -254,10 +228,10 @@ class Roster:  # one version, whose parts fit together, and which its own organi
         kinds = all([key.kind for key in keys] in ([COSIGNER], [ML_DSA], [COSIGNER, ML_DSA]) for _, keys in witnesses)
         need(kinds and all(key.kind == LOG and key.name == origin for key, origin in logs), "keys of logs or witnesses")
         self.approve(source)
-    def approve(self, source: Endorsed) -> None:  # these organisations, each by its threshold of roots, signed
-        signers = source.signers(self.roots)
+    def approve(self, source: Endorsed, typ: str = "endorsement", least: int = 1) -> Value:  # by enough, each
+        signers, least = source.signers(self.roots, typ), max(least, self.fields.least)  # by its threshold of roots
         number = sum(len(signers & {*roots}) >= threshold for threshold, roots in self.members.values())
-        need(number >= self.fields.least, f"{number} of {self.fields.least} organisations signed the roster")
+        return need(number >= least, f"{number} of {least} organisations signed")
     def policy(self) -> Policy:  # what it implies: its logs, and its quorum of its witnesses, each of which counts once
         found, quorum = self.fields, "all" if self.fields.quorum else "none"
         lines = [f"roster sha256:{self.hash.hex()}", *sorted({f"log {vkey}" for _, vkey, *_ in found.relays})]
@@ -273,8 +247,7 @@ class Community:  # who is who by the control stream so far; each of its objects
         # Revoked devices and withdrawn keys, by whose they are; what was endorsed, by roster and document.
         self.ended, self.endorsed = set[tuple[str, bytes]](), set[tuple[bytes, bytes]]()
     def succeed(self, leaf: Value) -> None:  # a roster: the first, or one that the organisations before it signed too
-        new = Roster(leaf.source)
-        need(leaf.at <= new.fields.expires, "the roster had expired")
+        need(leaf.at <= (new := Roster(leaf.source)).fields.expires, "the roster had expired")
         if self.logged and new.hash != self.roster.hash:
             self.roster.approve(leaf.source)
             need(new.version > self.roster.version, "a roster that is not newer than the one before it")
@@ -293,36 +266,29 @@ class Community:  # who is who by the control stream so far; each of its objects
         need(found.purpose == purpose and len(leaf.document) <= 32 * KIB, "a document for another purpose, or larger")
         self.endorse(found.organisation, leaf.source)
         kid = found.key if form is WITHDRAWAL else sha256(found.key)
-        need(self.enrolments.get(kid, found).organisation == found.organisation, "the key is another organisation's")
-        return found
+        return need(self.enrolments.get(kid, found).organisation == found.organisation, "another's key", found)
     def enrol(self, leaf: Value) -> None:  # a root names its organisation's enrolment key, for a year at most
         found = self.root_said(leaf, ENROLMENT, "amanah/enrolment/1")
-        holds = 0 < found.ends - found.starts <= 366 * DAY and found.starts <= leaf.at <= found.ends
-        need(holds, "an enrolment key that lives more than a year, or is logged outside of its time")
+        need(0 < found.ends - found.starts <= 366 * DAY and found.starts <= leaf.at <= found.ends, "outside its year")
         found.source, self.enrolments[sha256(found.key)] = leaf.source, found
     def revoke(self, leaf: Value) -> None:  # a root withdraws an enrolment key, or that revokes a device, from here on
         if leaf.source is not None:
             found: SimpleNamespace = self.root_said(leaf, WITHDRAWAL, "amanah/enrolment-revocation/1")
         else:
-            opened = Signed(leaf.object, "revocation+cose", 4 * KIB)
-            found = fit(REVOCATION, decode(opened.payload))
+            opened, found = signed(leaf.object, "revocation+cose", 4 * KIB, REVOCATION)
             need(self.devices.get(found.key, found).organisation == found.organisation, "another organisation's device")
             opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
         self.ended.add((found.organisation, found.key))
     def issuer(self, kid: bytes, name: str, at: int) -> Value:  # an enrolment key, as it holds at that time
-        found = self.enrolments.get(kid, NOTHING)
-        need(found.organisation == name, f"the log holds no such enrolment key of {name}")
+        need((found := self.enrolments.get(kid, NOTHING)).organisation == name, f"the log holds no such key of {name}")
         self.endorse(name, found.source)
         need((name, kid) not in self.ended, "the enrolment key was withdrawn")
-        need(found.starts <= at <= found.ends, "the enrolment key had expired")
-        return found
+        return need(found.starts <= at <= found.ends, "the enrolment key had expired", found)
     def certify(self, leaf: Value) -> None:  # a device, which asked for it, and is its first organisation's for ever
-        opened = Signed(leaf.object, "certificate+cwt", 2 * KIB)
-        claims = fit(dict, decode(opened.payload))
+        opened, claims = signed(leaf.object, "certificate+cwt", 2 * KIB, dict)
         need([*claims] == [1, 2, 4, 5, 8, *range(-70002, -70008, -1)], "a certificate has eleven claims")
         found: SimpleNamespace = fit(CLAIMS, [*claims.values()])
-        request = Signed(found.request, "device-request+cose", 2 * KIB)
-        asked = fit(REQUEST, decode(request.payload))
+        request, asked = signed(found.request, "device-request+cose", 2 * KIB, REQUEST)
         request.verify(asked.key)
         # RFC 8747 with one Ed25519 key. Compared as text, because Python holds `true` equal to 1.
         asked.subject, asked.holder = asked.subject.hex(), {1: {1: 1, -1: 6, -2: asked.key}}
@@ -331,21 +297,17 @@ class Community:  # who is who by the control stream so far; each of its objects
         need(found.machine is None or found.role in (BOT, SENSOR), "limits of a machine, for none")
         found.starts, found.ends, found.kid, found.key = found.starts * 1_000, found.ends * 1_000, opened.kid, asked.key
         opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
-        holds = 0 < found.ends - found.starts <= 90 * DAY and found.starts <= leaf.at <= found.ends
-        need(holds, "a certificate that lives more than 90 days, or is logged outside of its time")
+        need(0 < found.ends - found.starts <= 90 * DAY and found.starts <= leaf.at <= found.ends, "outside its 90 days")
         device = sha256(asked.key)
         before, revoked = self.devices.get(device, found), (found.organisation, device) in self.ended
         need(before.organisation == found.organisation and not revoked, "another's device, or a revoked one")
         found.places, self.devices[device] = [*getattr(before, "places", []), leaf.index], found
     def usable(self, device: bytes, at: int) -> Value:  # who may be added: in its time, neither it nor its key ended
-        found = self.devices.get(device, NOTHING)
-        need(bool(found.organisation), "the device has no certificate in the log")
+        need((found := self.devices.get(device, NOTHING)).organisation != "", "the log holds no certificate of it")
         ended = (found.organisation, device) in self.ended or (found.organisation, found.kid) in self.ended
-        need(not ended and found.starts <= at <= found.ends, "the certificate is outside of its time, or was revoked")
-        return found
+        return need(not ended and found.starts <= at <= found.ends, "the certificate is over, or was revoked", found)
     def device(self, device: bytes, at: int) -> Value:  # who may sign: the whole chain holds
-        found = self.usable(device, at)
-        self.issuer(found.kid, found.organisation, at)
+        self.issuer((found := self.usable(device, at)).kid, found.organisation, at)
         return found
 # ---- Section 5: envelopes.
 MEDIA = _, HPKE, NONE = "message/mls", "application/vnd.amanah.alert+hpke", "application/vnd.amanah.none"
@@ -387,51 +349,111 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     return found
 def audience(members: Iterable[bytes]) -> bytes:  # the digest of those who can read an envelope
     return sha256(b"amanah/audience/1", struct.pack(">I", len(devices := sorted(members))), *devices)
+# ---- Section 13: custody, in a chain beside each room's: who may read its record, what has to stay, what went.
+GRANTED = {"purpose": 64, "id": ID, "by": ("or null", ORGANISATION), "auditor": ORGANISATION, "whom": ("or null", ID),
+    "rooms": (ID, 0, 64, True), "since": ("or null", UINT), "until": ("or null", UINT), "labels": (LABEL, 0, 5, True),
+    "why": NAME, "issued": UINT, "starts": UINT, "ends": UINT}
+HELD = {"purpose": 64, "id": ID, "by": ORGANISATION, "rooms": (ID, 1, 64, True), "since": UINT, "case": ID,
+        "issued": UINT, "state": range(1, 3)}
+ERASED = {"purpose": 64, "room": ID, "places": (POSITIVE, 1, 256, True), "sum": HASH, "cause": range(1, 5), "at": UINT}
+FORGOTTEN = {"purpose": 64, "organisation": ORGANISATION, "subject": ID, "at": UINT}
+def beside(what: str, whom: bytes) -> bytes:  # the chain of an organisation's `audit`, or of a room's `custody`
+    return sha256(f"amanah/{what}/1".encode(), whom)[:16]
 # ---- Sections 7 and 8: rooms, as far as headers show them, and the entries of the log.
 LEAF = {"version": range(1, 2), "kind": range(1, 10), "at": UINT, "room": ID, "place": POSITIVE, "previous": HASH,
         "object": slice(0, 32 * KIB)}
 class Record(Community):  # judges the entries of the log, one behind the other
     def __init__(self, trusted: list[Roster], origin: str, wanted: dict[bytes, Any], head: Value) -> None:
         super().__init__(trusted)
-        self.origin, self.wanted, self.head, self.unchecked, self.newest = origin, wanted, head, set[str](), 0
+        self.origin, self.wanted, self.head, self.newest = origin, wanted, head, 0
         self.rooms, self.not_before, self.not_after = dict[bytes, Value](), 0, YEAR_9999
+        # Whose custody a chain is; id and time of acceptance of its envelopes, by place; grants and holds as last said.
+        self.custody, self.stood, self.agreed = dict[bytes, bytes](), dict[bytes, bytearray](), dict[Any, Value]()
         # The newest place, and that leaf's hash, by room; the newest counter and id by room and device.
         self.chains, self.senders = {CONTROL: (0, ZEROS)}, dict[tuple[bytes, bytes], tuple[int, bytes]]()
     def leaf(self, row: Value) -> Value:  # read an entry
         need(sha256(b"\0", row.entry) == row.hash, "the entry is not the one that was hashed")
-        leaf = fit(LEAF, decode(row.entry))
-        leaf.hash, leaf.document, leaf.index = row.hash, row.document, row.index
-        need(leaf.kind > 5 or (leaf.room == CONTROL) == (leaf.kind > 1), "an entry where it does not belong")
-        return leaf
+        leaf = SimpleNamespace(**vars(row), **vars(fit(LEAF, decode(row.entry))))
+        return need(leaf.kind == 9 or (leaf.room == CONTROL) == (1 < leaf.kind < 6), "it does not belong here", leaf)
     def follow(self, leaf: Value) -> None:  # it follows the newest of its room, at a time that can be (section 12)
         (place, newest), before = self.chains.get(leaf.room, (0, ZEROS)), self.newest
         self.chains[leaf.room], self.newest = (leaf.place, leaf.hash), max(before, leaf.at)
-        if leaf.room == CONTROL and leaf.place == self.head.place:
-            self.head.here = leaf.hash
-        follows = leaf.place == place + 1 and leaf.previous == newest
-        need(follows, f"place {leaf.place} does not follow place {place} of its room: something is missing, or another")
+        if leaf.room == CONTROL and leaf.place == self.head.place: self.head.here = leaf.hash
+        need(leaf.place == place + 1 and leaf.previous == newest, f"place {leaf.place} does not follow {place} there")
         least, most = max(before, self.not_before - 120_000), min(YEAR_9999, self.not_after + 120_000)
         need(least <= leaf.at <= most, "the time of acceptance goes backwards, or is not where witnesses allow it")
     def judge(self, leaf: Value) -> None:  # what the entry is about
-        endorsed = leaf.kind in (3, 5) or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
+        endorsed = leaf.kind in (3, 5, 7, 8) or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
         leaf.source = Endorsed(leaf.document) if leaf.document is not None else None
         need(endorsed == (leaf.source is not None), "a document is missing, or stands where none belongs")
         need(not leaf.source or leaf.source.logged == leaf.object, "the document is not the one that was logged")
-        if leaf.kind > 6:
-            self.unchecked.add({7: "audit grants", 8: "legal holds", 9: "erasures"}[leaf.kind])
-        else:
-            (self.envelope, self.certify, self.enrol, self.revoke, self.succeed, self.read)[leaf.kind - 1](leaf)
-    def read(self, leaf: Value) -> None:  # an auditor's reading order, in its organisation's own chain
+        (self.envelope, self.certify, self.enrol, self.revoke, self.succeed, self.read, self.agree, self.agree,
+         self.erase)[leaf.kind - 1](leaf)
+    def read(self, leaf: Value) -> None:  # an auditor's reading order, in its organisation's chain or a room's custody
         order = Signed(leaf.object, "audit-read+cose", KIB)
-        own = self.device(order.kid, leaf.at)
+        own, said = self.device(order.kid, leaf.at), fit(list, decode(order.payload))
         order.verify(own.key)
-        fit([UINT, UINT, UINT, ID], decode(order.payload))
-        chain_id = sha256(b"amanah/audit/1", own.organisation.encode())[:16]
-        need(own.role == AUDITOR and leaf.room == chain_id, "the reading order of no auditor, or in another's chain")
+        granted = fit([UINT, UINT, UINT, ID, ID][: 5 if len(said) > 4 else 4], said)[4:]
+        here = [] if leaf.room == beside("audit", own.organisation.encode()) else [self.custody.get(leaf.room, b"")]
+        need(own.role == AUDITOR and here != [b""] and len(here) <= len(granted), "of no auditor, or another's chain")
+        for found in [self.agreed.get((7, one), NOTHING) for one in granted]:
+            mine = own.organisation == found.auditor and found.whom in (None, bytes.fromhex(own.subject))
+            holds = mine and found.starts <= leaf.at < found.ends and {*here} <= {*(found.rooms or here)}
+            need(holds, "no grant in the log before is for this auditor, time and room")
+            self.rules(found, here)
+    def rules(self, found: Value, rooms: list[bytes]) -> None:  # who grants rooms owns them, who holds them is in them
+        for room in [self.rooms[room] for room in rooms if room in self.rooms and found.by]:
+            owner, inside = [room.create.owner], {self.devices[device].organisation for device in room.members}
+            need(found.by in (owner if hasattr(found, "auditor") else inside), f"{found.by} has no say in this room")
+    def agree(self, leaf: Value) -> None:  # a grant or a hold, or the end of one, signed by those who may
+        grant, typ = leaf.kind == 7, "audit-grant" if leaf.kind == 7 else "legal-hold"
+        found: SimpleNamespace = fit(GRANTED if grant else HELD, decode(leaf.source.document))
+        size, found.hash = len(leaf.source.document if grant else leaf.document), leaf.source.hash
+        need(found.purpose == f"amanah/{typ}/1" and size <= 4 * KIB, "a document for another purpose, or larger")
+        if grant:
+            holds = bool(found.why.strip()) and found.why.isprintable() and 0 <= found.ends - found.starts <= 366 * DAY
+            need(holds and (None in (found.since, found.until) or found.since < found.until), "a grant that cannot be")
+        homes = {beside("audit", name.encode()) for name in (found.by, vars(found).get("auditor")) if name}
+        homes |= {beside("custody", room) for room in found.rooms}
+        here = [] if leaf.room in homes else [self.custody.get(leaf.room, b"")]
+        need(not here or (here != [b""] and not found.rooms), "it stands in a chain that it does not concern")
+        self.rules(found, here)
+        before = self.agreed.get((leaf.kind, found.id), found)
+        if before is not found and before.hash == found.hash: return  # it stands in each chain that it concerns
+        self.parties(leaf, found.by, typ)
+        same = vars(found) | {one: vars(before)[one] for one in ("hash", "issued", "ends" if grant else "state")}
+        later = found.ends < before.ends if grant else found.state > before.state  # of a document that ends the first
+        first = leaf.at < found.ends if grant else found.state == 1
+        holds = first if before is found else same == vars(before) and later and found.issued > before.issued
+        need(holds and found.issued <= leaf.at + 600_000, "it was over, or made later, or says more than an end may")
+        self.rules(found, found.rooms if grant or before is found else [])
+        self.agreed[leaf.kind, found.id] = found
+    def parties(self, leaf: Value, by: str | None, typ: str) -> Value:  # the community, or two of an organisation
+        if by is None: return self.roster.approve(leaf.source, typ, 2)
+        kids = [Signed(one, typ + "+cose", KIB).kid for one in leaf.source.signatures]
+        kid = next((kid for kid in kids if self.enrolments.get(kid, NOTHING).organisation == by), b"")
+        own, (_, roots) = self.issuer(kid, by, leaf.at), self.roster.members[by]
+        signers = leaf.source.signers([own.key, *roots], typ)
+        # A root that endorsed the enrolment key may lie beside it: its signature would be one by the same hand.
+        return need(own.key in signers and bool(signers - {own.key} - own.source.signers(roots)), "no two parties sign")
+    def erase(self, leaf: Value) -> Value:  # what the relay dropped of a room, or whose name an organisation forgot
+        person = leaf.room == CONTROL
+        opened, said = signed(leaf.object, "erasure+cose", 8 * KIB, FORGOTTEN if person else ERASED)
+        holds = said.purpose == f"amanah/erasure/{'person' if person else 'content'}/1"
+        need(holds and (person or leaf.room == beside("custody", said.room)), "an erasure where it does not belong")
+        if person: return opened.verify(self.issuer(opened.kid, said.organisation, leaf.at).key)
+        opened.verify(self.roster.relays.get(opened.kid, b""))
+        stood = [self.stood[said.room][40 * at - 40 : 40 * at] for at in said.places if said.room in self.stood]
+        names = [struct.pack(">Q", at) + one[:32] for at, one in zip(said.places, stood, strict=False)]
+        for hold in [one for (kind, _), one in self.agreed.items() if kind == 8 and one.state == 1]:
+            kept = said.room in hold.rooms and any(int.from_bytes(one[32:], "big") >= hold.since for one in stood)
+            need(not kept, f"content was erased while a legal hold of {hold.by} stood")
+        return need(not stood or (said.sum == sha256(b"amanah/erased/1", *names) and all(stood)), "other entries here")
     def envelope(self, leaf: Value) -> None:  # its sender's signature and chain, what its role may do, the room's rules
         found, at = envelope(leaf.object), leaf.at
-        need(found.room == leaf.room, "an envelope of another room")
-        need(found.kid in self.devices, "the sender has no certificate in the log")
+        self.custody[beside("custody", leaf.room)] = leaf.room
+        self.stood.setdefault(leaf.room, bytearray()).extend(found.id + struct.pack(">Q", at))
+        need(found.room == leaf.room and found.kid in self.devices, "another room's, or its sender has no certificate")
         found.opened.verify(self.devices[found.kid].key)
         self.wanted |= {found.id: found} if found.id in self.wanted else {}
         counter, newest = self.senders.get((found.room, found.kid), (0, ZEROS))
@@ -454,8 +476,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
         need(room.epoch - found.epoch in range(1 if found.sealed else 2**63), "another epoch than the room's")
         members = self.change(found, own, room, at) if found.kind == COMMIT else room.members
         digest = room.digest if members is room.members and hasattr(room, "digest") else audience(members)
-        need(found.audience == digest, "the audience is not that of the members")
-        need({*getattr(said, "addressees", ())} <= members, "an addressee is not in the room")
+        need(found.audience == digest and {*getattr(said, "addressees", ())} <= members, "audience or addressees")
         need(getattr(said, "upto", 0) < leaf.place, "it speaks of places that are not there yet")
         room.members, room.digest, room.epoch = members, digest, room.epoch + (found.kind == COMMIT)
         self.rooms[found.room] = room
@@ -493,26 +514,21 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def attempt(self, index: int | None, check: Callable[..., Any], *arguments: object) -> Value:  # as the check
         try:  # what a check gives, or None and a fault: at that index of the log, or of the whole
             return check(*arguments)
-        except WRONG as wrong:
-            fault, self.number = (index, str(wrong)), self.number + 1
-        if not self.first or (self.first[0][0] is None and index is not None):  # rows come in order
-            self.first = [fault]
+        except WRONG as wrong: fault, self.number = (index, str(wrong)), self.number + 1
+        if not self.first or (self.first[0][0] is None and index is not None): self.first = [fault]  # rows ascend
         return self.faults.append(fault) if len(self.faults) < MAX_FAULTS else None
     def verify(self, written: bytes | None, given: list[Roster], seen: Iterable[Checkpoint] = ()) -> None:  # section 12
-        if not self.attempt(None, self.open):
-            return
+        if not self.attempt(None, self.open): return
         manifest = self.attempt(None, self.manifest)
         note = self.attempt(None, lambda: Checkpoint(self.whole("checkpoint")))
         policy, trusted = self.attempt(None, self.anchor, written, given) or (None, [])
-        if note is None or policy is None:
-            return
+        if note is None or policy is None: return
         self.facts = {"log": note.origin, "size": note.size, "root": note.root.hex(), "trusted rosters": [
             f"version {one.version} of {one.fields.community!r}, sha256:{one.hash.hex()}" for one in trusted]}
         points = self.attempt(None, self.points, note, policy, [*seen]) or []
         head = self.attempt(None, self.head) or SimpleNamespace(place=-1, size=-1, opened=None)
         record = Record(trusted, note.origin, self.attempt(None, self.disclosures, None) or {}, head)
         self.attempt(None, self.rows, note, points, record)
-        self.unchecked |= record.unchecked
         self.attempt(None, self.confirm, head, record, note)
         self.attempt(None, self.disclosures, record.wanted)
         self.attempt(None, self.claims, manifest, record, note)
@@ -522,7 +538,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         return self.file.read(length)
     def whole(self, name: str) -> bytes:  # a member that is small
         return self.piece(*self.at[name][:2])
-    def open(self) -> bool:  # find the members, each beside the next, and see that nothing else is there
+    def open(self) -> Value:  # find the members, each beside the next, and see that nothing else is there
         need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
         at, found = 0, []
         for name in MEMBERS:
@@ -536,16 +552,14 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         ends = [b"PK\x01\x02\x14\x03" + local[4:30] + bytes(8) + b"\x80\x01" + struct.pack("<I", place) + local[30:]
                 for local, place in found]
         ends.append(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(found), len(found), sum(map(len, ends)), at, 0))
-        need(self.piece(at, 64 * KIB) == b"".join(ends), "bytes outside of members, or a directory that is not theirs")
-        return True
-    def digest(self, name: str) -> str:  # SHA-256 of a member, read in pieces
+        return need(self.piece(at, 64 * KIB) == b"".join(ends), "bytes outside members, or another directory", self.at)
+    def digest(self, name: str) -> Value:  # SHA-256 of a member, read in pieces
         (at, length, crc), found, own = self.at[name], hashlib.sha256(), 0
         for place in range(at, at + length, MIB):
             content = self.piece(place, min(MIB, at + length - place))
             own = zlib.crc32(content, own)
             found.update(content)
-        need(crc == own, f"the CRC of the member {name}")
-        return found.hexdigest()
+        return need(crc == own, f"the CRC of the member {name}", found.hexdigest())
     def sequence(self, name: str, most: int, number: int = MAX_ARCHIVE) -> Iterator[bytes]:  # its byte strings
         at, end = self.at[name][0], sum(self.at[name][:2])
         while at < end:
@@ -561,12 +575,11 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         found = fit(MANIFEST, json.loads(data))
         written = json.dumps(json.loads(data), indent=2, sort_keys=True).encode() + b"\n"
         holds = found.files == {name: digests[name] for name in [*self.at][2:]}
-        need(written == data and holds, "the manifest has another form, or the members are not those that it names")
-        return found
+        return need(written == data and holds, "the manifest has another form, or names other members", found)
     def anchor(self, written: bytes | None, given: list[Roster]) -> tuple[Policy, list[Roster]]:
         # What was given counts, and of the bundle's own claims only what is named by that; if nothing was, all of them.
         own = [Roster(Endorsed(one)) for one in self.sequence("rosters", 2 * MIB, 64)]
-        need(all(a.version < b.version for a, b in pairwise(own)), "the rosters do not ascend by version")
+        need(all(a.version < b.version for a, b in itertools.pairwise(own)), "the rosters do not ascend by version")
         claim = Policy(self.whole("policy"))
         policy = Policy(written) if written is not None else given[-1].policy() if given else claim
         named = [one for one in [*given, *own] if one.hash == policy.roster]
@@ -575,7 +588,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         return policy, sorted(trusted.values(), key=lambda one: one.version)
     def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:
         found = list[Value]()  # size, root, `not after` and `not before` (or 0) of each checkpoint, the largest first
-        for data in chain(self.sequence("checkpoints", 256 * KIB, MAX_CHECKPOINTS), [self.whole("checkpoint")]):
+        for data in itertools.chain(self.sequence("checkpoints", 256 * KIB, MAX_POINTS), [self.whole("checkpoint")]):
             one = Checkpoint(data)
             ascends = one.size <= note.size and (not found or found[-1][0] < one.size)
             need(one.origin == note.origin and ascends, "checkpoints of another log, or not ascending")
@@ -589,8 +602,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def read(self, size: int, roots: dict[int, bytes]) -> Iterator[Value]:  # the rows, and the root of so many
         index, left = -1, list[bytes]()
         for index, data in enumerate(self.sequence("leaves", 3 * MIB)):
-            row = fit(ROW, decode(data))
-            need(index < size and row.index == index, "another row stands in this place, or one too many")
+            need(index < size and (row := fit(ROW, decode(data))).index == index, "another row, or one too many")
             need(row.entry is not None or row.document is None, "a document beside a bare hash")
             grow(left, index, row.hash)
             roots |= {index + 1: root_of(left)} if index + 1 in roots else {}
@@ -603,18 +615,15 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             self.attempt(None, need, roots[size] in (b"", root), f"the rows do not lead to the checkpoint of {size}")
         # A checkpoint that nobody dated, or of another tree than this, bounds nothing: the next one does.
         points, rows = [one for one in points if one[3] and one[1] == roots[one[0]]], self.read(note.size, {})
-        for size in count():  # each entry is judged
+        for size in itertools.count():  # each entry is judged
             while points and points[-1][0] == size:
                 record.not_before = points.pop()[3]
             record.not_after = points[-1][2] if points else YEAR_9999
-            if size == record.head.size:
-                record.head.then = roots[size], record.chains[CONTROL][0]
+            if size == record.head.size: record.head.then = roots[size], record.chains[CONTROL][0]
             row = self.attempt(size if size < note.size else None, next, rows, None)
-            if row is None:
-                break
+            if row is None: break
             leaf = self.attempt(size, record.leaf, row) if row.entry is not None else None
-            for check in (record.follow, record.judge) if leaf else ():
-                self.attempt(size, check, leaf)
+            for check in (record.follow, record.judge) if leaf else (): self.attempt(size, check, leaf)
         need(roots[note.size] == note.root, "the rows do not lead to the checkpoint")
     def head(self) -> Value:  # the head of the control stream, not verified yet
         data = self.whole("control-head")
@@ -623,16 +632,13 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         head.opened, head.here, head.then = opened, ZEROS, None
         return head
     def confirm(self, head: Value, record: Record, note: Checkpoint) -> None:  # where the control stream ends
-        if not head.opened:
-            return
-        rosters = [*record.trusted, *[record.roster] * record.anchored]
-        relays = {kid: key for one in rosters for kid, key in one.relays.items()}
+        if not head.opened: return
+        relays = {k: v for one in [*record.trusted, *[record.roster] * record.anchored] for k, v in one.relays.items()}
         need(head.opened.kid in relays, "no relay of the roster signed the head of the control stream")
         head.opened.verify(relays[head.opened.kid])
         place, covered = record.chains[CONTROL][0], head.size <= note.size
         need(head.then is None or head.then[0] == head.root, "the head of the control stream is of another log")
-        holds = head.then == (head.root, head.place) if covered else head.place >= place
-        need(holds, "entries of the control stream are missing, or more than its head says")
+        need(head.then == (head.root, head.place) if covered else head.place >= place, "its head names another end")
         need(head.place > place or head.here == head.leaf, "the head of the control stream names another entry")
     def disclosures(self, wanted: dict[bytes, Any] | None) -> dict[bytes, Any]:
         found: dict[bytes, Any] = {}  # the ids; once their envelopes were found, each content is what one committed to
@@ -641,19 +647,17 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             need(one not in found and type(decode(content)) is list, "one envelope is disclosed twice, or no content")
             found[one] = sealed = (wanted or {}).get(one) or NOTHING
             message = b"amanah/commitment/1" + sealed.room + sealed.kid + struct.pack(">Q", sealed.counter) + content
-            holds = wanted is None or hmac.digest(k, message, "sha256") == sealed.commitment
-            need(holds, f"{one.hex()} is not in the record, or did not commit to what is disclosed")
+            need(wanted is None or hmac.digest(k, message, "sha256") == sealed.commitment, f"{one.hex()} is another")
         return found
     def claims(self, manifest: Value | None, record: Record, note: Checkpoint) -> None:
         for data in self.sequence("timestamps", 64 * KIB):
             self.unchecked.add("RFC 3161 time stamps" if fit([UINT, NAME, bytes], decode(data)) else "")
-        if manifest is None:
-            return
+        if manifest is None: return
         log, complete, who = manifest.log, manifest.complete, manifest.exporter
         said = [log.origin, log.size, log.root, complete.until, complete.control, *manifest.disclosed]
         found = [note.origin, note.size, note.root.hex(), note.size, record.chains[CONTROL][0]]
         need(said == [*found, *map(bytes.hex, record.wanted)], "log, range or disclosures are not as the manifest says")
-        here = {room.hex(): place for room, (place, _) in record.chains.items()}
+        here = {room.hex(): record.chains[room][0] for room in record.rooms}
         whole = all(one.first <= one.last <= here.get(one.room, 0) for one in complete.rooms)
         need(whole and [x.room for x in complete.rooms] == sorted({x.room for x in complete.rooms}), "rooms not here")
         device, opened = bytes.fromhex(who.device), Signed(self.whole("manifest.sig"), "export+cose", KIB)
@@ -661,17 +665,16 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(not (why := refused(record.device, device, at)), f"the exporter, when it says that it exported: {why}")
         own, here = record.devices[device], opened.payload == encoded(2, sha256(self.whole("manifest.json")))
         opened.verify(own.key)
-        holds = here and who.organisation == own.organisation and who.certificate in own.places
-        need(holds, "the exporter is another, or signed another manifest")
+        need(here and who.organisation == own.organisation and who.certificate in own.places, "the exporter is another")
 def rosters_of(data: bytes) -> list[Roster]:  # of a file: one roster as it is encoded, or armoured ones in any text
     armoured = re.findall(rb"-----BEGIN AMANAH ROSTER-----([A-Za-z0-9+/=\s]*)-----END AMANAH ROSTER-----", data)
     return [Roster(Endorsed(one)) for one in [unbase64("".join(one.decode().split())) for one in armoured] or [data]]
 def main(arguments: list[str] | None = None) -> int:  # read the arguments, verify, say what was found
     parser = argparse.ArgumentParser(description="Verify an evidence bundle of Amanah: no key, no relay, no network.")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--policy", type=Path, help="trust policy (C2SP tlog-policy, with a roster line)")
-    parser.add_argument("--roster", type=Path, action="append", default=[], help="a roster that you trust")
-    parser.add_argument("--remembered", type=Path, action="append", default=[], help="a checkpoint that you have seen")
+    parser.add_argument("file", type=pathlib.Path)
+    parser.add_argument("--policy", type=pathlib.Path, help="trust policy (C2SP tlog-policy, with a roster line)")
+    parser.add_argument("--roster", type=pathlib.Path, action="append", default=[], help="a roster that you trust")
+    parser.add_argument("--remembered", type=pathlib.Path, action="append", default=[], help="a checkpoint seen before")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     try:
@@ -681,8 +684,7 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
         with given.file.open("rb") as file:
             bundle = Bundle(file, given.file.stat().st_size)
             bundle.verify(written, rosters, [Checkpoint(one.read_bytes()) for one in given.remembered])
-    except (OSError, *WRONG) as error:
-        parser.error(str(error))
+    except (OSError, *WRONG) as error: parser.error(str(error))
     holds, anchored = not bundle.first, written is not None or bool(rosters)
     verdict = "HOLDS, anchored in what you gave." if anchored else (
         "CONSISTENT, BUT ANCHORED IN NOTHING but what it brought along. Give --policy or --roster of your own people.")
@@ -690,10 +692,8 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
         place = "as a whole" if index is None else f"first at log index {index}"
         verdict = f"DOES NOT HOLD: {bundle.number} faults, {place}: {reason}"
     said = {**bundle.facts, "not checked here": sorted(bundle.unchecked), "anchored": anchored, "verdict": verdict}
-    text = "\n".join(f"{name}: {one}" for name, one in said.items())
-    if given.json:
-        said |= {"holds": holds, "first": [*bundle.first, None][0], "faults": bundle.faults}
-        text = json.dumps(said, indent=2)
+    more = said | {"holds": holds, "first": [*bundle.first, None][0], "faults": bundle.faults}
+    text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {one}" for name, one in said.items())
     sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
     return 0 if holds and anchored else 5
 if __name__ == "__main__":

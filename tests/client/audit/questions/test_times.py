@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client.audit.examination import Anchor
+from amanah_client.audit.questions.words import moment
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.holds import decode_hold, release_document
 from amanah_protocol.labels import Label
 from amanah_protocol.log.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint, verify_checkpoint
 from amanah_protocol.log.leaf import LeafType
@@ -16,6 +19,7 @@ from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import Group, Party
 from tests.client.audit.asking import answered, at, case_of, cells, said, text
+from tests.client.audit.test_custody import Held, forgotten, parties, signed
 from tests.client.audit.world import (
     AUDITOR_MA,
     AUDITOR_TN,
@@ -23,6 +27,7 @@ from tests.client.audit.world import (
     OFFICER_MA,
     OFFICER_SN,
     OFFICER_TN,
+    SN,
     TN,
     Log,
     anchor,
@@ -150,14 +155,60 @@ def test_an_order_of_one_who_is_no_auditor_is_marked() -> None:
     assert cells(answer, "who", "state") == [
         (text(OFFICER_MA), "DOES NOT HOLD: a officer read the log as an auditor [ROLE]")
     ]
-    assert said(answer) == "Nobody in scope ordered to read the log. Orders that do not hold: 1. See the state."
+    assert (
+        said(answer)
+        == "Nobody in scope ordered to read the log. Orders and documents that do not hold: 1. See the state."
+    )
 
 
-def test_what_this_version_does_not_examine_and_what_cannot_be_read_is_listed_all_the_same() -> None:
+def test_what_cannot_be_read_is_listed_all_the_same() -> None:
     log = community()
     log.append(LeafType.LEGAL_HOLD, audit_chain(TN), b"hold")
     log.append(LeafType.AUDIT_READ, audit_chain(TN), b"none")
     assert [what for (what,) in cells(answered(case_of(log), "audits"), "what")] == ["legal hold", "audit read"]
+
+
+def test_who_let_whom_read_what_was_held_and_what_was_dropped_is_said() -> None:
+    held = Held()
+    grant, hold = held.grant(), held.hold()
+    held.put(grant)
+    held.put(hold, held.custody("room"))
+    held.read()
+    held.read(chain=held.custody())
+    release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
+    held.put(decode_hold(release.encode()))
+    held.erasure(6, 7)
+    forgotten(held)
+    case = case_of(held.log)
+    answer = answered(case, "audits")
+    assert said(answer) == (
+        "Orders to read the log: 4, by auditors of cert.example.ma and cert.example.tn. "
+        "Under a grant the record of 1 room in scope was read, once in all."
+    )
+    until, small, room = moment(grant.not_after_ms), held.found.small, held.found.room
+    assert cells(answer, "what", "room", "words", "state")[2:] == [
+        (
+            "audit grant",
+            None,
+            f"67676767: cert.example.tn lets auditors of cert.example.ma read until {until}: joint review 7",
+            "holds",
+        ),
+        ("legal hold", room, "68686868: cert.example.tn holds 1 room", "holds"),
+        ("ordered to read", None, "under grant 67676767", "holds"),
+        ("ordered to read", small, "under grant 67676767", "holds"),
+        ("legal hold", None, "68686868: cert.example.tn releases 1 room", "holds"),
+        ("erasure", room, "the relay dropped 2 contents: the room's policy", "holds"),
+        ("erasure", None, f"cert.example.tn forgot the name of {OFFICER_TN.certificate.subject.hex()[:8]}", "holds"),
+    ]
+    assert len(cells(answered(case, "audits", nation=MA), "what")) == 4
+    assert len(cells(answered(case, "audits", nation=SN), "what")) == 0
+
+
+def test_a_grant_of_the_community_is_said_to_be_one() -> None:
+    held = Held()
+    held.put(held.grant(*x.custodians(TN, SN), of=None, rooms=()))
+    (words,) = cells(answered(case_of(held.log), "audits"), "words")[-1]
+    assert "the community lets auditors of cert.example.ma read" in words
 
 
 # ---- exposure

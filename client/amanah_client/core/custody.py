@@ -1,0 +1,221 @@
+"""The custody chain of a room: who was granted its record, who read it under a grant, what is held and what went.
+
+It stands beside the room's own chain, is asked for when the room is at its head and when the relay hints that it
+has grown, and holds up nothing. What does not hold in it is an alarm; the chain goes on behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core import login
+from amanah_client.core.context import Context
+from amanah_client.core.requests import CustodyWanted
+from amanah_client.core.room import Room
+from amanah_client.log_rows import FLAWED, CustodyRow
+from amanah_protocol import frames
+from amanah_protocol.audit import order_device, verify_order
+from amanah_protocol.cose import Typ
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import verify_erasure
+from amanah_protocol.custody.grants import check_ends, check_reader, decode_grant, verify_grant
+from amanah_protocol.custody.holds import check_releases, decode_hold, verify_hold
+from amanah_protocol.endorse import Endorsed, decode_endorsed, named_signers
+from amanah_protocol.errors import Code, PeerError, VerifyError
+from amanah_protocol.heads import verify_room_head
+from amanah_protocol.identity import Enrolment, Role
+from amanah_protocol.log.leaf import Leaf, LeafType
+from amanah_protocol.roster import verify_enrolment
+from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName
+
+TYPES: Final = (LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
+
+
+def load(ctx: Context, rows: tuple[CustodyRow, ...]) -> None:
+    """Take up what is stored; it was verified before."""
+    for row in rows:
+        room = ctx.rooms.get(row.room)
+        if room is not None:
+            _record(room, row)
+
+
+def refresh(ctx: Context, room: Room) -> None:
+    """Ask for what follows, unless that is on its way."""
+    if room.link.custody or room.broken:
+        return
+    room.link.custody = True
+    after = room.custody.sequence
+    ctx.ask(
+        CustodyWanted(room=room.id), lambda number: frames.GetCustody(request=number, room=room.id, after=after)
+    )  # fmt: skip
+
+
+def hinted(ctx: Context, frame: frames.CustodyGrown) -> None:
+    """The relay hints at a new entry; a hint about a room that we do not follow says nothing."""
+    room = ctx.rooms.get(frame.room)  # type: ignore[call-overload]  # frames hold plain bytes
+    if room is not None and room.link.live and frame.sequence > room.custody.sequence:
+        refresh(ctx, room)
+
+
+def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
+    """Entries, each the next of the chain; at the end a signed head that names just the last of them.
+
+    Raises:
+        DecodeError: The head is none.
+        VerifyError: `GAP` or `FORK` where the chain does not go on; `KEY_ID` or `SIGNATURE`.
+    """
+    room.link.custody = False
+    for entry in frame.entries:
+        _take(ctx, room, entry)
+    if not frame.head:
+        if not frame.entries:
+            raise VerifyError(Code.FRAME, "neither entries nor the head of a custody chain")
+        refresh(ctx, room)
+        return
+    _known(ctx, room)
+    head = verify_room_head(frame.head, ctx.relay.key).value
+    if head.room != custody_chain(room.id):
+        raise VerifyError(Code.FRAME, "the head of another chain")
+    if (head.room_seq, head.leaf) != (room.custody.sequence, room.custody.leaf):
+        _contradicted(ctx, room, frame.head)
+
+
+def refused(ctx: Context, room: Room) -> None:
+    """The relay gives nothing now; it is asked again on the next connection, or at the next hint."""
+    room.link.custody = False
+    _known(ctx, room)
+
+
+def _known(ctx: Context, room: Room) -> None:
+    """A room counts as read to its head when its custody is, too: else a face would show an old one as the newest."""
+    if room.link.live:
+        ctx.session.catching_up.discard(room.id)
+        login.check_caught_up(ctx)
+
+
+def _contradicted(ctx: Context, room: Room, head: bytes) -> None:
+    """A signed head and the entries that came with it cannot both be all that there is."""
+    detail = "the relay signed another end of this room's custody chain than it has shown"
+    ctx.alarm(Code.FORK, detail, room=room.id, evidence=(head, room.custody.leaf))
+
+
+def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
+    custody = room.custody
+    if entry.type not in TYPES:
+        raise VerifyError(Code.BAD_TYPE, "an entry of a custody chain of a type that does not belong there")
+    leaf = Leaf(
+        type=LeafType(entry.type),
+        accepted_at_ms=entry.accepted_at_ms,
+        room=custody_chain(room.id),
+        room_seq=entry.sequence,
+        previous=LeafHash(entry.previous),
+        object=entry.object,
+    )
+    if (entry.sequence, leaf.previous) != (custody.sequence + 1, custody.leaf):
+        code = Code.GAP if entry.sequence != custody.sequence + 1 else Code.FORK
+        raise VerifyError(code, f"the custody chain does not go on behind entry {custody.sequence}")
+    row = CustodyRow(
+        room=room.id,
+        sequence=entry.sequence,
+        index=entry.index,
+        type=entry.type,
+        accepted_at_ms=entry.accepted_at_ms,
+        hash=leaf.hash,
+        object=entry.object,
+        document=entry.document,
+    )
+    try:
+        _verify(ctx, room, row)
+    except PeerError as error:
+        ctx.alarm_for(error, room=room.id, evidence=(leaf.encode(), entry.document or b""))
+        # It keeps its place, or nothing could follow it; a face shows no more than that it does not hold.
+        row = replace(row, type=FLAWED)
+    _record(room, row)
+    ctx.write(e.PutCustody(row=row))
+
+
+def _verify(ctx: Context, room: Room, row: CustodyRow) -> None:
+    """Who signed might, as far as a member can know."""
+    match row.type:
+        case LeafType.AUDIT_GRANT:
+            _verify_grant(ctx, room, row)
+        case LeafType.LEGAL_HOLD:
+            _verify_hold(ctx, room, row)
+        case LeafType.AUDIT_READ:
+            _verify_read(ctx, room, row)
+        case _:
+            erasure = verify_erasure(row.object, ctx.relay.key).value
+            if erasure.room != room.id:
+                raise VerifyError(Code.BINDING, "a statement of erasure is of another room")
+
+
+def _verify_grant(ctx: Context, room: Room, row: CustodyRow) -> None:
+    grant = decode_grant(_document(row))
+    enrolment = None
+    if grant.granting is not None:
+        enrolment = _enrolment(ctx, grant.endorsed, Typ.AUDIT_GRANT, grant.granting, row)
+        if grant.granting != room.spec.owner:
+            raise VerifyError(Code.MEMBERSHIP, f"{grant.granting} granted a room that {room.spec.owner} owns")
+    verify_grant(grant, enrolment, ctx.roster)
+    if grant.rooms and room.id not in grant.rooms:
+        raise VerifyError(Code.BINDING, "an audit grant is of other rooms")
+    known = room.custody.grants.get(grant.id)
+    if known is not None and known.endorsed.document != grant.endorsed.document:
+        check_ends(grant, known)
+
+
+def _verify_hold(ctx: Context, room: Room, row: CustodyRow) -> None:
+    hold = decode_hold(_document(row))
+    enrolment = _enrolment(ctx, hold.endorsed, Typ.LEGAL_HOLD, hold.organisation, row)
+    verify_hold(hold, enrolment, ctx.roster)
+    if room.id not in hold.rooms:
+        raise VerifyError(Code.BINDING, "a legal hold is of other rooms")
+    known = room.custody.holds.get(hold.id)
+    if known is not None:
+        check_releases(hold, known)
+
+
+def _verify_read(ctx: Context, room: Room, row: CustodyRow) -> None:
+    standing = ctx.directory.standing(order_device(row.object), row.index)
+    if standing is None or not standing.usable(row.accepted_at_ms):
+        raise VerifyError(Code.CERTIFICATE, "who read this room's record has no valid certificate in the log")
+    certificate = standing.certificate
+    if certificate.role is not Role.AUDITOR:
+        raise VerifyError(Code.ROLE, "who read this room's record is no auditor")
+    order = verify_order(row.object, certificate.public_key).value
+    grant = None if order.grant is None else room.custody.grants.get(GrantId(order.grant))
+    if grant is None:
+        raise VerifyError(Code.NOT_FOUND, "this room's record was read under a grant that is not here")
+    check_reader(grant, certificate.organisation, certificate.subject, row.accepted_at_ms)
+
+
+def _enrolment(ctx: Context, endorsed: Endorsed, typ: Typ, organisation: OrgName, row: CustodyRow) -> Enrolment:
+    for kid in named_signers(endorsed, typ):
+        known = ctx.directory.enrolments.get(KeyId(kid))
+        if known is None or known.enrolment.organisation != organisation:
+            continue
+        # What was signed by a key before it was withdrawn stands; the log's order says which was first.
+        if known.revoked_index is not None and known.revoked_index < row.index:
+            raise VerifyError(Code.REVOKED, "the enrolment key was withdrawn by its organisation")
+        verify_enrolment(known.enrolment, ctx.roster, at_ms=row.accepted_at_ms)
+        return known.enrolment
+    raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {organisation} that is in the log has signed")
+
+
+def _document(row: CustodyRow) -> bytes:
+    if row.document is None or decode_endorsed(row.document).record != row.object:
+        raise VerifyError(Code.CONTENT_HASH, "the document is not the one that the log names")
+    return row.document
+
+
+def _record(room: Room, row: CustodyRow) -> None:
+    custody = room.custody
+    custody.sequence, custody.leaf = row.sequence, LeafHash(row.hash)
+    if row.type == LeafType.AUDIT_GRANT:
+        grant = decode_grant(_document(row))
+        custody.grants[grant.id] = grant
+    elif row.type == LeafType.LEGAL_HOLD:
+        hold = decode_hold(_document(row))
+        custody.holds[hold.id] = hold

@@ -1,0 +1,33 @@
+"""The room's policy on this device: what the relay has to drop is dropped here, too, unless a hold stands.
+
+By the older of two clocks, ours and the relay's signed one: neither alone can make a device forget before its time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client import effects as e
+from amanah_client.core.behind import policy_of
+from amanah_client.core.context import Context
+from amanah_client.core.room import Room
+
+PERIOD_MS: Final = 3_600_000
+"""How often a room is looked at."""
+
+
+def tick(ctx: Context) -> None:
+    """Have each room that has a policy looked at, once an hour of our running time."""
+    now_ms = min(ctx.now_ms, ctx.control.fresh_at_ms)
+    for room in ctx.rooms.values():
+        if room.create is None or not now_ms or ctx.timer_ms < room.expire_at_ms or policy_of(room.spec) is None:
+            continue
+        room.expire_at_ms = ctx.timer_ms + PERIOD_MS
+        ctx.write(
+            e.DropOver(room=room.id, policy=room.spec.policy, now_ms=now_ms, held_since_ms=_held_since(room))
+        )  # fmt: skip
+
+
+def _held_since(room: Room) -> int | None:
+    holds = (hold for hold in room.custody.holds.values() if not hold.released)
+    return min((hold.since_ms for hold in holds), default=None)

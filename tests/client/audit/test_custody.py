@@ -1,0 +1,493 @@
+"""Grants, granted reads, holds, erasures: each as it should be, and with one thing wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from amanah_client.audit.examination import examine_copy
+from amanah_client.audit.record import Report
+from amanah_client.model import AuditRow
+from amanah_client.store.copy import AuditCopy
+from amanah_protocol import endorse, kinds
+from amanah_protocol.audit import ReadingOrder, audit_chain, sign_order
+from amanah_protocol.cose import Typ
+from amanah_protocol.crypto import SigningKey
+from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.erasures import (
+    Cause,
+    ContentErasure,
+    erased_digest,
+    issue_person_erasure,
+    sign_erasure,
+)
+from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant, ending_document, grant_document
+from amanah_protocol.custody.holds import LegalHold, decode_hold, hold_document, release_document
+from amanah_protocol.endorse import Endorsed
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.labels import Label
+from amanah_protocol.limits import CLOCK_WINDOW_MS
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import CONTROL, GrantId, OrgName, PersonId, RoomId
+from tests.client.audit.world import (
+    AUDITOR_MA,
+    AUDITOR_TN,
+    MA,
+    OFFICER_MA,
+    OFFICER_TN,
+    SN,
+    TN,
+    Device,
+    Incident,
+    anchor,
+    examined,
+    faults,
+    incident,
+    remarks,
+)
+from tests.vectors import examples as x
+
+DAY_MS = 86_400_000
+Row = tuple[Any, ...]
+
+
+def parties(name: OrgName) -> tuple[SigningKey, SigningKey]:
+    """The enrolment key, and the custodian who did not endorse it."""
+    nation = x.nation(name)
+    return nation.enrolment_key, nation.custodians[2]
+
+
+def signed(document: bytes, typ: Typ, *signers: SigningKey) -> Endorsed:
+    return Endorsed(document=document, signatures=tuple(endorse.endorse(document, key, typ) for key in signers))
+
+
+class Held:
+    """The incident, and what may be added to its log: TN owns the rooms `room` and `small`, MA the room `hidden`."""
+
+    def __init__(self) -> None:
+        self.found: Incident = incident()
+        self.log = self.found.log
+
+    def grant(self, *signers: SigningKey, of: OrgName | None = TN, **changes: Any) -> AuditGrant:  # noqa: ANN401 - fields of a grant
+        now = self.log.now_ms
+        fields: dict[str, Any] = {
+            "id": GrantId(b"g" * 16),
+            "granting": of,
+            "auditor": MA,
+            "rooms": (self.found.small,),
+            "purpose": "joint review 7",
+            "issued_ms": now,
+            "not_before_ms": now - 1,
+            "not_after_ms": now + DAY_MS,
+        }
+        document = grant_document(Terms(**(fields | changes)))
+        return decode_grant(signed(document, Typ.AUDIT_GRANT, *(signers or parties(TN))).encode())
+
+    def hold(self, *signers: SigningKey, of: OrgName = TN, **changes: Any) -> LegalHold:  # noqa: ANN401 - fields of a hold
+        fields: dict[str, Any] = {
+            "hold": b"h" * 16,
+            "organisation": of,
+            "rooms": (self.found.room,),
+            "since_ms": 0,
+            "reference": bytes(16),
+            "issued_ms": self.log.now_ms,
+        }
+        document = hold_document(**(fields | changes))
+        return decode_hold(signed(document, Typ.LEGAL_HOLD, *(signers or parties(of))).encode())
+
+    def put(self, document: AuditGrant | LegalHold, chain: RoomId | None = None, **changes: object) -> int:
+        """Log it: a grant with its auditors, a hold with its organisation, unless it is said where."""
+        grant = isinstance(document, AuditGrant)
+        home = audit_chain(document.auditor if isinstance(document, AuditGrant) else document.organisation)
+        return self.log.append(
+            LeafType.AUDIT_GRANT if grant else LeafType.LEGAL_HOLD,
+            chain or home,
+            document.endorsed.record,
+            document.endorsed.encode(),
+            **changes,
+        )
+
+    def read(
+        self, auditor: Device = AUDITOR_MA, grant: bytes | None = b"g" * 16, chain: RoomId | None = None
+    ) -> int:  # fmt: skip
+        order = ReadingOrder(
+            first=0,
+            until=self.log.size,
+            ordered_at_ms=self.log.now_ms,
+            nonce=bytes(16),
+            grant=None if grant is None else GrantId(grant),
+        )
+        home = audit_chain(auditor.certificate.organisation)
+        return self.log.append(LeafType.AUDIT_READ, chain or home, sign_order(order, auditor.key))
+
+    def erasure(self, *places: int, by: SigningKey = x.RELAY_KEY, chain: RoomId | None = None, **changes: Any) -> int:  # noqa: ANN401 - fields of the statement
+        room = self.found.room
+        leaves = {leaf.room_seq: leaf for leaf in self.log.leaves if leaf.room == room}
+        digest = erased_digest((place, decode_envelope(leaves[place].object).id) for place in places)
+        fields: dict[str, Any] = {
+            "room": room,
+            "places": places,
+            "digest": digest,
+            "cause": Cause.ROOM,
+            "erased_at_ms": self.log.now_ms,
+        }
+        statement = ContentErasure(**(fields | changes))
+        return self.log.append(LeafType.ERASURE, chain or custody_chain(room), sign_erasure(statement, by))
+
+    def custody(self, name: str = "small") -> RoomId:
+        return custody_chain(getattr(self.found, name))
+
+    def codes(self, **options: Any) -> list[tuple[int | None, str]]:  # noqa: ANN401 - as `examined`
+        return faults(examined(self.log, **options))
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+def select(report: Report, query: str) -> list[Row]:
+    return report.record.select(query)
+
+
+# ---- grants, and reads under them
+
+
+def test_a_grant_and_what_is_read_under_it_hold_and_are_kept(held: Held) -> None:
+    grant = held.grant()
+    logged = held.put(grant)
+    held.put(grant, held.custody())
+    own = held.read()
+    read = held.read(chain=held.custody())
+    report = examined(held.log)
+    assert faults(report) == []
+    assert select(report, "SELECT id, logged FROM audit_grant") == [(b"g" * 16, logged)]
+    rows = select(report, 'SELECT "index", room, audit_grant FROM audit_read WHERE audit_grant IS NOT NULL')
+    assert [(index, room is None) for index, room, _ in rows] == [(own, True), (read, False)]
+    assert report.scope.reads == 3, "the incident's two orders and this one; what a room is told is no other"
+
+
+Step = Callable[[Held], object]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (lambda h: h.put(h.grant(parties(TN)[0])), "THRESHOLD"),
+        (lambda h: h.put(h.grant(parties(TN)[0], x.nation(TN).custodians[0])), "THRESHOLD"),
+        (lambda h: h.put(h.grant(*parties(MA))), "CERTIFICATE"),
+        (lambda h: h.put(h.grant(of=None, rooms=())), "THRESHOLD"),
+        (lambda h: h.put(h.grant(*parties(MA), of=MA, auditor=TN)), "MEMBERSHIP"),
+        (lambda h: h.put(h.grant(issued_ms=h.log.now_ms + CLOCK_WINDOW_MS + 1)), "CLOCK"),
+        (lambda h: h.put(h.grant(not_after_ms=h.log.now_ms)), "EXPIRED"),
+        (lambda h: h.put(h.grant(), audit_chain(SN)), "BINDING"),
+        (lambda h: h.put(h.grant(), custody_chain(h.found.room)), "BINDING"),
+        (lambda h: h.put(h.grant(rooms=()), custody_chain(h.found.hidden)), "MEMBERSHIP"),
+        (lambda h: h.put(h.grant(rooms=()), custody_chain(RoomId(bytes(16)))), "BINDING"),
+    ],
+    ids=[
+        "the enrolment key alone",
+        "with who endorsed it",
+        "another's parties",
+        "one organisation for all",
+        "a room of others",
+        "from the future",
+        "over",
+        "another's chain",
+        "another room's custody",
+        "another owner's custody",
+        "an unknown chain",
+    ],
+)
+def test_a_grant_that_does_not_hold_is_a_fault_where_it_stands(held: Held, wrong: Step, code: str) -> None:
+    index = wrong(held)
+    assert held.codes() == [(index, code)]
+
+
+def test_the_community_grants_any_room(held: Held) -> None:
+    two = x.custodians(TN, SN)
+    grant = held.grant(*two, of=None, rooms=())
+    held.put(grant)
+    held.put(grant, held.custody("hidden"))
+    held.read()
+    held.read(chain=held.custody("hidden"))
+    assert held.codes() == []
+
+
+def test_a_document_that_is_missing_or_another_is_a_fault(held: Held) -> None:
+    index = held.put(held.grant())
+    whole = held.log.rows()
+    for document, code in ((None, "NOT_FOUND"), (held.grant(purpose="another").endorsed.encode(), "BINDING")):
+        rows = [replace(row, document=document) if row.index == index else row for row in whole]
+        assert held.codes(rows=rows) == [(index, code)]
+
+
+def test_an_end_of_a_grant_is_taken_and_ends_what_is_read_under_it(held: Held) -> None:
+    grant = held.grant()
+    held.put(grant)
+    held.read()
+    ending = signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN))
+    held.put(decode_grant(ending.encode()))
+    assert held.codes() == []
+    late = held.read()
+    assert held.codes() == [(late, "EXPIRED")]
+
+
+def test_a_second_grant_of_one_id_is_a_fault(held: Held) -> None:
+    held.put(held.grant())
+    again = held.put(held.grant(rooms=(held.found.room,), issued_ms=held.log.now_ms + 1))
+    assert held.codes() == [(again, "ROLLBACK")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (lambda h: h.read(grant=bytes(16)), "NOT_FOUND"),
+        (lambda h: h.read(AUDITOR_TN), "ROLE"),
+        (lambda h: h.read(OFFICER_MA), "ROLE"),
+        (lambda h: h.read(chain=audit_chain(SN)), "BINDING"),
+        (lambda h: h.read(chain=h.custody("room")), "BINDING"),
+        (lambda h: h.read(grant=None, chain=h.custody()), "BINDING"),
+    ],
+    ids=["no such grant", "another's auditor", "an officer", "another's chain", "a room not named", "no grant at all"],
+)
+def test_a_read_that_was_not_granted_is_a_fault(held: Held, wrong: Step, code: str) -> None:
+    held.put(held.grant())
+    index = wrong(held)
+    assert held.codes() == [(index, code)]
+
+
+def test_a_grant_for_one_person_is_no_others(held: Held) -> None:
+    held.put(held.grant(subject=PersonId(bytes(16))))
+    index = held.read()
+    assert held.codes() == [(index, "ROLE")]
+
+
+def test_a_read_of_all_rooms_is_of_those_that_the_granting_organisation_owns(held: Held) -> None:
+    grant = held.grant(rooms=())
+    held.put(grant)
+    held.put(grant, held.custody())
+    held.read(chain=held.custody())
+    assert held.codes() == []
+    index = held.read(chain=held.custody("hidden"))
+    assert held.codes() == [(index, "MEMBERSHIP")]
+
+
+def test_a_room_that_was_named_before_it_was_there_is_read_by_its_owners_grant_alone() -> None:
+    first, later = Held(), Held()
+    room = first.log.open(OFFICER_MA, "later")
+    held = later
+    held.put(held.grant(rooms=(room,)))
+    assert held.log.open(OFFICER_MA, "later") == room
+    index = held.read(chain=custody_chain(room))
+    assert held.codes() == [(index, "MEMBERSHIP")]
+
+
+# ---- a selection of a room
+
+
+def selected(held: Held, grant: AuditGrant, *, organisation: OrgName = MA) -> Report:
+    """What an auditor of MA is shown of the room `small` under a grant of some labels, examined as its copy."""
+    rows = [
+        replace(row, entry=None) if row.index in hidden(held) else row
+        for row in held.log.rows(hidden=(held.found.room,))
+    ]
+    copy = AuditCopy.in_memory()
+    copy.append(tuple(rows))
+    return examine_copy(
+        copy,
+        checkpoint=held.log.checkpoint(),
+        anchor=anchor(),
+        selection=replace(grant, auditor=organisation),
+    )
+
+
+def hidden(held: Held) -> set[int]:
+    """Messages of a label that was not granted."""
+    small = [index for index, leaf in enumerate(held.log.leaves) if leaf.room == held.found.small]
+    envelopes = {index: decode_envelope(held.log.leaves[index].object) for index in small}
+    return {
+        index
+        for index, envelope in envelopes.items()
+        if isinstance(envelope.header.specific, kinds.Message | kinds.Welcome)
+        and envelope.header.label is not Label.GREEN
+    }
+
+
+def test_a_selection_that_was_granted_is_no_gap_and_says_so(held: Held) -> None:
+    grant = held.grant(labels=(Label.GREEN,))
+    held.put(grant)
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message())
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message(), label=Label.GREEN)
+    report = selected(held, grant)
+    assert faults(report) == []
+    assert any("selection" in remark.text for remark in remarks(report))
+
+
+@pytest.mark.parametrize("changes", [{}, {"rooms": "room", "labels": (Label.GREEN,)}])
+def test_a_gap_that_no_grant_explains_is_a_fault(held: Held, changes: dict[str, Any]) -> None:
+    if "rooms" in changes:
+        changes = changes | {"rooms": (held.found.room,)}
+    grant = held.grant(**changes)
+    held.put(grant)
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message())
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message(), label=Label.GREEN)
+    assert {code for _, code in faults(selected(held, grant))} >= {"GAP"}
+
+
+def test_a_grant_explains_no_gap_in_a_room_of_the_auditors_own(held: Held) -> None:
+    grant = held.grant(labels=(Label.GREEN,))
+    held.put(grant)
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message())
+    held.log.post(OFFICER_TN, held.found.small, kinds.Message(), label=Label.GREEN)
+    assert {code for _, code in faults(selected(held, grant, organisation=TN))} >= {"GAP"}
+
+
+# ---- holds
+
+
+def test_a_hold_and_its_release_hold_and_are_kept(held: Held) -> None:
+    hold = held.hold()
+    placed = held.put(hold)
+    held.put(hold, held.custody("room"))
+    release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
+    report = examined(held.log)
+    assert faults(report) == []
+    assert select(report, "SELECT placed, released FROM legal_hold") == [(placed, None)]
+    released = held.put(decode_hold(release.encode()))
+    report = examined(held.log)
+    assert faults(report) == []
+    assert select(report, "SELECT placed, released FROM legal_hold") == [(placed, released)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (lambda h: h.put(h.hold(parties(TN)[0])), "THRESHOLD"),
+        (lambda h: h.put(h.hold(parties(TN)[0], x.nation(TN).custodians[1])), "THRESHOLD"),
+        (lambda h: h.put(h.hold(of=MA, rooms=(h.found.small,))), "MEMBERSHIP"),
+        (lambda h: h.put(h.hold(), h.custody()), "BINDING"),
+        (lambda h: h.put(h.hold(released=True)), "NOT_FOUND"),
+        (lambda h: h.put(h.hold(issued_ms=h.log.now_ms + CLOCK_WINDOW_MS + 1)), "CLOCK"),
+    ],
+    ids=["one party", "one hand", "not inside", "another chain", "a release of nothing", "from the future"],
+)
+def test_a_hold_that_does_not_hold_is_a_fault(held: Held, wrong: Step, code: str) -> None:
+    index = wrong(held)
+    assert held.codes() == [(index, code)]
+
+
+def test_a_second_hold_of_one_id_is_a_fault(held: Held) -> None:
+    held.put(held.hold())
+    again = held.put(held.hold(since_ms=5, issued_ms=held.log.now_ms))
+    assert held.codes() == [(again, "ROLLBACK")]
+
+
+# ---- what was dropped
+
+
+def test_what_the_relay_says_it_dropped_is_kept_and_breaks_nothing(held: Held) -> None:
+    index = held.erasure(6, 7)
+    report = examined(held.log)
+    assert faults(report) == []
+    assert select(report, 'SELECT seq, "index", cause FROM erasure') == [(6, index, 1), (7, index, 1)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (lambda h: h.erasure(6, by=parties(TN)[0]), "KEY_ID"),
+        (lambda h: h.erasure(6, chain=h.custody()), "BINDING"),
+        (lambda h: h.erasure(6, places=(7,)), "CONTENT_HASH"),
+        (lambda h: h.erasure(6, places=(6, 99)), "CONTENT_HASH"),
+    ],
+    ids=["not the relay", "another chain", "another entry", "an entry that is not there"],
+)
+def test_a_statement_of_erasure_that_does_not_hold_is_a_fault(held: Held, wrong: Step, code: str) -> None:
+    index = wrong(held)
+    assert held.codes() == [(index, code)]
+
+
+def test_content_that_is_erased_under_a_hold_is_a_fault_of_the_relay(held: Held) -> None:
+    hold = held.hold()
+    held.put(hold)
+    index = held.erasure(6)
+    assert held.codes() == [(index, "RECORD")]
+
+
+def test_a_hold_protects_what_was_accepted_since_and_until_it_is_released(held: Held) -> None:
+    held.put(held.hold(since_ms=held.log.now_ms + DAY_MS))
+    held.erasure(6)
+    hold = held.hold(hold=bytes(16))
+    held.put(hold)
+    release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
+    held.put(decode_hold(release.encode()))
+    held.erasure(7)
+    assert held.codes() == []
+
+
+def test_an_erasure_of_a_room_out_of_scope_is_passed_over(held: Held) -> None:
+    held.erasure(6)
+    report = examined(held.log, held.log.rows(hidden=(held.found.room,)))
+    assert select(report, "SELECT * FROM erasure") == []
+
+
+# ---- persons
+
+
+def forgotten(held: Held, by: OrgName = TN, of: OrgName = TN) -> int:
+    subject = OFFICER_TN.certificate.subject
+    made = issue_person_erasure(
+        x.nation(by).enrolment_key, organisation=of, subject=subject, now_ms=held.log.now_ms
+    )  # fmt: skip
+    return held.log.append(LeafType.ERASURE, CONTROL, made.encoded)
+
+
+def test_a_forgotten_person_leaves_the_proof_intact(held: Held) -> None:
+    before = examined(held.log)
+    index = forgotten(held)
+    report = examined(held.log)
+    assert faults(before) == faults(report) == []
+    subject = OFFICER_TN.certificate.subject
+    assert select(report, 'SELECT organisation, subject, "index" FROM forgotten') == [(TN, subject, index)]
+
+
+def test_an_organisation_forgets_its_own_people_alone(held: Held) -> None:
+    index = forgotten(held, by=MA)
+    assert held.codes() == [(index, "CERTIFICATE")]
+
+
+def test_a_document_beside_what_has_none_is_a_fault(held: Held) -> None:
+    index = held.erasure(6)
+    rows = [replace(row, document=b"words") if row.index == index else row for row in held.log.rows()]
+    assert held.codes(rows=rows) == [(index, "BAD_TYPE")]
+
+
+# ---- going on
+
+
+def test_an_examination_that_goes_on_knows_what_it_knew(held: Held) -> None:
+    grant, hold = held.grant(), held.hold()
+    held.put(grant)
+    held.put(grant, held.custody())
+    held.put(hold)
+    copy = AuditCopy.in_memory()
+    first: tuple[AuditRow, ...] = tuple(held.log.rows())
+    copy.append(first)
+    examine_copy(copy, checkpoint=held.log.checkpoint(), anchor=anchor())
+    held.read()
+    held.read(chain=held.custody())
+    held.put(
+        decode_grant(signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN)).encode())
+    )
+    under_hold = held.erasure(6)
+    copy.append(tuple(held.log.rows()[len(first) :]))
+    report = examine_copy(copy, checkpoint=held.log.checkpoint(), anchor=anchor())
+    whole = examined(held.log)
+    assert faults(report) == faults(whole) == [(under_hold, "RECORD")]
+    for table in ("audit_grant", "legal_hold", "erasure", "audit_read"):
+        query = f"SELECT * FROM {table}"  # noqa: S608 - a table of ours
+        assert sorted(select(report, query), key=str) == sorted(select(whole, query), key=str)

@@ -1,0 +1,71 @@
+"""A room's policy on a member's device: when what is dropped, by which clock, and what holds it."""
+
+from __future__ import annotations
+
+import pytest
+
+from amanah_client import model
+from amanah_client.core import expiry
+from amanah_protocol.cose import Typ
+from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
+from amanah_protocol.custody.retention import RoomPolicy
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import OrgName, RoomId
+from tests.client.core.world import TN, Client, Stage
+from tests.relay.people import DAY_MS
+
+POLICY = RoomPolicy(after_last={Label.RED: 7}).encode()
+
+
+@pytest.fixture
+def client() -> Client:
+    return Stage().online("A")
+
+
+def opened(client: Client, policy: bytes = POLICY) -> RoomId:
+    room = client.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
+    assert room is not None
+    return room
+
+
+def test_a_room_with_a_policy_is_looked_at_from_time_to_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "PERIOD_MS", 10_000)
+    room = opened(client)
+    opened_too = opened(client, b"")
+    client.stage.wait(3_000)
+    assert [write.room for write in client.store.dropping] == [room]
+    assert opened_too != room
+    client.stage.wait(9_000)
+    assert len(client.store.dropping) == 2
+
+
+def test_what_is_over_is_told_by_the_older_clock(client: Client) -> None:
+    opened(client)
+    client.clock_ms = 30 * DAY_MS
+    client.stage.wait(2_000)
+    (write,) = client.store.dropping
+    assert write.now_ms <= client.stage.relay.now_ms
+    assert (write.policy, write.held_since_ms) == (POLICY, None)
+
+
+def test_while_a_hold_stands_what_it_protects_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "PERIOD_MS", 1_000)
+    room = opened(client)
+    nation = client.stage.relay.nations[TN]
+    document = hold_document(
+        hold=b"h" * 16,
+        organisation=OrgName(TN),
+        rooms=(room,),
+        since_ms=5,
+        reference=bytes(16),
+        issued_ms=client.stage.relay.now_ms,
+    )
+    placed = nation.two_party(document, Typ.LEGAL_HOLD)
+    client.stage.submit(client, LeafType.LEGAL_HOLD, placed)
+    client.stage.wait(2_000)
+    assert client.store.dropping[-1].held_since_ms == 5
+    release = release_document(decode_hold(placed), now_ms=client.stage.relay.now_ms)
+    client.stage.submit(client, LeafType.LEGAL_HOLD, nation.two_party(release, Typ.LEGAL_HOLD))
+    client.stage.wait(2_000)
+    assert client.store.dropping[-1].held_since_ms is None
