@@ -181,13 +181,17 @@ class Witnesses:
     Attributes:
         row: The newest that is on our line, and whether they are missed; None before that was looked at.
         asked_at_ms: When it was asked for last on this connection; -1 for not yet.
+        known_at_ms: When that was asked for which we know the answer to, in our running time.
         offered: The newest that the relay gave and that is not compared with our line yet.
+        offered_at_ms: When that was asked for.
         grown: When the log was first seen at a size, in our running time, for sizes beyond what is cosigned.
     """
 
     row: WitnessedRow | None = None
     asked_at_ms: int = -1
+    known_at_ms: int = 0
     offered: WitnessedRow | None = None
+    offered_at_ms: int = 0
     grown: dict[int, int] = field(default_factory=dict)
 
 

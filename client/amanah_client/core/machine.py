@@ -344,7 +344,7 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
         case r.CheckpointWanted(), frames.Checkpoint():
             monitor.receive_checkpoint(ctx, purpose, frame)
         case r.WitnessedWanted(), frames.Checkpoint():
-            monitor.note_claim(ctx, quorum.receive(ctx, frame))
+            monitor.note_claim(ctx, quorum.receive(ctx, purpose, frame))
         case r.Advance(), frames.Path():
             monitor.receive_advance(ctx, purpose, frame)
             login.log_proven(ctx)
@@ -414,8 +414,10 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
     match purpose:
         case r.Published(room=room_id):
             answers.receive_refused(ctx, ctx.rooms[room_id], frame)
-        case r.StagedPiece() | r.Recalled() | r.Gathered() | r.WitnessedWanted():
-            pass  # the publish behind it is refused for it; who is absent, or cosigned nothing, is looked for again
+        case r.StagedPiece() | r.Recalled() | r.Gathered():
+            pass  # the publish behind it is refused for it; who is absent is looked for again
+        case r.WitnessedWanted():
+            quorum.refused(ctx, purpose)
         case r.RoomPage(room=room_id):
             paging.page_refused(ctx, ctx.rooms[room_id], frame)
         case r.ControlPage():

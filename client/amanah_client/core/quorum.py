@@ -46,7 +46,7 @@ def work(ctx: Context) -> None:
     due_ms = since_ms if witnesses.asked_at_ms == -1 else witnesses.asked_at_ms + ASK_MS
     if now_ms >= due_ms and not ctx.is_asking(lambda purpose: isinstance(purpose, WitnessedWanted)):
         witnesses.asked_at_ms = now_ms
-        ctx.ask(WitnessedWanted(), lambda number: GetCheckpoint(request=number, witnessed=True))
+        ctx.ask(WitnessedWanted(at_ms=now_ms), lambda number: GetCheckpoint(request=number, witnessed=True))
     _judge(ctx)
 
 
@@ -69,7 +69,7 @@ def load(ctx: Context, row: WitnessedRow | None) -> None:
         note_growth(ctx, ctx.log.size)
 
 
-def receive(ctx: Context, frame: CheckpointFrame) -> Claim:
+def receive(ctx: Context, asked: WitnessedWanted, frame: CheckpointFrame) -> Claim:
     """The newest checkpoint that the quorum has cosigned, says the relay.
 
     Returns:
@@ -85,6 +85,7 @@ def receive(ctx: Context, frame: CheckpointFrame) -> Claim:
     if checkpoint.origin != ctx.relay.origin:
         raise VerifyError(Code.CHECKPOINT, f"this is not a checkpoint of {ctx.relay.origin}")
     roster = ctx.roster.value
+    ctx.witnesses.offered_at_ms = asked.at_ms
     ctx.witnesses.offered = WitnessedRow(
         size=checkpoint.size,
         root=checkpoint.root,
@@ -96,6 +97,11 @@ def receive(ctx: Context, frame: CheckpointFrame) -> Claim:
         since_ms=ctx.now_ms,
     )
     return claim_of(ctx, checkpoint.size, checkpoint.root, Form.CHECKPOINT, note, Way.WITNESSED)
+
+
+def refused(ctx: Context, asked: WitnessedWanted) -> None:
+    """There is none, says the relay."""
+    ctx.witnesses.known_at_ms = asked.at_ms
 
 
 def _verify(ctx: Context, data: bytes) -> Witnessed:
@@ -135,6 +141,7 @@ def proven(ctx: Context, size: int, root: bytes) -> None:
     if offered is None or (offered.size, offered.root) != (size, root):
         return
     ctx.witnesses.offered = None
+    ctx.witnesses.known_at_ms = ctx.witnesses.offered_at_ms
     if row is not None and row.size > size:
         return
     ctx.witnesses.grown = {known: at_ms for known, at_ms in ctx.witnesses.grown.items() if known > size}
@@ -161,8 +168,10 @@ def _judge(ctx: Context) -> None:
     online_ms = ctx.heard_ms - ctx.session.online_at_ms
     seen = row is not None and row.size > 0
     oldest_ms = min(witnesses.grown.values(), default=ctx.timer_ms) if seen else ctx.timer_ms
-    is_late = online_ms >= LATE_MS and ctx.heard_ms - oldest_ms >= LATE_MS
-    is_missing = not seen and online_ms >= LATE_MS
+    # Witnesses are judged by what was asked for after their time: a core whose store is slow asks late.
+    known_ms = witnesses.known_at_ms
+    is_late = online_ms >= LATE_MS and known_ms - oldest_ms >= LATE_MS
+    is_missing = not seen and online_ms >= LATE_MS and known_ms - ctx.session.online_at_ms >= LATE_MS - ASK_MS
     state = Quorum.MISSING if is_missing else Quorum.LATE if is_late else Quorum.SEEN
     before = Quorum.SEEN if row is None else row.state
     # Each login begins with a time of grace, which takes back nothing that was said.

@@ -170,7 +170,13 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedWanted:
-    """The newest checkpoint that the quorum of witnesses has cosigned."""
+    """The newest checkpoint that the quorum of witnesses has cosigned.
+
+    Attributes:
+        at_ms: When it was asked for, in our running time.
+    """
+
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client.core import quorum
+from amanah_client.core import machine, quorum
 from amanah_client.core.context import Context
 from amanah_client.log_rows import Quorum, WitnessedRow
 from amanah_client.model import RoomStatus
@@ -281,3 +281,29 @@ def test_marks_of_growth_are_bounded_and_the_oldest_stays(stage: Stage) -> None:
     assert len(ctx.witnesses.grown) == 64
     assert min(ctx.witnesses.grown) == 100
     assert isinstance(decode_note(cosigned(stage, (W1, 0))), Note)
+
+
+def test_witnesses_are_judged_by_what_was_asked_for_after_their_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that this core is late to take says nothing of how late they are."""
+    monkeypatch.setattr(machine, "ANSWER_MS", 10**9)
+    a, _b, room = two(stage)
+    wait(stage, 120, W1, W2, W3)
+    held: list[frames.GetCheckpoint] = []
+
+    def hold(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.GetCheckpoint) and frame.witnessed:
+            held.append(frame)
+            return []
+        return [frame]
+
+    a.outward = hold
+    busy(stage, a, room, 500)
+    assert (a.codes(), len(held)) == ([], 1)
+    a.outward = None
+    assert a.peer is not None
+    a.peer.send_bytes(frames.encode_frame(held[0]))
+    wait(stage, 2)  # it asks once more, and is told the same
+    assert a.codes() == ["WITNESSES"]
+    assert row_of(a).state is Quorum.LATE
