@@ -134,7 +134,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     "confirmed by a fresh head": Defence(
         attacks=(2,),
         function=heads._tick_room,
-        cuts={"silent >= STALE_MS and Code.STALE_HEAD not in room.told": NEVER},
+        cuts={"unanswered and Code.STALE_HEAD not in room.told": NEVER},
     ),
     "idempotent publish": Defence(
         attacks=(8,),

@@ -119,7 +119,7 @@ def test_everything_behind_the_door_works_without_a_script(browser: Browser, hon
         page.get_by_role("button", name="Show these").click()
         assert "kind=alert" in page.url
         page.locator("table.entries tbody th a").first.click()
-        assert page.get_by_role("heading", name="Three times, kept apart").is_visible()
+        page.get_by_role("heading", name="Three times, kept apart").wait_for()
         page.get_by_role("searchbox", name="Find anything").fill(TOLD.room.hex()[:8])
         page.get_by_role("button", name="Find").click()
         assert page.url == f"{visit.origin}/room/{TOLD.room.hex()}"

@@ -5,6 +5,7 @@ A C2SP tlog-proof carries its entry. A COSE receipt (RFC 9942) cannot, so the en
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +38,7 @@ from amanah_protocol.log.merkle import leaf_hash
 from amanah_protocol.log.policy import Policy
 from amanah_protocol.log.proof_file import LogProof, decode_proof, encode_proof
 from amanah_protocol.roster import Relay
+from amanah_protocol.types import LeafHash
 
 _NOT_SHOWN: Final = (
     "not shown by a proof of one entry: whether its sender's signature and rights hold; `amanah audit verify` does"
@@ -78,7 +80,9 @@ def prove(
     with terminal.profile(common) as profile, open_case(profile) as case:
         made = prove_entry(case.record.copy, index, case.checkpoint)
         if form is ProofFormat.COSE and out is not None:
-            _write_receipt(out, made, case.anchor, local.root_signature(profile.store))
+            row = case.record.copy.row(index)
+            assert row is not None  # noqa: S101 - it was proven
+            _write_receipt(out, made, LeafHash(row.hash), case.anchor, local.root_signature(profile.store))
         else:
             files.write_file(out, encode_proof(made))
         if not made.extra:
@@ -93,13 +97,23 @@ def _check_receipt(out: Path | None) -> Path:
     return out
 
 
-def _write_receipt(out: Path, made: LogProof, anchor: Anchor, signature: bytes) -> None:
-    head = decode_checkpoint(made.checkpoint)[0]
-    key = next(relay.key for relay in relays_of_anchor(anchor) if relay.origin == head.origin)
-    receipt = CoseReceipt(kid=sha256(key), size=head.size, index=made.index, path=made.path, signature=signature)
+def _write_receipt(out: Path, made: LogProof, leaf: LeafHash, anchor: Anchor, signature: bytes) -> None:
+    receipt = _receipt_of(made, leaf, anchor, signature)
     files.write_file(out, encode_receipt(receipt))
     if made.extra:
         files.write_file(_entry_of(out), made.extra)
+
+
+def _receipt_of(made: LogProof, leaf: LeafHash, anchor: Anchor, signature: bytes) -> CoseReceipt:
+    """By whichever key of the log's relays has signed the root: rosters may have changed it since."""
+    head = decode_checkpoint(made.checkpoint)[0]
+    for key in {relay.key: None for relay in relays_of_anchor(anchor) if relay.origin == head.origin}:
+        receipt = CoseReceipt(kid=sha256(key), size=head.size, index=made.index, path=made.path, signature=signature)
+        with contextlib.suppress(VerifyError):
+            verify_receipt(receipt, leaf, key)
+            return receipt
+    hint = "`amanah audit sync` gets a newer checkpoint."
+    raise UsageError(Code.NOT_FOUND, "no relay that is trusted here has signed the root of the copy", hint=hint)
 
 
 def _entry_of(receipt: Path) -> Path:

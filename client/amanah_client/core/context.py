@@ -153,6 +153,7 @@ class Watch:
         proven: Root by size, for heads that lie on one line with ours.
         claims: Those that wait for their proof, by line; one that is being compared stays until it is.
         busy: Whether a proof or checkpoint is on its way.
+        fetched: Whether a checkpoint was asked for since the last comparison.
         asked_ms: When that was asked for, in our running time.
         waited_ms: How long the relay has made us wait on this connection, in all.
         counted_ms: Up to when that is counted, in our running time.
@@ -165,6 +166,7 @@ class Watch:
     proven: dict[int, bytes] = field(default_factory=dict)
     claims: dict[bytes, Claim] = field(default_factory=dict)
     busy: bool = False
+    fetched: bool = False
     asked_ms: int = 0
     waited_ms: int = 0
     counted_ms: int = 0

@@ -195,9 +195,10 @@ def tick(ctx: Context) -> None:
     probed = session.probed_at_ms > session.head_at_ms
     if silent >= STALE_MS and probed and ctx.heard_ms - session.probed_at_ms >= HEAD_INTERVAL_MS:
         ctx.alarm(Code.STALE_HEAD, "no signed head of the control stream for three minutes")
-    if silent >= PROBE_MS and ctx.control.page is None:
+    if silent >= PROBE_MS:
         session.probed_at_ms = session.probed_at_ms if probed else ctx.timer_ms
-        control_stream.subscribe(ctx)
+        if ctx.control.page is None:
+            control_stream.subscribe(ctx)
     for room in ctx.rooms.values():
         if room.link.subscribed and not room.broken and room.row.status is not RoomStatus.REMOVED:
             _tick_room(ctx, room)
@@ -211,10 +212,13 @@ def _tick_room(ctx: Context, room: Room) -> None:
         ctx.alarm(Code.GAP, detail, room=room.id, evidence=(awaited.head,))
         resubscribe(ctx, room)
     silent = ctx.heard_ms - link.confirmed_at_ms
-    rested = ctx.heard_ms - link.asked_at_ms >= HEAD_INTERVAL_MS
-    unanswered = rested and link.asked_at_ms > link.confirmed_at_ms
-    if silent >= STALE_MS and unanswered and Code.STALE_HEAD not in room.told:
+    # As above. That it was asked for on other grounds since, by whomever, puts nothing off.
+    probed = link.probed_at_ms > link.confirmed_at_ms
+    unanswered = silent >= STALE_MS and probed and ctx.heard_ms - link.probed_at_ms >= HEAD_INTERVAL_MS
+    if unanswered and Code.STALE_HEAD not in room.told:
         room.told.add(Code.STALE_HEAD)
         ctx.alarm(Code.STALE_HEAD, "no signed head of the room for three minutes", room=room.id)
-    if silent >= PROBE_MS and link.page is None and rested:
-        resubscribe(ctx, room)
+    if silent >= PROBE_MS:
+        link.probed_at_ms = link.probed_at_ms if probed else ctx.timer_ms
+        if link.page is None and ctx.heard_ms - link.asked_at_ms >= HEAD_INTERVAL_MS:
+            resubscribe(ctx, room)

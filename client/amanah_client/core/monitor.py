@@ -97,9 +97,11 @@ def work(ctx: Context) -> None:
         return
     due = [claim for claim in watch.claims.values() if ctx.timer_ms >= claim.due_ms]
     ahead = tuple(claim for claim in due if claim.size > view.size)
-    if ahead or watch.wanted_size > view.size or watch.refresh:
+    # They take turns: who shows a larger log each time would put off for ever what is compared below it.
+    is_turn = watch.fetched and any(claim.size <= view.size for claim in due)
+    if (ahead or watch.wanted_size > view.size or watch.refresh) and not is_turn:
         if ctx.timer_ms - watch.refreshed_at_ms >= REFRESH_MS:
-            watch.refreshed_at_ms = ctx.timer_ms
+            watch.refreshed_at_ms, watch.fetched = ctx.timer_ms, True
             _ask(ctx, CheckpointWanted(behind=ahead), lambda number: GetCheckpoint(request=number))
             return
         if watch.refresh:
@@ -129,14 +131,14 @@ def _check_owed(ctx: Context, view: LogView) -> None:
     """A relay that puts a proof off for ever hides a fork as well as one that refuses it."""
     watch = ctx.watch
     asked_ms = watch.asked_ms if watch.busy else ctx.heard_ms
-    for claim in tuple(watch.claims.values()):
+    for line, claim in tuple(watch.claims.items()):
         if ctx.timer_ms < claim.due_ms or (claim.size > view.size and claim.sighting.way in _OF_RELAY):
             continue  # its own word may be ahead: that has another bound
-        if claim.waited_ms < 0:
-            watch.claims[claim.line] = replace(claim, waited_ms=watch.waited_ms)
-            continue
+        begun_ms = watch.waited_ms if claim.waited_ms < 0 else claim.waited_ms
         since_ms = claim.due_ms if claim.unanswered >= MAX_UNANSWERED else max(claim.due_ms, asked_ms)
-        if ctx.heard_ms - since_ms >= OWED_MS or watch.waited_ms - claim.waited_ms >= DRAGGED_MS:
+        if ctx.heard_ms - since_ms < OWED_MS and watch.waited_ms - begun_ms < DRAGGED_MS:
+            watch.claims[line] = claim if claim.waited_ms >= 0 else replace(claim, waited_ms=begun_ms)
+        else:
             _owe(ctx, claim, f"since {(ctx.heard_ms - claim.due_ms) // 1000} s")
 
 
@@ -144,15 +146,25 @@ def lose(ctx: Context) -> None:
     """The connection has ended, perhaps because of what was asked: what was to be compared is asked for again."""
     watch = ctx.watch
     watch.busy, watch.waited_ms = False, 0
+    size = 0 if ctx.log is None else ctx.log.size
     for asked in ctx.session.requests.values():
-        if isinstance(asked.purpose, Compare):
-            _note_unanswered(ctx, asked.purpose)
+        match asked.purpose:
+            case Compare(claim=claim):
+                _note_unanswered(ctx, claim.line)
+            case CheckpointWanted(behind=ahead):
+                for claim in ahead:
+                    _note_unanswered(ctx, claim.line)
+            case Advance():
+                for line in [line for line, claim in watch.claims.items() if claim.size > size]:
+                    _note_unanswered(ctx, line)
+            case _:
+                pass
     watch.claims = {line: replace(claim, waited_ms=-1) for line, claim in watch.claims.items()}
 
 
-def _note_unanswered(ctx: Context, purpose: Compare) -> None:
+def _note_unanswered(ctx: Context, line: bytes) -> None:
     """Whoever waits in that line by now: a larger claim stands for the one that was asked about."""
-    claims, line = ctx.watch.claims, purpose.claim.line
+    claims = ctx.watch.claims
     if line in claims:
         claims[line] = replace(claims[line], unanswered=claims[line].unanswered + 1)
 
@@ -165,6 +177,7 @@ def _owe(ctx: Context, claim: Claim, how: str) -> None:
 
 
 def _compare(ctx: Context, claim: Claim, view: LogView) -> None:
+    ctx.watch.fetched = False
     purpose = Compare(claim=claim)
     _ask(ctx, purpose, lambda number: GetConsistency(request=number, old=claim.size, new=view.size))
 
@@ -286,7 +299,7 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
     if not MEANINGS[known_code(frame.code)].final:
         if isinstance(purpose, Compare):
             watch.refresh = True
-            _note_unanswered(ctx, purpose)
+            _note_unanswered(ctx, purpose.claim.line)
         if isinstance(purpose, Advance):
             ctx.disconnect(f"{frame.code}: {frame.detail}")
         return

@@ -206,6 +206,7 @@ class Link:
         after: Sequence behind which it was asked for.
         again_at_ms: When to ask for a page that was refused, or None.
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
+        probed_at_ms: When silence behind that was first asked about.
         custody: Whether more of the room's custody was asked for.
         asked: That the others were asked to begin an epoch, where this profile is an old copy.
     """
@@ -222,6 +223,7 @@ class Link:
     after: int = 0
     again_at_ms: int | None = None
     confirmed_at_ms: int = 0
+    probed_at_ms: int = 0
     custody: bool = False
     asked: Asked | None = None
 

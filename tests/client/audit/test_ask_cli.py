@@ -291,6 +291,14 @@ def test_a_cose_receipt_wants_a_file_and_overwrites_none(audit: Audit, copied: N
     assert (beside.read_text(), (tmp_path / "taken").exists()) == ("kept", False)
 
 
+def test_a_cose_receipt_that_nobody_could_verify_is_not_written(
+    audit: Audit, copied: None, profile: Profile, tmp_path: Path
+) -> None:
+    profile.store.copy.put_value("root_signature", sign_root(bytes(32), x.RELAY_KEY))
+    code, _, err = audit("prove", "19", "--format", "cose", "--out", tmp_path / "receipt")
+    assert (code, "no relay that is trusted here" in err, (tmp_path / "receipt").exists()) == (4, True, False)
+
+
 def test_a_checkpoint_whose_root_the_relay_did_not_sign_gives_no_cose_receipt(
     audit: Audit, copied: None, tmp_path: Path
 ) -> None:

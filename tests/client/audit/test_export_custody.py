@@ -188,7 +188,8 @@ def test_a_room_that_the_own_organisation_joins_by_now_is_copied_anew(
     copy(profile, selected.found, list(selected.log.rows()[known:]))
     begun: list[int] = []
 
-    def copied(owner: Profile, _: object) -> tuple[int, int]:
+    def copied(owner: Profile, _: object, *, uncosigned: bool) -> tuple[int, int]:
+        assert not uncosigned
         if not owner.store.copy.size:
             begun.append(owner.store.copy.size)
             copy(owner, selected.found, seen(selected, every=True))

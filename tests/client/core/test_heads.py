@@ -173,6 +173,29 @@ def test_a_silent_room_is_asked_and_then_alarmed(stage: Stage) -> None:
     assert "STALE_HEAD" in b.codes()
 
 
+def test_to_have_a_silent_room_asked_about_again_and_again_puts_no_alarm_off(stage: Stage) -> None:
+    a, b, room = two(stage)
+    stage.wait(70_000)
+    asked: set[int] = set()
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        asked.update({frame.request} if isinstance(frame, frames.Subscribe) and frame.room == room else ())
+        return [frame]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Delivery) or (isinstance(frame, frames.Head) and not is_control(frame)):
+            return []
+        if isinstance(frame, frames.PageEnd) and frame.request in asked:
+            return [frames.Refused(frame.request, "STORE", "later")]
+        return [frame]
+
+    b.outward, b.toward = outward, toward
+    a.say(room, "never shown")
+    stage.wait(240_000, step_ms=2_000)
+    assert "STALE_HEAD" in b.codes()
+    assert len(asked) > 5
+
+
 def is_control(frame: frames.Head) -> bool:
     """Whether a head is one of the control stream."""
     return b"control-head" in frame.head

@@ -427,6 +427,39 @@ def test_a_relay_that_answers_slowly_owes_nothing_until_it_drags_the_whole_line_
     assert a.codes() == codes
 
 
+def test_who_shows_a_larger_log_each_time_puts_no_comparison_off(stage: Stage) -> None:
+    """A checkpoint is wanted again whenever one has come, and each comes a little late."""
+    a, b, _room = two(stage)
+    other = create(b)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    monitor.note_claim(ctx, replace(claim(6, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    late: list[frames.Frame] = []
+    a.toward = keep(late, frames.Checkpoint)
+    for number in range(20):
+        b.say(other, f"leaf {number}")
+        push(a, control_head(a, size=(size := len(stage.relay.store.entries)), root=root_at(stage, size)))
+        ready, late[:] = late[:], []
+        stage.wait(2 * monitor.REFRESH_MS)
+        for frame in ready:
+            push(a, frame)
+    assert a.codes()[:1] == ["FORK"]
+
+
+def test_a_relay_that_hangs_up_instead_of_showing_so_large_a_log_owes_the_proof(stage: Stage) -> None:
+    a, _b, _room = two(stage)
+    a.outward = keep([], frames.GetCheckpoint)
+    ctx = a.core._ctx  # noqa: SLF001 - claims without messages
+    monitor.note_claim(ctx, replace(claim(99, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    for _ in range(monitor.MAX_UNANSWERED):
+        stage.wait(5_000)
+        assert a.store.alarms == []
+        a.disconnect()
+        a.connect()
+        stage.run()
+    stage.wait(1_000)
+    assert a.codes() == ["PROOF"]
+
+
 def test_a_relay_that_hangs_up_instead_of_giving_the_proof_owes_it(stage: Stage) -> None:
     a, _b, _room = two(stage)
     never_asked(a)
