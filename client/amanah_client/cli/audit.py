@@ -25,6 +25,7 @@ from amanah_client.cli.files import File
 from amanah_client.cli.progress import PERIOD_S, Progress, progress
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile
+from amanah_client.moments import moment
 from amanah_protocol.cards import Armour
 from amanah_protocol.errors import Code, OperationalError, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
@@ -100,7 +101,10 @@ def sync(
         else:
             if left:
                 newer = "1 newer leaf is" if left == 1 else f"{left} newer leaves are"
-                terminal.say(f"{newer} not cosigned by the witnesses yet: sync again in a minute")
+                terminal.say(
+                    f"{newer} not cosigned by the witnesses yet; their newest word is of {_newest_word(profile)}. Sync "
+                    "again in a minute; if that stays so, ask the operators of relay and witnesses"
+                )
             terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
             terminal.show(verdict(report))
         raise_for(report)
@@ -117,6 +121,11 @@ def _is_outgrown(profile: Profile, report: Report) -> bool:
     """Whether a room is in part here, as a grant has shown it, that the own organisation sees whole by now."""
     grant, record = local.grant_of(profile.store), report.record
     return grant is not None and bool(record.rooms_in_part() & record.rooms_of(grant.auditor))
+
+
+def _newest_word(profile: Profile) -> str:
+    row = profile.store.witnessed()
+    return moment(1000 * max((time_s for _, time_s in row.cosignatures), default=0)) if row is not None else "no time"
 
 
 def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int, int]:

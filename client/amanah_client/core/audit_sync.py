@@ -97,7 +97,7 @@ def _end(ctx: Context, view: LogView, action: Action) -> tuple[int, bytes]:
     Where the roster asks for witnesses it is the newest that their quorum has cosigned: behind that a copy could not
     be held against the community's policy.
     """
-    row = ctx.witnesses.row
+    row = quorum.cosigned(ctx)
     if not ctx.roster.value.quorum or (isinstance(action, AuditSync) and action.uncosigned):
         return view.size, view.root
     return (0, ZERO_32) if row is None else (row.size, row.root)

@@ -87,8 +87,8 @@ def prove(ctx: Context, intent: Intent) -> None:
 
 def _cosigned(ctx: Context, intent: Intent, index: int) -> Proof | None:
     """The proof under what the quorum of witnesses has cosigned, if that reaches so far: readers want no less."""
-    row = ctx.witnesses.row
-    if not ctx.roster.value.quorum or row is None or row.size <= index:
+    row = quorum.cosigned(ctx)
+    if row is None or row.size <= index:
         return None
     return Proof(intent=intent.id, note=row.note, size=row.size, root=row.root)
 

@@ -62,6 +62,18 @@ def is_awaited(ctx: Context) -> bool:
     return asking or ctx.witnesses.offered is not None
 
 
+def cosigned(ctx: Context) -> WitnessedRow | None:
+    """The newest checkpoint with the quorum that the roster of now asks for, if it asks for one and there is one."""
+    roster, row = ctx.roster.value, ctx.witnesses.row
+    if not roster.quorum or row is None or not row.size:
+        return None
+    try:
+        policy_of_roster(roster).verify_note(row.note)
+    except PeerError:
+        return None  # the quorum of an earlier roster
+    return row
+
+
 def load(ctx: Context, row: WitnessedRow | None) -> None:
     """Go on with what was stored; the time for what is not cosigned of it begins anew."""
     ctx.witnesses.row = row

@@ -20,7 +20,7 @@ from amanah_protocol.crypto import KEY_BYTES, SIGNATURE_BYTES, SigningKey, sha25
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.merkle import HASH_BYTES, MAX_PATH, MAX_TREE_SIZE, inclusion_root
-from amanah_protocol.log.note import KEY_ID_BYTES, Note, NoteSignature
+from amanah_protocol.log.note import KEY_ID_BYTES, MAX_NOTE_SIGNATURES, Note, NoteSignature
 from amanah_protocol.types import LeafHash
 
 MAX_RECEIPT_BYTES: Final = 4_096
@@ -87,6 +87,8 @@ def with_root_line(note: bytes, key: SigningKey) -> bytes:
         DecodeError: The note is no checkpoint.
     """
     checkpoint, decoded = decode_checkpoint(note)
+    if len(decoded.signatures) >= MAX_NOTE_SIGNATURES:
+        return note  # cosignatures come before what is for convenience
     name, signature = checkpoint.origin, sign_root(checkpoint.root, key)
     line = NoteSignature(name=name, key_id=_line_id(name, key.public), signature=signature)
     return Note(text=decoded.text, signatures=(*decoded.signatures, line)).encode()

@@ -15,9 +15,10 @@ from amanah_client import effects as e
 from amanah_client import enrolment, model
 from amanah_client.audit.anchors import decode_rosters
 from amanah_client.audit.bundle import MAGIC, Bundle
+from amanah_client.cli import audit as cli_audit
 from amanah_client.cli.main import main
 from amanah_client.home import Profile, ProfileLock
-from amanah_client.log_rows import LogView
+from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.model import AuditRow
 from amanah_protocol.cards import Armour, Reply, armour
 from amanah_protocol.identity import decode_request, issue_certificate, issue_profile
@@ -84,6 +85,22 @@ def test_a_sync_says_how_many_leaves_were_copied_up_to_which_checkpoint(
     assert audit("verify")[0] == 0
     code, out, _ = audit("sync", "--json")
     assert (code, json.loads(out)) == (0, {"format": 1, "copied": 0, "size": 35, "holds": True, "uncosigned": 0})
+
+
+def test_a_sync_says_how_much_the_witnesses_have_not_cosigned(
+    audit: Audit, profile: Profile, connected: Callable[..., None]
+) -> None:
+    log = TOLD.log
+    row = WitnessedRow(
+        size=log.size, root=log.root, note=log.checkpoint(), cosignatures=(("one", 1_800_000_000),), witnesses=1,
+        state=Quorum.SEEN, since_ms=0,
+    )  # fmt: skip
+    connected(TOLD)
+    assert audit("sync", "--timeout", "1")[0] == 0
+    later = LogView(size=log.size + 2, root=bytes(32), checkpoint=log.checkpoint(size=log.size + 2), seen_at_ms=1)
+    profile.store.commit((e.PutWitnessed(row=row), e.PutLogView(view=later)))
+    assert cli_audit._uncosigned(profile, log.size) == 2  # noqa: SLF001 - what the verb says in words
+    assert cli_audit._newest_word(profile) == "2027-01-15 08:00:00Z"  # noqa: SLF001 - the same
 
 
 def test_a_sync_that_is_refused_says_why(audit: Audit, connected: Callable[..., None]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amanah_client import model
-from amanah_client.core import disclose
+from amanah_client.core import disclose, quorum
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.cose_receipt import sign_root
 from amanah_protocol.log.disclosure import Disclosure, decode_disclosure
+from amanah_protocol.log.note import Note, decode_note
 from amanah_protocol.log.policy import policy_of_roster
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import RoomId
@@ -59,6 +62,18 @@ def test_a_copy_ends_where_the_quorum_has_cosigned(stage: Stage) -> None:
     assert row.root_signature == sign_root(row.root, RELAY_KEY)
     wait(stage, 70, W1, W2, W3)
     assert sync(client) >= view.size
+
+
+def test_what_an_earlier_quorum_cosigned_counts_for_nothing(stage: Stage) -> None:
+    client, _a, _room = auditor(stage)
+    wait(stage, 70, W1, W2, W3)
+    ctx = client.core._ctx  # noqa: SLF001 - as after a roster with other witnesses
+    row = row_of(client)
+    head = decode_note(row.note)
+    ctx.witnesses.row = replace(row, note=Note(text=head.text, signatures=head.signatures[:2]).encode())
+    assert quorum.cosigned(ctx) is None
+    ctx.witnesses.row = row
+    assert quorum.cosigned(ctx) == row
 
 
 def test_what_is_not_cosigned_is_copied_for_who_wants_it(stage: Stage) -> None:

@@ -284,6 +284,11 @@ def test_where_there_is_no_such_line_nothing_is_taken_out(note: bytes) -> None:
     assert split_root_line(note, KEY.public) == (note, b"")
 
 
+def test_where_no_line_is_left_none_is_added() -> None:
+    full = Note(text=decode_note(BARE).text, signatures=decode_note(BARE).signatures * 64).encode()
+    assert with_root_line(full, KEY) == full
+
+
 @pytest.mark.parametrize("signature", [sign_root(bytes(32), KEY), SIGNATURE[:-1]], ids=["of another root", "cut"])
 def test_a_line_that_does_not_hold_is_refused(signature: bytes) -> None:
     with refused(Code.SIGNATURE):
