@@ -45,7 +45,7 @@ def refresh(ctx: Context, room: Room) -> None:
     """Ask for what follows, unless that is on its way."""
     if room.link.custody or room.broken:
         return
-    room.link.custody = True
+    room.link.custody, room.link.holds_known = True, False
     after = room.custody.sequence
     ctx.ask(
         CustodyWanted(room=room.id), lambda number: frames.GetCustody(request=number, room=room.id, after=after)
@@ -80,6 +80,8 @@ def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
         raise VerifyError(Code.FRAME, "the head of another chain")
     if (head.room_seq, head.leaf) != (room.custody.sequence, room.custody.leaf):
         _contradicted(ctx, room, frame.head)
+        return
+    room.link.holds_known = True
 
 
 def refused(ctx: Context, room: Room) -> None:

@@ -1,5 +1,6 @@
 """The room's policy on this device: what the relay has to drop is dropped here, too, unless a hold stands.
 
+Whether one stands is known when the room's custody was read on this connection; who was removed is told of none.
 By the older of two clocks, ours and the relay's signed one: neither alone can make a device forget before its time.
 """
 
@@ -11,6 +12,7 @@ from amanah_client import effects as e
 from amanah_client.core.behind import policy_of
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
+from amanah_client.model import RoomStatus
 
 PERIOD_MS: Final = 3_600_000
 """How often a room is looked at."""
@@ -21,6 +23,8 @@ def tick(ctx: Context) -> None:
     now_ms = min(ctx.now_ms, ctx.control.fresh_at_ms)
     for room in ctx.rooms.values():
         if room.create is None or not now_ms or ctx.timer_ms < room.expire_at_ms or policy_of(room.spec) is None:
+            continue
+        if not (room.link.holds_known or room.row.status is RoomStatus.REMOVED):
             continue
         room.expire_at_ms = ctx.timer_ms + PERIOD_MS
         ctx.write(

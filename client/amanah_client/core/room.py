@@ -208,6 +208,7 @@ class Link:
         confirmed_at_ms: When a signed head last covered all that we hold, by our clock.
         probed_at_ms: When silence behind that was first asked about.
         custody: Whether more of the room's custody was asked for.
+        holds_known: Whether the room's custody was read to a signed head, so that what is held is known.
         asked: That the others were asked to begin an epoch, where this profile is an old copy.
     """
 
@@ -225,6 +226,7 @@ class Link:
     confirmed_at_ms: int = 0
     probed_at_ms: int = 0
     custody: bool = False
+    holds_known: bool = False
     asked: Asked | None = None
 
     @property

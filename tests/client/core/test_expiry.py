@@ -6,6 +6,7 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import expiry
+from amanah_protocol import frames
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
 from amanah_protocol.custody.retention import RoomPolicy
@@ -69,3 +70,50 @@ def test_while_a_hold_stands_what_it_protects_is_named(client: Client, monkeypat
     client.stage.submit(client, LeafType.LEGAL_HOLD, nation.two_party(release, Typ.LEGAL_HOLD))
     client.stage.wait(2_000)
     assert client.store.dropping[-1].held_since_ms is None
+
+
+def test_before_the_custody_of_a_room_is_read_nothing_is_dropped(client: Client) -> None:
+    """A hold was placed while the device was off, and is read behind all else."""
+    stage, other = client.stage, client.stage.online("B")
+    room = opened(client)
+    client.do(model.Invite(room=room, device=other.device.id))
+    stage.wait(3_000)
+    client.disconnect()
+    document = hold_document(
+        hold=b"h" * 16,
+        organisation=OrgName(TN),
+        rooms=(room,),
+        since_ms=5,
+        reference=bytes(16),
+        issued_ms=stage.relay.now_ms,
+    )
+    placed = stage.relay.nations[TN].two_party(document, Typ.LEGAL_HOLD)
+    stage.submit(other, LeafType.LEGAL_HOLD, placed)
+    client.store.dropping.clear()
+    client.restart()
+    client.toward = lambda frame: [] if isinstance(frame, frames.Custody) else [frame]
+    client.connect()
+    stage.wait(5_000)
+    assert client.store.dropping == []
+    client.disconnect()
+    client.toward = None
+    client.connect()
+    stage.wait(5_000)
+    assert [write.held_since_ms for write in client.store.dropping] == [5]
+
+
+def test_a_device_that_was_removed_drops_without_the_custody_that_it_is_not_shown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "PERIOD_MS", 1_000)
+    stage, other = client.stage, client.stage.online("B")
+    room = opened(client)
+    client.do(model.Invite(room=room, device=other.device.id))
+    stage.wait(3_000)
+    client.do(model.Remove(room=room, devices=(other.device.id,)))
+    stage.wait(3_000)
+    other.disconnect()
+    other.connect()
+    other.store.dropping.clear()
+    stage.wait(3_000)
+    assert {write.room for write in other.store.dropping} == {room}
