@@ -430,7 +430,9 @@ def main() -> int:
         try:
             table = Demo(stage, eve).play()
         except KeyboardInterrupt:
-            console.print(f"\ndemo: interrupted at {stage.title}; everything that it started is ended")
+            # Past the console, which may have been interrupted while it held what it was about to print.
+            sys.stdout.write(f"\ndemo: interrupted at {stage.title}; everything that it started is ended\n")
+            sys.stdout.flush()
             return 130
         except BrokenPipeError:
             # Whoever reads has enough, as with every program here; nobody is left to tell.
