@@ -374,7 +374,11 @@ def _decode_armour(text: str) -> bytes:
 def _check_proof(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:
     from amanah_client.cli.audit_prove import check_proof_file  # noqa: PLC0415 - other files do without the questions
 
-    anchor = _anchor(policy, roster, common)
+    if policy is not None:
+        # The keys of log and witnesses stand in the policy itself: no roster is needed for a proof.
+        check_proof_file(data, decode_policy(files.read_file(policy)), "the policy file", common)
+        return
+    anchor = _anchor(None, roster, common)
     if anchor is None:
         hint = "Give --policy or --roster: a proof of one entry says nothing without a log that is trusted."
         raise UsageError(Code.UNANCHORED, "there is nothing to hold the proof against", hint=hint)

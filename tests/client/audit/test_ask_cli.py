@@ -16,6 +16,7 @@ from amanah_client.home import Profile
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.log.cose_receipt import decode_receipt, encode_receipt, sign_root
+from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.log.proof_file import decode_proof, encode_proof
 from tests.client.audit.asking import case_of
 from tests.client.audit.auditor import ROSTER, TOLD, Audit, copy
@@ -216,6 +217,14 @@ def test_a_proof_is_checked_in_another_profile_by_a_roster_alone(audit: Audit, c
     code, out, err = audit("check", file, home=tmp_path / "nobody")
     assert (code, out) == (5, "")
     assert "nothing to hold the proof against" in err
+
+
+def test_a_proof_is_checked_by_a_policy_alone(audit: Audit, copied: None, tmp_path: Path) -> None:
+    file, policy = tmp_path / "19.tlog-proof", tmp_path / "policy"
+    policy.write_bytes(encode_policy(policy_of_roster(x.roster_of())))
+    assert audit("prove", "19", "--out", file)[0] == 0
+    code, out, _ = audit("check", file, "--policy", policy, home=tmp_path / "nobody")
+    assert (code, "anchored in the policy file" in out) == (0, True)
 
 
 def test_a_forged_proof_does_not_hold(audit: Audit, copied: None, tmp_path: Path) -> None:
