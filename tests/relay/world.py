@@ -390,6 +390,12 @@ def transcript_of(hello: wire.Hello, challenge: wire.Challenge) -> Transcript:
     )
 
 
+def device_of(peer: Peer) -> Device:
+    """The device behind a connection."""
+    assert peer.device is not None
+    return peer.device
+
+
 def code_of(refused: wire.Refused) -> Code:
     """The code of a refusal."""
     return Code(refused.code)

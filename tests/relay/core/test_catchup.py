@@ -17,14 +17,8 @@ from amanah_relay.effects import Append, ReadEntries
 from amanah_relay.inputs import Input
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import StoreEffect
-from tests.relay.people import RELAY_KEY, Device, key_of, make_roster
-from tests.relay.world import MA, SEALED, Peer, RoomModel, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.people import RELAY_KEY, key_of, make_roster
+from tests.relay.world import MA, SEALED, Peer, RoomModel, World, code_of, device_of
 
 
 def say(world: World, peer: Peer, room: RoomModel, number: int = 1, content: bytes = SEALED) -> None:

@@ -10,14 +10,8 @@ from amanah_protocol.log.receipt import check_in_receipt, verify_receipt
 from amanah_protocol.roster import decode_roster, roster_document
 from amanah_protocol.types import CONTROL
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import DAY_MS, RELAY_KEY, Device, Nation, endorsed_by, key_of, make_roster
-from tests.relay.world import MA, SN, TN, Peer, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.people import DAY_MS, RELAY_KEY, Nation, endorsed_by, key_of, make_roster
+from tests.relay.world import MA, SN, TN, Peer, World, code_of, device_of
 
 
 def submit(peer: Peer, leaf_type: int, data: bytes) -> int:

@@ -7,14 +7,8 @@ from amanah_protocol.limits import MAX_CONTENT_BYTES
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL, RoomId
 from amanah_relay.effects import FanOut
-from tests.relay.people import RELAY_KEY, Device
-from tests.relay.world import MA, SEALED, SN, Peer, RoomModel, World
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.people import RELAY_KEY
+from tests.relay.world import MA, SEALED, SN, Peer, RoomModel, World, device_of
 
 
 def follow(peer: Peer, room: RoomId) -> None:

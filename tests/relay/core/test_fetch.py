@@ -15,17 +15,11 @@ from amanah_protocol.log.merkle import verify_consistency, verify_inclusion
 from amanah_protocol.types import EnvelopeId, RoomId
 from amanah_relay.effects import ReadContent
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import LOG_SIGNER, RELAY_KEY, Device
-from tests.relay.world import MA, SN, Peer, RoomModel, World, code_of
+from tests.relay.people import LOG_SIGNER, RELAY_KEY
+from tests.relay.world import MA, SN, Peer, RoomModel, World, code_of, device_of
 
 CONTENT = bytes(range(256)) * 600  # two pieces, the second one shorter
 HASH = sha256(CONTENT)
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
 
 
 def room_with_content(limits: RelayLimits | None = None) -> tuple[World, Peer, Peer, RoomModel, EnvelopeId]:

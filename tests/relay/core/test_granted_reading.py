@@ -19,16 +19,10 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import DAY_MS, Device, make_roster
-from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of
+from tests.relay.people import DAY_MS, make_roster
+from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of, device_of
 
 GRANT = GrantId(b"g" * 16)
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
 
 
 class Granting:

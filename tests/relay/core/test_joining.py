@@ -10,14 +10,7 @@ from amanah_protocol.limits import MAX_MEMBERSHIP, MAX_MEMBERSHIP_BYTES
 from amanah_relay.effects import ReadMembership
 from amanah_relay.inputs import MembershipRead
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import Device
-from tests.relay.world import MA, SN, Peer, RoomModel, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.world import MA, SN, Peer, RoomModel, World, code_of, device_of
 
 
 def ask(peer: Peer, room: RoomModel, after: int = 0) -> int:

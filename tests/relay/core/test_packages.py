@@ -8,16 +8,10 @@ from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import DAY_MS, Device, Nation, make_roster
-from tests.relay.world import MA, SN, TN, Peer, World, code_of
+from tests.relay.people import DAY_MS, Nation, make_roster
+from tests.relay.world import MA, SN, TN, Peer, World, code_of, device_of
 
 SUITE = 0x0003
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
 
 
 def offer(peer: Peer, *packages: bytes, last_resort: bytes | None = None, suite: int = SUITE) -> int:

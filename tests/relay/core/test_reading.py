@@ -11,14 +11,8 @@ from amanah_protocol.log.leaf import LeafType, decode_leaf
 from amanah_protocol.log.merkle import leaf_hash
 from amanah_protocol.types import EnvelopeId, OrgName
 from amanah_relay.quotas import RelayLimits
-from tests.relay.people import DAY_MS, Device, key_of
-from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.people import DAY_MS, key_of
+from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of, device_of
 
 
 class Record:

@@ -15,13 +15,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import PersonId
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import Device, Nation, endorsed_by, key_of, make_roster
-from tests.relay.world import MA, SN, TN, Peer, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.world import MA, SN, TN, Peer, World, code_of, device_of
 
 
 def twin_of(nation: Nation, device: Device, now_ms: int) -> Device:

@@ -26,14 +26,8 @@ from amanah_relay.inputs import (
     ProofRead,
     ReadFailed,
 )
-from tests.relay.people import NOW_MS, Device, make_roster
-from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of
-
-
-def device_of(peer: Peer) -> Device:
-    """The device behind a connection."""
-    assert peer.device is not None
-    return peer.device
+from tests.relay.people import NOW_MS, make_roster
+from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of, device_of
 
 
 def pair() -> tuple[World, Peer, Peer, RoomModel]:
