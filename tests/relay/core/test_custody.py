@@ -18,9 +18,9 @@ from amanah_protocol.heads import verify_room_head
 from amanah_protocol.limits import CLOCK_WINDOW_MS, MAX_FRAME_BYTES
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import GrantId, LeafHash, OrgName, PersonId, RoomId
-from tests.relay.core.test_granted_reading import Granting, device_of
+from tests.relay.core.test_granted_reading import Granting
 from tests.relay.people import RELAY_KEY, key_of
-from tests.relay.world import MA, SN, TN, Peer, RoomModel, code_of
+from tests.relay.world import MA, SN, TN, Peer, RoomModel, code_of, device_of
 
 SUBJECT = PersonId(b"p" * 16)
 
