@@ -22,13 +22,13 @@ from amanah_protocol.limits import HEAD_INTERVAL_MS
 from amanah_protocol.log.merkle import verify_inclusion
 
 WITHIN_MS: Final = 2 * HEAD_INTERVAL_MS
-"""A commit that was not proven for so long on one connection is taken for one that is not in the log."""
+"""A commit that was not proven for so long is taken for one that is not in the log."""
 
 
 def note(ctx: Context, room: Room, entry: Entry) -> None:
     """A commit was followed; the proof of it stands for those before it that were not proven yet."""
-    since_ms = ctx.timer_ms if room.anchor is None else room.anchor.since_ms
-    room.anchor = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, since_ms=since_ms)
+    owed = ctx.owe() if room.anchor is None else room.anchor.owed
+    room.anchor = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
 
 
 def work(ctx: Context) -> None:
@@ -42,9 +42,10 @@ def work(ctx: Context) -> None:
             continue
         if room.group is None or not room.link.live:
             # Not asked for while this device is outside, or still reading: its time has not begun.
-            room.anchor = anchor.since(ctx.timer_ms)
+            if not ctx.is_worn(anchor.owed):
+                room.anchor = anchor.owing(anchor.owed.put_off(ctx.timer_ms))
             continue
-        if ctx.heard_ms - max(anchor.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+        if ctx.owed_ms(anchor.owed) >= WITHIN_MS:
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:
             monitor.want(ctx, anchor.index + 1)
@@ -71,7 +72,7 @@ def receive_path(ctx: Context, purpose: Anchored, frame: Path) -> None:
         return
     # Behind what is proven lies what was followed meanwhile; its time begins now.
     newer = anchor.hash != purpose.leaf
-    room.anchor = anchor.since(ctx.timer_ms) if newer else None
+    room.anchor = anchor.owing(ctx.owe()) if newer else None
 
 
 def refused(ctx: Context, purpose: Anchored) -> None:

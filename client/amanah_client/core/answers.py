@@ -88,7 +88,7 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
             stored = replace(room.sent.pop(envelope.id), state=MessageState.STORED, room_seq=room_seq, index=index)
             ctx.put_message(replace(stored, accepted_at_ms=accepted.accepted_at_ms))
             continue
-        promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index, since_ms=ctx.timer_ms)
+        promise = Promise(receipt=receipt, encoded=encoded, envelope=envelope.id, index=index, owed=ctx.owe())
         _promise(ctx, room, promise, room_seq)
     pledge.note(ctx, room, receipt.value, encoded, accepted.indices[-1])
     room.change(in_flight=None)

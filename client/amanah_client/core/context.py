@@ -14,7 +14,7 @@ from amanah_client import effects as e
 from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
-from amanah_client.core.requests import Asked, Claim, Purpose
+from amanah_client.core.requests import MAX_LOGINS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_client.model import (
@@ -183,18 +183,18 @@ class Witnesses:
     Attributes:
         row: The newest that is on our line, and whether they are missed; None before that was looked at.
         asked_at_ms: When it was asked for last on this connection; -1 for not yet.
-        known_at_ms: When that was asked for which we know the answer to, in our running time.
+        known: That was asked for then which we know the answer to.
         offered: The newest that the relay gave and that is not compared with our line yet.
         offered_at_ms: When that was asked for.
-        grown: When the log was first seen at a size, in our running time, for sizes beyond what is cosigned.
+        grown: Since when the log was seen at a size, for sizes beyond what is cosigned.
     """
 
     row: WitnessedRow | None = None
     asked_at_ms: int = -1
-    known_at_ms: int = 0
+    known: Debt = Debt(at_ms=0, login=0)
     offered: WitnessedRow | None = None
     offered_at_ms: int = 0
-    grown: dict[int, int] = field(default_factory=dict)
+    grown: dict[int, Debt] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -225,6 +225,7 @@ class Context:
         apart: Ids of those that stand in no room's line.
         waits: Intents that are not tried before a time.
         lost: Rooms whose keys were found gone or damaged when this core was made, until that is told.
+        logins: How often `Online` was told.
         halted: Why nothing is sent or dialled any more, "" normally.
         now_ms: The clock at this step; it may be set at any time.
         timer_ms: Running time of this core: what waits is measured by it.
@@ -259,6 +260,7 @@ class Context:
     disclosing: dict[str, MessageRow] = field(default_factory=dict)
     proving: dict[str, int] = field(default_factory=dict)
     lost: list[RoomId] = field(default_factory=list)
+    logins: int = 0
     halted: str = ""
     now_ms: int = 0
     timer_ms: int = 0
@@ -299,6 +301,22 @@ class Context:
     def hear_until(self, made_ms: int) -> None:
         """A tick was taken that was made at this time of the clock."""
         self.heard_ms = max(self.heard_ms, self.timer_ms - max(0, self.now_ms - made_ms))
+
+    def owe(self) -> Debt:
+        """The relay owes something from now on."""
+        return Debt(at_ms=self.timer_ms, login=self.logins)
+
+    def is_worn(self, debt: Debt) -> bool:
+        """Whether the relay has used up its logins for it: then another one begins no new time."""
+        return self.logins - debt.login > MAX_LOGINS
+
+    def begun_ms(self, debt: Debt) -> int:
+        """Since when it counts: from this login on or, where the relay has hung up too often, from its beginning."""
+        return debt.at_ms if self.is_worn(debt) else max(debt.at_ms, self.session.online_at_ms)
+
+    def owed_ms(self, debt: Debt) -> int:
+        """How long the relay has owed it."""
+        return self.heard_ms - self.begun_ms(debt)
 
     # ---- telling the relay
 

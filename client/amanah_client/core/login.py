@@ -237,6 +237,7 @@ def check_caught_up(ctx: Context) -> None:
     if current.phase == Phase.ROOMS and not current.catching_up and not ctx.halted:
         advance(ctx, Event.ROOMS_LIVE)
         current.online, current.online_at_ms = True, ctx.timer_ms
+        ctx.logins += 1
         ctx.effect(e.Online())
 
 

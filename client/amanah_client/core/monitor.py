@@ -132,7 +132,8 @@ def _check_owed(ctx: Context, view: LogView) -> None:
     watch = ctx.watch
     asked_ms = watch.asked_ms if watch.busy else ctx.heard_ms
     for line, claim in tuple(watch.claims.items()):
-        if ctx.timer_ms < claim.due_ms or (claim.size > view.size and claim.sighting.way in _OF_RELAY):
+        is_ahead = claim.size > view.size and claim.sighting.way in _OF_RELAY and claim.unanswered < MAX_UNANSWERED
+        if ctx.timer_ms < claim.due_ms or is_ahead:
             continue  # its own word may be ahead: that has another bound
         begun_ms = watch.waited_ms if claim.waited_ms < 0 else claim.waited_ms
         since_ms = claim.due_ms if claim.unanswered >= MAX_UNANSWERED else max(claim.due_ms, asked_ms)
@@ -217,10 +218,11 @@ def receive_checkpoint(ctx: Context, purpose: CheckpointWanted, frame: Checkpoin
 
 def _is_overdue(ctx: Context, claim: Claim) -> bool:
     """What others saw was durable then; the relay's own word from a moment ago may be ahead of its checkpoint."""
-    return (
-        claim.sighting.way not in _OF_RELAY
-        or ctx.heard_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
-    )
+    if claim.sighting.way not in _OF_RELAY:
+        return True
+    is_worn = claim.unanswered >= MAX_UNANSWERED
+    since_ms = claim.since_ms if is_worn else max(claim.since_ms, ctx.session.online_at_ms)
+    return ctx.heard_ms - since_ms >= OVERDUE_MS
 
 
 def consider(ctx: Context, note: bytes) -> bool:

@@ -1,7 +1,8 @@
 """Is what the relay acknowledged in the log: a receipt is a signed promise, due within 60 s (attack 38).
 
-Asked for is the newest own envelope of each room. As an entry names the one before it in its room, it vouches for
-the earlier ones, which are in our record by then, or overdue there.
+Asked for is the newest own envelope of each room, and the next one behind the proof of it: a question that would
+change with each message of a busy writer could stay without an answer. As an entry names the one before it in its
+room, it vouches for the earlier ones, which are in our record by then, or overdue there.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ def note(ctx: Context, room: Room, receipt: Receipt, encoded: bytes, index: int)
     """The relay acknowledged an own envelope at a place."""
     claim = claim_of(ctx, receipt.size, receipt.root, Form.RECEIPT, encoded, Way.RECEIPT)
     monitor.note_claim(ctx, claim)
-    waiting = room.pledge
-    room.pledge = Pledge(
+    asked = room.pledge if room.pledge is not None and room.pledge.asked is not None else None
+    waiting = room.pledge if asked is None else asked.newer
+    pledge = Pledge(
         leaf=receipt.leaves[index - receipt.first_index],
         index=index,
         receipt=encoded,
         # Who writes a lot asks for one proof of it all.
         again_at_ms=ctx.timer_ms + LAZY_MS if waiting is None else waiting.again_at_ms,
-        asked_ms=None if waiting is None else waiting.asked_ms,
     )
+    room.pledge = pledge if asked is None else replace(asked, newer=pledge)
 
 
 def work(ctx: Context) -> None:
@@ -58,9 +60,8 @@ def work(ctx: Context) -> None:
         pledge = room.pledge
         if pledge is None or ctx.timer_ms < pledge.again_at_ms:
             continue
-        asked_ms = ctx.timer_ms if pledge.asked_ms is None else max(pledge.asked_ms, ctx.session.online_at_ms)
-        if ctx.heard_ms - asked_ms >= OVERDUE_MS:
-            room.pledge = None
+        if pledge.asked is not None and ctx.owed_ms(pledge.asked) >= OVERDUE_MS:
+            room.pledge = pledge.newer
             detail = "what the relay acknowledged is not proven to be in the log"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
         elif pledge.index >= view.size:
@@ -71,8 +72,8 @@ def work(ctx: Context) -> None:
 
 
 def _ask(ctx: Context, room: Room, pledge: Pledge, view: LogView) -> None:
-    if pledge.asked_ms is None:
-        pledge = room.pledge = replace(pledge, asked_ms=ctx.timer_ms)
+    if pledge.asked is None:
+        pledge = room.pledge = replace(pledge, asked=ctx.owe())
     purpose = Pledged(room=room.id, pledge=pledge, size=view.size, root=view.root, note=view.checkpoint)
     ctx.ask(purpose, lambda number: GetInclusion(request=number, index=pledge.index, size=view.size))
 
@@ -82,7 +83,7 @@ def _check_delivered(ctx: Context, room: Room) -> None:
     if not room.link.live or room.row.status is not RoomStatus.OPEN or Code.RECEIPT in room.told:
         return
     for room_seq, promise in room.promised.items():
-        if ctx.heard_ms - max(promise.since_ms, ctx.session.online_at_ms) >= WITHIN_MS:
+        if ctx.owed_ms(promise.owed) >= WITHIN_MS:
             room.told.add(Code.RECEIPT)
             detail = f"entry {room_seq} was acknowledged and is not delivered"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=_evidence(ctx, promise))
@@ -96,15 +97,12 @@ def _evidence(ctx: Context, promise: Promise) -> tuple[bytes, ...]:
 def receive_path(ctx: Context, purpose: Pledged, frame: Path) -> None:
     """The path has to lead from the leaf of the receipt to our checkpoint; if from another, that is the proof."""
     room, pledge = ctx.rooms[purpose.room], purpose.pledge
+    if room.pledge is not None and room.pledge.leaf == pledge.leaf:
+        room.pledge = room.pledge.newer
     try:
         verify_inclusion(pledge.leaf, pledge.index, purpose.size, frame.hashes, purpose.root)
     except VerifyError:
-        room.pledge = None
         _broken(ctx, room, purpose, frame)
-        return
-    # Behind what is proven lies what was acknowledged meanwhile; its time has not begun.
-    newer = room.pledge if room.pledge is not None and room.pledge.leaf != pledge.leaf else None
-    room.pledge = None if newer is None else replace(newer, asked_ms=None)
 
 
 def _broken(ctx: Context, room: Room, purpose: Pledged, frame: Path) -> None:

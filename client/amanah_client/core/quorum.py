@@ -12,7 +12,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context
-from amanah_client.core.requests import Claim, WitnessedWanted
+from amanah_client.core.requests import Claim, Debt, WitnessedWanted
 from amanah_client.log_rows import Quorum, WitnessedRow
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
@@ -33,6 +33,8 @@ LATE_MS: Final = 300_000
 """So long witnesses may take: for the first word after a login, and for what the log has grown by."""
 AHEAD_MS: Final = CLOCK_REMARK_MS
 """A cosignature's time may lie so far in our future; what lies further counts for nothing (attacks 40, 42)."""
+NEVER: Final = Debt(at_ms=0, login=0)
+"""What was owed since this core began."""
 _MARK_MS: Final = 10_000
 _MAX_MARKS: Final = 64
 
@@ -42,7 +44,9 @@ def work(ctx: Context) -> None:
     witnesses, now_ms = ctx.witnesses, ctx.timer_ms
     if not ctx.roster.value.quorum or ctx.log is None:
         return
-    since_ms = ctx.session.online_at_ms + int.from_bytes(ctx.me[:2], "big") % FIRST_MS
+    # Whose last login brought no answer asks at once: the relay may hang up before its turn.
+    spread_ms = int.from_bytes(ctx.me[:2], "big") % FIRST_MS if ctx.logins - witnesses.known.login <= 1 else 0
+    since_ms = ctx.session.online_at_ms + spread_ms
     due_ms = since_ms if witnesses.asked_at_ms == -1 else witnesses.asked_at_ms + ASK_MS
     if now_ms >= due_ms and not ctx.is_asking(lambda purpose: isinstance(purpose, WitnessedWanted)):
         witnesses.asked_at_ms = now_ms
@@ -113,7 +117,11 @@ def receive(ctx: Context, asked: WitnessedWanted, frame: CheckpointFrame) -> Cla
 
 def refused(ctx: Context, asked: WitnessedWanted) -> None:
     """There is none, says the relay."""
-    ctx.witnesses.known_at_ms = asked.at_ms
+    _know(ctx, asked.at_ms)
+
+
+def _know(ctx: Context, asked_at_ms: int) -> None:
+    ctx.witnesses.known = replace(ctx.owe(), at_ms=asked_at_ms)
 
 
 def _verify(ctx: Context, data: bytes) -> Witnessed:
@@ -153,10 +161,10 @@ def proven(ctx: Context, size: int, root: bytes) -> None:
     if offered is None or (offered.size, offered.root) != (size, root):
         return
     ctx.witnesses.offered = None
-    ctx.witnesses.known_at_ms = ctx.witnesses.offered_at_ms
+    _know(ctx, ctx.witnesses.offered_at_ms)
     if row is not None and row.size > size:
         return
-    ctx.witnesses.grown = {known: at_ms for known, at_ms in ctx.witnesses.grown.items() if known > size}
+    ctx.witnesses.grown = {known: debt for known, debt in ctx.witnesses.grown.items() if known > size}
     if row is not None:
         # What was missed stays so until `_judge` finds that they are back.
         offered = replace(offered, state=row.state, since_ms=row.since_ms)
@@ -167,8 +175,8 @@ def proven(ctx: Context, size: int, root: bytes) -> None:
 def note_growth(ctx: Context, size: int) -> None:
     """The log was seen at a larger size: from now on the witnesses' time for it runs."""
     grown = ctx.witnesses.grown
-    if not grown or ctx.timer_ms - max(grown.values()) >= _MARK_MS:
-        grown[size] = ctx.timer_ms
+    if not grown or ctx.timer_ms - max(debt.at_ms for debt in grown.values()) >= _MARK_MS:
+        grown[size] = ctx.owe()
     if len(grown) > _MAX_MARKS:
         # The oldest says since when they are late.
         del grown[sorted(grown)[1]]
@@ -179,11 +187,12 @@ def _judge(ctx: Context) -> None:
     witnesses, row = ctx.witnesses, ctx.witnesses.row
     online_ms = ctx.heard_ms - ctx.session.online_at_ms
     seen = row is not None and row.size > 0
-    oldest_ms = min(witnesses.grown.values(), default=ctx.timer_ms) if seen else ctx.timer_ms
-    # Witnesses are judged by what was asked for after their time: a core whose store is slow asks late.
-    known_ms = witnesses.known_at_ms
-    is_late = online_ms >= LATE_MS and known_ms - oldest_ms >= LATE_MS
-    is_missing = not seen and online_ms >= LATE_MS and known_ms - ctx.session.online_at_ms >= LATE_MS - ASK_MS
+    # Witnesses are judged by what was asked for after their time: a core whose store is slow asks late. A relay that
+    # lets no login come to an answer has none.
+    known_ms = ctx.heard_ms if ctx.is_worn(witnesses.known) else witnesses.known.at_ms
+    oldest = min(witnesses.grown.values(), default=ctx.owe(), key=lambda debt: debt.at_ms)
+    is_late = seen and ctx.owed_ms(oldest) >= LATE_MS and known_ms - oldest.at_ms >= LATE_MS
+    is_missing = not seen and ctx.owed_ms(NEVER) >= LATE_MS and known_ms - ctx.begun_ms(NEVER) >= LATE_MS - ASK_MS
     state = Quorum.MISSING if is_missing else Quorum.LATE if is_late else Quorum.SEEN
     before = Quorum.SEEN if row is None else row.state
     # Each login begins with a time of grace, which takes back nothing that was said.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from amanah_client.model import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
@@ -12,23 +12,46 @@ from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
 
 
+MAX_LOGINS: Final = 10
+"""What the relay owes is counted from its login, but for no more of them: to hang up is no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """Since when the relay owes something.
+
+    Attributes:
+        at_ms: In our running time.
+        login: Which login that was in, counted from 0.
+    """
+
+    at_ms: int
+    login: int
+
+    def put_off(self, at_ms: int) -> Debt:
+        """Its time begins later, and has no more logins for that."""
+        return replace(self, at_ms=at_ms)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pledge:
-    """What a receipt promises of the newest own envelope of a room, until it is proven to be in the log.
+    """What a receipt promises of an own envelope of a room, until it is proven to be in the log.
 
     Attributes:
         leaf: Its leaf hash, as the receipt names it.
         index: Its place.
         receipt: The receipt as signed.
         again_at_ms: No proof is asked for before this time, in our running time.
-        asked_ms: When one was asked for first, since the last that was given; None for not yet.
+        asked: Since when one is asked for; None for not yet.
+        newer: What was acknowledged since then, to be asked for next.
     """
 
     leaf: LeafHash
     index: int
     receipt: bytes
     again_at_ms: int
-    asked_ms: int | None = None
+    asked: Debt | None = None
+    newer: Pledge | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from amanah_client.core.requests import Pledge
+from amanah_client.core.requests import Debt, Pledge
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
@@ -45,7 +45,7 @@ class Promise:
     encoded: bytes
     envelope: EnvelopeId
     index: int
-    since_ms: int
+    owed: Debt
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,19 +113,19 @@ class Anchor:
         leaf: Its log leaf.
         hash: Hash of that.
         index: Where the relay says that it stands.
-        since_ms: When the first that is not proven was followed.
+        owed: Since when the first that is not proven waits.
         again_at_ms: No proof is asked for before this time.
     """
 
     leaf: bytes
     hash: LeafHash
     index: int
-    since_ms: int
+    owed: Debt
     again_at_ms: int = 0
 
-    def since(self, at_ms: int) -> Anchor:
+    def owing(self, debt: Debt) -> Anchor:
         """The same, waited for since then."""
-        return replace(self, since_ms=at_ms)
+        return replace(self, owed=debt)
 
     def again(self, at_ms: int) -> Anchor:
         """The same, not asked for before that time."""
