@@ -42,10 +42,9 @@ def work(ctx: Context) -> None:
             continue
         if room.group is None or not room.link.live:
             # Not asked for while this device is outside, or still reading: its time has not begun.
-            if not ctx.is_worn(anchor.owed):
-                room.anchor = anchor.owing(anchor.owed.put_off(ctx.timer_ms))
+            room.anchor = anchor.owing(anchor.owed.put_off(ctx.timer_ms))
             continue
-        if ctx.owed_ms(anchor.owed) >= WITHIN_MS:
+        if ctx.is_overdue(anchor.owed, WITHIN_MS):
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:
             monitor.want(ctx, anchor.index + 1)

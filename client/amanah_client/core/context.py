@@ -14,7 +14,7 @@ from amanah_client import effects as e
 from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
-from amanah_client.core.requests import MAX_LOGINS, Asked, Claim, Debt, Purpose
+from amanah_client.core.requests import MAX_LOGINS, NEVER, WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_client.model import (
@@ -191,7 +191,7 @@ class Witnesses:
 
     row: WitnessedRow | None = None
     asked_at_ms: int = -1
-    known: Debt = Debt(at_ms=0, login=0)
+    known: Debt = NEVER
     offered: WitnessedRow | None = None
     offered_at_ms: int = 0
     grown: dict[int, Debt] = field(default_factory=dict)
@@ -307,16 +307,13 @@ class Context:
         return Debt(at_ms=self.timer_ms, login=self.logins)
 
     def is_worn(self, debt: Debt) -> bool:
-        """Whether the relay has used up its logins for it: then another one begins no new time."""
+        """Whether the relay has used up its logins for it."""
         return self.logins - debt.login > MAX_LOGINS
 
-    def begun_ms(self, debt: Debt) -> int:
-        """Since when it counts: from this login on or, where the relay has hung up too often, from its beginning."""
-        return debt.at_ms if self.is_worn(debt) else max(debt.at_ms, self.session.online_at_ms)
-
-    def owed_ms(self, debt: Debt) -> int:
-        """How long the relay has owed it."""
-        return self.heard_ms - self.begun_ms(debt)
+    def is_overdue(self, debt: Debt, within_ms: int) -> bool:
+        """Whether the relay has owed it for longer than this, on this connection."""
+        allowed_ms = min(within_ms, WORN_MS) if self.is_worn(debt) else within_ms
+        return self.heard_ms - max(debt.at_ms, self.session.online_at_ms) >= allowed_ms
 
     # ---- telling the relay
 

@@ -60,7 +60,7 @@ def work(ctx: Context) -> None:
         pledge = room.pledge
         if pledge is None or ctx.timer_ms < pledge.again_at_ms:
             continue
-        if pledge.asked is not None and ctx.owed_ms(pledge.asked) >= OVERDUE_MS:
+        if pledge.asked is not None and ctx.is_overdue(pledge.asked, OVERDUE_MS):
             room.pledge = pledge.newer
             detail = "what the relay acknowledged is not proven to be in the log"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
@@ -83,7 +83,7 @@ def _check_delivered(ctx: Context, room: Room) -> None:
     if not room.link.live or room.row.status is not RoomStatus.OPEN or Code.RECEIPT in room.told:
         return
     for room_seq, promise in room.promised.items():
-        if ctx.owed_ms(promise.owed) >= WITHIN_MS:
+        if ctx.is_overdue(promise.owed, WITHIN_MS):
             room.told.add(Code.RECEIPT)
             detail = f"entry {room_seq} was acknowledged and is not delivered"
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=_evidence(ctx, promise))

@@ -12,7 +12,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context
-from amanah_client.core.requests import Claim, Debt, WitnessedWanted
+from amanah_client.core.requests import NEVER, Claim, WitnessedWanted
 from amanah_client.log_rows import Quorum, WitnessedRow
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
@@ -33,8 +33,6 @@ LATE_MS: Final = 300_000
 """So long witnesses may take: for the first word after a login, and for what the log has grown by."""
 AHEAD_MS: Final = CLOCK_REMARK_MS
 """A cosignature's time may lie so far in our future; what lies further counts for nothing (attacks 40, 42)."""
-NEVER: Final = Debt(at_ms=0, login=0)
-"""What was owed since this core began."""
 _MARK_MS: Final = 10_000
 _MAX_MARKS: Final = 64
 
@@ -191,8 +189,10 @@ def _judge(ctx: Context) -> None:
     # lets no login come to an answer has none.
     known_ms = ctx.heard_ms if ctx.is_worn(witnesses.known) else witnesses.known.at_ms
     oldest = min(witnesses.grown.values(), default=ctx.owe(), key=lambda debt: debt.at_ms)
-    is_late = seen and ctx.owed_ms(oldest) >= LATE_MS and known_ms - oldest.at_ms >= LATE_MS
-    is_missing = not seen and ctx.owed_ms(NEVER) >= LATE_MS and known_ms - ctx.begun_ms(NEVER) >= LATE_MS - ASK_MS
+    is_late = seen and ctx.is_overdue(oldest, LATE_MS) and known_ms - oldest.at_ms >= LATE_MS
+    first_ms = 0 if ctx.is_worn(NEVER) else LATE_MS - ASK_MS
+    asked = known_ms - ctx.session.online_at_ms >= first_ms
+    is_missing = not seen and ctx.is_overdue(NEVER, LATE_MS) and asked
     state = Quorum.MISSING if is_missing else Quorum.LATE if is_late else Quorum.SEEN
     before = Quorum.SEEN if row is None else row.state
     # Each login begins with a time of grace, which takes back nothing that was said.

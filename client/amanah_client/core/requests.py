@@ -11,9 +11,10 @@ from amanah_protocol.log.conflict import Sighting
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
 
-
 MAX_LOGINS: Final = 10
-"""What the relay owes is counted from its login, but for no more of them: to hang up is no answer."""
+"""What the relay owes is counted from the login, for so many of them: to hang up is no answer."""
+WORN_MS: Final = 5_000
+"""Time enough to answer what was owed on each of those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,12 @@ class Debt:
     login: int
 
     def put_off(self, at_ms: int) -> Debt:
-        """Its time begins later, and has no more logins for that."""
+        """The same, with its time from then on, and no more logins for that."""
         return replace(self, at_ms=at_ms)
+
+
+NEVER: Final = Debt(at_ms=0, login=0)
+"""Since this core began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
