@@ -81,6 +81,15 @@ def refused(ctx: Context, purpose: Anchored) -> None:
         room.anchor = room.anchor.again(ctx.timer_ms + AGAIN_MS)
 
 
+def lose(ctx: Context) -> None:
+    """The connection has ended, perhaps over the question."""
+    for asked in ctx.session.requests.values():
+        if isinstance(asked.purpose, Anchored):
+            room = ctx.rooms[asked.purpose.room]
+            if room.anchor is not None:
+                room.anchor = room.anchor.owing(room.anchor.owed.hung_up())
+
+
 def _stop(ctx: Context, room: Room, anchor: Anchor, code: Code, what: str) -> None:
     ours = b"" if ctx.log is None else ctx.log.checkpoint
     ctx.alarm(code, f"a commit that was shown here {what}", room=room.id, evidence=(anchor.leaf, ours))

@@ -14,7 +14,7 @@ from amanah_client import effects as e
 from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
-from amanah_client.core.requests import MAX_LOGINS, NEVER, WORN_MS, Asked, Claim, Debt, Purpose
+from amanah_client.core.requests import WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_client.model import (
@@ -184,6 +184,7 @@ class Witnesses:
         row: The newest that is on our line, and whether they are missed; None before that was looked at.
         asked_at_ms: When it was asked for last on this connection; -1 for not yet.
         known: That was asked for then which we know the answer to.
+        unseen: Since when none is known.
         offered: The newest that the relay gave and that is not compared with our line yet.
         offered_at_ms: When that was asked for.
         grown: Since when the log was seen at a size, for sizes beyond what is cosigned.
@@ -191,7 +192,8 @@ class Witnesses:
 
     row: WitnessedRow | None = None
     asked_at_ms: int = -1
-    known: Debt = NEVER
+    known: Debt = field(default_factory=lambda: Debt(at_ms=0))
+    unseen: Debt = field(default_factory=lambda: Debt(at_ms=0))
     offered: WitnessedRow | None = None
     offered_at_ms: int = 0
     grown: dict[int, Debt] = field(default_factory=dict)
@@ -225,7 +227,6 @@ class Context:
         apart: Ids of those that stand in no room's line.
         waits: Intents that are not tried before a time.
         lost: Rooms whose keys were found gone or damaged when this core was made, until that is told.
-        logins: How often `Online` was told.
         halted: Why nothing is sent or dialled any more, "" normally.
         now_ms: The clock at this step; it may be set at any time.
         timer_ms: Running time of this core: what waits is measured by it.
@@ -260,7 +261,6 @@ class Context:
     disclosing: dict[str, MessageRow] = field(default_factory=dict)
     proving: dict[str, int] = field(default_factory=dict)
     lost: list[RoomId] = field(default_factory=list)
-    logins: int = 0
     halted: str = ""
     now_ms: int = 0
     timer_ms: int = 0
@@ -304,15 +304,11 @@ class Context:
 
     def owe(self) -> Debt:
         """The relay owes something from now on."""
-        return Debt(at_ms=self.timer_ms, login=self.logins)
-
-    def is_worn(self, debt: Debt) -> bool:
-        """Whether the relay has used up its logins for it."""
-        return self.logins - debt.login > MAX_LOGINS
+        return Debt(at_ms=self.timer_ms)
 
     def is_overdue(self, debt: Debt, within_ms: int) -> bool:
         """Whether the relay has owed it for longer than this, on this connection."""
-        allowed_ms = min(within_ms, WORN_MS) if self.is_worn(debt) else within_ms
+        allowed_ms = min(within_ms, WORN_MS) if debt.is_worn else within_ms
         return self.heard_ms - max(debt.at_ms, self.session.online_at_ms) >= allowed_ms
 
     # ---- telling the relay

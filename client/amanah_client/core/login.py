@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core import control, heads, monitor
+from amanah_client.core import anchor, control, heads, monitor, pledge, quorum
 from amanah_client.core.context import Context, Session
 from amanah_client.core.room import Link
 from amanah_client.core.subscribe import is_unknown, open_room
@@ -105,6 +105,9 @@ def check_frame(ctx: Context, frame: frames.Frame) -> None:
 def lose(ctx: Context) -> None:
     """Forget everything about the connection; what was in flight will be sent again."""
     monitor.lose(ctx)
+    quorum.lose(ctx)
+    anchor.lose(ctx)
+    pledge.lose(ctx)
     ctx.session = Session(phase=Phase.CLOSED)
     ctx.control.page, ctx.control.live, ctx.control.again_at_ms = None, False, None
     ctx.witnesses.asked_at_ms = -1
@@ -237,7 +240,6 @@ def check_caught_up(ctx: Context) -> None:
     if current.phase == Phase.ROOMS and not current.catching_up and not ctx.halted:
         advance(ctx, Event.ROOMS_LIVE)
         current.online, current.online_at_ms = True, ctx.timer_ms
-        ctx.logins += 1
         ctx.effect(e.Online())
 
 

@@ -105,6 +105,18 @@ def receive_path(ctx: Context, purpose: Pledged, frame: Path) -> None:
         _broken(ctx, room, purpose, frame)
 
 
+def lose(ctx: Context) -> None:
+    """The connection has ended, perhaps over the question, or before what was acknowledged was delivered."""
+    for asked in ctx.session.requests.values():
+        if isinstance(asked.purpose, Pledged):
+            room = ctx.rooms[asked.purpose.room]
+            if room.pledge is not None and room.pledge.asked is not None:
+                room.pledge = replace(room.pledge, asked=room.pledge.asked.hung_up())
+    for room in ctx.rooms.values():
+        if room.link.live:
+            room.promised = {at: replace(held, owed=held.owed.hung_up()) for at, held in room.promised.items()}
+
+
 def _broken(ctx: Context, room: Room, purpose: Pledged, frame: Path) -> None:
     pledge, detail = purpose.pledge, "what the relay acknowledged is not in the log where it says that it stands"
     stands = LeafHash(frame.leaf or b"")

@@ -12,7 +12,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core.conflicts import claim_of
 from amanah_client.core.context import Context
-from amanah_client.core.requests import NEVER, Claim, WitnessedWanted
+from amanah_client.core.requests import Claim, Debt, WitnessedWanted
 from amanah_client.log_rows import Quorum, WitnessedRow
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Checkpoint as CheckpointFrame
@@ -43,7 +43,7 @@ def work(ctx: Context) -> None:
     if not ctx.roster.value.quorum or ctx.log is None:
         return
     # Whose last login brought no answer asks at once: the relay may hang up before its turn.
-    spread_ms = int.from_bytes(ctx.me[:2], "big") % FIRST_MS if ctx.logins - witnesses.known.login <= 1 else 0
+    spread_ms = int.from_bytes(ctx.me[:2], "big") % FIRST_MS if witnesses.known.hang_ups < 2 else 0
     since_ms = ctx.session.online_at_ms + spread_ms
     due_ms = since_ms if witnesses.asked_at_ms == -1 else witnesses.asked_at_ms + ASK_MS
     if now_ms >= due_ms and not ctx.is_asking(lambda purpose: isinstance(purpose, WitnessedWanted)):
@@ -119,7 +119,15 @@ def refused(ctx: Context, asked: WitnessedWanted) -> None:
 
 
 def _know(ctx: Context, asked_at_ms: int) -> None:
-    ctx.witnesses.known = replace(ctx.owe(), at_ms=asked_at_ms)
+    ctx.witnesses.known = Debt(at_ms=asked_at_ms)
+
+
+def lose(ctx: Context) -> None:
+    """The connection has ended, perhaps before what the witnesses cosigned could be asked for."""
+    witnesses = ctx.witnesses
+    if ctx.session.online:
+        witnesses.known, witnesses.unseen = witnesses.known.hung_up(), witnesses.unseen.hung_up()
+        witnesses.grown = {size: debt.hung_up() for size, debt in witnesses.grown.items()}
 
 
 def _verify(ctx: Context, data: bytes) -> Witnessed:
@@ -187,12 +195,12 @@ def _judge(ctx: Context) -> None:
     seen = row is not None and row.size > 0
     # Witnesses are judged by what was asked for after their time: a core whose store is slow asks late. A relay that
     # lets no login come to an answer has none.
-    known_ms = ctx.heard_ms if ctx.is_worn(witnesses.known) else witnesses.known.at_ms
+    known_ms = ctx.heard_ms if witnesses.known.is_worn else witnesses.known.at_ms
     oldest = min(witnesses.grown.values(), default=ctx.owe(), key=lambda debt: debt.at_ms)
     is_late = seen and ctx.is_overdue(oldest, LATE_MS) and known_ms - oldest.at_ms >= LATE_MS
-    first_ms = 0 if ctx.is_worn(NEVER) else LATE_MS - ASK_MS
+    first_ms = 0 if witnesses.unseen.is_worn else LATE_MS - ASK_MS
     asked = known_ms - ctx.session.online_at_ms >= first_ms
-    is_missing = not seen and ctx.is_overdue(NEVER, LATE_MS) and asked
+    is_missing = not seen and ctx.is_overdue(witnesses.unseen, LATE_MS) and asked
     state = Quorum.MISSING if is_missing else Quorum.LATE if is_late else Quorum.SEEN
     before = Quorum.SEEN if row is None else row.state
     # Each login begins with a time of grace, which takes back nothing that was said.

@@ -11,7 +11,7 @@ from amanah_protocol.log.conflict import Sighting
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import DeviceId, LeafHash, RoomId
 
-MAX_LOGINS: Final = 10
+MAX_HANG_UPS: Final = 10
 """What the relay owes is counted from the login, for so many of them: to hang up is no answer."""
 WORN_MS: Final = 5_000
 """Time enough to answer what was owed on each of those."""
@@ -23,19 +23,24 @@ class Debt:
 
     Attributes:
         at_ms: In our running time.
-        login: Which login that was in, counted from 0.
+        hang_ups: How often a connection has ended over it.
     """
 
     at_ms: int
-    login: int
+    hang_ups: int = 0
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether the relay has hung up too often for another connection to begin its time anew."""
+        return self.hang_ups >= MAX_HANG_UPS
+
+    def hung_up(self) -> Debt:
+        """The same, owed still when the connection ended."""
+        return replace(self, hang_ups=self.hang_ups + 1)
 
     def put_off(self, at_ms: int) -> Debt:
-        """The same, with its time from then on, and no more logins for that."""
+        """The same, with its time from then on."""
         return replace(self, at_ms=at_ms)
-
-
-NEVER: Final = Debt(at_ms=0, login=0)
-"""Since this core began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
