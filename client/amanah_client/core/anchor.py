@@ -8,13 +8,15 @@ vouches for all that lies before it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from amanah_client.core import monitor
 from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.entry import Entry
-from amanah_client.core.requests import Anchored
+from amanah_client.core.requests import Advance, Anchored, CheckpointWanted
 from amanah_client.core.room import Anchor, Room
+from amanah_client.log_rows import LogView
 from amanah_client.model import RoomStatus
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import GetInclusion, Path
@@ -22,13 +24,16 @@ from amanah_protocol.limits import HEAD_INTERVAL_MS
 from amanah_protocol.log.merkle import verify_inclusion
 
 WITHIN_MS: Final = 2 * HEAD_INTERVAL_MS
-"""A commit that was not proven for so long is taken for one that is not in the log."""
+"""So long the log may take to reach a commit, and the relay then to prove it; else it is taken for not logged."""
 
 
 def note(ctx: Context, room: Room, entry: Entry) -> None:
     """A commit was followed; the proof of it stands for those before it that were not proven yet."""
-    owed = ctx.owe() if room.anchor is None else room.anchor.owed
-    room.anchor = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
+    waiting = room.anchor
+    owed = ctx.owe() if waiting is None else waiting.owed
+    newest = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
+    # What is asked for stays so until it is proven: commits that come faster than proofs must not put it off.
+    room.anchor = newest if waiting is None or not room.link.live else replace(waiting, newer=newest)
 
 
 def work(ctx: Context) -> None:
@@ -42,9 +47,10 @@ def work(ctx: Context) -> None:
             continue
         if room.group is None or not room.link.live:
             # Not asked for while this device is outside, or still reading: its time has not begun.
-            room.anchor = anchor.owing(anchor.owed.put_off(ctx.timer_ms))
+            newest = anchor if anchor.newer is None else anchor.newer
+            room.anchor = newest.owing(anchor.owed.put_off(ctx.timer_ms))
             continue
-        if ctx.is_overdue(anchor.owed, WITHIN_MS):
+        if _is_overdue(ctx, anchor, view):
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:
             monitor.want(ctx, anchor.index + 1)
@@ -53,7 +59,17 @@ def work(ctx: Context) -> None:
             return
 
 
+def _is_overdue(ctx: Context, anchor: Anchor, view: LogView) -> bool:
+    if anchor.owed.is_worn or (anchor.asked and anchor.index < view.size):
+        return ctx.is_overdue(anchor.owed, WITHIN_MS)
+    # The log falls short by what is shown of it: that this device has much to compare is not the relay's fault.
+    shown = ctx.watch.shown_at_ms - max(anchor.owed.at_ms, ctx.session.online_at_ms) >= WITHIN_MS
+    return shown and max(ctx.watch.shown_size, view.size) <= anchor.index
+
+
 def _ask(ctx: Context, room: Room, anchor: Anchor, size: int, root: bytes) -> None:
+    if not anchor.asked:
+        room.anchor = anchor.ask(ctx.timer_ms)
     purpose = Anchored(room=room.id, leaf=anchor.hash, index=anchor.index, size=size, root=root)
     ctx.ask(purpose, lambda number: GetInclusion(request=number, index=anchor.index, size=size))
 
@@ -70,8 +86,8 @@ def receive_path(ctx: Context, purpose: Anchored, frame: Path) -> None:
         _stop(ctx, room, anchor, Code.PROOF, "is not in the log where the relay says that it stands")
         return
     # Behind what is proven lies what was followed meanwhile; its time begins now.
-    newer = anchor.hash != purpose.leaf
-    room.anchor = anchor.owing(ctx.owe()) if newer else None
+    newer = anchor.newer if anchor.hash == purpose.leaf else anchor
+    room.anchor = None if newer is None else newer.owing(ctx.owe())
 
 
 def refused(ctx: Context, purpose: Anchored) -> None:
@@ -83,11 +99,14 @@ def refused(ctx: Context, purpose: Anchored) -> None:
 
 def lose(ctx: Context) -> None:
     """The connection has ended, perhaps over the question."""
-    for asked in ctx.session.requests.values():
-        if isinstance(asked.purpose, Anchored):
-            room = ctx.rooms[asked.purpose.room]
-            if room.anchor is not None:
-                room.anchor = room.anchor.owing(room.anchor.owed.hung_up())
+    purposes = [asked.purpose for asked in ctx.session.requests.values()]
+    over = {purpose.room for purpose in purposes if isinstance(purpose, Anchored)}
+    size = 0 if ctx.log is None else ctx.log.size
+    is_growing = any(isinstance(purpose, CheckpointWanted | Advance) for purpose in purposes)
+    for room in ctx.rooms.values():
+        anchor = room.anchor
+        if anchor is not None and (room.id in over or (is_growing and anchor.index >= size)):
+            room.anchor = anchor.owing(anchor.owed.hung_up())
 
 
 def _stop(ctx: Context, room: Room, anchor: Anchor, code: Code, what: str) -> None:

@@ -158,6 +158,8 @@ class Watch:
         waited_ms: How long the relay has made us wait on this connection, in all.
         counted_ms: Up to when that is counted, in our running time.
         refreshed_at_ms: When a checkpoint was asked for last.
+        shown_at_ms: When the newest checkpoint that came was asked for.
+        shown_size: How large the log was in it.
         wanted_size: Whoever waits for a checkpoint of at least this size.
         refresh: Whether the newest checkpoint is wanted, whatever its size.
         conflicts: When each contradiction of the log was found, by key.
@@ -171,6 +173,8 @@ class Watch:
     waited_ms: int = 0
     counted_ms: int = 0
     refreshed_at_ms: int = 0
+    shown_at_ms: int = 0
+    shown_size: int = 0
     wanted_size: int = 0
     refresh: bool = False
     conflicts: dict[bytes, int] = field(default_factory=dict)

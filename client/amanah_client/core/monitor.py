@@ -204,8 +204,10 @@ def _settle(ctx: Context, claim: Claim) -> None:
 def receive_checkpoint(ctx: Context, purpose: CheckpointWanted, frame: CheckpointFrame) -> None:
     """The newest checkpoint, as asked for."""
     ctx.watch.busy = ctx.watch.refresh = False
+    asked_ms = ctx.watch.asked_ms
     consider(ctx, frame.note)
     checkpoint, _ = decode_checkpoint(frame.note)
+    ctx.watch.shown_at_ms, ctx.watch.shown_size = asked_ms, checkpoint.size
     for claim in purpose.behind:
         if claim.size > checkpoint.size and ctx.watch.claims.get(claim.line) is claim and _is_overdue(ctx, claim):
             # Somebody was shown a larger log than the relay's newest one for us.

@@ -107,7 +107,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """The newest commit, until it is proven to be in the log.
+    """A commit, until it is proven to be in the log.
 
     Attributes:
         leaf: Its log leaf.
@@ -115,6 +115,8 @@ class Anchor:
         index: Where the relay says that it stands.
         owed: Since when the first that is not proven waits.
         again_at_ms: No proof is asked for before this time.
+        asked: Whether it was asked for yet: from then on its time counts anew.
+        newer: The newest one that was followed since, to be asked for next.
     """
 
     leaf: bytes
@@ -122,10 +124,16 @@ class Anchor:
     index: int
     owed: Debt
     again_at_ms: int = 0
+    asked: bool = False
+    newer: Anchor | None = None
 
     def owing(self, debt: Debt) -> Anchor:
         """The same, waited for since then."""
         return replace(self, owed=debt)
+
+    def ask(self, at_ms: int) -> Anchor:
+        """The same, asked for at that time."""
+        return replace(self, owed=self.owed.put_off(at_ms), asked=True)
 
     def again(self, at_ms: int) -> Anchor:
         """The same, not asked for before that time."""
