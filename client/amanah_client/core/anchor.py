@@ -1,9 +1,9 @@
-"""Is the newest commit of a room in the log: else the relay could lead members apart (attack 11).
+"""Are the commits of a room in the log: else the relay could lead members apart (attack 11).
 
 Two halves of a room, each shown a commit of its own for one epoch, find nothing wrong in what they are
 shown. So each asks for the proof that its commit stands where the relay said, in a checkpoint that is
-everybody's. Only one of the two can. As an entry names the one before it in its room, the newest commit
-vouches for all that lies before it.
+everybody's. Only one of the two can. As an entry names the one before it in its room, a commit vouches for
+all that lies before it, and the newest is asked for next.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from amanah_protocol.limits import HEAD_INTERVAL_MS
 from amanah_protocol.log.merkle import verify_inclusion
 
 WITHIN_MS: Final = 2 * HEAD_INTERVAL_MS
-"""So long the log may take to reach a commit, and the relay then to prove it; else it is taken for not logged."""
+"""So long the log that is shown may take to reach a commit; else that is taken for not logged."""
+PROVEN_MS: Final = 45_000
+"""So long the relay may take to prove it then."""
 
 
 def note(ctx: Context, room: Room, entry: Entry) -> None:
@@ -39,32 +41,32 @@ def note(ctx: Context, room: Room, entry: Entry) -> None:
 def work(ctx: Context) -> None:
     """Ask for the next proof that is due, one at a time; a room that is being read asks for its newest alone."""
     view = ctx.log
-    if view is None or ctx.is_asking(lambda purpose: isinstance(purpose, Anchored)):
+    if view is None:
         return
+    is_asking = ctx.is_asking(lambda purpose: isinstance(purpose, Anchored))
     for room in ctx.rooms.values():
         anchor = room.anchor
-        if anchor is None or ctx.timer_ms < anchor.again_at_ms:
+        if anchor is None:
             continue
         if room.group is None or not room.link.live:
             # Not asked for while this device is outside, or still reading: its time has not begun.
             newest = anchor if anchor.newer is None else anchor.newer
             room.anchor = newest.owing(anchor.owed.put_off(ctx.timer_ms))
-            continue
-        if _is_overdue(ctx, anchor, view):
+        elif _is_overdue(ctx, anchor, view):
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:
             monitor.want(ctx, anchor.index + 1)
-        else:
+        elif not is_asking and ctx.timer_ms >= anchor.again_at_ms:
+            is_asking = True
             _ask(ctx, room, anchor, view.size, view.root)
-            return
 
 
 def _is_overdue(ctx: Context, anchor: Anchor, view: LogView) -> bool:
-    if anchor.owed.is_worn or (anchor.asked and anchor.index < view.size):
-        return ctx.is_overdue(anchor.owed, WITHIN_MS)
+    if anchor.owed.is_worn or anchor.asked:
+        return ctx.is_overdue(anchor.owed, PROVEN_MS)
     # The log falls short by what is shown of it: that this device has much to compare is not the relay's fault.
-    shown = ctx.watch.shown_at_ms - max(anchor.owed.at_ms, ctx.session.online_at_ms) >= WITHIN_MS
-    return shown and max(ctx.watch.shown_size, view.size) <= anchor.index
+    shown_ms = ctx.watch.shown_at_ms - max(anchor.owed.at_ms, ctx.session.online_at_ms)
+    return shown_ms >= WITHIN_MS and max(ctx.watch.shown_size, view.size) <= anchor.index
 
 
 def _ask(ctx: Context, room: Room, anchor: Anchor, size: int, root: bytes) -> None:

@@ -54,11 +54,12 @@ def work(ctx: Context) -> None:
     for room in ctx.rooms.values():
         _check_delivered(ctx, room)
     view = ctx.log
-    if view is None or ctx.is_asking(lambda purpose: isinstance(purpose, Pledged)):
+    if view is None:
         return
+    is_asking = ctx.is_asking(lambda purpose: isinstance(purpose, Pledged))
     for room in ctx.rooms.values():
         pledge = room.pledge
-        if pledge is None or ctx.timer_ms < pledge.again_at_ms:
+        if pledge is None or (pledge.asked is None and ctx.timer_ms < pledge.again_at_ms):
             continue
         if pledge.asked is not None and ctx.is_overdue(pledge.asked, OVERDUE_MS):
             room.pledge = pledge.newer
@@ -66,9 +67,9 @@ def work(ctx: Context) -> None:
             ctx.alarm(Code.RECEIPT, detail, room=room.id, evidence=(pledge.receipt, view.checkpoint))
         elif pledge.index >= view.size:
             monitor.want(ctx, pledge.index + 1)
-        else:
+        elif not is_asking and ctx.timer_ms >= pledge.again_at_ms:
+            is_asking = True
             _ask(ctx, room, pledge, view)
-            return
 
 
 def _ask(ctx: Context, room: Room, pledge: Pledge, view: LogView) -> None:

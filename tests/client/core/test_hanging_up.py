@@ -1,0 +1,159 @@
+"""A relay that hangs up before it is late: what it owes is counted over its connections (attacks 11, 37, 38)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from amanah_client.core import monitor, requests
+from amanah_client.core.requests import Anchored, CheckpointWanted, Pledged
+from amanah_client.model import RoomStatus
+from amanah_protocol import frames
+from amanah_protocol.log.conflict import Sighting, Way
+from amanah_protocol.log.statement import Form, Statement
+from tests.client.core.rooms import invite, two
+from tests.client.core.test_monitor import claim
+from tests.client.core.test_pledge import ctx_of, settled
+from tests.client.core.test_quorum import W1, W2, W3, WITNESSES, busy
+from tests.client.core.world import TN, Client, Stage
+
+COUNTED = pytest.mark.parametrize("counted", [True, False], ids=["counted", "begun anew"])
+"""Each is controlled by a client that begins anew with each connection: it never says a word."""
+
+
+def ignore_hang_ups(monkeypatch: pytest.MonkeyPatch, *, counted: bool) -> None:
+    if not counted:
+        monkeypatch.setattr(requests, "MAX_HANG_UPS", 10**9)
+
+
+def hang_up(stage: Stage, client: Client, times: int, *, after_ms: int) -> None:
+    """The relay ends each connection before anything is late on it."""
+    for _ in range(times):
+        stage.wait(after_ms, 2_000)
+        client.disconnect()
+        client.connect()
+        stage.run()
+
+
+def leave_unanswered(client: Client, *purposes: type) -> None:
+    """Questions for these purposes never reach the relay."""
+    ctx = ctx_of(client)
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        asked = ctx.session.requests.get(getattr(frame, "request", -1))
+        return [] if asked is not None and isinstance(asked.purpose, purposes) else [frame]
+
+    client.outward = outward
+
+
+@COUNTED
+def test_hanging_up_proves_nothing_that_was_acknowledged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, _b, room = settled(stage)
+    leave_unanswered(a, Pledged)
+    a.say(room, "is it there")
+    stage.wait(16_000)
+    hang_up(stage, a, 10, after_ms=20_000)
+    assert a.codes() == []
+    stage.wait(8_000)
+    assert a.codes() == (["RECEIPT"] if counted else [])
+
+
+@COUNTED
+def test_hanging_up_delivers_nothing_that_was_acknowledged(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, _b, room = settled(stage)
+    ends: list[frames.PageEnd] = []
+
+    def note(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.PageEnd) and frame.room == room:
+            ends.append(frame)
+        return [frame]
+
+    a.toward = note
+    hang_up(stage, a, 1, after_ms=1_000)
+    (end,) = ends
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Delivery | frames.Head):
+            return []
+        if isinstance(frame, frames.PageEnd) and frame.room == room:
+            return [frames.PageEnd(request=frame.request, room=room, next=end.next, live=True, head=end.head)]
+        return [frame]
+
+    a.toward = toward
+    hang_up(stage, a, 1, after_ms=1_000)
+    a.say(room, "is it there")
+    hang_up(stage, a, 10, after_ms=50_000)
+    assert a.codes() == []
+    stage.wait(6_000)
+    assert a.codes() == (["RECEIPT"] if counted else [])
+
+
+@COUNTED
+def test_hanging_up_does_not_lead_members_apart(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, b, room = settled(stage)
+    leave_unanswered(b, Anchored)
+    invite(a, room, stage.online("C", of=TN))
+    assert ctx_of(b).rooms[room].anchor is not None
+    hang_up(stage, b, 10, after_ms=20_000)
+    assert b.codes() == []
+    stage.wait(8_000)
+    assert b.codes() == (["GAP"] if counted else [])
+    assert b.row(room).status is (RoomStatus.HALTED if counted else RoomStatus.OPEN)
+
+
+@COUNTED
+def test_hanging_up_shows_no_log_that_the_relay_has_signed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    if not counted:
+        monkeypatch.setattr(monitor, "MAX_UNANSWERED", 10**9)
+    a, _b, _room = settled(stage)
+    ctx = ctx_of(a)
+    leave_unanswered(a, CheckpointWanted)
+    sighting = Sighting(statement=Statement(form=Form.RECEIPT, data=b"signed"), way=Way.RECEIPT, at_ms=a.now_ms)
+    said = replace(claim(9_999, bytes(32)), line=b"receipt", sighting=sighting)
+    monitor.note_claim(ctx, replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    hang_up(stage, a, 9, after_ms=20_000)
+    assert a.codes() == []
+    hang_up(stage, a, 2, after_ms=20_000)
+    assert a.codes() == (["PROOF"] if counted else [])
+
+
+@COUNTED
+def test_hanging_up_does_not_hide_that_witnesses_are_late(monkeypatch: pytest.MonkeyPatch, *, counted: bool) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    stage = Stage(witnesses=WITNESSES, quorum=3)
+    a, _b, room = two(stage)
+    busy(stage, a, room, 120, W1, W2, W3)
+    for _ in range(10):
+        busy(stage, a, room, 60)
+        hang_up(stage, a, 1, after_ms=60_000)
+    assert a.codes() == []
+    stage.wait(10_000, 1_000)
+    assert a.codes() == (["WITNESSES"] if counted else [])
+    busy(stage, a, room, 360, W1, W2, W3)
+    assert [alarm.detail[:10] for alarm in a.store.alarms[1:]] == (["taken back"] if counted else [])
+
+
+@COUNTED
+def test_hanging_up_over_what_is_cosigned_says_that_nothing_is(
+    monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    stage = Stage(witnesses=WITNESSES, quorum=3)
+    a, _b, _room = two(stage)
+    a.outward = lambda frame: [] if isinstance(frame, frames.GetCheckpoint) and frame.witnessed else [frame]
+    hang_up(stage, a, 10, after_ms=20_000)
+    assert a.codes() == []
+    stage.wait(8_000)
+    assert a.codes() == (["WITNESSES"] if counted else [])
