@@ -88,6 +88,7 @@ def test_two_parties_grant_and_end_an_audit(
     assert "cert.example.tn lets cert.example.ma read" in said
     assert "joint review 7" in said
     assert "TLP:GREEN" in said
+    assert "accepted at 2026-11-01 00:00:00Z or later, before 2026-11-20 12:00:00Z" in said
     grant = decode_grant(read(tmp_path / "two.grant", Armour.AUDIT_GRANT))
     verify_grant(grant, enrolment(tmp_path), trusted(tmp_path))
     assert (grant.rooms, grant.labels) == ((bytes.fromhex(ROOM),), (Label.GREEN,))
@@ -145,7 +146,10 @@ def test_two_parties_place_and_release_a_hold(
     assert circle("tn", "org", "hold", "place", ROOM, "--reference", reference, "--out", "one.hold") == 0
     capsys.readouterr()
     assert circle("tn-custodian", "org", "countersign", "one.hold", "--out", "two.hold") == 0
-    assert reference in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert reference in said
+    assert "holds 5a5a5a5a5a5a5a5a, from its beginning" in said
+    assert "1970" not in said
     placed = decode_hold(read(tmp_path / "two.hold", Armour.LEGAL_HOLD))
     verify_hold(placed, enrolment(tmp_path), trusted(tmp_path))
     assert circle("tn", "org", "hold", "release", "two.hold", "--out", "release.one") == 0

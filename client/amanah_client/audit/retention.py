@@ -50,15 +50,29 @@ _THERE: Final = """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
-    """A content that is erased.
+class Content:
+    """A sealed content, by the entry that brought it.
 
     Attributes:
         index: Log index of its entry.
         room: Its room.
         room_seq: Its place there.
         kind: Its kind.
-        label: Its outer label.
+        label: Its outer label; of one that is there still, as last changed.
+    """
+
+    index: int
+    room: RoomId
+    room_seq: int
+    kind: Kind
+    label: Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone(Content):
+    """A content that is erased.
+
+    Attributes:
         accepted_at_ms: When it was accepted.
         erased_at_ms: When it was erased, by the relay's time.
         cause: What demanded it, when the relay said so; None where a member did.
@@ -67,11 +81,6 @@ class Gone:
         early: Whether that was before the room's policy demanded it.
     """
 
-    index: int
-    room: RoomId
-    room_seq: int
-    kind: Kind
-    label: Label
     accepted_at_ms: int
     erased_at_ms: int
     cause: Cause | None
@@ -81,23 +90,13 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overdue:
+class Overdue(Content):
     """A content of which the room's policy demands that it is gone, and which nothing says is.
 
     Attributes:
-        index: Log index of its entry.
-        room: Its room.
-        room_seq: Its place there.
-        kind: Its kind.
-        label: Its label, as last changed.
         over_at_ms: When its time was over.
     """
 
-    index: int
-    room: RoomId
-    room_seq: int
-    kind: Kind
-    label: Label
     over_at_ms: int
 
 
@@ -117,7 +116,7 @@ class Retention:
     """What a copy says of retention, as of its newest entry.
 
     Attributes:
-        as_of_ms: The relay's time of the newest entry of any room.
+        as_of_ms: The relay's time of the newest entry of any room; None where no entry of a room is here.
         gone: What was erased, by room and place.
         overdue: What should have been.
         holds: Legal holds, in log order.
@@ -125,7 +124,7 @@ class Retention:
         without_policy: Rooms that follow the relay's configuration, which is not in the log.
     """
 
-    as_of_ms: int
+    as_of_ms: int | None
     gone: tuple[Gone, ...]
     overdue: tuple[Overdue, ...]
     holds: tuple[Held, ...]
@@ -135,7 +134,7 @@ class Retention:
 
 def retention(record: Record) -> Retention:
     """Read the register."""
-    as_of_ms = record.select("SELECT coalesce(max(accepted_ms), 0) FROM entry")[0][0]
+    as_of_ms = record.select("SELECT max(accepted_ms) FROM entry")[0][0]
     holds = tuple(_holds(record))
     gone: list[Gone] = []
     overdue: list[Overdue] = []
@@ -148,7 +147,7 @@ def retention(record: Record) -> Retention:
             without.append(summary.room)
             continue
         known = {item.room_seq for item in here}
-        found = _overdue(record, number, summary, policy, as_of_ms)
+        found = _overdue(record, number, summary, policy, as_of_ms or 0)
         overdue += [item for item in found if item.room_seq not in known and not _is_held(record, item, holds)]
     forgotten = record.select('SELECT organisation, subject, "index", erased_ms FROM forgotten ORDER BY "index"')
     return Retention(

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from amanah_client.audit.retention import CAUSES, Gone, Held, Overdue, Retention, retention
+from amanah_client.audit.retention import CAUSES, Content, Gone, Held, Overdue, Retention, retention
 from amanah_client.audit.table import counted
 from amanah_client.cli import audit_json, terminal
 from amanah_client.cli.audit import examined
@@ -39,37 +39,15 @@ def show_retention(
 
 
 def _show(found: Retention, limit: int | None) -> None:
-    terminal.show(f"as of {clock(found.as_of_ms)}: {counted(len(found.gone), 'content')} erased")
-    terminal.show_table(
-        ("log", "room", "place", "label", "accepted", "erased", "why"),
-        (
-            (
-                str(item.index),
-                item.room.hex()[:_SHORT],
-                str(item.room_seq),
-                item.label.text,
-                clock(item.accepted_at_ms),
-                clock(item.erased_at_ms),
-                _why(item),
-            )
-            for item in found.gone[:limit]
-        ),
-    )
-    terminal.show(f"should have been erased by a room's policy and is not said to be: {len(found.overdue)}")
-    terminal.show_table(
-        ("log", "room", "place", "label", "over since"),
-        (
-            (str(item.index), item.room.hex()[:_SHORT], str(item.room_seq), item.label.text, clock(item.over_at_ms))
-            for item in found.overdue[:limit]
-        ),
-    )
+    if found.as_of_ms is None:
+        terminal.show("no entry of a room is in this copy, so it says of no content whether it was erased")
+    else:
+        terminal.show(f"as of {clock(found.as_of_ms)}, the newest entry of any room:")
+        _show_contents(found, limit)
     for held in found.holds:
-        until = "stands" if held.released_at_ms is None else f"released {clock(held.released_at_ms)}"
-        rooms = ", ".join(room.hex()[:_SHORT] for room in held.hold.rooms)
-        terminal.show(
-            f"legal hold of {held.hold.organisation} on {rooms}, placed {clock(held.placed_at_ms)}, {until}; "
-            f"reference {held.hold.reference.hex()}"
-        )
+        terminal.show(_hold(held))
+    if all(held.released is not None for held in found.holds):
+        terminal.show("no legal hold stands")
     for organisation, subject, index, at_ms in found.forgotten:
         terminal.show(f"{organisation} forgot the name of {subject.hex()[:_SHORT]} ({clock(at_ms)}, entry {index})")
     if found.without_policy:
@@ -78,6 +56,46 @@ def _show(found: Retention, limit: int | None) -> None:
     left = max(len(found.gone), len(found.overdue)) - (limit or len(found.gone) + len(found.overdue))
     if left > 0:
         terminal.say(f"{left} more; --all shows them")
+
+
+def _show_contents(found: Retention, limit: int | None) -> None:
+    if found.gone:
+        terminal.show(f"the content of {_entries(len(found.gone))} was erased:")
+        terminal.show_table(
+            ("log", "room", "place", "label", "accepted", "erased", "why"),
+            (
+                (*_cells(item), clock(item.accepted_at_ms), clock(item.erased_at_ms), _why(item))
+                for item in found.gone[:limit]
+            ),
+        )
+    else:
+        terminal.show("no content was erased")
+    if found.overdue:
+        terminal.show(f"a room's policy demands that the content of {_entries(len(found.overdue))} is gone:")
+        terminal.show("nothing in the record says that it is")
+        terminal.show_table(
+            ("log", "room", "place", "label", "over since"),
+            ((*_cells(item), clock(item.over_at_ms)) for item in found.overdue[:limit]),
+        )
+    else:
+        terminal.show("nothing is there longer than its room's policy allows")
+
+
+def _cells(item: Content) -> tuple[str, str, str, str]:
+    return str(item.index), item.room.hex()[:_SHORT], str(item.room_seq), item.label.text
+
+
+def _entries(number: int) -> str:
+    return f"{number} {'entry' if number == 1 else 'entries'}"
+
+
+def _hold(held: Held) -> str:
+    until = "stands" if held.released_at_ms is None else f"released {clock(held.released_at_ms)}"
+    rooms = ", ".join(room.hex()[:_SHORT] for room in held.hold.rooms)
+    return (
+        f"legal hold of {held.hold.organisation} on {rooms}, placed {clock(held.placed_at_ms)}, {until}; "
+        f"reference {held.hold.reference.hex()}"
+    )
 
 
 def _why(item: Gone) -> str:
@@ -102,11 +120,7 @@ def _json(found: Retention) -> dict[str, object]:
 
 def _gone_json(item: Gone) -> dict[str, object]:
     return {
-        "log_index": item.index,
-        "room": item.room.hex(),
-        "room_seq": item.room_seq,
-        "kind": item.kind.name.lower(),
-        "label": item.label.text,
+        **_content_json(item),
         "accepted": iso(item.accepted_at_ms),
         "erased": iso(item.erased_at_ms),
         "cause": "erase" if item.cause is None else item.cause.name.lower(),
@@ -117,13 +131,16 @@ def _gone_json(item: Gone) -> dict[str, object]:
 
 
 def _overdue_json(item: Overdue) -> dict[str, object]:
+    return {**_content_json(item), "over_since": iso(item.over_at_ms)}
+
+
+def _content_json(item: Content) -> dict[str, object]:
     return {
         "log_index": item.index,
         "room": item.room.hex(),
         "room_seq": item.room_seq,
         "kind": item.kind.name.lower(),
         "label": item.label.text,
-        "over_since": iso(item.over_at_ms),
     }
 
 
@@ -132,7 +149,7 @@ def _held_json(held: Held) -> dict[str, object]:
         "id": held.hold.id.hex(),
         "organisation": held.hold.organisation,
         "rooms": [room.hex() for room in held.hold.rooms],
-        "since": iso(held.hold.since_ms),
+        "since": iso(held.hold.since_ms or None),
         "reference": held.hold.reference.hex(),
         "placed": held.placed,
         "placed_at": iso(held.placed_at_ms),

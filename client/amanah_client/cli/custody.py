@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -12,7 +15,7 @@ from amanah_client import custodians, enrolment
 from amanah_client.cli import files, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
-from amanah_client.home import create_profile, find_home
+from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import create_key_file
 from amanah_protocol.cards import Armour, armour, armour_kind, decode_armour
 from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant
@@ -36,6 +39,25 @@ SUBMITTED: Final = {
 """What `amanah device submit` hands to the relay."""
 
 Flag = Annotated[bool, Parameter(negative="")]
+Document: TypeAlias = AuditGrant | LegalHold
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowed:
+    """Options that narrow what an audit grant shows.
+
+    Attributes:
+        subject: Only this auditor's pseudonym (32 hex digits).
+        since: Only what was accepted at this time (UTC) or later. Nothing then proves that what is shown is complete.
+        until: Only what was accepted before this time (UTC).
+        label: Only entries of this label, once for each. Nothing then proves that what is shown is complete.
+    """
+
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    label: tuple[str, ...] = ()
 
 
 def custodian(
@@ -96,7 +118,7 @@ def add_custodian(file: File, /, *, common: Options = DEFAULTS) -> None:
     )
 
 
-def grant_audit(  # noqa: PLR0913 - the terms of a grant, each an option
+def grant_audit(
     auditor: str,
     /,
     *,
@@ -105,10 +127,7 @@ def grant_audit(  # noqa: PLR0913 - the terms of a grant, each an option
     room: tuple[str, ...] = (),
     all_rooms: Flag = False,
     community: Flag = False,
-    subject: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    label: tuple[str, ...] = (),
+    narrowed: Narrowed = Narrowed(),
     out: File | None = None,
     common: Options = DEFAULTS,
 ) -> None:
@@ -132,14 +151,8 @@ def grant_audit(  # noqa: PLR0913 - the terms of a grant, each an option
         All rooms that this organisation owns, also later ones.
     community
         A grant of the community: any room, or with --all-rooms the whole log; other organisations sign too.
-    subject
-        Only this auditor's pseudonym (32 hex digits).
-    since
-        Only what was accepted at this time (UTC) or later. Nothing then proves that what is shown is complete.
-    until
-        Only what was accepted before this time (UTC).
-    label
-        Only entries of this label, once for each. Nothing then proves that what is shown is complete.
+    narrowed
+        Which of it, and for whom of them.
     out
         Where to write it; standard output by default.
     """
@@ -150,11 +163,11 @@ def grant_audit(  # noqa: PLR0913 - the terms of a grant, each an option
         id=custodians.new_grant_id(),
         granting=None if community else parse_organisation(auditor),
         auditor=parse_organisation(auditor),
-        subject=None if subject is None else PersonId(_bytes(subject, "a pseudonym")),
+        subject=None if narrowed.subject is None else PersonId(_bytes(narrowed.subject, "a pseudonym")),
         rooms=tuple(RoomId(_bytes(one, "a room's id")) for one in room),
-        since_ms=_milliseconds(since),
-        until_ms=_milliseconds(until),
-        labels=tuple(Label.parse(one) for one in label),
+        since_ms=_milliseconds(narrowed.since),
+        until_ms=_milliseconds(narrowed.until),
+        labels=tuple(Label.parse(one) for one in narrowed.label),
         purpose=purpose,
         issued_ms=now_ms,
         not_before_ms=now_ms,
@@ -163,9 +176,7 @@ def grant_audit(  # noqa: PLR0913 - the terms of a grant, each an option
     files.check_new(out)
     with terminal.profile(common) as profile:
         made = custodians.grant(profile, terms)
-    files.write_file(out, armour(Armour.AUDIT_GRANT, made.endorsed.encode()))
-    _say_grant(made)
-    _say_next(made)
+    _hand_over(made, out, _grant_lines(made))
 
 
 def end_grant(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
@@ -178,12 +189,7 @@ def end_grant(file: File, /, *, out: File | None = None, common: Options = DEFAU
     out
         Where to write its end; standard output by default.
     """
-    data = files.read_armoured(file, Armour.AUDIT_GRANT)
-    files.check_new(out)
-    with terminal.profile(common) as profile:
-        made = custodians.end_grant(profile, data)
-    files.write_file(out, armour(Armour.AUDIT_GRANT, made.endorsed.encode()))
-    _say_next(made)
+    _end(file, Armour.AUDIT_GRANT, custodians.end_grant, out, common)
 
 
 @hold.command
@@ -215,8 +221,7 @@ def place(
         made = custodians.place_hold(
             profile, named, since_ms=_milliseconds(since) or 0, reference=_bytes(reference, "a reference")
         )
-    files.write_file(out, armour(Armour.LEGAL_HOLD, made.endorsed.encode()))
-    _say_next(made)
+    _hand_over(made, out)
 
 
 @hold.command
@@ -230,12 +235,7 @@ def release(file: File, /, *, out: File | None = None, common: Options = DEFAULT
     out
         Where to write its release; standard output by default.
     """
-    data = files.read_armoured(file, Armour.LEGAL_HOLD)
-    files.check_new(out)
-    with terminal.profile(common) as profile:
-        made = custodians.release_hold(profile, data)
-    files.write_file(out, armour(Armour.LEGAL_HOLD, made.endorsed.encode()))
-    _say_next(made)
+    _end(file, Armour.LEGAL_HOLD, custodians.release_hold, out, common)
 
 
 def countersign(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
@@ -250,17 +250,19 @@ def countersign(file: File, /, *, out: File | None = None, common: Options = DEF
     """
     text = files.read_file(file).decode("utf-8", "replace")
     kind = armour_kind(text)
-    document: AuditGrant | LegalHold
+    document: Document
     match kind:
         case Armour.AUDIT_GRANT:
             document = decode_grant(decode_armour(text, kind))
-            _say_grant(document)
+            lines = _grant_lines(document)
         case Armour.LEGAL_HOLD:
             document = decode_hold(decode_armour(text, kind))
-            _say_hold(document)
+            lines = _hold_lines(document)
         case _:
             what = f"this is {kind!s}" if kind else "this is neither"
             raise DecodeError(Code.BAD_TYPE, f"an audit grant or a legal hold is wanted, {what}")
+    for line in lines:
+        terminal.say(line)
     files.check_new(out)
     with terminal.profile(common) as profile:
         signed = custodians.countersign(profile, document)
@@ -298,35 +300,60 @@ def forget_person(subject: str, /, *, yes: Flag = False, out: File | None = None
 # ---- words
 
 
-def _say_grant(grant: AuditGrant) -> None:
+def _grant_lines(grant: AuditGrant) -> Iterator[str]:
     who = "the community" if grant.granting is None else grant.granting
     whom = grant.auditor if grant.subject is None else f"auditor {grant.subject.hex()[:8]} of {grant.auditor}"
     rooms = ", ".join(room.hex()[:_HEX_ID] for room in grant.rooms)
     everything = "the whole log" if grant.granting is None else f"all rooms that {grant.granting} owns"
-    terminal.say(f"audit grant {grant.id.hex()}: {who} lets {whom} read {rooms or everything}")
+    yield f"audit grant {grant.id.hex()}: {who} lets {whom} read {rooms or everything}"
     if grant.since_ms is not None or grant.until_ms is not None:
-        terminal.say(f"accepted from {clock(grant.since_ms)} until {clock(grant.until_ms)}")
+        yield _accepted(grant.since_ms, grant.until_ms)
     if grant.labels:
-        terminal.say(f"of the labels {', '.join(label.text for label in grant.labels)}")
-    terminal.say(f"from {clock(grant.not_before_ms)} until {clock(grant.not_after_ms)}, for: {single(grant.purpose)}")
+        yield f"of the labels {', '.join(label.text for label in grant.labels)}"
+    yield f"from {clock(grant.not_before_ms)} until {clock(grant.not_after_ms)}, for: {single(grant.purpose)}"
 
 
-def _say_hold(hold: LegalHold) -> None:
+def _hold_lines(hold: LegalHold) -> Iterator[str]:
     what = "releases" if hold.released else "holds"
     rooms = ", ".join(room.hex()[:_HEX_ID] for room in hold.rooms)
-    terminal.say(
-        f"legal hold {hold.id.hex()}: {hold.organisation} {what} {rooms}, accepted from {clock(hold.since_ms)}"
-    )
-    terminal.say(f"reference {hold.reference.hex()}")
+    yield f"legal hold {hold.id.hex()}: {hold.organisation} {what} {rooms}, {_accepted(hold.since_ms, None)}"
+    yield f"reference {hold.reference.hex()}"
 
 
-def _say_next(document: AuditGrant | LegalHold) -> None:
+def _accepted(since_ms: int | None, until_ms: int | None) -> str:
+    since = f"accepted at {clock(since_ms)} or later" if since_ms else "from its beginning"
+    return since if until_ms is None else f"{since}, before {clock(until_ms)}"
+
+
+# ---- documents of two parties
+
+
+def _end(
+    file: Path, kind: Armour, ended: Callable[[Profile, bytes], Document], out: Path | None, common: Options
+) -> None:
+    """Write the end of a document of two parties, signed by the first."""
+    data = files.read_armoured(file, kind)
+    files.check_new(out)
+    with terminal.profile(common) as profile:
+        made = ended(profile, data)
+    _hand_over(made, out)
+
+
+def _hand_over(document: Document, out: Path | None, lines: Iterable[str] = ()) -> None:
+    """Write what the first party has signed, and say who signs next."""
+    kind = Armour.AUDIT_GRANT if isinstance(document, AuditGrant) else Armour.LEGAL_HOLD
+    files.write_file(out, armour(kind, document.endorsed.encode()))
+    for line in lines:
+        terminal.say(line)
     if isinstance(document, AuditGrant) and document.granting is None:
         terminal.say(
             "next: other organisations run `amanah org countersign FILE`, as many as sign a roster, at least two"
         )
     else:
         terminal.say("next: a custodian runs `amanah org countersign FILE`; one party alone is refused")
+
+
+# ---- arguments
 
 
 def _bytes(text: str, what: str) -> bytes:

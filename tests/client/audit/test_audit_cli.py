@@ -21,6 +21,7 @@ from tests.client.audit.world import (
     SN,
     TN,
     Log,
+    community,
     incident,
 )
 
@@ -201,3 +202,28 @@ def test_a_list_of_a_record_that_does_not_hold_says_so_beside_the_entry_and_at_t
     assert f"first bad entry {index}" in err
     code, out, _ = audit("list", "--json")
     assert (code, json.loads(out)["first_bad"]["log_index"]) == (5, index)
+
+
+# ---- retention
+
+
+def test_retention_says_in_words_that_nothing_was_erased_and_nothing_is_held(audit: Audit, profile: Profile) -> None:
+    copy(profile, TOLD)
+    code, out, _ = audit("retention")
+    assert code == 0
+    assert out.splitlines()[1:4] == [
+        "no content was erased",
+        "nothing is there longer than its room's policy allows",
+        "no legal hold stands",
+    ]
+
+
+def test_retention_of_a_copy_without_rooms_names_no_time(audit: Audit, profile: Profile) -> None:
+    copy(profile, replace(TOLD, log=community()))
+    code, out, _ = audit("retention")
+    assert code == 0
+    assert out.splitlines() == [
+        "no entry of a room is in this copy, so it says of no content whether it was erased",
+        "no legal hold stands",
+    ]
+    assert json.loads(audit("retention", "--json")[1])["as_of"] is None
