@@ -38,7 +38,8 @@ class Standing:
         if self.witnessed is None or not self.witnessed.size:
             return f"log verified to {self.log.size}, not cosigned by the witnesses yet"
         grown = self.log.size - self.witnessed.size
-        more = f"; {grown} leaves more are not cosigned yet" if grown > 0 else ""
+        grew = "1 leaf more is" if grown == 1 else f"{grown} leaves more are"
+        more = f"; {grew} not cosigned yet" if grown > 0 else ""
         return cosigned_words(self.witnessed) + more
 
     @property

@@ -168,7 +168,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.CHECKPOINT: Meaning(_FINAL, "The checkpoint is not signed by the log of the roster."),
     Code.RECEIPT: Meaning(_FINAL, "The relay's receipt does not hold; keep it as evidence."),
     Code.LOG_ROLLBACK: Meaning(_FINAL, "The relay shows a smaller log than before; stop and tell the others."),
-    Code.RECORD: Meaning(_FINAL, "Keep the file as evidence, tell the others, and rely on nothing behind that entry."),
+    Code.RECORD: Meaning(_FINAL, "Keep the file as evidence, tell the others, and rely on nothing that it says."),
     Code.UNANCHORED: Meaning(_FINAL, "Give `--policy FILE`, or install the roster, to hold it against something."),
     Code.STALE_HEAD: Meaning(_AGAIN, "No fresh word from the relay's control stream for too long; connect first."),
     Code.WITNESSES: Meaning(_AGAIN, "Nothing stops; ask the operators of relay and witnesses what keeps them."),

@@ -16,7 +16,7 @@ from amanah_client.cli.main import app as amanah
 from amanah_client.cli.main import main
 from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, armour, encode_relay_card
-from amanah_protocol.errors import MEANINGS, Code, RefusedError
+from amanah_protocol.errors import MEANINGS, Code, RefusedError, UsageError
 from amanah_protocol.types import RoomId
 from amanah_relay.cli import app as relay
 from amanah_relay.keys import create_relay_keys
@@ -141,3 +141,25 @@ def test_help_shows_defaults_that_say_something_alone(verb: str, capsys: pytest.
     assert "[default: 15.0]" in out
     assert all(nothing not in out for nothing in ("default: False", "default: None", 'default: ""', "default: ]"))
     assert ("[default: 0]" in out) == (verb == "tail")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--home", "{}"), " --home {}"),
+        (("--home={}",), " --home {}"),
+        (("--home", "elsewhere", "--home", "{}"), " --home {}"),
+        ((), ""),
+        (("--", "--home", "{}"), ""),
+    ],
+)
+def test_a_command_in_a_hint_is_for_the_profile_of_the_command_that_says_it(
+    words: tuple[str, ...], option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "two words"
+    terminal.prepare([word.format(folder) for word in words])
+    hint = "`amanah audit sync` makes one; `amanah org card` none."
+    terminal.report(UsageError(Code.NOT_FOUND, "no copy", hint=hint))
+    quoted = option.format(f"'{folder}'")
+    said = f"`amanah audit sync{quoted}` makes one; `amanah org card` none."
+    assert capsys.readouterr().err == f"amanah: no copy. {said} [NOT_FOUND]\n"

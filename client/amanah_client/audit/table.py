@@ -159,6 +159,6 @@ def short(identifier: EnvelopeId | RoomId | DeviceId) -> str:
     return identifier.hex()[:_SHORT]
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 room`, `2 rooms`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 room`, `2 rooms`, `2 leaves`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -259,7 +259,7 @@ def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS)
         rows = profile.store.conflicts()
         files.write_file(file, log_evidence.evidence_file(rows, every=every))
     written = len(rows) if every else 1
-    terminal.say(f"{written} of {len(rows)} written; `amanah audit check FILE` verifies the file, without this profile")
+    terminal.say(f"{written} of {len(rows)} written; {audit_words.check_words(file)}")
 
 
 app.command(audit_bundle.export)
@@ -303,15 +303,6 @@ def verify_copy(profile: Profile) -> Report:
             selection=local.grant_of(profile.store),
             advanced=shown.advance,
         )
-
-
-def _show_report(report: Report, common: Options) -> None:
-    if common.json:
-        terminal.show_json(audit_json.report_json(report))
-    else:
-        audit_words.show_report(report)
-    raise_for(report)
-    raise_unanchored(report.anchor)
 
 
 # ---- arguments

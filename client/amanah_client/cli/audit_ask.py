@@ -16,7 +16,9 @@ from amanah_client.audit.questions.search import Hits
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import Who
 from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.commands import at_home
 from amanah_client.moments import iso, moment
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.labels import Label
@@ -84,7 +86,7 @@ def ask_question(
             terminal.show_json(answer_json(case, answer))
         else:
             _show_answer(answer)
-        raise_for(case)
+        raise_for(case.report)
 
 
 def _list_questions(given: dict[str, str], common: Options) -> None:
@@ -116,18 +118,6 @@ def _question_json(name: str) -> dict[str, object]:
     }
 
 
-def raise_for(case: Case) -> None:
-    """Say what does not hold.
-
-    Raises:
-        VerifyError: `RECORD` with the first of it.
-    """
-    bad = case.report.first_bad
-    if bad is not None:
-        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
-        raise VerifyError(Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]")
-
-
 # ---- an answer, for people
 
 
@@ -156,9 +146,11 @@ def _show_answer(answer: Answer) -> None:
 
 
 def _check_words(index: int) -> str:
-    return (
+    return at_home(
         f"`amanah audit prove {index} --out {index}.tlog-proof` writes the proof of entry {index}, and "
-        f"`amanah audit check {index}.tlog-proof` verifies it without this copy; any C2SP tlog-proof verifier can."
+        f"`amanah audit check {index}.tlog-proof` verifies it without this copy, against the rosters that this profile "
+        "trusts. Whoever has no profile gives --policy FILE instead; any C2SP tlog-proof verifier can do it.",
+        terminal.home_words(),
     )
 
 
@@ -273,8 +265,8 @@ def search(text: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, com
             for hit in found:
                 show(f"{hit.hit}: {hit.text}", style="" if hit.holds else _BAD, indent=4)
                 for question in hit.ask[:_LISTED]:
-                    show(f"    amanah audit ask {question}")
-        raise_for(case)
+                    show(f"    amanah audit ask {question}{terminal.home_words()}")
+        raise_for(case.report)
         if wrong := next((hit for hit in found if not hit.holds), None):
             raise VerifyError(Code.RECEIPT, wrong.text)
 

@@ -54,6 +54,10 @@ from amanah_protocol.log.proof_file import PROOF_HEADER
 from amanah_protocol.roster import Relay
 
 _MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
+_CHECKED: Final = (
+    "Give what `amanah disclose` or one of the verbs export, evidence and prove of `amanah audit` wrote; of a COSE "
+    "receipt the receipt itself, with its entry beside it in FILE.entry."
+)
 
 
 def export(
@@ -235,9 +239,8 @@ def check(
             _check_evidence(text, policy, roster, common)
         case found:
             what = f"this is {found!s}" if found else "this is none of them"
-            hint = "Give a file that `amanah audit export`, `amanah audit evidence` or `amanah disclose` wrote."
-            detail = f"an evidence bundle, a disclosure or evidence is wanted, {what}"
-            raise DecodeError(Code.BAD_TYPE, detail, hint=hint)
+            detail = f"an evidence bundle, a disclosure, evidence or a proof is wanted, {what}"
+            raise DecodeError(Code.BAD_TYPE, detail, hint=_CHECKED)
 
 
 # ---- writing
@@ -269,7 +272,8 @@ def _write(file: Path, sources: Sources, report: Report, exporter: Exporter, sin
     except OSError as error:
         raise terminal.operational(error, file) from error
     terminal.say(
-        f"{report.size} leaves, sha256 {digest}; `amanah audit check FILE` verifies the file, without this profile"
+        f"{counted(report.size, 'leaf', 'leaves')}, sha256 {digest}; {audit_words.check_words(file)}, "
+        "with a policy that its reader has from somebody else"
     )
 
 
@@ -290,7 +294,7 @@ def _disclosed(path: Path) -> Disclosed:
 def _bundle(path: Path) -> Iterator[Bundle]:
     with opened(path) as (stream, magic):
         if magic != MAGIC:
-            hint = "Give a file that `amanah audit export` wrote."
+            hint = "Give a file that the verb export of `amanah audit` wrote."
             raise DecodeError(Code.BAD_TYPE, "an evidence bundle is wanted", hint=hint)
         with seekable(stream, magic) as whole:
             yield Bundle(whole)
@@ -380,7 +384,10 @@ def _check_proof(data: bytes, policy: Path | None, roster: Path | None, common: 
         return
     anchor = _anchor(None, roster, common)
     if anchor is None:
-        hint = "Give --policy or --roster: a proof of one entry says nothing without a log that is trusted."
+        hint = (
+            "Give --policy FILE or --roster FILE, from somebody other than who gave you the proof "
+            "(`amanah roster show --policy` prints a policy): without the keys of log and witnesses it says nothing."
+        )
         raise UsageError(Code.UNANCHORED, "there is nothing to hold the proof against", hint=hint)
     check_proof_file(data, anchor.policy, anchor.name, common)
 

@@ -13,7 +13,8 @@ from cyclopts import Parameter
 
 from amanah_client.cli import audit_json, terminal
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.console.app import Owner, home_option
+from amanah_client.commands import home_option
+from amanah_client.console.app import Owner
 from amanah_client.console.serving import run
 from amanah_client.console.state import Console
 from amanah_client.console.views import overview

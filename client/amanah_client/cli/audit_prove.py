@@ -20,7 +20,8 @@ from amanah_client.audit.proofs import check_proof, prove_entry
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import open_case
 from amanah_client.cli import audit_json, files, terminal
-from amanah_client.cli.audit_ask import raise_for, show
+from amanah_client.cli.audit_ask import show
+from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.moments import iso, moment
@@ -87,7 +88,7 @@ def prove(
             files.write_file(out, encode_proof(made))
         if not made.extra:
             terminal.say(f"entry {index} is a bare hash here: whoever has the entry holds it against the proof")
-        raise_for(case)
+        raise_for(case.report)
 
 
 def _check_receipt(out: Path | None) -> Path:

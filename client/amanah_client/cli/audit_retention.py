@@ -60,7 +60,7 @@ def _show(found: Retention, limit: int | None) -> None:
 
 def _show_contents(found: Retention, limit: int | None) -> None:
     if found.gone:
-        terminal.show(f"the content of {_entries(len(found.gone))} was erased:")
+        terminal.show(f"the content of {counted(len(found.gone), 'entry', 'entries')} was erased:")
         terminal.show_table(
             ("log", "room", "place", "label", "accepted", "erased", "why"),
             (
@@ -71,8 +71,8 @@ def _show_contents(found: Retention, limit: int | None) -> None:
     else:
         terminal.show("no content was erased")
     if found.overdue:
-        terminal.show(f"a room's policy demands that the content of {_entries(len(found.overdue))} is gone:")
-        terminal.show("nothing in the record says that it is")
+        number = counted(len(found.overdue), "entry", "entries")
+        terminal.show(f"by a room's policy the content of {number} should be gone, and nothing says that it is:")
         terminal.show_table(
             ("log", "room", "place", "label", "over since"),
             ((*_cells(item), clock(item.over_at_ms)) for item in found.overdue[:limit]),
@@ -83,10 +83,6 @@ def _show_contents(found: Retention, limit: int | None) -> None:
 
 def _cells(item: Content) -> tuple[str, str, str, str]:
     return str(item.index), item.room.hex()[:_SHORT], str(item.room_seq), item.label.text
-
-
-def _entries(number: int) -> str:
-    return f"{number} {'entry' if number == 1 else 'entries'}"
 
 
 def _hold(held: Held) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from amanah_client.audit.bundle_check import Checked, Opened
@@ -22,6 +24,7 @@ from amanah_protocol.content.sealed import Content
 from amanah_protocol.errors import Code, UsageError, VerifyError
 
 _BAD: Final = "bold white on red"
+_KEEP: Final = "Keep it as evidence, tell the other nations over another channel"
 _FIELD: Final = len("pseudonym ")
 
 
@@ -78,14 +81,18 @@ def verdict_of_proven(proven: Proven) -> str:
 
 def _about(report: Report) -> Iterator[str]:
     scope = report.scope
-    yield f"log {report.origin}: {report.size} leaves under the checkpoint, root {report.root.hex()}"
+    size = counted(report.size, "leaf", "leaves")
+    yield f"log {report.origin}: {size} under the checkpoint, root {report.root.hex()}"
     yield f"held against {report.anchor or 'nothing but itself'}"
     yield f"cosigned by {cosigned(report.witnesses)}"
+    entries, rooms = counted(scope.envelopes, "entry", "entries"), counted(report.record.room_count, "room")
+    bare = counted(scope.bare, "bare hash", "bare hashes")
     yield (
-        f"in scope: {_entries(scope.envelopes)} of {counted(report.record.room_count, 'room')}, {scope.control} of the "
-        f"control stream, {counted(scope.reads, 'audit read')}; outside: {scope.bare} bare hashes"
+        f"in scope: {entries} of {rooms}, {scope.control} of the control stream, "
+        f"{counted(scope.reads, 'audit read')}; outside: {bare}"
     )
-    yield f"accepted between {moment(scope.first_ms)} and {moment(scope.last_ms)}, as the relay says"
+    if scope.first_ms is not None:
+        yield f"accepted between {moment(scope.first_ms)} and {moment(scope.last_ms)}, as the relay says"
     if report.control_confirmed is None:
         yield "the end of the control stream is not confirmed by a signed head"
     else:
@@ -99,16 +106,12 @@ def _room(room: RoomSummary) -> Iterator[str]:
         under = f", under {room.create.agreement}" if room.create.agreement else ""
         opened = f"opened by {room.opened_by.text}, up to {room.create.ceiling.text}{under}"
     yield f"room {short(room.room)}: {opened}"
-    yield f"  {_entries(room.entries)} from {moment(room.first_ms)} to {moment(room.last_ms)}"
+    yield f"  {counted(room.entries, 'entry', 'entries')} from {moment(room.first_ms)} to {moment(room.last_ms)}"
     for change in room.changes:
         if change.added or change.removed:
             yield f"  {moment(change.accepted_at_ms)}  {change.by.text} {changed(change.added, change.removed)}"
             yield f"  {'':20}  then in it: {nations(change.members)}"
     yield f"  in it at the end: {nations(room.members) or 'nobody'}"
-
-
-def _entries(number: int) -> str:
-    return f"{number} {'entry' if number == 1 else 'entries'}"
 
 
 def _finding(finding: Finding) -> str:
@@ -217,8 +220,12 @@ def raise_for(report: Report) -> None:
     """
     bad = report.first_bad
     if bad is not None:
-        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
-        raise VerifyError(Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]")
+        whole = bad.index is None
+        where = "the whole record" if whole else f"first bad entry {bad.index}"
+        rely = "and rely on nothing in it" if whole else f"and rely on nothing in it from entry {bad.index} on"
+        raise VerifyError(
+            Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]", hint=f"{_KEEP}, {rely}."
+        )
 
 
 def raise_unanchored(anchor: str) -> None:
@@ -229,6 +236,12 @@ def raise_unanchored(anchor: str) -> None:
     """
     if not anchor:
         raise UsageError(Code.UNANCHORED, UNANCHORED)
+
+
+def check_words(file: Path) -> str:
+    """How somebody else checks a file that was written."""
+    name = "FILE" if str(file) == "-" else shlex.quote(str(file))
+    return f"`amanah audit check {name} --policy POLICY` verifies the file, without this profile"
 
 
 def milliseconds(at: datetime) -> int:

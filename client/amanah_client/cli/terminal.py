@@ -24,12 +24,14 @@ import unicodedata
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
 from amanah_client import moments, visible
+from amanah_client.commands import at_home, home_option
 from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +129,8 @@ DEFAULTS: Final = Options()
 
 _literal: Final[list[str]] = []
 """What stood behind `--` on this process's command line."""
+_home: Final[list[str]] = []
+"""` --home FOLDER` as it stood there, "" where the usual place is meant; nothing before a command line was read."""
 
 
 def prepare(arguments: Sequence[str] = ()) -> None:
@@ -135,10 +139,27 @@ def prepare(arguments: Sequence[str] = ()) -> None:
     Args:
         arguments: The command line; what stands behind `--` is meant as it is written.
     """
-    _literal[:] = arguments[arguments.index("--") + 1 :] if "--" in arguments else ()
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    _literal[:] = arguments[end + 1 :]
+    _home[:] = [_home_of(arguments[:end])]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _home_of(words: Sequence[str]) -> str:
+    found = ""
+    for word, after in pairwise((*words, "")):
+        if word == "--home":
+            found = home_option(after)
+        elif word.startswith("--home="):
+            found = home_option(word.removeprefix("--home="))
+    return found
+
+
+def home_words() -> str:
+    """What a command that is printed needs to find the profile of this one; "" for the usual place."""
+    return "".join(_home)
 
 
 def check_no_option(text: str, hint: str) -> None:
@@ -170,7 +191,8 @@ def report(error: AmanahError) -> int:
     detail = error.detail.rstrip(".")
     # Some causes are just what the hint of their code begins with.
     is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
-    said = error.hint if is_doubled else f"{detail}. {error.hint}"
+    hint = at_home(error.hint, home_words())
+    said = hint if is_doubled else f"{detail}. {hint}"
     say(f"amanah: {said} [{error.code}]")
     return exit_code(error)
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from amanah_client.audit.questions.words import duration
 from amanah_client.audit.table import NO_PLAINTEXT, counted, short, size_words
 from amanah_client.cli.terminal import iso
+from amanah_client.commands import at_home
 from amanah_client.console import views
 from amanah_client.console.chart import Chart
 from amanah_client.console.places import nations
@@ -75,11 +76,6 @@ class Owner:
     home: str
 
 
-def home_option(home: Path, usual: Path) -> str:
-    """What a command needs to find a profile."""
-    return "" if home == usual else f" --home {shlex.quote(str(home))}"
-
-
 def make_app(
     console: Console, owner: Owner, place: Place, sessions: Sessions, launch: Launch, spoken: Language
 ) -> ASGIApp:
@@ -87,7 +83,7 @@ def make_app(
     files = Files(FRAME / "static", HERE / "static")
     filters: dict[str, Callable[..., object]] = {
         "moment": moment, "iso": iso, "duration": duration, "short": short, "counted": counted, "size": size_words,
-        "quoted": shlex.quote,
+        "quoted": shlex.quote, "at_home": partial(at_home, option=owner.home),
     }  # fmt: skip
     pages = Pages(HERE / "templates", files, spoken, filters)
     routes = _Routes(console, owner, pages)

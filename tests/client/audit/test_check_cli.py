@@ -226,7 +226,8 @@ def test_another_file_is_refused(audit: Audit, tmp_path: Path, text: str) -> Non
     path.write_text(text)
     code, _, err = audit("check", path)
     assert code == 5
-    assert "an evidence bundle, a disclosure or evidence is wanted" in err
+    assert "an evidence bundle, a disclosure, evidence or a proof is wanted" in err
+    assert "export, evidence and prove" in err
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_named(audit: Audit, tmp_path: Path) -> None:

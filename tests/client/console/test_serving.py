@@ -18,7 +18,8 @@ import pytest
 
 from amanah_client.cli import audit_console
 from amanah_client.cli.main import main
-from amanah_client.console.app import Owner, home_option
+from amanah_client.commands import home_option
+from amanah_client.console.app import Owner
 from amanah_client.console.serving import run
 from amanah_client.console.state import Console
 from amanah_client.home import Profile
