@@ -18,7 +18,7 @@ from amanah_client.audit.export import Exporter
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Nations, RoomSummary, Severity
 from amanah_client.audit.table import Filter, Line, changed, lines, short, size_words
-from amanah_client.audit.words import between, content_lines, cosigned, verdict
+from amanah_client.audit.words import between, claimed, content_lines, cosigned, verdict
 from amanah_client.moments import moment
 from amanah_client.visible import shown
 from amanah_protocol.errors import Code, UsageError
@@ -206,8 +206,7 @@ def _message(report: Report, one: Opened) -> ReportMessage:
         label=content.label,
         alarm=alarm if content.differs_from(header.label) else "",
         times=(
-            (_("written"), _("{at}, as the sender says").format(at=moment(content.written_at_ms))),
-            (_("claimed"), _("{at}, as the sender says").format(at=moment(header.sent_at_ms))),
+            (_("claimed"), _("{at} by its sender").format(at=claimed(content, header))),
             (_("accepted"), _("{at}, as the relay says").format(at=moment(one.leaf.accepted_at_ms))),
             (_("witnessed"), between(report.record.bounds(one.index)).removeprefix("witnessed ")),
             *(

@@ -20,6 +20,10 @@ NO_PLAINTEXT: Final = (
     "Content, titles, names of people and of files are sealed: they stand nowhere in this record, "
     "and neither the relay nor an auditor can read them, or tell a text from a title or a name."
 )
+NO_LABEL: Final = (
+    "An entry without content (keys, or header only) has nothing that a label would protect: it says TLP:CLEAR in a "
+    "room of any label, and lowers nothing there."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +132,10 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Ack():
             return f"acknowledged {short(specific.envelope)} ({specific.grade.name.lower()})"
         case kinds.Delivered():
-            return f"has everything up to {specific.room_seq}"
+            return f"confirmed that it has every entry of the room up to place {specific.room_seq}"
         case kinds.Grant():
             whom = counted(len(specific.addressees), "device")
-            return f"granted the history {specific.from_seq} to {specific.to_seq} to {whom}"
+            return f"granted the history from place {specific.from_seq} to {specific.to_seq} to {whom}"
         case kinds.Erase():
             return f"erased the content of {', '.join(map(short, specific.envelopes))}"
         case kinds.Repair():

@@ -12,6 +12,7 @@ from amanah_client.moments import moment
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
+from amanah_protocol.envelope import Header
 from amanah_protocol.log.policy import by_witness
 
 UNANCHORED: Final = "consistent, but anchored in nothing"
@@ -29,6 +30,12 @@ def verdict(report: Report) -> str:
         "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed; "
         f"anchored in {report.anchor}"
     )
+
+
+def claimed(content: Content, header: Header) -> str:
+    """When a disclosed message was sent, by its sender's clock; what its content says, where that is another time."""
+    sent, written = moment(header.sent_at_ms), moment(content.written_at_ms)
+    return sent if sent == written else f"{sent} (its content says {written})"
 
 
 def between(witnessed: Bounds) -> str:
@@ -49,7 +56,7 @@ def stamped(stamps: Iterable[Stamped]) -> str:
 def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:
     """Who cosigned a checkpoint, and when."""
     named = ", ".join(f"{name} ({moment(time_s * 1000)})" for name, time_s in by_witness(witnesses))
-    return named or "no witness that is known here"
+    return named or "no witness whose key the roster or the policy names"
 
 
 def content_lines(content: Content) -> list[str]:

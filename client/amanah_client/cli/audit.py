@@ -17,13 +17,14 @@ from amanah_client.audit import local
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
 from amanah_client.audit.stamps import Stamps
-from amanah_client.audit.table import Filter, lines
+from amanah_client.audit.table import Filter, counted, lines
 from amanah_client.audit.words import verdict
 from amanah_client.cli import audit_bundle, audit_json, audit_words, files, terminal
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
 from amanah_client.cli.files import File
 from amanah_client.cli.progress import PERIOD_S, Progress, progress
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.commands import at_home
 from amanah_client.home import Profile
 from amanah_client.moments import moment
 from amanah_protocol.cards import Armour
@@ -55,6 +56,8 @@ Uncosigned = Annotated[bool, Parameter(negative="")]
 Own = Annotated[bool, Parameter(negative="")]
 
 _ROUNDS: Final = 3
+_AGAIN_S: Final = 30
+"""A relay publishes a checkpoint that often while there is traffic, and has it cosigned at once."""
 
 
 @app.command
@@ -86,7 +89,7 @@ def sync(
             terminal.say("this copy was read without that grant; copying anew under it")
         before, size = _copied(profile, common, uncosigned=uncosigned)
         if not size:
-            hint = "Run it again in a minute; --uncosigned copies without them."
+            hint = f"Run `amanah audit sync` again in {_AGAIN_S} s, or `amanah audit sync --uncosigned` without them."
             raise OperationalError(Code.WITNESSES, "the witnesses have cosigned nothing of this log yet", hint=hint)
         report = verify_copy(profile)
         if report.record.begins_late() or _is_outgrown(profile, report):
@@ -99,15 +102,29 @@ def sync(
             told = {"format": audit_json.FORMAT, "copied": size - before, "size": size, "holds": not report.faults}
             terminal.show_json(told | {"uncosigned": left})
         else:
-            if left:
-                newer = "1 newer leaf is" if left == 1 else f"{left} newer leaves are"
-                terminal.say(
-                    f"{newer} not cosigned by the witnesses yet; their newest word is of {_newest_word(profile)}. Sync "
-                    "again in a minute; if that stays so, ask the operators of relay and witnesses"
-                )
-            terminal.show(f"copied {size - before} leaves, up to the checkpoint of size {size}")
+            for line in _reach(profile, size - before, size, left):
+                terminal.show(line)
             terminal.show(verdict(report))
         raise_for(report)
+
+
+def _reach(profile: Profile, copied: int, size: int, left: int) -> Iterator[str]:
+    """How much of the log the copy has: that little holds must not be read as that all does."""
+    new = counted(copied, "leaf", "leaves") if copied else "nothing new"
+    if not left:
+        yield f"copied {new}; this copy has the whole log as it is now: {counted(size, 'leaf', 'leaves')}"
+        return
+    yield (
+        f"copied {new}; this copy has {size} of {counted(size + left, 'leaf', 'leaves')} of the log, up to the newest "
+        f"checkpoint that the quorum of witnesses has cosigned ({_newest_word(profile)})"
+    )
+    newer = "1 newer leaf is" if left == 1 else f"{left} newer leaves are"
+    what_to_do = (
+        f"{newer} not in it, because the witnesses have not cosigned so far yet: run `amanah audit sync` again in "
+        f"{_AGAIN_S} s. If that stays so, ask the operators of relay and witnesses; `amanah audit sync --uncosigned` "
+        "copies the rest without waiting, and until they cosign it that copy does not hold against the roster"
+    )
+    yield at_home(what_to_do, terminal.home_words())
 
 
 def _uncosigned(profile: Profile, size: int) -> int:
@@ -234,9 +251,26 @@ def list_entries(
         found = lines(report, wanted)
         if common.json:
             terminal.show_json(audit_json.lines_json(report, found))
-        else:
-            audit_words.show_lines(found)
+        elif not audit_words.show_lines(found):
+            _show_nothing(report)
         raise_for(report)
+
+
+def _show_nothing(report: Report) -> None:
+    scope = report.scope
+    if not scope.envelopes:
+        terminal.show("there is no entry of a room in this copy: nothing was accepted in its scope so far")
+        return
+    entries, rooms = counted(scope.envelopes, "entry", "entries"), counted(report.record.room_count, "room")
+    terminal.show(
+        f"no entry is like that, of {entries} of {rooms} in scope, accepted between {moment(scope.first_ms)} and "
+        f"{moment(scope.last_ms)}"
+    )
+    what_to_do = (
+        "leave out an option, or give other values: `amanah audit verify` names the rooms and organisations in scope, "
+        "`amanah audit list` lists everything. What is outside of the scope is bare hashes here, and never listed"
+    )
+    terminal.show(at_home(what_to_do, terminal.home_words()))
 
 
 @app.command

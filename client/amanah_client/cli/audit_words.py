@@ -14,8 +14,8 @@ from amanah_client.audit.local import Cosigned
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, RoomSummary, Severity
 from amanah_client.audit.stamps import Stamps
-from amanah_client.audit.table import NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
-from amanah_client.audit.words import UNANCHORED, between, content_lines, cosigned, stamped, verdict
+from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
+from amanah_client.audit.words import UNANCHORED, between, claimed, content_lines, cosigned, stamped, verdict
 from amanah_client.cli import terminal
 from amanah_client.moments import moment
 from amanah_client.standing import cosigned_words
@@ -119,10 +119,11 @@ def _finding(finding: Finding) -> str:
     return f"{str(finding.severity).upper()} at {where}: {finding.text} [{finding.code}]"
 
 
-def show_lines(lines: Iterable[Line]) -> None:
-    """Who told whom what class of thing, when: three lines for each entry, the last one its three times."""
+def show_lines(lines: Iterable[Line]) -> bool:
+    """Who told whom what class of thing, when: three lines for each entry, its three times last; whether any."""
+    found = False
     for line in lines:
-        entry = line.entry
+        found, entry = True, line.entry
         _show(
             f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}",
             indent=8,
@@ -134,7 +135,10 @@ def show_lines(lines: Iterable[Line]) -> None:
             f"as the relay says; {between(entry.witnessed)}{stamped(entry.stamped)}",
             indent=8,
         )
-    _show(NO_PLAINTEXT)
+    if found:
+        _show(NO_LABEL)
+        _show(NO_PLAINTEXT)
+    return found
 
 
 # ---- a bundle, for people
@@ -160,8 +164,8 @@ def _show_opened(checked: Checked, one: Opened) -> None:
         _show(f"ALARM: the record shows {header.label.text} for it; the sealed label counts", style=_BAD)
     record = checked.report.record
     _show(
-        f"  written {moment(content.written_at_ms)}, claimed {moment(header.sent_at_ms)}, as the sender says; accepted "
-        f"{moment(one.leaf.accepted_at_ms)}, as the relay says; "
+        f"  claimed {claimed(content, header)} by its sender; accepted {moment(one.leaf.accepted_at_ms)}, as the relay "
+        f"says; "
         f"{between(record.bounds(one.index))}{stamped(record.stamped(one.index))}",
         indent=2,
     )
@@ -180,10 +184,7 @@ def show_proven(proven: Proven) -> None:
     sender = f"{certificate.role.name.lower()} {certificate.subject.hex()[:8]} of {certificate.organisation}"
     _show(f"from      {sender}, device {short(certificate.device_id)}", indent=_FIELD)
     _show(f"pseudonym {certificate.subject.hex()}: only the organisation knows whose", indent=_FIELD)
-    _show(
-        f"written   {moment(content.written_at_ms)}, sealed {moment(header.sent_at_ms)}, as the sender says",
-        indent=_FIELD,
-    )
+    _show(f"claimed   {claimed(content, header)} by its sender", indent=_FIELD)
     _show(f"accepted  {moment(disclosed.leaf.accepted_at_ms)}, as the relay says", indent=_FIELD)
     _show(f"room      {header.room.hex()}, entry {disclosed.leaf.room_seq}", indent=_FIELD)
     _show(f"label     {content.label.text} {content.pap.text}", indent=_FIELD)

@@ -206,6 +206,26 @@ def test_a_list_of_a_record_that_does_not_hold_says_so_beside_the_entry_and_at_t
     assert (code, json.loads(out)["first_bad"]["log_index"]) == (5, index)
 
 
+def test_a_list_in_which_nothing_fits_says_so_and_what_to_try(audit: Audit, profile: Profile) -> None:
+    copy(profile, TOLD)
+    code, out, _ = audit("list", "--room", "ffff")
+    assert code == 0
+    assert out.startswith("no entry is like that, of 17 entries of 2 rooms in scope, accepted between 2026-09-21 ")
+    assert f"`amanah audit verify --home {profile.home.path}` names the rooms" in out
+    assert "sealed" not in out
+    assert json.loads(audit("list", "--room", "ffff", "--json")[1])["entries"] == []
+
+
+def test_a_list_of_a_copy_without_rooms_says_that_nothing_is_there(audit: Audit, profile: Profile) -> None:
+    copy(profile, replace(TOLD, log=community()))
+    assert audit("list")[1] == "there is no entry of a room in this copy: nothing was accepted in its scope so far\n"
+
+
+def test_a_list_says_why_entries_without_content_have_the_lowest_label(audit: Audit, profile: Profile) -> None:
+    copy(profile, TOLD)
+    assert "it says TLP:CLEAR in a room of any label, and lowers nothing there" in audit("list")[1]
+
+
 # ---- retention
 
 

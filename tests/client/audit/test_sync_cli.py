@@ -80,7 +80,7 @@ def test_a_sync_says_how_many_leaves_were_copied_up_to_which_checkpoint(
     connected(TOLD)
     code, out, _ = audit("sync", "--timeout", "1")
     assert code == 0
-    assert "copied 35 leaves, up to the checkpoint of size 35" in out
+    assert "copied 35 leaves; this copy has the whole log as it is now: 35 leaves" in out
     assert "HOLDS" in out
     assert audit("verify")[0] == 0
     code, out, _ = audit("sync", "--json")
@@ -99,8 +99,24 @@ def test_a_sync_says_how_much_the_witnesses_have_not_cosigned(
     assert audit("sync", "--timeout", "1")[0] == 0
     later = LogView(size=log.size + 2, root=bytes(32), checkpoint=log.checkpoint(size=log.size + 2), seen_at_ms=1)
     profile.store.commit((e.PutWitnessed(row=row), e.PutLogView(view=later)))
-    assert cli_audit._uncosigned(profile, log.size) == 2  # noqa: SLF001 - what the verb says in words
-    assert cli_audit._newest_word(profile) == "2027-01-15 08:00:00Z"  # noqa: SLF001 - the same
+    left = cli_audit._uncosigned(profile, log.size)  # noqa: SLF001 - what the verb says in words
+    has, newer = cli_audit._reach(profile, 0, log.size, left)  # noqa: SLF001 - the same
+    assert has == (
+        "copied nothing new; this copy has 35 of 37 leaves of the log, up to the newest checkpoint that the quorum of "
+        "witnesses has cosigned (2027-01-15 08:00:00Z)"
+    )
+    home = profile.home.path
+    assert newer.startswith("2 newer leaves are not in it, because the witnesses have not cosigned so far yet")
+    assert f"run `amanah audit sync --home {home}` again in 30 s." in newer
+    assert f"`amanah audit sync --uncosigned --home {home}` copies the rest without waiting" in newer
+
+
+def test_one_leaf_is_one_leaf(profile: Profile) -> None:
+    has, newer = cli_audit._reach(profile, 1, 1, 1)  # noqa: SLF001 - what the verb says of a log that has just begun
+    assert has.startswith("copied 1 leaf; this copy has 1 of 2 leaves of the log")
+    assert newer.startswith("1 newer leaf is not in it")
+    (whole,) = cli_audit._reach(profile, 1, 1, 0)  # noqa: SLF001 - the same
+    assert whole == "copied 1 leaf; this copy has the whole log as it is now: 1 leaf"
 
 
 def test_a_sync_that_is_refused_says_why(audit: Audit, connected: Callable[..., None]) -> None:
