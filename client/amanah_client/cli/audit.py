@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,12 +12,11 @@ from cyclopts import App, Parameter
 from amanah_client import model
 from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
-from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
-from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import Filter, counted, lines
 from amanah_client.audit.words import verdict
 from amanah_client.cli import audit_bundle, audit_json, audit_words, files, terminal
+from amanah_client.cli.audit_copy import examined, verify_copy
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
 from amanah_client.cli.files import File
 from amanah_client.cli.progress import PERIOD_S, Progress, progress
@@ -308,35 +305,6 @@ app.command(
     "amanah_client.cli.audit_prove:prove", name="prove", help="Write the proof that one entry stands in the log."
 )
 app.command("amanah_client.cli.audit_console:console", name="console", help="Show the copy as pages in a browser.")
-
-
-@contextmanager
-def examined(
-    common: Options, *, anew: bool = False, pem: bytes | None = None
-) -> Iterator[tuple[Report, local.Cosigned | None, Stamps]]:
-    """The report on the copy, whose entries can be read until the block is left; what witnesses and authorities say."""
-    with terminal.profile(common) as profile:
-        if anew:
-            profile.store.copy.forget_register()
-        report = verify_copy(profile)
-        report, stamps = local.examined_stamps(profile.store, report, pem, now_ms=time.time_ns() // 1_000_000)
-        yield report, local.cosigned(profile.store), stamps
-
-
-def verify_copy(profile: Profile) -> Report:
-    """Verify what was copied and not verified yet."""
-    anchor = local.trusted(profile)
-    note, size = local.copied(profile.store)
-    head = local.copied_head(profile.store)
-    with progress("leaves verified", size) as shown:
-        return examine_copy(
-            profile.store.copy,
-            checkpoint=note,
-            anchor=anchor,
-            control_head=head,
-            selection=local.grant_of(profile.store),
-            advanced=shown.advance,
-        )
 
 
 # ---- arguments

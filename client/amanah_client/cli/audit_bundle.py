@@ -17,7 +17,7 @@ from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, dec
 from amanah_client.audit.bundle import MAGIC, MAX_DISCLOSURES, Bundle, Disclosed
 from amanah_client.audit.bundle_check import check_bundle, open_disclosures, own_anchor
 from amanah_client.audit.disclosed import prove
-from amanah_client.audit.examination import Anchor, examine, examine_copy
+from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.export import (
     Exporter,
     Sources,
@@ -37,14 +37,15 @@ from amanah_client.audit.report import Finding, Findings
 from amanah_client.audit.stamps import Trust, load_roots
 from amanah_client.audit.table import Filter, counted, lines
 from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
+from amanah_client.cli.audit_copy import verify_copy
 from amanah_client.cli.audit_files import opened, seekable, write_new
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
 from amanah_client.cli.files import File
-from amanah_client.cli.progress import progress
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, find_home
 from amanah_protocol import cose
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
+from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, VerifyError
 from amanah_protocol.identity import decode_certificate
@@ -95,41 +96,9 @@ def export(
         until_ms=None if until is None else milliseconds(until),
     )
     with terminal.profile(common) as profile:
-        anchor = local.trusted(profile)
-        note, size = local.copied(profile.store)
-        copy, head = profile.store.copy, local.copied_head(profile.store)
-        grant = local.grant_of(profile.store)
-        with progress("leaves verified", size) as verified:
-            report = examine_copy(
-                copy,
-                checkpoint=note,
-                anchor=anchor,
-                control_head=head,
-                selection=grant,
-                advanced=verified.advance,
-            )
-        sources = Sources(
-            rows=lambda: copy.rows(0, size),
-            checkpoint=note,
-            published=lambda: copy.checkpoints(size),
-            control_head=head,
-            policy=encode_policy(anchor.policy),
-            timestamps=lambda: local.copied_stamps(profile.store, size),
-            rosters=tuple({known.value.version: known.value.endorsed.encode() for known in anchor.rosters}.values()),
-        )
+        report, anchor = verify_copy(profile), local.trusted(profile)
         exporter = _exporter(profile, report)
-        parts = selected_rooms(report.record, grant)
-        if parts:
-            number = counted(len(parts), "room")
-            terminal.say(f"left out, since a grant shows a selection of it and nothing proves the rest: {number}")
-        if parts or not span.is_whole:
-            rooms = chosen_rooms(report.record, span) - parts
-            hidden = frozenset(chain for chain, room in report.record.custody_chains().items() if room not in rooms)
-            sources = replace(sources, rows=lambda: shown_rows(copy.rows(0, size), rooms, hidden, span.until_ms))
-            # What the file shows is what its tables and reports are made of, and nothing that it leaves out.
-            report = examine(
-                sources.rows(), checkpoint=note, anchor=anchor, control_head=head, published=sources.published()
-            )
+        report, sources = _narrowed(report, _sources_of(profile, anchor), anchor, local.grant_of(profile.store), span)
         report, _ = local.examined_stamps(profile.store, report, None, now_ms=exporter.now_ms)
         _write(file, sources, report, exporter, span.since_ms)
     raise_for(report)
@@ -244,6 +213,45 @@ def check(
 
 
 # ---- writing
+
+
+def _sources_of(profile: Profile, anchor: Anchor) -> Sources:
+    """The whole copy, as it may go into a file."""
+    store = profile.store
+    note, size = local.copied(store)
+    return Sources(
+        rows=lambda: store.copy.rows(0, size),
+        checkpoint=note,
+        published=lambda: store.copy.checkpoints(size),
+        control_head=local.copied_head(store),
+        policy=encode_policy(anchor.policy),
+        timestamps=lambda: local.copied_stamps(store, size),
+        rosters=tuple({known.value.version: known.value.endorsed.encode() for known in anchor.rosters}.values()),
+    )
+
+
+def _narrowed(
+    report: Report, sources: Sources, anchor: Anchor, grant: AuditGrant | None, span: Span
+) -> tuple[Report, Sources]:
+    """What a file shows of a verified copy, and the report on that alone."""
+    parts = selected_rooms(report.record, grant)
+    if parts:
+        number = counted(len(parts), "room")
+        terminal.say(f"left out, since a grant shows a selection of it and nothing proves the rest: {number}")
+    elif span.is_whole:
+        return report, sources
+    rooms = chosen_rooms(report.record, span) - parts
+    hidden = frozenset(chain for chain, room in report.record.custody_chains().items() if room not in rooms)
+    narrowed = replace(sources, rows=lambda: shown_rows(sources.rows(), rooms, hidden, span.until_ms))
+    # What the file shows is what its tables and reports are made of, and nothing that it leaves out.
+    examined = examine(
+        narrowed.rows(),
+        checkpoint=sources.checkpoint,
+        anchor=anchor,
+        control_head=sources.control_head,
+        published=sources.published(),
+    )
+    return examined, narrowed
 
 
 def _exporter(profile: Profile, report: Report) -> Exporter:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from amanah_client.audit.retention import CAUSES, Content, Gone, Held, Overdue, Retention, retention
 from amanah_client.audit.table import counted
 from amanah_client.cli import audit_json, terminal
-from amanah_client.cli.audit import examined
+from amanah_client.cli.audit_copy import examined
 from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
 

@@ -12,7 +12,7 @@ from amanah_client.audit import local
 from amanah_client.audit.restamping import find_due, renew
 from amanah_client.audit.table import counted
 from amanah_client.cli import audit_json, files, terminal
-from amanah_client.cli.audit import verify_copy
+from amanah_client.cli.audit_copy import verify_copy
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_protocol.errors import Code, UsageError
