@@ -39,6 +39,7 @@ _TLP: Final = {
     Label.RED: (255, 43, 43),
 }
 _MARGIN: Final = 16.0
+_NUMBER_WIDTH: Final = 30.0
 _JOINED: Final = 0x0590
 """Where the scripts begin whose letters are joined or run from right to left."""
 _TEXT: Final = "text"
@@ -64,14 +65,20 @@ def render_pdf(view: ReportView, exported_ms: int) -> Iterable[bytes]:
     logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
 
     class Sheet(fpdf.FPDF):
-        """A4, with its number below."""
+        """A4; below, of which log it is, and which of how many sheets: one that is lost or added shows."""
 
         def footer(self) -> None:
-            """The number of the page."""
+            """The log, the number of the page and how many there are."""
+            shaping, self.text_shaping = self.text_shaping, None
             self.set_y(-12)
             self.set_font(_TEXT, size=7.5)
             self.set_text_color(*_INK_3)
-            self.cell(0, 4, _("page {number}").format(number=self.page_no()), align="R")
+            self.cell(self.epw - _NUMBER_WIDTH, 4, shown(view.named))
+            # fpdf writes how many there are into the finished sheets.
+            self.cell(
+                _NUMBER_WIDTH, 4, _("page {number} of {all}").format(number=self.page_no(), all="{nb}"), align="R"
+            )
+            self.text_shaping = shaping
 
     pdf = Sheet(format="A4")
     pdf.set_creation_date(datetime.fromtimestamp(exported_ms // 1000, UTC))
@@ -109,6 +116,9 @@ class _Print:
         self._text(_("Check it yourself, on any machine, without a network:"), gap=1)
         for command in ("amanah audit check", "python amanah-verify.py"):
             self._text(f"{command} evidence.amanah --policy community.policy", font=_MONO, size=8)
+        self._pdf.ln(1)
+        for text in view.checking:
+            self._text(f"• {text}", gap=1)
         if view.findings:
             self._heading(_("What was found"))
             for found in view.findings:
@@ -215,7 +225,7 @@ class _Print:
         self._tlp(message.label)
         pdf.set_font(_TEXT, style="B", size=8.5)
         pdf.set_text_color(*_INK)
-        head = f"{message.sender}, {_('log index')} {message.index}"
+        head = f"{message.sender}, {_('log index')} {message.index}, {message.precedence}"
         pdf.multi_cell(0, 4.4, self._safe(head), align="L", new_x="LMARGIN", new_y="NEXT")
         pdf.ln(1)
         if message.alarm:
@@ -273,7 +283,8 @@ class _Print:
     def _entry(self, line: Line) -> tuple[str, ...]:
         entry = line.entry
         dated = between(entry.witnessed).replace("witnessed between ", "").replace(" and ", " …\n")
-        about = f"{_('room')} {short(entry.room)}, {size_words(entry.kind, entry.size_class)}"
+        precedence, size = entry.precedence.name.lower(), size_words(entry.kind, entry.size_class)
+        about = f"{_('room')} {short(entry.room)}, {precedence}, {size}"
         return (
             str(entry.index),
             f"{moment(entry.accepted_at_ms)}\n{moment(entry.sent_at_ms)}\n{dated}",

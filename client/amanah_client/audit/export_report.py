@@ -17,7 +17,7 @@ from amanah_client.audit.bundle_check import Opened
 from amanah_client.audit.export import Exporter
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Nations, RoomSummary, Severity
-from amanah_client.audit.table import Filter, Line, changed, lines, short, size_words
+from amanah_client.audit.table import NO_LABEL, Filter, Line, changed, counted, lines, short, size_words
 from amanah_client.audit.words import between, claimed, content_lines, cosigned, verdict
 from amanah_client.moments import moment
 from amanah_client.visible import shown
@@ -27,6 +27,10 @@ from amanah_protocol.labels import Label
 MAX_ENTRIES: Final = 500
 MAX_ROOMS: Final = 200
 """What a person reads of; the rest is in the files for analysis, and is counted."""
+
+_LETTERS: Final = 80
+_DIGITS: Final = 16
+"""Of an origin and of a root, where they tell sheets of one print from those of another."""
 
 _: Final = gettext.NullTranslations().gettext
 
@@ -60,6 +64,7 @@ class ReportMessage:
 
     index: int
     sender: str
+    precedence: str
     label: Label
     alarm: str
     times: tuple[tuple[str, str], ...]
@@ -72,11 +77,13 @@ class ReportView:
 
     Attributes:
         title: What it is.
+        named: The log and the begin of its root: what each sheet of a print names.
         holds: Whether the record holds.
         by: Whose word the verdict is.
         verdict: What the exporter found.
         facts: Name and value of each.
         limits: What it does not show.
+        checking: How the reader checks the file without its exporter.
         findings: Faults and remarks.
         rooms: The rooms.
         more_rooms: How many further ones there are.
@@ -86,11 +93,13 @@ class ReportView:
     """
 
     title: str
+    named: str
     holds: bool
     by: str
     verdict: str
     facts: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
+    checking: tuple[str, ...]
     findings: tuple[Finding, ...]
     rooms: tuple[ReportRoom, ...]
     more_rooms: int
@@ -108,11 +117,13 @@ def view_of(report: Report, exporter: Exporter, since_ms: int, opened: tuple[Ope
     rooms = report.record.rooms()
     return ReportView(
         title=_("Evidence from the log {origin}").format(origin=report.origin),
+        named=_("{origin}, root {root}").format(origin=report.origin[:_LETTERS], root=report.root.hex()[:_DIGITS]),
         holds=not report.faults,
         by=_("What its exporter found. Check it yourself: the file needs nobody's word."),
         verdict=verdict(replace(report, anchor=_("the rosters that its exporter trusts"))),
         facts=tuple(_facts(report, exporter)),
         limits=tuple(_limits(report)),
+        checking=tuple(_checking()),
         findings=report.findings,
         rooms=tuple(_room(room) for room in rooms[:MAX_ROOMS]),
         more_rooms=max(0, len(rooms) - MAX_ROOMS),
@@ -124,7 +135,7 @@ def view_of(report: Report, exporter: Exporter, since_ms: int, opened: tuple[Ope
 
 def _facts(report: Report, exporter: Exporter) -> Iterator[tuple[str, str]]:
     scope = report.scope
-    yield _("Log"), _("{origin}, {size} leaves").format(origin=report.origin, size=report.size)
+    yield _("Log"), f"{report.origin}, {counted(report.size, 'leaf', 'leaves')}"
     yield _("Root"), report.root.hex()
     yield _("Held against"), _("the rosters that its exporter trusts")
     yield _("Cosigned by"), cosigned(report.witnesses)
@@ -134,7 +145,10 @@ def _facts(report: Report, exporter: Exporter) -> Iterator[tuple[str, str]]:
             envelopes=scope.envelopes, control=scope.control, reads=scope.reads
         ),
     )
-    yield _("Not in this file"), _("{bare} leaves, of which the hash alone is shown").format(bare=scope.bare)
+    yield (
+        _("Not in this file"),
+        _("{bare}, of which the hash alone is here").format(bare=counted(scope.bare, "leaf", "leaves")),
+    )
     yield (
         _("Accepted"),
         _("from {first} to {last}, as the relay says").format(first=moment(scope.first_ms), last=moment(scope.last_ms)),
@@ -164,9 +178,28 @@ def _limits(report: Report) -> Iterator[str]:
         "Times are kept apart: claimed by the sender, accepted as the relay says, witnessed by cosignatures, "
         "stamped by authorities that its exporter trusts."
     )
+    yield _(NO_LABEL)
     yield _("What may follow the last entry of a room is not shown: only the room's members know its head.")
     if not report.witnesses:
-        yield _("No known witness cosigned the checkpoint: that others were shown the same log is not proven.")
+        yield _(
+            "No witness that the policy names has cosigned the checkpoint: that others were shown the same log is not "
+            "proven."
+        )
+
+
+def _checking() -> Iterator[str]:
+    yield _(
+        "Take the policy, and the program, from somebody other than who gave you this file: whoever made the file can "
+        "have made both to go with it, and then you have checked nothing."
+    )
+    yield _(
+        "amanah-verify.py needs Python 3.11 and PyNaCl (pip install pynacl), and nothing else of Amanah. The copy in "
+        "this file is there to be read and compared with yours."
+    )
+    yield _(
+        "It holds if the check ends with HOLDS, anchored in the policy that you gave, and exit code 0. Of each other "
+        "verdict docs/auditors.md of Amanah says what it means, and what to do."
+    )
 
 
 def _room(room: RoomSummary) -> ReportRoom:
@@ -180,8 +213,8 @@ def _room(room: RoomSummary) -> ReportRoom:
         name=short(room.room),
         opened=opened,
         ceiling=None if room.create is None else room.create.ceiling,
-        period=_("{count} entries, {first} to {last}").format(
-            count=room.entries, first=moment(room.first_ms), last=moment(room.last_ms)
+        period=_("{count}, {first} to {last}").format(
+            count=counted(room.entries, "entry", "entries"), first=moment(room.first_ms), last=moment(room.last_ms)
         ),
         members=room.members,
         changes=tuple(
@@ -203,6 +236,7 @@ def _message(report: Report, one: Opened) -> ReportMessage:
     return ReportMessage(
         index=one.index,
         sender=one.sender.text,
+        precedence=header.precedence.name.lower(),
         label=content.label,
         alarm=alarm if content.differs_from(header.label) else "",
         times=(

@@ -21,7 +21,7 @@ NO_PLAINTEXT: Final = (
     "and neither the relay nor an auditor can read them, or tell a text from a title or a name."
 )
 NO_LABEL: Final = (
-    "An entry without content (keys, or header only) has nothing that a label would protect: it says TLP:CLEAR in a "
+    "An entry without content (keys, or header only) has nothing that a label would protect: it may say TLP:CLEAR in a "
     "room of any label, and lowers nothing there."
 )
 

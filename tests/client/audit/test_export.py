@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -267,6 +268,13 @@ def test_the_page_holds_everything_and_fetches_and_runs_nothing(exported: Export
     assert "anchored in the rosters that its exporter trusts" in page.replace("&#39;", "'")
 
 
+def test_a_report_says_whom_to_take_policy_and_program_from_and_what_the_program_needs(exported: Exported) -> None:
+    page = members(exported())["report.html"].decode()
+    assert "Take the policy, and the program, from somebody other than who gave you this file" in page
+    assert "amanah-verify.py needs Python 3.11 and PyNaCl" in page
+    assert "may say TLP:CLEAR in a room of any label" in page
+
+
 def test_the_page_shows_marks_of_direction_as_numbers(exported: Exported) -> None:
     told = incident()
     message = told.log.rooms[told.room].sent[-1]
@@ -340,6 +348,7 @@ def test_a_disclosed_message_rides_in_a_new_bundle_signed_anew(
     assert [one.content.body for one in found.opened] == [Text(text=f"{ARABIC}\nseen")]
     after = members(out.read_bytes())
     assert ARABIC in after["report.html"].decode()
+    assert re.search(rf"log index {told.disclosed}, routine", after["report.html"].decode())
     kept = {name for name, data in members(data).items() if after[name] == data}
     assert kept >= {"leaves", "checkpoint", "rosters", "policy", "entries.csv", "entries.jsonl", "amanah-verify.py"}
     code, shown, _ = audit("check", out)
