@@ -221,8 +221,10 @@ def raise_for(report: Report) -> None:
     """
     bad = report.first_bad
     if bad is not None:
-        whole = bad.index is None
-        where = "the whole record" if whole else f"first bad entry {bad.index}"
+        faults = [found for found in report.findings if found.severity is Severity.FAULT]
+        # A fault without a place spoils what stands before the first bad entry too; what is not named may be one.
+        whole = report.faults > len(faults) or any(found.index is None for found in faults)
+        where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
         rely = "and rely on nothing in it" if whole else f"and rely on nothing in it from entry {bad.index} on"
         raise VerifyError(
             Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]", hint=f"{_KEEP}, {rely}."

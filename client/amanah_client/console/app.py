@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from amanah_client.audit.questions.words import duration
-from amanah_client.audit.table import NO_PLAINTEXT, counted, short, size_words
+from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, counted, short, size_words
 from amanah_client.cli.terminal import iso
 from amanah_client.commands import at_home
 from amanah_client.console import views
@@ -175,6 +175,7 @@ class _Routes:
             "q": "",
             "chips": chips,
             "chart": Chart,
+            "no_label": NO_LABEL,
             "no_plaintext": NO_PLAINTEXT,
         }
 

@@ -12,10 +12,15 @@ import pytest
 
 from amanah_client.audit.proofs import prove_entry
 from amanah_client.audit.questions.registry import QUESTIONS
+from amanah_client.audit.report import Finding, Severity
+from amanah_client.audit.words import verdict
 from amanah_client.cli.audit_ask import ask_question
+from amanah_client.cli.audit_words import raise_for
+from amanah_client.cli.evidence_words import _VERDICTS
 from amanah_client.home import Profile
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.crypto import SigningKey
+from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.log.cose_receipt import decode_receipt, encode_receipt, sign_root
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.log.proof_file import decode_proof, encode_proof
@@ -343,3 +348,35 @@ def test_the_page_of_the_command_line_names_the_fields_of_an_answer(audit: Audit
     answer = json.loads(audit("ask", "membership", "--json")[1])
     assert set(answer) - {"format", "first_bad"} <= names
     assert set(answer["rows"][0]["proof"]) <= names
+
+
+def test_the_page_for_auditors_explains_every_verdict() -> None:
+    page = AUDITORS_PAGE.read_text(encoding="utf-8")
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| `"))
+    held = replace(case_of(TOLD.log).report, anchor="a roster")
+    bad = [Finding(severity=Severity.FAULT, index=index, code=Code.PROOF, text="") for index in (None, 7)]
+    whole, entry = (replace(held, findings=(one,), faults=1) for one in bad)
+    for report in (held, replace(held, anchor=""), whole):
+        assert f"| `{verdict(report).partition(' (')[0].partition(':')[0]}`" in rows
+    assert f"| `{verdict(entry).partition(' (')[0]}`".replace(": 7", ": n") in rows
+    for judged in _VERDICTS.values():
+        assert f"| `{judged.partition(':')[0]}`" in rows
+
+
+@pytest.mark.parametrize(
+    ("indices", "more", "rely"),
+    [
+        ((7, 9), 0, "rely on nothing in it from entry 7 on."),
+        ((None,), 0, "rely on nothing in it."),
+        ((7, None), 0, "rely on nothing in it."),
+        ((7,), 1, "rely on nothing in it."),
+    ],
+)
+def test_what_stands_before_a_bad_entry_is_vouched_for_only_where_every_fault_has_a_place(
+    indices: tuple[int | None, ...], more: int, rely: str
+) -> None:
+    found = tuple(Finding(severity=Severity.FAULT, index=index, code=Code.PROOF, text="") for index in indices)
+    report = replace(case_of(TOLD.log).report, findings=found, faults=len(found) + more)
+    with pytest.raises(VerifyError) as raised:
+        raise_for(report)
+    assert raised.value.hint.endswith(rely)

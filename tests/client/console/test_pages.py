@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import escape
 
 import pytest
 
@@ -270,8 +271,12 @@ async def test_the_plots_have_their_numbers_beside(honest: Site) -> None:
 async def test_every_question_has_a_form_for_its_parameters(honest: Site, name: str) -> None:
     page = (await honest.ask(f"/question/{name}")).text
     assert QUESTIONS[name].sentence in page
-    for parameter in QUESTIONS[name].parameters:
+    for parameter, described in QUESTIONS[name].parameters.items():
         assert f'name="{parameter}"' in page
+        label = "Since (UTC)" if parameter == "since" else parameter.capitalize()
+        assert f'<label for="p-{parameter}">{label}' in page
+        hint = escape(described.help).replace("&#x27;", "&#39;")
+        assert f'id="h-{parameter}">{hint}<' in page
 
 
 ASKED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,9 @@ async def test_a_tampered_entry_takes_over_the_head_of_every_page(broken: Site, 
     assert "THE RECORD DOES NOT HOLD" in head
     assert 'role="alert"' in head
     assert f'<a href="/entry/{TOLD.message}">{TOLD.message}</a>' in head
+    said = " ".join(re.sub(r"<[^>]*>", "", head).split())
+    assert f"First bad entry {TOLD.message}: the entry is not the one whose hash stands in the log" in said
+    assert "amanah audit export evidence.amanah --home auditor" in said
     assert "What to do." in head
     assert "<title>DOES NOT HOLD: " in page
     assert "Log verified to" not in page
