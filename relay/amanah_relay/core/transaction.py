@@ -6,6 +6,7 @@ Members are replaced, never changed: the objects that a unit or the ledger holds
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, assert_never
 
@@ -27,6 +28,7 @@ from amanah_protocol.kinds import (
     Refuse,
     Relabel,
     Repair,
+    Specific,
     Welcome,
 )
 from amanah_protocol.labels import Precedence
@@ -39,6 +41,16 @@ from amanah_relay.state import Member, RelayState, Room
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What of an envelope's kind goes into its draft and its sender's row."""
+
+    added: tuple[DeviceId, ...] = ()
+    removed: tuple[DeviceId, ...] = ()
+    addressees: tuple[DeviceId, ...] | None = None
+    cursor: int = 0
 
 
 class Transaction:
@@ -108,39 +120,9 @@ class Transaction:
         self._undo.append(partial(_restore, room, room.epoch, room.head_seq))
         room.head_seq += 1
         seq = room.head_seq
-        added: tuple[DeviceId, ...] = ()
-        removed: tuple[DeviceId, ...] = ()
-        addressees: tuple[DeviceId, ...] | None = None
-        cursor = 0
-        match header.specific:
-            case Message() | Alert():
-                pass
-            case Create():
-                self.unit.creates[room.room] = envelope.encoded
-                self._put_member(room, Member(device=self._sender, organisation=self._organisation, added_seq=seq))
-                added = (self._sender,)
-            case Commit():
-                added, removed = header.specific.added, header.specific.removed
-                self._change_members(room, seq, added, removed)
-                room.epoch += 1
-            case Welcome():
-                addressees = header.specific.addressees
-                self._added[room.room].difference_update(addressees)
-                if tree is not None and header.specific.tree_hash is not None:
-                    staged = Tree(hash=header.specific.tree_hash, room=room.room, room_seq=seq, data=tree)
-                    self.unit.trees.append(staged)
-            case Grant() | Repair():
-                addressees = header.specific.addressees or None
-            case Delivered():
-                cursor = header.specific.room_seq
-            case Erase():
-                self.unit.erasures.append(self._erasure(room, header.specific))
-            case Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
-                pass
-            case _:
-                assert_never(header.specific)
+        said = self._say(room, header.specific, envelope, tree)
         self._hold(len(content) + len(tree or b""))
-        self._advance(room, header.counter, envelope.id, cursor)
+        self._advance(room, header.counter, envelope.id, said.cursor)
         self.unit.rooms[room.room] = room.epoch
         self.unit.drafts.append(
             Draft(
@@ -153,13 +135,42 @@ class Transaction:
                 kid=self._sender,
                 payload=envelope.payload,
                 content=content,
-                addressees=addressees,
-                added=added,
-                removed=removed,
+                addressees=said.addressees,
+                added=said.added,
+                removed=said.removed,
                 membership=isinstance(header.specific, Create | Commit),
                 flash=header.precedence is Precedence.FLASH,
             )
         )
+
+    def _say(self, room: Room, specific: Specific, envelope: Envelope, tree: bytes | None) -> _Said:
+        """Do what the kind of an envelope says; it has its place, the newest of the room."""
+        seq = room.head_seq
+        match specific:
+            case Create():
+                self.unit.creates[room.room] = envelope.encoded
+                self._put_member(room, Member(device=self._sender, organisation=self._organisation, added_seq=seq))
+                return _Said(added=(self._sender,))
+            case Commit(added=added, removed=removed):
+                self._change_members(room, seq, added, removed)
+                room.epoch += 1
+                return _Said(added=added, removed=removed)
+            case Welcome(addressees=addressees, tree_hash=tree_hash):
+                self._added[room.room].difference_update(addressees)
+                if tree is not None and tree_hash is not None:
+                    self.unit.trees.append(Tree(hash=tree_hash, room=room.room, room_seq=seq, data=tree))
+                return _Said(addressees=addressees)
+            case Grant(addressees=addressees) | Repair(addressees=addressees):
+                return _Said(addressees=addressees or None)
+            case Delivered(room_seq=cursor):
+                return _Said(cursor=cursor)
+            case Erase():
+                self.unit.erasures.append(self._erasure(room, specific))
+            case Message() | Alert() | Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
+                pass
+            case _:
+                assert_never(specific)
+        return _Said()
 
     def _hold(self, size: int) -> None:
         organisation = self._organisation
