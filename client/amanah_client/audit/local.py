@@ -79,9 +79,9 @@ def keep_checkpoint(store: LocalStore) -> int | None:
         kept = store.copy.value(_CHECKPOINT)
         size = 0 if kept is None else decode_checkpoint(kept)[0].size
         return size if 0 < size == snapshot.audit_size else None
-    store.copy.put_value(_CHECKPOINT, end.note if isinstance(end, WitnessedRow) else end.checkpoint)
-    store.copy.put_value(_HEAD, snapshot.control_head)
-    store.copy.put_value(_ROOT_SIGNATURE, end.root_signature)
+    note = end.note if isinstance(end, WitnessedRow) else end.checkpoint
+    # In one transaction: of a root that is signed, and another's signature, no receipt could be made.
+    store.copy.put_values({_CHECKPOINT: note, _HEAD: snapshot.control_head, _ROOT_SIGNATURE: end.root_signature})
     return end.size
 
 
@@ -91,31 +91,45 @@ def copied(store: LocalStore) -> tuple[bytes, int]:
     Raises:
         UsageError: `NOT_FOUND` when there is no whole copy.
     """
-    snapshot = store.snapshot()
-    notes = [store.copy.value(_CHECKPOINT), None if snapshot.log is None else snapshot.log.checkpoint]
-    sizes = {decode_checkpoint(note)[0].size: note for note in notes if note is not None}
-    whole = [size for size in sizes if 0 < size <= snapshot.audit_size]
-    if not whole:
-        raise UsageError(
-            Code.NOT_FOUND, "there is no whole copy of the log here", hint="`amanah audit sync` makes one."
-        )
-    size = max(whole)
-    note, recorded = sizes[size], store.copy.checkpoint(size)
+    note, _, size = _end(store)
+    recorded = store.copy.checkpoint(size)
     # As it was published, it has the cosignatures too.
     return (recorded if recorded is not None and recorded.startswith(note) else note), size
 
 
 def root_signature(store: LocalStore) -> bytes:
-    """The relay's signature over the root of the copy, for COSE receipts.
+    """The relay's signature over the root of the copy, as `copied` gives it, for COSE receipts.
 
     Raises:
-        UsageError: `NOT_FOUND` when it gave none.
+        UsageError: `NOT_FOUND` when it gave none, or there is no whole copy.
     """
-    signature = store.copy.value(_ROOT_SIGNATURE)
+    _, signature, _ = _end(store)
     if not signature:
         detail = "the relay has not signed the root of the copy's checkpoint for COSE receipts"
         raise UsageError(Code.NOT_FOUND, detail, hint="`amanah audit sync` gets a newer checkpoint.")
     return signature
+
+
+def _end(store: LocalStore) -> tuple[bytes, bytes, int]:
+    """The newest checkpoint that the copy reaches, the relay's signature over its root, and its size.
+
+    A copy that broke off has leaves beyond the checkpoint that was kept, and maybe up to the newest one.
+    """
+    snapshot, kept = store.snapshot(), store.copy.value(_CHECKPOINT)
+    ends = [] if kept is None else [(kept, store.copy.value(_ROOT_SIGNATURE) or b"")]
+    if snapshot.log is not None:
+        ends.append((snapshot.log.checkpoint, snapshot.log.root_signature))
+    sizes: dict[int, tuple[bytes, bytes]] = {}
+    for note, signature in ends:
+        size = decode_checkpoint(note)[0].size
+        # Of one size they are of one root: the newer note, and whichever signature there is.
+        sizes[size] = note, signature or sizes.get(size, (b"", b""))[1]
+    whole = [size for size in sizes if 0 < size <= snapshot.audit_size]
+    if not whole:
+        raise UsageError(
+            Code.NOT_FOUND, "there is no whole copy of the log here", hint="`amanah audit sync` makes one."
+        )
+    return *sizes[max(whole)], max(whole)
 
 
 def copied_head(store: LocalStore) -> bytes:

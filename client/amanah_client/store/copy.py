@@ -7,7 +7,7 @@ leaves made of them (`amanah_client.audit.register`). It can be forgotten as a w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -217,8 +217,12 @@ class AuditCopy:
 
     def put_value(self, name: str, data: bytes) -> None:
         """Keep a single value."""
+        self.put_values({name: data})
+
+    def put_values(self, values: Mapping[str, bytes]) -> None:
+        """Keep values that belong together: all of them, or none."""
         with self.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", (name, data))
+            connection.executemany("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", list(values.items()))
 
     def forget_register(self) -> None:
         """Forget what was made of the leaves; the next examination begins anew."""

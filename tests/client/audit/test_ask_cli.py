@@ -265,11 +265,16 @@ def test_the_proof_of_a_bare_hash_says_that_it_carries_no_entry(audit: Audit, co
     assert "entry 16 is a bare hash here" in err
 
 
+def keep(profile: Profile, root_signature: bytes) -> None:
+    """As if a sync had ended, with that signature of the relay."""
+    profile.store.copy.put_values({"checkpoint": TOLD.log.checkpoint(), "root_signature": root_signature})
+
+
 @pytest.fixture
 def receipt(audit: Audit, profile: Profile, tmp_path: Path) -> Path:
     """A COSE receipt of entry 19, its entry beside it."""
     copy(profile, TOLD)
-    profile.store.copy.put_value("root_signature", sign_root(TOLD.log.root, x.RELAY_KEY))
+    keep(profile, sign_root(TOLD.log.root, x.RELAY_KEY))
     file = tmp_path / "19.receipt"
     assert audit("prove", "19", "--format", "cose", "--out", file)[0] == 0
     return file
@@ -316,7 +321,7 @@ def test_a_cose_receipt_wants_a_file_and_overwrites_none(audit: Audit, copied: N
 def test_a_cose_receipt_that_nobody_could_verify_is_not_written(
     audit: Audit, copied: None, profile: Profile, tmp_path: Path
 ) -> None:
-    profile.store.copy.put_value("root_signature", sign_root(bytes(32), x.RELAY_KEY))
+    keep(profile, sign_root(bytes(32), x.RELAY_KEY))
     code, _, err = audit("prove", "19", "--format", "cose", "--out", tmp_path / "receipt")
     assert (code, "no relay that is trusted here" in err, (tmp_path / "receipt").exists()) == (4, True, False)
 

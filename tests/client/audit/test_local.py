@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlcipher3.dbapi2 import Connection
 
 from amanah_client import effects as e
 from amanah_client.audit import local
@@ -15,8 +17,11 @@ from amanah_client.home import Home, Profile, ProfileLock, create_profile
 from amanah_client.keystore import create_key_file
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.store import copy as copy_module
+from amanah_client.store.copy import AuditCopy
 from amanah_protocol.errors import Code, OperationalError, UsageError
-from tests.client.audit.world import AUDITOR_TN, Incident, examined, faults, incident
+from amanah_protocol.kinds import Message
+from amanah_protocol.log.cose_receipt import sign_root
+from tests.client.audit.world import AUDITOR_TN, OFFICER_TN, Incident, examined, faults, incident
 from tests.protocol.refusal import refused
 from tests.vectors import examples as x
 
@@ -103,7 +108,8 @@ def test_a_copy_that_meets_no_checkpoint_keeps_none(profile: Profile) -> None:
 def test_a_copy_that_ends_where_the_witnesses_cosigned_keeps_that_checkpoint(profile: Profile) -> None:
     enrol(profile)
     copy(profile, TOLD)
-    note = TOLD.log.checkpoint() + b"their lines"
+    log = TOLD.log.checkpoint()
+    note = log + log[log.rindex(b"\xe2\x80\x94") :].replace(b"relay.example", b"witness.example")
     row = WitnessedRow(
         size=TOLD.log.size, root=TOLD.log.root, note=note, cosignatures=(("one", 1),), witnesses=1,
         state=Quorum.SEEN, since_ms=0, root_signature=bytes(64),
@@ -169,3 +175,69 @@ def test_a_copy_is_begun_anew_while_nobody_of_the_profile_is_connected(profile: 
     assert profile.store.snapshot().audit_size == 0
     assert lock.acquire()
     lock.release()
+
+
+def signed(told: Incident) -> LogView:
+    """The newest checkpoint, whose root the relay has signed for receipts."""
+    signature = sign_root(told.log.root, x.RELAY_KEY)
+    return LogView(
+        size=told.log.size,
+        root=told.log.root,
+        checkpoint=told.log.checkpoint(),
+        seen_at_ms=0,
+        root_signature=signature,
+    )
+
+
+class CutOff(Exception):  # noqa: N818 - as if the process ended there
+    pass
+
+
+def grown() -> Incident:
+    """The same log, a message longer."""
+    later = incident()
+    later.log.post(OFFICER_TN, later.room, Message())
+    return later
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_what_is_kept_of_a_copys_end_is_of_one_size_wherever_it_breaks_off(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    enrol(profile)
+    profile.store.commit((e.PutAuditRows(rows=tuple(TOLD.rows())), e.PutLogView(view=signed(TOLD))))
+    assert local.keep_checkpoint(profile.store) == TOLD.log.size
+    later = grown()
+    more = tuple(later.rows()[TOLD.log.size :])
+    profile.store.commit((e.PutAuditRows(rows=more), e.PutLogView(view=signed(later))))
+    whole, left = AuditCopy.writing, [writes]
+
+    @contextmanager
+    def cut(copy: AuditCopy) -> Iterator[Connection]:
+        if not left[0]:
+            raise CutOff
+        left[0] -= 1
+        with whole(copy) as connection:
+            yield connection
+
+    with monkeypatch.context() as broken, suppress(CutOff):
+        broken.setattr(AuditCopy, "writing", cut)
+        local.keep_checkpoint(profile.store)
+    roots = {told.log.checkpoint(): told.log.root for told in (TOLD, later)}
+    kept = profile.store.copy.value("checkpoint")
+    assert kept is not None
+    assert profile.store.copy.value("root_signature") == sign_root(roots[kept], x.RELAY_KEY)
+
+
+def test_the_signature_is_of_the_root_that_counts_before_the_end_is_kept(profile: Profile) -> None:
+    """All leaves have come, and the copy broke off before it noted that; with the control that it had not."""
+    enrol(profile)
+    profile.store.commit((e.PutAuditRows(rows=tuple(TOLD.rows())), e.PutLogView(view=signed(TOLD))))
+    assert local.keep_checkpoint(profile.store) == TOLD.log.size
+    later = grown()
+    profile.store.commit((e.PutLogView(view=signed(later)),))
+    assert local.copied(profile.store) == (TOLD.log.checkpoint(), TOLD.log.size)
+    assert local.root_signature(profile.store) == sign_root(TOLD.log.root, x.RELAY_KEY)
+    profile.store.commit((e.PutAuditRows(rows=tuple(later.rows()[TOLD.log.size :])),))
+    assert local.copied(profile.store) == (later.log.checkpoint(), later.log.size)
+    assert local.root_signature(profile.store) == sign_root(later.log.root, x.RELAY_KEY)
