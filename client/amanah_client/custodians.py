@@ -1,4 +1,4 @@
-"""What two parties of an organisation sign: audit grants and legal holds. And whom an organisation forgets.
+"""What two parties of an organisation sign: audit grants, legal holds, and whom it forgets.
 
 All of it works on files and needs no network. The enrolment key lies in the organisation's own profile; a custodian
 has a profile of its own with a root key of the same organisation. One profile never gives both signatures.
@@ -15,17 +15,20 @@ from amanah_client.home import Profile
 from amanah_client.organisation import Issued, issued, own_card
 from amanah_protocol import cards, endorse
 from amanah_protocol.cose import Typ
-from amanah_protocol.custody.erasures import PersonErasure, issue_person_erasure
+from amanah_protocol.custody.erasures import PersonErasure, decode_person_erasure, person_erasure_document
 from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant, ending_document, grant_document
 from amanah_protocol.custody.holds import LegalHold, decode_hold, hold_document, release_document
+from amanah_protocol.custody.parties import verify_two_parties
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import decode_enrolment
 from amanah_protocol.types import GrantId, OrgName, PersonId, RoomId
 
 _ROOT: Final = "root"
 _ENROLMENT: Final = "enrolment"
 _CUSTODIAN: Final = "custodian"
 _CARD: Final = "organisation"
+_TYPES: Final = {AuditGrant: Typ.AUDIT_GRANT, LegalHold: Typ.LEGAL_HOLD, PersonErasure: Typ.ERASURE}
 FORGOTTEN: Final = "(forgotten)"
 """In place of a name that was dropped."""
 
@@ -127,13 +130,13 @@ def release_hold(profile: Profile, encoded: bytes) -> LegalHold:
     return decode_hold(_signed(document, Typ.LEGAL_HOLD, profile, _ENROLMENT).encode())
 
 
-def countersign(profile: Profile, document: AuditGrant | LegalHold) -> bytes:
+def countersign(profile: Profile, document: AuditGrant | LegalHold | PersonErasure) -> bytes:
     """Add the second party's signature; gives the encoded document.
 
     Raises:
         UsageError: `USAGE` where this profile is the first party, or of another organisation; `NO_PROFILE`.
     """
-    typ = Typ.AUDIT_GRANT if isinstance(document, AuditGrant) else Typ.LEGAL_HOLD
+    typ = _TYPES[type(document)]
     owner = document.granting if isinstance(document, AuditGrant) else document.organisation
     if owner is not None:
         _check_second(profile, owner)
@@ -169,24 +172,47 @@ def _signed(document: bytes, typ: Typ, profile: Profile, name: str) -> Endorsed:
 # ---- persons
 
 
-def forget_person(profile: Profile, subject: PersonId) -> tuple[PersonErasure, list[Issued]]:
-    """Drop the name of a person from this organisation's record, and sign that it is gone.
-
-    The salt of the certificate's MAC was never kept here: it lies in the profile that the device was given. What
-    stays, in the log and here, is a pseudonym and a MAC that nobody can open any more.
-
-    Returns:
-        The statement, and the devices whose name was dropped.
+def forget_person(profile: Profile, subject: PersonId) -> PersonErasure:
+    """That a person's name is forgotten, signed by the enrolment key alone; nothing is dropped yet.
 
     Raises:
         UsageError: `NOT_FOUND` when nobody was certified under that pseudonym; `NO_PROFILE`.
     """
     organisation = own_card(profile).organisation.name
+    _devices_of(profile, subject)
+    document = person_erasure_document(organisation=organisation, subject=subject, now_ms=_now_ms())
+    return decode_person_erasure(_signed(document, Typ.ERASURE, profile, _ENROLMENT).encode())
+
+
+def drop_name(profile: Profile, encoded: bytes) -> list[Issued]:
+    """Drop the name of a person from this organisation's record, on a statement that two parties have signed.
+
+    The salt of the certificate's MAC was never kept here: it lies in the profile that the device was given. What
+    stays, in the log and here, is a pseudonym and a MAC that nobody can open any more.
+
+    Returns:
+        The devices whose name was dropped.
+
+    Raises:
+        DecodeError: It is no such statement.
+        VerifyError: `THRESHOLD` while one party alone has signed; `CERTIFICATE`, `SIGNATURE` or `BINDING`.
+        UsageError: `NOT_FOUND` when nobody was certified under that pseudonym; `NO_PROFILE`.
+    """
+    card, erasure = own_card(profile), decode_person_erasure(encoded)
+    enrolment = decode_enrolment(card.enrolment)
+    verify_two_parties(erasure.endorsed, Typ.ERASURE, enrolment=enrolment, organisation=card.organisation)
+    if erasure.organisation != card.organisation.name:
+        detail = f"the statement is {erasure.organisation}'s, this is {card.organisation.name}"
+        raise UsageError(Code.USAGE, detail, hint="Name a statement of this organisation.")
+    devices = _devices_of(profile, erasure.subject)
+    for item in devices:
+        profile.store.rename_issued(item.device, FORGOTTEN)
+    return devices
+
+
+def _devices_of(profile: Profile, subject: PersonId) -> list[Issued]:
     devices = [item for item in issued(profile) if item.certificate.subject == subject]
     if not devices:
         hint = "`amanah org show` lists the persons."
         raise UsageError(Code.NOT_FOUND, f"nobody was certified as {subject.hex()}", hint=hint)
-    made = issue_person_erasure(profile.key(_ENROLMENT), organisation=organisation, subject=subject, now_ms=_now_ms())
-    for item in devices:
-        profile.store.rename_issued(item.device, FORGOTTEN)
-    return made, devices
+    return devices

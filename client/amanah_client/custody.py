@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
+from amanah_client import log_rows
 from amanah_client.log_rows import CustodyRow
 from amanah_protocol.audit import decode_order, order_device
 from amanah_protocol.custody.erasures import ContentErasure, read_erasure
 from amanah_protocol.custody.grants import AuditGrant, decode_grant
 from amanah_protocol.custody.holds import LegalHold, decode_hold
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import DeviceId, GrantId
+from amanah_protocol.types import DeviceId, GrantId, OrgName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +31,22 @@ class Custody:
         at_ms: The relay's time.
         index: Log index.
         what: What it is; None for what does not hold.
+        lapsed: Whether it is a hold of an organisation that the roster does not name any more: it holds nothing.
     """
 
     at_ms: int
     index: int
     what: AuditGrant | LegalHold | Read | ContentErasure | None
+    lapsed: bool = False
 
 
-def read_custody(rows: Iterable[CustodyRow]) -> list[Custody]:
-    """The entries of one room's chain, in order; all of them were verified before they were stored."""
+def read_custody(rows: Iterable[CustodyRow], organisations: Container[OrgName]) -> list[Custody]:
+    """The entries of one room's chain, in order; all that count were verified before they were stored.
+
+    Args:
+        rows: As stored.
+        organisations: Those of the roster in force.
+    """
     grants: dict[GrantId, AuditGrant] = {}
     found = []
     for row in rows:
@@ -47,7 +55,7 @@ def read_custody(rows: Iterable[CustodyRow]) -> list[Custody]:
             case LeafType.AUDIT_GRANT:
                 what = decode_grant(row.document or b"")
                 grants[what.id] = what
-            case LeafType.LEGAL_HOLD:
+            case LeafType.LEGAL_HOLD | log_rows.LAPSED:
                 what = decode_hold(row.document or b"")
             case LeafType.AUDIT_READ:
                 named = decode_order(row.object).grant
@@ -56,5 +64,6 @@ def read_custody(rows: Iterable[CustodyRow]) -> list[Custody]:
                 what = read_erasure(row.object)
             case _:
                 pass  # it does not hold, and was an alarm
-        found.append(Custody(at_ms=row.accepted_at_ms, index=row.index, what=what))
+        lapsed = isinstance(what, LegalHold) and what.organisation not in organisations
+        found.append(Custody(at_ms=row.accepted_at_ms, index=row.index, what=what, lapsed=lapsed))
     return found

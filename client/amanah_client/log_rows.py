@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from amanah_protocol.types import RoomId
+from amanah_protocol.types import OrgName, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,36 @@ class ConflictRow:
 
 FLAWED: Final = 0
 """In place of a type: an entry of a custody chain that does not hold."""
+LAPSED: Final = -1
+"""In place of a type: a hold of an organisation that the roster did not name any more when it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """A time that an organisation spent in a room, by log index.
+
+    Attributes:
+        organisation: The organisation.
+        since: Place of the entry that let its first device in.
+        until: Place of the commit that removed its last one; None while it is in.
+    """
+
+    organisation: OrgName
+    since: int
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nations:
+    """Which organisations were in a room, as far as its record was followed.
+
+    Attributes:
+        times: Their times, in the order in which they began or ended last.
+        index: Log index of the newest change that was followed; -1 for none.
+    """
+
+    times: tuple[Presence, ...] = ()
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from amanah_client.log_rows import CustodyRow, LogView, WitnessedRow
+from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -200,11 +200,11 @@ class RoomRow:
         owed: What they asked to be sent again.
         asked_at_ms: When this device asked for anything last, here.
         rekey: What comes before sending, where this profile is an old copy.
-        created_index: Log index of the creation, -1 while it is not known.
+        created_index, created_at_ms: Log index of the creation, and when the relay took it; -1 and 0 while not known.
         wedge: The commit that this device refused, if it did.
         successor: The room in which this one goes on; it is closed then.
-        created_at_ms: When the relay took the creation, 0 while that is not known.
         entered: Where this continues another room: who was ever added, and the log index of the first time.
+        nations: Which organisations were in, and when.
     """
 
     room: RoomId
@@ -243,6 +243,7 @@ class RoomRow:
     successor: RoomId | None = None
     created_at_ms: int = 0
     entered: tuple[tuple[DeviceId, int], ...] = ()
+    nations: Nations = field(default_factory=Nations)
 
 
 class MessageState(StrEnum):

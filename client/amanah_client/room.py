@@ -18,6 +18,7 @@ from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ class Room:
 
     def custody(self) -> list[Custody]:
         """Who was granted its record, who read it under a grant, what is held, what was erased by its time."""
-        return read_custody(self._client.profile.store.custody(self._id))
+        store = self._client.profile.store
+        roster = store.value("roster")
+        organisations = () if roster is None else decode_roster(roster).by_name
+        return read_custody(store.custody(self._id), organisations)
 
     def unreadable(self) -> dict[model.Cause, int]:
         """How many messages cannot be read, by cause; what is repaired leaves the count."""

@@ -340,12 +340,14 @@ class Purge:
         delivered_ms: What was accepted by then goes where every member has confirmed it.
         handshake_ms: What was accepted by then goes in any case.
         limit: How many go at most.
+        held: Room -> since when a legal hold keeps what it accepted: without its tree a welcome admits nobody.
     """
 
     token: int
     delivered_ms: int
     handshake_ms: int
     limit: int
+    held: Mapping[RoomId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

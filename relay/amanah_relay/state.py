@@ -6,7 +6,7 @@ away and loaded again, whether or not the store had persisted the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from amanah_protocol.custody.grants import AuditGrant
@@ -139,8 +139,20 @@ class RelayState:
 
     def held_since(self, room: RoomId) -> int | None:
         """What a room accepted then or later is held; None where no hold stands."""
-        holds = (hold for hold in self.holds.values() if not hold.released and room in hold.rooms)
-        return min((hold.since_ms for hold in holds), default=None)
+        return min((hold.since_ms for hold in self.standing_holds() if room in hold.rooms), default=None)
+
+    def held_rooms(self) -> dict[RoomId, int]:
+        """Rooms under a hold, and since when what they accepted is held."""
+        rooms = {room for hold in self.standing_holds() for room in hold.rooms}
+        return {room: since_ms for room in rooms if (since_ms := self.held_since(room)) is not None}
+
+    def standing_holds(self) -> Iterator[LegalHold]:
+        """Holds that bind: not released, and of organisations of the roster in force.
+
+        Who has left it could never release one; its holds end with it, and the roster in the log says when.
+        """
+        members = self.roster.value.by_name
+        return (hold for hold in self.holds.values() if not hold.released and hold.organisation in members)
 
     def release(self, freed: Iterable[Held]) -> None:
         """The store holds this no longer."""

@@ -12,7 +12,7 @@ from amanah_client.cli import terminal
 from amanah_client.cli.main import main
 from amanah_protocol.cards import Armour, armour, decode_armour, decode_organisation_card, encode_relay_card
 from amanah_protocol.cose import Typ
-from amanah_protocol.custody.erasures import decode_person_erasure
+from amanah_protocol.custody.erasures import decode_person_erasure, verify_person_erasure
 from amanah_protocol.custody.grants import check_ends, decode_grant, verify_grant
 from amanah_protocol.custody.holds import check_releases, decode_hold, verify_hold
 from amanah_protocol.endorse import Endorsed, named_signers
@@ -165,7 +165,7 @@ def test_what_is_no_document_of_two_parties_is_not_signed(circle: Run, capsys: p
     for file in ("tn.card", "relay.keys"):
         capsys.readouterr()
         assert circle("tn-custodian", "org", "countersign", file) != 0
-        assert "an audit grant or a legal hold is wanted" in capsys.readouterr().err
+        assert "an audit grant, a legal hold or a forgotten person is wanted" in capsys.readouterr().err
 
 
 def test_a_custodian_is_one_of_its_own_organisation_and_once(circle: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,10 +192,19 @@ def test_a_person_is_forgotten_and_the_statement_says_so(
     assert circle("tn", "org", "show", "--json") == 0
     subject = json.loads(capsys.readouterr().out)[0]["subject"]
     assert circle("tn", "org", "forget-person", "00" * 16, "--yes") != 0
-    assert circle("tn", "org", "forget-person", subject, "--yes", "--out", "gone") == 0
-    made = decode_person_erasure(read(tmp_path / "gone", Armour.FORGOTTEN))
+    assert circle("tn", "org", "forget-person", subject, "--yes", "--out", "one") == 0
+    capsys.readouterr()
+    assert circle("tn", "org", "drop-name", "one") != 0
+    assert "no custodian of cert.example.tn has signed" in capsys.readouterr().err
+    assert circle("tn-custodian", "org", "countersign", "one", "--out", "two") == 0
+    assert f"forgets the name of {subject}" in capsys.readouterr().err
+    made = decode_person_erasure(read(tmp_path / "two", Armour.FORGOTTEN))
     assert (made.organisation, made.subject.hex()) == ("cert.example.tn", subject)
-    assert made.issuer == enrolment(tmp_path).key_id
+    verify_person_erasure(made, enrolment(tmp_path), trusted(tmp_path))
+    assert circle("tn", "org", "show", "--json") == 0
+    assert "Officer A" in capsys.readouterr().out
+    assert circle("ma", "org", "drop-name", "two") != 0
+    assert circle("tn", "org", "drop-name", "two") == 0
     capsys.readouterr()
     assert circle("tn", "org", "show", "--json") == 0
     shown = capsys.readouterr().out

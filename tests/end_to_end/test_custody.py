@@ -92,7 +92,7 @@ def single_file(bundle: str, roster: Path) -> None:
 
 
 def hold_and_forget(folder: Path, room: str, a: Path, second: Path, auditor: Path) -> None:
-    """A hold is placed, and a name is forgotten; the record verifies as before, and tells of both."""
+    """While a hold stands no name is forgotten, and then one is; the record verifies as before, and tells of both."""
     office, custodian = folder / TN, folder / f"custodian of {TN}"
     hold, both = str(folder / "one.hold"), str(folder / "two.hold")
     done(office, "org", "hold", "place", room, "--reference", "0c" * 16, "--out", hold)
@@ -100,9 +100,19 @@ def hold_and_forget(folder: Path, room: str, a: Path, second: Path, auditor: Pat
     done(a, "device", "submit", both)
     listed = json.loads(done(office, "org", "show", "--json").out)
     subject = next(item["subject"] for item in listed if item["name"] == "officer a")
-    gone = str(folder / "gone")
-    done(office, "org", "forget-person", subject, "--yes", "--out", gone)
+    one, gone = str(folder / "one.gone"), str(folder / "gone")
+    done(office, "org", "forget-person", subject, "--yes", "--out", one)
+    done(custodian, "org", "countersign", one, "--out", gone)
+    refused = amanah(second, "device", "submit", gone)
+    assert refused.code != 0
+    assert "a legal hold of" in refused.err
+    released, both = str(folder / "one.release"), str(folder / "two.release")
+    done(office, "org", "hold", "release", hold, "--out", released)
+    done(custodian, "org", "countersign", released, "--out", both)
+    done(a, "device", "submit", both)
     done(second, "device", "submit", gone)
+    done(office, "org", "drop-name", gone)
+    assert "officer a" not in done(office, "org", "show").out
     assert "officer a" not in done(second, "room", "show", room).out
     assert "officer a" not in done(second, "read", room).out
 

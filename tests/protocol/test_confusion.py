@@ -198,7 +198,7 @@ def check_one(endorsed: Endorsed, public: bytes, typ: Typ) -> None:
 
 
 def verify_person_erasure(data: bytes, public: bytes) -> None:
-    erasures.verify_person_erasure(erasures.decode_person_erasure(data), public)
+    check_one(erasures.decode_person_erasure(data).endorsed, public, Typ.ERASURE)
 
 
 TYPES: Final[dict[str, Signed]] = {
@@ -234,10 +234,7 @@ TYPES: Final[dict[str, Signed]] = {
     "audit grant": document(x.audit_grant().endorsed.document, verify_grant, Typ.AUDIT_GRANT),
     "legal hold": document(x.legal_hold().endorsed.document, verify_hold, Typ.LEGAL_HOLD),
     "erasure": sign1(erasures.sign_erasure(x.content_erasure(), KEY), erasures.verify_erasure),
-    "person's erasure": sign1(
-        erasures.issue_person_erasure(KEY, organisation=TN, subject=REQUEST.subject, now_ms=x.NOW_MS).encoded,
-        verify_person_erasure,
-    ),
+    "person's erasure": document(x.person_erasure().endorsed.document, verify_person_erasure, Typ.ERASURE),
 }
 
 

@@ -119,6 +119,7 @@ class MemoryStore:
     marks: dict[RoomId, int] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     stamps: list[StoredStamp] = field(default_factory=list)
+    purges: list[Purge] = field(default_factory=list)
     append_fails: str | None = None
     full: bool = False
     reads_fail: bool = False
@@ -164,6 +165,7 @@ class MemoryStore:
             case Survey():
                 return self._survey(effect)
             case Purge():
+                self.purges.append(effect)
                 return Purged(token=effect.token, dropped=0, freed=())
             case PutCheckpoint():
                 self.checkpoints[effect.size] = effect.note
@@ -273,7 +275,7 @@ class MemoryStore:
             hold = decode_hold(_document(entry))
             state.holds[hold.id] = hold
         elif entry.type is LeafType.ERASURE and entry.room == CONTROL:
-            forgotten = decode_person_erasure(entry.object)
+            forgotten = decode_person_erasure(_document(entry))
             state.forgotten.add((forgotten.organisation, forgotten.subject))
         elif entry.type is LeafType.CERTIFICATE:
             certificate = identity.decode_certificate(entry.object)

@@ -8,6 +8,7 @@ from typing import Final
 from amanah_protocol import endorse, identity, revocation, roster
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.custody.erasures import person_erasure_document
 from amanah_protocol.custody.grants import Terms, grant_document
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.group import suites
@@ -143,6 +144,13 @@ class Nation:
             endorse.endorse(document, key, typ) for key in signers or (self.enrolment_key, self.custodian)
         )
         return Endorsed(document=document, signatures=signatures).encode()
+
+    def forget(
+        self, subject: PersonId, *signers: SigningKey, organisation: OrgName | None = None, now_ms: int = NOW_MS
+    ) -> bytes:
+        """That a person's name is forgotten, by two parties or these, encoded."""
+        document = person_erasure_document(organisation=organisation or self.name, subject=subject, now_ms=now_ms)
+        return self.two_party(document, Typ.ERASURE, *signers)
 
     def withdraw_enrolment(self, *, now_ms: int = NOW_MS) -> bytes:
         """The root's withdrawal of the enrolment key, encoded."""

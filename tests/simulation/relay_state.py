@@ -96,8 +96,8 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
             index = revoked.setdefault(device, entry.index)
             if device in state.devices:
                 state.devices[device].revoked_index = index
-        case LeafType.ERASURE, None:
-            forgotten = decode_person_erasure(entry.object)
+        case LeafType.ERASURE, bytes(document):
+            forgotten = decode_person_erasure(document)
             state.forgotten.add((forgotten.organisation, forgotten.subject))
         case LeafType.ROSTER, bytes(document):
             state.roster = verify_roster(decode_roster(document), state.roster, now_ms=entry.accepted_at_ms)

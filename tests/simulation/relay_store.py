@@ -267,7 +267,8 @@ class MemoryRelayStore:
 
     def purge(self, wanted: Purge) -> Purged:
         """Drop trees that are over."""
-        trees = [tree for tree in self.trees.values() if self._is_over(self._welcome(tree), wanted)][: wanted.limit]
+        trees = [tree for tree in self.trees.values() if self._is_over(self._welcome(tree), wanted)]
+        trees = [tree for tree in trees if not _is_held(self._welcome(tree), wanted)][: wanted.limit]
         dropped = [(self._welcome(tree), len(tree.data)) for tree in trees]
         for tree in trees:
             del self.trees[tree.room, tree.hash]
@@ -470,3 +471,8 @@ class MemoryRelayStore:
 
     def _node(self, level: int, place: int) -> bytes:
         return self._nodes[level, place]
+
+
+def _is_held(welcome: Entry, wanted: Purge) -> bool:
+    since_ms = wanted.held.get(welcome.room)
+    return since_ms is not None and welcome.accepted_at_ms >= since_ms

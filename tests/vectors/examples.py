@@ -18,8 +18,9 @@ from amanah_protocol.custody.erasures import (
     Cause,
     ContentErasure,
     PersonErasure,
+    decode_person_erasure,
     erased_digest,
-    issue_person_erasure,
+    person_erasure_document,
 )
 from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant, grant_document
 from amanah_protocol.custody.holds import LegalHold, decode_hold, hold_document
@@ -224,6 +225,10 @@ ROOM: Final = envelope.derive_room_id(ORIGIN, KID, NONCE)
 DEVICES: Final = tuple(sorted(DeviceId(fixed(f"device {number}")) for number in (1, 2, 3)))
 ENVELOPES: Final = tuple(sorted(EnvelopeId(fixed(f"envelope {number}")) for number in (1, 2)))
 
+POLICY: Final = RoomPolicy(
+    labels={Label.GREEN: 90, Label.RED: 30}, classes={KindClass.ALERT: 10}, after_last={Label.RED: 7}
+)
+
 SPECIFICS: Final[dict[Kind, Specific]] = {
     Kind.CREATE: kinds.Create(
         origin=ORIGIN,
@@ -232,7 +237,7 @@ SPECIFICS: Final[dict[Kind, Specific]] = {
         ceiling=Label.RED,
         owner=TN,
         agreement="agreement 7",
-        policy=b"\xa0",
+        policy=POLICY.encode(),
         successor_of=RoomId(fixed("wedged room", 16)),
     ),
     Kind.COMMIT: kinds.Commit(added=DEVICES[:2], removed=DEVICES[2:]),
@@ -359,11 +364,6 @@ def legal_hold() -> LegalHold:
     return decode_hold(two_party(document, Typ.LEGAL_HOLD).encode())
 
 
-POLICY: Final = RoomPolicy(
-    labels={Label.GREEN: 90, Label.RED: 30}, classes={KindClass.ALERT: 10}, after_last={Label.RED: 7}
-)
-
-
 def content_erasure() -> ContentErasure:
     """The relay has dropped two contents."""
     digest = erased_digest([(4, fixed("payload 4")), (7, fixed("payload 7"))])
@@ -372,8 +372,8 @@ def content_erasure() -> ContentErasure:
 
 def person_erasure() -> PersonErasure:
     """The officer's name is forgotten."""
-    issuer = nation(TN).enrolment_key
-    return issue_person_erasure(issuer, organisation=TN, subject=request().subject, now_ms=NOW_MS)
+    document = person_erasure_document(organisation=TN, subject=request().subject, now_ms=NOW_MS)
+    return decode_person_erasure(two_party(document, Typ.ERASURE).encode())
 
 
 def control_head() -> ControlHead:

@@ -84,7 +84,7 @@ def custody() -> Iterator[Answer]:
     yield document("audit grant", "audit_grant", x.audit_grant().endorsed)
     yield document("legal hold", "legal_hold", x.legal_hold().endorsed)
     yield answer("erasure of content", "erasure", sign_erasure(x.content_erasure(), x.RELAY_KEY), signed_by="relay")
-    yield answer("erasure of a person", "person_erasure", x.person_erasure().encoded, signed_by="enrolment")
+    yield document("erasure of a person", "person_erasure", x.person_erasure().endorsed)
     for name, order in (("reading order", x.reading_order()), ("reading order under a grant", x.granted_order())):
         yield answer(name, "reading_order", sign_order(order, x.OFFICER), signed_by="officer")
     yield answer("room policy", "room_policy", x.POLICY.encode())

@@ -5,22 +5,21 @@ What is not wrong goes into the register, where `amanah audit retention` and oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from amanah_client.audit.identities import Identities, beside, check_alone, check_record
+from amanah_client.audit.identities import Identities, beside, check_alone, check_issued, check_record
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings
 from amanah_client.audit.room import RoomHistory
 from amanah_protocol.audit import ReadingOrder, audit_chain, order_device, verify_order
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.chain import custody_chain
-from amanah_protocol.custody.erasures import ContentErasure, erased_digest, verify_erasure
+from amanah_protocol.custody.erasures import ContentErasure, PersonErasure, erased_digest, verify_erasure
 from amanah_protocol.custody.grants import AuditGrant, check_ends, check_reader, decode_grant, verify_grant
 from amanah_protocol.custody.holds import LegalHold, check_releases, decode_hold, verify_hold
 from amanah_protocol.endorse import named_signers
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role
-from amanah_protocol.limits import CLOCK_WINDOW_MS
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import GrantId, HoldId, KeyId, RoomId
 
@@ -95,7 +94,7 @@ class Custody:
             signers = named_signers(grant.endorsed, Typ.AUDIT_GRANT)
             enrolment = self._identities.signing_enrolment(map(KeyId, signers), grant.granting, at_ms)
         verify_grant(grant, enrolment, self._identities.roster)
-        _check_issued(grant.issued_ms, at_ms)
+        check_issued(grant.issued_ms, at_ms)
         if known is not None:
             check_ends(grant, known)
         elif at_ms >= grant.not_after_ms:
@@ -168,7 +167,7 @@ class Custody:
         at_ms = leaf.accepted_at_ms
         enrolment = self._identities.signing_enrolment(map(KeyId, signers), hold.organisation, at_ms)
         verify_hold(hold, enrolment, self._identities.roster)
-        _check_issued(hold.issued_ms, at_ms)
+        check_issued(hold.issued_ms, at_ms)
         if known is not None:
             check_releases(hold, known)
         elif hold.released:
@@ -215,12 +214,23 @@ class Custody:
 
     def _check_not_held(self, index: int, erasure: ContentErasure, stood: dict[int, tuple[bytes, int]]) -> None:
         newest = max((accepted for _, accepted in stood.values()), default=0)
-        for hold in self._holds.values():
-            if not hold.released and erasure.room in hold.rooms and newest >= hold.since_ms:
+        for hold in self._standing():
+            if erasure.room in hold.rooms and newest >= hold.since_ms:
                 text = f"content was erased while a legal hold of {hold.organisation} stood"
                 self._findings.fault(index, Code.RECORD, text)
 
+    def check_forgotten(self, index: int, erasure: PersonErasure) -> None:
+        """Whose name was forgotten, which holds, wrote in no room that a hold keeps, as far as rooms are here."""
+        for hold in self._standing():
+            for history in filter(None, map(self._history, hold.rooms)):
+                if history.heard(erasure.organisation, erasure.subject):
+                    text = (
+                        f"a name was forgotten while a legal hold of {hold.organisation} stood on a room where it wrote"
+                    )
+                    self._findings.fault(index, Code.RECORD, text)
+                    return
 
-def _check_issued(issued_ms: int, at_ms: int) -> None:
-    if issued_ms > at_ms + CLOCK_WINDOW_MS:
-        raise VerifyError(Code.CLOCK, "the document was made later than it was accepted")
+    def _standing(self) -> Iterator[LegalHold]:
+        """Holds that are not released, of organisations of the roster in force: who has left it releases none."""
+        members = self._identities.roster.value.by_name
+        return (hold for hold in self._holds.values() if not hold.released and hold.organisation in members)

@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from amanah_client.audit.custody import Custody
-from amanah_client.audit.identities import Identities, check_alone
+from amanah_client.audit.identities import Identities, beside, check_alone
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Finding, Findings, Scope
@@ -33,6 +33,7 @@ from amanah_client.model import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.crypto import SignatureClaim, sha256
+from amanah_protocol.custody.erasures import decode_person_erasure
 from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
@@ -407,6 +408,8 @@ class Examination:
         if leaf.room == CONTROL:
             self._counts["control"] += 1
             self._identities.add(row.index, leaf, row.document)
+            if leaf.type is LeafType.ERASURE:
+                self._custody.check_forgotten(row.index, decode_person_erasure(beside(row.document)))
         elif leaf.type is LeafType.ENVELOPE:
             check_alone(row.document)
             self._counts["envelopes"] += 1

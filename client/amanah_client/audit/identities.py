@@ -12,10 +12,12 @@ from collections.abc import Iterable
 
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings, Who
-from amanah_protocol.cose import TAG
+from amanah_protocol.cose import TAG, Typ
 from amanah_protocol.custody.erasures import decode_person_erasure, verify_person_erasure
+from amanah_protocol.endorse import named_signers
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
+from amanah_protocol.limits import CLOCK_WINDOW_MS
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.revocation import (
     decode_enrolment_revocation,
@@ -89,15 +91,14 @@ class Identities:
         self._standings.clear()
         match leaf.type:
             case LeafType.ROSTER:
-                self._add_roster(leaf, beside(document))
+                self._add_roster(index, leaf, beside(document))
             case LeafType.ENROLMENT:
                 self._add_enrolment(index, leaf, beside(document))
             case LeafType.CERTIFICATE:
                 check_alone(document)
                 self._add_certificate(index, leaf)
             case LeafType.ERASURE:
-                check_alone(document)
-                self._forget_person(index, leaf)
+                self._forget_person(index, leaf, beside(document))
             case _:
                 self._add_revocation(index, leaf, document)
 
@@ -172,10 +173,13 @@ class Identities:
             raise VerifyError(Code.EXPIRED, "the certificate is not valid at the time of acceptance")
         return standing.certificate
 
-    def _add_roster(self, leaf: Leaf, document: bytes) -> None:
+    def _add_roster(self, index: int, leaf: Leaf, document: bytes) -> None:
         roster = decode_roster(document)
         check_record(leaf, roster.endorsed.record)
+        before = self.roster.value.by_name
         self._logged = verify_roster(roster, self._logged, now_ms=leaf.accepted_at_ms)
+        if not self._known:
+            self._register.put_departed(index, leaf.accepted_at_ms, before.keys() - roster.by_name, roster.by_name)
         self._descends = self._descends or any(
             trusted.value.endorsed.document == roster.endorsed.document for trusted in self._trusted
         )
@@ -252,10 +256,13 @@ class Identities:
             raise VerifyError(Code.CERTIFICATE, "a root withdraws enrolment keys of its own organisation only")
         self.withdrawn.add((withdrawal.organisation, withdrawal.enrolment))
 
-    def _forget_person(self, index: int, leaf: Leaf) -> None:
-        erasure = decode_person_erasure(leaf.object)
-        enrolment = self.signing_enrolment((erasure.issuer,), erasure.organisation, leaf.accepted_at_ms)
-        verify_person_erasure(erasure, enrolment.public_key)
+    def _forget_person(self, index: int, leaf: Leaf, document: bytes) -> None:
+        erasure = decode_person_erasure(document)
+        check_record(leaf, erasure.endorsed.record)
+        signers = map(KeyId, named_signers(erasure.endorsed, Typ.ERASURE))
+        enrolment = self.signing_enrolment(signers, erasure.organisation, leaf.accepted_at_ms)
+        verify_person_erasure(erasure, enrolment, self.roster)
+        check_issued(erasure.erased_at_ms, leaf.accepted_at_ms)
         if not self._known:
             self._register.put_forgotten(index, erasure)
 
@@ -295,6 +302,16 @@ def check_alone(document: bytes | None) -> None:
     # Whatever is not covered by the tree would be a place to put words into a signed record.
     if document is not None:
         raise VerifyError(Code.BAD_TYPE, "a document stands beside an entry that has none")
+
+
+def check_issued(issued_ms: int, at_ms: int) -> None:
+    """A document was not made later than it was accepted, as clocks go.
+
+    Raises:
+        VerifyError: `CLOCK`.
+    """
+    if issued_ms > at_ms + CLOCK_WINDOW_MS:
+        raise VerifyError(Code.CLOCK, "the document was made later than it was accepted")
 
 
 def check_record(leaf: Leaf, record: bytes) -> None:

@@ -20,9 +20,9 @@ from amanah_protocol.custody.erasures import ContentErasure, PersonErasure
 from amanah_protocol.custody.holds import LegalHold
 from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
-from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, OrgName, RoomId
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -43,6 +43,8 @@ _PUT_HOLD: Final = """
 _PUT_ERASURE: Final = "INSERT OR REPLACE INTO erasure VALUES (?, ?, ?, ?, ?)"
 _PUT_READ: Final = "INSERT OR REPLACE INTO audit_read VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_FORGOTTEN: Final = "INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?, ?)"
+_PUT_DEPARTED: Final = "INSERT OR REPLACE INTO departed VALUES (?, ?, ?)"
+_DROP_DEPARTED: Final = "DELETE FROM departed WHERE organisation = ?"
 _FIND: Final = 'SELECT "index", seq, sender, label FROM entry WHERE envelope = ? AND room = ?'
 _RELABELLED: Final = """
     SELECT became FROM mention JOIN entry ON entry."index" = mention."index"
@@ -382,6 +384,11 @@ class Register:
         """A person whose profile an organisation has dropped."""
         cells = (erasure.organisation, erasure.subject, index, erasure.erased_at_ms)
         self._fresh.custody.append((_PUT_FORGOTTEN, cells))
+
+    def put_departed(self, index: int, accepted_ms: int, left: Iterable[OrgName], members: Iterable[OrgName]) -> None:
+        """A roster: organisations that it does not name any more, and those that it names, maybe again."""
+        self._fresh.custody.extend((_DROP_DEPARTED, (name,)) for name in members)
+        self._fresh.custody.extend((_PUT_DEPARTED, (name, index, accepted_ms)) for name in left)
 
     def put_chain(self, room: RoomId, seq: int, leaf: LeafHash) -> None:
         """The newest entry of a room or chain."""

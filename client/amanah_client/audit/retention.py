@@ -42,11 +42,8 @@ _ERASED: Final = """
         JOIN entry AS target ON target."index" = mention.target
     WHERE erasing.room = ? AND erasing.kind = ? AND erasing.held = 1 ORDER BY target.seq"""
 _THERE: Final = """
-    SELECT "index", seq, kind, accepted_ms,
-        coalesce((SELECT changing.became FROM mention JOIN entry AS changing ON changing."index" = mention."index"
-            WHERE mention.target = entry."index" AND changing.became IS NOT NULL
-            ORDER BY changing."index" DESC LIMIT 1), label)
-    FROM entry WHERE room = ? AND kind IN (4, 5, 9, 11) AND size_class > 0 ORDER BY seq"""
+    SELECT "index", seq, kind, accepted_ms, label FROM entry
+    WHERE room = ? AND kind IN (4, 5, 9, 11) AND size_class > 0 ORDER BY seq"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ class Content:
         room: Its room.
         room_seq: Its place there.
         kind: Its kind.
-        label: Its outer label; of one that is there still, as last changed.
+        label: Its outer label.
     """
 
     index: int
@@ -102,13 +99,30 @@ class Overdue(Content):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A legal hold: log index and time of its placing, and of its release, if it was released."""
+    """A legal hold: log index and time of its placing, and of its end, if it has one.
+
+    Attributes:
+        hold: The hold, or its release.
+        placed: Log index of its placing.
+        placed_at_ms: When that was.
+        released: Log index of its release.
+        released_at_ms: When that was.
+        lapsed: Log index of the roster that named its organisation no more; None where that was released before.
+        lapsed_at_ms: When that was.
+    """
 
     hold: LegalHold
     placed: int
     placed_at_ms: int
     released: int | None
     released_at_ms: int | None
+    lapsed: int | None = None
+    lapsed_at_ms: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it keeps content still."""
+        return self.released is None and self.lapsed is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,18 +239,21 @@ def _overdue(
 
 def _is_held(record: Record, item: Overdue, holds: tuple[Held, ...]) -> bool:
     accepted = record.select('SELECT accepted_ms FROM entry WHERE "index" = ?', item.index)[0][0]
-    return any(
-        held.released is None and item.room in held.hold.rooms and accepted >= held.hold.since_ms for held in holds
-    )
+    return any(held.stands and item.room in held.hold.rooms and accepted >= held.hold.since_ms for held in holds)
 
 
 def _holds(record: Record) -> Iterator[Held]:
     query = "SELECT document, placed, placed_ms, released, released_ms FROM legal_hold ORDER BY placed"
+    gone = {name: at for name, *at in record.select('SELECT organisation, "index", accepted_ms FROM departed')}
     for document, placed, placed_ms, released, released_ms in record.select(query):
+        hold = decode_hold(document)
+        lapsed, lapsed_ms = gone.get(hold.organisation, (None, None)) if released is None else (None, None)
         yield Held(
-            hold=decode_hold(document),
+            hold=hold,
             placed=placed,
             placed_at_ms=placed_ms,
             released=released,
             released_at_ms=released_ms,
+            lapsed=lapsed,
+            lapsed_at_ms=lapsed_ms,
         )

@@ -16,7 +16,7 @@ from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import Leaf
-from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 _NOTHING_SENT: Final = EnvelopeId(ZERO_32)
 
@@ -122,6 +122,11 @@ class RoomHistory:
         """Whether a device of an organisation was ever in it, as far as it was read."""
         devices = {self._register.device_of(stay.device) for stay in self._stays}
         return any(self._identities.who(device).organisation == organisation for device in devices)
+
+    def heard(self, organisation: OrgName, subject: PersonId) -> bool:
+        """Whether a person has written in it, as far as it was read."""
+        people = map(self._identities.who, self._senders)
+        return any((who.organisation, who.subject) == (organisation, subject) for who in people)
 
     def take(self, index: int, leaf: Leaf, envelope: Envelope, *, holds: bool | None) -> None:
         """Verify the room's next entry, apply it, and put it into the register.

@@ -46,7 +46,7 @@ def _show(found: Retention, limit: int | None) -> None:
         _show_contents(found, limit)
     for held in found.holds:
         terminal.show(_hold(held))
-    if all(held.released is not None for held in found.holds):
+    if all(held.released is not None or held.lapsed is not None for held in found.holds):
         terminal.show("no legal hold stands")
     for organisation, subject, index, at_ms in found.forgotten:
         terminal.show(f"{organisation} forgot the name of {subject.hex()[:_SHORT]} ({clock(at_ms)}, entry {index})")
@@ -87,6 +87,8 @@ def _cells(item: Content) -> tuple[str, str, str, str]:
 
 def _hold(held: Held) -> str:
     until = "stands" if held.released_at_ms is None else f"released {clock(held.released_at_ms)}"
+    if held.lapsed_at_ms is not None:
+        until = f"ended {clock(held.lapsed_at_ms)}, when its organisation left the roster"
     rooms = ", ".join(room.hex()[:_SHORT] for room in held.hold.rooms)
     return (
         f"legal hold of {held.hold.organisation} on {rooms}, placed {clock(held.placed_at_ms)}, {until}; "
@@ -151,4 +153,6 @@ def _held_json(held: Held) -> dict[str, object]:
         "placed_at": iso(held.placed_at_ms),
         "released": held.released,
         "released_at": iso(held.released_at_ms),
+        "lapsed": held.lapsed,
+        "lapsed_at": iso(held.lapsed_at_ms),
     }

@@ -46,8 +46,9 @@ _OF_TWO: Final = (
     ("grant-audit", "grant_audit", "Let another's auditor read the metadata of rooms that this organisation owns."),
     ("end-grant", "end_grant", "End an audit grant now."),
     ("hold", "hold", "Keep the content of rooms from being dropped, for a case."),
-    ("countersign", "countersign", "Sign a grant, a hold, or the end of one, as the second party."),
-    ("forget-person", "forget_person", "Drop who is behind a pseudonym, here and at all clients."),
+    ("countersign", "countersign", "Sign as the second party: a grant, a hold, the end of one, a forgotten person."),
+    ("forget-person", "forget_person", "Drop who is behind a pseudonym, at all clients."),
+    ("drop-name", "drop_name", "Drop the name of a forgotten person here, when clients have."),
 )
 # Named by where they stand: other verbs do without what they need.
 for verb, place, about in _OF_TWO:

@@ -1,4 +1,4 @@
-"""`amanah org grant-audit`, `hold`, `countersign`, `custodian`, `forget-person`: what two parties sign, on files."""
+"""`amanah org grant-audit`, `hold`, `forget-person`, `countersign` and what is about them: two parties, on files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import create_key_file
 from amanah_protocol.cards import Armour, armour, armour_kind, decode_armour
+from amanah_protocol.custody.erasures import PersonErasure, decode_person_erasure
 from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant
 from amanah_protocol.custody.holds import LegalHold, decode_hold
 from amanah_protocol.errors import Code, DecodeError, UsageError
@@ -39,7 +40,12 @@ SUBMITTED: Final = {
 """What `amanah device submit` hands to the relay."""
 
 Flag = Annotated[bool, Parameter(negative="")]
-Document: TypeAlias = AuditGrant | LegalHold
+Document: TypeAlias = AuditGrant | LegalHold | PersonErasure
+_ARMOUR: Final = {
+    AuditGrant: Armour.AUDIT_GRANT,
+    LegalHold: Armour.LEGAL_HOLD,
+    PersonErasure: Armour.FORGOTTEN,
+}
 
 
 @Parameter(name="*")
@@ -239,7 +245,7 @@ def release(file: File, /, *, out: File | None = None, common: Options = DEFAULT
 
 
 def countersign(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) -> None:
-    """Sign a grant, a hold, or the end of one, as the second party. It shows what is signed.
+    """Sign a grant, a hold, the end of one, or a forgotten person, as the second party. It shows what is signed.
 
     Parameters
     ----------
@@ -258,9 +264,12 @@ def countersign(file: File, /, *, out: File | None = None, common: Options = DEF
         case Armour.LEGAL_HOLD:
             document = decode_hold(decode_armour(text, kind))
             lines = _hold_lines(document)
+        case Armour.FORGOTTEN:
+            document = decode_person_erasure(decode_armour(text, kind))
+            lines = (f"{document.organisation} forgets the name of {document.subject.hex()}; it cannot be taken back",)
         case _:
             what = f"this is {kind!s}" if kind else "this is neither"
-            raise DecodeError(Code.BAD_TYPE, f"an audit grant or a legal hold is wanted, {what}")
+            raise DecodeError(Code.BAD_TYPE, f"an audit grant, a legal hold or a forgotten person is wanted, {what}")
     for line in lines:
         terminal.say(line)
     files.check_new(out)
@@ -271,10 +280,11 @@ def countersign(file: File, /, *, out: File | None = None, common: Options = DEF
 
 
 def forget_person(subject: str, /, *, yes: Flag = False, out: File | None = None, common: Options = DEFAULTS) -> None:
-    """Forget who is behind a pseudonym: drop the name here, and tell all clients to drop it.
+    """Forget who is behind a pseudonym: tell all clients to drop the name. It cannot be taken back.
 
     What is in the log stays, and stays provable; the name in it was never more than a MAC, which nobody can open
-    any more. It cannot be taken back.
+    any more. A custodian signs it too (`amanah org countersign`). The relay refuses it while a legal hold keeps a
+    room in which the person wrote. Once it is submitted, `amanah org drop-name` drops the name here.
 
     Parameters
     ----------
@@ -283,7 +293,7 @@ def forget_person(subject: str, /, *, yes: Flag = False, out: File | None = None
     yes
         Do not ask to type the first digits of the pseudonym.
     out
-        Where to write the statement, for `amanah device submit`; standard output by default.
+        Where to write the statement; standard output by default.
     """
     from amanah_client.cli import questions  # noqa: PLC0415 - asks, which most verbs here do not
 
@@ -291,10 +301,25 @@ def forget_person(subject: str, /, *, yes: Flag = False, out: File | None = None
     files.check_new(out)
     questions.confirm(f"Forgetting {person.hex()}", person.hex()[:8], yes=yes)
     with terminal.profile(common) as profile:
-        made, devices = custodians.forget_person(profile, person)
-    files.write_file(out, armour(Armour.FORGOTTEN, made.encoded))
+        made = custodians.forget_person(profile, person)
+    _hand_over(made, out)
+
+
+def drop_name(file: File, /, *, common: Options = DEFAULTS) -> None:
+    """Drop the name of a forgotten person from this organisation's own record.
+
+    Do it when the relay has taken the statement: while a legal hold stands it refuses it, and the name is wanted.
+
+    Parameters
+    ----------
+    file
+        The statement with both signatures.
+    """
+    data = files.read_armoured(file, Armour.FORGOTTEN)
+    with terminal.profile(common) as profile:
+        devices = custodians.drop_name(profile, data)
     number = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
-    terminal.say(f"forgotten here, with {number}; clients follow when a device submits it: `amanah device submit FILE`")
+    terminal.say(f"the name is dropped here, with {number}")
 
 
 # ---- words
@@ -341,8 +366,7 @@ def _end(
 
 def _hand_over(document: Document, out: Path | None, lines: Iterable[str] = ()) -> None:
     """Write what the first party has signed, and say who signs next."""
-    kind = Armour.AUDIT_GRANT if isinstance(document, AuditGrant) else Armour.LEGAL_HOLD
-    files.write_file(out, armour(kind, document.endorsed.encode()))
+    files.write_file(out, armour(_ARMOUR[type(document)], document.endorsed.encode()))
     for line in lines:
         terminal.say(line)
     if isinstance(document, AuditGrant) and document.granting is None:

@@ -29,7 +29,7 @@ def custody_lines(room: Room) -> Iterator[str]:
             case Read() as read:
                 yield f"audited by {_reader(room, read)} under grant {_named(read)} on {clock(entry.at_ms)}"
             case LegalHold() as hold:
-                yield _hold(hold)
+                yield _hold(hold, lapsed=entry.lapsed)
             case ContentErasure() as erasure:
                 erased += len(erasure.places)
             case None:
@@ -44,8 +44,10 @@ def _grant(grant: AuditGrant) -> str:
     return f"audit grant {grant.id.hex()[:_DIGITS]}: {who} lets {grant.auditor} read {until}: {single(grant.purpose)}"
 
 
-def _hold(hold: LegalHold) -> str:
+def _hold(hold: LegalHold, *, lapsed: bool) -> str:
     what = "released" if hold.released else "held: nothing in it is dropped"
+    if lapsed:
+        what = "ended, as its organisation is not in the roster any more"
     return f"legal hold {hold.id.hex()[:_DIGITS]} of {hold.organisation}: {what}"
 
 
@@ -103,6 +105,7 @@ def custody_json(entry: Custody) -> dict[str, object]:
         case LegalHold() as hold:
             return told | {
                 "type": "hold", "hold": hold.id.hex(), "organisation": hold.organisation, "released": hold.released,
+                "lapsed": entry.lapsed,
             }  # fmt: skip
         case ContentErasure() as erasure:
             return told | {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from amanah_client.core import nations
 from amanah_client.core.checks import authenticate, check_allowed, check_policy
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
@@ -66,7 +67,9 @@ def follow_commit(ctx: Context, room: Room, circle: Circle | None, entry: Entry)
     check_place(room, circle, entry)
     certificate = authenticate(ctx, entry, envelope)
     if circle is None:
-        return _begin(room, entry, envelope)
+        begun = _begin(room, entry, envelope)
+        nations.follow(ctx, room, begun.members, entry.index)
+        return begun
     header = envelope.header
     commit = header.specific
     if not isinstance(commit, Commit) or room.engine is None:
@@ -81,7 +84,9 @@ def follow_commit(ctx: Context, room: Room, circle: Circle | None, entry: Entry)
     check_policy(ctx, room, commit, committer=header.kid, members=set(circle.members), entry=entry)
     _check_sender(ctx, room, circle, envelope)
     room.enter(commit.added, entry.index)
-    return after_commit(circle, entry, envelope, commit)
+    after = after_commit(circle, entry, envelope, commit)
+    nations.follow(ctx, room, after.members, entry.index)
+    return after
 
 
 def after_commit(circle: Circle, entry: Entry, envelope: Envelope, commit: Commit) -> Circle:

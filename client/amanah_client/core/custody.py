@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core import login
+from amanah_client.core import login, nations
 from amanah_client.core.context import Context
 from amanah_client.core.requests import CustodyWanted
 from amanah_client.core.room import Room
-from amanah_client.log_rows import FLAWED, CustodyRow
+from amanah_client.log_rows import FLAWED, LAPSED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import order_device, verify_order
 from amanah_protocol.cose import Typ
@@ -67,6 +67,8 @@ def receive(ctx: Context, room: Room, frame: frames.Custody) -> None:
         VerifyError: `GAP` or `FORK` where the chain does not go on; `KEY_ID` or `SIGNATURE`.
     """
     room.link.custody = False
+    if not room.link.live or room.link.waits:
+        return  # who was in where a hold stands is not known yet; it is asked for again when the room is at its head
     for entry in frame.entries:
         _take(ctx, room, entry)
     if not frame.head:
@@ -129,13 +131,22 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
         document=entry.document,
     )
     try:
-        _verify(ctx, room, row)
+        if _has_lapsed(ctx, row):
+            row = replace(row, type=LAPSED)
+        else:
+            _verify(ctx, room, row)
     except PeerError as error:
         ctx.alarm_for(error, room=room.id, evidence=(leaf.encode(), entry.document or b""))
         # It keeps its place, or nothing could follow it; a face shows no more than that it does not hold.
         row = replace(row, type=FLAWED)
     _record(room, row)
     ctx.write(e.PutCustody(row=row))
+
+
+def _has_lapsed(ctx: Context, row: CustodyRow) -> bool:
+    """Whether it is a hold that binds nobody any more, and whose keys a newcomer has no means to know."""
+    members = ctx.roster.value.by_name
+    return row.type == LeafType.LEGAL_HOLD and decode_hold(_document(row)).organisation not in members
 
 
 def _verify(ctx: Context, room: Room, row: CustodyRow) -> None:
@@ -177,6 +188,8 @@ def _verify_hold(ctx: Context, room: Room, row: CustodyRow) -> None:
     known = room.custody.holds.get(hold.id)
     if known is not None:
         check_releases(hold, known)
+    elif not hold.released and nations.was_in(room, hold.organisation, row.index) is False:
+        raise VerifyError(Code.MEMBERSHIP, f"{hold.organisation} holds a room that it is not in")
 
 
 def _verify_read(ctx: Context, room: Room, row: CustodyRow) -> None:

@@ -28,10 +28,11 @@ def tick(ctx: Context) -> None:
             continue
         room.expire_at_ms = ctx.timer_ms + PERIOD_MS
         ctx.write(
-            e.DropOver(room=room.id, policy=room.spec.policy, now_ms=now_ms, held_since_ms=_held_since(room))
+            e.DropOver(room=room.id, policy=room.spec.policy, now_ms=now_ms, held_since_ms=_held_since(ctx, room))
         )  # fmt: skip
 
 
-def _held_since(room: Room) -> int | None:
-    holds = (hold for hold in room.custody.holds.values() if not hold.released)
+def _held_since(ctx: Context, room: Room) -> int | None:
+    members = ctx.roster.value.by_name  # the hold of an organisation that has left the roster has ended with that
+    holds = (hold for hold in room.custody.holds.values() if not hold.released and hold.organisation in members)
     return min((hold.since_ms for hold in holds), default=None)

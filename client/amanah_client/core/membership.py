@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from amanah_client.core import duty, packages, renewal, repair, restored, successor
+from amanah_client.core import duty, nations, packages, renewal, repair, restored, successor
 from amanah_client.core.behind import fall_behind, may_be_dropped
 from amanah_client.core.checks import check_bound, check_policy
 from amanah_client.core.circle import after_commit, circle_of
@@ -81,6 +81,7 @@ def take_commit(ctx: Context, room: Room, entry: Entry, envelope: Envelope, comm
         raise VerifyError(Code.REFUSED_COMMIT, f"{error.code}: {error.detail}") from error
     room.moved()
     room.enter(commit.added, entry.index)
+    nations.follow(ctx, room, (before | set(commit.added)) - set(commit.removed), entry.index)
     if ctx.me in commit.removed:
         circle = circle_of(room)
         # Who is added again goes on from here: what it has verified is not shown to it otherwise.

@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 
 from amanah_client.core.directory import Directory
 from amanah_protocol import endorse, limits
+from amanah_protocol.cose import Typ
 from amanah_protocol.custody.erasures import PersonErasure, decode_person_erasure, verify_person_erasure
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.identity import Certificate, Enrolment, check_validity, decode_certificate, decode_enrolment
@@ -23,7 +24,7 @@ from amanah_protocol.revocation import (
     verify_revocation,
 )
 from amanah_protocol.roster import Roster, decode_roster, verify_certificate, verify_enrolment
-from amanah_protocol.types import OrgName
+from amanah_protocol.types import KeyId, OrgName
 from amanah_protocol.verified import Verified
 
 Recorded: TypeAlias = Certificate | Enrolment | Revocation | EnrolmentRevocation | PersonErasure
@@ -48,8 +49,6 @@ def decode_object(leaf_type: int, data: bytes, document: bytes | None) -> Contro
                 return decode_certificate(data)
             case LeafType.REVOCATION:
                 return decode_revocation(data)
-            case LeafType.ERASURE:
-                return decode_person_erasure(data)
         raise DecodeError(Code.BAD_TYPE, "an entry of the control stream lacks its document")
     if endorse.decode_endorsed(document).record != data:
         raise VerifyError(Code.CONTENT_HASH, "the document is not the one that the log names")
@@ -60,6 +59,8 @@ def decode_object(leaf_type: int, data: bytes, document: bytes | None) -> Contro
             return decode_enrolment_revocation(document)
         case LeafType.ROSTER:
             return decode_roster(document)
+        case LeafType.ERASURE:
+            return decode_person_erasure(document)
     raise DecodeError(Code.BAD_TYPE, "a document of a type that has none in the control stream")
 
 
@@ -92,7 +93,7 @@ def verify_object(
         case EnrolmentRevocation():
             _verify_withdrawal(value, directory, roster)
         case PersonErasure():
-            _verify_person_erasure(value, directory, at_ms)
+            _verify_person_erasure(value, directory, roster, at_ms)
         case _:
             assert_never(value)
 
@@ -112,13 +113,21 @@ def _verify_withdrawal(value: EnrolmentRevocation, directory: Directory, roster:
     verify_enrolment_revocation(value, roster.value.organisation(value.organisation))
 
 
-def _verify_person_erasure(value: PersonErasure, directory: Directory, at_ms: int) -> None:
-    enrolment = directory.enrolment(value.issuer)
+def _verify_person_erasure(
+    value: PersonErasure, directory: Directory, roster: Verified[Roster], at_ms: int
+) -> None:  # fmt: skip
+    named = (KeyId(kid) for kid in endorse.named_signers(value.endorsed, Typ.ERASURE))
     # An organisation forgets its own people; nobody else's name may be taken from the record by it.
-    if enrolment.organisation != value.organisation:
-        raise VerifyError(Code.CERTIFICATE, "a person of another organisation is forgotten")
+    own = [key for key in named if key in directory.enrolments and _is_of(directory, key, value.organisation)]
+    if not own:
+        raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {value.organisation} that is logged has signed")
+    enrolment = directory.enrolment(own[0])
     check_validity(enrolment.not_before_ms, enrolment.not_after_ms, limits.ENROLMENT_MS, at_ms)
-    verify_person_erasure(value, enrolment.public_key)
+    verify_person_erasure(value, enrolment, roster)
+
+
+def _is_of(directory: Directory, key: KeyId, organisation: OrgName) -> bool:
+    return directory.enrolments[key].enrolment.organisation == organisation
 
 
 def record_object(value: Recorded, directory: Directory, index: int) -> None:

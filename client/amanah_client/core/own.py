@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
-from amanah_client.core import renewal, repair, resend, restored
+from amanah_client.core import nations, renewal, repair, resend, restored
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
@@ -45,11 +45,13 @@ def take_own(  # noqa: C901 - one case for each kind that changes something
             room.change(created_index=entry.index, created_at_ms=entry.accepted_at_ms)
             if room.row.status is RoomStatus.OPENING:
                 room.change(status=RoomStatus.OPEN)
+            nations.follow(ctx, room, (ctx.me,), entry.index)
         case Commit() if lost is not None:
             restored.stop(ctx, room, envelope)
         case Commit(added=added):
             _merge(ctx, room, envelope)
             room.enter(added, entry.index)
+            nations.follow(ctx, room, () if room.group is None else room.group.members, entry.index)
         case Erase():
             erase(ctx, room, envelope, ctx.certificate)
         case Repair() as said:

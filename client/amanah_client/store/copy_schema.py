@@ -118,10 +118,19 @@ _STAMPS: Final = (
     "CREATE INDEX dated_by_authority ON dated (authority, size, made_ms) WHERE counts = 1",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS, _CUSTODY)
+_DEPARTED: Final = (
+    # Organisations that a roster in the log named no more: where it stands, and when. Their holds ended with it.
+    """CREATE TABLE departed (
+        organisation TEXT PRIMARY KEY NOT NULL, "index" INTEGER NOT NULL, accepted_ms INTEGER NOT NULL)""",
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
+    *(_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS, _CUSTODY),
+    _DEPARTED,
+)
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
     *("bound", "aside", "misdated", "judged", "dated"),
-    *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten"),
+    *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten", "departed"),
 )
 """Tables that an examination fills."""

@@ -14,6 +14,7 @@ from amanah_client.store.rows import decode_row, encode_action, encode_intent, e
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.custody.retention import decode_policy
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.kinds import Kind
@@ -144,7 +145,9 @@ def _drop_over(connection: sqlcipher.Connection, wanted: e.DropOver) -> None:
         is_held = wanted.held_since_ms is not None and at_ms >= wanted.held_since_ms
         if policy is None or is_held or not row.content:
             continue
-        over_ms = policy.over_at_ms(Kind(row.kind), row.label, accepted_at_ms=at_ms, last_at_ms=last_ms)
+        # By the outer label, as the relay and auditors do, who know no other.
+        label = decode_envelope(row.encoded).header.label if row.label_differs else row.label
+        over_ms = policy.over_at_ms(Kind(row.kind), label, accepted_at_ms=at_ms, last_at_ms=last_ms)
         if over_ms is not None and over_ms <= wanted.now_ms:
             _erase(connection, wanted.room, row.envelope, None)
 

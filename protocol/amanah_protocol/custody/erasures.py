@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from amanah_protocol import cbor, cose, limits
+from amanah_protocol import cbor, cose, endorse, limits
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
+from amanah_protocol.custody.parties import verify_two_parties
+from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.identity import Enrolment
 from amanah_protocol.names import decode_organisation
-from amanah_protocol.types import KeyId, OrgName, PersonId, RoomId
+from amanah_protocol.roster import Roster
+from amanah_protocol.types import OrgName, PersonId, RoomId
 from amanah_protocol.verified import Verified
 
 CONTENT_PURPOSE: Final = "amanah/erasure/content/1"
@@ -62,15 +66,13 @@ class PersonErasure:
         organisation: The organisation.
         subject: The person's pseudonym.
         erased_at_ms: Its time.
-        issuer: SHA-256 of the enrolment key that signed.
-        encoded: The COSE_Sign1 as signed.
+        endorsed: The document with its signatures.
     """
 
     organisation: OrgName
     subject: PersonId
     erased_at_ms: int
-    issuer: KeyId
-    encoded: bytes
+    endorsed: Endorsed
 
 
 def erased_digest(erased: Iterable[tuple[int, bytes]]) -> bytes:
@@ -104,7 +106,7 @@ def read_erasure(data: bytes) -> ContentErasure:
         DecodeError: It does not parse.
     """
     f = cbor.Fields(cose.decode(data, Typ.ERASURE, max_bytes=_MAX_BYTES).payload, 6, "erasure")
-    _check_purpose(f, CONTENT_PURPOSE)
+    endorse.check_purpose(f, CONTENT_PURPOSE)
     return ContentErasure(
         room=RoomId(f.fixed(16)),
         places=_places(f.array(limits.MAX_ERASED_PLACES)),
@@ -114,44 +116,34 @@ def read_erasure(data: bytes) -> ContentErasure:
     )
 
 
-def issue_person_erasure(
-    key: SigningKey, *, organisation: OrgName, subject: PersonId, now_ms: int
-) -> PersonErasure:  # fmt: skip
-    """Sign by the enrolment key that a person's profile and salt are gone."""
-    return decode_person_erasure(cose.sign(Typ.ERASURE, [PERSON_PURPOSE, organisation, subject, now_ms], key))
+def person_erasure_document(*, organisation: OrgName, subject: PersonId, now_ms: int) -> bytes:
+    """The canonical document, ready to be signed."""
+    return cbor.encode([PERSON_PURPOSE, organisation, subject, now_ms])
 
 
 def decode_person_erasure(data: bytes) -> PersonErasure:
-    """Decode the statement; `verify_person_erasure` holds it against the enrolment key.
+    """Decode the statement; signatures are not verified here.
 
     Raises:
         DecodeError: It does not parse.
     """
-    opened = cose.decode(data, Typ.ERASURE, max_bytes=_MAX_BYTES)
-    f = cbor.Fields(opened.payload, 4, "person's erasure")
-    _check_purpose(f, PERSON_PURPOSE)
+    endorsed = endorse.decode_endorsed(data, max_bytes=limits.MAX_CUSTODY_BYTES)
+    f = cbor.Fields(cbor.decode(endorsed.document, max_bytes=limits.MAX_CUSTODY_BYTES), 4, "person's erasure")
+    endorse.check_purpose(f, PERSON_PURPOSE)
     return PersonErasure(
-        organisation=decode_organisation(f),
-        subject=PersonId(f.fixed(16)),
-        erased_at_ms=f.uint(),
-        issuer=KeyId(opened.kid),
-        encoded=data,
+        organisation=decode_organisation(f), subject=PersonId(f.fixed(16)), erased_at_ms=f.uint(), endorsed=endorsed
     )
 
 
-def verify_person_erasure(erasure: PersonErasure, enrolment_public: bytes) -> None:
-    """The enrolment key signed it; that it is the organisation's own is the caller's check.
+def verify_person_erasure(erasure: PersonErasure, enrolment: Enrolment, roster: Verified[Roster]) -> None:
+    """Two parties of the organisation signed it; that the enrolment key is in force is the caller's check.
 
     Raises:
-        VerifyError: `KEY_ID` or `SIGNATURE`.
+        DecodeError: A signature was made for something else.
+        VerifyError: `THRESHOLD`, `CERTIFICATE`, `SIGNATURE` or `BINDING`.
     """
-    cose.verify_opened(cose.decode(erasure.encoded, Typ.ERASURE, max_bytes=_MAX_BYTES), enrolment_public)
-
-
-def _check_purpose(f: cbor.Fields, purpose: str) -> None:
-    # One type of signature for two statements: the relay's key and an enrolment key say different things by it.
-    if f.text(64) != purpose:
-        raise DecodeError(Code.BAD_TYPE, f"a statement {purpose!r} is wanted")
+    organisation = roster.value.organisation(erasure.organisation)
+    verify_two_parties(erasure.endorsed, Typ.ERASURE, enrolment=enrolment, organisation=organisation)
 
 
 def _places(items: list[cbor.Value]) -> tuple[int, ...]:

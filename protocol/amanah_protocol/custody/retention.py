@@ -69,7 +69,7 @@ class RoomPolicy:
 
         Args:
             kind: Its kind.
-            label: Its label, as last changed.
+            label: The label in its header, which its sender signed: a later change neither shortens nor lengthens.
             accepted_at_ms: When it was accepted.
             last_at_ms: When the room's last entry was.
         """

@@ -35,7 +35,7 @@ _MAX_BYTES: Final = {
     LeafType.ROSTER: 128 * KIB,
     LeafType.AUDIT_GRANT: 32 * KIB,
     LeafType.LEGAL_HOLD: 4 * KIB,
-    LeafType.ERASURE: KIB,
+    LeafType.ERASURE: 4 * KIB,
 }
 """A document may carry signatures that nobody asked for, and all clients are sent it."""
 _ROSTER_ROLES: Final = (Role.OFFICER, Role.OPERATOR)

@@ -21,7 +21,7 @@ from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Enrolment
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.roster import verify_enrolment
-from amanah_protocol.types import CONTROL, KeyId, OrgName, RoomId
+from amanah_protocol.types import CONTROL, KeyId, OrgName, PersonId, RoomId
 from amanah_relay.core.checks import check_enrolment_key, check_issued
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fetch import check_pace
@@ -101,18 +101,22 @@ def admit_forgotten(books: Books, data: bytes, at_ms: int) -> Unit | None:
 
     Raises:
         DecodeError: It does not parse.
-        RefusedError: `REVOKED` or `FOREIGN_DEVICE`.
+        RefusedError: `MEMBERSHIP` while a room in which the person wrote is held; `CLOCK`, `REVOKED` or
+            `FOREIGN_DEVICE`.
         VerifyError: `CERTIFICATE`, `SIGNATURE`, `THRESHOLD` or `EXPIRED`.
     """
     state, forgotten = books.state, decode_person_erasure(data)
-    enrolment = _enrolment(state, (forgotten.issuer,), forgotten.organisation, at_ms)
-    verify_person_erasure(forgotten, enrolment.public_key)
+    endorsed = forgotten.endorsed
+    enrolment = _signing_enrolment(state, endorsed, Typ.ERASURE, forgotten.organisation, at_ms)
+    verify_person_erasure(forgotten, enrolment, state.roster)
+    check_issued(forgotten.erased_at_ms, at_ms)
     person = forgotten.organisation, forgotten.subject
     if person in state.forgotten:
         return None
+    _check_not_kept(state, *person)
     state.forgotten.add(person)
     unit = Unit(at_ms=at_ms, until_ms=enrolment.not_after_ms)
-    put(books, unit, LeafType.ERASURE, CONTROL, forgotten.encoded, key=object_key(data))
+    put(books, unit, LeafType.ERASURE, CONTROL, endorsed.record, endorsed.encode(), key=object_key(data))
     return unit
 
 
@@ -210,13 +214,8 @@ def announce(parts: Parts, ledger: Ledger, batch: Batch) -> None:
 def _signing_enrolment(
     state: RelayState, endorsed: Endorsed, typ: Typ, organisation: OrgName, at_ms: int
 ) -> Enrolment:  # fmt: skip
-    signers = (KeyId(kid) for kid in named_signers(endorsed, typ))
-    return _enrolment(state, signers, organisation, at_ms)
-
-
-def _enrolment(state: RelayState, keys: Iterable[KeyId], organisation: OrgName, at_ms: int) -> Enrolment:
-    """The enrolment key of an organisation among these, in force."""
-    logged = (state.enrolments.get(key) for key in keys)
+    """The enrolment key of an organisation among those that are said to have signed, in force."""
+    logged = (state.enrolments.get(KeyId(kid)) for kid in named_signers(endorsed, typ))
     found = next((known for known in logged if known is not None and known.organisation == organisation), None)
     if found is None:
         raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {organisation} that is logged has signed")
@@ -247,6 +246,21 @@ def _check_held(state: RelayState, hold: LegalHold) -> None:
         if not any(member.organisation == hold.organisation and member.removed_seq is None for member in members):
             detail = f"{hold.organisation} is not in a room {room.hex()[:16]}"
             raise RefusedError(Code.UNKNOWN_ROOM, detail)
+
+
+def _check_not_kept(state: RelayState, organisation: OrgName, subject: PersonId) -> None:
+    # Who wrote what is held is part of it: else a name could be made to go before it is asked for.
+    known = ((device, one.certificate) for device, one in state.devices.items())
+    own = {device for device, one in known if (one.organisation, one.subject) == (organisation, subject)}
+    for hold in state.standing_holds():
+        for room in hold.rooms:
+            members = state.rooms[room].members
+            if any(members[device].last_counter for device in own & members.keys()):
+                detail = (
+                    f"a legal hold of {hold.organisation} keeps the room {room.hex()[:16]}, where this person wrote"
+                )
+                hint = "Submit it again when the hold is released."
+                raise RefusedError(Code.MEMBERSHIP, detail, hint=hint)
 
 
 def _put_everywhere(

@@ -158,8 +158,15 @@ def _ask(parts: Parts, books: Books) -> None:
     )
     if purging.after is None:
         token = parts.questions.ask(TreesPurge())
-        times = (terms.delivered_ms, terms.handshake_ms)
-        parts.out.add(Purge(token=token, delivered_ms=times[0], handshake_ms=times[1], limit=STEP_CONTENTS))
+        parts.out.add(
+            Purge(
+                token=token,
+                delivered_ms=terms.delivered_ms,
+                handshake_ms=terms.handshake_ms,
+                limit=STEP_CONTENTS,
+                held=state.held_rooms(),
+            )
+        )
         return
     if purging.after == FIRST:
         purging.rules = _rules(state)
@@ -179,11 +186,11 @@ def _ask(parts: Parts, books: Books) -> None:
 def _rules(state: RelayState) -> dict[RoomId, RoomRule]:
     """What is particular to single rooms; to most nothing is."""
     found = {}
-    held = {room for hold in state.holds.values() if not hold.released for room in hold.rooms}
+    held = state.held_rooms()
     for room in state.rooms.values():
         policy = _policy(room.create.policy)
         if policy is not None or room.room in held:
-            found[room.room] = RoomRule(policy=policy, held_since_ms=state.held_since(room.room))
+            found[room.room] = RoomRule(policy=policy, held_since_ms=held.get(room.room))
     return found
 
 

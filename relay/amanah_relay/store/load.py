@@ -234,7 +234,7 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
             if device in state.devices:
                 state.devices[device].revoked_index = index
         case LeafType.ERASURE:
-            forgotten = decode_person_erasure(entry.object)
+            forgotten = decode_person_erasure(_document(entry))
             state.forgotten.add((forgotten.organisation, forgotten.subject))
         case _:
             raise damaged(f"leaf {entry.index}: the type of an entry of the control stream")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -121,7 +122,7 @@ _OLD_TREES: Final = SELECT_TREES.where(
         and_(_tree.room_seq <= _MARK.element, _leaf.accepted_at_ms <= bindparam("delivered")),
         _leaf.accepted_at_ms <= bindparam("handshake"),
     )
-).limit(bindparam("count"))
+)
 _IS_STORED: Final = select(_tree.checksum).where(_tree.room == bindparam("in_room"), _tree.hash == bindparam("named"))
 _READ_MARK: Final = select(*_confirmed).where(_confirmed.room == bindparam("in_room"))
 _READ_HELD: Final = select(*_held).where(_held.organisation == bindparam("of"))
@@ -350,8 +351,10 @@ def _header(index: int, encoded: bytes) -> Header:
 
 
 def _purge_trees(connection: Connection, wanted: Purge, freed: list[tuple[OrgName, int]]) -> int:
-    times = {"delivered": wanted.delivered_ms, "handshake": wanted.handshake_ms, "count": wanted.limit}
-    rows = connection.execute(_OLD_TREES, times).all()
+    times = {"delivered": wanted.delivered_ms, "handshake": wanted.handshake_ms}
+    # Without a limit in the statement: as many trees as a step takes may be held, and others be over behind them.
+    with connection.execute(_OLD_TREES, times) as old:
+        rows = list(islice((row for row in old if not _is_held(row, wanted)), wanted.limit))
     for row in rows:
         share = _share_of_tree(row)
         if row.room_seq > row.mark:
@@ -359,6 +362,11 @@ def _purge_trees(connection: Connection, wanted: Purge, freed: list[tuple[OrgNam
     if rows:
         connection.execute(_DROP_TREE, [{"in_room": row.room, "named": row.hash} for row in rows])
     return len(rows)
+
+
+def _is_held(row: AnyRow, wanted: Purge) -> bool:
+    since_ms = wanted.held.get(RoomId(row.room))
+    return since_ms is not None and row.accepted_at_ms >= since_ms
 
 
 def _free(connection: Connection, freed: list[tuple[OrgName, int]]) -> tuple[Held, ...]:

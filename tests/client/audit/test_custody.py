@@ -21,7 +21,7 @@ from amanah_protocol.custody.erasures import (
     Cause,
     ContentErasure,
     erased_digest,
-    issue_person_erasure,
+    person_erasure_document,
     sign_erasure,
 )
 from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant, ending_document, grant_document
@@ -438,12 +438,11 @@ def test_an_erasure_of_a_room_out_of_scope_is_passed_over(held: Held) -> None:
 # ---- persons
 
 
-def forgotten(held: Held, by: OrgName = TN, of: OrgName = TN) -> int:
+def forgotten(held: Held, *signers: SigningKey, by: OrgName = TN, of: OrgName = TN) -> int:
     subject = OFFICER_TN.certificate.subject
-    made = issue_person_erasure(
-        x.nation(by).enrolment_key, organisation=of, subject=subject, now_ms=held.log.now_ms
-    )  # fmt: skip
-    return held.log.append(LeafType.ERASURE, CONTROL, made.encoded)
+    document = person_erasure_document(organisation=of, subject=subject, now_ms=held.log.now_ms)
+    made = signed(document, Typ.ERASURE, *(signers or parties(by)))
+    return held.log.append(LeafType.ERASURE, CONTROL, made.record, made.encode())
 
 
 def test_a_forgotten_person_leaves_the_proof_intact(held: Held) -> None:
@@ -458,6 +457,50 @@ def test_a_forgotten_person_leaves_the_proof_intact(held: Held) -> None:
 def test_an_organisation_forgets_its_own_people_alone(held: Held) -> None:
     index = forgotten(held, by=MA)
     assert held.codes() == [(index, "CERTIFICATE")]
+
+
+@pytest.mark.parametrize("signers", [parties(TN)[:1], (parties(TN)[0], x.nation(TN).custodians[1])])
+def test_one_party_forgets_nobody(held: Held, signers: tuple[SigningKey, ...]) -> None:
+    index = forgotten(held, *signers)
+    assert held.codes() == [(index, "THRESHOLD")]
+
+
+def test_a_name_that_is_forgotten_while_a_hold_keeps_its_room_is_a_fault(held: Held) -> None:
+    """Whoever holds it; not where it never wrote, nor when the hold is released."""
+    other = held.hold(of=MA, hold=b"o" * 16, rooms=(held.found.hidden,))
+    held.put(other)
+    hold = held.hold(of=MA)
+    held.put(hold)
+    index = forgotten(held)
+    assert held.codes() == [(index, "RECORD")]
+    release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(MA))
+    held.put(decode_hold(release.encode()))
+    forgotten(held)
+    assert held.codes() == [(index, "RECORD")]
+
+
+def roster_without(held: Held, *gone: OrgName, version: int = 9, **changes: object) -> int:
+    """A roster that does not name some organisations any more."""
+    left = [name for name in x.NAMES if name not in gone]
+    document = x.roster_document(version, organisations=tuple(x.nation(name).member for name in left))
+    made = x.endorsed(document, *x.custodians(*left))
+    return held.log.append(LeafType.ROSTER, CONTROL, made.record, made.encode(), **changes)
+
+
+def test_the_hold_of_an_organisation_ends_with_the_roster_that_does_not_name_it(held: Held) -> None:
+    held.put(held.hold(of=MA))
+    roster_without(held, MA)
+    held.erasure(6)
+    forgotten(held)
+    assert held.codes() == []
+
+
+def test_the_hold_of_another_organisation_stands_on(held: Held) -> None:
+    """The control of the test above."""
+    held.put(held.hold())
+    roster_without(held, MA)
+    index = held.erasure(6)
+    assert held.codes() == [(index, "RECORD")]
 
 
 def test_a_document_beside_what_has_none_is_a_fault(held: Held) -> None:

@@ -17,15 +17,14 @@ from amanah_client.model import AuditRow
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
 from amanah_protocol.cose import Typ
-from amanah_protocol.custody.erasures import issue_person_erasure
+from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.grants import decode_grant, ending_document
 from amanah_protocol.custody.holds import decode_hold, release_document
 from amanah_protocol.labels import Label
-from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL
 from tests.client.audit.auditor import ROSTER, Audit, copy
 from tests.client.audit.bundles import bundle, checked
-from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.test_custody import Held, forgotten, parties, roster_without, signed
 from tests.client.audit.world import MA, OFFICER_MA, OFFICER_TN, TN, examined, faults
 from tests.vectors import examples as x
 from tests.verify.bundles import verdict
@@ -231,11 +230,42 @@ def test_a_statement_of_another_relay_is_found_by_both(held: Held, profile: Prof
 def test_a_name_that_another_organisation_forgets_is_found_by_both(
     held: Held, profile: Profile, exported: Export
 ) -> None:
-    subject = OFFICER_TN.certificate.subject
-    made = issue_person_erasure(
-        x.nation(MA).enrolment_key, organisation=TN, subject=subject, now_ms=held.log.now_ms
-    )  # fmt: skip
-    index = held.log.append(LeafType.ERASURE, CONTROL, made.encoded)
+    index = forgotten(held, by=MA)
     copy(profile, held.found, seen(held))
     found, first = both(exported(code=5))
     assert (found[0][0], first) == (index, index)
+
+
+@pytest.mark.parametrize("signers", [parties(TN)[:1], (parties(TN)[0], x.nation(TN).custodians[1])])
+def test_a_name_that_one_party_forgets_is_found_by_both(
+    held: Held, profile: Profile, exported: Export, signers: tuple[SigningKey, ...]
+) -> None:
+    index = forgotten(held, *signers)
+    copy(profile, held.found, seen(held))
+    assert both(exported(code=5)) == ([(index, "THRESHOLD")], index)
+
+
+def test_a_name_that_goes_while_a_hold_keeps_its_room_is_found_by_both(
+    held: Held, profile: Profile, exported: Export
+) -> None:
+    held.put(held.hold(hold=bytes(16)), held.custody("room"))
+    index = forgotten(held)
+    copy(profile, held.found, seen(held))
+    assert both(exported(code=5)) == ([(index, "RECORD")], index)
+
+
+def test_the_hold_of_who_has_left_the_roster_keeps_nothing_for_both(
+    held: Held, profile: Profile, exported: Export
+) -> None:
+    held.put(held.hold(of=MA, hold=bytes(16)), held.custody("room"))
+    roster_without(held, MA)
+    held.erasure(6)
+    forgotten(held)
+    copy(profile, held.found, seen(held))
+    assert both(exported()) == ([], None)
+
+
+def test_the_hold_of_who_was_never_in_a_room_is_found_by_both(held: Held, profile: Profile, exported: Export) -> None:
+    index = held.put(held.hold(of=MA, hold=bytes(16), rooms=(held.found.small,)), held.custody())
+    copy(profile, held.found, seen(held))
+    assert both(exported(code=5)) == ([(index, "MEMBERSHIP")], index)

@@ -16,7 +16,7 @@ from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.envelope import derive_room_id
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
-from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.test_custody import Held, forgotten, parties, roster_without, signed
 from tests.client.audit.world import OFFICER_TN, SECOND_TN, TN, Room, examined, faults
 from tests.vectors import examples as x
 
@@ -103,13 +103,40 @@ def test_what_was_erased_or_is_held_is_not_overdue() -> None:
     assert len(kept.report().overdue) == 1
 
 
-def test_a_label_that_was_raised_counts_as_it_is_now() -> None:
+@pytest.mark.parametrize(("old", "new", "overdue"), [(Label.AMBER, Label.GREEN, 0), (Label.GREEN, Label.AMBER, 1)])
+def test_the_label_in_an_entrys_header_counts_whatever_it_was_changed_to(old: Label, new: Label, overdue: int) -> None:
+    """As the relay has it: the author of a message does not choose another time for it afterwards."""
     kept = Kept()
-    kept.say(Label.AMBER)
+    kept.say(old)
     envelope = kept.log.rooms[kept.kept].sent[-1]
-    kept.log.post(OFFICER_TN, kept.kept, kinds.Relabel(envelope=envelope, old=Label.AMBER, new=Label.GREEN))
+    kept.log.post(OFFICER_TN, kept.kept, kinds.Relabel(envelope=envelope, old=old, new=new))
     kept.later(4 * DAY_MS)
-    assert len(kept.report().overdue) == 1
+    assert len(kept.report().overdue) == overdue
+
+
+def test_the_hold_of_who_has_left_the_roster_is_said_to_have_ended_and_holds_nothing() -> None:
+    kept = Kept()
+    kept.say(Label.GREEN)
+    kept.put(kept.hold(rooms=(kept.kept,)))
+    kept.later(10 * DAY_MS)
+    assert kept.report().overdue == ()
+    at_ms = kept.log.leaves[-1].accepted_at_ms + 1
+    left = roster_without(kept, TN, accepted_at_ms=at_ms)
+    found = kept.report()
+    assert len(found.overdue) == 1
+    assert [(one.lapsed, one.lapsed_at_ms, one.stands) for one in found.holds] == [(left, at_ms, False)]
+
+
+def test_who_comes_back_into_the_roster_holds_again() -> None:
+    kept = Kept()
+    kept.say(Label.GREEN)
+    kept.put(kept.hold(rooms=(kept.kept,)))
+    roster_without(kept, TN)
+    roster_without(kept, version=10)
+    kept.later(10 * DAY_MS)
+    found = kept.report()
+    assert [one.stands for one in found.holds] == [True]
+    assert found.overdue == ()
 
 
 def test_rooms_without_a_policy_and_forgotten_persons_are_named() -> None:

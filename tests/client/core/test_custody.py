@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from amanah_client import model
-from amanah_client.log_rows import FLAWED
+from amanah_client.core import expiry
+from amanah_client.log_rows import FLAWED, LAPSED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.chain import custody_chain
-from amanah_protocol.custody.erasures import Cause, ContentErasure, issue_person_erasure, sign_erasure
+from amanah_protocol.custody.erasures import Cause, ContentErasure, sign_erasure
 from amanah_protocol.custody.grants import Terms, decode_grant, ending_document
-from amanah_protocol.custody.holds import hold_document
+from amanah_protocol.custody.holds import decode_hold, hold_document
 from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.heads import RoomHead, sign_room_head
@@ -26,7 +27,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.core.rooms import two
 from tests.client.core.world import MA, SN, TN, Client, Stage
-from tests.relay.people import DAY_MS, RELAY_KEY
+from tests.relay.people import DAY_MS, RELAY_KEY, make_roster
 
 GRANT = GrantId(b"g" * 16)
 DONE = model.IntentState.DONE
@@ -150,7 +151,9 @@ def test_holds_and_ends_and_erasures_are_known(watched: Watched) -> None:
 # ---- a relay that lies
 
 
-def forged(watched: Watched, leaf_type: int, data: bytes, document: bytes | None = None) -> None:
+def forged(
+    watched: Watched, leaf_type: int, data: bytes, document: bytes | None = None, after: CustodyRow | None = None
+) -> None:
     """Show B an entry of the relay's own making, and a head for it, in answer to its next question."""
     chain = custody_chain(watched.room)
 
@@ -158,11 +161,11 @@ def forged(watched: Watched, leaf_type: int, data: bytes, document: bytes | None
         if not isinstance(frame, frames.Custody):
             return [frame]
         entry = frames.CustodyEntry(
-            sequence=1,
+            sequence=1 if after is None else after.sequence + 1,
             index=len(watched.stage.relay.store.entries),
             type=leaf_type,
             accepted_at_ms=watched.stage.relay.now_ms,
-            previous=bytes(32),
+            previous=bytes(32) if after is None else after.hash,
             object=data,
             document=document,
         )
@@ -199,8 +202,6 @@ def of_grant(watched: Watched, *signers: Any, **changes: Any) -> tuple[int, byte
 
 
 def of_hold(watched: Watched, *signers: Any, **changes: Any) -> tuple[int, bytes, bytes | None]:  # noqa: ANN401 - fields of a hold
-    from amanah_protocol.custody.holds import decode_hold  # noqa: PLC0415 - one use
-
     fields: dict[str, Any] = {
         "hold": b"h" * 16,
         "organisation": OrgName(TN),
@@ -258,6 +259,68 @@ def test_the_same_made_rightly_is_taken(watched: Watched, forgery: Forgery) -> N
     forged(watched, *forgery(watched))
     assert watched.b.codes() == []
     assert FLAWED not in watched.types(watched.b)
+
+
+def held_by(watched: Watched, organisation: str) -> None:
+    """B is shown a hold of the room by two parties of a nation."""
+    document = hold_document(
+        hold=b"h" * 16,
+        organisation=OrgName(organisation),
+        rooms=(watched.room,),
+        since_ms=0,
+        reference=bytes(16),
+        issued_ms=watched.stage.relay.now_ms,
+    )
+    made = watched.stage.relay.nations[organisation].two_party(document, Typ.LEGAL_HOLD)
+    forged(watched, LeafType.LEGAL_HOLD, decode_hold(made).endorsed.record, made)
+
+
+def held_since(client: Client, room: RoomId) -> int | None:
+    ctx = client.core._ctx  # noqa: SLF001 - what a device keeps to
+    return expiry._held_since(ctx, ctx.rooms[room])  # noqa: SLF001 - as above
+
+
+@pytest.mark.parametrize(("by", "binds"), [(TN, True), (MA, True), (SN, False)])
+def test_a_hold_binds_by_an_organisation_that_is_in_the_room(watched: Watched, by: str, binds: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    held_by(watched, by)
+    assert held_since(watched.b, watched.room) == (0 if binds else None)
+    assert watched.b.codes() == ([] if binds else ["MEMBERSHIP"])
+
+
+def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(watched: Watched) -> None:
+    late = watched.stage.online("late", of=TN)
+    watched.a.do(model.Invite(room=watched.room, device=late.device.id))
+    theirs = hold_document(
+        hold=b"m" * 16,
+        organisation=OrgName(MA),
+        rooms=(watched.room,),
+        since_ms=7,
+        reference=bytes(16),
+        issued_ms=watched.stage.relay.now_ms,
+    )
+    made = watched.stage.relay.nations[MA].two_party(theirs, Typ.LEGAL_HOLD)
+    assert watched.stage.submit(watched.b, LeafType.LEGAL_HOLD, made).state is DONE
+    watched.a.do(model.Remove(room=watched.room, devices=(watched.b.device.id,)))
+    watched.stage.wait(3_000)
+    newest = watched.stage.online("newest", of=TN)
+    watched.a.do(model.Invite(room=watched.room, device=newest.device.id))
+    watched.stage.wait(3_000)
+    for client in (watched.a, late, newest):  # who was there, and who follows the commits from before its time
+        assert held_since(client, watched.room) == 7
+        assert client.codes() == []
+    watched.b = newest
+    again = hold_document(
+        hold=b"n" * 16,
+        organisation=OrgName(MA),
+        rooms=(watched.room,),
+        since_ms=0,
+        reference=bytes(16),
+        issued_ms=watched.stage.relay.now_ms,
+    )
+    lied = watched.stage.relay.nations[MA].two_party(again, Typ.LEGAL_HOLD)
+    forged(watched, LeafType.LEGAL_HOLD, decode_hold(lied).endorsed.record, lied, after=newest.store.custody[-1])
+    assert newest.codes() == ["MEMBERSHIP"]
+    assert held_since(newest, watched.room) == 7
 
 
 def test_a_read_by_a_device_that_is_not_certified_is_an_alarm(watched: Watched) -> None:
@@ -388,19 +451,41 @@ def test_a_refused_question_is_asked_again_at_the_next_hint(watched: Watched) ->
     assert watched.types(watched.b) == [LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD]
 
 
+def test_the_hold_of_an_organisation_ends_with_the_roster_that_does_not_name_it(watched: Watched) -> None:
+    """For who has known it, and for a newcomer, to whom the keys of that organisation are strange."""
+    nations = watched.stage.relay.nations
+    theirs = hold_document(
+        hold=b"m" * 16,
+        organisation=OrgName(MA),
+        rooms=(watched.room,),
+        since_ms=7,
+        reference=bytes(16),
+        issued_ms=watched.stage.relay.now_ms,
+    )
+    made = nations[MA].two_party(theirs, Typ.LEGAL_HOLD)
+    assert watched.stage.submit(watched.a, LeafType.LEGAL_HOLD, made).state is DONE
+    assert held_since(watched.a, watched.room) == 7
+    left = tuple(nation for name, nation in nations.items() if name != MA)
+    roster = make_roster(left, version=2, signers=(nations[TN], nations[SN]), now_ms=watched.stage.relay.now_ms)
+    assert watched.stage.submit(watched.a, LeafType.ROSTER, roster.endorsed.encode()).state is DONE
+    assert held_since(watched.a, watched.room) is None
+    late = watched.stage.online("late", of=TN)
+    watched.a.do(model.Invite(room=watched.room, device=late.device.id))
+    watched.stage.wait(3_000)
+    assert held_since(late, watched.room) is None
+    assert watched.types(late) in ([LAPSED], [LeafType.LEGAL_HOLD])
+    assert late.codes() == watched.a.codes() == []
+
+
 # ---- persons
 
 
 def forget(watched: Watched, of: Client, by: str = TN) -> model.Intent:
     """TN has forgotten who is behind a device."""
     certificate = decode_certificate(of.store.base.certificate)
-    made = issue_person_erasure(
-        watched.stage.relay.nations[by].enrolment_key,
-        organisation=OrgName(TN),
-        subject=certificate.subject,
-        now_ms=watched.stage.relay.now_ms,
-    )
-    return watched.stage.submit(watched.b, LeafType.ERASURE, made.encoded)
+    nation, now_ms = watched.stage.relay.nations[by], watched.stage.relay.now_ms
+    made = nation.forget(certificate.subject, organisation=OrgName(TN), now_ms=now_ms)
+    return watched.stage.submit(watched.b, LeafType.ERASURE, made)
 
 
 def names(client: Client) -> set[tuple[OrgName, PersonId]]:

@@ -9,17 +9,18 @@ import pytest
 from amanah_protocol import frames
 from amanah_protocol.audit import audit_chain
 from amanah_protocol.cose import Typ
+from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
-from amanah_protocol.custody.erasures import issue_person_erasure
 from amanah_protocol.custody.grants import decode_grant, ending_document, grant_document
 from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
 from amanah_protocol.errors import Code
 from amanah_protocol.heads import verify_room_head
+from amanah_protocol.kinds import Message
 from amanah_protocol.limits import CLOCK_WINDOW_MS, MAX_FRAME_BYTES
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import GrantId, LeafHash, OrgName, PersonId, RoomId
 from tests.relay.core.test_granted_reading import Granting
-from tests.relay.people import RELAY_KEY, key_of
+from tests.relay.people import RELAY_KEY, key_of, make_roster
 from tests.relay.world import MA, SN, TN, Peer, RoomModel, code_of, device_of
 
 SUBJECT = PersonId(b"p" * 16)
@@ -157,7 +158,7 @@ def test_an_enrolment_key_that_was_withdrawn_grants_and_holds_no_more(custody: C
     assert custody.bring(LeafType.REVOCATION, nation.withdraw_enrolment(), by=custody.guest) is None
     assert custody.bring(GRANT, nation.grant(custody.terms()), by=custody.guest) is Code.REVOKED
     assert custody.bring(HOLD, custody.hold(), by=custody.guest) is Code.REVOKED
-    assert custody.bring(LeafType.ERASURE, forgotten(custody), by=custody.guest) is Code.REVOKED
+    assert custody.bring(ERASURE, forgotten(custody), by=custody.guest) is Code.REVOKED
 
 
 def test_a_second_grant_of_an_id_is_its_end_or_nothing(custody: Custody) -> None:
@@ -214,6 +215,38 @@ def test_one_party_neither_holds_nor_releases(custody: Custody) -> None:
     assert custody.bring(HOLD, custody.release(hold)) is None
 
 
+def without(custody: Custody, *gone: str) -> bytes:
+    """A roster of the nations but for these."""
+    nations = custody.world.nations
+    left = tuple(nation for name, nation in nations.items() if name not in gone)
+    signers = (nations[TN], nations[SN])
+    made = make_roster(left, version=2, signers=signers, now_ms=custody.world.now_ms)
+    return made.endorsed.encode()
+
+
+def test_the_hold_of_an_organisation_ends_when_a_roster_does_not_name_it_any_more(custody: Custody) -> None:
+    state, statement = custody.world.core._parts.loaded().state, forgotten(custody, subject=person(custody.officer))  # noqa: SLF001 - what the relay keeps to
+    hold = custody.hold(MA)
+    assert custody.bring(HOLD, hold) is None
+    assert state.held_rooms() == {custody.room.id: 0}
+    assert custody.bring(ERASURE, statement) is Code.MEMBERSHIP
+    assert custody.bring(LeafType.ROSTER, without(custody, MA)) is None
+    assert state.held_rooms() == {}
+    assert custody.bring(HOLD, custody.release(hold, MA)) is Code.CERTIFICATE
+    assert custody.bring(ERASURE, statement) is None
+    custody.world.restart()
+    assert custody.world.core._parts.loaded().state.held_rooms() == {}  # noqa: SLF001 - as above
+
+
+def test_a_hold_of_who_is_still_in_the_roster_outlives_another_that_ends(custody: Custody) -> None:
+    state = custody.world.core._parts.loaded().state  # noqa: SLF001 - what the relay keeps to
+    assert custody.bring(HOLD, custody.hold(MA)) is None
+    assert custody.bring(HOLD, custody.hold(hold=bytes(16), since_ms=5)) is None
+    assert state.held_rooms() == {custody.room.id: 0}
+    assert custody.bring(LeafType.ROSTER, without(custody, MA)) is None
+    assert state.held_rooms() == {custody.room.id: 5}
+
+
 def test_nothing_is_released_that_was_never_held(custody: Custody) -> None:
     assert custody.bring(HOLD, custody.release(custody.hold())) is Code.NOT_FOUND
 
@@ -226,36 +259,82 @@ def test_a_second_hold_of_an_id_is_its_release_or_nothing(custody: Custody) -> N
 # ---- persons
 
 
-def forgotten(custody: Custody, of: str = TN, **changes: Any) -> bytes:  # noqa: ANN401 - fields of the statement
-    """The nation has forgotten a person."""
-    fields: dict[str, Any] = {"organisation": OrgName(of), "subject": SUBJECT, "now_ms": custody.world.now_ms}
-    return issue_person_erasure(custody.world.nations[of].enrolment_key, **(fields | changes)).encoded
+ERASURE = LeafType.ERASURE
+
+
+def forgotten(custody: Custody, *signers: SigningKey, subject: PersonId = SUBJECT, of: str = TN) -> bytes:
+    """TN has forgotten a person; signed by two parties of a nation."""
+    nation = custody.world.nations[of]
+    return nation.forget(subject, *signers, organisation=OrgName(TN), now_ms=custody.world.now_ms)
+
+
+def person(peer: Peer) -> PersonId:
+    """Who is behind a device."""
+    return device_of(peer).certificate.subject
 
 
 def test_a_forgotten_person_stands_in_the_control_stream_once(custody: Custody) -> None:
-    assert custody.bring(LeafType.ERASURE, forgotten(custody)) is None
+    assert custody.bring(ERASURE, forgotten(custody)) is None
     entry = custody.world.store.entries[-1]
-    assert (entry.type, entry.room) == (LeafType.ERASURE, RoomId(bytes(16)))
-    assert custody.done(LeafType.ERASURE, forgotten(custody, now_ms=custody.world.now_ms + 1))
+    assert (entry.type, entry.room) == (ERASURE, RoomId(bytes(16)))
+    custody.world.now_ms += 1
+    assert custody.done(ERASURE, forgotten(custody))
     custody.world.restart()
     custody.officer = custody.world.login(device_of(custody.officer))
-    assert custody.done(LeafType.ERASURE, forgotten(custody))
+    custody.world.now_ms += 1
+    assert custody.done(ERASURE, forgotten(custody))
+
+
+def test_one_party_forgets_nobody(custody: Custody) -> None:
+    nation = custody.world.nations[TN]
+    for signers in ((nation.enrolment_key,), (nation.enrolment_key, nation.root)):
+        assert custody.bring(ERASURE, forgotten(custody, *signers)) is Code.THRESHOLD
+    assert custody.bring(ERASURE, forgotten(custody, nation.custodian)) is Code.CERTIFICATE
+    assert custody.bring(ERASURE, forgotten(custody)) is None
 
 
 def test_an_organisation_forgets_its_own_people_alone(custody: Custody) -> None:
-    theirs = issue_person_erasure(
-        custody.world.nations[MA].enrolment_key,
-        organisation=OrgName(TN),
-        subject=SUBJECT,
-        now_ms=custody.world.now_ms,
-    )
-    assert custody.bring(LeafType.ERASURE, theirs.encoded) is Code.CERTIFICATE
-    nobody = issue_person_erasure(
-        key_of("nobody"), organisation=OrgName(TN), subject=SUBJECT, now_ms=custody.world.now_ms
-    )
-    assert custody.bring(LeafType.ERASURE, nobody.encoded) is Code.CERTIFICATE
+    assert custody.bring(ERASURE, forgotten(custody, of=MA)) is Code.CERTIFICATE
+    assert custody.bring(ERASURE, forgotten(custody, key_of("nobody"))) is Code.CERTIFICATE
     damaged = forgotten(custody)[:-1] + b"\0"
-    assert custody.bring(LeafType.ERASURE, damaged) is Code.SIGNATURE
+    assert custody.bring(ERASURE, damaged) is Code.SIGNATURE
+    assert custody.bring(ERASURE, forgotten(custody)) is None
+
+
+def test_a_statement_about_a_person_was_not_made_later_than_now(custody: Custody) -> None:
+    nation = custody.world.nations[TN]
+    late = nation.forget(SUBJECT, now_ms=custody.world.now_ms + CLOCK_WINDOW_MS + 1)
+    assert custody.bring(ERASURE, late) is Code.CLOCK
+    assert custody.bring(ERASURE, nation.forget(SUBJECT, now_ms=custody.world.now_ms + CLOCK_WINDOW_MS)) is None
+
+
+def test_while_a_room_is_held_nobody_who_wrote_in_it_is_forgotten(custody: Custody) -> None:
+    """Also by a hold of another nation; whoever never wrote in a held room is."""
+    statement = forgotten(custody, subject=person(custody.officer))
+    hold = custody.hold(MA)
+    assert custody.bring(HOLD, hold) is None
+    assert custody.bring(ERASURE, statement) is Code.MEMBERSHIP
+    assert custody.bring(ERASURE, forgotten(custody)) is None
+    assert custody.bring(HOLD, custody.release(hold, MA)) is None
+    assert custody.bring(ERASURE, statement) is None
+
+
+def test_who_wrote_in_a_held_room_and_was_removed_is_not_forgotten_either(custody: Custody) -> None:
+    guest = device_of(custody.guest)
+    custody.guest.publish(custody.world.envelope(guest, custody.room, Message()))
+    custody.world.commit(custody.officer, custody.room, removed=(guest,))
+    statement = custody.world.nations[MA].forget(person(custody.guest), now_ms=custody.world.now_ms)
+    hold = custody.hold()
+    assert custody.bring(HOLD, hold) is None
+    assert custody.bring(ERASURE, statement) is Code.MEMBERSHIP
+    assert custody.bring(HOLD, custody.release(hold)) is None
+    assert custody.bring(ERASURE, statement) is None
+
+
+def test_who_was_in_a_held_room_and_wrote_nothing_is_forgotten(custody: Custody) -> None:
+    assert custody.bring(HOLD, custody.hold()) is None
+    statement = custody.world.nations[MA].forget(person(custody.guest), now_ms=custody.world.now_ms)
+    assert custody.bring(ERASURE, statement) is None
 
 
 # ---- what members are shown

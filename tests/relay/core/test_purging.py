@@ -14,7 +14,7 @@ from amanah_protocol.custody.erasures import Cause, ContentErasure, erased_diges
 from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
 from amanah_protocol.custody.retention import KindClass, RoomPolicy
 from amanah_protocol.errors import Code
-from amanah_protocol.kinds import Alert, Commit, Delivered, Erase, Message
+from amanah_protocol.kinds import Alert, Commit, Delivered, Erase, Message, Relabel
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import OrgName
@@ -101,6 +101,12 @@ class Shelf:
         request = self.officer.next_request()
         self.officer.send(frames.Submit(request=request, type=int(LeafType.LEGAL_HOLD), object=data))
         self.officer.one(frames.Stored)
+
+    def purges(self) -> list[Purge]:
+        """What the store is asked to drop of trees in the next pass."""
+        self.world.store.purges.clear()
+        self.pass_days(0.1)
+        return self.world.store.purges
 
     def erase(self, place: int, by: Device | None = None, peer: Peer | None = None) -> None:
         envelope = next(
@@ -390,3 +396,30 @@ def test_an_answer_to_nothing_that_was_asked_changes_nothing() -> None:
     shelf.world.give(EntriesRead(token=9_999, room=shelf.room.id, entries=(), more=False))
     shelf.world.give(CheckpointsRead(token=9_999, notes=()))
     assert len(shelf.world.steps) == steps
+
+
+def test_a_label_that_is_changed_later_changes_no_time() -> None:
+    """As auditors have it: by the label in the entry's header, which its sender signed."""
+    shelf = Shelf()
+    green, amber = shelf.say(Label.GREEN), shelf.say(Label.AMBER)
+    for place, old, new in ((green, Label.GREEN, Label.AMBER), (amber, Label.AMBER, Label.GREEN)):
+        envelope = next(
+            entry.envelope
+            for entry in shelf.world.store.entries
+            if (entry.room, entry.room_seq) == (shelf.room.id, place)
+        )
+        assert envelope is not None
+        relabel = Relabel(envelope=envelope, old=old, new=new)
+        shelf.officer.publish(shelf.world.envelope(shelf.me, shelf.room, relabel, label=new))
+        shelf.officer.one(frames.Stored)
+    shelf.pass_days(3.1)
+    assert shelf.gone() == [green]
+
+
+def test_trees_under_a_hold_are_named_to_the_store() -> None:
+    shelf = Shelf()
+    assert [purge.held for purge in shelf.purges()] == [{}]
+    hold = shelf.hold(since_ms=5)
+    assert [purge.held for purge in shelf.purges()] == [{shelf.room.id: 5}]
+    shelf.release(hold)
+    assert [purge.held for purge in shelf.purges()] == [{}]

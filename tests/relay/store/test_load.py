@@ -164,7 +164,7 @@ def test_grants_and_holds_are_loaded_as_they_were_last_logged(store: Store, log:
 
 
 def test_forgotten_persons_are_loaded_from_the_control_stream(store: Store, log: Sequence) -> None:
-    store.append(log.batch(control(LeafType.ERASURE, x.person_erasure().encoded)))
+    store.append(log.batch(custody_leaf(LeafType.ERASURE, x.person_erasure().endorsed, CONTROL)))
     assert store.load().forgotten == {(x.TN, x.request().subject)}
     assert store.verify_log().size == 2
 

@@ -215,6 +215,25 @@ def test_trees_go_in_steps_too(kept: Store | MemoryRelayStore, log: Sequence) ->
     assert (last.dropped, last.after) == (1, None)
 
 
+def test_a_tree_that_a_hold_keeps_stays_and_is_in_no_others_way(kept: Store | MemoryRelayStore, log: Sequence) -> None:
+    """Without it the welcome that names it, which the hold keeps too, would admit nobody."""
+    times = []
+    for number in range(4):
+        batch = log.batch(log.envelope(content=b""), trees=(tree(bytes([number])),))
+        kept.append(batch)
+        times.append(batch.accepted_at_ms)
+    mark(kept, 5)
+
+    def dropped(held: dict[RoomId, int], limit: int) -> int:
+        return kept.purge(
+            Purge(token=3, delivered_ms=log.now_ms, handshake_ms=NEVER, limit=limit, held=held)
+        ).dropped  # fmt: skip
+
+    assert dropped({x.ROOM: 0}, 2) == 0
+    assert [dropped({x.ROOM: times[2]}, limit) for limit in (1, 2, 2)] == [1, 1, 0]
+    assert dropped({RoomId(bytes(16)): 0}, 5) == 2
+
+
 # ---- the durable store alone
 
 

@@ -27,8 +27,7 @@ def refused(check: Callable[..., object], *arguments: object) -> str:  # why, or
     try: check(*arguments)
     except WRONG as wrong: return str(wrong) or "refused"
     return ""
-def sha256(*parts: bytes) -> bytes:  # of the parts one behind the other
-    return hashlib.sha256(b"".join(parts)).digest()
+def sha256(*parts: bytes) -> bytes: return hashlib.sha256(b"".join(parts)).digest()  # one behind the other
 # ---- Section 1: encoding. One value has one encoding (RFC 8949, narrowed), so to read it is to prove its form.
 def decode(data: bytes, levels: int = 8) -> Value:  # the one value that these bytes encode; `fit` types it
     value, end = item(data, 0, levels)
@@ -383,12 +382,12 @@ class Record(Community):  # judges the entries of the log, one behind the other
         least, most = max(before, self.not_before - 120_000), min(YEAR_9999, self.not_after + 120_000)
         need(least <= leaf.at <= most, "the time of acceptance goes backwards, or is not where witnesses allow it")
     def judge(self, leaf: Value) -> None:  # what the entry is about
-        endorsed = leaf.kind in (3, 5, 7, 8) or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
+        two = leaf.kind in ((7, 8), (3, 5, 9))[leaf.room == CONTROL] or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
         leaf.source = Endorsed(leaf.document) if leaf.document is not None else None
-        need(endorsed == (leaf.source is not None), "a document is missing, or stands where none belongs")
+        need(two == (leaf.source is not None), "a document is missing, or stands where none belongs")
         need(not leaf.source or leaf.source.logged == leaf.object, "the document is not the one that was logged")
         (self.envelope, self.certify, self.enrol, self.revoke, self.succeed, self.read, self.agree, self.agree,
-         self.erase)[leaf.kind - 1](leaf)
+         self.forget if leaf.source else self.erase)[leaf.kind - 1](leaf)
     def read(self, leaf: Value) -> None:  # an auditor's reading order, in its organisation's chain or a room's custody
         order = Signed(leaf.object, "audit-read+cose", KIB)
         own, said = self.device(order.kid, leaf.at), fit(list, decode(order.payload))
@@ -436,22 +435,27 @@ class Record(Community):  # judges the entries of the log, one behind the other
         signers = leaf.source.signers([own.key, *roots], typ)
         # A root that endorsed the enrolment key may lie beside it: its signature would be one by the same hand.
         return need(own.key in signers and bool(signers - {own.key} - own.source.signers(roots)), "no two parties sign")
-    def erase(self, leaf: Value) -> Value:  # what the relay dropped of a room, or whose name an organisation forgot
-        person = leaf.room == CONTROL
-        opened, said = signed(leaf.object, "erasure+cose", 8 * KIB, FORGOTTEN if person else ERASED)
-        holds = said.purpose == f"amanah/erasure/{'person' if person else 'content'}/1"
-        need(holds and (person or leaf.room == beside("custody", said.room)), "an erasure where it does not belong")
-        if person: return opened.verify(self.issuer(opened.kid, said.organisation, leaf.at).key)
-        opened.verify(self.roster.relays.get(opened.kid, b""))
+    def standing(self) -> list[Value]:  # the holds that bind: who has left the roster could release none
+        return [x for x in self.agreed.values() if vars(x).get("state") == 1 and x.by in self.roster.members]
+    def erase(self, leaf: Value) -> Value:  # what the relay dropped of a room
+        opened, said = signed(leaf.object, "erasure+cose", 8 * KIB, ERASED)
+        here = said.purpose == "amanah/erasure/content/1" and leaf.room == beside("custody", said.room)
+        need(here, "an erasure where it does not belong", opened).verify(self.roster.relays.get(opened.kid, b""))
         stood = [self.stood[said.room][40 * at - 40 : 40 * at] for at in said.places if said.room in self.stood]
         names = [struct.pack(">Q", at) + one[:32] for at, one in zip(said.places, stood, strict=False)]
-        for hold in [one for (kind, _), one in self.agreed.items() if kind == 8 and one.state == 1]:
-            kept = said.room in hold.rooms and any(int.from_bytes(one[32:], "big") >= hold.since for one in stood)
-            need(not kept, f"content was erased while a legal hold of {hold.by} stood")
+        for hold in [one for one in self.standing() if said.room in one.rooms]:
+            need(all(int.from_bytes(one[32:], "big") < hold.since for one in stood), f"erased in a hold of {hold.by}")
         return need(not stood or (said.sum == sha256(b"amanah/erased/1", *names) and all(stood)), "other entries here")
+    def forget(self, leaf: Value) -> Value:  # by two parties of an organisation, of who wrote in no room that is held
+        said, size = fit(FORGOTTEN, decode(leaf.source.document)), len(leaf.document)
+        may = said.purpose == "amanah/erasure/person/1" and size <= 4 * KIB and said.at <= leaf.at + 600_000
+        need(may, "a document for another purpose, or larger, or made later")
+        devices, whose = self.devices, (said.organisation, said.subject.hex())
+        rooms = {room for room, one in self.senders if (devices[one].organisation, devices[one].subject) == whose}
+        need(rooms.isdisjoint(itertools.chain(*(one.rooms for one in self.standing()))), "it wrote what is held")
+        return self.parties(leaf, said.organisation, "erasure")
     def envelope(self, leaf: Value) -> None:  # its sender's signature and chain, what its role may do, the room's rules
-        found, at = envelope(leaf.object), leaf.at
-        self.custody[beside("custody", leaf.room)] = leaf.room
+        found, at, self.custody[beside("custody", leaf.room)] = envelope(leaf.object), leaf.at, leaf.room
         self.stood.setdefault(leaf.room, bytearray()).extend(found.id + struct.pack(">Q", at))
         need(found.room == leaf.room and found.kid in self.devices, "another room's, or its sender has no certificate")
         found.opened.verify(self.devices[found.kid].key)
@@ -512,8 +516,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         self.faults, self.number, self.first = list[tuple[int | None, str]](), 0, list[tuple[int | None, str]]()
         self.unchecked, self.facts = set[str](), dict[str, Any]()
     def attempt(self, index: int | None, check: Callable[..., Any], *arguments: object) -> Value:  # as the check
-        try:  # what a check gives, or None and a fault: at that index of the log, or of the whole
-            return check(*arguments)
+        try: return check(*arguments)  # what a check gives, or None and a fault: at an index, or of the whole
         except WRONG as wrong: fault, self.number = (index, str(wrong)), self.number + 1
         if not self.first or (self.first[0][0] is None and index is not None): self.first = [fault]  # rows ascend
         return self.faults.append(fault) if len(self.faults) < MAX_FAULTS else None
@@ -536,8 +539,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(length <= 32 * MIB, "a member that is too large")
         self.file.seek(at)
         return self.file.read(length)
-    def whole(self, name: str) -> bytes:  # a member that is small
-        return self.piece(*self.at[name][:2])
+    def whole(self, name: str) -> bytes: return self.piece(*self.at[name][:2])  # a member that is small
     def open(self) -> Value:  # find the members, each beside the next, and see that nothing else is there
         need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
         at, found = 0, []
@@ -616,8 +618,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         # A checkpoint that nobody dated, or of another tree than this, bounds nothing: the next one does.
         points, rows = [one for one in points if one[3] and one[1] == roots[one[0]]], self.read(note.size, {})
         for size in itertools.count():  # each entry is judged
-            while points and points[-1][0] == size:
-                record.not_before = points.pop()[3]
+            while points and points[-1][0] == size: record.not_before = points.pop()[3]
             record.not_after = points[-1][2] if points else YEAR_9999
             if size == record.head.size: record.head.then = roots[size], record.chains[CONTROL][0]
             row = self.attempt(size if size < note.size else None, next, rows, None)
@@ -696,5 +697,4 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
     text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {one}" for name, one in said.items())
     sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
     return 0 if holds and anchored else 5
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__": sys.exit(main())
