@@ -29,17 +29,6 @@ Run = Callable[..., int]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command as one party, in one folder where files are handed over."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(who: str, *words: str) -> int:
-        return main([*words, "--home", str(tmp_path / who)])
-
-    return command
-
-
-@pytest.fixture
 def community(run: Run, tmp_path: Path) -> Run:
     """Three organisations, a relay's card, and a roster that two of them have signed."""
     for nation in NATIONS:

@@ -28,17 +28,6 @@ Run = Callable[..., int]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command as one party, in one folder where files are handed over."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(who: str, *words: str) -> int:
-        return main([*words, "--home", str(tmp_path / who)])
-
-    return command
-
-
-@pytest.fixture
 def circle(run: Run, tmp_path: Path) -> Run:
     """Two organisations, each with a custodian besides, and a roster that both have signed."""
     cards = []

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from amanah_protocol import identity, revocation, roster
 from amanah_protocol.cose import TAG
 from amanah_protocol.crypto import sha256
-from amanah_protocol.custody.erasures import Cause, decode_person_erasure
+from amanah_protocol.custody.erasures import decode_person_erasure
 from amanah_protocol.custody.grants import decode_grant
 from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import (
     Append,
@@ -61,17 +61,16 @@ from amanah_relay.inputs import (
     Loaded,
     LogRead,
     MembershipRead,
-    Over,
     ProofRead,
     Purged,
     ReadFailed,
     StampsRead,
     StoredEntry,
     StoredStamp,
-    Surveyed,
 )
-from amanah_relay.purging import RoomRule, Standing, cause_to_go
+from amanah_relay.purging import Standing
 from amanah_relay.state import Chain, Device, Member, RelayState, Room
+from tests.relay.surveying import surveyed
 
 StoreEffect = (
     Append
@@ -233,35 +232,15 @@ class MemoryStore:
             for entry in self.entries
             if entry.content and (entry.hash not in self.erased or entry.hash in self.withheld)
         ]
-        step = [entry for entry in there if entry.index > survey.after][: survey.limit]
-        old = [entry for entry in step if entry.accepted_at_ms <= survey.until_ms]
-        causes = [(entry, self._cause(entry, survey)) for entry in old]
-        return Surveyed(
-            token=survey.token,
-            after=old[-1].index if len(old) == survey.limit else None,
-            over=tuple(
-                Over(
-                    index=entry.index,
-                    room=entry.room,
-                    room_seq=entry.room_seq,
-                    envelope=EnvelopeId(entry.envelope or b""),
-                    accepted_at_ms=entry.accepted_at_ms,
-                    cause=cause,
-                )
-                for entry, cause in causes
-                if cause is not None
-            ),
-        )
+        return surveyed(survey, there, self._standing)
 
-    def _cause(self, entry: Entry, survey: Survey) -> Cause | None:
-        at = Standing(
+    def _standing(self, entry: Entry) -> Standing:
+        return Standing(
             accepted_at_ms=entry.accepted_at_ms,
             last_at_ms=max(other.accepted_at_ms for other in self.entries if other.room == entry.room),
             confirmed=entry.room_seq <= self.marks.get(entry.room, 0),
             erased=entry.hash in self.erased,
         )
-        header = decode_envelope(entry.object).header
-        return cause_to_go(header, at, survey.rules.get(entry.room, RoomRule()), survey.terms)
 
     def _replay(self, state: RelayState, entry: Entry) -> None:
         if entry.type is LeafType.ENVELOPE:

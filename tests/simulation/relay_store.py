@@ -13,14 +13,12 @@ from typing import Protocol, Self, TypeAlias
 
 from amanah_protocol import limits
 from amanah_protocol.crypto import sha256
-from amanah_protocol.custody.erasures import Cause
-from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import (
     Append,
     Confirm,
@@ -58,15 +56,15 @@ from amanah_relay.inputs import (
     KnownRead,
     LogRead,
     MembershipRead,
-    Over,
     ProofRead,
     Purged,
     StampsRead,
     StoredEntry,
     Surveyed,
 )
-from amanah_relay.purging import RoomRule, Standing, cause_to_go
+from amanah_relay.purging import Standing
 from amanah_relay.state import RelayState
+from tests.relay.surveying import surveyed
 from tests.simulation.relay_state import state_of
 
 Part: TypeAlias = tuple[Entry, int]
@@ -237,33 +235,16 @@ class MemoryRelayStore:
 
     def survey(self, wanted: Survey) -> Surveyed:
         """Which contents are over."""
-        there = [entry for entry in self.entries[wanted.after + 1 :] if self._data(entry)][: wanted.limit]
-        old = [entry for entry in there if entry.accepted_at_ms <= wanted.until_ms]
-        causes = [(entry, self._cause(entry, wanted)) for entry in old]
-        over = tuple(
-            Over(
-                index=entry.index,
-                room=entry.room,
-                room_seq=entry.room_seq,
-                envelope=EnvelopeId(entry.envelope or b""),
-                accepted_at_ms=entry.accepted_at_ms,
-                cause=cause,
-            )
-            for entry, cause in causes
-            if cause is not None
-        )
-        return Surveyed(token=wanted.token, after=old[-1].index if len(old) == wanted.limit else None, over=over)
+        return surveyed(wanted, (entry for entry in self.entries if self._data(entry)), self._standing)
 
-    def _cause(self, entry: Entry, wanted: Survey) -> Cause | None:
+    def _standing(self, entry: Entry) -> Standing:
         newest = self.entries[self._chains[entry.room][-1]]
-        at = Standing(
+        return Standing(
             accepted_at_ms=entry.accepted_at_ms,
             last_at_ms=newest.accepted_at_ms,
             confirmed=entry.room_seq <= self.marks.get(entry.room, 0),
             erased=entry.index in self.erased,
         )
-        rule = wanted.rules.get(entry.room, RoomRule())
-        return cause_to_go(decode_envelope(entry.object).header, at, rule, wanted.terms)
 
     def purge(self, wanted: Purge) -> Purged:
         """Drop trees that are over."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from amanah_client import effects as e
 from amanah_client.core.context import Context, stored_leaf
+from amanah_client.core.entry import chain_leaf
 from amanah_client.core.objects import decode_object, organisation_of, record_object, verify_object
 from amanah_client.core.requests import ControlPage
 from amanah_client.model import ControlRow
@@ -18,7 +19,7 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import ControlEntry, SubscribeControl
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.roster import Roster, verify_roster
-from amanah_protocol.types import CONTROL, LeafHash
+from amanah_protocol.types import CONTROL
 
 LEAF_TYPES: Final = frozenset(int(leaf_type) for leaf_type in LeafType)
 
@@ -54,14 +55,7 @@ def receive_entry(ctx: Context, entry: ControlEntry) -> None:
     control = ctx.control
     if entry.type not in LEAF_TYPES:
         raise VerifyError(Code.BAD_TYPE, "an entry of the control stream of an unknown type")
-    leaf = Leaf(
-        type=LeafType(entry.type),
-        accepted_at_ms=entry.accepted_at_ms,
-        room=CONTROL,
-        room_seq=entry.sequence,
-        previous=LeafHash(entry.previous),
-        object=entry.object,
-    )
+    leaf = chain_leaf(entry, CONTROL)
     if entry.sequence <= control.sequence:
         _compare_known(ctx, entry, leaf)
         return

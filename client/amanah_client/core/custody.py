@@ -12,6 +12,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client.core import login, nations
 from amanah_client.core.context import Context
+from amanah_client.core.entry import chain_leaf
 from amanah_client.core.requests import CustodyWanted
 from amanah_client.core.room import Room
 from amanah_client.log_rows import FLAWED, LAPSED, CustodyRow
@@ -26,7 +27,7 @@ from amanah_protocol.endorse import Endorsed, decode_endorsed, named_signers
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.heads import verify_room_head
 from amanah_protocol.identity import Enrolment, Role
-from amanah_protocol.log.leaf import Leaf, LeafType
+from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.roster import verify_enrolment
 from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName
 
@@ -109,14 +110,7 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
     custody = room.custody
     if entry.type not in TYPES:
         raise VerifyError(Code.BAD_TYPE, "an entry of a custody chain of a type that does not belong there")
-    leaf = Leaf(
-        type=LeafType(entry.type),
-        accepted_at_ms=entry.accepted_at_ms,
-        room=custody_chain(room.id),
-        room_seq=entry.sequence,
-        previous=LeafHash(entry.previous),
-        object=entry.object,
-    )
+    leaf = chain_leaf(entry, custody_chain(room.id))
     if (entry.sequence, leaf.previous) != (custody.sequence + 1, custody.leaf):
         code = Code.GAP if entry.sequence != custody.sequence + 1 else Code.FORK
         raise VerifyError(code, f"the custody chain does not go on behind entry {custody.sequence}")

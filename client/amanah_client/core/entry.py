@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol.envelope import Envelope, check_content, decode_envelope
 from amanah_protocol.errors import Code, DecodeError, VerifyError
-from amanah_protocol.frames import Delivery
+from amanah_protocol.frames import ControlEntry, CustodyEntry, Delivery
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import LeafHash, OrgName, RoomId
 
@@ -109,4 +109,16 @@ def row_of(entry: Entry, envelope: Envelope, organisation: OrgName) -> MessageRo
         sent_at_ms=header.sent_at_ms,
         written_at_ms=None,
         state=MessageState.ERASED if erased else MessageState.STORED,
+    )
+
+
+def chain_leaf(entry: ControlEntry | CustodyEntry, chain: RoomId) -> Leaf:
+    """The leaf of an entry of the control stream or of a custody chain, whose type was found to belong there."""
+    return Leaf(
+        type=LeafType(entry.type),
+        accepted_at_ms=entry.accepted_at_ms,
+        room=chain,
+        room_seq=entry.sequence,
+        previous=LeafHash(entry.previous),
+        object=entry.object,
     )
