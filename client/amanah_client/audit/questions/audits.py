@@ -158,7 +158,7 @@ def _said(leaf: Leaf, document: bytes | None) -> tuple[str, frozenset[OrgName]]:
             said = f"{hold.id.hex()[:_DIGITS]}: {hold.organisation} {what} {words.counted(len(hold.rooms), 'room')}"
             return said, frozenset({hold.organisation})
         case _ if leaf.room == CONTROL:
-            person = decode_person_erasure(leaf.object)
+            person = decode_person_erasure(document or b"")
             said = f"{person.organisation} forgot the name of {person.subject.hex()[:_DIGITS]}"
             return said, frozenset({person.organisation})
         case _:
