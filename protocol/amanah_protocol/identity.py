@@ -8,11 +8,12 @@ its own name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
 from amanah_protocol import cbor, cose, endorse, limits
+from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, hmac_sha256, same, sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, UsageError, VerifyError
@@ -277,6 +278,7 @@ class Enrolment:
         not_before_ms: Start of validity.
         not_after_ms: End, at most 366 days later.
         endorsed: Document and root signatures.
+        earlier: SHA-256 of keys that are said to have endorsed the key in other records of it.
     """
 
     organisation: OrgName
@@ -284,11 +286,17 @@ class Enrolment:
     not_before_ms: int
     not_after_ms: int
     endorsed: Endorsed
+    earlier: frozenset[bytes] = frozenset()
 
     @property
     def key_id(self) -> KeyId:
         """SHA-256 of the enrolment key."""
         return KeyId(sha256(self.public_key))
+
+    def with_endorsers_of(self, other: Enrolment) -> Enrolment:
+        """This record, which knows besides who endorsed the key in another one, whose signatures were verified."""
+        named = endorse.named_signers(other.endorsed, Typ.ENDORSEMENT)
+        return replace(self, earlier=self.earlier | other.earlier | frozenset(named))
 
 
 def enrolment_document(organisation: OrgName, public_key: bytes, *, now_ms: int) -> bytes:

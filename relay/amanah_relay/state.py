@@ -137,6 +137,11 @@ class RelayState:
     holds: dict[HoldId, LegalHold] = field(default_factory=dict)
     forgotten: set[tuple[OrgName, PersonId]] = field(default_factory=set)
 
+    def add_enrolment(self, enrolment: Enrolment) -> None:
+        """A logged enrolment key; of one that was logged before, all who ever endorsed it stay known."""
+        known = self.enrolments.get(enrolment.key_id)
+        self.enrolments[enrolment.key_id] = enrolment if known is None else enrolment.with_endorsers_of(known)
+
     def held_since(self, room: RoomId) -> int | None:
         """What a room accepted then or later is held; None where no hold stands."""
         return min((hold.since_ms for hold in self.standing_holds() if room in hold.rooms), default=None)

@@ -269,7 +269,7 @@ class MemoryStore:
     def _replay_document(self, state: RelayState, entry: Entry, document: bytes) -> None:
         if entry.type is LeafType.ENROLMENT:
             enrolment = identity.decode_enrolment(document)
-            state.enrolments[enrolment.key_id] = enrolment
+            state.add_enrolment(enrolment)
         elif entry.type is LeafType.REVOCATION:
             state.revoked_enrolments.add(revocation.decode_enrolment_revocation(document).enrolment)
         else:

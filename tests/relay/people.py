@@ -157,10 +157,10 @@ class Nation:
         document = revocation.enrolment_revocation_document(self.name, self.enrolment.key_id, now_ms=now_ms)
         return endorsed_by(document, self.root).encode()
 
-    def renew_enrolment(self, *, now_ms: int) -> Enrolment:
-        """The same enrolment key for another year."""
+    def renew_enrolment(self, *, now_ms: int, by: SigningKey | None = None) -> Enrolment:
+        """The same enrolment key for another year, endorsed by the root that made it or another."""
         document = identity.enrolment_document(self.name, self.enrolment_key.public, now_ms=now_ms)
-        return identity.decode_enrolment(endorsed_by(document, self.root).encode())
+        return identity.decode_enrolment(endorsed_by(document, by or self.root).encode())
 
 
 def make_roster(

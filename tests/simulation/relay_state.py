@@ -84,7 +84,7 @@ def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> Non
     match entry.type, entry.document:
         case LeafType.ENROLMENT, bytes(document):
             enrolment = decode_enrolment(document)
-            state.enrolments[enrolment.key_id] = enrolment
+            state.add_enrolment(enrolment)
         case LeafType.CERTIFICATE, None:
             certificate = decode_certificate(entry.object)
             device = certificate.device_id

@@ -49,15 +49,17 @@ class Copy:
 def keep(held: Held) -> None:
     """Put everything that custody has into a record, in the order in which it comes."""
     grant, whole, hold = held.grant(auditor=TN), held.grant(id=GrantId(b"w" * 16), rooms=(), auditor=TN), held.hold()
-    for document, chain in ((grant, None), (grant, "small"), (whole, "room"), (hold, None), (hold, "room")):
-        held.put(document, None if chain is None else held.custody(chain))
+    held.put(grant)
+    held.put(whole)
+    held.put(whole, held.custody("room"))
+    held.put(hold)
     held.read(AUDITOR_TN)
     held.read(AUDITOR_TN, chain=held.custody())
     held.read(AUDITOR_TN, b"w" * 16, held.custody("room"))
     release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
-    held.put(decode_hold(release.encode()), held.custody("room"))
+    held.put(decode_hold(release.encode()))
     held.erasure(6, 7, 9)
-    held.put(held.hold(hold=bytes(16), since_ms=held.log.now_ms), held.custody("room"))
+    held.put(held.hold(hold=bytes(16), since_ms=held.log.now_ms))
     held.erasure(8)
     ending = signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN))
     held.put(decode_grant(ending.encode()))

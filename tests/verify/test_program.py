@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amanah_protocol.cards import Armour, armour
+from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
+from tests.client.audit.world import NOW_MS
 from tests.vectors import examples as x
-from tests.verify.bundles import ROSTER, SCRIPT, TOLD, VERIFIER, honest
+from tests.verify.bundles import ROSTER, SCRIPT, TOLD, VERIFIER, WITNESSED, honest, witnessed
+from tests.verify.test_bundle_faults import changed
 
 MAX_LINES = 700
 POLICY = encode_policy(policy_of_roster(x.roster_of()))
@@ -120,7 +127,7 @@ def test_a_bundle_that_holds_ends_with_0(capsys: pytest.CaptureFixture[str], fil
     code, text = said(capsys, files / "good.amanah", anchor[0], files / anchor[1])
     assert code == 0
     assert "verdict: HOLDS, anchored in what you gave." in text
-    assert "not checked here: ['RFC 3161 time stamps']" in text
+    assert "\nnot checked here: RFC 3161 time stamps\nanchored: yes\n" in text
     assert f"sha256:{x.roster_of().endorsed.hash.hex()}" in text
 
 
@@ -138,6 +145,89 @@ def test_a_bundle_that_does_not_hold_names_the_first_bad_entry(capsys: pytest.Ca
     assert code == 5
     assert "DOES NOT HOLD" in text
     assert "first at log index 19: another row, or one too many" in text
+
+
+def test_what_does_not_hold_is_anchored_in_nothing(capsys: pytest.CaptureFixture[str], files: Path) -> None:
+    _, text = said(capsys, files / "bad.amanah", "--roster", files / "roster")
+    assert "\nanchored: no\n" in text
+    _, text = said(capsys, files / "bad.amanah", "--roster", files / "roster", "--json")
+    assert json.loads(text)["anchored"] is False
+
+
+def test_what_people_read_is_words_and_nothing_of_the_language(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, files: Path
+) -> None:
+    odd = tmp_path / "odd.amanah"
+    odd.write_bytes(honest(members=changed(leaves=b"\x44none")).encode())
+    rows = TOLD.rows()
+    rows[19] = replace(rows[19], hash=b"short")
+    (tmp_path / "short.amanah").write_bytes(honest(rows=rows).encode())
+    for name in ("good.amanah", "bad.amanah", "odd.amanah", "short.amanah"):
+        _, text = said(capsys, files / name, "--roster", files / "roster")
+        assert re.search(r"True|False|None|\[|\('|b'|range\(|slice\(|<class", text) is None, text
+
+
+def test_that_no_witness_has_dated_a_record_is_remarked(
+    capsys: pytest.CaptureFixture[str], files: Path, tmp_path: Path
+) -> None:
+    _, text = said(capsys, files / "good.amanah", "--roster", files / "roster")
+    assert "\nremarks: no witness has dated the leaves from 0 on\n" in text
+    dated = tmp_path / "dated.amanah"
+    dated.write_bytes(witnessed([NOW_MS // 1000 + 60] * 3, TOLD).encode())
+    (tmp_path / "witnessed").write_bytes(WITNESSED.encode())
+    code, text = said(capsys, dated, "--roster", tmp_path / "witnessed")
+    assert (code, "\nremarks: nothing\n" in text) == (0, True), text
+
+
+def test_a_member_that_was_altered_is_named(capsys: pytest.CaptureFixture[str], files: Path) -> None:
+    for name in ("entries.csv", "report.html"):
+        (files / "odd.amanah").write_bytes(honest(members=changed(**{name.replace(".", "_"): b"another"})).encode())
+        code, text = said(capsys, files / "odd.amanah", "--roster", files / "roster")
+        assert (code, f"altered since the manifest was made: {name}\n" in text) == (5, True), text
+
+
+def test_a_policy_of_another_community_is_said_to_be_one(capsys: pytest.CaptureFixture[str], files: Path) -> None:
+    other = NoteSigner(name="relay.other/log", key=x.key("another log"), kind=SignatureType.ED25519)
+    (files / "other").write_text(f"log {other.verifier.vkey}\nquorum none\nroster sha256:{bytes(32).hex()}\n")
+    code, text = said(capsys, files / "good.amanah", "--policy", files / "other")
+    assert code == 5
+    assert f"the policy is of the log relay.other/log, the bundle of another, {x.ORIGIN}" in text
+
+
+# ---- a checkpoint that is remembered
+
+
+def remembered(capsys: pytest.CaptureFixture[str], files: Path, note: bytes, *more: str) -> tuple[int, str]:
+    """Exit code, and what was said, when this is what somebody kept."""
+    (files / "note").write_bytes(note)
+    anchor = ["--roster", str(files / "roster")] if not more else []
+    try:
+        code = VERIFIER.main([str(files / "good.amanah"), "--remembered", str(files / "note"), *anchor])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    out = capsys.readouterr()
+    return code, out.out + out.err
+
+
+def test_a_remembered_checkpoint_counts_if_the_log_signed_it(capsys: pytest.CaptureFixture[str], files: Path) -> None:
+    genuine = TOLD.log.checkpoint()
+    assert remembered(capsys, files, genuine)[0] == 0
+    seen = Checkpoint(origin=x.ORIGIN, size=TOLD.log.size, root=TOLD.log.root)
+    thief = NoteSigner(name=x.ORIGIN, key=x.key("thief"), kind=SignatureType.ED25519)
+    other = NoteSigner(name="relay.other/log", key=x.key("log"), kind=SignatureType.ED25519)
+    lines = genuine.split(b"\n")
+    signature = bytearray(base64.b64decode(lines[-2].split(b" ")[2]))
+    signature[-1] ^= 1
+    damaged = b"\n".join([*lines[:-2], lines[-2].rsplit(b" ", 1)[0] + b" " + base64.b64encode(signature), b""])
+    for note in (
+        sign_checkpoint(seen, thief),
+        sign_checkpoint(replace(seen, origin=other.name), other),
+        damaged,
+    ):
+        code, text = remembered(capsys, files, note)
+        assert (code, "error: the remembered checkpoint: " in text) == (2, True), text
+        code, text = remembered(capsys, files, note, "anchored in nothing")
+        assert (code, "DOES NOT HOLD" in text, "the remembered checkpoint: " in text) == (5, True, True), text
 
 
 def test_machines_get_the_same(capsys: pytest.CaptureFixture[str], files: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from amanah_client.audit.copies import Copies
 from amanah_client.audit.identities import Identities, beside, check_alone, check_issued, check_record
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings
@@ -21,7 +22,7 @@ from amanah_protocol.endorse import named_signers
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import GrantId, HoldId, KeyId, RoomId
+from amanah_protocol.types import GrantId, HoldId, KeyId, OrgName, RoomId
 
 
 class Custody:
@@ -48,6 +49,9 @@ class Custody:
         self._history = history
         self.chains = {custody_chain(room): room for room in register.known_rooms()}
         """Custody chain -> its room, of rooms in scope."""
+        self.copies = Copies(register.progress.owed)
+        """Whether grants and holds stand in each of their chains."""
+        self._told = set(register.progress.told)
         self._grants: dict[GrantId, AuditGrant] = {}
         self._holds: dict[HoldId, LegalHold] = {}
         for document in register.grants():
@@ -60,6 +64,20 @@ class Custody:
     def know(self, room: RoomId) -> None:
         """A room of which an entry is in scope."""
         self.chains[custody_chain(room)] = room
+
+    @property
+    def told(self) -> tuple[tuple[RoomId, GrantId], ...]:
+        """Custody chains, each with a grant that names no rooms and stands there."""
+        return tuple(sorted(self._told))
+
+    def insiders(self) -> dict[RoomId, frozenset[OrgName]]:
+        """Custody chain -> organisations that are in its room now, of rooms in scope."""
+        rooms = {chain: self._history(room) for chain, room in self.chains.items()}
+        return {
+            chain: frozenset(name for name, _ in history.circle.nations)
+            for chain, history in rooms.items()
+            if history is not None
+        }
 
     def take(self, index: int, leaf: Leaf, document: bytes | None) -> None:
         """Verify an entry that is neither an envelope nor of the control stream.
@@ -84,7 +102,11 @@ class Custody:
     def _grant(self, index: int, leaf: Leaf, document: bytes) -> None:
         grant = decode_grant(document)
         check_record(leaf, grant.endorsed.record)
-        self._check_chain(leaf, grant)
+        parties = tuple(name for name in (grant.auditor, grant.granting) if name is not None)
+        chains = {*map(audit_chain, parties), *map(custody_chain, grant.rooms)}
+        self._check_chain(leaf, grant, chains)
+        if leaf.room in self.chains and not grant.rooms:
+            self._told.add((leaf.room, grant.id))
         known = self._grants.get(grant.id)
         if known is not None and known.endorsed.document == grant.endorsed.document:
             return  # it stands in the chain of each room that it concerns
@@ -103,13 +125,12 @@ class Custody:
             self._check_owner(grant, room)
         self._grants[grant.id] = grant
         self._register.put_grant(index, grant.id, document)
+        self.copies.expect(index, leaf, chains, parties)
 
-    def _check_chain(self, leaf: Leaf, grant: AuditGrant) -> None:
+    def _check_chain(self, leaf: Leaf, grant: AuditGrant, chains: set[RoomId]) -> None:
         """It stands with the organisations, or with a room that it concerns, and nowhere else."""
         room = self.chains.get(leaf.room)
-        named = {custody_chain(one) for one in grant.rooms}
-        organisations = {audit_chain(name) for name in (grant.auditor, grant.granting) if name is not None}
-        if leaf.room in organisations or leaf.room in named:
+        if leaf.room in chains:
             return
         if grant.rooms or room is None:
             raise VerifyError(Code.BINDING, "an audit grant stands in a chain that it does not concern")
@@ -152,13 +173,16 @@ class Custody:
             raise VerifyError(Code.BINDING, "an auditor read a room that its grant does not name")
         # A grant may have been logged before its room was, and named it all the same.
         self._check_owner(grant, room)
+        if not grant.rooms and (custody_chain(room), grant.id) not in self._told:
+            raise VerifyError(Code.NOT_FOUND, "a room was read under a grant that does not stand in its custody before")
 
     # ---- holds
 
     def _hold(self, index: int, leaf: Leaf, document: bytes) -> None:
         hold = decode_hold(document)
         check_record(leaf, hold.endorsed.record)
-        if leaf.room not in {audit_chain(hold.organisation), *(custody_chain(room) for room in hold.rooms)}:
+        chains = {audit_chain(hold.organisation), *map(custody_chain, hold.rooms)}
+        if leaf.room not in chains:
             raise VerifyError(Code.BINDING, "a legal hold stands in a chain that it does not concern")
         known = self._holds.get(hold.id)
         if known is not None and known.endorsed.document == hold.endorsed.document:
@@ -176,6 +200,7 @@ class Custody:
             self._check_inside(hold)
         self._holds[hold.id] = hold
         self._register.put_hold(index, at_ms, hold, document)
+        self.copies.expect(index, leaf, chains, (hold.organisation,))
 
     def _check_inside(self, hold: LegalHold) -> None:
         for room in hold.rooms:

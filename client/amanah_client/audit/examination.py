@@ -266,6 +266,10 @@ class Examination:
             if self._frontier.root() != self._head.root:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
         self._timeline.settle(self._frontier.size)
+        for owed in self._custody.copies.left_out(self._custody.insiders()):
+            room = self._custody.chains[owed.chain].hex()[:8]
+            text = f"entry {owed.at} concerns room {room} too, and does not stand in its custody"
+            self._whole.fault(None, Code.GAP, text)
         confirmed = None
         if self._signed is not None:
             try:
@@ -364,7 +368,7 @@ class Examination:
                 raise VerifyError(Code.BAD_TYPE, "a document stands beside a bare hash")
             return
         # Every entry is taken further even if its link is wrong: else one gap would hide all that follows it.
-        for check in (self._check_time, self._check_link):
+        for check in (self._check_time, self._check_link, self._custody.copies.check):
             try:
                 check(leaf)
             except VerifyError as error:
@@ -453,6 +457,8 @@ class Examination:
             last_ms=self._last_ms,
             faults=self._findings.faults,
             findings=self._findings.count,
+            owed=self._custody.copies.owed,
+            told=self._custody.told,
             **self._counts,
         )
 

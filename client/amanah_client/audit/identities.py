@@ -193,7 +193,7 @@ class Identities:
         # Else one organisation could take another's key for its own, and revoke with it.
         if known.organisation != enrolment.organisation:
             raise VerifyError(Code.FOREIGN_DEVICE, f"the enrolment key belongs to {known.organisation}")
-        self._enrolments[enrolment.key_id] = enrolment
+        self._enrolments[enrolment.key_id] = enrolment.with_endorsers_of(known)
 
     def _add_certificate(self, index: int, leaf: Leaf) -> None:
         certificate = decode_certificate(leaf.object)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from amanah_client.audit.copies import Owed
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.audit import ReadingOrder
@@ -69,6 +70,8 @@ class Progress:
         reads: Reading orders of auditors.
         faults: Faults in all, kept or not.
         findings: Findings that are kept.
+        owed: Documents of custody that were not seen in each of their chains.
+        told: Custody chains, each with a grant that names no rooms and stands there.
     """
 
     version: int
@@ -83,6 +86,8 @@ class Progress:
     reads: int = 0
     faults: int = 0
     findings: int = 0
+    owed: tuple[Owed, ...] = ()
+    told: tuple[tuple[RoomId, GrantId], ...] = ()
 
 
 _progress: Final = msgspec.msgpack.Decoder(Progress)
@@ -408,17 +413,17 @@ class Register:
         """Something that was found."""
         self._fresh.findings.append(finding)
 
-    def save(self, frontier: Frontier, **counts: int | None) -> None:
+    def save(self, frontier: Frontier, **fields: object) -> None:
         """Write all that was put, and how far the examination is, in one transaction.
 
         Args:
             frontier: The tree of the leaves that were examined.
-            counts: Fields of `Progress`.
+            fields: More fields of `Progress`.
 
         Raises:
             OperationalError: `STORE` or `DISK_FULL`; the register is of no use any more.
         """
-        progress = replace(self.progress, size=frontier.size, edge=frontier.edge, **counts)  # type: ignore[arg-type]  # fields of it
+        progress = replace(self.progress, size=frontier.size, edge=frontier.edge, **fields)  # type: ignore[arg-type]  # fields of it
         fresh, self._fresh = self._fresh, _Fresh()
         with self.copy.writing() as connection:
             _write(connection, fresh, self.chains)

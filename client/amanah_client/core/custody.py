@@ -208,8 +208,11 @@ def _enrolment(ctx: Context, endorsed: Endorsed, typ: Typ, organisation: OrgName
         # What was signed by a key before it was withdrawn stands; the log's order says which was first.
         if known.revoked_index is not None and known.revoked_index < row.index:
             raise VerifyError(Code.REVOKED, "the enrolment key was withdrawn by its organisation")
-        verify_enrolment(known.enrolment, ctx.roster, at_ms=row.accepted_at_ms)
-        return known.enrolment
+        enrolment = known.before(row.index)
+        if enrolment is None:
+            continue
+        verify_enrolment(enrolment, ctx.roster, at_ms=row.accepted_at_ms)
+        return enrolment
     raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {organisation} that is in the log has signed")
 
 

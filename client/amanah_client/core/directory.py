@@ -52,10 +52,21 @@ class Device:
 
 @dataclass(slots=True, kw_only=True)
 class LoggedEnrolment:
-    """An enrolment key as logged, and the log index of its withdrawal, if there is one."""
+    """An enrolment key as logged.
+
+    Attributes:
+        enrolment: The record of the newest validity.
+        records: (log index, record) in log order, each knowing who has endorsed the key up to it.
+        revoked_index: Log index of its withdrawal, if there is one.
+    """
 
     enrolment: Enrolment
+    records: list[tuple[int, Enrolment]] = field(default_factory=list)
     revoked_index: int | None = None
+
+    def before(self, index: int) -> Enrolment | None:
+        """The newest record that stands in the log before an index."""
+        return next((record for at, record in reversed(self.records) if at < index), None)
 
 
 class Directory:
@@ -86,7 +97,7 @@ class Directory:
         if certificate.device_id not in known:
             known.append(certificate.device_id)
 
-    def add_enrolment(self, enrolment: Enrolment) -> None:
+    def add_enrolment(self, enrolment: Enrolment, index: int) -> None:
         """Record an enrolment key; of one that is known, the newest validity counts.
 
         Raises:
@@ -97,6 +108,9 @@ class Directory:
             owner = known.enrolment.organisation
             raise VerifyError(Code.FOREIGN_DEVICE, f"{enrolment.organisation} claims the enrolment key of {owner}")
         known.enrolment = max(known.enrolment, enrolment, key=lambda one: one.not_after_ms)
+        # A record that names fewer custodians must not make one of them a second party (`custody.parties`).
+        last = known.records[-1][1] if known.records else enrolment
+        known.records.append((index, enrolment.with_endorsers_of(last)))
 
     def revoke_device(self, device: DeviceId, index: int) -> None:
         """Record a device's revocation; the first one counts."""

@@ -138,7 +138,7 @@ def record_object(value: Recorded, directory: Directory, index: int) -> None:
     """
     match value:
         case Enrolment():
-            directory.add_enrolment(value)
+            directory.add_enrolment(value, index)
         case Certificate():
             directory.add_certificate(value, index)
         case Revocation():

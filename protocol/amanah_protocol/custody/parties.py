@@ -5,12 +5,16 @@ end either. Keys are what can be told apart, persons are not; so the second sign
 that did *not* endorse the enrolment key that signed. `amanah org init` makes root and enrolment key in one
 keystore: a signature by that root would be a second one by the same hand. An organisation therefore needs one
 custodian more than its threshold.
+
+Who has endorsed the key once is no second party for as long as the key is used, whatever a later record of it says:
+else the hand that made it could have it endorsed by the others, and sign beside it.
 """
 
 from __future__ import annotations
 
 from amanah_protocol import endorse
 from amanah_protocol.cose import Typ
+from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.identity import Enrolment
@@ -25,7 +29,7 @@ def verify_two_parties(endorsed: Endorsed, typ: Typ, *, enrolment: Enrolment, or
     Args:
         endorsed: Document and signatures.
         typ: What the signatures were made for.
-        enrolment: The enrolment key that is said to have signed.
+        enrolment: The enrolment key that is said to have signed, knowing who endorsed it in records logged before.
         organisation: Its organisation, by the roster in force.
 
     Raises:
@@ -39,6 +43,7 @@ def verify_two_parties(endorsed: Endorsed, typ: Typ, *, enrolment: Enrolment, or
     if enrolment.public_key not in signers:
         raise VerifyError(Code.THRESHOLD, f"the enrolment key of {organisation.name} has not signed")
     custodians = signers - {enrolment.public_key}
-    if not custodians - endorse.verified_signers(enrolment.endorsed, organisation.roots):
+    endorsers = endorse.verified_signers(enrolment.endorsed, organisation.roots)
+    if all(sha256(custodian) in enrolment.earlier for custodian in custodians - endorsers):
         detail = f"no custodian of {organisation.name} has signed but those who endorsed the enrolment key itself"
         raise VerifyError(Code.THRESHOLD, detail if custodians else f"no custodian of {organisation.name} has signed")

@@ -292,7 +292,7 @@ def _log_certificate(books: Books, unit: Unit, certificate: Certificate) -> None
 
 
 def _log_enrolment(books: Books, unit: Unit, enrolment: Enrolment) -> None:
-    books.state.enrolments[enrolment.key_id] = enrolment
+    books.state.add_enrolment(enrolment)
     books.state.unrooted.discard(enrolment.key_id)
     _log_endorsed(books.state, unit, LeafType.ENROLMENT, enrolment.endorsed)
 

@@ -219,8 +219,7 @@ def _next_roster(entry: Entry, previous: Verified[Roster] | None) -> Verified[Ro
 def _apply(state: RelayState, entry: Entry, revoked: dict[DeviceId, int]) -> None:
     match entry.type:
         case LeafType.ENROLMENT:
-            enrolment = decode_enrolment(_document(entry))
-            state.enrolments[enrolment.key_id] = enrolment
+            state.add_enrolment(decode_enrolment(_document(entry)))
         case LeafType.CERTIFICATE:
             certificate = decode_certificate(entry.object)
             device = certificate.device_id

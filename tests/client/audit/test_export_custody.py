@@ -50,13 +50,12 @@ def held() -> Held:
     """With a grant of TN's to MA and what was read under it, a hold that was released, and somebody forgotten."""
     held = Held()
     grant, hold = held.grant(), held.hold()
-    held.put(grant, held.custody())
-    held.put(hold, held.custody("room"))
+    held.put(grant)
     held.put(hold)
     held.read(chain=held.custody())
     held.put(decode_hold(signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN)).encode()))
     ending = signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN))
-    held.put(decode_grant(ending.encode()), held.custody())
+    held.put(decode_grant(ending.encode()))
     forgotten(held)
     return held
 
@@ -90,7 +89,7 @@ def test_what_was_erased_under_a_policy_leaves_both_verifiers_content(
 
 
 def test_what_was_erased_under_a_hold_is_named_by_both(held: Held, profile: Profile, exported: Export) -> None:
-    held.put(held.hold(hold=bytes(16)), held.custody("room"))
+    held.put(held.hold(hold=bytes(16)))
     index = held.erasure(6)
     copy(profile, held.found, seen(held))
     assert both(exported(code=5)) == ([(index, "RECORD")], index)

@@ -250,7 +250,7 @@ class Log:
                 index=index,
                 hash=leaf.hash,
                 entry=None if leaf.room in bare else leaf.encode(),
-                document=self.documents.get(index),
+                document=None if leaf.room in bare else self.documents.get(index),
             )
             for index, leaf in enumerate(self.leaves)
         ]

@@ -30,7 +30,7 @@ class Kept:
         grant, hold = held.grant(*parties(MA), of=MA, auditor=TN, rooms=(), purpose=_PURPOSE), held.hold()
         self.grant = held.put(grant)
         self.read = held.read(AUDITOR_TN)
-        self.hold = held.put(hold, held.custody("room"))
+        self.hold = held.put(hold) + 1
         self.released = held.put(
             decode_hold(signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN)).encode())
         )

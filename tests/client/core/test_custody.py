@@ -321,6 +321,36 @@ def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(wat
     forged(watched, LeafType.LEGAL_HOLD, decode_hold(lied).endorsed.record, lied, after=newest.store.custody[-1])
     assert newest.codes() == ["MEMBERSHIP"]
     assert held_since(newest, watched.room) == 7
+def renew(watched: Watched) -> None:
+    """Log TN's enrolment key again, endorsed by the custodian and no longer by the root that made it."""
+    nation = watched.stage.relay.nations[TN]
+    renewed = nation.renew_enrolment(now_ms=watched.stage.relay.now_ms, by=nation.custodian)
+    assert watched.stage.submit(watched.a, LeafType.ENROLMENT, renewed.endorsed.encode()).state is DONE
+
+
+def test_a_root_that_endorsed_the_enrolment_key_once_stays_no_second_party(watched: Watched) -> None:
+    nation = watched.stage.relay.nations[TN]
+    renew(watched)
+    forged(watched, *of_hold(watched, nation.enrolment_key, nation.root))
+    assert watched.b.codes() == ["THRESHOLD"]
+
+
+def test_who_endorses_the_key_later_was_a_second_party_before(watched: Watched) -> None:
+    watched.b.disconnect()
+    watched.hold()
+    renew(watched)
+    watched.b.connect()
+    watched.stage.run()
+    assert watched.types(watched.b) == [LeafType.LEGAL_HOLD]
+    assert watched.b.codes() == []
+
+
+def test_a_key_that_was_logged_later_has_signed_nothing_before(watched: Watched) -> None:
+    nation = watched.stage.relay.nations[TN]
+    known = watched.b.core._ctx.directory.enrolments[nation.enrolment_key.key_id]  # noqa: SLF001 - what is changed
+    known.records = [(10_000, record) for _, record in known.records]
+    forged(watched, *of_hold(watched))
+    assert watched.b.codes() == ["CERTIFICATE"]
 
 
 def test_a_read_by_a_device_that_is_not_certified_is_an_alarm(watched: Watched) -> None:

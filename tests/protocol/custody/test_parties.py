@@ -66,6 +66,19 @@ def test_who_endorsed_the_enrolment_key_is_no_second_party(number: int) -> None:
     verify(OFFICER, endorser, CUSTODIAN)
 
 
+def test_who_endorsed_another_record_of_the_enrolment_key_is_no_second_party() -> None:
+    """A record that names other custodians makes no stranger of the one in whose keystore the key lies."""
+    document = TN.enrolment.endorsed.document
+    stripped = identity.decode_enrolment(x.endorsed(document, *TN.custodians[1:]).encode())
+    made = signed(DOCUMENT, Typ.LEGAL_HOLD, OFFICER, TN.custodians[0])
+    verify_two_parties(made, Typ.LEGAL_HOLD, enrolment=stripped, organisation=TN.member)
+    for known in (TN.enrolment, TN.enrolment.with_endorsers_of(stripped)):
+        with refused(Code.THRESHOLD):
+            verify_two_parties(
+                made, Typ.LEGAL_HOLD, enrolment=stripped.with_endorsers_of(known), organisation=TN.member
+            )
+
+
 def test_an_enrolment_key_that_is_a_root_key_too_is_one_party() -> None:
     roots = tuple(sorted((OFFICER.public, *(key.public for key in TN.custodians))))
     with refused(Code.THRESHOLD):

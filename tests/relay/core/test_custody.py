@@ -13,6 +13,7 @@ from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.grants import decode_grant, ending_document, grant_document
 from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
+from amanah_protocol.custody.parties import verify_two_parties
 from amanah_protocol.errors import Code
 from amanah_protocol.heads import verify_room_head
 from amanah_protocol.kinds import Message
@@ -99,6 +100,28 @@ def test_what_is_logged_says_nothing_new(custody: Custody) -> None:
     custody.officer = custody.world.login(device_of(custody.officer))
     assert custody.done(GRANT, made)
     assert custody.done(HOLD, hold)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_root_that_endorsed_the_key_once_stays_no_second_party(custody: Custody, stopped: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    nation = custody.world.nations[TN]
+    renewed = nation.renew_enrolment(now_ms=custody.world.now_ms, by=nation.custodian)
+    document = hold_document(
+        hold=b"h" * 16,
+        organisation=OrgName(TN),
+        rooms=(custody.room.id,),
+        since_ms=0,
+        reference=b"r" * 16,
+        issued_ms=custody.world.now_ms,
+    )
+    made = nation.two_party(document, Typ.LEGAL_HOLD, nation.enrolment_key, nation.root)
+    # A control: of the new record alone one would say that two parties signed.
+    verify_two_parties(decode_hold(made).endorsed, Typ.LEGAL_HOLD, enrolment=renewed, organisation=nation.member)
+    assert custody.bring(LeafType.ENROLMENT, renewed.endorsed.encode()) is None
+    if stopped:
+        custody.world.restart()
+        custody.officer = custody.world.login(device_of(custody.officer))
+    assert custody.bring(HOLD, made) is Code.THRESHOLD
 
 
 def test_a_grant_that_is_repeated_at_once_gets_the_same_receipt(custody: Custody) -> None:

@@ -4,9 +4,8 @@
 
 Exit 0: the bundle holds, and is anchored in what you gave. 5: it does not, or is anchored in nothing. 2: a wrong call.
 Written from docs/protocol.md, RFC 8949, 9052, 9162 and the C2SP texts, it shares no line with what made the bundle.
-`need` refuses: whoever reads each `need` has read each check. Formats stand as data (`[UINT, HASH]` is the CDDL
-`[uint, hash]`); `fit` holds a value against one. Begin with `Bundle.verify`, which does section 12 in its order, and
-read backwards whatever it calls. RFC 3161 tokens and ML-DSA-44 are "not checked here".
+`need` refuses: who has read each `need` has read each check. Formats stand as data (`[UINT, HASH]` is `[uint, hash]`);
+`fit` holds a value against one. Begin with `Bundle.verify`, which does section 12 in its order, and read backwards.
 """
 
 # fmt: off
@@ -28,7 +27,7 @@ def refused(check: Callable[..., object], *arguments: object) -> str:  # why, or
     except WRONG as wrong: return str(wrong) or "refused"
     return ""
 def sha256(*parts: bytes) -> bytes: return hashlib.sha256(b"".join(parts)).digest()  # one behind the other
-# ---- Section 1: encoding. One value has one encoding (RFC 8949, narrowed), so to read it is to prove its form.
+# Section 1: encoding. One value has one encoding (RFC 8949, narrowed), so to read it is to prove its form.
 def decode(data: bytes, levels: int = 8) -> Value:  # the one value that these bytes encode; `fit` types it
     value, end = item(data, 0, levels)
     return need(end == len(data), "bytes follow a CBOR value", value)
@@ -40,9 +39,8 @@ def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value 
     number = int.from_bytes(data[at - width : at], "big") if width else number
     need(number >= {0: 0, 1: 24}.get(width, 1 << 4 * width) and at <= len(data), "a CBOR head, too long or cut off")
     if major < 2: return number if major == 0 else -1 - number, at
-    if major > 5:
-        need(major == 7 and number in (20, 21, 22), "a CBOR tag, or a value that is neither false, true nor null")
-        return (False, True, None)[number - 20], at
+    need(major < 6 or (major == 7 and number in (20, 21, 22)), "a CBOR tag, or neither false, true nor null")
+    if major > 5: return (False, True, None)[number - 20], at
     need(number <= (1_000 if major == 5 else len(data) - at), "a CBOR string, array or map is too long, or cut off")
     if major < 4: return data[at : at + number] if major == 2 else data[at : at + number].decode(), at + number
     need(levels > 0 or number == 0, "CBOR is nested too deeply")
@@ -63,24 +61,24 @@ def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format,
     # A range stands for integers, a slice for lengths of bytes, a number for a text's most characters, a pattern for a
     # text; a list for an array of these, a dictionary with names; a tuple for what, least, most, ascending, or as said.
     match wanted:
-        case range(): need(type(value) is int and value in wanted, f"a number of {wanted} is wanted")
-        case slice(): need(type(value) is bytes and wanted.start <= len(value) <= wanted.stop, f"not bytes of {wanted}")
+        case range(): need(type(value) is int and value in wanted, f"no number from {wanted[0]} to {wanted[-1]}")
+        case slice(start=least, stop=most):
+            need(type(value) is bytes and least <= len(value) <= most, f"not {least} to {most} bytes")
         case int(): need(type(value) is str and len(value) <= wanted, f"a text of at most {wanted} is wanted")
-        case re.Pattern():
-            need(type(value) is str and bool(wanted.fullmatch(value[:254])), f"a text {wanted.pattern} is wanted")
+        case re.Pattern(): need(type(value) is str and bool(wanted.fullmatch(value[:254])), "a text of another form")
         case list():
             need(type(value) is list and len(value) == len(wanted), f"an array of {len(wanted)} is wanted")
             return [fit(form, one) for form, one in zip(wanted, value, strict=True)]
         case dict(): return SimpleNamespace(**dict(zip(wanted, fit([*wanted.values()], value), strict=True)))
         case ("or null", form): return None if value is None else fit(form, value)
         case ("object", forms):
-            need(type(value) is dict and value.keys() == forms.keys(), f"an object of {[*forms]} is wanted")
+            need(type(value) is dict and value.keys() == forms.keys(), f"not an object of {', '.join(forms)}")
             return fit(forms, [value[name] for name in forms])
         case (form, least, most, ascends):
             need(type(value) is list and least <= len(value) <= most, f"an array of {least} to {most} is wanted")
             found = [fit(form, one) for one in value]
             return need(not ascends or all(a < b for a, b in itertools.pairwise(found)), "it does not ascend", found)
-        case _: need(isinstance(value, wanted), f"a {wanted.__name__} is wanted")
+        case _: need(isinstance(value, wanted), "a value of another type")
     return value
 UINT, POSITIVE, LABEL, KIND, ROLE = range(2**63), range(1, 2**63), range(5), range(1, 17), range(1, 7)
 SUITE, ID, HASH, NAME, HEX = range(2**16), slice(16, 16), slice(32, 32), 253, re.compile("[0-9a-f]{64}")
@@ -88,17 +86,16 @@ SHA256, TIME = re.compile("sha256:[0-9a-f]{64}"), re.compile(r"[0-9]{4}(-\d\d){2
 ORGANISATION = re.compile(r"(?=.{3,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 OFFICER, BOT, SENSOR, AUDITOR, LOG, COSIGNER, ML_DSA = 1, 2, 3, 4, 1, 4, 6  # roles; types of keys of notes
 SUITES, DEVICES, SOME = (SUITE, 1, 8, True), (HASH, 0, 96, True), (HASH, 1, 96, True)
-# ---- Section 2: signatures.
-class Signed:  # a COSE_Sign1 of one `typ`, taken apart; `verify` holds it against a key
+class Signed:  # Section 2: a COSE_Sign1 of one `typ`, taken apart; `verify` holds it against a key
     def __init__(self, data: bytes, typ: str, most: int, start: bytes = b"\xa3\x01\x32\x04\x58\x20") -> None:
         need(len(data) <= most and data[:1] == b"\xd2", f"not a COSE_Sign1 of at most {most} bytes")
-        parts = fit([slice(0, 4 * KIB), dict, bytes, slice(64, 64)], decode(data[1:], 2))
-        protected, bare, self.payload, self.signature = parts
-        self.kid = protected[len(start) :][:32]
+        form = [slice(0, 4 * KIB), dict, bytes, slice(64, 64)]
+        head, bare, self.payload, self.signature = fit(form, decode(data[1:], 2))
+        self.kid = head[len(start) :][:32]
         before = start + self.kid + b"\x10" + encoded(3, b"application/amanah-" + typ.encode())
-        self.rest = protected[len(before) :]  # headers have one encoding, and are compared byte for byte around the key
-        need(bare == {} and protected.startswith(before) and (typ[:3] == "env" or not self.rest), "other headers")
-        self.message = b"\x84\x6aSignature1" + encoded(2, protected) + b"\x40" + encoded(2, self.payload)
+        self.rest = head[len(before) :]  # headers have one encoding, and are compared byte for byte around the key
+        need(bare == {} and head.startswith(before) and (typ[:3] == "env" or not self.rest), "other headers")
+        self.message = b"\x84\x6aSignature1" + encoded(2, head) + b"\x40" + encoded(2, self.payload)
     def verify(self, key: bytes) -> Value:  # the key is the one that is named, and it signed
         need(sha256(key) == self.kid, "the signer named is another")
         return signing.VerifyKey(key).verify(self.message, self.signature)
@@ -110,15 +107,12 @@ class Endorsed:  # a document and the signatures beside it
         self.hash = sha256(self.document)
         self.logged = b"\x82" + encoded(2, self.hash) + encoded(2, sha256(array))  # what stands in the log for it
     def signers(self, keys: Iterable[bytes], typ: str = "endorsement") -> set[bytes]:  # of them; none signed wrongly
-        known, found = {sha256(key): key for key in keys}, set()
-        for one in [Signed(signature, typ + "+cose", KIB) for signature in self.signatures]:
-            if one.kid in known:
-                one.verify(known[one.kid])
-                need(one.payload == encoded(2, self.hash), "a signature is of another document")
-                found.add(known[one.kid])
-        return found
-# ---- Section 8: notes, checkpoints, trust policies (C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy).
-NOTE = re.compile(
+        known, opened = {sha256(key): key for key in keys}, [Signed(one, typ + "+cose", KIB) for one in self.signatures]
+        for one in [one for one in opened if one.kid in known]:
+            one.verify(known[one.kid])
+            need(one.payload == encoded(2, self.hash), "a signature is of another document")
+        return {known[one.kid] for one in opened if one.kid in known}
+NOTE = re.compile(  # Section 8: notes, checkpoints, policies (C2SP signed-note, tlog-checkpoint, -cosignature, -policy)
     r"(?P<body>(?P<origin>[^\x00-\x1f\x7f-\x9f]+)\n(?P<size>0|[1-9][0-9]{0,18})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)\n"
     "(?P<lines>(\N{EM DASH} [^\\s+\\x00-\\x1f]+ [A-Za-z0-9+/]{7,}={0,2}\n){1,64})")
 def unbase64(written: str) -> Value:  # RFC 4648 section 4, in its one spelling
@@ -187,16 +181,16 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
         need(times.pop("", 1) == 0, f"no log of the policy signed the checkpoint of {note.origin} at {note.size}")
         hope = ", unless cosignatures with ML-DSA-44 count, which are not read here" * self.reached(unread | {*times})
         return need(not quorum or self.reached(times), f"the quorum did not cosign it{hope}", sorted(times.values()))
+    def recall(self, note: Checkpoint) -> None:  # somebody kept it: the log signed it, whoever cosigned
+        need(not (why := refused(lambda: self.judge(note, set(), quorum=False))), f"the remembered checkpoint: {why}")
 def signed(data: bytes, typ: str, most: int, form: Value) -> tuple[Signed, Value]:  # and what it says, not verified yet
     return (opened := Signed(data, typ, most)), fit(form, decode(opened.payload))
 def grow(left: list[bytes], size: int, leaf: bytes) -> None:  # by a leaf's hash, the tree of RFC 9162
-    while size % 2:  # each one bit at the end is one that is complete now
-        leaf, size = sha256(b"\x01", left.pop(), leaf), size // 2
+    while size % 2: leaf, size = sha256(b"\x01", left.pop(), leaf), size // 2  # each one bit at the end is complete
     left.append(leaf)
 def root_of(left: list[bytes]) -> bytes:  # of all leaves so far
     return functools.reduce(lambda root, one: sha256(b"\x01", one, root), reversed(left)) if left else sha256()
-# ---- Sections 3 and 4: roster, enrolment keys, certificates, revocations.
-ROSTER = {
+ROSTER = {  # Sections 3 and 4: roster, enrolment keys, certificates, revocations
     "purpose": 64, "version": range(2**32 + 1), "community": NAME, "issued": UINT, "expires": UINT, "least": range(257),
     "members": ([ORGANISATION, range(1, 65), (HASH, 1, 64, True)], 1, 256, True),
     "relays": ([HASH, 1_024, NAME, (NAME, 0, 16, False), (HASH, 0, 16, True)], 1, 256, False),
@@ -205,9 +199,8 @@ ENROLMENT = {"purpose": 64, "organisation": ORGANISATION, "key": HASH, "starts":
 WITHDRAWAL = {"purpose": 64, "organisation": ORGANISATION, "key": HASH, "at": UINT}
 REVOCATION = {"organisation": ORGANISATION, "key": HASH, "at": UINT, "since": ("or null", UINT), "reason": NAME}
 REQUEST = {"organisation": ORGANISATION, "subject": ID, "role": ROLE, "nonce": ID, "key": HASH, "suites": SUITES}
-CLAIMS = {  # in the order of their numbers' encodings: 1, 2, 4, 5, 8 and -70002 to -70007
-    "organisation": ORGANISATION, "subject": 32, "ends": range(2**40 + 1), "starts": range(2**40 + 1), "holder": dict,
-    "role": ROLE, "suites": SUITES, "ceiling": LABEL, "profile": HASH,
+CLAIMS = {"organisation": ORGANISATION, "subject": 32, "ends": range(2**40 + 1), "starts": range(2**40 + 1),
+    "holder": dict, "role": ROLE, "suites": SUITES, "ceiling": LABEL, "profile": HASH,  # 1, 2, 4, 5, 8, -70002 to -7
     "machine": ("or null", [(ID, 0, 96, True), (KIND, 0, 16, True), range(1_001)]), "request": slice(0, 2 * KIB)}
 class Roster:  # one version, whose parts fit together, and which its own organisations signed
     def __init__(self, source: Endorsed) -> None:
@@ -243,13 +236,12 @@ class Community:  # who is who by the control stream so far; each of its objects
     def __init__(self, trusted: list[Roster]) -> None:  # ascending; the oldest is in force until the log holds one
         self.trusted, self.roster, self.anchored, self.logged = trusted, trusted[0], True, False
         self.enrolments, self.devices = dict[bytes, SimpleNamespace](), dict[bytes, SimpleNamespace]()
-        # Revoked devices and withdrawn keys, by whose they are; what was endorsed, by roster and document.
-        self.ended, self.endorsed = set[tuple[str, bytes]](), set[tuple[bytes, bytes]]()
+        # Revoked devices and withdrawn keys, by whose they are; what was endorsed, by roster and document; enrolment
+        self.ended, self.endorsed, self.hands = set[Any](), set[Any](), set[Any]()  # keys, with who ever endorsed them
     def succeed(self, leaf: Value) -> None:  # a roster: the first, or one that the organisations before it signed too
         need(leaf.at <= (new := Roster(leaf.source)).fields.expires, "the roster had expired")
-        if self.logged and new.hash != self.roster.hash:
-            self.roster.approve(leaf.source)
-            need(new.version > self.roster.version, "a roster that is not newer than the one before it")
+        if again := self.logged and new.hash != self.roster.hash: self.roster.approve(leaf.source)
+        need(not again or new.version > self.roster.version, "a roster that is not newer than the one before it")
         self.anchored = (self.logged and self.anchored) or new.hash in [one.hash for one in self.trusted]
         self.roster, self.logged = new, True
     def endorse(self, name: str, source: Endorsed) -> None:  # roots signed it that a trusted roster has, or leads to
@@ -269,6 +261,7 @@ class Community:  # who is who by the control stream so far; each of its objects
     def enrol(self, leaf: Value) -> None:  # a root names its organisation's enrolment key, for a year at most
         found = self.root_said(leaf, ENROLMENT, "amanah/enrolment/1")
         need(0 < found.ends - found.starts <= 366 * DAY and found.starts <= leaf.at <= found.ends, "outside its year")
+        self.hands |= {(found.key, Signed(one, "endorsement+cose", KIB).kid) for one in leaf.source.signatures}
         found.source, self.enrolments[sha256(found.key)] = leaf.source, found
     def revoke(self, leaf: Value) -> None:  # a root withdraws an enrolment key, or that revokes a device, from here on
         if leaf.source is not None:
@@ -306,14 +299,12 @@ class Community:  # who is who by the control stream so far; each of its objects
         ended = (found.organisation, device) in self.ended or (found.organisation, found.kid) in self.ended
         return need(not ended and found.starts <= at <= found.ends, "the certificate is over, or was revoked", found)
     def device(self, device: bytes, at: int) -> Value:  # who may sign: the whole chain holds
-        self.issuer((found := self.usable(device, at)).kid, found.organisation, at)
-        return found
-# ---- Section 5: envelopes.
+        return need(bool(self.issuer((found := self.usable(device, at)).kid, found.organisation, at)), "no key", found)
 MEDIA = _, HPKE, NONE = "message/mls", "application/vnd.amanah.alert+hpke", "application/vnd.amanah.none"
 BODY = {"version": range(1, 2), "kind": KIND, "room": ID, "epoch": UINT, "counter": POSITIVE, "previous": HASH,
         "voids": (POSITIVE, 0, 16, True), "sent": UINT, "label": LABEL, "precedence": range(4), "audience": HASH,
         "commitment": HASH, "size": range(6), "specific": list}
-CREATE, COMMIT, WELCOME, MESSAGE, ALERT, GRANT, REPAIR = 1, 2, 3, 4, 5, 9, 11
+CREATE, COMMIT, WELCOME, MESSAGE, ALERT, GRANT, REPAIR = 1, 2, 3, 4, 5, 9, 11  # Section 5: envelopes
 SPECIFIC: dict[int, dict[str, Any]] = {
     CREATE: {"origin": NAME, "nonce": ID, "suite": SUITE, "ceiling": LABEL, "owner": ORGANISATION,
              "agreement": ("or null", NAME), "policy": slice(0, 512), "successor": ("or null", ID)}, MESSAGE: {},
@@ -346,28 +337,26 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
         room = sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16]
         need(found.epoch == 0 and found.room == room, "the room is not the one that is created here")
     return found
-def audience(members: Iterable[bytes]) -> bytes:  # the digest of those who can read an envelope
-    return sha256(b"amanah/audience/1", struct.pack(">I", len(devices := sorted(members))), *devices)
-# ---- Section 13: custody, in a chain beside each room's: who may read its record, what has to stay, what went.
+def audience(who: Value) -> bytes: return sha256(b"amanah/audience/1", struct.pack(">I", len(who)), *sorted(who))
 GRANTED = {"purpose": 64, "id": ID, "by": ("or null", ORGANISATION), "auditor": ORGANISATION, "whom": ("or null", ID),
     "rooms": (ID, 0, 64, True), "since": ("or null", UINT), "until": ("or null", UINT), "labels": (LABEL, 0, 5, True),
     "why": NAME, "issued": UINT, "starts": UINT, "ends": UINT}
 HELD = {"purpose": 64, "id": ID, "by": ORGANISATION, "rooms": (ID, 1, 64, True), "since": UINT, "case": ID,
-        "issued": UINT, "state": range(1, 3)}
+        "issued": UINT, "state": range(1, 3)}  # Section 13: custody, in a chain beside each room's
 ERASED = {"purpose": 64, "room": ID, "places": (POSITIVE, 1, 256, True), "sum": HASH, "cause": range(1, 5), "at": UINT}
 FORGOTTEN = {"purpose": 64, "organisation": ORGANISATION, "subject": ID, "at": UINT}
-def beside(what: str, whom: bytes) -> bytes:  # the chain of an organisation's `audit`, or of a room's `custody`
-    return sha256(f"amanah/{what}/1".encode(), whom)[:16]
-# ---- Sections 7 and 8: rooms, as far as headers show them, and the entries of the log.
+def beside(what: str, whom: bytes) -> bytes: return sha256(f"amanah/{what}/1".encode(), whom)[:16]  # a chain's id
 LEAF = {"version": range(1, 2), "kind": range(1, 10), "at": UINT, "room": ID, "place": POSITIVE, "previous": HASH,
         "object": slice(0, 32 * KIB)}
-class Record(Community):  # judges the entries of the log, one behind the other
+class Record(Community):  # Sections 7 and 8: judges the entries of the log, and rooms as far as headers show them
     def __init__(self, trusted: list[Roster], origin: str, wanted: dict[bytes, Any], head: Value) -> None:
         super().__init__(trusted)
         self.origin, self.wanted, self.head, self.newest = origin, wanted, head, 0
         self.rooms, self.not_before, self.not_after = dict[bytes, Value](), 0, YEAR_9999
         # Whose custody a chain is; id and time of acceptance of its envelopes, by place; grants and holds as last said.
         self.custody, self.stood, self.agreed = dict[bytes, bytes](), dict[bytes, bytearray](), dict[Any, Value]()
+        # By chain, what should stand there and was seen elsewhere, and where; chains with a grant that names no rooms.
+        self.owed, self.told = dict[bytes, dict[bytes, tuple[int, list[str]]]](), set[Any]()
         # The newest place, and that leaf's hash, by room; the newest counter and id by room and device.
         self.chains, self.senders = {CONTROL: (0, ZEROS)}, dict[tuple[bytes, bytes], tuple[int, bytes]]()
     def leaf(self, row: Value) -> Value:  # read an entry
@@ -400,6 +389,7 @@ class Record(Community):  # judges the entries of the log, one behind the other
             holds = mine and found.starts <= leaf.at < found.ends and {*here} <= {*(found.rooms or here)}
             need(holds, "no grant in the log before is for this auditor, time and room")
             self.rules(found, here)
+            need(not here or found.rooms or (leaf.room, found.id) in self.told, "its grant does not stand there before")
     def rules(self, found: Value, rooms: list[bytes]) -> None:  # who grants rooms owns them, who holds them is in them
         for room in [self.rooms[room] for room in rooms if room in self.rooms and found.by]:
             owner, inside = [room.create.owner], {self.devices[device].organisation for device in room.members}
@@ -412,11 +402,12 @@ class Record(Community):  # judges the entries of the log, one behind the other
         if grant:
             holds = bool(found.why.strip()) and found.why.isprintable() and 0 <= found.ends - found.starts <= 366 * DAY
             need(holds and (None in (found.since, found.until) or found.since < found.until), "a grant that cannot be")
-        homes = {beside("audit", name.encode()) for name in (found.by, vars(found).get("auditor")) if name}
-        homes |= {beside("custody", room) for room in found.rooms}
+        names = [name for name in (found.by, vars(found).get("auditor")) if name]
+        homes = {beside("audit", name.encode()) for name in names} | {beside("custody", room) for room in found.rooms}
         here = [] if leaf.room in homes else [self.custody.get(leaf.room, b"")]
         need(not here or (here != [b""] and not found.rooms), "it stands in a chain that it does not concern")
         self.rules(found, here)
+        if not found.rooms: self.told.add((leaf.room, found.id))
         before = self.agreed.get((leaf.kind, found.id), found)
         if before is not found and before.hash == found.hash: return  # it stands in each chain that it concerns
         self.parties(leaf, found.by, typ)
@@ -427,14 +418,25 @@ class Record(Community):  # judges the entries of the log, one behind the other
         need(holds and found.issued <= leaf.at + 600_000, "it was over, or made later, or says more than an end may")
         self.rules(found, found.rooms if grant or before is found else [])
         self.agreed[leaf.kind, found.id] = found
+        for home in homes - {leaf.room}: self.owed.setdefault(home, {})[leaf.object] = leaf.index, names
+    def follows(self, leaf: Value) -> None:  # what concerns several chains is logged in all at once: nothing between
+        late = [at for one, (at, _) in self.owed.pop(leaf.room, {}).items() if one != leaf.object]
+        need(not late, f"entry {late and late[0]} concerns this chain too, and does not stand in it before")
+    def settle(self) -> None:  # whoever was shown it in its own chain, and is in the room, is shown the room's custody
+        for chain, room in [(chain, self.rooms.get(self.custody.get(chain, b""))) for chain in self.owed]:
+            inside = {self.devices[device].organisation for device in room.members} if room else set[str]()
+            for one, (at, names) in self.owed[chain].items():
+                shown = {name for name in names if one not in self.owed.get(beside("audit", name.encode()), {})}
+                need(not shown & inside, f"entry {at} concerns a room, and does not stand in its custody")
     def parties(self, leaf: Value, by: str | None, typ: str) -> Value:  # the community, or two of an organisation
         if by is None: return self.roster.approve(leaf.source, typ, 2)
         kids = [Signed(one, typ + "+cose", KIB).kid for one in leaf.source.signatures]
         kid = next((kid for kid in kids if self.enrolments.get(kid, NOTHING).organisation == by), b"")
         own, (_, roots) = self.issuer(kid, by, leaf.at), self.roster.members[by]
         signers = leaf.source.signers([own.key, *roots], typ)
-        # A root that endorsed the enrolment key may lie beside it: its signature would be one by the same hand.
-        return need(own.key in signers and bool(signers - {own.key} - own.source.signers(roots)), "no two parties sign")
+        # A root that ever endorsed the enrolment key may lie beside it: its signature would be one by the same hand.
+        second = any((own.key, sha256(key)) not in self.hands for key in signers - {own.key})
+        return need(own.key in signers and second, "no two parties sign")
     def standing(self) -> list[Value]:  # the holds that bind: who has left the roster could release none
         return [x for x in self.agreed.values() if vars(x).get("state") == 1 and x.by in self.roster.members]
     def erase(self, leaf: Value) -> Value:  # what the relay dropped of a room
@@ -471,9 +473,8 @@ class Record(Community):  # judges the entries of the log, one behind the other
         may = not kinds or found.kind in kinds or found.kind not in (MESSAGE, ALERT)
         need(may and (not rooms or found.room in rooms), "a room or kind that the machine's certificate does not name")
         need((found.room not in self.rooms) == (found.kind == CREATE), "a room was not created, or is created twice")
-        if found.kind == CREATE:
-            may = own.role == OFFICER and said.owner == own.organisation and said.suite in own.suites
-            need(may and said.origin == self.origin, "a creator, an owner, a suite or a log that cannot be")
+        made = (own.role, said.owner, said.origin, said.suite in own.suites) if found.kind == CREATE else None
+        need(made in (None, (OFFICER, own.organisation, self.origin, True)), "a creator, owner, log or suite of others")
         room = self.rooms.get(found.room) or SimpleNamespace(create=said, epoch=0, members=frozenset([found.kid]))
         need(found.kid in room.members or (own.role == SENSOR and found.room in rooms), "the sender is not in the room")
         need(found.label <= min(own.ceiling, room.create.ceiling), "a label above the ceiling of sender or room")
@@ -499,7 +500,6 @@ class Record(Community):  # judges the entries of the log, one behind the other
             need(own_device or bool(refused(self.usable, device, at)), "a valid device of others is removed")
         need(len(room.members) + len(added) - len(removed) <= 1_000, "more than 1,000 members")
         return (room.members | {*added}) - {*removed}
-# ---- Section 12: the bundle.
 MEMBERS = ["manifest.json", "manifest.sig", "policy", "rosters", "leaves", "checkpoint", "checkpoints", "control-head",
            "timestamps", "disclosures", "entries.csv", "entries.jsonl", "report.html", "report.pdf", "amanah-verify.py"]
 ROOM = ("object", {"room": re.compile("[0-9a-f]{32}"), "first": POSITIVE, "last": POSITIVE})
@@ -510,11 +510,11 @@ MANIFEST = ("object", {
     "exporter": ("object", {"device": HEX, "organisation": ORGANISATION, "certificate": UINT})})
 ROW = {"index": UINT, "hash": HASH, "entry": ("or null", slice(0, 65_535)), "document": ("or null", slice(0, 2 * MIB))}
 HEAD = {"place": UINT, "leaf": HASH, "size": UINT, "root": HASH, "at": UINT}
-class Bundle:  # a ZIP archive of stored members, read where they stand, and what was found wrong with it
+class Bundle:  # Section 12: a ZIP archive of stored members, read where they stand, and what was found wrong with it
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size, self.at = file, size, dict[str, Any]()  # place, length and CRC of each member
         self.faults, self.number, self.first = list[tuple[int | None, str]](), 0, list[tuple[int | None, str]]()
-        self.unchecked, self.facts = set[str](), dict[str, Any]()
+        self.unchecked, self.facts, self.remarks = set[str](), dict[str, Any](), list[str]()
     def attempt(self, index: int | None, check: Callable[..., Any], *arguments: object) -> Value:  # as the check
         try: return check(*arguments)  # what a check gives, or None and a fault: at an index, or of the whole
         except WRONG as wrong: fault, self.number = (index, str(wrong)), self.number + 1
@@ -524,17 +524,16 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         if not self.attempt(None, self.open): return
         manifest = self.attempt(None, self.manifest)
         note = self.attempt(None, lambda: Checkpoint(self.whole("checkpoint")))
-        policy, trusted = self.attempt(None, self.anchor, written, given) or (None, [])
+        policy, trusted = (note and self.attempt(None, self.anchor, written, given, note)) or (None, [])
         if note is None or policy is None: return
         self.facts = {"log": note.origin, "size": note.size, "root": note.root.hex(), "trusted rosters": [
-            f"version {one.version} of {one.fields.community!r}, sha256:{one.hash.hex()}" for one in trusted]}
+            f"version {one.version} of {one.fields.community}, sha256:{one.hash.hex()}" for one in trusted]}
         points = self.attempt(None, self.points, note, policy, [*seen]) or []
         head = self.attempt(None, self.head) or SimpleNamespace(place=-1, size=-1, opened=None)
         record = Record(trusted, note.origin, self.attempt(None, self.disclosures, None) or {}, head)
-        self.attempt(None, self.rows, note, points, record)
-        self.attempt(None, self.confirm, head, record, note)
-        self.attempt(None, self.disclosures, record.wanted)
-        self.attempt(None, self.claims, manifest, record, note)
+        for check, *more in ((self.rows, note, points, record), (record.settle,), (self.confirm, head, record, note),
+                             (self.disclosures, record.wanted), (self.claims, manifest, record, note)):
+            self.attempt(None, check, *more)
     def piece(self, at: int, length: int) -> bytes:  # bytes of the file
         need(length <= 32 * MIB, "a member that is too large")
         self.file.seek(at)
@@ -544,8 +543,7 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         need(self.size <= MAX_ARCHIVE, "a bundle of 4 GiB or more is not read here")
         at, found = 0, []
         for name in MEMBERS:
-            local = self.piece(at, 30 + len(name)).ljust(30)
-            crc, size = struct.unpack("<2I", local[14:22])
+            crc, size = struct.unpack("<2I", (local := self.piece(at, 30 + len(name)).ljust(30))[14:22])
             form = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0)
             need(local == form + name.encode(), f"the member {name} is missing, or not just stored")
             found.append((local, at))
@@ -558,15 +556,13 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def digest(self, name: str) -> Value:  # SHA-256 of a member, read in pieces
         (at, length, crc), found, own = self.at[name], hashlib.sha256(), 0
         for place in range(at, at + length, MIB):
-            content = self.piece(place, min(MIB, at + length - place))
-            own = zlib.crc32(content, own)
+            own = zlib.crc32(content := self.piece(place, min(MIB, at + length - place)), own)
             found.update(content)
         return need(crc == own, f"the CRC of the member {name}", found.hexdigest())
     def sequence(self, name: str, most: int, number: int = MAX_ARCHIVE) -> Iterator[bytes]:  # its byte strings
         at, end = self.at[name][0], sum(self.at[name][:2])
         while at < end:
-            start = self.piece(at, min(5, end - at))
-            width = {0x58: 1, 0x59: 2, 0x5A: 4}.get(start[0], 0)
+            width = {0x58: 1, 0x59: 2, 0x5A: 4}.get((start := self.piece(at, min(5, end - at)))[0], 0)
             size = int.from_bytes(start[1 : 1 + width], "big") if width else start[0] - 0x40
             fits = number > 0 and 0 <= size <= min(most, end - at - 1 - width)
             need(fits and start.startswith(encoded(2, b"", size)), f"{name}: an item of another form, or cut off")
@@ -576,14 +572,17 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
         data, digests = self.whole("manifest.json"), {name: self.digest(name) for name in self.at}
         found = fit(MANIFEST, json.loads(data))
         written = json.dumps(json.loads(data), indent=2, sort_keys=True).encode() + b"\n"
-        holds = found.files == {name: digests[name] for name in [*self.at][2:]}
-        return need(written == data and holds, "the manifest has another form, or names other members", found)
-    def anchor(self, written: bytes | None, given: list[Roster]) -> tuple[Policy, list[Roster]]:
+        need(written == data and found.files.keys() == {*MEMBERS[2:]}, "the manifest has another form, or other names")
+        other = ", ".join(name for name in found.files if found.files[name] != digests[name])
+        return need(not other, f"altered since the manifest was made: {other}", found)
+    def anchor(self, written: bytes | None, given: list[Roster], note: Checkpoint) -> tuple[Policy, list[Roster]]:
         # What was given counts, and of the bundle's own claims only what is named by that; if nothing was, all of them.
         own = [Roster(Endorsed(one)) for one in self.sequence("rosters", 2 * MIB, 64)]
         need(all(a.version < b.version for a, b in itertools.pairwise(own)), "the rosters do not ascend by version")
         claim = Policy(self.whole("policy"))
         policy = Policy(written) if written is not None else given[-1].policy() if given else claim
+        logs = sorted({key.name for key in policy.logs})
+        need(note.origin in logs, f"the policy is of the log {', '.join(logs)}, the bundle of another, {note.origin}")
         named = [one for one in [*given, *own] if one.hash == policy.roster]
         need(bool(named) or (bool(given) and not policy.roster), "the policy's roster is neither here nor given")
         trusted = {one.hash: one for one in given + (named if given or written is not None else own)}
@@ -591,13 +590,15 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
     def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:
         found = list[Value]()  # size, root, `not after` and `not before` (or 0) of each checkpoint, the largest first
         for data in itertools.chain(self.sequence("checkpoints", 256 * KIB, MAX_POINTS), [self.whole("checkpoint")]):
-            one = Checkpoint(data)
-            ascends = one.size <= note.size and (not found or found[-1][0] < one.size)
+            ascends = (one := Checkpoint(data)).size <= note.size and (not found or found[-1][0] < one.size)
             need(one.origin == note.origin and ascends, "checkpoints of another log, or not ascending")
             times = policy.judge(one, self.unchecked, quorum=one.size == note.size) or [0]
             lies = (len(times) - 1) // 3  # so many of the times may be false
             found.append([one.size, one.root, times[lies] * 1_000, times[-1 - lies] * 1_000])
+        dated = max([size for size, *_, late in found if late], default=0)
+        self.remarks += [f"no witness has dated the leaves from {dated} on"] * (dated < note.size)
         for one in seen:  # what you remember is no less a prefix of the rows
+            policy.recall(one)
             need(one.origin == note.origin and one.size <= note.size, "the log was another, or longer, when you saw it")
             found.append([one.size, one.root, 0, 0])
         return sorted(found, key=lambda one: one[0], reverse=True)
@@ -624,12 +625,11 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
             row = self.attempt(size if size < note.size else None, next, rows, None)
             if row is None: break
             leaf = self.attempt(size, record.leaf, row) if row.entry is not None else None
-            for check in (record.follow, record.judge) if leaf else (): self.attempt(size, check, leaf)
+            for check in (record.follow, record.follows, record.judge) if leaf else (): self.attempt(size, check, leaf)
         need(roots[note.size] == note.root, "the rows do not lead to the checkpoint")
     def head(self) -> Value:  # the head of the control stream, not verified yet
-        data = self.whole("control-head")
-        opened = Signed(data, "control-head+cose", KIB) if data else None
-        head = fit(HEAD, decode(opened.payload)) if opened else SimpleNamespace(place=-1, size=-1)
+        data, none = self.whole("control-head"), (None, SimpleNamespace(place=-1, size=-1))
+        opened, head = signed(data, "control-head+cose", KIB, HEAD) if data else none
         head.opened, head.here, head.then = opened, ZEROS, None
         return head
     def confirm(self, head: Value, record: Record, note: Checkpoint) -> None:  # where the control stream ends
@@ -670,6 +670,8 @@ class Bundle:  # a ZIP archive of stored members, read where they stand, and wha
 def rosters_of(data: bytes) -> list[Roster]:  # of a file: one roster as it is encoded, or armoured ones in any text
     armoured = re.findall(rb"-----BEGIN AMANAH ROSTER-----([A-Za-z0-9+/=\s]*)-----END AMANAH ROSTER-----", data)
     return [Roster(Endorsed(one)) for one in [unbase64("".join(one.decode().split())) for one in armoured] or [data]]
+def word(one: Value) -> Value:  # for people
+    return "; ".join(one) or "nothing" if type(one) is list else ("no", "yes")[one] if type(one) is bool else one
 def main(arguments: list[str] | None = None) -> int:  # read the arguments, verify, say what was found
     parser = argparse.ArgumentParser(description="Verify an evidence bundle of Amanah: no key, no relay, no network.")
     parser.add_argument("file", type=pathlib.Path)
@@ -681,20 +683,22 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
     try:
         written = given.policy.read_bytes() if given.policy else None
         rosters = sorted((x for one in given.roster for x in rosters_of(one.read_bytes())), key=lambda x: x.version)
-        need(bool(rosters or not written or Policy(written).roster), "the policy has no roster line: give --roster too")
+        policy = Policy(written) if written is not None else rosters[-1].policy() if rosters else None
+        need(bool(rosters or not policy or policy.roster), "the policy has no roster line: give --roster too")
+        seen = [Checkpoint(one.read_bytes()) for one in given.remembered]
+        for one in seen * bool(policy): policy.recall(one)  # type: ignore[union-attr]  # there is one
         with given.file.open("rb") as file:
             bundle = Bundle(file, given.file.stat().st_size)
-            bundle.verify(written, rosters, [Checkpoint(one.read_bytes()) for one in given.remembered])
+            bundle.verify(written, rosters, seen)
     except (OSError, *WRONG) as error: parser.error(str(error))
-    holds, anchored = not bundle.first, written is not None or bool(rosters)
-    verdict = "HOLDS, anchored in what you gave." if anchored else (
-        "CONSISTENT, BUT ANCHORED IN NOTHING but what it brought along. Give --policy or --roster of your own people.")
-    for index, reason in bundle.first:
-        place = "as a whole" if index is None else f"first at log index {index}"
-        verdict = f"DOES NOT HOLD: {bundle.number} faults, {place}: {reason}"
-    said = {**bundle.facts, "not checked here": sorted(bundle.unchecked), "anchored": anchored, "verdict": verdict}
-    more = said | {"holds": holds, "first": [*bundle.first, None][0], "faults": bundle.faults}
-    text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {one}" for name, one in said.items())
+    anchored = not bundle.first and policy is not None
+    verdict = "HOLDS, anchored in what you gave." if policy else "CONSISTENT, BUT ANCHORED IN NOTHING. Give --policy."
+    for at, why in [("as a whole" if at is None else f"first at log index {at}", why) for at, why in bundle.first]:
+        verdict = f"DOES NOT HOLD. Faults: {bundle.number}; {at}: {why}"
+    said = {**bundle.facts, "remarks": bundle.remarks, "not checked here": sorted(bundle.unchecked)}
+    said |= {"anchored": anchored, "verdict": verdict}
+    more = said | {"holds": not bundle.first, "first": [*bundle.first, None][0], "faults": bundle.faults}
+    text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {word(one)}" for name, one in said.items())
     sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
-    return 0 if holds and anchored else 5
+    return 0 if anchored else 5
 if __name__ == "__main__": sys.exit(main())

@@ -172,7 +172,7 @@ def test_who_let_whom_read_what_was_held_and_what_was_dropped_is_said() -> None:
     held = Held()
     grant, hold = held.grant(), held.hold()
     held.put(grant)
-    held.put(hold, held.custody("room"))
+    held.put(hold)
     held.read()
     held.read(chain=held.custody())
     release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
@@ -186,21 +186,17 @@ def test_who_let_whom_read_what_was_held_and_what_was_dropped_is_said() -> None:
         "Under a grant the record of 1 room in scope was read, once in all."
     )
     until, small, room = moment(grant.not_after_ms), held.found.small, held.found.room
+    granted = f"67676767: cert.example.tn lets auditors of cert.example.ma read until {until}: joint review 7"
     assert cells(answer, "what", "room", "words", "state")[2:] == [
-        (
-            "audit grant",
-            None,
-            f"67676767: cert.example.tn lets auditors of cert.example.ma read until {until}: joint review 7",
-            "holds",
-        ),
-        ("legal hold", room, "68686868: cert.example.tn holds 1 room", "holds"),
+        *(("audit grant", where, granted, "holds") for where in (None, None, small)),
+        *(("legal hold", where, "68686868: cert.example.tn holds 1 room", "holds") for where in (None, room)),
         ("ordered to read", None, "under grant 67676767", "holds"),
         ("ordered to read", small, "under grant 67676767", "holds"),
-        ("legal hold", None, "68686868: cert.example.tn releases 1 room", "holds"),
+        *(("legal hold", where, "68686868: cert.example.tn releases 1 room", "holds") for where in (None, room)),
         ("erasure", room, "the relay dropped 2 contents: the room's policy", "holds"),
         ("erasure", None, f"cert.example.tn forgot the name of {OFFICER_TN.certificate.subject.hex()[:8]}", "holds"),
     ]
-    assert len(cells(answered(case, "audits", nation=MA), "what")) == 4
+    assert len(cells(answered(case, "audits", nation=MA), "what")) == 6
     assert len(cells(answered(case, "audits", nation=SN), "what")) == 0
 
 
