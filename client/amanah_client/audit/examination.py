@@ -125,8 +125,8 @@ def examine_copy(
         checkpoint: The signed note that it leads to.
         anchor: What it is held against.
         control_head: A signed head of the control stream, b"" for none.
-        selection: The grant that it was read under, where that leaves out entries of rooms; it excuses gaps there
-            alone, and has to be found in the log like any other.
+        selection: The grant that it was read under; one of a selection excuses gaps in rooms of others alone, and has
+            to be found in the log like any other.
         advanced: Told after each stretch how many leaves are done.
 
     Raises:
@@ -403,7 +403,8 @@ class Examination:
     def _selects(self, room: RoomId) -> bool:
         """Whether the grant that the copy was read under leaves out entries of a room of others."""
         selection, history = self._selection, self._known_room(room)
-        if selection is None or not selection.is_selection or history is None or history.was_in(selection.auditor):
+        # What stands there after the auditor's own organisation has left is shown for the grant's sake, if at all.
+        if selection is None or not selection.is_selection or history is None or history.has(selection.auditor):
             return False
         return not selection.rooms or room in selection.rooms
 
@@ -513,7 +514,7 @@ class Examination:
         return head.sequence if is_here else None
 
     def _report(self, confirmed: int | None) -> Report:
-        head, record = self._head, Record(self._register.copy)
+        head, record = self._head, Record(self._register.copy, self._selection)
         return Report(
             origin=head.origin,
             size=head.size,

@@ -134,17 +134,14 @@ def chosen_rooms(record: Record, span: Span) -> frozenset[RoomId]:
 
 
 def selected_rooms(record: Record, grant: AuditGrant | None) -> frozenset[RoomId]:
-    """The rooms of which a grant left out entries: whoever gets a bundle could tell that from nothing that is missing.
+    """The rooms of which a grant may have left out entries: whoever gets a bundle could tell that from nothing that is missing.
 
     Args:
         record: What was read under it.
         grant: The grant; None for none.
     """
-    if grant is None or not grant.is_selection:
-        return frozenset()
     # What is missing of a room of one's own is no selection, and whoever gets the bundle has to see it.
-    found = record.rooms_in_part() - record.rooms_of(grant.auditor)
-    return frozenset(room for room in found if not grant.rooms or room in grant.rooms)
+    return record.selected_rooms(grant)
 
 
 def shown_rows(

@@ -24,6 +24,7 @@ from amanah_client.audit.report import (
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import cbor, kinds
 from amanah_protocol.custody.chain import custody_chain
+from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
@@ -41,9 +42,15 @@ _ROOMS: Final = "SELECT number, room, specific, opened_by, entries, first_ms, la
 class Record:
     """What the register of an examined copy says."""
 
-    def __init__(self, copy: AuditCopy) -> None:
-        """Read from a register; nothing of it is kept but who is who."""
+    def __init__(self, copy: AuditCopy, grant: AuditGrant | None = None) -> None:
+        """Read from a register; nothing of it is kept but who is who.
+
+        Args:
+            copy: Where the register is.
+            grant: What the copy was read under; None for the own scope alone.
+        """
         self.copy: AuditCopy = copy
+        self._grant = grant
         self._people: dict[int, Who] = {}
         self._numbers: dict[DeviceId, int] = {}
         self._stays: dict[int, list[tuple[int, int, int | None]]] = {}
@@ -192,14 +199,31 @@ class Record:
         return bool(self.select(query))
 
     def rooms_in_part(self) -> frozenset[RoomId]:
-        """Rooms of which entries are missing between those that are here, as under a grant of a selection."""
+        """Rooms of which a grant may have left out entries, and rooms with gaps."""
+        return self.rooms_with_gaps() | self.selected_rooms(self._grant)
+
+    def rooms_with_gaps(self) -> frozenset[RoomId]:
+        """Rooms of which entries are missing between those that are here."""
         query = "SELECT room FROM room WHERE entries < (SELECT max(seq) FROM entry WHERE entry.room = room.number)"
         return frozenset(RoomId(row[0]) for row in self.select(query))
 
-    def rooms_of(self, organisation: OrgName) -> frozenset[RoomId]:
-        """Rooms in which a device of an organisation is or was."""
+    def selected_rooms(self, grant: AuditGrant | None) -> frozenset[RoomId]:
+        """Rooms that are shown in part for the sake of a grant.
+
+        By what it says, not by what is seen to be missing: what it left out may have stood at the end.
+        """
+        if grant is None or not grant.is_partial:
+            return frozenset()
+        # What is missing of a room of one's own is no selection.
+        own, rooms = self.rooms_with(grant.auditor), self.select("SELECT room, specific FROM room")
+        return frozenset(
+            RoomId(room) for room, create in rooms if room not in own and _is_granted(grant, RoomId(room), create)
+        )
+
+    def rooms_with(self, organisation: OrgName) -> frozenset[RoomId]:
+        """Rooms in which a device of an organisation is, at their last entry that is here."""
         query = """SELECT DISTINCT room.room FROM stay JOIN device ON device.number = stay.device
-            JOIN room ON room.number = stay.room WHERE device.organisation = ?"""
+            JOIN room ON room.number = stay.room WHERE device.organisation = ? AND to_seq IS NULL"""
         return frozenset(RoomId(row[0]) for row in self.select(query, organisation))
 
     def custody_chains(self) -> dict[RoomId, RoomId]:
@@ -283,6 +307,14 @@ class Record:
     def misdated_count(self) -> int:
         """How many entries were accepted, as the relay says, outside of what witnesses say."""
         return int(self.select("SELECT count(*) FROM misdated")[0][0])
+
+
+def _is_granted(grant: AuditGrant, room: RoomId, create: bytes | None) -> bool:
+    if grant.rooms or grant.granting is None or create is None:
+        # Of a room whose creation is not here nobody knows whose it is.
+        return not grant.rooms or room in grant.rooms
+    made = read_specific(Kind.CREATE, create)
+    return isinstance(made, Create) and made.owner == grant.granting
 
 
 def read_specific(kind: Kind, data: bytes) -> Specific:

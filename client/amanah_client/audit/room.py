@@ -118,10 +118,9 @@ class RoomHistory:
         """The organisation that owns it; None when its creation is missing or did not hold."""
         return None if self._create is None else self._create.owner
 
-    def was_in(self, organisation: OrgName) -> bool:
-        """Whether a device of an organisation was ever in it, as far as it was read."""
-        devices = {self._register.device_of(stay.device) for stay in self._stays}
-        return any(self._identities.who(device).organisation == organisation for device in devices)
+    def has(self, organisation: OrgName) -> bool:
+        """Whether a device of an organisation is in it, as far as it was read."""
+        return any(name == organisation for name, _ in self.circle.nations)
 
     def heard(self, organisation: OrgName, subject: PersonId) -> bool:
         """Whether a person has written in it, as far as it was read."""

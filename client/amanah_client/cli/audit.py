@@ -134,7 +134,7 @@ def _uncosigned(profile: Profile, size: int) -> int:
 def _is_outgrown(profile: Profile, report: Report) -> bool:
     """Whether a room is in part here, as a grant has shown it, that the own organisation sees whole by now."""
     grant, record = local.grant_of(profile.store), report.record
-    return grant is not None and bool(record.rooms_in_part() & record.rooms_of(grant.auditor))
+    return grant is not None and bool(record.rooms_with_gaps() & record.rooms_with(grant.auditor))
 
 
 def _newest_word(profile: Profile) -> str:

@@ -68,6 +68,11 @@ class Terms:
         return self.since_ms is not None or bool(self.labels)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether it shows less of a room than stands there: a selection, or nothing from a time on."""
+        return self.is_selection or self.until_ms is not None
+
+    @property
     def is_whole_log(self) -> bool:
         """Whether it opens what no room is named for."""
         return self.granting is None and not self.rooms

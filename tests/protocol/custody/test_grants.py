@@ -134,6 +134,9 @@ def test_a_grant_without_bounds_shows_all() -> None:
     assert made.shows(0, Label.RED)
     assert grant(labels=()).is_selection
     assert not grant(since_ms=None, labels=()).is_selection
+    assert grant(since_ms=None, labels=()).is_partial, "nothing from a time on"
+    assert grant(until_ms=None, labels=()).is_partial
+    assert not made.is_partial
     assert not grant(rooms=()).is_whole_log
     assert not grant(granting=None).is_whole_log
 
