@@ -71,6 +71,19 @@ def anchor_of_policy(policy: Policy, candidates: Iterable[bytes]) -> Anchor:
     raise UsageError(Code.UNANCHORED, "the policy's roster is not at hand", hint=hint)
 
 
+def check_log(policy: Policy, origin: str) -> None:
+    """A policy is of the log that it is asked about.
+
+    Raises:
+        UsageError: `UNANCHORED`: of another one, so that no roster and no signature would help.
+    """
+    names = sorted({log.key.name for log in policy.logs})
+    if origin not in names:
+        hint = "Give the policy of the community whose record this is, from somebody other than its sender."
+        detail = f"the policy is of the log {', '.join(names)}, and the bundle of another, {origin}"
+        raise UsageError(Code.UNANCHORED, detail, hint=hint)
+
+
 def _verify(data: bytes) -> Verified[Roster]:
     roster = decode_roster(data)
     # Judged at its own time: a record is read long after the roster of its day has expired.

@@ -23,10 +23,11 @@ from amanah_protocol.content.sealed import Content, check_commitment, decode_con
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, decode_certificate
-from amanah_protocol.log.checkpoint import decode_checkpoint
+from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint
 from amanah_protocol.log.export import exporting_device, verify_manifest
 from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
 from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.log.policy import Policy
 from amanah_protocol.types import EnvelopeId, LeafHash, RoomId
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def check_bundle(
             claims.refused(None, error)
     for note in remembered:
         try:
-            _check_continued(bundle, note)
+            _check_continued(bundle, note, anchor.policy)
         except PeerError as error:
             claims.refused(None, error)
     if list(bundle.manifest.disclosed) != [envelope for envelope, _, _ in disclosures]:
@@ -197,8 +198,21 @@ def _entry(row: AuditRow | None) -> Leaf:
     return decode_leaf(row.entry)
 
 
-def _check_continued(bundle: Bundle, note: bytes) -> None:
-    seen, here = decode_checkpoint(note)[0], decode_checkpoint(bundle.checkpoint)[0]
+def verify_remembered(note: bytes, policy: Policy) -> Checkpoint:
+    """A checkpoint that somebody kept: a log of the policy signed it, whoever cosigned.
+
+    Raises:
+        DecodeError: It is no checkpoint.
+        VerifyError: `CHECKPOINT` or `SIGNATURE`: anybody could have written it, and it would speak against any bundle.
+    """
+    try:
+        return replace(policy, quorum=None).verify_note(note).checkpoint
+    except VerifyError as error:
+        raise VerifyError(error.code, f"the remembered checkpoint: {error.detail}") from error
+
+
+def _check_continued(bundle: Bundle, note: bytes, policy: Policy) -> None:
+    seen, here = verify_remembered(note, policy), decode_checkpoint(bundle.checkpoint)[0]
     if seen.origin != here.origin:
         raise VerifyError(Code.RECORD, f"the remembered checkpoint is of another log, {seen.origin}")
     if seen.size > here.size:

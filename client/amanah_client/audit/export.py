@@ -134,7 +134,7 @@ def chosen_rooms(record: Record, span: Span) -> frozenset[RoomId]:
 
 
 def selected_rooms(record: Record, grant: AuditGrant | None) -> frozenset[RoomId]:
-    """The rooms of which a grant may have left out entries: whoever gets a bundle could tell that from nothing that is missing.
+    """The rooms of which a grant may have left out entries: nobody who gets a bundle could tell that from a lie.
 
     Args:
         record: What was read under it.

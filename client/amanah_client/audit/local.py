@@ -13,12 +13,14 @@ from amanah_client.audit.stamps import Root, Stamps, Trust, examine_stamps, load
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
 from amanah_client.log_rows import WitnessedRow
-from amanah_client.model import AuditRow
+from amanah_client.model import AuditRow, Snapshot
 from amanah_client.store import LocalStore
 from amanah_protocol.custody.grants import AuditGrant, decode_grant
-from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError
+from amanah_protocol.heads import verify_control_head
 from amanah_protocol.log.checkpoint import decode_checkpoint
 from amanah_protocol.log.merkle import Frontier
+from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import LeafHash
 
 _CHECKPOINT: Final = "checkpoint"
@@ -81,8 +83,24 @@ def keep_checkpoint(store: LocalStore) -> int | None:
         return size if 0 < size == snapshot.audit_size else None
     note = end.note if isinstance(end, WitnessedRow) else end.checkpoint
     # In one transaction: of a root that is signed, and another's signature, no receipt could be made.
-    store.copy.put_values({_CHECKPOINT: note, _HEAD: snapshot.control_head, _ROOT_SIGNATURE: end.root_signature})
+    head = _covered_head(store, snapshot, end.size)
+    store.copy.put_values({_CHECKPOINT: note, _HEAD: head, _ROOT_SIGNATURE: end.root_signature})
     return end.size
+
+
+def _covered_head(store: LocalStore, snapshot: Snapshot, size: int) -> bytes:
+    """The newest signed head of the control stream that is at most as large as the copy; the newest where none is.
+
+    Of a larger one nobody who verifies the copy can say whether what it names is left out: that could be a revocation.
+    """
+    for head in [*reversed(store.control_heads()), store.copy.value(_HEAD) or b""]:
+        for relay in decode_roster(snapshot.roster).relays:
+            try:
+                if verify_control_head(head, relay.key).value.size <= size:
+                    return head
+            except PeerError:  # of another relay, or of a key that the roster no longer names
+                continue
+    return snapshot.control_head
 
 
 def copied(store: LocalStore) -> tuple[bytes, int]:

@@ -13,9 +13,9 @@ from typing import Final
 
 from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
-from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, decode_rosters
+from amanah_client.audit.anchors import anchor_of_policy, anchor_of_rosters, check_log, decode_rosters
 from amanah_client.audit.bundle import MAGIC, MAX_DISCLOSURES, Bundle, Disclosed
-from amanah_client.audit.bundle_check import check_bundle, open_disclosures, own_anchor
+from amanah_client.audit.bundle_check import check_bundle, open_disclosures, own_anchor, verify_remembered
 from amanah_client.audit.disclosed import prove
 from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.export import (
@@ -316,7 +316,11 @@ def _check_bundle(
     tsa: Path | None,
     common: Options,
 ) -> None:
+    if policy is not None:
+        check_log(decode_policy(files.read_file(policy)), bundle.head.origin)
     anchor = _anchor(policy, roster, common, *bundle.rosters) or own_anchor(bundle)
+    for note in remembered if anchor.name else ():
+        _check_remembered(note, anchor)
     # What a bundle's own policy says of authorities proves nothing; the file with their roots is the auditor's.
     roots = () if tsa is None else load_roots(files.read_file(tsa), anchor.policy if policy is not None else None)
     checked = check_bundle(bundle, anchor, remembered, Trust(roots=roots, now_ms=now_ms()))
@@ -326,6 +330,15 @@ def _check_bundle(
         audit_words.show_checked(checked)
     raise_for(checked.report)
     raise_unanchored(anchor.name)
+
+
+def _check_remembered(note: bytes, anchor: Anchor) -> None:
+    """What was kept is what the log signed, before a bundle is said not to continue it."""
+    try:
+        verify_remembered(note, anchor.policy)
+    except PeerError as error:
+        hint = "Give a checkpoint of this log as it was signed: `checkpoint` in an earlier bundle."
+        raise UsageError(error.code, error.detail, hint=hint) from error
 
 
 def _check_disclosure(data: bytes, policy: Path | None, roster: Path | None, common: Options) -> None:

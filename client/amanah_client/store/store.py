@@ -22,7 +22,7 @@ from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
 from amanah_client.store.schema import STEPS
-from amanah_client.store.writes import UNFINISHED, perform, put_value
+from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -152,6 +152,10 @@ class LocalStore:
         with self._database.reading() as connection:
             found = connection.execute("SELECT data FROM value WHERE name = ?", (name,)).fetchone()
         return None if found is None else bytes(found[0])
+
+    def control_heads(self) -> list[bytes]:
+        """The newest signed heads of the control stream, in the order in which they came."""
+        return decode_heads(self.value(HEADS))
 
     def put_value(self, name: str, data: bytes) -> None:
         """Keep a single value."""

@@ -11,6 +11,7 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
 from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
+from amanah_protocol import cbor
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.custody.retention import decode_policy
@@ -23,6 +24,9 @@ from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomI
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
+HEADS: Final = "control_heads"
+MAX_HEADS: Final = 16
+"""Signed heads of the control stream that are kept: a copy of the log ends some way behind the newest."""
 _PUT_VALUE: Final = "INSERT INTO value (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data"
 _PUT_ROOM: Final = "INSERT INTO room (room, row) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET row = excluded.row"
 _PUT_GROUP: Final = """
@@ -51,6 +55,19 @@ _OLD_CONFLICTS: Final = """
 def put_value(connection: sqlcipher.Connection, name: str, data: bytes) -> None:
     """Keep a single value."""
     connection.execute(_PUT_VALUE, (name, data))
+
+
+def _put_head(connection: sqlcipher.Connection, head: bytes) -> None:
+    put_value(connection, "control_head", head)
+    row = connection.execute("SELECT data FROM value WHERE name = ?", (HEADS,)).fetchone()
+    known = decode_heads(None if row is None else row[0])
+    put_value(connection, HEADS, cbor.encode([*known, head][-MAX_HEADS:]))
+
+
+def decode_heads(data: bytes | None) -> list[bytes]:
+    """The newest signed heads of the control stream that were kept, in the order in which they came."""
+    items = [] if data is None else cbor.decode(data, max_bytes=len(data))
+    return [head for head in items if isinstance(head, bytes)] if isinstance(items, list) else []
 
 
 def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch a write
@@ -83,7 +100,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
         case e.PutRoster(roster=roster):
             put_value(connection, "roster", roster)
         case e.PutControlHead(head=head):
-            put_value(connection, "control_head", head)
+            _put_head(connection, head)
         case e.PutLogView(view=view):
             put_value(connection, "log", encode_row(view))
         case e.PutWitnessed(row=witnessed):

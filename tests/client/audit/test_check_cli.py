@@ -24,7 +24,7 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label
-from amanah_protocol.log.checkpoint import decode_checkpoint
+from amanah_protocol.log.checkpoint import decode_checkpoint, sign_checkpoint
 from amanah_protocol.log.export import sign_manifest
 from amanah_protocol.log.note import Note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
@@ -318,6 +318,36 @@ def test_a_disclosure_under_a_policy_needs_the_roster_at_hand(audit: Audit, tmp_
     assert "--policy" not in err
     path = disclosed(tmp_path, TOLD)
     assert audit("check", path, "--policy", policy, "--roster", roster, home=nowhere)[0] == 0
+
+
+def test_a_policy_of_another_community_is_said_to_be_one(audit: Audit, tmp_path: Path) -> None:
+    path, policy = tmp_path / "told.amanah", tmp_path / "policy"
+    path.write_bytes(bundle(TOLD))
+    other = NoteSigner(name="relay.other/log", key=x.key("another log"), kind=SignatureType.ED25519)
+    policy.write_text(f"log {other.verifier.vkey}\nquorum none\nroster sha256:{bytes(32).hex()}\n")
+    code, _, err = audit("check", path, "--policy", policy, home=tmp_path / "nowhere")
+    assert code == 5
+    assert f"the policy is of the log relay.other/log, and the bundle of another, {x.ORIGIN}" in err
+    assert "--roster" not in err
+
+
+def test_a_remembered_checkpoint_counts_if_the_log_signed_it(audit: Audit, tmp_path: Path) -> None:
+    path, roster, kept = tmp_path / "told.amanah", tmp_path / "roster", tmp_path / "kept"
+    path.write_bytes(bundle(TOLD))
+    roster.write_text(armour(Armour.ROSTER, ROSTER))
+    kept.write_bytes(TOLD.log.checkpoint())
+    nowhere = tmp_path / "nowhere"
+    assert audit("check", path, "--roster", roster, "--remembered", kept, home=nowhere)[0] == 0
+    seen = decode_checkpoint(TOLD.log.checkpoint())[0]
+    thief = NoteSigner(name=x.ORIGIN, key=x.key("thief"), kind=SignatureType.ED25519)
+    other = NoteSigner(name="relay.other/log", key=x.key("log"), kind=SignatureType.ED25519)
+    for note in (sign_checkpoint(seen, thief), sign_checkpoint(replace(seen, origin=other.name), other)):
+        kept.write_bytes(note)
+        code, out, err = audit("check", path, "--roster", roster, "--remembered", kept, home=nowhere)
+        assert (code, out, "the remembered checkpoint: " in err) == (2, "", True), err
+        # Nobody can say which of the two is forged where nothing is trusted: it does not hold together.
+        code, out, _ = audit("check", path, "--remembered", kept, home=nowhere)
+        assert (code, "DOES NOT HOLD" in out, "the remembered checkpoint: " in out) == (5, True, True), out
 
 
 def test_a_disclosure_that_does_not_hold_shows_nothing(audit: Audit, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class Held:
     def custody(self, name: str = "small") -> RoomId:
         return custody_chain(getattr(self.found, name))
 
-    def refused_at(self, index: int) -> set[str]:
+    def refused_at(self, index: object) -> set[str]:
         """Why a document is refused, where it stands first as in each further chain."""
         found = self.codes()
         assert found[0][0] == index

@@ -18,6 +18,7 @@ from amanah_client.keystore import create_key_file
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.store import copy as copy_module
 from amanah_client.store.copy import AuditCopy
+from amanah_client.store.writes import MAX_HEADS
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.kinds import Message
 from amanah_protocol.log.cose_receipt import sign_root
@@ -97,6 +98,39 @@ def test_the_copys_checkpoint_stays_when_the_live_view_moves_on(profile: Profile
     assert local.keep_checkpoint(profile.store) == TOLD.log.size
     assert local.copied(profile.store) == (TOLD.log.checkpoint(), TOLD.log.size)
     assert local.copied_head(profile.store) == TOLD.log.control_head()
+
+
+def test_a_copy_keeps_the_newest_head_that_it_covers(profile: Profile) -> None:
+    """A later one cannot say that a revocation in the copy is left out."""
+    told = incident()
+    sizes = [told.log.size - 9, told.log.size]
+    heads = [told.log.control_head(size=size) for size in sizes]
+    enrol(profile)
+    copy(profile, told)
+    told.log.read(AUDITOR_TN)
+    later = told.log.control_head()
+    profile.store.commit(tuple(e.PutControlHead(head=head) for head in [*heads, later]))
+    assert local.keep_checkpoint(profile.store) == sizes[1]
+    assert profile.store.value("control_head") == later, "a control: the newest is larger than the copy"
+    assert local.copied_head(profile.store) == heads[1]
+    hidden = [replace(row, entry=None) if row.index == told.revoked else row for row in told.rows()][: sizes[1]]
+    note = local.copied(profile.store)[0]
+    for head, code in ((later, False), (heads[1], True)):
+        report = examined(told.log, hidden, checkpoint=note, control_head=head)
+        assert ((None, "GAP") in faults(report)) == code
+
+
+def test_heads_are_kept_up_to_a_bound_and_none_of_another_relay_counts(profile: Profile) -> None:
+    enrol(profile)
+    copy(profile, TOLD)
+    covered = TOLD.log.control_head(time_ms=1)
+    others = [TOLD.log.control_head(size=TOLD.log.size + number, time_ms=number) for number in range(1, MAX_HEADS)]
+    profile.store.commit(tuple(e.PutControlHead(head=head) for head in [covered, *others]))
+    assert profile.store.control_heads() == [covered, *others]
+    profile.store.commit((e.PutControlHead(head=b"another relay's"),))
+    assert len(profile.store.control_heads()) == MAX_HEADS
+    local.keep_checkpoint(profile.store)
+    assert local.copied_head(profile.store) == b"another relay's", "the newest where none is covered"
 
 
 def test_a_copy_that_meets_no_checkpoint_keeps_none(profile: Profile) -> None:

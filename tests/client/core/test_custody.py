@@ -24,7 +24,7 @@ from amanah_protocol.identity import Role, decode_certificate, decode_profile
 from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import GrantId, LeafHash, OrgName, PersonId, RoomId
+from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.core.rooms import two
 from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import DAY_MS, RELAY_KEY, make_roster
@@ -321,6 +321,8 @@ def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(wat
     forged(watched, LeafType.LEGAL_HOLD, decode_hold(lied).endorsed.record, lied, after=newest.store.custody[-1])
     assert newest.codes() == ["MEMBERSHIP"]
     assert held_since(newest, watched.room) == 7
+
+
 def renew(watched: Watched) -> None:
     """Log TN's enrolment key again, endorsed by the custodian and no longer by the root that made it."""
     nation = watched.stage.relay.nations[TN]
@@ -347,7 +349,7 @@ def test_who_endorses_the_key_later_was_a_second_party_before(watched: Watched) 
 
 def test_a_key_that_was_logged_later_has_signed_nothing_before(watched: Watched) -> None:
     nation = watched.stage.relay.nations[TN]
-    known = watched.b.core._ctx.directory.enrolments[nation.enrolment_key.key_id]  # noqa: SLF001 - what is changed
+    known = watched.b.core._ctx.directory.enrolments[KeyId(nation.enrolment_key.key_id)]  # noqa: SLF001 - what is changed
     known.records = [(10_000, record) for _, record in known.records]
     forged(watched, *of_hold(watched))
     assert watched.b.codes() == ["CERTIFICATE"]
