@@ -257,6 +257,7 @@ def countersign(file: File, /, *, out: File | None = None, common: Options = DEF
     text = files.read_file(file).decode("utf-8", "replace")
     kind = armour_kind(text)
     document: Document
+    lines: Iterable[str]
     match kind:
         case Armour.AUDIT_GRANT:
             document = decode_grant(decode_armour(text, kind))

@@ -52,11 +52,10 @@ def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value 
             need(type(value) in (int, str) and data[start:at] > before, "a CBOR map's keys, or their order")
             before = data[start:at]
     return found if major == 4 else dict(zip(found[::2], found[1::2], strict=True)), at
-def encoded(major: int, content: bytes, number: int | None = None) -> bytes:  # a head of least length, and its content
-    number = len(content) if number is None else number
+def encoded(major: int, rest: bytes, number: int | None = None) -> bytes:  # a head of least length, and its content
+    number = len(rest) if number is None else number
     width = next(width for width in (0, 1, 2, 4, 8) if number < (1 << 8 * width if width else 24))
-    written = number.to_bytes(width, "big") if width else b""
-    return bytes([major * 32 + (23 + width.bit_length() if width else number)]) + written + content
+    return bytes([major * 32 + (23 + width.bit_length() if width else number)]) + number.to_bytes(8)[8 - width :] + rest
 def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format, and give it back
     # A range stands for integers, a slice for lengths of bytes, a number for a text's most characters, a pattern for a
     # text; a list for an array of these, a dictionary with names; a tuple for what, least, most, ascending, or as said.
@@ -160,8 +159,7 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
             case _: raise ValueError("a policy has no such line here")
         # By its key: a cosignature of Ed25519 binds no name, so one witness under two names could be a whole quorum.
         for bad, keys in ((COSIGNER, self.logs), (LOG, [key for key in self.names.values() if type(key) is not tuple])):
-            once = len({key.public for key in keys}) == len(keys)
-            need(once and all(key.kind != bad for key in keys), "a key of another type, or one that is there twice")
+            need(len({key.public for key in keys if key.kind != bad}) == len(keys), "a key of another type, or twice")
     def reached(self, cosigned: Iterable[str]) -> bool:  # the quorum; a group names only what stands before it
         found = {"none", *cosigned}
         for name, group in self.names.items():
@@ -181,8 +179,9 @@ class Policy:  # whose signatures a checkpoint needs, and which roster is meant
         need(times.pop("", 1) == 0, f"no log of the policy signed the checkpoint of {note.origin} at {note.size}")
         hope = ", unless cosignatures with ML-DSA-44 count, which are not read here" * self.reached(unread | {*times})
         return need(not quorum or self.reached(times), f"the quorum did not cosign it{hope}", sorted(times.values()))
-    def recall(self, note: Checkpoint) -> None:  # somebody kept it: the log signed it, whoever cosigned
-        need(not (why := refused(lambda: self.judge(note, set(), quorum=False))), f"the remembered checkpoint: {why}")
+    def recall(self, old: Checkpoint) -> Value:  # somebody kept it: the log signed it, whoever cosigned
+        why = refused(lambda: self.judge(old, set(), quorum=False))
+        return need(not why, f"the remembered checkpoint: {why}", old)
 def signed(data: bytes, typ: str, most: int, form: Value) -> tuple[Signed, Value]:  # and what it says, not verified yet
     return (opened := Signed(data, typ, most)), fit(form, decode(opened.payload))
 def grow(left: list[bytes], size: int, leaf: bytes) -> None:  # by a leaf's hash, the tree of RFC 9162
@@ -290,10 +289,9 @@ class Community:  # who is who by the control stream so far; each of its objects
         found.starts, found.ends, found.kid, found.key = found.starts * 1_000, found.ends * 1_000, opened.kid, asked.key
         opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
         need(0 < found.ends - found.starts <= 90 * DAY and found.starts <= leaf.at <= found.ends, "outside its 90 days")
-        device = sha256(asked.key)
-        before, revoked = self.devices.get(device, found), (found.organisation, device) in self.ended
+        before, revoked = self.devices.get(own := sha256(asked.key), found), (found.organisation, own) in self.ended
         need(before.organisation == found.organisation and not revoked, "another's device, or a revoked one")
-        found.places, self.devices[device] = [*getattr(before, "places", []), leaf.index], found
+        found.places, self.devices[own] = [*getattr(before, "places", []), leaf.index], found
     def usable(self, device: bytes, at: int) -> Value:  # who may be added: in its time, neither it nor its key ended
         need((found := self.devices.get(device, NOTHING)).organisation != "", "the log holds no certificate of it")
         ended = (found.organisation, device) in self.ended or (found.organisation, found.kid) in self.ended
@@ -597,8 +595,7 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
             found.append([one.size, one.root, times[lies] * 1_000, times[-1 - lies] * 1_000])
         dated = max([size for size, *_, late in found if late], default=0)
         self.remarks += [f"no witness has dated the leaves from {dated} on"] * (dated < note.size)
-        for one in seen:  # what you remember is no less a prefix of the rows
-            policy.recall(one)
+        for one in map(policy.recall, seen):  # what you remember is no less a prefix of the rows
             need(one.origin == note.origin and one.size <= note.size, "the log was another, or longer, when you saw it")
             found.append([one.size, one.root, 0, 0])
         return sorted(found, key=lambda one: one[0], reverse=True)
@@ -688,15 +685,14 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
         seen = [Checkpoint(one.read_bytes()) for one in given.remembered]
         for one in seen * bool(policy): policy.recall(one)  # type: ignore[union-attr]  # there is one
         with given.file.open("rb") as file:
-            bundle = Bundle(file, given.file.stat().st_size)
-            bundle.verify(written, rosters, seen)
+            (bundle := Bundle(file, given.file.stat().st_size)).verify(written, rosters, seen)
     except (OSError, *WRONG) as error: parser.error(str(error))
     anchored = not bundle.first and policy is not None
     verdict = "HOLDS, anchored in what you gave." if policy else "CONSISTENT, BUT ANCHORED IN NOTHING. Give --policy."
     for at, why in [("as a whole" if at is None else f"first at log index {at}", why) for at, why in bundle.first]:
         verdict = f"DOES NOT HOLD. Faults: {bundle.number}; {at}: {why}"
-    said = {**bundle.facts, "remarks": bundle.remarks, "not checked here": sorted(bundle.unchecked)}
-    said |= {"anchored": anchored, "verdict": verdict}
+    said = {**bundle.facts, "remarks": bundle.remarks, "not checked here": sorted(bundle.unchecked),
+            "anchored": anchored, "verdict": verdict}
     more = said | {"holds": not bundle.first, "first": [*bundle.first, None][0], "faults": bundle.faults}
     text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {word(one)}" for name, one in said.items())
     sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
