@@ -292,6 +292,12 @@ def _is_witnessed(ctx: Context, note: bytes) -> bool:
     return True
 
 
+def lose(ctx: Context) -> None:
+    """The connection has ended: a page whose proof was on its way is asked for again."""
+    if ctx.copying is not None:
+        ctx.copying.page = ctx.copying.ahead = ()
+
+
 def fail(ctx: Context, error: AmanahError) -> None:
     """What the relay gave does not hold: nothing of it was kept, and the auditor is told."""
     ctx.copying = None

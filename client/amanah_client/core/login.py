@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core import anchor, control, heads, monitor, pledge, quorum
+from amanah_client.core import anchor, audit_sync, control, heads, monitor, pledge, quorum
 from amanah_client.core.context import Context, Session
 from amanah_client.core.room import Link
 from amanah_client.core.subscribe import is_unknown, open_room
@@ -108,6 +108,7 @@ def lose(ctx: Context) -> None:
     quorum.lose(ctx)
     anchor.lose(ctx)
     pledge.lose(ctx)
+    audit_sync.lose(ctx)
     ctx.session = Session(phase=Phase.CLOSED)
     ctx.control.page, ctx.control.live, ctx.control.again_at_ms = None, False, None
     ctx.witnesses.asked_at_ms = -1

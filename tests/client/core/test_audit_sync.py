@@ -10,7 +10,7 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import audit_sync
-from amanah_client.core.requests import AuditCheckpoints
+from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPrefix
 from amanah_protocol import frames
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.identity import Role
@@ -122,6 +122,35 @@ def test_a_copy_that_ends_in_the_middle_goes_on_from_there(stage: Stage) -> None
     client.connect()
     stage.wait(5_000)
     assert client.intent(intent).state is DONE
+    check_copy(client)
+    assert client.store.alarms == []
+
+
+@pytest.mark.parametrize("proof", [AuditEdge, AuditPrefix])
+def test_a_page_whose_proof_was_lost_with_the_connection_is_asked_for_again(stage: Stage, proof: type) -> None:
+    client = auditor(stage)
+    limited(client, 2)
+    client.ask(model.AuditSync())
+    stage.wait(2_000)
+    client.restart()
+    client.connect()
+    ctx = client.core._ctx  # noqa: SLF001 - what is asked for
+    tamper(client, lambda entries: entries[:3])
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        asked = ctx.session.requests.get(getattr(frame, "request", -1))
+        return [] if asked is not None and isinstance(asked.purpose, proof) else [frame]
+
+    client.outward = outward
+    stage.wait(10_000)
+    assert ctx.copying is not None
+    assert ctx.copying.page
+    client.outward = None
+    client.disconnect()
+    client.connect()
+    stage.wait(10_000)
+    assert ctx.copying is None
+    assert {intent.state for intent in client.store.intents.values()} == {DONE}
     check_copy(client)
     assert client.store.alarms == []
 
