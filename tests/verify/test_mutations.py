@@ -25,7 +25,7 @@ from amanah_protocol.errors import DecodeError, PeerError
 from amanah_protocol.log.leaf import Leaf, LeafType, decode_leaf
 from amanah_protocol.log.merkle import leaf_hash
 from amanah_protocol.types import GrantId, LeafHash
-from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.custodian import Held, forgotten, parties, signed
 from tests.client.audit.world import AUDITOR_TN, NOW_MS, OFFICER_TN, TN, anchor, incident
 from tests.vectors import examples as x
 from tests.verify.bundles import ROSTER, WITNESSED, Evidence, checkpoint_at, cosigned, honest, verdict
@@ -59,11 +59,11 @@ def keep(held: Held) -> None:
     release = signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN))
     held.put(decode_hold(release.encode()))
     held.erasure(6, 7, 9)
+    forgotten(held)  # while no hold stands
     held.put(held.hold(hold=bytes(16), since_ms=held.log.now_ms))
     held.erasure(8)
     ending = signed(ending_document(grant, now_ms=held.log.now_ms), Typ.AUDIT_GRANT, *parties(TN))
     held.put(decode_grant(ending.encode()))
-    forgotten(held)
     held.log.post(OFFICER_TN, held.found.room, kinds.Message())
 
 

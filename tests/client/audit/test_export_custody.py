@@ -24,7 +24,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import CONTROL
 from tests.client.audit.auditor import ROSTER, Audit, copy
 from tests.client.audit.bundles import bundle, checked
-from tests.client.audit.test_custody import Held, forgotten, parties, roster_without, signed
+from tests.client.audit.custodian import Held, forgotten, parties, roster_without, signed
 from tests.client.audit.world import MA, OFFICER_MA, OFFICER_TN, TN, examined, faults
 from tests.vectors import examples as x
 from tests.verify.bundles import verdict

@@ -16,7 +16,7 @@ from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.envelope import derive_room_id
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
-from tests.client.audit.test_custody import Held, forgotten, parties, roster_without, signed
+from tests.client.audit.custodian import Held, forgotten, parties, roster_without, signed
 from tests.client.audit.world import OFFICER_TN, SECOND_TN, TN, Room, examined, faults
 from tests.vectors import examples as x
 

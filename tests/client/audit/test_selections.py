@@ -18,7 +18,7 @@ from amanah_client.store.copy import AuditCopy
 from amanah_protocol import kinds
 from amanah_protocol.custody.grants import AuditGrant
 from amanah_protocol.labels import Label
-from tests.client.audit.test_custody import Held, parties
+from tests.client.audit.custodian import Held, parties
 from tests.client.audit.world import MA, OFFICER_MA, OFFICER_TN, SN, anchor, faults
 
 SELECTION: dict[str, Any] = {"labels": (Label.GREEN,)}

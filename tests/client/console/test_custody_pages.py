@@ -11,7 +11,7 @@ import pytest
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.erasures import Cause
 from amanah_protocol.custody.holds import decode_hold, release_document
-from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.custodian import Held, forgotten, parties, signed
 from tests.client.audit.world import AUDITOR_TN, MA, OFFICER_TN, SECOND_TN, TN
 from tests.client.console.site import Site
 from tests.client.console.told import HOSTILE, auditor, tell

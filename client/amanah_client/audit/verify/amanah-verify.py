@@ -579,10 +579,10 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
         need(all(a.version < b.version for a, b in itertools.pairwise(own)), "the rosters do not ascend by version")
         claim = Policy(self.whole("policy"))
         policy = Policy(written) if written is not None else given[-1].policy() if given else claim
-        logs = sorted({key.name for key in policy.logs})
-        need(note.origin in logs, f"the policy is of the log {', '.join(logs)}, the bundle of another, {note.origin}")
-        named = [one for one in [*given, *own] if one.hash == policy.roster]
-        need(bool(named) or (bool(given) and not policy.roster), "the policy's roster is neither here nor given")
+        named, logs = [one for one in [*given, *own] if one.hash == policy.roster], {key.name for key in policy.logs}
+        why = f"the policy is of the log {', '.join(sorted(logs))}, the bundle of another, {note.origin}"
+        why = "the policy's roster is neither here nor given" if note.origin in logs else why
+        need(bool(named) or (bool(given) and not policy.roster), why)
         trusted = {one.hash: one for one in given + (named if given or written is not None else own)}
         return policy, sorted(trusted.values(), key=lambda one: one.version)
     def points(self, note: Checkpoint, policy: Policy, seen: list[Checkpoint]) -> list[Value]:

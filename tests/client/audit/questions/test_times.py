@@ -19,7 +19,7 @@ from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import Group, Party
 from tests.client.audit.asking import answered, at, case_of, cells, said, text
-from tests.client.audit.test_custody import Held, forgotten, parties, signed
+from tests.client.audit.custodian import Held, forgotten, parties, signed
 from tests.client.audit.world import (
     AUDITOR_MA,
     AUDITOR_TN,
