@@ -311,7 +311,9 @@ class Context:
         return Debt(at_ms=self.timer_ms)
 
     def is_overdue(self, debt: Debt, within_ms: int) -> bool:
-        """Whether the relay has owed it for longer than this, on this connection."""
+        """Whether the relay has owed it for longer than this, on this connection or in all."""
+        if debt.is_spent:
+            return self.heard_ms - debt.at_ms >= within_ms
         allowed_ms = min(within_ms, WORN_MS) if debt.is_worn else within_ms
         return self.heard_ms - max(debt.at_ms, self.session.online_at_ms) >= allowed_ms
 

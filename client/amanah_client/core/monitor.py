@@ -301,11 +301,7 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
     watch = ctx.watch
     watch.busy = False
     if not MEANINGS[known_code(frame.code)].final:
-        if isinstance(purpose, Compare):
-            watch.refresh = True
-            _note_unanswered(ctx, purpose.claim.line)
-        if isinstance(purpose, Advance):
-            ctx.disconnect(f"{frame.code}: {frame.detail}")
+        _put_off(ctx, purpose, f"{frame.code}: {frame.detail}")
         return
     if isinstance(purpose, Compare):
         if watch.claims.get(purpose.claim.line) is purpose.claim:
@@ -316,6 +312,20 @@ def proof_refused(ctx: Context, purpose: CheckpointWanted | Advance | Compare, f
     ctx.alarm(Code.PROOF, detail, evidence=evidence)
     if isinstance(purpose, Advance):
         ctx.stop(Code.PROOF, detail)
+
+
+def _put_off(ctx: Context, purpose: CheckpointWanted | Advance | Compare, why: str) -> None:
+    match purpose:
+        case Compare(claim=claim):
+            ctx.watch.refresh = True
+            _note_unanswered(ctx, claim.line)
+        case CheckpointWanted(behind=ahead):
+            # Put off is not shown, however often: who is asked for a larger log has none.
+            ctx.watch.shown_at_ms, ctx.watch.shown_size = ctx.watch.asked_ms, 0
+            for claim in ahead:
+                _note_unanswered(ctx, claim.line)
+        case Advance():
+            ctx.disconnect(why)
 
 
 def _move(ctx: Context, proven: Advance) -> None:

@@ -14,7 +14,7 @@ from amanah_protocol.types import DeviceId, LeafHash, RoomId
 MAX_HANG_UPS: Final = 10
 """What the relay owes is counted from the login, for so many of them: to hang up is no answer."""
 WORN_MS: Final = 5_000
-"""Time enough to answer what was owed on each of those."""
+"""Time enough to answer what was owed on each of those. After as many again that are shorter still it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,11 @@ class Debt:
     def is_worn(self) -> bool:
         """Whether the relay has hung up too often for another connection to begin its time anew."""
         return self.hang_ups >= MAX_HANG_UPS
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it hangs up before it could be late by any bound of one connection."""
+        return self.hang_ups >= 2 * MAX_HANG_UPS
 
     def hung_up(self) -> Debt:
         """The same, owed still when the connection ended."""

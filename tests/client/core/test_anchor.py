@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from amanah_client.core import anchor, monitor
-from amanah_client.core.requests import Anchored
+from amanah_client.core.requests import Anchored, CheckpointWanted
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.types import RoomId
 from tests.client.core.rooms import invite
 from tests.client.core.test_hanging_up import leave_unanswered
+from tests.client.core.test_monitor import claim
 from tests.client.core.test_pledge import ctx_of, settled
 from tests.client.core.world import TN, Client, Stage
 
@@ -94,6 +96,47 @@ def test_a_log_that_never_reaches_the_commit_stops_the_room(
     stage.wait(10_000)
     assert b.codes() == (["GAP"] if judged else [])
     assert (b.row(room).status is RoomStatus.HALTED) is judged
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_log_that_is_put_off_for_ever_is_short(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, judged: bool
+) -> None:
+    """Controlled as above: to say "later" costs a relay nothing."""
+    if not judged:
+        monkeypatch.setattr(anchor, "WITHIN_MS", 10**9)
+    a, b, room = settled(stage)
+    ctx = ctx_of(b)
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        asked = ctx.session.requests.get(getattr(frame, "request", -1))
+        if asked is None or not isinstance(asked.purpose, CheckpointWanted):
+            return [frame]
+        return [frames.Refused(request=getattr(frame, "request", 0), code="STORE", detail="later")]
+
+    b.toward = toward
+    monkeypatch.setattr(monitor, "note_claim", lambda *_: None)  # as above
+    commit(stage, a, room, "C")
+    stage.wait(115_000)
+    assert b.codes() == []
+    stage.wait(10_000)
+    assert b.codes() == (["GAP"] if judged else [])
+
+
+def test_what_a_member_saw_is_owed_where_a_larger_log_is_put_off_for_ever(stage: Stage) -> None:
+    a, _b, _room = settled(stage)
+    ctx = ctx_of(a)
+    a.toward = lambda frame: (
+        [frames.Refused(request=frame.request, code="STORE", detail="later")]
+        if isinstance(frame, frames.Checkpoint)
+        else [frame]
+    )
+    said = claim(9_999, bytes(32))
+    monitor.note_claim(ctx, replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    stage.wait(40_000)
+    assert a.codes() == []
+    stage.wait(15_000)
+    assert a.codes() == ["PROOF"]
 
 
 def test_a_log_that_was_not_asked_for_is_not_short(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

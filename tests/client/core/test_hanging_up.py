@@ -63,6 +63,20 @@ def test_hanging_up_proves_nothing_that_was_acknowledged(
 
 
 @COUNTED
+def test_hanging_up_at_once_is_counted_too(stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool) -> None:
+    """Shorter than any time that one connection could be late by."""
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, _b, room = settled(stage)
+    leave_unanswered(a, Pledged)
+    a.say(room, "is it there")
+    stage.wait(16_000)
+    hang_up(stage, a, 19, after_ms=4_000)
+    assert a.codes() == []
+    hang_up(stage, a, 2, after_ms=4_000)
+    assert a.codes() == (["RECEIPT"] if counted else [])
+
+
+@COUNTED
 def test_hanging_up_delivers_nothing_that_was_acknowledged(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
 ) -> None:
