@@ -80,7 +80,7 @@ def check_log(policy: Policy, origin: str) -> None:
     names = sorted({log.key.name for log in policy.logs})
     if origin not in names:
         hint = "Give the policy of the community whose record this is, from somebody other than its sender."
-        detail = f"the policy is of the log {', '.join(names)}, and the bundle of another, {origin}"
+        detail = f"the policy is of the log {', '.join(names)}, and this file of another, {origin}"
         raise UsageError(Code.UNANCHORED, detail, hint=hint)
 
 

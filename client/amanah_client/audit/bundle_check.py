@@ -61,12 +61,14 @@ class Checked:
         report: What the examination found, and what is wrong with files and claims; its record answers questions.
         opened: Messages that are disclosed.
         stamps: What its time stamps are worth.
+        remembered: Sizes of the checkpoints, seen before, that the rows continue.
     """
 
     bundle: Bundle
     report: Report
     opened: tuple[Opened, ...]
     stamps: Stamps
+    remembered: tuple[int, ...]
 
     @property
     def manifest(self) -> Manifest:
@@ -119,9 +121,10 @@ def check_bundle(
             check(bundle, report)
         except PeerError as error:
             claims.refused(None, error)
+    continued: list[int] = []
     for note in remembered:
         try:
-            _check_continued(bundle, note, anchor.policy)
+            continued.append(_check_continued(bundle, note, anchor.policy))
         except PeerError as error:
             claims.refused(None, error)
     if list(bundle.manifest.disclosed) != [envelope for envelope, _, _ in disclosures]:
@@ -135,6 +138,7 @@ def check_bundle(
         ),
         opened=opened,
         stamps=stamps,
+        remembered=tuple(continued),
     )
 
 
@@ -211,7 +215,7 @@ def verify_remembered(note: bytes, policy: Policy) -> Checkpoint:
         raise VerifyError(error.code, f"the remembered checkpoint: {error.detail}") from error
 
 
-def _check_continued(bundle: Bundle, note: bytes, policy: Policy) -> None:
+def _check_continued(bundle: Bundle, note: bytes, policy: Policy) -> int:
     seen, here = verify_remembered(note, policy), decode_checkpoint(bundle.checkpoint)[0]
     if seen.origin != here.origin:
         raise VerifyError(Code.RECORD, f"the remembered checkpoint is of another log, {seen.origin}")
@@ -223,6 +227,7 @@ def _check_continued(bundle: Bundle, note: bytes, policy: Policy) -> None:
         frontier.append(LeafHash(row.hash))
     if frontier.root() != seen.root:
         raise VerifyError(Code.PROOF, f"the first {seen.size} leaves are not those of the remembered checkpoint")
+    return seen.size
 
 
 def _check_log(bundle: Bundle, report: Report) -> None:

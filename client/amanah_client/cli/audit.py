@@ -146,7 +146,14 @@ def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int
     """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
     grant = local.reading_grant(profile.store)
     action = model.AuditSync(grant=None if grant is None else grant.id, uncosigned=uncosigned)
-    return terminal.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
+    try:
+        return terminal.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
+    except OperationalError as error:
+        if error.code is not Code.OFFLINE:
+            raise
+        # The code's own hint speaks of what was to be sent: an auditor sends nothing.
+        hint = "Run `amanah audit sync` again later: the copy is as it was, and goes on from there."
+        raise OperationalError(error.code, error.detail, hint=hint) from error
 
 
 async def _copy_all(client: Client, action: model.AuditSync, timeout_s: float) -> tuple[int, int]:
@@ -210,6 +217,7 @@ def verify(*, anew: Anew = False, tsa: File | None = None, common: Options = DEF
             audit_words.show_report(report)
             audit_words.show_cosigned(cosigned)
             audit_words.show_stamps(stamps)
+            audit_words.show_verdict(report)
         if cosigned is not None and cosigned.is_of_copy is False:
             raise VerifyError(Code.FORK, "the quorum of witnesses has cosigned another log than this copy")
         raise_for(report)

@@ -146,6 +146,7 @@ def checked_json(checked: Checked) -> dict[str, object]:
             },
             "rooms": [{"room": one.room.hex(), "first": one.first, "last": one.last} for one in manifest.rooms],
         },
+        "continues": list(checked.remembered),
         "stamps": stamps_json(checked.stamps),
         "not_checked": [] if checked.stamps.all_checked else ["RFC 3161 time stamps"],
         "disclosed": [

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from amanah_client.audit import local
+from amanah_client.audit.anchors import check_log
 from amanah_client.audit.evidence import relays_of_anchor
 from amanah_client.audit.examination import Anchor
 from amanah_client.audit.proofs import check_proof, prove_entry
@@ -126,10 +127,11 @@ def check_proof_file(data: bytes, policy: Policy, name: str, common: Options) ->
 
     Raises:
         DecodeError: It is none.
-        UsageError: `NOT_FOUND` when it carries no entry.
+        UsageError: `NOT_FOUND` when it carries no entry, `UNANCHORED` with the policy of another log.
         VerifyError: `RECORD` when it does not hold.
     """
     made = decode_proof(data)
+    check_log(policy, decode_checkpoint(made.checkpoint)[0].origin)
     try:
         leaf, witnessed = check_proof(made, policy)
     except PeerError as error:

@@ -32,7 +32,7 @@ _FIELD: Final = len("pseudonym ")
 
 
 def show_report(report: Report) -> None:
-    """The whole report."""
+    """What was found; the verdict stands last (`show_verdict`)."""
     for text in _about(report):
         _show(text)
     for room in report.record.rooms():
@@ -42,8 +42,12 @@ def show_report(report: Report) -> None:
         _show(_finding(finding), style="" if finding.severity is Severity.REMARK else _BAD)
     if report.faults > sum(finding.severity is Severity.FAULT for finding in report.findings):
         _show(f"{counted(report.faults, 'fault')} in all", style=_BAD)
-    _show(verdict(report), style=_BAD if report.faults else "")
+
+
+def show_verdict(report: Report) -> None:
+    """The one line that counts."""
     _show(NO_PLAINTEXT)
+    _show(verdict(report), style=_BAD if report.faults else "")
 
 
 def show_cosigned(cosigned: Cosigned | None) -> None:
@@ -155,6 +159,9 @@ def show_checked(checked: Checked) -> None:
         _show_opened(checked, one)
     show_stamps(checked.stamps)
     show_report(checked.report)
+    for size in checked.remembered:
+        _show(f"continues the log as you remember it: its first {counted(size, 'entry', 'entries')} are those")
+    show_verdict(checked.report)
 
 
 def _show_opened(checked: Checked, one: Opened) -> None:

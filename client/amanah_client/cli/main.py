@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.process import forbid_memory_dumps
@@ -111,6 +111,8 @@ def _wrong_usage(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         unused = " ".join(error.unused_tokens or ())
         return f"nothing takes what stands at the end: {unused}. A text of several words stands in quotes."
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.argument.tokens:
+        return f"{error.argument.name} is needed." if error.keyword is None else str(error)
     return str(error)
 
 

@@ -22,6 +22,7 @@ from amanah_protocol.cards import Armour, armour
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.log.cose_receipt import decode_receipt, encode_receipt, sign_root
+from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.log.proof_file import decode_proof, encode_proof
 from tests.client.audit.asking import case_of
@@ -238,6 +239,10 @@ def test_a_proof_is_checked_by_a_policy_alone(audit: Audit, copied: None, tmp_pa
     assert audit("prove", "19", "--out", file)[0] == 0
     code, out, _ = audit("check", file, "--policy", policy, home=tmp_path / "nobody")
     assert (code, "anchored in the policy file" in out) == (0, True)
+    other = NoteSigner(name="relay.other/log", key=x.key("another log"), kind=SignatureType.ED25519)
+    policy.write_text(f"log {other.verifier.vkey}\nquorum none\n")
+    code, _, err = audit("check", file, "--policy", policy, home=tmp_path / "nobody")
+    assert (code, "the policy is of the log relay.other/log, and this file of another" in err) == (5, True), err
 
 
 def test_a_forged_proof_does_not_hold(audit: Audit, copied: None, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from amanah_client.audit.archive import MAX_ARCHIVE_BYTES
 from amanah_client.audit.bundle import LIMITS, Bundle, encode_item, encode_row
 from amanah_client.audit.bundle_check import own_anchor
-from amanah_client.audit.report import Bounds
+from amanah_client.audit.report import Bounds, Severity
 from amanah_client.audit.stamps import Stamps
 from amanah_client.model import AuditRow
 from amanah_protocol import cbor, kinds
@@ -212,6 +212,18 @@ def test_a_wrong_checksum_of_the_archive_is_found() -> None:
     turned[crc] ^= 1
     turned[again] ^= 1
     assert faults(checked(bytes(turned)).report) == [(None, "MALFORMED")]
+
+
+def test_a_file_that_was_damaged_on_its_way_is_said_to_be_that() -> None:
+    """Who forges a member makes its checksum anew; a bit that fell does not."""
+    members = members_of(TOLD)
+    encoded = manifest_of(TOLD, members).encode()
+    data = bytearray(archived(members, encoded, sign_manifest(encoded, AUDITOR_TN.key)))
+    name = data.rindex(b"report.pdf", 0, data.rindex(b"report.pdf"))
+    data[name + len(b"report.pdf")] ^= 1
+    (finding,) = [one for one in checked(bytes(data)).report.findings if one.severity is Severity.FAULT]
+    assert (finding.index, finding.code) == (None, Code.MALFORMED)
+    assert "get the file again" in finding.text
 
 
 @pytest.mark.parametrize(

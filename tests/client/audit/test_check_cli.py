@@ -327,7 +327,7 @@ def test_a_policy_of_another_community_is_said_to_be_one(audit: Audit, tmp_path:
     policy.write_text(f"log {other.verifier.vkey}\nquorum none\nroster sha256:{bytes(32).hex()}\n")
     code, _, err = audit("check", path, "--policy", policy, home=tmp_path / "nowhere")
     assert code == 5
-    assert f"the policy is of the log relay.other/log, and the bundle of another, {x.ORIGIN}" in err
+    assert f"the policy is of the log relay.other/log, and this file of another, {x.ORIGIN}" in err
     assert "--roster" not in err
 
 
@@ -337,7 +337,8 @@ def test_a_remembered_checkpoint_counts_if_the_log_signed_it(audit: Audit, tmp_p
     roster.write_text(armour(Armour.ROSTER, ROSTER))
     kept.write_bytes(TOLD.log.checkpoint())
     nowhere = tmp_path / "nowhere"
-    assert audit("check", path, "--roster", roster, "--remembered", kept, home=nowhere)[0] == 0
+    code, out, _ = audit("check", path, "--roster", roster, "--remembered", kept, home=nowhere)
+    assert (code, f"as you remember it: its first {TOLD.log.size} entries are those" in out) == (0, True)
     seen = decode_checkpoint(TOLD.log.checkpoint())[0]
     thief = NoteSigner(name=x.ORIGIN, key=x.key("thief"), kind=SignatureType.ED25519)
     other = NoteSigner(name="relay.other/log", key=x.key("log"), kind=SignatureType.ED25519)

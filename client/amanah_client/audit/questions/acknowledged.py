@@ -133,7 +133,9 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
     ((false,),) = case.record.select(_FALSE)
     behind = sorted({row.nation for row in rows if row.not_yet})
     said = [
-        f"Not everything was acknowledged by {words.listed(behind)}."
+        "Nothing was acknowledged."
+        if behind and not any(row.acknowledged for row in rows)
+        else f"Not everything was acknowledged by {words.listed(behind)}."
         if behind
         else "Everything was acknowledged."
         if rows

@@ -120,8 +120,8 @@ def _verdict(case: Case, asked: WhatToWhom, rows: list[Given], theirs: list[Give
     else:
         yield (
             f"As far as this record reaches, {what} was not given to {whom} by any way that Amanah has: "
-            f"{'no device of it' if asked.device is None else 'it'} was in the room then, and no grant and no repair "
-            "named it."
+            f"{'no device of it was' if asked.device is None else 'it was not'} in the room then{_left(case, asked)}, "
+            "and no grant and no repair named it."
         )
     if unknown := sum(row.reader is not None and row.nation is None for row in rows):
         yield f"Whose devices these are that were given it is not known: {unknown}."
@@ -134,6 +134,16 @@ def _verdict(case: Case, asked: WhatToWhom, rows: list[Given], theirs: list[Give
         yield f"All the same {whom} acknowledged it, {words.often(claims)}: nothing in the record explains that."
     if void := sum(row.state.startswith(_VOID) for row in rows if row.asked is not None or row.outside is not None):
         yield f"Entries that do not hold and speak of giving it away, to {whom} or outside: {void}."
+
+
+def _left(case: Case, asked: WhatToWhom) -> str:
+    """What ended their stays before a message was sent: the entry that the answer hangs on."""
+    if asked.message is None:
+        return ""
+    devices = case.devices_of(asked.nation) if asked.nation is not None else [asked.device or 0]
+    ends = [stay.removed for stay in case.stays(room=asked.message.room, devices=devices) if stay.removed is not None]
+    before = [removed for removed in ends if removed < asked.message.at]
+    return f" (removed with entry {max(before)})" if before else ""
 
 
 def _is_in_part(case: Case, asked: WhatToWhom) -> bool:

@@ -543,7 +543,7 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
         for name in MEMBERS:
             crc, size = struct.unpack("<2I", (local := self.piece(at, 30 + len(name)).ljust(30))[14:22])
             form = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, crc, size, size, len(name), 0)
-            need(local == form + name.encode(), f"the member {name} is missing, or not just stored")
+            need(local == form + name.encode(), f"the member {name} is missing, cut off, or not just stored")
             found.append((local, at))
             self.at[name] = at + len(local), size, crc
             at += len(local) + size
@@ -556,7 +556,7 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
         for place in range(at, at + length, MIB):
             own = zlib.crc32(content := self.piece(place, min(MIB, at + length - place)), own)
             found.update(content)
-        return need(crc == own, f"the CRC of the member {name}", found.hexdigest())
+        return need(crc == own, f"the member {name} is damaged, by its own CRC: get it again", found.hexdigest())
     def sequence(self, name: str, most: int, number: int = MAX_ARCHIVE) -> Iterator[bytes]:  # its byte strings
         at, end = self.at[name][0], sum(self.at[name][:2])
         while at < end:
@@ -687,14 +687,14 @@ def main(arguments: list[str] | None = None) -> int:  # read the arguments, veri
         with given.file.open("rb") as file:
             (bundle := Bundle(file, given.file.stat().st_size)).verify(written, rosters, seen)
     except (OSError, *WRONG) as error: parser.error(str(error))
-    anchored = not bundle.first and policy is not None
     verdict = "HOLDS, anchored in what you gave." if policy else "CONSISTENT, BUT ANCHORED IN NOTHING. Give --policy."
+    verdict += " It continues what you remembered." * bool(seen)
     for at, why in [("as a whole" if at is None else f"first at log index {at}", why) for at, why in bundle.first]:
         verdict = f"DOES NOT HOLD. Faults: {bundle.number}; {at}: {why}"
-    said = {**bundle.facts, "remarks": bundle.remarks, "not checked here": sorted(bundle.unchecked),
-            "anchored": anchored, "verdict": verdict}
-    more = said | {"holds": not bundle.first, "first": [*bundle.first, None][0], "faults": bundle.faults}
-    text = json.dumps(more, indent=2) if given.json else "\n".join(f"{name}: {word(one)}" for name, one in said.items())
+    said = {**bundle.facts, "remarks": bundle.remarks, "not checked here": sorted(bundle.unchecked), "verdict": verdict}
+    out = said | {"holds": not bundle.first, "first": [*bundle.first, None][0], "faults": bundle.faults,
+                  "anchored": not bundle.first and policy is not None}
+    text = json.dumps(out, indent=2) if given.json else "\n".join(f"{name}: {word(one)}" for name, one in said.items())
     sys.stdout.write("".join(one if one.isprintable() or one == "\n" else "?" for one in text) + "\n")
-    return 0 if anchored else 5
+    return 0 if out["anchored"] else 5
 if __name__ == "__main__": sys.exit(main())

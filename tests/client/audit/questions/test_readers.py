@@ -122,6 +122,18 @@ def test_that_a_nation_was_not_given_a_message_is_said_with_all_who_were() -> No
     assert any("room's signed head" in limit for limit in answer.found.limits)
 
 
+def test_that_a_device_was_not_given_a_message_names_what_ended_its_stay() -> None:
+    log, room = opened()
+    never = answered(case_of(log), "not-given", message=14, device=OFFICER_SN.id.hex())
+    assert "by any way that Amanah has: it was not in the room then, and no grant" in said(never)
+    log.remove(OFFICER_TN, room, OFFICER_MA)
+    at = log.post(OFFICER_TN, room, kinds.Message())
+    left = answered(case_of(log), "not-given", message=at, device=OFFICER_MA.id.hex())
+    assert f"it was not in the room then (removed with entry {at - 1}), and no grant" in said(left)
+    nation = answered(case_of(log), "not-given", message=at, nation=MA)
+    assert f"no device of it was in the room then (removed with entry {at - 1}), and" in said(nation)
+
+
 def test_a_grant_takes_the_sentence_back() -> None:
     log, room = opened()
     log.post(OFFICER_TN, room, kinds.Grant(from_seq=1, to_seq=9, addressees=(OFFICER_SN.id,)))
