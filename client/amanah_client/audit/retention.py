@@ -135,6 +135,7 @@ class Retention:
         overdue: What should have been.
         holds: Legal holds, in log order.
         forgotten: (organisation, pseudonym, log index, organisation's time) of persons whose name was dropped.
+        with_policy: Rooms whose policy stands in the log: of these alone it says what should have been erased.
         without_policy: Rooms that follow the relay's configuration, which is not in the log.
     """
 
@@ -143,6 +144,7 @@ class Retention:
     overdue: tuple[Overdue, ...]
     holds: tuple[Held, ...]
     forgotten: tuple[tuple[OrgName, PersonId, int, int], ...]
+    with_policy: tuple[RoomId, ...]
     without_policy: tuple[RoomId, ...]
 
 
@@ -152,6 +154,7 @@ def retention(record: Record) -> Retention:
     holds = tuple(_holds(record))
     gone: list[Gone] = []
     overdue: list[Overdue] = []
+    ruled: list[RoomId] = []
     without: list[RoomId] = []
     for number, summary in enumerate(record.rooms(), 1):
         policy = _policy(summary)
@@ -160,6 +163,7 @@ def retention(record: Record) -> Retention:
         if policy is None:
             without.append(summary.room)
             continue
+        ruled.append(summary.room)
         known = {item.room_seq for item in here}
         found = _overdue(record, number, summary, policy, as_of_ms or 0)
         overdue += [item for item in found if item.room_seq not in known and not _is_held(record, item, holds)]
@@ -170,6 +174,7 @@ def retention(record: Record) -> Retention:
         overdue=tuple(overdue),
         holds=holds,
         forgotten=tuple((OrgName(name), PersonId(subject), index, at_ms) for name, subject, index, at_ms in forgotten),
+        with_policy=tuple(ruled),
         without_policy=tuple(without),
     )
 

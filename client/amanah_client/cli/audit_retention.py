@@ -22,7 +22,8 @@ def show_retention(
 ) -> None:
     """Show what was erased, when and why; what a room's policy demanded and is not said to be gone; legal holds.
 
-    The copy is verified first. That content is gone, the relay says and signs; what members copied is theirs.
+    The copy is verified first. That erased content is really gone is the relay's word alone, which it signs; what
+    members copied is theirs.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def _show(found: Retention, limit: int | None) -> None:
         terminal.show("no entry of a room is in this copy, so it says of no content whether it was erased")
     else:
         terminal.show(f"as of {clock(found.as_of_ms)}, the newest entry of any room:")
+        if found.without_policy:
+            terminal.show(_without(found))
         _show_contents(found, limit)
     for held in found.holds:
         terminal.show(_hold(held))
@@ -50,9 +53,6 @@ def _show(found: Retention, limit: int | None) -> None:
         terminal.show("no legal hold stands")
     for organisation, subject, index, at_ms in found.forgotten:
         terminal.show(f"{organisation} forgot the name of {subject.hex()[:_SHORT]} ({clock(at_ms)}, entry {index})")
-    if found.without_policy:
-        rooms = counted(len(found.without_policy), "room")
-        terminal.show(f"{rooms} without a policy: the relay's configuration decides there, which is not in the log")
     left = max(len(found.gone), len(found.overdue)) - (limit or len(found.gone) + len(found.overdue))
     if left > 0:
         terminal.say(f"{left} more; --all shows them")
@@ -77,8 +77,17 @@ def _show_contents(found: Retention, limit: int | None) -> None:
             ("log", "room", "place", "label", "over since"),
             ((*_cells(item), clock(item.over_at_ms)) for item in found.overdue[:limit]),
         )
-    else:
-        terminal.show("nothing is there longer than its room's policy allows")
+    elif found.with_policy:
+        where = f"in {counted(len(found.with_policy), 'room')} with a policy " if found.without_policy else ""
+        terminal.show(f"{where}nothing is there longer than its room's policy allows")
+
+
+def _without(found: Retention) -> str:
+    """Of what the log says nothing: first, so that nobody takes silence for keeping to a policy."""
+    if not found.with_policy:
+        return "no room here has a policy: the relay's configuration decides, which is not in the log"
+    rooms = counted(len(found.without_policy), "room")
+    return f"{rooms} without a policy: the relay's configuration decides there, which is not in the log"
 
 
 def _cells(item: Content) -> tuple[str, str, str, str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from amanah_client.audit.retention import Retention
 from amanah_client.home import Profile
 from amanah_protocol import kinds
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import CONTROL
+from amanah_protocol.types import CONTROL, RoomId
 from tests.client.audit.auditor import TOLD, Audit, copy
 from tests.client.audit.bundles import bundle
 from tests.client.audit.world import (
@@ -234,10 +235,40 @@ def test_retention_says_in_words_that_nothing_was_erased_and_nothing_is_held(aud
     code, out, _ = audit("retention")
     assert code == 0
     assert out.splitlines()[1:4] == [
+        "no room here has a policy: the relay's configuration decides, which is not in the log",
         "no content was erased",
-        "nothing is there longer than its room's policy allows",
         "no legal hold stands",
     ]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (
+            True,
+            [
+                "1 room without a policy: the relay's configuration decides there, which is not in the log",
+                "no content was erased",
+                "in 1 room with a policy nothing is there longer than its room's policy allows",
+            ],
+        ),
+        (False, ["no content was erased", "nothing is there longer than its room's policy allows"]),
+    ],
+)
+def test_only_of_rooms_with_a_policy_it_is_said_that_nothing_is_there_longer(
+    audit: Audit,
+    profile: Profile,
+    monkeypatch: pytest.MonkeyPatch,
+    others: bool,  # noqa: FBT001 - a parameter of the test
+    said: list[str],
+) -> None:
+    copy(profile, TOLD)
+    found = Retention(
+        as_of_ms=1, gone=(), overdue=(), holds=(), forgotten=(),
+        with_policy=(RoomId(b"p" * 16),), without_policy=(RoomId(bytes(16)),) if others else (),
+    )  # fmt: skip
+    monkeypatch.setattr("amanah_client.cli.audit_retention.retention", lambda _: found)
+    assert audit("retention")[1].splitlines()[1:-1] == said
 
 
 def test_retention_of_a_copy_without_rooms_names_no_time(audit: Audit, profile: Profile) -> None:

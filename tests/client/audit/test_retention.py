@@ -145,4 +145,5 @@ def test_rooms_without_a_policy_and_forgotten_persons_are_named() -> None:
     found = kept.report()
     assert kept.kept not in found.without_policy
     assert len(found.without_policy) == 3
+    assert found.with_policy == (kept.kept,)
     assert [(organisation, place) for organisation, _, place, _ in found.forgotten] == [(TN, index)]

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from amanah_client.audit.retention import Retention
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.erasures import Cause
 from amanah_protocol.custody.holds import decode_hold, release_document
+from amanah_protocol.types import RoomId
 from tests.client.audit.custodian import Held, forgotten, parties, signed
 from tests.client.audit.world import AUDITOR_TN, MA, OFFICER_TN, SECOND_TN, TN
+from tests.client.console.conftest import MakeSite
 from tests.client.console.site import Site
 from tests.client.console.told import HOSTILE, auditor, tell
 
@@ -79,12 +82,38 @@ async def test_the_page_on_retention_says_what_was_erased_why_and_what_is_held(k
     said = await kept.site.said("/retention")
     assert "The content of 1 entry was erased" in said
     assert "the relay's configuration" in said
-    assert "Nothing is there longer than its room's policy allows" in said
+    assert "longer than" not in said
     assert "1 legal hold" in said
     assert f"released, entry {kept.released}" in said
     assert SECOND_TN.certificate.subject.hex()[:8] not in said
     assert OFFICER_TN.certificate.subject.hex()[:8] in said
-    assert "2 rooms have no policy" in said
+    policy = "No room here has a policy: the relay's configuration decides, which is not in the log."
+    assert said.index(policy) < said.index("The content of 1 entry was erased")
+    assert "That erased content is really gone is the relay's word alone" in said
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (True, ("1 room has no policy", "In 1 room with a policy nothing is there longer than it allows")),
+        (False, ("Nothing is there longer than its room's policy allows",)),
+    ],
+)
+async def test_only_of_rooms_with_a_policy_it_is_said_that_nothing_is_there_longer(
+    make_site: MakeSite,
+    monkeypatch: pytest.MonkeyPatch,
+    others: bool,  # noqa: FBT001 - a parameter of the test
+    said: tuple[str, ...],
+) -> None:
+    without = (RoomId(bytes(16)),) if others else ()
+    found = Retention(
+        as_of_ms=1, gone=(), overdue=(), holds=(), forgotten=(),
+        with_policy=(RoomId(b"p" * 16),), without_policy=without,
+    )  # fmt: skip
+    monkeypatch.setattr("amanah_client.console.views.retention", lambda _: found)
+    page = await make_site().said("/retention")
+    assert all(one in page for one in said)
+    assert "No room here has a policy" not in page
 
 
 async def test_the_question_who_audited_has_a_page(kept: Kept) -> None:
