@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from amanah_client.audit.record import Report
-from amanah_client.audit.report import UNBOUNDED, Bounds, Stamped
+from amanah_client.audit.report import UNBOUNDED, Bounds, Severity, Stamped
 from amanah_client.audit.table import counted
 from amanah_client.moments import moment
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo
@@ -30,6 +30,14 @@ def verdict(report: Report) -> str:
         "HOLDS: every hash, link, signature, certificate, counter and right in scope was recomputed; "
         f"anchored in {report.anchor}"
     )
+
+
+def sound_before(report: Report) -> int | None:
+    """The entry before which a record that does not hold can be relied on; None where nothing can be."""
+    faults = [found for found in report.findings if found.severity is Severity.FAULT]
+    # A fault without a place spoils what stands before the first bad entry too; what is not named may be one.
+    whole = report.faults > len(faults) or any(found.index is None for found in faults)
+    return None if whole or report.first_bad is None else report.first_bad.index
 
 
 def claimed(content: Content, header: Header) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from amanah_client.audit.record import Record
 from amanah_client.audit.report import Entry, Finding, Severity
@@ -162,11 +162,15 @@ class Histogram:
         bars: Without gaps, ascending.
         total: Wanted entries.
         untimed: Those whose time lies beyond any calendar.
+        first_ms: When the first of those in bars was accepted: within the first bar, and seldom where it begins.
+        last_ms: When the last of them was.
     """
 
     bars: tuple[Bar, ...]
     total: int
     untimed: int
+    first_ms: int = 0
+    last_ms: int = 0
 
     @property
     def highest(self) -> int:
@@ -190,27 +194,37 @@ def _histogram(record: Record, wanted: Selection) -> Histogram:
     low, high = min(counts), max(counts)
     coarse = next(coarse for coarse in _WIDTHS_MS if coarse >= width and high // coarse - low // coarse < _BARS)
     bars = dict.fromkeys(range(low // coarse, high // coarse + 1), (0, 0))
-    for begin, (count, refused) in counts.items():
+    for begin, (count, refused, *_) in counts.items():
         known = bars[begin // coarse]
         bars[begin // coarse] = known[0] + count, known[1] + refused
     return Histogram(
         bars=tuple(_bar(wanted, place * coarse, (place + 1) * coarse, *found) for place, found in bars.items()),
-        total=untimed + sum(count for count, _ in counts.values()),
+        total=untimed + sum(stretch.entries for stretch in counts.values()),
         untimed=untimed,
+        first_ms=counts[low].first_ms,
+        last_ms=counts[high].last_ms,
     )
 
 
-def _counted(
-    record: Record, wanted: Selection, of: str, first: int, last: int
-) -> tuple[dict[int, tuple[int, int]], int]:
-    """Begin of a stretch of time -> how many entries, and how many of them do not hold; and its length.
+class _Stretch(NamedTuple):
+    """How many entries a stretch of time has, how many of them do not hold, and when the first and last came."""
+
+    entries: int
+    refused: int
+    first_ms: int
+    last_ms: int
+
+
+def _counted(record: Record, wanted: Selection, of: str, first: int, last: int) -> tuple[dict[int, _Stretch], int]:
+    """Begin of a stretch of time -> what it has; and its length.
 
     One pass over all entries in scope, in more stretches than there will be bars; where what is wanted
     lies close together, a second one over that time alone.
     """
     width = next((width for width in _WIDTHS_MS if (last - first) // width < _STRETCHES), _WIDTHS_MS[-1])
-    query = f"SELECT accepted_ms / {width}, count(*), sum(held = 0) {of} BETWEEN {first} AND {last} GROUP BY 1"
-    counts = {begin * width: (count, refused) for begin, count, refused in record.select(query, *wanted.values)}
+    told = f"accepted_ms / {width}, count(*), sum(held = 0), min(accepted_ms), max(accepted_ms)"
+    query = f"SELECT {told} {of} BETWEEN {first} AND {last} GROUP BY 1"
+    counts = {begin * width: _Stretch(*found) for begin, *found in record.select(query, *wanted.values)}
     if not counts or width == _WIDTHS_MS[0] or (max(counts) - min(counts)) // width >= _FEW:
         return counts, width
     return _counted(record, wanted, of, min(counts), max(counts) + width - 1)

@@ -14,6 +14,7 @@ from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Finding
 from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.times import prefix_root
+from amanah_client.audit.words import sound_before
 from amanah_client.home import Profile
 from amanah_client.log_rows import Quorum, WitnessedRow
 from amanah_protocol.errors import AmanahError, Code, OperationalError
@@ -46,6 +47,7 @@ class Head:
         conflicts: Contradictions of the log that this profile keeps as evidence.
         faults: Faults in all.
         first_bad: The fault with the lowest index.
+        sound_before: The entry before which a broken record can be relied on; None where nothing of it can be.
     """
 
     standing: Standing
@@ -56,6 +58,7 @@ class Head:
     conflicts: int
     faults: int
     first_bad: Finding | None
+    sound_before: int | None
 
     @property
     def cosigned_at_ms(self) -> int:
@@ -214,4 +217,6 @@ def head_of(report: Report, row: WitnessedRow | None, conflicts: int) -> Head:
         conflicts=conflicts,
         faults=report.faults,
         first_bad=bad,
+        # What contradicts other words of the log has no place in this copy.
+        sound_before=None if split or conflicts else sound_before(report),
     )

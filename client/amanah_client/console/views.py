@@ -9,7 +9,7 @@ from typing import Final
 
 from amanah_client.audit.questions.audits import told
 from amanah_client.audit.questions.case import Case
-from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, question_of
+from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, needs, question_of
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import MAX_FINDINGS, Finding, RoomSummary, Severity
 from amanah_client.audit.retention import CAUSES, retention
@@ -265,13 +265,18 @@ def question(examined: Examined, name: str, query: Query) -> View:
     given = {key: query[key].strip() for key in asked.parameters if query.get(key, "").strip()}
     answer: Answer | None = None
     refused: UsageError | None = None
-    if "ask" in query or given:
+    # Said in the names of the form's fields: what the question itself refuses speaks of a terminal's options.
+    wrong = [group for group in needs(asked) if sum(name in given for name in group) != 1]
+    wanted = "ask" in query or bool(given)
+    if wanted and not wrong:
         try:
             answer = examined.once(("ask", name, *given.items()), lambda: ask(asked, _case(examined), given))
         except UsageError as error:
             refused = error
     context = {
         "question": asked,
+        "groups": {name: group for group in needs(asked) for name in group},
+        "wrong": wrong if wanted else [],
         "given": given,
         "answer": answer,
         "refused": refused,
@@ -282,7 +287,7 @@ def question(examined: Examined, name: str, query: Query) -> View:
             if answer is not None and any(getattr(row, key) is not None for row in answer.found.rows)
         ],
     }
-    return View(template="question.html", context=context, status=200 if refused is None else 400)
+    return View(template="question.html", context=context, status=400 if refused or context["wrong"] else 200)
 
 
 def find(examined: Examined, query: Query) -> View:

@@ -68,6 +68,8 @@ def check(times: list[int], refused: int = 0) -> None:
     for bar in found.bars:
         assert bar.count == sum(bar.from_ms <= at < bar.to_ms for at in dated)
     assert sum(bar.refused for bar in found.bars) == sum(at <= MAX_OBSERVED_AT_MS for at in times[:refused])
+    if dated:
+        assert (found.first_ms, found.last_ms) == (min(dated), max(dated))
     assert found.highest == max((bar.count for bar in found.bars), default=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 
 import pytest
@@ -12,11 +13,15 @@ from amanah_client.audit.questions.registry import QUESTIONS
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Entry, Stamped
 from amanah_client.audit.stamps import Stamps, State
+from amanah_client.console.entries import Row, rows
+from amanah_client.console.state import Examined
+from amanah_client.moments import moment
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.labels import Label
 from tests.client.audit.world import AUDITOR_TN, MA, NOW_MS, OFFICER_MA, OFFICER_SN, SN, TN
 from tests.client.console.conftest import MakeSite
 from tests.client.console.site import Site
-from tests.client.console.told import HOSTILE, TOLD
+from tests.client.console.told import HOSTILE, HOUR_MS, TOLD
 
 EVERY = (
     "/", "/entries", "/rooms", "/nations", "/devices", "/findings", "/plots", "/retention", "/questions",
@@ -131,7 +136,8 @@ async def test_each_row_has_a_permalink_a_state_and_a_command(honest: Site) -> N
         index = re.search(r'href="/entry/(\d+)"', row)
         assert index is not None
         assert ">verified<" in row
-        assert f"amanah audit prove {index[1]} --home auditor" in row
+        assert f'href="/entry/{index[1]}#proof"' in row
+        assert f"amanah audit prove {index[1]} --out {index[1]}.tlog-proof --home auditor" in row
 
 
 async def test_a_histogram_and_its_table_count_the_same(honest: Site) -> None:
@@ -141,6 +147,30 @@ async def test_a_histogram_and_its_table_count_the_same(honest: Site) -> None:
     total = len(honest.entries(lambda entry: entry.kind.name == "MESSAGE"))
     assert sum(counts) == total
     assert f"{total} entries, accepted from" in text(page)
+
+
+async def test_the_times_above_a_histogram_are_those_of_the_first_and_the_last_entry(honest: Site) -> None:
+    entries = [entry for entry in honest.examined.record.entries() if entry.kind.name == "MESSAGE"]
+    times = [entry.accepted_at_ms for entry in entries]
+    said = text((await honest.ask("/entries?kind=message")).text)
+    assert f"accepted from {moment(min(times))} to {moment(max(times))}; a bar is" in said
+    assert moment(min(times) // HOUR_MS * HOUR_MS) not in said[said.index("accepted from") : said.index("a bar is")]
+
+
+@pytest.mark.parametrize(("size_class", "label"), [(0, Label.CLEAR), (1, Label.CLEAR), (0, Label.GREEN)])
+async def test_the_lowest_label_is_explained_where_an_entry_without_content_has_it(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, size_class: int, label: Label
+) -> None:
+    made = rows
+
+    def shown(examined: Examined, entries: list[Entry]) -> tuple[Row, ...]:
+        first, *_ = made(examined, entries)
+        return (replace(first, entry=replace(first.entry, size_class=size_class, label=label)),)
+
+    monkeypatch.setattr("amanah_client.console.entries.rows", shown)
+    said = await make_site().said("/entries")
+    explained = "it may say TLP:CLEAR in a room of any label" in said
+    assert explained == ((size_class, label) == (0, Label.CLEAR))
 
 
 async def test_a_bar_leads_to_its_entries(honest: Site) -> None:
@@ -164,6 +194,31 @@ async def test_an_entry_keeps_three_times_apart(honest: Site) -> None:
     assert "Claimed 2026-09-21 23:14:00Z The sender's device" in said
     assert "Accepted 2026-09-21 23:14:00Z the same The relay" in said
     assert "Witnessed not before the beginning , not after 2026-09-22 " in said
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "said"),
+    [
+        (0, "the same The relay"),
+        (999, "less than 1 s after it was claimed The relay"),
+        (-999, "less than 1 s before it was claimed The relay"),
+        (1000, "1 s after it was claimed The relay"),
+        (-2000, "2 s before it was claimed The relay"),
+    ],
+)
+async def test_how_late_an_entry_was_accepted_is_said(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, late_ms: int, said: str
+) -> None:
+    made = rows
+
+    def late(examined: Examined, entries: list[Entry]) -> tuple[Row, ...]:
+        return tuple(
+            replace(row, entry=replace(row.entry, sent_at_ms=row.entry.accepted_at_ms - late_ms))
+            for row in made(examined, entries)
+        )
+
+    monkeypatch.setattr("amanah_client.console.entries.rows", late)
+    assert f"Z {said}" in await make_site().said(f"/entry/{TOLD.message}")
 
 
 async def test_time_stamps_are_shown_with_the_authority_and_what_they_are_worth(
@@ -297,7 +352,33 @@ async def test_every_question_is_answered_with_its_range_and_its_limits(honest: 
 
 
 async def test_a_question_that_lacks_something_says_so(honest: Site) -> None:
-    assert "needs --message" in await honest.said("/question/who-could-read?ask=1", 400)
+    assert "Fill in: Message." in await honest.said("/question/who-could-read?ask=1", 400)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ask=1", ("of: Message, Room, Label.", "of: Nation, Device.")),
+        (f"message={TOLD.message}", ("of: Nation, Device.",)),
+        (f"nation={SN}", ("of: Message, Room, Label.",)),
+        (f"nation={SN}&message={TOLD.message}&label=TLP:RED", ("of: Message, Room, Label.",)),
+    ],
+)
+async def test_a_question_that_needs_one_of_several_fields_names_them(
+    honest: Site, given: str, said: tuple[str, ...]
+) -> None:
+    page = await honest.said(f"/question/not-given?{given}", 400)
+    assert [part for part in page.split("Fill in exactly one ")[1:] if not part.startswith(said)] == []
+    assert page.count("Fill in exactly one ") == len(said)
+    assert "--message" not in page
+    assert "optional" not in page
+
+
+async def test_an_answers_columns_are_headed_as_those_of_other_tables(honest: Site) -> None:
+    page = (await honest.ask("/question/membership?ask=1")).text
+    headings = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert len(headings) > 3
+    assert all(heading[0].isupper() for heading in headings)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client import effects as e
+from amanah_client.audit.report import Severity
 from amanah_client.console.state import Standing, head_of
 from amanah_client.log_rows import ConflictRow, Quorum
 from tests.client.console.conftest import MakeSite
@@ -28,6 +29,8 @@ async def test_a_tampered_entry_takes_over_the_head_of_every_page(broken: Site, 
     assert f"First bad entry {TOLD.message}: the entry is not the one whose hash stands in the log" in said
     assert "amanah audit export evidence.amanah --home auditor" in said
     assert "What to do." in head
+    before = f"What stands before entry {TOLD.message} holds. Rely on nothing in it from entry {TOLD.message} on"
+    assert before in said
     assert "<title>DOES NOT HOLD: " in page
     assert "Log verified to" not in page
 
@@ -36,6 +39,24 @@ async def test_the_tampered_entry_itself_says_so(broken: Site) -> None:
     said = await broken.said(f"/entry/{TOLD.message}")
     assert "THIS ENTRY DOES NOT STAND IN THE LOG AS IT IS HERE." in said
     assert "Path does not hold" in said
+
+
+async def test_what_has_no_proof_offers_no_command_that_can_only_fail(broken: Site) -> None:
+    said = await broken.said(f"/entry/{TOLD.message}")
+    proof = said[said.rindex("Check it yourself") :]
+    assert proof.startswith("Check it yourself amanah audit verify --home auditor")
+    assert "--out" not in proof
+    row = await broken.said("/entries?faults=yes")
+    assert "check it yourself amanah audit verify --home auditor" in row
+    assert "amanah audit prove" not in row
+    assert "amanah audit prove 3 --out 3.tlog-proof --home auditor" in await broken.said("/entry/3")
+
+
+async def test_a_remark_is_explained_where_one_is(honest: Site, broken: Site) -> None:
+    for site in (honest, broken):
+        remarks = any(found.severity is Severity.REMARK for found in site.examined.report.findings)
+        assert ("A remark is no fault" in await site.said("/findings")) == remarks
+    assert "that holds" not in await broken.said("/findings")
 
 
 async def test_what_was_found_is_listed_and_marked(broken: Site) -> None:
@@ -59,6 +80,7 @@ async def test_a_fault_of_the_whole_record_takes_over_the_head(make_site: MakeSi
     rows[bare] = replace(rows[bare], hash=bytes(32))
     said = await make_site(rows=rows).said("/")
     assert "The whole record:" in said
+    assert "Rely on nothing in it:" in said
 
 
 async def test_evidence_against_the_log_takes_over_the_head(make_site: MakeSite) -> None:
@@ -69,6 +91,7 @@ async def test_evidence_against_the_log_takes_over_the_head(make_site: MakeSite)
     site.console.wait()
     said = await site.said("/entries")
     assert "1 contradiction of the log is kept as evidence." in said
+    assert "Rely on nothing in it:" in said
     assert "amanah audit evidence evidence.txt" in said
 
 
@@ -80,7 +103,9 @@ async def test_a_copy_with_another_root_than_witnesses_saw_takes_over_the_head(m
     store.commit((e.PutWitnessed(row=replace(row, size=50, root=bytes(32))),))
     site.console.verify()
     site.console.wait()
-    assert "Witnesses have cosigned another log: at 50 leaves" in await site.said("/rooms")
+    said = await site.said("/rooms")
+    assert "Witnesses have cosigned another log: at 50 leaves" in said
+    assert "Rely on nothing in it:" in said
 
 
 async def heads(site: Site, **changes: object) -> str:

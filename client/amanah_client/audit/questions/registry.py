@@ -33,6 +33,8 @@ QUESTIONS: Final[dict[str, Question[Any, Any]]] = {
     )
 }  # fmt: skip
 """By name, in the order in which they are listed."""
+_ONE_OF: Final = {NOT_GIVEN.name: (("message", "room", "label"), ("nation", "device"))}
+"""Parameters that have a default because another one may stand in their place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,11 @@ def question_of(name: str) -> Question[Any, Any]:
     if found is None:
         raise UsageError(Code.USAGE, f"{name!r} is not a question", hint=f"Known are {', '.join(QUESTIONS)}.")
     return found
+
+
+def needs(question: Question[Any, Any]) -> tuple[tuple[str, ...], ...]:
+    """Groups of parameters; a question needs exactly one of each group."""
+    return (*((name,) for name in question.required), *_ONE_OF.get(question.name, ()))
 
 
 def ask(question: Question[Any, Any], case: Case, given: Mapping[str, str]) -> Answer:
