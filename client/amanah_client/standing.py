@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
+from amanah_client.moments import clock
 from amanah_client.store import LocalStore
 from amanah_protocol.roster import decode_roster
 
@@ -81,6 +81,6 @@ def standing_of(store: LocalStore) -> Standing:
 
 def cosigned_words(row: WitnessedRow) -> str:
     """Up to where, by how many, and when the last of them did."""
-    at = datetime.fromtimestamp(max(time_s for _, time_s in row.cosignatures), UTC)
+    at = clock(1000 * max(time_s for _, time_s in row.cosignatures))
     count = f"{len(row.cosignatures)} of {row.witnesses} witnesses"
-    return f"log verified to {row.size}, cosigned by {count} at {at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"log verified to {row.size}, cosigned by {count} at {at}"

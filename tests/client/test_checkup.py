@@ -254,7 +254,7 @@ def test_a_quorum_that_is_missed_is_a_warning_and_no_failure(state: Quorum) -> N
     log = LogView(size=3, root=bytes(32), checkpoint=b"", seen_at_ms=0)
     (found,) = checkup.check_standing(Standing(log=log, witnessed=row, quorum=3, conflicts=0))
     assert found.state is (State.OK if state is Quorum.SEEN else State.WARN)
-    assert "cosigned by 1 of 4 witnesses at 1970-01-01 00:00:01 UTC" in found.detail
+    assert "cosigned by 1 of 4 witnesses at 1970-01-01 00:00:01Z" in found.detail
     said = standing_json(Standing(log=log, witnessed=row, quorum=3, conflicts=0))
     assert (said["cosigned"], said["state"], said["quorum"]) == (3, str(state), 3)
 

@@ -134,6 +134,14 @@ def test_every_argument_is_described(program: App) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("verb", ["audit check", "audit export", "org grant-audit"])
+def test_no_list_has_an_option_that_empties_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert ("--remembered" if verb == "audit check" else "--room") in out
+    assert "--empty" not in out
+
+
 @pytest.mark.parametrize("verb", ["roster show", "room create", "read", "tail", "audit list"])
 def test_help_shows_defaults_that_say_something_alone(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*verb.split(), "--help"]) == 0

@@ -422,6 +422,8 @@ def test_a_fault_of_the_program_shows_where_it_is_to_whoever_asks(
         (["org", "init"], "amanah org init --help"),
         (["room", "create", "title"], "--label"),
         (["send", "room", "text", "--pap", "purple"], "amanah send --help"),
+        (["audit", "list", "--since", "18:01"], "'18:01' is not a time. Write it as 2026-11-23 or 2026-11-23T12:00"),
+        (["audit", "export", "x", "--until", "now"], "--until: 'now' is not a time."),
     ],
 )
 def test_a_wrong_command_line_is_exit_code_2_and_says_where_help_is(

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from amanah_client.audit.export_entries import who_json
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import MAX_ROWS, Case, open_case
-from amanah_client.audit.questions.question import Cell, Proof
-from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, question_of
+from amanah_client.audit.questions.question import Cell, Proof, Question
+from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, needs, question_of
 from amanah_client.audit.questions.search import Hits
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import Who
@@ -98,8 +98,15 @@ def _list_questions(given: dict[str, str], common: Options) -> None:
     for name, question in QUESTIONS.items():
         terminal.show(f"{name}: {question.sentence}")
         for parameter, described in question.parameters.items():
-            needed = "" if parameter in question.required else " (optional)"
-            terminal.show(terminal.Line(((f"    --{parameter}  {described.help}{needed}", ""),), indent=8))
+            text = f"    --{parameter}  {described.help}{_needed(question, parameter)}"
+            terminal.show(terminal.Line(((text, ""),), indent=8))
+
+
+def _needed(question: Question[Any, Any], parameter: str) -> str:
+    group = next((group for group in needs(question) if parameter in group), ())
+    if len(group) == 1:
+        return ""
+    return f" (one of {words.listed(f'--{name}' for name in group)})" if group else " (optional)"
 
 
 def _question_json(name: str) -> dict[str, object]:
@@ -140,7 +147,7 @@ def _show_answer(answer: Answer) -> None:
         show(f"{left} not shown: narrow the question, or give a larger --limit")
     show(answer.range)
     for sentence in answer.found.limits:
-        show(f"Not shown: {sentence}" if not sentence.startswith("Not ") else sentence)
+        show(f"Not shown: {sentence}")
     if first := next((row.proof.indices[0] for row in answer.found.rows if row.proof.indices), None):
         show(f"Check it yourself: {_check_words(first)}")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from typing import Final
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.process import forbid_memory_dumps
@@ -50,7 +51,8 @@ app = App(
     version=_version,
     version_format="plaintext",
     help_format="plaintext",
-    default_parameter=Parameter(show_default=_shown_default),
+    # A list that is left out is empty already: it needs no `--empty-...` beside it.
+    default_parameter=Parameter(show_default=_shown_default, negative_iterable=()),
     suppress_keyboard_interrupt=False,
 )
 for verb, place, about in _COMMANDS:
@@ -113,6 +115,10 @@ def _wrong_usage(error: CycloptsError) -> str:
         return f"nothing takes what stands at the end: {unused}. A text of several words stands in quotes."
     if isinstance(error, MissingArgumentError) and error.argument is not None and not error.argument.tokens:
         return f"{error.argument.name} is needed." if error.keyword is None else str(error)
+    if isinstance(error, CoercionError) and error.target_type is datetime and error.token is not None:
+        # What the library says names a type of the language, and no form that it would take.
+        given = terminal.single(error.token.value)
+        return f"{error.token.keyword}: {given!r} is not a time. Write it as 2026-11-23 or 2026-11-23T12:00, in UTC."
     return str(error)
 
 

@@ -101,6 +101,29 @@ def test_every_question_answers_in_text_and_in_json(audit: Audit, copied: None, 
     assert all(row["proof"]["log_indices"] for row in answer["rows"])
 
 
+def test_the_list_of_questions_says_what_one_needs_one_of(audit: Audit) -> None:
+    out = audit("ask")[1]
+    listed = out[out.index("not-given:") : out.index("audits:")]
+    assert listed.count("(one of --message, --room and --label)") == 3
+    assert listed.count("(one of --nation and --device)") == 2
+    assert "(optional)" not in listed
+
+
+@pytest.mark.parametrize(("name", "options"), [("times", ("--entry", "19")), ("audits", ())])
+def test_each_limit_of_an_answer_is_marked_as_one(
+    audit: Audit, copied: None, name: str, options: tuple[str, ...]
+) -> None:
+    lines = audit("ask", name, *options)[1].splitlines()
+    limits = json.loads(audit("ask", name, *options, "--json")[1])["limits"]
+    assert [line for line in lines if line.startswith("Not ")] == [f"Not shown: {limit}" for limit in limits]
+
+
+def test_a_column_that_says_nothing_is_left_out(audit: Audit, copied: None) -> None:
+    out = audit("ask", "audits")[1]
+    assert "ordered to read" in out
+    assert "in words" not in out
+
+
 def test_cells_have_one_form_in_json(audit: Audit, copied: None) -> None:
     out = audit("ask", "left-circle", "--json")[1]
     (row,) = json.loads(out)["rows"]

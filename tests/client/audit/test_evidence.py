@@ -206,7 +206,7 @@ def cosigned(size: int, root: bytes = b"", state: Quorum = Quorum.SEEN) -> Witne
     )
 
 
-WORDS = "log verified to 9, cosigned by 3 of 4 witnesses at 2026-09-21 14:13:31 UTC"
+WORDS = "log verified to 9, cosigned by 3 of 4 witnesses at 2026-09-21 14:13:31Z"
 
 
 def test_a_verified_copy_says_how_far_witnesses_have_cosigned_it(audit: Audit, profile: Profile) -> None:

@@ -42,7 +42,7 @@ class Audited:
         what: What was done.
         who: The device that read; None for what others did.
         room: The room in whose custody it stands; None for an organisation's own chain.
-        words: Under which grant, who let whom read, who holds, what was dropped.
+        words: Under which grant, who let whom read, who holds, what was dropped; None where that says it all.
         first: First log index of what was read.
         last: Last log index of it.
         claimed_ms: The auditor's time.
@@ -54,7 +54,7 @@ class Audited:
     what: Annotated[str, Column("what")]
     who: Annotated[Who | None, Column("who", Cell.WHO)]
     room: Annotated[RoomId | None, Column("room", Cell.ROOM)]
-    words: Annotated[str, Column("in words")]
+    words: Annotated[str | None, Column("in words")]
     first: Annotated[int | None, Column("from entry", Cell.ENTRY)]
     last: Annotated[int | None, Column("to entry", Cell.ENTRY)]
     claimed_ms: Annotated[int | None, Column("claimed", Cell.TIME)]
@@ -126,7 +126,7 @@ def _row(
         what=what,
         who=who,
         room=None if leaf is None else chains.get(leaf.room),
-        words=said,
+        words=said or None,
         first=None if read is None else read.first,
         last=None if read is None else read.until - 1,
         claimed_ms=None if read is None else read.ordered_at_ms,

@@ -72,7 +72,7 @@ def times(case: Case, asked: AnyEntry) -> Found[Times]:
         rows=(row,),
         limits=(
             "Claimed and accepted are what sender and relay say of themselves; neither proves the other.",
-            "Not before: a witnessed log did not hold it yet; the relay may have had it by then and not shown it.",
+            "A witnessed log without it shows that it was not there yet; the relay may have had it and not shown it.",
         ),
     )
 
