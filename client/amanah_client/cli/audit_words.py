@@ -15,13 +15,23 @@ from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, RoomSummary, Severity
 from amanah_client.audit.stamps import Stamps
 from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, Line, changed, counted, nations, short, size_words
-from amanah_client.audit.words import UNANCHORED, between, claimed, content_lines, cosigned, stamped, verdict
+from amanah_client.audit.words import (
+    UNANCHORED,
+    between,
+    claimed,
+    content_lines,
+    cosigned,
+    sound_before,
+    stamped,
+    verdict,
+)
 from amanah_client.cli import terminal
 from amanah_client.moments import moment
 from amanah_client.standing import cosigned_words
 from amanah_protocol.content.bodies import Text as TextBody
 from amanah_protocol.content.sealed import Content
 from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.labels import Label
 
 _BAD: Final = "bold white on red"
 _KEEP: Final = "Keep it as evidence, tell the other nations over another channel"
@@ -125,9 +135,10 @@ def _finding(finding: Finding) -> str:
 
 def show_lines(lines: Iterable[Line]) -> bool:
     """Who told whom what class of thing, when: three lines for each entry, its three times last; whether any."""
-    found = False
+    found = unlabelled = False
     for line in lines:
         found, entry = True, line.entry
+        unlabelled |= not entry.size_class and entry.label is Label.CLEAR
         _show(
             f"{entry.index:>6}  {moment(entry.accepted_at_ms)}  {entry.label.text}  {entry.sender.text}: {line.said}",
             indent=8,
@@ -139,8 +150,9 @@ def show_lines(lines: Iterable[Line]) -> bool:
             f"as the relay says; {between(entry.witnessed)}{stamped(entry.stamped)}",
             indent=8,
         )
-    if found:
+    if unlabelled:
         _show(NO_LABEL)
+    if found:
         _show(NO_PLAINTEXT)
     return found
 
@@ -228,11 +240,9 @@ def raise_for(report: Report) -> None:
     """
     bad = report.first_bad
     if bad is not None:
-        faults = [found for found in report.findings if found.severity is Severity.FAULT]
-        # A fault without a place spoils what stands before the first bad entry too; what is not named may be one.
-        whole = report.faults > len(faults) or any(found.index is None for found in faults)
         where = "the whole record" if bad.index is None else f"first bad entry {bad.index}"
-        rely = "and rely on nothing in it" if whole else f"and rely on nothing in it from entry {bad.index} on"
+        before = sound_before(report)
+        rely = "and rely on nothing in it" + ("" if before is None else f" from entry {before} on")
         raise VerifyError(
             Code.RECORD, f"the record does not hold: {where}: {bad.text} [{bad.code}]", hint=f"{_KEEP}, {rely}."
         )

@@ -11,6 +11,7 @@ import pytest
 from amanah_client.audit.retention import Retention
 from amanah_client.home import Profile
 from amanah_protocol import kinds
+from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL, RoomId
 from tests.client.audit.auditor import TOLD, Audit, copy
@@ -223,8 +224,13 @@ def test_a_list_of_a_copy_without_rooms_says_that_nothing_is_there(audit: Audit,
 
 
 def test_a_list_says_why_entries_without_content_have_the_lowest_label(audit: Audit, profile: Profile) -> None:
+    why = "it may say TLP:CLEAR in a room of any label, and lowers nothing there"
     copy(profile, TOLD)
-    assert "it may say TLP:CLEAR in a room of any label, and lowers nothing there" in audit("list")[1]
+    assert why not in audit("list")[1]
+    log = community()
+    log.post(OFFICER_TN, log.open(OFFICER_TN), kinds.Delivered(room_seq=1), label=Label.CLEAR)
+    copy(profile, replace(TOLD, log=log))
+    assert why in audit("list")[1]
 
 
 # ---- retention
