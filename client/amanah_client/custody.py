@@ -32,12 +32,15 @@ class Custody:
         index: Log index.
         what: What it is; None for what does not hold.
         lapsed: Whether it is a hold of an organisation that the roster does not name any more: it holds nothing.
+        unproven: Whether it was made, or its grant, under a roster that this device does not know, so that who signed
+            cannot be told.
     """
 
     at_ms: int
     index: int
     what: AuditGrant | LegalHold | Read | ContentErasure | None
     lapsed: bool = False
+    unproven: bool = False
 
 
 def read_custody(rows: Iterable[CustodyRow], organisations: Container[OrgName]) -> list[Custody]:
@@ -48,22 +51,27 @@ def read_custody(rows: Iterable[CustodyRow], organisations: Container[OrgName]) 
         organisations: Those of the roster in force.
     """
     grants: dict[GrantId, AuditGrant] = {}
+    claimed: set[GrantId] = set()
     found = []
     for row in rows:
         what: AuditGrant | LegalHold | Read | ContentErasure | None = None
+        unproven = row.unproven or row.type == log_rows.LAPSED
         match row.type:
             case LeafType.AUDIT_GRANT:
                 what = decode_grant(row.document or b"")
                 grants[what.id] = what
+                (claimed.add if unproven else claimed.discard)(what.id)
             case LeafType.LEGAL_HOLD | log_rows.LAPSED:
                 what = decode_hold(row.document or b"")
             case LeafType.AUDIT_READ:
                 named = decode_order(row.object).grant
                 what = Read(device=order_device(row.object), grant=None if named is None else grants.get(named))
+                unproven = unproven or named in claimed
             case LeafType.ERASURE:
                 what = read_erasure(row.object)
             case _:
                 pass  # it does not hold, and was an alarm
         lapsed = isinstance(what, LegalHold) and what.organisation not in organisations
-        found.append(Custody(at_ms=row.accepted_at_ms, index=row.index, what=what, lapsed=lapsed))
+        entry = Custody(at_ms=row.accepted_at_ms, index=row.index, what=what, lapsed=lapsed, unproven=unproven)
+        found.append(entry)
     return found

@@ -94,9 +94,15 @@ class PutControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutRoster:
-    """A newer roster was accepted; encoded."""
+    """A newer roster was accepted; encoded.
+
+    Attributes:
+        roster: The roster.
+        first: The one that it replaced, where that stands in the log nowhere; else b"".
+    """
 
     roster: bytes
+    first: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

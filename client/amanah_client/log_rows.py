@@ -94,7 +94,10 @@ class ConflictRow:
 FLAWED: Final = 0
 """In place of a type: an entry of a custody chain that does not hold."""
 LAPSED: Final = -1
-"""In place of a type: a hold of an organisation that the roster did not name any more when it was read."""
+"""In place of a type, in rows of an earlier version: a hold whose organisation the roster did not name.
+
+Its signatures were never looked at: it counts as a hold that is not proven, and binds when the organisation is back.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +136,12 @@ class CustodyRow:
         room: The room.
         sequence: Its place in the chain.
         index: Its place in the log.
-        type: `LeafType` as a number, or `FLAWED`.
+        type: `LeafType` as a number, `FLAWED` or `LAPSED`.
         accepted_at_ms: The relay's time.
         hash: Hash of its leaf.
         object: The leaf's object.
         document: The endorsed document beside it, or None.
+        unproven: Whether this device does not know the roster that it was made under, and nobody is accused.
     """
 
     room: RoomId
@@ -148,3 +152,4 @@ class CustodyRow:
     hash: bytes
     object: bytes
     document: bytes | None
+    unproven: bool = False

@@ -184,13 +184,11 @@ class RoomRow:
         keys: `Group.message_state()`, small, changed by every message; b"" before joining.
         in_flight: The unanswered publish, if any.
         senders: Record of each sender.
-        delivered_seq: Room sequence reported by the last own `delivered`.
-        delivered_at_ms: When that was.
+        delivered_seq, delivered_at_ms: Room sequence reported by the last own `delivered`, and when that was.
         adding_commit: Id of the commit that added this device, while joining.
         circle: Who was in, as far as it was verified, while this device is not.
         renew_at_ms: When the own keys are renewed by a commit; 0 at once.
-        confirmed_seq: Newest room sequence that a signed room head covered.
-        confirmed_at_ms: Time of that head.
+        confirmed_seq, confirmed_at_ms: Newest room sequence that a signed room head covered, and time of that head.
         active: Members, with the time of their last commit or `delivered`, or since when they are watched.
         absent: Devices removed because they were silent or expired, with the time of that.
         left_among: Members when this device left the room; () while it is in.
@@ -560,6 +558,7 @@ class Snapshot:
         enrolment: Own encoded enrolment certificate.
         profile: Own encoded profile.
         roster: Encoded roster installed from the own organisation (first trust) or newest accepted.
+        first_roster: Encoded roster in force before the first that the log shows, b"" where that is not known.
         control: Verified entries of the control stream, in order.
         control_head: Newest encoded signed control head, b"" if none.
         log: Newest log view, or None.
@@ -582,6 +581,7 @@ class Snapshot:
     enrolment: bytes
     profile: bytes
     roster: bytes
+    first_roster: bytes = b""
     control: tuple[ControlRow, ...] = ()
     control_head: bytes = b""
     log: LogView | None = None

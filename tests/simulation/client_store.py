@@ -141,8 +141,8 @@ class MemoryClientStore:
             case e.PutControl(row=control):
                 assert all(row.sequence != control.sequence for row in self._control[-3:])
                 self._control.append(control)
-            case e.PutRoster(roster=roster):
-                self.profile = replace(self.profile, roster=roster)
+            case e.PutRoster(roster=roster, first=first):
+                self.profile = replace(self.profile, roster=roster, first_roster=first or self.profile.first_roster)
             case e.PutControlHead(head=head):
                 self.profile = replace(self.profile, control_head=head)
             case e.PutLogView(view=view):

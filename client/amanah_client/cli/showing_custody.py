@@ -16,6 +16,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 
 _DIGITS: Final = 8
+_UNPROVEN: Final = " (who signed it cannot be told here: it is older than the roster that this device was given)"
 _CLASSES: Final = {"talk": KindClass.TALK, "alerts": KindClass.ALERT}
 
 
@@ -23,13 +24,14 @@ def custody_lines(room: Room) -> Iterator[str]:
     """One line an entry; statements of erasure are summed up."""
     erased = 0
     for entry in room.custody():
+        doubt = _UNPROVEN if entry.unproven else ""
         match entry.what:
             case AuditGrant() as grant:
-                yield _grant(grant)
+                yield _grant(grant) + doubt
             case Read() as read:
-                yield f"audited by {_reader(room, read)} under grant {_named(read)} on {clock(entry.at_ms)}"
+                yield f"audited by {_reader(room, read)} under grant {_named(read)} on {clock(entry.at_ms)}" + doubt
             case LegalHold() as hold:
-                yield _hold(hold, lapsed=entry.lapsed)
+                yield _hold(hold, entry) + doubt
             case ContentErasure() as erasure:
                 erased += len(erasure.places)
             case None:
@@ -44,9 +46,11 @@ def _grant(grant: AuditGrant) -> str:
     return f"audit grant {grant.id.hex()[:_DIGITS]}: {who} lets {grant.auditor} read {until}: {single(grant.purpose)}"
 
 
-def _hold(hold: LegalHold, *, lapsed: bool) -> str:
+def _hold(hold: LegalHold, entry: Custody) -> str:
     what = "released" if hold.released else "held: nothing in it is dropped"
-    if lapsed:
+    if hold.released and entry.unproven:
+        what = "said to be released, which ends nothing on this device"
+    if entry.lapsed:
         what = "ended, as its organisation is not in the roster any more"
     return f"legal hold {hold.id.hex()[:_DIGITS]} of {hold.organisation}: {what}"
 
@@ -88,7 +92,7 @@ def parse_policy(words: Iterable[str]) -> RoomPolicy | None:
 
 def custody_json(entry: Custody) -> dict[str, object]:
     """One entry for programs."""
-    told: dict[str, object] = {"at": iso(entry.at_ms), "log_index": entry.index}
+    told: dict[str, object] = {"at": iso(entry.at_ms), "log_index": entry.index, "unproven": entry.unproven}
     match entry.what:
         case AuditGrant() as grant:
             return told | {

@@ -36,6 +36,8 @@ def load(ctx: Context, rows: tuple[ControlRow, ...]) -> None:
         value = decode_object(row.type, row.object, row.document)
         if isinstance(value, Roster):
             control.roster_seen |= value.version >= ctx.roster.value.version
+            # Whether it has expired since says nothing of what was in force then.
+            ctx.directory.rosters.placed.append((row.index, verify_roster(value, None, now_ms=value.issued_ms)))
         else:
             record_object(value, ctx.directory, row.index)
         control.leaves[row.sequence] = stored_leaf(row)
@@ -136,7 +138,10 @@ def _take_roster(ctx: Context, roster: Roster, row: ControlRow) -> bool:
         return False  # history from before the roster that our organisation handed us
     accepted = verify_roster(roster, ctx.roster, now_ms=row.accepted_at_ms)
     control.roster_seen = True
+    rosters = ctx.directory.rosters
+    rosters.place(accepted, row.index, ctx.roster)
     if roster.endorsed.document != held.endorsed.document:
         ctx.roster = accepted
-        ctx.write(e.PutRoster(roster=roster.endorsed.encode()))
+        first = held.endorsed.encode() if len(rosters.placed) == 1 else b""
+        ctx.write(e.PutRoster(roster=roster.endorsed.encode(), first=first))
     return True

@@ -2,10 +2,15 @@
 
 It stands beside the room's own chain, is asked for when the room is at its head and when the relay hints that it
 has grown, and holds up nothing. What does not hold in it is an alarm; the chain goes on behind it.
+
+Each entry is held against the roster that was in force at its place in the log. Where that is not known here, because
+this device was handed a later one, an entry that does not hold by the later one is no alarm. Such a hold is kept: one
+that is kept wrongly loses nothing, one that is dropped wrongly loses evidence. For the same reason it ends no other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -28,10 +33,13 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.heads import verify_room_head
 from amanah_protocol.identity import Enrolment, Role
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.roster import verify_enrolment
+from amanah_protocol.roster import Roster, verify_enrolment
 from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName
+from amanah_protocol.verified import Verified
 
 TYPES: Final = (LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
+_BY_ROSTER: Final = (Code.CERTIFICATE, Code.THRESHOLD, Code.EXPIRED)
+"""How something that held by one roster does not hold by another; all else does not hold by any."""
 
 
 def load(ctx: Context, rows: tuple[CustodyRow, ...]) -> None:
@@ -111,7 +119,9 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
     if entry.type not in TYPES:
         raise VerifyError(Code.BAD_TYPE, "an entry of a custody chain of a type that does not belong there")
     leaf = chain_leaf(entry, custody_chain(room.id))
-    if (entry.sequence, leaf.previous) != (custody.sequence + 1, custody.leaf):
+    # The place says which roster counts: it must not go back to one that was in force before.
+    follows = leaf.previous == custody.leaf and entry.index > custody.index
+    if entry.sequence != custody.sequence + 1 or not follows:
         code = Code.GAP if entry.sequence != custody.sequence + 1 else Code.FORK
         raise VerifyError(code, f"the custody chain does not go on behind entry {custody.sequence}")
     row = CustodyRow(
@@ -125,10 +135,7 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
         document=entry.document,
     )
     try:
-        if _has_lapsed(ctx, row):
-            row = replace(row, type=LAPSED)
-        else:
-            _verify(ctx, room, row)
+        row = replace(row, unproven=not _verify(ctx, room, row))
     except PeerError as error:
         ctx.alarm_for(error, room=room.id, evidence=(leaf.encode(), entry.document or b""))
         # It keeps its place, or nothing could follow it; a face shows no more than that it does not hold.
@@ -137,58 +144,79 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
     ctx.write(e.PutCustody(row=row))
 
 
-def _has_lapsed(ctx: Context, row: CustodyRow) -> bool:
-    """Whether it is a hold that binds nobody any more, and whose keys a newcomer has no means to know."""
-    members = ctx.roster.value.by_name
-    return row.type == LeafType.LEGAL_HOLD and decode_hold(_document(row)).organisation not in members
-
-
-def _verify(ctx: Context, room: Room, row: CustodyRow) -> None:
-    """Who signed might, as far as a member can know."""
+def _verify(ctx: Context, room: Room, row: CustodyRow) -> bool:
+    """Who signed might, as far as a member can know; False where it may be made up."""
     match row.type:
         case LeafType.AUDIT_GRANT:
-            _verify_grant(ctx, room, row)
+            return _verify_grant(ctx, room, row)
         case LeafType.LEGAL_HOLD:
-            _verify_hold(ctx, room, row)
+            return _verify_hold(ctx, room, row)
         case LeafType.AUDIT_READ:
-            _verify_read(ctx, room, row)
+            return _verify_read(ctx, room, row)
         case _:
             erasure = verify_erasure(row.object, ctx.relay.key).value
             if erasure.room != room.id:
                 raise VerifyError(Code.BINDING, "a statement of erasure is of another room")
+            return True
 
 
-def _verify_grant(ctx: Context, room: Room, row: CustodyRow) -> None:
+def _is_signed(ctx: Context, row: CustodyRow, verify: Callable[[Verified[Roster]], object]) -> bool:
+    """It holds by the roster of its time; False where that is not known, and it does not hold by the next."""
+    roster, in_force = ctx.directory.rosters.at(row.index, ctx.roster)
+    try:
+        verify(roster)
+    except VerifyError as error:
+        if in_force or error.code not in _BY_ROSTER:
+            raise
+        return False
+    return True
+
+
+def _verify_grant(ctx: Context, room: Room, row: CustodyRow) -> bool:
     grant = decode_grant(_document(row))
-    enrolment = None
-    if grant.granting is not None:
-        enrolment = _enrolment(ctx, grant.endorsed, Typ.AUDIT_GRANT, grant.granting, row)
-        if grant.granting != room.spec.owner:
-            raise VerifyError(Code.MEMBERSHIP, f"{grant.granting} granted a room that {room.spec.owner} owns")
-    verify_grant(grant, enrolment, ctx.roster)
+
+    def verify(roster: Verified[Roster]) -> None:
+        enrolment = None
+        if grant.granting is not None:
+            enrolment = _enrolment(ctx, grant.endorsed, Typ.AUDIT_GRANT, grant.granting, row, roster)
+        verify_grant(grant, enrolment, roster)
+
+    proven = _is_signed(ctx, row, verify)
+    if grant.granting not in (None, room.spec.owner):
+        raise VerifyError(Code.MEMBERSHIP, f"{grant.granting} granted a room that {room.spec.owner} owns")
     if grant.rooms and room.id not in grant.rooms:
         raise VerifyError(Code.BINDING, "an audit grant is of other rooms")
     known = room.custody.grants.get(grant.id)
     if known is not None and known.endorsed.document != grant.endorsed.document:
         check_ends(grant, known)
+    return proven
 
 
-def _verify_hold(ctx: Context, room: Room, row: CustodyRow) -> None:
+def _verify_hold(ctx: Context, room: Room, row: CustodyRow) -> bool:
     hold = decode_hold(_document(row))
-    enrolment = _enrolment(ctx, hold.endorsed, Typ.LEGAL_HOLD, hold.organisation, row)
-    verify_hold(hold, enrolment, ctx.roster)
+
+    def verify(roster: Verified[Roster]) -> None:
+        enrolment = _enrolment(ctx, hold.endorsed, Typ.LEGAL_HOLD, hold.organisation, row, roster)
+        verify_hold(hold, enrolment, roster)
+
+    proven = _is_signed(ctx, row, verify)
     if room.id not in hold.rooms:
         raise VerifyError(Code.BINDING, "a legal hold is of other rooms")
+    if not proven:
+        return False  # whose device was in the room follows from certificates of the same time
     known = room.custody.holds.get(hold.id)
     if known is not None:
         check_releases(hold, known)
     elif not hold.released and nations.was_in(room, hold.organisation, row.index) is False:
         raise VerifyError(Code.MEMBERSHIP, f"{hold.organisation} holds a room that it is not in")
+    return True
 
 
-def _verify_read(ctx: Context, room: Room, row: CustodyRow) -> None:
+def _verify_read(ctx: Context, room: Room, row: CustodyRow) -> bool:
     standing = ctx.directory.standing(order_device(row.object), row.index)
     if standing is None or not standing.usable(row.accepted_at_ms):
+        if not ctx.directory.rosters.at(row.index, ctx.roster)[1]:
+            return False  # nor are the certificates known that were logged then
         raise VerifyError(Code.CERTIFICATE, "who read this room's record has no valid certificate in the log")
     certificate = standing.certificate
     if certificate.role is not Role.AUDITOR:
@@ -198,9 +226,12 @@ def _verify_read(ctx: Context, room: Room, row: CustodyRow) -> None:
     if grant is None:
         raise VerifyError(Code.NOT_FOUND, "this room's record was read under a grant that is not here")
     check_reader(grant, certificate.organisation, certificate.subject, row.accepted_at_ms)
+    return True
 
 
-def _enrolment(ctx: Context, endorsed: Endorsed, typ: Typ, organisation: OrgName, row: CustodyRow) -> Enrolment:
+def _enrolment(
+    ctx: Context, endorsed: Endorsed, typ: Typ, organisation: OrgName, row: CustodyRow, roster: Verified[Roster]
+) -> Enrolment:
     for kid in named_signers(endorsed, typ):
         known = ctx.directory.enrolments.get(KeyId(kid))
         if known is None or known.enrolment.organisation != organisation:
@@ -211,7 +242,7 @@ def _enrolment(ctx: Context, endorsed: Endorsed, typ: Typ, organisation: OrgName
         enrolment = known.before(row.index)
         if enrolment is None:
             continue
-        verify_enrolment(enrolment, ctx.roster, at_ms=row.accepted_at_ms)
+        verify_enrolment(enrolment, roster, at_ms=row.accepted_at_ms)
         return enrolment
     raise VerifyError(Code.CERTIFICATE, f"no enrolment key of {organisation} that is in the log has signed")
 
@@ -224,10 +255,14 @@ def _document(row: CustodyRow) -> bytes:
 
 def _record(room: Room, row: CustodyRow) -> None:
     custody = room.custody
-    custody.sequence, custody.leaf = row.sequence, LeafHash(row.hash)
+    custody.sequence, custody.leaf, custody.index = row.sequence, LeafHash(row.hash), row.index
     if row.type == LeafType.AUDIT_GRANT:
         grant = decode_grant(_document(row))
         custody.grants[grant.id] = grant
-    elif row.type == LeafType.LEGAL_HOLD:
+    elif row.type in (LeafType.LEGAL_HOLD, LAPSED):
         hold = decode_hold(_document(row))
+        if row.unproven or row.type == LAPSED:
+            custody.claimed.extend([] if hold.released else [hold])
+            return
+        custody.claimed = [one for one in custody.claimed if one.id != hold.id]
         custody.holds[hold.id] = hold

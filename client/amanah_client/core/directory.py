@@ -13,7 +13,9 @@ from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.group.seam import CheckCredential, Credential
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
 from amanah_protocol.rooms import Standing
+from amanah_protocol.roster import Roster
 from amanah_protocol.types import DeviceId, KeyId, OrgName, PersonId
+from amanah_protocol.verified import Verified
 
 
 class NotLoggedError(VerifyError):
@@ -69,12 +71,52 @@ class LoggedEnrolment:
         return next((record for at, record in reversed(self.records) if at < index), None)
 
 
+@dataclass(slots=True, kw_only=True)
+class Rosters:
+    """Rosters by their place in the log.
+
+    The log shows none before the first that replaced another. So a device that was handed a later one never learns what
+    was in force before: whatever a relay showed of that, nothing would lead to it from a roster that is trusted here.
+
+    Attributes:
+        first: In force before the first that is placed; None where that is not known.
+        placed: (log index, roster) in log order, as they were accepted.
+    """
+
+    first: Verified[Roster] | None = None
+    placed: list[tuple[int, Verified[Roster]]] = field(default_factory=list)
+
+    def place(self, roster: Verified[Roster], index: int, held: Verified[Roster]) -> None:
+        """Record a roster of the log; `held` was the newest before it."""
+        if not self.placed and roster.value.version > held.value.version:
+            self.first = held
+        self.placed.append((index, roster))
+
+    def at(self, index: int, held: Verified[Roster]) -> tuple[Verified[Roster], bool]:
+        """The roster to hold an entry of the log against, and whether it was certainly in force there.
+
+        Args:
+            index: Place of the entry.
+            held: The newest accepted roster, which may not have been seen in the log yet.
+        """
+        if not self.placed:
+            return held, True
+        behind = [roster for at, roster in self.placed if at >= index] or [held]
+        before = next((roster for at, roster in reversed(self.placed) if at < index), self.first)
+        if before is None:
+            return behind[0], False
+        # One between the two was passed over here, if it was not the next version that came.
+        whole = behind[0].value.version - before.value.version <= 1
+        return (before, True) if whole else (behind[0], False)
+
+
 class Directory:
-    """Devices and enrolment keys."""
+    """Devices and enrolment keys, and the rosters that they stood under."""
 
     def __init__(self) -> None:
         self.devices: dict[DeviceId, Device] = {}
         self.enrolments: dict[KeyId, LoggedEnrolment] = {}
+        self.rosters = Rosters()
         self.forgotten: set[tuple[OrgName, PersonId]] = set()
         """Persons whose organisation has dropped their profile: no name of theirs is kept here."""
         self._subjects: dict[tuple[OrgName, PersonId], list[DeviceId]] = {}

@@ -33,6 +33,6 @@ def tick(ctx: Context) -> None:
 
 
 def _held_since(ctx: Context, room: Room) -> int | None:
-    members = ctx.roster.value.by_name  # the hold of an organisation that has left the roster has ended with that
-    holds = (hold for hold in room.custody.holds.values() if not hold.released and hold.organisation in members)
-    return min((hold.since_ms for hold in holds), default=None)
+    members = ctx.roster.value.by_name  # the hold of one that has left the roster has ended with that, until it is back
+    known = (*room.custody.holds.values(), *room.custody.claimed)
+    return min((hold.since_ms for hold in known if not hold.released and hold.organisation in members), default=None)

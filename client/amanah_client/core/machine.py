@@ -207,6 +207,9 @@ class ClientCore:
 
 def _load(ctx: Context, snapshot: Snapshot) -> None:
     control.load(ctx, snapshot.control)
+    if snapshot.first_roster:
+        first = decode_roster(snapshot.first_roster)
+        ctx.directory.rosters.first = verify_roster(first, None, now_ms=first.issued_ms)
     ctx.load_alarms(snapshot.alarms)
     ctx.packages = dict(snapshot.key_packages)
     for encoded in snapshot.profiles:

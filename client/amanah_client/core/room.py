@@ -85,14 +85,18 @@ class Custody:
     Attributes:
         sequence: Its newest entry.
         leaf: Hash of that.
+        index: Its place in the log.
         grants: Audit grants by id, as they were last logged.
         holds: Legal holds by id, likewise.
+        claimed: Holds that may be made up, as far as this device can tell; nothing that is proven is held against them.
     """
 
     sequence: int = 0
     leaf: LeafHash = LeafHash(ZERO_32)  # noqa: RUF009 - bytes are immutable
+    index: int = -1
     grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
     holds: dict[HoldId, LegalHold] = field(default_factory=dict)
+    claimed: list[LegalHold] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

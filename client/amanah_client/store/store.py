@@ -120,6 +120,7 @@ class LocalStore:
                 enrolment=values["enrolment"],
                 profile=values["profile"],
                 roster=values["roster"],
+                first_roster=values.get("first_roster", b""),
                 control=_rows(connection, model.ControlRow, "SELECT row FROM control ORDER BY sequence"),
                 control_head=values.get("control_head", b""),
                 log=None if log is None else decode_row(log, LogView),

@@ -97,8 +97,10 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
         case e.PutControl(row=control):
             values = (control.sequence, encode_row(control))
             connection.execute("INSERT INTO control (sequence, row) VALUES (?, ?)", values)
-        case e.PutRoster(roster=roster):
+        case e.PutRoster(roster=roster, first=first):
             put_value(connection, "roster", roster)
+            if first:
+                put_value(connection, "first_roster", first)
         case e.PutControlHead(head=head):
             _put_head(connection, head)
         case e.PutLogView(view=view):

@@ -9,7 +9,7 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import expiry
-from amanah_client.log_rows import FLAWED, LAPSED, CustodyRow
+from amanah_client.log_rows import FLAWED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.cose import Typ
@@ -27,7 +27,7 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.core.rooms import two
 from tests.client.core.world import MA, SN, TN, Client, Stage
-from tests.relay.people import DAY_MS, RELAY_KEY, make_roster
+from tests.relay.people import DAY_MS, RELAY_KEY
 
 GRANT = GrantId(b"g" * 16)
 DONE = model.IntentState.DONE
@@ -152,7 +152,12 @@ def test_holds_and_ends_and_erasures_are_known(watched: Watched) -> None:
 
 
 def forged(
-    watched: Watched, leaf_type: int, data: bytes, document: bytes | None = None, after: CustodyRow | None = None
+    watched: Watched,
+    leaf_type: int,
+    data: bytes,
+    document: bytes | None = None,
+    after: CustodyRow | None = None,
+    at: int = 0,
 ) -> None:
     """Show B an entry of the relay's own making, and a head for it, in answer to its next question."""
     chain = custody_chain(watched.room)
@@ -162,7 +167,7 @@ def forged(
             return [frame]
         entry = frames.CustodyEntry(
             sequence=1 if after is None else after.sequence + 1,
-            index=len(watched.stage.relay.store.entries),
+            index=at or len(watched.stage.relay.store.entries),
             type=leaf_type,
             accepted_at_ms=watched.stage.relay.now_ms,
             previous=bytes(32) if after is None else after.hash,
@@ -481,32 +486,6 @@ def test_a_refused_question_is_asked_again_at_the_next_hint(watched: Watched) ->
     watched.b.toward = None
     watched.hold()
     assert watched.types(watched.b) == [LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD]
-
-
-def test_the_hold_of_an_organisation_ends_with_the_roster_that_does_not_name_it(watched: Watched) -> None:
-    """For who has known it, and for a newcomer, to whom the keys of that organisation are strange."""
-    nations = watched.stage.relay.nations
-    theirs = hold_document(
-        hold=b"m" * 16,
-        organisation=OrgName(MA),
-        rooms=(watched.room,),
-        since_ms=7,
-        reference=bytes(16),
-        issued_ms=watched.stage.relay.now_ms,
-    )
-    made = nations[MA].two_party(theirs, Typ.LEGAL_HOLD)
-    assert watched.stage.submit(watched.a, LeafType.LEGAL_HOLD, made).state is DONE
-    assert held_since(watched.a, watched.room) == 7
-    left = tuple(nation for name, nation in nations.items() if name != MA)
-    roster = make_roster(left, version=2, signers=(nations[TN], nations[SN]), now_ms=watched.stage.relay.now_ms)
-    assert watched.stage.submit(watched.a, LeafType.ROSTER, roster.endorsed.encode()).state is DONE
-    assert held_since(watched.a, watched.room) is None
-    late = watched.stage.online("late", of=TN)
-    watched.a.do(model.Invite(room=watched.room, device=late.device.id))
-    watched.stage.wait(3_000)
-    assert held_since(late, watched.room) is None
-    assert watched.types(late) in ([LAPSED], [LeafType.LEGAL_HOLD])
-    assert late.codes() == watched.a.codes() == []
 
 
 # ---- persons

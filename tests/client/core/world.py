@@ -142,8 +142,8 @@ class Store:
             case e.PutControl(row=entry):
                 assert not self.control or entry.sequence > self.control[-1].sequence
                 self.control.append(entry)
-            case e.PutRoster(roster=roster):
-                self.base = replace(self.base, roster=roster)
+            case e.PutRoster(roster=roster, first=first):
+                self.base = replace(self.base, roster=roster, first_roster=first or self.base.first_roster)
             case e.PutControlHead(head=head):
                 self.base = replace(self.base, control_head=head)
             case e.PutLogView(view=view):

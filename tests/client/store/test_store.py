@@ -141,7 +141,8 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
             e.PutRoom(row=room),
             e.PutLogView(view=view),
             e.PutControlHead(head=b"head"),
-            e.PutRoster(roster=b"newer"),
+            e.PutRoster(roster=b"newer", first=b"r"),
+            e.PutRoster(roster=b"newest"),
             e.PutKeyPackage(reference=b"1" * 32, private=b"secret"),
             e.PutKeyPackage(reference=b"2" * 32, private=b"other"),
             e.DropKeyPackage(reference=b"2" * 32),
@@ -151,7 +152,7 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
     snapshot = store.snapshot()
     assert snapshot.rooms == (room,)
     assert snapshot.log == view
-    assert (snapshot.control_head, snapshot.roster) == (b"head", b"newer")
+    assert (snapshot.control_head, snapshot.roster, snapshot.first_roster) == (b"head", b"newest", b"r")
     assert snapshot.key_packages == ((b"1" * 32, b"secret"),)
     assert snapshot.intents == (text_intent(1),)
     assert snapshot.audit_size == 1
@@ -445,12 +446,16 @@ def test_custody_is_kept_by_room_and_in_its_order(store: LocalStore) -> None:
             hash=bytes(32),
             object=b"object",
             document=None,
+            unproven=sequence == 2,
         )
         for room, sequence in ((x.ROOM, 1), (RoomId(bytes(16)), 1), (x.ROOM, 2))
     ]
     store.commit(tuple(e.PutCustody(row=row) for row in rows))
     assert store.custody(x.ROOM) == (rows[0], rows[2])
     assert store.custody(RoomId(bytes([1]) * 16)) == ()
+    earlier = msgspec.msgpack.decode(msgspec.msgpack.encode(rows[0]))
+    del earlier["unproven"]
+    assert decode_row(msgspec.msgpack.encode(earlier), CustodyRow) == rows[0]
 
 
 def sealed_profile(name: str) -> bytes:
