@@ -262,7 +262,7 @@ def _record(room: Room, row: CustodyRow) -> None:
     elif row.type in (LeafType.LEGAL_HOLD, LAPSED):
         hold = decode_hold(_document(row))
         if row.unproven or row.type == LAPSED:
-            custody.claimed.extend([] if hold.released else [hold])
+            custody.claimed.append(hold)  # a release among them stands beside its hold, and ends nothing
             return
         custody.claimed = [one for one in custody.claimed if one.id != hold.id]
         custody.holds[hold.id] = hold

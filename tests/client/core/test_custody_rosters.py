@@ -205,6 +205,19 @@ def test_who_was_handed_the_new_roots_accuses_nobody_and_keeps_what_is_held(watc
         late.restart()
 
 
+def test_a_roster_that_follows_the_one_that_was_handed_makes_that_no_older(watched: Watched) -> None:
+    placed(watched)
+    roster_of(watched, other_custodian(watched), handed=True)
+    late = watched.stage.online("late", of=TN)
+    roster_of(watched, other_custodian(watched), version=3)
+    late.disconnect()
+    late.restart()
+    late.connect()
+    watched.stage.run()
+    let_in(watched, late)
+    assert (unproven(late), late.codes(), held_since(late, watched.room)) == ([True], [], 7)
+
+
 def test_what_holds_by_the_roster_that_was_handed_is_proven(watched: Watched) -> None:
     watched.hold()
     roster_of(watched, other_custodian(watched), handed=True)
