@@ -39,6 +39,7 @@ class Member:
         organisation: Its organisation.
         added_seq: Room sequence of the commit (or create) that added it last.
         removed_seq: Room sequence of its removal, or None while it is in.
+        removed_index: Log index of that commit, up to which its organisation is shown what stands beside the room.
         cursor: Room sequence it reported as delivered.
         last_counter: Counter of its last accepted envelope; survives removal.
         last_id: Id of that envelope.
@@ -48,6 +49,7 @@ class Member:
     organisation: OrgName
     added_seq: int
     removed_seq: int | None = None
+    removed_index: int | None = None
     cursor: int = 0
     last_counter: int = 0
     last_id: EnvelopeId = EnvelopeId(ZERO_32)  # noqa: RUF009 - bytes are immutable

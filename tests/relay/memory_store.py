@@ -192,9 +192,11 @@ class MemoryStore:
             room = Room(room=row.room, create=create, epoch=row.epoch, head_seq=row.head_seq, head_leaf=row.head_leaf)
             room.confirmed_seq = self.marks.get(row.room, 0)
             state.rooms[row.room] = room
+        places = {(entry.room, entry.room_seq): entry.index for entry in self.entries}
         for member in self.members.values():
-            fields = {name: getattr(member, name) for name in Member.__slots__}
-            state.rooms[member.room].members[member.device] = Member(**fields)
+            fields = {name: getattr(member, name) for name in Member.__slots__ if name != "removed_index"}
+            removed = None if member.removed_seq is None else places[member.room, member.removed_seq]
+            state.rooms[member.room].members[member.device] = Member(**fields, removed_index=removed)
         state.held = self.held()
         state.checkpoints = tuple(self.checkpoints[size] for size in sorted(self.checkpoints)[-16:])
         return state

@@ -31,12 +31,14 @@ def state_of(
     last = {entry.room: entry for entry in entries}
     creates = {entry.room: entry for entry in entries if entry.room_seq == 1}
     state.rooms = {row.room: _room(row, creates[row.room]) for row in rooms}
+    places = {(entry.room, entry.room_seq): entry.index for entry in entries}
     for row in members:
         state.rooms[row.room].members[row.device] = Member(
             device=row.device,
             organisation=OrgName(row.organisation),
             added_seq=row.added_seq,
             removed_seq=row.removed_seq,
+            removed_index=None if row.removed_seq is None else places[row.room, row.removed_seq],
             cursor=row.cursor,
             last_counter=row.last_counter,
             last_id=EnvelopeId(row.last_id),

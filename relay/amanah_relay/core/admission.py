@@ -88,13 +88,14 @@ class Admission:
         self._organisation_claims: dict[OrgName, Claim] = {}
         self._room_claims: dict[RoomId, Claim] = {}
 
-    def begin(self, device: DeviceId, at_ms: int) -> Transaction:
-        """Begin a publish of a logged-in device."""
+    def begin(self, device: DeviceId, first: int, at_ms: int) -> Transaction:
+        """Begin a publish of a logged-in device; `first` is the log index of its first envelope."""
         certificate = self._state.devices[device].certificate
         return Transaction(
             self._state,
             sender=device,
             organisation=certificate.organisation,
+            first=first,
             at_ms=at_ms,
             until_ms=certificate.not_after_ms,
         )

@@ -150,7 +150,7 @@ def _finish(parts: Parts, publishing: Publishing, now_ms: int) -> None:
 
 def _admit(parts: Parts, books: Books, publishing: Publishing, new: list[tuple[int, Incoming]], now_ms: int) -> None:
     client, request = publishing.client, publishing.request
-    transaction = books.admission.begin(client.device, books.at_ms(now_ms))
+    transaction = books.admission.begin(client.device, books.sequencer.next_index, books.at_ms(now_ms))
     unit = transaction.unit
     position = 0
     try:

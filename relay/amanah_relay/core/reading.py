@@ -64,7 +64,7 @@ class View:
         """Whether the organisation's own scope shows an entry."""
         if entry.room not in self._own:
             self._own[entry.room] = self._last_of_own(entry.room)
-        return entry.room_seq <= self._own[entry.room]
+        return self._place(entry) <= self._own[entry.room]
 
     def grants(self, entry: Entry) -> bool:
         """Whether the grant shows it."""
@@ -72,7 +72,7 @@ class View:
             return False
         if entry.room not in self._granted:
             self._granted[entry.room] = self._last_of_granted(self._grant, entry.room)
-        return entry.room_seq <= self._granted[entry.room] and self._grant.shows(
+        return self._place(entry) <= self._granted[entry.room] and self._grant.shows(
             entry.accepted_at_ms, _label_of(entry) if self._grant.is_selection else None
         )
 
@@ -85,8 +85,8 @@ class View:
         """The last place that the organisation's auditors see of a room or chain; 0 when they see nothing of it.
 
         They see the control stream, the organisation's own audit reads, and the rooms that it is in, with their
-        custody. Of a room that it has left they see what stood there until its last device was removed: who is out
-        learns nothing of how it goes on.
+        custody. Of a room that it has left they see what stood there, and in its custody, until its last device was
+        removed: who is out learns nothing of how it goes on.
         """
         if room in (CONTROL, audit_chain(self._organisation)):
             return _WHOLE
@@ -96,10 +96,15 @@ class View:
         held = self._ledger.custody.get(room)
         kept = self._ledger.rooms.get(room if held is None else held)
         members = () if kept is None else kept.members.values()
-        removed = [member.removed_seq for member in members if member.organisation == organisation]
-        last = max((_WHOLE if seq is None else seq for seq in removed), default=0)
-        # A place of the room says nothing about its custody, which goes on beside it.
-        return last if held is None or last == _WHOLE else 0
+        own = [member for member in members if member.organisation == organisation]
+        if any(member.removed_seq is None for member in own):
+            return _WHOLE
+        ends = (member.removed_seq if held is None else member.removed_index for member in own)
+        return max((end or 0 for end in ends), default=0)
+
+    def _place(self, entry: Entry) -> int:
+        """What its end is counted by: a place of the room says nothing about its custody, which goes on beside it."""
+        return entry.index if entry.room in self._ledger.custody else entry.room_seq
 
     def _last_of_granted(self, grant: AuditGrant, room: RoomId) -> int:
         """An organisation grants rooms that it owns, as far as it sees them itself; the community any."""

@@ -57,7 +57,14 @@ class Transaction:
     """Applies admitted envelopes to the state and builds their unit."""
 
     def __init__(
-        self, state: RelayState, *, sender: DeviceId, organisation: OrgName, at_ms: int, until_ms: int
+        self,
+        state: RelayState,
+        *,
+        sender: DeviceId,
+        organisation: OrgName,
+        first: int,
+        at_ms: int,
+        until_ms: int,
     ) -> None:
         """Begin.
 
@@ -65,12 +72,14 @@ class Transaction:
             state: The picture; changed in place.
             sender: The device that publishes.
             organisation: Its organisation.
+            first: Log index of the first envelope that is applied.
             at_ms: Time of admission.
             until_ms: Until when the sender's certificate is valid.
         """
         self._state = state
         self._sender = sender
         self._organisation = organisation
+        self._first = first
         self._undo: list[Callable[[], object]] = []
         self._added: dict[RoomId, set[DeviceId]] = {}
         self.unit = Unit(at_ms=at_ms, until_ms=until_ms)
@@ -178,8 +187,9 @@ class Transaction:
         self.unit.held[organisation] += size
 
     def _change_members(self, room: Room, seq: int, added: tuple[DeviceId, ...], removed: tuple[DeviceId, ...]) -> None:
+        index = self._first + len(self.unit.drafts)
         for device in removed:
-            self._put_member(room, _changed(room.members[device], removed_seq=seq))
+            self._put_member(room, _changed(room.members[device], removed=(seq, index)))
         for device in added:
             organisation = self._state.devices[device].certificate.organisation
             # Counters survive removal and re-adding: else a removed device could use one twice.
@@ -209,6 +219,7 @@ class Transaction:
                 organisation=member.organisation,
                 added_seq=member.added_seq,
                 removed_seq=member.removed_seq,
+                removed_index=member.removed_index,
                 cursor=max(cursor, member.cursor),
                 last_counter=counter,
                 last_id=envelope,
@@ -224,13 +235,17 @@ def _restore(room: Room, epoch: int, head_seq: int) -> None:
     room.epoch, room.head_seq = epoch, head_seq
 
 
-def _changed(member: Member, *, added_seq: int | None = None, removed_seq: int | None = None) -> Member:
-    """The member as added at `added_seq`, or as removed at `removed_seq`."""
+def _changed(
+    member: Member, *, added_seq: int | None = None, removed: tuple[int, int] | tuple[None, None] = (None, None)
+) -> Member:  # fmt: skip
+    """The member as added at `added_seq`, or as removed at a place of the room and of the log."""
+    removed_seq, removed_index = removed
     return Member(
         device=member.device,
         organisation=member.organisation,
         added_seq=member.added_seq if added_seq is None else added_seq,
         removed_seq=removed_seq,
+        removed_index=removed_index,
         cursor=member.cursor,
         last_counter=member.last_counter,
         last_id=member.last_id,

@@ -45,6 +45,10 @@ CUSTODY: Final[Select[Any]] = SELECT_LEAVES.where(text("leaf.type IN (7, 8)")).o
 _CREATES: Final[Select[Any]] = SELECT_LEAVES.join(
     schema.room, (schema.room.c.room == _leaf.room) & (_leaf.room_seq == 1)
 )
+# The commits that removed members who are out.
+REMOVALS: Final[Select[Any]] = SELECT_LEAVES.join(
+    schema.member, (schema.member.c.room == _leaf.room) & (schema.member.c.removed_seq == _leaf.room_seq)
+)
 
 
 def load_state(connection: Connection) -> RelayState:
@@ -139,6 +143,9 @@ def _load_rooms(connection: Connection) -> dict[RoomId, Room]:
     for row in connection.execute(select(*schema.confirmed.c)):
         check_mark_row(row)
         only(rooms.get(RoomId(row.room)), f"the room {_name(row.room)}").confirmed_seq = row.room_seq
+    removals = {
+        (entry.room, entry.room_seq): entry.index for entry in map(decode_leaf_row, connection.execute(REMOVALS))
+    }
     for row in connection.execute(select(*schema.member.c)):
         check_member_row(row)
         device = DeviceId(row.device)
@@ -147,11 +154,18 @@ def _load_rooms(connection: Connection) -> dict[RoomId, Room]:
             organisation=OrgName(row.organisation),
             added_seq=row.added_seq,
             removed_seq=row.removed_seq,
+            removed_index=_removed_index(row, removals),
             cursor=row.cursor,
             last_counter=row.last_counter,
             last_id=EnvelopeId(row.last_id),
         )
     return rooms
+
+
+def _removed_index(row: AnyRow, removals: dict[tuple[RoomId, int], int]) -> int | None:
+    if row.removed_seq is None:
+        return None
+    return only(removals.get((RoomId(row.room), row.removed_seq)), f"a member of the room {_name(row.room)}")
 
 
 def _decode_create(data: bytes, room: RoomId) -> Create:

@@ -11,6 +11,7 @@ from amanah_protocol.audit import ReadingOrder, audit_chain, sign_order
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.grants import Terms, decode_grant, ending_document, grant_document
+from amanah_protocol.custody.holds import hold_document
 from amanah_protocol.endorse import Endorsed, endorse
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
@@ -230,10 +231,20 @@ def test_a_grant_reaches_as_far_as_its_organisation_was_in(granting: Granting) -
     world.commit(guest, granting.room, removed=(officer,))
     guest.publish(world.envelope(device_of(guest), granting.room, Message()))
     guest.one(frames.Stored)
+    hold = world.nations[MA].two_party(
+        hold_document(
+            hold=bytes(16), organisation=OrgName(MA), rooms=(granting.room.id,), since_ms=0, reference=bytes(16),
+            issued_ms=world.now_ms,
+        ),
+        Typ.LEGAL_HOLD,
+    )  # fmt: skip
+    guest.send(frames.Submit(request=10, type=int(LeafType.LEGAL_HOLD), object=hold))
+    guest.one(frames.Stored)
     places = [entry.room_seq for entry in world.store.entries if entry.room == granting.room.id]
     shown = granting.read()
     assert shown[granting.room.id] == places[:-1]
-    assert custody_chain(granting.room.id) not in shown
+    assert granting.custody(granting.room)[:2] == [LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD]
+    assert shown[custody_chain(granting.room.id)] == [1], "as far as the organisation itself is shown it"
 
 
 def test_the_community_grants_any_room_and_the_whole_log(granting: Granting) -> None:

@@ -221,10 +221,13 @@ def test_a_batch_without_entries_changes_members_and_keeps_the_log(store: Store,
     before = store.load()
     row = log.batch(log.envelope()).members[0]
     again = Sequence.behind(before)
-    store.append(again.batch(members=(replace(row, cursor=4, removed_seq=3),)))
+    store.append(again.batch(members=(replace(row, cursor=4, removed_seq=1),)))
     after = store.load()
     assert (after.size, after.edge) == (before.size, before.edge)
-    assert (after.rooms[x.ROOM].members[x.KID].cursor, after.rooms[x.ROOM].members[x.KID].removed_seq) == (4, 3)
+    removed = after.rooms[x.ROOM].members[x.KID]
+    assert (removed.cursor, removed.removed_seq) == (4, 1)
+    places = {(entry.room, entry.room_seq): entry.index for entry in log.entries}
+    assert removed.removed_index == places[x.ROOM, 1] != 1
     fresh = Sequence.behind(after)
     store.append(fresh.batch(fresh.envelope()))
     assert store.verify_log().size == before.size + 1

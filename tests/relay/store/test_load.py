@@ -23,7 +23,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import CONTROL, RoomId
 from amanah_relay.store import Store
-from amanah_relay.store.load import CUSTODY
+from amanah_relay.store.load import CUSTODY, REMOVALS
 from tests.relay.store.sequence import OTHER_KID, Draft, Sequence, control, identities
 from tests.vectors import examples as x
 
@@ -131,6 +131,16 @@ def test_a_room_that_begins_with_another_envelope_is_damage(store: Store, log: S
         store.load()
 
 
+def test_a_member_whose_removal_stands_nowhere_is_damage(store: Store, log: Sequence) -> None:
+    store.append(log.batch(log.create()))
+    row = log.batch(log.envelope()).members[0]
+    again = Sequence.behind(store.load())
+    store.append(again.batch(members=(replace(row, removed_seq=7),)))
+    with pytest.raises(OperationalError, match="a member of the room") as refused:
+        store.load()
+    assert refused.value.code is Code.DAMAGED
+
+
 def test_a_long_control_stream_is_loaded_whole(store: Store, log: Sequence) -> None:
     store.append(log.batch(*identities(), *[certificate_leaf()] * 1_200))
     state = store.load()
@@ -183,3 +193,11 @@ def test_grants_and_holds_are_found_without_reading_the_log(store: Store, tmp_pa
         asked = str(CUSTODY.compile(dialect=sqlite.dialect()))
         plan = " ".join(str(row) for row in raw.execute(f"EXPLAIN QUERY PLAN {asked}"))
     assert "leaf_custody" in plan
+
+
+def test_removals_are_found_by_their_places(store: Store, tmp_path: Path) -> None:
+    assert store.load().rooms == {}
+    with closing(sqlite3.connect(next(tmp_path.glob("*.db")))) as raw:
+        asked = str(REMOVALS.compile(dialect=sqlite.dialect()))
+        plan = [str(row) for row in raw.execute(f"EXPLAIN QUERY PLAN {asked}")]
+    assert [step for step in plan if "SCAN" in step] == [step for step in plan if "member" in step]
