@@ -123,3 +123,40 @@ def hold_and_forget(folder: Path, room: str, a: Path, second: Path, auditor: Pat
     assert [held["reference"] for held in kept["legal_holds"]] == ["0c" * 16]
     assert [person["subject"] for person in kept["forgotten"]] == [subject]
     assert "legal hold of" in done(auditor, "audit", "retention").out
+
+
+@pytest.mark.slow
+def test_a_room_that_was_left_and_joined_again_accuses_nobody(nations: Nations, tmp_path: Path) -> None:
+    office, custodian = tmp_path / MA, tmp_path / f"custodian of {MA}"
+    a, guest = nations.enrol("officer a", TN), nations.enrol("officer of ma", MA)
+    auditor = nations.enrol("auditor", MA, role=Role.AUDITOR)
+    done(guest, "room", "list")
+    room = done(a, "room", "create", "Phishing wave", "--label", "TLP:AMBER").out.strip()
+    done(a, "room", "invite", room, MA)
+    done(guest, "room", "list")
+    hold, both = str(tmp_path / "one.hold"), str(tmp_path / "two.hold")
+    done(office, "org", "hold", "place", room, "--reference", "0c" * 16, "--out", hold)
+    done(custodian, "org", "countersign", hold, "--out", both)
+    done(guest, "device", "submit", both)
+    done(a, "room", "remove", room, MA, "--yes")
+    # The custody of a room that was left is shown to a copy that is begun then, by a relay that was restarted too.
+    nations.relay.stop()
+    nations.relay.start()
+    done(auditor, "audit", "sync")
+    scope = json.loads(done(auditor, "audit", "verify", "--json").out)["scope"]
+    assert (scope["bare"], scope["envelopes"] > 0) == (0, True)
+
+    done(a, "send", room, "Without them")
+    released, both = str(tmp_path / "one.release"), str(tmp_path / "two.release")
+    done(office, "org", "hold", "release", hold, "--out", released)
+    done(custodian, "org", "countersign", released, "--out", both)
+    done(guest, "device", "submit", both)
+    assert "copying anew" not in done(auditor, "audit", "sync").err
+    done(guest, "room", "list")
+    done(a, "room", "invite", room, MA)
+    again = done(auditor, "audit", "sync")
+    assert "something of room" in again.err
+    assert "copying anew" in again.err
+    assert "copying anew" not in done(auditor, "audit", "sync").err
+    report = json.loads(done(auditor, "audit", "verify", "--json").out)
+    assert (report["holds"], report["faults"]) == (True, 0)

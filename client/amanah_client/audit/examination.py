@@ -223,6 +223,7 @@ class Examination:
         self._found: list[Finding] = []
         self._whole = Findings(self._found.append)
         """About the whole record as it is now: no part of the register."""
+        self._left_out: set[RoomId] = set()
         self._signed: ControlHead | None = None
         self._signed_root: bytes | None = None
         """Root of the leaves that a signed head covers; None where they do not reach so far."""
@@ -267,8 +268,9 @@ class Examination:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
         self._timeline.settle(self._frontier.size)
         for owed in self._custody.copies.left_out(self._custody.insiders()):
-            room = self._custody.chains[owed.chain].hex()[:8]
-            text = f"entry {owed.at} concerns room {room} too, and does not stand in its custody"
+            room = self._custody.chains[owed.chain]
+            self._left_out.add(room)
+            text = f"entry {owed.at} concerns room {room.hex()[:8]} too, and does not stand in its custody"
             self._whole.fault(None, Code.GAP, text)
         confirmed = None
         if self._signed is not None:
@@ -528,4 +530,5 @@ class Examination:
             findings=(*record.findings(), *self._found),
             faults=self._findings.faults + self._whole.faults + record.misdated_count,
             record=record,
+            left_out=frozenset(self._left_out),
         )

@@ -29,6 +29,7 @@ from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Create, Kind, Specific
 from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.types import DeviceId, EnvelopeId, KeyId, OrgName, PersonId, RoomId
 
 _PAGE: Final = 2_000
@@ -226,6 +227,15 @@ class Record:
             JOIN room ON room.number = stay.room WHERE device.organisation = ? AND to_seq IS NULL"""
         return frozenset(RoomId(row[0]) for row in self.select(query, organisation))
 
+    def rooms_ever_with(self, organisation: OrgName) -> frozenset[RoomId]:
+        """Rooms in which a device of an organisation is or was.
+
+        Also where it was let in again by an entry that was refused, as entries before that are missing here.
+        """
+        query = """SELECT DISTINCT room.room FROM stay JOIN device ON device.number = stay.device
+            JOIN room ON room.number = stay.room WHERE device.organisation = ?"""
+        return frozenset(RoomId(row[0]) for row in self.select(query, organisation))
+
     def custody_chains(self) -> dict[RoomId, RoomId]:
         """Custody chain -> its room, of rooms in scope."""
         rooms = [RoomId(row[0]) for row in self.select("SELECT room FROM room")]
@@ -341,6 +351,7 @@ class Report:
         findings: The first thousand findings of single entries, and those about the whole record.
         faults: How many faults there are in all.
         record: Rooms and entries.
+        left_out: Rooms in whose custody a document does not stand that concerns them.
     """
 
     origin: str
@@ -355,6 +366,7 @@ class Report:
     findings: tuple[Finding, ...]
     faults: int
     record: Record = field(repr=False)
+    left_out: frozenset[RoomId] = frozenset()
 
     @property
     def first_bad(self) -> Finding | None:
@@ -364,3 +376,14 @@ class Report:
         if placed:
             return min(placed, key=lambda finding: finding.index or 0)
         return faults[0] if faults else None
+
+    def lacking(self) -> frozenset[RoomId]:
+        """Rooms of which something is missing that should be here, in the room or in its custody."""
+        rooms, chains = set(self.left_out), self.record.custody_chains()
+        for finding in self.findings:
+            if finding.severity is Severity.FAULT and finding.code is Code.GAP and finding.index is not None:
+                row = self.record.copy.row(finding.index)
+                leaf = None if row is None or row.entry is None else decode_leaf(row.entry)
+                if leaf is not None:
+                    rooms.add(chains.get(leaf.room, leaf.room))
+        return frozenset(rooms)

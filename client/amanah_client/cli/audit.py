@@ -26,7 +26,7 @@ from amanah_client.home import Profile
 from amanah_client.moments import moment
 from amanah_protocol.cards import Armour
 from amanah_protocol.errors import Code, OperationalError, UsageError, VerifyError
-from amanah_protocol.identity import parse_organisation
+from amanah_protocol.identity import decode_certificate, parse_organisation
 from amanah_protocol.kinds import Kind
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def sync(
             hint = f"Run `amanah audit sync` again in {_AGAIN_S} s, or `amanah audit sync --uncosigned` without them."
             raise OperationalError(Code.WITNESSES, "the witnesses have cosigned nothing of this log yet", hint=hint)
         report = verify_copy(profile)
-        if report.record.begins_late() or _is_outgrown(profile, report):
-            terminal.say("your organisation joined a room since the last copy; copying anew, the room's begin included")
+        if reason := _why_anew(profile, report):
+            terminal.say(f"{reason}; copying anew")
             local.begin_anew(profile)
             before, size = _copied(profile, common, uncosigned=uncosigned)
             report = verify_copy(profile)
@@ -135,6 +135,22 @@ def _is_outgrown(profile: Profile, report: Report) -> bool:
     """Whether a room is in part here, as a grant has shown it, that the own organisation sees whole by now."""
     grant, record = local.grant_of(profile.store), report.record
     return grant is not None and bool(record.rooms_with_gaps() & record.rooms_with(grant.auditor))
+
+
+def _why_anew(profile: Profile, report: Report) -> str:
+    """Why the copy is made anew before what is wrong with it is said; "" where it is not.
+
+    What was read while the organisation was out of a room is bare hashes here, and the relay shows it by now. Where
+    the copy that is made anew shows the same, that is the fault, and it is said: once is enough.
+    """
+    if report.record.begins_late() or _is_outgrown(profile, report):
+        return "your organisation joined a room since the last copy, and sees it from its begin"
+    own = decode_certificate(profile.store.snapshot().certificate).organisation
+    lacking = report.lacking() & report.record.rooms_ever_with(own)
+    if lacking:
+        names = ", ".join(sorted(room.hex()[:8] for room in lacking))
+        return f"something of room {names} is missing in this copy, as when your organisation has left it and come back"
+    return ""
 
 
 def _newest_word(profile: Profile) -> str:
