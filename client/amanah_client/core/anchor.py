@@ -65,8 +65,12 @@ def _is_overdue(ctx: Context, anchor: Anchor, view: LogView) -> bool:
     if anchor.owed.is_worn or anchor.asked:
         return ctx.is_overdue(anchor.owed, PROVEN_MS)
     # The log falls short by what is shown of it: that this device has much to compare is not the relay's fault.
-    shown_ms = ctx.watch.shown_at_ms - max(anchor.owed.at_ms, ctx.session.online_at_ms)
-    return shown_ms >= WITHIN_MS and max(ctx.watch.shown_size, view.size) <= anchor.index
+    begun_ms = max(anchor.owed.at_ms, ctx.session.online_at_ms)
+    is_short = max(ctx.watch.shown_size, view.size) <= anchor.index
+    return (is_short and ctx.watch.shown_at_ms - begun_ms >= WITHIN_MS) or (
+        # Nor is any log that is put off for so long.
+        anchor.index >= view.size and ctx.watch.put_off_at_ms - begun_ms >= monitor.DRAGGED_MS
+    )
 
 
 def _ask(ctx: Context, room: Room, anchor: Anchor, size: int, root: bytes) -> None:

@@ -160,6 +160,7 @@ class Watch:
         refreshed_at_ms: When a checkpoint was asked for last.
         shown_at_ms: When the newest checkpoint that came was asked for.
         shown_size: How large the log was in it.
+        put_off_at_ms: When the newest was asked for that the relay has put off.
         wanted_size: Whoever waits for a checkpoint of at least this size.
         refresh: Whether the newest checkpoint is wanted, whatever its size.
         conflicts: When each contradiction of the log was found, by key.
@@ -175,6 +176,7 @@ class Watch:
     refreshed_at_ms: int = 0
     shown_at_ms: int = 0
     shown_size: int = 0
+    put_off_at_ms: int = 0
     wanted_size: int = 0
     refresh: bool = False
     conflicts: dict[bytes, int] = field(default_factory=dict)

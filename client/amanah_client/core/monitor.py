@@ -319,11 +319,10 @@ def _put_off(ctx: Context, purpose: CheckpointWanted | Advance | Compare, why: s
         case Compare(claim=claim):
             ctx.watch.refresh = True
             _note_unanswered(ctx, claim.line)
-        case CheckpointWanted(behind=ahead):
-            # Put off is not shown, however often: who is asked for a larger log has none.
-            ctx.watch.shown_at_ms, ctx.watch.shown_size = ctx.watch.asked_ms, 0
-            for claim in ahead:
-                _note_unanswered(ctx, claim.line)
+        case CheckpointWanted():
+            # A relay whose store fails says so for a while; until it is asked again it makes us wait.
+            ctx.watch.put_off_at_ms = ctx.watch.asked_ms
+            ctx.watch.waited_ms += REFRESH_MS
         case Advance():
             ctx.disconnect(why)
 
