@@ -129,7 +129,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.CERTIFICATE: Meaning(_FINAL, "The certificate does not chain to the roster; ask for a new one."),
     Code.EXPIRED: Meaning(_FINAL, "The certificate or roster is not valid at this time; have it renewed."),
     Code.REVOKED: Meaning(_FINAL, "The device was revoked by its organisation; enrol a new device."),
-    Code.FOREIGN_DEVICE: Meaning(_FINAL, "This device key already belongs to another organisation; make a new key."),
+    Code.FOREIGN_DEVICE: Meaning(_FINAL, "This key is already another organisation's or person's; make a new key."),
     Code.ROLE: Meaning(_FINAL, "The role in the certificate does not allow this."),
     Code.LABEL: Meaning(_FINAL, "The label is above the ceiling of the room or the device; choose another room."),
     Code.ROLLBACK: Meaning(_FINAL, "An older version than the one already accepted was offered; get the newest."),

@@ -100,13 +100,14 @@ class Nation:
         machine: MachineLimits | None = None,
         suite: int = suites.CLASSICAL,
         lifetime_ms: int = 90 * DAY_MS,
+        subject: PersonId | None = None,
     ) -> Device:
-        """A device whose key is made of its name."""
+        """A device whose key, and whose person unless one is named, are made of its name."""
         key = key_of(f"device {name}")
         request = identity.make_request(
             key,
             organisation=self.name,
-            subject=PersonId(sha256(name.encode())[:16]),
+            subject=subject or PersonId(sha256(name.encode())[:16]),
             role=role,
             nonce=bytes(16),
             suites=(suite,),

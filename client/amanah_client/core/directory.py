@@ -125,7 +125,7 @@ class Directory:
         """Record a certificate.
 
         Raises:
-            VerifyError: `FOREIGN_DEVICE`: the key belongs to another organisation already.
+            VerifyError: `FOREIGN_DEVICE`: the key belongs to another organisation, or to another person, already.
         """
         device = self.devices.get(certificate.device_id)
         if device is None:
@@ -134,6 +134,9 @@ class Directory:
             raise VerifyError(
                 Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {device.organisation}"
             )
+        if any(known.certificate.subject != certificate.subject for known in device.certificates[:1]):
+            text = f"{certificate.organisation} certified a key of one person for another"
+            raise VerifyError(Code.FOREIGN_DEVICE, text)
         device.certificates.append(Certified(index=index, certificate=certificate))
         known = self._subjects.setdefault((certificate.organisation, certificate.subject), [])
         if certificate.device_id not in known:

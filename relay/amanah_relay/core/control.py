@@ -52,6 +52,9 @@ def check_chain(state: RelayState, certificate: Certificate, enrolment: Enrolmen
     known = state.devices.get(certificate.device_id)
     if known is not None and known.certificate.organisation != certificate.organisation:
         raise RefusedError(Code.FOREIGN_DEVICE, f"the device belongs to {known.certificate.organisation}")
+    # Else the name of who wrote what is held could be forgotten, once the device has another pseudonym.
+    if known is not None and known.certificate.subject != certificate.subject:
+        raise RefusedError(Code.FOREIGN_DEVICE, "the device was certified for another person before")
     if known is not None and known.revoked_index is not None:
         raise RefusedError(Code.REVOKED, "the device was revoked")
     check_enrolment_key(state, enrolment)

@@ -12,7 +12,7 @@ from amanah_client import inputs
 from amanah_protocol import frames
 from amanah_protocol.identity import Role
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import CONTROL, LeafHash
+from amanah_protocol.types import CONTROL, LeafHash, OrgName, PersonId
 from tests.client.core.forge import push
 from tests.client.core.rooms import create, two
 from tests.client.core.world import MA, SN, TN, Client, Stage, certify
@@ -118,6 +118,18 @@ def test_a_device_of_another_organisation_stays_with_the_first(stage: Stage) -> 
     push(a, entry(a, LeafType.CERTIFICATE, stolen.certificate.encoded))
     assert a.codes() == ["FOREIGN_DEVICE"]
     assert a.core._ctx.directory.organisation(b.device.id) == MA  # noqa: SLF001 - what is tested
+
+
+def test_a_device_of_another_person_stays_with_the_first(stage: Stage) -> None:
+    a, b = stage.online("A"), stage.online("B", of=MA)
+    nation = stage.relay.nations[MA]
+    subject = nation.certify("B").certificate.subject
+    push(a, entry(a, LeafType.CERTIFICATE, nation.certify("B", subject=PersonId(bytes(16))).certificate.encoded))
+    assert a.codes() == ["FOREIGN_DEVICE"]
+    devices = a.core._ctx.directory.devices_of  # noqa: SLF001 - what is tested
+    assert (devices(OrgName(MA), subject), devices(OrgName(MA), PersonId(bytes(16)))) == ((b.device.id,), ())
+    push(a, entry(a, LeafType.CERTIFICATE, nation.certify("B", lifetime_ms=86_400_000).certificate.encoded))
+    assert a.codes() == ["FOREIGN_DEVICE"], "a renewed one of the same person is taken"
 
 
 def test_an_organisation_outside_the_roster_is_of_no_concern(stage: Stage) -> None:

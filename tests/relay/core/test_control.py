@@ -8,7 +8,7 @@ from amanah_protocol.identity import Role, decode_enrolment
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.receipt import check_in_receipt, verify_receipt
 from amanah_protocol.roster import decode_roster, roster_document
-from amanah_protocol.types import CONTROL
+from amanah_protocol.types import CONTROL, PersonId
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import DAY_MS, RELAY_KEY, Nation, endorsed_by, key_of, make_roster
 from tests.relay.world import MA, SN, TN, Peer, World, code_of, device_of
@@ -150,6 +150,17 @@ def test_a_device_of_another_organisation_is_not_certified_again(world: World, o
     world.officer("b", of=MA)
     stolen = world.certify("b", of=TN).certificate.encoded
     assert refusal(world, officer, LeafType.CERTIFICATE, stolen) is Code.FOREIGN_DEVICE
+
+
+def test_a_device_is_not_certified_for_another_person(world: World, officer: Peer) -> None:
+    """Nor logged in; for its own person it is."""
+    known = device_of(world.officer("b"))
+    world.now_ms += DAY_MS
+    renamed = world.nations[TN].certify("b", now_ms=world.now_ms, subject=PersonId(bytes(16)))
+    assert renamed.id == known.id
+    assert refusal(world, officer, LeafType.CERTIFICATE, renamed.certificate.encoded) is Code.FOREIGN_DEVICE
+    assert world.begin_login(renamed).closed == (1008, Code.FOREIGN_DEVICE)
+    logged(world, officer, LeafType.CERTIFICATE, world.certify("b").certificate.encoded)
 
 
 def test_a_revoked_device_is_not_certified_again(world: World, officer: Peer) -> None:

@@ -354,6 +354,21 @@ def test_who_wrote_in_a_held_room_and_was_removed_is_not_forgotten_either(custod
     assert custody.bring(ERASURE, statement) is None
 
 
+def test_who_wrote_in_a_held_room_is_not_forgotten_under_another_pseudonym_either(custody: Custody) -> None:
+    """The device would be somebody else's, and nobody would have written what is held."""
+    world, writer = custody.world, device_of(custody.guest)
+    custody.guest.publish(world.envelope(writer, custody.room, Message()))
+    assert custody.bring(HOLD, custody.hold()) is None
+    renamed = world.nations[MA].certify("guest", now_ms=world.now_ms + 1, subject=PersonId(bytes(16)))
+    assert renamed.id == writer.id
+    assert custody.bring(LeafType.CERTIFICATE, renamed.certificate.encoded) is Code.FOREIGN_DEVICE
+    statement = world.nations[MA].forget(writer.certificate.subject, now_ms=world.now_ms)
+    assert custody.bring(ERASURE, statement) is Code.MEMBERSHIP
+    state = world.core._parts.loaded().state  # noqa: SLF001 - the control: had it been taken
+    state.devices[writer.id].certificate = renamed.certificate
+    assert custody.bring(ERASURE, statement) is None
+
+
 def test_who_was_in_a_held_room_and_wrote_nothing_is_forgotten(custody: Custody) -> None:
     assert custody.bring(HOLD, custody.hold()) is None
     statement = custody.world.nations[MA].forget(person(custody.guest), now_ms=custody.world.now_ms)

@@ -12,7 +12,6 @@ from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Message
 from amanah_protocol.limits import MAX_ENVELOPE_BYTES, MIB
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import PersonId
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import Device, Nation, endorsed_by, key_of, make_roster
 from tests.relay.world import MA, SN, TN, Peer, World, code_of, device_of
@@ -23,7 +22,7 @@ def twin_of(nation: Nation, device: Device, now_ms: int) -> Device:
     request = identity.make_request(
         device.key,
         organisation=nation.name,
-        subject=PersonId(bytes(16)),
+        subject=device.certificate.subject,
         role=device.certificate.role,
         nonce=b"another request!",
         suites=device.certificate.suites,
