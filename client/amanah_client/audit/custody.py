@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from amanah_client.audit.copies import Copies
+from amanah_client.audit.doubts import Doubts
 from amanah_client.audit.identities import Identities, beside, check_alone, check_issued, check_record
 from amanah_client.audit.register import Register
 from amanah_client.audit.report import Findings
@@ -51,6 +52,8 @@ class Custody:
         """Custody chain -> its room, of rooms in scope."""
         self.copies = Copies(register.progress.owed)
         """Whether grants and holds stand in each of their chains."""
+        self.doubts = Doubts(register.progress.doubts)
+        """Whether holds still stood when names were forgotten."""
         self._told = set(register.progress.told)
         self._grants: dict[GrantId, AuditGrant] = {}
         self._holds: dict[HoldId, LegalHold] = {}
@@ -181,7 +184,7 @@ class Custody:
     def _hold(self, index: int, leaf: Leaf, document: bytes) -> None:
         hold = decode_hold(document)
         check_record(leaf, hold.endorsed.record)
-        chains = {audit_chain(hold.organisation), *map(custody_chain, hold.rooms)}
+        chains = _chains_of(hold)
         if leaf.room not in chains:
             raise VerifyError(Code.BINDING, "a legal hold stands in a chain that it does not concern")
         known = self._holds.get(hold.id)
@@ -245,17 +248,39 @@ class Custody:
                 self._findings.fault(index, Code.RECORD, text)
 
     def check_forgotten(self, index: int, erasure: PersonErasure) -> None:
-        """Whose name was forgotten, which holds, wrote in no room that a hold keeps, as far as rooms are here."""
+        """Whose name was forgotten, which holds, may have written in a room that a hold keeps, as far as it is here.
+
+        Whether the hold still stood is not known yet: its release may stand in chains that are not shown.
+        """
         for hold in self._standing():
-            for history in filter(None, map(self._history, hold.rooms)):
-                if history.heard(erasure.organisation, erasure.subject):
-                    text = (
-                        f"a name was forgotten while a legal hold of {hold.organisation} stood on a room where it wrote"
-                    )
-                    self._findings.fault(index, Code.RECORD, text)
-                    return
+            histories = filter(None, map(self._history, hold.rooms))
+            if any(history.heard(erasure.organisation, erasure.subject) for history in histories):
+                self.doubts.add(index, hold.organisation, _chains_of(hold))
+
+    def decide(self, leaf: Leaf, *, follows: bool) -> None:
+        """Name what was forgotten under a hold, where the next entry of a chain shows that it still stood.
+
+        Args:
+            leaf: The entry.
+            follows: Whether it follows the newest entry of its chain that was seen.
+        """
+        for index, organisation in self.doubts.decide(leaf, follows=follows).items():
+            text = f"a name was forgotten while a legal hold of {organisation} stood on a room where it wrote"
+            self._findings.fault(index, Code.RECORD, text)
+
+    def undecided(self) -> dict[int, str]:
+        """Where names were forgotten, and what is not known of each, in words."""
+        return {
+            doubt.at: f"a name was forgotten behind a legal hold of {doubt.organisation} on a room where it wrote; "
+            "whether the hold was released before is not shown here"
+            for doubt in reversed(self.doubts.left)
+        }
 
     def _standing(self) -> Iterator[LegalHold]:
         """Holds that are not released, of organisations of the roster in force: who has left it releases none."""
         members = self._identities.roster.value.by_name
         return (hold for hold in self._holds.values() if not hold.released and hold.organisation in members)
+
+
+def _chains_of(hold: LegalHold) -> set[RoomId]:
+    return {audit_chain(hold.organisation), *map(custody_chain, hold.rooms)}

@@ -267,11 +267,7 @@ class Examination:
             if self._frontier.root() != self._head.root:
                 self._whole.fault(None, Code.PROOF, "the hashes of the leaves do not lead to the checkpoint's root")
         self._timeline.settle(self._frontier.size)
-        for owed in self._custody.copies.left_out(self._custody.insiders()):
-            room = self._custody.chains[owed.chain]
-            self._left_out.add(room)
-            text = f"entry {owed.at} concerns room {room.hex()[:8]} too, and does not stand in its custody"
-            self._whole.fault(None, Code.GAP, text)
+        self._end_custody()
         confirmed = None
         if self._signed is not None:
             try:
@@ -375,6 +371,8 @@ class Examination:
                 check(leaf)
             except VerifyError as error:
                 self._findings.refused(row.index, error)
+        before = self._register.chains.get(leaf.room, (0, LeafHash(ZERO_32)))
+        self._custody.decide(leaf, follows=before == (leaf.room_seq - 1, leaf.previous))
         self._register.put_chain(leaf.room, leaf.room_seq, LeafHash(row.hash))
         if leaf.type is not LeafType.ENVELOPE:
             self._register.put_aside(row.index, leaf.accepted_at_ms)
@@ -453,6 +451,16 @@ class Examination:
 
     # ---- the end
 
+    def _end_custody(self) -> None:
+        """Say what was not seen of custody up to here; entries that come later may show it."""
+        for owed in self._custody.copies.left_out(self._custody.insiders()):
+            room = self._custody.chains[owed.chain]
+            self._left_out.add(room)
+            text = f"entry {owed.at} concerns room {room.hex()[:8]} too, and does not stand in its custody"
+            self._whole.fault(None, Code.GAP, text)
+        for index, text in sorted(self._custody.undecided().items()):
+            self._whole.remark(index, Code.RECORD, text)
+
     def _save(self) -> None:
         self._register.save(
             self._frontier,
@@ -462,6 +470,7 @@ class Examination:
             findings=self._findings.count,
             owed=self._custody.copies.owed,
             told=self._custody.told,
+            doubts=self._custody.doubts.left,
             **self._counts,
         )
 

@@ -204,6 +204,9 @@ class Identities:
         # A device id belongs to one organisation for ever: a second one could speak in its name.
         if first != certificate.organisation:
             raise VerifyError(Code.FOREIGN_DEVICE, f"{certificate.organisation} certified a key of {first}")
+        # And to one person: else the name of who wrote what is held could be forgotten under another pseudonym.
+        if self._certificates.get(device, certificate).subject != certificate.subject:
+            raise VerifyError(Code.FOREIGN_DEVICE, f"{first} certified a key of one person for another")
         if (first, device) in self._revoked:
             raise VerifyError(Code.REVOKED, "a device is certified after its organisation revoked it")
         self._organisations[device], self._certificates[device] = first, certificate

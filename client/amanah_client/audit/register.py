@@ -14,6 +14,7 @@ import msgspec
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.audit.copies import Owed
+from amanah_client.audit.doubts import Doubt
 from amanah_client.audit.report import Finding
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.audit import ReadingOrder
@@ -23,7 +24,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, OrgName, RoomId
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -72,6 +73,7 @@ class Progress:
         findings: Findings that are kept.
         owed: Documents of custody that were not seen in each of their chains.
         told: Custody chains, each with a grant that names no rooms and stands there.
+        doubts: Holds of which it is not known whether they still stood when names were forgotten.
     """
 
     version: int
@@ -88,6 +90,7 @@ class Progress:
     findings: int = 0
     owed: tuple[Owed, ...] = ()
     told: tuple[tuple[RoomId, GrantId], ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 _progress: Final = msgspec.msgpack.Decoder(Progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from amanah_protocol.types import CONTROL
 from tests.client.audit.auditor import ROSTER, Audit, copy
 from tests.client.audit.bundles import bundle, checked
 from tests.client.audit.custodian import Held, forgotten, parties, roster_without, signed
-from tests.client.audit.world import MA, OFFICER_MA, OFFICER_TN, TN, examined, faults
+from tests.client.audit.world import AUDITOR_TN, MA, OFFICER_MA, OFFICER_TN, TN, examined, faults
 from tests.vectors import examples as x
 from tests.verify.bundles import verdict
 
@@ -247,10 +248,24 @@ def test_a_name_that_one_party_forgets_is_found_by_both(
 def test_a_name_that_goes_while_a_hold_keeps_its_room_is_found_by_both(
     held: Held, profile: Profile, exported: Export
 ) -> None:
-    held.put(held.hold(hold=bytes(16)), held.custody("room"))
+    held.put(held.hold(hold=bytes(16)))
     index = forgotten(held)
+    held.read(AUDITOR_TN, grant=None)
     copy(profile, held.found, seen(held))
     assert both(exported(code=5)) == ([(index, "RECORD")], index)
+
+
+def test_a_name_that_goes_behind_a_hold_whose_release_is_later_than_the_export_accuses_nobody(
+    held: Held, profile: Profile, exported: Export
+) -> None:
+    """The control stream is exported whole, the chains of the hold are not."""
+    hold = held.hold(hold=bytes(16))
+    held.put(hold)
+    until = datetime.fromtimestamp(held.log.now_ms / 1000 - 0.5, UTC).isoformat()
+    held.put(decode_hold(signed(release_document(hold, now_ms=held.log.now_ms), Typ.LEGAL_HOLD, *parties(TN)).encode()))
+    forgotten(held)
+    copy(profile, held.found, seen(held))
+    assert both(exported("--until", until)) == ([], None)
 
 
 def test_the_hold_of_who_has_left_the_roster_keeps_nothing_for_both(

@@ -214,6 +214,12 @@ def test_a_device_belongs_to_the_organisation_that_certified_it_first() -> None:
     assert faults(examined(log)) == [(log.last, "FOREIGN_DEVICE")]
 
 
+def test_a_device_belongs_to_the_person_it_was_certified_for_first() -> None:
+    log = community()
+    log.certify(certified("somebody else", key=OFFICER_TN.key))
+    assert faults(examined(log)) == [(log.last, "FOREIGN_DEVICE")]
+
+
 def test_a_device_that_is_certified_again_after_its_revocation_is_found() -> None:
     log = community()
     log.revoke(OFFICER_TN)

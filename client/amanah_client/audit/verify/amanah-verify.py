@@ -34,8 +34,7 @@ def decode(data: bytes, levels: int = 8) -> Value:  # the one value that these b
 def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value at a place, and the place behind it
     major, number = divmod(data[at], 32) if at < len(data) else (7, 31)
     need(number < 24 or (number < 28 and major < 6), "CBOR is cut off, of indefinite length, a tag or a float")
-    width = 1 << (number - 24) if number > 23 else 0
-    at += 1 + width
+    at += 1 + (width := 1 << (number - 24) if number > 23 else 0)
     number = int.from_bytes(data[at - width : at], "big") if width else number
     need(number >= {0: 0, 1: 24}.get(width, 1 << 4 * width) and at <= len(data), "a CBOR head, too long or cut off")
     if major < 2: return number if major == 0 else -1 - number, at
@@ -49,8 +48,7 @@ def item(data: bytes, at: int, levels: int) -> tuple[object, int]:  # the value 
         (value, at), start = item(data, at, levels - 1), at
         found.append(value)
         if major == 5 and place % 2 == 0:
-            need(type(value) in (int, str) and data[start:at] > before, "a CBOR map's keys, or their order")
-            before = data[start:at]
+            before = need(type(value) in (int, str) and data[start:at] > before, "a CBOR map's keys", data[start:at])
     return found if major == 4 else dict(zip(found[::2], found[1::2], strict=True)), at
 def encoded(major: int, rest: bytes, number: int | None = None) -> bytes:  # a head of least length, and its content
     number = len(rest) if number is None else number
@@ -61,8 +59,7 @@ def fit(wanted: Value, value: Value) -> Value:  # hold a value against a format,
     # text; a list for an array of these, a dictionary with names; a tuple for what, least, most, ascending, or as said.
     match wanted:
         case range(): need(type(value) is int and value in wanted, f"no number from {wanted[0]} to {wanted[-1]}")
-        case slice(start=least, stop=most):
-            need(type(value) is bytes and least <= len(value) <= most, f"not {least} to {most} bytes")
+        case slice(start=a, stop=b): need(type(value) is bytes and a <= len(value) <= b, f"not {a} to {b} bytes")
         case int(): need(type(value) is str and len(value) <= wanted, f"a text of at most {wanted} is wanted")
         case re.Pattern(): need(type(value) is str and bool(wanted.fullmatch(value[:254])), "a text of another form")
         case list():
@@ -244,8 +241,7 @@ class Community:  # who is who by the control stream so far; each of its objects
         self.anchored = (self.logged and self.anchored) or new.hash in [one.hash for one in self.trusted]
         self.roster, self.logged = new, True
     def endorse(self, name: str, source: Endorsed) -> None:  # roots signed it that a trusted roster has, or leads to
-        threshold, roots = self.roster.members.get(name, (0, []))
-        need(threshold > 0, f"{name} is not in the roster")
+        threshold, roots = need(name in (here := self.roster.members), f"{name} is not in the roster", here.get(name))
         known = self.anchored or any(one.members.get(name) == (threshold, roots) for one in self.trusted)
         need(known, f"the roots of {name} are in no roster that leads from a trusted one")
         done = self.roster.hash, sha256(source.logged)
@@ -273,9 +269,9 @@ class Community:  # who is who by the control stream so far; each of its objects
     def issuer(self, kid: bytes, name: str, at: int) -> Value:  # an enrolment key, as it holds at that time
         need((found := self.enrolments.get(kid, NOTHING)).organisation == name, f"the log holds no such key of {name}")
         self.endorse(name, found.source)
-        need((name, kid) not in self.ended, "the enrolment key was withdrawn")
-        return need(found.starts <= at <= found.ends, "the enrolment key had expired", found)
-    def certify(self, leaf: Value) -> None:  # a device, which asked for it, and is its first organisation's for ever
+        ended = (name, kid) in self.ended
+        return need(not ended and found.starts <= at <= found.ends, "the enrolment key is over or was withdrawn", found)
+    def certify(self, leaf: Value) -> None:  # a device, which asked for it, and is its first person's for ever
         opened, claims = signed(leaf.object, "certificate+cwt", 2 * KIB, dict)
         need([*claims] == [1, 2, 4, 5, 8, *range(-70002, -70008, -1)], "a certificate has eleven claims")
         found: SimpleNamespace = fit(CLAIMS, [*claims.values()])
@@ -287,10 +283,11 @@ class Community:  # who is who by the control stream so far; each of its objects
             need(repr(getattr(asked, one)) == repr(getattr(found, one)), f"the device did not ask for this {one}")
         need(found.machine is None or found.role in (BOT, SENSOR), "limits of a machine, for none")
         found.starts, found.ends, found.kid, found.key = found.starts * 1_000, found.ends * 1_000, opened.kid, asked.key
+        found.whose = found.organisation, found.subject
         opened.verify(self.issuer(opened.kid, found.organisation, leaf.at).key)
         need(0 < found.ends - found.starts <= 90 * DAY and found.starts <= leaf.at <= found.ends, "outside its 90 days")
         before, revoked = self.devices.get(own := sha256(asked.key), found), (found.organisation, own) in self.ended
-        need(before.organisation == found.organisation and not revoked, "another's device, or a revoked one")
+        need(before.whose == found.whose and not revoked, "another organisation's or person's device, or a revoked one")
         found.places, self.devices[own] = [*getattr(before, "places", []), leaf.index], found
     def usable(self, device: bytes, at: int) -> Value:  # who may be added: in its time, neither it nor its key ended
         need((found := self.devices.get(device, NOTHING)).organisation != "", "the log holds no certificate of it")
@@ -331,10 +328,8 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     need(found.kind != COMMIT or len(said.added) + len(said.removed) <= 96, "a commit of more than 96 devices")
     holds = (found.kind != GRANT or said.since <= said.upto) and (found.kind != 6 or len(said.key) in (32, 1_216))
     need(holds, "a grant of nothing, or an intake key of another length")
-    if found.kind == CREATE:
-        room = sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16]
-        need(found.epoch == 0 and found.room == room, "the room is not the one that is created here")
-    return found
+    made = sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16] if found.kind == CREATE else b""
+    return need(not made or (found.epoch == 0 and found.room == made), "not the room that is created here", found)
 def audience(who: Value) -> bytes: return sha256(b"amanah/audience/1", struct.pack(">I", len(who)), *sorted(who))
 GRANTED = {"purpose": 64, "id": ID, "by": ("or null", ORGANISATION), "auditor": ORGANISATION, "whom": ("or null", ID),
     "rooms": (ID, 0, 64, True), "since": ("or null", UINT), "until": ("or null", UINT), "labels": (LABEL, 0, 5, True),
@@ -350,11 +345,12 @@ class Record(Community):  # Sections 7 and 8: judges the entries of the log, and
     def __init__(self, trusted: list[Roster], origin: str, wanted: dict[bytes, Any], head: Value) -> None:
         super().__init__(trusted)
         self.origin, self.wanted, self.head, self.newest = origin, wanted, head, 0
-        self.rooms, self.not_before, self.not_after = dict[bytes, Value](), 0, YEAR_9999
+        self.rooms, self.told, self.not_before, self.not_after = dict[bytes, Value](), set[Any](), 0, YEAR_9999
         # Whose custody a chain is; id and time of acceptance of its envelopes, by place; grants and holds as last said.
         self.custody, self.stood, self.agreed = dict[bytes, bytes](), dict[bytes, bytearray](), dict[Any, Value]()
-        # By chain, what should stand there and was seen elsewhere, and where; chains with a grant that names no rooms.
-        self.owed, self.told = dict[bytes, dict[bytes, tuple[int, list[str]]]](), set[Any]()
+        # By chain, what should stand there and was seen elsewhere, and where; by entry that forgot a name, the chains
+        # of holds on what it wrote, whose release may not be shown; above, chains with a grant that names no rooms.
+        self.owed, self.doubts = dict[bytes, dict[bytes, tuple[int, list[str]]]](), dict[int, set[bytes]]()
         # The newest place, and that leaf's hash, by room; the newest counter and id by room and device.
         self.chains, self.senders = {CONTROL: (0, ZEROS)}, dict[tuple[bytes, bytes], tuple[int, bytes]]()
     def leaf(self, row: Value) -> Value:  # read an entry
@@ -368,6 +364,11 @@ class Record(Community):  # Sections 7 and 8: judges the entries of the log, and
         need(leaf.place == place + 1 and leaf.previous == newest, f"place {leaf.place} does not follow {place} there")
         least, most = max(before, self.not_before - 120_000), min(YEAR_9999, self.not_after + 120_000)
         need(least <= leaf.at <= most, "the time of acceptance goes backwards, or is not where witnesses allow it")
+    def proven(self, leaf: Value) -> list[int]:  # what forgot a name in a hold: here no release stands before it
+        found = [at for at, homes in self.doubts.items() if leaf.room in homes]
+        follows = self.chains.get(leaf.room, (0, ZEROS)) == (leaf.place - 1, leaf.previous)
+        for at in found: self.doubts[at] -= self.doubts[at] if follows else {leaf.room}
+        return found if follows else []
     def judge(self, leaf: Value) -> None:  # what the entry is about
         two = leaf.kind in ((7, 8), (3, 5, 9))[leaf.room == CONTROL] or (leaf.kind == 4 and leaf.object[:1] != b"\xd2")
         leaf.source = Endorsed(leaf.document) if leaf.document is not None else None
@@ -401,8 +402,8 @@ class Record(Community):  # Sections 7 and 8: judges the entries of the log, and
             holds = bool(found.why.strip()) and found.why.isprintable() and 0 <= found.ends - found.starts <= 366 * DAY
             need(holds and (None in (found.since, found.until) or found.since < found.until), "a grant that cannot be")
         names = [name for name in (found.by, vars(found).get("auditor")) if name]
-        homes = {beside("audit", name.encode()) for name in names} | {beside("custody", room) for room in found.rooms}
-        here = [] if leaf.room in homes else [self.custody.get(leaf.room, b"")]
+        homes = {beside("audit", one.encode()) for one in names} | {beside("custody", one) for one in found.rooms}
+        found.homes, here = homes, [] if leaf.room in homes else [self.custody.get(leaf.room, b"")]
         need(not here or (here != [b""] and not found.rooms), "it stands in a chain that it does not concern")
         self.rules(found, here)
         if not found.rooms: self.told.add((leaf.room, found.id))
@@ -446,14 +447,14 @@ class Record(Community):  # Sections 7 and 8: judges the entries of the log, and
         for hold in [one for one in self.standing() if said.room in one.rooms]:
             need(all(int.from_bytes(one[32:], "big") < hold.since for one in stood), f"erased in a hold of {hold.by}")
         return need(not stood or (said.sum == sha256(b"amanah/erased/1", *names) and all(stood)), "other entries here")
-    def forget(self, leaf: Value) -> Value:  # by two parties of an organisation, of who wrote in no room that is held
+    def forget(self, leaf: Value) -> None:  # by two parties of an organisation, of who wrote in no room that is held
         said, size = fit(FORGOTTEN, decode(leaf.source.document)), len(leaf.document)
         may = said.purpose == "amanah/erasure/person/1" and size <= 4 * KIB and said.at <= leaf.at + 600_000
         need(may, "a document for another purpose, or larger, or made later")
-        devices, whose = self.devices, (said.organisation, said.subject.hex())
-        rooms = {room for room, one in self.senders if (devices[one].organisation, devices[one].subject) == whose}
-        need(rooms.isdisjoint(itertools.chain(*(one.rooms for one in self.standing()))), "it wrote what is held")
-        return self.parties(leaf, said.organisation, "erasure")
+        self.parties(leaf, said.organisation, "erasure")
+        rooms = {room for room, x in self.senders if self.devices[x].whose == (said.organisation, said.subject.hex())}
+        for hold in [one for one in self.standing() if rooms & {*one.rooms}]:
+            self.doubts.setdefault(leaf.index, set()).update(hold.homes)  # where a next entry shows that it stood
     def envelope(self, leaf: Value) -> None:  # its sender's signature and chain, what its role may do, the room's rules
         found, at, self.custody[beside("custody", leaf.room)] = envelope(leaf.object), leaf.at, leaf.room
         self.stood.setdefault(leaf.room, bytearray()).extend(found.id + struct.pack(">Q", at))
@@ -486,12 +487,11 @@ class Record(Community):  # Sections 7 and 8: judges the entries of the log, and
     def change(self, commit: Value, own: Value, room: Value, at: int) -> Value:  # the members after, if it may be
         added, removed, owner = commit.specific.added, commit.specific.removed, own.organisation == room.create.owner
         need(own.role == OFFICER or not (added or removed), "only officers add or remove")
-        present = {self.devices[device].organisation for device in room.members}
+        here, present = room.members.union(removed), {self.devices[device].organisation for device in room.members}
         for device, new in [(device, self.usable(device, at)) for device in added]:
             able = room.create.suite in new.suites and new.ceiling >= room.create.ceiling
             need(able and new.role in (OFFICER, BOT), "who is added is no member by its role, suites or ceiling")
-            new_here = device not in room.members and device not in removed
-            need(new_here and (owner or new.organisation in present), "who is added is here, or another's to add")
+            need(device not in here and (owner or new.organisation in present), "who is added is here, or another's")
         for device in removed:
             need(device in room.members and device != commit.kid, "who is removed is not in the room, or is the sender")
             own_device = owner or self.devices[device].organisation == own.organisation
@@ -516,7 +516,7 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
     def attempt(self, index: int | None, check: Callable[..., Any], *arguments: object) -> Value:  # as the check
         try: return check(*arguments)  # what a check gives, or None and a fault: at an index, or of the whole
         except WRONG as wrong: fault, self.number = (index, str(wrong)), self.number + 1
-        if not self.first or (self.first[0][0] is None and index is not None): self.first = [fault]  # rows ascend
+        self.first = [min([*self.first, fault], key=lambda one: MAX_ARCHIVE if one[0] is None else one[0])]
         return self.faults.append(fault) if len(self.faults) < MAX_FAULTS else None
     def verify(self, written: bytes | None, given: list[Roster], seen: Iterable[Checkpoint] = ()) -> None:  # section 12
         if not self.attempt(None, self.open): return
@@ -532,6 +532,7 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
         for check, *more in ((self.rows, note, points, record), (record.settle,), (self.confirm, head, record, note),
                              (self.disclosures, record.wanted), (self.claims, manifest, record, note)):
             self.attempt(None, check, *more)
+        self.remarks += [f"entry {at}: whether a hold stood is not shown" for at, left in record.doubts.items() if left]
     def piece(self, at: int, length: int) -> bytes:  # bytes of the file
         need(length <= 32 * MIB, "a member that is too large")
         self.file.seek(at)
@@ -622,21 +623,20 @@ class Bundle:  # Section 12: a ZIP archive of stored members, read where they st
             row = self.attempt(size if size < note.size else None, next, rows, None)
             if row is None: break
             leaf = self.attempt(size, record.leaf, row) if row.entry is not None else None
+            for at in record.proven(leaf) if leaf else (): self.attempt(at, need, 0, "it wrote what was held then")
             for check in (record.follow, record.follows, record.judge) if leaf else (): self.attempt(size, check, leaf)
         need(roots[note.size] == note.root, "the rows do not lead to the checkpoint")
     def head(self) -> Value:  # the head of the control stream, not verified yet
         data, none = self.whole("control-head"), (None, SimpleNamespace(place=-1, size=-1))
         opened, head = signed(data, "control-head+cose", KIB, HEAD) if data else none
-        head.opened, head.here, head.then = opened, ZEROS, None
-        return head
+        return SimpleNamespace(**vars(head), opened=opened, here=ZEROS, then=None)
     def confirm(self, head: Value, record: Record, note: Checkpoint) -> None:  # where the control stream ends
         if not head.opened: return
         relays = {k: v for one in [*record.trusted, *[record.roster] * record.anchored] for k, v in one.relays.items()}
         need(head.opened.kid in relays, "no relay of the roster signed the head of the control stream")
         head.opened.verify(relays[head.opened.kid])
         place, covered = record.chains[CONTROL][0], head.size <= note.size
-        need(head.then is None or head.then[0] == head.root, "the head of the control stream is of another log")
-        need(head.then == (head.root, head.place) if covered else head.place >= place, "its head names another end")
+        need(head.then == (head.root, head.place) if covered else head.place >= place, "its head names another record")
         need(head.place > place or head.here == head.leaf, "the head of the control stream names another entry")
     def disclosures(self, wanted: dict[bytes, Any] | None) -> dict[bytes, Any]:
         found: dict[bytes, Any] = {}  # the ids; once their envelopes were found, each content is what one committed to
