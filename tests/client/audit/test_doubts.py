@@ -124,6 +124,17 @@ def test_one_name_that_several_holds_keep_is_one_fault(held: Held) -> None:
     assert (faults(report), unknown(report)) == ([(index, "RECORD")], [])
 
 
+def test_the_name_is_the_first_thing_that_is_wrong_even_if_that_is_seen_behind_another(held: Held) -> None:
+    late_hold(held)
+    index = forgotten(held)
+    other = held.read(OFFICER_TN, grant=None)
+    held.read(grant=None)
+    report = examined(held.log)
+    assert faults(report) == [(other, "ROLE"), (index, "RECORD")]
+    assert report.first_bad is not None
+    assert report.first_bad.index == index
+
+
 def test_a_person_who_wrote_what_is_held_is_found_under_another_pseudonym_too(held: Held) -> None:
     late_hold(held)
     held.log.certify(certified("somebody else", key=OFFICER_TN.key))
