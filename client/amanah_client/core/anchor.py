@@ -32,7 +32,7 @@ PROVEN_MS: Final = 45_000
 def note(ctx: Context, room: Room, entry: Entry) -> None:
     """A commit was followed; the proof of it stands for those before it that were not proven yet."""
     waiting = room.anchor
-    owed = ctx.owe() if waiting is None else waiting.owed
+    owed = ctx.owe() if waiting is None else waiting.owed.put_off(ctx.timer_ms)
     newest = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
     # What is asked for stays so until it is proven: commits that come faster than proofs must not put it off.
     room.anchor = newest if waiting is None or not room.link.live else replace(waiting, newer=newest)
@@ -48,10 +48,13 @@ def work(ctx: Context) -> None:
         anchor = room.anchor
         if anchor is None:
             continue
-        if room.group is None or not room.link.live:
-            # Not asked for while this device is outside, or still reading: its time has not begun.
-            newest = anchor if anchor.newer is None else anchor.newer
-            room.anchor = newest.owing(anchor.owed.put_off(ctx.timer_ms))
+        if room.group is None:
+            # Not asked for while this device is outside: its time has not begun.
+            room.anchor = anchor.owing(anchor.owed.put_off(ctx.timer_ms))
+        elif not room.link.live:
+            # A room that is read anew asks for its newest; that the relay has it read anew is no answer.
+            if anchor.newer is not None:
+                room.anchor = anchor.newer.owing(anchor.owed.hung_up().put_off(ctx.timer_ms))
         elif _is_overdue(ctx, anchor, view):
             _stop(ctx, room, anchor, Code.GAP, "is not proven to be in the log")
         elif anchor.index >= view.size:

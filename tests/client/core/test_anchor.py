@@ -12,6 +12,7 @@ from amanah_client.core.requests import Anchored, CheckpointWanted
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.types import RoomId
+from tests.client.core.forge import push
 from tests.client.core.rooms import invite
 from tests.client.core.test_hanging_up import leave_unanswered
 from tests.client.core.test_monitor import claim
@@ -62,6 +63,16 @@ def test_a_question_without_an_answer_is_overdue_in_time(stage: Stage) -> None:
     leave_unanswered(b, Anchored)
     commit(stage, a, room, "C")
     stage.wait(50_000)
+    assert b.codes() == ["GAP"]
+
+
+def test_a_room_that_the_relay_has_read_anew_again_and_again_puts_nothing_off(stage: Stage) -> None:
+    a, b, room = settled(stage)
+    leave_unanswered(b, Anchored)
+    commit(stage, a, room, "C")
+    for _ in range(5):
+        stage.wait(10_000)
+        push(b, frames.Lagging(room=room))
     assert b.codes() == ["GAP"]
 
 
