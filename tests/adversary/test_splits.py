@@ -57,7 +57,7 @@ def test_the_schedules_hold_every_split_begin_manner_and_answer() -> None:
 # ---- a relay that gives no proof at all
 
 
-STALLED: Final = (68, 5)
+STALLED: Final = (68, 10)
 """Seeds of a relay that hangs up and of one that says nothing; sizes of the sides never meet."""
 
 

@@ -139,7 +139,7 @@ def _check_owed(ctx: Context, view: LogView) -> None:
         since_ms = claim.due_ms if claim.unanswered >= MAX_UNANSWERED else max(claim.due_ms, asked_ms)
         if ctx.heard_ms - since_ms < OWED_MS and watch.waited_ms - begun_ms < DRAGGED_MS:
             watch.claims[line] = claim if claim.waited_ms >= 0 else replace(claim, waited_ms=begun_ms)
-        else:
+        elif not _is_settled(ctx, claim, view):
             _owe(ctx, claim, f"since {(ctx.heard_ms - claim.due_ms) // 1000} s")
 
 

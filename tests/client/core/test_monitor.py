@@ -567,3 +567,17 @@ def test_a_checkpoint_whose_root_the_relay_signed_wrongly_is_not_taken(stage: St
     stage.wait(2_000)
     assert a.codes()[:1] == ["SIGNATURE"]
     assert a.store.snapshot().log == before
+
+
+def test_what_we_hold_ourselves_by_now_is_owed_by_nobody(stage: Stage) -> None:
+    """A claim that waited behind an unanswered question, and was caught up with meanwhile."""
+    a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - a claim without a message
+    view = ctx.log
+    assert view is not None
+    said = replace(claim(view.size, view.root), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms)
+    ctx.watch.claims[said.line] = said
+    ctx.watch.busy, ctx.watch.asked_ms = True, ctx.timer_ms
+    stage.wait(monitor.OWED_MS + 5_000)
+    assert a.codes() == []
+    assert said.line not in ctx.watch.claims
