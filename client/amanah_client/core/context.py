@@ -84,6 +84,7 @@ class Session:
         probed_at_ms: When the first one after it was asked for.
         ahead_ms: The relay's clock minus our running time, as it told its time since the login.
         skew_ms: Our clock minus the relay's, as of its last word.
+        received_ms: When the newest frame was taken, in our running time.
         online: Whether `Online` was told.
         closing: Whether we have asked the shell to disconnect.
     """
@@ -108,6 +109,7 @@ class Session:
     probed_at_ms: int = 0
     ahead_ms: int = 0
     skew_ms: int = 0
+    received_ms: int = 0
     online: bool = False
     closing: bool = False
 

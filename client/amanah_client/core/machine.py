@@ -140,6 +140,7 @@ class ClientCore:
             return  # what was on its way when we gave the connection up
         try:
             frame = frames.decode_relay_frame(data)
+            ctx.session.received_ms = ctx.timer_ms
             login.check_frame(ctx, frame)
             self._take(frame)
         except PeerError as error:

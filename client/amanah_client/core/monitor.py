@@ -130,7 +130,9 @@ def tick(ctx: Context) -> None:
 def _check_owed(ctx: Context, view: LogView) -> None:
     """A relay that puts a proof off for ever hides a fork as well as one that refuses it."""
     watch = ctx.watch
-    asked_ms = watch.asked_ms if watch.busy else ctx.heard_ms
+    # Where nothing comes at all, the connection has died: that ends it, and is counted.
+    is_silent = watch.busy and ctx.session.received_ms <= watch.asked_ms
+    asked_ms = watch.asked_ms if watch.busy and not is_silent else ctx.heard_ms
     for line, claim in tuple(watch.claims.items()):
         is_ahead = claim.size > view.size and claim.sighting.way in _OF_RELAY and claim.unanswered < MAX_UNANSWERED
         if ctx.timer_ms < claim.due_ms or is_ahead:

@@ -386,19 +386,26 @@ def test_a_larger_claim_that_came_while_one_was_compared_has_its_own_time(stage:
     assert a.codes() == []
 
 
-@pytest.mark.parametrize("slow", [True, False])
-def test_a_core_whose_store_is_slow_takes_that_for_no_debt_of_the_relay(stage: Stage, *, slow: bool) -> None:
-    """What it takes late may have been there for long: it judges by ticks that are made after the question."""
+@pytest.mark.parametrize(("slow", "silent"), [(True, False), (False, False), (False, True)])
+def test_neither_a_slow_store_nor_a_dead_connection_is_a_debt_of_the_relay(
+    stage: Stage, *, slow: bool, silent: bool
+) -> None:
+    """What a core takes late may have been there for long: it judges by ticks that are made after the question.
+
+    Where nothing at all has come since, it is the connection that has died.
+    """
     a, _b, _room = two(stage)
+    ctx = a.core._ctx  # noqa: SLF001 - whether anything came
     never_asked(a)
     claimed(stage, a)
     asked_ms = a.now_ms
+    ctx.session.received_ms = ctx.timer_ms + (0 if silent else 1)
     for _ in range((monitor.OWED_MS + monitor.PATIENCE_MS) // 1_000 + 2):
         stage.relay.tick(1_000)
         a.give(inputs.Tick(made_ms=asked_ms if slow else a.now_ms))
-    assert a.codes() == ([] if slow else ["PROOF"])
+    assert a.codes() == ([] if slow or silent else ["PROOF"])
     a.tick()
-    assert a.codes() == ["PROOF"]
+    assert a.codes() == ([] if silent else ["PROOF"])
 
 
 CLAIMS = 25
