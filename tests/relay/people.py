@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from amanah_protocol import endorse, identity, revocation, roster
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.custody.erasures import person_erasure_document
 from amanah_protocol.custody.grants import Terms, grant_document
+from amanah_protocol.custody.holds import hold_document
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, Enrolment, MachineLimits, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.note_keys import NoteSigner, SignatureType
 from amanah_protocol.roster import Organisation, Relay, Roster, Witness
-from amanah_protocol.types import DeviceId, OrgName, PersonId
+from amanah_protocol.types import DeviceId, OrgName, PersonId, RoomId
 from amanah_protocol.verified import Verified
 
 NOW_MS: Final = 1_800_000_000_000
@@ -138,6 +139,18 @@ class Nation:
         """An audit grant by its two parties or these, encoded."""
         document = grant_document(terms)
         return self.two_party(document, Typ.AUDIT_GRANT, *signers)
+
+    def hold(self, room: RoomId, *signers: SigningKey, now_ms: int, **changes: Any) -> bytes:  # noqa: ANN401 - fields of a hold
+        """A legal hold of a room by its two parties or these, encoded; `changes` replace fields."""
+        fields: dict[str, Any] = {
+            "hold": b"h" * 16,
+            "organisation": self.name,
+            "rooms": (room,),
+            "since_ms": 0,
+            "reference": bytes(16),
+            "issued_ms": now_ms,
+        }
+        return self.two_party(hold_document(**(fields | changes)), Typ.LEGAL_HOLD, *signers)
 
     def two_party(self, document: bytes, typ: Typ, *signers: SigningKey) -> bytes:
         """A document of two parties, encoded; by others, where they are named."""

@@ -10,12 +10,10 @@ from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.examination import examine
 from amanah_client.audit.export import shown_rows
 from amanah_client.model import AuditRow
-from amanah_protocol.cose import Typ
 from amanah_protocol.custody.chain import custody_chain
-from amanah_protocol.custody.holds import hold_document
 from amanah_protocol.identity import Role
 from amanah_protocol.log.leaf import LeafType, decode_leaf
-from amanah_protocol.types import OrgName, RoomId
+from amanah_protocol.types import RoomId
 from tests.client.audit.world import faults
 from tests.client.core.rooms import two
 from tests.client.core.test_quorum import W1, W2, W3, WITNESSES, wait
@@ -29,15 +27,7 @@ class Left:
         self.stage = Stage(witnesses=WITNESSES, quorum=3)
         a, b, self.room = two(self.stage)
         self.auditor = self.stage.online("auditor", of=MA, role=Role.AUDITOR)
-        document = hold_document(
-            hold=b"h" * 16,
-            organisation=OrgName(MA),
-            rooms=(self.room,),
-            since_ms=0,
-            reference=bytes(16),
-            issued_ms=self.stage.relay.now_ms,
-        )
-        made = self.stage.relay.nations[MA].two_party(document, Typ.LEGAL_HOLD)
+        made = self.stage.relay.nations[MA].hold(self.room, now_ms=self.stage.relay.now_ms)
         assert self.stage.submit(b, LeafType.LEGAL_HOLD, made).state is model.IntentState.DONE
         self.held_ms = self.stage.relay.now_ms
         wait(self.stage, 120, W1, W2, W3)

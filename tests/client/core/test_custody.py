@@ -13,10 +13,11 @@ from amanah_client.log_rows import FLAWED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.cose import Typ
+from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.custody.erasures import Cause, ContentErasure, sign_erasure
 from amanah_protocol.custody.grants import Terms, decode_grant, ending_document
-from amanah_protocol.custody.holds import decode_hold, hold_document
+from amanah_protocol.custody.holds import decode_hold
 from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.heads import RoomHead, sign_room_head
@@ -63,17 +64,14 @@ class Watched:
 
     def hold(self) -> bytes:
         """Log a hold of TN."""
-        document = hold_document(
-            hold=b"h" * 16,
-            organisation=OrgName(TN),
-            rooms=(self.room,),
-            since_ms=0,
-            reference=bytes(16),
-            issued_ms=self.stage.relay.now_ms,
-        )
-        made = self.stage.relay.nations[TN].two_party(document, Typ.LEGAL_HOLD)
+        made = self.made_hold()
         assert self.stage.submit(self.a, LeafType.LEGAL_HOLD, made).state is DONE
         return made
+
+    def made_hold(self, *signers: SigningKey, by: str = TN, **changes: Any) -> bytes:  # noqa: ANN401 - fields of a hold
+        """A hold of the room, not logged."""
+        relay = self.stage.relay
+        return relay.nations[by].hold(self.room, *signers, now_ms=relay.now_ms, **changes)
 
     def read(self, grant: GrantId = GRANT) -> model.Intent:
         """The auditor copies the log under the grant."""
@@ -207,16 +205,7 @@ def of_grant(watched: Watched, *signers: Any, **changes: Any) -> tuple[int, byte
 
 
 def of_hold(watched: Watched, *signers: Any, **changes: Any) -> tuple[int, bytes, bytes | None]:  # noqa: ANN401 - fields of a hold
-    fields: dict[str, Any] = {
-        "hold": b"h" * 16,
-        "organisation": OrgName(TN),
-        "rooms": (watched.room,),
-        "since_ms": 0,
-        "reference": bytes(16),
-        "issued_ms": watched.stage.relay.now_ms,
-    }
-    document = hold_document(**(fields | changes))
-    made = watched.stage.relay.nations[TN].two_party(document, Typ.LEGAL_HOLD, *signers)
+    made = watched.made_hold(*signers, **changes)
     return LeafType.LEGAL_HOLD, decode_hold(made).endorsed.record, made
 
 
@@ -268,15 +257,7 @@ def test_the_same_made_rightly_is_taken(watched: Watched, forgery: Forgery) -> N
 
 def held_by(watched: Watched, organisation: str) -> None:
     """B is shown a hold of the room by two parties of a nation."""
-    document = hold_document(
-        hold=b"h" * 16,
-        organisation=OrgName(organisation),
-        rooms=(watched.room,),
-        since_ms=0,
-        reference=bytes(16),
-        issued_ms=watched.stage.relay.now_ms,
-    )
-    made = watched.stage.relay.nations[organisation].two_party(document, Typ.LEGAL_HOLD)
+    made = watched.made_hold(by=organisation)
     forged(watched, LeafType.LEGAL_HOLD, decode_hold(made).endorsed.record, made)
 
 
@@ -295,15 +276,7 @@ def test_a_hold_binds_by_an_organisation_that_is_in_the_room(watched: Watched, b
 def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(watched: Watched) -> None:
     late = watched.stage.online("late", of=TN)
     watched.a.do(model.Invite(room=watched.room, device=late.device.id))
-    theirs = hold_document(
-        hold=b"m" * 16,
-        organisation=OrgName(MA),
-        rooms=(watched.room,),
-        since_ms=7,
-        reference=bytes(16),
-        issued_ms=watched.stage.relay.now_ms,
-    )
-    made = watched.stage.relay.nations[MA].two_party(theirs, Typ.LEGAL_HOLD)
+    made = watched.made_hold(by=MA, hold=b"m" * 16, since_ms=7)
     assert watched.stage.submit(watched.b, LeafType.LEGAL_HOLD, made).state is DONE
     watched.a.do(model.Remove(room=watched.room, devices=(watched.b.device.id,)))
     watched.stage.wait(3_000)
@@ -314,15 +287,7 @@ def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(wat
         assert held_since(client, watched.room) == 7
         assert client.codes() == []
     watched.b = newest
-    again = hold_document(
-        hold=b"n" * 16,
-        organisation=OrgName(MA),
-        rooms=(watched.room,),
-        since_ms=0,
-        reference=bytes(16),
-        issued_ms=watched.stage.relay.now_ms,
-    )
-    lied = watched.stage.relay.nations[MA].two_party(again, Typ.LEGAL_HOLD)
+    lied = watched.made_hold(by=MA, hold=b"n" * 16)
     forged(watched, LeafType.LEGAL_HOLD, decode_hold(lied).endorsed.record, lied, after=newest.store.custody[-1])
     assert newest.codes() == ["MEMBERSHIP"]
     assert held_since(newest, watched.room) == 7

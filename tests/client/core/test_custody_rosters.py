@@ -14,7 +14,7 @@ from amanah_client.log_rows import FLAWED, LAPSED
 from amanah_protocol import endorse, identity
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.grants import decode_grant, grant_document
-from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
+from amanah_protocol.custody.holds import decode_hold, release_document
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.roster import Roster
@@ -31,15 +31,7 @@ def watched() -> Watched:
 
 
 def hold_of(watched: Watched, nation: Nation, hold: bytes = b"m" * 16) -> bytes:
-    document = hold_document(
-        hold=hold,
-        organisation=nation.name,
-        rooms=(watched.room,),
-        since_ms=7,
-        reference=bytes(16),
-        issued_ms=watched.stage.relay.now_ms,
-    )
-    return nation.two_party(document, Typ.LEGAL_HOLD)
+    return nation.hold(watched.room, now_ms=watched.stage.relay.now_ms, hold=hold, since_ms=7)
 
 
 def placed(watched: Watched) -> bytes:

@@ -8,11 +8,11 @@ from amanah_client import model
 from amanah_client.core import expiry
 from amanah_protocol import frames
 from amanah_protocol.cose import Typ
-from amanah_protocol.custody.holds import decode_hold, hold_document, release_document
+from amanah_protocol.custody.holds import decode_hold, release_document
 from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import OrgName, RoomId
+from amanah_protocol.types import RoomId
 from tests.client.core.world import TN, Client, Stage
 from tests.relay.people import DAY_MS
 
@@ -54,15 +54,7 @@ def test_while_a_hold_stands_what_it_protects_is_named(client: Client, monkeypat
     monkeypatch.setattr(expiry, "PERIOD_MS", 1_000)
     room = opened(client)
     nation = client.stage.relay.nations[TN]
-    document = hold_document(
-        hold=b"h" * 16,
-        organisation=OrgName(TN),
-        rooms=(room,),
-        since_ms=5,
-        reference=bytes(16),
-        issued_ms=client.stage.relay.now_ms,
-    )
-    placed = nation.two_party(document, Typ.LEGAL_HOLD)
+    placed = nation.hold(room, now_ms=client.stage.relay.now_ms, since_ms=5)
     client.stage.submit(client, LeafType.LEGAL_HOLD, placed)
     client.stage.wait(2_000)
     assert client.store.dropping[-1].held_since_ms == 5
@@ -79,15 +71,7 @@ def test_before_the_custody_of_a_room_is_read_nothing_is_dropped(client: Client)
     client.do(model.Invite(room=room, device=other.device.id))
     stage.wait(3_000)
     client.disconnect()
-    document = hold_document(
-        hold=b"h" * 16,
-        organisation=OrgName(TN),
-        rooms=(room,),
-        since_ms=5,
-        reference=bytes(16),
-        issued_ms=stage.relay.now_ms,
-    )
-    placed = stage.relay.nations[TN].two_party(document, Typ.LEGAL_HOLD)
+    placed = stage.relay.nations[TN].hold(room, now_ms=stage.relay.now_ms, since_ms=5)
     stage.submit(other, LeafType.LEGAL_HOLD, placed)
     client.store.dropping.clear()
     client.restart()

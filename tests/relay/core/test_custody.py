@@ -32,15 +32,7 @@ class Custody(Granting):
 
     def hold(self, of: str = TN, **changes: Any) -> bytes:  # noqa: ANN401 - fields of a hold
         """A hold of the room, by two parties of the nation."""
-        fields: dict[str, Any] = {
-            "hold": b"h" * 16,
-            "organisation": OrgName(of),
-            "rooms": (self.room.id,),
-            "since_ms": 0,
-            "reference": b"r" * 16,
-            "issued_ms": self.world.now_ms,
-        }
-        return self.world.nations[of].two_party(hold_document(**(fields | changes)), Typ.LEGAL_HOLD)
+        return self.world.nations[of].hold(self.room.id, now_ms=self.world.now_ms, **changes)
 
     def release(self, hold: bytes, of: str = TN) -> bytes:
         """Its release."""

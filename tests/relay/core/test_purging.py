@@ -80,16 +80,7 @@ class Shelf:
 
     def hold(self, **changes: Any) -> bytes:  # noqa: ANN401 - fields of a hold
         """TN holds the room."""
-        fields: dict[str, Any] = {
-            "hold": b"h" * 16,
-            "organisation": OrgName(TN),
-            "rooms": (self.room.id,),
-            "since_ms": 0,
-            "reference": bytes(16),
-            "issued_ms": self.world.now_ms,
-        }
-        document = hold_document(**(fields | changes))
-        made = self.world.nations[TN].two_party(document, Typ.LEGAL_HOLD)
+        made = self.world.nations[TN].hold(self.room.id, now_ms=self.world.now_ms, **changes)
         self.submit(made)
         return made
 
