@@ -76,6 +76,18 @@ def test_a_room_that_the_relay_has_read_anew_again_and_again_puts_nothing_off(st
     assert b.codes() == ["GAP"]
 
 
+def test_who_is_outside_of_a_room_waits_for_no_proof_of_it(stage: Stage) -> None:
+    a, b, room = settled(stage)
+    leave_unanswered(b, Anchored)
+    commit(stage, a, room, "C")
+    here = ctx_of(b).rooms[room]
+    group, here.group = here.group, None
+    stage.wait(50_000)
+    here.group = group
+    stage.wait(5_000)
+    assert b.codes() == []
+
+
 def short(client: Client) -> None:
     """The relay shows the log as it was, for ever."""
     ctx = ctx_of(client)

@@ -12,6 +12,7 @@ from amanah_client.model import RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.log.conflict import Sighting, Way
 from amanah_protocol.log.statement import Form, Statement
+from tests.client.core.forge import push
 from tests.client.core.rooms import invite, two
 from tests.client.core.test_monitor import claim
 from tests.client.core.test_pledge import ctx_of, settled
@@ -123,6 +124,23 @@ def test_hanging_up_does_not_lead_members_apart(
     stage.wait(8_000)
     assert b.codes() == (["GAP"] if counted else [])
     assert b.row(room).status is (RoomStatus.HALTED if counted else RoomStatus.OPEN)
+
+
+@COUNTED
+def test_a_room_that_is_read_anew_behind_each_commit_hides_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, b, room = settled(stage)
+    leave_unanswered(b, Anchored)
+    invite(a, room, stage.online("first", of=TN))
+    for number in range(10):
+        stage.wait(4_000)
+        invite(a, room, stage.online(f"C{number}", of=TN))
+        push(b, frames.Lagging(room=room))
+    assert b.codes() == []
+    stage.wait(10_000)
+    assert b.codes() == (["GAP"] if counted else [])
 
 
 @COUNTED
