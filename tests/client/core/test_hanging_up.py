@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.core import monitor, requests
 from amanah_client.core.requests import Anchored, CheckpointWanted, Pledged
@@ -124,6 +125,25 @@ def test_hanging_up_does_not_lead_members_apart(
     stage.wait(8_000)
     assert b.codes() == (["GAP"] if counted else [])
     assert b.row(room).status is (RoomStatus.HALTED if counted else RoomStatus.OPEN)
+
+
+@COUNTED
+def test_hanging_up_over_the_log_does_not_hide_that_it_lacks_a_commit(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, b, room = settled(stage)
+    monkeypatch.setattr(monitor, "note_claim", lambda *_: None)  # what others saw would tell it otherwise
+    leave_unanswered(b, CheckpointWanted)
+    view = ctx_of(b).log
+    assert view is not None
+    note = view.checkpoint
+    b.toward = lambda frame: [structs.replace(frame, checkpoint=note) if isinstance(frame, frames.Ready) else frame]
+    invite(a, room, stage.online("C", of=TN))
+    hang_up(stage, b, 10, after_ms=20_000)
+    assert b.codes() == []
+    stage.wait(8_000)
+    assert b.codes() == (["GAP"] if counted else [])
 
 
 @COUNTED
