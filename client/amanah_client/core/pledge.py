@@ -27,7 +27,7 @@ from amanah_protocol.log.statement import Form
 from amanah_protocol.types import LeafHash
 
 WITHIN_MS: Final = 60_000
-"""What was acknowledged is delivered within this time of one connection, or it is an alarm."""
+"""What was acknowledged is delivered within this time of one connection (`Debt`), or it is an alarm."""
 OVERDUE_MS: Final = WITHIN_MS - LAZY_MS
 """So long behind the first question it is proven, too. How long the relay takes to show a log that reaches so far is
 the matter of its receipt as a claim: what else is slow must not make an honest relay look like a false one."""
