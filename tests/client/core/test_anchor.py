@@ -88,6 +88,32 @@ def test_who_is_outside_of_a_room_waits_for_no_proof_of_it(stage: Stage) -> None
     assert b.codes() == []
 
 
+def test_a_commit_that_comes_while_the_room_is_read_has_its_own_time(stage: Stage) -> None:
+    """The one before it could not be asked for: that the log was short of both meanwhile is nobody's fault."""
+    a, b, room = settled(stage)
+    ctx = ctx_of(b)
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.PageEnd) and frame.room == room:
+            return [frames.Refused(request=frame.request, code="STORE", detail="later")]
+        return [frame]
+
+    b.toward = toward
+    push(b, frames.Lagging(room=room))
+    commit(stage, a, room, "C")
+    for _ in range(15):
+        a.say(room, "on it")
+        stage.wait(10_000)
+    first = ctx.rooms[room].anchor
+    assert first is not None
+    assert ctx.watch.shown_at_ms - first.owed.at_ms >= anchor.WITHIN_MS
+    commit(stage, a, room, "D")
+    b.toward = None
+    stage.wait(5_000)
+    assert ctx.rooms[room].anchor is None
+    assert b.codes() == []
+
+
 def short(client: Client) -> None:
     """The relay shows the log as it was, for ever."""
     ctx = ctx_of(client)
