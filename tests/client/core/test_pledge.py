@@ -77,8 +77,8 @@ def test_what_is_acknowledged_meanwhile_is_proven_after_it(stage: Stage) -> None
     assert a.store.alarms == []
 
 
-def test_what_is_never_proven_is_an_alarm_with_the_receipt(stage: Stage) -> None:
-    a, _b, room = settled(stage)
+def put_off(client: Client) -> None:
+    """The relay refuses for now to prove that anything is in the log, each time."""
     numbers: list[int] = []
 
     def outward(frame: frames.Frame) -> list[frames.Frame]:
@@ -86,12 +86,17 @@ def test_what_is_never_proven_is_an_alarm_with_the_receipt(stage: Stage) -> None
             numbers.append(frame.request)
         return [frame]
 
-    a.outward = outward
-    a.toward = lambda frame: (
+    client.outward = outward
+    client.toward = lambda frame: (
         [frames.Refused(request=frame.request, code="STORE", detail="later")]
         if isinstance(frame, frames.Path) and frame.request in numbers
         else [frame]
     )
+
+
+def test_what_is_never_proven_is_an_alarm_with_the_receipt(stage: Stage) -> None:
+    a, _b, room = settled(stage)
+    put_off(a)
     a.say(room, "is it there")
     stage.wait(55_000)
     assert a.codes() == []
@@ -100,6 +105,29 @@ def test_what_is_never_proven_is_an_alarm_with_the_receipt(stage: Stage) -> None
     receipt, _note = evidence(a)
     assert verify_receipt(receipt, RELAY_KEY.public).value.leaves
     assert a.row(room).status is RoomStatus.OPEN
+
+
+def test_whoever_writes_a_lot_puts_the_alarm_off_by_nothing(stage: Stage) -> None:
+    a, _b, room = settled(stage)
+    put_off(a)
+    for number in range(7):
+        a.say(room, f"text {number}")
+        stage.wait(10_000)
+    assert a.codes() == ["RECEIPT"]
+
+
+def test_what_was_acknowledged_since_is_proven_after_the_alarm_too(stage: Stage) -> None:
+    a, _b, room = settled(stage)
+    put_off(a)
+    a.say(room, "first")
+    stage.wait(50_000)
+    a.say(room, "second")
+    stage.wait(10_000)
+    assert a.codes() == ["RECEIPT"]
+    a.toward, asked = None, asked_for(a)
+    stage.wait(10_000)
+    assert [proof.index for proof in asked] == [a.rooms_content(room)[-1].index]
+    assert a.codes() == ["RECEIPT"]
 
 
 def evidence(client: Client) -> list[bytes]:
