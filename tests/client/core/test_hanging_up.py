@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from amanah_client.core import monitor, requests
+from amanah_client.core import monitor, quorum, requests
 from amanah_client.core.requests import Anchored, CheckpointWanted, Pledged
+from amanah_client.log_rows import Quorum
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.log.conflict import Sighting, Way
@@ -17,7 +18,7 @@ from tests.client.core.forge import push
 from tests.client.core.rooms import invite, two
 from tests.client.core.test_monitor import claim
 from tests.client.core.test_pledge import ctx_of, settled
-from tests.client.core.test_quorum import W1, W2, W3, WITNESSES, busy
+from tests.client.core.test_quorum import W1, W2, W3, WITNESSES, busy, row_of, wait
 from tests.client.core.world import TN, Client, Stage
 
 COUNTED = pytest.mark.parametrize("counted", [True, False], ids=["counted", "begun anew"])
@@ -209,3 +210,18 @@ def test_hanging_up_over_what_is_cosigned_says_that_nothing_is(
     assert a.codes() == []
     stage.wait(8_000)
     assert a.codes() == (["WITNESSES"] if counted else [])
+
+
+def test_a_line_that_breaks_before_a_device_has_its_turn_accuses_no_witnesses() -> None:
+    """Whose connections end so soon asks at once; else it would never hear what they have cosigned."""
+    stage = Stage(witnesses=WITNESSES, quorum=3)
+    _a, b, _room = two(stage)
+    assert int.from_bytes(b.device.id[:2], "big") % quorum.FIRST_MS > 6_000
+    b.disconnect()
+    wait(stage, 60, W1, W2, W3)
+    b.connect()
+    stage.run()
+    hang_up(stage, b, 10, after_ms=6_000)
+    stage.wait(6_000)
+    assert b.codes() == []
+    assert row_of(b).state is Quorum.SEEN
