@@ -33,6 +33,9 @@ def note(ctx: Context, room: Room, entry: Entry) -> None:
     """A commit was followed; the proof of it stands for those before it that were not proven yet."""
     waiting = room.anchor
     owed = ctx.owe() if waiting is None else waiting.owed.put_off(ctx.timer_ms)
+    if waiting is not None and waiting.asked and not room.link.live:
+        # That the relay has the room read anew is no answer, and nor is what it shows while it is read.
+        owed = owed.hung_up()
     newest = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
     # What is asked for stays so until it is proven: commits that come faster than proofs must not put it off.
     room.anchor = newest if waiting is None or not room.link.live else replace(waiting, newer=newest)

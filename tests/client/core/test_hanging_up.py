@@ -165,6 +165,33 @@ def test_a_room_that_is_read_anew_behind_each_commit_hides_none(
 
 
 @COUNTED
+def test_a_commit_that_comes_while_the_room_is_read_hides_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    ignore_hang_ups(monkeypatch, counted=counted)
+    a, b, room = settled(stage)
+    ctx, is_read = ctx_of(b), [False]
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        number = getattr(frame, "request", -1)
+        asked = ctx.session.requests.get(number)
+        is_proof = asked is not None and isinstance(asked.purpose, Anchored)
+        is_end = is_read[0] and isinstance(frame, frames.PageEnd) and frame.room == room
+        return [frames.Refused(request=number, code="STORE", detail="later")] if is_proof or is_end else [frame]
+
+    b.toward = toward
+    invite(a, room, stage.online("first", of=TN))
+    for number in range(12):
+        stage.wait(4_000)
+        is_read[0] = True
+        push(b, frames.Lagging(room=room))
+        invite(a, room, stage.online(f"C{number}", of=TN))
+        is_read[0] = False
+    stage.wait(10_000)
+    assert b.codes() == (["GAP"] if counted else [])
+
+
+@COUNTED
 def test_hanging_up_shows_no_log_that_the_relay_has_signed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
 ) -> None:
