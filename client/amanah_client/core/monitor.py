@@ -224,9 +224,7 @@ def _is_overdue(ctx: Context, claim: Claim) -> bool:
     """What others saw was durable then; the relay's own word from a moment ago may be ahead of its checkpoint."""
     if claim.sighting.way not in _OF_RELAY:
         return True
-    is_worn = claim.unanswered >= MAX_UNANSWERED
-    since_ms = claim.since_ms if is_worn else max(claim.since_ms, ctx.session.online_at_ms)
-    return ctx.heard_ms - since_ms >= OVERDUE_MS
+    return ctx.heard_ms - max(claim.since_ms, ctx.session.online_at_ms) >= OVERDUE_MS
 
 
 def consider(ctx: Context, note: bytes) -> bool:
