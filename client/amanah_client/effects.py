@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
+from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
 from amanah_client.model import (
     Alarm,
-    AuditRow,
     ControlRow,
     Intent,
     MessageRow,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from amanah_protocol.types import OrgName, RoomId
 
 
@@ -55,6 +57,15 @@ class WitnessedRow:
     state: Quorum
     since_ms: int
     root_signature: bytes = b""
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One leaf of an auditor's copy: the entry where it is in scope, else its bare hash."""
+
+    index: int
+    hash: bytes
+    entry: bytes | None
+    document: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

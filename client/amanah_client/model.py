@@ -540,16 +540,6 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """One leaf of an auditor's copy: the entry where it is in scope, else its bare hash."""
-
-    index: int
-    hash: bytes
-    entry: bytes | None
-    document: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that the core needs at start, as stored.
 

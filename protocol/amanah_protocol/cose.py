@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SIGNATURE_BYTES, SigningKey, sha256, verify_signature
 from amanah_protocol.errors import Code, DecodeError, VerifyError
@@ -52,9 +54,8 @@ class Typ(StrEnum):
     ERASURE = "application/amanah-erasure+cose"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sign1:
-    """A decoded, not yet verified COSE_Sign1.
+class Sign1(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded, not yet verified COSE_Sign1; a struct, as what is made for every entry of a log.
 
     Attributes:
         protected: The protected header's bytes, exactly as signed.

@@ -9,9 +9,10 @@ depends on a room's state follows in relay and client.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+import msgspec
 
 from amanah_protocol import cbor, kinds, limits
 from amanah_protocol.cose import ALG_ED25519, Sign1, Typ, decode_sign1, encode_sign1, signed_bytes
@@ -46,8 +47,7 @@ _FEW: Final = layout(rb"\x81", UINT, rb"|\x82", UINT, BYTES_32)
 """`kind_specific` of alerts and `delivered`, and of acknowledgements."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
+class Header(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The signed metadata of an envelope.
 
     Attributes:
@@ -111,8 +111,7 @@ class Header:
         return sha256(self.encoded)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A decoded envelope; signature and content are checked by the functions below.
 
     Attributes:
@@ -127,7 +126,7 @@ class Envelope:
     encoded: bytes
     parts: Sign1
 
-    @property
+    @cached_property
     def signed_bytes(self) -> bytes:
         """The Sig_structure: what is signed, and what the id is the hash of."""
         return self.parts.signed_bytes

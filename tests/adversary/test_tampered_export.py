@@ -13,10 +13,11 @@ from io import BytesIO
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.bundle import Bundle
 from amanah_client.audit.bundle_check import check_bundle
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.errors import PeerError
 from amanah_protocol.log.leaf import Leaf, decode_leaf
 from amanah_protocol.types import LeafHash
@@ -57,7 +58,7 @@ def edited(leaf: Leaf, rng: random.Random) -> Leaf:
         {"previous": LeafHash(x.fixed("another"))},
         {"object": leaf.object[:-1] + bytes([leaf.object[-1] ^ 1])},
     ]
-    return replace(leaf, **rng.choice(changes))  # type: ignore[arg-type]  # each names a field with its type
+    return structs.replace(leaf, **rng.choice(changes))
 
 
 def delete(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
@@ -66,7 +67,7 @@ def delete(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
 
 
 def delete_and_number_anew(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
-    return [replace(row, index=index) for index, row in enumerate(delete(rows, rng))]
+    return [structs.replace(row, index=index) for index, row in enumerate(delete(rows, rng))]
 
 
 def swap(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
@@ -77,13 +78,13 @@ def swap(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
 
 
 def swap_and_number_anew(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
-    return [replace(row, index=index) for index, row in enumerate(swap(rows, rng))]
+    return [structs.replace(row, index=index) for index, row in enumerate(swap(rows, rng))]
 
 
 def add(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     at = rng.randrange(len(rows) + 1)
     twin = rng.choice(rows)
-    return [replace(row, index=index) for index, row in enumerate([*rows[:at], twin, *rows[at:]])]
+    return [structs.replace(row, index=index) for index, row in enumerate([*rows[:at], twin, *rows[at:]])]
 
 
 def in_scope(rows: list[AuditRow], rng: random.Random) -> tuple[int, Leaf]:
@@ -93,31 +94,31 @@ def in_scope(rows: list[AuditRow], rng: random.Random) -> tuple[int, Leaf]:
 
 def edit(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     at, leaf = in_scope(rows, rng)
-    return [*rows[:at], replace(rows[at], entry=edited(leaf, rng).encode()), *rows[at + 1 :]]
+    return [*rows[:at], structs.replace(rows[at], entry=edited(leaf, rng).encode()), *rows[at + 1 :]]
 
 
 def edit_and_hash_anew(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     at, leaf = in_scope(rows, rng)
     changed = edited(leaf, rng)
-    return [*rows[:at], replace(rows[at], entry=changed.encode(), hash=changed.hash), *rows[at + 1 :]]
+    return [*rows[:at], structs.replace(rows[at], entry=changed.encode(), hash=changed.hash), *rows[at + 1 :]]
 
 
 def rehash(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     at = rng.randrange(len(rows))
-    return [*rows[:at], replace(rows[at], hash=rng.randbytes(32)), *rows[at + 1 :]]
+    return [*rows[:at], structs.replace(rows[at], hash=rng.randbytes(32)), *rows[at + 1 :]]
 
 
 def put_a_document_beside(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     at = rng.randrange(len(rows))
     beside = None if rows[at].document is not None else b"words that nobody signed"
-    return [*rows[:at], replace(rows[at], document=beside), *rows[at + 1 :]]
+    return [*rows[:at], structs.replace(rows[at], document=beside), *rows[at + 1 :]]
 
 
 def take_an_entry_from_the_middle(rows: list[AuditRow], rng: random.Random) -> list[AuditRow]:
     """Show an entry in scope as a bare hash; the last of each room and chain is not taken, see below."""
     last = {decode_leaf(row.entry).room: row.index for row in rows if row.entry is not None}
     at = rng.choice([row.index for row in rows if row.entry is not None and row.index not in last.values()])
-    return [*rows[:at], replace(rows[at], entry=None, document=None), *rows[at + 1 :]]
+    return [*rows[:at], structs.replace(rows[at], entry=None, document=None), *rows[at + 1 :]]
 
 
 ROW_MUTATIONS: Final[dict[str, Callable[[list[AuditRow], random.Random], list[AuditRow]]]] = {
@@ -184,7 +185,7 @@ def test_the_last_entry_of_a_rooms_record_can_be_held_back_and_that_is_said(scal
     """The stated limit: an end is known from a signed head alone, and auditors get that of the control stream."""
     found, rows, _ = told(scale)
     last = max(row.index for row in rows if row.entry is not None and decode_leaf(row.entry).room == found.small)
-    rows = [*rows[:last], replace(rows[last], entry=None), *rows[last + 1 :]]
+    rows = [*rows[:last], structs.replace(rows[last], entry=None), *rows[last + 1 :]]
     assert detected(bundle(found, rows))
     shorter = tuple(replace(one, last=one.last - (one.room == found.small)) for one in ranges(found))
     assert not detected(bundle(found, rows, manifest={"rooms": shorter}))
@@ -194,7 +195,7 @@ def test_the_last_entry_of_a_rooms_record_can_be_held_back_and_that_is_said(scal
 def test_without_the_root_a_leaf_out_of_scope_is_exchanged_unnoticed() -> None:
     found, rows, _ = told(1)
     at = next(row.index for row in rows if row.entry is None)
-    assert not detected(bundle(found, [*rows[:at], replace(rows[at], hash=bytes(32)), *rows[at + 1 :]]))
+    assert not detected(bundle(found, [*rows[:at], structs.replace(rows[at], hash=bytes(32)), *rows[at + 1 :]]))
 
 
 def test_a_reader_without_the_checks_takes_an_edited_export() -> None:

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from tests.client.console.told import TOLD, auditor, tampered
 
 HERE: Final = Path(__file__).resolve().parent

@@ -9,11 +9,11 @@ import io
 import shutil
 import tempfile
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from amanah_client.audit.bundle import MANIFEST, SIGNATURE, Bundle, encode_row
 from amanah_client.cli.main import main

@@ -3,12 +3,12 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from amanah_protocol import cbor, cose, envelope, kinds, limits, shapes
 from amanah_protocol.crypto import sha256

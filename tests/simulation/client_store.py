@@ -7,7 +7,7 @@ from typing import Any, Protocol, assert_never
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.log_rows import ConflictRow, CustodyRow
+from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -44,7 +44,7 @@ class MemoryClientStore:
     _packages: dict[bytes, bytes] = field(default_factory=dict)
     _profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     _alarms: list[model.Alarm] = field(default_factory=list)
-    _audit: list[model.AuditRow] = field(default_factory=list)
+    _audit: list[AuditRow] = field(default_factory=list)
     _custody: list[CustodyRow] = field(default_factory=list)
     _settled: int = 0
     _stamps: int = 0

@@ -10,7 +10,7 @@ import pytest
 
 from amanah_client.audit.examination import Anchor
 from amanah_client.audit.record import Report
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.errors import Code, DecodeError
 from tests.client.audit import world
 from tests.verify.bundles import Evidence, Verdict, verdict

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor, cose
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import decode_envelope

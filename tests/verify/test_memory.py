@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.types import LeafHash
 from tests.client.audit.world import incident
 from tests.vectors import examples as x

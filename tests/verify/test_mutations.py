@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.examination import examine
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import kinds
 from amanah_protocol.cose import Typ
 from amanah_protocol.custody.grants import decode_grant, ending_document
@@ -78,7 +79,7 @@ def untouched() -> Copy:
 
 
 def numbered(rows: list[AuditRow]) -> tuple[AuditRow, ...]:
-    return tuple(replace(row, index=index) for index, row in enumerate(rows))
+    return tuple(structs.replace(row, index=index) for index, row in enumerate(rows))
 
 
 def flipped(data: bytes, rng: random.Random) -> bytes:
@@ -101,7 +102,7 @@ def a_row(copy: Copy, rng: random.Random, *types: LeafType) -> tuple[AuditRow, L
 
 def as_written(row: AuditRow, leaf: Leaf) -> AuditRow:
     """What a relay would write that changed an entry: with its right hash."""
-    return replace(row, entry=leaf.encode(), hash=leaf.hash)
+    return structs.replace(row, entry=leaf.encode(), hash=leaf.hash)
 
 
 # ---- the sorts of mutation
@@ -129,45 +130,45 @@ def insert(copy: Copy, rng: random.Random) -> Copy:
 def turn_a_bit_of_an_entry(copy: Copy, rng: random.Random) -> Copy:
     row, _ = a_row(copy, rng)
     entry = flipped(row.entry or b"", rng)
-    return put(copy, replace(row, entry=entry, hash=row.hash if rng.random() < 0.5 else leaf_hash(entry)))
+    return put(copy, structs.replace(row, entry=entry, hash=row.hash if rng.random() < 0.5 else leaf_hash(entry)))
 
 
 def turn_a_bit_of_a_hash(copy: Copy, rng: random.Random) -> Copy:
     row = rng.choice(copy.rows)
-    return put(copy, replace(row, hash=LeafHash(flipped(row.hash, rng))))
+    return put(copy, structs.replace(row, hash=LeafHash(flipped(row.hash, rng))))
 
 
 def turn_a_bit_of_a_document(copy: Copy, rng: random.Random) -> Copy:
     row = rng.choice([row for row in copy.rows if row.document is not None])
-    return put(copy, replace(row, document=flipped(row.document or b"", rng)))
+    return put(copy, structs.replace(row, document=flipped(row.document or b"", rng)))
 
 
 def take_a_document_away(copy: Copy, rng: random.Random) -> Copy:
     row = rng.choice([row for row in copy.rows if row.document is not None])
-    return put(copy, replace(row, document=None))
+    return put(copy, structs.replace(row, document=None))
 
 
 def put_a_document_beside(copy: Copy, rng: random.Random) -> Copy:
     row = rng.choice([row for row in copy.rows if row.document is None])
-    return put(copy, replace(row, document=b"words"))
+    return put(copy, structs.replace(row, document=b"words"))
 
 
 def turn_a_bit_of_a_certificate(copy: Copy, rng: random.Random) -> Copy:
     row, leaf = a_row(copy, rng, LeafType.CERTIFICATE, LeafType.REVOCATION)
-    return put(copy, as_written(row, replace(leaf, object=flipped(leaf.object, rng))))
+    return put(copy, as_written(row, structs.replace(leaf, object=flipped(leaf.object, rng))))
 
 
 def turn_a_bit_of_custody(copy: Copy, rng: random.Random) -> Copy:
     """An order, a statement, or a document whose leaf speaks of what it is made to."""
     row, leaf = a_row(copy, rng, LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
     if row.document is None:
-        return put(copy, as_written(row, replace(leaf, object=flipped(leaf.object, rng))))
+        return put(copy, as_written(row, structs.replace(leaf, object=flipped(leaf.object, rng))))
     changed = flipped(row.document, rng)
     try:
         record = decode_endorsed(changed).record
     except DecodeError:
         record = leaf.object
-    return put(copy, replace(as_written(row, replace(leaf, object=record)), document=changed))
+    return put(copy, structs.replace(as_written(row, structs.replace(leaf, object=record)), document=changed))
 
 
 def sign_custody_anew(copy: Copy, rng: random.Random) -> Copy:
@@ -176,35 +177,37 @@ def sign_custody_anew(copy: Copy, rng: random.Random) -> Copy:
     known = decode_endorsed(row.document or b"")
     kept = tuple(known.signatures[: rng.randrange(len(known.signatures))])
     fewer = Endorsed(document=known.document, signatures=kept)
-    return put(copy, replace(as_written(row, replace(leaf, object=fewer.record)), document=fewer.encode()))
+    return put(
+        copy, structs.replace(as_written(row, structs.replace(leaf, object=fewer.record)), document=fewer.encode())
+    )
 
 
 def say_it_of_another_chain(copy: Copy, rng: random.Random) -> Copy:
     row, leaf = a_row(copy, rng, LeafType.AUDIT_READ, LeafType.AUDIT_GRANT, LeafType.LEGAL_HOLD, LeafType.ERASURE)
     _, other = a_row(copy, rng)
-    return put(copy, as_written(row, replace(leaf, room=other.room)))
+    return put(copy, as_written(row, structs.replace(leaf, room=other.room)))
 
 
 def move_a_time(copy: Copy, rng: random.Random) -> Copy:
     row, leaf = a_row(copy, rng)
     # Not beyond what the witnesses' times allow: that is judged of bundles alone (`test_witnesses.py`).
     moved = leaf.accepted_at_ms + rng.choice([-86_400_000, -1_000, -1, 1, 1_000, 100_000])
-    return put(copy, as_written(row, replace(leaf, accepted_at_ms=moved)))
+    return put(copy, as_written(row, structs.replace(leaf, accepted_at_ms=moved)))
 
 
 def swap_two_signatures(copy: Copy, rng: random.Random) -> Copy:
     (first, one), (second, two) = (a_row(copy, rng, LeafType.ENVELOPE) for _ in range(2))
     if first == second:
         return swap_two_signatures(copy, rng)
-    changed = put(copy, as_written(first, replace(one, object=one.object[:-64] + two.object[-64:])))
-    return put(changed, as_written(second, replace(two, object=two.object[:-64] + one.object[-64:])))
+    changed = put(copy, as_written(first, structs.replace(one, object=one.object[:-64] + two.object[-64:])))
+    return put(changed, as_written(second, structs.replace(two, object=two.object[:-64] + one.object[-64:])))
 
 
 def hide_an_entry(copy: Copy, rng: random.Random) -> Copy:
     """As if it were out of scope; the newest of a room could be that, and only a head would tell."""
     leaves = [(row, decode_leaf(row.entry)) for row in copy.rows if row.entry is not None]
     row = rng.choice([row for row, leaf in leaves if any(leaf.hash == other.previous for _, other in leaves)])
-    return put(copy, replace(row, entry=None, document=None))
+    return put(copy, structs.replace(row, entry=None, document=None))
 
 
 def roll_back(copy: Copy, rng: random.Random) -> Copy:

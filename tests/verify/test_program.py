@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
@@ -160,7 +161,7 @@ def test_what_people_read_is_words_and_nothing_of_the_language(
     odd = tmp_path / "odd.amanah"
     odd.write_bytes(honest(members=changed(leaves=b"\x44none")).encode())
     rows = TOLD.rows()
-    rows[19] = replace(rows[19], hash=b"short")
+    rows[19] = structs.replace(rows[19], hash=b"short")
     (tmp_path / "short.amanah").write_bytes(honest(rows=rows).encode())
     for name in ("good.amanah", "bad.amanah", "odd.amanah", "short.amanah"):
         _, text = said(capsys, files / name, "--roster", files / "roster")

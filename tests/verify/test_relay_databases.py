@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.anchors import anchor_of_policy
 from amanah_client.audit.bundle import Bundle
 from amanah_client.audit.bundle_check import check_bundle
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.audit import audit_chain
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
@@ -141,7 +142,7 @@ def rewrite(connection: sqlite3.Connection, leaves: list[Leaf], rng: random.Rand
         chains: dict[RoomId, tuple[int, LeafHash]] = {}
         for index, leaf in enumerate(leaves):
             seq, previous = chains.get(leaf.room, (0, LeafHash(bytes(32))))
-            leaves[index] = relinked = replace(leaf, room_seq=seq + 1, previous=previous)
+            leaves[index] = relinked = structs.replace(leaf, room_seq=seq + 1, previous=previous)
             chains[leaf.room] = relinked.room_seq, relinked.hash
     connection.execute("DELETE FROM leaf")
     for index, leaf in enumerate(leaves):
@@ -187,7 +188,7 @@ def delete_the_row_alone(connection: sqlite3.Connection, rng: random.Random) -> 
 def insert(connection: sqlite3.Connection, rng: random.Random) -> None:
     leaves, at = some(connection, rng, LeafType.ENVELOPE)
     place = rng.randrange(at + 1, len(leaves) + 1)
-    copied = leaves[at] if rng.random() < 0.5 else replace(leaves[at], object=flipped(leaves[at].object, rng))
+    copied = leaves[at] if rng.random() < 0.5 else structs.replace(leaves[at], object=flipped(leaves[at].object, rng))
     leaves.insert(place, copied)
     documents = connection.execute("SELECT log_index, data FROM document").fetchall()
     connection.execute("DELETE FROM document")
@@ -214,13 +215,13 @@ def roll_back(connection: sqlite3.Connection, rng: random.Random) -> None:
 def move_a_time(connection: sqlite3.Connection, rng: random.Random) -> None:
     leaves, at = some(connection, rng)
     by = rng.choice([-86_400_000, -1_000, -1, 1, 1_000, 86_400_000])
-    leaves[at] = replace(leaves[at], accepted_at_ms=leaves[at].accepted_at_ms + by)
+    leaves[at] = structs.replace(leaves[at], accepted_at_ms=leaves[at].accepted_at_ms + by)
     rewrite(connection, leaves, rng)
 
 
 def move_all_times(connection: sqlite3.Connection, rng: random.Random) -> None:
     by = rng.choice([-1_000, 1_000, 3_600_000])
-    moved = [replace(leaf, accepted_at_ms=leaf.accepted_at_ms + by) for leaf in leaves_of(connection)]
+    moved = [structs.replace(leaf, accepted_at_ms=leaf.accepted_at_ms + by) for leaf in leaves_of(connection)]
     rewrite(connection, moved, rng)
 
 
@@ -230,14 +231,14 @@ def swap_two_signatures(connection: sqlite3.Connection, rng: random.Random) -> N
     others = [at for at, leaf in enumerate(leaves) if leaf.type is LeafType.ENVELOPE and at != first]
     second = rng.choice(others)
     other = leaves[second]
-    leaves[first] = replace(one, object=one.object[:-64] + other.object[-64:])
-    leaves[second] = replace(other, object=other.object[:-64] + one.object[-64:])
+    leaves[first] = structs.replace(one, object=one.object[:-64] + other.object[-64:])
+    leaves[second] = structs.replace(other, object=other.object[:-64] + one.object[-64:])
     rewrite(connection, leaves, rng)
 
 
 def turn_a_bit(connection: sqlite3.Connection, rng: random.Random, *types: LeafType) -> None:
     leaves, at = some(connection, rng, *types)
-    leaves[at] = replace(leaves[at], object=flipped(leaves[at].object, rng))
+    leaves[at] = structs.replace(leaves[at], object=flipped(leaves[at].object, rng))
     rewrite(connection, leaves, rng)
 
 
@@ -285,7 +286,7 @@ def turn_a_bit_of_a_checkpoint(connection: sqlite3.Connection, rng: random.Rando
 def sign_another_head(connection: sqlite3.Connection, rng: random.Random) -> None:
     rows = list(serve(connection).rows)
     at = rng.randrange(len(rows))
-    rows[at] = replace(rows[at], hash=LeafHash(flipped(rows[at].hash, rng)))
+    rows[at] = structs.replace(rows[at], hash=LeafHash(flipped(rows[at].hash, rng)))
     put_checkpoint(connection, len(rows), checkpoint_at(rows, len(rows)))
 
 

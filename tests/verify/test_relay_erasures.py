@@ -9,7 +9,7 @@ from __future__ import annotations
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.examination import examine
 from amanah_client.audit.retention import retention
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.custody.erasures import Cause
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.labels import Label

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from amanah_client.audit.archive import MAX_ARCHIVE_BYTES, Archive, Part
 from amanah_client.audit.manifest import MAX_MANIFEST_BYTES, Manifest, decode_manifest
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor, limits
 from amanah_protocol.errors import Code, DecodeError, PeerError, UsageError, VerifyError
 from amanah_protocol.log.checkpoint import Checkpoint, decode_checkpoint

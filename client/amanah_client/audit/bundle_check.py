@@ -18,7 +18,7 @@ from amanah_client.audit.manifest import Manifest, RoomRange
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.report import Finding, Findings, Severity, Who
 from amanah_client.audit.stamps import NO_AUTHORITY, Stamps, Trust, examine_stamps
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.content.sealed import Content, check_commitment, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError

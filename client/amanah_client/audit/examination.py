@@ -29,7 +29,7 @@ from amanah_client.audit.report import Finding, Findings, Scope
 from amanah_client.audit.room import RoomHistory
 from amanah_client.audit.signatures import Signatures, answer
 from amanah_client.audit.times import Timeline, prefix_root
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 from amanah_protocol.crypto import SignatureClaim, sha256
@@ -50,7 +50,7 @@ from amanah_protocol.verified import Verified
 
 STRETCH: Final = 1_000
 """Leaves that are decoded and verified together."""
-SAVED: Final = 16
+SAVED: Final = 64
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
 _AHEAD: Final = 4
 """Stretches whose signatures are being verified."""
@@ -427,7 +427,6 @@ class Examination:
             self._custody.take(row.index, leaf, row.document)
 
     def _envelope(self, index: int, leaf: Leaf, envelope: Envelope, holds: bool | None) -> None:  # noqa: FBT001 - as above
-        self._custody.know(leaf.room)
         history = self._room(leaf.room)
         if self._selection is not None and not history.partial and self._selects(leaf.room):
             history.partial = True
@@ -442,6 +441,7 @@ class Examination:
     def _room(self, room: RoomId) -> RoomHistory:
         history = self._rooms.get(room)
         if history is None:
+            self._custody.know(room)
             history = RoomHistory(room, self._head.origin, self._identities, self._findings, self._register)
             self._rooms[room] = history
         return history

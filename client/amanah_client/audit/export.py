@@ -19,7 +19,7 @@ from amanah_client.audit.bundle import LIMITS, MANIFEST, SIGNATURE, VERIFIER, Di
 from amanah_client.audit.bundle_check import Opened, room_ranges
 from amanah_client.audit.manifest import Manifest
 from amanah_client.audit.record import Record, Report
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.grants import AuditGrant

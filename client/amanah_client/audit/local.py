@@ -12,8 +12,8 @@ from amanah_client.audit.record import Report
 from amanah_client.audit.stamps import Root, Stamps, Trust, examine_stamps, load_roots
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
-from amanah_client.log_rows import WitnessedRow
-from amanah_client.model import AuditRow, Snapshot
+from amanah_client.log_rows import AuditRow, WitnessedRow
+from amanah_client.model import Snapshot
 from amanah_client.store import LocalStore
 from amanah_protocol.custody.grants import AuditGrant, decode_grant
 from amanah_protocol.errors import Code, OperationalError, PeerError, UsageError

@@ -9,14 +9,15 @@ worth, is found when the copy is examined.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from amanah_client import effects as e
 from amanah_client.core import quorum
 from amanah_client.core.context import Context
 from amanah_client.core.copying import Copying
 from amanah_client.core.requests import Audit, AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix, AuditStamps
-from amanah_client.log_rows import LogView, StampRow
-from amanah_client.model import Action, AuditRow, AuditSync, Intent, IntentState
+from amanah_client.log_rows import AuditRow, LogView, StampRow
+from amanah_client.model import Action, AuditSync, Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
 from amanah_protocol.errors import AmanahError, Code, VerifyError
@@ -34,11 +35,15 @@ from amanah_protocol.frames import (
     Stamps,
 )
 from amanah_protocol.identity import Role
+from amanah_protocol.limits import MAX_PAGE
 from amanah_protocol.log.checkpoint import verify_checkpoint
 from amanah_protocol.log.leaf import decode_leaf
 from amanah_protocol.log.merkle import Frontier, leaf_hash, verify_consistency, verify_inclusion
 from amanah_protocol.log.policy import policy_of_roster
 from amanah_protocol.types import ZERO_32, GrantId, LeafHash
+
+MOST_TOGETHER: Final = 4
+"""Pages that wait for one proof at the most: some megabytes."""
 
 
 def advance(ctx: Context, intent: Intent) -> None:
@@ -104,13 +109,27 @@ def _end(ctx: Context, view: LogView, action: Action) -> tuple[int, bytes]:
 
 
 def _read(ctx: Context, copying: Copying) -> None:
-    """Ask for the next page; while one is being proven, the next is on its way."""
-    order, start = copying.order, ctx.audit_size + len(copying.page)
-    if start < copying.size:
-        ctx.ask(AuditPage(), lambda number: AuditRead(request=number, order=order, start=start))
+    """Ask for the next page, and for the one behind it where that begins at a place that is known."""
+    if copying.pages >= MOST_TOGETHER:
+        return
+    following = _held(ctx, copying)
+    _ask(ctx, copying, following)
+    if copying.is_full:
+        _ask(ctx, copying, following + MAX_PAGE)
 
 
-def receive_entries(ctx: Context, frame: LogEntries) -> None:
+def _ask(ctx: Context, copying: Copying, start: int) -> None:
+    order, wanted = copying.order, AuditPage(start=start)
+    if start < copying.size and not ctx.is_asking(lambda purpose: purpose == wanted):
+        ctx.ask(wanted, lambda number: AuditRead(request=number, order=order, start=start))
+
+
+def _held(ctx: Context, copying: Copying) -> int:
+    """Index behind the last row that is here, proven or not."""
+    return ctx.audit_size + len(copying.page) + len(copying.ahead)
+
+
+def receive_entries(ctx: Context, purpose: AuditPage, frame: LogEntries) -> None:
     """A page: rows in order, each entry the one of its hash; kept once its prefix is proven.
 
     Raises:
@@ -118,27 +137,30 @@ def receive_entries(ctx: Context, frame: LogEntries) -> None:
         VerifyError: `PROOF`.
     """
     copying = ctx.copying
-    if copying is None:
+    # The page before this one may have come shorter than it was thought to be; then it is asked for from there.
+    if copying is None or purpose.start != _held(ctx, copying):
         return
-    start = ctx.audit_size + len(copying.page)
-    rows = tuple(_row(entry) for entry in frame.entries[: copying.size - start])
+    start = purpose.start
+    rows = [_row(entry) for entry in frame.entries[: copying.size - start]]
     if not rows or [row.index for row in rows] != list(range(start, start + len(rows))):
         raise VerifyError(Code.PROOF, "the log's entries do not follow each other")
-    if copying.page:
-        copying.ahead = rows
-    else:
-        _take(ctx, copying, rows)
+    copying.ahead += rows
+    copying.pages += 1
+    copying.is_full = len(rows) == MAX_PAGE
+    _go_on(ctx, copying)
 
 
-def _take(ctx: Context, copying: Copying, rows: tuple[AuditRow, ...]) -> None:
-    copying.page = rows
-    if copying.frontier is None:
-        first = rows[0].index
-        ctx.ask(AuditEdge(), lambda number: GetInclusion(request=number, index=first, size=copying.size))
-    else:
-        _prove(ctx, copying, copying.frontier)
-    if copying.page:
-        _read(ctx, copying)
+def _go_on(ctx: Context, copying: Copying) -> None:
+    """Prove what is here, once it is enough or all, and ask for more."""
+    is_enough = copying.pages >= copying.together or _held(ctx, copying) == copying.size
+    if copying.ahead and is_enough and not copying.page:
+        copying.page, copying.ahead, copying.pages = tuple(copying.ahead), [], 0
+        if copying.frontier is None:
+            first = copying.page[0].index
+            ctx.ask(AuditEdge(), lambda number: GetInclusion(request=number, index=first, size=copying.size))
+        else:
+            _prove(ctx, copying, copying.frontier)
+    _read(ctx, copying)
 
 
 def _row(entry: LogEntry) -> AuditRow:
@@ -219,11 +241,11 @@ def receive_prefix(ctx: Context, purpose: AuditPrefix, frame: Path) -> None:
 
 def _keep(ctx: Context, copying: Copying, grown: Frontier) -> None:
     ctx.write(e.PutAuditRows(rows=copying.page))
-    ahead, copying.ahead = copying.ahead, ()
     copying.frontier, copying.page = grown, ()
     ctx.audit_size = grown.size
-    if ahead:
-        _take(ctx, copying, ahead)
+    # One page at first: also over a line that never lasts for several, the copy grows.
+    copying.together = min(2 * copying.together, MOST_TOGETHER)
+    _go_on(ctx, copying)
 
 
 def receive_checkpoints(ctx: Context, purpose: AuditCheckpoints, frame: Checkpoints) -> None:
@@ -295,7 +317,7 @@ def _is_witnessed(ctx: Context, note: bytes) -> bool:
 def lose(ctx: Context) -> None:
     """The connection has ended: a page whose proof was on its way is asked for again."""
     if ctx.copying is not None:
-        ctx.copying.page = ctx.copying.ahead = ()
+        ctx.copying.page, ctx.copying.ahead, ctx.copying.pages, ctx.copying.together = (), [], 0, 1
 
 
 def fail(ctx: Context, error: AmanahError) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.log.merkle import Frontier
 
 
@@ -19,6 +19,9 @@ class Copying:
         frontier: Right edge of the copy; None until it is proven.
         page: Rows whose proof is on its way.
         ahead: Rows behind these.
+        pages: How many pages these came in.
+        is_full: Whether the last page had as many rows as one can have, so that it is known where the next ends.
+        together: How many pages are proven with one proof.
         checkpoint: Size of the last published checkpoint that came.
         dated: Whether all of them came.
         stamped: Whether all time stamps came, too.
@@ -29,7 +32,10 @@ class Copying:
     order: bytes
     frontier: Frontier | None
     page: tuple[AuditRow, ...] = ()
-    ahead: tuple[AuditRow, ...] = ()
+    ahead: list[AuditRow] = field(default_factory=list)
+    pages: int = 0
+    is_full: bool = False
+    together: int = 1
     checkpoint: int = 0
     dated: bool = False
     stamped: bool = False

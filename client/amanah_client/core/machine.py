@@ -399,7 +399,7 @@ def _audit(
     try:
         match purpose, frame:
             case r.AuditPage(), frames.LogEntries():
-                audit_sync.receive_entries(ctx, frame)
+                audit_sync.receive_entries(ctx, purpose, frame)
             case r.AuditEdge(), frames.Path():
                 audit_sync.receive_edge(ctx, frame)
             case r.AuditPrefix(), frames.Path():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.conflict import Sighting
 from amanah_protocol.log.merkle import Frontier
@@ -266,7 +266,9 @@ class Pledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """A page of the log for the auditor's copy."""
+    """A page of the log for the auditor's copy, from an index on."""
+
+    start: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ from typing import Final
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.keystore.durable import operational_errors
-from amanah_client.log_rows import StampRow
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow, StampRow
 from amanah_client.store.copy_schema import ASKED, REGISTER, STEPS
 from amanah_client.store.database import Database
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+import msgspec
 
 from amanah_protocol import cbor, limits
 from amanah_protocol.errors import Code, DecodeError
@@ -39,9 +40,8 @@ _USUAL: Final = layout(rb"\x87", fixed(VERSION), one_of(_TYPES), UINT, BYTES_16,
 """The usual shape of an entry, up to the bytes of its object."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """One entry of the log.
+class Leaf(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the log; a struct, which is made in a tenth of the time that a frozen dataclass takes.
 
     Attributes:
         type: What it records.
@@ -61,7 +61,7 @@ class Leaf:
 
     def encode(self) -> bytes:
         """The entry's bytes."""
-        return cbor.encode([
+        return cbor.encode_plain([
             VERSION, int(self.type), self.accepted_at_ms, self.room, self.room_seq, self.previous, self.object
         ])  # fmt: skip
 

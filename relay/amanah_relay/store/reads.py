@@ -183,7 +183,7 @@ def read_log(connection: Connection, wanted: ReadLog) -> LogRead:
     Raises:
         OperationalError: `DAMAGED`, also when one is missing.
     """
-    rows = connection.execute(_LOG, {"start": wanted.first, "end": wanted.until})
+    rows = connection.execute(_LOG, {"start": wanted.first, "end": wanted.until}).all()
     entries: list[Entry] = []
     for row in rows:
         entry = decode_leaf_row(row)

@@ -8,7 +8,7 @@ from typing import Any
 from amanah_client.audit.examination import Anchor, examine_copy
 from amanah_client.audit.questions.case import MAX_ROWS, Case
 from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_client.store.copy import AuditCopy
 from tests.client.audit.world import NOW_MS, STEP_MS, Device, Log, anchor
 

@@ -9,8 +9,7 @@ from amanah_client import effects as e
 from amanah_client.audit.local import remember_roster
 from amanah_client.home import Home, Profile, create_profile
 from amanah_client.keystore import create_key_file
-from amanah_client.log_rows import LogView
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow, LogView
 from tests.client.audit.world import (
     AUDITOR_TN,
     TN,

@@ -13,7 +13,7 @@ from amanah_client.audit.bundle_check import Checked, check_bundle
 from amanah_client.audit.examination import Anchor
 from amanah_client.audit.manifest import Manifest, RoomRange
 from amanah_client.audit.stamps import NO_AUTHORITY, Trust
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.log.export import sign_manifest

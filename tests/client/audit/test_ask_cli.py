@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.proofs import prove_entry
 from amanah_client.audit.questions.registry import QUESTIONS
@@ -42,7 +43,7 @@ def copied(profile: Profile) -> None:
 
 def tampered(profile: Profile) -> None:
     rows = TOLD.rows()
-    rows[20] = replace(rows[20], entry=rows[19].entry)
+    rows[20] = structs.replace(rows[20], entry=rows[19].entry)
     copy(profile, TOLD, rows=rows)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.retention import Retention
 from amanah_client.home import Profile
@@ -44,7 +45,7 @@ def test_an_honest_copy_verifies_offline(audit: Audit, profile: Profile) -> None
 
 def test_the_first_bad_entry_is_unmistakable(audit: Audit, profile: Profile) -> None:
     rows = TOLD.rows()
-    rows[20] = replace(rows[20], entry=rows[19].entry)
+    rows[20] = structs.replace(rows[20], entry=rows[19].entry)
     copy(profile, TOLD, rows=rows)
     code, out, err = audit("verify")
     assert code == 5
@@ -57,7 +58,7 @@ def test_the_first_bad_entry_is_unmistakable(audit: Audit, profile: Profile) -> 
 
 def test_a_fault_of_the_whole_record_is_said_to_be_one(audit: Audit, profile: Profile) -> None:
     rows = TOLD.rows()
-    rows[16] = replace(rows[16], hash=bytes(32))
+    rows[16] = structs.replace(rows[16], hash=bytes(32))
     copy(profile, TOLD, rows=rows)
     code, out, err = audit("verify")
     assert code == 5
@@ -79,7 +80,7 @@ def test_verify_prints_one_json_document(audit: Audit, profile: Profile) -> None
 
 def test_faults_stand_in_the_json_too(audit: Audit, profile: Profile) -> None:
     rows = TOLD.rows()
-    rows[20] = replace(rows[20], entry=rows[19].entry)
+    rows[20] = structs.replace(rows[20], entry=rows[19].entry)
     copy(profile, TOLD, rows=rows)
     code, out, _ = audit("verify", "--json")
     report = json.loads(out)

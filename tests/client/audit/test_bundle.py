@@ -14,7 +14,7 @@ from amanah_client.audit.bundle import LIMITS, Bundle, encode_item, encode_row
 from amanah_client.audit.bundle_check import own_anchor
 from amanah_client.audit.report import Bounds, Severity
 from amanah_client.audit.stamps import Stamps
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor, kinds
 from amanah_protocol.content.bodies import Text
 from amanah_protocol.envelope import decode_envelope

@@ -10,6 +10,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.bundle import Bundle
 from amanah_client.cli.audit_files import opened, write_new
@@ -74,7 +75,7 @@ def test_an_export_that_cannot_be_written_leaves_no_file(audit: Audit, profile: 
 
 def test_an_export_of_a_copy_that_lost_rows_leaves_nothing(audit: Audit, profile: Profile, tmp_path: Path) -> None:
     rows = TOLD.rows()
-    extra = replace(rows[-1], index=len(rows))
+    extra = structs.replace(rows[-1], index=len(rows))
     copy(profile, TOLD, rows=[*rows[:5], *rows[6:], extra])
     path = tmp_path / "out.amanah"
     code, _, err = audit("export", path)
@@ -195,7 +196,7 @@ def test_a_bundle_that_is_cut_off_is_said_to_be(audit: Audit, exported: Path) ->
 
 def test_a_row_that_was_changed_is_named_though_the_file_is_not_the_manifests(audit: Audit, tmp_path: Path) -> None:
     rows = TOLD.rows()
-    rows[20] = replace(rows[20], entry=rows[19].entry)
+    rows[20] = structs.replace(rows[20], entry=rows[19].entry)
     path = tmp_path / "forged"
     members = members_of(TOLD, rows)
     encoded = manifest_of(TOLD, members_of(TOLD)).encode()

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import identity, kinds
 from amanah_protocol.audit import audit_chain
@@ -119,7 +120,7 @@ def test_a_document_that_is_missing_or_another_is_a_fault(held: Held) -> None:
     index = held.put(held.grant())
     whole = held.log.rows()
     for document, code in ((None, "NOT_FOUND"), (held.grant(purpose="another").endorsed.encode(), "BINDING")):
-        rows = [replace(row, document=document) if row.index == index else row for row in whole]
+        rows = [structs.replace(row, document=document) if row.index == index else row for row in whole]
         assert held.codes(rows=rows) == [(index, code)]
 
 
@@ -212,7 +213,7 @@ def test_who_never_endorsed_it_is_one(held: Held) -> None:
 def selected(held: Held, grant: AuditGrant, *, organisation: OrgName = MA) -> Report:
     """What an auditor of MA is shown of the room `small` under a grant of some labels, examined as its copy."""
     rows = [
-        replace(row, entry=None) if row.index in hidden(held) else row
+        structs.replace(row, entry=None) if row.index in hidden(held) else row
         for row in held.log.rows(hidden=(held.found.room,))
     ]
     copy = AuditCopy.in_memory()
@@ -356,7 +357,9 @@ def test_the_custody_of_a_room_that_is_out_of_scope_or_was_left_owes_nothing(hel
 def test_a_custody_chain_with_a_gap_is_a_fault(held: Held) -> None:
     held.put(held.hold(since_ms=held.log.now_ms + DAY_MS))
     index = held.erasure(6)
-    rows = [replace(row, entry=None, document=None) if row.index == index - 1 else row for row in held.log.rows()]
+    rows = [
+        structs.replace(row, entry=None, document=None) if row.index == index - 1 else row for row in held.log.rows()
+    ]
     assert held.codes(rows=rows) == [(index, "GAP"), (index, "GAP")], "of the link, and of the hold"
 
 
@@ -469,7 +472,7 @@ def test_the_hold_of_another_organisation_stands_on(held: Held) -> None:
 
 def test_a_document_beside_what_has_none_is_a_fault(held: Held) -> None:
     index = held.erasure(6)
-    rows = [replace(row, document=b"words") if row.index == index else row for row in held.log.rows()]
+    rows = [structs.replace(row, document=b"words") if row.index == index else row for row in held.log.rows()]
     assert held.codes(rows=rows) == [(index, "BAD_TYPE")]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.anchors import anchor_of_policy
 from amanah_client.audit.disclosed import prove
@@ -41,8 +42,8 @@ def test_a_right_disclosure_holds(held: Anchor | None) -> None:
     [
         ({"envelope": OTHER.object}, Code.PROOF),
         ({"entry": OTHER.encode()}, Code.PROOF),
-        ({"entry": replace(decode_leaf(DISCLOSURE.entry), room=TOLD.small).encode()}, Code.PROOF),
-        ({"entry": replace(decode_leaf(DISCLOSURE.entry), accepted_at_ms=x.NOW_MS).encode()}, Code.PROOF),
+        ({"entry": structs.replace(decode_leaf(DISCLOSURE.entry), room=TOLD.small).encode()}, Code.PROOF),
+        ({"entry": structs.replace(decode_leaf(DISCLOSURE.entry), accepted_at_ms=x.NOW_MS).encode()}, Code.PROOF),
         ({"k": x.fixed("another key")}, Code.COMMITMENT),
         ({"content": DISCLOSURE.content[:-1] + b"!"}, Code.COMMITMENT),
         ({"index": TOLD.disclosed + 1}, Code.PROOF),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from amanah_client.audit import local
 from amanah_client.audit.bundle import Bundle
 from amanah_client.audit.export import shown_rows
 from amanah_client.home import Profile
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
 from amanah_protocol.cose import Typ

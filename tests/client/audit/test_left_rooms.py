@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from amanah_client import model
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.examination import examine
 from amanah_client.audit.export import shown_rows
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol.custody.chain import custody_chain
 from amanah_protocol.identity import Role
 from amanah_protocol.log.leaf import LeafType, decode_leaf

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.proofs import Nodes, check_proof, prove_entry
 from amanah_protocol.errors import Code, UsageError, VerifyError
@@ -63,13 +64,13 @@ def test_an_entry_behind_the_checkpoint_is_not_proven() -> None:
 def test_a_copy_that_was_tampered_with_proves_nothing() -> None:
     told = incident()
     rows = told.rows()
-    rows[16] = replace(rows[16], hash=bytes(32))
+    rows[16] = structs.replace(rows[16], hash=bytes(32))
     case = case_of(told.log, rows)
     with pytest.raises(VerifyError) as raised:
         prove_entry(case.record.copy, 19, case.checkpoint)
     assert raised.value.code is Code.PROOF
     rows = told.rows()
-    rows[19] = replace(rows[19], entry=rows[20].entry)
+    rows[19] = structs.replace(rows[19], entry=rows[20].entry)
     case = case_of(told.log, rows)
     with pytest.raises(VerifyError):
         prove_entry(case.record.copy, 19, case.checkpoint)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.report import MAX_FINDINGS
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain

@@ -13,7 +13,7 @@ from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.completeness import completeness
 from amanah_client.audit.questions.labels import MaybeRoom
 from amanah_client.audit.record import Report
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import kinds
 from amanah_protocol.custody.grants import AuditGrant

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client import enrolment, model
@@ -18,8 +19,7 @@ from amanah_client.audit.bundle import MAGIC, Bundle
 from amanah_client.cli import audit as cli_audit
 from amanah_client.cli.main import main
 from amanah_client.home import Profile, ProfileLock
-from amanah_client.log_rows import LogView, Quorum, WitnessedRow
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow, LogView, Quorum, WitnessedRow
 from amanah_protocol.cards import Armour, Reply, armour
 from amanah_protocol.identity import decode_request, issue_certificate, issue_profile
 from amanah_protocol.labels import Label
@@ -163,7 +163,7 @@ def test_a_copy_from_before_the_organisation_joined_a_room_is_not_begun_anew_und
     audit: Audit, profile: Profile, connected: Callable[..., None]
 ) -> None:
     rows = TOLD.rows()
-    rows[11] = replace(rows[11], entry=None)
+    rows[11] = structs.replace(rows[11], entry=None)
     copy(profile, TOLD, rows=rows)
     connected(TOLD)
     code, _, err = audit("sync", "--timeout", "1")

@@ -6,14 +6,16 @@ Every key and time is derived from a name. A test appends one more entry, right 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Severity
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from amanah_protocol import envelope, identity, kinds
 from amanah_protocol.audit import ReadingOrder, audit_chain, sign_order
 from amanah_protocol.content.bodies import Body, Text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow
 from tests.client.console.site import Site
 from tests.client.console.told import TOLD, Told, auditor, tampered
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client.audit.report import Severity
@@ -69,7 +70,7 @@ async def test_what_was_found_is_listed_and_marked(broken: Site) -> None:
 async def test_a_missing_entry_takes_over_the_head(make_site: MakeSite) -> None:
     rows = TOLD.rows()
     gone = next(index for index in range(TOLD.message + 20, TOLD.log.size) if rows[index].entry)
-    rows[gone] = replace(rows[gone], entry=None)
+    rows[gone] = structs.replace(rows[gone], entry=None)
     said = await make_site(rows=rows).said("/")
     assert "THE RECORD DOES NOT HOLD" in said
 
@@ -77,7 +78,7 @@ async def test_a_missing_entry_takes_over_the_head(make_site: MakeSite) -> None:
 async def test_a_fault_of_the_whole_record_takes_over_the_head(make_site: MakeSite) -> None:
     rows = TOLD.rows()
     bare = next(row.index for row in rows if row.entry is None)
-    rows[bare] = replace(rows[bare], hash=bytes(32))
+    rows[bare] = structs.replace(rows[bare], hash=bytes(32))
     said = await make_site(rows=rows).said("/")
     assert "The whole record:" in said
     assert "Rely on nothing in it:" in said

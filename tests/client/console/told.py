@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from amanah_client import effects as e
 from amanah_client.audit.local import remember_roster
 from amanah_client.home import Profile
-from amanah_client.log_rows import LogView, Quorum, WitnessedRow
-from amanah_client.model import AuditRow
+from amanah_client.log_rows import AuditRow, LogView, Quorum, WitnessedRow
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
 from amanah_protocol.identity import MachineLimits, Role

@@ -10,7 +10,7 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import audit_sync
-from amanah_client.core.requests import AuditCheckpoints, AuditEdge
+from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPage
 from amanah_protocol import frames
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.identity import Role
@@ -19,6 +19,7 @@ from amanah_protocol.log.leaf import LeafType, decode_leaf
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import LeafHash
+from amanah_relay.core import reading
 from tests.client.core.rooms import two
 from tests.client.core.world import SN, TN, Client, Stage
 from tests.relay.people import LOG_SIGNER, ORIGIN, key_of
@@ -303,7 +304,7 @@ def test_answers_to_a_copy_that_is_gone_are_passed_over(stage: Stage) -> None:
     client = auditor(stage)
     ctx = client.core._ctx  # noqa: SLF001 - what is tested
     path = frames.Path(1, None, ())
-    audit_sync.receive_entries(ctx, frames.LogEntries(1, (), 1))
+    audit_sync.receive_entries(ctx, AuditPage(start=0), frames.LogEntries(1, (), 1))
     audit_sync.receive_edge(ctx, path)
     purpose: Any = None
     audit_sync.receive_prefix(ctx, purpose, path)
@@ -318,7 +319,7 @@ def test_a_wrong_proof_raises_the_verifiers_error(stage: Stage) -> None:
     ctx = client.core._ctx  # noqa: SLF001 - what is tested
     assert ctx.copying is not None
     with pytest.raises(VerifyError):
-        audit_sync.receive_entries(ctx, frames.LogEntries(1, (), 1))
+        audit_sync.receive_entries(ctx, AuditPage(start=0), frames.LogEntries(1, (), 1))
 
 
 # ---- published checkpoints
@@ -507,19 +508,55 @@ def test_time_stamps_for_a_copy_that_is_gone_are_passed_over(stage: Stage) -> No
     assert client.store.stamps == []
 
 
-def test_while_one_page_is_being_proven_the_next_is_on_its_way(stage: Stage) -> None:
-    client = auditor(stage)
-    asked: list[str] = []
+def asking(client: Client) -> list[tuple[str, int]]:
+    """What the auditor asks for from now on: pages by their beginning, proofs by the size that they prove."""
+    asked: list[tuple[str, int]] = []
 
     def note(frame: frames.Frame) -> list[frames.Frame]:
-        if isinstance(frame, frames.AuditRead | frames.GetConsistency):
-            asked.append(type(frame).__name__)
+        if isinstance(frame, frames.AuditRead):
+            asked.append(("page", frame.start))
+        if isinstance(frame, frames.GetConsistency) and client.core._ctx.copying is not None:  # noqa: SLF001 - only these
+            asked.append(("proof", frame.old))
         return [frame]
 
     client.outward = note
-    tamper(client, lambda entries: entries[:3])
+    return asked
+
+
+def test_two_pages_are_on_their_way_and_more_and_more_are_proven_together(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (audit_sync, reading):
+        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    client = auditor(stage)
+    asked = asking(client)
     assert sync(client).state is DONE
-    assert asked[:5] == ["AuditRead", "GetConsistency", "AuditRead", "GetConsistency", "AuditRead"]
+    assert asked[:9] == [
+        ("page", 0), ("proof", 2), ("page", 2), ("page", 4), ("page", 6), ("proof", 6), ("page", 8), ("page", 10),
+        ("page", 12),
+    ]  # fmt: skip
+    assert [size for what, size in asked if what == "proof"] == [2, 6, 14]
+    check_copy(client)
+    assert [row.index for row in client.store.audit] == list(range(len(client.store.audit)))
+    assert client.store.alarms == []
+
+
+def test_a_page_that_follows_a_shorter_one_is_asked_for_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (audit_sync, reading):
+        monkeypatch.setattr(module, "MAX_PAGE", 4)
+    client = auditor(stage)
+    asked = asking(client)
+    given = 0
+
+    def shortened(entries: list[frames.LogEntry]) -> list[frames.LogEntry]:
+        nonlocal given
+        given += 1
+        return entries[:3] if given % 3 == 2 else entries
+
+    tamper(client, shortened)
+    assert sync(client).state is DONE
+    starts = [at for what, at in asked if what == "page"]
+    assert starts[:4] == [0, 4, 8, 7]
     check_copy(client)
     assert [row.index for row in client.store.audit] == list(range(len(client.store.audit)))
     assert client.store.alarms == []

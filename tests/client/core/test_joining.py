@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client import model
 from amanah_client.core.senders import later_flaw
@@ -228,7 +229,7 @@ def second(sender: Client, d: Client, at: RoomId, /, **changes: Any) -> Envelope
     key = changes.pop("key", sender.device.key)
     members = set(group_in(d, at).members)
     fields: dict[str, Any] = {"epoch": 1, "audience": audience_digest(members), "label": Label.CLEAR}
-    return signed(replace(header_of(sender, at, specific), **(fields | changes)), b"sealed", key)
+    return signed(structs.replace(header_of(sender, at, specific), **(fields | changes)), b"sealed", key)
 
 
 def called(stage: Stage, name: str) -> Client:
@@ -272,7 +273,9 @@ def test_a_commit_by_one_who_is_not_in(stage: Stage) -> None:
 def by_another(stage: Stage, member: Client, d: Client, room: RoomId) -> Envelope:
     """The same commit, signed by an officer who never was in."""
     outsider = called(stage, "outsider")
-    header = replace(second(member, d, room).header, kid=outsider.device.id, counter=1, previous=EnvelopeId(bytes(32)))
+    header = structs.replace(
+        second(member, d, room).header, kid=outsider.device.id, counter=1, previous=EnvelopeId(bytes(32))
+    )
     return signed(header, b"sealed", outsider.device.key)
 
 
@@ -401,7 +404,7 @@ def test_a_room_has_one_creation(stage: Stage) -> None:
     assert b.codes() == ["OPEN", "STATE_LOST"]
     b.store.rooms[room] = replace(b.row(room), status=model.RoomStatus.JOINING)
     known = decode_envelope(b.row(room).create)
-    other = signed(replace(known.header, sent_at_ms=1), b"", a.device.key)
+    other = signed(structs.replace(known.header, sent_at_ms=1), b"", a.device.key)
 
     def hook(frame: frames.Frame) -> list[frames.Frame]:
         if isinstance(frame, frames.Delivery) and frame.room_seq == 1:

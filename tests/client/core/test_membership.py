@@ -380,7 +380,8 @@ def test_a_welcome_that_differs_from_its_commit(stage: Stage, changes: dict[str,
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     change_welcome(
-        b, lambda envelope, content: (signed(replace(envelope.header, **changes), content, a.device.key), content)
+        b,
+        lambda envelope, content: (signed(structs.replace(envelope.header, **changes), content, a.device.key), content),
     )
     a.do(model.Invite(room=room, device=b.device.id))
     assert b.codes()[0] == code
@@ -396,7 +397,7 @@ def test_a_welcome_by_another_than_who_added(stage: Stage) -> None:
     change_welcome(
         b,
         lambda envelope, content: (
-            signed(replace(envelope.header, kid=a2.device.id), content, a2.device.key),
+            signed(structs.replace(envelope.header, kid=a2.device.id), content, a2.device.key),
             content,
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import model
 from amanah_client.core import answers, commits, invite, monitor, outbox
@@ -80,7 +81,7 @@ def test_the_first_envelope_of_a_sender(
     stage: Stage, added_seq: int, counter: int, previous: bytes, flaw: Code | None
 ) -> None:
     _a, room, base = sender_room(stage, added_seq)
-    header = replace(base, counter=counter, previous=EnvelopeId(previous))
+    header = structs.replace(base, counter=counter, previous=EnvelopeId(previous))
     following = follow(room, header, EnvelopeId(bytes(32)))
     assert (None if following.flaw is None else following.flaw.code) is flaw
     assert following.row.counter == counter
@@ -104,7 +105,7 @@ def test_an_envelope_continues_its_senders_record(
     stage: Stage, counter: int, voids: tuple[int, ...], previous: bytes, flaw: Code | None
 ) -> None:
     _a, room, base = sender_room(stage, 1, counter=5, last_id=EnvelopeId(b"\1" * 32), voided=(3,))
-    header = replace(base, counter=counter, voids=voids, previous=EnvelopeId(previous))
+    header = structs.replace(base, counter=counter, voids=voids, previous=EnvelopeId(previous))
     following = follow(room, header, EnvelopeId(b"\3" * 32))
     assert (None if following.flaw is None else following.flaw.code) is flaw
     assert following.row.counter == max(5, counter)

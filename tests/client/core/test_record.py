@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client import model
@@ -94,7 +95,7 @@ def test_an_unknown_sender(stage: Stage) -> None:
     a, b, room = two(stage)
     stranger = stage.client("stranger", of=SN)
     envelope, sealed = message(b, room)
-    made = signed(replace(envelope.header, kid=stranger.device.id), sealed, stranger.device.key), sealed
+    made = signed(structs.replace(envelope.header, kid=stranger.device.id), sealed, stranger.device.key), sealed
     push(a, delivery(a, *made))
     stage.run()
     assert a.store.alarms == []
@@ -105,7 +106,7 @@ def test_a_device_that_is_not_in_the_room(stage: Stage) -> None:
     a, b, room = two(stage)
     c = stage.online("C", of=SN)
     envelope, sealed = message(b, room, counter=1, previous=EnvelopeId(ZERO_32))
-    made = signed(replace(envelope.header, kid=c.device.id), sealed, c.device.key), sealed
+    made = signed(structs.replace(envelope.header, kid=c.device.id), sealed, c.device.key), sealed
     refused(a, room, made, "NOT_MEMBER")
 
 

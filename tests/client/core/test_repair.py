@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import model
 from amanah_client.causes import cause_of
@@ -421,7 +422,7 @@ def test_a_device_without_keys_drops_nothing_for_who_is_not_in_the_room_any_more
     if not inside:
         a.do(model.Remove(room=room, devices=(b.device.id,)))
     own = room_of(b, room).row
-    erase = replace(erase, counter=own.counter + 1, previous=own.last_id)
+    erase = structs.replace(erase, counter=own.counter + 1, previous=own.last_id)
     push(a2, delivery(a2, signed(erase, b"", b.device.key)))
     assert a2.row(room).status is LOST
     assert a2.store.messages[room, said].state is (STORED if checked and not inside else ERASED)

@@ -178,7 +178,9 @@ def test_a_strangers_request_is_refused_and_costs_nothing(stage: Stage) -> None:
     stranger = stage.online("stranger", of=TN)
     known = b.rows(room, Kind.MESSAGE)[-1].envelope
     request = kinds.Repair(envelopes=(known,), addressees=())
-    header = replace(header_of(b, room, request), kid=stranger.device.id, counter=1, previous=EnvelopeId(ZERO_32))
+    header = structs.replace(
+        header_of(b, room, request), kid=stranger.device.id, counter=1, previous=EnvelopeId(ZERO_32)
+    )
     push(a, delivery(a, signed(header, b"", stranger.device.key), b""))
     assert a.rows(room, Kind.REPAIR)[-1].code == "NOT_MEMBER"
     assert a.rows(room, Kind.REPAIR)[-1].cause is Cause.SENDER_AT_FAULT

@@ -10,7 +10,7 @@ from typing import Any, Final
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.core import ClientCore
-from amanah_client.log_rows import ConflictRow, CustodyRow, StampRow
+from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_protocol import frames, identity
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
@@ -64,7 +64,7 @@ class Store:
     packages: dict[bytes, bytes] = field(default_factory=dict)
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
-    audit: list[model.AuditRow] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
     custody: list[CustodyRow] = field(default_factory=list)
     forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
     dropping: list[e.DropOver] = field(default_factory=list)

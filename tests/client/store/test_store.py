@@ -15,7 +15,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.log_rows import CustodyRow, LogView, StampRow
+from amanah_client.log_rows import AuditRow, CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row
@@ -146,7 +146,7 @@ def test_a_snapshot_gives_back_what_was_stored(store: LocalStore) -> None:
             e.PutKeyPackage(reference=b"1" * 32, private=b"secret"),
             e.PutKeyPackage(reference=b"2" * 32, private=b"other"),
             e.DropKeyPackage(reference=b"2" * 32),
-            e.PutAuditRows(rows=(model.AuditRow(index=0, hash=b"h" * 32, entry=b"e", document=None),)),
+            e.PutAuditRows(rows=(AuditRow(index=0, hash=b"h" * 32, entry=b"e", document=None),)),
         )
     )
     snapshot = store.snapshot()

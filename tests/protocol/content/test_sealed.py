@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_protocol import cbor, kinds, limits
 from amanah_protocol.content.bodies import RoomInfo, Text, Unknown
@@ -311,7 +312,7 @@ HEADER = Header(
 
 
 def committed(k: bytes, content: bytes) -> Header:
-    return replace(HEADER, commitment=derive_commitment(k, HEADER.room, HEADER.kid, HEADER.counter, content))
+    return structs.replace(HEADER, commitment=derive_commitment(k, HEADER.room, HEADER.kid, HEADER.counter, content))
 
 
 @pytest.mark.parametrize("flaw", ["room", "kid", "counter", "k", "content", "commitment"])
@@ -326,7 +327,7 @@ def test_content_that_differs_in_anything_from_its_commitment_is_refused(flaw: s
         "commitment": bytes(32),
     }
     if flaw in others:
-        header = replace(header, **{flaw: others[flaw]})
+        header = structs.replace(header, **{flaw: others[flaw]})
     with pytest.raises(VerifyError) as refused:
         check_commitment(header, K[::-1] if flaw == "k" else K, data + b"\0" if flaw == "content" else data)
     assert refused.value.code is Code.COMMITMENT

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from amanah_protocol import frames
 from amanah_protocol.envelope import Envelope

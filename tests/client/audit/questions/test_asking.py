@@ -6,6 +6,7 @@ from base64 import b64encode
 from dataclasses import fields, replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.audit.proofs import prove_entry
 from amanah_client.audit.questions.case import Case, Stay
@@ -136,11 +137,11 @@ def test_an_empty_record_knows_no_room_and_no_message_and_answers_the_rest() -> 
 
 def test_a_record_that_does_not_hold_is_said_first_by_every_answer(told: Incident) -> None:
     rows = told.rows()
-    rows[20] = replace(rows[20], entry=rows[19].entry)
+    rows[20] = structs.replace(rows[20], entry=rows[19].entry)
     bad = case_of(told.log, rows)
     assert answered(bad, "membership").trouble.startswith("THE RECORD DOES NOT HOLD (first bad entry 20: ")
     whole = told.rows()
-    whole[16] = replace(whole[16], hash=bytes(32))
+    whole[16] = structs.replace(whole[16], hash=bytes(32))
     assert "(the whole record: " in answered(case_of(told.log, whole), "labels").trouble
 
 
@@ -257,5 +258,5 @@ def test_a_cose_receipt_and_a_proof_are_held_against_the_log(told: Incident) -> 
 
 def test_entries_that_cannot_be_read_are_found_by_their_index(told: Incident) -> None:
     rows = told.rows()
-    rows[4] = replace(rows[4], entry=b"none")
+    rows[4] = structs.replace(rows[4], entry=b"none")
     assert "no entry that can be read" in search(case_of(told.log, rows), "4")[0].text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_protocol import kinds
 from amanah_protocol.audit import audit_chain
@@ -52,7 +53,7 @@ def test_a_whole_record_is_said_to_be_whole_room_by_room_and_sender_by_sender() 
 def test_a_missing_entry_is_found_in_its_room_and_at_its_sender() -> None:
     told = incident()
     rows = told.log.rows()
-    rows[19] = replace(rows[19], entry=None)
+    rows[19] = structs.replace(rows[19], entry=None)
     case = case_of(told.log, rows)
     answer = answered(case, "completeness", room=told.room.hex())
     room, sender = cells(answer, "missing", "words")[:2]

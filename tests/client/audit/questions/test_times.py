@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from amanah_client.audit.examination import Anchor
 from amanah_client.audit.questions.words import moment
 from amanah_protocol import kinds
@@ -128,7 +130,7 @@ def test_other_entries_and_bare_hashes_have_times_too() -> None:
     ]
     assert cells(answered(case, "times", entry=16), "what", "accepted_ms") == [("bare hash", None)]
     rows = told.rows()
-    rows[4] = replace(rows[4], entry=b"none")
+    rows[4] = structs.replace(rows[4], entry=b"none")
     assert cells(answered(case_of(told.log, rows), "times", entry=4), "what") == [("no entry",)]
 
 
