@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from amanah_client.cli import files, questions, terminal
+from amanah_client.cli import files, opening, questions, terminal
 from amanah_client.cli.main import app, main
 from amanah_client.cli.terminal import Line, Options
 from amanah_protocol.cards import Armour, armour
@@ -445,9 +445,9 @@ def test_the_home_of_the_command_line_goes_before_that_of_the_environment(
 ) -> None:
     monkeypatch.setenv("AMANAH_HOME", str(tmp_path / "one"))
     with pytest.raises(UsageError, match="two"):
-        terminal.profile(Options(home=tmp_path / "two"))
+        opening.profile(Options(home=tmp_path / "two"))
     with pytest.raises(UsageError, match="one"):
-        terminal.profile(Options())
+        opening.profile(Options())
 
 
 # ---- narrow terminals

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from amanah_client.cli import terminal
+from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room
 from amanah_client.cli.files import File, unreadable
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -63,7 +63,7 @@ def alert(
         with _opened(file) as stream:
             return await intake.run(stream)
 
-    report = terminal.with_client(common, work)
+    report = opening.with_client(common, work)
     if report.lines.is_foreign and report.problem is None:
         if common.json:
             _show_json(report)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from amanah_client import model
-from amanah_client.cli import terminal
+from amanah_client.cli import opening, terminal
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import Options
 from amanah_client.room import Room
@@ -110,4 +110,4 @@ def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> N
             hint = _AS_STORED if problem.code is Code.OFFLINE else problem.hint
             raise OperationalError(problem.code, problem.detail, hint=hint)
 
-    terminal.with_client(common, main, connect=not offline)
+    opening.with_client(common, main, connect=not offline)

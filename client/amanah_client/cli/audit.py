@@ -15,7 +15,7 @@ from amanah_client.audit import local
 from amanah_client.audit.record import Report
 from amanah_client.audit.table import Filter, counted, lines
 from amanah_client.audit.words import verdict
-from amanah_client.cli import audit_bundle, audit_json, audit_words, files, terminal
+from amanah_client.cli import audit_bundle, audit_json, audit_words, files, opening, terminal
 from amanah_client.cli.audit_copy import examined, verify_copy
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
 from amanah_client.cli.files import File
@@ -79,7 +79,7 @@ def sync(
     if own and grant is not None:
         raise UsageError(Code.USAGE, "--own goes on without a grant, and --grant under one", hint="Give one of them.")
     named = None if grant is None else files.read_armoured(grant, Armour.AUDIT_GRANT)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         if own:
             local.read_alone(profile)
         if named is not None and local.read_under(profile, named):
@@ -163,7 +163,7 @@ def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int
     grant = local.reading_grant(profile.store)
     action = model.AuditSync(grant=None if grant is None else grant.id, uncosigned=uncosigned)
     try:
-        return terminal.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
+        return opening.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
     except OperationalError as error:
         if error.code is not Code.OFFLINE:
             raise
@@ -310,7 +310,7 @@ def evidence(file: File, /, *, every: Every = False, common: Options = DEFAULTS)
     every
         All that is kept, not the newest contradiction alone.
     """
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         rows = profile.store.conflicts()
         files.write_file(file, log_evidence.evidence_file(rows, every=every))
     written = len(rows) if every else 1

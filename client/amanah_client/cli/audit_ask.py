@@ -15,7 +15,7 @@ from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, needs
 from amanah_client.audit.questions.search import Hits
 from amanah_client.audit.questions.search import search as search_record
 from amanah_client.audit.report import Who
-from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli import audit_json, files, opening, terminal
 from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.commands import at_home
@@ -80,7 +80,7 @@ def ask_question(
     if limit < 1:
         raise UsageError(Code.USAGE, "an answer has at least one row", hint="Give --limit a number from 1 on.")
     asked = question_of(question)
-    with terminal.profile(common) as profile, open_case(profile, limit) as case:
+    with opening.profile(common) as profile, open_case(profile, limit) as case:
         answer = ask(asked, case, given)
         if common.json:
             terminal.show_json(answer_json(case, answer))
@@ -115,9 +115,9 @@ def _question_json(name: str) -> dict[str, object]:
         "question": name,
         "sentence": question.sentence,
         "parameters": [
-            {"name": key, "takes": str(taken.takes), "help": taken.help, "required": key in question.required}
-            for key, taken in question.parameters.items()
+            {"name": key, "takes": str(taken.takes), "help": taken.help} for key, taken in question.parameters.items()
         ],
+        "needs": [list(group) for group in needs(question)],
         "columns": [
             {"name": key, "heading": column.heading, "cell": str(column.cell)}
             for key, column in question.columns.items()
@@ -256,7 +256,7 @@ def search(text: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, com
     """
     terminal.check_no_option(text, "See `amanah audit search --help`.")
     wanted = files.read_file(Path(text)).decode("utf-8", "replace") if text == "-" else text
-    with terminal.profile(common) as profile, open_case(profile) as case:
+    with opening.profile(common) as profile, open_case(profile) as case:
         found = search_record(case, wanted)
         if common.json:
             terminal.show_json(

@@ -36,7 +36,7 @@ from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
 from amanah_client.audit.stamps import Trust, load_roots
 from amanah_client.audit.table import Filter, counted, lines
-from amanah_client.cli import audit_json, audit_words, evidence_words, files, terminal
+from amanah_client.cli import audit_json, audit_words, evidence_words, files, opening, terminal
 from amanah_client.cli.audit_copy import verify_copy
 from amanah_client.cli.audit_files import opened, seekable, write_new
 from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unanchored
@@ -95,7 +95,7 @@ def export(
         since_ms=0 if since is None else milliseconds(since),
         until_ms=None if until is None else milliseconds(until),
     )
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         report, anchor = verify_copy(profile), local.trusted(profile)
         exporter = _exporter(profile, report)
         report, sources = _narrowed(report, _sources_of(profile, anchor), anchor, local.grant_of(profile.store), span)
@@ -125,7 +125,7 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
         raise UsageError(Code.USAGE, "no disclosure was named", hint="`amanah disclose` writes one.")
     files.check_new(out)
     added = [_disclosed(path) for path in disclosure]
-    with terminal.profile(common) as profile, _bundle(bundle) as found:
+    with opening.profile(common) as profile, _bundle(bundle) as found:
         anchor = local.trusted(profile)
         checked = check_bundle(found, anchor)
         raise_for(checked.report)

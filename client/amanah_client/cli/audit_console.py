@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from amanah_client.cli import audit_json, terminal
+from amanah_client.cli import audit_json, opening, terminal
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.commands import home_option
 from amanah_client.console.app import Owner
@@ -35,7 +35,7 @@ def console(
     browser
         Whether to open the link in a browser; by default where there is a desktop.
     """
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         certificate = decode_certificate(profile.store.snapshot().certificate)
         usual = find_home(None).path
         owner = Owner(organisation=certificate.organisation, home=home_option(profile.home.path, usual))

@@ -10,7 +10,7 @@ from amanah_client.audit import local
 from amanah_client.audit.examination import examine_copy
 from amanah_client.audit.record import Report
 from amanah_client.audit.stamps import Stamps
-from amanah_client.cli import terminal
+from amanah_client.cli import opening
 from amanah_client.cli.progress import progress
 from amanah_client.cli.terminal import Options
 from amanah_client.home import Profile
@@ -21,7 +21,7 @@ def examined(
     common: Options, *, anew: bool = False, pem: bytes | None = None
 ) -> Iterator[tuple[Report, local.Cosigned | None, Stamps]]:
     """The report on the copy, whose entries can be read until the block is left; what witnesses and authorities say."""
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         if anew:
             profile.store.copy.forget_register()
         report = verify_copy(profile)

@@ -20,7 +20,7 @@ from amanah_client.audit.examination import Anchor
 from amanah_client.audit.proofs import check_proof, prove_entry
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import open_case
-from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli import audit_json, files, opening, terminal
 from amanah_client.cli.audit_ask import show
 from amanah_client.cli.audit_words import raise_for
 from amanah_client.cli.files import File
@@ -79,7 +79,7 @@ def prove(
     files.check_new(out)
     if form is ProofFormat.COSE:
         out = _check_receipt(out)
-    with terminal.profile(common) as profile, open_case(profile) as case:
+    with opening.profile(common) as profile, open_case(profile) as case:
         made = prove_entry(case.record.copy, index, case.checkpoint)
         if form is ProofFormat.COSE and out is not None:
             row = case.record.copy.row(index)

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from amanah_client.audit import local
 from amanah_client.audit.restamping import find_due, renew
 from amanah_client.audit.table import counted
-from amanah_client.cli import audit_json, files, terminal
+from amanah_client.cli import audit_json, files, opening, terminal
 from amanah_client.cli.audit_copy import verify_copy
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -40,7 +40,7 @@ def renew_stamps(authority: str, /, *, days: Days = 60, tsa: File | None = None,
     pem = None if tsa is None else files.read_file(tsa)
     now_ms = time.time_ns() // 1_000_000
     renewed = 0
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         local.examined_stamps(profile.store, verify_copy(profile), pem, now_ms=now_ms)
         roots = local.trusted_roots(profile.store, None)
         if not roots:

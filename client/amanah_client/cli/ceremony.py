@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from amanah_client import enrolment, model, organisation
-from amanah_client.cli import files, questions, terminal
+from amanah_client.cli import files, opening, questions, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, create_profile, find_home
@@ -65,7 +65,7 @@ def _new_profile(common: Options, *, key_file: bool) -> Profile:
     """Open the profile if it is there, else make it."""
     home = find_home(common.home)
     if home.exists():
-        return terminal.profile(common)
+        return opening.profile(common)
     if key_file:
         home.make_folder()
         unlock: KeyFile | Passphrase = create_key_file(home.key_file)
@@ -113,7 +113,7 @@ def card(*, out: File | None = None, common: Options = DEFAULTS) -> None:
     out
         Where to write it; standard output by default.
     """
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         own = organisation.own_card(profile)
     files.write_file(out, armour(Armour.ORGANISATION, own.encode()))
 
@@ -121,7 +121,7 @@ def card(*, out: File | None = None, common: Options = DEFAULTS) -> None:
 @org.command(name="show")
 def org_show(*, common: Options = DEFAULTS) -> None:
     """List the devices that this organisation certified."""
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         everybody = organisation.issued(profile)
     if common.json:
         terminal.show_json(
@@ -189,7 +189,7 @@ def certify(
     asked = identity.decode_request(files.read_armoured(request, Armour.REQUEST))
     trusted, highest = files.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         others = organisation.namesakes(profile, asked, name)
         if others and not same_name:
             raise _namesake(name, others[0])
@@ -230,7 +230,7 @@ def revoke(
         Where to write the revocation, for `amanah device submit` elsewhere.
     """
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         item = organisation.find_issued(profile, device)
         made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
     files.write_file(out, armour(Armour.REVOCATION, made.encoded))
@@ -324,7 +324,7 @@ def sign(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) 
         Where to write the signed roster; by default the file itself is replaced.
     """
     unsigned = files.read_armoured(file, Armour.ROSTER)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         signed = organisation.sign_roster(profile, unsigned)
     text = armour(Armour.ROSTER, signed)
     if out is not None or str(file) == "-":
@@ -352,7 +352,7 @@ def roster_show(
         Print it as a trust policy for `amanah audit check --policy`, for somebody who has no profile.
     """
     if file is None:
-        with terminal.profile(common) as profile:
+        with opening.profile(common) as profile:
             data = profile.store.value("roster")
         if data is None:
             hint = "Name a roster's file, or install one: `amanah roster install FILE`."
@@ -412,7 +412,7 @@ def roster_install(file: File, /, *, common: Options = DEFAULTS) -> None:
         The signed roster; `-` for standard input.
     """
     newer = files.read_armoured(file, Armour.ROSTER)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         verified = enrolment.install_roster(profile, newer)
     terminal.say(f"trusted: {verified.value.community}, version {verified.value.version}")
 
@@ -474,7 +474,7 @@ def device_install(reply: File, /, *, common: Options = DEFAULTS) -> None:
         The file that `amanah org certify` wrote; `-` for standard input.
     """
     decoded = decode_reply(files.read_armoured(reply, Armour.REPLY))
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         certificate = enrolment.install_reply(profile, decoded).value
     terminal.say(f"enrolled: {certificate.role.name.lower()} of {certificate.organisation}")
     terminal.say(f"roster in words: {enrolment.words(decode_roster(decoded.roster).endorsed.document)}")
@@ -484,7 +484,7 @@ def device_install(reply: File, /, *, common: Options = DEFAULTS) -> None:
 @device.command(name="show")
 def device_show(*, common: Options = DEFAULTS) -> None:
     """Show this device and its certificate."""
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         stored = profile.store.value("certificate")
         if stored is None:
             asked = enrolment.own_request(profile)
@@ -525,5 +525,5 @@ def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
         what = f"this is {kind!s}" if kind else "this is none"
         raise DecodeError(Code.BAD_TYPE, f"something that is submitted is wanted, {what}")
     action = model.SubmitControl(type=SUBMITTED[kind], object=decode_armour(text, kind))
-    done = terminal.with_client(common, lambda client: client.do(action, common.timeout))
+    done = opening.with_client(common, lambda client: client.do(action, common.timeout))
     terminal.say(f"in the log at {done.index}")

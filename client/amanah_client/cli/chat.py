@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 from cyclopts import Parameter
 
 from amanah_client import effects as e
-from amanah_client.cli import terminal
+from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
@@ -70,7 +70,7 @@ def send(
         action = into.compose(said, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])
         show_outcome(await settle(client, action, common), common)
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 def _text(given: str | None) -> str:
@@ -200,7 +200,7 @@ def tail(
         rooms = [] if room is None else [await find_room(client, room, common)]
         await followed.run(client, rooms, last)
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 class _Tail:

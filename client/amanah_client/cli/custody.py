@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeAlias
 from cyclopts import App, Parameter
 
 from amanah_client import custodians, enrolment
-from amanah_client.cli import files, terminal
+from amanah_client.cli import files, opening, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.home import Profile, create_profile, find_home
@@ -94,7 +94,7 @@ def custodian(
     files.check_new(out)
     home = find_home(common.home)
     if home.exists():
-        profile = terminal.profile(common)
+        profile = opening.profile(common)
     elif key_file:
         home.make_folder()
         profile = create_profile(home, create_key_file(home.key_file))
@@ -116,7 +116,7 @@ def add_custodian(file: File, /, *, common: Options = DEFAULTS) -> None:
         The file that `amanah org custodian` wrote.
     """
     data = files.read_armoured(file, Armour.CUSTODIAN)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         number = custodians.add_custodian(profile, data)
     terminal.say(f"{number} custodians; the key in words: {enrolment.words(data)}")
     terminal.say(
@@ -180,7 +180,7 @@ def grant_audit(
         not_after_ms=now_ms + days * _DAY_MS,
     )
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         made = custodians.grant(profile, terms)
     _hand_over(made, out, _grant_lines(made))
 
@@ -223,7 +223,7 @@ def place(
     """
     named = tuple(RoomId(_bytes(room, "a room's id")) for room in rooms)
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         made = custodians.place_hold(
             profile, named, since_ms=_milliseconds(since) or 0, reference=_bytes(reference, "a reference")
         )
@@ -274,7 +274,7 @@ def countersign(file: File, /, *, out: File | None = None, common: Options = DEF
     for line in lines:
         terminal.say(line)
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         signed = custodians.countersign(profile, document)
     files.write_file(out, armour(kind, signed))
     terminal.say("signed; it counts as soon as a device submits it: `amanah device submit FILE`")
@@ -301,7 +301,7 @@ def forget_person(subject: str, /, *, yes: Flag = False, out: File | None = None
     person = PersonId(_bytes(subject, "a pseudonym"))
     files.check_new(out)
     questions.confirm(f"Forgetting {person.hex()}", person.hex()[:8], yes=yes)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         made = custodians.forget_person(profile, person)
     _hand_over(made, out)
 
@@ -317,7 +317,7 @@ def drop_name(file: File, /, *, common: Options = DEFAULTS) -> None:
         The statement with both signatures.
     """
     data = files.read_armoured(file, Armour.FORGOTTEN)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         devices = custodians.drop_name(profile, data)
     number = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
     terminal.say(f"the name is dropped here, with {number}")
@@ -360,7 +360,7 @@ def _end(
     """Write the end of a document of two parties, signed by the first."""
     data = files.read_armoured(file, kind)
     files.check_new(out)
-    with terminal.profile(common) as profile:
+    with opening.profile(common) as profile:
         made = ended(profile, data)
     _hand_over(made, out)
 

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from amanah_client.checkup import Finding, State, check_head, check_identity, check_machine, check_state, failed
-from amanah_client.cli import terminal
+from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import catch_up
 from amanah_client.cli.showing import unreadable_json
 from amanah_client.cli.terminal import DEFAULTS, Line, Options
@@ -24,13 +24,11 @@ def doctor(*, common: Options = DEFAULTS) -> int:
     findings: list[Finding] = []
     unreadable: list[dict[str, object]] = []
     try:
-        with terminal.profile(common) as profile:
+        with opening.profile(common) as profile:
             findings += check_machine(profile)
             findings += check_identity(profile, _now_ms())
             # The same profile: what is asked for twice may be answered in two ways.
-            terminal.with_client(
-                common, lambda client: _connected(client, common, findings, unreadable), opened=profile
-            )
+            opening.with_client(common, lambda client: _connected(client, common, findings, unreadable), opened=profile)
     except AmanahError as error:
         findings.append(failed("profile" if not findings else "identity", error))
     _show(findings, unreadable, common)

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from amanah_client import model
-from amanah_client.cli import files, terminal
+from amanah_client.cli import files, opening, terminal
 from amanah_client.cli.asking import await_outcome, settle
 from amanah_client.cli.files import File
 from amanah_client.cli.showing import short
@@ -53,4 +53,4 @@ def disclose(
         files.write_file(out, armour(Armour.DISCLOSURE, done.result))
         terminal.say(f"logged: {short(chosen.id)} was disclosed to {to}; `amanah audit check FILE` verifies the file")
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)

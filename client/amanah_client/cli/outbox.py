@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from amanah_client import model
-from amanah_client.cli import questions, terminal
+from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
 from amanah_client.sdk import Client
@@ -37,7 +37,7 @@ def list_intents(*, common: Options = DEFAULTS) -> None:
             whole=("entry", "state"),
         )
 
-    terminal.with_client(common, work, connect=False)
+    opening.with_client(common, work, connect=False)
 
 
 @app.command
@@ -56,7 +56,7 @@ def release(entry: str, /, *, common: Options = DEFAULTS) -> None:
         await _changed(client, held, common)
         show_outcome(await await_outcome(client, held.id, common), common)
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 @app.command
@@ -82,7 +82,7 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
             raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped", hint=hint)
         terminal.say("dropped")
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 async def _changed(client: Client, before: model.Intent, common: Options) -> model.Intent:

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from amanah_client import model
 from amanah_client.causes import MEANINGS
-from amanah_client.cli import questions, terminal
+from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
 from amanah_client.cli.showing_custody import custody_json, custody_lines, parse_policy
@@ -74,7 +74,7 @@ def create(
         terminal.show(done.room.hex())
         terminal.say(f"opened; next: amanah room invite {short(done.room)} ORGANISATION")
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 def _check_title(client: Client, title: str) -> None:
@@ -209,7 +209,7 @@ def invite(room: str, whom: str, /, *more: str, common: Options = DEFAULTS) -> N
         for wanted in (whom, *more):
             await _invite(client, into, wanted, common)
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 async def _invite(client: Client, into: Room, wanted: str, common: Options) -> None:
@@ -271,7 +271,7 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
         questions.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
         show_outcome(await settle(client, model.Remove(room=outof.id, devices=tuple(devices)), common), common)
 
-    terminal.with_client(common, work)
+    opening.with_client(common, work)
 
 
 def explain_status(room: Room) -> str | None:

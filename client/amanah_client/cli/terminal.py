@@ -17,16 +17,15 @@ import errno
 import json
 import re
 import shutil
-import signal
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -37,8 +36,6 @@ from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerErro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from amanah_client.home import Profile
-    from amanah_client.sdk import Client
 
 clock: Final = moments.clock
 iso: Final = moments.iso
@@ -83,7 +80,6 @@ _POP: Final = "\u2069"
 _ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *map(ord, visible.HIDDEN))}
 """JSON itself escapes the first 32 control characters, and not CSI (U+009B), which some terminals obey."""
 
-T = TypeVar("T")
 
 _TALK_INDENT: Final = 2
 _WIDE: Final = 10_000
@@ -316,63 +312,3 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, whole: 
         console.print(table)
     # Not by the console itself: it ends the process with exit code 1 where nobody reads on.
     sys.stdout.write("".join(line.rstrip() + "\n" for line in drawn.get().splitlines()))
-
-
-# ---- profile and client
-
-
-def profile(common: Options) -> Profile:
-    """Unlock the profile of a command; `with` closes it.
-
-    A wrong passphrase is asked for again: whoever types on would type it into the shell.
-    """
-    from amanah_client.cli.questions import TRIES, ask_passphrase  # noqa: PLC0415 - `--version`, `--help` do without
-    from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
-
-    asked: list[str] = []
-
-    def ask() -> str:
-        asked.append(ask_passphrase())
-        return asked[-1]
-
-    while True:
-        before = len(asked)
-        try:
-            return open_profile(find_home(common.home), ask)
-        except UsageError as error:
-            if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
-                raise
-            say(f"{error.detail}; try again")
-
-
-def with_client(
-    common: Options,
-    work: Callable[[Client], Coroutine[object, object, T]],
-    *,
-    connect: bool = True,
-    opened: Profile | None = None,
-) -> T:
-    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does.
-
-    Args:
-        common: The command's options.
-        work: What is done with the client.
-        connect: False reads and queues only.
-        opened: The profile, where it is unlocked already; it stays open.
-    """
-    import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
-
-    from amanah_client.sdk import Client  # noqa: PLC0415 - the same
-
-    async def main() -> T:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - narrows for mypy: this is one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        lent = opened is not None
-        async with await Client.of(opened or profile(common), connect=connect, lent=lent) as client:
-            return await work(client)
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None

@@ -61,8 +61,11 @@ def test_without_a_question_all_are_listed_with_their_sentences_and_no_copy_is_n
     listed = json.loads(out)["questions"]
     assert [question["question"] for question in listed] == list(QUESTIONS)
     assert listed[0]["parameters"][0] == {
-        "name": "nation", "takes": "nation", "help": "a nation, as cert.example.ma", "required": True,
+        "name": "nation", "takes": "nation", "help": "a nation, as cert.example.ma",
     }  # fmt: skip
+    wanted = {question["question"]: question["needs"] for question in listed}
+    assert wanted["first-learned"] == [["nation"], ["room"]]
+    assert wanted["not-given"] == [["message", "room", "label"], ["nation", "device"]]
     assert {"name": "proof", "heading": "proof", "cell": "proof"} in listed[0]["columns"]
 
 

@@ -1,0 +1,73 @@
+"""Opens what commands work with: their profile, and the client of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+from amanah_client.cli.terminal import Options, say
+from amanah_protocol.errors import Code, UsageError
+
+if TYPE_CHECKING:
+    from amanah_client.home import Profile
+    from amanah_client.sdk import Client
+
+T = TypeVar("T")
+
+
+def profile(common: Options) -> Profile:
+    """Unlock the profile of a command; `with` closes it.
+
+    A wrong passphrase is asked for again: whoever types on would type it into the shell.
+    """
+    from amanah_client.cli.questions import TRIES, ask_passphrase  # noqa: PLC0415 - `--version`, `--help` do without
+    from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
+
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append(ask_passphrase())
+        return asked[-1]
+
+    while True:
+        before = len(asked)
+        try:
+            return open_profile(find_home(common.home), ask)
+        except UsageError as error:
+            if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
+                raise
+            say(f"{error.detail}; try again")
+
+
+def with_client(
+    common: Options,
+    work: Callable[[Client], Coroutine[object, object, T]],
+    *,
+    connect: bool = True,
+    opened: Profile | None = None,
+) -> T:
+    """Open the profile's client, do some work with it, close it; SIGTERM ends it as Ctrl-C does.
+
+    Args:
+        common: The command's options.
+        work: What is done with the client.
+        connect: False reads and queues only.
+        opened: The profile, where it is unlocked already; it stays open.
+    """
+    import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
+
+    from amanah_client.sdk import Client  # noqa: PLC0415 - the same
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - narrows for mypy: this is one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        lent = opened is not None
+        async with await Client.of(opened or profile(common), connect=connect, lent=lent) as client:
+            return await work(client)
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
