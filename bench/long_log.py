@@ -168,6 +168,8 @@ class LongLog:
                 held=tuple(Held(organisation=name, size=size) for name, size in held.items()),
             )
         )
+        if self._store.checkpoint_due:
+            self._store.checkpoint()
         self._now_ms += STEP_MS
 
     def _row(self, room: _Room) -> RoomRow:
