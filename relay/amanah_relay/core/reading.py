@@ -256,7 +256,10 @@ def _tell(
         unit.waiters.append(waiting)
         books.enqueue(unit)
     else:
-        sequencer.pending[wanted[-1][2]][0].waiters.append(waiting)
+        # They may be in several units by now, which are stored in the order in which they were admitted.
+        keys = {key for _, _, key in wanted}
+        newest = next(key for key in reversed(sequencer.pending) if key in keys)
+        sequencer.pending[newest][0].waiters.append(waiting)
     return True
 
 

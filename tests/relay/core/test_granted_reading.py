@@ -19,6 +19,7 @@ from amanah_protocol.kinds import Message
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, OrgName, PersonId, RoomId
+from amanah_relay.effects import ReadLog
 from amanah_relay.quotas import RelayLimits
 from tests.relay.people import DAY_MS, make_roster
 from tests.relay.world import MA, SN, TN, Peer, RoomModel, World, code_of, device_of
@@ -82,10 +83,12 @@ class Granting:
         signatures = tuple(endorse(document, root, Typ.AUDIT_GRANT) for root in roots)
         return Endorsed(document=document, signatures=signatures).encode()
 
-    def order(self, grant: GrantId | None = GRANT, *, by: Peer | None = None, nonce: int = 0) -> bytes:
-        """An order for everything, under the grant."""
+    def order(
+        self, grant: GrantId | None = GRANT, *, by: Peer | None = None, nonce: int = 0, until: int = 1_000
+    ) -> bytes:
+        """An order for everything, or up to an index, under the grant."""
         made = ReadingOrder(
-            first=0, until=1_000, ordered_at_ms=self.world.now_ms, nonce=bytes([nonce]) * 16, grant=grant
+            first=0, until=until, ordered_at_ms=self.world.now_ms, nonce=bytes([nonce]) * 16, grant=grant
         )
         return sign_order(made, device_of(by or self.auditor).key)
 
@@ -180,6 +183,39 @@ def test_two_pages_that_are_asked_for_at_once_wait_for_one_leaf(granting: Granti
     granting.world.release()
     assert len(granting.auditor.take(frames.LogEntries)) == 2
     assert granting.custody(granting.room).count(LeafType.AUDIT_READ) == 1
+
+
+def test_a_page_waits_for_all_that_it_tells_also_where_others_are_about_to(granting: Granting) -> None:
+    """One page tells the second room, the next one the first; the third finds both of it under way."""
+    granting.grant(rooms=(granting.room.id, granting.second.id))
+    world = granting.world
+    chains = {entry.index: entry.room for entry in world.store.entries}
+    last = max(index for index, chain in chains.items() if chain == granting.second.id)
+    order = granting.order(until=last + 1)
+    world.holding = True
+    granting.ask(order, start=last)
+    world.step()
+    for start in (last, 0, 0):
+        if start != last:
+            granting.ask(order, start=start)
+        read_log(world)
+    world.step()
+    while any(isinstance(effect, ReadLog) for effect in world.waiting):
+        read_log(world)
+    assert LeafType.AUDIT_READ in granting.custody(granting.second)
+    assert LeafType.AUDIT_READ not in granting.custody(granting.room)
+    (page,) = granting.auditor.take(frames.LogEntries)
+    assert granting.room.id not in {chains.get(entry.index) for entry in page.entries if entry.entry is not None}
+    world.release()
+    assert len(granting.auditor.take(frames.LogEntries)) == 2
+    assert LeafType.AUDIT_READ in granting.custody(granting.room)
+
+
+def read_log(world: World) -> None:
+    """The store reads, which it does beside what it writes."""
+    effect = next(effect for effect in world.waiting if isinstance(effect, ReadLog))
+    world.waiting.remove(effect)
+    world.handle(world.store.perform(effect))
 
 
 def test_what_is_in_the_own_scope_already_is_told_to_nobody(granting: Granting) -> None:
