@@ -33,7 +33,7 @@ def note(ctx: Context, room: Room, entry: Entry) -> None:
     """A commit was followed; the proof of it stands for those before it that were not proven yet."""
     waiting = room.anchor
     owed = ctx.owe() if waiting is None else waiting.owed.put_off(ctx.timer_ms)
-    if waiting is not None and waiting.asked and not room.link.live:
+    if waiting is not None and waiting.is_open and not room.link.live:
         # That the relay has the room read anew is no answer, and nor is what it shows while it is read.
         owed = owed.hung_up()
     newest = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
@@ -80,8 +80,7 @@ def _is_overdue(ctx: Context, anchor: Anchor, view: LogView) -> bool:
 
 
 def _ask(ctx: Context, room: Room, anchor: Anchor, size: int, root: bytes) -> None:
-    if not anchor.asked:
-        room.anchor = anchor.ask(ctx.timer_ms)
+    room.anchor = anchor.ask(ctx.timer_ms)
     purpose = Anchored(room=room.id, leaf=anchor.hash, index=anchor.index, size=size, root=root)
     ctx.ask(purpose, lambda number: GetInclusion(request=number, index=anchor.index, size=size))
 
@@ -110,15 +109,14 @@ def refused(ctx: Context, purpose: Anchored) -> None:
 
 
 def lose(ctx: Context) -> None:
-    """The connection has ended, perhaps over the question."""
+    """The connection has ended, perhaps over the question, or after it was put off."""
     purposes = [asked.purpose for asked in ctx.session.requests.values()]
-    over = {purpose.room for purpose in purposes if isinstance(purpose, Anchored)}
     size = 0 if ctx.log is None else ctx.log.size
     is_growing = any(isinstance(purpose, CheckpointWanted | Advance) for purpose in purposes)
     for room in ctx.rooms.values():
         anchor = room.anchor
-        if anchor is not None and (room.id in over or (is_growing and anchor.index >= size)):
-            room.anchor = anchor.owing(anchor.owed.hung_up())
+        if anchor is not None and (anchor.is_open or (is_growing and anchor.index >= size)):
+            room.anchor = anchor.hung_up()
 
 
 def _stop(ctx: Context, room: Room, anchor: Anchor, code: Code, what: str) -> None:

@@ -108,12 +108,13 @@ def receive_path(ctx: Context, purpose: Pledged, frame: Path) -> None:
 
 def lose(ctx: Context) -> None:
     """The connection has ended, perhaps over the question, or before what was acknowledged was delivered."""
-    for asked in ctx.session.requests.values():
-        if isinstance(asked.purpose, Pledged):
-            room = ctx.rooms[asked.purpose.room]
-            if room.pledge is not None and room.pledge.asked is not None:
-                room.pledge = replace(room.pledge, asked=room.pledge.asked.hung_up())
+    purposes = [asked.purpose for asked in ctx.session.requests.values()]
+    over = {purpose.room for purpose in purposes if isinstance(purpose, Pledged)}
     for room in ctx.rooms.values():
+        pledge = room.pledge
+        # Asked, and put off: to hang up then is no answer either.
+        if pledge is not None and pledge.asked and (room.id in over or pledge.again_at_ms > ctx.timer_ms):
+            room.pledge = replace(pledge, asked=pledge.asked.hung_up(), again_at_ms=ctx.timer_ms)
         if room.link.live:
             room.promised = {at: replace(held, owed=held.owed.hung_up()) for at, held in room.promised.items()}
 

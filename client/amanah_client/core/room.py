@@ -120,6 +120,7 @@ class Anchor:
         owed: Since when the first that is not proven waits.
         again_at_ms: No proof is asked for before this time.
         asked: Whether it was asked for yet: from then on its time counts anew.
+        is_open: Whether it was, on this connection.
         newer: The newest one that was followed since, to be asked for next.
     """
 
@@ -129,6 +130,7 @@ class Anchor:
     owed: Debt
     again_at_ms: int = 0
     asked: bool = False
+    is_open: bool = False
     newer: Anchor | None = None
 
     def owing(self, debt: Debt) -> Anchor:
@@ -137,7 +139,12 @@ class Anchor:
 
     def ask(self, at_ms: int) -> Anchor:
         """The same, asked for at that time."""
-        return replace(self, owed=self.owed.put_off(at_ms), asked=True)
+        owed = self.owed if self.asked else self.owed.put_off(at_ms)
+        return replace(self, owed=owed, asked=True, is_open=True)
+
+    def hung_up(self) -> Anchor:
+        """The same, owed still when the connection ended."""
+        return replace(self, owed=self.owed.hung_up(), is_open=False)
 
     def again(self, at_ms: int) -> Anchor:
         """The same, not asked for before that time."""

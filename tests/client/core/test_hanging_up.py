@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import pytest
 from msgspec import structs
 
 from amanah_client.core import monitor, quorum, requests
-from amanah_client.core.requests import Anchored, CheckpointWanted, Pledged
+from amanah_client.core.requests import Anchored, CheckpointWanted, Pledged, RoomPage
 from amanah_client.log_rows import Quorum
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
@@ -50,13 +52,30 @@ def leave_unanswered(client: Client, *purposes: type) -> None:
     client.outward = outward
 
 
+def put_off(client: Client, *purposes: type) -> None:
+    """The relay answers questions for these purposes by a word that it does so later."""
+    ctx = ctx_of(client)
+
+    def toward(frame: frames.Frame) -> list[frames.Frame]:
+        number = getattr(frame, "request", -1)
+        asked = ctx.session.requests.get(number)
+        is_asked = asked is not None and isinstance(asked.purpose, purposes)
+        return [frames.Refused(request=number, code="STORE", detail="later")] if is_asked else [frame]
+
+    client.toward = toward
+
+
+WAYS: Final = pytest.mark.parametrize("answer", [leave_unanswered, put_off])
+
+
+@WAYS
 @COUNTED
 def test_hanging_up_proves_nothing_that_was_acknowledged(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., None], *, counted: bool
 ) -> None:
     ignore_hang_ups(monkeypatch, counted=counted)
     a, _b, room = settled(stage)
-    leave_unanswered(a, Pledged)
+    answer(a, Pledged)
     a.say(room, "is it there")
     stage.wait(16_000)
     hang_up(stage, a, 10, after_ms=20_000)
@@ -112,13 +131,14 @@ def test_hanging_up_delivers_nothing_that_was_acknowledged(
     assert a.codes() == (["RECEIPT"] if counted else [])
 
 
+@WAYS
 @COUNTED
 def test_hanging_up_does_not_lead_members_apart(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., None], *, counted: bool
 ) -> None:
     ignore_hang_ups(monkeypatch, counted=counted)
     a, b, room = settled(stage)
-    leave_unanswered(b, Anchored)
+    answer(b, Anchored)
     invite(a, room, stage.online("C", of=TN))
     assert ctx_of(b).rooms[room].anchor is not None
     hang_up(stage, b, 10, after_ms=20_000)
@@ -170,25 +190,32 @@ def test_a_commit_that_comes_while_the_room_is_read_hides_none(
 ) -> None:
     ignore_hang_ups(monkeypatch, counted=counted)
     a, b, room = settled(stage)
-    ctx, is_read = ctx_of(b), [False]
-
-    def toward(frame: frames.Frame) -> list[frames.Frame]:
-        number = getattr(frame, "request", -1)
-        asked = ctx.session.requests.get(number)
-        is_proof = asked is not None and isinstance(asked.purpose, Anchored)
-        is_end = is_read[0] and isinstance(frame, frames.PageEnd) and frame.room == room
-        return [frames.Refused(request=number, code="STORE", detail="later")] if is_proof or is_end else [frame]
-
-    b.toward = toward
+    put_off(b, Anchored)
     invite(a, room, stage.online("first", of=TN))
     for number in range(12):
         stage.wait(4_000)
-        is_read[0] = True
+        put_off(b, Anchored, RoomPage)
         push(b, frames.Lagging(room=room))
         invite(a, room, stage.online(f"C{number}", of=TN))
-        is_read[0] = False
+        put_off(b, Anchored)
     stage.wait(10_000)
     assert b.codes() == (["GAP"] if counted else [])
+
+
+def test_a_connection_that_is_lost_counts_once_whatever_comes_with_the_next(stage: Stage) -> None:
+    a, b, room = settled(stage)
+    leave_unanswered(b, Anchored)
+    invite(a, room, stage.online("first", of=TN))
+    for number in range(1, 8):
+        stage.wait(4_000)
+        b.disconnect()
+        invite(a, room, stage.online(f"C{number}", of=TN))
+        b.connect()
+        stage.run()
+        anchor = ctx_of(b).rooms[room].anchor
+        assert anchor is not None
+        assert anchor.owed.hang_ups == number
+    assert b.codes() == []
 
 
 @COUNTED
