@@ -50,7 +50,7 @@ from amanah_protocol.verified import Verified
 
 STRETCH: Final = 1_000
 """Leaves that are decoded and verified together."""
-SAVED: Final = 64
+SAVED: Final = 32
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
 _AHEAD: Final = 4
 """Stretches whose signatures are being verified."""

@@ -44,6 +44,8 @@ from amanah_protocol.types import ZERO_32, GrantId, LeafHash
 
 MOST_TOGETHER: Final = 4
 """Pages that wait for one proof at the most: some megabytes."""
+QUICK_MS: Final = 10_000
+"""Over a slower line pages come one by one: the answer behind two of them would come too late."""
 
 
 def advance(ctx: Context, intent: Intent) -> None:
@@ -114,12 +116,12 @@ def _read(ctx: Context, copying: Copying) -> None:
         return
     following = _held(ctx, copying)
     _ask(ctx, copying, following)
-    if copying.is_full:
+    if copying.is_quick:
         _ask(ctx, copying, following + MAX_PAGE)
 
 
 def _ask(ctx: Context, copying: Copying, start: int) -> None:
-    order, wanted = copying.order, AuditPage(start=start)
+    order, wanted = copying.order, AuditPage(start=start, asked_ms=ctx.timer_ms)
     if start < copying.size and not ctx.is_asking(lambda purpose: purpose == wanted):
         ctx.ask(wanted, lambda number: AuditRead(request=number, order=order, start=start))
 
@@ -146,7 +148,7 @@ def receive_entries(ctx: Context, purpose: AuditPage, frame: LogEntries) -> None
         raise VerifyError(Code.PROOF, "the log's entries do not follow each other")
     copying.ahead += rows
     copying.pages += 1
-    copying.is_full = len(rows) == MAX_PAGE
+    copying.is_quick = len(rows) == MAX_PAGE and ctx.timer_ms - purpose.asked_ms <= QUICK_MS
     _go_on(ctx, copying)
 
 
@@ -317,7 +319,8 @@ def _is_witnessed(ctx: Context, note: bytes) -> bool:
 def lose(ctx: Context) -> None:
     """The connection has ended: a page whose proof was on its way is asked for again."""
     if ctx.copying is not None:
-        ctx.copying.page, ctx.copying.ahead, ctx.copying.pages, ctx.copying.together = (), [], 0, 1
+        ctx.copying.page, ctx.copying.ahead, ctx.copying.pages = (), [], 0
+        ctx.copying.is_quick, ctx.copying.together = False, 1
 
 
 def fail(ctx: Context, error: AmanahError) -> None:

@@ -20,7 +20,7 @@ class Copying:
         page: Rows whose proof is on its way.
         ahead: Rows behind these.
         pages: How many pages these came in.
-        is_full: Whether the last page had as many rows as one can have, so that it is known where the next ends.
+        is_quick: Whether the last page was full, so that it is known where the next ends, and came soon.
         together: How many pages are proven with one proof.
         checkpoint: Size of the last published checkpoint that came.
         dated: Whether all of them came.
@@ -34,7 +34,7 @@ class Copying:
     page: tuple[AuditRow, ...] = ()
     ahead: list[AuditRow] = field(default_factory=list)
     pages: int = 0
-    is_full: bool = False
+    is_quick: bool = False
     together: int = 1
     checkpoint: int = 0
     dated: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from amanah_client.log_rows import AuditRow
@@ -266,9 +266,10 @@ class Pledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """A page of the log for the auditor's copy, from an index on."""
+    """A page of the log for the auditor's copy, from an index on; asked for at that time."""
 
     start: int
+    asked_ms: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

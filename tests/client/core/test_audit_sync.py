@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import inputs, model
 from amanah_client.core import audit_sync
 from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPage
 from amanah_protocol import frames
@@ -304,7 +304,7 @@ def test_answers_to_a_copy_that_is_gone_are_passed_over(stage: Stage) -> None:
     client = auditor(stage)
     ctx = client.core._ctx  # noqa: SLF001 - what is tested
     path = frames.Path(1, None, ())
-    audit_sync.receive_entries(ctx, AuditPage(start=0), frames.LogEntries(1, (), 1))
+    audit_sync.receive_entries(ctx, AuditPage(start=0, asked_ms=0), frames.LogEntries(1, (), 1))
     audit_sync.receive_edge(ctx, path)
     purpose: Any = None
     audit_sync.receive_prefix(ctx, purpose, path)
@@ -319,7 +319,7 @@ def test_a_wrong_proof_raises_the_verifiers_error(stage: Stage) -> None:
     ctx = client.core._ctx  # noqa: SLF001 - what is tested
     assert ctx.copying is not None
     with pytest.raises(VerifyError):
-        audit_sync.receive_entries(ctx, AuditPage(start=0), frames.LogEntries(1, (), 1))
+        audit_sync.receive_entries(ctx, AuditPage(start=0, asked_ms=0), frames.LogEntries(1, (), 1))
 
 
 # ---- published checkpoints
@@ -560,3 +560,50 @@ def test_a_page_that_follows_a_shorter_one_is_asked_for_anew(stage: Stage, monke
     check_copy(client)
     assert [row.index for row in client.store.audit] == list(range(len(client.store.audit)))
     assert client.store.alarms == []
+
+
+def test_over_a_slow_line_pages_come_one_by_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (audit_sync, reading):
+        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    client = auditor(stage)
+    held: list[frames.Frame] = []
+
+    def hold(frame: frames.Frame) -> list[frames.Frame]:
+        if not isinstance(frame, frames.LogEntries):
+            return [frame]
+        held.append(frame)
+        return []
+
+    client.toward = hold
+    intent = client.ask(model.AuditSync())
+    while client.intent(intent).state is not DONE:
+        stage.wait(audit_sync.QUICK_MS + 2_000)
+        assert len(held) == 1
+        client.give(inputs.Received(data=frames.encode_frame(held.pop())))
+        stage.run()
+    check_copy(client)
+    assert client.store.alarms == []
+
+
+def test_after_a_lost_connection_pages_come_one_by_one_at_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (audit_sync, reading):
+        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    client = auditor(stage)
+    asked = asking(client)
+    intent = client.ask(model.AuditSync())
+    client.toward = lambda frame: (
+        [] if isinstance(frame, frames.LogEntries) and frame.entries[0].index >= 6 else [frame]
+    )
+    stage.wait(5_000)
+    assert {("page", 6), ("page", 8)} <= set(asked)
+    asked.clear()
+    client.disconnect()
+    client.connect()
+    stage.wait(5_000)
+    assert [at for what, at in asked if what == "page"] == [6]
+    client.toward = None
+    client.disconnect()
+    client.connect()
+    stage.wait(5_000)
+    assert client.intent(intent).state is DONE
+    check_copy(client)
