@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,12 @@ def prepare(folder: Path, *, leaves: int, rooms: int) -> Prepared:
     return Prepared(folder=folder, profile=home.path, size=log.size)
 
 
-async def audit(prepared: Prepared) -> tuple[float, float, int]:
-    """Copy and examine; gives seconds of both, and the number of faults."""
+async def audit(prepared: Prepared, *, between: Callable[[], None]) -> tuple[float, float, int]:
+    """Copy and examine; gives seconds of both, and the number of faults. `between` runs before, between and after."""
     with serving(prepared.folder):
         client = await Client.open(prepared.profile)
         try:
+            between()
             begun = time.perf_counter()
             store = client.profile.store
             while store.copy.size < prepared.size:
@@ -76,9 +78,11 @@ async def audit(prepared: Prepared) -> tuple[float, float, int]:
             local.keep_checkpoint(store)
             note, _ = local.copied(store)
             anchor = local.trusted(client.profile)
+            between()
             begun = time.perf_counter()
             report = examine_copy(store.copy, checkpoint=note, anchor=anchor)
             examined = time.perf_counter() - begun
+            between()
         finally:
             await client.close()
     return copied, examined, report.faults
