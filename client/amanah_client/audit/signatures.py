@@ -10,7 +10,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,7 +35,7 @@ class Signatures:
         self._pool: ProcessPoolExecutor | None = None
         if expected >= WORTHWHILE and processors > 1:
             # Not forked: what this process holds, keys among it, is no business of theirs.
-            self._pool = ProcessPoolExecutor(processors, mp_context=get_context("spawn"))
+            self._pool = ProcessPoolExecutor(processors, mp_context=get_context("spawn"), initializer=_end_with_parent)
 
     def __enter__(self) -> Self:
         """Verify until the context ends."""
@@ -54,6 +55,18 @@ class Signatures:
         done: Future[list[bool]] = Future()
         done.set_result([claim.holds for claim in claims])
         return done
+
+
+def _end_with_parent() -> None:
+    """Of a parent that was killed no word comes: its processes would wait for their next work for ever."""
+    Thread(target=_outlive_nobody, name="parent", daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def verify_all(claims: Sequence[tuple[bytes, ...]]) -> list[bool]:
