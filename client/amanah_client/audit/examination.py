@@ -52,8 +52,8 @@ STRETCH: Final = 1_000
 """Leaves that are decoded and verified together."""
 SAVED: Final = 64
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
-_AHEAD: Final = SAVED // 2
-"""Stretches whose signatures are being verified: as many as are while the register is written."""
+_AHEAD: Final = 4
+"""Stretches whose signatures are being verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
