@@ -12,6 +12,12 @@ from tests.client.core.test_audit_sync import DONE, auditor, check_copy, sync, t
 from tests.client.core.world import Client, Stage
 
 
+def pages_of(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Pages have so few rows that a short log takes several."""
+    for module in (audit_sync, reading):
+        monkeypatch.setattr(module, "MAX_PAGE", rows)
+
+
 def asking(client: Client) -> list[tuple[str, int]]:
     """What the auditor asks for from now on: pages by their beginning, proofs by the size that they prove."""
     asked: list[tuple[str, int]] = []
@@ -30,8 +36,7 @@ def asking(client: Client) -> list[tuple[str, int]]:
 def test_two_pages_are_on_their_way_and_more_and_more_are_proven_together(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (audit_sync, reading):
-        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    pages_of(monkeypatch, 2)
     client = auditor(stage)
     asked = asking(client)
     assert sync(client).state is DONE
@@ -46,8 +51,7 @@ def test_two_pages_are_on_their_way_and_more_and_more_are_proven_together(
 
 
 def test_a_page_that_follows_a_shorter_one_is_asked_for_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (audit_sync, reading):
-        monkeypatch.setattr(module, "MAX_PAGE", 4)
+    pages_of(monkeypatch, 4)
     client = auditor(stage)
     asked = asking(client)
     given = 0
@@ -67,8 +71,7 @@ def test_a_page_that_follows_a_shorter_one_is_asked_for_anew(stage: Stage, monke
 
 
 def test_over_a_slow_line_pages_come_one_by_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (audit_sync, reading):
-        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    pages_of(monkeypatch, 2)
     client = auditor(stage)
     held: list[frames.Frame] = []
 
@@ -90,8 +93,7 @@ def test_over_a_slow_line_pages_come_one_by_one(stage: Stage, monkeypatch: pytes
 
 
 def test_after_a_lost_connection_pages_come_one_by_one_at_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (audit_sync, reading):
-        monkeypatch.setattr(module, "MAX_PAGE", 2)
+    pages_of(monkeypatch, 2)
     client = auditor(stage)
     asked = asking(client)
     intent = client.ask(model.AuditSync())
@@ -111,3 +113,35 @@ def test_after_a_lost_connection_pages_come_one_by_one_at_first(stage: Stage, mo
     stage.wait(5_000)
     assert client.intent(intent).state is DONE
     check_copy(client)
+    assert client.store.alarms == []
+
+
+def test_after_a_lost_connection_a_page_is_proven_alone_at_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages_of(monkeypatch, 2)
+    client = auditor(stage)
+    asked = asking(client)
+    client.ask(model.AuditSync())
+    client.toward = lambda frame: (
+        [] if isinstance(frame, frames.LogEntries) and frame.entries[0].index >= 6 else [frame]
+    )
+    stage.wait(5_000)
+    client.toward = lambda frame: (
+        [] if isinstance(frame, frames.LogEntries) and frame.entries[0].index >= 8 else [frame]
+    )
+    client.disconnect()
+    client.connect()
+    stage.wait(5_000)
+    assert ("proof", 8) in asked
+    assert len(client.store.audit) == 8
+
+
+def test_no_more_pages_than_that_wait_for_a_proof(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages_of(monkeypatch, 1)
+    client = auditor(stage)
+    asked = asking(client)
+    client.ask(model.AuditSync())
+    ctx = client.core._ctx  # noqa: SLF001 - what is asked for
+    client.toward = lambda frame: [] if isinstance(frame, frames.Path) and ctx.copying is not None else [frame]
+    stage.wait(5_000)
+    # One is being proven; behind it as many as are proven together, and the one that was on its way beside the last.
+    assert len([at for what, at in asked if what == "page"]) == 1 + audit_sync.MOST_TOGETHER + 1
