@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.bundle import Bundle, Disclosed
 from amanah_client.audit.examination import Anchor, examine
 from amanah_client.audit.manifest import Manifest, RoomRange
 from amanah_client.audit.record import Record, Report
+from amanah_client.audit.register import ENVELOPE_IS
 from amanah_client.audit.report import Finding, Findings, Severity, Who
 from amanah_client.audit.stamps import NO_AUTHORITY, Stamps, Trust, examine_stamps
 from amanah_client.log_rows import AuditRow
@@ -31,6 +32,8 @@ from amanah_protocol.log.policy import Policy
 from amanah_protocol.types import EnvelopeId, LeafHash, RoomId
 
 T = TypeVar("T")
+
+_DISCLOSED: Final = f'SELECT "index", sender FROM entry WHERE {ENVELOPE_IS} AND held = 1'  # noqa: S608 - a condition of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +169,7 @@ def open_disclosures(
     """Hold each disclosed content against the commitment in the signed and logged header."""
     seen: set[EnvelopeId] = set()
     for envelope, k, content in disclosures:
-        found = record.select('SELECT "index", sender FROM entry WHERE envelope = ? AND held = 1', envelope)
+        found = record.select(_DISCLOSED, envelope)
         index = found[0][0] if found else None
         try:
             if index is None or envelope in seen:

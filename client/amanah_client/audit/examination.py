@@ -12,15 +12,14 @@ stretch is held against all before it, entry by entry, and what it says is writt
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
+from amanah_client.audit.collections import without_collections
 from amanah_client.audit.custody import Custody
 from amanah_client.audit.identities import Identities, beside, check_alone
 from amanah_client.audit.record import Record, Report
@@ -52,8 +51,8 @@ STRETCH: Final = 1_000
 """Leaves that are decoded and verified together."""
 SAVED: Final = 64
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
-_AHEAD: Final = 4
-"""Stretches whose signatures are being verified."""
+_AHEAD: Final = 32
+"""Stretches whose signatures are being verified: enough for all the time that the register is being written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,7 @@ def examine(
     where = copy or AuditCopy.in_memory()
     register = Register(where, anchor.digest)
     head = decode_checkpoint(checkpoint)[0]
-    with Signatures(head.size) as signatures, _without_collections():
+    with Signatures(head.size) as signatures, without_collections():
         return Examination(checkpoint, anchor, register, signatures, published).run(rows, control_head, advanced)
 
 
@@ -135,22 +134,10 @@ def examine_copy(
     register = Register(copy, anchor.digest)
     head = decode_checkpoint(checkpoint)[0]
     first = register.progress.size
-    with Signatures(head.size - first) as signatures, _without_collections():
+    with Signatures(head.size - first) as signatures, without_collections():
         examination = Examination(checkpoint, anchor, register, signatures, copy.checkpoints(head.size), selection)
         examination.remember(copy.rows(0, first, control_alone=True))
         return examination.run(copy.rows(first, head.size), control_head, advanced)
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """What is decoded here holds no circles: to look for some in it, again and again, takes a fifth of the time."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 class _Decoded(NamedTuple):

@@ -21,6 +21,8 @@ from amanah_protocol.errors import Code, OperationalError
 WORTHWHILE: Final = 4_000
 """Signatures from which on processes of their own are started: that takes about as long as so many."""
 
+_NICE: Final = 19
+
 
 class Signatures:
     """A verifier of signatures; a context, at whose end its processes end."""
@@ -35,7 +37,7 @@ class Signatures:
         self._pool: ProcessPoolExecutor | None = None
         if expected >= WORTHWHILE and processors > 1:
             # Not forked: what this process holds, keys among it, is no business of theirs.
-            self._pool = ProcessPoolExecutor(processors, mp_context=get_context("spawn"), initializer=_end_with_parent)
+            self._pool = ProcessPoolExecutor(processors, mp_context=get_context("spawn"), initializer=_serve)
 
     def __enter__(self) -> Self:
         """Verify until the context ends."""
@@ -57,8 +59,10 @@ class Signatures:
         return done
 
 
-def _end_with_parent() -> None:
-    """Of a parent that was killed no word comes: its processes would wait for their next work for ever."""
+def _serve() -> None:
+    # The parent goes first: it makes the work, and what it makes while it has a processor they do while it writes.
+    os.nice(_NICE)
+    # Of a parent that was killed no word comes: they would wait for their next work for ever.
     Thread(target=_outlive_nobody, name="parent", daemon=True).start()
 
 

@@ -36,7 +36,8 @@ _ENTRY: Final = (
 _RELABELLED: Final = """
     SELECT sent."index", sent.room, sent.seq, sent.label, said."index", said.became
     FROM entry AS said INDEXED BY entry_by_kind
-    CROSS JOIN entry AS sent INDEXED BY entry_by_envelope ON sent.envelope = substr(said.specific, 4, 32)
+    CROSS JOIN entry AS sent INDEXED BY entry_by_envelope
+    ON substr(sent.envelope, 1, 8) = substr(said.specific, 4, 8) AND sent.envelope = substr(said.specific, 4, 32)
     WHERE said.kind = 14 AND said.kind <> 4 AND said.became IS NOT NULL AND said.held = 1
     AND sent.room = said.room AND sent.held = 1 AND sent."index" < said."index" ORDER BY said."index" """
 _READ: Final = -1
@@ -161,13 +162,14 @@ class Case:
         return [target for target in targets if target is not None and target.at < row.at]
 
     def sent(self, envelopes: Collection[EnvelopeId]) -> Sent:
-        """Envelopes that hold, by room and id; many are looked up at once."""
+        """Envelopes that hold, and maybe others whose ids begin alike, by room and id; many are looked up at once."""
         found: Sent = {}
         wanted = list(envelopes)
         for first in range(0, len(wanted), _LOOKED_UP):
             some = wanted[first : first + _LOOKED_UP]
             marks = ", ".join("?" * len(some))
-            for row in self.entries(f"WHERE envelope IN ({marks}) AND held = 1", *some):
+            begun = f"WHERE substr(envelope, 1, 8) IN ({marks}) AND held = 1"
+            for row in self.entries(begun, *(envelope[:8] for envelope in some)):
                 found[row.room, row.envelope] = row
         return found
 

@@ -157,7 +157,8 @@ def entries_by_prefix(case: Case, text: str) -> list[EntryRow]:
         return []
     # As bounds of the blob: the index over envelopes finds them.
     first, last = (bytes.fromhex(digits.ljust(64, filler)) for filler in "0f")
-    return case.entries("WHERE envelope BETWEEN ? AND ? LIMIT ?", first, last, _SHOWN)
+    begun = "substr(envelope, 1, 8) BETWEEN substr(?1, 1, 8) AND substr(?2, 1, 8)"
+    return case.entries(f"WHERE {begun} AND envelope BETWEEN ?1 AND ?2 LIMIT ?3", first, last, _SHOWN)
 
 
 def devices_by_prefix(case: Case, text: str) -> list[int]:
