@@ -35,7 +35,7 @@ def verify_copy(profile: Profile) -> Report:
     note, size = local.copied(profile.store)
     head = local.copied_head(profile.store)
     with progress("leaves verified", size) as shown:
-        return examine_copy(
+        report = examine_copy(
             profile.store.copy,
             checkpoint=note,
             anchor=anchor,
@@ -43,3 +43,6 @@ def verify_copy(profile: Profile) -> Report:
             selection=local.grant_of(profile.store),
             advanced=shown.advance,
         )
+        # Whoever asks something next waits for an answer; here somebody waits for a million signatures anyway.
+        profile.store.copy.prepare_questions()
+        return report

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from amanah_client.audit.questions.case import CONTENT, Case, Stay
 from amanah_protocol.labels import Label
@@ -17,83 +17,68 @@ Span = tuple[int, int]
 Counts = tuple[int, ...]
 """One for each label."""
 
-_BLOCK: Final = 8
-"""Places are counted in blocks of 2**8: few rows to read, and few places to look at beside them."""
 _SHORT: Final = 1_024
-"""So many places are looked at one by one."""
-_NONE: Final = (0,) * len(Label)
+"""So few of them are counted as they stand; of more, those before both ends are remembered."""
 _KINDS: Final = tuple(map(int, CONTENT))
-_BLOCKS: Final = f"""
-    SELECT room, seq >> {_BLOCK}, label, count(*) FROM entry INDEXED BY entry_by_place
-    WHERE kind IN {_KINDS} AND held = 1 {{room}} GROUP BY 1, 2, 3 ORDER BY 1, 2"""  # noqa: S608 - of numbers of ours
-_BESIDE: Final = f"""
-    SELECT label, count(*) FROM entry INDEXED BY entry_by_place
-    WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {_KINDS} AND held = 1 GROUP BY label"""  # noqa: S608 - the same
+_CONTENTS: Final = f"""
+    SELECT seq, label FROM entry INDEXED BY entry_by_place
+    WHERE room = ? AND kind IN {_KINDS} AND held = 1 ORDER BY seq"""  # noqa: S608 - of numbers of ours
+
+
+class _Room(NamedTuple):
+    """What a room holds: places, ascending, and the label of what stands at each; nine bytes a message."""
+
+    places: array[int]
+    labels: bytes
+
+    def count(self, at: int, end: int) -> Counts:
+        """How many of each label are from one number of them up to another."""
+        return tuple(self.labels.count(label, at, end) for label in Label)
 
 
 class Contents:
     """Counts messages and alerts that hold; each under the strictest label that it ever had."""
 
-    def __init__(self, case: Case, *, whole: bool = False) -> None:
-        """Read a room when it is first asked for.
-
-        Args:
-            case: The record.
-            whole: Read all rooms at once: cheaper for who asks of most of them.
-        """
+    def __init__(self, case: Case) -> None:
+        """Read a room when it is first asked for."""
         self._case = case
-        self._blocks: dict[int, tuple[list[int], list[Counts]]] = {}
-        """Room -> numbers of blocks, ascending, and for each how many of each label stand before its end."""
+        self._rooms: dict[int, _Room] = {}
         self._below: dict[tuple[int, int], Counts] = {}
         self._moved: dict[int, list[tuple[int, Label, Label]]] | None = None
-        self._whole = whole
-        if whole:
-            self._read("")
 
     def count(self, room: int, spans: Iterable[Span]) -> dict[Label, int]:
         """How many of each label stand at these places, which do not overlap; labels without any are left out."""
-        found = list(_NONE)
+        found = [0] * len(Label)
+        held = self._room(room)
         for first, end in spans:
-            self._add(found, room, first, end)
+            at, until = (bisect_left(held.places, place) for place in (first, end))
+            if until - at <= _SHORT:
+                counts = held.count(at, until)
+            else:
+                below, above = self._before(room, at), self._before(room, until)
+                counts = tuple(more - less for more, less in zip(above, below, strict=True))
+            for label, count in enumerate(counts):
+                found[label] += count
             for seq, was, became in self._raised().get(room, ()):
                 if first <= seq < end:
                     found[was] -= 1
                     found[became] += 1
         return {label: found[label] for label in Label if found[label]}
 
-    def _add(self, found: list[int], room: int, first: int, end: int) -> None:
-        if end - first <= _SHORT:
-            for label, count in self._case.record.select(_BESIDE, room, first, end):
-                found[label] += count
-            return
-        below, above = self._before(room, first), self._before(room, end)
-        for label in Label:
-            found[label] += above[label] - below[label]
-
-    def _before(self, room: int, seq: int) -> Counts:
-        """How many of each label stand before a place."""
-        known = self._below.get((room, seq))
+    def _before(self, room: int, at: int) -> Counts:
+        """How many of each label stand before one of them."""
+        known = self._below.get((room, at))
         if known is None:
-            if room not in self._blocks:
-                self._blocks[room] = [], []
-                if not self._whole:
-                    self._read(f"AND room = {room:d}")
-            numbers, sums = self._blocks[room]
-            at = bisect_left(numbers, seq >> _BLOCK)
-            counts = list(sums[at - 1] if at else _NONE)
-            if at < len(numbers) and numbers[at] == seq >> _BLOCK:
-                for label, count in self._case.record.select(_BESIDE, room, numbers[at] << _BLOCK, seq):
-                    counts[label] += count
-            known = self._below[room, seq] = tuple(counts)
+            known = self._below[room, at] = self._room(room).count(0, at)
         return known
 
-    def _read(self, room: str) -> None:
-        blocks: dict[int, dict[int, list[int]]] = {}
-        for number, block, label, count in self._case.record.select(_BLOCKS.format(room=room)):
-            blocks.setdefault(number, {}).setdefault(block, list(_NONE))[label] = count
-        for number, of in blocks.items():
-            sums = accumulate(of.values(), lambda sum_, counts: [a + b for a, b in zip(sum_, counts, strict=True)])
-            self._blocks[number] = list(of), [tuple(counts) for counts in sums]
+    def _room(self, room: int) -> _Room:
+        known = self._rooms.get(room)
+        if known is None:
+            rows = self._case.record.select(_CONTENTS, room)
+            known = _Room(array("q", [seq for seq, _ in rows]), bytes([label for _, label in rows]))
+            self._rooms[room] = known
+        return known
 
     def _raised(self) -> dict[int, list[tuple[int, Label, Label]]]:
         """Of each room (place, label as it was sent, strictest label after) of what was given a stricter label."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from amanah_client.audit.collections import without_collections
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.acknowledged import ACKNOWLEDGEMENTS
 from amanah_client.audit.questions.audits import AUDITS
@@ -80,10 +81,12 @@ def ask(question: Question[Any, Any], case: Case, given: Mapping[str, str]) -> A
         UsageError: As `read_parameters`, and what the question itself refuses.
     """
     asked = read_parameters(question, case, given)
+    with without_collections():
+        found = question.run(case, asked)
     return Answer(
         question=question,
         given=dict(given),
         trouble=words.trouble(case.report),
         range=words.range_of(case.report),
-        found=question.run(case, asked),
+        found=found,
     )
