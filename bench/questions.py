@@ -22,7 +22,7 @@ from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.registry import QUESTIONS, ask
 from amanah_client.audit.questions.search import search
 from amanah_client.audit.record import Record, Report
-from amanah_client.audit.register import NODE_LEVELS
+from amanah_client.audit.register import BLOCK, CONTENT, NO_CONTENT, NODE_LEVELS
 from amanah_client.audit.report import Scope
 from amanah_client.store.copy import AuditCopy
 from amanah_protocol import cbor, kinds
@@ -59,7 +59,8 @@ class Filler:
         self.rooms = [sha256(b"room %d" % number)[:16] for number in range(1, ROOMS + 1)]
         self._seq = [0] * (ROOMS + 1)
         self._counters: dict[tuple[int, int], int] = {}
-        self._sent: dict[int, list[tuple[int, int, bytes]]] = {number: [] for number in range(1, ROOMS + 1)}
+        self._sent: dict[int, list[tuple[int, int, bytes, int]]] = {number: [] for number in range(1, ROOMS + 1)}
+        self._contents = {number: bytearray() for number in range(1, ROOMS + 1)}
         self._members = {
             room: self._random.sample(range(1, DEVICES + 1), 40 if room == 1 else 15) for room in self._sent
         }
@@ -77,6 +78,14 @@ class Filler:
             connection.executemany(
                 "INSERT INTO sender VALUES (?, ?, ?, x'', ?)",
                 [(room, device, counter, b"\x90") for (room, device), counter in self._counters.items()],
+            )
+            connection.executemany(
+                "INSERT INTO content VALUES (?, ?, ?)",
+                [
+                    (room, at // BLOCK, bytes(labels[at : at + BLOCK]))
+                    for room, labels in self._contents.items()
+                    for at in range(0, len(labels), BLOCK)
+                ],
             )
             connection.executemany(
                 "INSERT INTO finding (severity, \"index\", code, text) VALUES ('remark', ?, 'MEMBERSHIP', 'strange')",
@@ -109,7 +118,8 @@ class Filler:
 
     def _batch(self, first: int, end: int) -> None:
         mentions: list[tuple[int, int]] = []
-        rows = [self._entry(index, mentions) for index in range(first, end)]
+        told: list[tuple[int, ...]] = []
+        rows = [self._entry(index, mentions, told) for index in range(first, end)]
         leaves, nodes = [], []
         for index in range(first, end):
             entry = b"\x87\x01\x06" + bytes(8) if index % 5_000 == 0 else b"\x87\x01\x01" + index.to_bytes(240)
@@ -120,10 +130,11 @@ class Filler:
         with self.copy.writing() as connection:
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT OR IGNORE INTO mention VALUES (?, ?)", mentions)
+            connection.executemany("INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
             connection.executemany('INSERT INTO leaf ("index", hash, entry) VALUES (?, ?, ?)', leaves)
             connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
 
-    def _entry(self, index: int, mentions: list[tuple[int, int]]) -> tuple[Any, ...]:
+    def _entry(self, index: int, mentions: list[tuple[int, int]], told: list[tuple[int, ...]]) -> tuple[Any, ...]:
         rnd = self._random
         room = 1 if rnd.random() < LARGEST else rnd.randint(2, ROOMS)
         sender = rnd.choice(self._members[room])
@@ -133,19 +144,26 @@ class Filler:
         known = self._sent[room]
         kind = rnd.choices([k for k, _ in MIX], [w for _, w in MIX])[0] if len(known) > 9 else Kind.MESSAGE
         envelope = sha256(index.to_bytes(8))
-        target = known[max(0, len(known) - rnd.randint(1, 60))] if known else (0, 0, b"")
+        target = known[max(0, len(known) - rnd.randint(1, 60))] if known else (0, 0, b"", 0)
         specific, upto, became = self._specific(index, kind, target, seq, sender)
         if kind in {Kind.ACK, Kind.EGRESS, Kind.RELABEL, Kind.REPAIR}:
             mentions.append((target[0], index))
         if kind is Kind.MESSAGE:
-            known.append((index, seq, envelope))
+            known.append((index, seq, envelope, sender))
             del known[:-100]
         label = rnd.choice((1, 2, 2, 2, 2, 3, 4))
-        return (index, room, seq, int(kind), sender, NOW_MS + index * 100, NOW_MS + index * 100 - 40, label, 0, 2, 5,
+        at_ms = NOW_MS + index * 100
+        if kind in CONTENT:
+            self._contents[room].extend(NO_CONTENT * (seq + 1 - len(self._contents[room])))
+            self._contents[room][seq] = label
+        if kind is Kind.ACK:
+            told.append((room, target[1], index, sender, at_ms, specific[1], target[0], NOW_MS + target[0] * 100,
+                         target[3]))  # fmt: skip
+        return (index, room, seq, int(kind), sender, at_ms, at_ms - 40, label, 0, 2, 5,
                 envelope, specific, upto, became, 1)  # fmt: skip
 
     def _specific(  # noqa: C901 - one for each kind
-        self, index: int, kind: Kind, target: tuple[int, int, bytes], seq: int, sender: int
+        self, index: int, kind: Kind, target: tuple[int, int, bytes, int], seq: int, sender: int
     ) -> tuple[bytes, int | None, int | None]:
         rnd, envelope = self._random, EnvelopeId(target[2])
         nation = OrgName(f"cert.example{sender % NATIONS}.org")

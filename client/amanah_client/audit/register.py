@@ -20,11 +20,12 @@ from amanah_client.store.copy import AuditCopy
 from amanah_protocol.audit import ReadingOrder
 from amanah_protocol.custody.erasures import ContentErasure, PersonErasure
 from amanah_protocol.custody.holds import LegalHold
+from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, OrgName, RoomId
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -53,11 +54,19 @@ _DROP_DEPARTED: Final = "DELETE FROM departed WHERE organisation = ?"
 ENVELOPE_IS: Final = "substr(envelope, 1, 8) = substr(?1, 1, 8) AND envelope = ?1"
 """Of the table `entry`: the envelope whose id is the first value; the index holds the first bytes of ids."""
 _FIND: Final = f"""
-    SELECT "index", seq, sender, label FROM entry INDEXED BY entry_by_envelope
+    SELECT "index", seq, kind, sender, accepted_ms, label FROM entry INDEXED BY entry_by_envelope
     WHERE {ENVELOPE_IS} AND room = ?2 AND held = 1"""  # noqa: S608 - a condition of ours
 _RELABELLED: Final = """
     SELECT became FROM mention JOIN entry ON entry."index" = mention."index"
     WHERE mention.target = ? AND entry.became IS NOT NULL ORDER BY entry."index" DESC LIMIT 1"""
+_PUT_CONTENT: Final = "INSERT OR REPLACE INTO content (room, block, labels) VALUES (?, ?, ?)"
+_PUT_ACKNOWLEDGED: Final = "INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+CONTENT: Final = (Kind.MESSAGE, Kind.ALERT)
+"""Kinds that tell members something."""
+BLOCK: Final = 4_096
+"""Places of a room that stand in one row of the table `content`."""
+NO_CONTENT: Final = b"\xff"
+"""Stands there for a place without any."""
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
@@ -109,13 +118,17 @@ class Sent(NamedTuple):
     Attributes:
         at: Its log index.
         seq: Its place in the room.
+        kind: Its kind.
         kid: Its sender.
+        accepted_ms: The relay's time of it.
         label: Its label now.
     """
 
     at: int
     seq: int
+    kind: Kind
     kid: DeviceId
+    accepted_ms: int
     label: Label
 
 
@@ -203,6 +216,8 @@ class _Fresh:
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
     rooms: dict[int, RoomRow] = field(default_factory=dict)
     devices: dict[int, DeviceRow] = field(default_factory=dict)
+    blocks: set[tuple[int, int]] = field(default_factory=set)
+    acknowledged: list[tuple[int, ...]] = field(default_factory=list)
     custody: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
     """Statements about grants, holds, reads and erasures, which are few."""
 
@@ -230,6 +245,8 @@ class Register:
         self._rooms: dict[RoomId, RoomRow] = {}
         self._devices: dict[DeviceId, DeviceRow] = {}
         self._numbered: dict[int, DeviceId] = {}
+        self._blocks: dict[tuple[int, int], bytearray] = {}
+        """Of (room, number of the block) the labels: a byte a place."""
         self._fresh = _Fresh()
         self._load()
 
@@ -337,10 +354,10 @@ class Register:
             row = connection.execute(_FIND, (envelope, room)).fetchone()
             if row is None:
                 return None
-            index, seq, sender, label = row
+            index, seq, kind, sender, accepted_ms, label = row
             changed = connection.execute(_RELABELLED, (index,)).fetchone()
         now = label if changed is None else changed[0]
-        found = Sent(at=index, seq=seq, kid=self._numbered[sender], label=Label(now))
+        found = Sent(index, seq, Kind(kind), self._numbered[sender], accepted_ms, Label(now))
         self._fresh.sent[envelope] = room, found
         return found
 
@@ -354,6 +371,29 @@ class Register:
             fresh.sent[envelope] = row.room, sent
         for target in mentioned:
             fresh.mentions.append((target, row.at))
+
+    def put_content(self, room: int, seq: int, label: Label) -> None:
+        """A message or alert that holds; of two at one place the last counts."""
+        block, at = divmod(seq, BLOCK)
+        labels = self._blocks.get((room, block))
+        if labels is None:
+            labels = self._blocks[room, block] = self._read_block(room, block)
+        if at >= len(labels):
+            labels.extend(NO_CONTENT * (at + 1 - len(labels)))
+        labels[at] = label
+        self._fresh.blocks.add((room, block))
+
+    def _read_block(self, room: int, block: int) -> bytearray:
+        with self.copy.reading() as connection:
+            query = "SELECT labels FROM content WHERE room = ? AND block = ?"
+            row = connection.execute(query, (room, block)).fetchone()
+        return bytearray() if row is None else bytearray(row[0])
+
+    def put_acknowledged(self, row: EntryRow, sent: Sent, grade: Grade) -> None:
+        """An acknowledgement of a message or alert."""
+        author = self.device(sent.kid).number
+        cells = (row.room, sent.seq, row.at, row.sender, row.accepted_ms, int(grade), sent.at, sent.accepted_ms, author)
+        self._fresh.acknowledged.append(cells)
 
     def relabel(self, room: int, envelope: EnvelopeId, sent: Sent, label: Label) -> None:
         """A message has another label from now on."""
@@ -437,6 +477,8 @@ class Register:
         fresh, self._fresh = self._fresh, _Fresh()
         with self.copy.writing() as connection:
             _write(connection, fresh, self.chains)
+            blocks = [(*place, bytes(self._blocks[place])) for place in fresh.blocks]
+            connection.executemany(_PUT_CONTENT, blocks)
             data = _encoder.encode(progress)
             connection.execute("INSERT OR REPLACE INTO progress (name, data) VALUES ('examined', ?)", (data,))
         self.progress = progress
@@ -449,6 +491,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_ENTRY, [row for row in fresh.entries if row.specific])
     put(_PUT_MESSAGE, [(*row[:11], bytearray(row.envelope), row.held) for row in fresh.entries if not row.specific])
     put("INSERT OR IGNORE INTO mention VALUES (?, ?)", fresh.mentions)
+    put(_PUT_ACKNOWLEDGED, fresh.acknowledged)
     put(_PUT_SENDER, [(*place, *row) for place, row in fresh.senders.items()])
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])
     put(_PUT_CHAIN, [(room, *chains[room]) for room in fresh.chains])

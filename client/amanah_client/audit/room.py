@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amanah_client.audit.identities import Identities
-from amanah_client.audit.register import EntryRow, Register, Sent, StayRow
+from amanah_client.audit.register import CONTENT, EntryRow, Register, Sent, StayRow
 from amanah_client.audit.report import Findings, Nations
 from amanah_protocol import cbor, kinds, rooms
 from amanah_protocol.envelope import Envelope, Header, audience_digest
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.identity import Certificate, Role
-from amanah_protocol.kinds import Commit, Create
+from amanah_protocol.kinds import Commit, Create, Grade
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import Leaf
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
@@ -51,10 +51,11 @@ class _Sender:
 
 @dataclass(slots=True, kw_only=True)
 class _Said:
-    """What an entry says of others: their log indices, and the label that it gives to one."""
+    """What an entry says of others: their log indices, the label that it gives to one, which one it acknowledges."""
 
     mentioned: list[int] = field(default_factory=list)
     became: Label | None = None
+    acknowledged: tuple[Sent, Grade] | None = None
 
 
 class RoomHistory:
@@ -144,7 +145,8 @@ class RoomHistory:
         sent = None
         try:
             self._verify(index, leaf, envelope, holds, said)
-            sent = Sent(index, leaf.room_seq, envelope.header.kid, envelope.header.label)
+            header = envelope.header
+            sent = Sent(index, leaf.room_seq, header.kind, header.kid, leaf.accepted_at_ms, header.label)
         finally:
             # An entry that was refused is shown too, with its fault beside it.
             self._put(index, leaf, envelope, sent, said)
@@ -202,6 +204,10 @@ class RoomHistory:
             int(sent is not None),
         )
         self._register.put_entry(entry, envelope.id, sent, said.mentioned)
+        if sent is not None and sent.kind in CONTENT:
+            self._register.put_content(row.number, sent.seq, sent.label)
+        if said.acknowledged is not None and said.acknowledged[0].kind in CONTENT:
+            self._register.put_acknowledged(entry, *said.acknowledged)
         self._register.put_room(row)
 
     def _follow(self, envelope: Envelope) -> None:
@@ -332,6 +338,8 @@ class RoomHistory:
             case kinds.Egress():
                 if referred[0].label >= Label.AMBER_STRICT:
                     self._findings.remark(index, Code.LABEL, f"a message of {referred[0].label.text} left its circle")
+            case kinds.Ack(grade=grade):
+                said.acknowledged = referred[0], grade
             case kinds.Relabel(envelope=envelope, old=old, new=new):
                 _check_relabel(header, referred[0], old)
                 said.became = new

@@ -29,10 +29,7 @@ _DAYS: Final = f"""
     SELECT accepted_ms / {_DAY_MS}, kind, count(*) FROM entry INDEXED BY entry_by_time
     WHERE accepted_ms <= {MAX_OBSERVED_AT_MS}
     GROUP BY 1, 2"""  # noqa: S608 - the same
-_ACKS: Final = f"""
-    SELECT sent."index", sent.accepted_ms, sent.sender, ack.accepted_ms, ack.sender
-    FROM entry AS ack JOIN mention ON mention."index" = ack."index" JOIN entry AS sent ON sent."index" = mention.target
-    WHERE ack.kind = {int(Kind.ACK)} AND ack.kind <> 4 AND ack.held = 1 AND sent.{_CONTENT}"""  # noqa: S608 - the same
+_ACKS: Final = "SELECT target, sent_ms, author, said_ms, device FROM acknowledged"
 
 
 # ---- who talked with whom

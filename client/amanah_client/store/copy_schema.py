@@ -131,14 +131,27 @@ _FIRST_BYTES: Final = (
     "CREATE INDEX entry_by_envelope ON entry (substr(envelope, 1, 8))",
 )
 
+_SUMS: Final = (
+    # Of messages and alerts that hold, a byte a place in stretches of 4096: the label, or 255 where none stands.
+    """CREATE TABLE content (
+        room INTEGER NOT NULL, block INTEGER NOT NULL, labels BLOB NOT NULL,
+        PRIMARY KEY (room, block)) WITHOUT ROWID""",
+    # Their acknowledgements, with what is asked of both: to look each pair up among all entries takes a second.
+    """CREATE TABLE acknowledged (
+        room INTEGER NOT NULL, seq INTEGER NOT NULL, "index" INTEGER NOT NULL, device INTEGER NOT NULL,
+        said_ms INTEGER NOT NULL, grade INTEGER NOT NULL, target INTEGER NOT NULL, sent_ms INTEGER NOT NULL,
+        author INTEGER NOT NULL, PRIMARY KEY (room, seq, "index")) WITHOUT ROWID""",
+)
+
 STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     *(_COPY, _REGISTER, _TIMES, _QUESTIONS, _STAMPS, _CUSTODY),
     _DEPARTED,
-    _FIRST_BYTES,
+    _FIRST_BYTES + _SUMS,
 )
 REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
     *("bound", "aside", "misdated", "judged", "dated"),
     *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten", "departed"),
+    *("content", "acknowledged"),
 )
 """Tables that an examination fills."""

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Annotated, Final, NamedTuple
 
 from amanah_client.audit.questions import words
-from amanah_client.audit.questions.case import CONTENT, Case, RoomRef, Stay
+from amanah_client.audit.questions.case import Case, RoomRef, Stay
 from amanah_client.audit.questions.contents import Contents, Span, spans_of
 from amanah_client.audit.questions.question import (
     MAX_NAMED,
@@ -23,19 +23,15 @@ from amanah_client.audit.questions.question import (
     proof,
 )
 from amanah_client.audit.questions.readers import acknowledgements, grade_of
-from amanah_client.audit.register import EntryRow
+from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.types import OrgName, RoomId
 
 _KINDS: Final = tuple(map(int, CONTENT))
-# An acknowledgement is [grade, envelope]: the second byte is the grade, and nothing has to be decoded.
-_ACKS: Final = f"""
-    SELECT sent.room, sent.seq, sent."index", sent.accepted_ms, sent.sender,
-        ack.sender, ack."index", ack.accepted_ms, hex(substr(ack.specific, 2, 1))
-    FROM mention CROSS JOIN entry AS ack ON ack."index" = mention."index"
-    CROSS JOIN entry AS sent ON sent."index" = mention.target
-    WHERE ack.kind = 7 AND ack.held = 1 AND sent.kind IN {_KINDS} AND (?1 IS NULL OR sent.room = ?1)"""  # noqa: S608 - of numbers of ours
+_ACKS: Final = """
+    SELECT room, seq, target, sent_ms, author, device, "index", said_ms, grade
+    FROM acknowledged WHERE ?1 IS NULL OR room = ?1 ORDER BY room, seq, "index" """
 _OWN: Final = f"SELECT seq FROM entry WHERE sender = ? AND room = ? AND kind IN {_KINDS}"  # noqa: S608 - the same
 # Two counts that indices answer: of all, and of the few that do not hold.
 _SENT: Final = f"""
@@ -191,7 +187,7 @@ def _rooms(case: Case, room: RoomRef | None) -> Iterator[tuple[int, dict[str, _T
             continue
         nation = nations[device]
         if nation != nations[author]:
-            said = _First(sent_ms, at, said_ms, index, int(grade, 16))
+            said = _First(sent_ms, at, said_ms, index, grade)
             _take(told[place].setdefault(nation, {}), seq, said)
     yield from told.items()
 

@@ -24,8 +24,6 @@ MAX_ROWS: Final = 1_000
 """Rows of an answer, unless more are asked for."""
 HOLDS: Final = "holds"
 """The state of an entry with which nothing is wrong."""
-CONTENT: Final = (Kind.MESSAGE, Kind.ALERT)
-"""Kinds that tell members something."""
 
 _ENTRY: Final = (
     'SELECT entry."index", entry.room, entry.seq, entry.kind, entry.sender, entry.accepted_ms, entry.sent_ms,'

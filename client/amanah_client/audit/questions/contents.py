@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
-from amanah_client.audit.questions.case import CONTENT, Case, Stay
+from amanah_client.audit.questions.case import Case, Stay
+from amanah_client.audit.register import BLOCK
 from amanah_protocol.labels import Label
 
 LAST: Final = 2**62
@@ -17,68 +18,72 @@ Span = tuple[int, int]
 Counts = tuple[int, ...]
 """One for each label."""
 
-_SHORT: Final = 1_024
-"""So few of them are counted as they stand; of more, those before both ends are remembered."""
-_KINDS: Final = tuple(map(int, CONTENT))
-_CONTENTS: Final = f"""
-    SELECT seq, label FROM entry INDEXED BY entry_by_place
-    WHERE room = ? AND kind IN {_KINDS} AND held = 1 ORDER BY seq"""  # noqa: S608 - of numbers of ours
+_NONE: Final = (0,) * len(Label)
+_BLOCKS: Final = "SELECT room, block, labels FROM content ORDER BY room, block"
 
 
-class _Room(NamedTuple):
-    """What a room holds: places, ascending, and the label of what stands at each; nine bytes a message."""
+@dataclass(slots=True, kw_only=True)
+class _Room:
+    """What a room holds.
 
-    places: array[int]
-    labels: bytes
+    Attributes:
+        numbers: Of its blocks that hold something, ascending.
+        labels: Of each a byte a place: its label, if something stands there.
+        below: How many of each label stand before each, and one more: before the end.
+    """
 
-    def count(self, at: int, end: int) -> Counts:
-        """How many of each label are from one number of them up to another."""
-        return tuple(self.labels.count(label, at, end) for label in Label)
+    numbers: list[int] = field(default_factory=list)
+    labels: list[bytes] = field(default_factory=list)
+    below: list[Counts] = field(default_factory=lambda: [_NONE])
+
+    def add(self, number: int, labels: bytes) -> None:
+        """The next block."""
+        self.numbers.append(number)
+        self.labels.append(labels)
+        self.below.append(_sum(self.below[-1], _count(labels, 0, BLOCK)))
+
+    def between(self, first: int, end: int) -> Counts:
+        """How many of each label stand at the places of a span."""
+        if first // BLOCK == end // BLOCK:
+            at = bisect_left(self.numbers, first // BLOCK)
+            if at == len(self.numbers) or self.numbers[at] != first // BLOCK:
+                return _NONE
+            return _count(self.labels[at], first % BLOCK, end % BLOCK)
+        return tuple(more - less for more, less in zip(self._before(end), self._before(first), strict=True))
+
+    def _before(self, seq: int) -> Counts:
+        number, at = divmod(seq, BLOCK)
+        place = bisect_left(self.numbers, number)
+        if place == len(self.numbers) or self.numbers[place] != number:
+            return self.below[place]
+        return _sum(self.below[place], _count(self.labels[place], 0, at))
 
 
 class Contents:
     """Counts messages and alerts that hold; each under the strictest label that it ever had."""
 
     def __init__(self, case: Case) -> None:
-        """Read a room when it is first asked for."""
+        """Read what stands at which place: a byte each."""
         self._case = case
         self._rooms: dict[int, _Room] = {}
-        self._below: dict[tuple[int, int], Counts] = {}
+        for room, block, labels in case.record.select(_BLOCKS):
+            self._rooms.setdefault(room, _Room()).add(block, labels)
         self._moved: dict[int, list[tuple[int, Label, Label]]] | None = None
 
     def count(self, room: int, spans: Iterable[Span]) -> dict[Label, int]:
         """How many of each label stand at these places, which do not overlap; labels without any are left out."""
+        held = self._rooms.get(room)
+        if held is None:
+            return {}
         found = [0] * len(Label)
-        held = self._room(room)
         for first, end in spans:
-            at, until = (bisect_left(held.places, place) for place in (first, end))
-            if until - at <= _SHORT:
-                counts = held.count(at, until)
-            else:
-                below, above = self._before(room, at), self._before(room, until)
-                counts = tuple(more - less for more, less in zip(above, below, strict=True))
-            for label, count in enumerate(counts):
+            for label, count in enumerate(held.between(first, end)):
                 found[label] += count
             for seq, was, became in self._raised().get(room, ()):
                 if first <= seq < end:
                     found[was] -= 1
                     found[became] += 1
         return {label: found[label] for label in Label if found[label]}
-
-    def _before(self, room: int, at: int) -> Counts:
-        """How many of each label stand before one of them."""
-        known = self._below.get((room, at))
-        if known is None:
-            known = self._below[room, at] = self._room(room).count(0, at)
-        return known
-
-    def _room(self, room: int) -> _Room:
-        known = self._rooms.get(room)
-        if known is None:
-            rows = self._case.record.select(_CONTENTS, room)
-            known = _Room(array("q", [seq for seq, _ in rows]), bytes([label for _, label in rows]))
-            self._rooms[room] = known
-        return known
 
     def _raised(self) -> dict[int, list[tuple[int, Label, Label]]]:
         """Of each room (place, label as it was sent, strictest label after) of what was given a stricter label."""
@@ -90,6 +95,14 @@ class Contents:
                     moved = self._moved.setdefault(changes[0].room, [])
                     moved.append((changes[0].seq, Label(changes[0].label), Label(strictest)))
         return self._moved
+
+
+def _count(labels: bytes, first: int, end: int) -> Counts:
+    return tuple(labels.count(label, first, end) for label in Label)
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def spans_of(stays: Iterable[Stay]) -> list[Span]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from amanah_client.audit.questions import words
-from amanah_client.audit.questions.case import CONTENT, Case, RoomRef, Stay
+from amanah_client.audit.questions.case import Case, RoomRef, Stay
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.questions.readers import grade_of
-from amanah_client.audit.register import EntryRow
+from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Grade, Kind

@@ -26,7 +26,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName, RoomId
 
-_ENTERED: Final = 'SELECT accepted_ms FROM entry WHERE "index" = ?'
+_ENTERED: Final = 'SELECT "index", accepted_ms FROM entry WHERE "index" IN (SELECT added FROM stay)'
 _VOID: Final = "DOES NOT HOLD"
 _NAMED: Final = 10
 _HOW: Final = {leaving.DISCLOSED: OUTSIDE, leaving.GRANTED: GRANTED, leaving.REPAIRED: REPAIRED}
@@ -186,6 +186,7 @@ def _everybody(case: Case, asked: WhatToWhom) -> Iterator[Given]:
         return
     wanted = Label.CLEAR if asked.label is None else asked.label
     contents = Contents(case)
+    entered = dict(case.record.select(_ENTERED))
     # Merged, so that one who left and came again is one row a stay, and nothing is counted twice.
     for stay in case.stays(room=None if asked.room is None else asked.room.number):
         counts = contents.count(stay.room, spans_of((stay,)))
@@ -199,7 +200,7 @@ def _everybody(case: Case, asked: WhatToWhom) -> Iterator[Given]:
                 room=case.room(stay.room),
                 how=INSIDE,
                 messages=messages,
-                since_ms=case.record.select(_ENTERED, stay.added)[0][0],
+                since_ms=entered[stay.added],
                 asked=_is_asked(case, asked, who, None),
                 state="holds",
                 proof=proof(stay.added, stay.removed),
