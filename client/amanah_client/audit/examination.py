@@ -51,7 +51,7 @@ STRETCH: Final = 1_000
 """Leaves that are decoded and verified together."""
 SAVED: Final = 64
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
-_AHEAD: Final = 32
+_AHEAD: Final = 16
 """Stretches whose signatures are being verified: enough for all the time that the register is being written."""
 
 

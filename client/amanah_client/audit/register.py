@@ -63,8 +63,8 @@ _PUT_CONTENT: Final = "INSERT OR REPLACE INTO content (room, block, labels) VALU
 _PUT_ACKNOWLEDGED: Final = "INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 CONTENT: Final = (Kind.MESSAGE, Kind.ALERT)
 """Kinds that tell members something."""
-BLOCK: Final = 4_096
-"""Places of a room that stand in one row of the table `content`."""
+BLOCK: Final = 256
+"""Places of a room that stand in one row of `content`; more, and a relay that numbers wildly would fill the disk."""
 NO_CONTENT: Final = b"\xff"
 """Stands there for a place without any."""
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -216,7 +216,8 @@ class _Fresh:
     stays: dict[tuple[int, int, int], StayRow] = field(default_factory=dict)
     rooms: dict[int, RoomRow] = field(default_factory=dict)
     devices: dict[int, DeviceRow] = field(default_factory=dict)
-    blocks: set[tuple[int, int]] = field(default_factory=set)
+    blocks: dict[tuple[int, int], bytearray] = field(default_factory=dict)
+    """Room and number of a block -> its labels, a byte a place."""
     acknowledged: list[tuple[int, ...]] = field(default_factory=list)
     custody: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
     """Statements about grants, holds, reads and erasures, which are few."""
@@ -245,8 +246,6 @@ class Register:
         self._rooms: dict[RoomId, RoomRow] = {}
         self._devices: dict[DeviceId, DeviceRow] = {}
         self._numbered: dict[int, DeviceId] = {}
-        self._blocks: dict[tuple[int, int], bytearray] = {}
-        """Of (room, number of the block) the labels: a byte a place."""
         self._fresh = _Fresh()
         self._load()
 
@@ -375,13 +374,12 @@ class Register:
     def put_content(self, room: int, seq: int, label: Label) -> None:
         """A message or alert that holds; of two at one place the last counts."""
         block, at = divmod(seq, BLOCK)
-        labels = self._blocks.get((room, block))
+        labels = self._fresh.blocks.get((room, block))
         if labels is None:
-            labels = self._blocks[room, block] = self._read_block(room, block)
+            labels = self._fresh.blocks[room, block] = self._read_block(room, block)
         if at >= len(labels):
             labels.extend(NO_CONTENT * (at + 1 - len(labels)))
         labels[at] = label
-        self._fresh.blocks.add((room, block))
 
     def _read_block(self, room: int, block: int) -> bytearray:
         with self.copy.reading() as connection:
@@ -477,8 +475,6 @@ class Register:
         fresh, self._fresh = self._fresh, _Fresh()
         with self.copy.writing() as connection:
             _write(connection, fresh, self.chains)
-            blocks = [(*place, bytes(self._blocks[place])) for place in fresh.blocks]
-            connection.executemany(_PUT_CONTENT, blocks)
             data = _encoder.encode(progress)
             connection.execute("INSERT OR REPLACE INTO progress (name, data) VALUES ('examined', ?)", (data,))
         self.progress = progress
@@ -491,6 +487,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_ENTRY, [row for row in fresh.entries if row.specific])
     put(_PUT_MESSAGE, [(*row[:11], bytearray(row.envelope), row.held) for row in fresh.entries if not row.specific])
     put("INSERT OR IGNORE INTO mention VALUES (?, ?)", fresh.mentions)
+    put(_PUT_CONTENT, [(*place, labels) for place, labels in fresh.blocks.items()])
     put(_PUT_ACKNOWLEDGED, fresh.acknowledged)
     put(_PUT_SENDER, [(*place, *row) for place, row in fresh.senders.items()])
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])

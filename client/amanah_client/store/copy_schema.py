@@ -132,7 +132,7 @@ _FIRST_BYTES: Final = (
 )
 
 _SUMS: Final = (
-    # Of messages and alerts that hold, a byte a place in stretches of 4096: the label, or 255 where none stands.
+    # Of messages and alerts that hold, a byte a place in stretches of 256: the label, or 255 where none stands.
     """CREATE TABLE content (
         room INTEGER NOT NULL, block INTEGER NOT NULL, labels BLOB NOT NULL,
         PRIMARY KEY (room, block)) WITHOUT ROWID""",

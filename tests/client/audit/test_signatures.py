@@ -12,6 +12,8 @@ from typing import Final
 
 import pytest
 
+from amanah_client.audit.signatures import WORTHWHILE, Signatures, answer
+
 PATIENCE_S: Final = 30
 ASKING: Final = """
 import time
@@ -39,7 +41,10 @@ def is_there(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor verifies by itself")
+MANY: Final = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor verifies by itself")
+
+
+@MANY
 def test_processes_that_verify_end_with_one_that_was_killed(tmp_path: Path) -> None:
     program = tmp_path / "asking.py"
     program.write_text(ASKING, encoding="utf-8")
@@ -55,3 +60,11 @@ def test_processes_that_verify_end_with_one_that_was_killed(tmp_path: Path) -> N
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == []
+
+
+@MANY
+def test_processes_that_verify_give_way_to_the_one_that_asked() -> None:
+    with Signatures(WORTHWHILE) as signatures:
+        answer(signatures.verify(()))
+        given_way = [pid for pid in children(os.getpid()) if os.getpriority(os.PRIO_PROCESS, pid) == 19]
+    assert given_way
