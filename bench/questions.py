@@ -252,7 +252,7 @@ def main() -> None:
         begun, worked = time.perf_counter(), time.process_time()
         copy.prepare_questions()
         took, work = time.perf_counter() - begun, time.process_time() - worked
-        print(f"{took:7.3f} s, {work:6.3f} s of work  indices of the first question; {path.stat().st_size >> 20} MiB")
+        print(f"{took:7.3f} s, {work:6.3f} s of work  their indices; {path.stat().st_size >> 20} MiB")
         case = case_of(copy, filler)
         for name, given in asked(filler):
             # As after a start of the program: nothing is in its memory.
