@@ -53,6 +53,8 @@ SAVED: Final = 64
 """Stretches that are written together: each page of an index that they touch is sealed and written once for all."""
 _AHEAD: Final = 16
 """Stretches whose signatures are being verified: enough for all the time that the register is being written."""
+_AHEAD_BYTES: Final = 16 * 2**20
+"""Bytes of entries in them, about: usual ones are of 400 bytes, and the largest of 65,535."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,7 @@ class _Stretch(NamedTuple):
 
     decoded: list[_Decoded]
     answers: Future[list[bool]]
+    size: int
 
 
 class _Held(NamedTuple):
@@ -278,10 +281,11 @@ class Examination:
             except PeerError as error:
                 failure = error
             if stretch:
-                waiting.append(_Stretch(stretch, self._signatures.verify(claims)))
+                size = sum(len(decoded.row.entry or b"") for decoded in stretch)
+                waiting.append(_Stretch(stretch, self._signatures.verify(claims), size))
             elif failure is None:
                 break
-            if len(waiting) > _AHEAD:
+            while len(waiting) > _AHEAD or sum(stretch.size for stretch in waiting) > _AHEAD_BYTES:
                 yield waiting.popleft()
         yield from waiting
         if failure is not None:
@@ -336,6 +340,8 @@ class Examination:
             self._examine(decoded, holds[decoded.claim] if decoded.claim >= 0 else None)
         except PeerError as error:
             self._findings.refused(row.index, error)
+            # One that was kept beside its entry would keep the entry: its traceback knows this frame.
+            error.__traceback__ = None
         for node in self._frontier.append(LeafHash(row.hash)):
             self._register.put_node(node)
         if self._frontier.size == self._timeline.wanted:

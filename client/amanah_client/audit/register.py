@@ -60,6 +60,7 @@ _RELABELLED: Final = """
     SELECT became FROM mention JOIN entry ON entry."index" = mention."index"
     WHERE mention.target = ? AND entry.became IS NOT NULL ORDER BY entry."index" DESC LIMIT 1"""
 _PUT_CONTENT: Final = "INSERT OR REPLACE INTO content (room, block, labels) VALUES (?, ?, ?)"
+_PUT_AGAIN: Final = "INSERT INTO content_again (room, seq, label) VALUES (?, ?, ?)"
 _PUT_ACKNOWLEDGED: Final = "INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 CONTENT: Final = (Kind.MESSAGE, Kind.ALERT)
 """Kinds that tell members something."""
@@ -218,6 +219,7 @@ class _Fresh:
     devices: dict[int, DeviceRow] = field(default_factory=dict)
     blocks: dict[tuple[int, int], bytearray] = field(default_factory=dict)
     """Room and number of a block -> its labels, a byte a place."""
+    again: list[tuple[int, int, int]] = field(default_factory=list)
     acknowledged: list[tuple[int, ...]] = field(default_factory=list)
     custody: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
     """Statements about grants, holds, reads and erasures, which are few."""
@@ -372,14 +374,17 @@ class Register:
             fresh.mentions.append((target, row.at))
 
     def put_content(self, room: int, seq: int, label: Label) -> None:
-        """A message or alert that holds; of two at one place the last counts."""
+        """A message or alert that holds; each counts, also where several claim one place."""
         block, at = divmod(seq, BLOCK)
         labels = self._fresh.blocks.get((room, block))
         if labels is None:
             labels = self._fresh.blocks[room, block] = self._read_block(room, block)
         if at >= len(labels):
             labels.extend(NO_CONTENT * (at + 1 - len(labels)))
-        labels[at] = label
+        if labels[at] == NO_CONTENT[0]:
+            labels[at] = label
+        else:
+            self._fresh.again.append((room, seq, label))
 
     def _read_block(self, room: int, block: int) -> bytearray:
         with self.copy.reading() as connection:
@@ -488,6 +493,7 @@ def _write(connection: sqlcipher.Connection, fresh: _Fresh, chains: dict[RoomId,
     put(_PUT_MESSAGE, [(*row[:11], bytearray(row.envelope), row.held) for row in fresh.entries if not row.specific])
     put("INSERT OR IGNORE INTO mention VALUES (?, ?)", fresh.mentions)
     put(_PUT_CONTENT, [(*place, labels) for place, labels in fresh.blocks.items()])
+    put(_PUT_AGAIN, fresh.again)
     put(_PUT_ACKNOWLEDGED, fresh.acknowledged)
     put(_PUT_SENDER, [(*place, *row) for place, row in fresh.senders.items()])
     put(_PUT_STAY, [(place[0], *row) for place, row in fresh.stays.items()])

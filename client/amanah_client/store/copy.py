@@ -224,7 +224,7 @@ class AuditCopy:
             connection.executemany("INSERT OR REPLACE INTO value (name, data) VALUES (?, ?)", list(values.items()))
 
     def forget_register(self) -> None:
-        """Forget what was made of the leaves; the next examination begins anew."""
+        """Forget what was made of the leaves, with the indices of questions; the next examination begins anew."""
         with self.writing() as connection:
             for name in ASKED:
                 connection.execute(f"DROP INDEX IF EXISTS {name}")

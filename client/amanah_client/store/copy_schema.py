@@ -132,10 +132,12 @@ _FIRST_BYTES: Final = (
 )
 
 _SUMS: Final = (
-    # Of messages and alerts that hold, a byte a place in stretches of 256: the label, or 255 where none stands.
+    # Of messages and alerts that hold, a byte a place in stretches of 256: the label, or 255 where none stands. A relay
+    # that gives one place to several does not make them fewer: those that came later are in `content_again`.
     """CREATE TABLE content (
         room INTEGER NOT NULL, block INTEGER NOT NULL, labels BLOB NOT NULL,
         PRIMARY KEY (room, block)) WITHOUT ROWID""",
+    "CREATE TABLE content_again (room INTEGER NOT NULL, seq INTEGER NOT NULL, label INTEGER NOT NULL)",
     # Their acknowledgements, with what is asked of both: to look each pair up among all entries takes a second.
     """CREATE TABLE acknowledged (
         room INTEGER NOT NULL, seq INTEGER NOT NULL, "index" INTEGER NOT NULL, device INTEGER NOT NULL,
@@ -152,6 +154,6 @@ REGISTER: Final = (
     *("progress", "node", "chain", "device", "room", "stay", "sender", "entry", "mention", "finding"),
     *("bound", "aside", "misdated", "judged", "dated"),
     *("audit_grant", "legal_hold", "erasure", "audit_read", "forgotten", "departed"),
-    *("content", "acknowledged"),
+    *("content", "content_again", "acknowledged"),
 )
 """Tables that an examination fills."""

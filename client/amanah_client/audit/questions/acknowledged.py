@@ -196,7 +196,7 @@ def _by_room(case: Case, only: RoomRef | None) -> Iterator[Acknowledged]:
     own: Counter[tuple[int, str]] = Counter()
     for place, device, count in case.record.select(_SENT, None if only is None else only.number):
         own[place, case.who(device).organisation] += count
-    contents = Contents(case)
+    contents = Contents(case, only)
     for room, told in _rooms(case, only):
         inside: dict[str, list[Stay]] = {}
         for stay in case.stays(room=room):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from amanah_client.audit.questions.case import Case, Stay
+from amanah_client.audit.questions.case import Case, RoomRef, Stay
 from amanah_client.audit.register import BLOCK
 from amanah_protocol.labels import Label
 
@@ -19,7 +20,8 @@ Counts = tuple[int, ...]
 """One for each label."""
 
 _NONE: Final = (0,) * len(Label)
-_BLOCKS: Final = "SELECT room, block, labels FROM content ORDER BY room, block"
+_BLOCKS: Final = "SELECT room, block, labels FROM content WHERE ?1 IS NULL OR room = ?1 ORDER BY room, block"
+_AGAIN: Final = "SELECT room, seq, label FROM content_again WHERE ?1 IS NULL OR room = ?1 ORDER BY room, seq"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,11 +32,15 @@ class _Room:
         numbers: Of its blocks that hold something, ascending.
         labels: Of each a byte a place: its label, if something stands there.
         below: How many of each label stand before each, and one more: before the end.
+        again: Places of what claims one that is taken, ascending.
+        again_labels: Of each its label.
     """
 
     numbers: list[int] = field(default_factory=list)
     labels: list[bytes] = field(default_factory=list)
     below: list[Counts] = field(default_factory=lambda: [_NONE])
+    again: list[int] = field(default_factory=list)
+    again_labels: bytearray = field(default_factory=bytearray)
 
     def add(self, number: int, labels: bytes) -> None:
         """The next block."""
@@ -44,6 +50,13 @@ class _Room:
 
     def between(self, first: int, end: int) -> Counts:
         """How many of each label stand at the places of a span."""
+        counts = self._between(first, end)
+        if not self.again:
+            return counts
+        at, until = (bisect_left(self.again, place) for place in (first, end))
+        return _sum(counts, _count(self.again_labels, at, until))
+
+    def _between(self, first: int, end: int) -> Counts:
         if first // BLOCK == end // BLOCK:
             at = bisect_left(self.numbers, first // BLOCK)
             if at == len(self.numbers) or self.numbers[at] != first // BLOCK:
@@ -62,12 +75,16 @@ class _Room:
 class Contents:
     """Counts messages and alerts that hold; each under the strictest label that it ever had."""
 
-    def __init__(self, case: Case) -> None:
-        """Read what stands at which place: a byte each."""
+    def __init__(self, case: Case, room: RoomRef | None = None) -> None:
+        """Read what stands at which place, a byte each: of one room or of all."""
         self._case = case
-        self._rooms: dict[int, _Room] = {}
-        for room, block, labels in case.record.select(_BLOCKS):
-            self._rooms.setdefault(room, _Room()).add(block, labels)
+        self._rooms: defaultdict[int, _Room] = defaultdict(_Room)
+        only = None if room is None else room.number
+        for number, block, labels in case.record.select(_BLOCKS, only):
+            self._rooms[number].add(block, labels)
+        for number, seq, label in case.record.select(_AGAIN, only):
+            self._rooms[number].again.append(seq)
+            self._rooms[number].again_labels.append(label)
         self._moved: dict[int, list[tuple[int, Label, Label]]] | None = None
 
     def count(self, room: int, spans: Iterable[Span]) -> dict[Label, int]:
@@ -97,7 +114,7 @@ class Contents:
         return self._moved
 
 
-def _count(labels: bytes, first: int, end: int) -> Counts:
+def _count(labels: bytes | bytearray, first: int, end: int) -> Counts:
     return tuple(labels.count(label, first, end) for label in Label)
 
 

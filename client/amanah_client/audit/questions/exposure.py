@@ -80,7 +80,8 @@ def exposure(case: Case, asked: LostDevice) -> Found[Exposed]:
     who = case.who(asked.device)
     ((revoked, compromised),) = case.record.select(_DEVICE, asked.device)
     since = compromised if asked.since is None else asked.since
-    read = [*_stays(case, asked.device), *_grants(case, who)]
+    contents = Contents(case)
+    read = [*_stays(case, contents, asked.device), *_grants(case, contents, who)]
     sent = [] if since is None else list(_sent(case, asked.device, since))
     rows = [*read, *sent]
     messages, after = sum(row.entries for row in read), sum(row.entries for row in sent)
@@ -118,8 +119,7 @@ def exposure(case: Case, asked: LostDevice) -> Found[Exposed]:
     )
 
 
-def _stays(case: Case, device: int) -> Iterator[Exposed]:
-    contents = Contents(case)
+def _stays(case: Case, contents: Contents, device: int) -> Iterator[Exposed]:
     for stay in case.stays(devices=(device,)):
         counts = contents.count(stay.room, spans_of((stay,)))
         last = _last(case, stay)
@@ -149,8 +149,7 @@ def _epoch(case: Case, room: int, seq: int) -> int:
     return int(case.record.select(_EPOCH, room, seq)[0][0])
 
 
-def _grants(case: Case, who: Who) -> Iterator[Exposed]:
-    contents = Contents(case)
+def _grants(case: Case, contents: Contents, who: Who) -> Iterator[Exposed]:
     for row in case.of_kind(Kind.GRANT):
         grant = case.specific(row)
         if not isinstance(grant, kinds.Grant) or who.device not in grant.addressees:

@@ -69,7 +69,7 @@ class Left:
 
 def left_circle(case: Case, asked: MaybeRoomAndLabel) -> Found[Left]:
     """All that left, in log order, and how much of it by label."""
-    found = sorted(departures(case, asked.room, Contents(case)), key=lambda row: row.proof)
+    found = sorted(departures(case, asked.room, Contents(case, asked.room)), key=lambda row: row.proof)
     wanted = asked.label
     rows = [row for row in found if wanted is None or (row.label is not None and row.label >= wanted)]
     held = [row for row in rows if row.state == "holds" or not row.state.startswith("DOES NOT HOLD")]

@@ -185,7 +185,7 @@ def _everybody(case: Case, asked: WhatToWhom) -> Iterator[Given]:
         yield from (_of_reader(case, asked, asked.message, row) for row in readers_of(case, asked.message))
         return
     wanted = Label.CLEAR if asked.label is None else asked.label
-    contents = Contents(case)
+    contents = Contents(case, asked.room)
     entered = dict(case.record.select(_ENTERED))
     # Merged, so that one who left and came again is one row a stay, and nothing is counted twice.
     for stay in case.stays(room=None if asked.room is None else asked.room.number):
