@@ -6,16 +6,18 @@ from dataclasses import dataclass, field
 
 from amanah_client.causes import explain
 from amanah_client.directory import Directory, Party
+from amanah_client.incident.event import Author, Event
 from amanah_client.model import Cause, Mending, MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert
-from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, body_name
 from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.limits import CLOCK_REMARK_MS
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +94,14 @@ class Message:
     def type(self) -> str:
         """What it is, in one word: text, alerts, title, profile, ... or the kind for the others."""
         match self.body:
-            case Text():
-                return "text"
             case AlertBatch():
                 return "alerts"
             case RoomInfo():
                 return "title"
             case None:
                 return self.kind.name.lower()
-            case _:
-                return type(self.body).__name__.lower()
+            case body:
+                return body_name(body)
 
 
 def read_message(row: MessageRow, directory: Directory) -> Message:
@@ -125,4 +125,23 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         accepted_at_ms=row.accepted_at_ms,
         body=None if content is None else content.body,
         row=row,
+    )
+
+
+def event_of(message: Message) -> Event:
+    """A message that has a place in the room, as the fold takes it."""
+    sender = message.sender
+    return Event(
+        seq=message.room_seq or 0,
+        id=message.id,
+        author=Author(
+            device=sender.device,
+            organisation=sender.organisation,
+            # Without a certificate nobody is the same person as another.
+            person=PersonId(sender.device[:16]) if sender.subject is None else sender.subject,
+        ),
+        at_ms=message.accepted_at_ms or 0,
+        specific=message.specific,
+        body=message.body,
+        label_number=int(message.label),
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
-from amanah_client.message import Message, read_message
+from amanah_client.incident.board import Board, Fold
+from amanah_client.message import Message, event_of, read_message
+from amanah_client.saying import Say, saying
 from amanah_protocol.content.alert import Alert
+from amanah_protocol.content.bodies import Said
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.group.seam import Group
@@ -24,6 +27,7 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
 
+_PAGE: Final = 500
 CLOSED: Final = "closed"
 """Status of a room that goes on in its successor."""
 
@@ -173,6 +177,53 @@ class Room:
         """Send a message and wait for the receipt; arguments as `compose`, errors as `Client.do`."""
         action = self.compose(text, label=label, pap=pap, precedence=precedence)
         return await self._client.do(action, timeout_s)
+
+    def saying(
+        self,
+        body: Said,
+        *,
+        label: Label | None = None,
+        pap: Pap = Pap.AMBER,
+        precedence: Precedence = Precedence.ROUTINE,
+    ) -> Say:
+        """Something to say, for `Client.ask`: a reply, a task, a clock, ... (`amanah_protocol.content`).
+
+        Args:
+            body: What to say, its texts as they are.
+            label: Its label; the room's ceiling by default.
+            pap: What receivers may do with it.
+            precedence: How urgent it is.
+
+        Raises:
+            UsageError: `LABEL` above the room's ceiling.
+        """
+        return saying(self.id, body, label=self._label(label), pap=pap, precedence=precedence)
+
+    async def say(
+        self,
+        body: Said,
+        *,
+        label: Label | None = None,
+        pap: Pap = Pap.AMBER,
+        precedence: Precedence = Precedence.ROUTINE,
+        timeout_s: float = 30,
+    ) -> model.Intent:
+        """Say something and wait for the receipt; arguments as `saying`, errors as `Client.do`."""
+        return await self._client.do(self.saying(body, label=label, pap=pap, precedence=precedence), timeout_s)
+
+    def board(self) -> Board:
+        """What its entries come to, as far as they can be read here."""
+        return Fold(map(event_of, self._all())).board
+
+    def _all(self) -> Iterator[Message]:
+        after = 0
+        while page := self.messages(after=after, limit=_PAGE):
+            # Own ones without a place are not in the record yet.
+            placed = [message for message in page if message.room_seq is not None]
+            yield from placed
+            if len(placed) < _PAGE:
+                return
+            after = placed[-1].room_seq or after
 
     def batch(self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None) -> model.PostAlerts:
         """Alerts for one envelope, for `Client.ask`.

@@ -218,6 +218,13 @@ class Fields:
         """An unsigned integer or null."""
         return self._optional(self.uint)
 
+    def boolean(self) -> bool:
+        """True or false."""
+        value = self.next()
+        if type(value) is not bool:
+            raise self._wrong("true or false")
+        return value
+
     def fixed(self, length: int) -> bytes:
         """A byte string of exactly `length` bytes."""
         value = self.next()

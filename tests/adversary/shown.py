@@ -8,8 +8,9 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.model import Alarm, RoomStatus
 from amanah_protocol import cbor
-from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Text
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo
 from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId

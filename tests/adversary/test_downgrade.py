@@ -10,7 +10,7 @@ import pytest
 
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.group.leaves import CAPABILITIES, identity_of, lifetime_of
 from amanah_protocol.group.room_group import RoomGroup, StagedCommit

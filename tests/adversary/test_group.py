@@ -8,8 +8,9 @@ from typing import Final
 from amanah_client import model
 from amanah_client.model import IntentState, RoomStatus
 from amanah_protocol import frames
-from amanah_protocol.content.bodies import Body, RoomInfo, Text
+from amanah_protocol.content.bodies import Body, RoomInfo
 from amanah_protocol.content.sealed import open_plaintext
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code

@@ -9,8 +9,8 @@ import pytest
 
 from amanah_client.model import IntentState, RoomStatus
 from amanah_protocol import cbor, frames
-from amanah_protocol.content.bodies import Text
 from amanah_protocol.content.sealed import Content, View, encode_content, pad
+from amanah_protocol.content.text import Text
 from amanah_protocol.cose import decode_sign1
 from amanah_protocol.endorse import Endorsed, decode_endorsed
 from amanah_protocol.envelope import decode_envelope, derive_commitment

@@ -24,7 +24,7 @@ from amanah_client.cli.rooms import explain_status
 from amanah_client.gateway.intake import IntakeReport
 from amanah_client.home import Home, open_profile
 from amanah_protocol.cards import Armour, decode_armour
-from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
+from amanah_protocol.content.text import MAX_CHARS
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
@@ -147,7 +147,7 @@ def test_what_is_not_utf8_is_refused_whole_and_nothing_is_sent(
 
 
 def test_a_longest_message_is_read_whole_and_one_byte_more_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    longest = "\N{FIRE}" * MAX_MESSAGE_CHARS
+    longest = "\N{FIRE}" * MAX_CHARS
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{longest}\n".encode())))
     assert _text(None) == longest
     for more in (f"{longest}x\n", f"{longest}\nx", "x" + "\n" * len(longest.encode()) + "and more"):

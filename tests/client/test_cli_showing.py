@@ -16,7 +16,8 @@ from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState
 from amanah_client.plain import plain as as_json
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
-from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text, Unknown
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Unknown
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind

@@ -186,7 +186,7 @@ def test_links_inside_the_pages_lead_somewhere() -> None:
 
 @pytest.mark.slow
 def test_the_ten_lines_of_the_sdk_run_as_they_stand(tmp_path: Path) -> None:
-    send, listen = blocks(ROOT / "docs" / "sdk.md", "python")
+    send, listen, triage = blocks(ROOT / "docs" / "sdk.md", "python")
     nations = Nations(tmp_path)
     try:
         nations.relay.start()
@@ -196,20 +196,26 @@ def test_the_ten_lines_of_the_sdk_run_as_they_stand(tmp_path: Path) -> None:
             [sys.executable, "-c", listen], env=environment(theirs), stdout=subprocess.PIPE, text=True
         )
         try:
-            sent = subprocess.run(
-                [sys.executable, "-c", send],
-                env=environment(ours),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert sent.returncode == 0, sent.stderr
-            assert "in the log at" in sent.stdout
+            assert "in the log at" in printed(send, ours)
             heard, _ = listening.communicate(timeout=60)
         finally:
             listening.kill()
         assert "TLP:AMBER" in heard
         assert "Seen at your side?" in heard
+        assert printed(triage, ours) == "Ministry mailboxes TRIAGE {}\n"
     finally:
         nations.close()
+
+
+def printed(program: str, home: Path) -> str:
+    """What a program prints that ends well."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout

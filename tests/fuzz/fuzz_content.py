@@ -6,14 +6,35 @@ from contextlib import suppress
 from typing import Final
 
 from amanah_protocol import limits
-from amanah_protocol.content import bodies, sealed
+from amanah_protocol.content import (
+    bodies,
+    clock,
+    handover,
+    incident,
+    proposal,
+    reaction,
+    revision,
+    sealed,
+    task,
+    text,
+)
 from amanah_protocol.errors import PeerError
-from amanah_protocol.types import EnvelopeId
+from amanah_protocol.kinds import Grade
+from amanah_protocol.types import EnvelopeId, OrgName
 
 _VIEW: Final = sealed.View(log_size=3, log_root=bytes(32), log_signature=bytes(64), room_seq=2, room_head=bytes(32))
 _PAST: Final = bodies.PastMessage(envelope=EnvelopeId(bytes(32)), content=b"content", k=bytes(32))
 _BODIES: Final = (
-    bodies.Text(text="hello"),
+    text.Text(text="hello", reply_to=EnvelopeId(bytes(32)), asks=Grade.READ),
+    reaction.Reaction(message=EnvelopeId(bytes(32)), sign="a"),
+    revision.Correction(message=EnvelopeId(bytes(32)), text="a"),
+    incident.Incident(title="a", type="other/other"),
+    task.Task(id=bytes(16), what="a", nation=OrgName("cert.example.tn")),
+    task.TaskMoved(id=bytes(16), state=task.TaskState.DONE),
+    proposal.Proposal(ordinal=1, what="a", object_until_ms=1, quorum=1, nations=(OrgName("cert.example.tn"),)),
+    proposal.Position(proposal=EnvelopeId(bytes(32)), agrees=True),
+    clock.Clock(id=bytes(16), nature=clock.Nature.ACTION, what="a", at_ms=1),
+    handover.Handover(text="a", to=text.Mention(called=text.Called.DESK, organisation=OrgName("cert.example.tn"))),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
     bodies.Grant(items=(_PAST,)),

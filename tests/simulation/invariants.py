@@ -11,8 +11,9 @@ from typing import Final, TypeAlias
 
 from amanah_client import model
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import AlertBatch, Text
+from amanah_protocol.content.bodies import AlertBatch
 from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.log import merkle

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from amanah_protocol.content.bodies import Text
 from amanah_protocol.content.sealed import Content, View
+from amanah_protocol.content.text import Text
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from amanah_protocol import cbor
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from tests.client.audit.test_identities import roster, withdrawal

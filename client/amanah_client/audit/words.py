@@ -9,8 +9,8 @@ from amanah_client.audit.record import Report
 from amanah_client.audit.report import UNBOUNDED, Bounds, Severity, Stamped
 from amanah_client.audit.table import counted
 from amanah_client.moments import moment
-from amanah_protocol.content.bodies import AlertBatch, RoomInfo
-from amanah_protocol.content.bodies import Text as TextBody
+from amanah_client.said import said
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said, body_name
 from amanah_protocol.content.sealed import Content
 from amanah_protocol.envelope import Header
 from amanah_protocol.log.policy import by_witness
@@ -70,8 +70,8 @@ def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:
 def content_lines(content: Content) -> list[str]:
     """What a message says, line by line, as it was written: a face makes it safe to show."""
     match content.body:
-        case TextBody(text=text):
-            return text.split("\n")
+        case body if isinstance(body, Said):
+            return said(body).split("\n")
         case AlertBatch(source=source, alerts=alerts):
             return [
                 f"{counted(len(alerts), 'alert')} from {source}",
@@ -84,4 +84,4 @@ def content_lines(content: Content) -> list[str]:
         case RoomInfo(title=title):
             return [f"the room is called {title}"]
         case body:
-            return [f"[{type(body).__name__.lower()}]"]
+            return [f"[{body_name(body)}]"]

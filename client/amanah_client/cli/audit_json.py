@@ -16,8 +16,9 @@ from amanah_client.audit.table import Line
 from amanah_client.audit.words import verdict
 from amanah_client.cli.audit_words import verdict_of_proven
 from amanah_client.moments import iso
-from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo
-from amanah_protocol.content.bodies import Text as TextBody
+from amanah_client.said import said_json
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Said, body_name
+from amanah_protocol.content.text import Text as TextBody
 
 FORMAT: Final = 1
 """Of these documents: fields may be added, none changes its meaning."""
@@ -179,13 +180,15 @@ def _body_json(body: Body) -> dict[str, object]:
 
     match body:
         case TextBody(text=text):
-            return {"text": text}
+            return {"text": text, "said": said_json(body)}
+        case _ if isinstance(body, Said):
+            return {"type": body_name(body), "said": said_json(body)}
         case AlertBatch(source=source, alerts=alerts):
             return {"source": source, "alerts": [alert_json(alert) for alert in alerts]}
         case RoomInfo(title=title):
             return {"title": title}
         case _:
-            return {"type": type(body).__name__.lower()}
+            return {"type": body_name(body)}
 
 
 def proven_json(proven: Proven) -> dict[str, object]:

@@ -28,7 +28,7 @@ from amanah_client.audit.words import (
 from amanah_client.cli import terminal
 from amanah_client.moments import moment
 from amanah_client.standing import cosigned_words
-from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.sealed import Content
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.labels import Label
@@ -224,7 +224,7 @@ def show_proven(proven: Proven) -> None:
 
 def _said(content: Content) -> list[str]:
     found = content_lines(content)
-    if isinstance(content.body, TextBody):
+    if isinstance(content.body, Said):
         return terminal.isolated("\n".join(found)).split("\n")
     return [terminal.single(line) for line in found]
 

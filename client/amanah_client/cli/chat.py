@@ -20,7 +20,7 @@ from amanah_client.message import Message
 from amanah_client.model import Mending, MessageState
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_protocol.content.bodies import MAX_MESSAGE_CHARS
+from amanah_protocol.content.text import MAX_CHARS
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import RoomId
@@ -85,7 +85,7 @@ def _text(given: str | None) -> str:
         raise _not_utf8("the text")
     if not given.strip():
         raise UsageError(Code.USAGE, "there is nothing to send", hint="Give a text, or write it on standard input.")
-    if len(given) > MAX_MESSAGE_CHARS:
+    if len(given) > MAX_CHARS:
         raise _too_long()
     return given
 
@@ -93,8 +93,8 @@ def _text(given: str | None) -> str:
 def _standard_input() -> str:
     """What is typed or piped, whole or not at all: nobody may read what the sender did not write."""
     # One byte more than the longest message and its line end: nothing behind it falls off unseen.
-    data = sys.stdin.buffer.read(4 * MAX_MESSAGE_CHARS + 2)
-    if len(data) > 4 * MAX_MESSAGE_CHARS + 1:
+    data = sys.stdin.buffer.read(4 * MAX_CHARS + 2)
+    if len(data) > 4 * MAX_CHARS + 1:
         raise _too_long()
     try:
         return data.decode().rstrip("\n")
@@ -103,7 +103,7 @@ def _standard_input() -> str:
 
 
 def _too_long() -> UsageError:
-    detail = f"a message has at most {MAX_MESSAGE_CHARS} characters"
+    detail = f"a message has at most {MAX_CHARS} characters"
     return UsageError(Code.TOO_LARGE, detail, hint="Say it in several messages; nothing was sent.")
 
 

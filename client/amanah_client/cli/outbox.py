@@ -11,6 +11,8 @@ from amanah_client import model
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
+from amanah_client.said import said
+from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, OperationalError
 
@@ -106,14 +108,20 @@ def _what(intent: model.Intent, client: Client) -> str:
     where = f" to {titles[room]}" if room in titles else ""
     match intent.action:
         case model.SendText(text=text):
-            cut = text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
-            return f"message{where}: {' '.join(cut.split())}"
+            return f"message{where}: {_cut(text)}"
+        case Say() as action:
+            return f"message{where}: {_cut(said(action.body))}"
         case model.PostAlerts(alerts=alerts):
             return f"{len(alerts)} alerts{where}"
         case model.CreateRoom(title=title):
             return f"open room {title}"
         case _:
             return f"{_name(intent)}{where}"
+
+
+def _cut(text: str) -> str:
+    cut = text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return " ".join(cut.split())
 
 
 def _why(intent: model.Intent) -> str:

@@ -17,17 +17,15 @@ from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
 from amanah_client.room import Room
+from amanah_client.said import ID_DIGITS, said, said_json
 from amanah_client.standing import Standing
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
-from amanah_protocol.content.bodies import AlertBatch, RoomInfo
-from amanah_protocol.content.bodies import Text as TextBody
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
+from amanah_protocol.content.text import Text as TextBody
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-
-ID_DIGITS: Final = 12
-"""Digits of an id that are shown to people."""
 
 QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
 """What the programs tell each other: shown when everything is asked for."""
@@ -95,8 +93,8 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
             return f"[cannot be read: {message.cause} ({shown(message.code)}). {message.explanation}]"
         case MessageState.ERASED, _:
             return "[erased]"
-        case _, TextBody(text=said):
-            return isolated(said)
+        case _, body if isinstance(body, Said):
+            return isolated(said(body))
         case _, AlertBatch(source=source, alerts=alerts):
             return "\n".join((f"{_summary(alerts)} from {single(source)}", *_listed(alerts)))
         case _, RoomInfo(title=title):
@@ -186,7 +184,7 @@ def party_json(party: Party) -> dict[str, object]:
 
 
 def message_json(message: Message) -> dict[str, object]:
-    """A message; `text`, `alerts` and `title` stand there where it is that."""
+    """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it."""
     value: dict[str, object] = {
         "id": message.id.hex(),
         "envelope": message.id.hex(),
@@ -210,8 +208,10 @@ def message_json(message: Message) -> dict[str, object]:
         "header": plain(message.specific),
     }
     match message.body:
-        case TextBody(text=text):
-            value["text"] = text
+        case body if isinstance(body, Said):
+            value["said"] = said_json(body)
+            if isinstance(body, TextBody):
+                value["text"] = body.text
         case AlertBatch(source=source, alerts=alerts):
             value["source"] = source
             value["alerts"] = [alert_json(alert) for alert in alerts]

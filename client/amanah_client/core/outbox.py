@@ -45,8 +45,10 @@ from amanah_client.model import (
     RoomStatus,
     SendText,
 )
+from amanah_client.saying import Say
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import AlertBatch, Body, Text
+from amanah_protocol.content.bodies import AlertBatch, Body
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
@@ -60,7 +62,7 @@ NAME_VOIDS: Final = 10
 BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
-_MESSAGES: Final = (SendText, PostAlerts, Acknowledge, EraseMessages, ReportCounts)
+_MESSAGES: Final = (SendText, Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts)
 
 
 def advance(ctx: Context) -> None:
@@ -266,6 +268,8 @@ def _seal(batch: Batch, intent: Intent) -> bool:
     match intent.action:
         case SendText() as action:
             body, specific, pap = Text(text=action.text), kinds.Message(), action.pap
+        case Say() as action:
+            body, specific, pap = action.body, kinds.Message(), action.pap
         case PostAlerts() as action:
             body, pap = AlertBatch(source=action.source_name, alerts=action.alerts), Pap.AMBER
             specific = kinds.Alert(count=len(action.alerts))

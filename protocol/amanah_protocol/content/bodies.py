@@ -1,30 +1,40 @@
 """What a sealed message says: a closed union of bodies, each with its number.
 
-    text        = [ text: tstr ]                                        ; 1
+    text        = see `text`                                            ; 1
     alert batch = [ source: tstr, alerts ]                              ; 2, see `alert`
     profile     = [ bstr ]                                              ; 3
     room info   = [ title: tstr, description: tstr ]                    ; 4
     grant       = [ [ 1*500 item ] ]                                    ; 5
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
+    reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16:
+                  see the modules of these names; 10 is kept for files
 
-A number that is not known is kept as it is: a newer peer's message is shown as such, never dropped.
-Texts travel as they are; normalising them (NFC) is the client's, before it seals. No `repr` shows
-what was sealed.
+What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
+message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
+seals. No `repr` shows what was sealed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias
 
 from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
+from amanah_protocol.content.bounds import check_size
+from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, decode_task
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.types import EnvelopeId
 
-MAX_MESSAGE_CHARS: Final = 64 * limits.KIB
 MAX_PROFILE_BYTES: Final = 2 * limits.KIB
 MAX_GRANTED: Final = limits.MAX_PAGE
 MAX_REPAIRED: Final = limits.MAX_NAMED_DEVICES
@@ -32,29 +42,10 @@ MAX_TYPE: Final = 2**16 - 1
 MAX_BODY_DEPTH: Final = limits.MAX_DEPTH - 1
 """A body stands inside the content's array."""
 
-_TEXT, _ALERTS, _PROFILE, _ROOM_INFO, _GRANT, _REPAIR = range(1, 7)
+VERSION: Final = 1
+"""Of what people say; another one is a body that is not known."""
 
-
-def _check_size(size: int, maximum: int, what: str, minimum: int = 0) -> None:
-    if not minimum <= size <= maximum:
-        raise UsageError(Code.TOO_LARGE, f"{what}: {size} where {minimum} to {maximum} are allowed")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """What a person wrote.
-
-    Attributes:
-        text: Up to 65,536 characters, any of them: faces escape what they show.
-
-    Raises:
-        UsageError: `TOO_LARGE`.
-    """
-
-    text: str = field(repr=False)
-
-    def __post_init__(self) -> None:
-        _check_size(len(self.text), MAX_MESSAGE_CHARS, "characters of a text")
+_ALERTS, _PROFILE, _ROOM_INFO, _GRANT, _REPAIR = range(2, 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +64,8 @@ class AlertBatch:
     alerts: tuple[Alert, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
-        _check_size(len(self.source), limits.MAX_NAME_CHARS, "characters of a source's name")
-        _check_size(len(self.alerts), limits.MAX_ALERTS, "alerts", 1)
+        check_size(len(self.source), limits.MAX_NAME_CHARS, "characters of a source's name")
+        check_size(len(self.alerts), limits.MAX_ALERTS, "alerts", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +83,7 @@ class Profile:
     encoded: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        _check_size(len(self.encoded), MAX_PROFILE_BYTES, "bytes of a profile")
+        check_size(len(self.encoded), MAX_PROFILE_BYTES, "bytes of a profile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +102,8 @@ class RoomInfo:
     description: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        _check_size(len(self.title), limits.MAX_NAME_CHARS, "characters of a title")
-        _check_size(len(self.description), limits.MAX_TEXT_CHARS, "characters of a description")
+        check_size(len(self.title), limits.MAX_NAME_CHARS, "characters of a title")
+        check_size(len(self.description), limits.MAX_TEXT_CHARS, "characters of a description")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +126,7 @@ class PastMessage:
     def __post_init__(self) -> None:
         if len(self.envelope) != 32 or len(self.k) != 32:
             raise UsageError(Code.BAD_TYPE, "envelope id and disclosure key have 32 bytes")
-        _check_size(len(self.content), limits.MAX_PLAINTEXT_BYTES, "bytes of content")
+        check_size(len(self.content), limits.MAX_PLAINTEXT_BYTES, "bytes of content")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +143,7 @@ class Grant:
     items: tuple[PastMessage, ...]
 
     def __post_init__(self) -> None:
-        _check_size(len(self.items), MAX_GRANTED, "messages of a grant", 1)
+        check_size(len(self.items), MAX_GRANTED, "messages of a grant", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +160,7 @@ class Repair:
     items: tuple[PastMessage, ...]
 
     def __post_init__(self) -> None:
-        _check_size(len(self.items), MAX_REPAIRED, "messages of a repair", 1)
+        check_size(len(self.items), MAX_REPAIRED, "messages of a repair", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +168,7 @@ class Unknown:
     """A body of a newer version.
 
     Attributes:
-        type: Its number, 1 to 65,535, none of those above.
+        type: Its number, 1 to 65,535: none of those above, or of what people say in a later version.
         raw: Its canonical CBOR.
 
     Raises:
@@ -188,22 +179,25 @@ class Unknown:
     raw: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if self.type in _DECODERS or not 0 < self.type <= MAX_TYPE:
-            raise UsageError(Code.USAGE, f"{self.type} is not the number of an unknown body")
         try:
-            cbor.decode(self.raw, max_bytes=limits.MAX_PLAINTEXT_BYTES, max_depth=MAX_BODY_DEPTH)
+            value = cbor.decode(self.raw, max_bytes=limits.MAX_PLAINTEXT_BYTES, max_depth=MAX_BODY_DEPTH)
         except DecodeError as error:
             raise UsageError(Code.MALFORMED, "an unknown body is kept as canonical CBOR") from error
+        known = self.type in _DECODERS or (self.type in _SAID and not _is_later(value))
+        if known or not 0 < self.type <= MAX_TYPE:
+            raise UsageError(Code.USAGE, f"{self.type} is not the number of an unknown body")
 
 
-Body: TypeAlias = Text | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
+Said: TypeAlias = (
+    Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
+)
+"""What people say."""
+Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
 
 
 def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for each of the union
     """The number of a body and its value, ready for `cbor.encode`."""
     match body:
-        case Text():
-            return _TEXT, [body.text]
         case AlertBatch():
             return _ALERTS, [body.source, encode_alerts(body.alerts)]
         case Profile():
@@ -217,7 +211,12 @@ def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for ea
         case Unknown():
             return body.type, cbor.decode(body.raw, max_bytes=limits.MAX_PLAINTEXT_BYTES)
         case _:
-            assert_never(body)
+            return _NUMBERS[type(body)], [VERSION, *body.encode()]
+
+
+def body_name(body: Body) -> str:
+    """What it is, in one word."""
+    return "task" if isinstance(body, TaskMoved) else type(body).__name__.lower()
 
 
 def _rows(items: tuple[PastMessage, ...]) -> list[list[bytes]]:
@@ -225,20 +224,26 @@ def _rows(items: tuple[PastMessage, ...]) -> list[list[bytes]]:
 
 
 def decode_body(number: int, value: cbor.Value) -> Body:
-    """Read the body of a number; one that is not known gives `Unknown`.
+    """Read the body of a number; a number or version that is not known gives `Unknown`.
 
     Raises:
         DecodeError: `BAD_TYPE` or `TOO_LARGE`, or as `decode_alerts`.
     """
-    decode = _DECODERS.get(number)
+    decode, said = _DECODERS.get(number), _SAID.get(number)
     try:
-        return Unknown(type=number, raw=cbor.encode(value)) if decode is None else decode(value)
+        if decode is not None:
+            return decode(value)
+        if said is None or _is_later(value):
+            return Unknown(type=number, raw=cbor.encode(value))
+        return said.decode(value)
     except UsageError as error:
         raise DecodeError(error.code, error.detail) from error
 
 
-def _decode_text(value: cbor.Value) -> Text:
-    return Text(text=cbor.Fields(value, 1, "text").text(MAX_MESSAGE_CHARS))
+def _is_later(value: cbor.Value) -> bool:
+    """Whether a body of what people say is of a version that is not known."""
+    version = value[0] if isinstance(value, list) and value else None
+    return type(version) is int and version > VERSION
 
 
 def _decode_alerts(value: cbor.Value) -> AlertBatch:
@@ -273,10 +278,47 @@ def _decode_item(row: cbor.Value) -> PastMessage:
 
 
 _DECODERS: Final[dict[int, Callable[[cbor.Value], Body]]] = {
-    _TEXT: _decode_text,
     _ALERTS: _decode_alerts,
     _PROFILE: _decode_profile,
     _ROOM_INFO: _decode_room_info,
     _GRANT: _decode_grant,
     _REPAIR: _decode_repair,
 }
+
+
+class _Form(NamedTuple):
+    """How a body of what people say is read.
+
+    Attributes:
+        types: What it may be.
+        name: Its name.
+        fields: How many follow the version.
+        read: Reads them.
+    """
+
+    types: tuple[type[Said], ...]
+    name: str
+    fields: int
+    read: Callable[[cbor.Fields], Said]
+
+    def decode(self, value: cbor.Value) -> Said:
+        """Read it, its version first."""
+        f = cbor.Fields(value, 1 + self.fields, self.name)
+        if f.uint() != VERSION:
+            raise DecodeError(Code.BAD_TYPE, f"{self.name}: versions begin with {VERSION}")
+        return self.read(f)
+
+
+_SAID: Final = {
+    1: _Form((Text,), "text", 5, Text.decode),
+    7: _Form((Reaction,), "reaction", 3, Reaction.decode),
+    8: _Form((Correction,), "correction", 3, Correction.decode),
+    9: _Form((Withdrawal,), "withdrawal", 2, Withdrawal.decode),
+    11: _Form((Incident,), "incident", 5, Incident.decode),
+    12: _Form((Task, TaskMoved), "task", 2, decode_task),
+    13: _Form((Proposal,), "proposal", 5, Proposal.decode),
+    14: _Form((Position,), "position", 3, Position.decode),
+    15: _Form((Clock,), "clock", 5, Clock.decode),
+    16: _Form((Handover,), "handover", 2, Handover.decode),
+}
+_NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

@@ -16,7 +16,7 @@ from amanah_client.audit.report import Bounds, Severity
 from amanah_client.audit.stamps import Stamps
 from amanah_client.log_rows import AuditRow
 from amanah_protocol import cbor, kinds
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, VerifyError
 from amanah_protocol.labels import Label

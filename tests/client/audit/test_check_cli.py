@@ -19,8 +19,9 @@ from amanah_client.home import Profile
 from amanah_protocol import cbor, kinds
 from amanah_protocol.cards import Armour, armour, decode_armour
 from amanah_protocol.content.alert import Alert, Severity
-from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Text
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo
 from amanah_protocol.content.bodies import Profile as ProfileBody
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, OperationalError

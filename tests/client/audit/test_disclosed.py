@@ -11,7 +11,7 @@ from msgspec import structs
 from amanah_client.audit.anchors import anchor_of_policy
 from amanah_client.audit.disclosed import prove
 from amanah_client.audit.examination import Anchor
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, PeerError
 from amanah_protocol.log.disclosure import Disclosure
 from amanah_protocol.log.leaf import decode_leaf

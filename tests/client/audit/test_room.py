@@ -8,7 +8,7 @@ import pytest
 
 from amanah_client.audit.record import Report
 from amanah_protocol import envelope, kinds
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind, MediaType

@@ -18,8 +18,9 @@ from amanah_client.audit.report import Finding, Severity
 from amanah_client.log_rows import AuditRow
 from amanah_protocol import envelope, identity, kinds
 from amanah_protocol.audit import ReadingOrder, audit_chain, sign_order
-from amanah_protocol.content.bodies import Body, Text
+from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.sealed import Content, View, encode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code

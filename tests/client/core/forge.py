@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from amanah_client import inputs
 from amanah_client.core.room import Room
 from amanah_protocol import frames, heads, kinds
-from amanah_protocol.content.bodies import Body, Text
+from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.sealed import Content, View, encode_content, pad
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope, Header, audience_digest, derive_commitment, sign_envelope
 from amanah_protocol.kinds import MediaType, Message, Specific

@@ -7,7 +7,7 @@ import pytest
 from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_protocol import frames
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Egress, Kind
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure

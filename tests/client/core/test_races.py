@@ -9,7 +9,7 @@ from amanah_client.core import answers, commits
 from amanah_client.core.outbox import NAME_VOIDS
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.alert import Alert, Severity
-from amanah_protocol.content.bodies import Text
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import Role

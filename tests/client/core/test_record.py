@@ -14,8 +14,9 @@ from amanah_client import model
 from amanah_client.core.behind import KEPT_MS
 from amanah_protocol import frames, kinds
 from amanah_protocol.cbor import decode as decode_cbor
-from amanah_protocol.content.bodies import AlertBatch, Grant, PastMessage, Profile, Repair, RoomInfo, Text
+from amanah_protocol.content.bodies import AlertBatch, Grant, PastMessage, Profile, Repair, RoomInfo
 from amanah_protocol.content.sealed import View
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind, MediaType

@@ -14,7 +14,8 @@ from amanah_client.core import repair, resend
 from amanah_client.core.batch import Batch
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
-from amanah_protocol.content.bodies import PastMessage, Repair, Text
+from amanah_protocol.content.bodies import PastMessage, Repair
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind

@@ -360,8 +360,8 @@ def is_login(data: bytes) -> bool:
 
 def text_of(row: model.MessageRow) -> str | None:
     """The text of a row, if it is one."""
-    from amanah_protocol.content.bodies import Text  # noqa: PLC0415 - one use
     from amanah_protocol.content.sealed import decode_content  # noqa: PLC0415 - one use
+    from amanah_protocol.content.text import Text  # noqa: PLC0415 - one use
 
     body = decode_content(row.content).body
     return body.text if isinstance(body, Text) else None

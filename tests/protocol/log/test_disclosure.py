@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanah_protocol import cbor, endorse, identity, kinds
-from amanah_protocol.content.bodies import Text
 from amanah_protocol.content.sealed import Content, View, encode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import SigningKey, sha256
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.envelope import Envelope, Header, derive_commitment, sign_envelope

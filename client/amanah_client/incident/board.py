@@ -1,0 +1,366 @@
+"""The state of an incident room: a pure fold over its entries, the same for all who read the same of them.
+
+Entries count in the order of their places, whenever they arrive: what is repaired or granted later is put where it
+stands. What an entry may not do changes nothing, and is named with the reason (`Board.without_effect`): a correction
+of somebody else's words, a position after the window for objections.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from amanah_client.incident.event import Author, Event
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
+from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId
+
+NOT_THEIRS: Final = "only its author may do that"
+NOT_THERE: Final = "what it speaks of is not here before it"
+TAKEN: Final = "something else has its number"
+LATE: Final = "the window for objections was closed"
+NOT_ASKED: Final = "its nation is not asked"
+LABEL: Final = "the message had another label then"
+DECIDED: Final = "it was decided before"
+EARLY: Final = "the window for objections is open, and not everybody has said where it stands"
+UNFOUNDED: Final = "the positions do not bear it out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the incident stands; None for what nobody said yet.
+
+    Attributes:
+        title: What it is called.
+        severity: How bad it is.
+        status: How far the work is.
+        type: Its type, by the taxonomy.
+        aware_at_ms: When the first party became aware.
+        said: By which entry each of these was said last, by name.
+    """
+
+    title: str | None = None
+    severity: Severity | None = None
+    status: Status | None = None
+    type: str | None = None
+    aware_at_ms: int | None = None
+    said: tuple[tuple[str, EnvelopeId], ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskOnBoard:
+    """A task, and what its nation says of it."""
+
+    task: Task
+    by: Author
+    opened: EnvelopeId
+    state: TaskState = TaskState.OPEN
+    reason: str = ""
+    moved: EnvelopeId | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ProposalOnBoard:
+    """A proposal, where each nation stands, and how it ended.
+
+    Attributes:
+        proposal: What is proposed.
+        by: By whom.
+        id: Its envelope.
+        positions: Of each nation the last position, and its envelope.
+        outcome: What was decided; None while it is open.
+        decided: The envelope of the decision.
+    """
+
+    proposal: Proposal
+    by: Author
+    id: EnvelopeId
+    positions: dict[OrgName, tuple[Position, EnvelopeId]] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    decided: EnvelopeId | None = None
+
+    @property
+    def agreeing(self) -> tuple[OrgName, ...]:
+        """Nations that agree, ascending."""
+        return tuple(sorted(nation for nation, (position, _) in self.positions.items() if position.agrees))
+
+    @property
+    def objecting(self) -> tuple[OrgName, ...]:
+        """Nations that object, ascending."""
+        return tuple(sorted(nation for nation, (position, _) in self.positions.items() if not position.agrees))
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether enough agree and none objects."""
+        return len(self.agreeing) >= self.proposal.quorum and not self.objecting
+
+
+@dataclass(slots=True, kw_only=True)
+class ClockOnBoard:
+    """A joint time as it was set last; `set` is the entry whose acknowledgements count."""
+
+    clock: Clock
+    by: Author
+    set: EnvelopeId
+
+
+@dataclass(slots=True, kw_only=True)
+class Spoken:
+    """What was said of one message.
+
+    Attributes:
+        author: Its author.
+        label_number: Its label now.
+        text: What it says now; None where it is no text, or cannot be read.
+        asks: Up to which grade an acknowledgement is asked for.
+        corrections: Corrections that count, oldest first.
+        withdrawn: The withdrawal, where it was withdrawn.
+        reactions: (sign, organisation, person) that stand.
+        acknowledged: The highest grade of each person, by organisation and pseudonym.
+        replies: Entries that answer it.
+        thread: Entries that stand in the thread that it begins.
+    """
+
+    author: Author
+    label_number: int
+    text: str | None = field(default=None, repr=False)
+    asks: Grade | None = None
+    corrections: list[EnvelopeId] = field(default_factory=list)
+    withdrawn: EnvelopeId | None = None
+    reactions: set[tuple[str, OrgName, PersonId]] = field(default_factory=set)
+    acknowledged: dict[tuple[OrgName, PersonId], Grade] = field(default_factory=dict)
+    replies: list[EnvelopeId] = field(default_factory=list)
+    thread: list[EnvelopeId] = field(default_factory=list)
+
+    def grades(self) -> dict[OrgName, Grade]:
+        """The highest grade of each nation."""
+        highest: dict[OrgName, Grade] = {}
+        for (nation, _), grade in self.acknowledged.items():
+            highest[nation] = max(grade, highest.get(nation, grade))
+        return highest
+
+
+@dataclass(slots=True, kw_only=True)
+class Board:
+    """What a room's entries come to.
+
+    Attributes:
+        standing: Where the incident stands.
+        tasks: By their ids, in the order in which they were opened.
+        proposals: By their numbers, likewise.
+        clocks: By their ids, likewise.
+        messages: What was said of each entry.
+        handovers: Notes at changes of shift, oldest first.
+        without_effect: Entries that may not do what they say, and why.
+    """
+
+    standing: Standing = field(default_factory=Standing)
+    tasks: dict[bytes, TaskOnBoard] = field(default_factory=dict)
+    proposals: dict[int, ProposalOnBoard] = field(default_factory=dict)
+    clocks: dict[bytes, ClockOnBoard] = field(default_factory=dict)
+    messages: dict[EnvelopeId, Spoken] = field(default_factory=dict)
+    handovers: list[tuple[EnvelopeId, Handover]] = field(default_factory=list)
+    without_effect: dict[EnvelopeId, str] = field(default_factory=dict)
+
+    def apply(self, event: Event) -> None:
+        """Take the next entry in the order of the room."""
+        said = event.body.text if isinstance(event.body, Text) else None
+        self.messages[event.id] = Spoken(author=event.author, label_number=event.label_number, text=said)
+        refused = self._say(event) if event.body is not None else self._show(event)
+        if refused is not None:
+            self.without_effect[event.id] = refused
+
+    def _show(self, event: Event) -> str | None:
+        """What a header says for all to see."""
+        match event.specific:
+            case kinds.Ack(grade=grade, envelope=envelope):
+                return self._acknowledge(event, grade, envelope)
+            case kinds.Relabel(envelope=envelope, old=old, new=new):
+                return self._relabel(event, envelope, int(old), int(new))
+            case kinds.Decision(ordinal=ordinal, outcome=outcome, nations=nations):
+                return self._decide(event, ordinal, outcome, nations)
+            case _:  # the others say nothing of the incident
+                return None
+
+    def _say(self, event: Event) -> str | None:  # noqa: PLR0911 - one for each kind
+        """What was sealed."""
+        match event.body:
+            case Text() as body:
+                return self._speak(event, body)
+            case Reaction() as body:
+                return self._react(event, body)
+            case Correction() | Withdrawal() as body:
+                return self._revise(event, body)
+            case Incident() as body:
+                self._stand(event, body)
+                return None
+            case Task() | TaskMoved() as body:
+                return self._task(event, body)
+            case Proposal() as body:
+                return self._propose(event, body)
+            case Position() as body:
+                return self._position(event, body)
+            case Clock() as body:
+                self.clocks[body.id] = ClockOnBoard(clock=body, by=event.author, set=event.id)
+                return None
+            case Handover() as body:
+                self.handovers.append((event.id, body))
+                return None
+            case _:  # machines speak of other things
+                return None
+
+    # ---- the conversation
+
+    def _speak(self, event: Event, text: Text) -> str | None:
+        self.messages[event.id].asks = text.asks
+        named = [one for one in (text.reply_to, text.thread) if one is not None]
+        if text.reply_to in self.messages and text.reply_to is not None:
+            self.messages[text.reply_to].replies.append(event.id)
+        if text.thread in self.messages and text.thread is not None:
+            self.messages[text.thread].thread.append(event.id)
+        return None if all(one in self.messages for one in named) else NOT_THERE
+
+    def _react(self, event: Event, reaction: Reaction) -> str | None:
+        target = self.messages.get(reaction.message)
+        if target is None:
+            return NOT_THERE
+        sign = (reaction.sign, event.author.organisation, event.author.person)
+        (target.reactions.add if reaction.stands else target.reactions.discard)(sign)
+        return None
+
+    def _revise(self, event: Event, body: Correction | Withdrawal) -> str | None:
+        target = self.messages.get(body.message)
+        if target is None:
+            return NOT_THERE
+        if not target.author.is_same(event.author):
+            return NOT_THEIRS
+        if isinstance(body, Withdrawal):
+            target.withdrawn = target.withdrawn or event.id
+        else:
+            target.text = body.text
+            target.corrections.append(event.id)
+        return None
+
+    def _acknowledge(self, event: Event, grade: Grade, envelope: EnvelopeId) -> str | None:
+        target = self.messages.get(envelope)
+        if target is None:
+            return NOT_THERE
+        who = event.author.organisation, event.author.person
+        target.acknowledged[who] = max(grade, target.acknowledged.get(who, grade))
+        return None
+
+    def _relabel(self, event: Event, envelope: EnvelopeId, old: int, new: int) -> str | None:
+        target = self.messages.get(envelope)
+        if target is None:
+            return NOT_THERE
+        if not target.author.is_same(event.author):
+            return NOT_THEIRS
+        if target.label_number != old:
+            return LABEL
+        target.label_number = new
+        return None
+
+    # ---- the incident
+
+    def _stand(self, event: Event, body: Incident) -> None:
+        before = self.standing
+        changed = {
+            name: value
+            for name in ("title", "severity", "status", "type", "aware_at_ms")
+            if (value := getattr(body, name)) is not None
+        }
+        said = dict(before.said) | dict.fromkeys(changed, event.id)
+        fields = {name: getattr(before, name) for name in ("title", "severity", "status", "type", "aware_at_ms")}
+        self.standing = Standing(**(fields | changed), said=tuple(sorted(said.items())))
+
+    def _task(self, event: Event, body: Task | TaskMoved) -> str | None:
+        known = self.tasks.get(body.id)
+        if isinstance(body, Task):
+            if known is not None:
+                return TAKEN
+            self.tasks[body.id] = TaskOnBoard(task=body, by=event.author, opened=event.id)
+            return None
+        if known is None:
+            return NOT_THERE
+        if known.task.nation != event.author.organisation:
+            return NOT_ASKED
+        known.state, known.reason, known.moved = body.state, body.reason, event.id
+        return None
+
+    def _propose(self, event: Event, body: Proposal) -> str | None:
+        if body.ordinal in self.proposals:
+            return TAKEN
+        self.proposals[body.ordinal] = ProposalOnBoard(proposal=body, by=event.author, id=event.id)
+        return None
+
+    def _position(self, event: Event, body: Position) -> str | None:
+        known = next((one for one in self.proposals.values() if one.id == body.proposal), None)
+        nation = event.author.organisation
+        if known is None:
+            return NOT_THERE
+        if nation not in known.proposal.nations:
+            return NOT_ASKED
+        if known.decided is not None:
+            return DECIDED
+        if event.at_ms > known.proposal.object_until_ms:
+            return LATE
+        known.positions[nation] = body, event.id
+        return None
+
+    def _decide(self, event: Event, ordinal: int, outcome: Outcome, nations: tuple[OrgName, ...]) -> str | None:
+        known = self.proposals.get(ordinal)
+        if known is None:
+            return NOT_THERE
+        if known.decided is not None:
+            return DECIDED
+        if event.at_ms <= known.proposal.object_until_ms and len(known.positions) < len(known.proposal.nations):
+            return EARLY
+        # Everybody counts the positions alike, so nobody has to take another's word for how it ended.
+        if (outcome is Outcome.ADOPTED) != known.is_carried or nations != known.agreeing:
+            return UNFOUNDED
+        known.outcome, known.decided = outcome, event.id
+        return None
+
+
+class Fold:
+    """A board that is kept while entries arrive, in whatever order."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        """Take entries in, and order them by their places."""
+        self._events: list[Event] = sorted(events, key=_place)
+        self.board: Board = _board(self._events)
+
+    def add(self, event: Event) -> None:
+        """Take one more entry in; one that is known already, in what can be read of it now.
+
+        What belongs behind all others is applied at once; anything else makes the board anew.
+        """
+        if not self._events or event.seq > self._events[-1].seq:
+            self._events.append(event)
+            self.board.apply(event)
+            return
+        self._events = [known for known in self._events if known.seq != event.seq]
+        insort(self._events, event, key=_place)
+        self.board = _board(self._events)
+
+
+def _place(event: Event) -> int:
+    return event.seq
+
+
+def _board(events: Iterable[Event]) -> Board:
+    board = Board()
+    for event in events:
+        board.apply(event)
+    return board

@@ -1,0 +1,51 @@
+"""An entry of a room as the fold takes it: verified, opened where it can be read, and with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_protocol import kinds
+from amanah_protocol.content.bodies import Body
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who wrote an entry.
+
+    Attributes:
+        device: The device.
+        organisation: Its nation.
+        person: The pseudonym behind it; the devices of one person are one author.
+    """
+
+    device: DeviceId
+    organisation: OrgName
+    person: PersonId
+
+    def is_same(self, other: Author) -> bool:
+        """Whether both are one person."""
+        return (self.organisation, self.person) == (other.organisation, other.person)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One entry.
+
+    Attributes:
+        seq: Its place in the room.
+        id: Its envelope.
+        author: Who wrote it.
+        at_ms: When the relay accepted it: one time for all who read it.
+        specific: What its header says for all to see.
+        body: What was sealed; None for header-only kinds and what cannot be read here.
+        label_number: The label it was sent with.
+    """
+
+    seq: int
+    id: EnvelopeId
+    author: Author
+    at_ms: int
+    specific: kinds.Specific
+    body: Body | None = field(default=None, repr=False)
+    label_number: int = 0

@@ -1,0 +1,52 @@
+"""What is to be said in a room: a body of any kind, laid down as it will be sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_protocol import cbor, limits
+from amanah_protocol.content.bodies import Said, decode_body, encode_body
+from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import RoomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Something to say in a room; made by `saying`.
+
+    Attributes:
+        room: The room.
+        number: The number of its body.
+        value: The body's canonical CBOR.
+        label: Its label.
+        pap: What receivers may do with it.
+        precedence: How urgent it is.
+    """
+
+    room: RoomId
+    number: int
+    value: bytes = field(repr=False)
+    label: Label
+    pap: Pap = Pap.AMBER
+    precedence: Precedence = Precedence.ROUTINE
+
+    @property
+    def body(self) -> Said:
+        """What it says.
+
+        Raises:
+            DecodeError: It was laid down by another version of this program.
+        """
+        body = decode_body(self.number, cbor.decode(self.value, max_bytes=limits.MAX_PLAINTEXT_BYTES))
+        if not isinstance(body, Said):
+            raise DecodeError(Code.BAD_TYPE, "what was to be said is nothing that people say")
+        return body
+
+
+def saying(
+    room: RoomId, body: Said, *, label: Label, pap: Pap = Pap.AMBER, precedence: Precedence = Precedence.ROUTINE
+) -> Say:
+    """Something to say in a room."""
+    number, value = encode_body(body)
+    return Say(room=room, number=number, value=cbor.encode(value), label=label, pap=pap, precedence=precedence)

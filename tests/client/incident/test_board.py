@@ -1,0 +1,308 @@
+"""The fold of a room: each rule alone, and the same board whatever the order of arrival."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amanah_client.incident import board
+from amanah_client.incident.board import Board, Fold
+from amanah_client.incident.event import Author, Event
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import Body, Unknown
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
+from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.labels import Label
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
+
+TN, MA, SN = (OrgName(f"cert.example.{nation}") for nation in ("tn", "ma", "sn"))
+OPENED_MS, CLOSES_MS = 1_000, 100_000
+
+
+def author(nation: OrgName, person: int = 0, device: int = 0) -> Author:
+    name = nation.encode().ljust(30, b".") + bytes((person, device))
+    return Author(device=DeviceId(name), organisation=nation, person=PersonId(bytes(15) + bytes((person,))))
+
+
+A_TN, B_TN, A_MA, A_SN = author(TN), author(TN, 1), author(MA), author(SN)
+
+
+def id_of(seq: int) -> EnvelopeId:
+    return EnvelopeId(seq.to_bytes(32))
+
+
+class Told:
+    """Writes the entries of a room, one behind the other."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def say(
+        self,
+        who: Author,
+        body: Body | None,
+        specific: kinds.Specific | None = None,
+        *,
+        at_ms: int = OPENED_MS,
+        label: Label = Label.AMBER,
+    ) -> EnvelopeId:
+        seq = len(self.events) + 1
+        event = Event(
+            seq=seq,
+            id=id_of(seq),
+            author=who,
+            at_ms=at_ms,
+            specific=specific or kinds.Message(),
+            body=body,
+            label_number=int(label),
+        )
+        self.events.append(event)
+        return event.id
+
+    def show(self, who: Author, specific: kinds.Specific, *, at_ms: int = OPENED_MS) -> EnvelopeId:
+        return self.say(who, None, specific, at_ms=at_ms)
+
+    @property
+    def board(self) -> Board:
+        return Fold(self.events).board
+
+    def refused(self, entry: EnvelopeId) -> str | None:
+        return self.board.without_effect.get(entry)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+# ---- the conversation
+
+
+def test_replies_and_threads_stand_at_what_they_speak_of(told: Told) -> None:
+    first = told.say(A_TN, Text(text="who sees this?", asks=Grade.ACTING))
+    reply = told.say(A_MA, Text(text="we do", reply_to=first, thread=first))
+    spoken = told.board.messages[first]
+    assert (spoken.replies, spoken.thread, spoken.asks) == ([reply], [reply], Grade.ACTING)
+    assert told.board.without_effect == {}
+
+
+def test_what_speaks_of_nothing_that_is_here_says_so(told: Told) -> None:
+    nothing = id_of(99)
+    spoken = [
+        told.say(A_TN, Text(text="", reply_to=nothing)),
+        told.say(A_TN, Text(text="", thread=nothing)),
+        told.say(A_TN, Reaction(message=nothing, sign="a")),
+        told.say(A_TN, Correction(message=nothing, text="")),
+        told.say(A_TN, Withdrawal(message=nothing, reason="")),
+        told.show(A_TN, kinds.Ack(grade=Grade.READ, envelope=nothing)),
+        told.show(A_TN, kinds.Relabel(envelope=nothing, old=Label.AMBER, new=Label.RED)),
+        told.say(A_TN, TaskMoved(id=bytes(16), state=TaskState.DONE)),
+        told.say(A_TN, Position(proposal=nothing, agrees=True)),
+        told.show(A_TN, kinds.Decision(ordinal=7, outcome=Outcome.ADOPTED, nations=(TN,))),
+    ]
+    assert told.board.without_effect == dict.fromkeys(spoken, board.NOT_THERE)
+
+
+def test_a_reaction_stands_until_its_person_takes_it_back(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""))
+    for who in (A_MA, A_SN):
+        told.say(who, Reaction(message=first, sign="👀"))
+    told.say(author(MA, device=1), Reaction(message=first, sign="👀", stands=False))
+    assert told.board.messages[first].reactions == {("👀", SN, A_SN.person)}
+
+
+def test_an_author_corrects_and_withdraws_and_nobody_else_does(told: Told) -> None:
+    first = told.say(A_TN, Text(text="at 14:00"))
+    corrected = told.say(author(TN, device=1), Correction(message=first, text="at 15:00"))
+    others = [told.say(who, Correction(message=first, text="never")) for who in (B_TN, A_MA)]
+    others.append(told.say(A_MA, Withdrawal(message=first, reason="")))
+    spoken = told.board.messages[first]
+    assert (spoken.text, spoken.corrections, spoken.withdrawn) == ("at 15:00", [corrected], None)
+    assert told.board.without_effect == dict.fromkeys(others, board.NOT_THEIRS)
+    withdrawn = told.say(A_TN, Withdrawal(message=first, reason="wrong"))
+    told.say(A_TN, Withdrawal(message=first, reason="again"))
+    assert told.board.messages[first].withdrawn == withdrawn
+
+
+def test_the_highest_grade_of_a_person_and_of_a_nation_counts(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""))
+    for who, grade in ((A_MA, Grade.UNDERSTOOD), (A_MA, Grade.READ), (author(MA, 1), Grade.READ), (A_SN, Grade.READ)):
+        told.show(who, kinds.Ack(grade=grade, envelope=first))
+    spoken = told.board.messages[first]
+    assert spoken.acknowledged[MA, A_MA.person] is Grade.UNDERSTOOD
+    assert spoken.acknowledged[MA, author(MA, 1).person] is Grade.READ
+    assert spoken.grades() == {MA: Grade.UNDERSTOOD, SN: Grade.READ}
+
+
+def test_a_label_is_changed_by_its_author_from_what_it_was(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""))
+    theirs = told.show(A_MA, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.CLEAR))
+    stale = told.show(A_TN, kinds.Relabel(envelope=first, old=Label.GREEN, new=Label.CLEAR))
+    assert told.board.messages[first].label_number == Label.AMBER
+    told.show(A_TN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.RED))
+    assert told.board.messages[first].label_number == Label.RED
+    assert told.board.without_effect == {theirs: board.NOT_THEIRS, stale: board.LABEL}
+
+
+# ---- the incident
+
+
+def test_the_last_word_on_each_thing_counts(told: Told) -> None:
+    first = told.say(A_TN, Incident(title="phishing", severity=Severity.LOW, aware_at_ms=5))
+    second = told.say(A_MA, Incident(severity=Severity.HIGH, status=Status.TRIAGE, type="fraud/phishing"))
+    standing = told.board.standing
+    assert (standing.title, standing.severity, standing.status) == ("phishing", Severity.HIGH, Status.TRIAGE)
+    assert (standing.type, standing.aware_at_ms) == ("fraud/phishing", 5)
+    assert dict(standing.said) == {
+        "title": first, "aware_at_ms": first, "severity": second, "status": second, "type": second,
+    }  # fmt: skip
+
+
+def test_a_task_is_moved_by_its_nation_alone(told: Told) -> None:
+    task = Task(id=bytes(16), what="block it", nation=MA)
+    opened = told.say(A_TN, task)
+    again = told.say(A_SN, replace(task, what="another"))
+    theirs = told.say(A_TN, TaskMoved(id=task.id, state=TaskState.DONE))
+    moved = told.say(A_MA, TaskMoved(id=task.id, state=TaskState.REFUSED, reason="no mandate"))
+    found = told.board.tasks[task.id]
+    assert (found.task, found.by, found.opened) == (task, A_TN, opened)
+    assert (found.state, found.reason, found.moved) == (TaskState.REFUSED, "no mandate", moved)
+    assert told.board.without_effect == {again: board.TAKEN, theirs: board.NOT_ASKED}
+
+
+PROPOSAL = Proposal(ordinal=1, what="sinkhole", object_until_ms=CLOSES_MS, quorum=2, nations=(MA, SN, TN))
+
+
+def test_a_proposal_that_enough_agree_to_and_none_objects_to_is_adopted(told: Told) -> None:
+    proposed = told.say(A_TN, PROPOSAL)
+    taken = told.say(A_MA, replace(PROPOSAL, what="another"))
+    told.say(A_TN, Position(proposal=proposed, agrees=True))
+    told.say(A_MA, Position(proposal=proposed, agrees=False, reason="too early"))
+    told.say(A_MA, Position(proposal=proposed, agrees=True))
+    other = told.say(author(OrgName("cert.example.fr")), Position(proposal=proposed, agrees=True))
+    early = told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=(MA, TN)))
+    late = told.say(A_SN, Position(proposal=proposed, agrees=True), at_ms=CLOSES_MS + 1)
+    wrong = [
+        told.show(A_TN, kinds.Decision(ordinal=1, outcome=outcome, nations=nations), at_ms=CLOSES_MS + 1)
+        for outcome, nations in ((Outcome.REFUSED, (MA, TN)), (Outcome.ADOPTED, (MA, SN, TN)))
+    ]
+    assert told.board.proposals[1].outcome is None
+    decided = told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=(MA, TN)), at_ms=CLOSES_MS + 1)
+    behind = [
+        told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=(MA, TN)), at_ms=CLOSES_MS + 2),
+        told.say(A_SN, Position(proposal=proposed, agrees=False, reason="no"), at_ms=CLOSES_MS),
+    ]
+    found = told.board.proposals[1]
+    assert (found.outcome, found.decided, found.agreeing, found.objecting) == (Outcome.ADOPTED, decided, (MA, TN), ())
+    assert told.board.without_effect == {
+        taken: board.TAKEN, other: board.NOT_ASKED, early: board.EARLY, late: board.LATE,
+        **dict.fromkeys(wrong, board.UNFOUNDED), **dict.fromkeys(behind, board.DECIDED),
+    }  # fmt: skip
+
+
+def test_an_objection_refuses_and_when_all_have_spoken_nobody_waits(told: Told) -> None:
+    proposed = told.say(A_TN, PROPOSAL)
+    for who in (A_TN, A_MA):
+        told.say(who, Position(proposal=proposed, agrees=True))
+    told.say(A_SN, Position(proposal=proposed, agrees=False, reason="no"))
+    decided = told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.REFUSED, nations=(MA, TN)))
+    found = told.board.proposals[1]
+    assert (found.outcome, found.decided, found.objecting) == (Outcome.REFUSED, decided, (SN,))
+
+
+def test_a_clock_is_moved_and_called_off_by_an_entry_of_its_name(told: Told) -> None:
+    clock = Clock(id=bytes(16), nature=Nature.EMBARGO, what="patch", at_ms=5)
+    told.say(A_TN, clock)
+    moved = told.say(A_MA, replace(clock, at_ms=9, stands=False))
+    found = told.board.clocks[clock.id]
+    assert (found.clock.at_ms, found.clock.stands, found.set, found.by) == (9, False, moved, A_MA)
+
+
+def test_notes_of_a_handover_are_kept_in_order_and_what_machines_say_changes_nothing(told: Told) -> None:
+    notes = [Handover(text="all quiet"), Handover(text="not quiet")]
+    ids = [told.say(A_TN, note) for note in notes]
+    told.say(A_TN, Unknown(type=99, raw=b"\x80"))
+    told.show(A_TN, kinds.Delivered(room_seq=1))
+    assert told.board.handovers == list(zip(ids, notes, strict=True))
+    assert told.board.without_effect == {}
+
+
+# ---- whatever the order of arrival
+
+AUTHORS = st.sampled_from((A_TN, B_TN, A_MA, A_SN, author(MA, device=1)))
+IDS = st.integers(1, 12).map(id_of)
+NAMES = st.sampled_from((bytes(16), b"a" * 16))
+TEXTS = st.sampled_from(("", "one", "two"))
+NATIONS = st.sampled_from((TN, MA, SN))
+LABELS = st.sampled_from(Label)
+BODIES: st.SearchStrategy[Body] = st.one_of(
+    st.builds(Text, text=TEXTS, reply_to=st.none() | IDS, thread=st.none() | IDS),
+    st.builds(Reaction, message=IDS, sign=st.sampled_from("ab"), stands=st.booleans()),
+    st.builds(Correction, message=IDS, text=TEXTS),
+    st.builds(Withdrawal, message=IDS, reason=TEXTS),
+    st.builds(Incident, title=TEXTS, severity=st.none() | st.sampled_from(Severity)),
+    st.builds(Task, id=NAMES, what=st.just("a"), nation=NATIONS),
+    st.builds(TaskMoved, id=NAMES, state=st.sampled_from(TaskState), reason=st.just("a")),
+    st.builds(replace, st.just(PROPOSAL), ordinal=st.integers(1, 2)),
+    st.builds(Position, proposal=IDS, agrees=st.booleans(), reason=st.just("a")),
+    st.builds(Clock, id=NAMES, nature=st.sampled_from(Nature), what=st.just("a"), at_ms=st.integers(0, 9)),
+    st.builds(Handover, text=st.just("a")),
+)
+SHOWN: st.SearchStrategy[kinds.Specific] = st.one_of(
+    st.builds(kinds.Ack, grade=st.sampled_from(Grade), envelope=IDS),
+    st.builds(kinds.Relabel, envelope=IDS, old=LABELS, new=LABELS),
+    st.builds(
+        kinds.Decision,
+        ordinal=st.integers(1, 2),
+        outcome=st.sampled_from(Outcome),
+        nations=st.lists(NATIONS, unique=True).map(lambda names: tuple(sorted(names))),
+    ),
+)
+
+
+@st.composite
+def rooms(draw: st.DrawFn) -> list[Event]:
+    """Entries of a room, by place."""
+    told = Told()
+    for sealed in draw(st.lists(st.booleans(), min_size=1, max_size=12)):
+        at_ms, label = draw(st.sampled_from((OPENED_MS, CLOSES_MS, CLOSES_MS + 1))), draw(LABELS)
+        if sealed:
+            told.say(draw(AUTHORS), draw(BODIES), at_ms=at_ms, label=label)
+        else:
+            told.say(draw(AUTHORS), None, draw(SHOWN), at_ms=at_ms, label=label)
+    return told.events
+
+
+@settings(max_examples=200 * int(os.environ.get("AMANAH_SCALE", "1")))
+@given(st.data())
+def test_whoever_receives_the_same_entries_in_any_order_shows_the_same(data: st.DataObject) -> None:
+    events = data.draw(rooms())
+    expected = Board()
+    for event in events:
+        expected.apply(event)
+    assert Fold(data.draw(st.permutations(events))).board == expected
+    assert arrived(data.draw(st.permutations(events))) == expected
+    # What could not be read at first, and was repaired or granted later.
+    unread = data.draw(st.sets(st.sampled_from(range(len(events)))))
+    closed = [replace(event, body=None) if at in unread else event for at, event in enumerate(events)]
+    assert arrived([*closed, *(events[at] for at in data.draw(st.permutations(sorted(unread))))]) == expected
+
+
+def arrived(events: Sequence[Event]) -> Board:
+    fold = Fold()
+    for event in events:
+        fold.add(event)
+    return fold.board

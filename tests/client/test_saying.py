@@ -1,0 +1,137 @@
+"""Two nations at a real relay say all that can be said, and their boards come to the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from amanah_client import Client
+from amanah_client.incident.board import Board
+from amanah_client.model import Intent, IntentState
+from amanah_client.saying import Say, saying
+from amanah_client.store.rows import decode_intent, encode_action, encode_intent
+from amanah_protocol import cbor
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import RoomInfo, Said, encode_body
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label
+from amanah_protocol.types import EnvelopeId, RoomId
+from tests.client.test_sdk import Two, joined, until
+from tests.end_to_end.nations import Nations
+
+TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example.ma")
+NAME = bytes(16)
+
+
+@pytest.fixture(scope="module")
+def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
+    made = Nations(tmp_path_factory.mktemp("nations"))
+    made.relay.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
+    name = request.node.name
+    homes = [nations.enrol(f"{officer} of {name}", nation) for officer, nation in (("a", TN), ("b", MA))]
+    async with await Client.open(homes[0]) as a, await Client.open(homes[1]) as b:
+        await a.online()
+        await b.online()
+        room = await a.create_room(name, label=Label.AMBER)
+        await room.invite(b.me)
+        yield Two(a, b, room, await joined(b, name))
+
+
+async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) -> None:
+    async def ours(body: Said) -> EnvelopeId:
+        found = (await two.ours.say(body)).envelope
+        assert found is not None
+        await until(lambda: found in two.theirs.board().messages)
+        return found
+
+    async def theirs(body: Said) -> EnvelopeId:
+        found = (await two.theirs.say(body)).envelope
+        assert found is not None
+        await until(lambda: found in two.ours.board().messages)
+        return found
+
+    asked = await ours(Text(text="Who sees this?", asks=Grade.ACTING))
+    answer = await theirs(Text(text="We do.", reply_to=asked))
+    await two.theirs.acknowledge(asked, Grade.ACTING)
+    await ours(Reaction(message=answer, sign="👀"))
+    await theirs(Correction(message=answer, text="We do, since 06:40."))
+    await ours(Incident(title="Phishing wave", severity=Severity.HIGH, status=Status.TRIAGE))
+    await ours(Task(id=NAME, what="Block the host", nation=MA))
+    await theirs(TaskMoved(id=NAME, state=TaskState.TAKEN))
+    proposed = await ours(
+        Proposal(ordinal=1, what="Sinkhole it", object_until_ms=4_000_000_000_000, quorum=2, nations=(MA, TN))
+    )
+    for say in (ours, theirs):
+        await say(Position(proposal=proposed, agrees=True))
+    await theirs(Clock(id=NAME, nature=Nature.ACTION, what="Sinkhole it", at_ms=4_000_000_000_000))
+    # Who came later does not have what stood there before.
+    seen = set(two.theirs.board().messages)
+    await until(lambda: since(two.ours.board(), seen) == since(two.theirs.board(), seen))
+    board = two.theirs.board()
+    assert board.messages[asked].replies == [answer]
+    assert board.messages[asked].grades() == {MA: Grade.ACTING}
+    assert board.messages[answer].text == "We do, since 06:40."
+    assert {(sign, nation) for sign, nation, _ in board.messages[answer].reactions} == {("👀", TN)}
+    assert (board.standing.title, board.standing.status) == ("Phishing wave", Status.TRIAGE)
+    assert board.tasks[NAME].state is TaskState.TAKEN
+    assert board.proposals[1].is_carried
+    assert board.clocks[NAME].by.organisation == MA
+    assert board.without_effect == {}
+
+
+async def test_what_is_said_waits_without_the_relay_and_goes_out_by_itself(two: Two, nations: Nations) -> None:
+    nations.relay.stop()
+    kept = await two.a.ask(two.ours.saying(Text(text="said while it was down")))
+    nations.relay.start()
+    done = await two.a.outcome(kept.id, 60)
+    assert done.state is IntentState.DONE
+    await until(lambda: done.envelope in two.theirs.board().messages)
+
+
+async def test_nothing_is_said_above_the_ceiling_of_the_room(two: Two) -> None:
+    with pytest.raises(UsageError) as refused:
+        await two.ours.say(Text(text=""), label=Label.RED)
+    assert refused.value.code is Code.LABEL
+
+
+def test_what_waits_to_be_said_is_laid_down_and_found_again() -> None:
+    say = saying(RoomId(NAME), Text(text="x", asks=Grade.READ), label=Label.AMBER)
+    name, body = encode_action(say)
+    row = encode_intent(intent_of(say))
+    found = decode_intent(name, body, row).action
+    assert found == say
+    assert say.body == Text(text="x", asks=Grade.READ)
+
+
+def test_what_nobody_says_is_not_said_either() -> None:
+    number, value = encode_body(RoomInfo(title="x", description=""))
+    say = replace(saying(RoomId(NAME), Text(text="x"), label=Label.AMBER), number=number, value=cbor.encode(value))
+    with pytest.raises(DecodeError) as refused:
+        _ = say.body
+    assert refused.value.code is Code.BAD_TYPE
+
+
+def since(board: Board, seen: set[EnvelopeId]) -> Board:
+    """Without what is not seen by both."""
+    return replace(board, messages={one: spoken for one, spoken in board.messages.items() if one in seen})
+
+
+def intent_of(say: Say) -> Intent:
+    return Intent(id="one", action=say, created_at_ms=1)
