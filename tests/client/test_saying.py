@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import Client
 from amanah_client.incident.board import Board
 from amanah_client.model import Intent, IntentState
 from amanah_client.saying import Say, saying
@@ -27,7 +26,7 @@ from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, RoomId
-from tests.client.test_sdk import Two, joined, until
+from tests.client.test_sdk import Two, officers, until
 from tests.end_to_end.nations import Nations
 
 TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example.ma")
@@ -44,14 +43,8 @@ def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
 
 @pytest.fixture
 async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
-    name = request.node.name
-    homes = [nations.enrol(f"{officer} of {name}", nation) for officer, nation in (("a", TN), ("b", MA))]
-    async with await Client.open(homes[0]) as a, await Client.open(homes[1]) as b:
-        await a.online()
-        await b.online()
-        room = await a.create_room(name, label=Label.AMBER)
-        await room.invite(b.me)
-        yield Two(a, b, room, await joined(b, name))
+    async with officers(nations, request.node.name) as made:
+        yield made
 
 
 async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,9 +146,9 @@ class Two:
     theirs: Room
 
 
-@pytest.fixture
-async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
-    name = request.node.name
+@asynccontextmanager
+async def officers(nations: Nations, name: str) -> AsyncIterator[Two]:
+    """Two of them, in a room of this name."""
     homes = [nations.enrol(f"{officer} of {name}", nation) for officer, nation in (("a", TN), ("b", MA))]
     async with await Client.open(homes[0]) as a, await Client.open(homes[1]) as b:
         await a.online()
@@ -155,6 +156,12 @@ async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator
         room = await a.create_room(name, label=Label.AMBER)
         await room.invite(b.me)
         yield Two(a, b, room, await joined(b, name))
+
+
+@pytest.fixture
+async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
+    async with officers(nations, request.node.name) as made:
+        yield made
 
 
 async def test_what_is_said_is_heard_as_it_arrives(two: Two) -> None:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from amanah_client.audit.collections import without_collections
 from amanah_client.audit.custody import Custody
+from amanah_client.audit.garbage import without_collections
 from amanah_client.audit.identities import Identities, beside, check_alone
 from amanah_client.audit.record import Record, Report
 from amanah_client.audit.register import Register

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from amanah_client.audit import examination
-from amanah_client.audit.collections import without_collections
 from amanah_client.audit.examination import examine
+from amanah_client.audit.garbage import without_collections
 from amanah_client.log_rows import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.merkle import Frontier, leaf_hash

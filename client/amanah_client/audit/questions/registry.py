@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amanah_client.audit.collections import without_collections
+from amanah_client.audit.garbage import without_collections
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.acknowledged import ACKNOWLEDGEMENTS
 from amanah_client.audit.questions.audits import AUDITS
