@@ -1,14 +1,14 @@
 """What a sealed message says: a closed union of bodies, each with its number.
 
-    text        = see `text`                                            ; 1
+    text        = [ text: tstr ]                                        ; 1, one that says nothing more
     alert batch = [ source: tstr, alerts ]                              ; 2, see `alert`
     profile     = [ bstr ]                                              ; 3
     room info   = [ title: tstr, description: tstr ]                    ; 4
     grant       = [ [ 1*500 item ] ]                                    ; 5
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
-    reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16:
-                  see the modules of these names; 10 is kept for files
+    reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
+    text that says more 17: see the modules of these names; 10 is kept for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -31,7 +31,7 @@ from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, decode_task
-from amanah_protocol.content.text import Text
+from amanah_protocol.content.text import MAX_CHARS, Text
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.types import EnvelopeId
 
@@ -45,7 +45,7 @@ MAX_BODY_DEPTH: Final = limits.MAX_DEPTH - 1
 VERSION: Final = 1
 """Of what people say; another one is a body that is not known."""
 
-_ALERTS, _PROFILE, _ROOM_INFO, _GRANT, _REPAIR = range(2, 7)
+_TEXT, _ALERTS, _PROFILE, _ROOM_INFO, _GRANT, _REPAIR = range(1, 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +198,8 @@ Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unkn
 def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for each of the union
     """The number of a body and its value, ready for `cbor.encode`."""
     match body:
+        case Text() if body.is_plain:
+            return _TEXT, [body.text]
         case AlertBatch():
             return _ALERTS, [body.source, encode_alerts(body.alerts)]
         case Profile():
@@ -240,6 +242,10 @@ def decode_body(number: int, value: cbor.Value) -> Body:
         raise DecodeError(error.code, error.detail) from error
 
 
+def _decode_text(value: cbor.Value) -> Text:
+    return Text(text=cbor.Fields(value, 1, "text").text(MAX_CHARS))
+
+
 def _is_later(value: cbor.Value) -> bool:
     """Whether a body of what people say is of a version that is not known."""
     version = value[0] if isinstance(value, list) and value else None
@@ -278,6 +284,7 @@ def _decode_item(row: cbor.Value) -> PastMessage:
 
 
 _DECODERS: Final[dict[int, Callable[[cbor.Value], Body]]] = {
+    _TEXT: _decode_text,
     _ALERTS: _decode_alerts,
     _PROFILE: _decode_profile,
     _ROOM_INFO: _decode_room_info,
@@ -310,7 +317,6 @@ class _Form(NamedTuple):
 
 
 _SAID: Final = {
-    1: _Form((Text,), "text", 5, Text.decode),
     7: _Form((Reaction,), "reaction", 3, Reaction.decode),
     8: _Form((Correction,), "correction", 3, Correction.decode),
     9: _Form((Withdrawal,), "withdrawal", 2, Withdrawal.decode),
@@ -320,5 +326,6 @@ _SAID: Final = {
     14: _Form((Position,), "position", 3, Position.decode),
     15: _Form((Clock,), "clock", 5, Clock.decode),
     16: _Form((Handover,), "handover", 2, Handover.decode),
+    17: _Form((Text,), "text", 5, Text.decode),
 }
 _NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

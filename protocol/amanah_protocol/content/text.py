@@ -1,6 +1,7 @@
 """What a person wrote, to whom it speaks, and what it asks for.
 
-    text    = [ 1, text: tstr, reply-to: hash / null, thread: hash / null, [ *64 mention ], asks: 0..4 ]
+    text    = [ text: tstr ]                      ; number 1, one that says nothing more
+    text    = [ 1, text: tstr, reply-to: hash / null, thread: hash / null, [ *64 mention ], asks: 0..4 ]   ; number 17
     mention = [ 1, nation: tstr ] / [ 2, duty-desk: tstr ] / [ 3, organisation: tstr, person: bstr .size 16 ]
 
 Other messages are named by their envelope ids. The text may use a subset of Markdown, which faces draw and never
@@ -110,6 +111,11 @@ class Text:
         check_size(len(self.mentions), MAX_MENTIONS, "mentions")
         check_ids(self.reply_to, self.thread)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says nothing but its text: such a one has a shorter form, and that form alone."""
+        return (self.reply_to, self.thread, self.mentions, self.asks) == (None, None, (), None)
+
     def encode(self) -> list[object]:
         """What follows the version."""
         mentions = [mention.encode() for mention in self.mentions]
@@ -118,13 +124,16 @@ class Text:
     @classmethod
     def decode(cls, f: cbor.Fields) -> Text:
         """Read what follows the version."""
-        return cls(
+        found = cls(
             text=f.text(MAX_CHARS),
             reply_to=_envelope(f),
             thread=_envelope(f),
             mentions=decode_mentions(f),
             asks=_grade(f.uint(Grade.ACTING)),
         )
+        if found.is_plain:
+            raise DecodeError(Code.NOT_CANONICAL, "a text that says nothing more has the shorter form")
+        return found
 
 
 def _envelope(f: cbor.Fields) -> EnvelopeId | None:

@@ -51,7 +51,8 @@ BODIES: list[tuple[int, Body]] = [
     (5, Grant(items=(ITEM,))),
     (6, Repair(items=(ITEM, ITEM))),
     (10, Unknown(type=10, raw=cbor.encode({1: ["newer"]}))),
-    (1, Unknown(type=1, raw=cbor.encode([2, "newer"]))),
+    (1, Text(text="a text")),
+    (17, Unknown(type=17, raw=cbor.encode([2, "newer"]))),
     (65_535, Unknown(type=65_535, raw=b"\xf6")),
 ]
 
@@ -89,7 +90,7 @@ def test_past_messages_come_back_in_order(items: list[PastMessage]) -> None:
         assert through_the_wire(body) == body
 
 
-@given(st.integers(17, 65_535), st.recursive(st.integers(0, 9) | st.text("ab"), st.lists, max_leaves=8))
+@given(st.integers(18, 65_535), st.recursive(st.integers(0, 9) | st.text("ab"), st.lists, max_leaves=8))
 def test_a_body_of_a_newer_version_is_kept_byte_for_byte(number: int, value: cbor.Value) -> None:
     found = decode_body(number, value)
     assert found == Unknown(type=number, raw=cbor.encode(value))
@@ -128,7 +129,7 @@ def test_a_past_message_has_an_id_and_a_key_of_32_bytes(envelope: bytes, k: byte
 
 @pytest.mark.parametrize(("number", "code"), [(0, Code.USAGE), (1, Code.USAGE), (6, Code.USAGE), (65_536, Code.USAGE)])
 def test_an_unknown_body_has_a_number_that_is_free(number: int, code: Code) -> None:
-    assert Unknown(type=17, raw=b"\x01").type == 17
+    assert Unknown(type=18, raw=b"\x01").type == 18
     with pytest.raises(UsageError) as refused:
         Unknown(type=number, raw=b"\x01")
     assert refused.value.code is code
@@ -136,9 +137,9 @@ def test_an_unknown_body_has_a_number_that_is_free(number: int, code: Code) -> N
 
 @pytest.mark.parametrize("raw", [b"", b"\x18\x01", cbor.encode([NESTED])])
 def test_an_unknown_body_is_canonical_and_fits_the_depth_of_content(raw: bytes) -> None:
-    assert Unknown(type=17, raw=cbor.encode(NESTED)).raw
+    assert Unknown(type=18, raw=cbor.encode(NESTED)).raw
     with pytest.raises(UsageError) as refused:
-        Unknown(type=17, raw=raw)
+        Unknown(type=18, raw=raw)
     assert refused.value.code is Code.MALFORMED
 
 
@@ -147,6 +148,10 @@ def test_an_unknown_body_is_canonical_and_fits_the_depth_of_content(raw: bytes) 
     [
         (0, [], Code.USAGE),
         (1, "text", Code.BAD_TYPE),
+        (1, ["text", "more"], Code.BAD_TYPE),
+        (1, [1, "text", None, None, [], 0], Code.BAD_TYPE),
+        (1, [b"text"], Code.BAD_TYPE),
+        (1, ["a" * 65_537], Code.BAD_TYPE),
         (2, ["source", []], Code.BAD_TYPE),
         (2, ["source"], Code.BAD_TYPE),
         (3, ["profile"], Code.BAD_TYPE),
@@ -167,5 +172,5 @@ def test_a_body_that_does_not_fit_its_number_is_refused(number: int, value: cbor
 
 @pytest.mark.parametrize("body", [body for _, body in BODIES])
 def test_no_repr_shows_what_was_sealed(body: Body) -> None:
-    for word in ("incident", "a title", "sensor room", "profile'", "title'", "content'", "newer", "\\x00"):
+    for word in ("incident", "a text", "a title", "sensor room", "profile'", "title'", "content'", "newer", "\\x00"):
         assert word not in repr(body).replace("b'" + "\\x00" * 32 + "'", "")

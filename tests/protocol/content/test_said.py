@@ -31,9 +31,9 @@ MESSAGE = EnvelopeId(bytes(range(32)))
 NAME = bytes(range(16))
 PERSON = Mention(called=Called.PERSON, organisation=TN, person=PersonId(NAME))
 SAID: list[tuple[int, Said]] = [
-    (1, Text(text="a word")),
+    (17, Text(text="a word", asks=Grade.READ)),
     (
-        1,
+        17,
         Text(
             text="حادث — incident — e\u0301",
             reply_to=MESSAGE,
@@ -205,11 +205,12 @@ def test_what_makes_no_sense_cannot_be_said(make: Callable[[], object], code: Co
 @pytest.mark.parametrize(
     ("number", "value", "code"),
     [
-        (1, [1, "a", None, None, [], 5], Code.BAD_TYPE),
-        (1, [1, "a", None, None, [[0, TN]], 0], Code.BAD_TYPE),
-        (1, [1, "a", None, None, [[3, TN]], 0], Code.BAD_TYPE),
-        (1, [1, "a", None, None, [[1, TN, NAME]], 0], Code.BAD_TYPE),
-        (1, [1, "a", None, None, [TN], 0], Code.BAD_TYPE),
+        (17, [1, "a", None, None, [], 5], Code.BAD_TYPE),
+        (17, [1, "a", None, None, [], 0], Code.NOT_CANONICAL),
+        (17, [1, "a", None, None, [[0, TN]], 0], Code.BAD_TYPE),
+        (17, [1, "a", None, None, [[3, TN]], 0], Code.BAD_TYPE),
+        (17, [1, "a", None, None, [[1, TN, NAME]], 0], Code.BAD_TYPE),
+        (17, [1, "a", None, None, [TN], 0], Code.BAD_TYPE),
         (7, [0, MESSAGE, "a", True], Code.BAD_TYPE),
         (7, [1, MESSAGE, "a", 1], Code.BAD_TYPE),
         (11, [1, None, 4, None, None, None], Code.BAD_TYPE),
