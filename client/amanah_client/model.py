@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
-from amanah_client.saying import Say
+from amanah_client.saying import Decide, Say
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
@@ -466,7 +466,7 @@ class Finished:
 
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | SendText | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
-    | Disclose | SubmitControl | AuditSync | Finished
+    | Decide | Disclose | SubmitControl | AuditSync | Finished
 )  # fmt: skip
 
 

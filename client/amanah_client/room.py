@@ -12,14 +12,14 @@ from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board, Fold
 from amanah_client.message import Message, event_of, read_message
-from amanah_client.saying import Say, saying
+from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.kinds import Create
+from amanah_protocol.kinds import Create, Outcome
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
@@ -210,6 +210,20 @@ class Room:
     ) -> model.Intent:
         """Say something and wait for the receipt; arguments as `saying`, errors as `Client.do`."""
         return await self._client.do(self.saying(body, label=label, pap=pap, precedence=precedence), timeout_s)
+
+    def decision(self, ordinal: int) -> Decide:
+        """How a proposal ended, by what the positions come to now, for `Client.ask`.
+
+        Raises:
+            UsageError: `NOT_FOUND` for no proposal of this number, `USAGE` for one that was decided.
+        """
+        found = self.board().proposals.get(ordinal)
+        if found is None:
+            raise UsageError(Code.NOT_FOUND, f"there is no proposal {ordinal} in {self.title!r}")
+        if found.decided is not None:
+            raise UsageError(Code.USAGE, f"proposal {ordinal} was decided before")
+        outcome = Outcome.ADOPTED if found.is_carried else Outcome.REFUSED
+        return Decide(room=self.id, ordinal=ordinal, outcome=int(outcome), nations=found.agreeing)
 
     def board(self) -> Board:
         """What its entries come to, as far as they can be read here."""

@@ -8,7 +8,7 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.bodies import Said, decode_body, encode_body
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import RoomId
+from amanah_protocol.types import OrgName, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,16 @@ class Say:
         if not isinstance(body, Said):
             raise DecodeError(Code.BAD_TYPE, "what was to be said is nothing that people say")
         return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide:
+    """How a proposal ended, for all to see; made by `Room.decision` from what the positions come to."""
+
+    room: RoomId
+    ordinal: int
+    outcome: int
+    nations: tuple[OrgName, ...]
 
 
 def saying(

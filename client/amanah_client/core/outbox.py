@@ -45,7 +45,7 @@ from amanah_client.model import (
     RoomStatus,
     SendText,
 )
-from amanah_client.saying import Say
+from amanah_client.saying import Decide, Say
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body
 from amanah_protocol.content.text import Text
@@ -62,7 +62,7 @@ NAME_VOIDS: Final = 10
 BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
-_MESSAGES: Final = (SendText, Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts)
+_MESSAGES: Final = (SendText, Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide)
 
 
 def advance(ctx: Context) -> None:
@@ -301,6 +301,8 @@ def _bare(action: object) -> Specific:
             return kinds.Ack(grade=_grade(action.grade), envelope=action.envelope)
         case EraseMessages():
             return kinds.Erase(envelopes=tuple(sorted(set(action.envelopes))))
+        case Decide(ordinal=ordinal, outcome=outcome, nations=nations):
+            return kinds.Decision(ordinal=ordinal, outcome=kinds.Outcome(outcome), nations=nations)
         case ReportCounts():
             return kinds.Counts(accepted=action.accepted, merged=action.merged, dropped=action.dropped)
         case Disclose():

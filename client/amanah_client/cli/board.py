@@ -1,0 +1,92 @@
+"""A room's board as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amanah_client.cli.showing import short
+from amanah_client.cli.terminal import isolated, single
+from amanah_client.incident.board import Board
+from amanah_client.incident.event import Author
+from amanah_client.moments import clock, iso
+from amanah_client.said import said_json
+from amanah_client.sdk import Client
+from amanah_protocol.content.clock import Nature
+
+_NATURES = {Nature.ACTION: "act together", Nature.EMBARGO: "embargo until", Nature.DEADLINE: "due"}
+
+
+def board_lines(board: Board, client: Client) -> Iterator[str]:
+    """Incident, joint times, tasks, proposals, and what had no effect; parts that are empty are left out."""
+    standing = board.standing
+    named = {
+        "title": None if standing.title is None else isolated(standing.title),
+        "severity": None if standing.severity is None else standing.severity.name.lower(),
+        "status": None if standing.status is None else standing.status.name.lower(),
+        "type": standing.type,
+        "aware since": None if standing.aware_at_ms is None else clock(standing.aware_at_ms),
+    }
+    yield from (f"{name:<12} {value}" for name, value in named.items() if value is not None)
+    for of in board.clocks.values():
+        when = f"{_NATURES[of.clock.nature]} {clock(of.clock.at_ms)}" if of.clock.stands else "called off"
+        understood = board.messages[of.set].grades()
+        ends = f"; acknowledged by {', '.join(sorted(understood))}" if understood else ""
+        yield f"time {short(of.clock.id)[:8]}  {when}: {single(of.clock.what)}{ends}"
+    for task in board.tasks.values():
+        until = "" if task.task.until_ms is None else f", by {clock(task.task.until_ms)}"
+        why = f": {single(task.reason)}" if task.reason else ""
+        state = f"{task.state.name.lower()}{why}"
+        yield f"task {short(task.task.id)[:8]}  {task.task.nation}{until}  {single(task.task.what)}  [{state}]"
+    for number, of_nations in board.proposals.items():
+        proposal = of_nations.proposal
+        ended = f"objections until {clock(proposal.object_until_ms)}"
+        if of_nations.outcome is not None:
+            ended = of_nations.outcome.name.lower()
+        stands = f"{len(of_nations.agreeing)} of {proposal.quorum} agree"
+        against = f", {', '.join(of_nations.objecting)} object" if of_nations.objecting else ""
+        yield f"proposal {number}  {single(proposal.what)}  [{stands}{against}; {ended}]"
+    for entry, why in board.without_effect.items():
+        yield f"without effect: {short(entry)} by {_who(board.messages[entry].author, client)}: {why}"
+
+
+def _who(author: Author, client: Client) -> str:
+    return single(client.party(author.device).text)
+
+
+def board_json(board: Board) -> dict[str, object]:
+    """The same; times are RFC 3339, ids in hex."""
+    standing = board.standing
+    return {
+        "incident": {
+            "title": standing.title,
+            "severity": None if standing.severity is None else standing.severity.name.lower(),
+            "status": None if standing.status is None else standing.status.name.lower(),
+            "type": standing.type,
+            "aware_at": iso(standing.aware_at_ms),
+        },
+        "clocks": [
+            said_json(of.clock)
+            | {
+                "envelope": of.set.hex(),
+                "acknowledged": {
+                    nation: grade.name.lower() for nation, grade in sorted(board.messages[of.set].grades().items())
+                },
+            }
+            for of in board.clocks.values()
+        ],
+        "tasks": [
+            said_json(of.task) | {"envelope": of.opened.hex(), "state": of.state.name.lower(), "reason": of.reason}
+            for of in board.tasks.values()
+        ],
+        "proposals": [
+            said_json(of.proposal)
+            | {
+                "envelope": of.id.hex(),
+                "agree": list(of.agreeing),
+                "object": list(of.objecting),
+                "outcome": None if of.outcome is None else of.outcome.name.lower(),
+            }
+            for of in board.proposals.values()
+        ],
+        "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
+    }

@@ -1,0 +1,371 @@
+"""`amanah board`, `ack`, `incident`, `task`, `decide` and `clock`: the incident of a room on the command line."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, TypeVar
+
+from cyclopts import App, Parameter
+
+from amanah_client import model
+from amanah_client.cli import opening, terminal
+from amanah_client.cli.asking import find_room, look, settle, show_outcome
+from amanah_client.cli.board import board_json, board_lines
+from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.incident import TYPES, Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Grade
+
+Flag = Annotated[bool, Parameter(negative="")]
+T = TypeVar("T")
+
+_PREFIX_MIN: Final = 4
+
+task = App(name="task", help="Ask a nation to do something, and say how far it is.")
+decide = App(name="decide", help="Propose, agree or object, and close what was decided.")
+clock = App(name="clock", help="Set a joint time, move it, call it off.")
+
+
+def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> None:
+    """Show what a room's entries come to: where the incident stands, tasks, decisions, joint times.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    offline
+        Show what is stored, without connecting.
+    """
+
+    def show(client: Client) -> None:
+        found = client.room(room).board()
+        if common.json:
+            terminal.show_json(board_json(found))
+        else:
+            for line in board_lines(found, client):
+                terminal.show(line)
+
+    look(common, show, offline=offline)
+
+
+def ack(
+    room: str,
+    message: str,
+    grade: Literal["received", "read", "understood", "acting"] = "understood",
+    /,
+    *,
+    common: Options = DEFAULTS,
+) -> None:
+    """Sign that a message was received, read or understood, or that you act on it. Everybody in the room sees it.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it, as `read` shows them.
+    grade
+        How far.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        found = client.message(message)
+        action = model.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
+        show_outcome(await settle(client, action, common), common)
+
+    opening.with_client(common, work)
+
+
+def incident(
+    room: str,
+    /,
+    *,
+    title: str | None = None,
+    severity: Literal["low", "medium", "high", "critical"] | None = None,
+    status: Literal["triage", "investigating", "containing", "recovering", "resolved", "closed"] | None = None,
+    type_: Annotated[str | None, Parameter(name="--type")] = None,
+    aware: str | None = None,
+    common: Options = DEFAULTS,
+) -> None:
+    """Say where the incident stands: what is given changes, the rest stays.
+
+    Example: amanah incident "Phishing wave" --severity high --status triage --type fraud/phishing
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    title
+        What it is called.
+    severity
+        How bad it is.
+    status
+        How far the work is.
+    type_
+        Its type as class/type of the Reference Security Incident Taxonomy.
+    aware
+        When the first party became aware: duties to notify run from here. In UTC, as 2026-11-23T12:00.
+    """
+    body = Incident(
+        title=title,
+        severity=None if severity is None else Severity[severity.upper()],
+        status=None if status is None else Status[status.upper()],
+        type=None if type_ is None else _type(type_),
+        aware_at_ms=None if aware is None else _time(aware),
+    )
+    _say(room, lambda _: body, common)
+
+
+@task.command
+def add(room: str, what: str, /, *, nation: str, until: str | None = None, common: Options = DEFAULTS) -> None:
+    """Ask a nation to do something.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    what
+        What is to be done.
+    nation
+        Whose task it is.
+    until
+        By when, in UTC, as 2026-11-23T12:00.
+    """
+    body = Task(
+        id=secrets.token_bytes(16),
+        what=what,
+        nation=parse_organisation(nation),
+        until_ms=None if until is None else _time(until),
+    )
+    _say(room, lambda _: body, common)
+
+
+@task.command
+def move(
+    room: str,
+    which: str,
+    state: Literal["open", "taken", "done", "refused"],
+    /,
+    *,
+    reason: str = "",
+    common: Options = DEFAULTS,
+) -> None:
+    """Say how far a task of your nation is; who refuses says why.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    which
+        The task, by first digits as `board` shows them.
+    state
+        How far it is.
+    reason
+        Why.
+    """
+
+    def body(into: Room) -> Said:
+        found = _pick(into.board().tasks, which, "task")
+        return TaskMoved(id=found, state=TaskState[state.upper()], reason=reason)
+
+    _say(room, body, common)
+
+
+@decide.command
+def propose(
+    room: str,
+    what: str,
+    /,
+    *,
+    until: str,
+    nation: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
+    quorum: int | None = None,
+    common: Options = DEFAULTS,
+) -> None:
+    """Propose something to nations: it is adopted when the quorum agrees and none objects in time.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    what
+        What is proposed.
+    until
+        Until when nations may object, in UTC, as 2026-11-23T12:00.
+    nation
+        Who is asked, once for each; all nations in the room when it is left out.
+    quorum
+        How many have to agree; all who are asked when it is left out.
+    """
+    until_ms = _time(until)
+
+    def body(into: Room) -> Said:
+        asked = map(parse_organisation, nation) if nation else (party.organisation for party in into.members())
+        nations = tuple(sorted(set(asked)))
+        ordinal = max(into.board().proposals, default=0) + 1
+        return Proposal(
+            ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum or len(nations), nations=nations
+        )
+
+    _say(room, body, common)
+
+
+@decide.command
+def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
+    """Agree for your nation.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    number
+        The proposal's number, as `board` shows it.
+    reason
+        Why.
+    """
+    _say(room, lambda into: _position(into, number, reason, agrees=True), common)
+
+
+@decide.command(name="object")
+def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULTS) -> None:
+    """Object for your nation, and say why.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    number
+        The proposal's number, as `board` shows it.
+    reason
+        Why.
+    """
+    _say(room, lambda into: _position(into, number, reason, agrees=False), common)
+
+
+@decide.command
+def close(room: str, number: int, /, *, common: Options = DEFAULTS) -> None:
+    """Record how a proposal ended, by what the positions come to; auditors see it.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    number
+        The proposal's number, as `board` shows it.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        show_outcome(await settle(client, into.decision(number), common), common)
+
+    opening.with_client(common, work)
+
+
+@clock.command(name="set")
+def set_(
+    room: str,
+    what: str,
+    /,
+    *,
+    at: str,
+    nature: Literal["action", "embargo", "deadline"] = "action",
+    common: Options = DEFAULTS,
+) -> None:
+    """Set a joint time; `amanah ack` says that it was understood.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    what
+        What happens then, or until then.
+    at
+        When, in UTC, as 2026-11-23T12:00.
+    nature
+        Whether nations act together then, nobody speaks until then, or something is due then.
+    """
+    body = Clock(id=secrets.token_bytes(16), nature=Nature[nature.upper()], what=what, at_ms=_time(at))
+    _say(room, lambda _: body, common)
+
+
+@clock.command
+def change(room: str, which: str, /, *, at: str | None = None, common: Options = DEFAULTS) -> None:
+    """Move a joint time; without a time it is called off.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    which
+        The joint time, by first digits as `board` shows them.
+    at
+        When instead, in UTC, as 2026-11-23T12:00.
+    """
+    moved = None if at is None else _time(at)
+
+    def body(into: Room) -> Said:
+        clocks = into.board().clocks
+        known = clocks[_pick(clocks, which, "joint time")].clock
+        return Clock(
+            id=known.id,
+            nature=known.nature,
+            what=known.what,
+            at_ms=known.at_ms if moved is None else moved,
+            stands=moved is not None,
+        )
+
+    _say(room, body, common)
+
+
+def _say(room: str, body: Callable[[Room], Said], common: Options) -> None:
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        show_outcome(await settle(client, into.saying(body(into)), common), common)
+
+    opening.with_client(common, work)
+
+
+def _position(room: Room, number: int, reason: str, *, agrees: bool) -> Position:
+    found = room.board().proposals.get(number)
+    if found is None:
+        raise UsageError(Code.NOT_FOUND, f"there is no proposal {number} in {room.title!r}", hint="See `amanah board`.")
+    return Position(proposal=found.id, agrees=agrees, reason=reason)
+
+
+def _pick(known: dict[bytes, T], digits: str, what: str) -> bytes:
+    """The one whose id begins so."""
+    wanted = digits.lower()
+    found = [one for one in known if one.hex().startswith(wanted)] if len(wanted) >= _PREFIX_MIN else []
+    if len(found) != 1:
+        detail = f"{'no' if not found else 'more than one'} {what} begins with {digits!r}"
+        raise UsageError(Code.NOT_FOUND, detail, hint=f"`amanah board` lists them; give {_PREFIX_MIN} digits or more.")
+    return found[0]
+
+
+def _type(text: str) -> str:
+    group, _, type_ = text.partition("/")
+    if type_ not in TYPES.get(group, ()):
+        known = ", ".join(f"{group}/{one}" for one in TYPES[group]) if group in TYPES else ", ".join(TYPES)
+        raise UsageError(Code.USAGE, f"{text!r} is no type of the taxonomy", hint=f"Known are {known}.")
+    return text
+
+
+def _time(text: str) -> int:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        hint = "Write it as 2026-11-23T12:00, in UTC."
+        raise UsageError(Code.USAGE, f"{text!r} is not a time", hint=hint) from None
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1_000)

@@ -1,0 +1,122 @@
+"""An incident worked by two nations on the command line: what each says, both see on the board."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from amanah_client.cli.terminal import EXIT_NOT_FOUND, EXIT_OK, EXIT_USAGE
+from tests.end_to_end.nations import Nations, amanah
+
+TN, MA = "cert.example.tn", "cert.example.ma"
+ROOM: Final = "Phishing wave"
+FAR: Final = "2099-01-01T12:00"
+WAIT_S: Final = 60
+
+
+@pytest.fixture(scope="module")
+def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
+    made = Nations(tmp_path_factory.mktemp("nations"), (TN, MA))
+    made.relay.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def tunis(nations: Nations) -> Path:
+    return nations.enrol("tunis", TN)
+
+
+@pytest.fixture(scope="module")
+def rabat(nations: Nations, tunis: Path) -> Path:
+    """An officer of the other nation, in the room."""
+    home = nations.enrol("rabat", MA)
+    assert amanah(home, "doctor").code == EXIT_OK
+    assert amanah(tunis, "room", "create", ROOM, "--label", "amber").code == EXIT_OK
+    assert amanah(tunis, "room", "invite", ROOM, MA).code == EXIT_OK
+    return home
+
+
+def say(home: Path, *words: str) -> None:
+    ran = amanah(home, *words)
+    assert ran.code == EXIT_OK, ran.err
+    assert ran.out.startswith("done  ")
+
+
+def board(home: Path) -> Any:  # noqa: ANN401 - JSON
+    ran = amanah(home, "board", ROOM, "--json")
+    assert ran.code == EXIT_OK, ran.err
+    return json.loads(ran.out)
+
+
+def both(homes: tuple[Path, Path]) -> Any:  # noqa: ANN401 - JSON
+    """The board, when both have the same."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        ours, theirs = map(board, homes)
+        if ours == theirs or time.monotonic() > end:
+            assert ours == theirs
+            return ours
+
+
+def test_two_nations_work_an_incident_to_a_decision(tunis: Path, rabat: Path) -> None:
+    homes = tunis, rabat
+    say(tunis, "incident", ROOM, "--title", "Mailboxes", "--severity", "high", "--status", "triage")
+    say(tunis, "incident", ROOM, "--status", "containing", "--type", "fraud/phishing", "--aware", "2026-11-20T06:40")
+    say(tunis, "task", "add", ROOM, "Block the host", "--nation", MA, "--until", FAR)
+    say(tunis, "clock", "set", ROOM, "Sinkhole it", "--at", FAR)
+    found = both(homes)
+    assert found["incident"] == {
+        "title": "Mailboxes",
+        "severity": "high",
+        "status": "containing",
+        "type": "fraud/phishing",
+        "aware_at": "2026-11-20T06:40:00.000Z",
+    }
+    say(rabat, "task", "move", ROOM, found["tasks"][0]["id"][:8], "refused", "--reason", "no mandate")
+    say(rabat, "ack", ROOM, found["clocks"][0]["envelope"][:12])
+    say(tunis, "decide", "propose", ROOM, "Sinkhole it", "--until", FAR)
+    both(homes)
+    say(tunis, "decide", "agree", ROOM, "1")
+    say(rabat, "decide", "agree", ROOM, "1")
+    both(homes)
+    say(rabat, "decide", "close", ROOM, "1")
+    say(rabat, "clock", "change", ROOM, found["clocks"][0]["id"][:8])
+    found = both(homes)
+    assert (found["tasks"][0]["state"], found["tasks"][0]["reason"]) == ("refused", "no mandate")
+    assert (found["proposals"][0]["outcome"], found["proposals"][0]["agree"]) == ("adopted", [MA, TN])
+    assert not found["clocks"][0]["stands"]
+    assert found["without_effect"] == []
+    lines = amanah(rabat, "board", ROOM).out.splitlines()
+    assert lines[0].split() == ["title", "Mailboxes"]
+    assert any(line.startswith("proposal 1  Sinkhole it  [2 of 2 agree; adopted]") for line in lines)
+    again = amanah(rabat, "decide", "close", ROOM, "1")
+    assert (again.code, again.out) == (EXIT_USAGE, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("incident", ROOM), EXIT_USAGE, "nothing of the incident changes"),
+        (("incident", ROOM, "--type", "ddos"), EXIT_USAGE, "is no type of the taxonomy"),
+        (("incident", ROOM, "--type", "availability/flood"), EXIT_USAGE, "availability/ddos"),
+        (("incident", ROOM, "--aware", "yesterday"), EXIT_USAGE, "is not a time"),
+        (("task", "add", ROOM, "x", "--nation", "Tunisia"), EXIT_USAGE, "DNS name"),
+        (("task", "move", ROOM, "ffffffff", "done"), EXIT_NOT_FOUND, "no task begins with"),
+        (("decide", "agree", ROOM, "99"), EXIT_NOT_FOUND, "there is no proposal 99"),
+        (("decide", "close", ROOM, "99"), EXIT_NOT_FOUND, "there is no proposal 99"),
+        (("clock", "change", ROOM, "ff"), EXIT_NOT_FOUND, "no joint time begins with"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_not_said(
+    tunis: Path, rabat: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = amanah(tunis, *words)
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err
