@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.audit import local
 from amanah_client.audit.examination import examine_copy
 from amanah_client.enrolment import install_reply, request_device
@@ -72,7 +72,7 @@ async def audit(prepared: Prepared, *, between: Callable[[], None]) -> tuple[flo
             begun = time.perf_counter()
             store = client.profile.store
             while store.copy.size < prepared.size:
-                intent = await client.ask(model.AuditSync())
+                intent = await client.ask(actions.AuditSync())
                 await client.outcome(intent.id, 3_600)
             copied = time.perf_counter() - begun
             local.keep_checkpoint(store)

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
-from amanah_client.model import (
-    Alarm,
-    ControlRow,
-    Intent,
-    MessageRow,
-    RoomRow,
-)
+from amanah_client.model import Alarm, ControlRow, Intent, MessageRow, RoomRow
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 # ---- writes

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
 
+from amanah_client.actions import Action
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
-from amanah_client.saying import Decide, Say
-from amanah_protocol.content.alert import Alert
-from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.labels import Label
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 
 
@@ -343,131 +341,7 @@ class MessageRow:
     key: bytes = field(default=b"", repr=False)
 
 
-# ---- intents: everything a person or machine asks for, kept until it is done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRoom:
-    """Open a room; the creator's profile and the title follow sealed.
-
-    Attributes:
-        title: Its title.
-        ceiling: The highest label allowed in it.
-        agreement: Identifier of the agreement it is opened under.
-        classical: Its suite is 0x0003 instead of the post-quantum 0xF001.
-        policy: How long its content stays, encoded (`amanah_protocol.custody.retention`); b"" as the relay has it.
-    """
-
-    title: str
-    ceiling: Label
-    agreement: str | None = None
-    classical: bool = False
-    policy: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invite:
-    """Add all valid member devices of an organisation, of a person, or one device."""
-
-    room: RoomId
-    organisation: OrgName | None = None
-    subject: bytes | None = None
-    device: DeviceId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remove:
-    """Remove devices that are in the room."""
-
-    room: RoomId
-    devices: tuple[DeviceId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendText:
-    """A message to a room."""
-
-    room: RoomId
-    text: str
-    label: Label
-    pap: Pap = Pap.AMBER
-    precedence: Precedence = Precedence.ROUTINE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostAlerts:
-    """One envelope of 1 to 100 alerts."""
-
-    room: RoomId
-    source_name: str
-    alerts: tuple[Alert, ...]
-    label: Label
-    precedence: Precedence = Precedence.ROUTINE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledge:
-    """A signed acknowledgement of one message."""
-
-    room: RoomId
-    envelope: EnvelopeId
-    grade: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseMessages:
-    """Drop the content of messages everywhere."""
-
-    room: RoomId
-    envelopes: tuple[EnvelopeId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportCounts:
-    """What an intake accepted, merged and dropped."""
-
-    room: RoomId
-    accepted: int
-    merged: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disclose:
-    """Log the egress, then collect the proof; the result is an encoded `log.disclosure.Disclosure`."""
-
-    room: RoomId
-    envelope: EnvelopeId
-    recipient: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitControl:
-    """A control object for the log; `type` is a `LeafType`."""
-
-    type: int
-    object: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSync:
-    """Copy the log as far as the quorum of witnesses has cosigned it, or all of it; under the grant of this id."""
-
-    grant: bytes | None = None
-    uncosigned: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """What is left of the action of a finished intent: its name. Its plaintext is not kept twice."""
-
-    name: str
-
-
-Action: TypeAlias = (
-    CreateRoom | Invite | Remove | SendText | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
-    | Decide | Disclose | SubmitControl | AuditSync | Finished
-)  # fmt: skip
+# ---- intents
 
 
 class IntentState(StrEnum):

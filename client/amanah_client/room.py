@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
@@ -15,6 +15,7 @@ from amanah_client.message import Message, event_of, read_message
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.group.seam import Group
@@ -145,71 +146,39 @@ class Room:
 
     def compose(
         self,
-        text: str,
-        *,
-        label: Label | None = None,
-        pap: Pap = Pap.AMBER,
-        precedence: Precedence = Precedence.ROUTINE,
-    ) -> model.SendText:
-        """A message, for `Client.ask`.
-
-        Args:
-            text: What to say; normalised to NFC.
-            label: Its label; the room's ceiling by default.
-            pap: What receivers may do with it.
-            precedence: How urgent it is.
-
-        Raises:
-            UsageError: `LABEL` above the room's ceiling.
-        """
-        said = unicodedata.normalize("NFC", text)
-        return model.SendText(room=self.id, text=said, label=self._label(label), pap=pap, precedence=precedence)
-
-    async def send(
-        self,
-        text: str,
-        *,
-        label: Label | None = None,
-        pap: Pap = Pap.AMBER,
-        precedence: Precedence = Precedence.ROUTINE,
-        timeout_s: float = 30,
-    ) -> model.Intent:
-        """Send a message and wait for the receipt; arguments as `compose`, errors as `Client.do`."""
-        action = self.compose(text, label=label, pap=pap, precedence=precedence)
-        return await self._client.do(action, timeout_s)
-
-    def saying(
-        self,
-        body: Said,
+        body: Said | str,
         *,
         label: Label | None = None,
         pap: Pap = Pap.AMBER,
         precedence: Precedence = Precedence.ROUTINE,
     ) -> Say:
-        """Something to say, for `Client.ask`: a reply, a task, a clock, ... (`amanah_protocol.content`).
+        """Something to say, for `Client.ask`.
 
         Args:
-            body: What to say, its texts as they are.
+            body: What to say: a text, or a body of `amanah_protocol.content` such as a reply, a task or a joint time.
+                A text is normalised to NFC; those of a body are taken as they are.
             label: Its label; the room's ceiling by default.
             pap: What receivers may do with it.
             precedence: How urgent it is.
 
         Raises:
-            UsageError: `LABEL` above the room's ceiling.
+            UsageError: `LABEL` above the room's ceiling, `TOO_LARGE` for a text above 65,536 characters.
         """
-        return saying(self.id, body, label=self._label(label), pap=pap, precedence=precedence)
+        content = Text(text=unicodedata.normalize("NFC", body)) if isinstance(body, str) else body
+        return saying(self.id, content, label=self._label(label), pap=pap, precedence=precedence)
 
-    async def say(
+    async def send(
         self,
-        body: Said,
+        body: Said | str,
         *,
         label: Label | None = None,
         pap: Pap = Pap.AMBER,
         precedence: Precedence = Precedence.ROUTINE,
         timeout_s: float = 30,
     ) -> model.Intent:
-        """Say something and wait for the receipt; arguments as `saying`, errors as `Client.do`."""
-        return await self._client.do(self.saying(body, label=label, pap=pap, precedence=precedence), timeout_s)
+        """Say something and wait for the receipt; arguments as `compose`, errors as `Client.do`."""
+        action = self.compose(body, label=label, pap=pap, precedence=precedence)
+        return await self._client.do(action, timeout_s)
 
     def decision(self, ordinal: int) -> Decide:
         """How a proposal ended, by what the positions come to now, for `Client.ask`.
@@ -239,7 +208,7 @@ class Room:
                 return
             after = placed[-1].room_seq or after
 
-    def batch(self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None) -> model.PostAlerts:
+    def batch(self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None) -> actions.PostAlerts:
         """Alerts for one envelope, for `Client.ask`.
 
         Args:
@@ -250,7 +219,7 @@ class Room:
         Raises:
             UsageError: `LABEL` above the room's ceiling.
         """
-        return model.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
+        return actions.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
 
     async def post_alerts(
         self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None, timeout_s: float = 30
@@ -260,16 +229,16 @@ class Room:
 
     async def acknowledge(self, message: EnvelopeId, grade: int, *, timeout_s: float = 30) -> model.Intent:
         """Sign an acknowledgement of one message (`kinds.Grade`); errors as `Client.do`."""
-        return await self._client.do(model.Acknowledge(room=self.id, envelope=message, grade=grade), timeout_s)
+        return await self._client.do(actions.Acknowledge(room=self.id, envelope=message, grade=grade), timeout_s)
 
     async def disclose(self, message: Message, *, recipient: str, timeout_s: float = 30) -> bytes:
         """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
-        action = model.Disclose(room=self.id, envelope=message.id, recipient=recipient)
+        action = actions.Disclose(room=self.id, envelope=message.id, recipient=recipient)
         return (await self._client.do(action, timeout_s)).result
 
     async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
         """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""
-        return await self._client.do(model.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
+        return await self._client.do(actions.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
 
     def _label(self, label: Label | None) -> Label:
         if label is not None and label > self.ceiling:
@@ -278,7 +247,7 @@ class Room:
 
     # ---- who is in it
 
-    def invitation(self, who: str | DeviceId) -> model.Invite:
+    def invitation(self, who: str | DeviceId) -> actions.Invite:
         """An invitation, for `Client.ask`.
 
         Args:
@@ -289,8 +258,8 @@ class Room:
             UsageError: `USAGE` for what is no DNS name; `NOT_FOUND` when no device or several fit.
         """
         if isinstance(who, str) and "." in who:
-            return model.Invite(room=self.id, organisation=parse_organisation(who))
-        return model.Invite(room=self.id, device=who if isinstance(who, bytes) else self._client.device(who))
+            return actions.Invite(room=self.id, organisation=parse_organisation(who))
+        return actions.Invite(room=self.id, device=who if isinstance(who, bytes) else self._client.device(who))
 
     async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:
         """Invite and wait until it is in the log; argument as `invitation`, errors as `Client.do`."""
@@ -298,7 +267,7 @@ class Room:
 
     async def remove(self, *devices: DeviceId, timeout_s: float = 30) -> model.Intent:
         """Remove devices; errors as `Client.do`."""
-        return await self._client.do(model.Remove(room=self.id, devices=devices), timeout_s)
+        return await self._client.do(actions.Remove(room=self.id, devices=devices), timeout_s)
 
     def find_members(self, reference: str) -> tuple[DeviceId, ...]:
         """The members' devices that an organisation, a name or first digits of a device id name.

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
+from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.follower import Follower, decode_line, encode_line
@@ -249,7 +249,7 @@ class Client:
         agreement: str | None = None,
         classical: bool = False,
         policy: RoomPolicy | None = None,
-    ) -> model.CreateRoom:
+    ) -> actions.CreateRoom:
         """A room to be opened, for `ask`.
 
         Args:
@@ -272,7 +272,7 @@ class Client:
                 detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
                 raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
         kept = b"" if policy is None else policy.encode()
-        return model.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept)
+        return actions.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept)
 
     async def create_room(
         self,
@@ -297,7 +297,7 @@ class Client:
 
     # ---- intents
 
-    async def ask(self, action: model.Action) -> model.Intent:
+    async def ask(self, action: actions.Action) -> model.Intent:
         """Queue an action, durably; it is done as soon as the relay is reached."""
         intent = model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
         self._profile.store.add_intent(intent)
@@ -305,7 +305,7 @@ class Client:
             await self._engine.ask(intent)
         return intent
 
-    async def do(self, action: model.Action, timeout_s: float = 30) -> model.Intent:
+    async def do(self, action: actions.Action, timeout_s: float = 30) -> model.Intent:
         """Queue an action and wait until it is done.
 
         Raises:

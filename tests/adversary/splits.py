@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.audit.evidence import evidence_file, judge
 from amanah_client.model import Alarm
 from amanah_protocol.errors import Code
@@ -159,7 +159,7 @@ def _begin(stage: Stage, attack: TwoLogs) -> None:
         after(schedule.pause_ms, attack.release)
 
     def audit() -> None:
-        stage.ask("auditor", model.AuditSync(uncosigned=True))  # whoever waits for witnesses might leave no leaf
+        stage.ask("auditor", actions.AuditSync(uncosigned=True))  # whoever waits for witnesses might leave no leaf
 
     def tell() -> None:
         stage.say(next(name for name in MEMBERS if name not in attack.led(stage)), "meanwhile")
@@ -177,7 +177,7 @@ def _begin(stage: Stage, attack: TwoLogs) -> None:
             audit()
         case Begin.ROOM:
             opener = next(name for name in (*schedule.group, *schedule.others) if name in OFFICERS)
-            stage.ask(opener, model.CreateRoom(title="among us", ceiling=Label.AMBER, classical=True))
+            stage.ask(opener, actions.CreateRoom(title="among us", ceiling=Label.AMBER, classical=True))
     if schedule.manner is Manner.DROP and schedule.begin in (Begin.NEXT, Begin.LOGIN, Begin.RESTART):
         # Else no leaf comes that nobody would miss.
         after(schedule.pause_ms // 2, audit)

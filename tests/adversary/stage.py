@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import group_of
 from amanah_client.model import Alarm, MessageState
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group.engines import Engines
 from amanah_protocol.kinds import HEADER_ONLY, Kind
@@ -145,11 +147,11 @@ class Stage:
         """What the simulation calls a device."""
         return self.world.community.names.get(DeviceId(device), device.hex()[:8])
 
-    def ask(self, name: str, action: model.Action) -> str:
+    def ask(self, name: str, action: actions.Action) -> str:
         """Somebody asks for something; gives the intent's id."""
         return self.client(name).ask(action).id
 
-    def do(self, name: str, action: model.Action) -> model.Intent:
+    def do(self, name: str, action: actions.Action) -> model.Intent:
         """Ask, and wait for the end of it."""
         intent = self.ask(name, action)
         ended = (model.IntentState.DONE, model.IntentState.FAILED)
@@ -164,23 +166,23 @@ class Stage:
 
     def open(self, name: str, title: str, *invited: str | DeviceId) -> RoomId:
         """Open a room and invite organisations and devices."""
-        room = self.do(name, model.CreateRoom(title=title, ceiling=Label.AMBER, classical=True)).room
+        room = self.do(name, actions.CreateRoom(title=title, ceiling=Label.AMBER, classical=True)).room
         assert room is not None
         for who in invited:
             if isinstance(who, str):
-                ended = self.do(name, model.Invite(room=room, organisation=OrgName(who)))
+                ended = self.do(name, actions.Invite(room=room, organisation=OrgName(who)))
             else:
-                ended = self.do(name, model.Invite(room=room, device=who))
+                ended = self.do(name, actions.Invite(room=room, device=who))
             assert ended.state is model.IntentState.DONE, ended
         return room
 
     def say(self, name: str, text: str, room: int = 0, label: Label = Label.AMBER) -> str:
         """Queue a text."""
-        return self.ask(name, model.SendText(room=self.rooms[room], text=text, label=label))
+        return self.ask(name, saying(self.rooms[room], Text(text=text), label=label))
 
     def say_at_once(self, name: str, texts: list[str], room: int = 0) -> None:
         """Texts that leave in one publish: while another waits for its answer, they queue up behind it."""
-        self.ask(name, model.ReportCounts(room=self.rooms[room], accepted=1, merged=0, dropped=0))
+        self.ask(name, actions.ReportCounts(room=self.rooms[room], accepted=1, merged=0, dropped=0))
         for text in texts:
             self.say(name, text, room)
 

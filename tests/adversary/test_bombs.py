@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-from amanah_client import Client, model
+from amanah_client import Client, actions, model
 from amanah_protocol import frames
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MIB
@@ -193,7 +193,7 @@ async def test_a_client_closes_on_it_and_works_as_soon_as_its_relay_is_back(
 ) -> None:
     path = nations.enrol("a", TN)
     async with await Client.open(path, connect=False) as client:
-        queued = await client.ask(model.CreateRoom(title="later", ceiling=Label.AMBER))
+        queued = await client.ask(actions.CreateRoom(title="later", ceiling=Label.AMBER))
     tracemalloc.start()
     async with raw.running(nations.relay.port), await Client.open(path) as client:
         async with asyncio.timeout(20):

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.model import RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.content.bodies import RoomInfo
@@ -307,9 +307,9 @@ def invite_the_victim(play: Play, bend: Bend) -> tuple[Stage, RoomId]:
     attack.victim = stage.device(VICTIM).id
     former = stage.device("ma-1").id
     room = stage.open("tn-1", "TN's own room", stage.device("tn-2").id, former)
-    assert stage.do("tn-1", model.Remove(room=room, devices=(former,))).state is model.IntentState.DONE
+    assert stage.do("tn-1", actions.Remove(room=room, devices=(former,))).state is model.IntentState.DONE
     for name in ("ma-2", VICTIM):
-        assert stage.do("tn-1", model.Invite(room=room, device=stage.device(name).id)).state is model.IntentState.DONE
+        assert stage.do("tn-1", actions.Invite(room=room, device=stage.device(name).id)).state is model.IntentState.DONE
     stage.settle()
     stage.rooms.append(room)
     stage.say("tn-1", "welcome", room=2)

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.model import MessageState, RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.crypto import sha256
@@ -91,7 +91,7 @@ def leave_one_behind(play: Play) -> tuple[Stage, Behind]:
     stage.wait(35)
     attack.aim(stage, VICTIM)
     gone = stage.device(LEAVING).id
-    assert stage.do("sn-1", model.Remove(room=stage.rooms[0], devices=(gone,))).state is model.IntentState.DONE
+    assert stage.do("sn-1", actions.Remove(room=stage.rooms[0], devices=(gone,))).state is model.IntentState.DONE
     stage.wait(5)
     for number in range(4):
         stage.say(VICTIM, f"for those who are in, {number}")
@@ -244,7 +244,7 @@ def lead_apart(play: Play, ahead: int) -> tuple[Stage, Forking, int]:
     attack.aim(stage, *HALF)
     began_at_ms = stage.now_ms
     for name, leaving in (("tn-1", "tn-bot"), ("ma-1", "ma-2")):
-        stage.do(name, model.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
+        stage.do(name, actions.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
     for number in range(9):
         stage.say("sn-1", f"to one half, {number}")
         stage.say("tn-1", f"to the other, {number}")
@@ -338,7 +338,7 @@ def test_a_proof_that_comes_late_is_waited_for_and_the_next_commit_is_proven_too
     stage.wait(35)
     attack.victim, attack.refusals, attack.hold = stage.device("sn-2").id, 2, True
     for name, leaving in (("tn-1", "tn-bot"), ("ma-1", "ma-2")):
-        stage.do(name, model.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
+        stage.do(name, actions.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
         stage.until(lambda: bool(attack.held))
     assert attack.refusals == 0
     (held,), attack.hold = attack.held, False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.model import IntentState, RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.content.bodies import Body, RoomInfo
@@ -193,7 +193,7 @@ def test_a_key_package_that_is_not_the_devices_own_adds_nobody(play: Play) -> No
     ways = packages_of_the_relay(stage)
     before = stage.states()
     attack.package = next(iter(ways.values()))[0]
-    intent = stage.ask("ma-1", model.Invite(room=stage.rooms[1], device=attack.device))
+    intent = stage.ask("ma-1", actions.Invite(room=stage.rooms[1], device=attack.device))
     for number, (package, code) in enumerate(ways.values()):
         attack.package = package
         stage.until(lambda number=number: attack.handed > number, seconds=90)  # type: ignore[misc]  # a default binds the loop's value
@@ -218,7 +218,7 @@ def test_without_the_signature_of_key_packages_the_relay_reads_the_room(play: Pl
     stage = play(attack)
     device = stage.device("tn-2").id
     attack.device, attack.package = device, with_init_key
-    stage.do("ma-1", model.Invite(room=stage.rooms[1], device=device))
+    stage.do("ma-1", actions.Invite(room=stage.rooms[1], device=device))
     stage.say("sn-1", "for members only", room=1)
     stage.wait(3)
     assert stage.all_alarms().get("ma-1") is None

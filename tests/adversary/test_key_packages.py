@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.model import IntentState, RoomStatus
 from amanah_protocol.errors import Code
 from amanah_protocol.group.leaves import identity_of
@@ -31,7 +31,7 @@ def invite_twice_with_one(play: Play) -> Stage:
     attack.package = lambda genuine: attack.given[0] if attack.given else genuine
     stage.rooms.append(stage.open("sn-1", "a third room", stage.device("sn-2").id))
     for host, room in (("ma-1", 1), ("sn-1", 2)):
-        stage.do(host, model.Invite(room=stage.rooms[room], device=attack.device))
+        stage.do(host, actions.Invite(room=stage.rooms[room], device=attack.device))
     stage.say("ma-1", "in the second", room=1)
     stage.say("sn-1", "in the third", room=2)
     stage.wait(5)
@@ -55,8 +55,8 @@ def test_a_key_package_lets_its_device_into_one_room(play: Play) -> None:
     guest = stage.device(GUEST).id
     assert isinstance(stage.attack, Substituting)
     stage.attack.package = lambda genuine: genuine
-    stage.do("sn-1", model.Remove(room=stage.rooms[2], devices=(guest,)))
-    stage.do("sn-1", model.Invite(room=stage.rooms[2], device=guest))
+    stage.do("sn-1", actions.Remove(room=stage.rooms[2], devices=(guest,)))
+    stage.do("sn-1", actions.Invite(room=stage.rooms[2], device=guest))
     stage.wait(3)
     stage.say(GUEST, "here now", room=2)
     stage.wait(5)
@@ -86,7 +86,7 @@ def invite_with_an_old_one(play: Play) -> tuple[Stage, Substituting, str]:
         random=drawn,
     ).public.encode()
     attack.device, attack.package = guest.id, lambda _: old
-    intent = stage.ask("ma-1", model.Invite(room=stage.rooms[1], device=guest.id))
+    intent = stage.ask("ma-1", actions.Invite(room=stage.rooms[1], device=guest.id))
     stage.until(lambda: attack.handed > 0)
     stage.wait(5)
     return stage, attack, intent

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.model import IntentState, MessageState, RoomStatus
 from amanah_protocol import frames
 from amanah_protocol.envelope import Envelope, decode_envelope
@@ -156,7 +156,7 @@ def test_without_the_senders_records_a_statement_counts_twice(play: Play) -> Non
     attack = Recording()
     stage = play(attack)
     attack.room = stage.rooms[0]
-    stage.do("tn-bot", model.ReportCounts(room=stage.rooms[0], accepted=7, merged=0, dropped=0))
+    stage.do("tn-bot", actions.ReportCounts(room=stage.rooms[0], accepted=7, merged=0, dropped=0))
     stage.wait(3)
     (counts,) = [planted for planted in attack.entries if _kind(planted) is Kind.COUNTS]
     place = _place(stage, "ma-1", counts)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.model import IntentState
 from amanah_protocol import cbor, cose
 from amanah_protocol.cose import Typ
@@ -60,7 +60,7 @@ def endorsed(data: bytes, *keys: SigningKey) -> bytes:
 
 def submit(stage: Stage, name: str, roster: bytes) -> model.Intent:
     """Bring a roster the honest way."""
-    return stage.do(name, model.SubmitControl(type=int(LeafType.ROSTER), object=roster))
+    return stage.do(name, actions.SubmitControl(type=int(LeafType.ROSTER), object=roster))
 
 
 def plant(stage: Stage, roster: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.model import MessageState
 from amanah_protocol import frames
 from amanah_protocol.envelope import audience_digest, decode_envelope
@@ -231,7 +231,7 @@ def test_a_message_of_an_epoch_that_is_over_is_refused_also_of_who_is_still_in(p
     stage.say("sn-2", "held back")
     stage.until(lambda: bool(attack.held))
     leaving = "sn-2" if removed else "sn-1"
-    stage.do("tn-1", model.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
+    stage.do("tn-1", actions.Remove(room=stage.rooms[0], devices=(stage.device(leaving).id,)))
     stage.wait(3)
     readers = [name for name in ("tn-1", "tn-2", "ma-1", "ma-2") if name != leaving]
     before = stage.states(*readers)
@@ -253,7 +253,7 @@ def acknowledge_after_removal(play: Play) -> Stage:
     stage = play()
     stage.say("tn-1", "not for sn-2 any more")
     stage.wait(3)
-    stage.do("tn-1", model.Remove(room=stage.rooms[0], devices=(stage.device("sn-2").id,)))
+    stage.do("tn-1", actions.Remove(room=stage.rooms[0], devices=(stage.device("sn-2").id,)))
     stage.wait(35)
     target = next(row.envelope for row in stage.messages("tn-2") if row.content and row.kind == Kind.MESSAGE)
     forged = signed(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import Client, checkup, effects, model
+from amanah_client import Client, actions, checkup, effects, model
 from amanah_client.checkup import Finding, State
 from amanah_client.cli import questions, terminal
 from amanah_client.cli.main import main
@@ -177,7 +177,7 @@ async def test_alarms_halted_rooms_and_what_waits_are_named(seen: Path) -> None:
     alarm = model.Alarm(at_ms=1, code="FORK", room=None, detail="two records", evidence=b"")
     async with await Client.open(seen, connect=False) as client:
         assert set(states(checkup.check_state(client)).values()) == {State.OK}
-        intent = await client.ask(model.CreateRoom(title="Later", ceiling=Label.RED))
+        intent = await client.ask(actions.CreateRoom(title="Later", ceiling=Label.RED))
         client.profile.store.commit((effects.PutRoom(row=room), effects.PutAlarm(alarm=alarm)))
         waiting = states(checkup.check_state(client))
         held = replace(intent, state=model.IntentState.HELD, code="STALE_EPOCH", detail="joined: x")

@@ -98,7 +98,7 @@ def test_a_message_without_the_relay_is_queued_and_goes_out_with_the_next_comman
     assert shown.err.endswith("[OFFLINE]\n")
     assert pair.run("a", "outbox", "list", "--json") == 0
     (entry,) = result()
-    assert (entry["state"], entry["action"]) == ("queued", "SendText")
+    assert (entry["state"], entry["action"]) == ("queued", "Say")
     assert pair.run("a", "outbox", "list") == 0
     assert f"message to {ROOM}: kept" in capsys.readouterr().out
     pair.nations.relay.start()

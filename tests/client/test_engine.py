@@ -9,6 +9,8 @@ from typing import NoReturn
 from amanah_client import inputs, model
 from amanah_client.engine import Engine, Event, Offline
 from amanah_client.home import Home, open_profile
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
@@ -32,7 +34,7 @@ async def test_a_fault_of_the_program_is_told_without_its_text_and_nobody_waits_
         try:
             async with asyncio.timeout(20):
                 for number in range(600):
-                    action = model.SendText(room=RoomId(bytes(16)), text="x", label=Label.GREEN)
+                    action = saying(RoomId(bytes(16)), Text(text="x"), label=Label.GREEN)
                     await engine.ask(model.Intent(id=f"{number:032x}", action=action, created_at_ms=1))
                 event = await heard.get()
                 while not (isinstance(event, Offline) and event.final):

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
-from amanah_client import Client, effects, model, organisation
+from amanah_client import Client, actions, effects, model, organisation
 from amanah_client.engine import Event, Offline
 from amanah_client.home import Home, create_profile
 from amanah_client.keystore import FLOOR_COST, Passphrase
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, DecodeError, OperationalError, UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
@@ -84,7 +86,7 @@ async def test_a_store_that_cannot_even_be_read_is_tried_again_until_it_can(nati
         room = client.room("Wave")
         with database(client) as other, client.hearing() as events:
             other.execute("ALTER TABLE message RENAME TO message_elsewhere")
-            intent = await client.ask(model.SendText(room=room.id, text="kept", label=Label.AMBER))
+            intent = await client.ask(saying(room.id, Text(text="kept"), label=Label.AMBER))
             await heard(events, lambda event: isinstance(event, Offline) and event.attempts >= 3)
             other.execute("ALTER TABLE message_elsewhere RENAME TO message")
         await client.outcome(intent.id, WAIT_S)
@@ -119,7 +121,7 @@ async def test_a_device_that_its_nation_revoked_is_told_and_does_not_come_back(n
         item = organisation.find_issued(issuer, "gone")
         made = organisation.revoke(issuer, item, reason="lost", compromised_since_ms=None)
         with client.hearing() as events:
-            await other.do(model.SubmitControl(type=LeafType.REVOCATION, object=made.encoded), WAIT_S)
+            await other.do(actions.SubmitControl(type=LeafType.REVOCATION, object=made.encoded), WAIT_S)
             offline = await heard(events, lambda event: isinstance(event, Offline) and event.final)
         assert isinstance(offline, Offline)
         assert offline.problem.code is Code.REVOKED

@@ -49,13 +49,13 @@ async def two(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator
 
 async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) -> None:
     async def ours(body: Said) -> EnvelopeId:
-        found = (await two.ours.say(body)).envelope
+        found = (await two.ours.send(body)).envelope
         assert found is not None
         await until(lambda: found in two.theirs.board().messages)
         return found
 
     async def theirs(body: Said) -> EnvelopeId:
-        found = (await two.theirs.say(body)).envelope
+        found = (await two.theirs.send(body)).envelope
         assert found is not None
         await until(lambda: found in two.ours.board().messages)
         return found
@@ -91,7 +91,7 @@ async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) 
 
 async def test_what_is_said_waits_without_the_relay_and_goes_out_by_itself(two: Two, nations: Nations) -> None:
     nations.relay.stop()
-    kept = await two.a.ask(two.ours.saying(Text(text="said while it was down")))
+    kept = await two.a.ask(two.ours.compose(Text(text="said while it was down")))
     nations.relay.start()
     done = await two.a.outcome(kept.id, 60)
     assert done.state is IntentState.DONE
@@ -100,7 +100,7 @@ async def test_what_is_said_waits_without_the_relay_and_goes_out_by_itself(two: 
 
 async def test_nothing_is_said_above_the_ceiling_of_the_room(two: Two) -> None:
     with pytest.raises(UsageError) as refused:
-        await two.ours.say(Text(text=""), label=Label.RED)
+        await two.ours.send(Text(text=""), label=Label.RED)
     assert refused.value.code is Code.LABEL
 
 

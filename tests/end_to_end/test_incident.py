@@ -48,13 +48,13 @@ def say(home: Path, *words: str) -> None:
     assert ran.out.startswith("done  ")
 
 
-def board(home: Path) -> Any:  # noqa: ANN401 - JSON
+def board(home: Path) -> Any:  # noqa: ANN401 - what JSON holds
     ran = amanah(home, "board", ROOM, "--json")
     assert ran.code == EXIT_OK, ran.err
     return json.loads(ran.out)
 
 
-def both(homes: tuple[Path, Path]) -> Any:  # noqa: ANN401 - JSON
+def both(homes: tuple[Path, Path]) -> Any:  # noqa: ANN401 - what JSON holds
     """The board, when both have the same."""
     end = time.monotonic() + WAIT_S
     while True:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from amanah_client import actions, inputs, model
 from amanah_client import effects as e
-from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_client.store import LocalStore
 from amanah_protocol import frames
@@ -37,7 +37,7 @@ class Lasting(Client):
 
     local: LocalStore
 
-    def ask(self, action: model.Action) -> str:
+    def ask(self, action: actions.Action) -> str:
         """Queue an intent durably, as the SDK does, say so, and hand it to the core."""
         self.asked += 1
         intent = model.Intent(id=f"{self.asked:032x}", action=action, created_at_ms=self.stage.relay.now_ms)

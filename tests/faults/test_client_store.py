@@ -23,7 +23,9 @@ import pytest
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.core import ClientCore
+from amanah_client.saying import saying
 from amanah_client.store import LocalStore
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError
@@ -234,9 +236,7 @@ def test_a_full_disk_is_named_keeps_what_was_stored_and_works_again_when_there_i
     assert [row.envelope[-1] for row in store.messages(ROOM)] == list(range(stored)), "reading goes on"
     with pytest.raises(OperationalError) as again:
         store.add_intent(
-            model.Intent(
-                id="a" * 32, action=model.SendText(room=ROOM, text="x" * 30_000, label=Label.GREEN), created_at_ms=1
-            )
+            model.Intent(id="a" * 32, action=saying(ROOM, Text(text="x" * 30_000), label=Label.GREEN), created_at_ms=1)
         )
     assert again.value.code is Code.DISK_FULL
     assert store.intent("a" * 32) is None, "what was refused is not there"

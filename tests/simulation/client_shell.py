@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from amanah_client import actions, inputs, model
 from amanah_client import effects as e
-from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_protocol.errors import OperationalError
 from amanah_protocol.session import NO_TLS
@@ -373,7 +373,7 @@ class ClientShell:
 
     # ---- persons
 
-    def ask(self, action: model.Action) -> model.Intent:
+    def ask(self, action: actions.Action) -> model.Intent:
         """Somebody asks for something: durable before this returns, also while no process runs."""
         intent = model.Intent(id=self._chance.randbytes(16).hex(), action=action, created_at_ms=self._scheduler.now_ms)
         self.store.add_intent(intent)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
 
+from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
@@ -189,5 +189,5 @@ class MemoryClientStore:
             return
         if intent.state not in UNFINISHED:
             # The plaintext of a finished one stands in the message alone.
-            intent = replace(intent, action=model.Finished(name=type(intent.action).__name__))
+            intent = replace(intent, action=actions.Finished(name=type(intent.action).__name__))
         self._intents[intent.id] = intent

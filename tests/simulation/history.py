@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from amanah_client.model import Action, MessageRow, MessageState
+from amanah_client.actions import Action
+from amanah_client.model import MessageRow, MessageState
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
 
 

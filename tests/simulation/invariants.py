@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from amanah_client import model
+from amanah_client import actions, model
+from amanah_client.saying import Say
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch
 from amanah_protocol.content.sealed import decode_content
-from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.log import merkle
@@ -148,17 +148,19 @@ def no_invention(outcome: Outcome) -> Iterator[str]:
 
 def _said(outcome: Outcome, written: dict[EnvelopeId, model.MessageRow]) -> Iterator[str]:
     """What was sealed is what somebody asked for."""
-    actions = {event.intent: event for event in outcome.history.of(Asked)}
+    asked_for = {event.intent: event for event in outcome.history.of(Asked)}
     for device, intents in outcome.intents.items():
         for intent in intents.values():
-            asked = actions[intent.id].action
+            asked = asked_for[intent.id].action
             if intent.envelope is None or intent.envelope not in written:
                 continue
             row = written[intent.envelope]
-            if isinstance(asked, model.SendText | model.PostAlerts):
+            if isinstance(asked, Say | actions.PostAlerts):
                 body = decode_content(row.content).body
-                wanted = Text(text=asked.text) if isinstance(asked, model.SendText) else None
-                same = body == wanted if wanted else isinstance(body, AlertBatch) and body.alerts == asked.alerts  # type: ignore[union-attr]  # the other action
+                if isinstance(asked, Say):
+                    same = body == asked.body
+                else:
+                    same = isinstance(body, AlertBatch) and body.alerts == asked.alerts
                 if not same or row.label != asked.label:
                     yield f"{outcome.names[device]}: {_id(row.envelope)} does not say what was asked for"
 

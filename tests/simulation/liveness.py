@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, RoomId
 from tests.simulation.final import read_log, read_room
@@ -73,7 +73,7 @@ def _pending_of(
         yield f"{name} is not online {shell.final}"
     for intent in shell.store.intents(*WAITING):
         # Who invites a device that has nothing to be invited with asks again every 30 s, until it comes online.
-        if not (patient and isinstance(intent.action, model.Invite)):
+        if not (patient and isinstance(intent.action, actions.Invite)):
             yield f"{name}: {type(intent.action).__name__} is {intent.state} {intent.code} {intent.detail}"
     heads = {row.room: row for row in shell.store.rooms()}
     for room, members in newest.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from amanah_client import model
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MAX_VOIDS
@@ -80,7 +81,7 @@ def weeks(away_days: int) -> list[tuple[int, str, Work]]:
     for number in range(13):
         steps += [(at_ms, f"sleep {number}", sleep(3)), (at_ms + 80_000, f"say {number}", say("ma-1", f"day {number}"))]
         at_ms += 2 * MINUTE_MS
-    asked = lambda world: world.ask("sn-2", model.SendText(room=world.room(0), text="back", label=Label.GREEN))  # noqa: E731 - one use
+    asked = lambda world: world.ask("sn-2", saying(world.room(0), Text(text="back"), label=Label.GREEN))  # noqa: E731 - one use
     end = at_ms + 35 * MINUTE_MS
     return [
         *steps,

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from amanah_client import model
+from amanah_client import actions
+from amanah_client.saying import saying
 from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.labels import Label, Pap, Precedence
@@ -110,23 +112,25 @@ def _start(name: str) -> Work:
 
 def _create(name: str, number: int) -> Work:
     def work(world: World) -> None:
-        action = model.CreateRoom(title=f"incident {number}", ceiling=Label.AMBER, classical=True)
+        action = actions.CreateRoom(title=f"incident {number}", ceiling=Label.AMBER, classical=True)
         world.created[number] = (name, world.clients[name].ask(action).id)
 
     return work
 
 
 def _invite(name: str, number: int, who: str) -> Work:
-    def make(world: World, room: RoomId) -> model.Action:
+    def make(world: World, room: RoomId) -> actions.Action:
         if who in world.clients:
-            return model.Invite(room=room, device=world.clients[who].device.id)
-        return model.Invite(room=room, organisation=OrgName(who))
+            return actions.Invite(room=room, device=world.clients[who].device.id)
+        return actions.Invite(room=room, organisation=OrgName(who))
 
     return _in_room(name, number, make)
 
 
 def _remove(name: str, number: int, who: str) -> Work:
-    return _in_room(name, number, lambda world, room: model.Remove(room=room, devices=(world.clients[who].device.id,)))
+    return _in_room(
+        name, number, lambda world, room: actions.Remove(room=room, devices=(world.clients[who].device.id,))
+    )
 
 
 def _send(name: str, number: int, text: str, label: Label) -> Work:
@@ -134,7 +138,7 @@ def _send(name: str, number: int, text: str, label: Label) -> Work:
     return _in_room(
         name,
         number,
-        lambda _, room: model.SendText(room=room, text=text, label=label, pap=Pap.AMBER, precedence=precedence),
+        lambda _, room: saying(room, Text(text=text), label=label, pap=Pap.AMBER, precedence=precedence),
     )
 
 
@@ -143,7 +147,7 @@ def _alerts(name: str, number: int, first: int, count: int) -> Work:
     return _in_room(
         name,
         number,
-        lambda _, room: model.PostAlerts(room=room, source_name="eve", alerts=alerts, label=Label.GREEN),
+        lambda _, room: actions.PostAlerts(room=room, source_name="eve", alerts=alerts, label=Label.GREEN),
     )
 
 
@@ -163,49 +167,51 @@ def _alert(number: int) -> Alert:
 
 
 def _acknowledge(name: str, number: int, pick: int) -> Work:
-    def make(world: World, room: RoomId) -> model.Action | None:
+    def make(world: World, room: RoomId) -> actions.Action | None:
         row = world.pick_message(name, room, pick)
         grade = 1 + pick % max(Grade)
-        return None if row is None else model.Acknowledge(room=room, envelope=row.envelope, grade=grade)
+        return None if row is None else actions.Acknowledge(room=room, envelope=row.envelope, grade=grade)
 
     return _in_room(name, number, make)
 
 
 def _erase(name: str, number: int, pick: int) -> Work:
-    def make(world: World, room: RoomId) -> model.Action | None:
+    def make(world: World, room: RoomId) -> actions.Action | None:
         row = world.pick_message(name, room, pick, own=name not in OWNERS[number])
-        return None if row is None else model.EraseMessages(room=room, envelopes=(row.envelope,))
+        return None if row is None else actions.EraseMessages(room=room, envelopes=(row.envelope,))
 
     return _in_room(name, number, make)
 
 
 def _disclose(name: str, number: int, pick: int) -> Work:
-    def make(world: World, room: RoomId) -> model.Action | None:
+    def make(world: World, room: RoomId) -> actions.Action | None:
         row = world.pick_message(name, room, pick, kind=Kind.MESSAGE)
-        return None if row is None else model.Disclose(room=room, envelope=row.envelope, recipient="court.example.org")
+        return (
+            None if row is None else actions.Disclose(room=room, envelope=row.envelope, recipient="court.example.org")
+        )
 
     return _in_room(name, number, make)
 
 
 def _counts(name: str, number: int, count: int) -> Work:
     return _in_room(
-        name, number, lambda _, room: model.ReportCounts(room=room, accepted=count, merged=count // 2, dropped=0)
+        name, number, lambda _, room: actions.ReportCounts(room=room, accepted=count, merged=count // 2, dropped=0)
     )
 
 
 def _audit() -> Work:
-    return lambda world: world.ask("auditor", model.AuditSync())
+    return lambda world: world.ask("auditor", actions.AuditSync())
 
 
 def _revoke(by: str, who: str) -> Work:
     def work(world: World) -> None:
         revocation = world.community.revocation(who, world.scheduler.now_ms)
-        world.ask(by, model.SubmitControl(type=int(LeafType.REVOCATION), object=revocation))
+        world.ask(by, actions.SubmitControl(type=int(LeafType.REVOCATION), object=revocation))
 
     return work
 
 
-def _in_room(name: str, number: int, make: Callable[[World, RoomId], model.Action | None]) -> Work:
+def _in_room(name: str, number: int, make: Callable[[World, RoomId], actions.Action | None]) -> Work:
     """Ask for something in a room, if this device knows it and is not out of it."""
 
     def work(world: World) -> None:

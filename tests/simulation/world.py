@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import ClientCore
 from amanah_protocol.kinds import Kind
 from amanah_protocol.types import RoomId
@@ -263,7 +263,7 @@ class World:
 
     # ---- what persons do
 
-    def ask(self, name: str, action: model.Action) -> None:
+    def ask(self, name: str, action: actions.Action) -> None:
         """Somebody asks for something."""
         self.clients[name].ask(action)
 

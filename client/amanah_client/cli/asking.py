@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import Options
@@ -40,7 +40,7 @@ async def catch_up(client: Client, common: Options) -> AmanahError | None:
     return None
 
 
-async def settle(client: Client, action: model.Action, common: Options) -> model.Intent:
+async def settle(client: Client, action: actions.Action, common: Options) -> model.Intent:
     """Ask for something and wait for it; what is only kept for now is shown as such before the error.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.audit import evidence as log_evidence
 from amanah_client.audit import local
 from amanah_client.audit.record import Report
@@ -161,7 +161,7 @@ def _newest_word(profile: Profile) -> str:
 def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int, int]:
     """Copy until copy and newest checkpoint meet; gives their sizes before and now."""
     grant = local.reading_grant(profile.store)
-    action = model.AuditSync(grant=None if grant is None else grant.id, uncosigned=uncosigned)
+    action = actions.AuditSync(grant=None if grant is None else grant.id, uncosigned=uncosigned)
     try:
         return opening.with_client(common, lambda client: _copy_all(client, action, common.timeout), opened=profile)
     except OperationalError as error:
@@ -172,7 +172,7 @@ def _copied(profile: Profile, common: Options, *, uncosigned: bool) -> tuple[int
         raise OperationalError(error.code, error.detail, hint=hint) from error
 
 
-async def _copy_all(client: Client, action: model.AuditSync, timeout_s: float) -> tuple[int, int]:
+async def _copy_all(client: Client, action: actions.AuditSync, timeout_s: float) -> tuple[int, int]:
     store = client.profile.store
     before = store.copy.size
     with progress("leaves copied") as shown:
@@ -184,10 +184,10 @@ async def _copy_all(client: Client, action: model.AuditSync, timeout_s: float) -
     raise OperationalError(Code.TIMEOUT, "the log grew while it was copied", hint="Run it again; it goes on from here.")
 
 
-async def _copy(client: Client, action: model.AuditSync, timeout_s: float, shown: Progress) -> None:
+async def _copy(client: Client, action: actions.AuditSync, timeout_s: float, shown: Progress) -> None:
     """Wait for as long as the copy grows."""
     store = client.profile.store
-    asked = next((known for known in client.outbox() if isinstance(known.action, model.AuditSync)), None)
+    asked = next((known for known in client.outbox() if isinstance(known.action, actions.AuditSync)), None)
     intent = asked or await client.ask(action)
     looking = asyncio.create_task(_look(store, shown))
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from amanah_client import enrolment, model, organisation
+from amanah_client import actions, enrolment, organisation
 from amanah_client.cli import files, opening, questions, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -524,6 +524,6 @@ def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
     if kind not in SUBMITTED:
         what = f"this is {kind!s}" if kind else "this is none"
         raise DecodeError(Code.BAD_TYPE, f"something that is submitted is wanted, {what}")
-    action = model.SubmitControl(type=SUBMITTED[kind], object=decode_armour(text, kind))
+    action = actions.SubmitControl(type=SUBMITTED[kind], object=decode_armour(text, kind))
     done = opening.with_client(common, lambda client: client.do(action, common.timeout))
     terminal.say(f"in the log at {done.index}")

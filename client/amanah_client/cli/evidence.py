@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.cli import files, opening, terminal
 from amanah_client.cli.asking import await_outcome, settle
 from amanah_client.cli.files import File
@@ -43,7 +43,7 @@ def disclose(
 
     async def work(client: Client) -> None:
         chosen = client.message(message)
-        action = model.Disclose(room=chosen.room, envelope=chosen.id, recipient=to)
+        action = actions.Disclose(room=chosen.room, envelope=chosen.id, recipient=to)
         # Asked for before and not done yet: to ask again would record a second disclosure.
         asked = next((intent for intent in client.outbox() if intent.action == action), None)
         if asked is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
@@ -81,7 +81,7 @@ def ack(
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         found = client.message(message)
-        action = model.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
+        action = actions.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
         show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)
@@ -331,7 +331,7 @@ def change(room: str, which: str, /, *, at: str | None = None, common: Options =
 def _say(room: str, body: Callable[[Room], Said], common: Options) -> None:
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        show_outcome(await settle(client, into.saying(body(into)), common), common)
+        show_outcome(await settle(client, into.compose(body(into)), common), common)
 
     opening.with_client(common, work)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
@@ -99,7 +99,7 @@ async def _changed(client: Client, before: model.Intent, common: Options) -> mod
 
 def _name(intent: model.Intent) -> str:
     action = intent.action
-    return action.name if isinstance(action, model.Finished) else type(action).__name__
+    return action.name if isinstance(action, actions.Finished) else type(action).__name__
 
 
 def _what(intent: model.Intent, client: Client) -> str:
@@ -107,13 +107,11 @@ def _what(intent: model.Intent, client: Client) -> str:
     titles = {known.id: known.title for known in client.rooms()}
     where = f" to {titles[room]}" if room in titles else ""
     match intent.action:
-        case model.SendText(text=text):
-            return f"message{where}: {_cut(text)}"
         case Say() as action:
             return f"message{where}: {_cut(said(action.body))}"
-        case model.PostAlerts(alerts=alerts):
+        case actions.PostAlerts(alerts=alerts):
             return f"{len(alerts)} alerts{where}"
-        case model.CreateRoom(title=title):
+        case actions.CreateRoom(title=title):
             return f"open room {title}"
         case _:
             return f"{_name(intent)}{where}"

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
@@ -83,7 +83,7 @@ def _check_title(client: Client, title: str) -> None:
     asked = [
         f"entry {intent.id[:8]} of the outbox"
         for intent in client.outbox()
-        if isinstance(intent.action, model.CreateRoom) and intent.action.title == title
+        if isinstance(intent.action, actions.CreateRoom) and intent.action.title == title
     ]
     for other in (*rooms, *asked):
         hint = "Choose another title, or give --same-title and name both rooms by their ids."
@@ -269,7 +269,7 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
             terminal.say(f"to be removed: {party.name}, {party.organisation}, device {short(party.device)}")
         count = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
         questions.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
-        show_outcome(await settle(client, model.Remove(room=outof.id, devices=tuple(devices)), common), common)
+        show_outcome(await settle(client, actions.Remove(room=outof.id, devices=tuple(devices)), common), common)
 
     opening.with_client(common, work)
 

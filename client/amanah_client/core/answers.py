@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from amanah_client.actions import CreateRoom, Disclose, Invite, Remove
 from amanah_client.core import commits, invite, pledge
 from amanah_client.core.context import Context, known_code, patience
 from amanah_client.core.requests import Published, Submitted
 from amanah_client.core.room import Promise, Room, Work
 from amanah_client.core.subscribe import page
 from amanah_client.core.withdraw import is_delivered, void
-from amanah_client.model import (
-    CreateRoom,
-    Disclose,
-    InFlight,
-    Intent,
-    IntentState,
-    Invite,
-    MessageState,
-    Remove,
-    RoomStatus,
-)
+from amanah_client.model import InFlight, Intent, IntentState, MessageState, RoomStatus
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import MEANINGS, Code, VerifyError
 from amanah_protocol.frames import Accepted, Refused, Stored

@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from amanah_client.actions import AuditSync, CreateRoom, Disclose, SubmitControl
 from amanah_client.core import audit_sync, disclose, renewal
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
 from amanah_client.core.requests import Submitted
 from amanah_client.core.room import Room
-from amanah_client.model import (
-    AuditSync,
-    CreateRoom,
-    Disclose,
-    Intent,
-    IntentState,
-    RoomRow,
-    RoomStatus,
-    SubmitControl,
-)
+from amanah_client.model import Intent, IntentState, RoomRow, RoomStatus
 from amanah_protocol import limits, rooms
 from amanah_protocol.content.bodies import Profile, RoomInfo
 from amanah_protocol.envelope import audience_digest, derive_room_id

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.actions import Action, AuditSync
 from amanah_client.core import quorum
 from amanah_client.core.context import Context
 from amanah_client.core.copying import Copying
 from amanah_client.core.requests import Audit, AuditCheckpoints, AuditEdge, AuditPage, AuditPrefix, AuditStamps
 from amanah_client.log_rows import AuditRow, LogView, StampRow
-from amanah_client.model import Action, AuditSync, Intent, IntentState
+from amanah_client.model import Intent, IntentState
 from amanah_protocol.audit import ReadingOrder, sign_order
 from amanah_protocol.endorse import decode_endorsed
 from amanah_protocol.errors import AmanahError, Code, VerifyError

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from amanah_client.actions import Remove
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
-from amanah_client.model import Intent, IntentState, Remove
+from amanah_client.model import Intent, IntentState
 from amanah_protocol import rooms
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope, audience_digest

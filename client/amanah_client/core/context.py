@@ -11,26 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.actions import Action, AuditSync, CreateRoom, Finished, SubmitControl
 from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
 from amanah_client.core.requests import WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
-from amanah_client.model import (
-    Action,
-    Alarm,
-    AuditSync,
-    ControlRow,
-    CreateRoom,
-    Finished,
-    Intent,
-    IntentState,
-    MessageRow,
-    RoomStatus,
-    Snapshot,
-    SubmitControl,
-)
+from amanah_client.model import Alarm, ControlRow, Intent, IntentState, MessageRow, RoomStatus, Snapshot
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import MEANINGS, Code, PeerError, VerifyError

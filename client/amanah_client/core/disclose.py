@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.actions import Disclose
 from amanah_client.core import monitor, quorum
 from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.requests import Proof
-from amanah_client.model import Disclose, Intent, IntentState, MessageRow, MessageState
+from amanah_client.model import Intent, IntentState, MessageRow, MessageState
 from amanah_protocol.errors import AmanahError, Code, UsageError, VerifyError
 from amanah_protocol.frames import GetInclusion, Path
 from amanah_protocol.log.disclosure import Disclosure, verify_disclosure

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from amanah_client.actions import Invite
 from amanah_client.core import commits
 from amanah_client.core.context import Context
 from amanah_client.core.requests import Taken
 from amanah_client.core.room import Room
-from amanah_client.model import Intent, Invite
+from amanah_client.model import Intent
 from amanah_protocol.content.bodies import Body, Profile, RoomInfo
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
 from amanah_protocol.frames import KeyPackages, TakeKeyPackages

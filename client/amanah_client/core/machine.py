@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 from amanah_client import effects as e
 from amanah_client import inputs
+from amanah_client.actions import Disclose
 from amanah_client.core import (
     anchor,
     answers,
@@ -42,7 +43,7 @@ from amanah_client.core.context import Context, Session, own_chain, room_of
 from amanah_client.core.room import Room, load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
-from amanah_client.model import Disclose, Intent, IntentState, MessageRow, RoomStatus, Snapshot
+from amanah_client.model import Intent, IntentState, MessageRow, RoomStatus, Snapshot
 from amanah_protocol import frames
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.crypto import SigningKey

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from amanah_client.actions import Acknowledge, Disclose, EraseMessages, Invite, PostAlerts, Remove, ReportCounts
 from amanah_client.core import (
     anchor,
     apart,
@@ -31,24 +32,10 @@ from amanah_client.core.context import Context
 from amanah_client.core.gate import blocked, blocked_in, revoked_members
 from amanah_client.core.room import Room, Work
 from amanah_client.core.transfer import fly
-from amanah_client.model import (
-    Acknowledge,
-    Disclose,
-    EraseMessages,
-    Intent,
-    IntentState,
-    Invite,
-    PostAlerts,
-    Rekey,
-    Remove,
-    ReportCounts,
-    RoomStatus,
-    SendText,
-)
+from amanah_client.model import Intent, IntentState, Rekey, RoomStatus
 from amanah_client.saying import Decide, Say
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body
-from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
@@ -62,7 +49,7 @@ NAME_VOIDS: Final = 10
 BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
-_MESSAGES: Final = (SendText, Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide)
+_MESSAGES: Final = (Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide)
 
 
 def advance(ctx: Context) -> None:
@@ -266,8 +253,6 @@ def _seal(batch: Batch, intent: Intent) -> bool:
     body: Body
     specific: Specific
     match intent.action:
-        case SendText() as action:
-            body, specific, pap = Text(text=action.text), kinds.Message(), action.pap
         case Say() as action:
             body, specific, pap = action.body, kinds.Message(), action.pap
         case PostAlerts() as action:

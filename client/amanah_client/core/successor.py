@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
+from amanah_client.actions import Acknowledge, Disclose, EraseMessages
 from amanah_client.core import apart, commits, invite
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.entry import Entry
@@ -28,15 +29,7 @@ from amanah_client.core.gate import blocked
 from amanah_client.core.hold import widen
 from amanah_client.core.requests import Gathered
 from amanah_client.core.room import Room
-from amanah_client.model import (
-    Acknowledge,
-    Disclose,
-    EraseMessages,
-    Intent,
-    IntentState,
-    RoomStatus,
-    Wedge,
-)
+from amanah_client.model import Intent, IntentState, RoomStatus, Wedge
 from amanah_protocol import rooms
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import Envelope

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.gateway.eve import EveReport, LineSource, bounded_lines, read_eve
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -156,7 +156,7 @@ class Intake:
         # Another file than was meant is nothing that happened to this source's alerts.
         if report.refused or report.lines.lines == report.lines.blank or report.lines.is_foreign:
             return
-        counts = model.ReportCounts(
+        counts = actions.ReportCounts(
             room=self._room.id, accepted=report.delivered + report.kept, merged=0, dropped=report.dropped
         )
         intent = await self._client.ask(counts)

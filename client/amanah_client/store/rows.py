@@ -7,12 +7,12 @@ from typing import Final, TypeVar, get_args
 
 import msgspec
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_protocol.errors import Code, DecodeError
 
 T = TypeVar("T")
 
-_ACTIONS: Final = {cls.__name__: cls for cls in get_args(model.Action)}
+_ACTIONS: Final = {cls.__name__: cls for cls in get_args(actions.Action)}
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoders: Final[dict[type, msgspec.msgpack.Decoder[object]]] = {}
 
@@ -37,7 +37,7 @@ def decode_row(data: bytes, row_type: type[T]) -> T:
         raise DecodeError(Code.MALFORMED, f"a stored {row_type.__name__} is damaged or of another version") from error
 
 
-def encode_action(action: model.Action) -> tuple[str, bytes]:
+def encode_action(action: actions.Action) -> tuple[str, bytes]:
     """(name, body) of an action."""
     return type(action).__name__, _encoder.encode(action)
 
@@ -70,6 +70,6 @@ def decode_intent(action: str, body: bytes, row: bytes) -> model.Intent:
         DecodeError: `MALFORMED`.
     """
     fields = decode_row(row, _IntentRow)
-    found = decode_row(body, _ACTIONS[action]) if body else model.Finished(name=action)
+    found = decode_row(body, _ACTIONS[action]) if body else actions.Finished(name=action)
     intent = model.Intent(id=fields.id, action=found, created_at_ms=fields.created_at_ms)
     return replace(intent, **{name: getattr(fields, name) for name in _FIELDS})

@@ -13,6 +13,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.causes import COUNTED, cause_of, mending_of
 from amanah_client.store.migrate import Statement
+from amanah_protocol import cbor
 
 _BATCH: Final = 500
 
@@ -93,4 +94,20 @@ _CONFLICTS: Final = (
     "CREATE TABLE conflict (id INTEGER PRIMARY KEY NOT NULL, key BLOB NOT NULL UNIQUE, row BLOB NOT NULL)",
 )
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS, _CUSTODY)
+
+def say_texts(connection: sqlcipher.Connection) -> None:
+    """Texts that wait to be sent become one case of all that can be said."""
+    found = connection.execute("SELECT id, body FROM intent WHERE action = 'SendText'").fetchall()
+    said = [(_said(msgspec.msgpack.decode(body)) if body else body, intent) for intent, body in found]
+    connection.executemany("UPDATE intent SET action = 'Say', body = ? WHERE id = ?", said)
+
+
+def _said(action: dict[str, object]) -> bytes:
+    kept = {name: action[name] for name in ("room", "label", "pap", "precedence")}
+    # Plain text is body number 1, an array of it alone.
+    return msgspec.msgpack.encode(kept | {"number": 1, "value": cbor.encode([str(action["text"])])})
+
+
+_SAID: Final = (say_texts,)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS, _CUSTODY, _SAID)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.audit.anchors import anchor_of_rosters
 from amanah_client.audit.examination import examine
 from amanah_client.audit.export import shown_rows
@@ -33,11 +33,11 @@ class Left:
         self.held_ms = self.stage.relay.now_ms
         wait(self.stage, 120, W1, W2, W3)
         wait(self.stage, 60)
-        a.do(model.Remove(room=self.room, devices=(b.device.id,)))
+        a.do(actions.Remove(room=self.room, devices=(b.device.id,)))
 
     def rows(self, *, uncosigned: bool) -> list[AuditRow]:
         """What the auditor copies."""
-        asked = self.auditor.ask(model.AuditSync(uncosigned=uncosigned))
+        asked = self.auditor.ask(actions.AuditSync(uncosigned=uncosigned))
         self.stage.wait(5_000)
         assert self.auditor.intent(asked).state is model.IntentState.DONE
         return list(self.auditor.store.audit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 from tests.client.core.world import MA, TN, Client, Stage
@@ -10,7 +10,7 @@ from tests.client.core.world import MA, TN, Client, Stage
 
 def create(client: Client, ceiling: Label = Label.AMBER) -> RoomId:
     """A room of one."""
-    intent = client.do(model.CreateRoom(title="Phishing wave", ceiling=ceiling, classical=True))
+    intent = client.do(actions.CreateRoom(title="Phishing wave", ceiling=ceiling, classical=True))
     assert intent.state is model.IntentState.DONE, intent
     assert intent.room is not None
     return intent.room
@@ -19,7 +19,7 @@ def create(client: Client, ceiling: Label = Label.AMBER) -> RoomId:
 def invite(client: Client, room: RoomId, *others: Client) -> None:
     """Add devices, one invitation each."""
     for other in others:
-        intent = client.do(model.Invite(room=room, device=other.device.id))
+        intent = client.do(actions.Invite(room=room, device=other.device.id))
         assert (intent.state, intent.code) == (model.IntentState.DONE, ""), intent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import opening, repair
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
@@ -70,7 +70,7 @@ def test_what_was_erased_while_a_device_was_away_is_a_tombstone_and_no_alarm(
     b.say(room, "the words")
     said = b.rows(room, Kind.MESSAGE)[-1].envelope
     stage.wait(1_000)
-    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    b.do(actions.EraseMessages(room=room, envelopes=(said,)))
     a2.connect() if away else None
     stage.wait(80_000)
     assert a2.store.messages[room, said].state is ERASED
@@ -89,8 +89,8 @@ def test_what_was_erased_while_a_device_was_outside_is_no_alarm(stage: Stage) ->
     stage.run()
     a2.disconnect()
     a2.toward = None
-    a.do(model.Remove(room=room, devices=(a2.device.id,)))
-    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    a.do(actions.Remove(room=room, devices=(a2.device.id,)))
+    b.do(actions.EraseMessages(room=room, envelopes=(said,)))
     invite(a, room, a2)
     a2.connect()
     stage.wait(80_000)
@@ -177,7 +177,7 @@ def test_when_who_asked_has_left_the_next_one_asks(stage: Stage) -> None:
     (first,) = askers(b, room)
     left = next(client for client in ours if client.device.id == first)
     other = next(client for client in ours if client is not left)
-    other.do(model.Remove(room=room, devices=(first,)))
+    other.do(actions.Remove(room=room, devices=(first,)))
     stage.wait(60_000)
     assert len(askers(b, room)) == 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import actions, inputs
 from amanah_client.core import audit_sync
 from amanah_protocol import frames
 from amanah_relay.core import reading
@@ -82,7 +82,7 @@ def test_over_a_slow_line_pages_come_one_by_one(stage: Stage, monkeypatch: pytes
         return []
 
     client.toward = hold
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     while client.intent(intent).state is not DONE:
         stage.wait(audit_sync.QUICK_MS + 2_000)
         assert len(held) == 1
@@ -96,7 +96,7 @@ def test_after_a_lost_connection_pages_come_one_by_one_at_first(stage: Stage, mo
     pages_of(monkeypatch, 2)
     client = auditor(stage)
     asked = asking(client)
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     client.toward = lambda frame: (
         [] if isinstance(frame, frames.LogEntries) and frame.entries[0].index >= 6 else [frame]
     )
@@ -120,7 +120,7 @@ def test_after_a_lost_connection_a_page_is_proven_alone_at_first(stage: Stage, m
     pages_of(monkeypatch, 2)
     client = auditor(stage)
     asked = asking(client)
-    client.ask(model.AuditSync())
+    client.ask(actions.AuditSync())
     client.toward = lambda frame: (
         [] if isinstance(frame, frames.LogEntries) and frame.entries[0].index >= 6 else [frame]
     )
@@ -139,7 +139,7 @@ def test_no_more_pages_than_that_wait_for_a_proof(stage: Stage, monkeypatch: pyt
     pages_of(monkeypatch, 1)
     client = auditor(stage)
     asked = asking(client)
-    client.ask(model.AuditSync())
+    client.ask(actions.AuditSync())
     ctx = client.core._ctx  # noqa: SLF001 - what is asked for
     client.toward = lambda frame: [] if isinstance(frame, frames.Path) and ctx.copying is not None else [frame]
     stage.wait(5_000)

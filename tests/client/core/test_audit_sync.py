@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import audit_sync
 from amanah_client.core.requests import AuditCheckpoints, AuditEdge, AuditPage
 from amanah_protocol import frames
@@ -36,7 +36,7 @@ def auditor(stage: Stage, of: str = TN) -> Client:
 
 def sync(client: Client) -> model.Intent:
     """Copy the log."""
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     client.stage.wait(3_000)
     return client.intent(intent)
 
@@ -99,7 +99,7 @@ def test_a_copy_goes_on_where_it_ended_also_after_a_restart(stage: Stage) -> Non
 def test_a_copy_in_pages_keeps_each_page_once_it_is_proven(stage: Stage) -> None:
     client = auditor(stage)
     tamper(client, lambda entries: entries[:3])
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     stage.wait(5_000)
     assert client.intent(intent).state is DONE
     check_copy(client)
@@ -109,7 +109,7 @@ def test_a_copy_in_pages_keeps_each_page_once_it_is_proven(stage: Stage) -> None
 def test_a_copy_that_ends_in_the_middle_goes_on_from_there(stage: Stage) -> None:
     client = auditor(stage)
     limited(client, 1)
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     for step in (1, 1, 1, 2, 2):
         stage.wait(2_000)
         client.restart()
@@ -129,7 +129,7 @@ def test_a_copy_that_ends_in_the_middle_goes_on_from_there(stage: Stage) -> None
 def test_a_last_page_whose_proof_was_lost_with_the_connection_is_asked_for_again(stage: Stage) -> None:
     client = auditor(stage)
     limited(client, 2)
-    client.ask(model.AuditSync())
+    client.ask(actions.AuditSync())
     stage.wait(2_000)
     client.restart()
     client.connect()
@@ -170,7 +170,7 @@ def test_a_second_copy_of_nothing_new_is_done_at_once(stage: Stage) -> None:
     client = auditor(stage)
     sync(client)
     size = len(client.store.audit)
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     client.stage.wait(2_000)
     assert client.intent(intent).state is DONE
     assert len(client.store.audit) == size + 1  # the reading order itself is a leaf
@@ -281,7 +281,7 @@ def test_a_refused_reading(stage: Stage, code: str, state: model.IntentState) ->
         return [frame]
 
     client.toward = refuse
-    intent = client.ask(model.AuditSync())
+    intent = client.ask(actions.AuditSync())
     stage.wait(5_000)
     assert client.intent(intent).state is state
 
@@ -295,7 +295,7 @@ def test_an_answer_of_another_kind_fails_the_copy(stage: Stage) -> None:
 
 def test_only_auditors_copy_the_log(stage: Stage) -> None:
     a = stage.online("A")
-    intent = a.do(model.AuditSync())
+    intent = a.do(actions.AuditSync())
     assert (intent.state, intent.code) == (FAILED, "ROLE")
 
 
@@ -313,7 +313,7 @@ def test_answers_to_a_copy_that_is_gone_are_passed_over(stage: Stage) -> None:
 def test_a_wrong_proof_raises_the_verifiers_error(stage: Stage) -> None:
     client = auditor(stage)
     client.outward = lambda frame: [] if isinstance(frame, frames.AuditRead) else [frame]
-    client.ask(model.AuditSync())
+    client.ask(actions.AuditSync())
     stage.wait(2_000)
     ctx = client.core._ctx  # noqa: SLF001 - what is tested
     assert ctx.copying is not None

@@ -10,7 +10,9 @@ from msgspec import structs
 from amanah_client import model
 from amanah_client.core import renewal
 from amanah_client.core.behind import KEPT_MS
+from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Commit, Kind
 from amanah_protocol.labels import Label
@@ -76,7 +78,7 @@ def adds(frame: frames.Delivery) -> bool:
 def test_a_device_whose_missed_commits_are_gone_says_so_and_is_added_again(stage: Stage) -> None:
     a, a2, b, room = missed(stage, 40)
     assert a2.device.id not in members(a, room)
-    intent = a2.ask(model.SendText(room=room, text="written on the way", label=Label.AMBER))
+    intent = a2.ask(saying(room, Text(text="written on the way"), label=Label.AMBER))
     a2.connect()
     stage.run()
     assert a2.row(room).status is REMOVED

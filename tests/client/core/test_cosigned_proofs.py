@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import disclose, quorum
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
@@ -44,7 +44,7 @@ def auditor(stage: Stage) -> tuple[Client, Client, RoomId]:
 
 def sync(client: Client, *, uncosigned: bool = False) -> int:
     """Copy the log; gives how much of it there is."""
-    intent = client.ask(model.AuditSync(uncosigned=uncosigned))
+    intent = client.ask(actions.AuditSync(uncosigned=uncosigned))
     client.stage.wait(3_000)
     assert client.intent(intent).state is DONE
     return len(client.store.audit)
@@ -90,12 +90,12 @@ def test_a_copy_that_is_ahead_of_the_quorum_waits_for_it(stage: Stage) -> None:
 # ---- disclosures
 
 
-def told(stage: Stage) -> tuple[Client, model.Disclose]:
+def told(stage: Stage) -> tuple[Client, actions.Disclose]:
     """A member, and what it discloses."""
     a, b, room = two(stage)
     for text in ("one", "two", "three"):
         a.say(room, text)
-    return b, model.Disclose(room=room, envelope=b.rooms_content(room)[-2].envelope, recipient="court of example")
+    return b, actions.Disclose(room=room, envelope=b.rooms_content(room)[-2].envelope, recipient="court of example")
 
 
 def disclosed(client: Client, intent: str) -> Disclosure:
@@ -117,7 +117,7 @@ def test_a_disclosure_of_what_was_just_said_waits_for_the_witnesses(stage: Stage
     b, action = told(stage)
     stage.wait(24_000)  # the relay publishes every 30 s
     b.say(action.room, "the newest")
-    newest = model.Disclose(room=action.room, envelope=b.rooms_content(action.room)[-1].envelope, recipient="x")
+    newest = actions.Disclose(room=action.room, envelope=b.rooms_content(action.room)[-1].envelope, recipient="x")
     intent = b.ask(newest)
     stage.wait(2_000)
     assert b.intent(intent).state is not DONE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import expiry
 from amanah_client.log_rows import FLAWED, CustodyRow
 from amanah_protocol import frames
@@ -75,7 +75,7 @@ class Watched:
 
     def read(self, grant: GrantId = GRANT) -> model.Intent:
         """The auditor copies the log under the grant."""
-        intent = self.auditor.ask(model.AuditSync(grant=grant))
+        intent = self.auditor.ask(actions.AuditSync(grant=grant))
         self.stage.wait(3_000)
         return self.auditor.intent(intent)
 
@@ -275,13 +275,13 @@ def test_a_hold_binds_by_an_organisation_that_is_in_the_room(watched: Watched, b
 
 def test_an_organisation_that_left_holds_nothing_more_and_what_it_held_stays(watched: Watched) -> None:
     late = watched.stage.online("late", of=TN)
-    watched.a.do(model.Invite(room=watched.room, device=late.device.id))
+    watched.a.do(actions.Invite(room=watched.room, device=late.device.id))
     made = watched.made_hold(by=MA, hold=b"m" * 16, since_ms=7)
     assert watched.stage.submit(watched.b, LeafType.LEGAL_HOLD, made).state is DONE
-    watched.a.do(model.Remove(room=watched.room, devices=(watched.b.device.id,)))
+    watched.a.do(actions.Remove(room=watched.room, devices=(watched.b.device.id,)))
     watched.stage.wait(3_000)
     newest = watched.stage.online("newest", of=TN)
-    watched.a.do(model.Invite(room=watched.room, device=newest.device.id))
+    watched.a.do(actions.Invite(room=watched.room, device=newest.device.id))
     watched.stage.wait(3_000)
     for client in (watched.a, late, newest):  # who was there, and who follows the commits from before its time
         assert held_since(client, watched.room) == 7
@@ -480,13 +480,13 @@ def test_clients_drop_the_name_of_a_person_whose_organisation_has_forgotten_it(w
 def test_a_name_that_was_forgotten_is_not_taken_again(watched: Watched) -> None:
     forget(watched, watched.a)
     late = watched.stage.online("late", of=MA)
-    watched.b.do(model.Invite(room=watched.room, device=late.device.id))
+    watched.b.do(actions.Invite(room=watched.room, device=late.device.id))
     watched.stage.wait(3_000)
     subject = decode_certificate(watched.a.store.base.certificate).subject
     assert (OrgName(TN), subject) not in names(late)
     assert late.codes() == []
     second = watched.stage.online("second", of=TN)
-    assert watched.a.do(model.Invite(room=watched.room, device=second.device.id)).state is DONE
+    assert watched.a.do(actions.Invite(room=watched.room, device=second.device.id)).state is DONE
     watched.stage.wait(3_000)
     assert (OrgName(TN), subject) not in names(second) | names(late)
 
@@ -498,7 +498,7 @@ def test_a_person_of_another_organisation_is_not_forgotten(watched: Watched) -> 
 
 def test_a_room_is_opened_with_the_policy_that_was_asked_for(watched: Watched) -> None:
     policy = RoomPolicy(after_last={Label.RED: 7}).encode()
-    done = watched.a.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy))
+    done = watched.a.do(actions.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy))
     assert done.state is DONE
     assert done.room is not None
     specific = decode_envelope(watched.a.row(done.room).create).header.specific
@@ -509,9 +509,9 @@ def test_a_room_is_opened_with_the_policy_that_was_asked_for(watched: Watched) -
 @pytest.mark.parametrize(("days", "alarmed"), [(6, True), (8, False)])
 def test_what_a_rooms_policy_lets_go_is_no_withheld_message(watched: Watched, days: int, alarmed: bool) -> None:  # noqa: FBT001 - a parameter of the test
     policy = RoomPolicy(after_last={Label.RED: 7}).encode()
-    room = watched.a.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
+    room = watched.a.do(actions.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
     assert room is not None
-    watched.a.do(model.Invite(room=room, device=watched.b.device.id))
+    watched.a.do(actions.Invite(room=room, device=watched.b.device.id))
     watched.b.disconnect()
     watched.a.say(room, "red", Label.RED)
     watched.stage.relay.now_ms += days * DAY_MS

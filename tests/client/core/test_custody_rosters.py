@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.cli.showing_custody import custody_json
 from amanah_client.core.directory import Rosters
 from amanah_client.custody import read_custody
@@ -84,7 +84,7 @@ def roster_of(watched: Watched, *nations: Nation, version: int = 2, handed: bool
 
 
 def let_in(watched: Watched, late: Client) -> Client:
-    watched.a.do(model.Invite(room=watched.room, device=late.device.id))
+    watched.a.do(actions.Invite(room=watched.room, device=late.device.id))
     watched.stage.wait(3_000)
     assert watched.room in late.store.rooms
     return late

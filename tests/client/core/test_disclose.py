@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from amanah_client import actions, inputs, model
 from amanah_client import effects as e
-from amanah_client import inputs, model
 from amanah_protocol import frames
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
@@ -24,13 +24,13 @@ DONE, QUEUED, FAILED, SENT = (
 )
 
 
-def told(stage: Stage) -> tuple[Client, Client, model.Disclose]:
+def told(stage: Stage) -> tuple[Client, Client, actions.Disclose]:
     """Two members, and what one of them discloses of the other."""
     a, b, room = two(stage)
     for text in ("one", "two", "three"):
         a.say(room, text)
     envelope = b.rooms_content(room)[-2].envelope
-    return a, b, model.Disclose(room=room, envelope=envelope, recipient="court of example")
+    return a, b, actions.Disclose(room=room, envelope=envelope, recipient="court of example")
 
 
 def test_a_disclosure_is_verified_by_the_roster_alone(stage: Stage) -> None:
@@ -68,8 +68,8 @@ def test_what_cannot_be_read_cannot_be_disclosed(stage: Stage, which: str) -> No
     elif which == "without content":
         envelope = b.rows(action.room, Kind.CREATE)[0].envelope
     else:
-        a.do(model.EraseMessages(room=action.room, envelopes=(envelope,)))
-    intent = b.do(model.Disclose(room=action.room, envelope=envelope, recipient="x"))
+        a.do(actions.EraseMessages(room=action.room, envelopes=(envelope,)))
+    intent = b.do(actions.Disclose(room=action.room, envelope=envelope, recipient="x"))
     assert (intent.state, intent.code) == (FAILED, "NOT_FOUND")
     assert b.rows(action.room, Kind.EGRESS) == []
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import duty
+from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Commit, Kind
@@ -334,7 +336,7 @@ def test_who_fell_silent_and_comes_back_is_added_again_by_its_organisation(stage
 
 def test_what_it_had_queued_waits_until_it_is_added_again(stage: Stage) -> None:
     a, a2, b, room = lapse(stage)
-    intent = a2.ask(model.SendText(room=room, text="written on the way", label=Label.AMBER))
+    intent = a2.ask(saying(room, Text(text="written on the way"), label=Label.AMBER))
     a2.connect()
     stage.run()
     assert a2.row(room).status is REMOVED
@@ -351,7 +353,7 @@ def test_what_was_in_flight_when_it_fell_silent_is_sent_when_it_is_back(stage: S
     invite(a, room, a2)
     stage.wait(80_000)
     a2.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
-    intent = a2.ask(model.SendText(room=room, text="on its way for long", label=Label.AMBER))
+    intent = a2.ask(saying(room, Text(text="on its way for long"), label=Label.AMBER))
     a2.disconnect()
     a2.outward = None
     days(stage, 30)
@@ -367,7 +369,7 @@ def test_who_was_removed_by_somebody_is_not_added_again_by_itself(stage: Stage) 
     a2 = stage.online("A2", of=TN)
     invite(a, room, a2)
     stage.wait(80_000)
-    a.do(model.Remove(room=room, devices=(a2.device.id,)))
+    a.do(actions.Remove(room=room, devices=(a2.device.id,)))
     assert a2.say(room, "why?").state is model.IntentState.FAILED
     stage.wait(HOUR_MS, 5_000)
     assert a2.row(room).status is REMOVED

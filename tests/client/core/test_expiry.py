@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.core import expiry
 from amanah_protocol import frames
 from amanah_protocol.cose import Typ
@@ -25,7 +25,7 @@ def client() -> Client:
 
 
 def opened(client: Client, policy: bytes = POLICY) -> RoomId:
-    room = client.do(model.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
+    room = client.do(actions.CreateRoom(title="kept", ceiling=Label.RED, classical=True, policy=policy)).room
     assert room is not None
     return room
 
@@ -68,7 +68,7 @@ def test_before_the_custody_of_a_room_is_read_nothing_is_dropped(client: Client)
     """A hold was placed while the device was off, and is read behind all else."""
     stage, other = client.stage, client.stage.online("B")
     room = opened(client)
-    client.do(model.Invite(room=room, device=other.device.id))
+    client.do(actions.Invite(room=room, device=other.device.id))
     stage.wait(3_000)
     client.disconnect()
     placed = stage.relay.nations[TN].hold(room, now_ms=stage.relay.now_ms, since_ms=5)
@@ -92,9 +92,9 @@ def test_a_device_that_was_removed_drops_without_the_custody_that_it_is_not_show
     monkeypatch.setattr(expiry, "PERIOD_MS", 1_000)
     stage, other = client.stage, client.stage.online("B")
     room = opened(client)
-    client.do(model.Invite(room=room, device=other.device.id))
+    client.do(actions.Invite(room=room, device=other.device.id))
     stage.wait(3_000)
-    client.do(model.Remove(room=room, devices=(other.device.id,)))
+    client.do(actions.Remove(room=room, devices=(other.device.id,)))
     stage.wait(3_000)
     other.disconnect()
     other.connect()

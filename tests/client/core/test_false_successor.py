@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import apart, successor
 from amanah_client.core.room import Room
 from amanah_protocol.custody.retention import RoomPolicy
@@ -141,7 +141,7 @@ def test_nobody_becomes_the_owner_by_being_faster(stage: Stage, victims: Victims
     a, b, c, m2, room, false = with_colleague(stage, victims, 0)
     invite(m2, false, a, b, c)
     waits = ask(a, room, "the owner speaks")
-    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    m2.do(actions.Remove(room=false, devices=(a.device.id,)))
     settle(stage)
     new = next_of(a, room)
     assert next_of(b, room) == next_of(c, room) == new != false
@@ -166,7 +166,7 @@ def test_the_old_owners_device_that_is_put_out_opens_one_and_all_go_there(stage:
     a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
     invite(m2, false, a, b, c)
     assert next_of(a, room) == false
-    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    m2.do(actions.Remove(room=false, devices=(a.device.id,)))
     waits = ask(a, room, "the owner speaks")
     settle(stage)
     new = next_of(a, room)
@@ -183,7 +183,7 @@ def test_without_that_the_old_owners_device_is_left_without_one(
     monkeypatch.setattr(successor, "_is_put_out", lambda *_: False)
     a, b, c, m2, room, false = with_colleague(stage, victims, 36_000)
     invite(m2, false, a, b, c)
-    m2.do(model.Remove(room=false, devices=(a.device.id,)))
+    m2.do(actions.Remove(room=false, devices=(a.device.id,)))
     waits = ask(a, room, "the owner speaks")
     settle(stage)
     assert next_of(a, room) == false
@@ -195,7 +195,7 @@ def test_who_was_put_out_of_the_owners_successor_opens_none(stage: Stage, victim
     wedge(victims, m, (a, b, c), room)
     settle(stage)
     new = next_of(b, room)
-    a.do(model.Remove(room=new, devices=(b.device.id,)))
+    a.do(actions.Remove(room=new, devices=(b.device.id,)))
     settle(stage)
     assert next_of(b, room) == next_of(a, room) == new
     assert len(b.store.rooms) == 2
@@ -247,7 +247,7 @@ def test_who_is_away_and_added_again_counts_no_more_than_once(stage: Stage, vict
     new = next_of(a, room)
     invite(m2, false, a, b, c, m3)
     stage.wait(60_000)  # the relay takes so many commits at a time
-    m3.do(model.Remove(room=false, devices=(m2.device.id,)))
+    m3.do(actions.Remove(room=false, devices=(m2.device.id,)))
     invite(m3, false, m2)
     stage.wait(5_000)
     assert set(room_of(b, false).entered) == ids(a, b, c, m2, m3)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from amanah_client import effects as e
 from amanah_client import inputs
-from amanah_client.model import SendText
+from amanah_client.saying import Say, saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.types import RoomId
 from tests.client.core.rooms import create, two
@@ -24,8 +25,8 @@ def give(client: Client, room: RoomId, room_seq: int) -> None:
     client.give(inputs.Received(data=data))
 
 
-def flash(room: RoomId) -> SendText:
-    return SendText(room=room, text="now", label=Label.AMBER, precedence=Precedence.FLASH)
+def flash(room: RoomId) -> Say:
+    return saying(room, Text(text="now"), label=Label.AMBER, precedence=Precedence.FLASH)
 
 
 def test_the_faces_hear_of_a_flash_before_it_is_there() -> None:

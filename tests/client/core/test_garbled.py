@@ -8,8 +8,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
+from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, DecodeError
 from amanah_protocol.labels import Label
 from tests.client.core.rooms import create, invite
@@ -92,14 +94,14 @@ def live_on(stage: Stage, victim: Client, room: model.RoomRow) -> None:
             if client.peer is None and not any(not one.again for one in client.disconnects):
                 client.connect()
         stage.run()
-        victim.ask(model.SendText(room=room.room, text=f"{number}", label=Label.GREEN))
+        victim.ask(saying(room.room, Text(text=f"{number}"), label=Label.GREEN))
         if number == 3:
-            victim.ask(model.Invite(room=room.room, organisation=stage.relay.nations[SN].name))
-            victim.ask(model.Disclose(room=room.room, envelope=room.last_id, recipient="court"))
-            victim.ask(model.CreateRoom(title="another", ceiling=Label.GREEN, classical=True))
+            victim.ask(actions.Invite(room=room.room, organisation=stage.relay.nations[SN].name))
+            victim.ask(actions.Disclose(room=room.room, envelope=room.last_id, recipient="court"))
+            victim.ask(actions.CreateRoom(title="another", ceiling=Label.GREEN, classical=True))
         for other in stage.clients:
             if other is not victim and room.room in other.store.rooms:
-                other.ask(model.SendText(room=room.room, text=f"{other.name} {number}", label=Label.GREEN))
+                other.ask(saying(room.room, Text(text=f"{other.name} {number}"), label=Label.GREEN))
         stage.run()
         stage.wait(40_000, 4_000)
 

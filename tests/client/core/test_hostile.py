@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import actions, inputs, model
 from amanah_client.core import packages
 from amanah_client.core.subscribe import MAX_NEW_ROOMS
+from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Commit
 from amanah_protocol.labels import Label
@@ -137,28 +139,28 @@ def test_who_has_not_proven_itself_cannot_send_a_client_away_for_ever(stage: Sta
 @pytest.mark.parametrize(
     "action",
     [
-        model.Acknowledge(room=ANY, envelope=NONE, grade=99),
-        model.Acknowledge(room=ANY, envelope=EnvelopeId(b""), grade=1),
-        model.ReportCounts(room=ANY, accepted=-1, merged=0, dropped=0),
-        model.ReportCounts(room=ANY, accepted=2**64, merged=0, dropped=0),
-        model.EraseMessages(room=ANY, envelopes=()),
-        model.EraseMessages(room=ANY, envelopes=tuple(EnvelopeId(bytes([i]) * 32) for i in range(200))),
-        model.PostAlerts(room=ANY, source_name="x", alerts=(), label=Label.GREEN),
-        model.SendText(room=ANY, text="x" * 200_000, label=Label.GREEN),
-        model.SendText(room=ANY, text="", label=Label.GREEN),
-        model.SendText(room=ANY, text="x", label=Label.RED),
-        model.Remove(room=ANY, devices=(DeviceId(bytes(31)),)),
-        model.Invite(room=ANY, device=DeviceId(bytes(31))),
-        model.CreateRoom(title="x" * 5_000, ceiling=Label.AMBER, classical=True),
-        model.CreateRoom(title="x", ceiling=Label.AMBER, agreement="x" * 5_000, classical=True),
-        model.SubmitControl(type=2**70, object=b"x"),
-        model.SubmitControl(type=1, object=bytes(300_000)),
-        model.Disclose(room=ANY, envelope=NONE, recipient="x" * 5_000),
+        actions.Acknowledge(room=ANY, envelope=NONE, grade=99),
+        actions.Acknowledge(room=ANY, envelope=EnvelopeId(b""), grade=1),
+        actions.ReportCounts(room=ANY, accepted=-1, merged=0, dropped=0),
+        actions.ReportCounts(room=ANY, accepted=2**64, merged=0, dropped=0),
+        actions.EraseMessages(room=ANY, envelopes=()),
+        actions.EraseMessages(room=ANY, envelopes=tuple(EnvelopeId(bytes([i]) * 32) for i in range(200))),
+        actions.PostAlerts(room=ANY, source_name="x", alerts=(), label=Label.GREEN),
+        saying(ANY, Text(text="\U0001f6a8" * 60_000), label=Label.GREEN),
+        saying(ANY, Text(text=""), label=Label.GREEN),
+        saying(ANY, Text(text="x"), label=Label.RED),
+        actions.Remove(room=ANY, devices=(DeviceId(bytes(31)),)),
+        actions.Invite(room=ANY, device=DeviceId(bytes(31))),
+        actions.CreateRoom(title="x" * 5_000, ceiling=Label.AMBER, classical=True),
+        actions.CreateRoom(title="x", ceiling=Label.AMBER, agreement="x" * 5_000, classical=True),
+        actions.SubmitControl(type=2**70, object=b"x"),
+        actions.SubmitControl(type=1, object=bytes(300_000)),
+        actions.Disclose(room=ANY, envelope=NONE, recipient="x" * 5_000),
     ],
 )
-def test_what_can_never_be_sent_fails_and_stops_nothing(stage: Stage, action: model.Action) -> None:
+def test_what_can_never_be_sent_fails_and_stops_nothing(stage: Stage, action: actions.Action) -> None:
     a, _b, room = two(stage)
-    if not isinstance(action, model.CreateRoom | model.SubmitControl | model.AuditSync | model.Finished):
+    if not isinstance(action, actions.CreateRoom | actions.SubmitControl | actions.AuditSync | actions.Finished):
         action = replace(action, room=room)
     ended = a.do(action)
     stage.wait(3_000)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import invite as invitations
 from amanah_client.core.requests import Taken
 from amanah_protocol import frames
@@ -57,7 +57,7 @@ def test_a_person_is_invited_with_all_devices(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     subject = b.device.certificate.subject
-    assert a.do(model.Invite(room=room, subject=subject)).state is DONE
+    assert a.do(actions.Invite(room=room, subject=subject)).state is DONE
     assert members(a, room) == {a.device.id, b.device.id}
 
 
@@ -74,7 +74,7 @@ def test_a_person_is_invited_with_all_devices(stage: Stage) -> None:
 def test_why_nobody_can_be_invited_by_a_name_is_said(stage: Stage, action: dict[str, Any], said: str) -> None:
     a = stage.online("A")
     stage.online("auditor", of=MA, role=Role.AUDITOR)
-    intent = a.do(model.Invite(room=create(a), **action))
+    intent = a.do(actions.Invite(room=create(a), **action))
     assert (intent.state, intent.code) == (FAILED, "NOT_FOUND")
     assert intent.detail.startswith(said)
 
@@ -83,17 +83,17 @@ def test_an_auditors_device_and_one_that_was_revoked_are_not_invited(stage: Stag
     a, b = stage.online("A"), stage.online("B", of=MA)
     auditor = stage.online("auditor", of=MA, role=Role.AUDITOR)
     room = create(a)
-    intent = a.do(model.Invite(room=room, device=auditor.device.id))
+    intent = a.do(actions.Invite(room=room, device=auditor.device.id))
     assert (intent.state, "auditors are in no room" in intent.detail) == (FAILED, True)
     stage.submit(a, LeafType.REVOCATION, stage.relay.nations[MA].revoke(b.device.id))
-    intent = a.do(model.Invite(room=room, device=b.device.id))
+    intent = a.do(actions.Invite(room=room, device=b.device.id))
     assert (intent.state, "no certificate of an officer or bot is in force" in intent.detail) == (FAILED, True)
 
 
 def test_an_invitation_of_those_who_are_in_is_done(stage: Stage) -> None:
     a, b, room = two(stage)
     counter = a.row(room).counter
-    assert a.do(model.Invite(room=room, device=b.device.id)).state is DONE
+    assert a.do(actions.Invite(room=room, device=b.device.id)).state is DONE
     assert a.row(room).counter == counter
 
 
@@ -102,7 +102,7 @@ def test_who_has_no_key_package_left_is_named_and_the_others_are_added(stage: St
     c, _ = certify(stage.relay.nations[MA], "C", Role.OFFICER)
     stage.submit(b, LeafType.CERTIFICATE, c.certificate.encoded)
     room = create(a)
-    intent = a.do(model.Invite(room=room, organisation=OrgName(MA)))
+    intent = a.do(actions.Invite(room=room, organisation=OrgName(MA)))
     assert (intent.state, intent.code) == (DONE, "NO_KEY_PACKAGE")
     assert c.id.hex()[:16] in intent.detail
     assert members(a, room) == {a.device.id, b.device.id}
@@ -114,7 +114,7 @@ def test_an_invitation_without_any_key_package_waits_and_says_for_whom(stage: St
     stage.submit(a, LeafType.ENROLMENT, stage.relay.nations[MA].enrolment.endorsed.encode())
     stage.submit(a, LeafType.CERTIFICATE, b.device.certificate.encoded)
     room = create(a)
-    intent = a.do(model.Invite(room=room, device=b.device.id))
+    intent = a.do(actions.Invite(room=room, device=b.device.id))
     assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
     assert MA in intent.detail
     assert a.say(room, "meanwhile").state is DONE
@@ -132,7 +132,7 @@ def test_a_key_package_of_another_device_is_an_alarm(stage: Stage) -> None:
     room = create(a)
     other = stage.relay.store.stock[c.device.id, suites.CLASSICAL][0]
     substitute(a, lambda taken: frames.TakenPackage(taken.device, other, last_resort=False))
-    intent = a.do(model.Invite(room=room, device=b.device.id))
+    intent = a.do(actions.Invite(room=room, device=b.device.id))
     assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
     assert "BINDING" in intent.detail
     assert a.codes() == ["BINDING"]
@@ -148,7 +148,7 @@ def test_a_key_package_made_by_the_relay_is_an_alarm(stage: Stage) -> None:
     )
     room = create(a)
     substitute(a, lambda taken: frames.TakenPackage(taken.device, forged.public, last_resort=False))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert a.codes() == ["CERTIFICATE"]
 
 
@@ -156,7 +156,7 @@ def test_a_broken_key_package_is_an_alarm(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     substitute(a, lambda taken: frames.TakenPackage(taken.device, taken.package[:-1] + b"\x00", last_resort=False))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert a.codes() == ["SIGNATURE"]
     assert members(a, room) == {a.device.id}
 
@@ -188,7 +188,7 @@ def test_a_key_package_of_another_suite_or_time_is_an_alarm(stage: Stage, change
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     room_of(a, room).engine = Lying(**changes)
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert a.codes() == [code]
 
 
@@ -196,7 +196,7 @@ def test_key_packages_of_others_than_were_asked_for_end_the_connection(stage: St
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     substitute(a, lambda taken: frames.TakenPackage(bytes(32), taken.package, last_resort=False))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert a.codes() == ["FRAME"]
     assert a.peer is None
 
@@ -210,13 +210,13 @@ def test_key_packages_that_come_in_parts_are_put_together(stage: Stage) -> None:
         if isinstance(frame, frames.KeyPackages)
         else [frame]
     )
-    assert a.do(model.Invite(room=room, organisation=OrgName(MA))).state is DONE
+    assert a.do(actions.Invite(room=room, organisation=OrgName(MA))).state is DONE
     assert members(a, room) == {a.device.id, *(client.device.id for client in others)}
 
 
 def test_a_device_without_the_rooms_suite_is_refused_by_name(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA, device_suites=(0x0001,))
-    intent = a.do(model.Invite(room=create(a), device=b.device.id))
+    intent = a.do(actions.Invite(room=create(a), device=b.device.id))
     assert (intent.state, intent.code) == (QUEUED, "NO_KEY_PACKAGE")
     assert "0x0003" in intent.detail
 
@@ -225,13 +225,13 @@ def test_a_bot_invites_nobody(stage: Stage) -> None:
     a, bot = stage.online("A"), stage.online("bot", role=Role.BOT)
     room = create(a)
     invite(a, room, bot)
-    intent = bot.do(model.Invite(room=room, device=stage.online("C").device.id))
+    intent = bot.do(actions.Invite(room=room, device=stage.online("C").device.id))
     assert (intent.state, intent.code) == (FAILED, "ROLE")
 
 
 def test_a_guest_does_not_bring_a_new_organisation(stage: Stage) -> None:
     a, b, room = two(stage)
-    intent = b.do(model.Invite(room=room, device=stage.online("C", of=SN).device.id))
+    intent = b.do(actions.Invite(room=room, device=stage.online("C", of=SN).device.id))
     assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
     assert members(a, room) == {a.device.id, b.device.id}
     assert b.say(room, "fine").state is DONE
@@ -246,7 +246,7 @@ def test_a_relay_that_gives_no_key_packages(stage: Stage, code: str, state: mode
         if isinstance(frame, frames.KeyPackages)
         else [frame]
     )
-    intent = a.do(model.Invite(room=room, device=b.device.id))
+    intent = a.do(actions.Invite(room=room, device=b.device.id))
     assert (intent.state, intent.code) == (state, code)
     a.toward = None
     stage.wait(3_000)
@@ -256,8 +256,8 @@ def test_a_relay_that_gives_no_key_packages(stage: Stage, code: str, state: mode
 def test_two_officers_who_change_a_room_at_once_both_succeed(stage: Stage) -> None:
     a, b, room = two(stage)
     c, d = stage.online("C", of=TN), stage.online("D", of=MA)
-    first = a.ask(model.Invite(room=room, device=c.device.id))
-    second = b.ask(model.Invite(room=room, device=d.device.id))
+    first = a.ask(actions.Invite(room=room, device=c.device.id))
+    second = b.ask(actions.Invite(room=room, device=d.device.id))
     stage.wait(5_000)
     assert a.intent(first).state is DONE
     assert b.intent(second).state is DONE
@@ -291,13 +291,13 @@ def test_more_than_ninety_six_devices_need_several_commits() -> None:
     stage.clients = [a]
     stage.run()
     room = create(a)
-    intent = a.ask(model.Invite(room=room, organisation=OrgName(MA)))
+    intent = a.ask(actions.Invite(room=room, organisation=OrgName(MA)))
     stage.wait(6_000)
     assert a.intent(intent).state is DONE, a.intent(intent)
     assert len(members(a, room)) == 101
     assert [len(commit.added) for commit in commits_of(a, room)] == [96, 4]
     devices = tuple(other.device.id for other in others)
-    removal = a.ask(model.Remove(room=room, devices=devices))
+    removal = a.ask(actions.Remove(room=room, devices=devices))
     stage.wait(6_000)
     assert a.intent(removal).state is DONE
     assert members(a, room) == {a.device.id}
@@ -307,12 +307,12 @@ def test_more_than_ninety_six_devices_need_several_commits() -> None:
 
 def test_a_removal_of_nobody_is_done(stage: Stage) -> None:
     a, _b, room = two(stage)
-    assert a.do(model.Remove(room=room, devices=(DeviceId(bytes(32)),))).state is DONE
+    assert a.do(actions.Remove(room=room, devices=(DeviceId(bytes(32)),))).state is DONE
 
 
 def test_a_removal_of_oneself_fails(stage: Stage) -> None:
     a, _b, room = two(stage)
-    intent = a.do(model.Remove(room=room, devices=(a.device.id,)))
+    intent = a.do(actions.Remove(room=room, devices=(a.device.id,)))
     assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
 
 
@@ -320,7 +320,7 @@ def test_an_organisation_removes_its_own(stage: Stage) -> None:
     a, b, room = two(stage)
     b2 = stage.online("B2", of=MA)
     invite(b, room, b2)
-    assert b.do(model.Remove(room=room, devices=(b2.device.id,))).state is DONE
+    assert b.do(actions.Remove(room=room, devices=(b2.device.id,))).state is DONE
     assert members(a, room) == {a.device.id, b.device.id}
 
 
@@ -335,7 +335,7 @@ def test_a_refused_commit_is_discarded_and_the_invitation_fails(stage: Stage) ->
         return [frame]
 
     a.outward = refuse
-    intent = a.do(model.Invite(room=room, device=b.device.id))
+    intent = a.do(actions.Invite(room=room, device=b.device.id))
     assert (intent.state, intent.code) == (FAILED, "MEMBERSHIP")
     group = room_of(a, room).group
     assert group is not None
@@ -357,12 +357,12 @@ def test_an_answer_for_a_room_that_is_gone_is_passed_over(stage: Stage) -> None:
 
 def test_a_room_that_cannot_be_made_fails(stage: Stage) -> None:
     a = stage.online("A")
-    intent = a.do(model.CreateRoom(title="x" * 300, ceiling=Label.AMBER, classical=True))
+    intent = a.do(actions.CreateRoom(title="x" * 300, ceiling=Label.AMBER, classical=True))
     assert (intent.state, intent.code) == (FAILED, "TOO_LARGE")
     bot = stage.online("bot", role=Role.BOT)
-    assert bot.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "ROLE"
+    assert bot.do(actions.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "ROLE"
     other = stage.online("other", device_suites=(0x0001,))
-    assert other.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "SUITE"
+    assert other.do(actions.CreateRoom(title="x", ceiling=Label.AMBER, classical=True)).code == "SUITE"
 
 
 def test_a_room_that_the_relay_refuses_leads_nowhere(stage: Stage) -> None:
@@ -375,7 +375,7 @@ def test_a_room_that_the_relay_refuses_leads_nowhere(stage: Stage) -> None:
         return [frame]
 
     a.outward = refuse
-    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
+    intent = a.do(actions.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     assert intent.state is FAILED
     assert intent.room is not None
     assert a.row(intent.room).status is model.RoomStatus.REMOVED
@@ -393,7 +393,7 @@ def test_a_room_refused_at_the_wrong_moment_is_made_under_the_same_id(stage: Sta
         return [frame]
 
     a.outward = refuse
-    intent = a.ask(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
+    intent = a.ask(actions.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     stage.wait(5_000)
     done = a.intent(intent)
     assert done.state is DONE

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core.senders import later_flaw
 from amanah_protocol import frames, kinds
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope
@@ -117,7 +117,7 @@ def test_a_crash_at_any_step_of_joining_loses_nothing(stage: Stage, step: int, *
     c = stage.online("C", of=TN)
     bend(c, lambda entries: entries[:1])
     c.store.fails, c.store.kept = step, kept
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     c.store.fails = 0
     if c.peer is None:
         c.connect()
@@ -129,7 +129,7 @@ def test_a_crash_at_any_step_of_joining_loses_nothing(stage: Stage, step: int, *
 
 def test_who_is_added_again_goes_on_from_what_it_had_verified(stage: Stage) -> None:
     a, b, room = two(stage)
-    assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
+    assert a.do(actions.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
     circle = b.row(room).circle
     assert circle is not None
     assert (circle.epoch, circle.members) == (2, (a.device.id,))
@@ -147,8 +147,8 @@ def test_who_missed_its_own_removal_follows_it_before_it_gives_its_keys_up(stage
     a, b, room = two(stage)
     head = b.row(room).head_seq
     b.disconnect()
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Invite(room=room, device=b.device.id))
     asked = note_asked(b)
     b.connect()
     stage.run()
@@ -161,8 +161,8 @@ def test_who_missed_its_own_removal_follows_it_before_it_gives_its_keys_up(stage
 def test_a_member_keeps_its_keys_where_the_commits_do_not_lead_to_its_adding(stage: Stage) -> None:
     a, b, room = two(stage)
     b.disconnect()
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Invite(room=room, device=b.device.id))
     before = b.row(room)
     bend(b, lambda _: ())
     b.connect()
@@ -174,7 +174,7 @@ def test_a_member_keeps_its_keys_where_the_commits_do_not_lead_to_its_adding(sta
 def test_one_who_halted_the_room_follows_it_from_the_creation(stage: Stage) -> None:
     a, b, room = two(stage)
     room_of(b, room).change(status=model.RoomStatus.HALTED)
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     assert b.row(room).status is REMOVED
     assert b.row(room).circle is None
     asked = note_asked(b)
@@ -218,7 +218,7 @@ def with_a_forged_commit(
     if revoked is not None:
         places = [row.index for row in a.rows(room, Kind.COMMIT) if row.index is not None]
         c.core._ctx.directory.revoke_device(b.device.id, places[1] + revoked)  # noqa: SLF001 - as its entry would
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     stage.run()
     return c, room
 
@@ -376,7 +376,7 @@ def test_neighbours_have_to_be_linked(stage: Stage) -> None:
     c = stage.online("C", of=TN)
     invite(a, room, b)
     bend(c, lambda entries: (entries[0], *(altered(entry, room_seq=2, previous=b"x" * 32) for entry in entries[1:])))
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     check_not_joined(c, room, "FORK")
 
 
@@ -384,7 +384,7 @@ def test_a_place_that_is_known_is_the_one_that_is_known(stage: Stage) -> None:
     a, _b, room = two(stage)
     c = stage.online("C", of=TN)
     bend(c, lambda entries: (altered(entries[0], accepted_at_ms=1), *entries[1:]))
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     check_not_joined(c, room, "FORK")
 
 
@@ -392,7 +392,7 @@ def test_it_begins_with_the_creation(stage: Stage) -> None:
     a, _b, room = two(stage)
     c = stage.online("C", of=TN)
     bend(c, lambda entries: entries[1:])
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     check_not_joined(c, room, "GAP")
 
 
@@ -400,7 +400,7 @@ def test_a_room_has_one_creation(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - it stays a newcomer
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes() == ["OPEN", "STATE_LOST"]
     b.store.rooms[room] = replace(b.row(room), status=model.RoomStatus.JOINING)
     known = decode_envelope(b.row(room).create)
@@ -430,8 +430,8 @@ def taken_back(stage: Stage, **changes: Any) -> tuple[Client, RoomId]:  # noqa: 
     invite(b, room, stage.online("D", of=MA))
     counter = b.row(room).counter
     b.disconnect()
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Invite(room=room, device=b.device.id))
     fields = {"counter": counter, **changes}
     before.rooms[room] = replace(before.rooms[room], **fields)
     b.store = before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_protocol import frames
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Commit
@@ -53,7 +53,7 @@ def test_a_relay_that_denies_the_room_is_asked_once_more_and_then_it_is_a_gap(st
     a, _b, room = two(stage)
     c = stage.online("C", of=TN)
     asked = answer(c, Code.UNKNOWN_ROOM, 9)
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     assert len(asked) == 2
     check_not_joined(c, room, "GAP")
 
@@ -72,7 +72,7 @@ def test_an_adding_commit_with_a_broken_signature_is_refused_like_any_entry(stag
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - it stays a newcomer
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes() == ["OPEN", "STATE_LOST"]
     room_of(b, room).change(status=model.RoomStatus.JOINING)
     head = b.row(room).head_seq
@@ -118,7 +118,7 @@ def test_an_answer_or_a_refusal_when_nothing_waits_is_passed_over(stage: Stage) 
 
     c.toward = hold
     for made in ("an answer", "a refusal"):
-        a.do(model.Invite(room=room, device=c.device.id))
+        a.do(actions.Invite(room=room, device=c.device.id))
         room_of(c, room).link.replay = None
         (frame,) = held
         assert isinstance(frame, frames.Membership)

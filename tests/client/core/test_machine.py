@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from amanah_client import actions, inputs, model
 from amanah_client import effects as e
-from amanah_client import inputs, model
 from amanah_client.core import ClientCore, group_of
+from amanah_client.saying import saying
 from amanah_protocol import frames
 from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.identity import Role, decode_profile
@@ -71,7 +73,7 @@ def test_an_organisation_is_invited_with_all_its_valid_member_devices(stage: Sta
     b1, b2 = stage.online("B1", of=MA), stage.online("B2", of=MA, role=Role.BOT)
     stage.online("auditor", of=MA, role=Role.AUDITOR)
     room = create(a)
-    assert a.do(model.Invite(room=room, organisation=a.stage.relay.nations[MA].name)).state is DONE
+    assert a.do(actions.Invite(room=room, organisation=a.stage.relay.nations[MA].name)).state is DONE
     group = group_of(a.row(room), a.device.key)
     assert group is not None
     assert set(group.members) == {a.device.id, b1.device.id, b2.device.id}
@@ -104,7 +106,7 @@ def test_what_is_sent_offline_is_kept_and_goes_out_by_itself(stage: Stage) -> No
 def test_queued_messages_leave_in_order_and_share_a_publish(stage: Stage) -> None:
     a, b, room = two(stage)
     a.disconnect()
-    intents = [a.ask(model.SendText(room=room, text=f"number {n}", label=Label.AMBER)) for n in range(20)]
+    intents = [a.ask(saying(room, Text(text=f"number {n}"), label=Label.AMBER)) for n in range(20)]
     published: list[int] = []
 
     def count(frame: frames.Frame) -> list[frames.Frame]:
@@ -123,7 +125,7 @@ def test_queued_messages_leave_in_order_and_share_a_publish(stage: Stage) -> Non
 def test_a_removed_member_reads_nothing_from_then_on(stage: Stage) -> None:
     a, b, room = two(stage)
     a.say(room, "before")
-    assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is DONE
+    assert a.do(actions.Remove(room=room, devices=(b.device.id,))).state is DONE
     a.say(room, "after")
     assert b.texts(room) == ["before"]
     assert b.row(room).status is model.RoomStatus.REMOVED
@@ -136,7 +138,7 @@ def test_a_removed_member_reads_nothing_from_then_on(stage: Stage) -> None:
 def test_a_removed_member_comes_back_by_a_new_invitation(stage: Stage) -> None:
     a, b, room = two(stage)
     b.say(room, "one")
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     a.say(room, "without you")
     invite(a, room, b)
     assert b.say(room, "two").state is DONE
@@ -149,7 +151,7 @@ def test_a_removed_member_comes_back_by_a_new_invitation(stage: Stage) -> None:
 def test_a_member_removed_and_added_again_while_away_catches_up(stage: Stage) -> None:
     a, b, room = two(stage)
     b.disconnect()
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     a.say(room, "without you")
     invite(a, room, b)
     a.say(room, "welcome back")
@@ -164,9 +166,9 @@ def test_a_bot_posts_alerts_as_a_member(stage: Stage) -> None:
     a, bot = stage.online("A", of=TN), stage.online("bot", of=TN, role=Role.BOT)
     room = create(a)
     invite(a, room, bot)
-    posted = bot.do(model.PostAlerts(room=room, source_name="sensor 1", alerts=(alert(),) * 3, label=Label.GREEN))
+    posted = bot.do(actions.PostAlerts(room=room, source_name="sensor 1", alerts=(alert(),) * 3, label=Label.GREEN))
     assert posted.state is DONE
-    assert bot.do(model.ReportCounts(room=room, accepted=3, merged=1, dropped=0)).state is DONE
+    assert bot.do(actions.ReportCounts(room=room, accepted=3, merged=1, dropped=0)).state is DONE
     kinds = [row.kind for row in a.rows(room)]
     assert Kind.ALERT in kinds
     assert Kind.COUNTS in kinds
@@ -177,8 +179,8 @@ def test_an_acknowledgement_and_an_erasure_reach_all(stage: Stage) -> None:
     a, b, room = two(stage)
     sent = a.say(room, "by mistake")
     assert sent.envelope is not None
-    assert b.do(model.Acknowledge(room=room, envelope=sent.envelope, grade=3)).state is DONE
-    assert a.do(model.EraseMessages(room=room, envelopes=(sent.envelope,))).state is DONE
+    assert b.do(actions.Acknowledge(room=room, envelope=sent.envelope, grade=3)).state is DONE
+    assert a.do(actions.EraseMessages(room=room, envelopes=(sent.envelope,))).state is DONE
     assert a.texts(room) == b.texts(room) == []
     assert b.store.messages[room, sent.envelope].state is model.MessageState.ERASED
     assert quiet(a, b)
@@ -221,7 +223,7 @@ def test_a_core_made_anew_from_the_store_goes_on(stage: Stage) -> None:
 def test_a_store_that_fails_costs_the_core_and_nothing_else(stage: Stage) -> None:
     a, b, room = two(stage)
     a.store.fails = 1
-    intent = a.ask(model.SendText(room=room, text="hello", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="hello"), label=Label.AMBER))
     assert a.peer is None
     a.connect()
     stage.run()
@@ -258,7 +260,7 @@ def test_what_arrives_after_a_disconnect_is_passed_over(stage: Stage) -> None:
 def test_a_request_without_answer_ends_the_connection(stage: Stage) -> None:
     a, b, room = two(stage)
     a.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
-    a.ask(model.SendText(room=room, text="hello", label=Label.AMBER))
+    a.ask(saying(room, Text(text="hello"), label=Label.AMBER))
     stage.wait(61_000)
     assert [effect.reason for effect in a.disconnects] == ["TIMEOUT: the relay did not answer"]
     a.outward = None
@@ -277,7 +279,7 @@ def test_an_answer_to_nothing_ends_the_connection(stage: Stage) -> None:
 def test_a_withdrawn_intent_is_not_sent(stage: Stage) -> None:
     a, b, room = two(stage)
     a.disconnect()
-    intent = a.ask(model.SendText(room=room, text="no", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="no"), label=Label.AMBER))
     a.give(inputs.Withdrawn(intent=intent))
     a.give(inputs.Withdrawn(intent=intent))
     a.connect()
@@ -294,7 +296,7 @@ def test_an_intent_for_no_room_fails(stage: Stage) -> None:
 def test_asking_twice_sends_once(stage: Stage) -> None:
     a, b, room = two(stage)
     a.disconnect()
-    intent = a.ask(model.SendText(room=room, text="once", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="once"), label=Label.AMBER))
     a.give(inputs.Asked(intent=a.intent(intent)))
     a.connect()
     stage.run()

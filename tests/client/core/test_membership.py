@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core.room import Room
 from amanah_protocol import frames
 from amanah_protocol.envelope import Envelope, audience_digest, decode_envelope, derive_room_id
@@ -383,7 +383,7 @@ def test_a_welcome_that_differs_from_its_commit(stage: Stage, changes: dict[str,
         b,
         lambda envelope, content: (signed(structs.replace(envelope.header, **changes), content, a.device.key), content),
     )
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes()[0] == code
     assert b.row(room).status is LOST
     assert room_of(b, room).group is None
@@ -401,7 +401,7 @@ def test_a_welcome_by_another_than_who_added(stage: Stage) -> None:
             content,
         ),
     )
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes()[0] == "BINDING"
 
 
@@ -409,14 +409,14 @@ def test_a_welcome_that_does_not_open(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes() == ["OPEN", "STATE_LOST"]
     assert b.row(room).status is LOST
     a.say(room, "can you read this?")
     row = [row for row in b.rows(room) if row.room_seq is not None][-1]
     assert (row.state, row.code) == (model.MessageState.UNREADABLE, "STATE_LOST")
     assert b.codes() == ["OPEN", "STATE_LOST"]
-    assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
+    assert a.do(actions.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
     assert b.row(room).status is model.RoomStatus.REMOVED
     b.restart()
     b.connect()
@@ -430,7 +430,7 @@ def test_a_withheld_welcome_stops_the_room(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     change_welcome(b, lambda envelope, _: (envelope, None))
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.codes() == ["GAP"]
     assert b.row(room).status is JOINING
 
@@ -527,7 +527,7 @@ def test_a_commit_after_a_welcome_that_failed_changes_nothing(stage: Stage) -> N
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     b.core._ctx.packages.clear()  # noqa: SLF001 - as if its secrets were lost
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     invite(a, room, stage.online("C", of=TN))
     row = b.rows(room, Kind.COMMIT)[-1]
     assert (row.state, row.code) == (model.MessageState.UNREADABLE, "STATE_LOST")

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import actions, inputs, model
 from amanah_client.core import gate
+from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.kinds import Kind
@@ -88,7 +90,7 @@ def test_what_was_right_at_the_wrong_moment_is_sealed_anew(stage: Stage, code: s
     a, b, room = two(stage)
     sent = refuse(a, code, time_ms=stage.relay.now_ms)
     counter = a.row(room).counter
-    intent = a.ask(model.SendText(room=room, text="again", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="again"), label=Label.AMBER))
     stage.run()
     if code in ("STALE_EPOCH", "AUDIENCE"):
         assert a.intent(intent).state is QUEUED
@@ -124,7 +126,7 @@ def test_a_message_that_is_refused_again_and_again_is_given_up(stage: Stage) -> 
 def test_only_the_refused_item_of_a_publish_fails(stage: Stage) -> None:
     a, b, room = two(stage)
     a.disconnect()
-    intents = [a.ask(model.SendText(room=room, text=f"number {n}", label=Label.AMBER)) for n in range(3)]
+    intents = [a.ask(saying(room, Text(text=f"number {n}"), label=Label.AMBER)) for n in range(3)]
     refuse(a, "LABEL", position=1)
     a.connect()
     stage.run()
@@ -273,8 +275,8 @@ def test_what_was_written_for_a_smaller_circle_is_held(stage: Stage) -> None:
     a, b, room = two(stage)
     c = stage.online("C", of=SN)
     b.disconnect()
-    intent = b.ask(model.SendText(room=room, text="between us", label=Label.AMBER))
-    counts = b.ask(model.ReportCounts(room=room, accepted=1, merged=0, dropped=0))
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER))
+    counts = b.ask(actions.ReportCounts(room=room, accepted=1, merged=0, dropped=0))
     invite(a, room, c)
     b.connect()
     stage.run()
@@ -294,7 +296,7 @@ def test_what_was_in_flight_for_a_smaller_circle_is_held_when_it_is_refused(stag
     c = stage.online("C", of=SN)
     held: list[frames.Frame] = []
     b.outward = keep(held, frames.Publish)
-    intent = b.ask(model.SendText(room=room, text="between us", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER))
     stage.run()
     invite(a, room, c)
     assert b.intent(intent).state is model.IntentState.SENT
@@ -321,7 +323,7 @@ def test_what_was_accepted_before_the_circle_widened_is_done(stage: Stage) -> No
         return [frame]
 
     b.toward = late
-    intent = b.ask(model.SendText(room=room, text="in time", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="in time"), label=Label.AMBER))
     stage.run()
     invite(a, room, c)
     b.toward = None
@@ -335,7 +337,7 @@ def test_a_machine_holds_nothing(stage: Stage) -> None:
     room = create(a)
     invite(a, room, bot)
     bot.disconnect()
-    intent = bot.ask(model.SendText(room=room, text="alarm", label=Label.AMBER))
+    intent = bot.ask(saying(room, Text(text="alarm"), label=Label.AMBER))
     invite(a, room, stage.online("C", of=SN))
     bot.connect()
     stage.run()
@@ -345,7 +347,7 @@ def test_a_machine_holds_nothing(stage: Stage) -> None:
 def test_a_device_of_an_organisation_that_is_in_holds_nothing(stage: Stage) -> None:
     a, b, room = two(stage)
     b.disconnect()
-    intent = b.ask(model.SendText(room=room, text="to all", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="to all"), label=Label.AMBER))
     invite(a, room, stage.online("A2", of=TN))
     b.connect()
     stage.run()
@@ -442,7 +444,7 @@ def test_an_expired_certificate_sends_nothing(stage: Stage) -> None:
 def test_a_device_that_is_not_in_the_log_sends_nothing(stage: Stage) -> None:
     a = stage.online("A")
     a.core._ctx.directory.devices.clear()  # noqa: SLF001 - as before its certificate was delivered
-    intent = a.do(model.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
+    intent = a.do(actions.CreateRoom(title="x", ceiling=Label.AMBER, classical=True))
     assert (intent.state, intent.code) == (QUEUED, "CERTIFICATE")
 
 
@@ -460,11 +462,11 @@ def test_an_epoch_whose_end_is_withheld_is_an_alarm(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("action", "code"),
     [
-        (lambda room: model.SendText(room=room, text="x" * 70_000, label=Label.AMBER), "TOO_LARGE"),
-        (lambda room: model.SendText(room=room, text="x", label=Label.RED), "LABEL"),
-        (lambda room: model.PostAlerts(room=room, source_name="s", alerts=(), label=Label.AMBER), "TOO_LARGE"),
-        (lambda room: model.EraseMessages(room=room, envelopes=()), "BAD_TYPE"),
-        (lambda room: model.ReportCounts(room=room, accepted=-1, merged=0, dropped=0), "BAD_TYPE"),
+        (lambda room: saying(room, Text(text="\U0001f6a8" * 60_000), label=Label.AMBER), "TOO_LARGE"),
+        (lambda room: saying(room, Text(text="x"), label=Label.RED), "LABEL"),
+        (lambda room: actions.PostAlerts(room=room, source_name="s", alerts=(), label=Label.AMBER), "TOO_LARGE"),
+        (lambda room: actions.EraseMessages(room=room, envelopes=()), "BAD_TYPE"),
+        (lambda room: actions.ReportCounts(room=room, accepted=-1, merged=0, dropped=0), "BAD_TYPE"),
     ],
 )
 def test_what_no_relay_would_take_fails_without_a_counter(stage: Stage, action: Any, code: str) -> None:  # noqa: ANN401 - a function of the room
@@ -501,7 +503,7 @@ def test_large_messages_are_split_over_publishes(stage: Stage) -> None:
     a.disconnect()
     texts = [f"{n}" + "x" * 60_000 for n in range(5)]
     for text in texts:
-        a.ask(model.SendText(room=room, text=text, label=Label.AMBER))
+        a.ask(saying(room, Text(text=text), label=Label.AMBER))
     a.connect()
     stage.run()
     assert b.texts(room) == texts
@@ -513,7 +515,7 @@ def test_rates_of_the_relay_slow_a_burst_and_lose_nothing() -> None:
     a, b, room = two(stage)
     a.disconnect()
     for number in range(60):
-        a.ask(model.SendText(room=room, text=f"{number}", label=Label.AMBER))
+        a.ask(saying(room, Text(text=f"{number}"), label=Label.AMBER))
     a.connect()
     stage.wait(30_000, step_ms=500)
     assert b.texts(room) == [f"{number}" for number in range(60)]
@@ -524,8 +526,8 @@ def test_an_intent_waits_for_its_room_to_be_known(stage: Stage) -> None:
     a, b = stage.online("A"), stage.online("B", of=MA)
     room = create(a)
     b.disconnect()
-    intent = b.ask(model.SendText(room=room, text="early", label=Label.AMBER))
-    a.do(model.Invite(room=room, device=b.device.id))
+    intent = b.ask(saying(room, Text(text="early"), label=Label.AMBER))
+    a.do(actions.Invite(room=room, device=b.device.id))
     b.connect()
     stage.run()
     assert b.intent(intent).state is DONE

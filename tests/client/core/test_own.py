@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from amanah_client import model
+from amanah_client import actions, model
+from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import audience_digest, decode_envelope
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
@@ -73,7 +75,7 @@ def test_an_own_commit_that_is_no_longer_held_is_refused(stage: Stage) -> None:
     c = stage.online("C", of=SN)
     held: list[frames.Frame] = []
     a.toward = keep(held, frames.Delivery)
-    a.ask(model.Invite(room=room, device=c.device.id))
+    a.ask(actions.Invite(room=room, device=c.device.id))
     stage.run()
     group = room_of(a, room).group
     assert group is not None
@@ -96,13 +98,13 @@ def test_a_creator_who_was_removed_and_added_again_reads_from_the_beginning(stag
     a, b, room = two(stage)
     a2 = stage.online("A2", of=TN)
     invite(a, room, a2)
-    assert a2.do(model.Remove(room=room, devices=(a.device.id,))).state is model.IntentState.DONE
+    assert a2.do(actions.Remove(room=room, devices=(a.device.id,))).state is model.IntentState.DONE
     a.toward = lambda frame: (
         []
         if isinstance(frame, frames.Delivery) and decode_envelope(frame.envelope).header.kind is Kind.WELCOME
         else [frame]
     )
-    a2.do(model.Invite(room=room, device=a.device.id))
+    a2.do(actions.Invite(room=room, device=a.device.id))
     a.toward = None
     a.restart()
     a.connect()
@@ -119,10 +121,10 @@ def test_what_was_accepted_before_an_unseen_removal_is_done(stage: Stage) -> Non
     a, b, room = two(stage)
     held: list[frames.Frame] = []
     b.toward = keep(held, frames.Stored, frames.Delivery)
-    intent = b.ask(model.SendText(room=room, text="just in time", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="just in time"), label=Label.AMBER))
     stage.run()
     b.disconnect()
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(a, room, b)
     b.toward = None
     b.connect()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import answers, commits, invite, monitor, outbox
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.conflicts import claim_of
@@ -167,11 +167,11 @@ def test_a_room_without_keys_seals_nothing_and_changes_nothing(stage: Stage) -> 
         Batch(ctx, EMPTY)
     with pytest.raises(UsageError):
         commits.commit(ctx, EMPTY, packages={}, removes=(), intent=None)
-    intent = model.Intent(id="0" * 32, action=model.AuditSync(), created_at_ms=0)
-    assert not commits.remove(ctx, EMPTY, intent, model.Remove(room=EMPTY.id, devices=()))
-    assert not invite.advance(ctx, EMPTY, intent, model.Invite(room=EMPTY.id))
+    intent = model.Intent(id="0" * 32, action=actions.AuditSync(), created_at_ms=0)
+    assert not commits.remove(ctx, EMPTY, intent, actions.Remove(room=EMPTY.id, devices=()))
+    assert not invite.advance(ctx, EMPTY, intent, actions.Invite(room=EMPTY.id))
     assert revoked_members(ctx, EMPTY) == ()
-    assert commits.is_removed(EMPTY, model.Remove(room=EMPTY.id, devices=(NOBODY,)), ())
+    assert commits.is_removed(EMPTY, actions.Remove(room=EMPTY.id, devices=(NOBODY,)), ())
     with pytest.raises(VerifyError):
         EMPTY.audience()
     with pytest.raises(VerifyError):
@@ -199,7 +199,7 @@ def test_a_stored_room_without_creation_loads(stage: Stage) -> None:
 
 def test_ids_of_messages_follow_from_their_intents() -> None:
     def intent(identity: str) -> model.Intent:
-        return model.Intent(id=identity, action=model.AuditSync(), created_at_ms=0)
+        return model.Intent(id=identity, action=actions.AuditSync(), created_at_ms=0)
 
     assert message_id_of(intent("ab" * 16)) == b"\xab" * 16
     assert message_id_of(intent("not hex")) == sha256(b"not hex")[:16]
@@ -212,9 +212,9 @@ def test_an_unknown_code_counts_as_a_fault_of_the_relay() -> None:
 
 
 def test_actions_that_are_about_no_room() -> None:
-    assert room_of(model.AuditSync()) is None
-    assert room_of(model.Finished(name="SendText")) is None
-    assert room_of(model.Invite(room=EMPTY.id)) == EMPTY.id
+    assert room_of(actions.AuditSync()) is None
+    assert room_of(actions.Finished(name="Say")) is None
+    assert room_of(actions.Invite(room=EMPTY.id)) == EMPTY.id
 
 
 # ---- control objects
@@ -245,7 +245,7 @@ def test_a_control_object_that_is_refused_fails(stage: Stage) -> None:
 def test_a_control_object_is_submitted_again_after_a_reconnect(stage: Stage) -> None:
     a, _b = stage.online("A"), stage.online("B", of=MA)
     a.outward = lambda frame: [] if isinstance(frame, frames.Submit) else [frame]
-    intent = a.ask(model.SubmitControl(type=LeafType.CERTIFICATE, object=newcomer(stage)))
+    intent = a.ask(actions.SubmitControl(type=LeafType.CERTIFICATE, object=newcomer(stage)))
     stage.tick()
     assert a.intent(intent).state is SENT
     a.outward = None
@@ -259,7 +259,7 @@ def test_an_answer_to_an_intent_that_is_gone_is_passed_over(stage: Stage) -> Non
     a, _b = stage.online("A"), stage.online("B", of=MA)
     held_back: list[frames.Frame] = []
     a.toward = keep(held_back, frames.Stored)
-    a.ask(model.SubmitControl(type=LeafType.CERTIFICATE, object=newcomer(stage)))
+    a.ask(actions.SubmitControl(type=LeafType.CERTIFICATE, object=newcomer(stage)))
     stage.run()
     ctx_of(a).outbox.clear()
     ctx_of(a).apart.clear()
@@ -271,7 +271,7 @@ def test_an_answer_to_an_intent_that_is_gone_is_passed_over(stage: Stage) -> Non
 
 def test_a_finished_intent_that_still_stands_there_is_ended(stage: Stage) -> None:
     a = stage.online("A")
-    intent = a.do(model.Finished(name="SendText"))
+    intent = a.do(actions.Finished(name="Say"))
     assert (intent.state, intent.code) == (FAILED, "UNKNOWN_ROOM")
     assert CONTROL.hex() in intent.detail
 
@@ -416,7 +416,7 @@ def test_a_removed_device_reads_up_to_its_removal_after_a_reconnect(stage: Stage
     a, b, room = two(stage)
     b.disconnect()
     a.say(room, "last words")
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     a.say(room, "among us")
     b.connect()
     stage.run()
@@ -516,7 +516,7 @@ def test_a_joiner_that_never_said_who_it_is_says_it_after_a_restart(stage: Stage
     room = create(a)
     b.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
     b.store.fails = 0
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     b.outward = None
     row = b.row(room)
     b.store.rooms[room] = replace(row, counter=0, in_flight=None)
@@ -541,7 +541,7 @@ def test_an_officer_is_told_why_a_room_waits_and_that_it_no_longer_does(stage: S
 def test_every_row_of_a_room_tells_its_kind(stage: Stage) -> None:
     a, b, room = two(stage)
     c = stage.online("C", of=SN)
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     for row in b.rows(room):
         assert row.kind == decode_envelope(row.encoded).header.kind
     assert {Kind(row.kind) for row in b.rows(room)} >= {Kind.CREATE, Kind.COMMIT, Kind.WELCOME, Kind.MESSAGE}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import inputs, model
+from amanah_client import actions, inputs, model
 from amanah_client.core import answers, commits
 from amanah_client.core.outbox import NAME_VOIDS
+from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.text import Text
@@ -99,7 +100,7 @@ def test_an_alert_that_loses_fifty_races_is_posted_all_the_same() -> None:
     invite(a, room, b, bot)
     stage.wait(40_000)
     lost = overtake(bot, b, room, LOSSES)
-    action = model.PostAlerts(room=room, source_name="eve", alerts=(alert("beacon"),), label=Label.AMBER)
+    action = actions.PostAlerts(room=room, source_name="eve", alerts=(alert("beacon"),), label=Label.AMBER)
     intent = bot.ask(action)
     stage.run()
     wait_until(stage, bot, intent, DONE, 3_600)
@@ -116,7 +117,7 @@ def test_a_commit_that_loses_fifty_races_is_rebased_and_made_all_the_same() -> N
     c = stage.online("C", of=SN)
     stage.wait(40_000)
     lost = overtake(a, b, room, LOSSES)
-    intent = a.ask(model.Invite(room=room, device=c.device.id))
+    intent = a.ask(actions.Invite(room=room, device=c.device.id))
     stage.run()
     wait_until(stage, a, intent, DONE, 3_600)
     assert len(lost) == LOSSES
@@ -129,7 +130,7 @@ def test_what_lost_a_race_is_shown_as_queued_while_it_waits() -> None:
     stage = Stage(CHURN)
     a, b, room = two(stage)
     overtake(a, b, room, 3)
-    intent = a.ask(model.SendText(room=room, text="soon", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="soon"), label=Label.AMBER))
     stage.run()
     assert (a.intent(intent).state, a.intent(intent).code) == (QUEUED, "")
     wait_until(stage, a, intent, DONE, 60)
@@ -206,7 +207,7 @@ def test_a_device_whose_counters_are_used_up_says_so_and_keeps_what_it_was_asked
     held.change(counter=held.row.counter + MAX_VOIDS, voids=tuple(range(first, first + MAX_VOIDS)))
     held.change(delivered_at_ms=0)
     refuse(a, "AUDIENCE")
-    intent = a.ask(model.SendText(room=room, text="never", label=Label.AMBER))
+    intent = a.ask(saying(room, Text(text="never"), label=Label.AMBER))
     stage.run()
     room_of(a, room).stale_epoch = None
     stage.wait(2_000)
@@ -231,8 +232,8 @@ def test_what_is_for_those_present_alone_is_held_when_another_person_joins(stage
     room = create(a, Label.RED)
     invite(a, room, b)
     b.disconnect()
-    red = b.ask(model.SendText(room=room, text="for you", label=Label.RED))
-    strict = b.ask(model.SendText(room=room, text="for your nation", label=Label.AMBER_STRICT))
+    red = b.ask(saying(room, Text(text="for you"), label=Label.RED))
+    strict = b.ask(saying(room, Text(text="for your nation"), label=Label.AMBER_STRICT))
     a2 = stage.online("A2", of=TN)
     invite(a, room, a2)
     b.connect()
@@ -248,7 +249,7 @@ def test_what_is_for_those_present_alone_is_sent_when_nobody_joins(stage: Stage)
     room = create(a, Label.RED)
     invite(a, room, b)
     b.disconnect()
-    red = b.ask(model.SendText(room=room, text="for you", label=Label.RED))
+    red = b.ask(saying(room, Text(text="for you"), label=Label.RED))
     change_room(a, room)
     b.connect()
     stage.run()
@@ -259,8 +260,8 @@ def test_who_was_out_for_a_while_holds_what_it_wrote_before_others_joined(stage:
     a, b, room = two(stage)
     c = stage.online("C", of=SN)
     b.disconnect()
-    intent = b.ask(model.SendText(room=room, text="between us", label=Label.AMBER))
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(a, room, c)
     invite(a, room, b)
     b.connect()
@@ -274,8 +275,8 @@ def test_who_was_out_for_a_while_holds_what_it_wrote_before_others_joined(stage:
 def test_who_was_out_for_a_while_sends_what_it_wrote_for_the_same_circle(stage: Stage) -> None:
     a, b, room = two(stage)
     b.disconnect()
-    intent = b.ask(model.SendText(room=room, text="between us", label=Label.AMBER))
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(a, room, b)
     b.connect()
     stage.run()
@@ -306,7 +307,7 @@ def test_what_was_to_be_disclosed_is_forgotten_with_the_wish(stage: Stage) -> No
     row = a.rooms_content(room)[-1]
     a.outward = lambda frame: [] if isinstance(frame, frames.Publish) else [frame]
     a.say(room, "stands in the way")
-    intent = a.ask(model.Disclose(room=room, envelope=row.envelope, recipient="court"))
+    intent = a.ask(actions.Disclose(room=room, envelope=row.envelope, recipient="court"))
     stage.wait(2_000)
     a.core._ctx.disclosing[intent] = row  # noqa: SLF001 - as the store's answer leaves it
     a.give(inputs.Withdrawn(intent=intent))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.core.behind import KEPT_MS
 from amanah_protocol import frames, kinds
 from amanah_protocol.cbor import decode as decode_cbor
@@ -136,7 +136,7 @@ def test_what_was_accepted_before_a_revocation_stays(stage: Stage) -> None:
 
 def test_an_envelope_of_another_room(stage: Stage) -> None:
     a, b, room = two(stage)
-    intent = b.do(model.CreateRoom(title="other", ceiling=Label.AMBER, classical=True))
+    intent = b.do(actions.CreateRoom(title="other", ceiling=Label.AMBER, classical=True))
     assert intent.room is not None
     unsigned(a, room, message(b, intent.room), "BINDING")
 
@@ -154,7 +154,7 @@ def test_a_machine_that_may_not_write_here(stage: Stage) -> None:
     machine = MachineLimits(rooms=(RoomId(b"r" * 16),))
     bot = stage.online("bot", role=Role.BOT, machine=machine)
     room = create(a)
-    a.do(model.Invite(room=room, device=bot.device.id))
+    a.do(actions.Invite(room=room, device=bot.device.id))
     refused(a, room, message(bot, room), "ROLE")
 
 
@@ -491,7 +491,7 @@ def test_the_owners_officers_erase_anything(stage: Stage) -> None:
     a, b, room = two(stage)
     other = b.say(room, "yours").envelope
     assert other is not None
-    assert a.do(model.EraseMessages(room=room, envelopes=(other,))).state is model.IntentState.DONE
+    assert a.do(actions.EraseMessages(room=room, envelopes=(other,))).state is model.IntentState.DONE
     assert a.texts(room) == b.texts(room) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.causes import cause_of
 from amanah_client.core import record, repair, resend
 from amanah_client.core.room import Room
@@ -93,7 +93,7 @@ def test_where_nobody_else_of_the_organisation_is_in_it_says_so_and_asks_nothing
     assert "owner" in b.store.alarms[1].detail
     assert repairs(a, room) == []
     # The owner's officers do what the alarm says.
-    assert a.do(model.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
+    assert a.do(actions.Remove(room=room, devices=(b.device.id,))).state is model.IntentState.DONE
     invite(a2, room, b)
     stage.wait(60_000)
     assert b.row(room).status is OPEN
@@ -393,7 +393,7 @@ def test_what_is_erased_is_gone_from_a_device_whatever_keys_it_has(
     elif status is model.RoomStatus.BEHIND:
         left_behind(stage, a2, b, room, monkeypatch)
     assert a2.row(room).status is status
-    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    b.do(actions.EraseMessages(room=room, envelopes=(said,)))
     stage.wait(5_000)
     assert a2.store.messages[room, said].state is ERASED
     a.connect()
@@ -420,7 +420,7 @@ def test_a_device_without_keys_drops_nothing_for_who_is_not_in_the_room_any_more
     a2.connect()
     stage.run()
     if not inside:
-        a.do(model.Remove(room=room, devices=(b.device.id,)))
+        a.do(actions.Remove(room=room, devices=(b.device.id,)))
     own = room_of(b, room).row
     erase = structs.replace(erase, counter=own.counter + 1, previous=own.last_id)
     push(a2, delivery(a2, signed(erase, b"", b.device.key)))
@@ -438,7 +438,7 @@ def test_what_was_erased_while_nobody_had_keys_is_not_sent_again(stage: Stage) -
         lose(client, room)
         client.connect()
     assert a.row(room).status is a2.row(room).status is LOST
-    b.do(model.EraseMessages(room=room, envelopes=(said,)))
+    b.do(actions.EraseMessages(room=room, envelopes=(said,)))
     stage.wait(5_000)
     a3.connect()
     stage.wait(900_000)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import repair, resend
 from amanah_client.core.batch import Batch
 from amanah_client.model import Cause, Mending
+from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.bodies import PastMessage, Repair
 from amanah_protocol.content.text import Text
@@ -101,7 +102,7 @@ def test_without_that_check_it_would_be(stage: Stage, monkeypatch: pytest.Monkey
 
 def test_what_was_said_while_it_was_removed_is_not_sent_to_who_came_back(stage: Stage) -> None:
     a, a2, b, room = three(stage)
-    a.do(model.Remove(room=room, devices=(a2.device.id,)))
+    a.do(actions.Remove(room=room, devices=(a2.device.id,)))
     b.say(room, "while it was out")
     between = b.rows(room, Kind.MESSAGE)[-1].envelope
     invite(a, room, a2)
@@ -115,14 +116,14 @@ def both_out(stage: Stage) -> tuple[Client, Client, Client, RoomId, EnvelopeId]:
     a, a2, b, room = three(stage)
     a3 = stage.online("A3", of=TN)
     invite(a, room, a3)
-    a3.do(model.Remove(room=room, devices=(a.device.id,)))
-    a3.do(model.Remove(room=room, devices=(a2.device.id,)))
-    a3.ask(model.Invite(room=room, device=a.device.id))
+    a3.do(actions.Remove(room=room, devices=(a.device.id,)))
+    a3.do(actions.Remove(room=room, devices=(a2.device.id,)))
+    a3.ask(actions.Invite(room=room, device=a.device.id))
     stage.wait(60_000)
     b.say(room, "while A2 was out")
     assert a.texts(room)[-1] == "while A2 was out"
     between = b.rows(room, Kind.MESSAGE)[-1].envelope
-    a3.ask(model.Invite(room=room, device=a2.device.id))
+    a3.ask(actions.Invite(room=room, device=a2.device.id))
     stage.wait(70_000)
     assert a2.row(room).status is model.RoomStatus.OPEN
     return a, a2, b, room, between
@@ -310,12 +311,12 @@ def test_what_people_say_goes_before_what_a_colleague_asked_for(stage: Stage) ->
         if isinstance(frame, frames.Publish):
             order.extend(decode_envelope(item.envelope).header.kind for item in frame.items)
             if order == [Kind.MESSAGE]:  # while it is on its way, and an answer is ready
-                a.ask(model.SendText(room=room, text="urgent", label=Label.AMBER))
+                a.ask(saying(room, Text(text="urgent"), label=Label.AMBER))
         return [frame]
 
     room_of(a, room).retry_at_ms = 10**15
     ask(a2, room, *sorted(row.envelope for row in b.rows(room, Kind.MESSAGE)))
-    a.ask(model.SendText(room=room, text="one more", label=Label.AMBER))
+    a.ask(saying(room, Text(text="one more"), label=Label.AMBER))
     room_of(a, room).retry_at_ms = 0
     a.outward = out
     stage.wait(60_000)
@@ -410,7 +411,7 @@ def test_what_is_not_missing_is_not_replaced(stage: Stage) -> None:
 def test_what_was_erased_is_not_brought_back(stage: Stage) -> None:
     a, a2, b, room, item = prepared(stage)
     live(a2, room)
-    b.do(model.EraseMessages(room=room, envelopes=(item.envelope,)))
+    b.do(actions.EraseMessages(room=room, envelopes=(item.envelope,)))
     push(a2, delivery(a2, *answer(a, a2, room, item)))
     assert a2.store.messages[room, item.envelope].state is ERASED
     assert missing(a2, room) == []

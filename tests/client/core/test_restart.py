@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.frames import Delivery, Frame
 from amanah_protocol.kinds import Kind
@@ -28,20 +30,20 @@ def settle(stage: Stage) -> None:
 
 def story(stage: Stage, a: Client, b: Client, c: Client) -> RoomId:
     """What happens to a room, whoever fails meanwhile."""
-    asked = a.ask(model.CreateRoom(title="Wave", ceiling=Label.AMBER, classical=True))
+    asked = a.ask(actions.CreateRoom(title="Wave", ceiling=Label.AMBER, classical=True))
     settle(stage)
     room = a.intent(asked).room
     assert room is not None
     for other in (b, c):
-        a.ask(model.Invite(room=room, device=other.device.id))
+        a.ask(actions.Invite(room=room, device=other.device.id))
         settle(stage)
     for number in range(2):
         for client in (a, b, c):
-            client.ask(model.SendText(room=room, text=f"{client.name} {number}", label=Label.GREEN))
+            client.ask(saying(room, Text(text=f"{client.name} {number}"), label=Label.GREEN))
         settle(stage)
-    a.ask(model.Remove(room=room, devices=(c.device.id,)))
+    a.ask(actions.Remove(room=room, devices=(c.device.id,)))
     settle(stage)
-    a.ask(model.SendText(room=room, text="end", label=Label.GREEN))
+    a.ask(saying(room, Text(text="end"), label=Label.GREEN))
     settle(stage)
     return room
 
@@ -127,7 +129,7 @@ def test_a_room_that_was_being_joined_is_joined_after_a_restart(stage: Stage) ->
         return [frame]
 
     b.toward = lose
-    a.do(model.Invite(room=room, device=b.device.id))
+    a.do(actions.Invite(room=room, device=b.device.id))
     assert b.row(room).status is model.RoomStatus.JOINING
     b.toward = None
     b.restart()

@@ -8,10 +8,12 @@ from random import Random
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import restored
 from amanah_client.core.batch import Batch
+from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.kinds import Kind, Refuse
@@ -39,7 +41,7 @@ def test_a_copy_from_before_a_message_renews_its_keys_before_it_sends(stage: Sta
     before = len(kinds_of(b, room))
     waits = copy.intents
     put_back(b, copy)
-    intent = b.ask(model.SendText(room=room, text="by the copy", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="by the copy"), label=Label.AMBER))
     heal(stage)
     assert b.intent(intent).state is DONE
     assert waits is b.store.intents
@@ -159,7 +161,7 @@ def test_what_was_in_flight_when_the_copy_was_made_is_neither_lost_nor_sent_twic
     a, b, _c, room = three(stage)
     b.toward = lambda frame: [] if isinstance(frame, frames.Refused) else [frame]
     refuse(b, "LABEL")
-    intent = b.ask(model.SendText(room=room, text="in flight", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="in flight"), label=Label.AMBER))
     stage.run()
     copy = deepcopy(b.store)
     assert copy.rooms[room].in_flight is not None
@@ -183,7 +185,7 @@ def test_a_copy_that_was_accepted_meanwhile_keeps_the_newest_place(stage: Stage,
     a, b, _c, room = three(stage)
     held: list[frames.Frame] = []
     b.toward = keep(held, frames.Stored, frames.Delivery)
-    intent = b.ask(model.SendText(room=room, text="accepted", label=Label.AMBER))
+    intent = b.ask(saying(room, Text(text="accepted"), label=Label.AMBER))
     stage.run()
     copy = deepcopy(b.store)
     b.toward = None
@@ -217,7 +219,7 @@ def test_a_copy_from_before_an_own_commit_waits_to_be_added_again(stage: Stage, 
     assert "waits to be removed and added again" in b.store.alarms[1].detail
     waits = b.say(room, "later")
     assert waits.state is QUEUED
-    b2.do(model.Remove(room=room, devices=(b.device.id,)))
+    b2.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(b2, room, b)
     heal(stage)
     assert b.row(room).status is OPEN
@@ -372,7 +374,7 @@ def test_no_key_twice_over_both_lives_at_random_points(keys: list[MessageKey], s
         put_back(b, copy)
         stage.wait(90_000)
         if b.row(room).status is BEHIND:
-            b2.do(model.Remove(room=room, devices=(b.device.id,)))
+            b2.do(actions.Remove(room=room, devices=(b.device.id,)))
             invite(b2, room, b)
             stage.wait(90_000)
         assert b.row(room).status is OPEN, seed

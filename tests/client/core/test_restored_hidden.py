@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from amanah_client import inputs, model
+from amanah_client import actions, inputs, model
 from amanah_client.core import restored
 from amanah_client.core.room import Room
 from amanah_protocol import frames
@@ -44,10 +44,10 @@ def added_again(stage: Stage, *, known: bool) -> tuple[Client, Client, RoomId]:
     invite(a, room, b)
     copy = deepcopy(b.store) if known else copy
     b.say(room, "one")
-    b2.do(model.Remove(room=room, devices=(b.device.id,)))
+    b2.do(actions.Remove(room=room, devices=(b.device.id,)))
     stage.wait(2_000)
     hold_commits(b)
-    b2.ask(model.Invite(room=room, device=b.device.id))
+    b2.ask(actions.Invite(room=room, device=b.device.id))
     stage.wait(5_000)
     assert b.row(room).in_flight is not None
     put_back(b, copy)
@@ -89,7 +89,7 @@ def test_who_is_added_again_and_is_no_copy_waits_for_nothing(stage: Stage) -> No
     a, b, _c, room = three(stage)
     b.say(room, "one")
     epoch = room_of(a, room).group.epoch  # type: ignore[union-attr]  # it is in
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(a, room, b)
     assert b.say(room, "two").state is DONE
     assert (b.codes(), a.codes()) == ([], [])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import apart, commits, successor
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
@@ -83,7 +83,7 @@ def test_what_is_about_entries_of_the_closed_room_ends_there(stage: Stage, victi
     (row,) = b.rows(room, Kind.MESSAGE)[-1:]
     wedge(victims, m, (a, b, c), room)
     settle(stage)
-    intent = b.do(model.Acknowledge(room=room, envelope=row.envelope, grade=2))
+    intent = b.do(actions.Acknowledge(room=room, envelope=row.envelope, grade=2))
     assert (intent.state, intent.code) == (FAILED, "REFUSED_COMMIT")
     assert next_of(b, room).hex() in intent.detail
 
@@ -110,7 +110,7 @@ def test_who_is_removed_behind_the_bad_commit_goes_on_all_the_same(stage: Stage,
     a, b, c, _m, room = four(stage)
     wedge(victims, a, (b, c), room)
     waits = ask(b, room, "waits")
-    a.do(model.Remove(room=room, devices=(b.device.id, c.device.id)))
+    a.do(actions.Remove(room=room, devices=(b.device.id, c.device.id)))
     assert b.row(room).status is c.row(room).status is model.RoomStatus.REMOVED
     assert (b.intent(waits).state, b.intent(waits).code) == (QUEUED, "REFUSED_COMMIT")
     settle(stage)
@@ -134,7 +134,7 @@ def removed_at_once(stage: Stage, victims: Victims, count: int) -> tuple[list[Cl
         client.disconnect()
     change(bad, room)
     removed = tuple(client.device.id for client in others[:count])
-    assert bad.do(model.Remove(room=room, devices=removed)).state is DONE
+    assert bad.do(actions.Remove(room=room, devices=removed)).state is DONE
     for client in others:
         client.connect()
     stage.run()
@@ -296,7 +296,7 @@ def test_who_has_no_key_package_at_first_is_added_later_and_holds_nothing_up(sta
     # Who was in the closed room is nobody new to what waits.
     assert c.intent(waits).state is DONE
     assert b.texts(new) == ["written for all three"]
-    a.do(model.Remove(room=new, devices=(b.device.id,)))
+    a.do(actions.Remove(room=new, devices=(b.device.id,)))
     settle(stage)
     assert members(a, new) == ids(a, c)  # who was removed by hand is not brought in again
 
@@ -430,7 +430,7 @@ def test_who_is_removed_and_added_again_is_in_the_same_room_again(stage: Stage, 
     a, b, _c, m, room = four(stage)
     wedge(victims, m, (b,), room)
     victims.of(m, (), room)
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     invite(a, room, b)
     assert (b.row(room).status, b.row(room).wedge) == (OPEN, None)
     change(a, room)
@@ -473,7 +473,7 @@ def test_who_is_added_again_while_the_room_is_wedged_stays_out_of_it(stage: Stag
     wedge(victims, a, (b, c, m), room)
     settle(stage)
     new = next_of(b, room)
-    a.do(model.Remove(room=room, devices=(b.device.id,)))
+    a.do(actions.Remove(room=room, devices=(b.device.id,)))
     victims.of(a, (), room)
     invite(a, room, b)
     stage.wait(20_000)

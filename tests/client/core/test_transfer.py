@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.core import transfer
 from amanah_protocol import frames, limits
 from amanah_protocol.crypto import sha256
@@ -75,7 +75,7 @@ def test_what_is_pushed_while_something_large_is_fetched_is_not_lost(stage: Stag
         return [frame]
 
     b.toward = slow
-    a.ask(model.Invite(room=room, device=c.device.id))
+    a.ask(actions.Invite(room=room, device=c.device.id))
     stage.run()
     a.say(room, "while it is fetched")
     assert held
@@ -112,7 +112,7 @@ def test_pieces_that_do_not_make_the_signed_content_end_the_connection(
         return [frame]
 
     b.toward = hook
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     assert b.codes() == [code]
     assert b.peer is None
     b.toward = None
@@ -130,7 +130,7 @@ def test_a_content_that_is_refused_for_now_is_asked_for_again(stage: Stage) -> N
     b.toward = lambda frame: (
         [frames.Refused(frame.request, "STORE", "later")] if isinstance(frame, frames.ContentPiece) else [frame]
     )
-    a.ask(model.Invite(room=room, device=c.device.id))
+    a.ask(actions.Invite(room=room, device=c.device.id))
     stage.run()
     b.toward = None
     stage.wait(3_000)
@@ -147,7 +147,7 @@ def test_a_commit_whose_content_is_not_given_stops_the_room(stage: Stage) -> Non
     b.toward = lambda frame: (
         [frames.Refused(frame.request, "NOT_FOUND", "gone")] if isinstance(frame, frames.ContentPiece) else [frame]
     )
-    a.do(model.Invite(room=room, device=c.device.id))
+    a.do(actions.Invite(room=room, device=c.device.id))
     assert b.codes() == ["GAP"]
     assert b.row(room).status is model.RoomStatus.HALTED
 
@@ -160,7 +160,7 @@ def test_a_large_publish_is_staged_again_after_a_reconnect(stage: Stage) -> None
     hook = a.outward
     assert hook is not None
     a.outward = lambda frame: [] if isinstance(frame, frames.Publish) else hook(frame)
-    intent = a.ask(model.Invite(room=room, device=b.device.id))
+    intent = a.ask(actions.Invite(room=room, device=b.device.id))
     stage.run()
     before = len(staged)
     a.restart()
@@ -185,7 +185,7 @@ def test_a_refused_piece_makes_the_publish_come_again(stage: Stage) -> None:
         return [frame]
 
     a.outward = lose
-    intent = a.ask(model.Invite(room=room, device=b.device.id))
+    intent = a.ask(actions.Invite(room=room, device=b.device.id))
     stage.wait(5_000)
     assert a.intent(intent).state is DONE
     assert b.row(room).status is model.RoomStatus.OPEN
@@ -209,7 +209,7 @@ def test_a_tree_is_staged_beside_the_welcome_and_fetched_by_its_hash(stage: Stag
         return [frame]
 
     a.outward = drop
-    intent = a.ask(model.Invite(room=room, device=b.device.id))
+    intent = a.ask(actions.Invite(room=room, device=b.device.id))
     stage.run()
     a.restart()
     a.connect()

@@ -8,6 +8,8 @@ import pytest
 
 from amanah_client import model
 from amanah_client.core import membership
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label
@@ -92,4 +94,4 @@ def ids(*clients: Client) -> set[bytes]:
 
 
 def ask(client: Client, room: RoomId, text: str, label: Label = Label.AMBER) -> str:
-    return client.ask(model.SendText(room=room, text=text, label=label))
+    return client.ask(saying(room, Text(text=text), label=label))

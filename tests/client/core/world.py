@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from amanah_client import actions, inputs, model
 from amanah_client import effects as e
-from amanah_client import inputs, model
 from amanah_client.core import ClientCore
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
+from amanah_client.saying import saying
 from amanah_protocol import frames, identity
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.group import suites
 from amanah_protocol.identity import MachineLimits, Role
@@ -283,7 +285,7 @@ class Client:
             return True
         return bool(arrived)
 
-    def ask(self, action: model.Action) -> str:
+    def ask(self, action: actions.Action) -> str:
         """Queue an intent; gives its id."""
         self.asked += 1
         intent_id = sha256(f"{self.name} {self.asked}".encode())[:16].hex()
@@ -292,7 +294,7 @@ class Client:
         self.give(inputs.Asked(intent=intent))
         return intent_id
 
-    def do(self, action: model.Action) -> model.Intent:
+    def do(self, action: actions.Action) -> model.Intent:
         """Queue an intent and let everything run; gives what became of it."""
         intent = self.ask(action)
         self.stage.run()
@@ -300,7 +302,7 @@ class Client:
 
     def say(self, room: RoomId, text: str, label: Label = Label.AMBER) -> model.Intent:
         """Send a text."""
-        return self.do(model.SendText(room=room, text=text, label=label))
+        return self.do(saying(room, Text(text=text), label=label))
 
     def intent(self, intent_id: str) -> model.Intent:
         """An intent as stored."""
@@ -439,7 +441,7 @@ class Stage:
 
     def submit(self, client: Client, leaf_type: int, data: bytes) -> model.Intent:
         """A client submits a control object."""
-        return client.do(model.SubmitControl(type=leaf_type, object=data))
+        return client.do(actions.SubmitControl(type=leaf_type, object=data))
 
 
 def certify(

@@ -13,16 +13,18 @@ import msgspec
 import pytest
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client import model
 from amanah_client.log_rows import AuditRow, CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
+from amanah_client.saying import Say, saying
 from amanah_client.store import LocalStore
-from amanah_client.store.rows import decode_row
+from amanah_client.store.rows import decode_row, encode_intent
 from amanah_client.store.schema import STEPS
 from amanah_protocol import identity
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import Content, View, encode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, DecodeError, OperationalError, UsageError
@@ -65,7 +67,7 @@ def message(number: int, *, room_seq: int | None = None, content: bytes = b"cont
 
 
 def text_intent(number: int, words: str = "hello") -> model.Intent:
-    action = model.SendText(room=ROOM, text=words, label=Label.AMBER)
+    action = saying(ROOM, Text(text=words), label=Label.AMBER)
     return model.Intent(id=f"{number:032x}", action=action, created_at_ms=number)
 
 
@@ -169,7 +171,7 @@ def test_a_finished_intent_keeps_no_plaintext(store: LocalStore) -> None:
     store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.DONE, index=4)),))
     done = store.intent(intent.id)
     assert done is not None
-    assert done.action == model.Finished(name="SendText")
+    assert done.action == actions.Finished(name="Say")
     assert done.index == 4
     assert store.intents(model.IntentState.QUEUED, model.IntentState.SENT) == ()
     assert store.intent("f" * 32) is None
@@ -178,7 +180,7 @@ def test_a_finished_intent_keeps_no_plaintext(store: LocalStore) -> None:
 def test_an_intent_may_be_about_another_room_from_now_on(store: LocalStore) -> None:
     intent = text_intent(1, CANARY)
     store.add_intent(intent)
-    assert isinstance(intent.action, model.SendText)
+    assert isinstance(intent.action, Say)
     moved = replace(intent, action=replace(intent.action, room=RoomId(b"n" * 16)))
     store.commit((e.PutAction(intent=moved),))
     assert store.intent(intent.id) == moved
@@ -371,6 +373,23 @@ def test_a_store_from_before_causes_had_names_opens_and_is_repaired(tmp_path: Pa
         4: (Cause.SENDER_AT_FAULT, "REFUSED_COMMIT", None),
         5: (Cause.STATE_LOST, "REFUSED_COMMIT", Mending.WAITING),
     }
+
+
+def test_a_text_that_waited_in_an_older_store_is_still_to_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    wanted, done = text_intent(1, CANARY), text_intent(2)
+    old = {"room": ROOM, "text": CANARY, "label": int(Label.AMBER), "pap": int(Pap.AMBER), "precedence": 0}
+    with opened(path) as connection:
+        for statement in (statement for step in STEPS[:6] for statement in step):
+            _ = statement(connection) if callable(statement) else connection.execute(statement)
+        connection.execute("PRAGMA user_version = 6")
+        for intent, body in ((wanted, msgspec.msgpack.encode(old)), (done, b"")):
+            values = (intent.id, str(intent.state), "SendText", body, encode_intent(intent))
+            connection.execute("INSERT INTO intent (id, state, action, body, row) VALUES (?, ?, ?, ?, ?)", values)
+    store = LocalStore(path, KEY)
+    assert store.intent(wanted.id) == wanted
+    assert store.intent(done.id) == replace(done, action=actions.Finished(name="Say"))
+    store.close()
 
 
 def unread(number: int, cause: Cause, mending: Mending | None = None) -> model.MessageRow:
