@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,22 +14,20 @@ from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
+from amanah_client.composing.times import parse_time
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
-from amanah_protocol.content.incident import TYPES, Incident, Status
-from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
-from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
 
 Flag = Annotated[bool, Parameter(negative="")]
-T = TypeVar("T")
-
-_PREFIX_MIN: Final = 4
 
 task = App(name="task", help="Ask a nation to do something, and say how far it is.")
 decide = App(name="decide", help="Propose, agree or object, and close what was decided.")
@@ -115,14 +113,14 @@ def incident(
     type_
         Its type as class/type of the Reference Security Incident Taxonomy.
     aware
-        When the first party became aware: duties to notify run from here. In UTC, as 2026-11-23T12:00.
+        When the first party became aware: duties to notify run from here. In UTC, as 06:12 or 2026-11-23T06:12.
     """
     body = Incident(
         title=title,
         severity=None if severity is None else Severity[severity.upper()],
         status=None if status is None else Status[status.upper()],
-        type=None if type_ is None else _type(type_),
-        aware_at_ms=None if aware is None else _time(aware),
+        type=None if type_ is None else names.incident_type(type_),
+        aware_at_ms=None if aware is None else _time(aware, past=True),
     )
     _say(room, lambda _: body, common)
 
@@ -140,7 +138,7 @@ def add(room: str, what: str, /, *, nation: str, until: str | None = None, commo
     nation
         Whose task it is.
     until
-        By when, in UTC, as 2026-11-23T12:00.
+        By when, in UTC, as 14:00, 2026-11-23T14:00 or +2h.
     """
     body = Task(
         id=secrets.token_bytes(16),
@@ -176,7 +174,7 @@ def move(
     """
 
     def body(into: Room) -> Said:
-        found = _pick(into.board().tasks, which, "task")
+        found = names.pick(into.board().tasks, which, "task")
         return TaskMoved(id=found, state=TaskState[state.upper()], reason=reason)
 
     _say(room, body, common)
@@ -202,7 +200,7 @@ def propose(
     what
         What is proposed.
     until
-        Until when nations may object, in UTC, as 2026-11-23T12:00.
+        Until when nations may object, in UTC, as 14:00, 2026-11-23T14:00 or +2h.
     nation
         Who is asked, once for each; all nations in the room when it is left out.
     quorum
@@ -234,7 +232,7 @@ def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFA
     reason
         Why.
     """
-    _say(room, lambda into: _position(into, number, reason, agrees=True), common)
+    _say(room, lambda into: names.position(into.board(), number, reason, agrees=True), common)
 
 
 @decide.command(name="object")
@@ -250,7 +248,7 @@ def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULT
     reason
         Why.
     """
-    _say(room, lambda into: _position(into, number, reason, agrees=False), common)
+    _say(room, lambda into: names.position(into.board(), number, reason, agrees=False), common)
 
 
 @decide.command
@@ -291,7 +289,7 @@ def set_(
     what
         What happens then, or until then.
     at
-        When, in UTC, as 2026-11-23T12:00.
+        When, in UTC, as 14:00, 2026-11-23T14:00 or +2h.
     nature
         Whether nations act together then, nobody speaks until then, or something is due then.
     """
@@ -310,13 +308,13 @@ def change(room: str, which: str, /, *, at: str | None = None, common: Options =
     which
         The joint time, by first digits as `board` shows them.
     at
-        When instead, in UTC, as 2026-11-23T12:00.
+        When instead, in UTC, as 14:00, 2026-11-23T14:00 or +2h.
     """
     moved = None if at is None else _time(at)
 
     def body(into: Room) -> Said:
         clocks = into.board().clocks
-        known = clocks[_pick(clocks, which, "joint time")].clock
+        known = clocks[names.pick(clocks, which, "joint time")].clock
         return Clock(
             id=known.id,
             nature=known.nature,
@@ -336,36 +334,5 @@ def _say(room: str, body: Callable[[Room], Said], common: Options) -> None:
     opening.with_client(common, work)
 
 
-def _position(room: Room, number: int, reason: str, *, agrees: bool) -> Position:
-    found = room.board().proposals.get(number)
-    if found is None:
-        raise UsageError(Code.NOT_FOUND, f"there is no proposal {number} in {room.title!r}", hint="See `amanah board`.")
-    return Position(proposal=found.id, agrees=agrees, reason=reason)
-
-
-def _pick(known: dict[bytes, T], digits: str, what: str) -> bytes:
-    """The one whose id begins so."""
-    wanted = digits.lower()
-    found = [one for one in known if one.hex().startswith(wanted)] if len(wanted) >= _PREFIX_MIN else []
-    if len(found) != 1:
-        detail = f"{'no' if not found else 'more than one'} {what} begins with {digits!r}"
-        raise UsageError(Code.NOT_FOUND, detail, hint=f"`amanah board` lists them; give {_PREFIX_MIN} digits or more.")
-    return found[0]
-
-
-def _type(text: str) -> str:
-    group, _, type_ = text.partition("/")
-    if type_ not in TYPES.get(group, ()):
-        known = ", ".join(f"{group}/{one}" for one in TYPES[group]) if group in TYPES else ", ".join(TYPES)
-        raise UsageError(Code.USAGE, f"{text!r} is no type of the taxonomy", hint=f"Known are {known}.")
-    return text
-
-
-def _time(text: str) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        hint = "Write it as 2026-11-23T12:00, in UTC."
-        raise UsageError(Code.USAGE, f"{text!r} is not a time", hint=hint) from None
-    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000)
+def _time(text: str, *, past: bool = False) -> int:
+    return parse_time(text, time.time_ns() // 1_000_000, past=past)

@@ -1,0 +1,318 @@
+"""The commands of the composer, one reader each; the table at the end is what `/help` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, TypeVar
+
+from amanah_client.composing import names
+from amanah_client.composing.line import Command, Situation
+from amanah_client.composing.orders import (
+    Acknowledging,
+    Attaching,
+    Concluding,
+    Exporting,
+    Helping,
+    Inviting,
+    Marking,
+    Order,
+    Relabelling,
+    Saying,
+    Searching,
+    ShowingMembers,
+)
+from amanah_client.composing.times import parse_time
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import EnvelopeId
+
+E = TypeVar("E", bound=IntEnum)
+_TASK_MOVES: Final = {
+    "take": TaskState.TAKEN,
+    "done": TaskState.DONE,
+    "refuse": TaskState.REFUSED,
+    "open": TaskState.OPEN,
+}
+
+
+def _first(text: str) -> tuple[str, str]:
+    """The first word, and the rest."""
+    word, _, rest = text.partition(" ")
+    return word, rest.strip()
+
+
+def _wanted(name: str, rest: str, what: str) -> str:
+    if not rest:
+        raise COMMANDS[name].refuse(f"{what} is missing")
+    return rest
+
+
+def _one_of(name: str, word: str, choices: type[E]) -> E:
+    found = {choice.name.lower(): choice for choice in choices}.get(word.lower())
+    if found is None:
+        raise COMMANDS[name].refuse(f"{word!r} is none of {', '.join(choice.name.lower() for choice in choices)}")
+    return found
+
+
+def _message(word: str, situation: Situation) -> EnvelopeId:
+    """The message that the digits name; the one that is meant where there are none."""
+    return situation.message(word) if word else situation.meant()
+
+
+def _target(rest: str, situation: Situation) -> tuple[EnvelopeId, str]:
+    """A message by `#digits` in front, else the one that is meant; and what follows."""
+    word, others = _first(rest)
+    return (
+        (situation.message(word[1:]), others) if word.startswith("#") and len(word) > 1 else (situation.meant(), rest)
+    )
+
+
+# ---- the incident
+
+
+def _incident(rest: str, situation: Situation) -> Order:
+    what, value = _first(rest)
+    readers: dict[str, Callable[[str], Said]] = {
+        "title": lambda text: Incident(title=text),
+        "severity": lambda text: Incident(severity=_one_of("incident", text, Severity)),
+        "status": lambda text: Incident(status=_one_of("incident", text, Status)),
+        "type": lambda text: Incident(type=names.incident_type(text)),
+        "aware": lambda text: Incident(aware_at_ms=parse_time(text, situation.now_ms, past=True)),
+    }
+    if what == "close" and not value:
+        return Saying(body=Incident(status=Status.CLOSED))
+    if what not in readers:
+        raise COMMANDS["incident"].refuse(f"{what!r} is nothing that it can say" if what else "what changes is missing")
+    return Saying(body=readers[what](_wanted("incident", value, f"the {what}")))
+
+
+def _task(rest: str, situation: Situation) -> Order:
+    word, others = _first(rest)
+    if word.lower() in _TASK_MOVES:
+        digits, reason = _first(_wanted("task", others, "the task's first digits"))
+        state, task = _TASK_MOVES[word.lower()], names.pick(situation.board.tasks, digits.lstrip("#"), "task")
+        return Saying(body=TaskMoved(id=task, state=state, reason=reason))
+    nation = names.nation(_wanted("task", word, "the nation"), situation.nations)
+    until_ms, what = None, others
+    if others.startswith("by "):
+        when, what = _first(others.removeprefix("by ").strip())
+        until_ms = parse_time(when, situation.now_ms)
+    what = _wanted("task", what, "what is to be done")
+    return Saying(body=Task(id=situation.fresh_id(), what=what, nation=nation, until_ms=until_ms))
+
+
+def _decide(rest: str, situation: Situation) -> Order:
+    word, others = _first(rest)
+    if word in ("agree", "object", "close"):
+        digits, reason = _first(others)
+        if not digits.isdecimal():
+            raise COMMANDS["decide"].refuse("the proposal's number is missing")
+        number = int(digits)
+        if word == "close":
+            return Concluding(ordinal=number)
+        return Saying(body=names.position(situation.board, number, reason, agrees=word == "agree"))
+    if word != "by":
+        raise COMMANDS["decide"].refuse("until when nations may object is missing")
+    when, what = _first(others)
+    until_ms = parse_time(when, situation.now_ms)
+    nations = tuple(sorted(situation.nations))
+    return Saying(
+        body=Proposal(
+            ordinal=max(situation.board.proposals, default=0) + 1,
+            what=_wanted("decide", what, "what is proposed"),
+            object_until_ms=until_ms,
+            quorum=len(nations),
+            nations=nations,
+        )
+    )
+
+
+def _clock(rest: str, situation: Situation) -> Order:
+    word, others = _first(rest)
+    if word in ("off", "move"):
+        digits, when = _first(_wanted("clock", others, "the joint time's first digits"))
+        clocks = situation.board.clocks
+        known = clocks[names.pick(clocks, digits.lstrip("#"), "joint time")].clock
+        at_ms = parse_time(when, situation.now_ms) if word == "move" else known.at_ms
+        return Saying(body=Clock(id=known.id, nature=known.nature, what=known.what, at_ms=at_ms, stands=word == "move"))
+    natures = {nature.name.lower(): nature for nature in Nature}
+    nature = natures.get(word.lower(), Nature.ACTION)
+    when, what = _first(others if word.lower() in natures else rest)
+    at_ms = parse_time(_wanted("clock", when, "the time"), situation.now_ms)
+    what = _wanted("clock", what, "what happens then")
+    return Saying(body=Clock(id=situation.fresh_id(), nature=nature, what=what, at_ms=at_ms))
+
+
+def _handover(rest: str, _: Situation) -> Order:
+    return Saying(body=Handover(text=_wanted("handover", rest, "the note")))
+
+
+# ---- the conversation
+
+
+def _ack(rest: str, situation: Situation) -> Order:
+    words = rest.split()
+    grades = {grade.name.lower(): grade for grade in Grade}
+    grade = grades.get(words[-1].lower()) if words else None
+    digits = words[:-1] if grade is not None else words
+    if len(digits) > 1:
+        raise COMMANDS["ack"].refuse(f"{words[-1]!r} is none of {', '.join(grades)}")
+    message = _message(digits[0].lstrip("#") if digits else "", situation)
+    return Acknowledging(message=message, grade=Grade.UNDERSTOOD if grade is None else grade)
+
+
+def _reply(rest: str, situation: Situation) -> Order:
+    message, text = _target(rest, situation)
+    return Saying(body=Text(text=_wanted("reply", text, "the answer"), reply_to=message, thread=situation.thread))
+
+
+def _react(rest: str, situation: Situation) -> Order:
+    message, sign = _target(rest, situation)
+    return Saying(body=Reaction(message=message, sign=_wanted("react", sign, "the sign")))
+
+
+def _correct(rest: str, situation: Situation) -> Order:
+    message, text = _target(rest, situation)
+    return Saying(body=Correction(message=message, text=_wanted("correct", text, "the text as it should be")))
+
+
+def _withdraw(rest: str, situation: Situation) -> Order:
+    message, reason = _target(rest, situation)
+    return Saying(body=Withdrawal(message=message, reason=reason))
+
+
+# ---- what it is marked with, who reads it, and the rest
+
+
+def _tlp(rest: str, situation: Situation) -> Order:
+    word, others = _first(_wanted("tlp", rest, "the label"))
+    if not others:
+        return Marking(label=Label.parse(word))
+    return Relabelling(message=situation.message(others.lstrip("#")), label=Label.parse(word))
+
+
+def _pap(rest: str, _: Situation) -> Order:
+    return Marking(pap=_one_of("pap", rest.upper().removeprefix("PAP:"), Pap))
+
+
+def _precedence(rest: str, _: Situation) -> Order:
+    return Marking(precedence=_one_of("precedence", rest, Precedence))
+
+
+def _invite(rest: str, situation: Situation) -> Order:
+    return Inviting(organisation=names.nation(_wanted("invite", rest, "the nation"), situation.nations))
+
+
+def _who(_: str, __: Situation) -> Order:
+    return ShowingMembers()
+
+
+def _attach(rest: str, _: Situation) -> Order:
+    return Attaching(path=rest)
+
+
+def _search(rest: str, _: Situation) -> Order:
+    return Searching(query=_wanted("search", rest, "what to look for"))
+
+
+def _export(rest: str, _: Situation) -> Order:
+    return Exporting(path=rest)
+
+
+def _help(rest: str, _: Situation) -> Order:
+    name = rest.removeprefix("/").lower()
+    if name and name not in COMMANDS:
+        raise COMMANDS["help"].refuse(f"there is no command /{name}")
+    return Helping(command=name or None)
+
+
+_TABLE: Final = (
+    Command(
+        name="ack",
+        usage=("[#MESSAGE] [received|read|understood|acting]",),
+        about="Sign that a message was understood, or how far it got.",
+        read=_ack,
+    ),
+    Command(
+        name="attach", usage=("[FILE]",), about="Attach a file, sealed for those who can read the room.", read=_attach
+    ),
+    Command(
+        name="clock",
+        usage=("[action|embargo|deadline] TIME WHAT", "move JOINT-TIME TIME", "off JOINT-TIME"),
+        about="Set a joint time, move it, or call it off.",
+        read=_clock,
+    ),
+    Command(
+        name="correct",
+        usage=("[#MESSAGE] TEXT",),
+        about="Put another text in the place of yours; the first stays provable.",
+        read=_correct,
+    ),
+    Command(
+        name="decide",
+        usage=("by TIME WHAT", "agree NUMBER [REASON]", "object NUMBER REASON", "close NUMBER"),
+        about="Propose something to the nations of the room, agree, object, and record how it ended.",
+        read=_decide,
+    ),
+    Command(name="export", usage=("[FILE]",), about="Write the room's report to a file.", read=_export),
+    Command(name="handover", usage=("NOTE",), about="Leave a note for the next shift.", read=_handover),
+    Command(name="help", usage=("[COMMAND]",), about="Show the commands, or how one is used.", read=_help),
+    Command(
+        name="incident",
+        usage=(
+            "severity low|medium|high|critical",
+            "status triage|investigating|containing|recovering|resolved|closed",
+            "title TEXT",
+            "type CLASS/TYPE",
+            "aware TIME",
+            "close",
+        ),
+        about="Say where the incident stands.",
+        read=_incident,
+    ),
+    Command(name="invite", usage=("NATION",), about="Let a nation read what is sent from now on.", read=_invite),
+    Command(
+        name="pap", usage=("clear|green|amber|red",), about="Say what readers may do with what you send.", read=_pap
+    ),
+    Command(
+        name="precedence",
+        usage=("routine|priority|immediate|flash",),
+        about="Say how urgent what you send next is; immediate and flash ring until somebody acknowledges.",
+        read=_precedence,
+    ),
+    Command(name="react", usage=("[#MESSAGE] SIGN",), about="Put a sign on a message.", read=_react),
+    Command(name="reply", usage=("[#MESSAGE] TEXT",), about="Answer a message.", read=_reply),
+    Command(name="search", usage=("WORDS",), about="Search what is stored here.", read=_search),
+    Command(
+        name="task",
+        usage=("NATION [by TIME] WHAT", "take|done TASK", "refuse TASK REASON", "open TASK"),
+        about="Ask a nation to do something, or say how far it is.",
+        read=_task,
+    ),
+    Command(
+        name="tlp",
+        usage=("clear|green|amber|amber+strict|red", "LABEL #MESSAGE"),
+        about="Label what you send next, or a message that was sent.",
+        read=_tlp,
+    ),
+    Command(name="who", usage=("",), about="Show who can read this room.", read=_who),
+    Command(
+        name="withdraw",
+        usage=("[#MESSAGE] [REASON]",),
+        about="Take a message of yours back; that it was said stays provable.",
+        read=_withdraw,
+    ),
+)
+COMMANDS: Final = {command.name: command for command in _TABLE}
+"""All commands, by name."""
