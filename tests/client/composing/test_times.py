@@ -8,8 +8,8 @@ from amanah_client.composing.times import parse_time
 from amanah_protocol.errors import Code, UsageError
 
 
-def ms(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=UTC).timestamp() * 1_000)  # type: ignore[arg-type]  # year to minute
+def ms(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp() * 1_000)
 
 
 NOW_MS = ms(2026, 11, 23, 14, 0)
@@ -36,7 +36,7 @@ def test_a_time_is_utc_and_the_next_one(typed: str, wanted: int) -> None:
 
 @pytest.mark.parametrize(("typed", "day"), [("06:12", 23), ("14:00", 23), ("14:01", 22)])
 def test_what_somebody_became_aware_of_lies_behind_us(typed: str, day: int) -> None:
-    assert parse_time(typed, NOW_MS, past=True) == ms(2026, 11, day, *map(int, typed.split(":")))
+    assert parse_time(typed, NOW_MS, past=True) == ms(2026, 11, day, int(typed[:2]), int(typed[3:]))
 
 
 @pytest.mark.parametrize(
