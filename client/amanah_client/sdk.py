@@ -332,15 +332,27 @@ class Client:
         return found[0]
 
     async def outcome(self, intent_id: str, timeout_s: float = 30, *, patience: int | None = None) -> model.Intent:
-        """Wait until an intent is done; errors as `do`, `patience` as `online`."""
+        """Wait until an intent is done; errors as `do`, `patience` as `online`.
+
+        What was said is done when it stands in the room here too, so that whoever looks next finds it there.
+        """
         deadline = time.monotonic() + timeout_s
         with self.hearing() as events:
-            while (intent := self.intent(intent_id)).state not in _ENDED:
+            while (intent := self.intent(intent_id)).state not in _ENDED or self._is_on_its_way_back(intent):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._is_hopeless(patience):
+                    if intent.state is model.IntentState.DONE:
+                        break  # there is a receipt: what is late is our own copy
                     raise self._still_queued(intent)
-                await _next_change(events, intent_id, left if self._engine is not None else min(left, _POLL_S))
+                await _next_change(events, intent, left if self._engine is not None else min(left, _POLL_S))
         return _ended(intent)
+
+    def _is_on_its_way_back(self, intent: model.Intent) -> bool:
+        """Whether the relay has accepted what was said, and has not delivered it yet."""
+        if intent.state is not model.IntentState.DONE or intent.envelope is None:
+            return False
+        rows = self._profile.store.messages_between(intent.envelope, intent.envelope)
+        return any(row.room_seq is None for row in rows)
 
     def _still_queued(self, intent: model.Intent) -> OperationalError:
         if not self.is_online and (not self.is_following or self.problem is not None):
@@ -493,16 +505,18 @@ def code_of(text: str) -> Code:
     return Code(text) if text in Code.__members__ else Code.INTERNAL
 
 
-async def _next_change(events: asyncio.Queue[Event], intent_id: str, pause_s: float) -> None:
-    """Wait for word of the intent or the connection; another process tells through the store only."""
+async def _next_change(events: asyncio.Queue[Event], intent: model.Intent, pause_s: float) -> None:
+    """Wait for word of the intent, its message or the connection; another process tells through the store only."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(pause_s):
             while True:
-                event = await events.get()
-                if isinstance(event, e.Online | Offline):
-                    return
-                if isinstance(event, e.IntentChanged) and event.intent.id == intent_id:
-                    return
+                match await events.get():
+                    case e.Online() | Offline():
+                        return
+                    case e.IntentChanged(intent=changed) if changed.id == intent.id:
+                        return
+                    case e.MessageChanged(row=row) if row.envelope == intent.envelope:
+                        return
 
 
 def _ended(intent: model.Intent) -> model.Intent:
