@@ -22,7 +22,7 @@ LEAVES ?= 100000
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-mls fuzz campaign oracles wheel requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-mls fuzz campaign oracles wheel catalogues requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
 
 wheel: $(VENV)/.base  ## the wheel, the same bytes from the same sources
 	@$(BIN)/hatchling build -t wheel -d dist
+
+catalogues: $(VENV)/.dev  ## bring the catalogues of other languages up to the source, and name what is missing
+	@$(BIN)/python -m scripts.catalogues
 
 requirements: $(VENV)/.dev  ## pin all requirements anew; UPGRADE=--upgrade moves to the newest
 	@$(COMPILE) --extra reports pyproject.toml requirements/base.in -o requirements/base.txt

@@ -1,7 +1,7 @@
 """The report of a bundle for people: what is in it, said once for the page and for the print.
 
-It is a view: it proves nothing, and says so. All its words are English, and go through `_` for those of
-other languages.
+It is a view: it proves nothing, and says so. All its words are English, whatever its exporter speaks: a bundle goes
+to others, and says the same to each. They go through `_`, and stand in no catalogue (`docs/languages.md`).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from amanah_client.audit.questions.words import duration
 from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, counted, short, size_words
@@ -28,12 +29,14 @@ from amanah_client.console.chart import Chart
 from amanah_client.console.places import nations
 from amanah_client.console.state import Console, Examined, Verifying
 from amanah_client.console.views import View
+from amanah_client.language import Language
 from amanah_client.moments import moment
+from amanah_client.web import reader
 from amanah_client.web.files import Files
 from amanah_client.web.gate import Gate
 from amanah_client.web.launch import Launch
 from amanah_client.web.pages import HERE as FRAME
-from amanah_client.web.pages import Language, Pages
+from amanah_client.web.pages import Pages
 from amanah_client.web.place import Place
 from amanah_client.web.sessions import IDLE_S, Sessions
 from amanah_protocol.errors import AmanahError, OperationalError, PeerError
@@ -77,15 +80,20 @@ class Owner:
 
 
 def make_app(
-    console: Console, owner: Owner, place: Place, sessions: Sessions, launch: Launch, spoken: Language
+    console: Console,
+    owner: Owner,
+    place: Place,
+    sessions: Sessions,
+    launch: Launch,
+    usual: Language | None = None,
 ) -> ASGIApp:
-    """The application, behind its gate."""
+    """The application, behind its gate; `usual` is the language of whoever has chosen none there."""
     files = Files(FRAME / "static", HERE / "static")
     filters: dict[str, Callable[..., object]] = {
         "moment": moment, "iso": iso, "duration": duration, "short": short, "counted": counted, "size": size_words,
         "quoted": shlex.quote, "at_home": partial(at_home, option=owner.home),
     }  # fmt: skip
-    pages = Pages(HERE / "templates", files, spoken, filters)
+    pages = Pages(HERE / "templates", files, filters)
     routes = _Routes(console, owner, pages)
     app = Starlette(
         routes=[
@@ -94,13 +102,19 @@ def make_app(
             Route("/question/{name}", routes.question, methods=["GET"]),
             Route("/verify", routes.verify, methods=["POST"]),
             files.route,
+            reader.route(),
             *launch.routes,
         ],
         exception_handlers={HTTPException: routes.refusal},
     )
     app.router.redirect_slashes = False
-    door = pages.render("door.html", HTTPStatus.FORBIDDEN, minutes=round(IDLE_S / 60))
-    return Gate(app, authority=place.authority, sessions=sessions, door=door)
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        page = pages.render("door.html", HTTPStatus.FORBIDDEN, minutes=round(IDLE_S / 60), here="/")
+        await page(scope, receive, send)
+
+    gate = Gate(app, authority=place.authority, sessions=sessions, door=door)
+    return reader.Reader(gate, usual)
 
 
 class _Routes:
@@ -155,7 +169,7 @@ class _Routes:
             return self._pages.render(found.template, found.status, **context)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, drawn)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, drawn)
         except AmanahError as error:
             status = HTTPStatus.NOT_FOUND if error.code in _UNKNOWN else HTTPStatus.BAD_REQUEST
             broken = isinstance(error, OperationalError | PeerError)
@@ -172,12 +186,19 @@ class _Routes:
             "report": None if examined is None else examined.report,
             "owner": self._owner,
             "path": request.url.path,
+            "here": _here(request),
             "q": "",
             "chips": chips,
             "chart": Chart,
             "no_label": NO_LABEL,
             "no_plaintext": NO_PLAINTEXT,
         }
+
+
+def _here(request: Request) -> str:
+    """The page that is shown, to come back to; what was no page leads to the first one."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _chips(examined: Examined) -> dict[str, str]:

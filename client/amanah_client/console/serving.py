@@ -13,9 +13,9 @@ from typing import Final
 
 from amanah_client.console.app import Owner, make_app
 from amanah_client.console.state import Console
+from amanah_client.language import Language
 from amanah_client.listener import serve
 from amanah_client.web.launch import Launch
-from amanah_client.web.pages import language
 from amanah_client.web.place import NAME_BYTES, open_place
 from amanah_client.web.sessions import Sessions
 
@@ -25,7 +25,13 @@ MAX_CONNECTIONS: Final = 64
 LAUNCH_FILE: Final = "console.html"
 
 
-async def run(console: Console, owner: Owner, tell: Callable[[str], None], opened: Callable[[str, str], None]) -> None:
+async def run(
+    console: Console,
+    owner: Owner,
+    tell: Callable[[str], None],
+    opened: Callable[[str, str], None],
+    usual: Language | None = None,
+) -> None:
     """Serve until the program is ended.
 
     Args:
@@ -33,6 +39,7 @@ async def run(console: Console, owner: Owner, tell: Callable[[str], None], opene
         owner: Whose it is.
         tell: Where a line goes that the user should see.
         opened: Told the link, and the file that leads a browser to it.
+        usual: The language of the pages, for whoever has chosen none there; None leaves it to the browser.
 
     Raises:
         OperationalError: `ADDRESS_IN_USE`, `STORE` or `DISK_FULL`.
@@ -41,7 +48,7 @@ async def run(console: Console, owner: Owner, tell: Callable[[str], None], opene
     sessions = Sessions(time.monotonic, secrets.token_bytes)
     path = console.profile.home.path / LAUNCH_FILE
     launch = Launch(place, sessions, path, tell)
-    app = make_app(console, owner, place, sessions, launch, language())
+    app = make_app(console, owner, place, sessions, launch, usual)
 
     def offer() -> None:
         opened(launch.offer(), path.as_uri())

@@ -10,7 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amanah_client.web.sessions import Sessions
@@ -18,6 +18,8 @@ from amanah_client.web.sessions import Sessions
 COOKIE: Final = "amanah"
 SESSION: Final = "/session"
 """Where a token is exchanged for a cookie."""
+LANGUAGE: Final = "/language"
+"""Where a reader chooses a language, also before the door."""
 STATIC: Final = "/static/"
 """Files that hold nothing of anybody's."""
 POLICY: Final = (
@@ -33,6 +35,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_OPEN: Final = frozenset({SESSION, LANGUAGE})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OWN: Final = frozenset({"same-origin", "none"})
 """`none`: somebody typed the address, or a program handed it over."""
@@ -41,7 +44,7 @@ _OWN: Final = frozenset({"same-origin", "none"})
 class Gate:
     """An ASGI application around a face's own."""
 
-    def __init__(self, app: ASGIApp, *, authority: str, sessions: Sessions, door: Response) -> None:
+    def __init__(self, app: ASGIApp, *, authority: str, sessions: Sessions, door: ASGIApp) -> None:
         """Stand before `app`.
 
         Args:
@@ -73,7 +76,7 @@ class Gate:
         else:
             await refusal(scope, receive, dressed)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
         if headers.getlist("host") != [self._authority]:
             # Says nothing of what is here: whoever came by another name was led (DNS rebinding) or guesses.
@@ -83,7 +86,7 @@ class Gate:
         if not (self._comes_from_here(headers) if not is_safe else self._may_read(headers)):
             return PlainTextResponse("this comes from another site\n", HTTPStatus.FORBIDDEN)
         path: str = scope["path"]
-        if not is_upgrade and (path.startswith(STATIC) or (path == SESSION and not is_safe)):
+        if not is_upgrade and (path.startswith(STATIC) or (path in _OPEN and not is_safe)):
             return None
         return None if self._sessions.admits(_cookie(headers)) else self._door
 

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import gettext
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from amanah_client.cli.terminal import shown
+from amanah_client.language import LANGUAGES, number, said, said_of, spoken
+from amanah_client.visible import pieces, shown
 from amanah_client.web.files import Files
 
 HERE: Final = Path(__file__).resolve().parent
-DOMAIN: Final = "amanah"
-_LOCALES: Final = HERE / "locales"
-_RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Language:
-    """What a face speaks.
-
-    Attributes:
-        code: As `lang` has it.
-        catalogue: Its translations; where one is missing, English stands.
-    """
-
-    code: str
-    catalogue: gettext.NullTranslations
-
-    @property
-    def direction(self) -> str:
-        """As `dir` has it."""
-        return "rtl" if self.code.partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
-
-
-def language(code: str = "en") -> Language:
-    """A language, as far as it is translated."""
-    found = gettext.translation(DOMAIN, _LOCALES, languages=[code.replace("-", "_")], fallback=True)
-    return Language(code=code, catalogue=found)
 
 
 class Pages:
@@ -51,7 +24,6 @@ class Pages:
         self,
         templates: Path,
         files: Files,
-        spoken: Language,
         filters: Mapping[str, Callable[..., object]] | None = None,
     ) -> None:
         """Load.
@@ -59,7 +31,6 @@ class Pages:
         Args:
             templates: The face's own folder.
             files: What stands beside the pages.
-            spoken: The language.
             filters: The face's own filters.
         """
         self._environment = Environment(
@@ -70,16 +41,44 @@ class Pages:
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],
         )
-        # What the extension adds stands in no type.
-        self._environment.install_gettext_translations(spoken.catalogue, newstyle=True)  # type: ignore[attr-defined]  # see above
-        self._environment.globals |= {"static": files.url, "lang": spoken.code, "dir": spoken.direction}
-        self._environment.filters |= {"shown": shown, "grouped": grouped, **(filters or {})}
+        self._environment.globals |= {
+            "static": files.url,
+            "languages": LANGUAGES,
+            "gettext": _gettext,
+            "ngettext": _ngettext,
+            "pgettext": _pgettext,
+        }
+        self._environment.newstyle_gettext = True  # type: ignore[attr-defined]  # what the extension adds stands in no type
+        self._environment.filters |= {"shown": shown, "ours": ours, "grouped": number, **(filters or {})}
 
     def render(self, name: str, status: int = 200, /, **context: object) -> HTMLResponse:
-        """A page."""
-        return HTMLResponse(self._environment.get_template(name).render(context), status)
+        """A page, in the language that is spoken."""
+        wanted = spoken()
+        known = {"lang": wanted.tag, "language": wanted.code, "dir": wanted.direction, **context}
+        return HTMLResponse(self._environment.get_template(name).render(known), status)
 
 
-def grouped(number: int) -> str:
-    """`10,482`."""
-    return f"{number:,}"
+def ours(sentence: str) -> Markup:
+    """A sentence of ours in which others are named: it runs as the page does, and each name in it as itself."""
+    parts = (Markup("<bdi>{}</bdi>" if is_name else "{}").format(text) for text, is_name in pieces(sentence))  # noqa: S704 - both are constants of ours
+    return Markup("").join(parts)
+
+
+def _gettext(message: str, /, **named: object) -> Markup:
+    return _filled(said(message), named)
+
+
+def _pgettext(context: str, message: str, /, **named: object) -> Markup:
+    return _filled(said(message, context), named)
+
+
+def _ngettext(one: str, several: str, count: int, /, **named: object) -> Markup:
+    return _filled(said_of(one, several, count), {"count": count, **named})
+
+
+def _filled(message: str, named: Mapping[str, object]) -> Markup:
+    """What a catalogue says is markup of ours; what is filled in is escaped, and a count is told in its numerals."""
+    counted = {
+        name: number(value) if name == "count" and type(value) is int else value for name, value in named.items()
+    }
+    return Markup(message) % counted  # noqa: S704 - a catalogue is source, as a template is

@@ -12,7 +12,6 @@ from amanah_client.console.app import Owner, make_app
 from amanah_client.console.state import Console, Examined
 from amanah_client.home import Profile
 from amanah_client.web.launch import Launch
-from amanah_client.web.pages import language
 from amanah_client.web.place import Place
 from amanah_client.web.sessions import Sessions
 from tests.client.web.asked import AUTHORITY, OWN, Reply, ask
@@ -31,7 +30,7 @@ class Site:
         place = Place(name=name, port=int(port), sockets=())
         launch = Launch(place, sessions, path / "launch.html", lambda _: None)
         owner = Owner(organisation="cert.example.tn", home=" --home auditor")
-        self.app = make_app(self.console, owner, place, sessions, launch, language())
+        self.app = make_app(self.console, owner, place, sessions, launch)
         self.cookie = f"amanah={sessions.take_up(sessions.offer())}"
 
     @property

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gettext
 from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 from starlette.applications import Starlette
 
+from amanah_client.language import language, speaking
 from amanah_client.web.files import Files
 from amanah_client.web.gate import STATIC
-from amanah_client.web.pages import HERE, Language, Pages, language
+from amanah_client.web.pages import HERE, Pages
 from tests.client.web.asked import ask
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_whatever_is_shown_is_escaped(folder: Path) -> None:
-    page = Pages(folder, Files(HERE / "static"), language()).render("said.html", text="<b>\"'&</b>\u202etxt")
+    page = Pages(folder, Files(HERE / "static")).render("said.html", text="<b>\"'&</b>\u202etxt")
     text = bytes(page.body).decode()
     assert "&lt;b&gt;&#34;&#39;&amp;&lt;/b&gt;&lt;202E&gt;txt 10,482" in text
     assert '<html lang="en" dir="ltr">' in text
@@ -33,22 +33,38 @@ def test_whatever_is_shown_is_escaped(folder: Path) -> None:
 
 def test_what_is_not_there_is_no_page(folder: Path) -> None:
     with pytest.raises(UndefinedError):
-        Pages(folder, Files(HERE / "static"), language()).render("said.html")
+        Pages(folder, Files(HERE / "static")).render("said.html")
 
 
-def test_a_page_speaks_its_language_in_its_direction(folder: Path) -> None:
-    class Turned(gettext.NullTranslations):
-        def gettext(self, message: str) -> str:
-            return message[::-1]
+@pytest.mark.parametrize(
+    ("tag", "direction", "title"),
+    [("en", "ltr", "Locked"), ("fr", "ltr", "Verrouillé"), ("ar-TN", "rtl", "مقفل"), ("ar-EG", "rtl", "مقفل")],
+)
+def test_a_page_speaks_its_language_in_its_direction(folder: Path, tag: str, direction: str, title: str) -> None:
+    wanted = language(tag)
+    assert wanted is not None
+    with speaking(wanted):
+        text = bytes(Pages(folder, Files(HERE / "static")).render("said.html", text="").body).decode()
+    assert f'<html lang="{tag}" dir="{direction}">' in text
+    assert f"<title>{title}</title>" in text
 
-    spoken = Language(code="ar-TN", catalogue=Turned())
-    text = bytes(Pages(folder, Files(HERE / "static"), spoken).render("said.html", text="").body).decode()
-    assert '<html lang="ar-TN" dir="rtl">' in text
-    assert "<title>dekcoL</title>" in text
 
-
-def test_a_language_that_is_not_translated_is_english() -> None:
-    assert language("fr").catalogue.gettext("Locked") == "Locked"
+@pytest.mark.parametrize(
+    ("template", "shows"),
+    [
+        ("{% trans name=name %}In {{ name }}{% endtrans %}", "In &lt;b&gt;"),
+        ("{{ _('In %(name)s', name=name) }}", "In &lt;b&gt;"),
+        ("{{ pgettext('place', 'In %(name)s', name=name) }}", "In &lt;b&gt;"),
+        ("{% trans count=10482, name=name %}{{ count }}{% pluralize %}{{ count }} {{ name }}{% endtrans %}",
+         "10,482 &lt;b&gt;"),
+        ("{{ '\u2068<b>\u2069: \u202e'|ours }}", "<bdi>&lt;b&gt;</bdi>: &lt;202E&gt;"),
+        ("{{ '\u2068a'|ours }}", "&lt;2068&gt;a"),
+    ],
+)  # fmt: skip
+def test_what_is_filled_into_a_sentence_is_escaped(tmp_path: Path, template: str, shows: str) -> None:
+    (tmp_path / "said.html").write_text(template)
+    page = Pages(tmp_path, Files(HERE / "static")).render("said.html", name="<b>")
+    assert bytes(page.body).decode() == shows
 
 
 async def test_a_file_is_served_under_the_hash_of_its_content(tmp_path: Path) -> None:
