@@ -15,7 +15,7 @@ from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Kind
-from amanah_protocol.labels import Label, Pap
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.limits import CLOCK_REMARK_MS
 from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 
@@ -33,6 +33,7 @@ class Message:
         specific: What its header says for all to see.
         label: The label that counts.
         pap: What a receiver may do with it; None without content.
+        precedence: How urgent it is.
         state: What became of it.
         cause: Why it cannot be read; None where it can.
         repaired_by: Who sent it again, where it was repaired.
@@ -51,6 +52,7 @@ class Message:
     specific: kinds.Specific
     label: Label
     pap: Pap | None
+    precedence: Precedence = Precedence.ROUTINE
     state: MessageState
     cause: Cause | None
     repaired_by: Party | None = None
@@ -117,6 +119,7 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         specific=header.specific,
         label=row.label,
         pap=None if content is None else content.pap,
+        precedence=header.precedence,
         state=row.state,
         cause=row.cause,
         repaired_by=None if row.repaired_by is None else directory.party(row.repaired_by),

@@ -1,0 +1,352 @@
+"""An incident's board: joint times, duties to notify, tasks with their lateness, decisions, notes of a handover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from gettext import gettext as _
+from gettext import ngettext
+from typing import Final, Literal
+
+from amanah_client.incident.board import Board, ClockOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.view import words
+from amanah_client.view.people import Seat
+from amanah_client.view.runs import Block, parse
+from amanah_client.view.zones import Local, local_times
+from amanah_client.visible import shown
+from amanah_protocol.content.clock import Nature
+from amanah_protocol.content.task import TaskState
+from amanah_protocol.kinds import Outcome
+from amanah_protocol.types import OrgName
+
+_HOUR_MS: Final = 3_600_000
+_DUTIES_H: Final = (24, 72, 30 * 24)
+"""Early warning, notification and final report of NIS2, article 23, from when the first party became aware."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLine:
+    """A task.
+
+    Attributes:
+        id: The task's, in hex.
+        entry: The entry that opened it, in hex.
+        chip: Whose it is.
+        mine: Whether it is the reader's nation's.
+        what: What is to be done.
+        state: open, taken, done or refused.
+        words: What is to be said of its state.
+        due_at_ms: By when; None for no deadline.
+        due: The same in words.
+        late: Whether that is over and it is not done.
+    """
+
+    kind: Literal["task"] = "task"
+    id: str
+    entry: str
+    chip: str
+    mine: bool
+    what: str
+    state: str
+    words: str
+    due_at_ms: int | None
+    due: str
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionLine:
+    """A proposal, or what was decided.
+
+    Attributes:
+        ordinal: Its number.
+        entry: The entry that proposed it, in hex.
+        what: What is proposed.
+        agree: Chips of the nations that agree.
+        object: (chip, reason) of those that object.
+        waiting: Chips of those that have not said where they stand.
+        asked: How many are asked.
+        quorum: How many have to agree.
+        until_ms: When the window for objections closes.
+        words: How it stands.
+        open: Whether a position still counts.
+        outcome: adopted, refused, or "" while it is not decided.
+        mine: agree, object, waiting, or "" where the reader's nation is not asked.
+        closable: Whether its end can be recorded now.
+    """
+
+    kind: Literal["decision"] = "decision"
+    ordinal: int
+    entry: str
+    what: str
+    agree: tuple[str, ...]
+    object: tuple[tuple[str, str], ...]
+    waiting: tuple[str, ...]
+    asked: int
+    quorum: int
+    until_ms: int
+    words: str
+    open: bool
+    outcome: str
+    mine: str
+    closable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockLine:
+    """A joint time.
+
+    Attributes:
+        id: Its id, in hex.
+        entry: The entry that set it, which is acknowledged, in hex.
+        nature: action, embargo or deadline.
+        title: What it is for, in words.
+        what: What happens then, or until then.
+        at_ms: When.
+        utc: The same in words.
+        zones: At every party's place.
+        stands: False where it was called off.
+        past: Whether it is over.
+        acknowledged: Chips of the nations that acknowledged it.
+        waiting: Chips of those that did not.
+        words: How many did.
+    """
+
+    kind: Literal["clock"] = "clock"
+    id: str
+    entry: str
+    nature: str
+    title: str
+    what: str
+    at_ms: int
+    utc: str
+    zones: tuple[Local, ...]
+    stands: bool
+    past: bool
+    acknowledged: tuple[str, ...]
+    waiting: tuple[str, ...]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """A duty to notify, that runs from when the first party became aware.
+
+    Attributes:
+        title: Which.
+        due_at_ms: By when.
+        words: The same in words, or how late it is.
+        late: Whether it is over.
+        share: How much of its time is gone, 0 to 100.
+    """
+
+    title: str
+    due_at_ms: int
+    words: str
+    late: bool
+    share: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverLine:
+    """A note at a change of shift.
+
+    Attributes:
+        entry: Its entry, in hex.
+        blocks: What it says.
+    """
+
+    entry: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardView:
+    """What a room's entries come to.
+
+    Attributes:
+        is_incident: Whether anybody said where an incident stands.
+        title: What it is called; "" for what nobody said, here and below.
+        severity: low, medium, high, critical.
+        severity_words: The same in words.
+        status: triage, ... closed.
+        status_words: The same in words.
+        type: By the taxonomy.
+        aware_at_ms: When the first party became aware, or None.
+        clocks: Joint times that stand, the next first.
+        duties: Duties to notify.
+        tasks: Those that are late first, those that are over last.
+        decisions: Open ones first.
+        handovers: Newest first.
+        without_effect: (entry in hex, why) of what may not do what it says.
+    """
+
+    is_incident: bool
+    title: str
+    severity: str
+    severity_words: str
+    status: str
+    status_words: str
+    type: str
+    aware_at_ms: int | None
+    clocks: tuple[ClockLine, ...]
+    duties: tuple[Duty, ...]
+    tasks: tuple[TaskLine, ...]
+    decisions: tuple[DecisionLine, ...]
+    handovers: tuple[HandoverLine, ...]
+    without_effect: tuple[tuple[str, str], ...]
+
+
+def board_view(board: Board, seat: Seat, nations: Iterable[OrgName]) -> BoardView:
+    """A room's board.
+
+    Args:
+        board: The fold of its entries.
+        seat: Whose eyes see it.
+        nations: Who is in the room.
+    """
+    inside, standing = tuple(nations), board.standing
+    clocks = (clock_line(of, board, seat, inside) for of in board.clocks.values())
+    tasks = (task_line(of, seat) for of in board.tasks.values())
+    decisions = (decision_line(of, seat) for of in board.proposals.values())
+    notes = (HandoverLine(entry=entry.hex(), blocks=parse(note.text)) for entry, note in reversed(board.handovers))
+    return BoardView(
+        is_incident=bool(standing.said),
+        title=shown(standing.title or "").replace("\n", " "),
+        severity="" if standing.severity is None else standing.severity.name.lower(),
+        severity_words=words.severity(standing.severity),
+        status="" if standing.status is None else standing.status.name.lower(),
+        status_words=words.status(standing.status),
+        type=standing.type or "",
+        aware_at_ms=standing.aware_at_ms,
+        clocks=tuple(sorted((line for line in clocks if line.stands), key=lambda line: (line.past, line.at_ms))),
+        duties=() if standing.aware_at_ms is None else _duties(standing.aware_at_ms, seat.now_ms),
+        tasks=tuple(sorted(tasks, key=lambda line: (line.state in {"done", "refused"}, not line.late))),
+        decisions=tuple(sorted(decisions, key=lambda line: (line.outcome != "", -line.ordinal))),
+        handovers=tuple(notes),
+        without_effect=tuple((entry.hex(), words.without_effect(why)) for entry, why in board.without_effect.items()),
+    )
+
+
+def task_line(of: TaskOnBoard, seat: Seat) -> TaskLine:
+    """A task as a line."""
+    due_at_ms, ended = of.task.until_ms, of.state in {TaskState.DONE, TaskState.REFUSED}
+    late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
+    said = words.task_state(of.state)
+    if of.reason:
+        said = _("{state}: {reason}").format(state=said, reason=words.value(of.reason))
+    if late and due_at_ms is not None:
+        lateness = _("late by {span}").format(span=words.span(seat.now_ms - due_at_ms))
+        said = lateness if of.state is TaskState.OPEN else f"{lateness}, {said}"
+    return TaskLine(
+        id=of.task.id.hex(),
+        entry=of.opened.hex(),
+        chip=seat.chip(of.task.nation),
+        mine=of.task.nation == seat.me.organisation,
+        what=shown(of.task.what),
+        state=of.state.name.lower(),
+        words=said,
+        due_at_ms=due_at_ms,
+        due="" if due_at_ms is None else words.when(due_at_ms, seat.now_ms),
+        late=late,
+    )
+
+
+def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
+    """A proposal as a line."""
+    proposal, own = of.proposal, seat.me.organisation
+    waiting = tuple(nation for nation in proposal.nations if nation not in of.positions)
+    in_time, decided = seat.now_ms <= proposal.object_until_ms, of.decided is not None
+    mine = "" if own not in proposal.nations else "waiting"
+    if own in of.positions:
+        mine = "agree" if of.positions[own][0].agrees else "object"
+    return DecisionLine(
+        ordinal=proposal.ordinal,
+        entry=of.id.hex(),
+        what=shown(proposal.what),
+        agree=_chips(of.agreeing, seat),
+        object=tuple((seat.chip(nation), shown(of.positions[nation][0].reason)) for nation in of.objecting),
+        waiting=_chips(waiting, seat),
+        asked=len(proposal.nations),
+        quorum=proposal.quorum,
+        until_ms=proposal.object_until_ms,
+        words=_stands(of, waiting, seat, in_time=in_time),
+        open=in_time and not decided,
+        outcome="" if of.outcome is None else of.outcome.name.lower(),
+        mine=mine,
+        closable=not decided and (not in_time or not waiting),
+    )
+
+
+def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_time: bool) -> str:
+    proposal = of.proposal
+    said: list[str] = []
+    if of.agreeing:
+        said.append(
+            ngettext("{nations} agrees.", "{nations} agree.", len(of.agreeing)).format(
+                nations=words.listed(_chips(of.agreeing, seat))
+            )
+        )
+    for nation in of.objecting:
+        reason = words.value(of.positions[nation][0].reason)
+        said.append(_("{nation} objects: {reason}.").format(nation=words.value(seat.chip(nation)), reason=reason))
+    if of.outcome is not None:
+        adopted = of.outcome is Outcome.ADOPTED
+        return " ".join((_("Adopted.") if adopted else _("Not adopted."), *said))
+    until = words.when(proposal.object_until_ms, seat.now_ms)
+    if waiting and in_time:
+        named = words.listed(_chips(waiting, seat))
+        said.append(
+            ngettext("{nations} has until {time} to object.", "{nations} have until {time} to object.", len(waiting))
+            .format(nations=named, time=until)
+        )  # fmt: skip
+    elif not in_time:
+        said.append(_("The window for objections closed at {time}.").format(time=until))
+    need = _("{count} of {all} have to agree.").format(count=proposal.quorum, all=len(proposal.nations))
+    return " ".join((*said, need))
+
+
+def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[OrgName]) -> ClockLine:
+    """A joint time as a line; who set it has acknowledged it by that."""
+    entry = board.messages.get(of.set)
+    known = {of.by.organisation} | (set() if entry is None else set(entry.grades()))
+    waiting = tuple(nation for nation in nations if nation not in known)
+    acknowledged = tuple(nation for nation in nations if nation in known)
+    said = _("acknowledged by {count} of {all}").format(count=len(acknowledged), all=len(nations))
+    return ClockLine(
+        id=of.clock.id.hex(),
+        entry=of.set.hex(),
+        nature=of.clock.nature.name.lower(),
+        title=words.nature(Nature(of.clock.nature)),
+        what=shown(of.clock.what),
+        at_ms=of.clock.at_ms,
+        utc=words.when(of.clock.at_ms, seat.now_ms),
+        zones=local_times(of.clock.at_ms, nations),
+        stands=of.clock.stands,
+        past=of.clock.at_ms < seat.now_ms,
+        acknowledged=_chips(acknowledged, seat),
+        waiting=_chips(waiting, seat),
+        words=said,
+    )
+
+
+def _duties(aware_at_ms: int, now_ms: int) -> tuple[Duty, ...]:
+    titles = (_("24 h early warning"), _("72 h notification"), _("One month final report"))
+    return tuple(
+        _duty(title, aware_at_ms, hours * _HOUR_MS, now_ms) for title, hours in zip(titles, _DUTIES_H, strict=True)
+    )
+
+
+def _duty(title: str, aware_at_ms: int, length_ms: int, now_ms: int) -> Duty:
+    due_at_ms = aware_at_ms + length_ms
+    late = due_at_ms < now_ms
+    if late:
+        said = _("over since {span}").format(span=words.span(now_ms - due_at_ms))
+    else:
+        said = _("due {time}").format(time=words.when(due_at_ms, now_ms))
+    share = max(0, min(100, 100 * (now_ms - aware_at_ms) // length_ms))
+    return Duty(title=title, due_at_ms=due_at_ms, words=said, late=late, share=share)
+
+
+def _chips(nations: Iterable[OrgName], seat: Seat) -> tuple[str, ...]:
+    return tuple(sorted(seat.chip(nation) for nation in nations))

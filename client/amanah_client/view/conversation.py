@@ -1,0 +1,403 @@
+"""A window of a room's conversation: from entries and their board to what faces show.
+
+Acknowledgements, reactions, corrections, withdrawals and delivery reports stand at the message that they are about, and
+not as lines of their own. What only programs tell each other is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from gettext import gettext as _
+from typing import Final
+
+from amanah_client.directory import Party
+from amanah_client.incident.board import Board
+from amanah_client.message import Message
+from amanah_client.model import Intent, MessageState, SendText
+from amanah_client.saying import Say
+from amanah_client.view import words
+from amanah_client.view.alerts import alert_card
+from amanah_client.view.board import clock_line, decision_line, task_line
+from amanah_client.view.delivery import delivery, intent_delivery
+from amanah_client.view.entries import (
+    Acknowledged,
+    Content,
+    DayBreak,
+    Entry,
+    Gone,
+    Item,
+    Notice,
+    Prose,
+    Quote,
+    Reactions,
+    StandingCard,
+)  # fmt: skip
+from amanah_client.view.notices import notice_of
+from amanah_client.view.people import Seat
+from amanah_client.view.runs import parse, plain
+from amanah_client.visible import shown
+from amanah_protocol import kinds
+from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
+from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved
+from amanah_protocol.content.text import Called, Mention, Text
+from amanah_protocol.kinds import Kind
+from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName
+
+RUN_MS: Final = 5 * 60_000
+"""One author's entries stand together while no more time lies between two of them."""
+_QUOTED_CHARS: Final = 120
+_DAY_MS: Final = 86_400_000
+_ATTACHED: Final = Reaction | Correction | Withdrawal
+_QUIET: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR, Kind.ACK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a window is seen against.
+
+    Attributes:
+        board: The fold of the room's entries.
+        seat: Whose eyes see it.
+        ceiling: The room's label.
+        nations: Who is in it now.
+        messages: Entries by id, as far as they are at hand: what is quoted.
+        stored: Nation -> up to which place one of its devices has stored the room.
+        counts: Entry with alerts -> what its machine counted behind it.
+    """
+
+    board: Board
+    seat: Seat
+    ceiling: Label
+    nations: tuple[OrgName, ...]
+    messages: Mapping[EnvelopeId, Message]
+    stored: Mapping[OrgName, int] = field(default_factory=dict)
+    counts: Mapping[EnvelopeId, kinds.Counts] = field(default_factory=dict)
+
+
+def against(board: Board, messages: Iterable[Message], seat: Seat, ceiling: Label, members: Iterable[Party]) -> Room:
+    """What a window is seen against, from the room's entries in their order, as far as they are at hand."""
+    by_id: dict[EnvelopeId, Message] = {}
+    stored: dict[OrgName, int] = {}
+    counts: dict[EnvelopeId, kinds.Counts] = {}
+    batches: dict[DeviceId, EnvelopeId] = {}
+    for message in messages:
+        by_id[message.id] = message
+        sender = message.sender
+        match message.specific:
+            case kinds.Delivered(room_seq=room_seq):
+                stored[sender.organisation] = max(room_seq, stored.get(sender.organisation, 0))
+            case kinds.Counts() as counted if sender.device in batches:
+                counts[batches.pop(sender.device)] = counted
+            case kinds.Alert():
+                batches[sender.device] = message.id
+            case _:  # the others count nothing
+                pass
+    nations = tuple(sorted({party.organisation for party in members}))
+    return Room(board=board, seat=seat, ceiling=ceiling, nations=nations, messages=by_id, stored=stored, counts=counts)
+
+
+def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Intent] = ()) -> tuple[Item, ...]:
+    """A window of entries.
+
+    Args:
+        messages: Entries in the order of the room, own ones without a place last.
+        room: What they are seen against.
+        waiting: What stands in the outbox for this room.
+    """
+    items: list[Item] = []
+    day = -1
+    before: Entry | None = None
+    for message in messages:
+        item = _item(message, room, before)
+        if item is None:
+            continue
+        if item.at_ms // _DAY_MS != day:
+            day = item.at_ms // _DAY_MS
+            items.append(DayBreak(text=_day(item.at_ms, room.seat)))
+            before = None
+            item = _item(message, room, None) or item
+        items.append(item)
+        before = item if isinstance(item, Entry) else None
+    known = {message.id for message in room.messages.values()}
+    items += [_waiting(intent, room) for intent in waiting if _is_said(intent) and intent.envelope not in known]
+    return tuple(items)
+
+
+def is_told(message: Message) -> bool:
+    """Whether an entry stands in the conversation by itself, for people: what counts as unread."""
+    return isinstance(message.body, Text | AlertBatch | Task | Proposal | Clock | Handover | Incident)
+
+
+def is_page(message: Message, precedence: Precedence) -> bool:
+    """Whether it wants an answer at once."""
+    return precedence >= Precedence.IMMEDIATE and is_told(message)
+
+
+def _day(at_ms: int, seat: Seat) -> str:
+    zone = words.offset(at_ms, seat.zone)
+    if zone == "UTC":
+        return _("{day}, times in UTC").format(day=words.day(at_ms))
+    said = _("{day}, times in UTC (your clock is {zone})")
+    return said.format(day=words.day(at_ms), zone=words.value(zone))
+
+
+def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry | None:
+    if message.kind in _QUIET:
+        return None
+    if message.id in room.board.without_effect or message.body is None:
+        found = notice_of(message, room.seat, room.board)
+        if found is not None or message.state is MessageState.STORED:
+            return found
+    if isinstance(message.body, _ATTACHED):
+        return None
+    content = _content(message, room)
+    return None if content is None else _entry(message, content, room, before)
+
+
+def _entry(message: Message, content: Content, room: Room, before: Entry | None) -> Entry:
+    seat, said = room.seat, room.board.messages.get(message.id)
+    who, at_ms = seat.who(message.sender), message.written_at_ms or message.sent_at_ms
+    first = before is None or before.who != who or not 0 <= at_ms - before.at_ms <= RUN_MS
+    label = message.label if said is None else Label.strictest(said.label_number)
+    text = message.body if isinstance(message.body, Text) else None
+    precedence = message.precedence
+    mentions = () if text is None else text.mentions
+    own = seat.is_me(message.sender)
+    return Entry(
+        id=message.id.hex(),
+        seq=message.room_seq or 0,
+        who=who,
+        first=first,
+        at_ms=at_ms,
+        utc=words.time_of_day(at_ms),
+        relay_time=_relay_time(message),
+        label=label.text if first or label is not room.ceiling else "",
+        the_label=label.text,
+        pap="" if message.pap is None else message.pap.text,
+        urgent="" if precedence is Precedence.ROUTINE else words.precedence(precedence),
+        pages=precedence >= Precedence.IMMEDIATE,
+        content=content,
+        reply=None if text is None or text.reply_to is None else _quote(text.reply_to, room),
+        thread="" if text is None or text.thread is None else text.thread.hex(),
+        threads=0 if said is None else len(said.thread),
+        calls=tuple(_called(mention, room) for mention in mentions),
+        calls_me=any(_is_called(mention, seat) for mention in mentions),
+        reactions=() if said is None else _reactions(message, room),
+        acks=_acknowledged(message, room),
+        delivery=delivery(message, seat, room.nations, room.stored) if own else None,
+        own=own and isinstance(content, Prose),
+        repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
+    )
+
+
+def _relay_time(message: Message) -> str:
+    if not message.clocks_differ or message.accepted_at_ms is None:
+        return ""
+    return _("the relay says {time}").format(time=words.when(message.accepted_at_ms, message.sent_at_ms))
+
+
+def _content(message: Message, room: Room) -> Content | None:
+    match message.state:
+        case MessageState.UNREADABLE:
+            return Gone(why="unreadable", text=shown(message.explanation), code=shown(message.code))
+        case MessageState.ERASED:
+            return Gone(why="erased", text=_("Erased. That it was there stays in the record."))
+        case _:
+            return _said(message.id, message.body, room)
+
+
+def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: PLR0911 - one for each kind
+    board, seat = room.board, room.seat
+    match body:
+        case Text() as text:
+            return _prose(entry, text, room)
+        case AlertBatch() as batch:
+            return alert_card(batch, room.counts.get(entry))
+        case Task(id=task) if task in board.tasks and board.tasks[task].opened == entry:
+            return task_line(board.tasks[task], seat)
+        case Proposal(ordinal=ordinal) if ordinal in board.proposals:
+            return decision_line(board.proposals[ordinal], seat)
+        case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
+            return clock_line(board.clocks[clock], board, seat, room.nations)
+        case Handover(text=text):
+            return StandingCard(title=_("Handover"), blocks=parse(text))
+        case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
+            return StandingCard(title=_title(other), lines=_lines(other, room))
+        case Unknown(type=number):
+            said = _("A newer version of the program wrote this (kind {number}). It is kept as it is.")
+            return Gone(why="unknown", text=said.format(number=number))
+        case _:  # what programs tell each other
+            return None
+
+
+def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
+    said = room.board.messages.get(entry)
+    if said is None:
+        return Prose(blocks=parse(text.text))
+    if said.withdrawn is not None:
+        body = room.messages[said.withdrawn].body if said.withdrawn in room.messages else None
+        reason = body.reason if isinstance(body, Withdrawal) else ""
+        told = _("Withdrawn by its author: {reason}").format(reason=words.value(reason)) if reason else ""
+        return Gone(why="withdrawn", text=told or _("Withdrawn by its author."), blocks=parse(text.text))
+    if not said.corrections:
+        return Prose(blocks=parse(text.text))
+    bodies = [room.messages[one].body for one in said.corrections[:-1] if one in room.messages]
+    before = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
+    return Prose(blocks=parse(said.text or ""), before=tuple(map(parse, before)))
+
+
+def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
+    match body:
+        case Task() | TaskMoved():
+            return _("Task")
+        case Position():
+            return _("Position")
+        case Clock():
+            return _("Joint time")
+        case Incident():
+            return _("Incident")
+
+
+def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> tuple[str, ...]:
+    match body:
+        case TaskMoved(id=task, state=state, reason=reason):
+            known = room.board.tasks.get(task)
+            what = words.value(known.task.what if known else task.hex()[:8])
+            moved = _("{what}: {state}").format(what=what, state=words.task_state(state))
+            return (f"{moved}. {words.value(reason)}" if reason else moved,)
+        case Position(proposal=proposal, agrees=agrees, reason=reason):
+            asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
+            what = words.value(asked.proposal.what if asked else proposal.hex()[:8])
+            said = _("agrees: {what}") if agrees else _("objects: {what}")
+            return (said.format(what=what), *([words.value(reason)] if reason else []))
+        case Clock(what=what, at_ms=at_ms, stands=stands):
+            said = _("{what}: {time}") if stands else _("called off: {what}, {time}")
+            return (said.format(what=words.value(what), time=words.when(at_ms, room.seat.now_ms)),)
+        case Task(what=what):
+            return (words.value(what),)
+        case Incident():
+            return tuple(_changed(body, room.seat))
+
+
+def _changed(body: Incident, seat: Seat) -> Iterator[str]:
+    if body.title is not None:
+        yield _("Title: {title}").format(title=words.value(body.title))
+    if body.severity is not None:
+        yield _("Severity: {severity}").format(severity=words.severity(body.severity))
+    if body.status is not None:
+        yield _("Status: {status}").format(status=words.status(body.status))
+    if body.type is not None:
+        yield _("Type: {type}").format(type=words.value(body.type))
+    if body.aware_at_ms is not None:
+        yield _("First known: {time}").format(time=words.when(body.aware_at_ms, seat.now_ms))
+
+
+def _quote(target: EnvelopeId, room: Room) -> Quote:
+    message = room.messages.get(target)
+    if message is None:
+        return Quote(id=target.hex(), chip="", name="", text=_("an entry that is not here"))
+    who, said = room.seat.who(message.sender), room.board.messages.get(target)
+    text = said.text if said is not None and said.text is not None else message.text
+    first = plain(parse(text)).replace("\n", " ")[:_QUOTED_CHARS] if text else _("an entry of another kind")
+    return Quote(id=target.hex(), chip=who.chip, name=who.name, text=first)
+
+
+def _called(mention: Mention, room: Room) -> str:
+    chip = words.value(room.seat.chip(mention.organisation))
+    if mention.called is Called.DESK:
+        return _("duty desk {nation}").format(nation=chip)
+    if mention.called is Called.NATION:
+        return chip
+    name = room.seat.named(mention)
+    return _("{name} of {nation}").format(name=words.value(name), nation=chip)
+
+
+def _is_called(mention: Mention, seat: Seat) -> bool:
+    if mention.organisation != seat.me.organisation:
+        return False
+    return mention.called is not Called.PERSON or mention.person == seat.me.subject
+
+
+def _reactions(message: Message, room: Room) -> tuple[Reactions, ...]:
+    by_sign: dict[str, list[tuple[str, bool]]] = {}
+    me = room.seat.me
+    for sign, organisation, person in room.board.messages[message.id].reactions:
+        mine = (organisation, person) == (me.organisation, me.subject)
+        by_sign.setdefault(sign, []).append((room.seat.chip(organisation), mine))
+    return tuple(
+        Reactions(
+            sign=shown(sign).replace("\n", " "),
+            chips=tuple(sorted({chip for chip, _mine in by})),
+            mine=any(mine for _chip, mine in by),
+        )
+        for sign, by in sorted(by_sign.items())
+    )
+
+
+def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
+    said, seat = room.board.messages.get(message.id), room.seat
+    if said is None:
+        return None
+    grades = said.grades()
+    own = said.author.organisation
+    asked = said.asks
+    waiting = [
+        nation
+        for nation in room.nations
+        if asked is not None and nation != own and grades.get(nation, 0) < asked
+    ]  # fmt: skip
+    if not grades and not waiting and asked is None:
+        return None
+    by = sorted(grades.items(), key=lambda one: (-one[1], seat.chip(one[0])))
+    return Acknowledged(
+        by=tuple((seat.chip(nation), int(found), words.grade(found)) for nation, found in by),
+        waiting=tuple((seat.chip(nation), words.not_yet(asked)) for nation in waiting if asked is not None),
+        asks="" if asked is None else words.asks(asked),
+        mine=int(grades.get(seat.me.organisation, 0)),
+    )
+
+
+def _is_said(intent: Intent) -> bool:
+    return isinstance(intent.action, SendText | Say)
+
+
+def _waiting(intent: Intent, room: Room) -> Entry:
+    """What stands in the outbox: written, kept, and not in the record yet."""
+    action = intent.action
+    assert isinstance(action, SendText | Say)  # noqa: S101 - narrows for mypy: `_is_said` was asked
+    body: Body = Text(text=action.text) if isinstance(action, SendText) else action.body
+    content = _said(EnvelopeId(bytes(32)), body, room) or Gone(why="unknown", text=_("Kept, and goes out by itself."))
+    text = body if isinstance(body, Text) else None
+    return Entry(
+        id=intent.id,
+        seq=0,
+        who=room.seat.who(room.seat.me),
+        first=True,
+        at_ms=intent.created_at_ms,
+        utc=words.time_of_day(intent.created_at_ms),
+        relay_time="",
+        label=action.label.text,
+        the_label=action.label.text,
+        pap=action.pap.text,
+        urgent="" if action.precedence is Precedence.ROUTINE else words.precedence(action.precedence),
+        pages=False,
+        content=content,
+        reply=None if text is None or text.reply_to is None else _quote(text.reply_to, room),
+        thread="",
+        threads=0,
+        calls=(),
+        calls_me=False,
+        reactions=(),
+        acks=None,
+        delivery=intent_delivery(intent),
+        own=False,
+        repaired="",
+    )

@@ -1,0 +1,43 @@
+"""How far an own message has come: queued, signed, accepted by the relay, stored by so many nations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from gettext import gettext as _
+
+from amanah_client.message import Message
+from amanah_client.model import Intent, IntentState, MessageState
+from amanah_client.view import words
+from amanah_client.view.entries import Delivery
+from amanah_client.view.people import Seat
+from amanah_protocol.types import OrgName
+
+
+def delivery(message: Message, seat: Seat, nations: Sequence[OrgName], stored: Mapping[OrgName, int]) -> Delivery:
+    """Of an own message that was signed.
+
+    Args:
+        message: The message.
+        seat: Whose eyes see it.
+        nations: Who is in the room.
+        stored: Nation -> up to which place one of its devices has stored the room.
+    """
+    if message.state is MessageState.SENT or message.room_seq is None:
+        return Delivery(state="sent", text=_("sent, not accepted yet"))
+    others = [nation for nation in nations if nation != seat.me.organisation]
+    waiting = tuple(sorted(seat.chip(one) for one in others if stored.get(one, 0) < message.room_seq))
+    if not others:
+        return Delivery(state="accepted", text=_("accepted by the relay; no other nation is here"))
+    count = len(others) - len(waiting)
+    said = _("delivered to {count} of {nations}").format(count=count, nations=words.nations(len(others)))
+    if not count:
+        return Delivery(state="accepted", text=_("accepted by the relay"), waiting=waiting)
+    return Delivery(state="delivered", text=said, waiting=waiting)
+
+
+def intent_delivery(intent: Intent) -> Delivery:
+    """Of what stands in the outbox."""
+    if intent.state is IntentState.HELD:
+        said = _("held: {why}. Release it or drop it.").format(why=words.value(intent.detail.rstrip(".")))
+        return Delivery(state="held", text=said)
+    return Delivery(state="queued", text=_("queued; it goes out by itself"))

@@ -1,0 +1,259 @@
+"""What a conversation is made of, as values: a face draws each of them in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
+from amanah_client.view.people import Who
+from amanah_client.view.runs import Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBreak:
+    """A new day, in UTC.
+
+    Attributes:
+        text: The day in words, with the reader's zone.
+    """
+
+    kind: Literal["day"] = "day"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A line of the system: who came, who left, what was disclosed.
+
+    Attributes:
+        id: Its entry, in hex: the way to its proof.
+        seq: Its place in the room.
+        at_ms: When.
+        utc: The same in words.
+        chip: Of the nation that did it.
+        text: What happened.
+        tone: Whether who can read has changed, whether it is to be looked at, or neither.
+    """
+
+    kind: Literal["notice"] = "notice"
+    id: str
+    seq: int
+    at_ms: int
+    utc: str
+    chip: str
+    text: str
+    tone: Literal["quiet", "readers", "alarm"] = "quiet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prose:
+    """What a person wrote.
+
+    Attributes:
+        blocks: What it says now.
+        before: What it said before its corrections, oldest first; () where it was not corrected.
+    """
+
+    kind: Literal["prose"] = "prose"
+    blocks: tuple[Block, ...]
+    before: tuple[tuple[Block, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """What is not shown: withdrawn, erased, unreadable, or of a newer version.
+
+    Attributes:
+        why: Which of them.
+        text: What it means, and what happens by itself.
+        code: The error's code where it cannot be read; "" else.
+        blocks: What a withdrawn one said: it was said, and stays provable.
+    """
+
+    kind: Literal["gone"] = "gone"
+    why: Literal["withdrawn", "erased", "unreadable", "unknown"]
+    text: str
+    code: str = ""
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertGroup:
+    """Alerts that say the same.
+
+    Attributes:
+        severity: low to critical.
+        severity_words: The same in words.
+        title: What was seen.
+        count: How many.
+        flows: Up to a few of their flows, defanged.
+    """
+
+    severity: str
+    severity_words: str
+    title: str
+    count: int
+    flows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertCard:
+    """Alerts of a machine.
+
+    Attributes:
+        title: How many, folded into how many groups.
+        severity: Of the worst.
+        groups: The worst first.
+        sum: `sent 214 = shown 3 + merged 211 + dropped 0`, where the machine has counted.
+        adds_up: Whether nothing was dropped.
+    """
+
+    kind: Literal["alerts"] = "alerts"
+    title: str
+    severity: str
+    groups: tuple[AlertGroup, ...]
+    sum: str
+    adds_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingCard:
+    """Somebody said where the incident stands, or left a note to who comes.
+
+    Attributes:
+        title: What it is.
+        lines: What changed.
+        blocks: What the note says.
+    """
+
+    kind: Literal["standing"] = "standing"
+    title: str
+    lines: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+Content: TypeAlias = Prose | Gone | AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What an entry answers.
+
+    Attributes:
+        id: The entry, in hex.
+        chip: Of its author.
+        name: Its author's.
+        text: Its first words.
+    """
+
+    id: str
+    chip: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reactions:
+    """One sign on a message.
+
+    Attributes:
+        sign: The sign.
+        chips: Of the nations that put it there.
+        mine: Whether the reader did.
+    """
+
+    sign: str
+    chips: tuple[str, ...]
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """How far the nations have acknowledged a message.
+
+    Attributes:
+        by: (chip, grade, both in words), the furthest first.
+        waiting: (chip, both in words) of those that were asked and have not.
+        asks: What was asked for; "" for nothing.
+        mine: The reader's nation's grade, 0 for none.
+    """
+
+    by: tuple[tuple[str, int, str], ...]
+    waiting: tuple[tuple[str, str], ...]
+    asks: str
+    mine: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far an own message has come.
+
+    Attributes:
+        state: queued, held, sent, accepted, delivered.
+        text: The same in words.
+        waiting: Chips of the nations that have not stored it yet.
+    """
+
+    state: Literal["queued", "held", "sent", "accepted", "delivered"]
+    text: str
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that somebody said.
+
+    Attributes:
+        id: Its envelope in hex, or the intent's id while it is queued.
+        seq: Its place in the room; 0 while it has none.
+        who: Who said it.
+        first: Whether it begins a run of its author.
+        at_ms: When its author wrote it.
+        utc: The same in words.
+        relay_time: The relay's word on the time where it says something else; "" else.
+        label: As FIRST writes it, where it is to be shown; "" else.
+        the_label: As FIRST writes it, always.
+        pap: Likewise.
+        urgent: Words for a precedence above routine; "" else.
+        pages: Whether it is a page.
+        content: What was said.
+        reply: What it answers.
+        thread: The entry that began its thread, in hex; "" for none.
+        threads: How many entries stand in the thread that it began.
+        calls: Whom it calls, in words.
+        calls_me: Whether that is the reader.
+        reactions: Signs on it.
+        acks: Acknowledgements.
+        delivery: Of an own one.
+        own: Whether the reader may correct and withdraw it.
+        repaired: Who sent it again; "" for nobody.
+    """
+
+    kind: Literal["entry"] = "entry"
+    id: str
+    seq: int
+    who: Who
+    first: bool
+    at_ms: int
+    utc: str
+    relay_time: str
+    label: str
+    the_label: str
+    pap: str
+    urgent: str
+    pages: bool
+    content: Content
+    reply: Quote | None
+    thread: str
+    threads: int
+    calls: tuple[str, ...]
+    calls_me: bool
+    reactions: tuple[Reactions, ...]
+    acks: Acknowledged | None
+    delivery: Delivery | None
+    own: bool
+    repaired: str
+
+
+Item: TypeAlias = DayBreak | Notice | Entry

@@ -1,0 +1,149 @@
+"""Who somebody is, as faces show it: a nation's chip, and words for the person or the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from gettext import gettext as _
+
+from amanah_client.directory import Party
+from amanah_client.visible import shown
+from amanah_protocol.content.text import Mention
+from amanah_protocol.identity import Role
+from amanah_protocol.types import DeviceId, OrgName
+
+UNKNOWN = "?"
+
+
+def chips(names: Iterable[OrgName | str]) -> dict[str, str]:
+    """Organisation -> two letters of its nation, or its whole name where two would share them."""
+    wanted = sorted({str(name) for name in names if name})
+    ends = {name: name.rpartition(".")[2].upper() for name in wanted}
+    told = list(ends.values())
+    return {name: end if len(end) == 2 and told.count(end) == 1 else name for name, end in ends.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Somebody, or some machine.
+
+    Attributes:
+        chip: Its nation, in two letters where nobody else has them.
+        organisation: The organisation's name; "" where no certificate is known.
+        name: What it is called, harmless to show.
+        note: What is to be said beside it; "" for nothing.
+        mine: Whether this is the reader's own nation.
+        me: Whether this is the reader.
+        device: The device, in hex.
+        revoked: Whether its certificate was revoked.
+        machine: Whether it is no person.
+    """
+
+    chip: str
+    organisation: str
+    name: str
+    note: str
+    mine: bool
+    me: bool
+    device: str
+    revoked: bool
+    machine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Whose eyes see a room.
+
+    Attributes:
+        me: This device, as a party.
+        chips: Organisation -> chip.
+        now_ms: The time.
+        find: Who a device is.
+        named: Who a mention of a person means.
+        zone: The reader's zone.
+    """
+
+    me: Party
+    chips: Mapping[str, str]
+    now_ms: int
+    find: Callable[[DeviceId], Party]
+    named: Callable[[Mention], str]
+    zone: tzinfo = UTC
+
+    def chip(self, organisation: OrgName | str) -> str:
+        """Of an organisation."""
+        return self.chips.get(organisation, organisation or UNKNOWN)
+
+    def who(self, party: Party) -> Who:
+        """Of a device."""
+        return Who(
+            chip=self.chip(party.organisation),
+            organisation=party.organisation,
+            name=shown(party.name).replace("\n", " "),
+            note=_note(party),
+            mine=party.organisation == self.me.organisation,
+            me=self.is_me(party),
+            device=party.device.hex(),
+            revoked=party.revoked,
+            machine=party.role is Role.BOT,
+        )
+
+    def is_me(self, party: Party) -> bool:
+        """Whether a device is the reader's: one person may have several."""
+        if party.subject is None or self.me.subject is None:
+            return party.device == self.me.device
+        return (party.organisation, party.subject) == (self.me.organisation, self.me.subject)
+
+
+def _note(party: Party) -> str:
+    if party.revoked:
+        return _("device revoked")
+    if not party.organisation:
+        return _("no certificate is known")
+    return _("device {digits}").format(digits=party.device.hex()[:8]) if party.namesakes else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nation:
+    """A nation in a room.
+
+    Attributes:
+        chip: As `Who`.
+        organisation: Its name.
+        mine: Whether it is the reader's.
+        people: Who is in, each once, with how many devices.
+        devices: How many devices can read.
+        unsure: Devices that are revoked or have no certificate that is known.
+    """
+
+    chip: str
+    organisation: str
+    mine: bool
+    people: tuple[tuple[Who, int], ...]
+    devices: int
+    unsure: int
+
+
+def nations_of(members: Iterable[Party], seat: Seat) -> tuple[Nation, ...]:
+    """The nations of some devices, the reader's own first."""
+    by_nation: dict[str, list[Party]] = {}
+    for party in members:
+        by_nation.setdefault(party.organisation, []).append(party)
+    found = [_nation(organisation, parties, seat) for organisation, parties in by_nation.items()]
+    return tuple(sorted(found, key=lambda nation: (not nation.mine, nation.chip)))
+
+
+def _nation(organisation: str, parties: list[Party], seat: Seat) -> Nation:
+    people: dict[object, list[Party]] = {}
+    for party in parties:
+        people.setdefault(party.device if party.subject is None else party.subject, []).append(party)
+    named = [(seat.who(devices[0]), len(devices)) for devices in people.values()]
+    return Nation(
+        chip=seat.chip(organisation),
+        organisation=organisation,
+        mine=organisation == seat.me.organisation,
+        people=tuple(sorted(named, key=lambda one: (not one[0].me, one[0].machine, one[0].name))),
+        devices=len(parties),
+        unsure=sum(party.revoked or not party.organisation for party in parties),
+    )

@@ -1,0 +1,111 @@
+"""The list of rooms: incidents by how bad they are, then what stands without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Final, Literal
+
+from amanah_client.model import Rekey, RoomStatus
+from amanah_client.room import CLOSED, Room
+from amanah_client.view import words
+from amanah_client.view.board import BoardView
+from amanah_client.visible import shown
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.labels import Label
+
+_ENDED: Final = frozenset({"resolved", "closed"})
+_BY_SEVERITY: Final = {name.name.lower(): -int(name) for name in Severity}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomLine:
+    """A room in the list.
+
+    Attributes:
+        id: In hex.
+        title: What people call it.
+        label: Its ceiling, as FIRST writes it.
+        group: Whether it is an incident.
+        severity: low to critical; "" where nobody said.
+        words: One line of how it stands.
+        nations: How many nations are in.
+        unread: How many messages were not read.
+        pages: How many of them want an answer at once.
+        drill: Whether all of it is an exercise.
+        trouble: Why nothing comes from it, or nothing goes to it; "" where all is well.
+        writable: Whether something can be sent to it.
+        closed: Whether it is over.
+    """
+
+    id: str
+    title: str
+    label: str
+    group: Literal["incident", "standing"]
+    severity: str
+    words: str
+    nations: int
+    unread: int = 0
+    pages: int = 0
+    drill: bool = False
+    trouble: str = ""
+    writable: bool = True
+    closed: bool = False
+
+
+def room_line(room: Room, board: BoardView, *, unread: int = 0, pages: int = 0, drill: bool = False) -> RoomLine:
+    """A room in the list.
+
+    Args:
+        room: The room.
+        board: Its board.
+        unread: How many messages were not read.
+        pages: How many of them want an answer at once.
+        drill: Whether it is an exercise.
+    """
+    nations = len({party.organisation for party in room.members()})
+    trouble = trouble_of(room)
+    counted = words.nations(nations)
+    said = f"{counted}, {board.status_words.lower()}" if board.status_words else counted
+    return RoomLine(
+        id=room.id.hex(),
+        title=shown(room.title).replace("\n", " "),
+        label=Label(room.ceiling).text,
+        group="incident" if board.is_incident else "standing",
+        severity=board.severity,
+        words=trouble or said,
+        nations=nations,
+        unread=unread,
+        pages=pages,
+        drill=drill,
+        trouble=trouble,
+        writable=room.row.successor is not None or room.row.status in {RoomStatus.OPEN, RoomStatus.OPENING},
+        closed=board.status in _ENDED or room.status == CLOSED,
+    )
+
+
+def in_order(lines: Iterable[RoomLine]) -> tuple[RoomLine, ...]:
+    """Incidents first, the worst first; what is over last; within these by title, so that nothing jumps at night."""
+    return tuple(sorted(lines, key=_rank))
+
+
+def _rank(line: RoomLine) -> tuple[bool, bool, int, str, str]:
+    return line.group != "incident", line.closed, _BY_SEVERITY.get(line.severity, 1), line.title.casefold(), line.id
+
+
+def trouble_of(room: Room) -> str:
+    """Why nothing more comes from a room, or nothing goes to it, and what happens; "" where all is well."""
+    row = room.row
+    if row.successor is not None:
+        return _("Closed: a change of it was refused. It goes on in a new room, and what you write here goes there.")
+    if row.status is RoomStatus.OPEN and row.rekey is not Rekey.NONE:
+        return _("This profile is an old copy: it sends here when others are online and its keys are renewed.")
+    return {
+        RoomStatus.OPENING: _("Being opened: it is there when the relay has taken it."),
+        RoomStatus.REMOVED: _("This device was removed from the room. What was read stays; nothing later reaches it."),
+        RoomStatus.HALTED: _("Halted: what the relay told does not hold. Reading stays, sending does not."),
+        RoomStatus.BEHIND: _("This device cannot follow the room any more: it waits to be removed and added again."),
+        RoomStatus.LOST: _("This device's keys of the room are gone: it asked to be removed and added again."),
+        RoomStatus.JOINING: _("This device was added to the room and waits for its welcome."),
+    }.get(row.status, "")

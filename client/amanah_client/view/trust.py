@@ -1,0 +1,132 @@
+"""What is to be said of the log, and of the connection: calm where all is well, the whole head where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from gettext import gettext as _
+from gettext import ngettext
+from typing import Literal
+
+from amanah_client.model import Alarm
+from amanah_client.standing import Standing
+from amanah_client.view import words
+from amanah_client.visible import shown
+from amanah_protocol.errors import AmanahError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How the log stands.
+
+    Attributes:
+        line: One line, for the foot of a face.
+        tone: Whether all is well, something is late, or the log is broken.
+        alarm: What takes over the head of a face; "" while nothing does.
+        steps: What to do then.
+    """
+
+    line: str
+    tone: Literal["ok", "late", "broken"]
+    alarm: str = ""
+    steps: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """How the connection stands.
+
+    Attributes:
+        text: In one line.
+        online: Whether the relay is connected.
+        waiting: How much is queued or on its way.
+        hint: What to do; "" for nothing.
+    """
+
+    text: str
+    online: bool
+    waiting: int
+    hint: str = ""
+
+
+def trust(standing: Standing) -> Trust:
+    """How the log stands."""
+    if standing.conflicts:
+        count = ngettext(
+            "The relay's log contradicts itself: {count} contradiction is kept as evidence.",
+            "The relay's log contradicts itself: {count} contradictions are kept as evidence.",
+            standing.conflicts,
+        ).format(count=standing.conflicts)
+        steps = _(
+            "Nothing is sent any more. What you read stays. Tell the other nations over another channel, and give "
+            "them the evidence: {command}"
+        ).format(command=words.value("amanah audit evidence FILE"))
+        return Trust(line=_("The log is broken"), tone="broken", alarm=count, steps=steps)
+    return Trust(line=_verified(standing), tone="late" if standing.missed else "ok")
+
+
+def _verified(standing: Standing) -> str:
+    log, seen = standing.log, standing.witnessed
+    if log is None:
+        return _("No checkpoint of the log was seen yet")
+    if not standing.quorum:
+        return _("Log verified to {size}; the roster asks for no witnesses").format(size=f"{log.size:,}")
+    if seen is None or not seen.size:
+        return _("Log verified to {size}, not cosigned by the witnesses yet").format(size=f"{log.size:,}")
+    said = _("Log verified to {size}, cosigned by {count} of {all} witnesses").format(
+        size=f"{seen.size:,}", count=len(seen.cosignatures), all=seen.witnesses
+    )
+    return f"{said}. {_('The witnesses are late.')}" if standing.missed else said
+
+
+def line(problem: AmanahError | None, *, online: bool, following: bool, waiting: int) -> Line:
+    """How the connection stands.
+
+    Args:
+        problem: What keeps it from being connected.
+        online: Whether this program is connected and has caught up.
+        following: Whether another program of the profile holds the connection.
+        waiting: How much is queued or on its way.
+    """
+    count = ngettext("{count} message waits", "{count} messages wait", waiting).format(count=waiting)
+    queued = count if waiting else _("nothing waiting")
+    if problem is not None:
+        said = _("Offline: {why}").format(why=words.value(problem.detail))
+        kept = _("What you write is kept and goes out by itself.")
+        return Line(text=f"{said}; {queued}", online=False, waiting=waiting, hint=f"{shown(problem.hint)} {kept}")
+    if online:
+        return Line(text=f"{_('Relay connected')}, {queued}", online=True, waiting=waiting)
+    if following:
+        said = _("Another program of this profile holds the connection")
+        return Line(text=f"{said}, {queued}", online=True, waiting=waiting)
+    return Line(text=f"{_('Connecting')}, {queued}", online=False, waiting=waiting)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """An alarm, for people.
+
+    Attributes:
+        at_ms: When.
+        code: What it is about.
+        text: What it says.
+        room: In hex; "" where it is about none.
+    """
+
+    at_ms: int
+    code: str
+    text: str
+    room: str
+
+
+def warnings(alarms: Sequence[Alarm], newest: int = 20) -> tuple[Warned, ...]:
+    """The newest alarms, newest first."""
+    return tuple(
+        Warned(
+            at_ms=alarm.at_ms,
+            code=shown(alarm.code),
+            text=shown(alarm.detail),
+            room="" if alarm.room is None else alarm.room.hex(),
+        )
+        for alarm in reversed(alarms[-newest:])
+    )

@@ -1,0 +1,202 @@
+"""The words that all faces share: plain, short, and through gettext."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+from gettext import gettext as _
+from gettext import ngettext
+from typing import Final
+
+from amanah_client.incident import board
+from amanah_client.visible import shown
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.clock import Nature
+from amanah_protocol.content.incident import Status
+from amanah_protocol.content.task import TaskState
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Precedence
+
+_ISOLATE: Final = "\u2068{}\u2069"
+_LAST_MS: Final = 253_402_300_799_999
+
+
+def value(text: str) -> str:
+    """What a person or machine wrote, harmless and with its own direction, for a sentence of ours."""
+    return _ISOLATE.format(shown(text).replace("\n", " "))
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Several of them."""
+    return value(", ".join(names))
+
+
+def severity(found: Severity | None) -> str:
+    """How bad it is."""
+    if found is None:
+        return ""
+    return {
+        Severity.LOW: _("Low"),
+        Severity.MEDIUM: _("Medium"),
+        Severity.HIGH: _("High"),
+        Severity.CRITICAL: _("Critical"),
+    }[found]
+
+
+def status(found: Status | None) -> str:
+    """How far the work is."""
+    if found is None:
+        return ""
+    return {
+        Status.TRIAGE: _("Triage"),
+        Status.INVESTIGATING: _("Investigating"),
+        Status.CONTAINING: _("Containing"),
+        Status.RECOVERING: _("Recovering"),
+        Status.RESOLVED: _("Resolved"),
+        Status.CLOSED: _("Closed"),
+    }[found]
+
+
+def precedence(found: Precedence) -> str:
+    """How urgent it is."""
+    return {
+        Precedence.ROUTINE: _("Routine"),
+        Precedence.PRIORITY: _("Priority"),
+        Precedence.IMMEDIATE: _("Immediate"),
+        Precedence.FLASH: _("Flash"),
+    }[found]
+
+
+def grade(found: Grade) -> str:
+    """How far an acknowledgement goes."""
+    return {
+        Grade.RECEIVED: _("received"),
+        Grade.READ: _("read"),
+        Grade.UNDERSTOOD: _("understood"),
+        Grade.ACTING: _("acting"),
+    }[found]
+
+
+def asks(found: Grade) -> str:
+    """What a message asks for."""
+    return {
+        Grade.RECEIVED: _("asks each nation to say that it was received"),
+        Grade.READ: _("asks each nation to say that it was read"),
+        Grade.UNDERSTOOD: _("asks each nation to say that it was understood"),
+        Grade.ACTING: _("asks each nation to say that it acts"),
+    }[found]
+
+
+def not_yet(found: Grade) -> str:
+    """What is still waited for."""
+    return {
+        Grade.RECEIVED: _("has not yet received it"),
+        Grade.READ: _("has not yet read it"),
+        Grade.UNDERSTOOD: _("has not yet understood it"),
+        Grade.ACTING: _("does not act yet"),
+    }[found]
+
+
+def nature(found: Nature) -> str:
+    """What a joint time is for."""
+    return {
+        Nature.ACTION: _("Act together"),
+        Nature.EMBARGO: _("Embargo until"),
+        Nature.DEADLINE: _("Due"),
+    }[found]
+
+
+def task_state(found: TaskState) -> str:
+    """What its nation says of a task."""
+    return {
+        TaskState.OPEN: _("not taken yet"),
+        TaskState.TAKEN: _("in progress"),
+        TaskState.DONE: _("done"),
+        TaskState.REFUSED: _("refused"),
+    }[found]
+
+
+def without_effect(why: str) -> str:
+    """Why an entry changes nothing."""
+    return {
+        board.NOT_THEIRS: _("only its author may do that"),
+        board.NOT_THERE: _("what it speaks of is not here before it"),
+        board.TAKEN: _("something else has its number"),
+        board.LATE: _("the window for objections was closed"),
+        board.NOT_ASKED: _("its nation is not asked"),
+        board.LABEL: _("the message had another label then"),
+        board.DECIDED: _("it was decided before"),
+        board.EARLY: _("the window for objections is open, and not everybody has said where it stands"),
+        board.UNFOUNDED: _("the positions do not bear it out"),
+    }.get(why, why)
+
+
+def nations(count: int) -> str:
+    """So many nations."""
+    return ngettext("{count} nation", "{count} nations", count).format(count=count)
+
+
+def devices(count: int) -> str:
+    """So many devices."""
+    return ngettext("{count} device", "{count} devices", count).format(count=count)
+
+
+def span(ms: int) -> str:
+    """A stretch of time in the two largest units that say something."""
+    minutes = abs(ms) // 60_000
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return _("{days} d {hours} h").format(days=days, hours=hours)
+    if hours:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=rest)
+    return _("{minutes} min").format(minutes=rest)
+
+
+# ---- times
+
+
+def moment_of(at_ms: int) -> datetime | None:
+    """A time that a peer may have made up."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC) if 0 <= at_ms <= _LAST_MS else None
+
+
+def time_of_day(at_ms: int) -> str:
+    """`06:14`, in UTC."""
+    at = moment_of(at_ms)
+    return "--:--" if at is None else f"{at:%H:%M}"
+
+
+def day(at_ms: int) -> str:
+    """`Monday 23 November 2026`, of the day in UTC."""
+    at = moment_of(at_ms)
+    if at is None:
+        return _("beyond any calendar")
+    weekdays = (
+        _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"),
+    )  # fmt: skip
+    months = (
+        _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"),
+        _("September"), _("October"), _("November"), _("December"),
+    )  # fmt: skip
+    return _("{weekday} {day} {month} {year}").format(
+        weekday=weekdays[at.weekday()], day=at.day, month=months[at.month - 1], year=at.year
+    )
+
+
+def when(at_ms: int, now_ms: int) -> str:
+    """A time in UTC: alone where it is today, with its date else."""
+    at, now = moment_of(at_ms), moment_of(now_ms)
+    if at is None:
+        return _("beyond any calendar")
+    if now is not None and at.date() == now.date():
+        return value(f"{at:%H:%M} UTC")
+    return value(f"{at:%Y-%m-%d %H:%M} UTC")
+
+
+def offset(at_ms: int, zone: tzinfo) -> str:
+    """`UTC+1`, at that time."""
+    at = moment_of(at_ms)
+    minutes = 0 if at is None else int((at.astimezone(zone).utcoffset() or at - at).total_seconds()) // 60
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")

@@ -1,0 +1,323 @@
+"""A window of a conversation: what stands where, and what is said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from amanah_client.model import Cause, Intent, IntentState, MessageState, SendText
+from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
+from amanah_client.view.conversation import conversation, is_page, is_told
+from amanah_client.view.entries import AlertCard, DayBreak, Entry, Gone, Notice, Prose, StandingCard
+from amanah_client.view.runs import plain
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Unknown
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Called, Mention, Text
+from amanah_protocol.crypto import sha256
+from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.types import EnvelopeId
+from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party
+
+NAME = bytes(16)
+
+
+def bare(text: str) -> str:
+    """Without what isolates values in a sentence."""
+    return text.replace("\u2068", "").replace("\u2069", "")
+
+
+def said(entry: Entry) -> str:
+    assert isinstance(entry.content, Prose)
+    return plain(entry.content.blocks)
+
+
+def test_a_day_begins_with_its_date_and_one_author_s_messages_stand_together() -> None:
+    told = Told()
+    for who in (A_TN, A_TN, A_MA, A_TN):
+        told.say(who, Text(text="x"))
+    day, *entries = told.items()
+    assert isinstance(day, DayBreak)
+    assert day.text.endswith("2026, times in UTC")
+    assert [item.first for item in entries if isinstance(item, Entry)] == [True, False, True, True]
+
+
+def test_a_label_stands_at_the_first_of_a_run_and_where_it_is_not_the_rooms() -> None:
+    told = Told()
+    for label in (Label.AMBER, Label.AMBER, Label.GREEN):
+        told.say(A_TN, Text(text="x"), label=label)
+    assert [entry.label for entry in told.entries()] == ["TLP:AMBER", "", "TLP:GREEN"]
+    assert [entry.the_label for entry in told.entries()] == ["TLP:AMBER", "TLP:AMBER", "TLP:GREEN"]
+
+
+def test_an_author_is_a_nation_s_chip_and_words() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="x"))
+    told.say(party(TN, 7, "nobody\u202ex\ny", revoked=True), Text(text="x"))
+    first, second = (entry.who for entry in told.entries())
+    assert (first.chip, first.name, first.mine, first.me) == ("MA", "officer 0 of MA", False, False)
+    assert (second.chip, second.name, second.note, second.mine) == ("TN", "nobody<202E>x y", "device revoked", True)
+
+
+def test_a_message_says_what_it_answers_whom_it_calls_and_how_many_answers_its_thread_has() -> None:
+    told = Told()
+    asked = told.say(A_MA, Text(text="Who **sees** this?"))
+    calls = (
+        Mention(called=Called.NATION, organisation=SN),
+        Mention(called=Called.DESK, organisation=TN),
+        Mention(called=Called.PERSON, organisation=MA, person=A_MA.subject),
+    )
+    told.say(A_TN, Text(text="We do.", reply_to=asked, thread=asked, mentions=calls))
+    told.say(A_TN, Text(text="gone", reply_to=EnvelopeId(bytes(32))))
+    first, second = told.entries()
+    assert (first.threads, second.thread) == (1, asked.hex())
+    assert second.reply is not None
+    assert (second.reply.chip, second.reply.text) == ("MA", "Who sees this?")
+    assert [bare(name) for name in second.calls] == ["SN", "duty desk TN", "Analyst on duty of MA"]
+    assert second.calls_me
+    # What answers nothing that is here has no effect, and says so.
+    assert [bare(item.text) for item in told.items() if isinstance(item, Notice)] == [
+        "officer 0 of TN said something without effect (text): what it speaks of is not here before it."
+    ]
+
+
+def test_who_is_asked_and_has_not_answered_is_named() -> None:
+    told = Told()
+    asked = told.say(A_TN, Text(text="Read this", asks=Grade.READ))
+    told.show(A_MA, kinds.Ack(grade=Grade.ACTING, envelope=asked))
+    told.show(A_SN, kinds.Ack(grade=Grade.RECEIVED, envelope=asked))
+    (entry,) = told.entries(A_SN)
+    assert entry.acks is not None
+    assert entry.acks.by == (("MA", 4, "acting"), ("SN", 1, "received"))
+    assert entry.acks.waiting == (("SN", "has not yet read it"),)
+    assert entry.acks.mine == 1
+    told.show(A_SN, kinds.Ack(grade=Grade.READ, envelope=asked))
+    (entry,) = told.entries()
+    assert entry.acks is not None
+    assert entry.acks.waiting == ()
+
+
+def test_a_message_that_asks_for_nothing_and_has_no_acknowledgement_says_nothing_of_any() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"))
+    assert told.entries()[0].acks is None
+
+
+def test_an_own_message_says_how_far_it_has_come() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"))
+    told.say(A_TN, Text(text="y"), state=MessageState.SENT)
+    assert [(entry.delivery and entry.delivery.state) for entry in told.entries()] == ["accepted", "sent"]
+    told.show(A_MA, kinds.Delivered(room_seq=1))
+    delivery = told.entries()[0].delivery
+    assert delivery is not None
+    assert (delivery.state, delivery.text, delivery.waiting) == ("delivered", "delivered to 1 of 2 nations", ("SN",))
+    assert told.entries(A_MA)[0].delivery is None
+
+
+def test_an_own_message_in_a_room_of_one_nation_is_delivered_to_nobody() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"))
+    (_, entry) = conversation(told.messages, told.room(members=(A_TN,)))
+    assert isinstance(entry, Entry)
+    assert entry.delivery is not None
+    assert entry.delivery.text == "accepted by the relay; no other nation is here"
+
+
+def test_what_waits_in_the_outbox_stands_last_with_its_state() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="x"))
+    kept = SendText(room=ROOM, text="later", label=Label.GREEN)
+    waiting = [
+        Intent(id="aa", action=kept, created_at_ms=NOW_MS),
+        Intent(id="bb", action=kept, created_at_ms=NOW_MS, state=IntentState.HELD, detail="MA joined."),
+    ]
+    _, _, queued, held = conversation(told.messages, told.room(), waiting)
+    assert isinstance(queued, Entry)
+    assert isinstance(held, Entry)
+    assert (queued.id, said(queued), queued.label) == ("aa", "later", "TLP:GREEN")
+    assert queued.delivery is not None
+    assert held.delivery is not None
+    assert queued.delivery.state == "queued"
+    assert bare(held.delivery.text) == "held: MA joined. Release it or drop it."
+
+
+def test_a_correction_shows_what_it_says_now_and_keeps_what_it_said() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="one"))
+    told.say(A_TN, Correction(message=first, text="two"))
+    told.say(A_TN, Correction(message=first, text="three"))
+    (entry,) = told.entries()
+    assert isinstance(entry.content, Prose)
+    assert plain(entry.content.blocks) == "three"
+    assert [plain(blocks) for blocks in entry.content.before] == ["one", "two"]
+
+
+def test_a_correction_of_somebody_else_s_words_is_named_and_changes_nothing() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="one"))
+    told.say(A_MA, Correction(message=first, text="{who} {0}"))
+    _, entry, notice = told.items()
+    assert isinstance(entry, Entry)
+    assert said(entry) == "one"
+    assert isinstance(notice, Notice)
+    assert "only its author may do that" in notice.text
+
+
+def test_what_is_withdrawn_erased_or_of_a_newer_version_says_so() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="one"))
+    told.say(A_TN, Withdrawal(message=first, reason="wrong host"))
+    told.say(A_MA, None, state=MessageState.ERASED)
+    told.say(A_MA, Unknown(type=99, raw=b"\x80"))
+    contents = [entry.content for entry in told.entries()]
+    assert [content.why for content in contents if isinstance(content, Gone)] == ["withdrawn", "erased", "unknown"]
+    assert isinstance(contents[0], Gone)
+    assert bare(contents[0].text) == "Withdrawn by its author: wrong host"
+    assert plain(contents[0].blocks) == "one"
+
+
+def test_what_cannot_be_read_says_why_and_what_happens() -> None:
+    told = Told()
+    told.say(A_MA, None, state=MessageState.UNREADABLE, cause=Cause.NOT_MEMBER_THEN)
+    (entry,) = told.entries()
+    assert isinstance(entry.content, Gone)
+    assert entry.content.text.startswith("This device was not in the room when it was sent. A member")
+    assert entry.content.code == "OPEN"
+
+
+def test_signs_stand_at_their_message_by_nation() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="x"))
+    told.say(A_MA, Reaction(message=first, sign="\U0001f440"))
+    told.say(A_TN, Reaction(message=first, sign="\U0001f440"))
+    (entry,) = told.entries()
+    (sign,) = entry.reactions
+    assert (sign.chips, sign.mine) == (("MA", "TN"), True)
+
+
+def alert(title: str, severity: Severity, number: int = 0) -> Alert:
+    record = bytes((number,))
+    return Alert(
+        source="suricata", dedupe_id=str(number), observed_at_ms=NOW_MS, severity=severity, title=title, category="",
+        signature_id="1", source_address="198.51.100.7", source_port=4242, destination_address="203.0.113.54",
+        destination_port=443, protocol="TCP", original=record, original_hash=sha256(record),
+    )  # fmt: skip
+
+
+def test_alerts_are_folded_and_their_numbers_add_up_in_public() -> None:
+    told = Told()
+    alerts = (alert("a", Severity.LOW, 0), alert("b", Severity.CRITICAL, 1), alert("b", Severity.CRITICAL, 2))
+    told.say(BOT, AlertBatch(source="Suricata", alerts=alerts), kinds.Alert(count=3))
+    told.show(BOT, kinds.Counts(accepted=3, merged=211, dropped=1))
+    _, entry, notice = told.items()
+    assert isinstance(entry, Entry)
+    card = entry.content
+    assert isinstance(card, AlertCard)
+    assert bare(card.title) == "Suricata: 3 alerts in 2 groups"
+    assert [(group.severity, group.title, group.count) for group in card.groups] == [
+        ("critical", "b", 2),
+        ("low", "a", 1),
+    ]
+    assert card.groups[0].flows == ("198.51.100[.]7:4242 \u2192 203.0.113[.]54:443",)
+    assert (card.sum, card.adds_up) == ("sent 215 = shown 3 + merged 211 + dropped 1", False)
+    assert isinstance(notice, Notice)
+    assert entry.who.machine
+
+
+def test_tasks_decisions_and_times_are_cards_where_they_were_begun_and_lines_where_they_moved() -> None:
+    told = Told()
+    told.say(A_TN, Task(id=NAME, what="Block the host", nation=MA))
+    told.say(A_MA, TaskMoved(id=NAME, state=TaskState.REFUSED, reason="outside our mandate"))
+    asked = told.say(A_TN, Proposal(ordinal=1, what="Sinkhole", object_until_ms=NOW_MS + 1, quorum=1, nations=(MA, TN)))
+    told.say(A_MA, Position(proposal=asked, agrees=True))
+    told.say(A_TN, Position(proposal=asked, agrees=False, reason="not yet"))
+    told.say(A_TN, Clock(id=NAME, nature=Nature.ACTION, what="Sinkhole", at_ms=NOW_MS + 1))
+    told.say(A_TN, Clock(id=NAME, nature=Nature.ACTION, what="Sinkhole", at_ms=NOW_MS + 2))
+    told.say(A_TN, Handover(text="all **quiet**"))
+    told.say(
+        A_TN,
+        Incident(title="t", severity=Severity.HIGH, status=Status.TRIAGE, type="fraud/phishing", aware_at_ms=NOW_MS),
+    )
+    told.say(A_TN, RoomInfo(title="t", description=""))
+    kinds_of = [type(entry.content) for entry in told.entries()]
+    assert kinds_of == [
+        TaskLine, StandingCard, DecisionLine, StandingCard, StandingCard, StandingCard,
+        ClockLine, StandingCard, StandingCard,
+    ]  # fmt: skip
+    lines = [list(map(bare, e.content.lines)) for e in told.entries() if isinstance(e.content, StandingCard)]
+    assert lines == [
+        ["Block the host: refused. outside our mandate"],
+        ["agrees: Sinkhole"],
+        ["objects: Sinkhole", "not yet"],
+        ["Sinkhole: 00:40 UTC"],
+        [],
+        ["Title: t", "Severity: High", "Status: Triage", "Type: fraud/phishing", "First known: 00:40 UTC"],
+    ]
+
+
+def test_a_change_of_readers_is_a_line() -> None:
+    told = Told()
+    told.show(A_TN, kinds.Create(origin="o", nonce=NAME, suite=1, ceiling=Label.AMBER, owner=TN, agreement="2026-{11}"))
+    told.show(A_TN, kinds.Commit(added=(A_MA.device, A_SN.device)))
+    told.show(A_TN, kinds.Commit(added=(A_MA.device,), removed=(A_SN.device,)))
+    told.show(A_TN, kinds.Commit(removed=(A_SN.device,)))
+    told.show(A_TN, kinds.Commit())
+    told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="f", recipient="a court {who}"))
+    told.show(A_MA, kinds.Grant(from_seq=1, to_seq=2, addressees=(A_SN.device,)))
+    told.show(A_MA, kinds.Refuse(commit=EnvelopeId(NAME * 2), code="REFUSED_COMMIT"))
+    told.show(A_MA, kinds.Refuse(commit=EnvelopeId(NAME * 2), code="FORK"))
+    told.show(A_MA, kinds.Erase(envelopes=(EnvelopeId(NAME * 2),)))
+    told.show(A_MA, kinds.Delivered(room_seq=1))
+    notices = [item for item in told.items() if isinstance(item, Notice)]
+    assert [bare(notice.text) for notice in notices] == [
+        "officer 0 of TN opened the room, up to TLP:AMBER. Agreement: 2026-{11}.",
+        "officer 0 of TN added MA (1 device), SN (1 device).",
+        "officer 0 of TN added MA (1 device) and removed SN (1 device).",
+        "officer 0 of TN removed SN (1 device).",
+        "officer 0 of TN disclosed message 00000000 to a court {who}.",
+        "officer 0 of MA granted the record from 1 to 2 to 1 device.",
+        "officer 0 of MA refuses the change 00000000 of the room.",
+        "officer 0 of MA asks for new keys: its profile is an old copy.",
+        "officer 0 of MA erased the content of 1 of the messages above.",
+    ]
+    assert [notice.tone for notice in notices[5:8]] == ["readers", "alarm", "quiet"]
+
+
+def test_a_decision_that_is_borne_out_and_a_new_label_are_lines() -> None:
+    told = Told()
+    told.say(A_TN, Proposal(ordinal=1, what="x", object_until_ms=0, quorum=1, nations=(MA, TN)))
+    told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.REFUSED, nations=()))
+    told.show(A_TN, kinds.Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=()))
+    first = told.say(A_TN, Text(text="x"))
+    told.show(A_TN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.GREEN))
+    notices = [bare(item.text) for item in told.items() if isinstance(item, Notice)]
+    assert notices == [
+        "officer 0 of TN recorded: proposal 1 is not adopted.",
+        "officer 0 of TN said something without effect (decision): it was decided before.",
+        "officer 0 of TN changed the label of message 00000000 from TLP:AMBER to TLP:GREEN.",
+    ]
+    assert told.entries()[-1].the_label == "TLP:GREEN"
+
+
+def test_where_clocks_differ_the_relay_s_time_stands_as_its_word() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"), late_ms=5 * MINUTE_MS)
+    assert told.entries()[0].relay_time.startswith("the relay says ")
+
+
+@pytest.mark.parametrize(("precedence", "pages"), [(Precedence.PRIORITY, False), (Precedence.IMMEDIATE, True)])
+def test_a_page_is_what_is_urgent_and_told(precedence: Precedence, *, pages: bool) -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"), precedence=precedence)
+    told.say(A_TN, Reaction(message=EnvelopeId(NAME * 2), sign="a"), precedence=precedence)
+    assert [is_page(message, message.precedence) for message in told.messages] == [pages, False]
+    assert [is_told(message) for message in told.messages] == [True, False]
+    assert told.entries()[0].urgent == precedence.name.capitalize()
