@@ -14,7 +14,7 @@ from typing import Final
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
 from amanah_client.message import Message
-from amanah_client.model import Intent, MessageState, SendText
+from amanah_client.model import Intent, MessageState
 from amanah_client.saying import Say
 from amanah_client.view import words
 from amanah_client.view.alerts import alert_card
@@ -127,7 +127,11 @@ def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Inte
         items.append(item)
         before = item if isinstance(item, Entry) else None
     known = {message.id for message in room.messages.values()}
-    items += [_waiting(intent, room) for intent in waiting if _is_said(intent) and intent.envelope not in known]
+    items += [
+        _waiting(intent, intent.action, room)
+        for intent in waiting
+        if isinstance(intent.action, Say) and intent.envelope not in known
+    ]
     return tuple(items)
 
 
@@ -365,15 +369,9 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
     )
 
 
-def _is_said(intent: Intent) -> bool:
-    return isinstance(intent.action, SendText | Say)
-
-
-def _waiting(intent: Intent, room: Room) -> Entry:
+def _waiting(intent: Intent, action: Say, room: Room) -> Entry:
     """What stands in the outbox: written, kept, and not in the record yet."""
-    action = intent.action
-    assert isinstance(action, SendText | Say)  # noqa: S101 - narrows for mypy: `_is_said` was asked
-    body: Body = Text(text=action.text) if isinstance(action, SendText) else action.body
+    body = action.body
     content = _said(EnvelopeId(bytes(32)), body, room) or Gone(why="unknown", text=_("Kept, and goes out by itself."))
     text = body if isinstance(body, Text) else None
     return Entry(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from amanah_client.model import Cause, Intent, IntentState, MessageState, SendText
+from amanah_client.model import Cause, Intent, IntentState, MessageState
+from amanah_client.saying import saying
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.conversation import conversation, is_page, is_told
 from amanah_client.view.entries import AlertCard, DayBreak, Entry, Gone, Notice, Prose, StandingCard
@@ -134,7 +135,7 @@ def test_an_own_message_in_a_room_of_one_nation_is_delivered_to_nobody() -> None
 def test_what_waits_in_the_outbox_stands_last_with_its_state() -> None:
     told = Told()
     told.say(A_MA, Text(text="x"))
-    kept = SendText(room=ROOM, text="later", label=Label.GREEN)
+    kept = saying(ROOM, Text(text="later"), label=Label.GREEN)
     waiting = [
         Intent(id="aa", action=kept, created_at_ms=NOW_MS),
         Intent(id="bb", action=kept, created_at_ms=NOW_MS, state=IntentState.HELD, detail="MA joined."),
