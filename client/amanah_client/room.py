@@ -136,6 +136,17 @@ class Room:
         directory = self._client.directory()
         return [read_message(row, directory) for row in self._stored(after=after, limit=limit, newest=newest)]
 
+    def message(self, reference: str) -> Message:
+        """One of its messages, by its envelope id or first digits of it.
+
+        Raises:
+            UsageError: `NOT_FOUND` when none or more than one fit, or another room's does.
+        """
+        found = self._client.message(reference)
+        if found.room != self.id:
+            raise UsageError(Code.NOT_FOUND, f"the message {reference!r} stands in another room")
+        return found
+
     def _stored(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> tuple[model.MessageRow, ...]:
         return self._client.profile.store.messages(self._id, after=after, limit=limit, newest=newest)
 

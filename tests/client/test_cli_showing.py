@@ -116,7 +116,7 @@ def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms
     found = replace(message(Text(text="Seen?")), accepted_at_ms=accepted_at_ms)
     shown = showing.line(found, NOBODY).plain
     assert "1970-01-01 00:00:00Z" in shown
-    assert shown.endswith("Seen? [the relay says: 1970-01-01 00:02:00Z]") is differs
+    assert shown.endswith(" [the relay says: 1970-01-01 00:02:00Z]: Seen?") is differs
 
 
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
@@ -196,9 +196,27 @@ def test_each_cause_has_a_sentence_and_says_what_happens_by_itself(cause: Cause,
 
 def test_what_was_repaired_is_shown_with_who_did_it() -> None:
     repaired = replace(message(Text(text="x")), repaired_by=party("B"))
-    assert showing.line(repaired, NOBODY).plain.endswith("[repaired by B, cert.example.tn]")
+    assert showing.line(repaired, NOBODY).plain.endswith(" [repaired by B, cert.example.tn]: x")
     assert showing.message_json(repaired)["repaired_by"] == showing.party_json(party("B"))
     assert repaired.explanation == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["[erased]", "[the relay says: 1970-01-01 00:02:00Z]", "x [repaired by B, cert.example.tn]"]
+)
+def test_what_a_person_wrote_cannot_look_like_what_the_program_says(text: str) -> None:
+    said = showing.line(message(Text(text=text)), NOBODY).plain
+    assert said.endswith(f"cert.example.tn: {text}")
+    ours = showing.line(message(None, state=MessageState.ERASED), NOBODY).plain
+    assert ours.endswith("cert.example.tn [erased]")
+
+
+def test_a_text_says_what_it_answers_and_what_it_asks_for() -> None:
+    asking = Text(text="x", reply_to=OTHER, thread=OTHER, asks=kinds.Grade.ACTING)
+    said = showing.line(message(asking), NOBODY).plain
+    assert said.endswith(
+        f" [answers {showing.short(OTHER)}] [in the thread of {showing.short(OTHER)}] [asks: acting]: x"
+    )
 
 
 def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:

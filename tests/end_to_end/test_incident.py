@@ -95,8 +95,40 @@ def test_two_nations_work_an_incident_to_a_decision(tunis: Path, rabat: Path) ->
     lines = amanah(rabat, "board", ROOM).out.splitlines()
     assert lines[0].split() == ["title", "Mailboxes"]
     assert any(line.startswith("proposal 1  Sinkhole it  [2 of 2 agree; adopted]") for line in lines)
+    note = ("handover", ROOM, "The host is blocked; netflow is still to come")
+    say(rabat, *note)
     again = amanah(rabat, "decide", "close", ROOM, "1")
     assert (again.code, again.out) == (EXIT_USAGE, "")
+
+
+def conversation(home: Path) -> list[dict[str, Any]]:
+    ran = amanah(home, "read", ROOM, "--json")
+    assert ran.code == EXIT_OK, ran.err
+    found: list[dict[str, Any]] = json.loads(ran.out)
+    return found
+
+
+def test_two_nations_converse(tunis: Path, rabat: Path) -> None:
+    say(tunis, "send", ROOM, "Who sees this, @cert.example.ma/duty?", "--ask", "acting")
+    asked = conversation(rabat)[-1]
+    assert asked["said"]["asks"] == "acting"
+    assert asked["said"]["mentions"] == [{"called": "desk", "organisation": MA, "person": None}]
+    say(rabat, "send", ROOM, "We do", "--reply", asked["id"][:12], "--thread", asked["id"][:12])
+    say(rabat, "react", ROOM, asked["id"][:12], "+1")
+    say(rabat, "react", ROOM, asked["id"][:12], "+1", "--take-back")
+    say(rabat, "ack", ROOM, asked["id"][:12], "acting")
+    found = conversation(tunis)
+    reply = next(one for one in found if one.get("text") == "We do")
+    assert (reply["said"]["reply_to"], reply["said"]["thread"]) == (asked["id"], asked["id"])
+    say(rabat, "correct", ROOM, reply["id"][:12], "We do not")
+    say(rabat, "withdraw", ROOM, reply["id"][:12], "--reason", "wrong room")
+    assert [one["type"] for one in conversation(tunis)[-2:]] == ["correction", "withdrawal"]
+    refused = amanah(rabat, "erase", ROOM, reply["id"][:12])
+    assert (refused.code, refused.out) == (EXIT_USAGE, "")
+    say(rabat, "erase", ROOM, reply["id"][:12], "--yes")
+    assert next(one for one in conversation(tunis) if one["id"] == reply["id"])["state"] == "erased"
+    elsewhere = amanah(tunis, "send", ROOM, "x", "--reply", "ffffffff")
+    assert (elsewhere.code, elsewhere.out) == (EXIT_NOT_FOUND, "")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import unicodedata
 from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
@@ -15,19 +16,22 @@ from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing.mentions import mentions_in
 from amanah_client.engine import Event, Offline
 from amanah_client.message import Message
 from amanah_client.model import Mending, MessageState
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_protocol.content.text import MAX_CHARS
+from amanah_protocol.content.text import MAX_CHARS, Text
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import RoomId
 
 Flag = Annotated[bool, Parameter(negative="")]
 PapName = Literal["clear", "green", "amber", "red"]
 PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
+GradeName = Literal["received", "read", "understood", "acting"]
 
 _PAGE: Final = 500
 
@@ -40,11 +44,16 @@ def send(
     label: str | None = None,
     pap: PapName = "amber",
     precedence: PrecedenceName = "routine",
+    reply: str | None = None,
+    thread: str | None = None,
+    ask: GradeName | None = None,
     common: Options = DEFAULTS,
 ) -> None:
     """Send a message. Without the relay it is kept, shown as queued (exit code 6), and goes out by itself.
 
-    Example: amanah send "Phishing wave" "Seen at your side?"
+    An @ calls somebody: @cert.example.ma a nation, @cert.example.ma/duty its duty desk, @Name a person of the room.
+
+    Example: amanah send "Phishing wave" "Seen at your side, @cert.example.ma?" --ask understood
 
     Parameters
     ----------
@@ -58,6 +67,12 @@ def send(
         What receivers may do with it (PAP).
     precedence
         How urgent it is.
+    reply
+        The message that it answers: its id, or first digits of it.
+    thread
+        The message that begins the thread it stands in, likewise.
+    ask
+        How far everybody is asked to acknowledge it.
     """
     asked = None if label is None else Label.parse(label)
     said = _text(text)
@@ -67,7 +82,14 @@ def send(
         while (successor := into.successor) is not None:
             terminal.say(f"{explain_status(into)}, and so does this message")
             into = successor
-        action = into.compose(said, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])
+        body = Text(
+            text=unicodedata.normalize("NFC", said),
+            reply_to=None if reply is None else into.message(reply).id,
+            thread=None if thread is None else into.message(thread).id,
+            mentions=mentions_in(said, into.members()),
+            asks=None if ask is None else Grade[ask.upper()],
+        )
+        action = into.compose(body, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])
         show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)

@@ -1,4 +1,4 @@
-"""`amanah board`, `ack`, `incident`, `task`, `decide` and `clock`: the incident of a room on the command line."""
+"""`amanah board`, `incident`, `task`, `decide` and `clock`: the incident of a room on the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from amanah_client import actions
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
@@ -25,7 +24,6 @@ from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.kinds import Grade
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -54,35 +52,6 @@ def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
                 terminal.show(line)
 
     look(common, show, offline=offline)
-
-
-def ack(
-    room: str,
-    message: str,
-    grade: Literal["received", "read", "understood", "acting"] = "understood",
-    /,
-    *,
-    common: Options = DEFAULTS,
-) -> None:
-    """Sign that a message was received, read or understood, or that you act on it. Everybody in the room sees it.
-
-    Parameters
-    ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it, as `read` shows them.
-    grade
-        How far.
-    """
-
-    async def work(client: Client) -> None:
-        into = await find_room(client, room, common)
-        found = client.message(message)
-        action = actions.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
-        show_outcome(await settle(client, action, common), common)
-
-    opening.with_client(common, work)
 
 
 def incident(
@@ -122,7 +91,7 @@ def incident(
         type=None if type_ is None else names.incident_type(type_),
         aware_at_ms=None if aware is None else _time(aware, past=True),
     )
-    _say(room, lambda _: body, common)
+    say(room, lambda _: body, common)
 
 
 @task.command
@@ -146,7 +115,7 @@ def add(room: str, what: str, /, *, nation: str, until: str | None = None, commo
         nation=parse_organisation(nation),
         until_ms=None if until is None else _time(until),
     )
-    _say(room, lambda _: body, common)
+    say(room, lambda _: body, common)
 
 
 @task.command
@@ -177,7 +146,7 @@ def move(
         found = names.pick(into.board().tasks, which, "task")
         return TaskMoved(id=found, state=TaskState[state.upper()], reason=reason)
 
-    _say(room, body, common)
+    say(room, body, common)
 
 
 @decide.command
@@ -216,7 +185,7 @@ def propose(
             ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum or len(nations), nations=nations
         )
 
-    _say(room, body, common)
+    say(room, body, common)
 
 
 @decide.command
@@ -232,7 +201,7 @@ def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFA
     reason
         Why.
     """
-    _say(room, lambda into: names.position(into.board(), number, reason, agrees=True), common)
+    say(room, lambda into: names.position(into.board(), number, reason, agrees=True), common)
 
 
 @decide.command(name="object")
@@ -248,7 +217,7 @@ def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULT
     reason
         Why.
     """
-    _say(room, lambda into: names.position(into.board(), number, reason, agrees=False), common)
+    say(room, lambda into: names.position(into.board(), number, reason, agrees=False), common)
 
 
 @decide.command
@@ -294,7 +263,7 @@ def set_(
         Whether nations act together then, nobody speaks until then, or something is due then.
     """
     body = Clock(id=secrets.token_bytes(16), nature=Nature[nature.upper()], what=what, at_ms=_time(at))
-    _say(room, lambda _: body, common)
+    say(room, lambda _: body, common)
 
 
 @clock.command
@@ -323,10 +292,12 @@ def change(room: str, which: str, /, *, at: str | None = None, common: Options =
             stands=moved is not None,
         )
 
-    _say(room, body, common)
+    say(room, body, common)
 
 
-def _say(room: str, body: Callable[[Room], Said], common: Options) -> None:
+def say(room: str, body: Callable[[Room], Said], common: Options) -> None:
+    """Say in a room what `body` makes of it."""
+
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         show_outcome(await settle(client, into.compose(body(into)), common), common)

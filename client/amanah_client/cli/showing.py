@@ -71,20 +71,33 @@ def line(message: Message, directory: Directory) -> Line:
     """One message for a terminal: place, id, time, label, sender and what it says.
 
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
-    the relay's word, and only where it says something else (attack 40).
+    the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
+    nothing of ours behind it, so that no text can look like something that this program says.
     """
     place = "-" if message.room_seq is None else str(message.room_seq)
     # What has no content has no label: metadata is nothing that anybody hands on.
     label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
-    repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
-    relay = f" [the relay says: {clock(message.accepted_at_ms)}]" if message.clocks_differ else ""
-    said = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n")) + repaired + relay
+    speaks = message.text is not None and message.state is not MessageState.UNREADABLE
+    says = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         (label, _STYLES[message.label]),
-        (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}: {said}", ""),
+        (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}{_remarks(message)}", ""),
+        (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
     return Line(parts, indent=_INDENT)
+
+
+def _remarks(message: Message) -> str:
+    """What has to be said of a message besides what it says."""
+    repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
+    relay = f" [the relay says: {clock(message.accepted_at_ms)}]" if message.clocks_differ else ""
+    answers = ""
+    if isinstance(message.body, TextBody):
+        answers = "" if message.body.reply_to is None else f" [answers {short(message.body.reply_to)}]"
+        answers += "" if message.body.thread is None else f" [in the thread of {short(message.body.thread)}]"
+        answers += "" if message.body.asks is None else f" [asks: {message.body.asks.name.lower()}]"
+    return answers + repaired + relay
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said

@@ -1,0 +1,153 @@
+"""`amanah ack`, `react`, `correct`, `withdraw`, `erase`, `handover`: of messages, and to the next shift."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from amanah_client import actions
+from amanah_client.cli import opening, questions
+from amanah_client.cli.asking import find_room, settle, show_outcome
+from amanah_client.cli.chat import GradeName
+from amanah_client.cli.incident import say
+from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing.mentions import mentions_in
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.kinds import Grade
+
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+def ack(
+    room: str,
+    message: str,
+    grade: GradeName = "understood",
+    /,
+    *,
+    common: Options = DEFAULTS,
+) -> None:
+    """Sign that a message was received, read or understood, or that you act on it. Everybody in the room sees it.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it, as `read` shows them.
+    grade
+        How far.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        found = into.message(message)
+        action = actions.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
+        show_outcome(await settle(client, action, common), common)
+
+    opening.with_client(common, work)
+
+
+def react(room: str, message: str, sign: str, /, *, take_back: Flag = False, common: Options = DEFAULTS) -> None:
+    """Put a sign on a message, or take it back. It is sealed: nobody but the room sees it.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it.
+    sign
+        Up to 16 characters, most often one.
+    take_back
+        Take back a sign that you put there.
+    """
+    say(room, lambda into: Reaction(message=into.message(message).id, sign=sign, stands=not take_back), common)
+
+
+def correct(room: str, message: str, text: str, /, *, common: Options = DEFAULTS) -> None:
+    """Put another text in the place of a message of yours. Both stand in the record.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it.
+    text
+        The text as it should be.
+    """
+    said = unicodedata.normalize("NFC", text)
+
+    def body(into: Room) -> Said:
+        return Correction(message=into.message(message).id, text=said, mentions=mentions_in(said, into.members()))
+
+    say(room, body, common)
+
+
+def withdraw(room: str, message: str, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
+    """Take back a message of yours. That it was said stays provable; `erase` drops what it said.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it.
+    reason
+        Why.
+    """
+    say(room, lambda into: Withdrawal(message=into.message(message).id, reason=reason), common)
+
+
+def erase(
+    room: str,
+    message: str,
+    /,
+    *more: str,
+    yes: Flag = False,
+    common: Options = DEFAULTS,
+) -> None:
+    """Drop what messages of yours say, at every member and at the relay. That they were sent stays in the record.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    message
+        The message's id, or first digits of it.
+    more
+        More of them.
+    yes
+        Do not ask to type the room's title.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        found = sorted({into.message(wanted).id for wanted in (message, *more)})
+        what = "1 message" if len(found) == 1 else f"{len(found)} messages"
+        questions.confirm(f"Erasing {what} of {into.title}", into.title, yes=yes)
+        action = actions.EraseMessages(room=into.id, envelopes=tuple(found))
+        show_outcome(await settle(client, action, common), common)
+
+    opening.with_client(common, work)
+
+
+def handover(room: str, text: str, /, *, common: Options = DEFAULTS) -> None:
+    """Leave a note for the next shift; it stays on the board.
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    text
+        What the next shift has to know.
+    """
+    said = unicodedata.normalize("NFC", text)
+    say(room, lambda _: Handover(text=said), common)
