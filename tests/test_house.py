@@ -12,6 +12,7 @@ import re
 import subprocess
 import tokenize
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,13 @@ def made_by_tools(part: str) -> bool:
     return part in {"build", "dist", "__pycache__"} or (part.startswith(".") and part not in {".ci", ".gitignore"})
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """A source as a tree; the rules share it."""
+    return ast.parse(text)
+
+
+@cache
 def sources() -> dict[Path, str]:
     """Every Python file, with its text."""
     return {path: (ROOT / path).read_text(encoding="utf-8") for path in tracked_files() if path.suffix == ".py"}
@@ -108,7 +116,7 @@ def long_file(path: Path, text: str) -> Iterator[str]:
 
 def long_functions(path: Path, text: str) -> Iterator[str]:
     """Functions past the hard stop."""
-    for name, function in functions(ast.parse(text)):
+    for name, function in functions(parsed(text)):
         if length(function) > MAX_FUNCTION_LINES:
             yield f"{path.as_posix()}::{name}"
 
@@ -118,7 +126,7 @@ def empty_names(path: Path, text: str) -> Iterator[str]:
     for part in path.with_suffix("").parts:
         if BANNED_NAMES & set(part.lower().split("_")):
             yield f"{path}: the name {part!r}"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.ClassDef):
             words = {word.lower() for word in re.findall(r"[A-Z][a-z0-9]*", node.name)}
             if BANNED_NAMES & words:
@@ -144,7 +152,7 @@ def verified_made_elsewhere(path: Path, text: str) -> Iterator[str]:
     """`Verified(...)` anywhere but in a `verify_...` function of the protocol (attack 44)."""
     if path.parts[0] == "tests" or "Verified" not in text:
         return
-    tree = ast.parse(text)
+    tree = parsed(text)
     allowed: set[int] = set()
     if path.parts[:2] == ("protocol", "amanah_protocol"):
         for name, function in functions(tree):
@@ -177,7 +185,7 @@ def impure_parts(path: Path, text: str) -> Iterator[str]:
     package, name = (path.parts[1], Path(path.parts[2]).stem) if len(path.parts) > 2 else ("", "")
     if package != "amanah_protocol" and name not in PURE.get(package, ()):
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.Call) and called_name(node.func) in IMPURE_CALLS:
             yield f"{path}:{node.lineno}: a pure part calls {called_name(node.func)}"
         if not isinstance(node, ast.Import | ast.ImportFrom):

@@ -17,7 +17,7 @@ from tests.adversary.schedules import SPLITS, Answer, Begin, Manner, Schedule, m
 from tests.adversary.splits import BOUND_MS, Played, percentile
 from tests.adversary.stage import Setting
 
-SHORT: Final = 20
+SHORT: Final = 10
 LONG: Final = 500
 """How many schedules are played, and how many by a campaign of the usual length."""
 STALL_MS: Final = 120_000

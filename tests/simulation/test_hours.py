@@ -15,7 +15,7 @@ from tests.simulation.hours import HOUR_MS, MINUTE_MS, run_hours, run_plan
 from tests.simulation.plan import WITNESSES, Plan, Step, make_plan
 from tests.simulation.world import World
 
-SHORT: Final = 20
+SHORT: Final = 10
 LONG: Final = 1_000
 """Virtual hours, and those of a campaign of the usual length."""
 EACH: Final = 5

@@ -32,8 +32,9 @@ from tests.vectors import examples as x
 from tests.verify.bundles import ROSTER, WITNESSED, Evidence, checkpoint_at, cosigned, honest, verdict
 
 MUTATIONS: Final = 500
+SHORT: Final = 200
 """In a short run; a campaign of ten times as many makes 5,000."""
-BITS: Final = 300
+BITS: Final = 150
 OF_BUNDLES_ALONE: Final = ("the exporter", "log, range", "a room that", "the rosters", "the members are")
 """What a record without a manifest has not."""
 
@@ -292,7 +293,7 @@ def test_each_sort_of_mutation_is_found_by_both_at_the_same_entry(
 def test_every_mutation_is_found_by_both_at_the_same_entry(scale: int) -> None:
     rng = random.Random(41)
     tried = 0
-    while tried < MUTATIONS * scale:
+    while tried < (SHORT if scale == 1 else MUTATIONS * scale):
         sort = rng.choice(SORTS)
         mutated = sort(untouched(), rng)
         if mutated == untouched():  # two rows may be alike, or a bit of base64 may be one that is not there

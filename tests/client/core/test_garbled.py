@@ -17,7 +17,7 @@ from amanah_protocol.labels import Label
 from tests.client.core.rooms import create, invite
 from tests.client.core.world import MA, SN, TN, Client, Hook, Stage
 
-SEEDS: Final = 12
+SEEDS: Final = 6
 EVIL_NUMBERS: Final = (0, 1, 2, 7, 2**31, 2**53, 2**63 - 1)
 
 
