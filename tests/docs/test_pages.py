@@ -22,6 +22,7 @@ from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS
 from amanah_client.witness.limits import AT_ONCE, PER_SECOND
 from amanah_client.witness.rows import MAX_KEPT
 from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_card
+from amanah_protocol.identity import decode_request
 from amanah_protocol.log.note_keys import decode_vkey
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
 from amanah_relay.addresses import port_warning
@@ -50,14 +51,14 @@ def environment(home: Path | None = None) -> dict[str, str]:
     return {**os.environ, **changed}
 
 
-def run_shell(script: str, folder: Path) -> str:
+def run_shell(script: str, folder: Path, home: Path | None = None) -> str:
     """Run a page's shell blocks as one session that stops at the first failure."""
     for port in PORTS:
         script = script.replace(port, str(free_port()))
     process = subprocess.Popen(
         ["/bin/bash", "-euo", "pipefail", "-m"],
         cwd=folder,
-        env=environment(),
+        env=environment(home),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -85,6 +86,39 @@ def test_the_walk_through_of_the_readme_runs_as_it_stands(tmp_path: Path) -> Non
         "stands in the log",
     ):
         assert expected in told
+
+
+@pytest.mark.slow
+def test_who_has_the_page_for_officers_alone_gets_to_the_first_message_and_through_a_night(tmp_path: Path) -> None:
+    request, install, look, *night = blocks(ROOT / "docs" / "officers.md", "sh")
+    nations = Nations(tmp_path / "nations")
+    officer, desk = tmp_path / "officer", tmp_path / "desk"
+    desk.mkdir()
+    try:
+        nations.relay.start()
+        # The page asks for a passphrase, which takes a terminal.
+        run_shell(request.replace("request cert", "request --key-file cert"), desk, officer)
+        asked = decode_request(decode_armour((desk / "my.request").read_text(), Armour.REQUEST))
+        answer = nations.reply(asked, "Analyst on duty")
+        (desk / "my.reply").write_text(armour(Armour.REPLY, answer.encode()))
+        told = run_shell(install, desk, officer)
+        assert "roster in words" in told
+        colleague = nations.enrol("colleague", "cert.example.tn")
+        for words in (
+            ("room", "create", "Port authority", "--label", "TLP:AMBER"),
+            ("room", "invite", "Port authority", "cert.example.ma"),
+            ("send", "Port authority", "Two berths are encrypted."),
+        ):
+            ran = amanah(colleague, *words)
+            assert ran.code == 0, ran.err
+        assert "Two berths are encrypted." in run_shell(look, desk, officer)
+        run_shell("\n".join(night), desk, officer)
+        assert "We are here" in amanah(colleague, "read", "Port authority").out
+        board = amanah(colleague, "board", "Port authority").out
+        for expected in ("high", "containing", "Pull netflow", "act together", "1 of 2 agree", "handover by"):
+            assert expected in board
+    finally:
+        nations.close()
 
 
 @pytest.mark.slow

@@ -97,6 +97,8 @@ def test_two_nations_work_an_incident_to_a_decision(tunis: Path, rabat: Path) ->
     assert any(line.startswith("proposal 1  Sinkhole it  [2 of 2 agree; adopted]") for line in lines)
     note = ("handover", ROOM, "The host is blocked; netflow is still to come")
     say(rabat, *note)
+    assert [of["text"] for of in both(homes)["handovers"]] == [note[-1]]
+    assert any(line.endswith(f": {note[-1]}") for line in amanah(tunis, "board", ROOM).out.splitlines())
     again = amanah(rabat, "decide", "close", ROOM, "1")
     assert (again.code, again.out) == (EXIT_USAGE, "")
 

@@ -15,9 +15,13 @@ from amanah_protocol.content.clock import Nature
 
 _NATURES = {Nature.ACTION: "act together", Nature.EMBARGO: "embargo until", Nature.DEADLINE: "due"}
 
+_NOTES = 3
+"""Notes that are shown: older shifts are over."""
+_INDENT = 4
+
 
 def board_lines(board: Board, client: Client) -> Iterator[str]:
-    """Incident, joint times, tasks, proposals, and what had no effect; parts that are empty are left out."""
+    """Incident, joint times, tasks, proposals, the last handovers, and what had no effect; empty parts are left out."""
     standing = board.standing
     named = {
         "title": None if standing.title is None else isolated(standing.title),
@@ -45,6 +49,9 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         stands = f"{len(of_nations.agreeing)} of {proposal.quorum} agree"
         against = f", {', '.join(of_nations.objecting)} object" if of_nations.objecting else ""
         yield f"proposal {number}  {single(proposal.what)}  [{stands}{against}; {ended}]"
+    for entry, note in board.handovers[-_NOTES:]:
+        author = _who(board.messages[entry].author, client)
+        yield f"handover by {author}: " + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
     for entry, why in board.without_effect.items():
         yield f"without effect: {short(entry)} by {_who(board.messages[entry].author, client)}: {why}"
 
@@ -88,5 +95,6 @@ def board_json(board: Board) -> dict[str, object]:
             }
             for of in board.proposals.values()
         ],
+        "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
         "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
     }
