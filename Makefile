@@ -18,11 +18,12 @@ SCALE ?= 10
 ORACLES := build/oracles
 HISTORIES ?= 500
 LEAVES ?= 100000
+MESSAGES ?= 100000
 
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-mls fuzz campaign oracles wheel catalogues requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-desk bench-mls fuzz campaign oracles wheel catalogues requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,10 @@ bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.jso
 bench-audit: $(VENV)/.base  ## a long log, copied and verified by an auditor; LEAVES (100000); writes build/bench-audit.json
 	@mkdir -p build
 	@$(BIN)/python bench/audit.py --leaves $(LEAVES)
+
+bench-desk: $(VENV)/.base  ## a desk's store: open, scroll, search; MESSAGES (100000); writes build/bench-desk.json
+	@mkdir -p build
+	@$(BIN)/python bench/desk_store.py --messages $(MESSAGES)
 
 fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)

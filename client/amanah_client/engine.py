@@ -33,6 +33,8 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
 _LOGIN_SLOWER: Final = 8
 _QUEUE: Final = 256
+_MANY: Final = 10_000
+"""Erased messages of a step of which faces are told; the rest of a large room that is over they see when they read."""
 
 T = TypeVar("T")
 
@@ -182,12 +184,25 @@ class Engine:
         step = self._core.handle(received, _now_ms())
         if step.writes:
             writes = step.writes
-            await self._in_thread(lambda: self._profile.store.commit(writes))
+            erased = await self._in_thread(lambda: self._commit(writes))
+            for row in erased:
+                self._tell(e.MessageChanged(row=row))
             self._handed -= {write.intent for write in writes if isinstance(write, e.DropWish)}
             if any(isinstance(write, e.PutControl | e.PutProfile | e.PutRoster) for write in writes):
                 self._tell(NamesChanged())
         for effect in step.effects:
             await self._perform(effect)
+
+    def _commit(self, writes: tuple[e.Write, ...]) -> list[model.MessageRow]:
+        """Commit a step; gives the messages that it erased, which the store alone can name."""
+        store = self._profile.store
+        if not any(isinstance(write, e.EraseContent | e.DropOver | e.ForgetPerson) for write in writes):
+            store.commit(writes)
+            return []
+        before, _ = store.desk.turns()
+        store.commit(writes)
+        changed = store.desk.changed(before, _MANY)
+        return [row for _, row in changed if row.state is model.MessageState.ERASED]
 
     async def _recover(self, error: OperationalError) -> None:
         """The store failed: the core in memory is ahead of the disk, so it is worth nothing now."""

@@ -10,8 +10,8 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.engine import Listener, NamesChanged, Offline
 from amanah_client.store import LocalStore
+from amanah_client.store.writes import UNFINISHED
 from amanah_protocol.errors import Code, OperationalError
-from amanah_protocol.types import RoomId
 
 _PAGE: Final = 500
 
@@ -53,9 +53,9 @@ def decode_line(data: bytes) -> e.Online | Offline | None:
 
 
 class Follower:
-    """Tells of new messages, rooms and alarms in a store that another process writes.
+    """Tells of messages, intents, rooms, names and alarms in a store that another process writes, as they change.
 
-    A change of a message that was told already (an erasure, a repair) is seen by reading it again.
+    A look that finds nothing new asks the file for one number; another reads what was written, and no more.
     """
 
     def __init__(self, store: LocalStore, tell: Listener) -> None:
@@ -68,12 +68,14 @@ class Follower:
         self._store = store
         self._tell = tell
         self._version = store.data_version()
-        self._rooms: dict[RoomId, model.RoomRow] = {}
-        self._reached: dict[RoomId, int] = {}
-        for row in store.rooms():
-            self._rooms[row.room] = row
-            self._reached[row.room] = row.head_seq
+        self._messages, self._names = store.desk.turns()
+        self._rooms = {row.room: row for row in store.rooms()}
+        self._intents = {intent.id: intent for intent in store.intents(*UNFINISHED)}
         self._alarms = len(store.alarms())
+
+    def expect(self, intent: model.Intent) -> None:
+        """This process asks for it: how it ends is told, also where it ends before the next look."""
+        self._intents[intent.id] = intent
 
     def look(self) -> None:
         """Tell what was stored since the last look."""
@@ -81,9 +83,13 @@ class Follower:
         if version == self._version:
             return
         self._version = version
-        self._tell(NamesChanged())
+        _, names = self._store.desk.turns()
+        if names != self._names:
+            self._names = names
+            self._tell(NamesChanged())
+        self._look_for_messages()
+        self._look_for_intents()
         for row in self._store.rooms():
-            self._look_into(row.room)
             if self._rooms.get(row.room) != row:
                 self._rooms[row.room] = row
                 self._tell(e.RoomChanged(row=row))
@@ -92,13 +98,19 @@ class Follower:
             self._tell(e.AlarmRaised(alarm=alarm))
         self._alarms = len(alarms)
 
-    def _look_into(self, room: RoomId) -> None:
-        while True:
-            page = self._store.messages(room, after=self._reached.get(room, 0), limit=_PAGE)
-            for row in page:
-                if row.room_seq is not None:
-                    self._reached[room] = row.room_seq
-                    self._tell(e.MessageChanged(row=row))
-            # Own messages that are not acknowledged come last and are told when they have their place.
-            if len(page) < _PAGE or page[-1].room_seq is None:
-                return
+    def _look_for_messages(self) -> None:
+        while page := self._store.desk.changed(self._messages, _PAGE):
+            for turn, row in page:
+                self._messages = turn
+                self._tell(e.MessageChanged(row=row))
+
+    def _look_for_intents(self) -> None:
+        now = {intent.id: intent for intent in self._store.intents(*UNFINISHED)}
+        for intent_id, known in self._intents.items():
+            ended = None if intent_id in now else self._store.intent(intent_id)
+            if ended is not None and ended != known:
+                self._tell(e.IntentChanged(intent=ended))
+        for intent_id, intent in now.items():
+            if self._intents.get(intent_id) != intent:
+                self._tell(e.IntentChanged(intent=intent))
+        self._intents = now

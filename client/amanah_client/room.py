@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
+from amanah_client.desk import Draft, Found, Unread
 from amanah_client.directory import Party
+from amanah_client.finding import search
+from amanah_client.incident.about import INCIDENT, part_of_board, targets
 from amanah_client.incident.board import Board, Fold
+from amanah_client.incident.event import Event
 from amanah_client.message import Message, event_of, read_message
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
@@ -82,7 +86,7 @@ class Room:
         encoded = self.row.create
         if not encoded:
             # Own and on its way: it stands among the messages before the relay has given it back.
-            encoded = next((row.encoded for row in self._stored(limit=1)), b"")
+            encoded = next((found.row.encoded for found in self.messages(limit=1)), b"")
         specific = decode_envelope(encoded).header.specific if encoded else None
         return specific if isinstance(specific, Create) else None
 
@@ -125,16 +129,19 @@ class Room:
         """How many messages cannot be read, by cause; what is repaired leaves the count."""
         return self._client.profile.store.unreadable(self._id)
 
-    def messages(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> list[Message]:
-        """Stored entries in room order, own ones that are not acknowledged last.
+    def messages(
+        self, *, after: int = 0, before: int | None = None, limit: int = 500, newest: bool = False
+    ) -> list[Message]:
+        """Stored entries in room order, own ones that are not acknowledged last; reads no more than it gives.
 
         Args:
             after: Only those behind this room sequence.
+            before: Only those before it, the last ones of them: for scrolling back.
             limit: At most so many.
             newest: The last ones instead of the first.
         """
-        directory = self._client.directory()
-        return [read_message(row, directory) for row in self._stored(after=after, limit=limit, newest=newest)]
+        stored = self._client.profile.store.messages(self._id, after=after, before=before, limit=limit, newest=newest)
+        return self._read(stored)
 
     def message(self, reference: str) -> Message:
         """One of its messages, by its envelope id or first digits of it.
@@ -147,8 +154,54 @@ class Room:
             raise UsageError(Code.NOT_FOUND, f"the message {reference!r} stands in another room")
         return found
 
-    def _stored(self, *, after: int = 0, limit: int = 500, newest: bool = False) -> tuple[model.MessageRow, ...]:
-        return self._client.profile.store.messages(self._id, after=after, limit=limit, newest=newest)
+    def entries(self, *messages: EnvelopeId) -> dict[EnvelopeId, Message]:
+        """Single entries by their ids, such as what corrects or answers what is shown; those that are here."""
+        return {found.id: found for found in self._read(self._client.profile.store.desk.entries(self.id, messages))}
+
+    def beside(self, messages: Sequence[Message], board: Board) -> dict[EnvelopeId, Message]:
+        """What is shown beside some of its messages: what they answer, what corrects and withdraws any of these.
+
+        Args:
+            messages: What is shown.
+            board: Their board.
+        """
+        shown = {message.id for message in messages}
+        shown |= targets(event_of(message) for message in messages)
+        spoken = [found for name in shown if (found := board.messages.get(name)) is not None]
+        told = {entry for one in spoken for entry in (*one.corrections, one.withdrawn) if entry is not None}
+        return self.entries(*shown, *told)
+
+    def _read(self, rows: Iterable[model.MessageRow]) -> list[Message]:
+        directory = self._client.directory()
+        return [read_message(row, directory) for row in rows]
+
+    def search(self, query: str, *, limit: int = 50, before: int | None = None) -> list[Found]:
+        """What was said here and fits; as `Client.search`, but for `USAGE` where the query names another room."""
+        return search(self._client, query, room=self.id, limit=limit, before=before)
+
+    # ---- what this profile has read, and was about to say
+
+    @property
+    def read_mark(self) -> int:
+        """Up to which room sequence it was read on this device; 0 for nothing."""
+        return self._client.profile.store.desk.mark(self.id)
+
+    def mark_read(self, room_seq: int) -> None:
+        """It was read up to here; a mark never goes back. Other devices of the person have marks of their own."""
+        self._client.profile.store.desk.put_mark(self.id, room_seq)
+
+    def unread(self) -> Unread:
+        """What stands behind the mark, and calls whom; of entries that say something to a person alone."""
+        return self._client.profile.store.desk.unread([self.id], self._client.reader)[self.id]
+
+    @property
+    def draft(self) -> Draft | None:
+        """What somebody was about to say here; gone with the message that says it."""
+        return self._client.profile.store.desk.draft(self.id)
+
+    def keep_draft(self, draft: Draft | None) -> None:
+        """Keep it, durably; None for none any more."""
+        self._client.profile.store.desk.put_draft(self.id, draft)
 
     def _group(self) -> Group | None:
         return group_of(self.row, self._client.profile.device_key)
@@ -197,7 +250,7 @@ class Room:
         Raises:
             UsageError: `NOT_FOUND` for no proposal of this number, `USAGE` for one that was decided.
         """
-        found = self.board().proposals.get(ordinal)
+        found = self.board(about=()).proposals.get(ordinal)
         if found is None:
             raise UsageError(Code.NOT_FOUND, f"there is no proposal {ordinal} in {self.title!r}")
         if found.decided is not None:
@@ -205,9 +258,28 @@ class Room:
         outcome = Outcome.ADOPTED if found.is_carried else Outcome.REFUSED
         return Decide(room=self.id, ordinal=ordinal, outcome=int(outcome), nations=found.agreeing)
 
-    def board(self) -> Board:
-        """What its entries come to, as far as they can be read here."""
-        return Fold(map(event_of, self._all())).board
+    def board(self, about: Collection[EnvelopeId] | None = None) -> Board:
+        """What its entries come to, as far as they can be read here.
+
+        Args:
+            about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
+                what makes the incident alone, and little more is read. None reads every entry of the room.
+        """
+        return Fold(map(event_of, self._all())).board if about is None else self._part_of_board(about)
+
+    def _part_of_board(self, shown: Collection[EnvelopeId]) -> Board:
+        desk = self._client.profile.store.desk
+        incident = self._events(desk.about(self.id, [INCIDENT]))
+        events = incident | self._events(desk.entries(self.id, shown))
+        # What an entry speaks of says whether it has an effect: that only its author may correct a message.
+        named = set(events) | targets(events.values())
+        events |= self._events(desk.entries(self.id, named - set(events)))
+        events |= self._events(desk.about(self.id, named))
+        return part_of_board(events.values(), shown={*shown, *incident}, whole=named)
+
+    def _events(self, rows: Iterable[model.MessageRow]) -> dict[EnvelopeId, Event]:
+        """By their ids; own ones without a place are not in the record yet."""
+        return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None}
 
     def _all(self) -> Iterator[Message]:
         after = 0

@@ -23,8 +23,10 @@ from typing import ClassVar, Final, Self
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.desk import Found, Reader, Unread
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
+from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
@@ -35,9 +37,10 @@ from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import decode_certificate
 from amanah_protocol.labels import Label
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.05
+"""How often what another process writes is looked for: a desk shows what arrives within a tenth of a second."""
 _ENDED: Final = (model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.HELD)
 _ID_DIGITS: Final = 64
 
@@ -62,6 +65,7 @@ class Client:
         self._lock = ProfileLock(profile.home)
         self._engine: Engine | None = None
         self._following: asyncio.Task[None] | None = None
+        self._follower: Follower | None = None
         self._line: e.Online | Offline | None = None
         self._word = b""
         self._listeners: list[asyncio.Queue[Event]] = []
@@ -119,13 +123,14 @@ class Client:
 
     async def _follow(self) -> None:
         """Another process is connected: read what it stores, and connect when it has ended."""
-        follower = Follower(self._profile.store, self._hear)
+        follower = self._follower = Follower(self._profile.store, self._hear)
         while not self._lock.acquire():
             await asyncio.sleep(_POLL_S)
             self._hear_other()
             follower.look()
         self._line, self._word = None, b""
         follower.look()
+        self._follower = None
         await self._start()
 
     def _hear_other(self) -> None:
@@ -301,6 +306,8 @@ class Client:
         """Queue an action, durably; it is done as soon as the relay is reached."""
         intent = model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
         self._profile.store.add_intent(intent)
+        if self._follower is not None:
+            self._follower.expect(intent)
         if self._engine is not None:
             await self._engine.ask(intent)
         return intent
@@ -453,6 +460,40 @@ class Client:
             many = "several messages begin" if rows else "no message begins"
             raise UsageError(Code.NOT_FOUND, f"{many} with {reference!r}", hint="`amanah read` shows each one's id.")
         return self.read(rows[0])
+
+    def search(self, query: str, *, limit: int = 50, before: int | None = None) -> list[Found]:
+        """What was said in all rooms and fits a query, what came to this device last first.
+
+        Args:
+            query: Words, which are beginnings of words; phrases in quotes; `room:`, `from:` and `label:`
+                (`amanah_client.search.query`). A label is the one that an entry was sent with.
+            limit: At most so many, up to 500.
+            before: `Found.place` of the last one of the page before.
+
+        Raises:
+            UsageError: `USAGE`, `TOO_LARGE` or `LABEL` for a query that says nothing, too much or no label;
+                `UNKNOWN_ROOM` or `NOT_FOUND` for a room or a sender that is not known here.
+        """
+        return search(self, query, room=None, limit=limit, before=before)
+
+    def unread(self) -> dict[RoomId, Unread]:
+        """What stands behind the read marks of all rooms; as `Room.unread`."""
+        store = self._profile.store
+        return store.desk.unread([row.room for row in store.rooms()], self.reader)
+
+    @property
+    def reader(self) -> Reader:
+        """Whose unread entries are counted: the person behind this device.
+
+        Raises:
+            UsageError: `NO_PROFILE` while it has no certificate.
+        """
+        me = self.party(self.me)
+        known = self.directory().certificates.items()
+        mine = (device for device, one in known if (one.organisation, one.subject) == (me.organisation, me.subject))
+        # Until the log has told of this device's certificate, the device is all that is known of its person.
+        subject = PersonId(me.device[:16]) if me.subject is None else me.subject
+        return Reader(organisation=me.organisation, person=subject, devices=(me.device, *mine))
 
     def read(self, row: model.MessageRow) -> Message:
         """A stored row, opened and named."""

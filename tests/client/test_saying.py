@@ -64,7 +64,7 @@ async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) 
     answer = await theirs(Text(text="We do.", reply_to=asked))
     await two.theirs.acknowledge(asked, Grade.ACTING)
     await ours(Reaction(message=answer, sign="👀"))
-    await theirs(Correction(message=answer, text="We do, since 06:40."))
+    corrected = await theirs(Correction(message=answer, text="We do, since 06:40."))
     await ours(Incident(title="Phishing wave", severity=Severity.HIGH, status=Status.TRIAGE))
     await ours(Task(id=NAME, what="Block the host", nation=MA))
     await theirs(TaskMoved(id=NAME, state=TaskState.TAKEN))
@@ -80,7 +80,10 @@ async def test_what_two_nations_say_comes_to_the_same_board_with_both(two: Two) 
     board = two.theirs.board()
     assert board.messages[asked].replies == [answer]
     assert board.messages[asked].grades() == {MA: Grade.ACTING}
-    assert board.messages[answer].text == "We do, since 06:40."
+    assert board.messages[answer].corrected == corrected
+    shown = two.theirs.board(about=(answer,))
+    assert (shown.messages[answer], shown.tasks) == (board.messages[answer], board.tasks)
+    assert set(two.theirs.entries(corrected, EnvelopeId(bytes(32)))) == {corrected}
     assert {(sign, nation) for sign, nation, _ in board.messages[answer].reactions} == {("👀", TN)}
     assert (board.standing.title, board.standing.status) == ("Phishing wave", Status.TRIAGE)
     assert board.tasks[NAME].state is TaskState.TAKEN

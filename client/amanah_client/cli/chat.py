@@ -34,6 +34,8 @@ PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
 GradeName = Literal["received", "read", "understood", "acting"]
 
 _PAGE: Final = 500
+_BEHIND_ALL: Final = 2**62
+"""Behind every place of a room."""
 
 
 def send(
@@ -175,18 +177,30 @@ def read(
 
 
 def _pick(room: Room, *, after: int | None, limit: int, everything: bool) -> list[Message]:
-    """The messages to show: `limit` behind `after`, or the newest ones."""
+    """The messages to show: `limit` behind `after`, or the newest ones; of the others no more is read than it takes."""
+    if after is None:
+        return _newest(room, limit=limit, everything=everything)
     found: list[Message] = []
-    reached = after or 0
     while True:
-        page = room.messages(after=reached, limit=_PAGE)
+        page = room.messages(after=after, limit=_PAGE)
         found += [message for message in page if everything or not is_quiet(message)]
         last = page[-1].room_seq if page else None
-        if last is None or len(page) < _PAGE or (after is not None and len(found) >= limit):
-            return found[:limit] if after is not None else found[max(0, len(found) - limit) :]
-        # Only the newest are wanted: what is behind them needs not be kept.
-        found = found if after is not None else found[-limit:]
-        reached = last
+        if last is None or len(page) < _PAGE or len(found) >= limit:
+            return found[:limit]
+        after = last
+
+
+def _newest(room: Room, *, limit: int, everything: bool) -> list[Message]:
+    found: list[Message] = []
+    page = room.messages(newest=True, limit=_PAGE)
+    while page:
+        found = [message for message in page if everything or not is_quiet(message)] + found
+        if len(found) >= limit:
+            break
+        # Own ones without a place stand behind all others.
+        first = next((message.room_seq for message in page if message.room_seq is not None), _BEHIND_ALL)
+        page = room.messages(before=first, limit=_PAGE)
+    return found[max(0, len(found) - limit) :]
 
 
 def tail(

@@ -143,7 +143,7 @@ def move(
     """
 
     def body(into: Room) -> Said:
-        found = names.pick(into.board().tasks, which, "task")
+        found = names.pick(into.board(about=()).tasks, which, "task")
         return TaskMoved(id=found, state=TaskState[state.upper()], reason=reason)
 
     say(room, body, common)
@@ -180,7 +180,7 @@ def propose(
     def body(into: Room) -> Said:
         asked = map(parse_organisation, nation) if nation else (party.organisation for party in into.members())
         nations = tuple(sorted(set(asked)))
-        ordinal = max(into.board().proposals, default=0) + 1
+        ordinal = max(into.board(about=()).proposals, default=0) + 1
         return Proposal(
             ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum or len(nations), nations=nations
         )
@@ -201,7 +201,7 @@ def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFA
     reason
         Why.
     """
-    say(room, lambda into: names.position(into.board(), number, reason, agrees=True), common)
+    say(room, lambda into: names.position(into.board(about=()), number, reason, agrees=True), common)
 
 
 @decide.command(name="object")
@@ -217,7 +217,7 @@ def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULT
     reason
         Why.
     """
-    say(room, lambda into: names.position(into.board(), number, reason, agrees=False), common)
+    say(room, lambda into: names.position(into.board(about=()), number, reason, agrees=False), common)
 
 
 @decide.command
@@ -282,7 +282,7 @@ def change(room: str, which: str, /, *, at: str | None = None, common: Options =
     moved = None if at is None else _time(at)
 
     def body(into: Room) -> Said:
-        clocks = into.board().clocks
+        clocks = into.board(about=()).clocks
         known = clocks[names.pick(clocks, which, "joint time")].clock
         return Clock(
             id=known.id,

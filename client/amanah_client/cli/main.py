@@ -22,6 +22,7 @@ _COMMANDS: Final = (
     ("send", "chat:send", "Send a message to a room."),
     ("read", "chat:read", "Read a room."),
     ("tail", "chat:tail", "Follow a room, or all of them."),
+    ("search", "search:search", "Search what was said, in all rooms or in one."),
     ("ack", "answering:ack", "Acknowledge a message, in one of four grades."),
     ("react", "answering:react", "Put a sign on a message."),
     ("correct", "answering:correct", "Put another text in the place of yours."),

@@ -117,12 +117,11 @@ class ClockOnBoard:
 
 @dataclass(slots=True, kw_only=True)
 class Spoken:
-    """What was said of one message.
+    """What was said of one message; what it says itself stands in the entries alone.
 
     Attributes:
         author: Its author.
         label_number: Its label now.
-        text: What it says now; None where it is no text, or cannot be read.
         asks: Up to which grade an acknowledgement is asked for.
         corrections: Corrections that count, oldest first.
         withdrawn: The withdrawal, where it was withdrawn.
@@ -134,7 +133,6 @@ class Spoken:
 
     author: Author
     label_number: int
-    text: str | None = field(default=None, repr=False)
     asks: Grade | None = None
     corrections: list[EnvelopeId] = field(default_factory=list)
     withdrawn: EnvelopeId | None = None
@@ -142,6 +140,11 @@ class Spoken:
     acknowledged: dict[tuple[OrgName, PersonId], Grade] = field(default_factory=dict)
     replies: list[EnvelopeId] = field(default_factory=list)
     thread: list[EnvelopeId] = field(default_factory=list)
+
+    @property
+    def corrected(self) -> EnvelopeId | None:
+        """The entry that tells what it says now; None where it stands as it was sent."""
+        return self.corrections[-1] if self.corrections else None
 
     def grades(self) -> dict[OrgName, Grade]:
         """The highest grade of each nation."""
@@ -175,8 +178,7 @@ class Board:
 
     def apply(self, event: Event) -> None:
         """Take the next entry in the order of the room."""
-        said = event.body.text if isinstance(event.body, Text) else None
-        self.messages[event.id] = Spoken(author=event.author, label_number=event.label_number, text=said)
+        self.messages[event.id] = Spoken(author=event.author, label_number=event.label_number)
         refused = self._say(event) if event.body is not None else self._show(event)
         if refused is not None:
             self.without_effect[event.id] = refused
@@ -248,7 +250,6 @@ class Board:
         if isinstance(body, Withdrawal):
             target.withdrawn = target.withdrawn or event.id
         else:
-            target.text = body.text
             target.corrections.append(event.id)
         return None
 

@@ -13,6 +13,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.causes import COUNTED, cause_of, mending_of
 from amanah_client.store.migrate import Statement
+from amanah_client.store.noting import note_all
 from amanah_protocol import cbor
 
 _BATCH: Final = 500
@@ -110,4 +111,41 @@ def _said(action: dict[str, object]) -> bytes:
 
 _SAID: Final = (say_texts,)
 
-STEPS: Final[tuple[tuple[Statement, ...], ...]] = (_FIRST, _GROUPS, _CAUSES, _COPY_APART, _CONFLICTS, _CUSTODY, _SAID)
+_DESK: Final = (
+    # Which device says something to a person by it; NULL where nobody does. And when it was written last, by `turn`.
+    "ALTER TABLE message ADD COLUMN sayer BLOB",
+    "ALTER TABLE message ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX message_by_sayer ON message (room, room_seq, sayer) WHERE sayer IS NOT NULL",
+    "CREATE INDEX message_by_change ON message (changed)",
+    "CREATE INDEX message_without_place ON message (room) WHERE room_seq IS NULL",
+    "CREATE INDEX message_by_id ON message (envelope)",
+    "CREATE TABLE turn (name VARCHAR(16) PRIMARY KEY NOT NULL, number INTEGER NOT NULL)",
+    # A beginning of one letter takes a little longer than with an index of these, which is as large as all else.
+    """CREATE VIRTUAL TABLE found USING fts5(
+        words, marks, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')""",
+    # Else an erased word stays in the index until that part of it is written anew.
+    "INSERT INTO found (found, rank) VALUES ('secure-delete', 1)",
+    """CREATE TABLE mention (
+        room BLOB NOT NULL, organisation VARCHAR(253) NOT NULL, room_seq INTEGER, called INTEGER NOT NULL, person BLOB,
+        message INTEGER NOT NULL)""",
+    "CREATE INDEX mention_by_organisation ON mention (room, organisation, room_seq)",
+    "CREATE INDEX mention_by_message ON mention (message)",
+    "CREATE TABLE about (room BLOB NOT NULL, target BLOB NOT NULL, message INTEGER NOT NULL)",
+    "CREATE INDEX about_by_target ON about (room, target, message)",
+    "CREATE INDEX about_by_message ON about (message)",
+    # Of this profile alone: up to where it has read, and what it was about to say.
+    "CREATE TABLE reading (room BLOB PRIMARY KEY NOT NULL, room_seq INTEGER NOT NULL)",
+    "CREATE TABLE draft (room BLOB PRIMARY KEY NOT NULL, row BLOB NOT NULL)",
+    note_all,
+)
+
+STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
+    _FIRST,
+    _GROUPS,
+    _CAUSES,
+    _COPY_APART,
+    _CONFLICTS,
+    _CUSTODY,
+    _SAID,
+    _DESK,
+)

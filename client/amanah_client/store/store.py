@@ -20,6 +20,7 @@ from amanah_client.keystore.durable import operational_errors
 from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
 from amanah_client.store.copy import AuditCopy
 from amanah_client.store.database import Database
+from amanah_client.store.desk import Desk, drop_draft
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
 from amanah_client.store.schema import STEPS
 from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value
@@ -28,7 +29,15 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 _FILE_MODE: Final = 0o600
 _LAST: Final = 2**62
-"""Where own messages stand that have no place in their room yet."""
+"""Behind every place of a room."""
+# Ordered by id, the planner would read the whole table.
+_UNPLACED: Final = "SELECT row FROM message INDEXED BY message_without_place WHERE room_seq IS NULL ORDER BY id"
+_PLACED: Final = (
+    "SELECT row FROM message WHERE room = ? AND room_seq > ? AND room_seq < ? ORDER BY room_seq, id LIMIT ?"
+)
+_PLACED_LAST: Final = _PLACED.replace("room_seq, id", "room_seq DESC, id DESC")
+_OWN: Final = "SELECT row FROM message WHERE room = ? AND room_seq IS NULL ORDER BY id LIMIT ?"
+_OWN_LAST: Final = _OWN.replace("BY id", "BY id DESC")
 
 COPY_NAME: Final = "audit.db"
 INSTALL: Final = "Hand the request to your organisation, then run `amanah device install FILE`."
@@ -64,6 +73,7 @@ class LocalStore:
         self._database = Database(path, key, STEPS)
         self._copy_path, self._key = path.with_name(COPY_NAME), key
         self._copy: AuditCopy | None = None
+        self.desk = Desk(self._database)
 
     def close(self) -> None:
         """Close the files."""
@@ -133,7 +143,7 @@ class LocalStore:
                 audit_size=self.copy.size if self._copy_path.exists() else 0,
                 audit_settled=self.copy.settled if self._copy_path.exists() else 0,
                 audit_stamps=self.copy.newest_stamp if self._copy_path.exists() else 0,
-                sent=_rows(connection, model.MessageRow, "SELECT row FROM message WHERE room_seq IS NULL"),
+                sent=_rows(connection, model.MessageRow, _UNPLACED),
                 alarms=_rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS),
                 missing=_missing(connection),
                 custody=_rows(connection, CustodyRow, "SELECT row FROM custody ORDER BY room, sequence"),
@@ -166,11 +176,12 @@ class LocalStore:
     # ---- the faces
 
     def add_intent(self, intent: model.Intent) -> None:
-        """Queue an intent, durably."""
+        """Queue an intent, durably; the draft that it sends is gone with that."""
         action, body = encode_action(intent.action)
         values = (intent.id, str(intent.state), action, body, encode_intent(intent))
         with self._database.writing() as connection:
             connection.execute("INSERT INTO intent (id, state, action, body, row) VALUES (?, ?, ?, ?, ?)", values)
+            drop_draft(connection, intent.action)
 
     def intent(self, intent_id: str) -> model.Intent | None:
         """An intent in whatever state."""
@@ -209,14 +220,26 @@ class LocalStore:
             return next(iter(_rooms(connection, " WHERE room = ?", room)), None)
 
     def messages(
-        self, room: RoomId, *, after: int = 0, limit: int = 500, newest: bool = False
+        self, room: RoomId, *, after: int = 0, before: int | None = None, limit: int = 500, newest: bool = False
     ) -> tuple[model.MessageRow, ...]:
-        """Messages of a room in room order: behind `after`, or the newest ones; own unacknowledged ones come last."""
-        query = "SELECT row FROM message WHERE room = ? AND coalesce(room_seq, ?) > ? ORDER BY coalesce(room_seq, ?)"
-        order = " DESC, id DESC LIMIT ?" if newest else ", id LIMIT ?"
+        """Messages of a room in room order, own unacknowledged ones last; no more is read than is given.
+
+        Args:
+            room: The room.
+            after: Only those behind this place.
+            before: Only those before this place, which own unacknowledged ones have none of.
+            limit: At most so many: the first ones of all that fit.
+            newest: The last ones instead; so with `before`, too.
+        """
+        placed = (room, after, _LAST if before is None else before)
+        from_end = newest or before is not None
         with self._database.reading() as connection:
-            rows = _rows(connection, model.MessageRow, query + order, room, _LAST, after, _LAST, limit)
-        return rows[::-1] if newest else rows
+            if not from_end:
+                rows = _rows(connection, model.MessageRow, _PLACED, *placed, limit)
+                return rows + _rows(connection, model.MessageRow, _OWN, room, limit - len(rows))
+            last = () if before is not None else _rows(connection, model.MessageRow, _OWN_LAST, room, limit)
+            rows = last + _rows(connection, model.MessageRow, _PLACED_LAST, *placed, limit - len(last))
+        return rows[::-1]
 
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None:
         """One message of a room, if it is there."""
@@ -335,7 +358,7 @@ def _row(connection: sqlcipher.Connection, row_type: type[T], query: str, *value
 
 def _missing(connection: sqlcipher.Connection) -> tuple[model.MessageRow, ...]:
     """Messages whose repair is not done."""
-    query = "SELECT row FROM message WHERE cause IS NOT NULL ORDER BY id LIMIT ?"
+    query = "SELECT row FROM message INDEXED BY message_by_cause WHERE cause IS NOT NULL ORDER BY id LIMIT ?"
     return tuple(row for row in _rows(connection, model.MessageRow, query, _MOST_MISSING) if row.mending is not None)
 
 

@@ -10,6 +10,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
+from amanah_client.store import noting
 from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol import cbor
 from amanah_protocol.content.bodies import Profile
@@ -33,10 +34,14 @@ _PUT_GROUP: Final = """
     INSERT INTO room_group (room, epoch) VALUES (?, ?)
     ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch WHERE room_group.epoch <> excluded.epoch"""
 _PUT_MESSAGE: Final = """
-    INSERT INTO message (room, envelope, room_seq, row, cause) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO message (room, envelope, room_seq, row, cause, sayer, changed) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (room, envelope) DO UPDATE SET
-        room_seq = excluded.room_seq, row = excluded.row, cause = excluded.cause"""
+        room_seq = excluded.room_seq, row = excluded.row, cause = excluded.cause, sayer = excluded.sayer,
+        changed = excluded.changed"""
 _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
+_DROP_MESSAGE: Final = "DELETE FROM message WHERE room = ? AND envelope = ? RETURNING id"
+_ERASE_MESSAGE: Final = "UPDATE message SET row = ?, cause = NULL, sayer = NULL, changed = ? WHERE id = ?"
+_FIND_MESSAGE: Final = "SELECT id, row FROM message WHERE room = ? AND envelope = ?"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
@@ -72,18 +77,18 @@ def decode_heads(data: bytes | None) -> list[bytes]:
 
 def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch a write
     """Perform one write."""
+    if isinstance(write, e.PutControl | e.PutProfile | e.PutRoster | e.ForgetPerson):
+        noting.next_turn(connection, noting.NAMES)
     match write:
         case e.PutRoom(row=room):
             connection.execute(_PUT_ROOM, (room.room, encode_row(replace(room, group=b""))))
             connection.execute(_PUT_GROUP, (room.room, room.group))
         case e.PutMessage(row=message):
-            # A copy that does not hold takes no place from one that was read there.
-            statement = _PUT_MESSAGE + ("" if message.state is model.MessageState.STORED else _UNREAD)
-            cause = message.cause if message.kind in COUNTED else None
-            place = (message.room, message.envelope, message.room_seq)
-            connection.execute(statement, (*place, encode_row(message), None if cause is None else str(cause)))
+            _put_message(connection, message)
         case e.DropMessage(room=room_id, envelope=envelope):
-            connection.execute("DELETE FROM message WHERE room = ? AND envelope = ?", (room_id, envelope))
+            gone = connection.execute(_DROP_MESSAGE, (room_id, envelope)).fetchone()
+            if gone is not None:
+                noting.strike(connection, gone[0])
         case e.EraseContent(room=room_id, envelopes=envelopes, by=by):
             for envelope in envelopes:
                 _erase(connection, room_id, envelope, by)
@@ -129,18 +134,43 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             pass  # they go to the copy, which is a file of its own
 
 
+def _put_message(connection: sqlcipher.Connection, row: model.MessageRow) -> None:
+    known = connection.execute(_FIND_MESSAGE, (row.room, row.envelope)).fetchone()
+    # A copy that does not hold takes no place from one that was read there.
+    statement = _PUT_MESSAGE + ("" if row.state is model.MessageState.STORED else _UNREAD)
+    cause = str(row.cause) if row.cause is not None and row.kind in COUNTED else None
+    body = noting.body_of(row)
+    values = (
+        row.room,
+        row.envelope,
+        row.room_seq,
+        encode_row(row),
+        cause,
+        noting.sayer_of(row, body),
+        noting.next_turn(connection, noting.MESSAGES),
+    )
+    put = connection.execute(statement + " RETURNING id", values).fetchone()
+    if put is None:
+        return
+    if known is not None:
+        if noting.follows_from(decode_row(known[1], model.MessageRow)) == noting.follows_from(row):
+            return
+        noting.strike(connection, known[0])
+    noting.note(connection, put[0], row, body)
+
+
 def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:
-    place = (room, envelope)
-    found = connection.execute("SELECT row FROM message WHERE room = ? AND envelope = ?", place).fetchone()
+    found = connection.execute(_FIND_MESSAGE, (room, envelope)).fetchone()
     if found is None:
         return
-    row = decode_row(found[0], model.MessageRow)
+    number, row = found[0], decode_row(found[1], model.MessageRow)
     # A member erases its own words alone; `by` is None where the room's owner does.
     if by in (None, row.sender):
-        erased = encode_row(
-            replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
-        )
-        connection.execute("UPDATE message SET row = ?, cause = NULL WHERE room = ? AND envelope = ?", (erased, *place))
+        erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
+        values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
+        connection.execute(_ERASE_MESSAGE, values)
+        noting.strike(connection, number)
+        noting.note(connection, number, erased, None)
 
 
 def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:

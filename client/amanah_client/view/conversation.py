@@ -68,7 +68,8 @@ class Room:
         seat: Whose eyes see it.
         ceiling: The room's label.
         nations: Who is in it now.
-        messages: Entries by id, as far as they are at hand: what is quoted.
+        messages: Entries by id, as far as they are at hand: what is quoted, what corrects and withdraws what is shown
+            (`amanah_client.room.Room.beside`).
         stored: Nation -> up to which place one of its devices has stored the room.
         counts: Entry with alerts -> what its machine counted behind it.
     """
@@ -251,11 +252,9 @@ def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
         reason = body.reason if isinstance(body, Withdrawal) else ""
         told = _("Withdrawn by its author: {reason}").format(reason=words.value(reason)) if reason else ""
         return Gone(why="withdrawn", text=told or _("Withdrawn by its author."), blocks=parse(text.text))
-    if not said.corrections:
-        return Prose(blocks=parse(text.text))
-    bodies = [room.messages[one].body for one in said.corrections[:-1] if one in room.messages]
-    before = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
-    return Prose(blocks=parse(said.text or ""), before=tuple(map(parse, before)))
+    bodies = [room.messages[one].body for one in said.corrections if one in room.messages]
+    texts = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
+    return Prose(blocks=parse(texts[-1]), before=tuple(map(parse, texts[:-1])))
 
 
 def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
@@ -309,7 +308,9 @@ def _quote(target: EnvelopeId, room: Room) -> Quote:
     if message is None:
         return Quote(id=target.hex(), chip="", name="", text=_("an entry that is not here"))
     who, said = room.seat.who(message.sender), room.board.messages.get(target)
-    text = said.text if said is not None and said.text is not None else message.text
+    corrected = room.messages.get(said.corrected) if said is not None and said.corrected is not None else None
+    body = message.body if corrected is None else corrected.body
+    text = body.text if isinstance(body, Text | Correction) else None
     first = plain(parse(text)).replace("\n", " ")[:_QUOTED_CHARS] if text else _("an entry of another kind")
     return Quote(id=target.hex(), chip=who.chip, name=who.name, text=first)
 

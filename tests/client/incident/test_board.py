@@ -130,7 +130,7 @@ def test_an_author_corrects_and_withdraws_and_nobody_else_does(told: Told) -> No
     others = [told.say(who, Correction(message=first, text="never")) for who in (B_TN, A_MA)]
     others.append(told.say(A_MA, Withdrawal(message=first, reason="")))
     spoken = told.board.messages[first]
-    assert (spoken.text, spoken.corrections, spoken.withdrawn) == ("at 15:00", [corrected], None)
+    assert (spoken.corrected, spoken.corrections, spoken.withdrawn) == (corrected, [corrected], None)
     assert told.board.without_effect == dict.fromkeys(others, board.NOT_THEIRS)
     withdrawn = told.say(A_TN, Withdrawal(message=first, reason="wrong"))
     told.say(A_TN, Withdrawal(message=first, reason="again"))

@@ -1,0 +1,69 @@
+"""What a desk keeps for its people, beside what the record says: read marks, drafts, what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from amanah_client.message import Message
+from amanah_protocol.labels import Label
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """What came behind the read mark of a room and says something to a person; own words do not count.
+
+    Attributes:
+        entries: How many.
+        mentions: How many of them call this profile's person, its duty desk or its nation.
+    """
+
+    entries: int = 0
+    mentions: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """For whom is counted.
+
+    Attributes:
+        organisation: The own nation.
+        person: The own pseudonym.
+        devices: All devices of this person: what they say is not news.
+    """
+
+    organisation: OrgName
+    person: PersonId
+    devices: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What somebody was about to say in a room.
+
+    Attributes:
+        text: So far.
+        label: The label that was chosen; None for none yet.
+        reply_to: The message that it answers.
+    """
+
+    text: str = field(repr=False)
+    label: Label | None = None
+    reply_to: EnvelopeId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An entry that a search found.
+
+    Attributes:
+        message: The entry.
+        place: Where it stands among all that was found; `before` of the next page.
+        excerpt: A piece of what it says, around the first place that fits.
+        spans: (start, end) of what fits, in the excerpt.
+    """
+
+    message: Message
+    place: int
+    excerpt: str = field(repr=False)
+    spans: tuple[tuple[int, int], ...]

@@ -1,0 +1,61 @@
+"""Search over what people said in the rooms of a profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from amanah_client.desk import Found
+from amanah_client.search.query import excerpt, expression, parse_query
+from amanah_client.search.words import words_of
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.types import DeviceId, RoomId
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
+
+MOST: Final = 500
+"""Entries of one page."""
+
+
+def search(client: Client, text: str, *, room: RoomId | None, limit: int, before: int | None) -> list[Found]:
+    """What `Client.search` and `Room.search` give; see there."""
+    if not 0 < limit <= MOST:
+        raise UsageError(Code.USAGE, f"a page of a search holds 1 to {MOST} entries")
+    query = parse_query(text)
+    rooms = {client.room(reference).id for reference in query.rooms}
+    if room is not None:
+        rooms = {room} & rooms if rooms else {room}
+        if not rooms:
+            raise UsageError(
+                Code.USAGE, "the search is in one room, and the query names another", hint="Drop one of them."
+            )
+    senders = {device for reference in query.senders for device in find_senders(client, reference)}
+    found = client.profile.store.desk.search(
+        expression(query, sorted(rooms), sorted(senders)), before=before, limit=limit
+    )
+    results = []
+    for place, row in found:
+        message = client.read(row)
+        piece, spans = excerpt(words_of(message.body), query)
+        results.append(Found(message=message, place=place, excerpt=piece, spans=spans))
+    return results
+
+
+def find_senders(client: Client, reference: str) -> list[DeviceId]:
+    """The devices that an organisation, a name or first digits of a device id name; a person's are several.
+
+    Raises:
+        UsageError: `NOT_FOUND` when nobody who is known fits.
+    """
+    wanted = reference.strip().casefold()
+    directory = client.directory()
+    found = []
+    for device in directory.certificates:
+        party = directory.party(device)
+        begins = len(wanted) >= client.PREFIX_MIN and device.hex().startswith(wanted)
+        if begins or wanted in (party.organisation, party.name.casefold()):
+            found.append(device)
+    if not found:
+        hint = "Name an organisation, a person as the room shows the name, or first digits of a device."
+        raise UsageError(Code.NOT_FOUND, f"nobody who is known here is called {reference!r}", hint=hint)
+    return found
