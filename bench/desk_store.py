@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -76,7 +77,8 @@ async def measured(home: Path) -> dict[str, tuple[float, float]]:
         results["what a connected client loads"] = _times(client.profile.store.snapshot, times=9)
         for what, once in _questions(client):
             results[what] = _times(once)
-        # Once: it reads every entry, as a face does that asks for the whole board.
+        results |= _followed(client, home)
+        # It reads every entry, as a face does that asks for the whole board.
         results["board of every entry"] = _times(_largest(client).board, times=3)
     finally:
         await client.close()
@@ -101,6 +103,39 @@ def _questions(client: Client) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "search: nothing fits", partial(client.search, "phishing zzzunheardof")
 
 
+def _followed(client: Client, home: Path) -> dict[str, tuple[float, float]]:
+    """What a look costs whose process follows another one's connection: with nothing new, and with one message."""
+    from amanah_client import effects as e  # noqa: PLC0415 - behind the path
+    from amanah_client.follower import Follower  # noqa: PLC0415 - behind the path
+    from amanah_client.home import Home, open_profile  # noqa: PLC0415 - behind the path
+    from amanah_protocol.types import EnvelopeId  # noqa: PLC0415 - behind the path
+
+    def no_passphrase() -> str:
+        raise AssertionError("the profile has a key file")
+
+    writer = open_profile(Home(home), no_passphrase)
+    heard: list[object] = []
+    follower = Follower(client.profile.store, heard.append)
+    row = _largest(client).messages(newest=True, limit=1)[0].row
+    numbers = iter(range(1, 1_000))
+
+    def look_after_one() -> float:
+        number = next(numbers)
+        again = replace(row, envelope=EnvelopeId(number.to_bytes(32, "big")), room_seq=(row.room_seq or 0) + number)
+        writer.store.commit((e.PutMessage(row=again),))
+        begun = time.perf_counter()
+        follower.look()
+        return (time.perf_counter() - begun) * 1_000
+
+    try:
+        spent = [look_after_one() for _ in range(TIMES)]
+        if len(heard) != TIMES:
+            raise RuntimeError(f"{len(heard)} of {TIMES} messages were told")
+        return {"look: nothing new": _times(follower.look), "look: one message": _of(spent)}
+    finally:
+        writer.close()
+
+
 def _largest(client: Client) -> Room:
     return max(client.rooms(), key=lambda room: room.row.head_seq)
 
@@ -118,6 +153,10 @@ def _times(once: Callable[[], object], *, times: int = TIMES) -> tuple[float, fl
         begun = time.perf_counter()
         once()
         spent.append((time.perf_counter() - begun) * 1_000)
+    return _of(spent)
+
+
+def _of(spent: list[float]) -> tuple[float, float]:
     return median(spent), quantiles(spent, n=100, method="inclusive")[-1]
 
 

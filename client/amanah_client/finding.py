@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from amanah_client.desk import Found
+from amanah_client.reading import Found
 from amanah_client.search.query import excerpt, expression, parse_query
 from amanah_client.search.words import words_of
 from amanah_protocol.errors import Code, UsageError

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
-from amanah_client.desk import Draft, Found, Unread
 from amanah_client.directory import Party
 from amanah_client.finding import search
 from amanah_client.incident.about import INCIDENT, part_of_board, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_client.message import Message, event_of, read_message
+from amanah_client.reading import Draft, Found, Unread
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said

@@ -23,13 +23,13 @@ from typing import ClassVar, Final, Self
 
 from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client.desk import Found, Reader, Unread
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, read_message
+from amanah_client.reading import Found, Reader, Unread
 from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits

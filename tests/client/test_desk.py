@@ -7,20 +7,23 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from amanah_client import Client, model
+from amanah_client import Client, Room, model
 from amanah_client import effects as e
 from amanah_client.cli.main import main
-from amanah_client.desk import Draft, Unread
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.follower import Follower
-from amanah_client.home import Home, create_profile
+from amanah_client.home import Home, create_profile, open_profile
 from amanah_client.keystore import create_key_file
+from amanah_client.message import Message
 from amanah_client.model import MessageState
+from amanah_client.reading import Draft, Unread
 from amanah_client.store import LocalStore
 from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import parse_organisation
@@ -110,6 +113,22 @@ async def test_a_draft_goes_with_the_message_that_says_it(two: Two) -> None:
     assert two.ours.draft == Draft(text="half a thought", label=Label.GREEN)
     await two.ours.send("half a thought")
     assert two.ours.draft is None
+
+
+async def test_a_window_is_shown_with_what_it_answers_and_what_corrects_it(two: Two) -> None:
+    asked = (await two.ours.send("Seen at 14:00?")).envelope
+    assert asked is not None
+    corrected = (await two.ours.send(Correction(message=asked, text="Seen at 15:00?"))).envelope
+    for number in range(3):
+        await two.ours.send(f"between, {number}")
+    answer = (await two.ours.send(Text(text="Yes.", reply_to=asked))).envelope
+    withdrawn = (await two.ours.send(Withdrawal(message=answer or asked, reason="not sure"))).envelope
+    assert answer is not None
+    window = [two.ours.message(answer.hex())]
+    board = two.ours.board(about=[answer])
+    assert set(board.messages) >= {answer, asked}
+    assert board.messages[asked].corrected == corrected
+    assert set(two.ours.beside(window, board)) == {answer, asked, corrected, withdrawn}
 
 
 async def test_the_connected_and_who_follows_hear_of_what_arrives_is_sent_and_is_erased(
@@ -232,6 +251,36 @@ def test_search_shows_what_fits_room_by_room_newest_first(home: Path, capsys: py
     assert main(["search", "phish", "--before", before, "--json", "--offline", "--home", str(home)]) == 0
     (one,) = json.loads(capsys.readouterr().out)
     assert (one["text"], one["excerpt"], one["spans"]) == ("phishing number 1", "phishing number 1", [[0, 8]])
+
+
+@pytest.mark.parametrize("page", [1, 2, 500])
+def test_read_shows_the_newest_and_reads_back_no_further_than_that(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("amanah_client.cli.chat._PAGE", page)
+    read: list[int] = []
+    messages = Room.messages
+
+    def counted(room: Room, **options: Any) -> list[Message]:  # noqa: ANN401 - as the method takes them
+        found = messages(room, **options)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(Room, "messages", counted)
+    with_profile = open_profile(Home(home), lambda: "")
+    put(
+        with_profile.store,
+        *(replace(said(number, f"number {number}"), encoded=x.message().encoded) for number in (4, 5)),
+    )
+    put(with_profile.store, replace(said(6, "on its way", placed=False), encoded=x.message().encoded))
+    with_profile.close()
+    assert main(["read", "Phishing wave", "--limit", "2", "--offline", "--home", str(home)]) == 0
+    assert ["number 5" in line or "on its way" in line for line in capsys.readouterr().out.splitlines()] == [True, True]
+    assert sum(read) <= max(2, page)
+    assert main(["read", "Phishing wave", "--limit", "9", "--offline", "--home", str(home)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert main(["read", "Phishing wave", "--after", "1", "--limit", "2", "--offline", "--home", str(home)]) == 0
+    assert ["number 2" in capsys.readouterr().out.splitlines()[0]] == [True]
 
 
 def test_search_says_when_nothing_fits_and_refuses_what_it_cannot_ask(

@@ -24,12 +24,17 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.core import ClientCore
 from amanah_client.saying import saying
+from amanah_client.search.folding import fold
+from amanah_client.search.words import words_of
 from amanah_client.store import LocalStore
+from amanah_client.store.noting import body_of
+from amanah_client.store.rows import decode_row
+from amanah_protocol.content.sealed import Content, View, encode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, OperationalError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from tests.client.core.world import seeded
 from tests.engines import ENGINES
@@ -60,6 +65,17 @@ def live(path: Path, *prefix: str) -> list[list[str]]:
     return [line.split() for line in ran.stdout.splitlines()]
 
 
+def check_index(store: LocalStore) -> int:
+    """What is indexed is what the stored messages say, all of it and nothing else; gives how many say something."""
+    with store._database.reading() as connection:  # noqa: SLF001 - nobody else looks into the index
+        connection.execute("INSERT INTO found (found) VALUES ('integrity-check')")
+        indexed = dict(connection.execute("SELECT rowid, words FROM found").fetchall())
+        stored = connection.execute("SELECT id, row FROM message").fetchall()
+    bodies = {number: body_of(decode_row(data, model.MessageRow)) for number, data in stored}
+    assert indexed == {number: fold(words_of(body)) for number, body in bodies.items() if words_of(body)}
+    return len(indexed)
+
+
 def check_life(path: Path, told: list[list[str]]) -> int:
     """What the store holds covers all that was told; gives how many envelopes had left."""
     store = LocalStore(path, KEY)
@@ -77,6 +93,7 @@ def check_life(path: Path, told: list[list[str]]) -> int:
         for line in told:
             if line[0] == "queued":
                 assert store.intent(line[1]) is not None, "it was said to be queued"
+        check_index(store)
         ClientCore(snapshot, key=key_of("device A"), random=seeded("again"), engines=ENGINES)
         return len(left)
     finally:
@@ -182,6 +199,42 @@ def test_disks_that_fail_at_any_byte_lose_nothing_double_nothing_and_alarm_nobod
             run = run_seed(seed, broken, storm_ms=STORM_MS, wanted=("client store fails",))
         assert not run.violations, run.report()
     assert len(failed) > 20, "hardly a commit failed: the test would show nothing"
+
+
+def said(number: int, text: str) -> model.MessageRow:
+    view = View(log_size=0, log_root=bytes(32), log_signature=b"", room_seq=0, room_head=bytes(32))
+    content = Content(
+        message_id=bytes(16),
+        written_at_ms=1,
+        label_number=Label.AMBER,
+        pap_number=Pap.AMBER,
+        view=view,
+        body=Text(text=text),
+    )
+    return replace(message(number), encoded=b"envelope", content=encode_content(content))
+
+
+def test_a_disk_that_fails_at_any_byte_keeps_the_index_with_the_messages(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = LocalStore(path, KEY, create=True)
+    failed = 0
+    for number in range(1, 60):
+        writes: list[e.Write] = [e.PutMessage(row=said(number, f"words number{number} " * 40))]
+        if number % 3 == 0:
+            erased = said(number // 3, "").envelope
+            writes.append(e.EraseContent(room=ROOM, envelopes=(erased,), by=None))
+        try:
+            with room_on_disk(path, 997 * number % 30_000):
+                store.commit(tuple(writes))
+        except OperationalError:
+            failed += 1
+            assert check_index(store) <= number
+    assert 5 < failed < 55, "all or none of the commits failed: the test would show nothing"
+    assert check_index(store) > 5
+    store.close()
+    again = LocalStore(path, KEY)
+    assert check_index(again) > 5
+    again.close()
 
 
 @pytest.fixture

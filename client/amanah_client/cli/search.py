@@ -10,8 +10,8 @@ from amanah_client.cli import terminal
 from amanah_client.cli.asking import look
 from amanah_client.cli.showing import line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options, isolated
-from amanah_client.desk import Found
 from amanah_client.finding import MOST
+from amanah_client.reading import Found
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
 

@@ -13,7 +13,7 @@ from typing import Final
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import actions, model
-from amanah_client.desk import Draft, Reader, Unread
+from amanah_client.reading import Draft, Reader, Unread
 from amanah_client.saying import Say
 from amanah_client.store import noting
 from amanah_client.store.database import Database

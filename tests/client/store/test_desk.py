@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client.desk import Draft, Reader, Unread
 from amanah_client.incident.about import INCIDENT
+from amanah_client.reading import Draft, Reader, Unread
 from amanah_client.saying import saying
 from amanah_client.search.query import expression, parse_query
 from amanah_client.store import LocalStore, noting

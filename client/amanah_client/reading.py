@@ -1,4 +1,4 @@
-"""What a desk keeps for its people, beside what the record says: read marks, drafts, what was found."""
+"""What a profile keeps for its people beside the record: what they have read, were about to say, and search for."""
 
 from __future__ import annotations
 
