@@ -11,6 +11,7 @@ from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -21,6 +22,11 @@ from amanah_protocol.types import EnvelopeId
 ID_DIGITS: Final = 12
 """Digits of an id that are shown to people."""
 _NATURES: Final = {Nature.ACTION: "act together", Nature.EMBARGO: "embargo until", Nature.DEADLINE: "due"}
+_RESULTS: Final = {
+    Result.RANG: "a device rang",
+    Result.REACHED: "the page was taken over",
+    Result.FAILED: "the page reached nobody",
+}
 _MOVED: Final = {
     TaskState.OPEN: "opens",
     TaskState.TAKEN: "takes",
@@ -58,6 +64,9 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911 - one for each kind
             )
         case Handover(text=text, to=to):
             return f"[hands over{'' if to is None else f' to {_called(to)}'}] {text}"
+        case Page(message=message, step=step, again=again, whom=whom, result=result):
+            time = f", time {again + 1}" if again else ""
+            return f"[pages for {_short(message)}, step {step}{time}: {_RESULTS[result]}: {whom}]"
 
 
 def said_json(body: Said) -> dict[str, object]:

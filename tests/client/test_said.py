@@ -11,6 +11,7 @@ from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -65,6 +66,16 @@ WORDS: list[tuple[Said, str, str]] = [
         f"[called off: patch, {AT}]",
     ),
     (Handover(text="all quiet"), "handover", "[hands over] all quiet"),
+    (
+        Page(message=OTHER, step=0, whom="the desk", result=Result.RANG, at_ms=AT_MS),
+        "page",
+        f"[pages for {OF}, step 0: a device rang: the desk]",
+    ),
+    (
+        Page(message=OTHER, step=2, again=1, whom="Backup team", result=Result.FAILED, at_ms=AT_MS),
+        "page",
+        f"[pages for {OF}, step 2, time 2: the page reached nobody: Backup team]",
+    ),
     (Handover(text="all quiet", to=PERSON), "handover", f"[hands over to 000102030405 of {TN}] all quiet"),
     (
         Handover(text="all quiet", to=Mention(called=Called.DESK, organisation=MA)),
@@ -108,6 +119,7 @@ def test_what_others_wrote_is_made_harmless_in_every_kind() -> None:
         TaskMoved(id=NAME, state=TaskState.DONE, reason=bad), Position(proposal=OTHER, agrees=False, reason=bad),
         Proposal(ordinal=3, what=bad, object_until_ms=1, quorum=1, nations=(MA,)),
         Clock(id=NAME, nature=Nature.ACTION, what=bad, at_ms=1), Handover(text=bad),
+        Page(message=OTHER, step=1, whom=bad, result=Result.REACHED, at_ms=1),
     ):  # fmt: skip
         line = showing.line(message(body), NOBODY).plain
         assert "\x1b" not in line

@@ -9,7 +9,7 @@ from amanah_client.cli.terminal import isolated, single
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Author
 from amanah_client.moments import clock, iso
-from amanah_client.said import said_json
+from amanah_client.said import said, said_json
 from amanah_client.sdk import Client
 from amanah_protocol.content.clock import Nature
 
@@ -52,8 +52,19 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
     for entry, note in board.handovers[-_NOTES:]:
         author = _who(board.messages[entry].author, client)
         yield f"handover by {author}: " + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
+    yield from _page_lines(board)
     for entry, why in board.without_effect.items():
         yield f"without effect: {short(entry)} by {_who(board.messages[entry].author, client)}: {why}"
+
+
+def _page_lines(board: Board) -> Iterator[str]:
+    """Who was paged for which message, and which nation acknowledged it since."""
+    for message, spoken in board.messages.items():
+        for nation, page in spoken.pages:
+            yield f"paged {short(message)}  {clock(page.at_ms)}  {nation}  {isolated(said(page))}"
+        if spoken.pages and (graded := spoken.grades()):
+            answers = ", ".join(f"{nation} ({grade.name.lower()})" for nation, grade in sorted(graded.items()))
+            yield f"paged {short(message)}  acknowledged by {answers}"
 
 
 def _who(author: Author, client: Client) -> str:
@@ -96,5 +107,14 @@ def board_json(board: Board) -> dict[str, object]:
             for of in board.proposals.values()
         ],
         "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
+        "pages": [
+            said_json(page)
+            | {
+                "nation": nation,
+                "acknowledged": {of: grade.name.lower() for of, grade in sorted(spoken.grades().items())},
+            }
+            for spoken in board.messages.values()
+            for nation, page in spoken.pages
+        ],
         "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
     }

@@ -18,6 +18,7 @@ from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -129,6 +130,7 @@ class Spoken:
         acknowledged: The highest grade of each person, by organisation and pseudonym.
         replies: Entries that answer it.
         thread: Entries that stand in the thread that it begins.
+        pages: Who was paged for it, and by which nation, in the order in which that was told.
     """
 
     author: Author
@@ -140,6 +142,7 @@ class Spoken:
     acknowledged: dict[tuple[OrgName, PersonId], Grade] = field(default_factory=dict)
     replies: list[EnvelopeId] = field(default_factory=list)
     thread: list[EnvelopeId] = field(default_factory=list)
+    pages: list[tuple[OrgName, Page]] = field(default_factory=list)
 
     @property
     def corrected(self) -> EnvelopeId | None:
@@ -195,7 +198,7 @@ class Board:
             case _:  # the others say nothing of the incident
                 return None
 
-    def _say(self, event: Event) -> str | None:  # noqa: PLR0911 - one for each kind
+    def _say(self, event: Event) -> str | None:  # noqa: C901, PLR0911 - one for each kind
         """What was sealed."""
         match event.body:
             case Text() as body:
@@ -219,6 +222,8 @@ class Board:
             case Handover() as body:
                 self.handovers.append((event.id, body))
                 return None
+            case Page() as body:
+                return self._page(event, body)
             case _:  # machines speak of other things
                 return None
 
@@ -259,6 +264,13 @@ class Board:
             return NOT_THERE
         who = event.author.organisation, event.author.person
         target.acknowledged[who] = max(grade, target.acknowledged.get(who, grade))
+        return None
+
+    def _page(self, event: Event, page: Page) -> str | None:
+        target = self.messages.get(page.message)
+        if target is None:
+            return NOT_THERE
+        target.pages.append((event.author.organisation, page))
         return None
 
     def _relabel(self, event: Event, envelope: EnvelopeId, old: int, new: int) -> str | None:

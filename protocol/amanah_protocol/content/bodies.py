@@ -8,7 +8,7 @@
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17: see the modules of these names; 10 is kept for files
+    text that says more 17, page 18: see the modules of these names; 10 is kept for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -27,6 +27,7 @@ from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -190,7 +191,8 @@ class Unknown:
 
 Said: TypeAlias = (
     Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
-)
+    | Page
+)  # fmt: skip
 """What people say."""
 Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
 
@@ -327,5 +329,6 @@ _SAID: Final = {
     15: _Form((Clock,), "clock", 5, Clock.decode),
     16: _Form((Handover,), "handover", 2, Handover.decode),
     17: _Form((Text,), "text", 5, Text.decode),
+    18: _Form((Page,), "page", 6, Page.decode),
 }
 _NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

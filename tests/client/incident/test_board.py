@@ -19,6 +19,7 @@ from amanah_protocol.content.bodies import Body, Unknown
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -108,6 +109,7 @@ def test_what_speaks_of_nothing_that_is_here_says_so(told: Told) -> None:
         told.say(A_TN, Correction(message=nothing, text="")),
         told.say(A_TN, Withdrawal(message=nothing, reason="")),
         told.show(A_TN, kinds.Ack(grade=Grade.READ, envelope=nothing)),
+        told.say(A_TN, Page(message=nothing, step=0, whom="a", result=Result.RANG, at_ms=1)),
         told.show(A_TN, kinds.Relabel(envelope=nothing, old=Label.AMBER, new=Label.RED)),
         told.say(A_TN, TaskMoved(id=bytes(16), state=TaskState.DONE)),
         told.say(A_TN, Position(proposal=nothing, agrees=True)),
@@ -145,6 +147,16 @@ def test_the_highest_grade_of_a_person_and_of_a_nation_counts(told: Told) -> Non
     assert spoken.acknowledged[MA, A_MA.person] is Grade.UNDERSTOOD
     assert spoken.acknowledged[MA, author(MA, 1).person] is Grade.READ
     assert spoken.grades() == {MA: Grade.UNDERSTOOD, SN: Grade.READ}
+
+
+def test_who_was_paged_stands_at_the_message_with_the_nation_that_says_so(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""))
+    rang = Page(message=first, step=0, whom="the desk", result=Result.RANG, at_ms=1)
+    reached = replace(rang, step=1, whom="Analyst on duty", result=Result.REACHED)
+    for who, page in ((A_MA, rang), (A_SN, rang), (A_MA, reached)):
+        told.say(who, page)
+    assert told.board.messages[first].pages == [(MA, rang), (SN, rang), (MA, reached)]
+    assert told.board.without_effect == {}
 
 
 def test_a_label_is_changed_by_its_author_from_what_it_was(told: Told) -> None:
@@ -260,6 +272,9 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(Position, proposal=IDS, agrees=st.booleans(), reason=st.just("a")),
     st.builds(Clock, id=NAMES, nature=st.sampled_from(Nature), what=st.just("a"), at_ms=st.integers(0, 9)),
     st.builds(Handover, text=st.just("a")),
+    st.builds(
+        Page, message=IDS, step=st.integers(0, 2), whom=st.just("a"), result=st.sampled_from(Result), at_ms=st.just(1)
+    ),
 )
 SHOWN: st.SearchStrategy[kinds.Specific] = st.one_of(
     st.builds(kinds.Ack, grade=st.sampled_from(Grade), envelope=IDS),

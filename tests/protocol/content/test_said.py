@@ -17,6 +17,7 @@ from amanah_protocol.content.bodies import Said, Unknown, decode_body, encode_bo
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import TYPES, Incident, Status
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -64,6 +65,8 @@ SAID: list[tuple[int, Said]] = [
     (15, Clock(id=NAME, nature=Nature.EMBARGO, what="a word", at_ms=MAX_OBSERVED_AT_MS, stands=False)),
     (16, Handover(text="a word")),
     (16, Handover(text="a word", to=PERSON)),
+    (18, Page(message=MESSAGE, step=0, whom="a word", result=Result.RANG, at_ms=0)),
+    (18, Page(message=MESSAGE, step=63, again=2**31 - 1, whom="a word", result=Result.FAILED, at_ms=1)),
 ]
 
 
@@ -147,6 +150,10 @@ LARGEST: list[Callable[[int], Said]] = [
     lambda more: Clock(id=NAME, nature=Nature.DEADLINE, what="a" * (1 - more), at_ms=1),
     lambda more: Handover(text="a" * (65_536 + more)),
     lambda more: Handover(text="a" * (1 - more)),
+    lambda more: Page(message=MESSAGE, step=63 + more, whom="a", result=Result.RANG, at_ms=1),
+    lambda more: Page(message=MESSAGE, step=0, again=2**31 - 1 + more, whom="a", result=Result.RANG, at_ms=1),
+    lambda more: Page(message=MESSAGE, step=0, whom="a" * (253 + more), result=Result.RANG, at_ms=1),
+    lambda more: Page(message=MESSAGE, step=0, whom="a" * (1 - more), result=Result.RANG, at_ms=1),
 ]
 
 
@@ -192,6 +199,8 @@ WRONG: list[tuple[Callable[[], object], Code]] = [
     (lambda: Position(proposal=MESSAGE, agrees=False), Code.USAGE),
     (lambda: Clock(id=bytes(17), nature=Nature.ACTION, what="a", at_ms=1), Code.BAD_TYPE),
     (lambda: Clock(id=NAME, nature=Nature.ACTION, what="a", at_ms=-1), Code.BAD_TYPE),
+    (lambda: Page(message=SHORT, step=0, whom="a", result=Result.RANG, at_ms=1), Code.BAD_TYPE),
+    (lambda: Page(message=MESSAGE, step=0, whom="a", result=Result.RANG, at_ms=-1), Code.BAD_TYPE),
 ]
 
 
@@ -226,6 +235,8 @@ def test_what_makes_no_sense_cannot_be_said(make: Callable[[], object], code: Co
         (12, [1, NAME, [2, 5, ""]], Code.BAD_TYPE),
         (15, [1, NAME, 0, "a", 1, True], Code.BAD_TYPE),
         (15, [1, NAME, 4, "a", 1, True], Code.BAD_TYPE),
+        (18, [1, MESSAGE, 0, 0, "a", 0, 1], Code.BAD_TYPE),
+        (18, [1, MESSAGE, 0, 0, "a", 4, 1], Code.BAD_TYPE),
     ],
 )
 def test_what_does_not_fit_its_kind_is_refused(number: int, value: cbor.Value, code: Code) -> None:
