@@ -9,6 +9,7 @@ from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Grant, Profile, Repair, RoomInfo, Unknown
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
@@ -30,7 +31,12 @@ def speaks_of(specific: kinds.Specific | None, body: Body | None) -> tuple[Envel
             return _shown(specific)
         case Text(reply_to=reply_to, thread=thread):
             return tuple(one for one in (reply_to, thread) if one is not None)
-        case Reaction(message=message) | Correction(message=message) | Withdrawal(message=message):
+        case (
+            Reaction(message=message)
+            | Correction(message=message)
+            | Withdrawal(message=message)
+            | Page(message=message)
+        ):
             return (message,)
         case AlertBatch() | Profile() | RoomInfo() | Grant() | Repair() | Unknown():
             return ()

@@ -7,6 +7,7 @@ from typing import Final
 
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Said
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.text import Mention, Text
 from amanah_protocol.kinds import Kind
@@ -31,7 +32,7 @@ def speaks(body: Body | None, kind: int) -> bool:
     """Whether an entry says something to who comes back: reactions and what programs tell each other do not."""
     if body is None:
         return kind == Kind.DECISION
-    return isinstance(body, Said | AlertBatch) and not isinstance(body, Reaction)
+    return isinstance(body, Said | AlertBatch) and not isinstance(body, Reaction | Page)
 
 
 def mentions_of(body: Body | None) -> tuple[Mention, ...]:

@@ -139,6 +139,11 @@ _DESK: Final = (
     note_all,
 )
 
+_PAGES: Final = (
+    # Records of paging that came before the program knew them.
+    note_all,
+)
+
 STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _FIRST,
     _GROUPS,
@@ -148,4 +153,5 @@ STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _CUSTODY,
     _SAID,
     _DESK,
+    _PAGES,
 )
