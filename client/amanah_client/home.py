@@ -68,6 +68,16 @@ class Home:
         return self.path / "lock"
 
     @property
+    def rota(self) -> Path:
+        """Optional: who is paged, TOML."""
+        return self.path / "paging.toml"
+
+    @property
+    def paging_lock(self) -> Path:
+        """Held by the process that pages others for this profile."""
+        return self.path / "paging.lock"
+
+    @property
     def config(self) -> Path:
         """Optional settings, TOML."""
         return self.path / "client.toml"
@@ -226,8 +236,14 @@ class ProfileLock:
     the other processes, which is worth something only while the lock is held.
     """
 
-    def __init__(self, home: Home) -> None:
-        self._path = home.lock
+    def __init__(self, home: Home, path: Path | None = None) -> None:
+        """Hold nothing yet.
+
+        Args:
+            home: Whose connection it is.
+            path: Another right of this profile, held in the same way.
+        """
+        self._path = home.lock if path is None else path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:

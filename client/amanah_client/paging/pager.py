@@ -1,0 +1,399 @@
+"""Paging for one profile, on the SDK: what every face that rings builds on.
+
+    pager = Pager(client, tell=print)
+    task = asyncio.create_task(pager.run())
+    for ringing in pager.ringing: ...
+    await pager.acknowledge(ringing.message)
+
+Each device rings by itself. Hooks are run by the profile that has a rota, in one process of it; what a step did is told
+to the room, so that another machine of the desk with the same rota goes on from there. Everything is read from the
+store: a process that is started again rings for what nobody acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias, assert_never
+
+from amanah_client import actions, model
+from amanah_client import effects as e
+from amanah_client.engine import Event
+from amanah_client.home import ProfileLock
+from amanah_client.paging import inputs as i
+from amanah_client.paging.duty import Rota
+from amanah_client.paging.hooks import ROOM_DIGITS, Failure, Notice, check_hooks, run_hooks
+from amanah_client.paging.machine import Machine, State
+from amanah_client.paging.reading import ANSWERS, Desk, fits, is_over
+from amanah_client.paging.settings import read_rota
+from amanah_client.saying import Say
+from amanah_client.sdk import Client
+from amanah_protocol.content.page import Page, Result
+from amanah_protocol.errors import AmanahError, Code, DecodeError, OperationalError, UsageError
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Precedence
+from amanah_protocol.types import EnvelopeId, RoomId
+
+TICK_S: Final = 0.2
+SETTLE_S: Final = 10.0
+"""An acknowledgement may be on its way: nobody is paged before this device has connected, or could not for so long."""
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing:
+    """A message that rings here.
+
+    Attributes:
+        room: Its room.
+        message: Its envelope.
+        precedence: How urgent it is.
+        since_ms: When the relay accepted it.
+        step: The step that was taken last; 0 while the desk alone rings.
+        again: How often that step was taken before.
+        whom: Whom it paged.
+        state: Where the page stands; `repeating` when all steps are used.
+    """
+
+    room: RoomId
+    message: EnvelopeId
+    precedence: Precedence
+    since_ms: int
+    step: int
+    again: int
+    whom: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """It rings."""
+
+    ringing: Ringing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """It rings no longer for a message.
+
+    Attributes:
+        room: Its room.
+        message: Its envelope.
+        answered: Whether somebody acknowledged it; else this device cannot do so any more.
+    """
+
+    room: RoomId
+    message: EnvelopeId
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A step was taken.
+
+    Attributes:
+        room: The room.
+        message: For which message.
+        step: Which step.
+        again: How often it was taken before.
+        whom: Who was paged.
+        result: What became of it.
+        failures: Hooks that reached nobody.
+    """
+
+    room: RoomId
+    message: EnvelopeId
+    step: int
+    again: int
+    whom: str
+    result: Result
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NobodyElse:
+    """All steps are used; the last one is taken again and again.
+
+    Attributes:
+        room: The room.
+        message: For which message.
+        whom: Whom the last step pages.
+    """
+
+    room: RoomId
+    message: EnvelopeId
+    whom: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRecorded:
+    """A step was taken, and the room cannot be told.
+
+    Attributes:
+        room: The room.
+        problem: Why.
+    """
+
+    room: RoomId
+    problem: AmanahError
+
+
+Notification: TypeAlias = Rings | Ended | Called | NobodyElse | NotRecorded
+
+
+def _nothing(_: Notification) -> None:
+    """For a face that looks at `Pager.ringing` alone."""
+
+
+class Pager:
+    """Pages for one profile while `run` runs."""
+
+    def __init__(
+        self, client: Client, rota: Rota | None = None, *, tell: Callable[[Notification], None] = _nothing
+    ) -> None:
+        """Read the rota.
+
+        Args:
+            client: The profile.
+            rota: Who is paged; what the profile's `paging.toml` says by default.
+            tell: Called for everything that happens, in the pager's task; must not block.
+
+        Raises:
+            UsageError: `CONFIG` for a rota that cannot be used, `NO_PROFILE` without a certificate.
+        """
+        self._client = client
+        self._rota = read_rota(client.profile.home.rota) if rota is None else rota
+        check_hooks(self._rota)
+        me = client.party(client.me)
+        self._me: i.Person | None = None
+        if me.role is Role.OFFICER and me.subject is not None:
+            self._me = me.organisation, me.subject
+        self._desk = Desk(nation=me.organisation, rota=self._rota)
+        self._machine = Machine(_alone(self._rota))
+        self._lock = ProfileLock(client.profile.home, client.profile.home.paging_lock)
+        self._has_lock = False
+        self._tell = tell
+        self._failures: dict[EnvelopeId, tuple[Failure, ...]] = {}
+        self._hooks: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Queue[i.Ran] = asyncio.Queue()
+
+    # ---- what faces look at
+
+    @property
+    def rota(self) -> Rota:
+        """The rota."""
+        return self._rota
+
+    @property
+    def ringing(self) -> tuple[Ringing, ...]:
+        """What rings now, the oldest first."""
+        return tuple(
+            Ringing(
+                room=page.call.room,
+                message=page.call.message,
+                precedence=page.call.precedence,
+                since_ms=page.call.at_ms,
+                step=page.step,
+                again=page.again,
+                whom=page.whom,
+                state=page.state,
+            )
+            for page in self._machine.pages
+        )
+
+    @property
+    def runs_hooks(self) -> bool:
+        """Whether this process pages others; else it only rings."""
+        return self._has_lock and self._rota.pages
+
+    def unknown_rooms(self) -> tuple[str, ...]:
+        """What the rota names as a room, and none fits: nothing pages by it."""
+        rows = [room.row for room in self._client.rooms()]
+        return tuple(name for name in self._rota.rooms if not any(fits(name, row) for row in rows))
+
+    async def acknowledge(self, message: EnvelopeId, grade: Grade = Grade.UNDERSTOOD) -> model.Intent:
+        """Acknowledge what rings: durable before this returns, and quiet here from then on.
+
+        Should the relay refuse it, it rings again.
+
+        Raises:
+            UsageError: `NOT_FOUND` for what does not ring, `USAGE` for a grade that answers nothing.
+        """
+        page = self._machine.page(message)
+        if page is None or not page.rings:
+            raise UsageError(Code.NOT_FOUND, "this does not ring", hint="Look at what rings, and name that.")
+        if grade < ANSWERS:
+            detail = f"{grade.name.lower()} does not end a page"
+            raise UsageError(Code.USAGE, detail, hint="Say read, understood or acting.")
+        action = actions.Acknowledge(room=page.call.room, envelope=message, grade=int(grade))
+        intent = await self._client.ask(action)
+        if self._me is not None:
+            await self._take(i.Acknowledged(message=message, by=self._me))
+        return intent
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Page until cancelled."""
+        try:
+            with self._client.hearing() as events:
+                await self._take_over()
+                await self._load()
+                with contextlib.suppress(OperationalError):
+                    await self._client.online(SETTLE_S, patience=Client.PATIENCE)
+                while True:
+                    await self._hear_all(events)
+                    while not self._ended.empty():
+                        await self._take(self._ended.get_nowait())
+                    await self._take_over()
+                    await self._take(i.Tick())
+        finally:
+            for task in self._hooks:
+                task.cancel()
+            await asyncio.gather(*self._hooks, return_exceptions=True)
+            self._lock.release()
+            self._has_lock = False
+
+    async def _take_over(self) -> None:
+        """Page others as well, once no other process of this profile does."""
+        if not self._has_lock and self._rota.pages and self._lock.acquire():
+            self._has_lock = True
+            await self._take(i.RotaChanged(rota=self._rota))
+
+    async def _hear_all(self, events: asyncio.Queue[Event]) -> None:
+        """What was told since the last look, or in the next moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TICK_S):
+                await self._hear(await events.get())
+        while not events.empty():
+            await self._hear(events.get_nowait())
+
+    async def _hear(self, event: Event) -> None:
+        match event:
+            case e.MessageChanged(row=row):
+                room = self._client.room(row.room).row
+                meaning = self._desk.meaning(self._client.read(row), room)
+                if meaning is not None:
+                    await self._take(meaning)
+            case e.RoomChanged(row=room) if is_over(room):
+                await self._take(i.Gone(room=room.room))
+            case e.IntentChanged(intent=intent):
+                await self._hear_of_own(intent)
+            case _:  # alarms and the connection are told by others
+                pass
+
+    async def _hear_of_own(self, intent: model.Intent) -> None:
+        """An own acknowledgement counts while it is on its way, and no longer when it was refused."""
+        action = intent.action
+        if not isinstance(action, actions.Acknowledge) or action.grade < ANSWERS or self._me is None:
+            return
+        if intent.state is model.IntentState.FAILED:
+            await self._take(i.Unacknowledged(message=action.envelope, by=self._me))
+        else:
+            await self._take(i.Acknowledged(message=action.envelope, by=self._me))
+
+    async def _load(self) -> None:
+        """Take up what is stored: who answered and who was paged first, so that nothing of it happens twice."""
+        calls: list[i.Arrived] = []
+        for meaning in self._stored():
+            if isinstance(meaning, i.Arrived):
+                calls.append(meaning)
+            else:
+                await self._take(meaning)
+        for intent in self._client.outbox():
+            if isinstance(intent.action, Say):
+                with contextlib.suppress(DecodeError):  # laid down by another version: its records are not ours
+                    if isinstance(body := intent.action.body, Page):
+                        await self._take(i.Told(page=body))
+            await self._hear_of_own(intent)
+        for call in calls:
+            await self._take(call)
+
+    def _stored(self) -> Iterator[i.Arrived | i.Acknowledged | i.Told]:
+        for room in self._client.rooms():
+            row, after = room.row, 0
+            while page := room.messages(after=after, limit=_PAGE):
+                for message in page:
+                    meaning = self._desk.meaning(message, row, fresh=False)
+                    if meaning is not None:
+                        yield meaning
+                if len(page) < _PAGE or page[-1].room_seq is None:
+                    break
+                after = page[-1].room_seq
+
+    # ---- effects
+
+    async def _take(self, received: i.Input) -> None:
+        for effect in self._machine.take(received, time.time_ns() // 1_000_000):
+            await self._perform(effect)
+
+    async def _perform(self, effect: i.Effect) -> None:
+        match effect:
+            case i.Ring(call=call):
+                for ringing in self.ringing:
+                    if ringing.message == call.message:
+                        self._tell(Rings(ringing=ringing))
+            case i.Quiet(call=call):
+                answered = self._machine.page(call.message) is not None
+                self._tell(Ended(room=call.room, message=call.message, answered=answered))
+            case i.Run():
+                task = asyncio.create_task(self._run(effect), name="amanah-paging-hooks")
+                self._hooks.add(task)
+                task.add_done_callback(self._hooks.discard)
+            case i.Record():
+                await self._record(effect)
+            case i.Exhausted(call=call, whom=whom):
+                self._tell(NobodyElse(room=call.room, message=call.message, whom=whom))
+            case _:
+                assert_never(effect)
+
+    async def _run(self, run: i.Run) -> None:
+        notice = Notice(
+            room=run.call.room.hex()[:ROOM_DIGITS],
+            precedence=run.call.precedence.name.lower(),
+            count=len(self._machine.pages),
+            step=run.step.number,
+        )
+        outcomes = await run_hooks(run.step.hooks, notice, self._rota)
+        self._failures[run.call.message] = tuple(failure for failure in outcomes if failure is not None)
+        reached = any(failure is None for failure in outcomes)
+        ran = i.Ran(
+            message=run.call.message, number=run.step.number, again=run.again, whom=run.step.whom, reached=reached
+        )
+        await self._ended.put(ran)
+
+    async def _record(self, record: i.Record) -> None:
+        call = record.call
+        self._tell(
+            Called(
+                room=call.room,
+                message=call.message,
+                step=record.number,
+                again=record.again,
+                whom=record.whom,
+                result=record.result,
+                failures=self._failures.pop(call.message, ()),
+            )
+        )
+        page = Page(
+            message=call.message,
+            step=record.number,
+            again=record.again,
+            whom=record.whom,
+            result=record.result,
+            at_ms=time.time_ns() // 1_000_000,
+        )
+        try:
+            await self._client.ask(self._client.room(call.room).compose(page))
+        except AmanahError as error:
+            # People are paged all the same: the record comes second.
+            self._tell(NotRecorded(room=call.room, problem=error))
+
+
+def _alone(rota: Rota) -> Rota:
+    """The same, with nobody to page: what a process does that only rings."""
+    return replace(rota, people=(), backup=None)
