@@ -122,6 +122,25 @@ def test_who_has_the_page_for_officers_alone_gets_to_the_first_message_and_throu
 
 
 @pytest.mark.slow
+def test_who_follows_the_page_about_paging_sees_who_would_be_paged_and_hears_the_desk_ring(tmp_path: Path) -> None:
+    rota, (rehearsal, trial) = blocks(ROOT / "docs" / "paging.md", "toml")[0], blocks(ROOT / "docs" / "paging.md", "sh")
+    nations = Nations(tmp_path / "nations")
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    try:
+        nations.relay.start()
+        officer = nations.enrol("officer", "cert.example.ma")
+        assert amanah(officer, "room", "create", "Port authority", "--label", "TLP:AMBER").code == 0
+        (officer / "paging.toml").write_text(rota)
+        told = run_shell(rehearsal, desk, officer)
+        for expected in ("Analyst by day", "Analyst by night", "Backup team", "webhook at pager.example.org"):
+            assert expected in told
+        assert "RINGS" in run_shell(trial, desk, officer)
+    finally:
+        nations.close()
+
+
+@pytest.mark.slow
 def test_the_commands_for_operators_run_as_they_stand(tmp_path: Path) -> None:
     run_shell("\n".join(blocks(ROOT / "docs" / "operating.md", "sh")), tmp_path)
     card = decode_relay_card(decode_armour((tmp_path / "relay.card").read_text(), Armour.RELAY))
@@ -208,6 +227,7 @@ def languages() -> Iterator[tuple[str, str]]:
 def test_no_page_holds_a_block_that_no_test_runs() -> None:
     run = {("README.md", "sh"), ("docs/operating.md", "sh"), ("docs/operating.md", "toml"), ("docs/sdk.md", "python")}
     run |= {("docs/witnesses.md", "sh"), ("docs/auditors.md", "sh")}
+    run |= {("docs/officers.md", "sh"), ("docs/paging.md", "sh"), ("docs/paging.md", "toml")}
     for page, language in languages():
         assert language in {"cddl", "text"} or (page, language) in run, f"{page}: a block of {language!r}"
 

@@ -34,6 +34,8 @@ _COMMANDS: Final = (
     ("task", "incident:task", "Ask a nation to do something, and say how far it is."),
     ("decide", "incident:decide", "Propose, agree or object, and close what was decided."),
     ("clock", "incident:clock", "Set a joint time, move it, call it off."),
+    ("watch", "watching:watch", "Ring for what must not wait, and page others, until somebody acknowledges."),
+    ("duty", "watching:duty", "Who is on duty, and who would be paged."),
     ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
     ("outbox", "outbox:app", "What is queued, held or on its way."),

@@ -1,0 +1,331 @@
+"""The pager on the SDK: two nations at a real relay, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from amanah_client import actions, model
+from amanah_client import effects as e
+from amanah_client.cli import watching
+from amanah_client.cli.main import main
+from amanah_client.cli.terminal import EXIT_INTERRUPTED
+from amanah_client.paging import inputs as i
+from amanah_client.paging import pager as p
+from amanah_client.paging.duty import Command, Duty, Rota
+from amanah_client.paging.machine import State
+from amanah_client.sdk import Client
+from amanah_protocol.content.page import Result
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import Role
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.types import EnvelopeId, RoomId
+from tests.client.paging.calls import call as call_of
+from tests.end_to_end.nations import Nations
+
+TN, MA = "cert.example.tn", "cert.example.ma"
+ROOM: Final = "Phishing wave"
+WAIT_S: Final = 60
+ALONE: Final = Rota()
+ROTA: Final = Rota(
+    people=(Duty(name="Analyst on duty", hooks=(Command(argv=("/bin/true",)),)),),
+    backup=Duty(name="Backup team", hooks=(Command(argv=("/bin/false",)),)),
+    desk_wait_ms=50,
+    step_wait_ms=50,
+    repeat_wait_ms=50,
+)
+SLOW: Final = replace(ROTA, desk_wait_ms=86_400_000)
+
+
+class Circle:
+    """Profiles of two nations in one room."""
+
+    def __init__(self, nations: Nations) -> None:
+        self.nations = nations
+        self.tunis, self.rabat = nations.enrol("tunis", TN), nations.enrol("rabat", MA)
+        self.bot = nations.enrol("bot", MA, role=Role.BOT)
+        asyncio.run(self._open_room())
+
+    async def _open_room(self) -> None:
+        for home in (self.rabat, self.bot):
+            async with await Client.open(home) as client:
+                await client.online(WAIT_S)
+        async with await Client.open(self.tunis) as client:
+            room = await client.create_room(ROOM, label=Label.AMBER, timeout_s=WAIT_S)
+            await room.invite(MA, timeout_s=WAIT_S)
+
+    def flash(self, text: str = "now") -> EnvelopeId:
+        """Tunis sends a flash."""
+
+        async def main() -> EnvelopeId:
+            async with await Client.open(self.tunis) as client:
+                intent = await client.room(ROOM).send(text, precedence=Precedence.FLASH, timeout_s=WAIT_S)
+                assert intent.envelope is not None
+                return intent.envelope
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(scope="module")
+def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
+    nations = Nations(tmp_path_factory.mktemp("nations"), (TN, MA))
+    nations.relay.start()
+    yield Circle(nations)
+    nations.close()
+
+
+class Desk:
+    """A pager that runs, and what it tells."""
+
+    def __init__(self, client: Client, rota: Rota) -> None:
+        self.client = client
+        self.told: list[p.Notification] = []
+        self.changed = asyncio.Event()
+        self.pager = p.Pager(client, rota, tell=self._tell)
+
+    def _tell(self, told: p.Notification) -> None:
+        self.told.append(told)
+        self.changed.set()
+
+    async def until(self, wanted: Callable[[p.Notification], bool]) -> p.Notification:
+        """The first of what is told that is wanted."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                for told in self.told:
+                    if wanted(told):
+                        return told
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def rings(self, message: EnvelopeId) -> None:
+        await self.until(lambda told: isinstance(told, p.Rings) and told.ringing.message == message)
+
+    async def paged(self, message: EnvelopeId, step: int, again: int = 0) -> p.Called:
+        found = await self.until(
+            lambda told: isinstance(told, p.Called) and (told.message, told.step, told.again) == (message, step, again)
+        )
+        assert isinstance(found, p.Called)
+        return found
+
+    async def quiet(self, message: EnvelopeId) -> p.Ended:
+        found = await self.until(lambda told: isinstance(told, p.Ended) and told.message == message)
+        assert isinstance(found, p.Ended)
+        return found
+
+
+async def until_it_pages(of: Desk) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not of.pager.runs_hooks:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def desk(home: Path, rota: Rota = ALONE, *, connect: bool = True) -> AsyncIterator[Desk]:
+    async with await Client.open(home, connect=connect) as client:
+        made = Desk(client, rota)
+        task = asyncio.create_task(made.pager.run())
+        try:
+            yield made
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_page_goes_through_its_steps_is_recorded_and_ends_by_acknowledge(circle: Circle) -> None:
+    message = circle.flash()
+
+    async def main() -> None:
+        async with desk(circle.rabat, ROTA) as here:
+            await here.rings(message)
+            assert (await here.paged(message, 1)).result is Result.REACHED
+            last = await here.paged(message, 2)
+            assert (last.result, [one.detail for one in last.failures]) == (Result.FAILED, ["exit code 1"])
+            await here.until(lambda told: isinstance(told, p.NobodyElse) and told.whom == "Backup team")
+            await here.paged(message, 2, again=1)
+            assert here.pager.runs_hooks
+            (ringing,) = here.pager.ringing
+            assert (ringing.message, ringing.precedence, ringing.whom) == (message, Precedence.FLASH, "Backup team")
+            with pytest.raises(UsageError) as refused:
+                await here.pager.acknowledge(message, Grade.RECEIVED)
+            assert refused.value.code is Code.USAGE
+            intent = await here.pager.acknowledge(message)
+            assert here.pager.ringing == ()
+            assert (await here.quiet(message)).answered
+            with pytest.raises(UsageError) as again:
+                await here.pager.acknowledge(message)
+            assert again.value.code is Code.NOT_FOUND
+            await here.client.outcome(intent.id, WAIT_S)
+            spoken = here.client.room(ROOM).board().messages[message]
+            steps = [(page.step, page.again, page.result) for _, page in spoken.pages][:4]
+            assert steps == [
+                (0, 0, Result.RANG), (1, 0, Result.REACHED), (2, 0, Result.FAILED), (2, 1, Result.FAILED),
+            ]  # fmt: skip
+        # Whoever starts it again hears nothing of what was answered.
+        async with desk(circle.rabat, ROTA) as here:
+            await here.client.online(WAIT_S)
+            await asyncio.sleep(2 * p.TICK_S)
+            assert here.told == []
+
+    asyncio.run(main())
+
+
+def test_without_the_relay_it_rings_from_the_store_and_the_own_word_counts_at_once_and_after_a_restart(
+    circle: Circle,
+) -> None:
+    message = circle.flash()
+
+    async def main() -> None:
+        async with desk(circle.rabat, SLOW) as here:
+            await here.rings(message)
+        async with desk(circle.rabat, ROTA, connect=False) as here:
+            await here.rings(message)
+            await here.paged(message, 1)
+        # The record of that waits in the outbox: the step is not taken twice.
+        async with desk(circle.rabat, SLOW, connect=False) as here:
+            await here.rings(message)
+            assert [ringing.step for ringing in here.pager.ringing] >= [1]
+            await here.pager.acknowledge(message)
+        async with desk(circle.rabat, ROTA, connect=False) as here:
+            await asyncio.sleep(2 * p.TICK_S)
+            assert here.told == []
+        async with desk(circle.rabat, SLOW) as here:
+            await here.client.online(WAIT_S)
+            for intent in here.client.outbox():
+                await here.client.outcome(intent.id, WAIT_S)
+            assert here.client.room(ROOM).board().messages[message].grades() == {MA: Grade.UNDERSTOOD}
+
+    asyncio.run(main())
+
+
+def test_of_two_processes_of_a_profile_one_runs_hooks_and_the_other_takes_over(circle: Circle) -> None:
+    async def main() -> None:
+        async with desk(circle.rabat, SLOW, connect=False) as first:
+            await until_it_pages(first)
+            async with await Client.open(circle.rabat, connect=False) as client:
+                second = Desk(client, SLOW)
+                running = asyncio.create_task(second.pager.run())
+                await asyncio.sleep(2 * p.TICK_S)
+                assert not second.pager.runs_hooks
+                first.pager._lock.release()  # noqa: SLF001 - as the end of its process does
+                await until_it_pages(second)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_a_bot_rings_and_its_word_ends_nothing(circle: Circle) -> None:
+    message = circle.flash()
+
+    async def main() -> None:
+        async with desk(circle.bot) as here:
+            await here.rings(message)
+            intent = await here.pager.acknowledge(message)
+            await here.client.outcome(intent.id, WAIT_S)
+            await asyncio.sleep(2 * p.TICK_S)
+            assert [ringing.message for ringing in here.pager.ringing] == [message]
+        async with desk(circle.rabat) as here:
+            await here.rings(message)
+            await here.pager.acknowledge(message)
+
+    asyncio.run(main())
+
+
+def test_a_word_that_is_refused_rings_again_and_a_room_that_is_over_is_quiet(circle: Circle) -> None:
+    message = circle.flash()
+
+    async def main() -> None:
+        async with desk(circle.rabat) as here:
+            await here.rings(message)
+            intent = await here.pager.acknowledge(message)
+            await here.client.outcome(intent.id, WAIT_S)
+            refused = replace(intent, state=model.IntentState.FAILED)
+            await here.pager._hear(e.IntentChanged(intent=refused))  # noqa: SLF001 - as the engine tells it
+            (ringing,) = here.pager.ringing
+            assert ringing.state is State.WAITING
+            received = replace(refused, action=actions.Acknowledge(room=ringing.room, envelope=message, grade=1))
+            await here.pager._hear(e.IntentChanged(intent=received))  # noqa: SLF001 - as above
+            assert [one.message for one in here.pager.ringing] == [message]
+            row = replace(here.client.room(ROOM).row, status=model.RoomStatus.REMOVED)
+            await here.pager._hear(e.RoomChanged(row=row))  # noqa: SLF001 - as above
+            assert not here.pager.ringing
+            assert here.told[-1] == p.Ended(room=ringing.room, message=message, answered=False)
+
+    asyncio.run(main())
+
+
+def test_a_rota_names_rooms_and_one_that_fits_none_is_told(circle: Circle) -> None:
+    async def main() -> None:
+        async with await Client.open(circle.rabat, connect=False) as client:
+            pager = p.Pager(client, replace(ALONE, rooms=(ROOM, "Fishing wave")))
+            assert pager.unknown_rooms() == ("Fishing wave",)
+
+    asyncio.run(main())
+
+
+def test_watch_sounds_and_says_what_rings_until_it_is_ended(
+    circle: Circle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = circle.flash()
+    monkeypatch.setattr(watching, "BELL_S", 0.05)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    player = tmp_path / "player"
+    # The second time it ends the program that sounds it.
+    player.write_text(f"#!/bin/sh\nenv > {tmp_path}/env\ntest -e {tmp_path}/once && kill -TERM $PPID\n")
+    with player.open("a") as file:
+        file.write(f"touch {tmp_path}/once\nexit 3\n")
+    player.chmod(0o700)
+    words = ["watch", "--sound", f"{player} loud", "--home", str(circle.rabat)]
+    assert main(words) == EXIT_INTERRUPTED
+    told = capsys.readouterr()
+    assert f"RINGS  {message.hex()[:12]}" in told.out
+    assert "nobody is named in paging.toml" in " ".join(told.err.split())
+    assert "no sound: command" in " ".join(told.err.split())
+    assert "\a" in told.err
+    assert "AMANAH_PRECEDENCE=flash" in (tmp_path / "env").read_text().splitlines()
+    assert main([*words[:3], "--json", "--no-bell", *words[3:]]) == EXIT_INTERRUPTED
+    told = capsys.readouterr()
+    assert json.loads(told.out.splitlines()[0])["event"] == "rings"
+    assert "\a" not in told.err
+
+
+def test_a_record_that_the_room_does_not_take_is_told_and_people_are_paged_all_the_same(circle: Circle) -> None:
+    async def main() -> None:
+        async with await Client.open(circle.rabat, connect=False) as client:
+            here = Desk(client, ROTA)
+            call = call_of(1, room=RoomId(b"x" * 16))
+            record = i.Record(call=call, number=0, again=0, whom="the desk", result=Result.RANG)
+            await here.pager._perform(record)  # noqa: SLF001 - a room that is gone meanwhile
+            called, untold = here.told
+            assert isinstance(called, p.Called)
+            assert isinstance(untold, p.NotRecorded)
+            assert untold.problem.code is Code.UNKNOWN_ROOM
+
+    asyncio.run(main())
+
+
+def test_the_rota_of_the_profiles_folder_is_taken_and_one_that_cannot_be_used_is_refused(circle: Circle) -> None:
+    path = circle.rabat / "paging.toml"
+
+    async def main() -> Rota:
+        async with await Client.open(circle.rabat, connect=False) as client:
+            return p.Pager(client).rota
+
+    assert asyncio.run(main()) == Rota()
+    try:
+        path.write_text("[backup]\nname = 'Backup team'\nhooks = [{ command = ['/bin/true'] }]\n")
+        assert asyncio.run(main()).pages
+        path.write_text("[backup]\n")
+        with pytest.raises(UsageError, match="line 1, backup"):
+            asyncio.run(main())
+    finally:
+        path.unlink()
