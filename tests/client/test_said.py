@@ -27,6 +27,7 @@ PERSON = Mention(called=Called.PERSON, organisation=TN, person=PersonId(NAME))
 AT_MS, AT = 1_795_000_000_000, "2026-11-18 11:06:40Z"
 OF = OTHER.hex()[:12]
 
+OFFICER = "Officer A (Tunis desk), cert.example.tn"
 WORDS: list[tuple[Said, str, str]] = [
     (Text(text="two\nlines"), "text", "two\nlines"),
     (Reaction(message=OTHER, sign="👀"), "reaction", f"[puts 👀 on {OF}]"),
@@ -90,7 +91,9 @@ def test_what_is_said_stands_there_in_words(body: Said, word: str, words: str) -
     assert said(body) == words
     shown = message(body)
     assert shown.type == word
-    assert showing.line(shown, NOBODY).plain.split(": ", 1)[1].replace("\n" + " " * 7, "\n") == words
+    line = showing.line(shown, NOBODY).plain.replace("\n" + " " * 7, "\n")
+    # Behind a colon stands what a person wrote, and nothing else does.
+    assert line.endswith(f"{OFFICER}: {words}" if isinstance(body, Text) else f" {words}")
     assert showing.message_json(shown)["said"] == said_json(body)
 
 
