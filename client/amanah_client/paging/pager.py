@@ -29,6 +29,7 @@ from amanah_client.paging.hooks import ROOM_DIGITS, Failure, Notice, check_hooks
 from amanah_client.paging.machine import Machine, State
 from amanah_client.paging.reading import ANSWERS, Desk, fits, is_over
 from amanah_client.paging.settings import read_rota
+from amanah_client.room import Room
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_protocol.content.page import Page, Result
@@ -275,7 +276,7 @@ class Pager:
     async def _hear(self, event: Event) -> None:
         match event:
             case e.MessageChanged(row=row):
-                room = self._client.room(row.room).row
+                room = Room(self._client, row.room).row
                 meaning = self._desk.meaning(self._client.read(row), room)
                 if meaning is not None:
                     await self._take(meaning)
