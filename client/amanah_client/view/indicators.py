@@ -1,7 +1,7 @@
 """Indicators in a text: found, and defanged so that nothing can open or resolve them by accident.
 
 What was written defanged is left as it is. A word with dots counts as a domain where its ending is one of the common
-ones: file names must not be bent.
+ones: file names must not be bent. Behind a bare @ stands who is called, and that is no indicator.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _IPV6: Final = (
 _HASH: Final = r"(?<!\w)(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})(?!\w)"
 _URL: Final = r"(?<!\w)(?:h(?:tt|xx)ps?|f(?:t|x)ps?|wss?)(?:://|\[://\]|\[:\]//)[^\s<>\"'`]{1,2048}"
 _MAIL: Final = rf"(?<!\w)[\w.+-]{{1,64}}(?:@|\[@\]|\[at\])(?:{_BENT}|{_DOMAIN})"
-_FOUND: Final = re.compile(rf"{_URL}|{_MAIL}|{_HASH}|{_IPV4}|{_IPV6}|(?<![\w.-])(?:{_BENT}|{_DOMAIN})", re.IGNORECASE)
-_LIVE: Final = re.compile(rf"{_URL}|{_MAIL}|{_IPV4}|(?<![\w.-])(?:{_DOMAIN})", re.IGNORECASE)
+_FOUND: Final = re.compile(rf"{_URL}|{_MAIL}|{_HASH}|{_IPV4}|{_IPV6}|(?<![\w.@-])(?:{_BENT}|{_DOMAIN})", re.IGNORECASE)
+_LIVE: Final = re.compile(rf"{_URL}|{_MAIL}|{_IPV4}|(?<![\w.@-])(?:{_DOMAIN})", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?)]}*\u00bb\u201d\u060c\u061b\u061f"
 _SCHEME: Final = re.compile(r"^(h)tt(ps?)|^(f)t(ps?)", re.IGNORECASE)
 _HOST: Final = re.compile(r"^([a-z]+(?:://|\[://\]|\[:\]//))?((?:[^/?#\s@]*@)?)([^/?#:\s]+)", re.IGNORECASE)

@@ -73,7 +73,10 @@ def test_an_indicator_is_shown_defanged(written: str, said: str) -> None:
     assert defanged(said) == said
 
 
-@pytest.mark.parametrize("text", ["loader.py", "README.md", "at 06:12:30", "version 1.2.3", "e.g. this", "1.2.3.4.5"])
+@pytest.mark.parametrize(
+    "text",
+    ["loader.py", "README.md", "at 06:12:30", "version 1.2.3", "e.g. this", "1.2.3.4.5", "@cert.example.ma/duty"],
+)
 def test_what_only_looks_like_one_is_left_alone(text: str) -> None:
     assert marked(text) == [(text, "")]
 
