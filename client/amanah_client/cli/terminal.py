@@ -208,7 +208,7 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
-    line = shown(text).replace("\n", " ")
+    line = visible.sentence(text).replace("\n", " ")
     sys.stderr.write((folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
@@ -262,6 +262,11 @@ def _console(width: int | None = None) -> Console:
 def isolated(text: str) -> str:
     """As `shown`, right-to-left lines isolated (Unicode TR 9): they keep their own order and no other's."""
     return "\n".join(_isolated(line) for line in shown(text).split("\n"))
+
+
+def ours(sentence: str) -> str:
+    """A sentence of ours on one line: others' names in it are safe, and keep their own order."""
+    return visible.sentence(sentence).replace("\n", " ")
 
 
 def single(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from amanah_client import terms
 from amanah_client.audit.questions.audits import told
 from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, needs, question_of
@@ -72,6 +73,7 @@ def entry_list(examined: Examined, query: Query) -> View:
     context: dict[str, object] = {
         "given": {name: query.get(name, "").strip() for name in FILTERS},
         "kinds": [kind.name.lower().replace("_", "-") for kind in Kind],
+        "kind_words": [terms.kind(kind) for kind in Kind],
         "labels": [label.text for label in Label],
         "names": [line.name for line in places.nations(examined) if line.name],
     }

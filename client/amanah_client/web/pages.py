@@ -49,7 +49,7 @@ class Pages:
             "pgettext": _pgettext,
         }
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]  # what the extension adds stands in no type
-        self._environment.filters |= {"shown": shown, "ours": ours, "grouped": number, **(filters or {})}
+        self._environment.filters |= {"shown": shown, "ours": ours, "told": told, "grouped": number, **(filters or {})}
 
     def render(self, name: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """A page, in the language that is spoken."""
@@ -62,6 +62,17 @@ def ours(sentence: str) -> Markup:
     """A sentence of ours in which others are named: it runs as the page does, and each name in it as itself."""
     parts = (Markup("<bdi>{}</bdi>" if is_name else "{}").format(text) for text, is_name in pieces(sentence))  # noqa: S704 - both are constants of ours
     return Markup("").join(parts)
+
+
+def told(sentence: str) -> Markup:
+    """What evidence says: translated where it is one of the sentences of a catalogue, else in its own English.
+
+    Answers and findings are made, kept and exported in English; a page marks what is left of it as that.
+    """
+    found = said(sentence)
+    if found != sentence or spoken().code == "en":
+        return ours(found)
+    return Markup('<bdi lang="en" dir="auto">{}</bdi>').format(shown(sentence))
 
 
 def _gettext(message: str, /, **named: object) -> Markup:
