@@ -6,8 +6,12 @@ Labels (TLP, PAP) have no words here: they are written as FIRST writes them, in 
 from __future__ import annotations
 
 from amanah_client.language import N_, pgettext
+from amanah_client.model import IntentState, RoomStatus
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.incident import Status
+from amanah_protocol.content.task import TaskState
 from amanah_protocol.identity import Role
-from amanah_protocol.kinds import Grade, Kind
+from amanah_protocol.kinds import Grade, Kind, Outcome
 from amanah_protocol.labels import Precedence
 from amanah_protocol.log.leaf import LeafType
 
@@ -71,6 +75,70 @@ def grade(found: Grade) -> str:
     }[found]
 
 
+def severity(found: Severity) -> str:
+    """How bad it is."""
+    return {
+        Severity.LOW: pgettext("severity", "low"),
+        Severity.MEDIUM: pgettext("severity", "medium"),
+        Severity.HIGH: pgettext("severity", "high"),
+        Severity.CRITICAL: pgettext("severity", "critical"),
+    }[found]
+
+
+def status(found: Status) -> str:
+    """How far the work on an incident is."""
+    return {
+        Status.TRIAGE: pgettext("status", "triage"),
+        Status.INVESTIGATING: pgettext("status", "investigating"),
+        Status.CONTAINING: pgettext("status", "containing"),
+        Status.RECOVERING: pgettext("status", "recovering"),
+        Status.RESOLVED: pgettext("status", "resolved"),
+        Status.CLOSED: pgettext("status", "closed"),
+    }[found]
+
+
+def task_state(found: TaskState) -> str:
+    """How far a task is."""
+    return {
+        TaskState.OPEN: pgettext("task", "open"),
+        TaskState.TAKEN: pgettext("task", "taken"),
+        TaskState.DONE: pgettext("task", "done"),
+        TaskState.REFUSED: pgettext("task", "refused"),
+    }[found]
+
+
+def outcome(found: Outcome) -> str:
+    """How a proposal ended."""
+    return {
+        Outcome.ADOPTED: pgettext("outcome", "adopted"),
+        Outcome.REFUSED: pgettext("outcome", "refused"),
+    }[found]
+
+
+def intent_state(found: IntentState) -> str:
+    """How far something is that was asked for."""
+    return {
+        IntentState.QUEUED: pgettext("intent", "queued"),
+        IntentState.HELD: pgettext("intent", "held"),
+        IntentState.SENT: pgettext("intent", "sent"),
+        IntentState.DONE: pgettext("intent", "done"),
+        IntentState.FAILED: pgettext("intent", "failed"),
+    }[found]
+
+
+def room_status(found: RoomStatus) -> str:
+    """Where a room stands for this device."""
+    return {
+        RoomStatus.OPENING: pgettext("room", "opening"),
+        RoomStatus.JOINING: pgettext("room", "joining"),
+        RoomStatus.OPEN: pgettext("room", "open"),
+        RoomStatus.REMOVED: pgettext("room", "removed"),
+        RoomStatus.HALTED: pgettext("room", "halted"),
+        RoomStatus.BEHIND: pgettext("room", "behind"),
+        RoomStatus.LOST: pgettext("room", "lost"),
+    }[found]
+
+
 def leaf(found: LeafType) -> str:
     """What an entry of the log records."""
     return {
@@ -84,3 +152,21 @@ def leaf(found: LeafType) -> str:
         LeafType.LEGAL_HOLD: pgettext("leaf", "legal hold"),
         LeafType.ERASURE: pgettext("leaf", "erasure"),
     }[found]
+
+
+def duration(length_ms: int | None) -> str:
+    """`1 d 2 h`, `3 min 20 s`, `0 s`: the two largest parts; as a value in a table has it."""
+    if length_ms is None:
+        return "-"
+    rest, parts = abs(length_ms) // 1000, []
+    units = (
+        (pgettext("unit", "%(count)s d"), 86_400),
+        (pgettext("unit", "%(count)s h"), 3_600),
+        (pgettext("unit", "%(count)s min"), 60),
+        (pgettext("unit", "%(count)s s"), 1),
+    )
+    for unit, seconds in units:
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(unit % {"count": count})
+    return ("-" if length_ms < 0 and parts else "") + (" ".join(parts[:2]) or units[-1][0] % {"count": 0})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from amanah_client import terms
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Entry, Nations, Severity, Who
-from amanah_client.language import N_, isolate, ngettext
+from amanah_client.language import ENGLISH, N_, isolate, ngettext, spoken
 from amanah_client.language import gettext as _
 from amanah_protocol import kinds
 from amanah_protocol.errors import Code
@@ -108,13 +108,13 @@ def size_words(kind: kinds.Kind, size_class: int) -> str:
 
 def changed(added: Iterable[Who], removed: Iterable[Who]) -> str:
     """What a commit did to the circle."""
-    came, left = (", ".join(isolate(who.text) for who in whom) for whom in (added, removed))
+    came, left = (", ".join(_who(who) for who in whom) for whom in (added, removed))
     said = [_("added %(devices)s", devices=came)] if came else []
     said += [_("removed %(devices)s", devices=left)] if left else []
     return "; ".join(said) or _("renewed the keys")
 
 
-def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each of the union
+def words(specific: kinds.Specific) -> str:  # noqa: PLR0911 - one for each of what a room lives by
     """What an envelope of a kind says for all to see."""
     match specific:
         case kinds.Create():
@@ -144,6 +144,17 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
                 last=specific.to_seq,
                 devices=_devices(specific.addressees),
             )
+        case _:
+            return _act(specific)
+
+
+_Act: TypeAlias = (
+    kinds.Erase | kinds.Repair | kinds.Refuse | kinds.Decision | kinds.Relabel | kinds.Egress | kinds.Counts
+)
+
+
+def _act(specific: _Act) -> str:  # noqa: C901, PLR0911 - one for each of the others
+    match specific:
         case kinds.Erase():
             return _("erased the content of %(envelopes)s", envelopes=", ".join(map(_id, specific.envelopes)))
         case kinds.Repair():
@@ -188,6 +199,14 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
             )
         case _:
             assert_never(specific)
+
+
+def _who(who: Who) -> str:
+    """As `Who.text` has it in English."""
+    if spoken() == ENGLISH or who.role is None or who.subject is None:
+        return isolate(who.text)
+    named = {"digits": isolate(who.subject.hex()[:_SHORT]), "nation": isolate(who.organisation)}
+    return _("%(role)s %(digits)s of %(nation)s", role=terms.role(who.role), **named)
 
 
 def _devices(addressees: Collection[DeviceId]) -> str:

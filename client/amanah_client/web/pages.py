@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from amanah_client.language import LANGUAGES, number, said, said_of, spoken
+from amanah_client.language import LANGUAGES, number, pgettext, said, said_of, spoken
 from amanah_client.visible import pieces, shown
 from amanah_client.web.files import Files
 
@@ -54,8 +54,13 @@ class Pages:
     def render(self, name: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """A page, in the language that is spoken."""
         wanted = spoken()
-        known = {"lang": wanted.tag, "language": wanted.code, "dir": wanted.direction, **context}
+        known = {"lang": wanted.tag, "language": wanted.code, "dir": wanted.direction, **marks(), **context}
         return HTMLResponse(self._environment.get_template(name).render(known), status)
+
+
+def marks() -> dict[str, str]:
+    """What stands between two things that are told."""
+    return {"comma": pgettext("between", ", "), "semicolon": pgettext("between", "; ")}
 
 
 def ours(sentence: str) -> Markup:

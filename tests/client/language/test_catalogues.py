@@ -10,7 +10,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 
 from amanah_client.language import LANGUAGES, Language, catalogue, speaking
-from amanah_client.language.errors import HAPPENED, happened
+from amanah_client.language.errors import HAPPENED, found, happened
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label, Pap
 from scripts import catalogues
@@ -124,7 +124,7 @@ def test_what_is_read_is_what_the_catalogues_say() -> None:
 
 def test_every_code_has_a_sentence_of_what_happened_and_one_of_what_to_do() -> None:
     assert list(HAPPENED) == list(Code)
-    assert [code for code, words in HAPPENED.items() if not re.fullmatch(r"[A-Z`].*[.;] .*\.", words)] == []
+    assert [one for words in HAPPENED.values() for one in words if not re.fullmatch(r"[A-Z`].*\.", one)] == []
 
 
 def test_an_error_is_told_in_the_language_that_is_spoken() -> None:
@@ -133,6 +133,13 @@ def test_an_error_is_told_in_the_language_that_is_spoken() -> None:
         assert happened("TIMEOUT") == "Pas de réponse à temps. Réessayez."
     with speaking(Language(code="ar")):
         assert happened(Code.TIMEOUT) == "لم يصل جواب في الوقت المحدد. حاول من جديد."
+
+
+def test_what_is_found_of_an_entry_is_told_without_what_to_do() -> None:
+    assert found("SIGNATURE") == "The signature is not that of the named key."
+    assert found("NOT_FOUND") == "It refers to what is not in the room before it."
+    with speaking(Language(code="ar")):
+        assert found(Code.NOT_FOUND) == "يشير إلى ما ليس في الغرفة قبله."
 
 
 def test_a_code_of_a_newer_relay_has_no_sentence() -> None:
