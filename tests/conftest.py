@@ -27,6 +27,9 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# What commands say is asserted in English, whatever the developer's terminal speaks.
+os.environ["AMANAH_LANG"] = "en"
+
 
 class NotLoopbackError(AssertionError):
     """A test tried to reach something beyond this machine."""

@@ -10,7 +10,8 @@ import pytest
 
 HEAVY = (
     "alembic", "amanah_client.core", "amanah_client.store", "amanah_relay.core", "amanah_relay.store", "argon2",
-    "asyncio", "cbor2", "mnemonic", "msgspec", "nacl", "rich.markdown", "sqlalchemy", "sqlcipher3", "websockets",
+    "asyncio", "babel", "cbor2", "mnemonic", "msgspec", "nacl", "rich.markdown", "sqlalchemy", "sqlcipher3",
+    "websockets",
 )  # fmt: skip
 CLIENT, RELAY = "amanah_client.cli.main", "amanah_relay.cli"
 VERBS = (
@@ -50,3 +51,13 @@ def test_a_ceremony_does_not_wait_for_what_the_network_needs(verb: str, tmp_path
 
 def test_the_relays_keys_are_made_without_its_store(tmp_path: Path) -> None:
     assert loaded(RELAY, "keys", "--home", str(tmp_path)).isdisjoint({"sqlalchemy", "websockets", "asyncio"})
+
+
+@pytest.mark.parametrize("verb", ["room list", "read room", "board room", "outbox list"])
+def test_whoever_speaks_english_reads_no_catalogue(verb: str, tmp_path: Path) -> None:
+    assert "babel" not in loaded(CLIENT, *verb.split(), "--home", str(tmp_path))
+
+
+def test_whoever_speaks_another_language_reads_its_catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AMANAH_LANG", "ar")
+    assert "babel" in loaded(CLIENT, "room", "list", "--home", str(tmp_path))

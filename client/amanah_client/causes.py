@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from amanah_client.language import N_, gettext
 from amanah_client.model import Cause, Mending, MessageRow, MessageState
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Kind
@@ -19,22 +20,24 @@ MENDABLE: Final = frozenset({Cause.EPOCH_TOO_OLD, Cause.STATE_LOST, Cause.CORRUP
 """Causes that lie with this device or the relay, so that another device may have opened it."""
 
 MEANINGS: Final = {
-    Cause.EPOCH_TOO_OLD: "This device can no longer get the keys to it: it was away for too long, or is an old copy.",
-    Cause.NOT_MEMBER_THEN: "This device was not in the room when it was sent.",
-    Cause.STATE_LOST: "This device's keys to it are gone.",
-    Cause.SENDER_AT_FAULT: "What its sender signed does not hold.",
-    Cause.CORRUPTED: "What was delivered is missing, was changed on its way, or does not open.",
+    Cause.EPOCH_TOO_OLD: N_(
+        "This device can no longer get the keys to it: it was away for too long, or is an old copy."
+    ),
+    Cause.NOT_MEMBER_THEN: N_("This device was not in the room when it was sent."),
+    Cause.STATE_LOST: N_("This device's keys to it are gone."),
+    Cause.SENDER_AT_FAULT: N_("What its sender signed does not hold."),
+    Cause.CORRUPTED: N_("What was delivered is missing, was changed on its way, or does not open."),
 }
 """One sentence for each cause."""
 
 _STEPS: Final = {
-    Mending.WAITING: "This client asks its organisation's other devices for it by itself.",
-    Mending.NOBODY: "No other device of this organisation is in the room that could send it again; ask its sender.",
-    Mending.UNANSWERED: "No device of this organisation has sent it again so far; it still can.",
+    Mending.WAITING: N_("This client asks its organisation's other devices for it by itself."),
+    Mending.NOBODY: N_("No other device of this organisation is in the room that could send it again; ask its sender."),
+    Mending.UNANSWERED: N_("No device of this organisation has sent it again so far; it still can."),
 }
 _LASTS: Final = {
-    Cause.NOT_MEMBER_THEN: "A member can tell you what it said.",
-    Cause.SENDER_AT_FAULT: "Nothing can repair it; the alarm holds the evidence, tell its sender.",
+    Cause.NOT_MEMBER_THEN: N_("A member can tell you what it said."),
+    Cause.SENDER_AT_FAULT: N_("Nothing can repair it; the alarm holds the evidence, tell its sender."),
 }
 
 
@@ -74,4 +77,4 @@ def explain(row: MessageRow) -> str:
     if row.state is not MessageState.UNREADABLE or row.cause is None:
         return ""
     step = _STEPS.get(row.mending, "") if row.mending is not None else _LASTS.get(row.cause, "")
-    return f"{MEANINGS[row.cause]} {step}".rstrip()
+    return " ".join(gettext(words) for words in (MEANINGS[row.cause], step) if words)

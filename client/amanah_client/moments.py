@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-BEYOND: Final = "beyond the year 9999"
+from amanah_client.language import N_, gettext
+
+BEYOND: Final = N_("beyond the year 9999")
 _LAST_MS: Final = 253_402_300_799_999
 """The end of that year."""
 
@@ -24,7 +26,7 @@ def iso(at_ms: int | None) -> str | None:
 
 def moment(at_ms: int | None) -> str:
     """As `clock`; what others claimed may lie beyond any calendar."""
-    return BEYOND if (at_ms or 0) > _LAST_MS else clock(at_ms)
+    return gettext(BEYOND) if (at_ms or 0) > _LAST_MS else clock(at_ms)
 
 
 def _moment(at_ms: int | None) -> datetime | None:

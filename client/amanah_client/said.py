@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
+from amanah_client import terms
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate, pgettext
 from amanah_client.moments import iso, moment
 from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
@@ -21,52 +24,99 @@ from amanah_protocol.types import EnvelopeId
 
 ID_DIGITS: Final = 12
 """Digits of an id that are shown to people."""
-_NATURES: Final = {Nature.ACTION: "act together", Nature.EMBARGO: "embargo until", Nature.DEADLINE: "due"}
-_RESULTS: Final = {
-    Result.RANG: "a device rang",
-    Result.REACHED: "the page was taken over",
-    Result.FAILED: "the page reached nobody",
-}
-_MOVED: Final = {
-    TaskState.OPEN: "opens",
-    TaskState.TAKEN: "takes",
-    TaskState.DONE: "has done",
-    TaskState.REFUSED: "refuses",
-}
 
 
-def said(body: Said) -> str:  # noqa: C901, PLR0911 - one for each kind
-    """What it says, as it was written: a face makes it safe to show."""
+def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each
+    """What it says: a text as it was written, all else in words of ours around what was written.
+
+    In English a face makes it safe to show; in other languages what others wrote in it is safe already, and isolated.
+    """
     match body:
         case Text(text=text):
             return text
         case Reaction(message=message, sign=sign, stands=stands):
-            return f"[{'puts' if stands else 'takes back'} {sign} {'on' if stands else 'from'} {_short(message)}]"
-        case Correction(message=message, text=text):
-            return f"[corrects {_short(message)}] {text}"
-        case Withdrawal(message=message, reason=reason):
-            return f"[withdraws {_short(message)}{_because(reason)}]"
-        case Incident():
-            return f"[incident: {', '.join(_changes(body))}]"
-        case Task(id=task, what=what, nation=nation, until_ms=until_ms):
-            until = "" if until_ms is None else f", by {moment(until_ms)}"
-            return f"[task {_short(task)} for {nation}{until}: {what}]"
-        case TaskMoved(id=task, state=state, reason=reason):
-            return f"[{_MOVED[state]} task {_short(task)}{_because(reason)}]"
-        case Proposal(ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum, nations=nations):
-            asked = f"{quorum} of {', '.join(nations)} have to agree, objections until {moment(until_ms)}"
-            return f"[proposes {ordinal}: {what}; {asked}]"
-        case Position(proposal=proposal, agrees=agrees, reason=reason):
-            return f"[{'agrees' if agrees else 'objects'} to {_short(proposal)}{_because(reason)}]"
-        case Clock(nature=nature, what=what, at_ms=at_ms, stands=stands):
+            named = {"sign": isolate(sign), "message": _short(message)}
             return (
-                f"[{_NATURES[nature]} {moment(at_ms)}: {what}]" if stands else f"[called off: {what}, {moment(at_ms)}]"
+                _("[puts %(sign)s on %(message)s]", **named)
+                if stands
+                else _("[takes back %(sign)s from %(message)s]", **named)
             )
+        case Correction(message=message, text=text):
+            return _("[corrects %(message)s]", message=_short(message)) + f" {_written(text)}"
+        case Withdrawal(message=message, reason=reason):
+            return _("[withdraws %(message)s%(reason)s]", message=_short(message), reason=_because(reason))
+        case Incident():
+            return _("[incident: %(changes)s]", changes=pgettext("between", ", ").join(_changes(body)))
+        case Task():
+            return _task(body)
+        case TaskMoved(id=task, state=state, reason=reason):
+            return _moved(state) % {"task": _short(task), "reason": _because(reason)}
+        case Proposal(ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum, nations=nations):
+            return _(
+                "[proposes %(number)s: %(what)s; %(quorum)s of %(nations)s have to agree, objections until %(until)s]",
+                number=ordinal,
+                what=isolate(what),
+                quorum=quorum,
+                nations=isolate(", ".join(nations)),
+                until=isolate(moment(until_ms)),
+            )
+        case Position(proposal=proposal, agrees=agrees, reason=reason):
+            named = {"proposal": _short(proposal), "reason": _because(reason)}
+            return (
+                _("[agrees to %(proposal)s%(reason)s]", **named)
+                if agrees
+                else _("[objects to %(proposal)s%(reason)s]", **named)
+            )
+        case Clock(nature=nature, what=what, at_ms=at_ms, stands=stands):
+            named = {"what": isolate(what), "time": isolate(moment(at_ms))}
+            if not stands:
+                return _("[called off: %(what)s, %(time)s]", **named)
+            return f"[{nature_words(nature, at_ms)}: {isolate(what)}]"
         case Handover(text=text, to=to):
-            return f"[hands over{'' if to is None else f' to {_called(to)}'}] {text}"
-        case Page(message=message, step=step, again=again, whom=whom, result=result):
-            time = f", time {again + 1}" if again else ""
-            return f"[pages for {_short(message)}, step {step}{time}: {_RESULTS[result]}: {whom}]"
+            if to is None:
+                return _("[hands over]") + f" {_written(text)}"
+            return _("[hands over to %(whom)s]", whom=_called(to)) + f" {_written(text)}"
+        case Page():
+            return _page(body)
+
+
+def nature_words(nature: Nature, at_ms: int) -> str:
+    """What a joint time is for, and when it is."""
+    time = isolate(moment(at_ms))
+    return {
+        Nature.ACTION: _("act together %(time)s", time=time),
+        Nature.EMBARGO: _("embargo until %(time)s", time=time),
+        Nature.DEADLINE: _("due %(time)s", time=time),
+    }[nature]
+
+
+def _task(body: Task) -> str:
+    named = {"task": _short(body.id), "nation": isolate(body.nation), "what": isolate(body.what)}
+    if body.until_ms is None:
+        return _("[task %(task)s for %(nation)s: %(what)s]", **named)
+    return _("[task %(task)s for %(nation)s, by %(time)s: %(what)s]", time=isolate(moment(body.until_ms)), **named)
+
+
+def _moved(state: TaskState) -> str:
+    return {
+        TaskState.OPEN: _("[opens task %(task)s%(reason)s]"),
+        TaskState.TAKEN: _("[takes task %(task)s%(reason)s]"),
+        TaskState.DONE: _("[has done task %(task)s%(reason)s]"),
+        TaskState.REFUSED: _("[refuses task %(task)s%(reason)s]"),
+    }[state]
+
+
+def _page(body: Page) -> str:
+    result = {
+        Result.RANG: _("a device rang"),
+        Result.REACHED: _("the page was taken over"),
+        Result.FAILED: _("the page reached nobody"),
+    }[body.result]
+    named = {"message": _short(body.message), "step": body.step, "result": result, "whom": isolate(body.whom)}
+    if body.again:
+        again = body.again + 1
+        return _("[pages for %(message)s, step %(step)s, time %(again)s: %(result)s: %(whom)s]", again=again, **named)
+    return _("[pages for %(message)s, step %(step)s: %(result)s: %(whom)s]", **named)
 
 
 def said_json(body: Said) -> dict[str, object]:
@@ -79,25 +129,31 @@ def said_json(body: Said) -> dict[str, object]:
 
 
 def _short(identifier: EnvelopeId | bytes) -> str:
-    return identifier.hex()[:ID_DIGITS]
+    return isolate(identifier.hex()[:ID_DIGITS])
+
+
+def _written(text: str) -> str:
+    """Several lines that somebody wrote: each keeps its own order."""
+    return "\n".join(isolate(line) for line in text.split("\n"))
 
 
 def _because(reason: str) -> str:
-    return f": {reason}" if reason else ""
+    return f": {isolate(reason)}" if reason else ""
 
 
 def _called(mention: Mention) -> str:
-    desk = "the duty desk of " if mention.called is Called.DESK else ""
-    person = "" if mention.person is None else f"{_short(mention.person)} of "
-    return f"{desk}{person}{mention.organisation}"
+    nation = isolate(mention.organisation)
+    if mention.person is not None:
+        nation = _("%(person)s of %(nation)s", person=_short(mention.person), nation=nation)
+    return _("the duty desk of %(nation)s", nation=nation) if mention.called is Called.DESK else nation
 
 
 def _changes(body: Incident) -> list[str]:
-    named = {
-        "title": body.title,
-        "severity": None if body.severity is None else body.severity.name.lower(),
-        "status": None if body.status is None else body.status.name.lower(),
-        "type": body.type,
-        "aware since": None if body.aware_at_ms is None else moment(body.aware_at_ms),
+    known = {
+        _("title %(value)s"): body.title,
+        _("severity %(value)s"): None if body.severity is None else terms.severity(body.severity),
+        _("status %(value)s"): None if body.status is None else terms.status(body.status),
+        _("type %(value)s"): body.type,
+        _("aware since %(value)s"): None if body.aware_at_ms is None else moment(body.aware_at_ms),
     }
-    return [f"{name} {value}" for name, value in named.items() if value is not None]
+    return [words % {"value": isolate(value)} for words, value in known.items() if value is not None]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from amanah_client.language import N_, isolate, ngettext
+from amanah_client.language import gettext as _
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.moments import clock
 from amanah_client.store import LocalStore
 from amanah_protocol.roster import decode_roster
 
-EVIDENCE_HINT = "`amanah audit evidence FILE` writes it down; tell the other nations over another channel"
+EVIDENCE_HINT = N_("`amanah audit evidence FILE` writes it down; tell the other nations over another channel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +34,29 @@ class Standing:
     def verified(self) -> str:
         """How far the log is verified, and by whom cosigned."""
         if self.log is None:
-            return "no checkpoint of the log was seen yet"
+            return _("no checkpoint of the log was seen yet")
         if not self.quorum:
-            return f"log verified to {self.log.size}; the roster asks for no witnesses"
+            return _("log verified to %(size)s; the roster asks for no witnesses", size=self.log.size)
         if self.witnessed is None or not self.witnessed.size:
-            return f"log verified to {self.log.size}, not cosigned by the witnesses yet"
+            return _("log verified to %(size)s, not cosigned by the witnesses yet", size=self.log.size)
         grown = self.log.size - self.witnessed.size
-        grew = "1 leaf more is" if grown == 1 else f"{grown} leaves more are"
-        more = f"; {grew} not cosigned yet" if grown > 0 else ""
-        return cosigned_words(self.witnessed) + more
+        if grown <= 0:
+            return cosigned_words(self.witnessed)
+        return cosigned_words(self.witnessed) + ngettext(
+            "; %(count)s leaf more is not cosigned yet",
+            "; %(count)s leaves more are not cosigned yet",
+            grown,
+            count=grown,
+        )
 
     @property
     def missed(self) -> str:
         """What is to be said of witnesses that are missed; "" when none are."""
         match None if self.witnessed is None or not self.quorum else self.witnessed.state:
             case Quorum.LATE:
-                return "the witnesses are late: what the log has grown by is not cosigned in time"
+                return _("the witnesses are late: what the log has grown by is not cosigned in time")
             case Quorum.MISSING:
-                return "no checkpoint of the log has the cosignatures of the roster's quorum of witnesses"
+                return _("no checkpoint of the log has the cosignatures of the roster's quorum of witnesses")
             case _:
                 return ""
 
@@ -58,13 +65,17 @@ class Standing:
         """That evidence against the log is kept; "" for none."""
         if not self.conflicts:
             return ""
-        count = "one contradiction" if self.conflicts == 1 else f"{self.conflicts} contradictions"
-        return f"{count} of the log kept as evidence"
+        return ngettext(
+            "one contradiction of the log kept as evidence",
+            "%(count)s contradictions of the log kept as evidence",
+            self.conflicts,
+            count=self.conflicts,
+        )
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All that there is to be said."""
-        evidence = f"{self.evidence}: {EVIDENCE_HINT}" if self.evidence else ""
+        evidence = f"{self.evidence}: {_(EVIDENCE_HINT)}" if self.evidence else ""
         return tuple(words for words in (self.verified, self.missed, evidence) if words)
 
 
@@ -82,5 +93,10 @@ def standing_of(store: LocalStore) -> Standing:
 def cosigned_words(row: WitnessedRow) -> str:
     """Up to where, by how many, and when the last of them did."""
     at = clock(1000 * max(time_s for _, time_s in row.cosignatures))
-    count = f"{len(row.cosignatures)} of {row.witnesses} witnesses"
-    return f"log verified to {row.size}, cosigned by {count} at {at}"
+    return _(
+        "log verified to %(size)s, cosigned by %(count)s of %(all)s witnesses at %(time)s",
+        size=row.size,
+        count=len(row.cosignatures),
+        all=row.witnesses,
+        time=isolate(at),
+    )

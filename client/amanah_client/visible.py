@@ -28,6 +28,11 @@ def pieces(sentence: str) -> Iterator[tuple[str, bool]]:
             yield shown(piece), bool(place % 2)
 
 
+def sentence(text: str) -> str:
+    """A sentence of ours, made safe to show, with what isolates the names in it."""
+    return "".join(f"\u2068{piece}\u2069" if is_name else piece for piece, is_name in pieces(text))
+
+
 def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if character in HIDDEN or category in _BREAKS or (category in {"Cc", "Cs"} and character != "\n"):

@@ -76,9 +76,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             sys.executable, "-c", "import sys; from amanah_client.cli.main import run; sys.exit(run())",
             "audit", "console", "--no-browser", "--json", "--home", str(home),
         ]  # fmt: skip
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
-        )
+        # No language is chosen for the program: the browser is asked.
+        chosen = {name: value for name, value in os.environ.items() if name != "AMANAH_LANG"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=chosen)
         running.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -12,6 +12,7 @@ from amanah_client.audit.record import Report
 from amanah_client.audit.stamps import Root, Stamps, Trust, examine_stamps, load_roots
 from amanah_client.home import Profile, ProfileLock
 from amanah_client.keystore.durable import locked, replace_file
+from amanah_client.language import N_
 from amanah_client.log_rows import AuditRow, WitnessedRow
 from amanah_client.model import Snapshot
 from amanah_client.store import LocalStore
@@ -62,7 +63,7 @@ def trusted(profile: Profile) -> Anchor:
     # The control stream may have brought a newer one, signed by the one before.
     remember_roster(profile, current)
     rosters = decode_rosters((profile.store.value(_ROSTERS) or b"").decode())
-    return anchor_of_rosters(rosters, "the rosters that this profile trusts")
+    return anchor_of_rosters(rosters, N_("the rosters that this profile trusts"))
 
 
 def keep_checkpoint(store: LocalStore) -> int | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from amanah_client.audit.record import Record
 from amanah_client.audit.report import RoomSummary, Who
+from amanah_client.language import N_
 from amanah_protocol.custody.erasures import Cause
 from amanah_protocol.custody.holds import LegalHold, decode_hold
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy, decode_policy
@@ -25,10 +26,10 @@ GRACE_MS: Final = DAY_MS
 """So much later a relay that keeps to a policy has made a pass."""
 _SEALED: Final = (Kind.MESSAGE, Kind.ALERT, Kind.GRANT, Kind.REPAIR)
 CAUSES: Final = {
-    Cause.ROOM: "the room's policy",
-    Cause.RELAY: "the relay's configuration",
-    Cause.HANDSHAKE: "the time of commits and welcomes",
-    Cause.HELD: "an erase that a legal hold had put off",
+    Cause.ROOM: N_("the room's policy"),
+    Cause.RELAY: N_("the relay's configuration"),
+    Cause.HANDSHAKE: N_("the time of commits and welcomes"),
+    Cause.HELD: N_("an erase that a legal hold had put off"),
 }
 
 _STATED: Final = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
+from amanah_client import terms
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Entry, Nations, Severity, Who
+from amanah_client.language import ENGLISH, N_, isolate, ngettext, spoken
+from amanah_client.language import gettext as _
 from amanah_protocol import kinds
 from amanah_protocol.errors import Code
 from amanah_protocol.limits import SIZE_CLASSES
@@ -16,11 +19,11 @@ from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 _SHORT: Final = 8
 _KIB: Final = 1024
 
-NO_PLAINTEXT: Final = (
+NO_PLAINTEXT: Final = N_(
     "Content, titles, names of people and of files are sealed: they stand nowhere in this record, "
     "and neither the relay nor an auditor can read them, or tell a text from a title or a name."
 )
-NO_LABEL: Final = (
+NO_LABEL: Final = N_(
     "An entry without content (keys, or header only) has nothing that a label would protect: it may say TLP:CLEAR in a "
     "room of any label, and lowers nothing there."
 )
@@ -82,80 +85,137 @@ def lines(report: Report, wanted: Filter) -> Iterator[Line]:
 
 def _state(report: Report, entry: Entry, faults: list[str]) -> str:
     if faults:
-        return "FAULT: " + ", ".join(faults)
+        return _("FAULT: %(codes)s", codes=", ".join(faults))
     since = report.compromised.get(entry.sender.device)
     if since is not None and entry.accepted_at_ms >= since:
-        return "verified, but the key was in wrong hands by then"
-    return "verified"
+        return _("verified, but the key was in wrong hands by then")
+    return _("verified")
 
 
 def nations(readers: Nations) -> str:
     """`cert.example.ma 2, cert.example.tn 1`."""
-    return ", ".join(f"{name or 'unknown'} {count}" for name, count in readers)
+    return ", ".join(f"{name or _('unknown')} {count}" for name, count in readers)
 
 
 def size_words(kind: kinds.Kind, size_class: int) -> str:
     """`up to 8 KiB` of padded content, `keys`, or `header only`."""
     if not size_class:
-        return "keys" if kind in kinds.HANDSHAKE else "header only"
+        return _("keys") if kind in kinds.HANDSHAKE else _("header only")
     size = SIZE_CLASSES[size_class - 1]
-    return f"up to {size} B" if size < _KIB else f"up to {size // _KIB} KiB"
+    written = f"{size} B" if size < _KIB else f"{size // _KIB} KiB"
+    return _("up to %(size)s", size=isolate(written))
 
 
 def changed(added: Iterable[Who], removed: Iterable[Who]) -> str:
     """What a commit did to the circle."""
-    said = [f"{verb} {', '.join(who.text for who in whom)}" for verb, whom in _verbs(added, removed)]
-    return "; ".join(said) or "renewed the keys"
+    came, left = (", ".join(_who(who) for who in whom) for whom in (added, removed))
+    said = [_("added %(devices)s", devices=came)] if came else []
+    said += [_("removed %(devices)s", devices=left)] if left else []
+    return "; ".join(said) or _("renewed the keys")
 
 
-def _verbs(added: Iterable[Who], removed: Iterable[Who]) -> list[tuple[str, tuple[Who, ...]]]:
-    return [(verb, people) for verb, people in (("added", tuple(added)), ("removed", tuple(removed))) if people]
-
-
-def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each of the union
+def words(specific: kinds.Specific) -> str:  # noqa: PLR0911 - one for each of what a room lives by
     """What an envelope of a kind says for all to see."""
     match specific:
         case kinds.Create():
-            under = f" under {specific.agreement}" if specific.agreement else ""
-            on = f", which continues {short(specific.successor_of)}" if specific.successor_of else ""
-            return f"opened a room up to {specific.ceiling.text}{under}{on}"
+            under = _(" under %(agreement)s", agreement=isolate(specific.agreement)) if specific.agreement else ""
+            on = _(", which continues %(room)s", room=_id(specific.successor_of)) if specific.successor_of else ""
+            return _("opened a room up to %(label)s", label=isolate(specific.ceiling.text)) + under + on
         case kinds.Commit():
-            return f"changed the circle: {len(specific.added)} added, {len(specific.removed)} removed"
+            added, removed = len(specific.added), len(specific.removed)
+            return _("changed the circle: %(added)s added, %(removed)s removed", added=added, removed=removed)
         case kinds.Welcome():
-            return f"handed the keys to {counted(len(specific.addressees), 'device')}"
+            return _("handed the keys to %(devices)s", devices=_devices(specific.addressees))
         case kinds.Message():
-            return "sealed text, title or name"
+            return _("sealed text, title or name")
         case kinds.Alert():
-            return counted(specific.count, "alert")
+            return ngettext("%(count)s alert", "%(count)s alerts", specific.count, count=specific.count)
         case kinds.IntakeKey():
-            return "gave post-only sensors a key"
+            return _("gave post-only sensors a key")
         case kinds.Ack():
-            return f"acknowledged {short(specific.envelope)} ({specific.grade.name.lower()})"
+            grade = terms.grade(specific.grade)
+            return _("acknowledged %(envelope)s (%(grade)s)", envelope=_id(specific.envelope), grade=grade)
         case kinds.Delivered():
-            return f"confirmed that it has every entry of the room up to place {specific.room_seq}"
+            return _("confirmed that it has every entry of the room up to place %(place)s", place=specific.room_seq)
         case kinds.Grant():
-            whom = counted(len(specific.addressees), "device")
-            return f"granted the history from place {specific.from_seq} to {specific.to_seq} to {whom}"
+            return _(
+                "granted the history from place %(first)s to %(last)s to %(devices)s",
+                first=specific.from_seq,
+                last=specific.to_seq,
+                devices=_devices(specific.addressees),
+            )
+        case _:
+            return _act(specific)
+
+
+_Act: TypeAlias = (
+    kinds.Erase | kinds.Repair | kinds.Refuse | kinds.Decision | kinds.Relabel | kinds.Egress | kinds.Counts
+)
+
+
+def _act(specific: _Act) -> str:  # noqa: C901, PLR0911 - one for each of the others
+    match specific:
         case kinds.Erase():
-            return f"erased the content of {', '.join(map(short, specific.envelopes))}"
+            return _("erased the content of %(envelopes)s", envelopes=", ".join(map(_id, specific.envelopes)))
         case kinds.Repair():
-            count, whom = counted(len(specific.envelopes), "message"), counted(len(specific.addressees), "device")
-            return f"sent {count} again to {whom}" if specific.addressees else f"asked for {count} again"
+            count = len(specific.envelopes)
+            messages = ngettext("%(count)s message", "%(count)s messages", count, count=count)
+            if not specific.addressees:
+                return _("asked for %(messages)s again", messages=messages)
+            devices = _devices(specific.addressees)
+            return _("sent %(messages)s again to %(devices)s", messages=messages, devices=devices)
         case kinds.Refuse(code=Code.FORK):
-            return "asked for a new epoch: its profile is an old copy"
+            return _("asked for a new epoch: its profile is an old copy")
         case kinds.Refuse():
-            return f"refused the change {short(specific.commit)} ({specific.code})"
+            return _(
+                "refused the change %(commit)s (%(code)s)", commit=_id(specific.commit), code=isolate(specific.code)
+            )
         case kinds.Decision():
-            by = ", ".join(specific.nations) or "nobody"
-            return f"proposal {specific.ordinal} {specific.outcome.name.lower()} by {by}"
+            by = ", ".join(specific.nations)
+            named = {"number": specific.ordinal, "nations": isolate(by) if by else _("nobody")}
+            if specific.outcome is kinds.Outcome.ADOPTED:
+                return _("proposal %(number)s adopted by %(nations)s", **named)
+            return _("proposal %(number)s refused by %(nations)s", **named)
         case kinds.Relabel():
-            return f"changed the label of {short(specific.envelope)} from {specific.old.text} to {specific.new.text}"
+            return _(
+                "changed the label of %(envelope)s from %(old)s to %(new)s",
+                envelope=_id(specific.envelope),
+                old=isolate(specific.old.text),
+                new=isolate(specific.new.text),
+            )
         case kinds.Egress():
-            return f"disclosed {short(specific.envelope)} outside to {specific.recipient} ({specific.form})"
+            return _(
+                "disclosed %(envelope)s outside to %(recipient)s (%(form)s)",
+                envelope=_id(specific.envelope),
+                recipient=isolate(specific.recipient),
+                form=isolate(specific.form),
+            )
         case kinds.Counts():
-            return f"counted alerts: {specific.accepted} accepted, {specific.merged} merged, {specific.dropped} dropped"
+            return _(
+                "counted alerts: %(accepted)s accepted, %(merged)s merged, %(dropped)s dropped",
+                accepted=specific.accepted,
+                merged=specific.merged,
+                dropped=specific.dropped,
+            )
         case _:
             assert_never(specific)
+
+
+def _who(who: Who) -> str:
+    """As `Who.text` has it in English."""
+    if spoken() == ENGLISH or who.role is None or who.subject is None:
+        return isolate(who.text)
+    named = {"digits": isolate(who.subject.hex()[:_SHORT]), "nation": isolate(who.organisation)}
+    return _("%(role)s %(digits)s of %(nation)s", role=terms.role(who.role), **named)
+
+
+def _devices(addressees: Collection[DeviceId]) -> str:
+    count = len(addressees)
+    return ngettext("%(count)s device", "%(count)s devices", count, count=count)
+
+
+def _id(identifier: EnvelopeId | RoomId | DeviceId) -> str:
+    return isolate(short(identifier))
 
 
 def short(identifier: EnvelopeId | RoomId | DeviceId) -> str:

@@ -6,10 +6,12 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from amanah_client import actions, model
+from amanah_client import actions, model, terms
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import Options
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
@@ -67,11 +69,12 @@ def show_outcome(intent: model.Intent, common: Options) -> None:
     if common.json:
         terminal.show_line(outcome_json(intent))
     elif state is not model.IntentState.DONE:
-        terminal.show(f"{state}  {intent.id}")
+        terminal.show(f"{terms.intent_state(state)}  {isolate(intent.id)}")
     elif intent.envelope is None:
-        terminal.show("done")
+        terminal.show(terms.intent_state(state))
     else:
-        terminal.show(f"done  {short(intent.envelope)}  room sequence {intent.room_seq}, log index {intent.index}")
+        named = {"id": isolate(short(intent.envelope)), "place": intent.room_seq, "index": intent.index}
+        terminal.show(_("done  %(id)s  room sequence %(place)s, log index %(index)s", **named))
 
 
 def outcome_json(intent: model.Intent) -> dict[str, object]:
@@ -104,7 +107,7 @@ def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> N
     async def main(client: Client) -> None:
         problem = None if offline else await catch_up(client, common)
         if client.is_following:
-            terminal.say("another program of this profile is connected; shown is what it has received so far")
+            terminal.say(_("another program of this profile is connected; shown is what it has received so far"))
         work(client)
         if problem is not None:
             hint = _AS_STORED if problem.code is Code.OFFLINE else problem.hint

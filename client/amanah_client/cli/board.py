@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amanah_client import terms
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import isolated, single
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Author
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.moments import clock, iso
-from amanah_client.said import said, said_json
+from amanah_client.said import nature_words, said, said_json
 from amanah_client.sdk import Client
-from amanah_protocol.content.clock import Nature
-
-_NATURES = {Nature.ACTION: "act together", Nature.EMBARGO: "embargo until", Nature.DEADLINE: "due"}
 
 _NOTES = 3
 """Notes that are shown: older shifts are over."""
@@ -24,37 +24,40 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
     """Incident, joint times, tasks, proposals, the last handovers, and what had no effect; empty parts are left out."""
     standing = board.standing
     named = {
-        "title": None if standing.title is None else isolated(standing.title),
-        "severity": None if standing.severity is None else standing.severity.name.lower(),
-        "status": None if standing.status is None else standing.status.name.lower(),
-        "type": standing.type,
-        "aware since": None if standing.aware_at_ms is None else clock(standing.aware_at_ms),
+        _("title"): None if standing.title is None else isolated(standing.title),
+        _("severity"): None if standing.severity is None else terms.severity(standing.severity),
+        _("status"): None if standing.status is None else terms.status(standing.status),
+        _("type"): standing.type,
+        _("aware since"): None if standing.aware_at_ms is None else clock(standing.aware_at_ms),
     }
     yield from (f"{name:<12} {value}" for name, value in named.items() if value is not None)
     for of in board.clocks.values():
-        when = f"{_NATURES[of.clock.nature]} {clock(of.clock.at_ms)}" if of.clock.stands else "called off"
+        when = nature_words(of.clock.nature, of.clock.at_ms) if of.clock.stands else _("called off")
         understood = board.messages[of.set].grades()
-        ends = f"; acknowledged by {', '.join(sorted(understood))}" if understood else ""
-        yield f"time {short(of.clock.id)[:8]}  {when}: {single(of.clock.what)}{ends}"
+        ends = _("; acknowledged by %(nations)s", nations=isolate(", ".join(sorted(understood)))) if understood else ""
+        yield _("time %(id)s", id=isolate(short(of.clock.id)[:8])) + f"  {when}: {single(of.clock.what)}{ends}"
     for task in board.tasks.values():
-        until = "" if task.task.until_ms is None else f", by {clock(task.task.until_ms)}"
+        until = "" if task.task.until_ms is None else _(", by %(time)s", time=isolate(clock(task.task.until_ms)))
         why = f": {single(task.reason)}" if task.reason else ""
-        state = f"{task.state.name.lower()}{why}"
-        yield f"task {short(task.task.id)[:8]}  {task.task.nation}{until}  {single(task.task.what)}  [{state}]"
+        state = f"{terms.task_state(task.state)}{why}"
+        about = f"{isolate(task.task.nation)}{until}  {single(task.task.what)}  [{state}]"
+        yield _("task %(id)s", id=isolate(short(task.task.id)[:8])) + f"  {about}"
     for number, of_nations in board.proposals.items():
         proposal = of_nations.proposal
-        ended = f"objections until {clock(proposal.object_until_ms)}"
+        ended = _("objections until %(time)s", time=isolate(clock(proposal.object_until_ms)))
         if of_nations.outcome is not None:
-            ended = of_nations.outcome.name.lower()
-        stands = f"{len(of_nations.agreeing)} of {proposal.quorum} agree"
-        against = f", {', '.join(of_nations.objecting)} object" if of_nations.objecting else ""
-        yield f"proposal {number}  {single(proposal.what)}  [{stands}{against}; {ended}]"
+            ended = terms.outcome(of_nations.outcome)
+        stands = _("%(count)s of %(quorum)s agree", count=len(of_nations.agreeing), quorum=proposal.quorum)
+        objecting = isolate(", ".join(of_nations.objecting))
+        against = _(", %(nations)s object", nations=objecting) if of_nations.objecting else ""
+        yield _("proposal %(number)s", number=number) + f"  {single(proposal.what)}  [{stands}{against}; {ended}]"
     for entry, note in board.handovers[-_NOTES:]:
         author = _who(board.messages[entry].author, client)
-        yield f"handover by {author}: " + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
+        yield _("handover by %(who)s: ", who=author) + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
     yield from _page_lines(board)
     for entry, why in board.without_effect.items():
-        yield f"without effect: {short(entry)} by {_who(board.messages[entry].author, client)}: {why}"
+        named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, client), "why": _(why)}
+        yield _("without effect: %(entry)s by %(who)s: %(why)s", **named)
 
 
 def _page_lines(board: Board) -> Iterator[str]:

@@ -18,6 +18,8 @@ from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing.mentions import mentions_in
 from amanah_client.engine import Event, Offline
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.message import Message
 from amanah_client.model import Mending, MessageState
 from amanah_client.room import Room
@@ -82,7 +84,7 @@ def send(
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         while (successor := into.successor) is not None:
-            terminal.say(f"{explain_status(into)}, and so does this message")
+            terminal.say(_("%(status)s, and so does this message", status=explain_status(into)))
             into = successor
         body = Text(
             text=unicodedata.normalize("NFC", said),
@@ -103,7 +105,7 @@ def _text(given: str | None) -> str:
         terminal.check_no_option(given, f"See `--help`; a text like this comes behind `--`: send ROOM -- {given}")
     if given is None or given == "-":
         if sys.stdin.isatty():
-            terminal.say("type the message; Ctrl-D on a line of its own sends it")
+            terminal.say(_("type the message; Ctrl-D on a line of its own sends it"))
         given = _standard_input()
     elif any("\ud800" <= character <= "\udfff" for character in given):  # how Python keeps such bytes
         raise _not_utf8("the text")
@@ -260,7 +262,7 @@ class _Tail:
         # It hears from here on, so nothing falls between what is stored and what comes.
         with client.hearing() as events:
             if client.is_following:
-                terminal.say("another program of this profile is connected; following what it receives")
+                terminal.say(_("another program of this profile is connected; following what it receives"))
                 if (problem := client.problem) is not None:
                     self._hear(client, Offline(problem=problem, attempts=0))
             for room in rooms or client.rooms():
@@ -303,16 +305,18 @@ class _Tail:
                     self._reached[row.room] = max(reached, row.room_seq)
                     self._show(client, client.read(row))
             case e.Online():
-                terminal.say("online" if self._problem is None else "online again")
+                terminal.say(_("online") if self._problem is None else _("online again"))
                 self._problem = None
             case Offline(problem=problem, final=final):
                 if self._problem is None:
-                    terminal.say(f"offline: {problem.detail}" + ("" if final else "; trying again"))
+                    again = "" if final else _("; trying again")
+                    terminal.say(_("offline: %(detail)s", detail=isolate(problem.detail)) + again)
                 self._problem = problem
                 if final:
                     raise OperationalError(problem.code, problem.detail, hint=problem.hint)
             case e.AlarmRaised(alarm=alarm):
-                terminal.say(f"ALARM {alarm.code}: {alarm.detail}")
+                named = {"code": isolate(alarm.code), "detail": isolate(alarm.detail)}
+                terminal.say(_("ALARM %(code)s: %(detail)s", **named))
             case _:
                 pass
 

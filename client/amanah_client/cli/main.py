@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+import platformdirs
 from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
+from amanah_client.language import ENGLISH, Language, language, of_environment, setting, speak
+from amanah_client.language.choice import VARIABLE
 from amanah_client.process import forbid_memory_dumps
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 
@@ -43,6 +47,11 @@ _COMMANDS: Final = (
     ("witness", "witness:app", "Cosign a log's checkpoints for others: what continues it, and nothing else."),
     ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
 )
+_SPOKEN: Final = frozenset({
+    "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover", "board",
+    "incident", "task", "decide", "clock", "outbox",
+})  # fmt: skip
+"""Verbs that speak other languages than English: those of an incident."""
 _TRACEBACK: Final = "AMANAH_TRACEBACK"
 _OF_WEB: Final = ("jinja2", "starlette", "uvicorn")
 
@@ -89,6 +98,10 @@ def main(arguments: list[str]) -> int:
         The documented exit code (`terminal`).
     """
     terminal.prepare(arguments)
+    try:
+        speak(_language(arguments))
+    except AmanahError as error:
+        return terminal.report(error)
     if not {"--help", "-h"}.isdisjoint(arguments):
         _explain(arguments[0])
     try:
@@ -101,6 +114,15 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         code = terminal.report(terminal.operational(error))
     return _hand_over(code)
+
+
+def _language(arguments: list[str]) -> Language:
+    """What a command line is answered in: English for programs, and where evidence is made or read."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if not options or options[0] not in _SPOKEN or "--json" in options:
+        return ENGLISH
+    profile = terminal.home_folder() or os.environ.get("AMANAH_HOME") or platformdirs.user_data_dir("amanah")
+    return of_environment(os.environ, "" if language(os.environ.get(VARIABLE, "")) else setting(Path(profile)))
 
 
 def _hand_over(code: int) -> int:

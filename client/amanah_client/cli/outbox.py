@@ -7,10 +7,12 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from amanah_client import actions, model
+from amanah_client import actions, model, terms
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate, ngettext
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
@@ -34,9 +36,12 @@ def list_intents(*, common: Options = DEFAULTS) -> None:
                                  "detail": i.detail or None} for i in waiting])  # fmt: skip
             return
         terminal.show_table(
-            ("entry", "state", "what", "since", "why"),
-            ((i.id[:_ID_DIGITS], str(i.state), _what(i, client), clock(i.created_at_ms), _why(i)) for i in waiting),
-            whole=("entry", "state"),
+            (_("entry"), _("state"), _("what"), _("since"), _("why")),
+            (
+                (i.id[:_ID_DIGITS], terms.intent_state(i.state), _what(i, client), clock(i.created_at_ms), _why(i))
+                for i in waiting
+            ),
+            whole=(_("entry"), _("state")),
         )
 
     opening.with_client(common, work, connect=False)
@@ -75,14 +80,14 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
 
     async def work(client: Client) -> None:
         dropped = client.intent(entry)
-        questions.confirm(f"Dropping {_what(dropped, client)}", "drop", yes=yes)
+        questions.confirm(_("Dropping %(what)s", what=_what(dropped, client)), "drop", yes=yes)
         await client.withdraw(dropped)
         now = await _changed(client, dropped, common)
         if now.state is not model.IntentState.FAILED:
             show_outcome(now, common)
             hint = "It may have gone out already; `amanah outbox list` shows what is left."
             raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped", hint=hint)
-        terminal.say("dropped")
+        terminal.say(_("dropped"))
 
     opening.with_client(common, work)
 
@@ -90,7 +95,7 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
 async def _changed(client: Client, before: model.Intent, common: Options) -> model.Intent:
     """An intent when it has left the state that it was in, or after the time-out."""
     now = before
-    for _ in range(int(common.timeout / _POLL_S)):
+    for _try in range(int(common.timeout / _POLL_S)):
         if (now := client.intent(before.id)).state is not before.state:
             break
         await asyncio.sleep(_POLL_S)
@@ -105,14 +110,14 @@ def _name(intent: model.Intent) -> str:
 def _what(intent: model.Intent, client: Client) -> str:
     room = getattr(intent.action, "room", None)
     titles = {known.id: known.title for known in client.rooms()}
-    where = f" to {titles[room]}" if room in titles else ""
+    where = _(" to %(room)s", room=isolate(titles[room])) if room in titles else ""
     match intent.action:
         case Say() as action:
-            return f"message{where}: {_cut(said(action.body))}"
+            return _("message%(where)s: %(said)s", where=where, said=_cut(said(action.body)))
         case actions.PostAlerts(alerts=alerts):
-            return f"{len(alerts)} alerts{where}"
+            return ngettext("%(count)s alert", "%(count)s alerts", len(alerts), count=len(alerts)) + where
         case actions.CreateRoom(title=title):
-            return f"open room {title}"
+            return _("open room %(title)s", title=isolate(title))
         case _:
             return f"{_name(intent)}{where}"
 

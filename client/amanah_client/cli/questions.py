@@ -8,6 +8,8 @@ from typing import Final
 
 from amanah_client.cli.terminal import say
 from amanah_client.keystore import check_strength, made_passphrase
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_protocol.errors import Code, UsageError
 
 TRIES: Final = 3
@@ -81,6 +83,6 @@ def confirm(what: str, word: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         hint = "Give --yes where there is no terminal."
         raise UsageError(Code.USAGE, f"{what} is not done unasked", hint=hint)
-    say(f"{what}. Type {word} to confirm:")
+    say(_("%(what)s. Type %(word)s to confirm:", what=what, word=isolate(word)))
     if input().strip() != word:
         raise UsageError(Code.USAGE, "that is not what was to be typed", hint="Nothing was done.")

@@ -6,13 +6,15 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from amanah_client import actions
+from amanah_client import actions, terms
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, settle, show_outcome
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
 from amanah_client.cli.showing_custody import custody_json, custody_lines, parse_policy
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate, ngettext
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -72,7 +74,8 @@ def create(
             show_outcome(done, common)
             return
         terminal.show(done.room.hex())
-        terminal.say(f"opened; next: amanah room invite {short(done.room)} ORGANISATION")
+        command = isolate(f"amanah room invite {short(done.room)} ORGANISATION")
+        terminal.say(_("opened; next: %(command)s", command=command))
 
     opening.with_client(common, work)
 
@@ -107,20 +110,26 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
         terminal.show_json([room_json(room) for room in rooms])
         return
     terminal.show_table(
-        ("room", "title", "status", "ceiling", "members", "entries"),
+        (_("room"), _("title"), _("status"), _("ceiling"), _("members"), _("entries")),
         (
             (
                 short(room.id),
                 room.title,
-                room.status if room.row.successor is None else f"closed, on in {short(room.row.successor)}",
+                _status(room),
                 room.ceiling.text,
                 str(len(room.members())),
                 str(room.row.head_seq),
             )
             for room in rooms
         ),
-        whole=("room",),
+        whole=(_("room"),),
     )
+
+
+def _status(room: Room) -> str:
+    if room.row.successor is None:
+        return terms.room_status(room.row.status)
+    return _("closed, on in %(room)s", room=isolate(short(room.row.successor)))
 
 
 @app.command
@@ -150,36 +159,43 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         return
     created = room.created
     terminal.show(single(room.title))
-    terminal.show(f"room {room.id.hex()}")
-    terminal.show(f"up to {room.ceiling.text}; {room.status}; epoch {room.epoch}; {room.row.head_seq} entries")
+    terminal.show(_("room %(room)s", room=isolate(room.id.hex())))
+    named = {"label": isolate(room.ceiling.text), "status": terms.room_status(room.row.status), "epoch": room.epoch}
+    terminal.show(
+        _("up to %(label)s; %(status)s; epoch %(epoch)s; %(count)s entries", count=room.row.head_seq, **named)
+    )
     if (status := explain_status(room)) is not None:
-        terminal.show(single(status))
+        terminal.show(terminal.composed(status))
     if created is not None and created.successor_of is not None:
-        terminal.show(f"continues room {created.successor_of.hex()}")
+        terminal.show(_("continues room %(room)s", room=isolate(created.successor_of.hex())))
     if created is not None:
-        agreement = f" under {single(created.agreement)}" if created.agreement else ""
-        terminal.show(f"opened for {created.owner}{agreement}")
+        agreement = _(" under %(agreement)s", agreement=single(created.agreement)) if created.agreement else ""
+        terminal.show(_("opened for %(owner)s", owner=isolate(created.owner)) + agreement)
     nations = {party.organisation for party in members}
-    terminal.show(f"who can read what is sent now: {len(members)} devices of {len(nations)} organisations")
+    devices = ngettext("%(count)s device", "%(count)s devices", len(members), count=len(members))
+    organisations = ngettext("%(count)s organisation", "%(count)s organisations", len(nations), count=len(nations))
+    named_readers = {"devices": devices, "organisations": organisations}
+    terminal.show(_("who can read what is sent now: %(devices)s of %(organisations)s", **named_readers))
     terminal.show_table(
-        ("organisation", "name", "role", "device", ""),
+        (_("organisation"), _("name"), _("role"), _("device"), ""),
         (
             (
                 party.organisation,
                 party.name,
-                party.role.name.lower() if party.role else "-",
+                terms.role(party.role) if party.role else "-",
                 short(party.device),
-                "REVOKED" if party.revoked else "",
+                _("REVOKED") if party.revoked else "",
             )
             for party in members
         ),
-        whole=("device",),
+        whole=(_("device"),),
     )
     for cause, count in room.unreadable().items():
-        terminal.show(f"cannot be read: {count} ({cause}). {MEANINGS[cause]}")
+        named = {"count": count, "cause": isolate(cause), "meaning": _(MEANINGS[cause])}
+        terminal.show(_("cannot be read: %(count)s (%(cause)s). %(meaning)s", **named))
     for line in custody_lines(room):
         terminal.show(line)
-    terminal.show(f"alarms: {len(alarms)}")
+    terminal.show(_("alarms: %(count)s", count=len(alarms)))
     for alarm in alarms[-_LAST_ALARMS:]:
         terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
     for words in standing.lines:
@@ -234,13 +250,20 @@ async def _invite(client: Client, into: Room, wanted: str, common: Options) -> N
     else:
         show_outcome(done, common)
     if done.detail:
-        terminal.say(f"not added: {done.detail}")
+        terminal.say(_("not added: %(detail)s", detail=isolate(done.detail)))
     elif done.envelope is None:
         # Who never connected is known to nobody but its own organisation.
-        devices = "1 device" if before == 1 else f"{before} devices"
-        are = "is in already; others have not connected yet, if there are any"
-        are = are if before == 1 else are.replace("is in", "are in")
-        terminal.say(f"nobody new: {devices} of {wanted} {are}; a device connects once before it can be invited")
+        terminal.say(
+            ngettext(
+                "nobody new: %(count)s device of %(whom)s is in already; others have not connected yet, if there are "
+                "any; a device connects once before it can be invited",
+                "nobody new: %(count)s devices of %(whom)s are in already; others have not connected yet, if there are "
+                "any; a device connects once before it can be invited",
+                before,
+                count=before,
+                whom=isolate(wanted),
+            )
+        )
 
 
 @app.command
@@ -263,12 +286,16 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
         outof = await find_room(client, room, common)
         # Members are found by names that only a client which has caught up knows.
         if (problem := await catch_up(client, common)) is not None:
-            terminal.say(f"not caught up: {problem.detail}; members are found as last known")
+            detail = isolate(problem.detail)
+            terminal.say(_("not caught up: %(detail)s; members are found as last known", detail=detail))
         devices = sorted({device for wanted in (whom, *more) for device in outof.find_members(wanted)})
         for party in map(client.party, devices):
-            terminal.say(f"to be removed: {party.name}, {party.organisation}, device {short(party.device)}")
-        count = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
-        questions.confirm(f"Removing {count} from {outof.title}", outof.title, yes=yes)
+            who = {"name": isolate(party.name), "nation": isolate(party.organisation)}
+            device = isolate(short(party.device))
+            terminal.say(_("to be removed: %(name)s, %(nation)s, device %(device)s", device=device, **who))
+        count = ngettext("%(count)s device", "%(count)s devices", len(devices), count=len(devices))
+        asked = _("Removing %(devices)s from %(room)s", devices=count, room=isolate(outof.title))
+        questions.confirm(asked, outof.title, yes=yes)
         show_outcome(await settle(client, actions.Remove(room=outof.id, devices=tuple(devices)), common), common)
 
     opening.with_client(common, work)
@@ -276,15 +303,23 @@ def remove(room: str, whom: str, /, *more: str, yes: Flag = False, common: Optio
 
 def explain_status(room: Room) -> str | None:
     """Why nothing more comes from a room, or nothing goes to it; None where all is well."""
-    row, title = room.row, room.title
+    row, title = room.row, isolate(room.title)
     if row.successor is not None:
-        return f"{title} is closed: a change of it was refused; it goes on in room {short(row.successor)}"
+        return _(
+            "%(room)s is closed: a change of it was refused; it goes on in room %(successor)s",
+            room=title,
+            successor=isolate(short(row.successor)),
+        )
     if row.status is RoomStatus.OPEN and row.rekey is not Rekey.NONE:
-        return f"this profile is an old copy: in {title} it sends when others are online and its keys are renewed"
-    return {
-        RoomStatus.REMOVED: f"this device was removed from {title} at {row.head_seq}; nothing later reaches it",
-        RoomStatus.HALTED: f"{title} is halted: reading stays, sending does not; `amanah room show` has the alarm",
-        RoomStatus.BEHIND: f"this device cannot follow {title} any more: it waits to be removed and added again",
-        RoomStatus.LOST: f"this device's keys of {title} are gone: it asked to be removed and added again",
-        RoomStatus.JOINING: f"this device was added to {title} and waits for its welcome",
+        return _(
+            "this profile is an old copy: in %(room)s it sends when others are online and its keys are renewed",
+            room=title,
+        )
+    said = {
+        RoomStatus.REMOVED: _("this device was removed from %(room)s at %(place)s; nothing later reaches it"),
+        RoomStatus.HALTED: _("%(room)s is halted: reading stays, sending does not; `amanah room show` has the alarm"),
+        RoomStatus.BEHIND: _("this device cannot follow %(room)s any more: it waits to be removed and added again"),
+        RoomStatus.LOST: _("this device's keys of %(room)s are gone: it asked to be removed and added again"),
+        RoomStatus.JOINING: _("this device was added to %(room)s and waits for its welcome"),
     }.get(row.status)
+    return None if said is None else said % {"room": title, "place": row.head_seq}

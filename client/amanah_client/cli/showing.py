@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.cli.terminal import Line, clock, iso, isolated, shown, single
+from amanah_client import terms
+from amanah_client.cli.terminal import Line, clock, composed, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate, ngettext
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
@@ -90,28 +93,30 @@ def line(message: Message, directory: Directory) -> Line:
 
 def _remarks(message: Message) -> str:
     """What has to be said of a message besides what it says."""
-    repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
-    relay = f" [the relay says: {clock(message.accepted_at_ms)}]" if message.clocks_differ else ""
-    answers = ""
-    if isinstance(message.body, TextBody):
-        answers = "" if message.body.reply_to is None else f" [answers {short(message.body.reply_to)}]"
-        answers += "" if message.body.thread is None else f" [in the thread of {short(message.body.thread)}]"
-        answers += "" if message.body.asks is None else f" [asks: {message.body.asks.name.lower()}]"
+    repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
+    relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
+    answers, body = "", message.body
+    if isinstance(body, TextBody):
+        answers = "" if body.reply_to is None else " " + _("[answers %(message)s]", message=_id(body.reply_to))
+        answers += "" if body.thread is None else " " + _("[in the thread of %(message)s]", message=_id(body.thread))
+        answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
     return answers + repaired + relay
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
     match message.state, message.body:
         case MessageState.UNREADABLE, _:
-            return f"[cannot be read: {message.cause} ({shown(message.code)}). {message.explanation}]"
+            named = {"cause": message.cause, "code": shown(message.code), "explanation": message.explanation}
+            return _("[cannot be read: %(cause)s (%(code)s). %(explanation)s]", **named)
         case MessageState.ERASED, _:
-            return "[erased]"
+            return _("[erased]")
         case _, body if isinstance(body, Said):
-            return isolated(said(body))
+            return isolated(body.text) if isinstance(body, TextBody) else composed(said(body))
         case _, AlertBatch(source=source, alerts=alerts):
-            return "\n".join((f"{_summary(alerts)} from {single(source)}", *_listed(alerts)))
+            first = _("%(alerts)s from %(source)s", alerts=_summary(alerts), source=single(source))
+            return "\n".join((first, *_listed(alerts)))
         case _, RoomInfo(title=title):
-            return f"[names the room {isolated(title)}]"
+            return _("[names the room %(title)s]", title=isolated(title))
         case _, None:
             return f"[{_does(message.specific, directory)}]"
         case _:
@@ -122,41 +127,52 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901,
     """What an entry without sealed content says, from its header."""
     match specific:
         case kinds.Create(owner=owner, ceiling=ceiling):
-            return f"opens the room for {owner}, up to {ceiling.text}"
+            return _("opens the room for %(owner)s, up to %(label)s", owner=isolate(owner), label=isolate(ceiling.text))
         case kinds.Commit(added=added, removed=removed):
-            named = {"adds": added, "removes": removed}
-            parts = [f"{verb} {'; '.join(who(directory.party(d)) for d in ds)}" for verb, ds in named.items() if ds]
-            return ", ".join(parts) or "renews its keys"
+            came, left = ("; ".join(who(directory.party(device)) for device in changed) for changed in (added, removed))
+            parts = [_("adds %(devices)s", devices=came)] if came else []
+            parts += [_("removes %(devices)s", devices=left)] if left else []
+            return ", ".join(parts) or _("renews its keys")
         case kinds.Ack(grade=grade, envelope=envelope):
-            return f"acknowledges {short(envelope)}: {grade.name.lower()}"
+            return _("acknowledges %(envelope)s: %(grade)s", envelope=_id(envelope), grade=terms.grade(grade))
         case kinds.Egress(envelope=envelope, recipient=recipient):
-            return f"discloses {short(envelope)} to {isolated(recipient)}"
+            return _("discloses %(envelope)s to %(whom)s", envelope=_id(envelope), whom=isolated(recipient))
         case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
-            return f"counted its alerts: {accepted} accepted, {merged} merged, {dropped} dropped"
+            return _(
+                "counted its alerts: %(accepted)s accepted, %(merged)s merged, %(dropped)s dropped",
+                accepted=accepted,
+                merged=merged,
+                dropped=dropped,
+            )
         case kinds.Erase(envelopes=envelopes):
-            return f"erases {', '.join(short(envelope) for envelope in envelopes)}"
+            return _("erases %(envelopes)s", envelopes=", ".join(map(_id, envelopes)))
         case kinds.Delivered(room_seq=room_seq):
-            return f"has stored everything up to {room_seq}"
+            return _("has stored everything up to %(place)s", place=room_seq)
         case kinds.Repair(envelopes=envelopes, addressees=()):
-            return f"asks for {', '.join(short(envelope) for envelope in envelopes)} again"
+            return _("asks for %(envelopes)s again", envelopes=", ".join(map(_id, envelopes)))
         case kinds.Repair(envelopes=envelopes):
-            return f"sends {', '.join(short(envelope) for envelope in envelopes)} again"
+            return _("sends %(envelopes)s again", envelopes=", ".join(map(_id, envelopes)))
         case kinds.Refuse(code=Code.FORK):
-            return "asks for a new epoch: its profile is an old copy"
+            return _("asks for a new epoch: its profile is an old copy")
         case kinds.Refuse(commit=commit, code=code):
-            return f"refuses the change {short(commit)}: {shown(code)}"
-        case _:
-            return kinds.kind_of(specific).name.lower().replace("_", " ")
+            return _("refuses the change %(commit)s: %(code)s", commit=_id(commit), code=isolate(shown(code)))
+        case _other:
+            return terms.kind(kinds.kind_of(specific))
+
+
+def _id(identifier: bytes) -> str:
+    return isolate(short(identifier))
 
 
 def _summary(alerts: tuple[Alert, ...]) -> str:
     by_severity = Counter(alert.severity for alert in alerts)
-    severities = ", ".join(f"{by_severity[s]} {s.name.lower()}" for s in reversed(Severity) if by_severity[s])
+    severities = ", ".join(f"{by_severity[s]} {terms.severity(s)}" for s in reversed(Severity) if by_severity[s])
     titles = Counter(alert.title for alert in alerts)
     often = titles.most_common(_NAMED_SIGNATURES)
     named = ", ".join(f"{count} x {isolated(title)}" for title, count in often)
-    rest = f", {len(titles) - len(often)} other kinds" if len(titles) > len(often) else ""
-    count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    others = len(titles) - len(often)
+    rest = ", " + ngettext("%(count)s other kind", "%(count)s other kinds", others, count=others) if others else ""
+    count = ngettext("%(count)s alert", "%(count)s alerts", len(alerts), count=len(alerts))
     return f"{count} ({severities}): {named}{rest}"
 
 
@@ -168,9 +184,9 @@ def _listed(alerts: tuple[Alert, ...]) -> Iterator[str]:
         protocol = f" {single(alert.protocol)}" if alert.protocol else ""
         signature = f" [{single(alert.signature_id)}]" if alert.signature_id else ""
         said = f"{flow}{protocol}  {single(alert.title)}{signature}"
-        yield f"{alert.severity.name.lower():<{_SEVERITY_WIDTH}}  {clock(alert.observed_at_ms)}  {said}"
+        yield f"{terms.severity(alert.severity):<{_SEVERITY_WIDTH}}  {clock(alert.observed_at_ms)}  {said}"
     if len(alerts) > _LISTED_ALERTS:
-        yield f"and {len(alerts) - _LISTED_ALERTS} more; --json shows all of them"
+        yield _("and %(count)s more; --json shows all of them", count=len(alerts) - _LISTED_ALERTS)
 
 
 def _end(address: str | None, port: int | None) -> str:

@@ -31,6 +31,8 @@ from cyclopts import Parameter
 
 from amanah_client import moments, visible
 from amanah_client.commands import at_home, home_option
+from amanah_client.language import ENGLISH, isolate, spoken
+from amanah_client.language.errors import happened
 from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ DEFAULTS: Final = Options()
 _literal: Final[list[str]] = []
 """What stood behind `--` on this process's command line."""
 _home: Final[list[str]] = []
-"""` --home FOLDER` as it stood there, "" where the usual place is meant; nothing before a command line was read."""
+"""The folder behind `--home`, "" where the usual place is meant; nothing before a command line was read."""
 
 
 def prepare(arguments: Sequence[str] = ()) -> None:
@@ -147,15 +149,20 @@ def _home_of(words: Sequence[str]) -> str:
     found = ""
     for word, after in pairwise((*words, "")):
         if word == "--home":
-            found = home_option(after)
+            found = after
         elif word.startswith("--home="):
-            found = home_option(word.removeprefix("--home="))
+            found = word.removeprefix("--home=")
     return found
+
+
+def home_folder() -> str:
+    """The folder of the profile as it was named; "" for the usual place."""
+    return "".join(_home)
 
 
 def home_words() -> str:
     """What a command that is printed needs to find the profile of this one; "" for the usual place."""
-    return "".join(_home)
+    return home_option(home_folder(), "")
 
 
 def check_no_option(text: str, hint: str) -> None:
@@ -189,6 +196,9 @@ def report(error: AmanahError) -> int:
     is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
     hint = at_home(error.hint, home_words())
     said = hint if is_doubled else f"{detail}. {hint}"
+    if spoken() != ENGLISH:
+        # What it says of this case is English, and stands behind what happened and what to do as evidence.
+        said = f"{happened(error.code)} ({isolate(detail)})".lstrip()
     say(f"amanah: {said} [{error.code}]")
     return exit_code(error)
 
@@ -208,7 +218,7 @@ def operational(error: OSError, what: str | Path | None = None) -> OperationalEr
 
 def say(text: str) -> None:
     """One line of talk, on standard error; it may hold others' text."""
-    line = shown(text).replace("\n", " ")
+    line = visible.sentence(text).replace("\n", " ")
     sys.stderr.write((folded(line, _TALK_INDENT) if sys.stderr.isatty() else line) + "\n")
     sys.stderr.flush()
 
@@ -264,13 +274,26 @@ def isolated(text: str) -> str:
     return "\n".join(_isolated(line) for line in shown(text).split("\n"))
 
 
+def ours(sentence: str) -> str:
+    """A sentence of ours on one line: others' names in it are safe, and keep their own order."""
+    return visible.sentence(sentence).replace("\n", " ")
+
+
+def composed(text: str) -> str:
+    """Lines of ours around what others wrote (`said.said`), for a terminal."""
+    return isolated(text) if spoken() == ENGLISH else visible.sentence(text)
+
+
 def single(text: str) -> str:
     """As `isolated`, on one line: a name must not write a line of its own below."""
     return isolated(text.replace("\n", " "))
 
 
 def _isolated(line: str) -> str:
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
+    # In a sentence from right to left all that others wrote is foreign.
+    if (line and spoken().direction == "rtl") or any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line
+    ):
         return f"{_FIRST_STRONG}{line}{_POP}"
     return line
 

@@ -20,8 +20,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from amanah_client.audit.questions.words import duration
-from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, counted, short, size_words
+from amanah_client import terms
+from amanah_client.audit.table import NO_LABEL, NO_PLAINTEXT, short, size_words
 from amanah_client.cli.terminal import iso
 from amanah_client.commands import at_home
 from amanah_client.console import views
@@ -30,6 +30,7 @@ from amanah_client.console.places import nations
 from amanah_client.console.state import Console, Examined, Verifying
 from amanah_client.console.views import View
 from amanah_client.language import Language
+from amanah_client.language.errors import found, happened
 from amanah_client.moments import moment
 from amanah_client.web import reader
 from amanah_client.web.files import Files
@@ -90,8 +91,9 @@ def make_app(
     """The application, behind its gate; `usual` is the language of whoever has chosen none there."""
     files = Files(FRAME / "static", HERE / "static")
     filters: dict[str, Callable[..., object]] = {
-        "moment": moment, "iso": iso, "duration": duration, "short": short, "counted": counted, "size": size_words,
-        "quoted": shlex.quote, "at_home": partial(at_home, option=owner.home),
+        "moment": moment, "iso": iso, "duration": terms.duration, "short": short, "size": size_words,
+        "kind": terms.kind, "role": terms.role, "precedence": terms.precedence, "leaf": terms.leaf,
+        "happened": happened, "found": found, "quoted": shlex.quote, "at_home": partial(at_home, option=owner.home),
     }  # fmt: skip
     pages = Pages(HERE / "templates", files, filters)
     routes = _Routes(console, owner, pages)
@@ -143,7 +145,7 @@ class _Routes:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows for mypy: it is called for these alone
         state = self._console.state
         context = self._context(request, state if isinstance(state, Examined) else None)
-        shown = self._pages.render("missing.html", error.status_code, **context, detail=error.detail)
+        shown = self._pages.render("missing.html", error.status_code, **context)
         shown.headers.update(error.headers or {})
         return shown
 

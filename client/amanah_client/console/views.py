@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from amanah_client.audit.questions.audits import told
+from amanah_client import terms
+from amanah_client.audit.questions.audits import Audited, told
 from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.registry import QUESTIONS, Answer, ask, needs, question_of
 from amanah_client.audit.questions.search import search as search_record
@@ -16,6 +17,7 @@ from amanah_client.audit.retention import CAUSES, retention
 from amanah_client.console import entries, places, plots, proof, search
 from amanah_client.console.selection import FILTERS, Selection, select
 from amanah_client.console.state import Examined
+from amanah_client.language import ENGLISH, speaking
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Kind
@@ -72,6 +74,7 @@ def entry_list(examined: Examined, query: Query) -> View:
     context: dict[str, object] = {
         "given": {name: query.get(name, "").strip() for name in FILTERS},
         "kinds": [kind.name.lower().replace("_", "-") for kind in Kind],
+        "kind_words": [terms.kind(kind) for kind in Kind],
         "labels": [label.text for label in Label],
         "names": [line.name for line in places.nations(examined) if line.name],
     }
@@ -103,7 +106,7 @@ def entry(examined: Examined, index: str) -> View:
         "bounds": record.bounds(number),
         "stamped": record.stamped(number),
         "about": places.devices(record, "WHERE certified = ?1 OR revoked = ?1", number),
-        "audited": told(_case(examined), number),
+        "audited": _told(examined, number),
     }
     if found:
         one = found[0].entry
@@ -116,6 +119,11 @@ def entry(examined: Examined, index: str) -> View:
             "targets": entries.rows(examined, record.read(f"{named} LIMIT {_ROWS}", number)),
         }
     return View(template="entry.html", context=context)
+
+
+def _told(examined: Examined, number: int) -> Audited | None:
+    with speaking(ENGLISH):
+        return told(_case(examined), number)
 
 
 def room_list(examined: Examined, _: Query) -> View:
@@ -270,7 +278,9 @@ def question(examined: Examined, name: str, query: Query) -> View:
     wanted = "ask" in query or bool(given)
     if wanted and not wrong:
         try:
-            answer = examined.once(("ask", name, *given.items()), lambda: ask(asked, _case(examined), given))
+            # An answer is evidence: it is found and kept in one language, whoever asks.
+            with speaking(ENGLISH):
+                answer = examined.once(("ask", name, *given.items()), lambda: ask(asked, _case(examined), given))
         except UsageError as error:
             refused = error
     context = {
@@ -294,7 +304,8 @@ def find(examined: Examined, query: Query) -> View:
     """Whatever the search box was given."""
     text = query.get("q", "").strip()
     try:
-        hits = search_record(_case(examined), text)
+        with speaking(ENGLISH):
+            hits = search_record(_case(examined), text)
     except UsageError as error:
         return View(template="search.html", context={"q": text, "hits": (), "refused": error}, status=404)
     found = [(hit, search.page_of(hit)) for hit in hits]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -24,11 +23,13 @@ def setting(profile: Path) -> str:
         UsageError: `CONFIG` when it cannot be read, or names a language that there is no catalogue of.
     """
     path = profile / SETTINGS
+    if not path.is_file():
+        return ""
+    import tomllib  # noqa: PLC0415 - few profiles have settings
+
     try:
         text = path.read_text(encoding="utf-8")
         found = tomllib.loads(text).get("language", "")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(Code.CONFIG, f"{path} cannot be read: {error}") from error
     if found and (not isinstance(found, str) or language(found) is None):

@@ -52,8 +52,11 @@ def ngettext(one: str, several: str, count: int, /, **named: object) -> str:
 def isolate(text: object) -> str:
     """A name in a sentence: made safe to show, and where it runs against the sentence, isolated (Unicode TR 9).
 
-    Without that, what stands beside it (a colon, a number, a bracket) goes over to the wrong side of it.
+    Without that, what stands beside it (a colon, a number, a bracket) goes over to the wrong side of it. An English
+    sentence keeps it as it is: it may be for a program, and a face makes it safe as a whole.
     """
+    if spoken().code == "en":
+        return str(text)
     safe = shown(str(text))
     runs_right = any(unicodedata.bidirectional(character) in _FROM_RIGHT for character in safe)
     return f"{_FIRST_STRONG}{safe}{_POP}" if runs_right or spoken().direction == "rtl" else safe

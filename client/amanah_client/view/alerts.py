@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gettext import gettext as _
-from gettext import ngettext
 from typing import Final
 
+from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.view import words
 from amanah_client.view.entries import AlertCard, AlertGroup
 from amanah_client.view.indicators import defanged

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from gettext import gettext as _
-from gettext import ngettext
 from typing import Final, Literal
 
 from amanah_client.incident.board import Board, ClockOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import Block, parse

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from gettext import gettext as _
 from typing import Final
 
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
+from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
 from amanah_client.saying import Say

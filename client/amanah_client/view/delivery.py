@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from gettext import gettext as _
 
+from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState, MessageState
 from amanah_client.view import words

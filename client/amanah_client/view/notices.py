@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from gettext import gettext as _
 from typing import Literal
 
 from amanah_client.incident.board import Board
+from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.view import words
 from amanah_client.view.alerts import sum_words

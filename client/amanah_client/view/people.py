@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from gettext import gettext as _
 
 from amanah_client.directory import Party
+from amanah_client.language import gettext as _
 from amanah_client.visible import shown
 from amanah_protocol.content.text import Mention
 from amanah_protocol.identity import Role

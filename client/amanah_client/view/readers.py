@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from gettext import gettext as _
 
 from amanah_client.directory import Party
+from amanah_client.language import gettext as _
 from amanah_client.view import words
 from amanah_client.view.people import Nation, Seat, nations_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from gettext import gettext as _
 from typing import Final, Literal
 
+from amanah_client.language import gettext as _
 from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import CLOSED, Room
 from amanah_client.view import words

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from gettext import gettext as _
-from gettext import ngettext
 from typing import Literal
 
+from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.model import Alarm
 from amanah_client.standing import Standing
 from amanah_client.view import words

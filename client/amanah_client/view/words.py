@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
-from gettext import gettext as _
-from gettext import ngettext
 from typing import Final
 
+from amanah_client import language
 from amanah_client.incident import board
+from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.visible import shown
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Nature
@@ -170,16 +171,7 @@ def day(at_ms: int) -> str:
     at = moment_of(at_ms)
     if at is None:
         return _("beyond any calendar")
-    weekdays = (
-        _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"),
-    )  # fmt: skip
-    months = (
-        _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"),
-        _("September"), _("October"), _("November"), _("December"),
-    )  # fmt: skip
-    return _("{weekday} {day} {month} {year}").format(
-        weekday=weekdays[at.weekday()], day=at.day, month=months[at.month - 1], year=at.year
-    )
+    return language.day(at_ms)
 
 
 def when(at_ms: int, now_ms: int) -> str:

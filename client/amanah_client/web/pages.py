@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from amanah_client.language import LANGUAGES, number, said, said_of, spoken
+from amanah_client.language import LANGUAGES, number, pgettext, said, said_of, spoken
 from amanah_client.visible import pieces, shown
 from amanah_client.web.files import Files
 
@@ -49,19 +49,35 @@ class Pages:
             "pgettext": _pgettext,
         }
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]  # what the extension adds stands in no type
-        self._environment.filters |= {"shown": shown, "ours": ours, "grouped": number, **(filters or {})}
+        self._environment.filters |= {"shown": shown, "ours": ours, "told": told, "grouped": number, **(filters or {})}
 
     def render(self, name: str, status: int = 200, /, **context: object) -> HTMLResponse:
         """A page, in the language that is spoken."""
         wanted = spoken()
-        known = {"lang": wanted.tag, "language": wanted.code, "dir": wanted.direction, **context}
+        known = {"lang": wanted.tag, "language": wanted.code, "dir": wanted.direction, **marks(), **context}
         return HTMLResponse(self._environment.get_template(name).render(known), status)
+
+
+def marks() -> dict[str, str]:
+    """What stands between two things that are told."""
+    return {"comma": pgettext("between", ", "), "semicolon": pgettext("between", "; ")}
 
 
 def ours(sentence: str) -> Markup:
     """A sentence of ours in which others are named: it runs as the page does, and each name in it as itself."""
     parts = (Markup("<bdi>{}</bdi>" if is_name else "{}").format(text) for text, is_name in pieces(sentence))  # noqa: S704 - both are constants of ours
     return Markup("").join(parts)
+
+
+def told(sentence: str) -> Markup:
+    """What evidence says: translated where it is one of the sentences of a catalogue, else in its own English.
+
+    Answers and findings are made, kept and exported in English; a page marks what is left of it as that.
+    """
+    found = said(sentence)
+    if found != sentence or spoken().code == "en":
+        return ours(found)
+    return Markup('<bdi lang="en" dir="auto">{}</bdi>').format(shown(sentence))
 
 
 def _gettext(message: str, /, **named: object) -> Markup:

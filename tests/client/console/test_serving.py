@@ -23,6 +23,7 @@ from amanah_client.console.app import Owner
 from amanah_client.console.serving import run
 from amanah_client.console.state import Console
 from amanah_client.home import Profile
+from amanah_client.language import Language
 from tests.client.console.told import TOLD, auditor
 
 
@@ -147,13 +148,36 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     visited: list[str] = []
     seen: dict[str, object] = {"browser": visited}
 
-    async def offer(console: Console, owner: Owner, _tell: Callable[[str], None], opened: Opened) -> None:
+    async def offer(
+        console: Console, owner: Owner, _tell: Callable[[str], None], opened: Opened, usual: Language | None
+    ) -> None:
         seen["owner"] = owner
+        seen["usual"] = usual
         opened("http://audit-00.localhost:1/#token", "file:///launch.html")
 
     monkeypatch.setattr(audit_console, "run", offer)
     monkeypatch.setattr("webbrowser.open", visited.append)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "tag"),
+    [("", "", None), ("ar-TN", 'language = "fr"', "ar-TN"), ("", 'language = "fr"', "fr")],
+)
+def test_pages_are_in_the_language_that_was_chosen_for_the_profile(
+    profile: Profile,
+    started: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    environment: str,
+    settings: str,
+    tag: str | None,
+) -> None:
+    monkeypatch.setenv("AMANAH_LANG", environment)
+    profile.home.config.write_text(settings)
+    profile.close()
+    assert main(["audit", "console", "--home", str(profile.home.path)]) == 0
+    usual = started["usual"]
+    assert (usual.tag if isinstance(usual, Language) else usual) == tag
 
 
 def test_the_link_is_the_result(

@@ -23,7 +23,7 @@ from amanah_client.language import (
 )
 from amanah_client.language import catalogue as read
 from amanah_client.language.catalogue import Catalogue
-from amanah_client.visible import pieces
+from amanah_client.visible import pieces, sentence
 
 ARABIC = Language(code="ar")
 
@@ -122,7 +122,7 @@ def test_english_needs_no_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "english", "arabic"),
+    ("name", "french", "arabic"),
     [
         ("cert.example.tn", "cert.example.tn", "\u2068cert.example.tn\u2069"),
         ("بوابة", "\u2068بوابة\u2069", "\u2068بوابة\u2069"),
@@ -130,10 +130,12 @@ def test_english_needs_no_catalogue() -> None:
         ("a\u2069b", "a<2069>b", "\u2068a<2069>b\u2069"),
     ],
 )
-def test_a_name_is_isolated_where_it_runs_against_the_sentence(name: str, english: str, arabic: str) -> None:
-    assert isolate(name) == english
+def test_a_name_is_isolated_where_it_runs_against_the_sentence(name: str, french: str, arabic: str) -> None:
+    with speaking(Language(code="fr")):
+        assert isolate(name) == french
     with speaking(ARABIC):
         assert isolate(name) == arabic
+    assert isolate(name) == name
 
 
 @pytest.mark.parametrize(
@@ -148,3 +150,7 @@ def test_a_name_is_isolated_where_it_runs_against_the_sentence(name: str, englis
 )
 def test_an_isolate_counts_that_is_whole_and_on_one_line(sentence: str, found: list[tuple[str, bool]]) -> None:
     assert list(pieces(sentence)) == found
+
+
+def test_of_a_sentence_that_is_shown_whole_isolates_stay() -> None:
+    assert sentence("\u2068TN\u2069: \u2068a\u202eb") == "\u2068TN\u2069: <2068>a<202E>b"

@@ -24,6 +24,7 @@ from amanah_client.audit.questions.question import (
 )
 from amanah_client.audit.questions.readers import acknowledgements, grade_of
 from amanah_client.audit.register import CONTENT, EntryRow
+from amanah_client.language import N_
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.types import OrgName, RoomId
@@ -52,12 +53,12 @@ class MaybeMessage:
     """Which message, room and nation; all without."""
 
     message: Annotated[
-        EntryRow | None, Parameter(Takes.MESSAGE, "one message: who has acknowledged it, and who not")
+        EntryRow | None, Parameter(Takes.MESSAGE, N_("one message: who has acknowledged it, and who not"))
     ] = None
-    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, "only one room, by first digits of its id")] = None
-    nation: Annotated[OrgName | None, Parameter(Takes.NATION, "only one nation; with --room, each of its messages")] = (
-        None
-    )
+    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, N_("only one room, by first digits of its id"))] = None
+    nation: Annotated[
+        OrgName | None, Parameter(Takes.NATION, N_("only one nation; with --room, each of its messages"))
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +130,13 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
     ((false,),) = case.record.select(_FALSE)
     behind = sorted({row.nation for row in rows if row.not_yet})
     said = [
-        "Nothing was acknowledged."
+        N_("Nothing was acknowledged.")
         if behind and not any(row.acknowledged for row in rows)
         else f"Not everything was acknowledged by {words.listed(behind)}."
         if behind
-        else "Everything was acknowledged."
+        else N_("Everything was acknowledged.")
         if rows
-        else "There is nothing to acknowledge.",
+        else N_("There is nothing to acknowledge."),
     ]
     if false:
         said.append(f"Acknowledgements of nothing that is in the record, and not counted: {false}.")
@@ -144,9 +145,9 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
         rows=tuple(rows[: case.limit]),
         left_out=left_out,
         limits=(
-            "A nation counts as having acknowledged when one of its devices that could read the message did.",
-            "Delays run from the relay's time of the message to its time of the acknowledgement.",
-            "Acknowledging is a person's or a program's choice: who did not may have read it all the same.",
+            N_("A nation counts as having acknowledged when one of its devices that could read the message did."),
+            N_("Delays run from the relay's time of the message to its time of the acknowledgement."),
+            N_("Acknowledging is a person's or a program's choice: who did not may have read it all the same."),
             *words.bare(case.report),
             words.ENDS,
         ),
@@ -270,7 +271,7 @@ def _row(
 
 ACKNOWLEDGEMENTS: Final = Question(
     name="acknowledgements",
-    sentence="Who acknowledged which message, in which grade and how fast, and who has not?",
+    sentence=N_("Who acknowledged which message, in which grade and how fast, and who has not?"),
     params=MaybeMessage,
     row=Acknowledged,
     run=acknowledged,

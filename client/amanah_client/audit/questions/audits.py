@@ -10,6 +10,7 @@ from amanah_client.audit.questions.case import HOLDS, Case
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.report import Who
 from amanah_client.audit.retention import CAUSES
+from amanah_client.language import N_
 from amanah_protocol.audit import decode_order, order_device
 from amanah_protocol.custody.erasures import decode_person_erasure, read_erasure
 from amanah_protocol.custody.grants import decode_grant
@@ -31,7 +32,7 @@ _LEAF: Final = _LEAVES.replace("WHERE", 'WHERE "index" = ? AND')
 class MaybeNation:
     """Which nation; all without."""
 
-    nation: Annotated[OrgName | None, Parameter(Takes.NATION, "only one nation, as cert.example.ma")] = None
+    nation: Annotated[OrgName | None, Parameter(Takes.NATION, N_("only one nation, as cert.example.ma"))] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def audits(case: Case, asked: MaybeNation) -> Found[Audited]:
     said = [
         f"Orders to read the log: {len(orders)}, by auditors of {words.listed(nations)}."
         if orders
-        else "Nobody in scope ordered to read the log."
+        else N_("Nobody in scope ordered to read the log.")
     ]
     if told:
         rooms = words.counted(len({row.room for row in told}), "room")
@@ -89,9 +90,9 @@ def audits(case: Case, asked: MaybeNation) -> Found[Audited]:
         rows=tuple(wanted[: case.limit]),
         left_out=max(0, len(wanted) - case.limit),
         limits=(
-            "An order says what was asked for; how much of it the relay handed out is not in the log.",
-            "Other organisations' orders are bare hashes, but for those under which rooms of this scope were read.",
-            "What an auditor does with a copy on its own machine, exports included, leaves nothing in the log.",
+            N_("An order says what was asked for; how much of it the relay handed out is not in the log."),
+            N_("Other organisations' orders are bare hashes, but for those under which rooms of this scope were read."),
+            N_("What an auditor does with a copy on its own machine, exports included, leaves nothing in the log."),
             words.ENDS,
         ),
     )
@@ -169,7 +170,7 @@ def _said(leaf: Leaf, document: bytes | None) -> tuple[str, frozenset[OrgName]]:
 
 AUDITS: Final = Question(
     name="audits",
-    sentence="Who audited: who read how much of the log, and when?",
+    sentence=N_("Who audited: who read how much of the log, and when?"),
     params=MaybeNation,
     row=Audited,
     run=audits,

@@ -11,6 +11,7 @@ from amanah_client.audit.questions.labels import MaybeRoom
 from amanah_client.audit.questions.question import MAX_NAMED, Cell, Column, Found, Proof, Question, proof
 from amanah_client.audit.record import read_specific
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
@@ -100,7 +101,7 @@ def automation(case: Case, asked: MaybeRoom) -> Found[Machine]:
     )
     said = (
         posted,
-        "Every sum adds up." if not wrong else f"Sums that do not add up: {wrong}.",
+        N_("Every sum adds up.") if not wrong else f"Sums that do not add up: {wrong}.",
     )
     return Found(
         said=said,
@@ -108,12 +109,16 @@ def automation(case: Case, asked: MaybeRoom) -> Found[Machine]:
         left_out=max(0, len(sums) - case.limit),
         limits=(
             (
-                "How many alerts are in an envelope, and what was merged or dropped, is the sender's "
-                "word; the alerts are sealed."
+                N_(
+                    "How many alerts are in an envelope, and what was merged or dropped, is the sender's "
+                    "word; the alerts are sealed."
+                )
             ),
             (
-                "Whether a machine stayed within its certificate was examined with every entry: see "
-                "the state of the record."
+                N_(
+                    "Whether a machine stayed within its certificate was examined with every entry: see "
+                    "the state of the record."
+                )
             ),
             *words.bare(case.report),
             words.ENDS,
@@ -174,7 +179,7 @@ def _row(case: Case, sender: int, room: int, of: _Sums) -> Machine:
 
 AUTOMATION: Final = Question(
     name="automation",
-    sentence="What did automation post, merge and drop, and do its sums add up?",
+    sentence=N_("What did automation post, merge and drop, and do its sums add up?"),
     params=MaybeRoom,
     row=Machine,
     run=automation,

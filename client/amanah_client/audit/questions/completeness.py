@@ -15,6 +15,7 @@ from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.labels import MaybeRoom
 from amanah_client.audit.questions.question import MAX_NAMED, Cell, Column, Found, Proof, Question, proof
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol.types import RoomId
 
 _ROOMS: Final = """
@@ -88,15 +89,21 @@ def completeness(case: Case, asked: MaybeRoom) -> Found[Whole]:
         f"Counters that senders declared void, for what was refused and sent anew: {voided}.",
         f"The control stream is whole up to its entry {confirmed}, which the relay signed."
         if confirmed is not None
-        else "No signed head confirms the end of the control stream.",
+        else N_("No signed head confirms the end of the control stream."),
     ]
     return Found(
         said=tuple(said),
         rows=tuple(part.shown(case, bare) for part in rows),
         left_out=max(0, len(found) - case.limit),
         limits=(
-            "What may follow the last entry of a room is not shown by a copy: only its members know its signed head.",
-            "Bare hashes that stand between belong to other rooms: each entry names the one before it in its own room.",
+            N_(
+                "What may follow the last entry of a room is not shown by a copy: "
+                "only its members know its signed head."
+            ),
+            N_(
+                "Bare hashes that stand between belong to other rooms: "
+                "each entry names the one before it in its own room."
+            ),
             words.ENDS,
         ),
     )
@@ -236,7 +243,7 @@ def _ends(first: int, last: int, faults: list[tuple[int, str]]) -> Proof:
 
 COMPLETENESS: Final = Question(
     name="completeness",
-    sentence="Is the record whole: is anything missing, there twice, or in another order?",
+    sentence=N_("Is the record whole: is anything missing, there twice, or in another order?"),
     params=MaybeRoom,
     row=Whole,
     run=completeness,

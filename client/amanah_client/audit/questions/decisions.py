@@ -12,6 +12,7 @@ from amanah_client.audit.questions.membership import MaybeRoomAndNation
 from amanah_client.audit.questions.question import Cell, Column, Found, Proof, Question, proof
 from amanah_client.audit.register import EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Kind, Outcome
 from amanah_protocol.types import RoomId
@@ -64,7 +65,10 @@ def decisions(case: Case, asked: MaybeRoomAndNation) -> Found[Decided]:
         )
     if any(count > 1 for count in times.values()):
         said.append(
-            "A proposal was recorded more than once: the records stand beside each other, and none outweighs the other."
+            N_(
+                "A proposal was recorded more than once: the records stand beside each other, "
+                "and none outweighs the other."
+            )
         )
     return Found(
         said=tuple(said),
@@ -72,11 +76,13 @@ def decisions(case: Case, asked: MaybeRoomAndNation) -> Found[Decided]:
         left_out=max(0, len(rows) - case.limit),
         limits=(
             (
-                "A decision is signed by the device that recorded it alone: that the nations stood "
-                "behind it is that member's word, "
-                "which all of them could see and contradict."
+                N_(
+                    "A decision is signed by the device that recorded it alone: that the nations stood "
+                    "behind it is that member's word, "
+                    "which all of them could see and contradict."
+                )
             ),
-            "What was proposed is sealed.",
+            N_("What was proposed is sealed."),
             *words.bare(case.report),
             words.ENDS,
         ),
@@ -101,7 +107,7 @@ def _row(case: Case, row: EntryRow, said: kinds.Decision, times: int) -> Decided
 
 DECISIONS: Final = Question(
     name="decisions",
-    sentence="Which decisions bound which nations?",
+    sentence=N_("Which decisions bound which nations?"),
     params=MaybeRoomAndNation,
     row=Decided,
     run=decisions,

@@ -12,6 +12,7 @@ from amanah_client.audit.questions.contents import LAST, Contents, spans_of
 from amanah_client.audit.questions.leaving import gaps
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
@@ -31,10 +32,10 @@ _EPOCH: Final = "SELECT epoch + (kind = 2 AND held) FROM entry WHERE room = ? AN
 class LostDevice:
     """Which device, and since when it was in wrong hands."""
 
-    device: Annotated[int, Parameter(Takes.DEVICE, "first digits of the device's id or of its officer's pseudonym")]
-    since: Annotated[int | None, Parameter(Takes.TIME, "since when it was lost, if not as its organisation says")] = (
-        None
-    )
+    device: Annotated[int, Parameter(Takes.DEVICE, N_("first digits of the device's id or of its officer's pseudonym"))]
+    since: Annotated[
+        int | None, Parameter(Takes.TIME, N_("since when it was lost, if not as its organisation says"))
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,9 @@ class Exposed:
     proof: Annotated[Proof, Column("proof", Cell.PROOF)]
 
 
-READ: Final = "could read"
-GRANTED: Final = "was granted"
-SENT: Final = "sent after it was lost"
+READ: Final = N_("could read")
+GRANTED: Final = N_("was granted")
+SENT: Final = N_("sent after it was lost")
 
 
 def exposure(case: Case, asked: LostDevice) -> Found[Exposed]:
@@ -95,8 +96,8 @@ def exposure(case: Case, asked: LostDevice) -> Found[Exposed]:
         ),
         f"Its organisation revoked it (entry {revoked})."
         if revoked is not None
-        else "It is not revoked in this record.",
-        "When it was lost is not in the record: give --since to see what it sent after."
+        else N_("It is not revoked in this record."),
+        N_("When it was lost is not in the record: give --since to see what it sent after.")
         if since is None
         else f"Since {words.moment(since)} it sent {words.counted(after, 'entry', 'entries')}.",
     ]
@@ -106,12 +107,16 @@ def exposure(case: Case, asked: LostDevice) -> Found[Exposed]:
         left_out=max(0, len(rows) - case.limit),
         limits=(
             (
-                "This is the most that it can have read: what its store had erased by then, or never "
-                "fetched, is not known here."
+                N_(
+                    "This is the most that it can have read: what its store had erased by then, or never "
+                    "fetched, is not known here."
+                )
             ),
             (
-                "Its keys let nobody read what was said after its removal, and its signatures stop "
-                "counting with its revocation."
+                N_(
+                    "Its keys let nobody read what was said after its removal, and its signatures stop "
+                    "counting with its revocation."
+                )
             ),
             words.LABELS,
             *words.bare(case.report),
@@ -194,7 +199,7 @@ def _sent(case: Case, device: int, since_ms: int) -> Iterator[Exposed]:
 
 EXPOSURE: Final = Question(
     name="exposure",
-    sentence="What did this lost device expose, and what did it send after it was lost?",
+    sentence=N_("What did this lost device expose, and what did it send after it was lost?"),
     params=LostDevice,
     row=Exposed,
     run=exposure,

@@ -10,6 +10,7 @@ from amanah_client.audit.questions.case import Case, RoomRef
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.register import EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
@@ -30,7 +31,7 @@ _REFUSED: Final = """
 class MaybeRoom:
     """Which room; all without."""
 
-    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, "only one room, by first digits of its id")] = None
+    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, N_("only one room, by first digits of its id"))] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,13 @@ def labels(case: Case, asked: MaybeRoom) -> Found[Labelled]:
     lowered = sum(row.what == _LOWERED for row in rows)
     void = sum(row.what == _VOID for row in rows)
     above = sum(row.what == _ABOVE for row in rows)
-    said = [f"Labels lowered: {lowered}, each by the message's author." if lowered else "No label was lowered."]
+    said = [f"Labels lowered: {lowered}, each by the message's author." if lowered else N_("No label was lowered.")]
     if void:
         said.append(f"Changes of a label that count for nothing, being not the author's or not fitting: {void}.")
     said.append(
         f"Entries with a label above the ceiling of room or certificate, which no relay may take: {above}."
         if above
-        else "No entry had a label above the ceiling of its room or of its sender's certificate."
+        else N_("No entry had a label above the ceiling of its room or of its sender's certificate.")
     )
     return Found(
         said=tuple(said),
@@ -123,7 +124,7 @@ def _above(case: Case, row: EntryRow) -> Labelled:
 
 LABELS: Final = Question(
     name="labels",
-    sentence="Was a label ever lowered, by whom, and was any label above what was allowed?",
+    sentence=N_("Was a label ever lowered, by whom, and was any label above what was allowed?"),
     params=MaybeRoom,
     row=Labelled,
     run=labels,

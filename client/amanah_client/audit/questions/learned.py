@@ -12,6 +12,7 @@ from amanah_client.audit.questions.question import Cell, Column, Found, Paramete
 from amanah_client.audit.questions.readers import grade_of
 from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.types import OrgName
@@ -25,8 +26,8 @@ _FROM_OTHERS: Final = f"""
 class NationAndRoom:
     """Which nation, and which incident."""
 
-    nation: Annotated[OrgName, Parameter(Takes.NATION, "a nation, as cert.example.ma")]
-    room: Annotated[RoomRef, Parameter(Takes.ROOM, "first digits of the room's id")]
+    nation: Annotated[OrgName, Parameter(Takes.NATION, N_("a nation, as cert.example.ma"))]
+    room: Annotated[RoomRef, Parameter(Takes.ROOM, N_("first digits of the room's id"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,18 +77,23 @@ def first_learned(case: Case, asked: NationAndRoom) -> Found[Learned]:
         said=(said,),
         rows=tuple(steps),
         limits=(
-            "The nation may have learned of it elsewhere: in another room, from another nation, or outside of Amanah.",
+            N_(
+                "The nation may have learned of it elsewhere: in another room, "
+                "from another nation, or outside of Amanah."
+            ),
             (
-                "Accepted is the relay's word, claimed the sender's; where there are witnessed bounds "
-                "they hold against both."
+                N_(
+                    "Accepted is the relay's word, claimed the sender's; where there are witnessed bounds "
+                    "they hold against both."
+                )
             ),
             *words.bare(case.report),
         ),
     )
 
 
-ADDED: Final = "let into the room"
-OPENED: Final = "opened the room"
+ADDED: Final = N_("let into the room")
+OPENED: Final = N_("opened the room")
 _STORED: Final = "said that it has stored a message"
 _ACKNOWLEDGED: Final = "acknowledged a message"
 _OWN: Final = "sent a message of its own"
@@ -194,7 +200,7 @@ def _learned(
 
 FIRST_LEARNED: Final = Question(
     name="first-learned",
-    sentence="When did this nation first learn of this incident?",
+    sentence=N_("When did this nation first learn of this incident?"),
     params=NationAndRoom,
     row=Learned,
     run=first_learned,

@@ -12,14 +12,15 @@ from amanah_client.audit.questions.contents import Contents, Span, spans_of, wit
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
-DISCLOSED: Final = "disclosed outside"
-GRANTED: Final = "history granted"
-REPAIRED: Final = "sent to one it was not for"
+DISCLOSED: Final = N_("disclosed outside")
+GRANTED: Final = N_("history granted")
+REPAIRED: Final = N_("sent to one it was not for")
 _REMARKED: Final = """
     WHERE kind = ? AND kind <> 4 AND (? IS NULL OR room = ?)
     AND (held = 0 OR "index" IN (SELECT "index" FROM finding WHERE "index" IS NOT NULL)) ORDER BY room, seq"""
@@ -32,8 +33,8 @@ _FOREIGN_RED: Final = f"""
 class MaybeRoomAndLabel:
     """Which room, and from which label on; all without."""
 
-    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, "only one room, by first digits of its id")] = None
-    label: Annotated[Label | None, Parameter(Takes.LABEL, "only from this label on, as TLP:AMBER+STRICT")] = None
+    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, N_("only one room, by first digits of its id"))] = None
+    label: Annotated[Label | None, Parameter(Takes.LABEL, N_("only from this label on, as TLP:AMBER+STRICT"))] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def left_circle(case: Case, asked: MaybeRoomAndLabel) -> Found[Left]:
     held = [row for row in rows if row.state == "holds" or not row.state.startswith("DOES NOT HOLD")]
     by_label = {label: [row for row in held if row.label is label] for label in reversed(Label)}
     counts = [f"{label.text}: {_ways(of_label)}" for label, of_label in by_label.items() if of_label]
-    said = [f"Left its circle, {'; '.join(counts)}." if counts else "Nothing is recorded to have left its circle."]
+    said = [f"Left its circle, {'; '.join(counts)}." if counts else N_("Nothing is recorded to have left its circle.")]
     broken = sum(row.against is not None for row in held)
     if broken:
         said.append(f"Against the rule of its label: {words.often(broken)}.")
@@ -203,7 +204,7 @@ def _repaired(case: Case, row: EntryRow, targets: list[EntryRow], who: Who) -> I
 
 LEFT_CIRCLE: Final = Question(
     name="left-circle",
-    sentence="What left the circle that it was written for, under which label?",
+    sentence=N_("What left the circle that it was written for, under which label?"),
     params=MaybeRoomAndLabel,
     row=Left,
     run=left_circle,

@@ -9,6 +9,7 @@ from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case, RoomRef
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol.kinds import Kind
 from amanah_protocol.types import OrgName, RoomId
 
@@ -26,8 +27,8 @@ _REFUSED: Final = "WHERE held = 0 AND kind = ? AND (? IS NULL OR room = ?) ORDER
 class MaybeRoomAndNation:
     """Which room and which nation; all without."""
 
-    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, "only one room, by first digits of its id")] = None
-    nation: Annotated[OrgName | None, Parameter(Takes.NATION, "only one nation, as cert.example.ma")] = None
+    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, N_("only one room, by first digits of its id"))] = None
+    nation: Annotated[OrgName | None, Parameter(Takes.NATION, N_("only one nation, as cert.example.ma"))] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +88,15 @@ def membership(case: Case, asked: MaybeRoomAndNation) -> Found[Membership]:
     said.append(
         f"Changes of a circle that do not hold, and changed nothing: {len(refused)}."
         if refused
-        else "Everybody was let in and removed by a member who may."
+        else N_("Everybody was let in and removed by a member who may.")
     )
     return Found(
         said=tuple(said),
         rows=tuple(rows),
         left_out=left_out + max(0, len(refused) - case.limit),
         limits=(
-            "The agreement is what the room's opener wrote; whether it was in force is not in the record.",
-            "Which person a pseudonym is, its own organisation alone knows.",
+            N_("The agreement is what the room's opener wrote; whether it was in force is not in the record."),
+            N_("Which person a pseudonym is, its own organisation alone knows."),
             *words.bare(case.report),
             words.ENDS,
         ),
@@ -125,7 +126,7 @@ def _agreement(case: Case, room: int) -> tuple[int | None, str | None]:
 
 MEMBERSHIP: Final = Question(
     name="membership",
-    sentence="Who joined which room, who invited them and on which agreement; who left, and who removed them?",
+    sentence=N_("Who joined which room, who invited them and on which agreement; who left, and who removed them?"),
     params=MaybeRoomAndNation,
     row=Membership,
     run=membership,

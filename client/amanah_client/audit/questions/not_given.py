@@ -22,6 +22,7 @@ from amanah_client.audit.questions.readers import (
 )
 from amanah_client.audit.register import EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName, RoomId
@@ -36,11 +37,11 @@ _HOW: Final = {leaving.DISCLOSED: OUTSIDE, leaving.GRANTED: GRANTED, leaving.REP
 class WhatToWhom:
     """What was not given: one of message, room and label; to whom: one of nation and device."""
 
-    message: Annotated[EntryRow | None, Parameter(Takes.MESSAGE, "one message, by id or log index")] = None
-    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, "all that was said in a room")] = None
-    label: Annotated[Label | None, Parameter(Takes.LABEL, "all from this label on, in every room in scope")] = None
-    nation: Annotated[OrgName | None, Parameter(Takes.NATION, "to a nation: none of its devices")] = None
-    device: Annotated[int | None, Parameter(Takes.DEVICE, "to one device")] = None
+    message: Annotated[EntryRow | None, Parameter(Takes.MESSAGE, N_("one message, by id or log index"))] = None
+    room: Annotated[RoomRef | None, Parameter(Takes.ROOM, N_("all that was said in a room"))] = None
+    label: Annotated[Label | None, Parameter(Takes.LABEL, N_("all from this label on, in every room in scope"))] = None
+    nation: Annotated[OrgName | None, Parameter(Takes.NATION, N_("to a nation: none of its devices"))] = None
+    device: Annotated[int | None, Parameter(Takes.DEVICE, N_("to one device"))] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +90,12 @@ def not_given(case: Case, asked: WhatToWhom) -> Found[Given]:
         limits=(
             words.OUTSIDE,
             words.RECIPIENTS,
-            "The same matter may have been told in other words, or in another room.",
+            N_("The same matter may have been told in other words, or in another room."),
             (
-                "A grant behind the last entry that is here of a room would not be seen: only members "
-                "know the room's signed head."
+                N_(
+                    "A grant behind the last entry that is here of a room would not be seen: only members "
+                    "know the room's signed head."
+                )
             ),
             *((words.LABELS,) if asked.label is not None else ()),
             *words.bare(case.report),
@@ -245,7 +248,7 @@ def _of_reader(case: Case, asked: WhatToWhom, message: EntryRow, row: Reader) ->
 
 NOT_GIVEN: Final = Question(
     name="not-given",
-    sentence="Can it be shown that this was not given to them?",
+    sentence=N_("Can it be shown that this was not given to them?"),
     params=WhatToWhom,
     row=Given,
     run=not_given,

@@ -11,22 +11,23 @@ from amanah_client.audit.questions.case import Case, Stay
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.register import EntryRow
 from amanah_client.audit.report import Who
+from amanah_client.language import N_
 from amanah_protocol import kinds
 from amanah_protocol.kinds import Grade, Kind
 
-WROTE: Final = "wrote it"
-INSIDE: Final = "was in the room"
-GRANTED: Final = "was granted the history"
-REPAIRED: Final = "was sent it again"
-OUTSIDE: Final = "was disclosed to, outside"
-CLAIMS: Final = "acknowledged it, though nothing here let it read it"
+WROTE: Final = N_("wrote it")
+INSIDE: Final = N_("was in the room")
+GRANTED: Final = N_("was granted the history")
+REPAIRED: Final = N_("was sent it again")
+OUTSIDE: Final = N_("was disclosed to, outside")
+CLAIMS: Final = N_("acknowledged it, though nothing here let it read it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageOf:
     """Which message is meant."""
 
-    message: Annotated[EntryRow, Parameter(Takes.MESSAGE, "first digits of an envelope's id, or a log index")]
+    message: Annotated[EntryRow, Parameter(Takes.MESSAGE, N_("first digits of an envelope's id, or a log index"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,10 @@ def who_could_read(case: Case, asked: MessageOf) -> Found[Reader]:
         ),
         f"That they have it, devices of {words.listed(fetched)} have said themselves."
         if fetched
-        else "No device has said that it has it.",
+        else N_("No device has said that it has it."),
     ]
     if kinds.kind_of(case.specific(message)) in kinds.HEADER_ONLY:
-        said.append("It is a header alone: nothing was sealed in it.")
+        said.append(N_("It is a header alone: nothing was sealed in it."))
     if not message.held:
         said.append(f"The entry {case.state(message)}.")
     if claims := sum(row.how == CLAIMS for row in rows):
@@ -88,7 +89,7 @@ def who_could_read(case: Case, asked: MessageOf) -> Found[Reader]:
         rows=tuple(rows[: case.limit]),
         left_out=max(0, len(rows) - case.limit),
         limits=(
-            "A device that could read it need not have: only what it signed shows that it did.",
+            N_("A device that could read it need not have: only what it signed shows that it did."),
             words.RECIPIENTS,
             words.OUTSIDE,
             words.ENDS,
@@ -223,7 +224,7 @@ def highest(acks: list[EntryRow]) -> str | None:
 
 WHO_COULD_READ: Final = Question(
     name="who-could-read",
-    sentence="Who could read this message, and who fetched it?",
+    sentence=N_("Who could read this message, and who fetched it?"),
     params=MessageOf,
     row=Reader,
     run=who_could_read,

@@ -9,6 +9,7 @@ from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
 from amanah_client.audit.report import Bounds
+from amanah_client.language import N_
 from amanah_protocol.audit import decode_order
 from amanah_protocol.errors import PeerError
 from amanah_protocol.log.leaf import LeafType, decode_leaf
@@ -18,7 +19,7 @@ from amanah_protocol.log.leaf import LeafType, decode_leaf
 class AnyEntry:
     """Which entry."""
 
-    entry: Annotated[int, Parameter(Takes.ENTRY, "a log index, or first digits of an envelope's id")]
+    entry: Annotated[int, Parameter(Takes.ENTRY, N_("a log index, or first digits of an envelope's id"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,11 @@ def times(case: Case, asked: AnyEntry) -> Found[Times]:
         said=said,
         rows=(row,),
         limits=(
-            "Claimed and accepted are what sender and relay say of themselves; neither proves the other.",
-            "A witnessed log without it shows that it was not there yet; the relay may have had it and not shown it.",
+            N_("Claimed and accepted are what sender and relay say of themselves; neither proves the other."),
+            N_(
+                "A witnessed log without it shows that it was not there yet; "
+                "the relay may have had it and not shown it."
+            ),
         ),
     )
 
@@ -123,7 +127,7 @@ _GRACE_MS: Final = 120_000
 
 TIMES: Final = Question(
     name="times",
-    sentence="What time has this entry, by its sender, by the relay and by witnesses?",
+    sentence=N_("What time has this entry, by its sender, by the relay and by witnesses?"),
     params=AnyEntry,
     row=Times,
     run=times,

@@ -9,17 +9,18 @@ from typing import Final
 from amanah_client.audit.questions.case import Case
 from amanah_client.audit.record import Report
 from amanah_client.audit.register import EntryRow
+from amanah_client.language import N_
 from amanah_protocol.kinds import Kind
 
 _LAST_MS: Final = 253_402_300_799_999
 
-OUTSIDE: Final = "What people did outside of Amanah, by voice, by hand or with a camera, stands in no record."
-BARE: Final = (
+OUTSIDE: Final = N_("What people did outside of Amanah, by voice, by hand or with a camera, stands in no record.")
+BARE: Final = N_(
     "{count} of the log's entries are bare hashes here: what was said in rooms outside of this scope is not known."
 )
-ENDS: Final = "The record ends with its checkpoint: what came later, or is not in the log yet, is not known."
-LABELS: Final = "Labels are the outer ones. The sealed label counts, and no auditor sees it."
-RECIPIENTS: Final = "Recipients outside are named as the member who disclosed wrote them; nobody verified the name."
+ENDS: Final = N_("The record ends with its checkpoint: what came later, or is not in the log yet, is not known.")
+LABELS: Final = N_("Labels are the outer ones. The sealed label counts, and no auditor sees it.")
+RECIPIENTS: Final = N_("Recipients outside are named as the member who disclosed wrote them; nobody verified the name.")
 
 
 def moment(at_ms: int | None) -> str:
