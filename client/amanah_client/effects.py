@@ -232,7 +232,7 @@ class SendFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadMessage:
-    """Read one message of the store and give it as `inputs.MessageRead`."""
+    """Read one message of the store, and what changes its label, and give both as `inputs.MessageRead`."""
 
     room: RoomId
     envelope: EnvelopeId

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from amanah_client.causes import explain
+from amanah_client.causes import COUNTED, explain
 from amanah_client.directory import Directory, Party
 from amanah_client.incident.event import Author, Event
 from amanah_client.model import Cause, Mending, MessageRow, MessageState
@@ -129,6 +129,11 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         body=None if content is None else content.body,
         row=row,
     )
+
+
+def counts(message: Message) -> bool:
+    """Whether an entry says anything on the board: one that was refused does not, whatever its header says."""
+    return message.state is not MessageState.UNREADABLE or message.kind in COUNTED
 
 
 def event_of(message: Message) -> Event:

@@ -269,6 +269,8 @@ class Cause(StrEnum):
     """What its sender signed does not hold."""
     CORRUPTED = "corrupted"
     """What the relay gave is not what was signed, is missing, or does not open."""
+    LABEL_BROKEN = "label-broken"
+    """Its label breaks a rule: that of the room, of a certificate, of what it quotes, or its header says another."""
 
 
 class Mending(StrEnum):

@@ -9,6 +9,7 @@ from amanah_client.moments import iso, moment
 from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page, Result
@@ -67,6 +68,9 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911 - one for each kind
         case Page(message=message, step=step, again=again, whom=whom, result=result):
             time = f", time {again + 1}" if again else ""
             return f"[pages for {_short(message)}, step {step}{time}: {_RESULTS[result]}: {whom}]"
+        case Forwarded(text=text, origin=origin, note=note):
+            where = f"{origin.nation} in room {origin.room.hex()[:8]}, {moment(origin.accepted_at_ms)}"
+            return f"[forwards {origin.label.text} of {where}{_because(note)}] {text}"
 
 
 def said_json(body: Said) -> dict[str, object]:

@@ -118,7 +118,7 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
             return f"[{message.type}]"
 
 
-def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911 - one for each kind
+def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """What an entry without sealed content says, from its header."""
     match specific:
         case kinds.Create(owner=owner, ceiling=ceiling):
@@ -129,6 +129,10 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901,
             return ", ".join(parts) or "renews its keys"
         case kinds.Ack(grade=grade, envelope=envelope):
             return f"acknowledges {short(envelope)}: {grade.name.lower()}"
+        case kinds.Relabel(envelope=envelope, old=old, new=new):
+            return f"changes the label of {short(envelope)} from {old.text} to {new.text}"
+        case kinds.Egress(envelope=envelope, form="forward", recipient=recipient):
+            return f"forwards {short(envelope)} into room {isolated(recipient)}"
         case kinds.Egress(envelope=envelope, recipient=recipient):
             return f"discloses {short(envelope)} to {isolated(recipient)}"
         case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):

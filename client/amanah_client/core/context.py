@@ -195,6 +195,19 @@ class Witnesses:
     grown: dict[int, Debt] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What an intent is about, as the store gave it.
+
+    Attributes:
+        row: The message; None where an answer is to what is not here.
+        relabels: Entries that change its label, in the order of their places.
+    """
+
+    row: MessageRow | None
+    relabels: tuple[MessageRow, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Context:
     """The core's memory; see `Snapshot` for what of it is stored.
@@ -214,8 +227,8 @@ class Context:
         audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         audit_stamps: Number of the newest time stamp in it.
         copying: The copy in the making.
-        reading: Disclosures that wait for the store.
-        disclosing: The messages of disclosures, as stored.
+        reading: Intents that wait for the store.
+        spoken: The messages that intents are about, as stored.
         proving: Since when disclosures wait for witnesses, in our running time.
         session: What holds for this connection.
         rooms: By id.
@@ -254,7 +267,7 @@ class Context:
     profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     copying: Copying | None = None
     reading: set[str] = field(default_factory=set)
-    disclosing: dict[str, MessageRow] = field(default_factory=dict)
+    spoken: dict[str, Spoken] = field(default_factory=dict)
     proving: dict[str, int] = field(default_factory=dict)
     lost: list[RoomId] = field(default_factory=list)
     halted: str = ""
@@ -361,8 +374,8 @@ class Context:
                 place[intent.id] = intent
         if ended:
             self.waits.pop(intent.id, None)
-            # The plaintext of what was to be disclosed does not outlive the wish to disclose it.
-            self.disclosing.pop(intent.id, None)
+            # The plaintext of what was to be passed on does not outlive the wish to pass it on.
+            self.spoken.pop(intent.id, None)
 
     def _line_of(self, intent: Intent) -> dict[str, Intent]:
         room_id = None if intent.id in self.apart else room_of(intent.action)

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from amanah_client import effects as e
 from amanah_client import inputs
-from amanah_client.actions import Disclose
+from amanah_client.actions import Disclose, Forward
 from amanah_client.core import (
     anchor,
     answers,
@@ -26,6 +26,7 @@ from amanah_client.core import (
     invite,
     joining,
     login,
+    matter,
     monitor,
     outbox,
     packages,
@@ -129,8 +130,8 @@ class ClientCore:
                 login.lose(ctx)
             case inputs.Withdrawn(intent=intent_id):
                 _withdraw(ctx, intent_id)
-            case inputs.MessageRead(room=room, envelope=envelope, row=row):
-                disclose.receive_message(ctx, room, envelope, row)
+            case inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels):
+                matter.receive(ctx, room, envelope, row, relabels)
                 resend.receive_message(ctx, room, envelope, row)
             case _:
                 assert_never(event)
@@ -262,7 +263,8 @@ def _place(ctx: Context, intent: Intent) -> None:
     ctx.outbox[intent.id] = intent
     room_id = room_of(intent.action)
     room = None if room_id is None else ctx.rooms.get(room_id)
-    flying = intent.state is IntentState.SENT and intent.envelope is not None and isinstance(intent.action, Disclose)
+    logged = intent.state is IntentState.SENT and intent.envelope is not None
+    flying = logged and isinstance(intent.action, Disclose | Forward)
     place = ctx.apart if room is None or flying else room.line
     place[intent.id] = intent
 

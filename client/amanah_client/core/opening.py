@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from amanah_client import effects as e
 from amanah_client.causes import MENDED_KINDS
-from amanah_client.core import monitor
+from amanah_client.core import monitor, ways
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.conflicts import MEMBER_LAZY_MS
 from amanah_client.core.context import Context
@@ -29,7 +29,8 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
 
     Raises:
         DecodeError: It does not parse.
-        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`.
+        RefusedError: `LABEL`.
+        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`, `LABEL`.
     """
     header, group = envelope.header, room.group
     row = row_of(entry, envelope, certificate.organisation)
@@ -49,13 +50,14 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
     check_body(envelope, content.body)
+    ways.check_opened(ctx, room, header, content, certificate)
     if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)
     if _is_forgotten(ctx, content.body):
         return replace(row, state=MessageState.ERASED)
     _take_body(ctx, room, envelope, certificate, content.body)
-    return opened(ctx, room, row, envelope, content, encoded, key)
+    return opened(row, content, encoded, key)
 
 
 def _is_forgotten(ctx: Context, body: Body) -> bool:
@@ -159,18 +161,11 @@ def take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -
         ctx.alarm_for(error, room=room.id, evidence=(envelope.encoded, encoded))
 
 
-def opened(
-    ctx: Context, room: Room, row: MessageRow, envelope: Envelope, content: Content, encoded: bytes, key: bytes
-) -> MessageRow:
+def opened(row: MessageRow, content: Content, encoded: bytes, key: bytes) -> MessageRow:
     """The row of what was opened and checked."""
-    differs = content.differs_from(envelope.header.label)
-    if differs:
-        detail = f"sealed as {content.label.text}, labelled {envelope.header.label.text} outside"
-        ctx.alarm(Code.LABEL, detail, room=room.id, evidence=(envelope.encoded,))
     return replace(
         row,
         label=content.label,
-        label_differs=differs,
         written_at_ms=content.written_at_ms,
         state=MessageState.STORED,
         message_id=content.message_id,

@@ -8,7 +8,7 @@
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17, page 18: see the modules of these names; 10 is kept for files
+    text that says more 17, page 18, forwarded 21: see the modules of these names; 10 is kept for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -25,6 +25,7 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
 from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page
@@ -191,7 +192,7 @@ class Unknown:
 
 Said: TypeAlias = (
     Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
-    | Page
+    | Page | Forwarded
 )  # fmt: skip
 """What people say."""
 Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
@@ -330,5 +331,6 @@ _SAID: Final = {
     16: _Form((Handover,), "handover", 2, Handover.decode),
     17: _Form((Text,), "text", 5, Text.decode),
     18: _Form((Page,), "page", 6, Page.decode),
+    21: _Form((Forwarded,), "forwarded", 3, Forwarded.decode),
 }
 _NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

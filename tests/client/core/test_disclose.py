@@ -159,7 +159,7 @@ def test_a_path_for_a_disclosure_that_is_gone_is_passed_over(stage: Stage) -> No
     intent = b.ask(action)
     stage.wait(3_000)
     assert held
-    b.core._ctx.disclosing.clear()  # noqa: SLF001 - as if it were gone
+    b.core._ctx.spoken.clear()  # noqa: SLF001 - as if it were gone
     from tests.client.core.forge import push  # noqa: PLC0415 - one use
 
     b.toward = None

@@ -313,19 +313,23 @@ def test_what_is_sent_again_to_others_is_no_message_that_cannot_be_read(stage: S
     assert a.store.alarms == []
 
 
-def test_another_label_outside_than_sealed_is_shown_with_the_sealed_one_and_an_alarm(stage: Stage) -> None:
+@pytest.mark.parametrize(("outside", "number"), [(Label.CLEAR, 2), (Label.AMBER, 0), (Label.AMBER, 99)])
+def test_another_label_outside_than_sealed_is_refused_by_name_and_counted(
+    stage: Stage, outside: Label, number: int
+) -> None:
     a, b, room = two(stage)
-    push(a, delivery(a, *message(b, room, label=Label.CLEAR, content={"label_number": 4})))
-    row = last(a, room)
-    assert (row.state, row.label, row.label_differs) == (STORED, Label.RED, True)
-    assert a.codes() == ["LABEL"]
+    refused(a, room, message(b, room, label=outside, content={"label_number": number}), "LABEL")
+    assert last(a, room).cause is model.Cause.LABEL_BROKEN
+    assert last(a, room).mending is None
 
 
 def test_an_unknown_sealed_label_counts_as_the_strictest(stage: Stage) -> None:
-    a, b, room = two(stage)
-    push(a, delivery(a, *message(b, room, content={"label_number": 99})))
-    assert last(a, room).label is Label.RED
-    assert a.codes() == ["LABEL"]
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    room = create(a, Label.RED)
+    invite(a, room, b)
+    push(a, delivery(a, *message(b, room, label=Label.RED, content={"label_number": 99})))
+    assert (last(a, room).state, last(a, room).label) == (STORED, Label.RED)
+    assert a.store.alarms == []
 
 
 def test_a_message_that_came_before_is_kept_once(stage: Stage) -> None:

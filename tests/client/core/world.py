@@ -12,6 +12,7 @@ from amanah_client import effects as e
 from amanah_client.core import ClientCore
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_client.saying import saying
+from amanah_client.store.writes import relabelled
 from amanah_protocol import frames, identity
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
@@ -253,7 +254,8 @@ class Client:
                     self.disconnect()
                 case e.ReadMessage(room=room, envelope=envelope):
                     row = self.store.messages.get((room, envelope))
-                    self.give(inputs.MessageRead(room=room, envelope=envelope, row=row))
+                    relabels = tuple(one for one in self.rows(room) if relabelled(one) == envelope)
+                    self.give(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
                 case _:
                     pass
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from amanah_client.audit.egress import FORWARD, egress_fault
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case, RoomRef, names
 from amanah_client.audit.questions.contents import Contents, Span, spans_of, without
@@ -18,6 +19,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
 DISCLOSED: Final = "disclosed outside"
+FORWARDED: Final = "forwarded to another room"
 GRANTED: Final = "history granted"
 REPAIRED: Final = "sent to one it was not for"
 _REMARKED: Final = """
@@ -90,7 +92,7 @@ def left_circle(case: Case, asked: MaybeRoomAndLabel) -> Found[Left]:
 
 
 def _ways(rows: list[Left]) -> str:
-    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, GRANTED, REPAIRED)}
+    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, FORWARDED, GRANTED, REPAIRED)}
     return ", ".join(f"{count} {way}" for way, count in ways.items() if count)
 
 
@@ -127,18 +129,18 @@ def _remarked(case: Case, room: RoomRef | None) -> list[EntryRow]:
 def _disclosed(case: Case, row: EntryRow, egress: kinds.Egress, targets: list[EntryRow]) -> Left:
     target = targets[0] if targets else None
     label = None if target is None else case.label_at(target, row.at)
+    forwarded, by = egress.form == FORWARD, case.who(row.sender)
+    author = None if target is None else case.who(target.sender)
     return Left(
-        what=DISCLOSED,
+        what=FORWARDED if forwarded else DISCLOSED,
         room=case.room(row.room),
         messages=int(target is not None),
         label=label,
-        by=case.who(row.sender),
+        by=by,
         to=None,
-        outside=f"{egress.recipient} ({egress.form})",
+        outside=f"{'room ' if forwarded else ''}{egress.recipient} ({egress.form})",
         accepted_ms=row.accepted_ms,
-        against=None
-        if label is None or label < Label.AMBER_STRICT
-        else f"{label.text} does not leave its circle by a single member's act",
+        against=None if label is None or author is None else egress_fault(label, egress.form, by=by, author=author),
         state=case.state(row),
         proof=proof(row.at, None if target is None else target.at),
     )
