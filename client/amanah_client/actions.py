@@ -125,6 +125,25 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantHistory:
+    """Give messages of a stretch of the record to members who came later, in one envelope.
+
+    Attributes:
+        room: The room.
+        from_seq: Where the stretch begins.
+        to_seq: Where it ends, included.
+        envelopes: The messages of it, up to 96.
+        devices: Whom they are for.
+    """
+
+    room: RoomId
+    from_seq: int
+    to_seq: int
+    envelopes: tuple[EnvelopeId, ...]
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitControl:
     """A control object for the log; `type` is a `LeafType`."""
 
@@ -149,5 +168,5 @@ class Finished:
 
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
-    | Decide | Disclose | Relabel | Forward | SubmitControl | AuditSync | Finished
+    | Decide | Disclose | Relabel | Forward | GrantHistory | SubmitControl | AuditSync | Finished
 )  # fmt: skip

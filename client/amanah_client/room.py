@@ -11,6 +11,7 @@ from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
 from amanah_client.finding import search
+from amanah_client.history import Plan, plan
 from amanah_client.incident.about import INCIDENT, part_of_board, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
@@ -385,6 +386,39 @@ class Room:
     async def relabel(self, message: Message, label: Label, *, timeout_s: float = 30) -> model.Intent:
         """Change the label of a message, for all to see; errors as `relabelling` and `Client.do`."""
         return await self._client.do(self.relabelling(message, label), timeout_s)
+
+    def granting(self, from_seq: int, to_seq: int, devices: tuple[DeviceId, ...]) -> Plan:
+        """A stretch of the record for members who came later, as far as labels let it go to them.
+
+        Args:
+            from_seq: The place where it begins.
+            to_seq: The place where it ends, included.
+            devices: Devices of members.
+
+        Raises:
+            UsageError: `USAGE` for nobody, or a stretch that does not ascend.
+        """
+        if not devices or not 0 < from_seq <= to_seq:
+            raise UsageError(Code.USAGE, "a grant is for somebody, and its places ascend", hint="See `--help`.")
+        known = self._client.directory().certificates
+        certificates = [known[device] for device in devices if device in known]
+
+        def check(message: Message) -> None:
+            found = self.matter(message)
+            check_way(Way.GRANT, found, by=self._me, to=inside(found.label, self.ceiling, certificates))
+
+        inner = (message for message in self._all() if from_seq <= (message.room_seq or 0) <= to_seq)
+        return plan(self.id, inner, devices, check)
+
+    async def grant(
+        self, from_seq: int, to_seq: int, devices: tuple[DeviceId, ...], *, timeout_s: float = 30
+    ) -> list[model.Intent]:
+        """Give a stretch of the record, and wait for each part; arguments as `granting`, errors as `Client.do`.
+
+        What may not go there is left out: `granting` says what that is.
+        """
+        parts = self.granting(from_seq, to_seq, devices).grants
+        return [await self._client.do(part, timeout_s) for part in parts]
 
     def matter(self, message: Message) -> Matter:
         """A message as the rules of labels see it (`amanah_protocol.ways`), with the label that counts now.

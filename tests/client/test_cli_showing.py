@@ -164,6 +164,10 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
             "changes the label of 6f6f6f6f6f6f from TLP:RED to TLP:AMBER",
         ),
         (kinds.Egress(envelope=OTHER, form="forward", recipient="00ff"), "forwards 6f6f6f6f6f6f into room 00ff"),
+        (
+            kinds.Grant(from_seq=3, to_seq=7, addressees=(SENDER,)),
+            "grants what was said from 3 to 7 to " + "64" * 8,
+        ),
         (kinds.Decision(ordinal=1, outcome=kinds.Outcome.ADOPTED, nations=()), "[decision]"),
     ],
 )

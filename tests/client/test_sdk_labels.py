@@ -112,3 +112,31 @@ async def test_what_is_forwarded_is_made_by_nobody_but_the_client(nations: Natio
         origin = Origin(nation=OrgName(MA), room=ours.id, message=one.id, accepted_at_ms=1, label=Label.CLEAR)
         with pytest.raises(UsageError, match="quoted from the message itself"):
             ours.compose(Forwarded(text="two", origin=origin))
+
+
+async def test_who_comes_later_is_granted_what_labels_let_it_have(nations: Nations) -> None:
+    async with members(nations, "granted") as (_, b, ours, theirs):
+        for text, label in (("one", Label.AMBER), ("two", Label.RED), ("three", Label.GREEN)):
+            await ours.send(text, label=label)
+        last = await heard(theirs, "three")
+        home = nations.enrol("late", MA)
+        async with await Client.open(home) as late:
+            await late.online()
+            await ours.invite(late.me)
+            room = await joined(late, "granted")
+            await until(lambda: late.me in {party.device for party in theirs.members()})
+            first = await heard(theirs, "one")
+            plan = theirs.granting(first.room_seq or 0, last.room_seq or 0, (late.me,))
+            assert [len(part.envelopes) for part in plan.grants] == [1, 1]
+            ((left, reason),) = plan.left_out
+            assert left == (await heard(theirs, "two")).id
+            assert reason == "TLP:RED: only its author passes it on"
+            done = await theirs.grant(first.room_seq or 0, last.room_seq or 0, (late.me,))
+            assert [intent.state for intent in done] == [model.IntentState.DONE] * 2
+            shown = await heard(room, "three")
+            assert shown.granted_by is not None
+            assert shown.granted_by.device == b.me
+            assert [message.text for message in room.messages() if message.text] == ["one", "three"]
+            for wrong in ((0, 1, (late.me,)), (2, 1, (late.me,)), (1, 2, ())):
+                with pytest.raises(UsageError):
+                    theirs.granting(*wrong)

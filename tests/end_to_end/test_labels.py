@@ -42,7 +42,7 @@ def rabat(nations: Nations, tunis: Path) -> Path:
     return home
 
 
-def entries(home: Path, room: str) -> Any:  # noqa: ANN401 - JSON
+def entries(home: Path, room: str) -> Any:  # noqa: ANN401 - JSON it is
     ran = amanah(home, "read", room, "--json")
     assert ran.code == EXIT_OK, ran.err
     return json.loads(ran.out)
@@ -92,3 +92,24 @@ def test_a_message_is_forwarded_where_its_label_lets_it_go(tunis: Path, rabat: P
     elsewhere = amanah(tunis, "forward", OTHER, message, "--to", OWN)
     assert elsewhere.code == EXIT_NOT_FOUND
     assert "stands in another room" in elsewhere.err
+
+
+def test_history_is_granted_to_who_came_later(nations: Nations, tunis: Path, rabat: Path) -> None:
+    message, red = send(tunis, "Since this morning", "amber"), send(rabat, "Only for you", "red")
+    home = nations.enrol("sfax", TN)
+    assert amanah(home, "doctor").code == EXIT_OK
+    assert amanah(tunis, "room", "invite", ROOM, TN).code == EXIT_OK
+    device = json.loads(amanah(home, "doctor", "--json").out)["device"]
+    given = amanah(tunis, "grant", ROOM, "--to", device, "--since", message)
+    assert given.code == EXIT_OK, given.err
+    assert given.out.startswith("done  ")
+    assert f"left out: {red[:12]}, TLP:RED: only its author passes it on" in given.err
+    end = time.monotonic() + 60
+    while message not in (found := {entry["id"]: entry for entry in entries(home, ROOM)}):
+        assert time.monotonic() < end
+    assert found[message]["text"] == "Since this morning"
+    assert found[message]["granted_by"]["organisation"] == TN
+    assert red not in found
+    assert "grants what was said from" in amanah(rabat, "read", ROOM).out.replace("\n", " ")
+    nothing = amanah(tunis, "grant", ROOM, "--to", device, "--since", red, "--until", red)
+    assert (nothing.code, nothing.out) == (EXIT_NOT_FOUND, "")

@@ -11,6 +11,7 @@ from amanah_protocol.content import (
     clock,
     forwarded,
     handover,
+    history,
     incident,
     page,
     proposal,
@@ -51,7 +52,12 @@ _BODIES: Final = (
     ),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
-    bodies.Grant(items=(_PAST,)),
+    bodies.Grant(
+        log_size=3,
+        log_root=bytes(32),
+        log_signature=bytes(64),
+        items=(history.Granted(entry=b"entry", index=1, path=(bytes(32),), content=b"content", k=bytes(32)),),
+    ),
     bodies.Repair(items=(_PAST,)),
     bodies.Unknown(type=99, raw=b"\x80"),
 )

@@ -135,6 +135,10 @@ class MemoryClientStore:
                 self._rooms[room.room] = room
             case e.PutMessage(row=message):
                 self._messages[message.room, message.envelope] = message
+            case e.PutGranted(row=message):
+                known = self._messages.get((message.room, message.envelope))
+                if known is None or known.cause is not None:
+                    self._messages[message.room, message.envelope] = message
             case e.DropMessage(room=room_id, envelope=envelope):
                 self._messages.pop((room_id, envelope), None)
             case e.EraseContent():

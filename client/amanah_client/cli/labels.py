@@ -1,4 +1,4 @@
-"""`amanah relabel` and `forward`: another label for a message, and a message in another room."""
+"""`amanah relabel`, `forward` and `grant`: another label, a message in another room, history for who came later."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from amanah_client.cli import opening, questions
+from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import find_room, settle, show_outcome
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.sdk import Client
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -83,5 +84,47 @@ def forward(
         outof, into = await find_room(client, room, common), await find_room(client, to, common)
         action = outof.forwarding(outof.message(message), to=into, label=asked, note=note)
         show_outcome(await settle(client, action, common), common)
+
+    opening.with_client(common, work)
+
+
+def grant(
+    room: str,
+    /,
+    *,
+    to: Annotated[str, Parameter(name="--to")],
+    since: str,
+    until: str | None = None,
+    common: Options = DEFAULTS,
+) -> None:
+    """Give messages from before they came to members of a room. Everybody in the room, and auditors, see who gave what.
+
+    What its label keeps from them is left out, and said.
+
+    Example: amanah grant "Phishing wave" --to cert.example.sn --since 3fa9c1d2
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    to
+        Whom it is for, in the room: an organisation, a name, or first digits of a device's id.
+    since
+        The first message, by its id or first digits of it, as `read` shows them.
+    until
+        The last message, likewise; the newest when it is left out.
+    """
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        first = into.message(since).room_seq or 0
+        last = into.row.head_seq if until is None else into.message(until).room_seq or 0
+        plan = into.granting(first, last, into.find_members(to))
+        for envelope, reason in plan.left_out:
+            terminal.say(f"left out: {short(envelope)}, {reason}")
+        if not plan.grants:
+            raise UsageError(Code.NOT_FOUND, "there is nothing to give", hint="Begin at an earlier message.")
+        for part in plan.grants:
+            show_outcome(await settle(client, part, common), common)
 
     opening.with_client(common, work)

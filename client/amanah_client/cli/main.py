@@ -38,6 +38,7 @@ _COMMANDS: Final = (
     ("duty", "watching:duty", "Who is on duty, and who would be paged."),
     ("relabel", "labels:relabel", "Change the label of a message, for all to see."),
     ("forward", "labels:forward", "Quote a message into another room, where its label lets it go there."),
+    ("grant", "labels:grant", "Give messages from before they came to members of a room."),
     ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
     ("outbox", "outbox:app", "What is queued, held or on its way."),

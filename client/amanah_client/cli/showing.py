@@ -91,6 +91,7 @@ def line(message: Message, directory: Directory) -> Line:
 def _remarks(message: Message) -> str:
     """What has to be said of a message besides what it says."""
     repaired = "" if message.repaired_by is None else f" [repaired by {who(message.repaired_by)}]"
+    repaired += "" if message.granted_by is None else f" [granted by {who(message.granted_by)}]"
     relay = f" [the relay says: {clock(message.accepted_at_ms)}]" if message.clocks_differ else ""
     answers = ""
     if isinstance(message.body, TextBody):
@@ -135,6 +136,9 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901,
             return f"forwards {short(envelope)} into room {isolated(recipient)}"
         case kinds.Egress(envelope=envelope, recipient=recipient):
             return f"discloses {short(envelope)} to {isolated(recipient)}"
+        case kinds.Grant(from_seq=first, to_seq=last, addressees=addressees):
+            whom = "; ".join(who(directory.party(device)) for device in addressees)
+            return f"grants what was said from {first} to {last} to {whom}"
         case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
             return f"counted its alerts: {accepted} accepted, {merged} merged, {dropped} dropped"
         case kinds.Erase(envelopes=envelopes):
@@ -219,6 +223,7 @@ def message_json(message: Message) -> dict[str, object]:
         "explanation": message.explanation or None,
         "mending": None if message.mending is None else str(message.mending),
         "repaired_by": None if message.repaired_by is None else party_json(message.repaired_by),
+        "granted_by": None if message.granted_by is None else party_json(message.granted_by),
         "written_at": iso(message.written_at_ms),
         "sent_at": iso(message.sent_at_ms),
         "accepted_at": iso(message.accepted_at_ms),

@@ -25,7 +25,7 @@ FORM: Final = "disclosure"
 
 def prove(ctx: Context, intent: Intent) -> None:
     """The egress is in the log: get checkpoint and path, one step at a time."""
-    spoken = ctx.spoken.get(intent.id)
+    spoken = matter.one(ctx, intent)
     row = None if spoken is None else spoken.row
     if row is None:
         matter.want(ctx, intent)
@@ -69,8 +69,10 @@ def _waits_for_witnesses(ctx: Context, intent: Intent) -> bool:
 
 def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
     """The path has to lead from our own copy of the entry to the checkpoint; then the file is made."""
-    intent, spoken = ctx.outbox.get(purpose.intent), ctx.spoken.pop(purpose.intent, None)
+    intent = ctx.outbox.get(purpose.intent)
+    spoken = None if intent is None else matter.one(ctx, intent)
     row = None if spoken is None else spoken.row
+    ctx.spoken.pop(purpose.intent, None)
     ctx.proving.pop(purpose.intent, None)
     if intent is None or row is None:
         return

@@ -19,7 +19,7 @@ FORM: Final = "forward"
 
 def go_on(ctx: Context, intent: Intent, action: Forward) -> None:
     """The egress is in the log: from here on it is something to say in the other room, and waits there as such."""
-    spoken = ctx.spoken.get(intent.id)
+    spoken = matter.one(ctx, intent)
     if spoken is None or spoken.row is None:
         matter.want(ctx, intent)
         return

@@ -22,6 +22,7 @@ from amanah_client.core import (
     disclose,
     duty,
     expiry,
+    granting,
     heads,
     invite,
     joining,
@@ -361,6 +362,8 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             anchor.receive_path(ctx, purpose, frame)
         case r.Pledged(), frames.Path():
             pledge.receive_path(ctx, purpose, frame)
+        case r.GrantProof(), frames.Path():
+            granting.receive_path(ctx, purpose, frame)
         case r.Proof(), frames.Path():
             disclose.receive_path(ctx, purpose, frame)
         case _:
@@ -445,6 +448,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             anchor.refused(ctx, purpose)
         case r.Pledged():
             pledge.refused(ctx, purpose)
+        case r.GrantProof():
+            granting.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
         case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints() | r.AuditStamps():

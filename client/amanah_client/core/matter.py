@@ -5,11 +5,11 @@ The core holds no old messages. What it has read is used by one intent and forgo
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.actions import Action, Disclose, Forward, Relabel
-from amanah_client.core.context import Context, Spoken
+from amanah_client.actions import Action, Disclose, Forward, GrantHistory, Relabel
+from amanah_client.core.context import Context, Place, Spoken
 from amanah_client.model import Intent, IntentState, MessageRow, MessageState
 from amanah_client.saying import Say
 from amanah_protocol.content.forwarded import Forwarded
@@ -22,69 +22,77 @@ _SPEAKING: Final = frozenset({8, 17, 21})
 """Numbers of bodies that may speak of a message: only these are decoded to look."""
 
 
-class Place(NamedTuple):
-    """Where a message stands."""
-
-    room: RoomId
-    envelope: EnvelopeId
-
-
-def about(action: Action) -> Place | None:
-    """The message whose content, or label, an action passes on."""
+def about(action: Action) -> tuple[Place, ...]:
+    """The messages whose content, or label, an action passes on."""
     match action:
         case Disclose() | Relabel() | Forward():
-            return Place(action.room, action.envelope)
+            return (Place(action.room, action.envelope),)
+        case GrantHistory(room=room, envelopes=envelopes):
+            return tuple(Place(room, envelope) for envelope in envelopes)
         case Say(number=number) if number in _SPEAKING:
             return _quoted(action)
         case _:
-            return None
+            return ()
 
 
-def _quoted(action: Say) -> Place | None:
+def _quoted(action: Say) -> tuple[Place, ...]:
     match action.body:
         case Text(reply_to=answered) | Correction(message=answered) if answered is not None:
-            return Place(action.room, answered)
+            return (Place(action.room, answered),)
         case Forwarded(origin=origin):
-            return Place(origin.room, origin.message)
+            return (Place(origin.room, origin.message),)
         case _:
-            return None
+            return ()
+
+
+def found(ctx: Context, intent: Intent) -> tuple[Spoken, ...]:
+    """What was read for an intent, in the order of what it is about."""
+    read = ctx.spoken.get(intent.id, {})
+    return tuple(read[place] for place in about(intent.action) if place in read)
+
+
+def one(ctx: Context, intent: Intent) -> Spoken | None:
+    """The one message that an intent is about, once it was read."""
+    return next(iter(found(ctx, intent)), None)
 
 
 def is_ready(ctx: Context, intent: Intent) -> bool:
-    """Whether nothing has to be read for an intent, or it was read, and no own change of its label is on its way."""
-    if about(intent.action) is None:
-        return True
-    spoken = ctx.spoken.get(intent.id)
-    return spoken is not None and all(row.room_seq is not None for row in spoken.relabels)
+    """Whether all that an intent is about was read, and no own change of a label of it is on its way."""
+    read = found(ctx, intent)
+    placed = all(row.room_seq is not None for spoken in read for row in spoken.relabels)
+    return len(read) == len(about(intent.action)) and placed
 
 
 def want(ctx: Context, intent: Intent) -> None:
     """Ask the store for what an intent is about, once."""
-    place = about(intent.action)
-    if place is not None and intent.id not in ctx.reading and intent.id not in ctx.spoken:
-        ctx.reading.add(intent.id)
-        ctx.effect(e.ReadMessage(room=place.room, envelope=place.envelope))
+    read = ctx.spoken.get(intent.id, {})
+    for place in about(intent.action):
+        if place not in read and (intent.id, place) not in ctx.reading:
+            ctx.reading[intent.id, place] = None
+            ctx.effect(e.ReadMessage(room=place.room, envelope=place.envelope))
 
 
 def receive(
     ctx: Context, room: RoomId, envelope: EnvelopeId, row: MessageRow | None, relabels: tuple[MessageRow, ...]
 ) -> None:
     """The store has answered: for every intent about this message."""
-    for intent_id in sorted(ctx.reading):
+    for intent_id, place in tuple(ctx.reading):
         intent = ctx.outbox.get(intent_id)
-        place = None if intent is None else about(intent.action)
-        if intent is None or place is None:
-            ctx.reading.discard(intent_id)
-        elif place == (room, envelope):
-            ctx.reading.discard(intent_id)
-            try:
-                ctx.spoken[intent_id] = Spoken(row=_usable(intent.action, row), relabels=relabels)
-            except AmanahError as error:
-                ctx.fail(intent, str(error.code), error.detail)
+        if intent is not None and place != (room, envelope):
+            continue
+        del ctx.reading[intent_id, place]
+        if intent is None:
+            continue
+        try:
+            _check_usable(intent.action, row)
+        except AmanahError as error:
+            ctx.fail(intent, str(error.code), error.detail)
+        else:
+            ctx.spoken.setdefault(intent_id, {})[place] = Spoken(row=row, relabels=relabels)
 
 
-def _usable(action: Action, row: MessageRow | None) -> MessageRow | None:
-    """What an action needs to be there; an answer may be to what is not.
+def _check_usable(action: Action, row: MessageRow | None) -> None:
+    """What an action needs is there; an answer may be to what is not.
 
     Raises:
         UsageError: `NOT_FOUND`.
@@ -94,21 +102,20 @@ def _usable(action: Action, row: MessageRow | None) -> MessageRow | None:
     match action:
         case Relabel() if not placed:
             raise UsageError(Code.NOT_FOUND, "there is no such message here")
-        case Disclose() | Forward() if row is None:
+        case Disclose() | Forward() | GrantHistory() if row is None:
             raise UsageError(Code.NOT_FOUND, "there is no such message here")
-        case Disclose() | Forward() if not (readable and placed):
-            detail = "only a message that stands in the log and can be read can leave its room"
+        case Disclose() | Forward() | GrantHistory() if not (readable and placed):
+            detail = "only a message that stands in the log and can be read can be passed on"
             raise UsageError(Code.NOT_FOUND, detail)
         case Say(number=21) if not readable:
             raise UsageError(Code.NOT_FOUND, "what is quoted is not here any more")
         case _:
-            return row
+            pass
 
 
 def forget(ctx: Context, room: RoomId, envelope: EnvelopeId) -> None:
     """The label of a message was changed, or is not after all: what was read is old, unless it is on its way."""
-    for intent_id, spoken in tuple(ctx.spoken.items()):
-        row, intent = spoken.row, ctx.outbox.get(intent_id)
-        same = row is not None and (row.room, row.envelope) == (room, envelope)
-        if same and intent is not None and intent.state is not IntentState.SENT:
-            del ctx.spoken[intent_id]
+    for intent_id, read in tuple(ctx.spoken.items()):
+        intent = ctx.outbox.get(intent_id)
+        if intent is not None and intent.state is not IntentState.SENT:
+            read.pop(Place(room, envelope), None)

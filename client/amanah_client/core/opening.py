@@ -15,13 +15,15 @@ from amanah_client.core.requests import Claim
 from amanah_client.core.room import Room
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import AlertBatch, Body, Grant, Profile, Repair, RoomInfo
+from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo
+from amanah_protocol.content.history import Grant
 from amanah_protocol.content.sealed import Content, View, check_commitment, open_plaintext
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
 from amanah_protocol.log.conflict import Sighting, Way
 from amanah_protocol.log.statement import Form, Statement, rebuild_checkpoint
+from amanah_protocol.types import DeviceId
 
 
 def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
@@ -118,11 +120,16 @@ def _note_log(ctx: Context, room: Room, envelope: Envelope, view: View) -> None:
         detail = f"device {kid.hex()[:12]} names a checkpoint that the log has not signed"
         ctx.alarm(error.code, detail, room=room.id, evidence=(envelope.encoded, view.log_root, view.log_signature))
         return
+    claim_log(ctx, room, kid, size=view.log_size, root=view.log_root, note=note)
+
+
+def claim_log(ctx: Context, room: Room, kid: DeviceId, *, size: int, root: bytes, note: bytes) -> None:
+    """A member passes on a checkpoint that the log has signed: it has to lie on our line."""
     statement = Statement(form=Form.CHECKPOINT, data=note)
     sighting = Sighting(statement=statement, way=Way.MEMBER, at_ms=ctx.now_ms, device=kid, room=room.id)
     claim = Claim(
-        size=view.log_size,
-        root=view.log_root,
+        size=size,
+        root=root,
         line=kid,
         sighting=sighting,
         since_ms=ctx.timer_ms,

@@ -14,6 +14,7 @@ from amanah_client.actions import (
     Disclose,
     EraseMessages,
     Forward,
+    GrantHistory,
     Invite,
     PostAlerts,
     Relabel,
@@ -27,6 +28,7 @@ from amanah_client.core import (
     disclose,
     duty,
     forward,
+    granting,
     invite,
     matter,
     monitor,
@@ -63,7 +65,7 @@ BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
 _MESSAGES: Final = (
-    Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward,
+    Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward, GrantHistory,
 )  # fmt: skip
 
 
@@ -229,6 +231,8 @@ def _publish_next(ctx: Context, room: Room) -> bool:
             matter.want(ctx, intent)
             if isinstance(intent.action, Say):
                 break  # what people say keeps its order; the store answers before anything else comes
+        elif not granting.is_proven(ctx, intent):
+            granting.prove(ctx, intent)
         elif isinstance(intent.action, _MESSAGES):
             if batch.room_for <= 0 or not _add(ctx, room, batch, intent):
                 break
@@ -276,6 +280,8 @@ def _seal(ctx: Context, batch: Batch, intent: Intent) -> bool:
         case PostAlerts() as action:
             body, pap = AlertBatch(source=action.source_name, alerts=action.alerts), Pap.AMBER
             specific = kinds.Alert(count=len(action.alerts))
+        case GrantHistory() as action:
+            return _grant(ctx, batch, intent, action)
         case other:
             batch.add_bare(_bare(ctx, intent, other), intent)
             return True
@@ -287,6 +293,19 @@ def _seal(ctx: Context, batch: Batch, intent: Intent) -> bool:
         label=action.label,
         pap=pap,
         precedence=action.precedence,
+        intent=intent,
+    )
+
+
+def _grant(ctx: Context, batch: Batch, intent: Intent, action: GrantHistory) -> bool:
+    body, label = granting.make(ctx, intent)
+    addressees = tuple(sorted(set(action.devices)))
+    return batch.add_message(
+        body,
+        kinds.Grant(from_seq=action.from_seq, to_seq=action.to_seq, addressees=addressees),
+        message_id=message_id_of(intent),
+        written_at_ms=intent.created_at_ms,
+        label=label,
         intent=intent,
     )
 
@@ -314,7 +333,7 @@ def _bare(ctx: Context, intent: Intent, action: object) -> Specific:  # noqa: PL
             return kinds.Egress(envelope=action.envelope, form=forward.FORM, recipient=action.to.hex())
         case Relabel():
             # From what it is now: where another has raised it meanwhile, it is raised from there.
-            now = ways.matter(ctx, ctx.spoken[intent.id]).label
+            now = ways.label_now(ctx, intent)
             return kinds.Relabel(envelope=action.envelope, old=now, new=action.new)
     raise AssertionError(action)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from amanah_client.actions import Disclose, Forward, PostAlerts, Relabel
+from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, Relabel
+from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
 from amanah_client.labels import NOBODY, inside, matter_of, quotation, somebody, source_of
@@ -42,7 +43,7 @@ def readers(ctx: Context, room: Room, label: Label) -> Inside:
     return replace(room.readers[1], label=label)
 
 
-def matter(ctx: Context, spoken: Spoken) -> Matter:
+def weigh(ctx: Context, spoken: Spoken) -> Matter:
     """What was read, with the label that counts now; of a room that this device left nobody is known.
 
     Raises:
@@ -56,6 +57,15 @@ def matter(ctx: Context, spoken: Spoken) -> Matter:
     return matter_of(row, spoken.relabels, circle, lambda device: who(ctx, device))
 
 
+def label_now(ctx: Context, intent: Intent) -> Label:
+    """The label that counts now of the message that an intent is about.
+
+    Raises:
+        UsageError: `NOT_FOUND`.
+    """
+    return weigh(ctx, matter.one(ctx, intent) or Spoken(row=None)).label
+
+
 # ---- before it is sealed
 
 
@@ -66,7 +76,7 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
         RefusedError: `LABEL` or `ROLE`.
         UsageError: `USAGE`, `NOT_FOUND`, `UNKNOWN_ROOM`.
     """
-    spoken = ctx.spoken.get(intent.id)
+    spoken = matter.one(ctx, intent)
     me = somebody(ctx.certificate)
     match intent.action:
         case Say(label=label) as action:
@@ -78,11 +88,13 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
             said = Matter(label=label, source=me, circle=None)
             check_way(Way.ALERT, said, by=me, to=readers(ctx, room, label))
         case Disclose() if spoken is not None:
-            check_way(Way.DISCLOSE, matter(ctx, spoken), by=me, to=Outside())
+            check_way(Way.DISCLOSE, weigh(ctx, spoken), by=me, to=Outside())
         case Forward() as action if spoken is not None:
             forwarded(ctx, action, spoken)
+        case GrantHistory(devices=devices):
+            _check_grant(ctx, room, intent, devices)
         case Relabel() as action if spoken is not None:
-            now = matter(ctx, spoken)
+            now = weigh(ctx, spoken)
             if action.new is now.label:
                 raise UsageError(Code.USAGE, f"it is {now.label.text} already", hint="Nothing has to be changed.")
             sent = spoken.row.label if spoken.row is not None else now.label
@@ -91,10 +103,24 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
             pass
 
 
+def _check_grant(ctx: Context, room: Room, intent: Intent, devices: tuple[DeviceId, ...]) -> None:
+    if not devices or room.group is None or not set(devices) <= set(room.group.members):
+        raise UsageError(Code.NOT_MEMBER, "history is given to who is in the room", hint="Invite the device first.")
+    found = [weigh(ctx, spoken) for spoken in matter.found(ctx, intent)]
+    to = _people(ctx, room, max(one.label for one in found), devices)
+    for one in found:
+        check_way(Way.GRANT, one, by=somebody(ctx.certificate), to=to)
+
+
+def _people(ctx: Context, room: Room, label: Label, devices: tuple[DeviceId, ...]) -> Inside:
+    standings = ctx.directory.standings(devices)
+    return inside(label, room.spec.ceiling, [standing.certificate for standing in standings.values()])
+
+
 def _check_quoted(ctx: Context, room: Room, action: Say, spoken: Spoken) -> None:
     if spoken.row is None:
         return  # what is not here was not read here
-    body, found, to = action.body, matter(ctx, spoken), readers(ctx, room, action.label)
+    body, found, to = action.body, weigh(ctx, spoken), readers(ctx, room, action.label)
     if not isinstance(body, Forwarded):
         check_way(Way.QUOTE, found, by=somebody(ctx.certificate), to=to)
         return
@@ -114,7 +140,7 @@ def forwarded(ctx: Context, action: Forward, spoken: Spoken) -> Forwarded:
     to = ctx.rooms.get(action.to)
     if to is None or to.group is None or to.id == action.room:
         raise UsageError(Code.UNKNOWN_ROOM, "it is forwarded into another room that this device is in")
-    found, row = matter(ctx, spoken), spoken.row
+    found, row = weigh(ctx, spoken), spoken.row
     check_way(Way.FORWARD, found, by=somebody(ctx.certificate), to=readers(ctx, to, action.label))
     assert row is not None  # noqa: S101 - narrows for mypy: there is no matter without a row
     return quotation(row, found, note=action.note)
@@ -152,3 +178,24 @@ def _check_forwarded(ctx: Context, room: Room, label: Label, body: Forwarded, by
     source = by if by.organisation == origin.nation else source_of(by, body)
     to = replace(readers(ctx, room, label), clearance=label)  # a renewed certificate undoes nothing that was sent
     check_way(Way.FORWARD, Matter(label=origin.label, source=source, circle=circle), by=by, to=to)
+
+
+def check_granted(
+    ctx: Context,
+    room: Room,
+    content: Content,
+    label: Label,
+    *,
+    author: Certificate,
+    by: Certificate,
+    devices: tuple[DeviceId, ...],
+) -> None:
+    """A message may be given to these devices by this member, in a grant under this label.
+
+    Raises:
+        RefusedError: `LABEL`.
+    """
+    source = source_of(somebody(author), content.body)
+    given = Matter(label=content.label, source=source, circle=readers(ctx, room, label).people)
+    to = replace(_people(ctx, room, label, devices), clearance=label)
+    check_way(Way.GRANT, given, by=somebody(by), to=to)

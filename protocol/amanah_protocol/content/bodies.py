@@ -4,7 +4,7 @@
     alert batch = [ source: tstr, alerts ]                              ; 2, see `alert`
     profile     = [ bstr ]                                              ; 3
     room info   = [ title: tstr, description: tstr ]                    ; 4
-    grant       = [ [ 1*500 item ] ]                                    ; 5
+    grant                                                               ; 5, see `history`
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
@@ -27,6 +27,7 @@ from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.history import Grant
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
@@ -38,7 +39,6 @@ from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.types import EnvelopeId
 
 MAX_PROFILE_BYTES: Final = 2 * limits.KIB
-MAX_GRANTED: Final = limits.MAX_PAGE
 MAX_REPAIRED: Final = limits.MAX_NAMED_DEVICES
 MAX_TYPE: Final = 2**16 - 1
 MAX_BODY_DEPTH: Final = limits.MAX_DEPTH - 1
@@ -132,23 +132,6 @@ class PastMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """History for members that came later.
-
-    Attributes:
-        items: 1 to 500 messages; what one envelope cannot hold goes into several.
-
-    Raises:
-        UsageError: `TOO_LARGE`.
-    """
-
-    items: tuple[PastMessage, ...]
-
-    def __post_init__(self) -> None:
-        check_size(len(self.items), MAX_GRANTED, "messages of a grant", 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """Messages again, for devices that were in their audience and could not open them.
 
@@ -210,7 +193,7 @@ def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for ea
         case RoomInfo():
             return _ROOM_INFO, [body.title, body.description]
         case Grant():
-            return _GRANT, [_rows(body.items)]
+            return _GRANT, body.encode()
         case Repair():
             return _REPAIR, [_rows(body.items)]
         case Unknown():
@@ -269,10 +252,6 @@ def _decode_room_info(value: cbor.Value) -> RoomInfo:
     return RoomInfo(title=f.text(limits.MAX_NAME_CHARS), description=f.text(limits.MAX_TEXT_CHARS))
 
 
-def _decode_grant(value: cbor.Value) -> Grant:
-    return Grant(items=_decode_items(cbor.Fields(value, 1, "grant").array(MAX_GRANTED)))
-
-
 def _decode_repair(value: cbor.Value) -> Repair:
     return Repair(items=_decode_items(cbor.Fields(value, 1, "repair").array(MAX_REPAIRED)))
 
@@ -291,7 +270,7 @@ _DECODERS: Final[dict[int, Callable[[cbor.Value], Body]]] = {
     _ALERTS: _decode_alerts,
     _PROFILE: _decode_profile,
     _ROOM_INFO: _decode_room_info,
-    _GRANT: _decode_grant,
+    _GRANT: Grant.decode,
     _REPAIR: _decode_repair,
 }
 

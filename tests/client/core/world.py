@@ -126,6 +126,10 @@ class Store:
                 unread = known is None or known.room_seq is None or known.cause is not None
                 if unread or message.state is model.MessageState.STORED:
                     self.messages[message.room, message.envelope] = message
+            case e.PutGranted(row=message):
+                known = self.messages.get((message.room, message.envelope))
+                if known is None or known.cause is not None:
+                    self.messages[message.room, message.envelope] = message
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
             case e.EraseContent(room=room, envelopes=envelopes, by=by):

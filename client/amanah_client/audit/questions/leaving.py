@@ -25,9 +25,9 @@ REPAIRED: Final = "sent to one it was not for"
 _REMARKED: Final = """
     WHERE kind = ? AND kind <> 4 AND (? IS NULL OR room = ?)
     AND (held = 0 OR "index" IN (SELECT "index" FROM finding WHERE "index" IS NOT NULL)) ORDER BY room, seq"""
-_FOREIGN_RED: Final = f"""
-    SELECT 1 FROM entry WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {tuple(map(int, CONTENT))}
-    AND label = ? AND held = 1 AND sender <> ? LIMIT 1"""  # noqa: S608 - of numbers of ours
+_AUTHORS: Final = f"""
+    SELECT DISTINCT sender FROM entry WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {tuple(map(int, CONTENT))}
+    AND label = ? AND held = 1"""  # noqa: S608 - of numbers of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,12 +175,19 @@ def _granted(case: Case, contents: Contents, row: EntryRow, grant: kinds.Grant, 
 
 def _against(case: Case, row: EntryRow, who: Who, spans: list[Span], counts: dict[Label, int]) -> str | None:
     """What a grant of history may not hold (protocol, section 5)."""
-    for first, end in spans if Label.RED in counts else ():
-        if case.record.select(_FOREIGN_RED, row.room, first, end, int(Label.RED), row.sender):
-            return f"{Label.RED.text} is granted by its author alone"
-    if Label.AMBER_STRICT in counts and who.organisation != case.who(row.sender).organisation:
-        return f"{Label.AMBER_STRICT.text} is granted inside the organisation alone"
+    by = case.who(row.sender)
+    if Label.RED in counts and any(one.somebody != by.somebody for one in _authors(case, row, spans, Label.RED)):
+        return f"{Label.RED.text} is granted by its author alone"
+    if Label.AMBER_STRICT in counts:
+        nations = {one.organisation for one in _authors(case, row, spans, Label.AMBER_STRICT)}
+        if nations != {by.organisation} or who.organisation != by.organisation:
+            return f"{Label.AMBER_STRICT.text} is granted inside the organisation alone"
     return None
+
+
+def _authors(case: Case, row: EntryRow, spans: list[Span], label: Label) -> list[Who]:
+    found = (case.record.select(_AUTHORS, row.room, first, end, int(label)) for first, end in spans)
+    return [case.who(sender) for rows in found for (sender,) in rows]
 
 
 def _repaired(case: Case, row: EntryRow, targets: list[EntryRow], who: Who) -> Iterator[Left]:
