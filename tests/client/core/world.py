@@ -117,19 +117,19 @@ class Store:
             case e.DropOver():
                 self.dropping.append(write)
 
+    def _keep_message(self, message: model.MessageRow, *, granted: bool) -> None:
+        known = self.messages.get((message.room, message.envelope))
+        unread = known is None or known.cause is not None
+        placed = known is not None and known.room_seq is not None
+        if unread or (not granted and (not placed or message.state is model.MessageState.STORED)):
+            self.messages[message.room, message.envelope] = message
+
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
-            case e.PutMessage(row=message):
-                known = self.messages.get((message.room, message.envelope))
-                unread = known is None or known.room_seq is None or known.cause is not None
-                if unread or message.state is model.MessageState.STORED:
-                    self.messages[message.room, message.envelope] = message
-            case e.PutGranted(row=message):
-                known = self.messages.get((message.room, message.envelope))
-                if known is None or known.cause is not None:
-                    self.messages[message.room, message.envelope] = message
+            case e.PutMessage(row=message) | e.PutGranted(row=message):
+                self._keep_message(message, granted=isinstance(write, e.PutGranted))
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
             case e.EraseContent(room=room, envelopes=envelopes, by=by):
