@@ -52,7 +52,7 @@ _BODIES: Final = (
     ),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
-    bodies.Grant(
+    history.Grant(
         log_size=3,
         log_root=bytes(32),
         log_signature=bytes(64),

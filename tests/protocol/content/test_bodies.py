@@ -12,7 +12,6 @@ from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import (
     AlertBatch,
     Body,
-    Grant,
     PastMessage,
     Profile,
     Repair,
@@ -21,7 +20,7 @@ from amanah_protocol.content.bodies import (
     decode_body,
     encode_body,
 )
-from amanah_protocol.content.history import Granted
+from amanah_protocol.content.history import Grant, Granted
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, DecodeError, UsageError
