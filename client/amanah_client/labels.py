@@ -46,6 +46,18 @@ def source_of(sender: Somebody, body: Body | None) -> Somebody:
     return sender
 
 
+def circle_of(sender: Somebody, body: Body | None, circle: frozenset[Somebody]) -> frozenset[Somebody]:
+    """Who counts as told of a content by being in its room.
+
+    Where it was forwarded, its author's organisation does not choose who is let in: else whoever owns the other room
+    would tell anybody by an invitation.
+    """
+    if not isinstance(body, Forwarded):
+        return circle
+    told = {sender.organisation, body.origin.nation}
+    return frozenset(one for one in circle if one.organisation in told)
+
+
 def matter_of(row: MessageRow, relabels: Iterable[MessageRow], circle: frozenset[Somebody] | None, who: Who) -> Matter:
     """A stored message as something that may go on.
 
@@ -55,13 +67,13 @@ def matter_of(row: MessageRow, relabels: Iterable[MessageRow], circle: frozenset
         circle: Who is in its room.
         who: Names the people behind devices.
     """
-    source = source_of(who(row.sender), decode_content(row.content).body if row.content else None)
-    now = row.label
+    body, sender = decode_content(row.content).body if row.content else None, who(row.sender)
+    source, now = source_of(sender, body), row.label
     for change in relabels:
         specific = decode_envelope(change.encoded).header.specific
         if isinstance(specific, Relabel):
             now = label_after(now, row.label, specific, source=source, by=who(change.sender))
-    return Matter(label=now, source=source, circle=circle)
+    return Matter(label=now, source=source, circle=None if circle is None else circle_of(sender, body, circle))
 
 
 def label_after(now: Label, sent: Label, change: Relabel, *, source: Somebody, by: Somebody) -> Label:

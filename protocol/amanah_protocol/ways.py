@@ -5,7 +5,8 @@ it forbids, and none shows what another passed all the same. What a label allows
 
 * `TLP:RED`: its author alone passes it on, to people of the room that it was written in, and never outside.
 * `TLP:AMBER+STRICT`: it stays inside its author's organisation, also by whoever passes it on.
-* `TLP:AMBER`: its author's organisation passes it on; others do to organisations that are in the room already.
+* `TLP:AMBER`: its author's organisation passes it on; others do in their own, and to organisations that are in the
+  room that it was written in.
 * `TLP:GREEN` and `TLP:CLEAR`: any member passes them on. What programs tell without a person goes up to `TLP:GREEN`.
 
 Saving a content on the device that read it is no way out, and is not asked.
@@ -64,7 +65,8 @@ class Matter:
     Attributes:
         label: The label that counts now, after what changed it.
         source: Its author. Of what was forwarded the author there, whose person no forwarder can vouch for.
-        circle: Who is in the room that it stands in; None for who is not in and cannot know.
+        circle: Who is in the room that it stands in; of what was forwarded, only of its author's and its forwarder's
+            organisations, as others were let in by neither. None for who is not in and cannot know.
     """
 
     label: Label
@@ -148,7 +150,7 @@ def _check_readers(matter: Matter, by: Somebody, people: frozenset[Somebody]) ->
         if by.organisation != home or any(one.organisation != home for one in people):
             _refuse_strict(home)
     elif matter.label is Label.AMBER and by.organisation != home and matter.circle is not None:
-        known = {one.organisation for one in matter.circle}
+        known = {by.organisation} | {one.organisation for one in matter.circle}
         strangers = sorted({one.organisation for one in people} - known)
         if strangers:
             detail = f"{matter.label.text} of {home} would reach {', '.join(strangers)}"

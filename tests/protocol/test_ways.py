@@ -96,6 +96,7 @@ def test_amber_reaches_other_organisations_by_its_own_alone(way: Way) -> None:
     amber = matter(Label.AMBER)
     assert goes(way, amber, B_TN, into(A_SN))
     assert goes(way, amber, A_MA, into(A_TN, person(MA, 9)))
+    assert goes(way, amber, A_SN, into(person(SN, 9)))
     assert not goes(way, amber, A_MA, into(A_MA, A_SN))
     # Who cannot know the circle judges nothing that rests on it.
     assert goes(way, replace(amber, circle=None), A_MA, into(A_SN))
@@ -172,7 +173,7 @@ def test_whatever_goes_on_reaches_only_whom_its_label_allows(
         assert by.organisation == source.organisation
         assert nations <= {source.organisation}
     if label is Label.AMBER:
-        assert by.organisation == source.organisation or nations <= {one.organisation for one in circle}
+        assert by.organisation == source.organisation or nations <= {one.organisation for one in circle | {by}}
 
 
 @given(label=LABELS, there=LABELS, source=PEOPLE, by=PEOPLE, people=CIRCLES)

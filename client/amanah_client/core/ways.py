@@ -12,7 +12,7 @@ from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, R
 from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
-from amanah_client.labels import NOBODY, inside, matter_of, quotation, somebody, source_of
+from amanah_client.labels import NOBODY, circle_of, inside, matter_of, quotation, somebody, source_of
 from amanah_client.model import Intent
 from amanah_client.saying import Say
 from amanah_protocol.content.forwarded import Forwarded
@@ -195,7 +195,8 @@ def check_granted(
     Raises:
         RefusedError: `LABEL`.
     """
-    source = source_of(somebody(author), content.body)
-    given = Matter(label=content.label, source=source, circle=readers(ctx, room, label).people)
+    sender, people = somebody(author), readers(ctx, room, label).people
+    circle = circle_of(sender, content.body, people)
+    given = Matter(label=content.label, source=source_of(sender, content.body), circle=circle)
     to = replace(_people(ctx, room, label, devices), clearance=label)
     check_way(Way.GRANT, given, by=somebody(by), to=to)

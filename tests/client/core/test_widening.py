@@ -53,7 +53,9 @@ class Written:
         text: A text that no other has.
         sent: The label that it was sent with.
         lowest: The lowest that its author's side ever gave it.
+        there: Who was in its room when it was written.
         told: Organisations that its author's side told by forwarding it.
+        given: To whom its author granted it.
     """
 
     by: str
@@ -62,14 +64,16 @@ class Written:
     text: str
     sent: Label
     lowest: Label
+    there: frozenset[str]
     told: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
 
-    def may_read(self, name: str, members: tuple[str, ...]) -> bool:
-        """Whether a person may have its text at all."""
-        if name in members or self.lowest <= Label.GREEN:
+    def may_read(self, name: str, members: list[str]) -> bool:
+        """Whether a person may have its text at all; members are those of its room by now."""
+        if name in self.there or self.lowest <= Label.GREEN:
             return True
         if self.lowest is Label.RED:
-            return False
+            return name in self.given
         own = NATION[name] == NATION[self.by]
         if self.lowest is Label.AMBER_STRICT:
             return own
@@ -104,6 +108,7 @@ class World:
         self.stage = Stage()
         self.people = {name: self.stage.online(name, of=NATION[name]) for name in PEOPLE}
         self.rooms: list[RoomId] = []
+        self.members = [list(members) for members, _ in ROOMS]
         self.written: list[Written] = []
         for members, ceiling in ROOMS:
             room = create(self.people[members[0]], ceiling)
@@ -116,16 +121,37 @@ class World:
         name = PEOPLE[step.who]
         if step.what == "write":
             self._write(name, step.one % len(ROOMS), step.label)
+        elif step.what == "invite":
+            self._invite(step.room % len(ROOMS), PEOPLE[step.one % len(PEOPLE)])
         elif self.written:
-            {"relabel": self._relabel, "forward": self._forward, "quote": self._quote, "disclose": self._disclose}[
-                step.what
-            ](name, self.written[step.one % len(self.written)], step)
+            acts = {
+                "relabel": self._relabel,
+                "forward": self._forward,
+                "quote": self._quote,
+                "disclose": self._disclose,
+                "grant": self._grant,
+            }
+            acts[step.what](name, self.written[step.one % len(self.written)], step)
+
+    def _invite(self, number: int, name: str) -> None:
+        """By the room's owner, who may invite anybody."""
+        if name not in self.members[number]:
+            self.members[number].append(name)
+            invite(self.people[ROOMS[number][0][0]], self.rooms[number], self.people[name])
 
     def _write(self, name: str, number: int, label: Label) -> None:
         text = f"message {len(self.written)}."
         intent = self.people[name].say(self.rooms[number], text, label)
         if intent.state is DONE and intent.envelope is not None:
-            found = Written(by=name, home=number, envelope=intent.envelope, text=text, sent=label, lowest=label)
+            found = Written(
+                by=name,
+                home=number,
+                envelope=intent.envelope,
+                text=text,
+                sent=label,
+                lowest=label,
+                there=frozenset(self.members[number]),
+            )
             self.written.append(found)
 
     def _copies(self, name: str, one: Written) -> list[model.MessageRow]:
@@ -148,7 +174,7 @@ class World:
             intent = self.people[name].ask(action)
             self.stage.wait(2_000)
             if self.people[name].intent(intent).state is DONE and NATION[name] == NATION[one.by]:
-                one.told |= {NATION[member] for member in ROOMS[number][0]}
+                one.told |= {NATION[member] for member in self.members[number]}
 
     def _quote(self, name: str, one: Written, step: Step) -> None:
         """By hand: it lies about whose it was, and what its label was."""
@@ -164,7 +190,25 @@ class World:
             body = Forwarded(text=one.text, origin=origin)
             intent = self.people[name].do(saying(self.rooms[number], body, label=step.label))
             if intent.state is DONE and NATION[name] == NATION[one.by]:
-                one.told |= {NATION[member] for member in ROOMS[number][0]}
+                one.told |= {NATION[member] for member in self.members[number]}
+
+    def _grant(self, name: str, one: Written, step: Step) -> None:
+        """To everybody who came to a room where it stands."""
+        for row in self._copies(name, one):
+            number, place = self.rooms.index(row.room), row.room_seq or 0
+            others = [other for other in self.members[number] if other != name]
+            action = actions.GrantHistory(
+                room=row.room,
+                from_seq=place,
+                to_seq=place,
+                envelopes=(row.envelope,),
+                devices=tuple(self.people[other].device.id for other in others),
+            )
+            intent = self.people[name].ask(action)
+            self.stage.wait(3_000)
+            if self.people[name].intent(intent).state is DONE and name == one.by and number == one.home:
+                one.given |= set(others)
+        del step
 
     def _disclose(self, name: str, one: Written, _: Step) -> None:
         for row in self._copies(name, one):
@@ -176,9 +220,8 @@ class World:
     def check(self) -> None:
         """Nobody has what its label keeps from him, and nothing strict was proven to anybody outside."""
         for one in self.written:
-            members = ROOMS[one.home][0]
             for name in PEOPLE:
-                assert not self._copies(name, one) or one.may_read(name, members), (name, one)
+                assert not self._copies(name, one) or one.may_read(name, self.members[one.home]), (name, one)
             assert not self._was_disclosed(one) or one.lowest < Label.AMBER_STRICT, one
 
     def _was_disclosed(self, one: Written) -> bool:
@@ -196,7 +239,7 @@ LABELS = st.sampled_from(Label)
 NUMBERS = st.integers(0, 7)
 STEPS = st.builds(
     Step,
-    what=st.sampled_from(["write", "relabel", "forward", "forward", "quote", "disclose"]),
+    what=st.sampled_from(["write", "relabel", "forward", "forward", "quote", "disclose", "invite", "grant"]),
     who=st.integers(0, len(PEOPLE) - 1),
     one=NUMBERS,
     room=NUMBERS,
@@ -229,6 +272,11 @@ def then(what: str, who: str, *, room: int = 0, label: Label = Label.AMBER, old:
     return Step(what=what, who=PEOPLE.index(who), one=0, room=room, label=label, old=old)
 
 
+def call(who: str, room: int) -> Step:
+    number = PEOPLE.index(who)
+    return Step(what="invite", who=0, one=number, room=room, label=Label.RED, old=Label.RED)
+
+
 def unchecked(patch: pytest.MonkeyPatch, *places: tuple[Any, str]) -> None:
     for module, name in places:
         patch.setattr(module, name, lambda *_, **__: None)
@@ -248,6 +296,11 @@ def without_faithful_quotes(patch: pytest.MonkeyPatch) -> None:
         return replace(found, origin=replace(found.origin, nation=OrgName(MA)))
 
     patch.setattr(ways, "quotation", of_anybody)
+
+
+def without_narrow_circles(patch: pytest.MonkeyPatch) -> None:
+    for module in (shared, ways):
+        patch.setattr(module, "circle_of", lambda _sender, _body, circle: circle)
 
 
 Gone = Callable[[pytest.MonkeyPatch], None]
@@ -298,6 +351,26 @@ ATTACKS: list[tuple[str, list[Step], Gone]] = [
             then("disclose", "A2"),
         ],
         without_right_to_lower,
+    ),
+    (
+        "RED granted by its reader",
+        [write("A", 0, Label.RED), call("C", 0), then("grant", "B")],
+        without_ways,
+    ),
+    (
+        "STRICT granted to another organisation",
+        [write("A", 0, Label.AMBER_STRICT), call("C", 0), then("grant", "A")],
+        without_ways,
+    ),
+    (
+        "AMBER to anybody whom a forwarder lets in",
+        [
+            write("A", 0, Label.AMBER),
+            then("forward", "B", room=4, label=Label.AMBER),
+            call("C", 4),
+            then("grant", "B"),
+        ],
+        without_narrow_circles,
     ),
     ("RED disclosed by its reader", [write("A", 0, Label.RED), then("disclose", "B")], without_ways),
     (
