@@ -57,7 +57,7 @@ def forward(
     *,
     to: Annotated[str, Parameter(name="--to")],
     label: str | None = None,
-    note: str = "",
+    remark: Annotated[str, Parameter(name="--note")] = "",
     common: Options = DEFAULTS,
 ) -> None:
     """Quote a message's text into another room, with where it comes from. Its own room sees that it was.
@@ -74,15 +74,14 @@ def forward(
         The room that it goes into, likewise.
     label
         Its label there; the one that it has now when it is left out, and never a lower one.
-
-    Note:
+    remark
         What you say of it there.
     """
     asked = None if label is None else Label.parse(label)
 
     async def work(client: Client) -> None:
         outof, into = await find_room(client, room, common), await find_room(client, to, common)
-        action = outof.forwarding(outof.message(message), to=into, label=asked, note=note)
+        action = outof.forwarding(outof.message(message), to=into, label=asked, note=remark)
         show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)

@@ -279,7 +279,7 @@ def test_the_keys_of_a_message_that_failed_are_spent(stage: Stage) -> None:
 )
 def test_a_body_of_another_kind_than_the_header_says(stage: Stage, body: Any, specific: Any) -> None:  # noqa: ANN401 - bodies and kinds
     a, b, room = two(stage, of=TN)  # an answer of another organisation would not be opened
-    if isinstance(specific, kinds.Repair):
+    if isinstance(specific, kinds.Grant | kinds.Repair):
         specific = replace(specific, addressees=(a.device.id,))
     changes: dict[str, Any] = {"commitment": ZERO_32} if isinstance(specific, kinds.Repair) else {}
     refused(a, room, message(b, room, body, specific=specific, **changes), "BINDING")
