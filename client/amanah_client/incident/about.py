@@ -9,9 +9,9 @@ from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo, Unknown
-from amanah_protocol.content.page import Page
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.history import Grant
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
