@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from amanah_client.saying import Decide, Say
@@ -96,6 +96,54 @@ class Disclose:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relabel:
+    """Change the label of a message from what its reader saw to another."""
+
+    room: RoomId
+    envelope: EnvelopeId
+    old: Label
+    new: Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Log the egress, then quote a message's text into another room; from then on it is a `Say` there.
+
+    Attributes:
+        room: The room that it stands in.
+        envelope: The message.
+        to: The room that it is quoted into.
+        label: Its label there.
+        note: What is said of it there.
+    """
+
+    room: RoomId
+    envelope: EnvelopeId
+    to: RoomId
+    label: Label
+    note: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantHistory:
+    """Give messages of a stretch of the record to members who came later, in one envelope.
+
+    Attributes:
+        room: The room.
+        from_seq: Where the stretch begins.
+        to_seq: Where it ends, included.
+        envelopes: The messages of it, up to 96.
+        devices: Whom they are for.
+    """
+
+    room: RoomId
+    from_seq: int
+    to_seq: int
+    envelopes: tuple[EnvelopeId, ...]
+    devices: tuple[DeviceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitControl:
     """A control object for the log; `type` is a `LeafType`."""
 
@@ -120,5 +168,5 @@ class Finished:
 
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
-    | Decide | Disclose | SubmitControl | AuditSync | Finished
+    | Decide | Disclose | Relabel | Forward | GrantHistory | SubmitControl | AuditSync | Finished
 )  # fmt: skip

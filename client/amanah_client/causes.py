@@ -27,6 +27,7 @@ MEANINGS: Final = {
     Cause.STATE_LOST: N_("This device's keys to it are gone."),
     Cause.SENDER_AT_FAULT: N_("What its sender signed does not hold."),
     Cause.CORRUPTED: N_("What was delivered is missing, was changed on its way, or does not open."),
+    Cause.LABEL_BROKEN: N_("Its sender sent it under a label that it must not have here."),
 }
 """One sentence for each cause."""
 
@@ -38,6 +39,7 @@ _STEPS: Final = {
 _LASTS: Final = {
     Cause.NOT_MEMBER_THEN: N_("A member can tell you what it said."),
     Cause.SENDER_AT_FAULT: N_("Nothing can repair it; the alarm holds the evidence, tell its sender."),
+    Cause.LABEL_BROKEN: N_("It is not shown, and nobody needs to send it again; the alarm holds the evidence."),
 }
 
 
@@ -54,6 +56,8 @@ def cause_of(code: str, *, kind: int, was_in: bool, has_keys: bool, has_content:
     """
     if code == Code.BEHIND:
         return Cause.EPOCH_TOO_OLD
+    if code == Code.LABEL and kind in COUNTED:
+        return Cause.LABEL_BROKEN
     without_keys = code == Code.NOT_MEMBER and not has_keys
     if without_keys and not was_in:
         return Cause.NOT_MEMBER_THEN

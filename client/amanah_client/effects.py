@@ -37,6 +37,16 @@ class PutMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutGranted:
+    """Insert a message that this device was granted; of what is there, only what could not be read gives way.
+
+    So nothing comes back that was erased here.
+    """
+
+    row: MessageRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropMessage:
     """Forget an own message that was sealed and then refused; it will be sealed anew."""
 
@@ -215,9 +225,9 @@ class PutStamps:
 
 
 Write: TypeAlias = (
-    PutRoom | PutMessage | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl | PutRoster
-    | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile | PutAlarm
-    | PutAuditRows | PutCheckpoints | PutStamps | PutCustody | ForgetPerson | DropOver
+    PutRoom | PutMessage | PutGranted | DropMessage | EraseContent | PutIntent | PutAction | DropWish | PutControl
+    | PutRoster | PutControlHead | PutLogView | PutWitnessed | PutConflict | PutKeyPackage | DropKeyPackage | PutProfile
+    | PutAlarm | PutAuditRows | PutCheckpoints | PutStamps | PutCustody | ForgetPerson | DropOver
 )  # fmt: skip
 
 # ---- effects
@@ -232,7 +242,7 @@ class SendFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadMessage:
-    """Read one message of the store and give it as `inputs.MessageRead`."""
+    """Read one message of the store, and what changes its label, and give both as `inputs.MessageRead`."""
 
     room: RoomId
     envelope: EnvelopeId

@@ -224,8 +224,10 @@ class Engine:
             case e.SendFrame(data=data):
                 await self._send(data)
             case e.ReadMessage(room=room, envelope=envelope):
-                row = await self._in_thread(lambda: self._profile.store.message(room, envelope))
-                await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row))
+                store = self._profile.store
+                row = await self._in_thread(lambda: store.message(room, envelope))
+                relabels = await self._in_thread(lambda: store.relabels(room, envelope))
+                await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
             case e.Disconnect(reason=reason, again=again, hint=hint):
                 self._again = again
                 self._refusal = _refusal(reason, hint)

@@ -50,11 +50,18 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRead:
-    """Answers `effects.ReadMessage`; `row` is None when the store has no such message."""
+    """Answers `effects.ReadMessage`.
+
+    Attributes:
+        room, envelope: What was asked for.
+        row: The message; None when the store has none.
+        relabels: Entries that change its label, in the order of their places.
+    """
 
     room: RoomId
     envelope: EnvelopeId
     row: MessageRow | None
+    relabels: tuple[MessageRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from amanah_client.causes import explain
+from amanah_client.causes import COUNTED, explain
 from amanah_client.directory import Directory, Party
 from amanah_client.incident.event import Author, Event
 from amanah_client.model import Cause, Mending, MessageRow, MessageState
@@ -37,6 +37,7 @@ class Message:
         state: What became of it.
         cause: Why it cannot be read; None where it can.
         repaired_by: Who sent it again, where it was repaired.
+        granted_by: Who gave it to this device, which came later.
         written_at_ms: When its author wrote it, by the author's clock.
         sent_at_ms: When it was sealed, by the author's clock.
         accepted_at_ms: When the relay took it, as the relay says.
@@ -56,6 +57,7 @@ class Message:
     state: MessageState
     cause: Cause | None
     repaired_by: Party | None = None
+    granted_by: Party | None = None
     written_at_ms: int | None
     sent_at_ms: int
     accepted_at_ms: int | None
@@ -123,12 +125,18 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         state=row.state,
         cause=row.cause,
         repaired_by=None if row.repaired_by is None else directory.party(row.repaired_by),
+        granted_by=None if row.granted_by is None else directory.party(row.granted_by),
         written_at_ms=row.written_at_ms,
         sent_at_ms=row.sent_at_ms,
         accepted_at_ms=row.accepted_at_ms,
         body=None if content is None else content.body,
         row=row,
     )
+
+
+def counts(message: Message) -> bool:
+    """Whether an entry says anything on the board: one that was refused does not, whatever its header says."""
+    return message.state is not MessageState.UNREADABLE or message.kind in COUNTED
 
 
 def event_of(message: Message) -> Event:

@@ -269,6 +269,8 @@ class Cause(StrEnum):
     """What its sender signed does not hold."""
     CORRUPTED = "corrupted"
     """What the relay gave is not what was signed, is missing, or does not open."""
+    LABEL_BROKEN = "label-broken"
+    """Its label breaks a rule: that of the room, of a certificate, of what it quotes, or its header says another."""
 
 
 class Mending(StrEnum):
@@ -310,6 +312,7 @@ class MessageRow:
         asked_at_ms: When it was asked for last; 0 for never.
         asks: How often it was.
         repaired_by: Who sent it again.
+        granted_by: Who gave it to this device, which came later.
         message_id: 16 bytes sealed by the writer; doubles show by it; None without content.
         content: Canonical content bytes (`content.sealed.encode_content`), b"" if none.
         key: Disclosure key k, b"" if none.
@@ -339,6 +342,7 @@ class MessageRow:
     message_id: bytes | None = None
     content: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
+    granted_by: DeviceId | None = None
 
 
 # ---- intents

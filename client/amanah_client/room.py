@@ -11,14 +11,18 @@ from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
 from amanah_client.finding import search
+from amanah_client.history import Plan, plan
 from amanah_client.incident.about import INCIDENT, part_of_board, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
-from amanah_client.message import Message, event_of, read_message
+from amanah_client.labels import NOBODY, inside, matter_of, somebody
+from amanah_client.message import Message, counts, event_of, read_message
 from amanah_client.reading import Draft, Found, Unread
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.forwarded import Forwarded
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, UsageError
@@ -28,6 +32,7 @@ from amanah_protocol.kinds import Create, Outcome
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_relabel, check_way
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
@@ -226,10 +231,16 @@ class Room:
             precedence: How urgent it is.
 
         Raises:
-            UsageError: `LABEL` above the room's ceiling, `TOO_LARGE` for a text above 65,536 characters.
+            RefusedError: `LABEL` above a ceiling, or below the label of what it answers or corrects.
+            UsageError: `TOO_LARGE` for a text above 65,536 characters; `USAGE` for a `Forwarded`: see `forward`.
         """
         content = Text(text=unicodedata.normalize("NFC", body)) if isinstance(body, str) else body
-        return saying(self.id, content, label=self._label(label), pap=pap, precedence=precedence)
+        if isinstance(content, Forwarded):
+            detail = "what is forwarded is quoted from the message itself, and recorded"
+            raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
+        asked = self._label(label)
+        self._check_answer(content, asked)
+        return saying(self.id, content, label=asked, pap=pap, precedence=precedence)
 
     async def send(
         self,
@@ -265,7 +276,9 @@ class Room:
             about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
                 what makes the incident alone, and little more is read. None reads every entry of the room.
         """
-        return Fold(map(event_of, self._all())).board if about is None else self._part_of_board(about)
+        if about is not None:
+            return self._part_of_board(about)
+        return Fold(event_of(message) for message in self._all() if counts(message)).board
 
     def _part_of_board(self, shown: Collection[EnvelopeId]) -> Board:
         desk = self._client.profile.store.desk
@@ -279,7 +292,7 @@ class Room:
 
     def _events(self, rows: Iterable[model.MessageRow]) -> dict[EnvelopeId, Event]:
         """By their ids; own ones without a place are not in the record yet."""
-        return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None}
+        return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None and counts(found)}
 
     def _all(self) -> Iterator[Message]:
         after = 0
@@ -300,9 +313,10 @@ class Room:
             label: Their label; the room's ceiling by default.
 
         Raises:
-            UsageError: `LABEL` above the room's ceiling.
+            RefusedError: `LABEL` above a ceiling.
         """
-        return actions.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=self._label(label))
+        asked = self._label(label, Way.ALERT)
+        return actions.PostAlerts(room=self.id, source_name=source_name, alerts=tuple(alerts), label=asked)
 
     async def post_alerts(
         self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None, timeout_s: float = 30
@@ -314,19 +328,141 @@ class Room:
         """Sign an acknowledgement of one message (`kinds.Grade`); errors as `Client.do`."""
         return await self._client.do(actions.Acknowledge(room=self.id, envelope=message, grade=grade), timeout_s)
 
+    def disclosure(self, message: Message, *, recipient: str) -> actions.Disclose:
+        """A disclosure to somebody outside, for `Client.ask`.
+
+        Raises:
+            RefusedError: `LABEL`.
+        """
+        check_way(Way.DISCLOSE, self.matter(message), by=self._me, to=Outside())
+        return actions.Disclose(room=self.id, envelope=message.id, recipient=recipient)
+
     async def disclose(self, message: Message, *, recipient: str, timeout_s: float = 30) -> bytes:
         """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
-        action = actions.Disclose(room=self.id, envelope=message.id, recipient=recipient)
-        return (await self._client.do(action, timeout_s)).result
+        return (await self._client.do(self.disclosure(message, recipient=recipient), timeout_s)).result
+
+    def forwarding(self, message: Message, *, to: Room, label: Label | None = None, note: str = "") -> actions.Forward:
+        """A quotation of a message's text into another room, for `Client.ask`.
+
+        Args:
+            message: A message of this room.
+            to: The other room.
+            label: Its label there; by default that which it has now.
+            note: What is said of it there; normalised to NFC.
+
+        Raises:
+            RefusedError: `LABEL`: it may not reach that room.
+            UsageError: `USAGE` for a message without a text, or into its own room.
+        """
+        found = self.matter(message)
+        if to.id == self.id or not isinstance(message.body, Text | Forwarded):
+            what = "into another room" if to.id == self.id else "where it has a text"
+            raise UsageError(Code.USAGE, f"a message is forwarded {what}", hint="`amanah read` shows what it holds.")
+        there = found.label if label is None else label
+        check_way(Way.FORWARD, found, by=self._me, to=to._inside(there))
+        said = unicodedata.normalize("NFC", note)
+        return actions.Forward(room=self.id, envelope=message.id, to=to.id, label=there, note=said)
+
+    async def forward(
+        self, message: Message, *, to: Room, label: Label | None = None, note: str = "", timeout_s: float = 30
+    ) -> model.Intent:
+        """Log the egress here, then quote a message there; arguments as `forwarding`, errors as `Client.do`."""
+        return await self._client.do(self.forwarding(message, to=to, label=label, note=note), timeout_s)
+
+    def relabelling(self, message: Message, label: Label) -> actions.Relabel:
+        """Another label for a message, for `Client.ask`: everybody raises one, its author's side lowers it.
+
+        Raises:
+            RefusedError: `ROLE`: it is not this person's to lower.
+            UsageError: `USAGE`: it has that label.
+        """
+        found = self.matter(message)
+        if label is found.label:
+            raise UsageError(Code.USAGE, f"it is {label.text} already", hint="Nothing has to be changed.")
+        sent = message.row.label
+        check_relabel(old=found.label, new=label, now=found.label, sent=sent, source=found.source, by=self._me)
+        return actions.Relabel(room=self.id, envelope=message.id, old=found.label, new=label)
+
+    async def relabel(self, message: Message, label: Label, *, timeout_s: float = 30) -> model.Intent:
+        """Change the label of a message, for all to see; errors as `relabelling` and `Client.do`."""
+        return await self._client.do(self.relabelling(message, label), timeout_s)
+
+    def granting(self, from_seq: int, to_seq: int, devices: tuple[DeviceId, ...]) -> Plan:
+        """A stretch of the record for members who came later, as far as labels let it go to them.
+
+        Args:
+            from_seq: The place where it begins.
+            to_seq: The place where it ends, included.
+            devices: Devices of members.
+
+        Raises:
+            UsageError: `USAGE` for nobody, or a stretch that does not ascend.
+        """
+        if not devices or not 0 < from_seq <= to_seq:
+            raise UsageError(Code.USAGE, "a grant is for somebody, and its places ascend", hint="See `--help`.")
+        known = self._client.directory().certificates
+        certificates = [known[device] for device in devices if device in known]
+
+        def check(message: Message) -> None:
+            found = self.matter(message)
+            check_way(Way.GRANT, found, by=self._me, to=inside(found.label, self.ceiling, certificates))
+
+        inner = (message for message in self._all() if from_seq <= (message.room_seq or 0) <= to_seq)
+        return plan(self.id, inner, devices, check)
+
+    async def grant(
+        self, from_seq: int, to_seq: int, devices: tuple[DeviceId, ...], *, timeout_s: float = 30
+    ) -> list[model.Intent]:
+        """Give a stretch of the record, and wait for each part; arguments as `granting`, errors as `Client.do`.
+
+        What may not go there is left out: `granting` says what that is.
+        """
+        parts = self.granting(from_seq, to_seq, devices).grants
+        return [await self._client.do(part, timeout_s) for part in parts]
+
+    def matter(self, message: Message) -> Matter:
+        """A message as the rules of labels see it (`amanah_protocol.ways`), with the label that counts now.
+
+        Whoever writes a new way out holds it against `check_way` first.
+        """
+        relabels = self._client.profile.store.relabels(self.id, message.id)
+        certificates = self._client.directory().certificates
+
+        def who(device: DeviceId) -> Somebody:
+            return somebody(certificates[device]) if device in certificates else NOBODY
+
+        return matter_of(message.row, relabels, self._inside(message.label).people, who)
 
     async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
         """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""
         return await self._client.do(actions.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
 
-    def _label(self, label: Label | None) -> Label:
-        if label is not None and label > self.ceiling:
-            raise UsageError(Code.LABEL, f"{label.text} is above the room's ceiling {self.ceiling.text}")
-        return self.ceiling if label is None else label
+    def _label(self, label: Label | None, way: Way = Way.SEND) -> Label:
+        asked = self.ceiling if label is None else label
+        said = Matter(label=asked, source=self._me, circle=None)
+        # Whether all members are cleared for it is asked when it is sealed for them.
+        check_way(way, said, by=self._me, to=inside(asked, self.ceiling, (self._client.certificate,)))
+        return asked
+
+    def _check_answer(self, body: Said, label: Label) -> None:
+        match body:
+            case Text(reply_to=answered) | Correction(message=answered) if answered is not None:
+                row = self._client.profile.store.message(self.id, answered)
+                if row is not None:
+                    found = self.matter(self._client.read(row))
+                    to = inside(label, self.ceiling, (self._client.certificate,))
+                    check_way(Way.QUOTE, found, by=self._me, to=to)
+            case _:  # the others repeat nothing
+                pass
+
+    @property
+    def _me(self) -> Somebody:
+        return somebody(self._client.certificate)
+
+    def _inside(self, label: Label) -> Inside:
+        group, known = self._group(), self._client.directory().certificates
+        members = () if group is None else group.members
+        return inside(label, self.ceiling, [known[device] for device in members if device in known])
 
     # ---- who is in it
 

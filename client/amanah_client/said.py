@@ -12,6 +12,7 @@ from amanah_client.moments import iso, moment
 from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page, Result
@@ -78,6 +79,8 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each
             return _("[hands over to %(whom)s]", whom=_called(to)) + f" {_written(text)}"
         case Page():
             return _page(body)
+        case Forwarded(text=text):
+            return _forwarded(body) + f" {_written(text)}"
 
 
 def nature_words(nature: Nature, at_ms: int) -> str:
@@ -88,6 +91,18 @@ def nature_words(nature: Nature, at_ms: int) -> str:
         Nature.EMBARGO: _("embargo until %(time)s", time=time),
         Nature.DEADLINE: _("due %(time)s", time=time),
     }[nature]
+
+
+def _forwarded(body: Forwarded) -> str:
+    origin = body.origin
+    return _(
+        "[forwards %(label)s of %(nation)s in room %(room)s, %(time)s%(note)s]",
+        label=isolate(origin.label.text),
+        nation=isolate(origin.nation),
+        room=isolate(origin.room.hex()[:8]),
+        time=isolate(moment(origin.accepted_at_ms)),
+        note=_because(body.note),
+    )
 
 
 def _task(body: Task) -> str:

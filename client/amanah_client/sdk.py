@@ -35,7 +35,7 @@ from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
-from amanah_protocol.identity import decode_certificate
+from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
@@ -431,15 +431,20 @@ class Client:
 
     @property
     def me(self) -> DeviceId:
-        """This device.
+        """This device; errors as `certificate`."""
+        return self.certificate.device_id
+
+    @property
+    def certificate(self) -> Certificate:
+        """The certificate of this device.
 
         Raises:
-            UsageError: `NO_PROFILE` while it has no certificate.
+            UsageError: `NO_PROFILE` while it has none.
         """
         stored = self._profile.store.value("certificate")
         if stored is None:
             raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
-        return decode_certificate(stored).device_id
+        return decode_certificate(stored)
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """Everything that must not be overlooked, oldest first."""

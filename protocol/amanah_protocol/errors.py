@@ -131,7 +131,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.REVOKED: Meaning(_FINAL, "The device was revoked by its organisation; enrol a new device."),
     Code.FOREIGN_DEVICE: Meaning(_FINAL, "This key is already another organisation's or person's; make a new key."),
     Code.ROLE: Meaning(_FINAL, "The role in the certificate does not allow this."),
-    Code.LABEL: Meaning(_FINAL, "The label is above the ceiling of the room or the device; choose another room."),
+    Code.LABEL: Meaning(_FINAL, "Its label does not let it go there; choose another room, or ask its author."),
     Code.ROLLBACK: Meaning(_FINAL, "An older version than the one already accepted was offered; get the newest."),
     Code.CLOCK: Meaning(_AGAIN, "The clock of this machine is wrong; set it and send again."),
     Code.LOGIN: Meaning(_FINAL, "The login was not accepted; run `amanah doctor`."),

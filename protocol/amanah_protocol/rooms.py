@@ -16,6 +16,7 @@ from amanah_protocol.kinds import Commit, Create, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import MAX_MEMBERS
 from amanah_protocol.types import DeviceId
+from amanah_protocol.ways import check_ceiling
 
 _BOT_KINDS: Final = frozenset({
     Kind.MESSAGE, Kind.ALERT, Kind.ACK, Kind.DELIVERED, Kind.COUNTS, Kind.COMMIT, Kind.REFUSE, Kind.REPAIR
@@ -58,8 +59,7 @@ def check_kind(certificate: Certificate, kind: Kind, label: Label) -> None:
     machine = certificate.machine
     if machine is not None and machine.kinds and kind in (Kind.MESSAGE, Kind.ALERT) and kind not in machine.kinds:
         raise RefusedError(Code.ROLE, f"the certificate does not allow {kind.name.lower()}")
-    if label > certificate.ceiling:
-        raise RefusedError(Code.LABEL, f"{label.text} is above the device's ceiling {certificate.ceiling.text}")
+    check_ceiling(label, certificate.ceiling, "the device's")
 
 
 def check_create(create: Create, creator: Standing) -> None:
@@ -169,5 +169,4 @@ def check_label(label: Label, create: Create) -> None:
     Raises:
         RefusedError: `LABEL`.
     """
-    if label > create.ceiling:
-        raise RefusedError(Code.LABEL, f"{label.text} is above the room's ceiling {create.ceiling.text}")
+    check_ceiling(label, create.ceiling, "the room's")

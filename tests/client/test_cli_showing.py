@@ -159,7 +159,16 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
         (kinds.Delivered(room_seq=5), "has stored everything up to 5"),
         (kinds.Refuse(commit=OTHER, code="AUDIENCE"), "refuses the change 6f6f6f6f6f6f: AUDIENCE"),
         (kinds.Refuse(commit=OTHER, code="FORK"), "asks for a new epoch: its profile is an old copy"),
-        (kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER), "[relabel]"),
+        (
+            kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER),
+            "changes the label of 6f6f6f6f6f6f from TLP:RED to TLP:AMBER",
+        ),
+        (kinds.Egress(envelope=OTHER, form="forward", recipient="00ff"), "forwards 6f6f6f6f6f6f into room 00ff"),
+        (
+            kinds.Grant(from_seq=3, to_seq=7, addressees=(SENDER,)),
+            "grants what was said from 3 to 7 to " + "64" * 8,
+        ),
+        (kinds.Decision(ordinal=1, outcome=kinds.Outcome.ADOPTED, nations=()), "[decision]"),
     ],
 )
 def test_an_entry_without_content_says_what_its_header_says(specific: kinds.Specific, said: str) -> None:
@@ -191,7 +200,8 @@ def test_what_cannot_be_read_is_shown_with_its_cause_and_what_was_erased_as_a_to
 def test_each_cause_has_a_sentence_and_says_what_happens_by_itself(cause: Cause, mending: Mending | None) -> None:
     said = message(None, state=MessageState.UNREADABLE, cause=cause, mending=mending).explanation
     assert said.startswith(MEANINGS[cause])
-    assert (said != MEANINGS[cause]) == (mending is not None or cause in (Cause.SENDER_AT_FAULT, Cause.NOT_MEMBER_THEN))
+    last = {Cause.SENDER_AT_FAULT, Cause.NOT_MEMBER_THEN, Cause.LABEL_BROKEN}
+    assert (said != MEANINGS[cause]) == (mending is not None or cause in last)
 
 
 def test_what_was_repaired_is_shown_with_who_did_it() -> None:

@@ -9,6 +9,7 @@ from amanah_client.said import said, said_json
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.page import Page, Result
@@ -18,7 +19,8 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.kinds import Grade
-from amanah_protocol.types import OrgName, PersonId
+from amanah_protocol.labels import Label
+from amanah_protocol.types import OrgName, PersonId, RoomId
 from tests.client.test_cli_showing import NOBODY, OTHER, message
 
 TN, MA = OrgName("cert.example.tn"), OrgName("cert.example.ma")
@@ -76,6 +78,15 @@ WORDS: list[tuple[Said, str, str]] = [
         Page(message=OTHER, step=2, again=1, whom="Backup team", result=Result.FAILED, at_ms=AT_MS),
         "page",
         f"[pages for {OF}, step 2, time 2: the page reached nobody: Backup team]",
+    ),
+    (
+        Forwarded(
+            text="seen here",
+            origin=Origin(nation=MA, room=RoomId(NAME), message=OTHER, accepted_at_ms=AT_MS, label=Label.AMBER_STRICT),
+            note="you too?",
+        ),
+        "forwarded",
+        f"[forwards TLP:AMBER+STRICT of {MA} in room 00010203, {AT}: you too?] seen here",
     ),
     (Handover(text="all quiet", to=PERSON), "handover", f"[hands over to 000102030405 of {TN}] all quiet"),
     (

@@ -12,7 +12,7 @@ import pytest
 
 from amanah_client import Client, Message, Room, model
 from amanah_client.home import Home, ProfileLock
-from amanah_protocol.errors import Code, OperationalError, UsageError
+from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Ack, Grade
 from amanah_protocol.labels import Label
@@ -228,7 +228,7 @@ async def test_a_name_that_two_nations_have_does_not_remove_either(two: Two, nat
 
 async def test_a_label_above_the_ceiling_is_refused_before_anything_is_queued(two: Two) -> None:
     for label in (Label.AMBER_STRICT, Label.RED):
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises(RefusedError) as caught:
             await two.ours.send("too much", label=label)
         assert caught.value.code is Code.LABEL
     assert two.a.outbox() == ()

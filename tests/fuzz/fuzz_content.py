@@ -9,7 +9,9 @@ from amanah_protocol import limits
 from amanah_protocol.content import (
     bodies,
     clock,
+    forwarded,
     handover,
+    history,
     incident,
     page,
     proposal,
@@ -21,7 +23,8 @@ from amanah_protocol.content import (
 )
 from amanah_protocol.errors import PeerError
 from amanah_protocol.kinds import Grade
-from amanah_protocol.types import EnvelopeId, OrgName
+from amanah_protocol.labels import Label
+from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 
 _VIEW: Final = sealed.View(log_size=3, log_root=bytes(32), log_signature=bytes(64), room_seq=2, room_head=bytes(32))
 _PAST: Final = bodies.PastMessage(envelope=EnvelopeId(bytes(32)), content=b"content", k=bytes(32))
@@ -37,9 +40,24 @@ _BODIES: Final = (
     clock.Clock(id=bytes(16), nature=clock.Nature.ACTION, what="a", at_ms=1),
     handover.Handover(text="a", to=text.Mention(called=text.Called.DESK, organisation=OrgName("cert.example.tn"))),
     page.Page(message=EnvelopeId(bytes(32)), step=1, whom="a", result=page.Result.REACHED, at_ms=1),
+    forwarded.Forwarded(
+        text="a",
+        origin=forwarded.Origin(
+            nation=OrgName("cert.example.tn"),
+            room=RoomId(bytes(16)),
+            message=EnvelopeId(bytes(32)),
+            accepted_at_ms=1,
+            label=Label.GREEN,
+        ),
+    ),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
-    bodies.Grant(items=(_PAST,)),
+    history.Grant(
+        log_size=3,
+        log_root=bytes(32),
+        log_signature=bytes(64),
+        items=(history.Granted(entry=b"entry", index=1, path=(bytes(32),), content=b"content", k=bytes(32)),),
+    ),
     bodies.Repair(items=(_PAST,)),
     bodies.Unknown(type=99, raw=b"\x80"),
 )

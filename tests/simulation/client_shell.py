@@ -312,8 +312,8 @@ class ClientShell:
 
     def _read(self, room: RoomId, envelope: EnvelopeId) -> None:
         self._busy = False
-        row = self.store.message(room, envelope)
-        self._step(inputs.MessageRead(room=room, envelope=envelope, row=row))
+        row, relabels = self.store.message(room, envelope), self.store.relabels(room, envelope)
+        self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
         self._pump()
 
     # ---- the connection

@@ -8,6 +8,7 @@ from typing import Any, Protocol, assert_never
 from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
+from amanah_client.store.writes import relabelled
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -27,6 +28,7 @@ class ClientStore(Protocol):
     def rooms(self) -> tuple[model.RoomRow, ...]: ...
     def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None: ...
+    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]: ...
     def alarms(self) -> tuple[model.Alarm, ...]: ...
     def conflicts(self) -> tuple[ConflictRow, ...]: ...
 
@@ -112,6 +114,11 @@ class MemoryClientStore:
         """One message."""
         return self._messages.get((room, envelope))
 
+    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """Entries that change the label of a message."""
+        rows = self.messages(room, limit=len(self._messages))
+        return tuple(row for row in rows if relabelled(row) == envelope)
+
     def conflicts(self) -> tuple[ConflictRow, ...]:
         """Evidence against the log, oldest first."""
         return tuple(self._conflicts.values())
@@ -128,6 +135,10 @@ class MemoryClientStore:
                 self._rooms[room.room] = room
             case e.PutMessage(row=message):
                 self._messages[message.room, message.envelope] = message
+            case e.PutGranted(row=message):
+                known = self._messages.get((message.room, message.envelope))
+                if known is None or known.cause is not None:
+                    self._messages[message.room, message.envelope] = message
             case e.DropMessage(room=room_id, envelope=envelope):
                 self._messages.pop((room_id, envelope), None)
             case e.EraseContent():

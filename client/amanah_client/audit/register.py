@@ -25,7 +25,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, OrgName, RoomId
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -123,6 +123,7 @@ class Sent(NamedTuple):
         kid: Its sender.
         accepted_ms: The relay's time of it.
         label: Its label now.
+        sent_label: The label that it was sent with.
     """
 
     at: int
@@ -131,6 +132,7 @@ class Sent(NamedTuple):
     kid: DeviceId
     accepted_ms: int
     label: Label
+    sent_label: Label
 
 
 class EntryRow(NamedTuple):
@@ -358,7 +360,7 @@ class Register:
             index, seq, kind, sender, accepted_ms, label = row
             changed = connection.execute(_RELABELLED, (index,)).fetchone()
         now = label if changed is None else changed[0]
-        found = Sent(index, seq, Kind(kind), self._numbered[sender], accepted_ms, Label(now))
+        found = Sent(index, seq, Kind(kind), self._numbered[sender], accepted_ms, Label(now), Label(label))
         self._fresh.sent[envelope] = room, found
         return found
 

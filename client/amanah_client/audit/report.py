@@ -12,6 +12,7 @@ from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Create, Kind, Specific, kind_of
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.ways import Somebody
 
 MAX_FINDINGS: Final = 1_000
 """Findings that are kept with their text; the others are counted."""
@@ -94,6 +95,11 @@ class Who:
     organisation: OrgName
     subject: PersonId | None
     role: Role | None
+
+    @property
+    def somebody(self) -> Somebody:
+        """The person behind it, as the rules of labels see one."""
+        return Somebody(organisation=self.organisation, person=self.subject)
 
     @property
     def text(self) -> str:

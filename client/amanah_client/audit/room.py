@@ -6,17 +6,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from amanah_client.audit.egress import egress_fault
 from amanah_client.audit.identities import Identities
 from amanah_client.audit.register import CONTENT, EntryRow, Register, Sent, StayRow
 from amanah_client.audit.report import Findings, Nations
 from amanah_protocol import cbor, kinds, rooms
 from amanah_protocol.envelope import Envelope, Header, audience_digest
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, RefusedError, VerifyError
 from amanah_protocol.identity import Certificate, Role
 from amanah_protocol.kinds import Commit, Create, Grade
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import Leaf
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.ways import check_relabel
 
 _NOTHING_SENT: Final = EnvelopeId(ZERO_32)
 
@@ -146,7 +148,8 @@ class RoomHistory:
         try:
             self._verify(index, leaf, envelope, holds, said)
             header = envelope.header
-            sent = Sent(index, leaf.room_seq, header.kind, header.kid, leaf.accepted_at_ms, header.label)
+            label = header.label
+            sent = Sent(index, leaf.room_seq, header.kind, header.kid, leaf.accepted_at_ms, label, label)
         finally:
             # An entry that was refused is shown too, with its fault beside it.
             self._put(index, leaf, envelope, sent, said)
@@ -324,7 +327,7 @@ class RoomHistory:
         """What its sender says, against the record: a false word of one member does not break the log."""
         try:
             self._check_said(index, header, said)
-        except VerifyError as error:
+        except (VerifyError, RefusedError) as error:
             self._findings.remark(index, error.code, error.detail)
 
     def _check_said(self, index: int, header: Header, said: _Said) -> None:
@@ -335,15 +338,25 @@ class RoomHistory:
                 # Repair is no way to widen an audience: a grant is, and is shown as one.
                 if not all(self._were_in(sent.seq).issuperset(addressees) for sent in referred):
                     raise VerifyError(Code.MEMBERSHIP, "a message was sent again to a device it was not for")
-            case kinds.Egress():
-                if referred[0].label >= Label.AMBER_STRICT:
-                    self._findings.remark(index, Code.LABEL, f"a message of {referred[0].label.text} left its circle")
+            case kinds.Egress(form=form):
+                sent = referred[0]
+                by, author = self._identities.who(header.kid), self._identities.who(sent.kid)
+                if egress_fault(sent.label, form, by=by, author=author) is not None:
+                    self._findings.remark(index, Code.LABEL, f"a message of {sent.label.text} left its circle")
             case kinds.Ack(grade=grade):
                 said.acknowledged = referred[0], grade
             case kinds.Relabel(envelope=envelope, old=old, new=new):
-                _check_relabel(header, referred[0], old)
+                sent = referred[0]
+                check_relabel(
+                    old=old,
+                    new=new,
+                    now=sent.label,
+                    sent=sent.sent_label,
+                    source=self._identities.who(sent.kid).somebody,
+                    by=self._identities.who(header.kid).somebody,
+                )
                 said.became = new
-                self._register.relabel(self._row.number, envelope, referred[0], new)
+                self._register.relabel(self._row.number, envelope, sent, new)
             case kinds.Decision(nations=nations):
                 if not set(nations) <= {name for name, _ in self.circle.nations}:
                     raise VerifyError(Code.MEMBERSHIP, "a decision names a nation that is not in the room")
@@ -385,13 +398,6 @@ def _references(specific: kinds.Specific) -> tuple[EnvelopeId, ...]:
             return envelopes
         case _:  # the others refer to nothing
             return ()
-
-
-def _check_relabel(header: Header, sent: Sent, old: Label) -> None:
-    if header.kid != sent.kid:
-        raise VerifyError(Code.ROLE, "a label is changed by the author of the message alone")
-    if old != sent.label:
-        raise VerifyError(Code.LABEL, f"the message was {sent.label.text}, not {old.text}")
 
 
 def _upto(specific: kinds.Specific) -> int | None:

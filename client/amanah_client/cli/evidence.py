@@ -47,7 +47,7 @@ def disclose(
         # Asked for before and not done yet: to ask again would record a second disclosure.
         asked = next((intent for intent in client.outbox() if intent.action == action), None)
         if asked is None:
-            done = await settle(client, action, common)
+            done = await settle(client, client.room(chosen.room).disclosure(chosen, recipient=to), common)
         else:
             done = await await_outcome(client, asked.id, common)
         files.write_file(out, armour(Armour.DISCLOSURE, done.result))

@@ -94,6 +94,7 @@ def line(message: Message, directory: Directory) -> Line:
 def _remarks(message: Message) -> str:
     """What has to be said of a message besides what it says."""
     repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
+    repaired += "" if message.granted_by is None else " " + _("[granted by %(whom)s]", whom=who(message.granted_by))
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
     answers, body = "", message.body
     if isinstance(body, TextBody):
@@ -123,7 +124,7 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
             return f"[{message.type}]"
 
 
-def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911 - one for each kind
+def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """What an entry without sealed content says, from its header."""
     match specific:
         case kinds.Create(owner=owner, ceiling=ceiling):
@@ -135,8 +136,16 @@ def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901,
             return ", ".join(parts) or _("renews its keys")
         case kinds.Ack(grade=grade, envelope=envelope):
             return _("acknowledges %(envelope)s: %(grade)s", envelope=_id(envelope), grade=terms.grade(grade))
+        case kinds.Relabel(envelope=envelope, old=old, new=new):
+            labels = {"old": isolate(old.text), "new": isolate(new.text)}
+            return _("changes the label of %(envelope)s from %(old)s to %(new)s", envelope=_id(envelope), **labels)
+        case kinds.Egress(envelope=envelope, form="forward", recipient=recipient):
+            return _("forwards %(envelope)s into room %(room)s", envelope=_id(envelope), room=isolated(recipient))
         case kinds.Egress(envelope=envelope, recipient=recipient):
             return _("discloses %(envelope)s to %(whom)s", envelope=_id(envelope), whom=isolated(recipient))
+        case kinds.Grant(from_seq=first, to_seq=last, addressees=addressees):
+            whom = "; ".join(who(directory.party(device)) for device in addressees)
+            return _("grants what was said from %(first)s to %(last)s to %(whom)s", first=first, last=last, whom=whom)
         case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
             return _(
                 "counted its alerts: %(accepted)s accepted, %(merged)s merged, %(dropped)s dropped",
@@ -231,6 +240,7 @@ def message_json(message: Message) -> dict[str, object]:
         "explanation": message.explanation or None,
         "mending": None if message.mending is None else str(message.mending),
         "repaired_by": None if message.repaired_by is None else party_json(message.repaired_by),
+        "granted_by": None if message.granted_by is None else party_json(message.granted_by),
         "written_at": iso(message.written_at_ms),
         "sent_at": iso(message.sent_at_ms),
         "accepted_at": iso(message.accepted_at_ms),

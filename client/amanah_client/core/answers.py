@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.actions import CreateRoom, Disclose, Invite, Remove
+from amanah_client.actions import CreateRoom, Disclose, Forward, Invite, Remove
 from amanah_client.core import commits, invite, pledge
 from amanah_client.core.context import Context, known_code, patience
 from amanah_client.core.requests import Published, Submitted
@@ -155,7 +155,7 @@ def _end(ctx: Context, room: Room, intent: Intent, envelope: Envelope, index: in
             invite.finish(ctx, room, intent)
         case Remove() if isinstance(commit, Commit) and not commits.is_removed(room, intent.action, commit.removed):
             ctx.put_intent(replace(placed, state=IntentState.QUEUED))
-        case Disclose():
+        case Disclose() | Forward():
             room.line.pop(intent.id, None)
             ctx.apart[intent.id] = placed
             ctx.put_intent(placed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.actions import AuditSync, CreateRoom, Disclose, SubmitControl
-from amanah_client.core import audit_sync, disclose, renewal
+from amanah_client.actions import AuditSync, CreateRoom, Disclose, Forward, SubmitControl
+from amanah_client.core import audit_sync, disclose, forward, renewal
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
@@ -43,6 +43,8 @@ def advance(ctx: Context) -> None:
                 audit_sync.advance(ctx, intent)
             case Disclose() if intent.envelope is not None:
                 disclose.prove(ctx, intent)
+            case Forward() if intent.envelope is not None:
+                forward.go_on(ctx, intent, intent.action)
             case action:
                 room = room_of(action) or CONTROL
                 ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {room.hex()}")

@@ -15,6 +15,7 @@ from amanah_client.core.transfer import MAX_ITEMS_BYTES, fly, item_bytes
 from amanah_client.model import InFlight, Intent, IntentState, MessageRow, MessageState, RoomStatus
 from amanah_protocol import kinds, limits, rooms
 from amanah_protocol.content.bodies import Body
+from amanah_protocol.content.history import Grant
 from amanah_protocol.content.sealed import Content, View, encode_content, pad
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import (
@@ -135,9 +136,9 @@ class Batch:
         room.used_key()
         self.sign(header, sealed, intent)
         if committed:  # others' words that are sent again stand in their own rows, where an erasure finds them
-            self._rows[-1] = replace(
-                self._rows[-1], written_at_ms=written_at_ms, message_id=message_id, content=encoded, key=key
-            )
+            self._rows[-1] = replace(self._rows[-1], written_at_ms=written_at_ms, message_id=message_id)
+            if not isinstance(body, Grant):
+                self._rows[-1] = replace(self._rows[-1], content=encoded, key=key)
         room.note_message(self._ctx.me, message_id)
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from amanah_client import effects as e
 from amanah_client.actions import Action, AuditSync, CreateRoom, Finished, SubmitControl
@@ -28,7 +28,7 @@ from amanah_protocol.group.seam import Credential, Random
 from amanah_protocol.heads import ControlHead
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
 from amanah_protocol.roster import Relay, Roster
-from amanah_protocol.types import ZERO_32, DeviceId, LeafHash, OrgName, PersonId, RoomId
+from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, PersonId, RoomId
 from amanah_protocol.verified import Verified
 
 ALARM_AGAIN_MS: Final = 600_000
@@ -195,6 +195,43 @@ class Witnesses:
     grown: dict[int, Debt] = field(default_factory=dict)
 
 
+class Place(NamedTuple):
+    """Where a message stands."""
+
+    room: RoomId
+    envelope: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What an intent is about, as the store gave it.
+
+    Attributes:
+        row: The message; None where an answer is to what is not here.
+        relabels: Entries that change its label, in the order of their places.
+    """
+
+    row: MessageRow | None
+    relabels: tuple[MessageRow, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Granting:
+    """A grant in the making.
+
+    Attributes:
+        size: Size of the checkpoint that its paths lead to.
+        root: Its root.
+        signature: The log's signature over it.
+        paths: Of each message the path, as far as they came.
+    """
+
+    size: int
+    root: bytes
+    signature: bytes
+    paths: dict[EnvelopeId, tuple[bytes, ...]] = field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Context:
     """The core's memory; see `Snapshot` for what of it is stored.
@@ -214,8 +251,9 @@ class Context:
         audit_settled: Size of the newest checkpoint in it that the quorum of witnesses had cosigned.
         audit_stamps: Number of the newest time stamp in it.
         copying: The copy in the making.
-        reading: Disclosures that wait for the store.
-        disclosing: The messages of disclosures, as stored.
+        reading: Intents that wait for the store, and for which message.
+        spoken: The messages that intents are about, as stored.
+        granting: What proves the messages of a grant in the making, by intent.
         proving: Since when disclosures wait for witnesses, in our running time.
         session: What holds for this connection.
         rooms: By id.
@@ -253,8 +291,9 @@ class Context:
     packages: dict[bytes, bytes] = field(default_factory=dict)
     profiles: dict[tuple[OrgName, PersonId], bytes] = field(default_factory=dict)
     copying: Copying | None = None
-    reading: set[str] = field(default_factory=set)
-    disclosing: dict[str, MessageRow] = field(default_factory=dict)
+    reading: dict[tuple[str, Place], None] = field(default_factory=dict)
+    spoken: dict[str, dict[Place, Spoken]] = field(default_factory=dict)
+    granting: dict[str, Granting] = field(default_factory=dict)
     proving: dict[str, int] = field(default_factory=dict)
     lost: list[RoomId] = field(default_factory=list)
     halted: str = ""
@@ -361,8 +400,9 @@ class Context:
                 place[intent.id] = intent
         if ended:
             self.waits.pop(intent.id, None)
-            # The plaintext of what was to be disclosed does not outlive the wish to disclose it.
-            self.disclosing.pop(intent.id, None)
+            # The plaintext of what was to be passed on does not outlive the wish to pass it on.
+            self.spoken.pop(intent.id, None)
+            self.granting.pop(intent.id, None)
 
     def _line_of(self, intent: Intent) -> dict[str, Intent]:
         room_id = None if intent.id in self.apart else room_of(intent.action)

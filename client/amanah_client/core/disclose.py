@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client import effects as e
-from amanah_client.actions import Disclose
-from amanah_client.core import monitor, quorum
+from amanah_client.core import matter, monitor, quorum
 from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.requests import Proof
-from amanah_client.model import Intent, IntentState, MessageRow, MessageState
-from amanah_protocol.errors import AmanahError, Code, UsageError, VerifyError
+from amanah_client.model import Intent, IntentState, MessageRow
+from amanah_protocol.errors import AmanahError, Code, VerifyError
 from amanah_protocol.frames import GetInclusion, Path
 from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -25,49 +23,12 @@ FORM: Final = "disclosure"
 """How an `egress` names what left."""
 
 
-def is_ready(ctx: Context, intent: Intent) -> bool:
-    """Whether the message to disclose is at hand, so that its egress can be sealed."""
-    return isinstance(intent.action, Disclose) and intent.id in ctx.disclosing
-
-
-def begin(ctx: Context, intent: Intent) -> bool:
-    """Ask the store for the message; what stands behind it in the line goes on meanwhile."""
-    if isinstance(intent.action, Disclose) and intent.id not in ctx.reading:
-        ctx.reading.add(intent.id)
-        ctx.effect(e.ReadMessage(room=intent.action.room, envelope=intent.action.envelope))
-    return True
-
-
-def receive_message(ctx: Context, action_room: bytes, envelope: bytes, row: MessageRow | None) -> None:
-    """The store has answered: for every disclosure of this message."""
-    for intent_id in sorted(ctx.reading):
-        intent = ctx.outbox.get(intent_id)
-        if intent is None or not isinstance(intent.action, Disclose):
-            ctx.reading.discard(intent_id)
-            continue
-        if (intent.action.room, intent.action.envelope) != (action_room, envelope):
-            continue
-        ctx.reading.discard(intent_id)
-        try:
-            _check_row(row)
-        except UsageError as error:
-            ctx.fail(intent, str(error.code), error.detail)
-        else:
-            ctx.disclosing[intent_id] = row  # type: ignore[assignment]  # `_check_row` refuses None
-
-
-def _check_row(row: MessageRow | None) -> None:
-    if row is None:
-        raise UsageError(Code.NOT_FOUND, "there is no such message here")
-    if row.state is not MessageState.STORED or not row.content or not row.key or row.index is None:
-        raise UsageError(Code.NOT_FOUND, "only a message that stands in the log and can be read can be disclosed")
-
-
 def prove(ctx: Context, intent: Intent) -> None:
     """The egress is in the log: get checkpoint and path, one step at a time."""
-    row = ctx.disclosing.get(intent.id)
+    spoken = matter.one(ctx, intent)
+    row = None if spoken is None else spoken.row
     if row is None:
-        begin(ctx, intent)
+        matter.want(ctx, intent)
         return
     if ctx.is_asking(lambda purpose: isinstance(purpose, Proof) and purpose.intent == intent.id):
         return
@@ -108,7 +69,10 @@ def _waits_for_witnesses(ctx: Context, intent: Intent) -> bool:
 
 def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
     """The path has to lead from our own copy of the entry to the checkpoint; then the file is made."""
-    intent, row = ctx.outbox.get(purpose.intent), ctx.disclosing.pop(purpose.intent, None)
+    intent = ctx.outbox.get(purpose.intent)
+    spoken = None if intent is None else matter.one(ctx, intent)
+    row = None if spoken is None else spoken.row
+    ctx.spoken.pop(purpose.intent, None)
     ctx.proving.pop(purpose.intent, None)
     if intent is None or row is None:
         return

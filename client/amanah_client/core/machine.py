@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from amanah_client import effects as e
 from amanah_client import inputs
-from amanah_client.actions import Disclose
+from amanah_client.actions import Disclose, Forward
 from amanah_client.core import (
     anchor,
     answers,
@@ -22,10 +22,12 @@ from amanah_client.core import (
     disclose,
     duty,
     expiry,
+    granting,
     heads,
     invite,
     joining,
     login,
+    matter,
     monitor,
     outbox,
     packages,
@@ -129,8 +131,8 @@ class ClientCore:
                 login.lose(ctx)
             case inputs.Withdrawn(intent=intent_id):
                 _withdraw(ctx, intent_id)
-            case inputs.MessageRead(room=room, envelope=envelope, row=row):
-                disclose.receive_message(ctx, room, envelope, row)
+            case inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels):
+                matter.receive(ctx, room, envelope, row, relabels)
                 resend.receive_message(ctx, room, envelope, row)
             case _:
                 assert_never(event)
@@ -262,7 +264,8 @@ def _place(ctx: Context, intent: Intent) -> None:
     ctx.outbox[intent.id] = intent
     room_id = room_of(intent.action)
     room = None if room_id is None else ctx.rooms.get(room_id)
-    flying = intent.state is IntentState.SENT and intent.envelope is not None and isinstance(intent.action, Disclose)
+    logged = intent.state is IntentState.SENT and intent.envelope is not None
+    flying = logged and isinstance(intent.action, Disclose | Forward)
     place = ctx.apart if room is None or flying else room.line
     place[intent.id] = intent
 
@@ -359,6 +362,8 @@ def _proven(ctx: Context, purpose: r.Purpose, frame: frames.RelayFrame) -> None:
             anchor.receive_path(ctx, purpose, frame)
         case r.Pledged(), frames.Path():
             pledge.receive_path(ctx, purpose, frame)
+        case r.GrantProof(), frames.Path():
+            granting.receive_path(ctx, purpose, frame)
         case r.Proof(), frames.Path():
             disclose.receive_path(ctx, purpose, frame)
         case _:
@@ -443,6 +448,8 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             anchor.refused(ctx, purpose)
         case r.Pledged():
             pledge.refused(ctx, purpose)
+        case r.GrantProof():
+            granting.refused(ctx, purpose)
         case r.Proof(intent=intent_id):
             ctx.refuse(intent_id, frame)
         case r.AuditPage() | r.AuditEdge() | r.AuditPrefix() | r.AuditCheckpoints() | r.AuditStamps():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from amanah_client import effects as e
 from amanah_client.causes import MENDED_KINDS
-from amanah_client.core import monitor
+from amanah_client.core import monitor, ways
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.conflicts import MEMBER_LAZY_MS
 from amanah_client.core.context import Context
@@ -15,13 +15,15 @@ from amanah_client.core.requests import Claim
 from amanah_client.core.room import Room
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import AlertBatch, Body, Grant, Profile, Repair, RoomInfo
+from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo
+from amanah_protocol.content.history import Grant
 from amanah_protocol.content.sealed import Content, View, check_commitment, open_plaintext
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
 from amanah_protocol.log.conflict import Sighting, Way
 from amanah_protocol.log.statement import Form, Statement, rebuild_checkpoint
+from amanah_protocol.types import DeviceId
 
 
 def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
@@ -29,7 +31,8 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
 
     Raises:
         DecodeError: It does not parse.
-        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`.
+        RefusedError: `LABEL`.
+        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`, `LABEL`.
     """
     header, group = envelope.header, room.group
     row = row_of(entry, envelope, certificate.organisation)
@@ -49,13 +52,14 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
     check_body(envelope, content.body)
+    ways.check_opened(ctx, room, header, content, certificate)
     if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)
     if _is_forgotten(ctx, content.body):
         return replace(row, state=MessageState.ERASED)
     _take_body(ctx, room, envelope, certificate, content.body)
-    return opened(ctx, room, row, envelope, content, encoded, key)
+    return opened(row, content, encoded, key)
 
 
 def _is_forgotten(ctx: Context, body: Body) -> bool:
@@ -116,11 +120,16 @@ def _note_log(ctx: Context, room: Room, envelope: Envelope, view: View) -> None:
         detail = f"device {kid.hex()[:12]} names a checkpoint that the log has not signed"
         ctx.alarm(error.code, detail, room=room.id, evidence=(envelope.encoded, view.log_root, view.log_signature))
         return
+    claim_log(ctx, room, kid, size=view.log_size, root=view.log_root, note=note)
+
+
+def claim_log(ctx: Context, room: Room, kid: DeviceId, *, size: int, root: bytes, note: bytes) -> None:
+    """A member passes on a checkpoint that the log has signed: it has to lie on our line."""
     statement = Statement(form=Form.CHECKPOINT, data=note)
     sighting = Sighting(statement=statement, way=Way.MEMBER, at_ms=ctx.now_ms, device=kid, room=room.id)
     claim = Claim(
-        size=view.log_size,
-        root=view.log_root,
+        size=size,
+        root=root,
         line=kid,
         sighting=sighting,
         since_ms=ctx.timer_ms,
@@ -159,18 +168,11 @@ def take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -
         ctx.alarm_for(error, room=room.id, evidence=(envelope.encoded, encoded))
 
 
-def opened(
-    ctx: Context, room: Room, row: MessageRow, envelope: Envelope, content: Content, encoded: bytes, key: bytes
-) -> MessageRow:
+def opened(row: MessageRow, content: Content, encoded: bytes, key: bytes) -> MessageRow:
     """The row of what was opened and checked."""
-    differs = content.differs_from(envelope.header.label)
-    if differs:
-        detail = f"sealed as {content.label.text}, labelled {envelope.header.label.text} outside"
-        ctx.alarm(Code.LABEL, detail, room=room.id, evidence=(envelope.encoded,))
     return replace(
         row,
         label=content.label,
-        label_differs=differs,
         written_at_ms=content.written_at_ms,
         state=MessageState.STORED,
         message_id=content.message_id,

@@ -9,14 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from amanah_client.actions import Acknowledge, Disclose, EraseMessages, Invite, PostAlerts, Remove, ReportCounts
+from amanah_client.actions import (
+    Acknowledge,
+    Disclose,
+    EraseMessages,
+    Forward,
+    GrantHistory,
+    Invite,
+    PostAlerts,
+    Relabel,
+    Remove,
+    ReportCounts,
+)
 from amanah_client.core import (
     anchor,
     apart,
     commits,
     disclose,
     duty,
+    forward,
+    granting,
     invite,
+    matter,
     monitor,
     packages,
     pledge,
@@ -26,6 +40,7 @@ from amanah_client.core import (
     resend,
     restored,
     successor,
+    ways,
 )
 from amanah_client.core.batch import Batch, message_id_of
 from amanah_client.core.context import Context
@@ -49,7 +64,9 @@ NAME_VOIDS: Final = 10
 BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
-_MESSAGES: Final = (Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide)
+_MESSAGES: Final = (
+    Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward, GrantHistory,
+)  # fmt: skip
 
 
 def advance(ctx: Context) -> None:
@@ -210,8 +227,14 @@ def _publish_next(ctx: Context, room: Room) -> bool:
         return room.row.in_flight is not None
     batch = Batch(ctx, room)
     for intent in _ready(ctx, room):
-        if isinstance(intent.action, _MESSAGES) or disclose.is_ready(ctx, intent):
-            if batch.room_for <= 0 or not _add(ctx, batch, intent):
+        if not matter.is_ready(ctx, intent):
+            matter.want(ctx, intent)
+            if isinstance(intent.action, Say):
+                break  # what people say keeps its order; the store answers before anything else comes
+        elif not granting.is_proven(ctx, intent):
+            granting.prove(ctx, intent)
+        elif isinstance(intent.action, _MESSAGES):
+            if batch.room_for <= 0 or not _add(ctx, room, batch, intent):
                 break
         elif len(batch) or not _other(ctx, room, intent):
             break
@@ -234,22 +257,21 @@ def _other(ctx: Context, room: Room, intent: Intent) -> bool:
             return invite.advance(ctx, room, intent, intent.action)
         case Remove():
             return commits.remove(ctx, room, intent, intent.action)
-        case Disclose():
-            return disclose.begin(ctx, intent)
         case _:
             return True
 
 
-def _add(ctx: Context, batch: Batch, intent: Intent) -> bool:
+def _add(ctx: Context, room: Room, batch: Batch, intent: Intent) -> bool:
     """Add a message to the publish; one that can never be sent ends here. False when the frame is full."""
     try:
-        return _seal(batch, intent)
+        ways.check(ctx, room, intent)
+        return _seal(ctx, batch, intent)
     except AmanahError as error:
         ctx.fail(intent, str(error.code), error.detail)
         return True
 
 
-def _seal(batch: Batch, intent: Intent) -> bool:
+def _seal(ctx: Context, batch: Batch, intent: Intent) -> bool:
     body: Body
     specific: Specific
     match intent.action:
@@ -258,8 +280,10 @@ def _seal(batch: Batch, intent: Intent) -> bool:
         case PostAlerts() as action:
             body, pap = AlertBatch(source=action.source_name, alerts=action.alerts), Pap.AMBER
             specific = kinds.Alert(count=len(action.alerts))
+        case GrantHistory() as action:
+            return _grant(ctx, batch, intent, action)
         case other:
-            batch.add_bare(_bare(other), intent)
+            batch.add_bare(_bare(ctx, intent, other), intent)
             return True
     return batch.add_message(
         body,
@@ -273,6 +297,19 @@ def _seal(batch: Batch, intent: Intent) -> bool:
     )
 
 
+def _grant(ctx: Context, batch: Batch, intent: Intent, action: GrantHistory) -> bool:
+    body, label = granting.make(ctx, intent)
+    addressees = tuple(sorted(set(action.devices)))
+    return batch.add_message(
+        body,
+        kinds.Grant(from_seq=action.from_seq, to_seq=action.to_seq, addressees=addressees),
+        message_id=message_id_of(intent),
+        written_at_ms=intent.created_at_ms,
+        label=label,
+        intent=intent,
+    )
+
+
 def _grade(number: int) -> kinds.Grade:
     try:
         return kinds.Grade(number)
@@ -280,7 +317,7 @@ def _grade(number: int) -> kinds.Grade:
         raise UsageError(Code.USAGE, f"there is no grade {number}") from None
 
 
-def _bare(action: object) -> Specific:
+def _bare(ctx: Context, intent: Intent, action: object) -> Specific:  # noqa: PLR0911 - one for each of them
     match action:
         case Acknowledge():
             return kinds.Ack(grade=_grade(action.grade), envelope=action.envelope)
@@ -292,6 +329,12 @@ def _bare(action: object) -> Specific:
             return kinds.Counts(accepted=action.accepted, merged=action.merged, dropped=action.dropped)
         case Disclose():
             return kinds.Egress(envelope=action.envelope, form=disclose.FORM, recipient=action.recipient)
+        case Forward():
+            return kinds.Egress(envelope=action.envelope, form=forward.FORM, recipient=action.to.hex())
+        case Relabel():
+            # From what it is now: where another has raised it meanwhile, it is raised from there.
+            now = ways.label_now(ctx, intent)
+            return kinds.Relabel(envelope=action.envelope, old=now, new=action.new)
     raise AssertionError(action)
 
 

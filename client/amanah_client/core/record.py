@@ -11,7 +11,19 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.causes import cause_of, mending_of
-from amanah_client.core import anchor, duty, heads, joining, repair, resend, restored, successor, transfer
+from amanah_client.core import (
+    anchor,
+    duty,
+    granted,
+    heads,
+    joining,
+    matter,
+    repair,
+    resend,
+    restored,
+    successor,
+    transfer,
+)
 from amanah_client.core.behind import may_be_dropped
 from amanah_client.core.checks import authenticate, check_allowed, check_bound, check_member
 from amanah_client.core.context import Context, patience
@@ -29,7 +41,7 @@ from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery, Refused
 from amanah_protocol.identity import Certificate
-from amanah_protocol.kinds import Commit, Create, Erase, Kind, Refuse, Repair, Welcome
+from amanah_protocol.kinds import Commit, Create, Erase, Grant, Kind, Refuse, Relabel, Repair, Welcome
 from amanah_protocol.log.receipt import check_in_receipt
 
 _QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT, Code.BEHIND, Code.STATE_LOST})
@@ -162,7 +174,9 @@ def _examine(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certifi
             room.senders[header.kid] = following.row
 
 
-def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
+def _take_kind(  # noqa: C901 - one case for each kind that is more than stored
+    ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate
+) -> MessageRow:
     specific = envelope.header.specific
     row = row_of(entry, envelope, certificate.organisation)
     if isinstance(specific, Create):
@@ -179,6 +193,9 @@ def _take_kind(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certi
             if addressees:
                 return repair.take_answer(ctx, room, entry, envelope, specific, certificate)
             resend.note_request(ctx, room, envelope, specific, certificate)
+        case Grant():
+            check_bound(room, envelope)
+            return granted.take(ctx, room, entry, envelope, specific, certificate)
         case _ if envelope.header.is_sealed:
             check_bound(room, envelope)
             return open_message(ctx, room, entry, envelope, certificate)
@@ -249,7 +266,9 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
 
 
 def _observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, row: MessageRow) -> None:
-    """Who is there, by headers: also those of commits that this device cannot follow any more."""
+    """Who is there, by headers, also those of commits that this device cannot follow any more; what is relabelled."""
+    if isinstance(envelope.header.specific, Relabel):
+        matter.forget(ctx, room.id, envelope.header.specific.envelope)
     commit = envelope.header.kind is Kind.COMMIT
     followed = row.state is not MessageState.UNREADABLE
     if followed or (commit and room.row.status is not RoomStatus.OPEN):

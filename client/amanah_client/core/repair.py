@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import commits, resend
+from amanah_client.core import commits, resend, ways
 from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
@@ -264,12 +264,16 @@ def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: Pas
     if content.label is Label.RED and answer.header.kid != row.sender:
         raise VerifyError(Code.LABEL, "TLP:RED is sent again by its author's device alone")
     check_body(original, content.body)
+    author = ctx.directory.standing(row.sender, before=row.index)
+    if author is None:
+        raise VerifyError(Code.CERTIFICATE, "its author's certificate is not in the log")
+    ways.check_opened(ctx, room, original.header, content, author.certificate)
     if not room.note_message(row.sender, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     if isinstance(content.body, Profile):  # a title that is sent again may be an old one
         take_profile(ctx, room, original, content.body.encoded)
     row = replace(row, cause=None, code="", mending=Mending.DONE, repaired_by=answer.header.kid)
-    return opened(ctx, room, row, original, content, item.content, item.k)
+    return opened(row, content, item.content, item.k)
 
 
 def _put(ctx: Context, room: Room, row: MessageRow) -> None:

@@ -9,7 +9,7 @@ from amanah_client.log_rows import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.conflict import Sighting
 from amanah_protocol.log.merkle import Frontier
-from amanah_protocol.types import DeviceId, LeafHash, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
 
 MAX_HANG_UPS: Final = 10
 """What the relay owes is counted from the login, for so many of them: to hang up is no answer."""
@@ -235,6 +235,16 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantProof:
+    """The inclusion proof of one message of a grant, for the checkpoint that the grant was begun with."""
+
+    intent: str
+    envelope: EnvelopeId
+    leaf: LeafHash
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anchored:
     """The inclusion proof of a room's commit, for the checkpoint held then."""
 
@@ -302,8 +312,8 @@ Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | Audi
 
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
-    | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | Anchored | Pledged
-    | Audit | CustodyWanted
+    | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | GrantProof | Anchored
+    | Pledged | Audit | CustodyWanted
 )  # fmt: skip
 
 

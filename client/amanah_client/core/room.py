@@ -21,6 +21,7 @@ from amanah_protocol.kinds import Create, Refuse
 from amanah_protocol.log.receipt import Receipt
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, GrantId, HoldId, LeafHash, RoomId
 from amanah_protocol.verified import Verified
+from amanah_protocol.ways import Inside
 
 MAX_KNOWN: Final = 1_024
 """Places of the record that are kept for comparison with heads and views."""
@@ -290,6 +291,7 @@ class Room:
         refreshed_seq: Head at which the control stream was already asked for again.
         revoked_since_ms: When a revoked member was first seen in the room, or None.
         revoked: Revoked members, as of an epoch and a sequence of the control stream.
+        readers: Members by person and their lowest ceiling, as of an epoch and a sequence of the control stream.
         active: Members and the time of their last sign of life, as `RoomRow.active`.
         absent: Devices removed for want of one, as `RoomRow.absent`.
         overdue: Members that this device is to remove -> since when it knows.
@@ -351,6 +353,7 @@ class Room:
     refreshed_seq: int = -1
     revoked_since_ms: int | None = None
     revoked: tuple[int, int, tuple[DeviceId, ...]] = (-1, -1, ())
+    readers: tuple[tuple[int, int], Inside] | None = None
     active: dict[DeviceId, int] = field(default_factory=dict)
     absent: dict[DeviceId, int] = field(default_factory=dict)
     overdue: dict[DeviceId, int] = field(default_factory=dict)

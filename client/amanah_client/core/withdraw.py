@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
+from amanah_client.core import matter
 from amanah_client.core.context import Context
 from amanah_client.core.hold import hold
 from amanah_client.core.room import Room
 from amanah_client.model import Circle, InFlight, Intent, IntentState, Rekey, RoomStatus
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
+from amanah_protocol.kinds import Relabel
 
 
 def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
@@ -25,9 +27,11 @@ def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
     room.change(in_flight=None, voids=(*room.row.voids, *counters))
     room.link.flying = False
     for encoded, _ in flight.items:
-        envelope = decode_envelope(encoded).id
-        if room.sent.pop(envelope, None) is not None:
-            ctx.write(e.DropMessage(room=room.id, envelope=envelope))
+        envelope = decode_envelope(encoded)
+        if room.sent.pop(envelope.id, None) is not None:
+            ctx.write(e.DropMessage(room=room.id, envelope=envelope.id))
+        if isinstance(envelope.header.specific, Relabel):
+            matter.forget(ctx, room.id, envelope.header.specific.envelope)
     if room.group is not None and room.group.pending is not None:
         room.group.discard()
         room.moved()
@@ -44,6 +48,7 @@ def is_delivered(ctx: Context, room: Room, flight: InFlight) -> bool:
 
 
 def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
+    ctx.spoken.pop(intent.id, None)  # what it is about may have another label since
     widened = room.widened.pop(intent.id, None)
     if widened is None and intent.code == Code.STALE_EPOCH:
         widened = intent.detail

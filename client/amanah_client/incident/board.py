@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amanah_client.incident.event import Author, Event
+from amanah_client.labels import source_of
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock
@@ -24,8 +25,11 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId
+from amanah_protocol.ways import Somebody, check_relabel
 
 NOT_THEIRS: Final = "only its author may do that"
 NOT_THERE: Final = "what it speaks of is not here before it"
@@ -33,6 +37,8 @@ TAKEN: Final = "something else has its number"
 LATE: Final = "the window for objections was closed"
 NOT_ASKED: Final = "its nation is not asked"
 LABEL: Final = "the message had another label then"
+NOT_THEIRS_TO_LOWER: Final = "only its author, or an officer of its author's organisation, lowers that label"
+BELOW: Final = "it answers what has a stricter label"
 DECIDED: Final = "it was decided before"
 EARLY: Final = "the window for objections is open, and not everybody has said where it stands"
 UNFOUNDED: Final = "the positions do not bear it out"
@@ -123,6 +129,8 @@ class Spoken:
     Attributes:
         author: Its author.
         label_number: Its label now.
+        sent_number: The label that it was sent with.
+        source: Its author, or that of what it forwards.
         asks: Up to which grade an acknowledgement is asked for.
         corrections: Corrections that count, oldest first.
         withdrawn: The withdrawal, where it was withdrawn.
@@ -135,6 +143,8 @@ class Spoken:
 
     author: Author
     label_number: int
+    sent_number: int
+    source: Somebody
     asks: Grade | None = None
     corrections: list[EnvelopeId] = field(default_factory=list)
     withdrawn: EnvelopeId | None = None
@@ -181,7 +191,12 @@ class Board:
 
     def apply(self, event: Event) -> None:
         """Take the next entry in the order of the room."""
-        self.messages[event.id] = Spoken(author=event.author, label_number=event.label_number)
+        self.messages[event.id] = Spoken(
+            author=event.author,
+            label_number=event.label_number,
+            sent_number=event.label_number,
+            source=source_of(_somebody(event), event.body),
+        )
         refused = self._say(event) if event.body is not None else self._show(event)
         if refused is not None:
             self.without_effect[event.id] = refused
@@ -192,7 +207,7 @@ class Board:
             case kinds.Ack(grade=grade, envelope=envelope):
                 return self._acknowledge(event, grade, envelope)
             case kinds.Relabel(envelope=envelope, old=old, new=new):
-                return self._relabel(event, envelope, int(old), int(new))
+                return self._relabel(event, envelope, old, new)
             case kinds.Decision(ordinal=ordinal, outcome=outcome, nations=nations):
                 return self._decide(event, ordinal, outcome, nations)
             case _:  # the others say nothing of the incident
@@ -232,8 +247,11 @@ class Board:
     def _speak(self, event: Event, text: Text) -> str | None:
         self.messages[event.id].asks = text.asks
         named = [one for one in (text.reply_to, text.thread) if one is not None]
-        if text.reply_to in self.messages and text.reply_to is not None:
-            self.messages[text.reply_to].replies.append(event.id)
+        answered = None if text.reply_to is None else self.messages.get(text.reply_to)
+        if answered is not None and event.label_number < answered.label_number:
+            return BELOW
+        if answered is not None:
+            answered.replies.append(event.id)
         if text.thread in self.messages and text.thread is not None:
             self.messages[text.thread].thread.append(event.id)
         return None if all(one in self.messages for one in named) else NOT_THERE
@@ -273,14 +291,15 @@ class Board:
         target.pages.append((event.author.organisation, page))
         return None
 
-    def _relabel(self, event: Event, envelope: EnvelopeId, old: int, new: int) -> str | None:
+    def _relabel(self, event: Event, envelope: EnvelopeId, old: Label, new: Label) -> str | None:
         target = self.messages.get(envelope)
         if target is None:
             return NOT_THERE
-        if not target.author.is_same(event.author):
-            return NOT_THEIRS
-        if target.label_number != old:
-            return LABEL
+        now, sent = Label.strictest(target.label_number), Label.strictest(target.sent_number)
+        try:
+            check_relabel(old=old, new=new, now=now, sent=sent, source=target.source, by=_somebody(event))
+        except RefusedError as error:
+            return LABEL if error.code is Code.LABEL else NOT_THEIRS_TO_LOWER
         target.label_number = new
         return None
 
@@ -366,6 +385,10 @@ class Fold:
         self._events = [known for known in self._events if known.seq != event.seq]
         insort(self._events, event, key=_place)
         self.board = _board(self._events)
+
+
+def _somebody(event: Event) -> Somebody:
+    return Somebody(organisation=event.author.organisation, person=event.author.person)
 
 
 def _place(event: Event) -> int:

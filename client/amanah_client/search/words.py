@@ -12,7 +12,7 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.text import Mention, Text
 from amanah_protocol.kinds import Kind
 
-_TEXTS: Final = ("title", "type", "name", "text", "what", "reason", "description")
+_TEXTS: Final = ("title", "type", "name", "text", "note", "what", "reason", "description")
 """Fields in which people write."""
 
 

@@ -23,7 +23,7 @@ from amanah_client.store.database import Database
 from amanah_client.store.desk import Desk, drop_draft
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
 from amanah_client.store.schema import STEPS
-from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value
+from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value, relabelled
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -246,6 +246,15 @@ class LocalStore:
         query = "SELECT row FROM message WHERE room = ? AND envelope = ?"
         with self._database.reading() as connection:
             return _row(connection, model.MessageRow, query, room, envelope)
+
+    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """Entries that change the label of a message, in room order; own unacknowledged ones come last."""
+        query = """
+            SELECT message.row FROM about JOIN message ON message.id = about.message
+            WHERE about.room = ? AND about.target = ? ORDER BY coalesce(message.room_seq, ?), message.id"""
+        with self._database.reading() as connection:
+            rows = _rows(connection, model.MessageRow, query, room, envelope, _LAST)
+        return tuple(row for row in rows if relabelled(row) == envelope)
 
     def unreadable(self, room: RoomId) -> dict[model.Cause, int]:
         """How many messages of a room cannot be read, by cause."""

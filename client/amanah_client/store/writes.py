@@ -19,7 +19,7 @@ from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
-from amanah_protocol.kinds import Kind
+from amanah_protocol.kinds import Kind, Relabel
 from amanah_protocol.log.conflict import MAX_CONFLICTS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
@@ -42,6 +42,7 @@ _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _DROP_MESSAGE: Final = "DELETE FROM message WHERE room = ? AND envelope = ? RETURNING id"
 _ERASE_MESSAGE: Final = "UPDATE message SET row = ?, cause = NULL, sayer = NULL, changed = ? WHERE id = ?"
 _FIND_MESSAGE: Final = "SELECT id, row FROM message WHERE room = ? AND envelope = ?"
+_UNREADABLE: Final = " WHERE message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
@@ -84,7 +85,10 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             connection.execute(_PUT_ROOM, (room.room, encode_row(replace(room, group=b""))))
             connection.execute(_PUT_GROUP, (room.room, room.group))
         case e.PutMessage(row=message):
-            _put_message(connection, message)
+            # A copy that does not hold takes no place from one that was read there.
+            _put_message(connection, message, "" if message.state is model.MessageState.STORED else _UNREAD)
+        case e.PutGranted(row=message):
+            _put_message(connection, message, _UNREADABLE)
         case e.DropMessage(room=room_id, envelope=envelope):
             gone = connection.execute(_DROP_MESSAGE, (room_id, envelope)).fetchone()
             if gone is not None:
@@ -134,10 +138,10 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             pass  # they go to the copy, which is a file of its own
 
 
-def _put_message(connection: sqlcipher.Connection, row: model.MessageRow) -> None:
+def _put_message(connection: sqlcipher.Connection, row: model.MessageRow, where: str) -> None:
+    """Insert a message, or replace one that is there and fits."""
     known = connection.execute(_FIND_MESSAGE, (row.room, row.envelope)).fetchone()
-    # A copy that does not hold takes no place from one that was read there.
-    statement = _PUT_MESSAGE + ("" if row.state is model.MessageState.STORED else _UNREAD)
+    statement = _PUT_MESSAGE + where
     cause = str(row.cause) if row.cause is not None and row.kind in COUNTED else None
     body = noting.body_of(row)
     values = (
@@ -157,6 +161,14 @@ def _put_message(connection: sqlcipher.Connection, row: model.MessageRow) -> Non
             return
         noting.strike(connection, known[0])
     noting.note(connection, put[0], row, body)
+
+
+def relabelled(row: model.MessageRow) -> EnvelopeId | None:
+    """Which message an entry changes the label of; None for other entries, and for one that was refused."""
+    if row.kind != Kind.RELABEL or row.state not in (model.MessageState.SENT, model.MessageState.STORED):
+        return None
+    specific = decode_envelope(row.encoded).header.specific
+    return specific.envelope if isinstance(specific, Relabel) else None
 
 
 def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:

@@ -40,6 +40,7 @@ from amanah_client.visible import shown
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.proposal import Position, Proposal
@@ -138,7 +139,7 @@ def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Inte
 
 def is_told(message: Message) -> bool:
     """Whether an entry stands in the conversation by itself, for people: what counts as unread."""
-    return isinstance(message.body, Text | AlertBatch | Task | Proposal | Clock | Handover | Incident)
+    return isinstance(message.body, Text | Forwarded | AlertBatch | Task | Proposal | Clock | Handover | Incident)
 
 
 def is_page(message: Message, precedence: Precedence) -> bool:
@@ -234,6 +235,15 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return clock_line(board.clocks[clock], board, seat, room.nations)
         case Handover(text=text):
             return StandingCard(title=_("Handover"), blocks=parse(text))
+        case Forwarded(text=text, origin=origin, note=note):
+            title = _("Forwarded: {label} of {nation}").format(
+                label=origin.label.text, nation=words.value(origin.nation)
+            )
+            where = _("From room {digits}, accepted {time}").format(
+                digits=origin.room.hex()[:8], time=words.when(origin.accepted_at_ms, seat.now_ms)
+            )
+            noted = (_("Note: {text}").format(text=words.value(note)),) if note else ()
+            return StandingCard(title=title, lines=(where, *noted), blocks=parse(text))
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
         case Unknown(type=number):

@@ -53,6 +53,9 @@ def _does(message: Message, seat: Seat) -> Told | None:  # noqa: C901, PLR0911 -
             return _("{who} opened the room, up to {label}.").format(who="{who}", label=ceiling.text) + under, "readers"
         case kinds.Commit(added=added, removed=removed):
             return _changed(added, removed, seat)
+        case kinds.Egress(recipient=recipient, envelope=envelope, form="forward"):
+            said = _("{who} forwarded message {digits} into room {room}.")
+            return said.format(who="{who}", digits=envelope.hex()[:8], room=_braced(recipient[:8])), "readers"
         case kinds.Egress(recipient=recipient, envelope=envelope):
             said = _("{who} disclosed message {digits} to {recipient}.")
             return said.format(who="{who}", digits=envelope.hex()[:8], recipient=_braced(recipient)), "readers"

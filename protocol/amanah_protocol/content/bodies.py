@@ -4,11 +4,11 @@
     alert batch = [ source: tstr, alerts ]                              ; 2, see `alert`
     profile     = [ bstr ]                                              ; 3
     room info   = [ title: tstr, description: tstr ]                    ; 4
-    grant       = [ [ 1*500 item ] ]                                    ; 5
+    grant                                                               ; 5, see `history`
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17, page 18: see the modules of these names; 10 is kept for files
+    text that says more 17, page 18, forwarded 21: see the modules of these names; 10 is kept for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -25,7 +25,9 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
 from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.history import Grant
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
@@ -37,7 +39,6 @@ from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.types import EnvelopeId
 
 MAX_PROFILE_BYTES: Final = 2 * limits.KIB
-MAX_GRANTED: Final = limits.MAX_PAGE
 MAX_REPAIRED: Final = limits.MAX_NAMED_DEVICES
 MAX_TYPE: Final = 2**16 - 1
 MAX_BODY_DEPTH: Final = limits.MAX_DEPTH - 1
@@ -131,23 +132,6 @@ class PastMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """History for members that came later.
-
-    Attributes:
-        items: 1 to 500 messages; what one envelope cannot hold goes into several.
-
-    Raises:
-        UsageError: `TOO_LARGE`.
-    """
-
-    items: tuple[PastMessage, ...]
-
-    def __post_init__(self) -> None:
-        check_size(len(self.items), MAX_GRANTED, "messages of a grant", 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """Messages again, for devices that were in their audience and could not open them.
 
@@ -191,7 +175,7 @@ class Unknown:
 
 Said: TypeAlias = (
     Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
-    | Page
+    | Page | Forwarded
 )  # fmt: skip
 """What people say."""
 Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
@@ -209,7 +193,7 @@ def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for ea
         case RoomInfo():
             return _ROOM_INFO, [body.title, body.description]
         case Grant():
-            return _GRANT, [_rows(body.items)]
+            return _GRANT, body.encode()
         case Repair():
             return _REPAIR, [_rows(body.items)]
         case Unknown():
@@ -268,10 +252,6 @@ def _decode_room_info(value: cbor.Value) -> RoomInfo:
     return RoomInfo(title=f.text(limits.MAX_NAME_CHARS), description=f.text(limits.MAX_TEXT_CHARS))
 
 
-def _decode_grant(value: cbor.Value) -> Grant:
-    return Grant(items=_decode_items(cbor.Fields(value, 1, "grant").array(MAX_GRANTED)))
-
-
 def _decode_repair(value: cbor.Value) -> Repair:
     return Repair(items=_decode_items(cbor.Fields(value, 1, "repair").array(MAX_REPAIRED)))
 
@@ -290,7 +270,7 @@ _DECODERS: Final[dict[int, Callable[[cbor.Value], Body]]] = {
     _ALERTS: _decode_alerts,
     _PROFILE: _decode_profile,
     _ROOM_INFO: _decode_room_info,
-    _GRANT: _decode_grant,
+    _GRANT: Grant.decode,
     _REPAIR: _decode_repair,
 }
 
@@ -330,5 +310,6 @@ _SAID: Final = {
     16: _Form((Handover,), "handover", 2, Handover.decode),
     17: _Form((Text,), "text", 5, Text.decode),
     18: _Form((Page,), "page", 6, Page.decode),
+    21: _Form((Forwarded,), "forwarded", 3, Forwarded.decode),
 }
 _NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

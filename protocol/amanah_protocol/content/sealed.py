@@ -114,8 +114,8 @@ class Content:
         return Pap(min(self.pap_number, Pap.RED))
 
     def differs_from(self, outer: Label) -> bool:
-        """Whether the envelope's label is another than the sealed one: an alarm, never a correction."""
-        return self.label_number != outer
+        """Whether the envelope's label is another than the one that counts: it is refused, and never corrected."""
+        return self.label is not outer
 
 
 def encode_content(content: Content) -> bytes:

@@ -6,6 +6,7 @@ import pytest
 
 from amanah_client import actions, inputs, model
 from amanah_client import effects as e
+from amanah_client.core.context import Place
 from amanah_protocol import frames
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
@@ -140,9 +141,9 @@ def test_an_answer_of_the_store_to_nothing_is_passed_over(stage: Stage) -> None:
     _a, b, action = told(stage)
     b.give(inputs.MessageRead(room=action.room, envelope=action.envelope, row=None))
     ctx = b.core._ctx  # noqa: SLF001 - a disclosure that was withdrawn meanwhile
-    ctx.reading.add("withdrawn")
+    ctx.reading["withdrawn", Place(action.room, action.envelope)] = None
     b.give(inputs.MessageRead(room=action.room, envelope=action.envelope, row=None))
-    assert ctx.reading == set()
+    assert ctx.reading == {}
 
 
 def test_a_path_for_a_disclosure_that_is_gone_is_passed_over(stage: Stage) -> None:
@@ -159,7 +160,7 @@ def test_a_path_for_a_disclosure_that_is_gone_is_passed_over(stage: Stage) -> No
     intent = b.ask(action)
     stage.wait(3_000)
     assert held
-    b.core._ctx.disclosing.clear()  # noqa: SLF001 - as if it were gone
+    b.core._ctx.spoken.clear()  # noqa: SLF001 - as if it were gone
     from tests.client.core.forge import push  # noqa: PLC0415 - one use
 
     b.toward = None

@@ -6,6 +6,7 @@ import pytest
 
 from amanah_client import actions, inputs, model
 from amanah_client.core import answers, commits
+from amanah_client.core.context import Place, Spoken
 from amanah_client.core.outbox import NAME_VOIDS
 from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
@@ -309,6 +310,6 @@ def test_what_was_to_be_disclosed_is_forgotten_with_the_wish(stage: Stage) -> No
     a.say(room, "stands in the way")
     intent = a.ask(actions.Disclose(room=room, envelope=row.envelope, recipient="court"))
     stage.wait(2_000)
-    a.core._ctx.disclosing[intent] = row  # noqa: SLF001 - as the store's answer leaves it
+    a.core._ctx.spoken[intent] = {Place(room, row.envelope): Spoken(row=row)}  # noqa: SLF001 - as the store's answer leaves it
     a.give(inputs.Withdrawn(intent=intent))
-    assert a.core._ctx.disclosing == {}  # noqa: SLF001 - as above
+    assert a.core._ctx.spoken == {}  # noqa: SLF001 - as above

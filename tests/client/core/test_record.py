@@ -14,7 +14,8 @@ from amanah_client import effects as e
 from amanah_client.core.behind import KEPT_MS
 from amanah_protocol import frames, kinds
 from amanah_protocol.cbor import decode as decode_cbor
-from amanah_protocol.content.bodies import AlertBatch, Grant, PastMessage, Profile, Repair, RoomInfo
+from amanah_protocol.content.bodies import AlertBatch, PastMessage, Profile, Repair, RoomInfo
+from amanah_protocol.content.history import Grant, Granted
 from amanah_protocol.content.sealed import View
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import Envelope, decode_envelope
@@ -30,6 +31,12 @@ from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import DAY_MS, key_of
 
 Made = tuple[Envelope, bytes]
+GRANT = Grant(
+    log_size=1,
+    log_root=ZERO_32,
+    log_signature=bytes(64),
+    items=(Granted(entry=b"", index=0, path=(), content=b"", k=K),),
+)
 UNREADABLE, STORED = model.MessageState.UNREADABLE, model.MessageState.STORED
 
 
@@ -266,7 +273,7 @@ def test_the_keys_of_a_message_that_failed_are_spent(stage: Stage) -> None:
         (AlertBatch(source="s", alerts=(alert(),)), kinds.Message()),
         (Text(text="x"), kinds.Grant(from_seq=1, to_seq=1, addressees=())),
         (Text(text="x"), kinds.Repair(envelopes=(EnvelopeId(K),), addressees=())),
-        (Grant(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)), kinds.Message()),
+        (GRANT, kinds.Message()),
         (Repair(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)), kinds.Message()),
     ],
 )
@@ -283,10 +290,6 @@ def test_a_body_of_another_kind_than_the_header_says(stage: Stage, body: Any, sp
     [
         (AlertBatch(source="s", alerts=(alert(),)), kinds.Alert(count=1)),
         (
-            Grant(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),)),
-            kinds.Grant(from_seq=1, to_seq=1, addressees=()),
-        ),
-        (
             Repair(items=(PastMessage(envelope=EnvelopeId(K), content=b"", k=K),)),
             kinds.Repair(envelopes=(EnvelopeId(K),), addressees=()),
         ),
@@ -294,7 +297,7 @@ def test_a_body_of_another_kind_than_the_header_says(stage: Stage, body: Any, sp
 )
 def test_kinds_with_their_own_bodies_are_kept(stage: Stage, body: Any, specific: Any) -> None:  # noqa: ANN401 - bodies and kinds
     a, b, room = two(stage, of=TN)
-    if isinstance(specific, kinds.Grant | kinds.Repair):
+    if isinstance(specific, kinds.Repair):
         specific = replace(specific, addressees=(a.device.id,))
     changes: dict[str, Any] = {"commitment": ZERO_32} if isinstance(specific, kinds.Repair) else {}
     push(a, delivery(a, *message(b, room, body, specific=specific, **changes)))
@@ -306,26 +309,30 @@ def test_kinds_with_their_own_bodies_are_kept(stage: Stage, body: Any, specific:
 
 def test_what_is_sent_again_to_others_is_no_message_that_cannot_be_read(stage: Stage) -> None:
     a, b, room = two(stage)
-    body = Grant(items=(PastMessage(envelope=EnvelopeId(ZERO_32), content=b"", k=K),))
+    body = GRANT
     specific = kinds.Grant(from_seq=1, to_seq=1, addressees=(b.device.id,))
     push(a, delivery(a, message(b, room, body, specific=specific)[0], None))
     assert (last(a, room).state, last(a, room).cause, last(a, room).content) == (STORED, None, b"")
     assert a.store.alarms == []
 
 
-def test_another_label_outside_than_sealed_is_shown_with_the_sealed_one_and_an_alarm(stage: Stage) -> None:
+@pytest.mark.parametrize(("outside", "number"), [(Label.CLEAR, 2), (Label.AMBER, 0), (Label.AMBER, 99)])
+def test_another_label_outside_than_sealed_is_refused_by_name_and_counted(
+    stage: Stage, outside: Label, number: int
+) -> None:
     a, b, room = two(stage)
-    push(a, delivery(a, *message(b, room, label=Label.CLEAR, content={"label_number": 4})))
-    row = last(a, room)
-    assert (row.state, row.label, row.label_differs) == (STORED, Label.RED, True)
-    assert a.codes() == ["LABEL"]
+    refused(a, room, message(b, room, label=outside, content={"label_number": number}), "LABEL")
+    assert last(a, room).cause is model.Cause.LABEL_BROKEN
+    assert last(a, room).mending is None
 
 
 def test_an_unknown_sealed_label_counts_as_the_strictest(stage: Stage) -> None:
-    a, b, room = two(stage)
-    push(a, delivery(a, *message(b, room, content={"label_number": 99})))
-    assert last(a, room).label is Label.RED
-    assert a.codes() == ["LABEL"]
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    room = create(a, Label.RED)
+    invite(a, room, b)
+    push(a, delivery(a, *message(b, room, label=Label.RED, content={"label_number": 99})))
+    assert (last(a, room).state, last(a, room).label) == (STORED, Label.RED)
+    assert a.store.alarms == []
 
 
 def test_a_message_that_came_before_is_kept_once(stage: Stage) -> None:

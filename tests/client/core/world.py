@@ -12,6 +12,7 @@ from amanah_client import effects as e
 from amanah_client.core import ClientCore
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_client.saying import saying
+from amanah_client.store.writes import relabelled
 from amanah_protocol import frames, identity
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
@@ -116,15 +117,19 @@ class Store:
             case e.DropOver():
                 self.dropping.append(write)
 
+    def _keep_message(self, message: model.MessageRow, *, granted: bool) -> None:
+        known = self.messages.get((message.room, message.envelope))
+        unread = known is None or known.cause is not None
+        placed = known is not None and known.room_seq is not None
+        if unread or (not granted and (not placed or message.state is model.MessageState.STORED)):
+            self.messages[message.room, message.envelope] = message
+
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write
         match write:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
-            case e.PutMessage(row=message):
-                known = self.messages.get((message.room, message.envelope))
-                unread = known is None or known.room_seq is None or known.cause is not None
-                if unread or message.state is model.MessageState.STORED:
-                    self.messages[message.room, message.envelope] = message
+            case e.PutMessage(row=message) | e.PutGranted(row=message):
+                self._keep_message(message, granted=isinstance(write, e.PutGranted))
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
             case e.EraseContent(room=room, envelopes=envelopes, by=by):
@@ -253,7 +258,8 @@ class Client:
                     self.disconnect()
                 case e.ReadMessage(room=room, envelope=envelope):
                     row = self.store.messages.get((room, envelope))
-                    self.give(inputs.MessageRead(room=room, envelope=envelope, row=row))
+                    relabels = tuple(one for one in self.rows(room) if relabelled(one) == envelope)
+                    self.give(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
                 case _:
                     pass
 

@@ -17,6 +17,7 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Body, Unknown
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.page import Page, Result
@@ -27,7 +28,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 TN, MA, SN = (OrgName(f"cert.example.{nation}") for nation in ("tn", "ma", "sn"))
 OPENED_MS, CLOSES_MS = 1_000, 100_000
@@ -159,14 +160,39 @@ def test_who_was_paged_stands_at_the_message_with_the_nation_that_says_so(told: 
     assert told.board.without_effect == {}
 
 
-def test_a_label_is_changed_by_its_author_from_what_it_was(told: Told) -> None:
+def test_a_label_is_lowered_by_its_authors_side_from_what_it_is(told: Told) -> None:
     first = told.say(A_TN, Text(text=""))
     theirs = told.show(A_MA, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.CLEAR))
-    stale = told.show(A_TN, kinds.Relabel(envelope=first, old=Label.GREEN, new=Label.CLEAR))
+    stale = told.show(A_TN, kinds.Relabel(envelope=first, old=Label.RED, new=Label.CLEAR))
     assert told.board.messages[first].label_number == Label.AMBER
-    told.show(A_TN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.RED))
+    told.show(B_TN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.GREEN))
+    assert told.board.messages[first].label_number == Label.GREEN
+    assert told.board.without_effect == {theirs: board.NOT_THEIRS_TO_LOWER, stale: board.LABEL}
+
+
+def test_a_label_is_raised_by_everybody(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""))
+    told.show(A_MA, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.AMBER_STRICT))
+    told.show(A_SN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.RED))
     assert told.board.messages[first].label_number == Label.RED
-    assert told.board.without_effect == {theirs: board.NOT_THEIRS, stale: board.LABEL}
+    assert told.board.without_effect == {}
+
+
+def test_what_is_forwarded_is_its_authors_to_lower_and_not_its_forwarders(told: Told) -> None:
+    origin = Origin(nation=MA, room=RoomId(bytes(16)), message=id_of(7), accepted_at_ms=1, label=Label.AMBER)
+    quoted = told.say(A_TN, Forwarded(text="", origin=origin))
+    theirs = told.show(A_TN, kinds.Relabel(envelope=quoted, old=Label.AMBER, new=Label.CLEAR))
+    assert told.refused(theirs) == board.NOT_THEIRS_TO_LOWER
+    told.show(A_MA, kinds.Relabel(envelope=quoted, old=Label.AMBER, new=Label.CLEAR))
+    assert told.board.messages[quoted].label_number == Label.CLEAR
+
+
+def test_an_answer_under_a_laxer_label_than_what_it_answers_is_named_and_stands_nowhere(told: Told) -> None:
+    first = told.say(A_TN, Text(text=""), label=Label.RED)
+    lax = told.say(A_MA, Text(text="", reply_to=first), label=Label.AMBER)
+    right = told.say(A_MA, Text(text="", reply_to=first), label=Label.RED)
+    assert told.board.messages[first].replies == [right]
+    assert told.board.without_effect == {lax: board.BELOW}
 
 
 # ---- the incident

@@ -14,6 +14,7 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Unknown
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Position, Proposal
@@ -24,7 +25,7 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import EnvelopeId
+from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party
 
 NAME = bytes(16)
@@ -322,3 +323,26 @@ def test_a_page_is_what_is_urgent_and_told(precedence: Precedence, *, pages: boo
     assert [is_page(message, message.precedence) for message in told.messages] == [pages, False]
     assert [is_told(message) for message in told.messages] == [True, False]
     assert told.entries()[0].urgent == precedence.name.capitalize()
+
+
+def test_what_is_forwarded_says_whose_it_is_and_where_it_is_from() -> None:
+    told = Told()
+    origin = Origin(
+        nation=SN, room=RoomId(NAME), message=EnvelopeId(bytes(32)), accepted_at_ms=NOW_MS, label=Label.AMBER
+    )
+    told.say(A_TN, Forwarded(text="two **portals**", origin=origin, note="seen?"))
+    told.say(A_TN, Forwarded(text="two", origin=origin))
+    first, second = (entry.content for entry in told.entries())
+    assert isinstance(first, StandingCard)
+    assert isinstance(second, StandingCard)
+    assert (bare(first.title), plain(first.blocks)) == (f"Forwarded: TLP:AMBER of {SN}", "two portals")
+    assert bare(first.lines[0]).startswith("From room 00000000, accepted ")
+    assert list(map(bare, first.lines[1:])) == ["Note: seen?"]
+    assert len(second.lines) == 1
+
+
+def test_what_was_forwarded_elsewhere_is_told_as_that() -> None:
+    told = Told()
+    told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="forward", recipient="ab" * 16))
+    ((notice,),) = [[bare(item.text)] for item in told.items() if isinstance(item, Notice)]
+    assert "forwarded message 00000000 into room abababab" in notice

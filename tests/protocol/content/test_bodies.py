@@ -12,7 +12,6 @@ from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import (
     AlertBatch,
     Body,
-    Grant,
     PastMessage,
     Profile,
     Repair,
@@ -21,12 +20,15 @@ from amanah_protocol.content.bodies import (
     decode_body,
     encode_body,
 )
+from amanah_protocol.content.history import Grant, Granted
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.types import EnvelopeId
 
 ITEM = PastMessage(envelope=EnvelopeId(bytes(32)), content=b"content", k=bytes(32))
+GRANTED = Granted(entry=b"entry", index=3, path=(bytes(32), bytes(range(32))), content=b"content", k=bytes(32))
+GRANT = Grant(log_size=7, log_root=bytes(32), log_signature=bytes(64), items=(GRANTED,))
 ALERT = Alert(
     source="suricata",
     dedupe_id="1",
@@ -48,7 +50,8 @@ BODIES: list[tuple[int, Body]] = [
     (2, AlertBatch(source="sensor room", alerts=(ALERT, ALERT))),
     (3, Profile(encoded=b"profile")),
     (4, RoomInfo(title="title", description="")),
-    (5, Grant(items=(ITEM,))),
+    (5, GRANT),
+    (5, replace(GRANT, items=(replace(GRANTED, path=()), GRANTED))),
     (6, Repair(items=(ITEM, ITEM))),
     (10, Unknown(type=10, raw=cbor.encode({1: ["newer"]}))),
     (1, Text(text="a text")),
@@ -86,8 +89,8 @@ def test_a_text_keeps_every_character(text: str) -> None:
     )
 )
 def test_past_messages_come_back_in_order(items: list[PastMessage]) -> None:
-    for body in (Grant(items=tuple(items)), Repair(items=tuple(items))):
-        assert through_the_wire(body) == body
+    body = Repair(items=tuple(items))
+    assert through_the_wire(body) == body
 
 
 @given(st.integers(64, 65_535), st.recursive(st.integers(0, 9) | st.text("ab"), st.lists, max_leaves=8))
@@ -104,9 +107,12 @@ LARGEST: list[Callable[[int], Body]] = [
     lambda more: Profile(encoded=bytes(2_048 + more)),
     lambda more: RoomInfo(title="a" * (253 + more), description=""),
     lambda more: RoomInfo(title="", description="a" * (1_024 + more)),
-    lambda more: Grant(items=(replace(ITEM, content=bytes(131_000 + more * 73)),)),
-    lambda more: Grant(items=(ITEM,) * (500 + more)),
-    lambda more: Grant(items=(ITEM,) * (1 - more)),
+    lambda more: replace(GRANT, items=(replace(GRANTED, content=bytes(131_000 + more * 73)),)),
+    lambda more: replace(GRANT, items=(replace(GRANTED, entry=bytes(4_480 + more)),)),
+    lambda more: replace(GRANT, items=(replace(GRANTED, path=(bytes(32),) * (64 + more)),)),
+    lambda more: replace(GRANT, items=(GRANTED,) * (96 + more)),
+    lambda more: replace(GRANT, items=(GRANTED,) * (1 - more)),
+    lambda more: Repair(items=(replace(ITEM, content=bytes(131_000 + more * 73)),)),
     lambda more: Repair(items=(ITEM,) * (96 + more)),
     lambda more: Repair(items=(ITEM,) * (1 - more)),
 ]
@@ -124,6 +130,21 @@ def test_a_body_at_its_bound_is_made_and_one_beyond_is_not(make: Callable[[int],
 def test_a_past_message_has_an_id_and_a_key_of_32_bytes(envelope: bytes, k: bytes) -> None:
     with pytest.raises(UsageError) as refused:
         PastMessage(envelope=EnvelopeId(envelope), content=b"", k=k)
+    assert refused.value.code is Code.BAD_TYPE
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: replace(GRANT, log_root=bytes(31)),
+        lambda: replace(GRANT, log_signature=bytes(63)),
+        lambda: replace(GRANTED, path=(bytes(31),)),
+        lambda: replace(GRANTED, k=bytes(33)),
+    ],
+)
+def test_what_proves_a_granted_message_has_its_lengths(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError) as refused:
+        make()
     assert refused.value.code is Code.BAD_TYPE
 
 
@@ -157,9 +178,12 @@ def test_an_unknown_body_is_canonical_and_fits_the_depth_of_content(raw: bytes) 
         (3, ["profile"], Code.BAD_TYPE),
         (3, [bytes(2_049)], Code.BAD_TYPE),
         (4, ["title"], Code.BAD_TYPE),
-        (5, [[]], Code.TOO_LARGE),
-        (5, [[[bytes(31), b"", bytes(32)]]], Code.BAD_TYPE),
-        (5, [[[bytes(32), b"", bytes(31)]]], Code.BAD_TYPE),
+        (5, [1, bytes(32), bytes(64), []], Code.TOO_LARGE),
+        (5, [1, bytes(31), bytes(64), [[b"", 0, [], b"", bytes(32)]]], Code.BAD_TYPE),
+        (5, [1, bytes(32), bytes(64), [[b"", 0, [], b"", bytes(31)]]], Code.BAD_TYPE),
+        (5, [1, bytes(32), bytes(64), [[b"", 0, [bytes(31)], b"", bytes(32)]]], Code.BAD_TYPE),
+        (6, [[[bytes(31), b"", bytes(32)]]], Code.BAD_TYPE),
+        (6, [[[bytes(32), b"", bytes(31)]]], Code.BAD_TYPE),
         (6, [[]], Code.TOO_LARGE),
         (6, [[1] * 97], Code.BAD_TYPE),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS, Severity
 from amanah_protocol.content.bodies import Said, Unknown, decode_body, encode_body
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import TYPES, Incident, Status
 from amanah_protocol.content.page import Page, Result
@@ -25,11 +27,13 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.kinds import Grade
-from amanah_protocol.types import EnvelopeId, OrgName, PersonId
+from amanah_protocol.labels import Label
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
 TN, MA = OrgName("cert.example.tn"), OrgName("cert.example.ma")
 MESSAGE = EnvelopeId(bytes(range(32)))
 NAME = bytes(range(16))
+ORIGIN = Origin(nation=TN, room=RoomId(NAME), message=MESSAGE, accepted_at_ms=1, label=Label.AMBER_STRICT)
 PERSON = Mention(called=Called.PERSON, organisation=TN, person=PersonId(NAME))
 SAID: list[tuple[int, Said]] = [
     (17, Text(text="a word", asks=Grade.READ)),
@@ -67,6 +71,8 @@ SAID: list[tuple[int, Said]] = [
     (16, Handover(text="a word", to=PERSON)),
     (18, Page(message=MESSAGE, step=0, whom="a word", result=Result.RANG, at_ms=0)),
     (18, Page(message=MESSAGE, step=63, again=2**31 - 1, whom="a word", result=Result.FAILED, at_ms=1)),
+    (21, Forwarded(text="a word", origin=ORIGIN)),
+    (21, Forwarded(text="حادث", origin=ORIGIN, note="a word")),
 ]
 
 
@@ -154,6 +160,8 @@ LARGEST: list[Callable[[int], Said]] = [
     lambda more: Page(message=MESSAGE, step=0, again=2**31 - 1 + more, whom="a", result=Result.RANG, at_ms=1),
     lambda more: Page(message=MESSAGE, step=0, whom="a" * (253 + more), result=Result.RANG, at_ms=1),
     lambda more: Page(message=MESSAGE, step=0, whom="a" * (1 - more), result=Result.RANG, at_ms=1),
+    lambda more: Forwarded(text="a" * (65_536 + more), origin=ORIGIN),
+    lambda more: Forwarded(text="", origin=ORIGIN, note="a" * (1_024 + more)),
 ]
 
 
@@ -201,6 +209,10 @@ WRONG: list[tuple[Callable[[], object], Code]] = [
     (lambda: Clock(id=NAME, nature=Nature.ACTION, what="a", at_ms=-1), Code.BAD_TYPE),
     (lambda: Page(message=SHORT, step=0, whom="a", result=Result.RANG, at_ms=1), Code.BAD_TYPE),
     (lambda: Page(message=MESSAGE, step=0, whom="a", result=Result.RANG, at_ms=-1), Code.BAD_TYPE),
+    (lambda: replace(ORIGIN, nation=OrgName("Tunisia")), Code.BAD_TYPE),
+    (lambda: replace(ORIGIN, room=RoomId(bytes(15))), Code.BAD_TYPE),
+    (lambda: replace(ORIGIN, message=SHORT), Code.BAD_TYPE),
+    (lambda: replace(ORIGIN, accepted_at_ms=MAX_OBSERVED_AT_MS + 1), Code.BAD_TYPE),
 ]
 
 

@@ -70,9 +70,9 @@ def labels(case: Case, asked: MaybeRoom) -> Found[Labelled]:
     lowered = sum(row.what == _LOWERED for row in rows)
     void = sum(row.what == _VOID for row in rows)
     above = sum(row.what == _ABOVE for row in rows)
-    said = [f"Labels lowered: {lowered}, each by the message's author." if lowered else N_("No label was lowered.")]
+    said = [f"Labels lowered: {lowered}, each by its author's side." if lowered else N_("No label was lowered.")]
     if void:
-        said.append(f"Changes of a label that count for nothing, being not the author's or not fitting: {void}.")
+        said.append(f"Changes of a label that count for nothing, by who may not lower it or not fitting: {void}.")
     said.append(
         f"Entries with a label above the ceiling of room or certificate, which no relay may take: {above}."
         if above
@@ -90,16 +90,19 @@ def _relabelled(case: Case, row: EntryRow) -> Labelled:
     specific = case.specific(row)
     assert isinstance(specific, kinds.Relabel)  # noqa: S101 - narrows for mypy: the row is of that kind
     target = next(iter(case.targets(row)), None)
+    was = specific.old
     if row.became is None or not row.held:
         what = _VOID
     else:
-        what = _LOWERED if specific.new < specific.old else _RAISED if specific.new > specific.old else _SAME
+        # Who raises a label may not know that another has raised it meanwhile.
+        was = was if target is None else case.label_at(target, row.at)
+        what = _LOWERED if specific.new < was else _RAISED if specific.new > was else _SAME
     return Labelled(
         what=what,
         room=case.room(row.room),
         message=None if target is None else target.at,
         by=case.who(row.sender),
-        was=specific.old,
+        was=was,
         became=specific.new,
         accepted_ms=row.accepted_ms,
         state=case.state(row),

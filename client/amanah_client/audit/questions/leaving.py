@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from amanah_client.audit.egress import FORWARD, egress_fault
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case, RoomRef, names
 from amanah_client.audit.questions.contents import Contents, Span, spans_of, without
@@ -19,14 +20,15 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
 DISCLOSED: Final = N_("disclosed outside")
+FORWARDED: Final = N_("forwarded to another room")
 GRANTED: Final = N_("history granted")
 REPAIRED: Final = N_("sent to one it was not for")
 _REMARKED: Final = """
     WHERE kind = ? AND kind <> 4 AND (? IS NULL OR room = ?)
     AND (held = 0 OR "index" IN (SELECT "index" FROM finding WHERE "index" IS NOT NULL)) ORDER BY room, seq"""
-_FOREIGN_RED: Final = f"""
-    SELECT 1 FROM entry WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {tuple(map(int, CONTENT))}
-    AND label = ? AND held = 1 AND sender <> ? LIMIT 1"""  # noqa: S608 - of numbers of ours
+_AUTHORS: Final = f"""
+    SELECT DISTINCT sender FROM entry WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {tuple(map(int, CONTENT))}
+    AND label = ? AND held = 1"""  # noqa: S608 - of numbers of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def left_circle(case: Case, asked: MaybeRoomAndLabel) -> Found[Left]:
 
 
 def _ways(rows: list[Left]) -> str:
-    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, GRANTED, REPAIRED)}
+    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, FORWARDED, GRANTED, REPAIRED)}
     return ", ".join(f"{count} {way}" for way, count in ways.items() if count)
 
 
@@ -128,18 +130,18 @@ def _remarked(case: Case, room: RoomRef | None) -> list[EntryRow]:
 def _disclosed(case: Case, row: EntryRow, egress: kinds.Egress, targets: list[EntryRow]) -> Left:
     target = targets[0] if targets else None
     label = None if target is None else case.label_at(target, row.at)
+    forwarded, by = egress.form == FORWARD, case.who(row.sender)
+    author = None if target is None else case.who(target.sender)
     return Left(
-        what=DISCLOSED,
+        what=FORWARDED if forwarded else DISCLOSED,
         room=case.room(row.room),
         messages=int(target is not None),
         label=label,
-        by=case.who(row.sender),
+        by=by,
         to=None,
-        outside=f"{egress.recipient} ({egress.form})",
+        outside=f"{'room ' if forwarded else ''}{egress.recipient} ({egress.form})",
         accepted_ms=row.accepted_ms,
-        against=None
-        if label is None or label < Label.AMBER_STRICT
-        else f"{label.text} does not leave its circle by a single member's act",
+        against=None if label is None or author is None else egress_fault(label, egress.form, by=by, author=author),
         state=case.state(row),
         proof=proof(row.at, None if target is None else target.at),
     )
@@ -174,12 +176,19 @@ def _granted(case: Case, contents: Contents, row: EntryRow, grant: kinds.Grant, 
 
 def _against(case: Case, row: EntryRow, who: Who, spans: list[Span], counts: dict[Label, int]) -> str | None:
     """What a grant of history may not hold (protocol, section 5)."""
-    for first, end in spans if Label.RED in counts else ():
-        if case.record.select(_FOREIGN_RED, row.room, first, end, int(Label.RED), row.sender):
-            return f"{Label.RED.text} is granted by its author alone"
-    if Label.AMBER_STRICT in counts and who.organisation != case.who(row.sender).organisation:
-        return f"{Label.AMBER_STRICT.text} is granted inside the organisation alone"
+    by = case.who(row.sender)
+    if Label.RED in counts and any(one.somebody != by.somebody for one in _authors(case, row, spans, Label.RED)):
+        return f"{Label.RED.text} is granted by its author alone"
+    if Label.AMBER_STRICT in counts:
+        nations = {one.organisation for one in _authors(case, row, spans, Label.AMBER_STRICT)}
+        if nations != {by.organisation} or who.organisation != by.organisation:
+            return f"{Label.AMBER_STRICT.text} is granted inside the organisation alone"
     return None
+
+
+def _authors(case: Case, row: EntryRow, spans: list[Span], label: Label) -> list[Who]:
+    found = (case.record.select(_AUTHORS, row.room, first, end, int(label)) for first, end in spans)
+    return [case.who(sender) for rows in found for (sender,) in rows]
 
 
 def _repaired(case: Case, row: EntryRow, targets: list[EntryRow], who: Who) -> Iterator[Left]:

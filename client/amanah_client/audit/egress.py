@@ -1,0 +1,24 @@
+"""What an auditor holds against an egress: its form, the label of its message then, and who let it out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amanah_client.audit.report import Who
+from amanah_protocol.labels import Label
+
+FORWARD: Final = "forward"
+"""The form of what was quoted into another room; who is in there, another room's record tells."""
+
+
+def egress_fault(label: Label, form: str, *, by: Who, author: Who) -> str | None:
+    """The rule that an egress breaks, as far as its own room shows; None for none (protocol, section 5, labels)."""
+    if label < Label.AMBER_STRICT:
+        return None
+    if form != FORWARD:
+        return f"{label.text} does not leave its circle by a single member's act"
+    if label is Label.RED and by.somebody != author.somebody:
+        return f"{label.text} is forwarded by its author alone"
+    if by.organisation != author.organisation:
+        return f"{label.text} is forwarded inside its author's organisation alone"
+    return None

@@ -1,0 +1,202 @@
+"""Labels bind: each content is held against its label before it is sealed, and what others sent before it is shown.
+
+What was allowed when it was asked for may not be allowed any more: the circle is another, a certificate was renewed
+with a lower ceiling, a label was raised. So it is asked again here, of the state that it is sealed for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, Relabel
+from amanah_client.core import matter
+from amanah_client.core.context import Context, Spoken
+from amanah_client.core.room import Room
+from amanah_client.labels import NOBODY, circle_of, inside, matter_of, quotation, somebody, source_of
+from amanah_client.model import Intent
+from amanah_client.saying import Say
+from amanah_protocol.content.forwarded import Forwarded
+from amanah_protocol.content.sealed import Content
+from amanah_protocol.envelope import Header
+from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.identity import Certificate
+from amanah_protocol.labels import Label
+from amanah_protocol.types import DeviceId
+from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_ceiling, check_relabel, check_way
+
+
+def who(ctx: Context, device: DeviceId) -> Somebody:
+    """The person behind a device."""
+    standing = ctx.directory.standing(device)
+    return NOBODY if standing is None else somebody(standing.certificate)
+
+
+def readers(ctx: Context, room: Room, label: Label) -> Inside:
+    """The room as it is now; nobody where this device is not in it."""
+    if room.group is None:
+        return inside(label, room.spec.ceiling, ())
+    key = (room.group.epoch, ctx.control.sequence)
+    if room.readers is None or room.readers[0] != key:
+        standings = ctx.directory.standings(room.group.members)
+        certificates = [standing.certificate for standing in standings.values()]
+        room.readers = key, inside(label, room.spec.ceiling, certificates)
+    return replace(room.readers[1], label=label)
+
+
+def weigh(ctx: Context, spoken: Spoken) -> Matter:
+    """What was read, with the label that counts now; of a room that this device left nobody is known.
+
+    Raises:
+        UsageError: `NOT_FOUND`.
+    """
+    row = spoken.row
+    if row is None:
+        raise UsageError(Code.NOT_FOUND, "there is no such message here")
+    room = ctx.rooms.get(row.room)
+    circle = frozenset[Somebody]() if room is None else readers(ctx, room, row.label).people
+    return matter_of(row, spoken.relabels, circle, lambda device: who(ctx, device))
+
+
+def label_now(ctx: Context, intent: Intent) -> Label:
+    """The label that counts now of the message that an intent is about.
+
+    Raises:
+        UsageError: `NOT_FOUND`.
+    """
+    return weigh(ctx, matter.one(ctx, intent) or Spoken(row=None)).label
+
+
+# ---- before it is sealed
+
+
+def check(ctx: Context, room: Room, intent: Intent) -> None:
+    """What an intent would seal or let out may go there, as things stand now.
+
+    Raises:
+        RefusedError: `LABEL` or `ROLE`.
+        UsageError: `USAGE`, `NOT_FOUND`, `UNKNOWN_ROOM`.
+    """
+    spoken = matter.one(ctx, intent)
+    me = somebody(ctx.certificate)
+    match intent.action:
+        case Say(label=label) as action:
+            said = Matter(label=label, source=me, circle=None)
+            check_way(Way.SEND, said, by=me, to=readers(ctx, room, label))
+            if spoken is not None:
+                _check_quoted(ctx, room, action, spoken)
+        case PostAlerts(label=label):
+            said = Matter(label=label, source=me, circle=None)
+            check_way(Way.ALERT, said, by=me, to=readers(ctx, room, label))
+        case Disclose() if spoken is not None:
+            check_way(Way.DISCLOSE, weigh(ctx, spoken), by=me, to=Outside())
+        case Forward() as action if spoken is not None:
+            forwarded(ctx, action, spoken)
+        case GrantHistory(devices=devices):
+            _check_grant(ctx, room, intent, devices)
+        case Relabel() as action if spoken is not None:
+            now = weigh(ctx, spoken)
+            if action.new is now.label:
+                raise UsageError(Code.USAGE, f"it is {now.label.text} already", hint="Nothing has to be changed.")
+            sent = spoken.row.label if spoken.row is not None else now.label
+            check_relabel(old=action.old, new=action.new, now=now.label, sent=sent, source=now.source, by=me)
+        case _:  # nothing is passed on by the others
+            pass
+
+
+def _check_grant(ctx: Context, room: Room, intent: Intent, devices: tuple[DeviceId, ...]) -> None:
+    if not devices or room.group is None or not set(devices) <= set(room.group.members):
+        raise UsageError(Code.NOT_MEMBER, "history is given to who is in the room", hint="Invite the device first.")
+    found = [weigh(ctx, spoken) for spoken in matter.found(ctx, intent)]
+    to = _people(ctx, room, max(one.label for one in found), devices)
+    for one in found:
+        check_way(Way.GRANT, one, by=somebody(ctx.certificate), to=to)
+
+
+def _people(ctx: Context, room: Room, label: Label, devices: tuple[DeviceId, ...]) -> Inside:
+    standings = ctx.directory.standings(devices)
+    return inside(label, room.spec.ceiling, [standing.certificate for standing in standings.values()])
+
+
+def _check_quoted(ctx: Context, room: Room, action: Say, spoken: Spoken) -> None:
+    if spoken.row is None:
+        return  # what is not here was not read here
+    body, found, to = action.body, weigh(ctx, spoken), readers(ctx, room, action.label)
+    if not isinstance(body, Forwarded):
+        check_way(Way.QUOTE, found, by=somebody(ctx.certificate), to=to)
+        return
+    quoted = quotation(spoken.row, found, note=body.note)
+    if (quoted.text, quoted.origin.nation) != (body.text, body.origin.nation):
+        raise UsageError(Code.USAGE, "what is quoted is not what stands there", hint="Forward the message itself.")
+    check_way(Way.FORWARD, found, by=somebody(ctx.certificate), to=to)
+
+
+def forwarded(ctx: Context, action: Forward, spoken: Spoken) -> Forwarded:
+    """What a message becomes in another room.
+
+    Raises:
+        RefusedError: `LABEL`.
+        UsageError: `USAGE`: it has no text; `UNKNOWN_ROOM`: this device is not in that room.
+    """
+    to = ctx.rooms.get(action.to)
+    if to is None or to.group is None or to.id == action.room:
+        raise UsageError(Code.UNKNOWN_ROOM, "it is forwarded into another room that this device is in")
+    found, row = weigh(ctx, spoken), spoken.row
+    check_way(Way.FORWARD, found, by=somebody(ctx.certificate), to=readers(ctx, to, action.label))
+    assert row is not None  # noqa: S101 - narrows for mypy: there is no matter without a row
+    return quotation(row, found, note=action.note)
+
+
+# ---- before it is shown
+
+
+def check_opened(ctx: Context, room: Room, header: Header, content: Content, certificate: Certificate) -> None:
+    """What was opened may be here, by what its header, the room and the certificates say.
+
+    Raises:
+        RefusedError: `LABEL`: it is above a ceiling, or quotes what may not reach this room.
+        VerifyError: `LABEL`: its header says another label than it has.
+    """
+    if content.differs_from(header.label):
+        detail = f"sealed as {content.label.text}, labelled {header.label.text} outside"
+        raise VerifyError(Code.LABEL, detail)
+    check_ceiling(content.label, room.spec.ceiling, "the room's")
+    check_ceiling(content.label, certificate.ceiling, "its sender's")
+    check_ceiling(content.label, ctx.certificate.ceiling, "this device's")
+    if isinstance(content.body, Forwarded):
+        _check_forwarded(ctx, room, content.label, content.body, somebody(certificate))
+
+
+def _check_forwarded(ctx: Context, room: Room, label: Label, body: Forwarded, by: Somebody) -> None:
+    """What a forwarder may have done as far as it shows here: hand-made envelopes know no rule."""
+    origin = body.origin
+    home = ctx.rooms.get(origin.room)
+    circle = None
+    if origin.label is Label.RED and home is not None and home.group is not None:
+        # Who is not in the room that it was written in may not read it; and who is, sees who else is.
+        circle = readers(ctx, home, origin.label).people
+    # Of its author the organisation alone is known, so that is what a forwarder of it has to share.
+    source = by if by.organisation == origin.nation else source_of(by, body)
+    to = replace(readers(ctx, room, label), clearance=label)  # a renewed certificate undoes nothing that was sent
+    check_way(Way.FORWARD, Matter(label=origin.label, source=source, circle=circle), by=by, to=to)
+
+
+def check_granted(
+    ctx: Context,
+    room: Room,
+    content: Content,
+    label: Label,
+    *,
+    author: Certificate,
+    by: Certificate,
+    devices: tuple[DeviceId, ...],
+) -> None:
+    """A message may be given to these devices by this member, in a grant under this label.
+
+    Raises:
+        RefusedError: `LABEL`.
+    """
+    sender, people = somebody(author), readers(ctx, room, label).people
+    circle = circle_of(sender, content.body, people)
+    given = Matter(label=content.label, source=source_of(sender, content.body), circle=circle)
+    to = replace(_people(ctx, room, label, devices), clearance=label)
+    check_way(Way.GRANT, given, by=somebody(by), to=to)
