@@ -133,18 +133,22 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
 
 def event_of(message: Message) -> Event:
     """A message that has a place in the room, as the fold takes it."""
-    sender = message.sender
     return Event(
         seq=message.room_seq or 0,
         id=message.id,
-        author=Author(
-            device=sender.device,
-            organisation=sender.organisation,
-            # Without a certificate nobody is the same person as another.
-            person=PersonId(sender.device[:16]) if sender.subject is None else sender.subject,
-        ),
+        author=author_of(message.sender),
         at_ms=message.accepted_at_ms or 0,
         specific=message.specific,
         body=message.body,
         label_number=int(message.label),
+    )
+
+
+def author_of(party: Party) -> Author:
+    """Who a device is, as the fold takes it."""
+    return Author(
+        device=party.device,
+        organisation=party.organisation,
+        # Without a certificate nobody is the same person as another.
+        person=PersonId(party.device[:16]) if party.subject is None else party.subject,
     )

@@ -36,6 +36,7 @@ _COMMANDS: Final = (
     ("clock", "incident:clock", "Set a joint time, move it, call it off."),
     ("watch", "watching:watch", "Ring for what must not wait, and page others, until somebody acknowledges."),
     ("duty", "watching:duty", "Who is on duty, and who would be paged."),
+    ("report", "reports:report", "Write what a room's entries say, each line with the entry that says it."),
     ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
     ("outbox", "outbox:app", "What is queued, held or on its way."),

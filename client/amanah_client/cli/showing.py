@@ -7,30 +7,22 @@ RFC 3339 in UTC, enumerations are their names in lower case.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from amanah_client.cli.terminal import Line, clock, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
+from amanah_client.doing import QUIET_KINDS, QUIET_TYPES, does, summary
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
 from amanah_client.standing import Standing
-from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
 from amanah_protocol.content.text import Text as TextBody
-from amanah_protocol.errors import Code
-from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-
-QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
-"""What the programs tell each other: shown when everything is asked for."""
-QUIET_TYPES: Final = frozenset({"profile", "title"})
-"""Said anew to everybody who joins; the room's members and title are shown by other verbs."""
 
 _STYLES: Final = {
     Label.CLEAR: "white on black",
@@ -41,7 +33,6 @@ _STYLES: Final = {
 }
 """The colours of TLP 2.0; the label stands there in words as well."""
 _LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
-_NAMED_SIGNATURES: Final = 3
 _LISTED_ALERTS: Final = 10
 _INDENT: Final = 7
 """Of what a message says below its first line."""
@@ -109,55 +100,13 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
         case _, body if isinstance(body, Said):
             return isolated(said(body))
         case _, AlertBatch(source=source, alerts=alerts):
-            return "\n".join((f"{_summary(alerts)} from {single(source)}", *_listed(alerts)))
+            return "\n".join((f"{summary(alerts, isolated)} from {single(source)}", *_listed(alerts)))
         case _, RoomInfo(title=title):
             return f"[names the room {isolated(title)}]"
         case _, None:
-            return f"[{_does(message.specific, directory)}]"
+            return f"[{does(message.specific, lambda device: who(directory.party(device)), isolated)}]"
         case _:
             return f"[{message.type}]"
-
-
-def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911 - one for each kind
-    """What an entry without sealed content says, from its header."""
-    match specific:
-        case kinds.Create(owner=owner, ceiling=ceiling):
-            return f"opens the room for {owner}, up to {ceiling.text}"
-        case kinds.Commit(added=added, removed=removed):
-            named = {"adds": added, "removes": removed}
-            parts = [f"{verb} {'; '.join(who(directory.party(d)) for d in ds)}" for verb, ds in named.items() if ds]
-            return ", ".join(parts) or "renews its keys"
-        case kinds.Ack(grade=grade, envelope=envelope):
-            return f"acknowledges {short(envelope)}: {grade.name.lower()}"
-        case kinds.Egress(envelope=envelope, recipient=recipient):
-            return f"discloses {short(envelope)} to {isolated(recipient)}"
-        case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
-            return f"counted its alerts: {accepted} accepted, {merged} merged, {dropped} dropped"
-        case kinds.Erase(envelopes=envelopes):
-            return f"erases {', '.join(short(envelope) for envelope in envelopes)}"
-        case kinds.Delivered(room_seq=room_seq):
-            return f"has stored everything up to {room_seq}"
-        case kinds.Repair(envelopes=envelopes, addressees=()):
-            return f"asks for {', '.join(short(envelope) for envelope in envelopes)} again"
-        case kinds.Repair(envelopes=envelopes):
-            return f"sends {', '.join(short(envelope) for envelope in envelopes)} again"
-        case kinds.Refuse(code=Code.FORK):
-            return "asks for a new epoch: its profile is an old copy"
-        case kinds.Refuse(commit=commit, code=code):
-            return f"refuses the change {short(commit)}: {shown(code)}"
-        case _:
-            return kinds.kind_of(specific).name.lower().replace("_", " ")
-
-
-def _summary(alerts: tuple[Alert, ...]) -> str:
-    by_severity = Counter(alert.severity for alert in alerts)
-    severities = ", ".join(f"{by_severity[s]} {s.name.lower()}" for s in reversed(Severity) if by_severity[s])
-    titles = Counter(alert.title for alert in alerts)
-    often = titles.most_common(_NAMED_SIGNATURES)
-    named = ", ".join(f"{count} x {isolated(title)}" for title, count in often)
-    rest = f", {len(titles) - len(often)} other kinds" if len(titles) > len(often) else ""
-    count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
-    return f"{count} ({severities}): {named}{rest}"
 
 
 def _listed(alerts: tuple[Alert, ...]) -> Iterator[str]:
