@@ -265,7 +265,7 @@ class Room:
             about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
                 what makes the incident alone, and little more is read. None reads every entry of the room.
         """
-        return Fold(map(event_of, self.entries())).board if about is None else self._part_of_board(about)
+        return Fold(map(event_of, self.record())).board if about is None else self._part_of_board(about)
 
     def _part_of_board(self, shown: Collection[EnvelopeId]) -> Board:
         desk = self._client.profile.store.desk
@@ -281,7 +281,7 @@ class Room:
         """By their ids; own ones without a place are not in the record yet."""
         return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None}
 
-    def entries(self) -> Iterator[Message]:
+    def record(self) -> Iterator[Message]:
         """All entries that have a place, in room order."""
         after = 0
         while page := self.messages(after=after, limit=_PAGE):

@@ -16,13 +16,14 @@ import contextlib
 import secrets
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.core.batch import message_id_of
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
@@ -34,9 +35,11 @@ from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.custody.retention import RoomPolicy
+from amanah_protocol.envelope import derive_room_id
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
-from amanah_protocol.identity import decode_certificate
+from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
+from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
 _POLL_S: Final = 0.05
@@ -304,13 +307,38 @@ class Client:
 
     async def ask(self, action: actions.Action) -> model.Intent:
         """Queue an action, durably; it is done as soon as the relay is reached."""
-        intent = model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
-        self._profile.store.add_intent(intent)
+        return (await self._queue(_intent(action)))[0]
+
+    async def ask_with_room(
+        self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]
+    ) -> tuple[model.Intent, ...]:
+        """Queue a room to be opened and what goes into it, durably, all or nothing; the room's own intent first.
+
+        Args:
+            create: The room, by `new_room`.
+            inside: Gives what goes into the room of this id, in order.
+
+        Raises:
+            UsageError: `CONFIG` where the roster names several logs, so that the room's id is not known yet;
+                or as `inside`.
+        """
+        opening = _intent(create)
+        roster = self._profile.store.value("roster")
+        origins = set() if roster is None else {relay.origin for relay in decode_roster(roster).relays}
+        if len(origins) != 1:
+            raise UsageError(Code.CONFIG, f"the roster names {len(origins)} logs", hint="Use `amanah room create`.")
+        room = derive_room_id(origins.pop(), self.me, message_id_of(opening))
+        return await self._queue(opening, *map(_intent, inside(room)))
+
+    async def _queue(self, *intents: model.Intent) -> tuple[model.Intent, ...]:
+        self._profile.store.add_intent(*intents)
         if self._follower is not None:
-            self._follower.expect(intent)
+            for intent in intents:
+                self._follower.expect(intent)
         if self._engine is not None:
-            await self._engine.ask(intent)
-        return intent
+            for intent in intents:
+                await self._engine.ask(intent)
+        return intents
 
     async def do(self, action: actions.Action, timeout_s: float = 30) -> model.Intent:
         """Queue an action and wait until it is done.
@@ -430,16 +458,21 @@ class Client:
         return found[0]
 
     @property
-    def me(self) -> DeviceId:
-        """This device.
+    def certificate(self) -> Certificate:
+        """This device's own certificate, also before the log has shown it.
 
         Raises:
-            UsageError: `NO_PROFILE` while it has no certificate.
+            UsageError: `NO_PROFILE` while it has none.
         """
         stored = self._profile.store.value("certificate")
         if stored is None:
             raise UsageError(Code.NO_PROFILE, "this profile has no certificate yet", hint=INSTALL)
-        return decode_certificate(stored).device_id
+        return decode_certificate(stored)
+
+    @property
+    def me(self) -> DeviceId:
+        """This device; errors as `certificate`."""
+        return self.certificate.device_id
 
     def alarms(self) -> tuple[model.Alarm, ...]:
         """Everything that must not be overlooked, oldest first."""
@@ -539,6 +572,10 @@ class Client:
     def profile(self) -> Profile:
         """The unlocked profile, for faces that show or change what is in it."""
         return self._profile
+
+
+def _intent(action: actions.Action) -> model.Intent:
+    return model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
 
 
 def code_of(text: str) -> Code:

@@ -1,18 +1,22 @@
-"""Reports of a room on the command line, at a real relay."""
+"""Templates and reports of rooms on the command line, at a real relay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from amanah_client.cli.terminal import EXIT_OK, EXIT_USAGE
+from amanah_client.cli.terminal import EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_USAGE
+from amanah_client.templates.template import BUILT_IN
 from tests.end_to_end.nations import Nations, amanah
 
 TN, MA = "cert.example.tn", "cert.example.ma"
 ROOM: Final = "Phishing wave"
+WAIT_S: Final = 60
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +81,62 @@ def test_a_zone_that_is_not_known_is_refused(tunis: Path) -> None:
     ran = amanah(tunis, "report", ROOM, "--zone", "Mars/Olympus")
     assert (ran.code, ran.out) == (EXIT_USAGE, "")
     assert "is no time zone" in ran.err
+
+
+# ---- templates
+
+
+def test_a_room_is_opened_with_everything_in_it_by_one_command(tunis: Path, rabat: Path) -> None:
+    made = amanah(tunis, "room", "open", "Hospitals", "--template", "ransomware", "--as", f"affected={MA}", "--json")
+    assert made.code == EXIT_OK, made.err
+    assert "nobody was named as support" in made.err
+    found = json.loads(made.out)
+    assert {one["state"] for one in found["asked"]} == {"done"}
+    board = json.loads(done(rabat, "board", found["room"], "--json"))
+    assert (board["incident"]["title"], board["incident"]["severity"]) == ("Hospitals", "high")
+    assert [task["nation"] for task in board["tasks"]] == [TN, TN, MA, MA, TN]
+    assert len(board["clocks"]) == 3
+    assert amanah(tunis, "room", "open", "Hospitals", "--template", "phishing").code == EXIT_USAGE
+
+
+def test_without_the_relay_all_of_it_is_kept_at_once_and_goes_out_by_itself(nations: Nations, rabat: Path) -> None:
+    home = nations.enrol("sfax", TN)
+    done(home, "doctor")
+    nations.relay.stop()
+    kept = amanah(home, "room", "open", "Kept", "--template", "phishing", "--invite", MA, "--timeout", "2")
+    assert kept.code == EXIT_OFFLINE
+    assert {line.split()[0] for line in kept.out.splitlines()} == {"queued"}
+    waiting = json.loads(amanah(home, "outbox", "list", "--json").out)
+    assert len(waiting) == len(kept.out.splitlines()) == 8
+    nations.relay.start()
+    # A program that stays connected sends all of it; nobody asks again.
+    until(
+        lambda: json.loads((done(home, "tail", "--until-idle", "3"), done(home, "outbox", "list", "--json"))[1]) == []
+    )
+    assert len(json.loads(done(home, "board", "Kept", "--json"))["tasks"]) == 4
+    until(lambda: "Kept" in done(rabat, "room", "list"))
+
+
+def test_what_one_of_it_cannot_do_is_named_and_the_rest_is_done(tunis: Path) -> None:
+    made = amanah(tunis, "room", "open", "Alone", "--template", "phishing", "--as", "hosting=cert.example.sn")
+    assert made.code != EXIT_OK
+    assert "invite cert.example.sn: cert.example.sn is not in the community's roster" in made.err
+    assert [line.split()[0] for line in made.out.splitlines()] == ["done", "failed", *["done"] * 6]
+
+
+def until(truth: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_S
+    while not truth():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_templates_are_listed_and_printed_as_they_are_written(tunis: Path, tmp_path: Path) -> None:
+    assert [line.split()[0] for line in done(tunis, "template", "list").splitlines()[1:]] == list(BUILT_IN)
+    assert {one["name"] for one in json.loads(done(tunis, "template", "list", "--json"))} == set(BUILT_IN)
+    printed = done(tunis, "template", "show", "phishing")
+    own = tmp_path / "own.toml"
+    own.write_text(printed.replace('name = "phishing"', 'name = "own"'))
+    assert json.loads(done(tunis, "template", "show", str(own), "--json"))["name"] == "own"
+    assert amanah(tunis, "template", "show", "nothing").code == EXIT_NOT_FOUND
+    assert amanah(tunis, "room", "open", "x", "--template", "phishing", "--as", "hosting").code == EXIT_USAGE

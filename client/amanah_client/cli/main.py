@@ -19,6 +19,7 @@ _COMMANDS: Final = (
     ("roster", "ceremony:roster", "The community's signed list of organisations and relays."),
     ("device", "ceremony:device", "Enrol this device."),
     ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),
+    ("template", "templates:app", "What rooms can be opened with: label, roles, checklist, joint times."),
     ("send", "chat:send", "Send a message to a room."),
     ("read", "chat:read", "Read a room."),
     ("tail", "chat:tail", "Follow a room, or all of them."),

@@ -22,6 +22,8 @@ from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
+app.command("amanah_client.cli.templates:open_room", name="open")
+
 Flag = Annotated[bool, Parameter(negative="")]
 Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 _LAST_ALARMS: Final = 5
@@ -66,7 +68,7 @@ def create(
     async def work(client: Client) -> None:
         wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical, policy=policy)
         if not same_title:
-            _check_title(client, wanted.title)
+            check_title(client, wanted.title)
         done = await settle(client, wanted, common)
         if common.json or done.room is None:
             show_outcome(done, common)
@@ -77,7 +79,12 @@ def create(
     opening.with_client(common, work)
 
 
-def _check_title(client: Client, title: str) -> None:
+def check_title(client: Client, title: str) -> None:
+    """A room is named by its title: no other has it, or is to have it.
+
+    Raises:
+        UsageError: `USAGE`.
+    """
     rooms = [f"room {short(room.id)}" for room in client.rooms() if room.title == title]
     # One that was asked for without the relay is no room yet.
     asked = [

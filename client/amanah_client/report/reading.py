@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from amanah_client.message import author_of
+from amanah_client.incident.event import Author
 from amanah_client.report.gate import Given
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -13,6 +13,7 @@ from amanah_protocol.labels import Label
 
 def read_room(client: Client, room: Room) -> Given:
     """All that this device holds of a room."""
+    own = client.certificate
     created, nations = room.created, Counter(party.organisation for party in room.members())
     return Given(
         room=room.id,
@@ -23,8 +24,8 @@ def read_room(client: Client, room: Room) -> Given:
         drill=False,
         status=room.status,
         nations=tuple(sorted(nations.items())),
-        me=author_of(client.party(client.me)),
-        messages=tuple(room.entries()),
+        me=Author(device=own.device_id, organisation=own.organisation, person=own.subject),
+        messages=tuple(room.record()),
     )
 
 
