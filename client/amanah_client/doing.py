@@ -30,8 +30,8 @@ def does(specific: kinds.Specific, name: Callable[[DeviceId], str], safe: Callab
         safe: Makes others' text safe to show.
     """
     match specific:
-        case kinds.Create(owner=owner, ceiling=ceiling):
-            return f"opens the room for {owner}, up to {ceiling.text}"
+        case kinds.Create(owner=owner, ceiling=ceiling, drill=drill):
+            return f"opens the room for {owner}, up to {ceiling.text}{', as a drill' if drill else ''}"
         case kinds.Commit(added=added, removed=removed):
             named = {"adds": added, "removes": removed}
             parts = [f"{verb} {'; '.join(name(d) for d in ds)}" for verb, ds in named.items() if ds]

@@ -42,6 +42,7 @@ class Message:
         accepted_at_ms: When the relay took it, as the relay says.
         body: What was sealed; None for header-only kinds and what cannot be read.
         row: The stored row.
+        drill: Whether it is of an exercise.
     """
 
     id: EnvelopeId
@@ -61,6 +62,7 @@ class Message:
     accepted_at_ms: int | None
     body: Body | None = field(repr=False)
     row: MessageRow = field(repr=False)
+    drill: bool = False
 
     @property
     def clocks_differ(self) -> bool:
@@ -106,8 +108,14 @@ class Message:
                 return body_name(body)
 
 
-def read_message(row: MessageRow, directory: Directory) -> Message:
-    """Open a stored row: everything in it was verified before it was stored."""
+def read_message(row: MessageRow, directory: Directory, *, drill: bool = False) -> Message:
+    """Open a stored row: everything in it was verified before it was stored.
+
+    Args:
+        row: The row.
+        directory: Names.
+        drill: Whether its room is an exercise.
+    """
     content = decode_content(row.content) if row.content else None
     header = decode_envelope(row.encoded).header
     return Message(
@@ -128,6 +136,7 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         accepted_at_ms=row.accepted_at_ms,
         body=None if content is None else content.body,
         row=row,
+        drill=drill or (content is not None and content.drill),
     )
 
 

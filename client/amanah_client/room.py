@@ -97,6 +97,11 @@ class Room:
         return Label.RED if created is None else created.ceiling
 
     @property
+    def is_drill(self) -> bool:
+        """Whether it is an exercise: nothing in it is real."""
+        return self._client.is_drill(self.id)
+
+    @property
     def epoch(self) -> int | None:
         """The epoch that this device is in; None before it joined."""
         group = self._group()
@@ -172,8 +177,8 @@ class Room:
         return self.entries(*shown, *told)
 
     def _read(self, rows: Iterable[model.MessageRow]) -> list[Message]:
-        directory = self._client.directory()
-        return [read_message(row, directory) for row in rows]
+        directory, drill = self._client.directory(), self.is_drill
+        return [read_message(row, directory, drill=drill) for row in rows]
 
     def search(self, query: str, *, limit: int = 50, before: int | None = None) -> list[Found]:
         """What was said here and fits; as `Client.search`, but for `USAGE` where the query names another room."""

@@ -73,6 +73,7 @@ class Client:
         self._word = b""
         self._listeners: list[asyncio.Queue[Event]] = []
         self._directory: Directory | None = None
+        self._drills: dict[RoomId, bool] = {}
 
     # ---- opening and closing
 
@@ -257,6 +258,7 @@ class Client:
         agreement: str | None = None,
         classical: bool = False,
         policy: RoomPolicy | None = None,
+        drill: bool = False,
     ) -> actions.CreateRoom:
         """A room to be opened, for `ask`.
 
@@ -267,6 +269,7 @@ class Client:
             classical: Seal with X25519 alone, for members whose devices cannot do more; traffic recorded today may
                 then be opened by a quantum computer later. A room keeps its suite for its whole life.
             policy: How long the relay keeps its content, for the room's whole life; as the relay has it without one.
+            drill: It is an exercise, for its whole life: everybody and the auditors see it on everything in it.
 
         Raises:
             UsageError: `USAGE` for an empty title or a policy that nobody would keep to, `TOO_LARGE` for a title
@@ -280,7 +283,9 @@ class Client:
                 detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
                 raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
         kept = b"" if policy is None else policy.encode()
-        return actions.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept)
+        return actions.CreateRoom(
+            title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept, drill=drill
+        )
 
     async def create_room(
         self,
@@ -289,6 +294,7 @@ class Client:
         label: Label,
         agreement: str | None = None,
         classical: bool = False,
+        drill: bool = False,
         timeout_s: float = 30,
     ) -> Room:
         """Open a room and wait until it is in the log; arguments as `new_room`.
@@ -298,10 +304,20 @@ class Client:
             OperationalError: `OFFLINE` or `TIMEOUT`; the room is made when the relay is back.
             RefusedError: The relay refused it.
         """
-        intent = await self.do(self.new_room(title, label=label, agreement=agreement, classical=classical), timeout_s)
+        wanted = self.new_room(title, label=label, agreement=agreement, classical=classical, drill=drill)
+        intent = await self.do(wanted, timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
         return Room(self, intent.room)
+
+    def is_drill(self, room: RoomId) -> bool:
+        """Whether a room is an exercise, by its creation; kept, because each message is shown with it."""
+        if room not in self._drills:
+            created = Room(self, room).created
+            if created is None:
+                return False
+            self._drills[room] = created.drill
+        return self._drills[room]
 
     # ---- intents
 
@@ -530,7 +546,7 @@ class Client:
 
     def read(self, row: model.MessageRow) -> Message:
         """A stored row, opened and named."""
-        return read_message(row, self.directory())
+        return read_message(row, self.directory(), drill=self.is_drill(row.room))
 
     async def listen(self, *rooms: Room) -> AsyncIterator[Message]:
         """Messages as they arrive, of all rooms or of some; ends only with the client.

@@ -12,6 +12,7 @@ import pytest
 
 from amanah_client.cli.terminal import EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_USAGE
 from amanah_client.templates.template import BUILT_IN
+from amanah_protocol.identity import Role
 from tests.end_to_end.nations import Nations, amanah
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -140,3 +141,41 @@ def test_templates_are_listed_and_printed_as_they_are_written(tunis: Path, tmp_p
     assert json.loads(done(tunis, "template", "show", str(own), "--json"))["name"] == "own"
     assert amanah(tunis, "template", "show", "nothing").code == EXIT_NOT_FOUND
     assert amanah(tunis, "room", "open", "x", "--template", "phishing", "--as", "hosting").code == EXIT_USAGE
+
+
+# ---- drills
+
+
+def test_a_drill_says_so_on_every_face_to_members_and_auditors(
+    nations: Nations, tunis: Path, rabat: Path, worked: str, tmp_path: Path
+) -> None:
+    made = amanah(tunis, "room", "open", "Exercise", "--template", "phishing", "--invite", MA, "--drill")
+    assert made.code == EXIT_OK, made.err
+    sent = json.loads(done(rabat, "send", "Exercise", "The bank is down", "--json"))
+    for words in (
+        ("read", "Exercise"),
+        ("tail", "Exercise", "--last", "9", "--until-idle", "1"),
+        ("board", "Exercise"),
+    ):
+        lines = done(tunis, *words).splitlines()
+        marked = [line for line in lines if "DRILL" in line]
+        assert marked == lines if words[0] != "board" else marked == lines[:1]
+    assert next(line for line in done(tunis, "room", "list").splitlines() if "DRILL" in line).split()[2] == "Exercise"
+    assert done(tunis, "room", "show", "Exercise").startswith("DRILL")
+    for words in (("read", "Exercise"), ("read", worked)):
+        assert {one["drill"] for one in json.loads(done(tunis, *words, "--json"))} == {words[1] == "Exercise"}
+    report = done(tunis, "report", "Exercise")
+    assert report.splitlines()[2] == "**DRILL DRILL DRILL: an exercise, nothing in this report is real.**"
+    assert "DRILL" not in done(tunis, "report", worked)
+    disclosed, bundle = tmp_path / "disclosed.txt", tmp_path / "evidence.amanah"
+    done(tunis, "disclose", sent["id"], "--to", "an auditor", "--out", str(disclosed))
+    auditor = nations.enrol("auditor", MA, role=Role.AUDITOR)
+    done(auditor, "audit", "sync")
+    listed = json.loads(done(auditor, "audit", "list", "--json"))
+    drills = {one["room"] for one in listed["entries"] if one["drill"]}
+    assert drills == {sent["room"]}
+    assert all(one["said"].startswith("DRILL: ") for one in listed["entries"] if one["room"] in drills)
+    assert "DRILL" in done(auditor, "audit", "check", str(disclosed))
+    done(auditor, "audit", "export", str(bundle))
+    done(auditor, "audit", "add-disclosures", str(bundle), str(disclosed), "--out", str(tmp_path / "with.amanah"))
+    assert "DRILL" in done(auditor, "audit", "check", str(tmp_path / "with.amanah"))

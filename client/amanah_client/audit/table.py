@@ -57,12 +57,14 @@ class Line:
         said: What was done, in words.
         state: Its verification state, in words.
         fault: Whether something about it does not hold.
+        drill: Whether its room is an exercise; `said` begins with that word then.
     """
 
     entry: Entry
     said: str
     state: str
     fault: bool
+    drill: bool = False
 
 
 def lines(report: Report, wanted: Filter) -> Iterator[Line]:
@@ -71,13 +73,19 @@ def lines(report: Report, wanted: Filter) -> Iterator[Line]:
     for finding in report.findings:
         if finding.severity is Severity.FAULT and finding.index is not None:
             faults.setdefault(finding.index, []).append(finding.code)
-    people = {change.index: change for room in report.record.rooms() for change in room.changes}
+    rooms = tuple(report.record.rooms())
+    people = {change.index: change for room in rooms for change in room.changes}
+    drills = {room.room for room in rooms if room.create is not None and room.create.drill}
     for entry in report.record.entries(room=wanted.room, kind=wanted.kind, since_ms=wanted.since_ms):
         if wanted.takes(entry):
             change = people.get(entry.index)
             said = words(entry.specific) if change is None else changed(change.added, change.removed)
             found = faults.get(entry.index, [])
-            yield Line(entry=entry, said=said, state=_state(report, entry, found), fault=bool(found))
+            drill = entry.room in drills
+            state = _state(report, entry, found)
+            yield Line(
+                entry=entry, said=f"DRILL: {said}" if drill else said, state=state, fault=bool(found), drill=drill
+            )
 
 
 def _state(report: Report, entry: Entry, faults: list[str]) -> str:
@@ -118,7 +126,8 @@ def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911, PLR0912 - on
         case kinds.Create():
             under = f" under {specific.agreement}" if specific.agreement else ""
             on = f", which continues {short(specific.successor_of)}" if specific.successor_of else ""
-            return f"opened a room up to {specific.ceiling.text}{under}{on}"
+            room = "a DRILL room" if specific.drill else "a room"
+            return f"opened {room} up to {specific.ceiling.text}{under}{on}"
         case kinds.Commit():
             return f"changed the circle: {len(specific.added)} added, {len(specific.removed)} removed"
         case kinds.Welcome():

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
+from amanah_client.cli.rooms import DRILL_ROOM
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
 from amanah_client.composing.times import parse_time
@@ -44,10 +45,13 @@ def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
     """
 
     def show(client: Client) -> None:
-        found = client.room(room).board()
+        shown = client.room(room)
+        found = shown.board()
         if common.json:
-            terminal.show_json(board_json(found))
+            terminal.show_json({"drill": shown.is_drill, **board_json(found)})
         else:
+            if shown.is_drill:
+                terminal.show(DRILL_ROOM)
             for line in board_lines(found, client):
                 terminal.show(line)
 

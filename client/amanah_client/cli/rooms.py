@@ -27,6 +27,7 @@ app.command("amanah_client.cli.templates:open_room", name="open")
 Flag = Annotated[bool, Parameter(negative="")]
 Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 _LAST_ALARMS: Final = 5
+DRILL_ROOM: Final = "DRILL: this room is an exercise, nothing in it is real"
 
 
 @app.command
@@ -39,6 +40,7 @@ def create(
     classical: Flag = False,
     same_title: Flag = False,
     keep: Keep = (),
+    drill: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
@@ -62,11 +64,15 @@ def create(
     keep
         How many days the relay keeps content, for ever: LABEL=DAYS or alerts=DAYS or talk=DAYS from acceptance,
         LABEL=last+DAYS from the room's last entry, `default` for TLP:RED=last+7. Once for each; the shortest counts.
+    drill
+        It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
     ceiling, policy = Label.parse(label), parse_policy(keep)
 
     async def work(client: Client) -> None:
-        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical, policy=policy)
+        wanted = client.new_room(
+            title, label=ceiling, agreement=agreement, classical=classical, policy=policy, drill=drill
+        )
         if not same_title:
             check_title(client, wanted.title)
         done = await settle(client, wanted, common)
@@ -118,7 +124,7 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
         (
             (
                 short(room.id),
-                room.title,
+                f"DRILL {room.title}" if room.is_drill else room.title,
                 room.status if room.row.successor is None else f"closed, on in {short(room.row.successor)}",
                 room.ceiling.text,
                 str(len(room.members())),
@@ -156,6 +162,8 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         terminal.show_json(value)
         return
     created = room.created
+    if room.is_drill:
+        terminal.show(DRILL_ROOM)
     terminal.show(single(room.title))
     terminal.show(f"room {room.id.hex()}")
     terminal.show(f"up to {room.ceiling.text}; {room.status}; epoch {room.epoch}; {room.row.head_seq} entries")

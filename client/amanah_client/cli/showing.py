@@ -32,6 +32,7 @@ _STYLES: Final = {
     Label.RED: "#ff2b2b on black",
 }
 """The colours of TLP 2.0; the label stands there in words as well."""
+_DRILL_STYLE: Final = "bold reverse"
 _LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
 _LISTED_ALERTS: Final = 10
 _INDENT: Final = 7
@@ -72,6 +73,7 @@ def line(message: Message, directory: Directory) -> Line:
     says = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
+        ("DRILL  " if message.drill else "", _DRILL_STYLE),
         (label, _STYLES[message.label]),
         (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}{_remarks(message)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
@@ -155,6 +157,7 @@ def message_json(message: Message) -> dict[str, object]:
         "log_index": message.row.index,
         "kind": message.kind.name.lower(),
         "type": message.type,
+        "drill": message.drill,
         "sender": party_json(message.sender),
         "label": message.label.text,
         "pap": None if message.pap is None else message.pap.text,
@@ -219,6 +222,7 @@ def room_json(room: Room) -> dict[str, object]:
         "room": room.id.hex(),
         "title": room.row.title or None,
         "status": room.status,
+        "drill": room.is_drill,
         "ceiling": room.ceiling.text,
         "owner": None if created is None else created.owner,
         "agreement": None if created is None else created.agreement,

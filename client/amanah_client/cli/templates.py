@@ -72,6 +72,7 @@ def open_room(
     agreement: str | None = None,
     classical: Flag = False,
     same_title: Flag = False,
+    drill: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room by a template: invitations, where the incident stands, checklist and joint times, asked for at once.
@@ -98,13 +99,17 @@ def open_room(
         Without post-quantum key agreement, for members that cannot do it; fixed for the room's life.
     same_title
         Take the title also if another room of this profile has it.
+    drill
+        It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
     _, found = _find(template)
     ceiling = found.ceiling if label is None else Label.parse(label)
     given, others = tuple(map(_role, as_)), tuple(map(parse_organisation, invite))
 
     async def work(client: Client) -> None:
-        create = client.new_room(title, label=ceiling, agreement=agreement or found.agreement, classical=classical)
+        create = client.new_room(
+            title, label=ceiling, agreement=agreement or found.agreement, classical=classical, drill=drill
+        )
         if not same_title:
             check_title(client, create.title)
         own = client.certificate.organisation

@@ -91,6 +91,7 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
         owner=ctx.certificate.organisation,
         agreement=action.agreement,
         policy=action.policy,
+        drill=action.drill,
     )
     open_room(ctx, create, title=action.title, written_at_ms=intent.created_at_ms, intent=intent)
 

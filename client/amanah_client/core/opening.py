@@ -16,7 +16,7 @@ from amanah_client.core.room import Room
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Grant, Profile, Repair, RoomInfo
-from amanah_protocol.content.sealed import Content, View, check_commitment, open_plaintext
+from amanah_protocol.content.sealed import Content, View, check_commitment, check_drill, open_plaintext
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
@@ -29,7 +29,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
 
     Raises:
         DecodeError: It does not parse.
-        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`.
+        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`, `DRILL`.
     """
     header, group = envelope.header, room.group
     row = row_of(entry, envelope, certificate.organisation)
@@ -48,6 +48,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     key, encoded, content = open_plaintext(plaintext, header.size_class)
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
+    check_drill(content, drill=room.spec.drill)
     check_body(envelope, content.body)
     if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")

@@ -21,7 +21,7 @@ def read_room(client: Client, room: Room) -> Given:
         ceiling=room.ceiling,
         owner=None if created is None else created.owner,
         agreement=None if created is None else created.agreement,
-        drill=False,
+        drill=room.is_drill,
         status=room.status,
         nations=tuple(sorted(nations.items())),
         me=Author(device=own.device_id, organisation=own.organisation, person=own.subject),
