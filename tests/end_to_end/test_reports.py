@@ -71,6 +71,15 @@ def test_each_nation_writes_the_report_of_a_room(tunis: Path, worked: str, tmp_p
     assert (again.code, again.out) == (EXIT_USAGE, "")
 
 
+def test_a_notice_is_drafted_and_the_board_says_when_it_is_due(rabat: Path, worked: str) -> None:
+    draft = done(rabat, "report", worked, "--notice", "24h", "--label", "amber")
+    assert draft.startswith("# `Draft: 24 h early warning (NIS2, Article 23(4)(a))`")
+    assert "- impact across borders: **`not said in the room`**" in draft
+    assert "24 h early warning due 2026-11-21 06:40:00Z" in done(rabat, "board", worked)
+    duties = json.loads(done(rabat, "board", worked, "--json"))["duties"]
+    assert duties[1] == {"notice": "72h", "due_at": "2026-11-23T06:40:00.000Z"}
+
+
 def test_what_another_sent_as_red_is_left_out_whatever_is_asked_for(tunis: Path, rabat: Path, worked: str) -> None:
     ours, theirs = (done(home, "report", worked, "--label", "red") for home in (tunis, rabat))
     assert "The name of the victim" in theirs

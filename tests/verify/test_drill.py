@@ -33,5 +33,5 @@ def test_a_real_room_and_a_drill_are_read() -> None:
 
 @pytest.mark.parametrize("fields", [(False,), (1,), (None,), (True, True)])
 def test_no_other_mark_is_read(fields: tuple[object, ...]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         VERIFIER.envelope(marked(*fields))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import isolated, single
 from amanah_client.incident.board import Board
+from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
 from amanah_client.moments import clock, iso
 from amanah_client.said import said, said_json
@@ -31,6 +32,10 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         "aware since": None if standing.aware_at_ms is None else clock(standing.aware_at_ms),
     }
     yield from (f"{name:<12} {value}" for name, value in named.items() if value is not None)
+    if standing.aware_at_ms is not None:
+        for duty in Duty:
+            latest = " at the latest" if duty is Duty.FINAL_REPORT else ""
+            yield f"{duty.title} due {clock(due_ms(duty, standing.aware_at_ms))}{latest} ({duty.article})"
     for of in board.clocks.values():
         when = f"{_NATURES[of.clock.nature]} {clock(of.clock.at_ms)}" if of.clock.stands else "called off"
         understood = board.messages[of.set].grades()
@@ -82,6 +87,9 @@ def board_json(board: Board) -> dict[str, object]:
             "type": standing.type,
             "aware_at": iso(standing.aware_at_ms),
         },
+        "duties": []
+        if standing.aware_at_ms is None
+        else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
         "clocks": [
             said_json(of.clock)
             | {

@@ -12,7 +12,9 @@ from cyclopts import Parameter
 from amanah_client.cli.asking import look
 from amanah_client.cli.files import File, check_new, write_file
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.incident.duties import Duty
 from amanah_client.report.markdown import render_markdown
+from amanah_client.report.notice import notice as draft
 from amanah_client.report.page import render_page
 from amanah_client.report.reading import read_room, usual_label
 from amanah_client.report.report import Report
@@ -24,6 +26,7 @@ from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
 Form = Literal["markdown", "html", "pdf"]
+Notice = Literal["24h", "72h", "month"]
 STDOUT: Final = "-"
 
 
@@ -32,6 +35,7 @@ def report(
     /,
     *,
     form: Form = "markdown",
+    notice: Notice | None = None,
     to: File | None = None,
     label: str | None = None,
     zone: str | None = None,
@@ -51,6 +55,8 @@ def report(
         Its title, its id, or first digits of the id.
     form
         As text with marks, as a page, or as a print.
+    notice
+        Instead, the draft of a notice by Article 23 of NIS2: early warning, incident notification, or final report.
     to
         The new file; standard output when it is left out or `-`.
     label
@@ -65,7 +71,11 @@ def report(
 
     def show(client: Client) -> None:
         found = client.room(room)
-        made = room_report(read_room(client, found), asked=usual_label(found) if asked is None else asked, zone=there)
+        given, most = read_room(client, found), usual_label(found) if asked is None else asked
+        if notice is None:
+            made = room_report(given, asked=most, zone=there)
+        else:
+            made = draft(given, Duty(notice), asked=most, zone=there)
         write_file(to, rendered(made, form))
 
     look(common, show, offline=offline)
