@@ -286,6 +286,10 @@ class Room:
         """By their ids; own ones without a place are not in the record yet."""
         return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None}
 
+    def placed(self) -> list[Event]:
+        """Its entries as the fold takes them, in room order."""
+        return list(map(event_of, self.record()))
+
     def record(self) -> Iterator[Message]:
         """All entries that have a place, in room order."""
         after = 0

@@ -9,6 +9,7 @@ from amanah_client.moments import iso, moment
 from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.page import Page, Result
@@ -35,7 +36,7 @@ _MOVED: Final = {
 }
 
 
-def said(body: Said) -> str:  # noqa: C901, PLR0911 - one for each kind
+def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """What it says, as it was written: a face makes it safe to show."""
     match body:
         case Text(text=text):
@@ -62,6 +63,12 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911 - one for each kind
             return (
                 f"[{_NATURES[nature]} {moment(at_ms)}: {what}]" if stands else f"[called off: {what}, {moment(at_ms)}]"
             )
+        case Closing(last=last, sign_until_ms=until_ms, nations=nations):
+            return f"[asks {', '.join(nations)} to sign off entries up to {last}, until {moment(until_ms)}]"
+        case ClosingRecorded(closing=closing, nations=nations):
+            return f"[records that {_short(closing)} stands, signed by {', '.join(nations) or 'nobody'}]"
+        case SignOff(closing=closing, first=first):
+            return f"[signs off {_short(closing)}, from entry {first} on]"
         case Handover(text=text, to=to):
             return f"[hands over{'' if to is None else f' to {_called(to)}'}] {text}"
         case Page(message=message, step=step, again=again, whom=whom, result=result):

@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 
 from amanah_client.cli.terminal import EXIT_NOT_FOUND, EXIT_OFFLINE, EXIT_OK, EXIT_USAGE
+from amanah_client.home import Home, open_profile
 from amanah_client.templates.template import BUILT_IN
-from amanah_protocol.identity import Role
+from amanah_protocol.identity import Role, decode_certificate
 from tests.end_to_end.nations import Nations, amanah
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -188,3 +189,38 @@ def test_a_drill_says_so_on_every_face_to_members_and_auditors(
     done(auditor, "audit", "export", str(bundle))
     done(auditor, "audit", "add-disclosures", str(bundle), str(disclosed), "--out", str(tmp_path / "with.amanah"))
     assert "DRILL" in done(auditor, "audit", "check", str(tmp_path / "with.amanah"))
+
+
+# ---- closing
+
+
+def test_nations_sign_off_and_the_closing_is_recorded(nations: Nations) -> None:
+    """Who came later signs from its first entry on; who has other facts is told in which."""
+    ours, theirs = nations.enrol("gabes", TN), nations.enrol("fes", MA)
+    done(theirs, "doctor")
+    done(ours, "room", "create", "Ended", "--label", "amber")
+    done(ours, "room", "invite", "Ended", f"{device(theirs)}")
+    done(ours, "send", "Ended", "Found and mended")
+    asked = done(ours, "incident", "Ended", "--status", "closed").splitlines()
+    assert len(asked) == 2
+    early = amanah(ours, "close", "Ended")
+    assert (early.code, early.out) == (EXIT_USAGE, "")
+    assert f"not signed yet: {MA}, {TN}" in early.err
+    for home in (ours, theirs):
+        done(home, "sign-off", "Ended")
+    found = json.loads(done(ours, "board", "Ended", "--json"))["closings"]
+    assert [(one["signed"], one["outstanding"], one["differ"]) for one in found] == [([MA, TN], [], {})]
+    done(theirs, "close", "Ended")
+    until(lambda: "recorded in" in done(ours, "board", "Ended"))
+    assert json.loads(done(ours, "board", "Ended", "--json"))["without_effect"] == []
+    assert "- stands: `recorded`" in done(ours, "report", "Ended")
+    again = amanah(ours, "sign-off", "Ended")
+    assert (again.code, again.out) == (EXIT_NOT_FOUND, "")
+
+
+def device(home: Path) -> str:
+    """The digits of a profile's own device."""
+    with open_profile(Home(home), lambda: "") as profile:
+        certificate = profile.store.value("certificate")
+    assert certificate is not None
+    return decode_certificate(certificate).device_id.hex()[:16]

@@ -9,6 +9,7 @@ from amanah_protocol import limits
 from amanah_protocol.content import (
     bodies,
     clock,
+    closing,
     handover,
     incident,
     page,
@@ -37,6 +38,9 @@ _BODIES: Final = (
     clock.Clock(id=bytes(16), nature=clock.Nature.ACTION, what="a", at_ms=1),
     handover.Handover(text="a", to=text.Mention(called=text.Called.DESK, organisation=OrgName("cert.example.tn"))),
     page.Page(message=EnvelopeId(bytes(32)), step=1, whom="a", result=page.Result.REACHED, at_ms=1),
+    closing.Closing(first=1, last=2, facts=(bytes(32),) * 6, sign_until_ms=1, nations=(OrgName("cert.example.tn"),)),
+    closing.ClosingRecorded(closing=EnvelopeId(bytes(32)), nations=()),
+    closing.SignOff(closing=EnvelopeId(bytes(32)), first=1, facts=(bytes(32),) * 6),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
     bodies.Grant(items=(_PAST,)),
@@ -45,9 +49,12 @@ _BODIES: Final = (
 )
 SEEDS: Final = tuple(
     sealed.encode_content(
-        sealed.Content(message_id=bytes(16), written_at_ms=1, label_number=2, pap_number=1, view=_VIEW, body=body)
+        sealed.Content(
+            message_id=bytes(16), written_at_ms=1, label_number=2, pap_number=1, view=_VIEW, body=body, drill=drill
+        )
     )
     for body in _BODIES
+    for drill in (False, True)
 )
 
 

@@ -37,6 +37,8 @@ _COMMANDS: Final = (
     ("clock", "incident:clock", "Set a joint time, move it, call it off."),
     ("watch", "watching:watch", "Ring for what must not wait, and page others, until somebody acknowledges."),
     ("duty", "watching:duty", "Who is on duty, and who would be paged."),
+    ("close", "closing:close", "Ask a room's nations to sign off, and record that the closing stands."),
+    ("sign-off", "closing:sign_off", "Sign for your nation what a room's entries came to."),
     ("report", "reports:report", "Write what a room's entries say, each line with the entry that says it."),
     ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),

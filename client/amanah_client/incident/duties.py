@@ -24,7 +24,7 @@ class Duty(StrEnum):
     FINAL_REPORT = "month"
 
     @property
-    def title(self) -> str:
+    def called(self) -> str:
         """What it is called."""
         return _TITLES[self]
 

@@ -46,7 +46,7 @@ def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Re
         absent(gate),
     )
     return Report(
-        title=f"Draft: {duty.title} ({duty.article})",
+        title=f"Draft: {duty.called} ({duty.article})",
         label=gate.label,
         audience=audience_of(gate.label),
         drill=given.drill,

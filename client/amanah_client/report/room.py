@@ -26,6 +26,7 @@ def room_report(given: Given, *, asked: Label, zone: tzinfo | None) -> Report:
         summary.decisions(gate),
         summary.tasks(gate),
         summary.joint_times(gate),
+        summary.closings(gate),
         timeline(gate),
         absent(gate),  # last, when all is known that was left out
     )

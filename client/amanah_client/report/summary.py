@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from amanah_client.incident.board import ClockOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.incident.board import ClockOnBoard, ClosingOnBoard, ProposalOnBoard, TaskOnBoard
 from amanah_client.report.gate import WITHHELD, Gate
 from amanah_client.report.report import DRILL, Fact, Item, Section, times
 from amanah_protocol.content.clock import Nature
@@ -71,6 +71,12 @@ def joint_times(gate: Gate) -> Section:
     """Times that were agreed on, and who has acknowledged them."""
     items = [_clock(gate, of) for of in gate.board.clocks.values()]
     return _section("Joint times", items, "No joint time was set.")
+
+
+def closings(gate: Gate) -> Section:
+    """Who was asked to sign off, who has, and whether the closing stands."""
+    items = [_closed(gate, asked, of) for asked, of in gate.board.closings.items()]
+    return _section("Closing", items, "Nobody asked to close the room.")
 
 
 def acknowledged(gate: Gate, entry: EnvelopeId) -> Iterator[Fact]:
@@ -142,6 +148,25 @@ def _clock(gate: Gate, of: ClockOnBoard) -> Item:
         yield from acknowledged(gate, of.set)
 
     return _item(gate, of.set, "joint time", facts)
+
+
+def _closed(gate: Gate, asked: EnvelopeId, of: ClosingOnBoard) -> Item:
+    def facts() -> Iterator[Fact]:
+        yield Fact(name="entries", value=f"{of.closing.first} to {of.closing.last}")
+        yield Fact(name="sign until", value=times(of.closing.sign_until_ms, gate.zone))
+        for nation in of.closing.nations:
+            if nation not in of.signed:
+                yield Fact(name=nation, value="has not signed", missing=True)
+                continue
+            differs = of.differs(nation)
+            words = f"has other facts: {', '.join(differs)}" if differs else "has signed"
+            yield gate.fact(nation, words, of.signed[nation][1])
+        if of.recorded is None:
+            yield Fact(name="stands", value="not recorded", missing=True)
+        else:
+            yield gate.fact("stands", "recorded", of.recorded)
+
+    return _item(gate, asked, "closing", facts)
 
 
 def _because(reason: str) -> str:
