@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from amanah_client import model
+from amanah_client import actions, model
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import outcome_json
 from amanah_client.cli.files import read_file
@@ -19,7 +19,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, single
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
-from amanah_client.templates.plan import Filled, actions, cast_roles
+from amanah_client.templates.plan import Filled, cast_roles, planned
 from amanah_client.templates.template import BUILT_IN, Template, built_in, decode_template
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.identity import parse_organisation
@@ -124,7 +124,7 @@ def open_room(
         )
         if filled.uncast:
             terminal.say(f"nobody was named as {', '.join(filled.uncast)}: these tasks are for {own}")
-        asked = await client.ask_with_room(create, lambda room: actions(filled, room, secrets.token_bytes))
+        asked = await client.ask_with_room(create, lambda room: planned(filled, room, secrets.token_bytes))
         await _show_outcomes(client, asked, common)
 
     opening.with_client(common, work)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.saying import saying
 from amanah_client.templates.template import OWN, Template, span_ms
 from amanah_protocol.content.alert import Severity
@@ -78,7 +78,7 @@ def cast_roles(
     return {role: tuple(sorted(set(nations))) for role, nations in cast.items()}
 
 
-def actions(filled: Filled, room: RoomId, draw: Callable[[int], bytes]) -> tuple[actions.Action, ...]:
+def planned(filled: Filled, room: RoomId, draw: Callable[[int], bytes]) -> tuple[actions.Action, ...]:
     """What goes into the room behind its creation: who is invited first, so that all of them read all of it.
 
     Args:

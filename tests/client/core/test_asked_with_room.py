@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amanah_client import model
+from amanah_client import actions, model
+from amanah_client.saying import saying
+from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import derive_room_id
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
@@ -17,7 +19,7 @@ def ask(client: Client, ceiling: Label = Label.AMBER, title: str = "Wave") -> tu
     opening = client.ask(actions.CreateRoom(title=title, ceiling=ceiling, classical=True))
     room = derive_room_id(ORIGIN, client.device.id, bytes.fromhex(opening))
     invitation = client.ask(actions.Invite(room=room, device=client.stage.clients[1].device.id))
-    said = client.ask(actions.SendText(room=room, text="first", label=Label.AMBER))
+    said = client.ask(saying(room, Text(text="first"), label=Label.AMBER))
     return opening, invitation, said, room
 
 

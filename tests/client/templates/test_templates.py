@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from amanah_client import model
+from amanah_client import actions
 from amanah_client.saying import Say
-from amanah_client.templates.plan import Filled, actions, cast_roles
+from amanah_client.templates.plan import Filled, cast_roles, planned
 from amanah_client.templates.template import BUILT_IN, MAX_BYTES, Template, built_in, decode_template, span_ms
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock, Nature
@@ -55,7 +55,7 @@ def filled(template: Template, *given: tuple[str, OrgName], invited: tuple[OrgNa
 def test_what_comes_along_is_right_and_can_be_opened(name: str) -> None:
     template = decode_template(built_in(name), name)
     assert template.name == name
-    found = actions(filled(template), ROOM, draw())
+    found = planned(filled(template), ROOM, draw())
     # Alone in its room, an organisation has all of the checklist.
     assert len(found) == 1 + len(template.task) + len(template.clock)
 
@@ -63,7 +63,7 @@ def test_what_comes_along_is_right_and_can_be_opened(name: str) -> None:
 def test_who_is_invited_comes_first_and_reads_all_of_it() -> None:
     template = decode_template(built_in("ransomware"), "ransomware")
     plan = filled(template, ("affected", MA), ("affected", SN), ("support", SN), invited=(OrgName("cert.example.fr"),))
-    found = actions(plan, ROOM, draw())
+    found = planned(plan, ROOM, draw())
     invites = [one.organisation for one in found if isinstance(one, actions.Invite)]
     assert invites == ["cert.example.fr", MA, SN]
     assert [type(one) for one in found[:3]] == [actions.Invite] * 3
@@ -104,7 +104,7 @@ def test_nations_that_a_template_names_are_in_each_of_its_rooms() -> None:
 def test_more_nations_than_a_room_can_decide_with_are_refused() -> None:
     many = tuple(OrgName(f"cert{number}.example.org") for number in range(65))
     with pytest.raises(UsageError) as refused:
-        actions(filled(read(SMALL), invited=many), ROOM, draw())
+        planned(filled(read(SMALL), invited=many), ROOM, draw())
     assert refused.value.code is Code.TOO_LARGE
 
 
