@@ -86,7 +86,8 @@ class Room:
         encoded = self.row.create
         if not encoded:
             # Own and on its way: it stands among the messages before the relay has given it back.
-            encoded = next((found.row.encoded for found in self.messages(limit=1)), b"")
+            stored = self._client.profile.store.messages(self._id, limit=1)
+            encoded = next((row.encoded for row in stored), b"")
         specific = decode_envelope(encoded).header.specific if encoded else None
         return specific if isinstance(specific, Create) else None
 

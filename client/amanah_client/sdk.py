@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -23,7 +22,7 @@ from typing import ClassVar, Final, Self
 
 from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client.core.batch import message_id_of
+from amanah_client.asked import new_intent, with_room
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
@@ -35,11 +34,9 @@ from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.custody.retention import RoomPolicy
-from amanah_protocol.envelope import derive_room_id
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
-from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
 _POLL_S: Final = 0.05
@@ -312,39 +309,21 @@ class Client:
 
     def is_drill(self, room: RoomId) -> bool:
         """Whether a room is an exercise, by its creation; kept, because each message is shown with it."""
-        if room not in self._drills:
-            created = Room(self, room).created
-            if created is None:
-                return False
+        if room not in self._drills and (created := Room(self, room).created) is not None:
             self._drills[room] = created.drill
-        return self._drills[room]
+        return self._drills.get(room, False)
 
     # ---- intents
 
     async def ask(self, action: actions.Action) -> model.Intent:
         """Queue an action, durably; it is done as soon as the relay is reached."""
-        return (await self._queue(_intent(action)))[0]
+        return (await self._queue(new_intent(action)))[0]
 
     async def ask_with_room(
         self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]
     ) -> tuple[model.Intent, ...]:
-        """Queue a room to be opened and what goes into it, durably, all or nothing; the room's own intent first.
-
-        Args:
-            create: The room, by `new_room`.
-            inside: Gives what goes into the room of this id, in order.
-
-        Raises:
-            UsageError: `CONFIG` where the roster names several logs, so that the room's id is not known yet;
-                or as `inside`.
-        """
-        opening = _intent(create)
-        roster = self._profile.store.value("roster")
-        origins = set() if roster is None else {relay.origin for relay in decode_roster(roster).relays}
-        if len(origins) != 1:
-            raise UsageError(Code.CONFIG, f"the roster names {len(origins)} logs", hint="Use `amanah room create`.")
-        room = derive_room_id(origins.pop(), self.me, message_id_of(opening))
-        return await self._queue(opening, *map(_intent, inside(room)))
+        """Queue a room and what goes into it, durably, all or nothing; its own intent first. Errors as `with_room`."""
+        return await self._queue(*with_room(self._profile.store, self.me, create, inside))
 
     async def _queue(self, *intents: model.Intent) -> tuple[model.Intent, ...]:
         self._profile.store.add_intent(*intents)
@@ -588,10 +567,6 @@ class Client:
     def profile(self) -> Profile:
         """The unlocked profile, for faces that show or change what is in it."""
         return self._profile
-
-
-def _intent(action: actions.Action) -> model.Intent:
-    return model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
 
 
 def code_of(text: str) -> Code:

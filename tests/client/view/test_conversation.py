@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amanah_client.model import Cause, Intent, IntentState, MessageState
@@ -322,3 +324,11 @@ def test_a_page_is_what_is_urgent_and_told(precedence: Precedence, *, pages: boo
     assert [is_page(message, message.precedence) for message in told.messages] == [pages, False]
     assert [is_told(message) for message in told.messages] == [True, False]
     assert told.entries()[0].urgent == precedence.name.capitalize()
+
+
+@pytest.mark.parametrize("drill", [True, False])
+def test_what_was_said_in_an_exercise_is_marked_as_that(*, drill: bool) -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"))
+    told.messages[:] = [replace(message, drill=drill) for message in told.messages]
+    assert [entry.drill for entry in told.entries()] == [drill]
