@@ -49,7 +49,9 @@ def _item(item: Item, *, drill: bool) -> Iterator[str]:
 def _fact(fact: Fact) -> str:
     value = _code(fact.value)
     source = "" if fact.source is None else f" ({_place(fact.source)})"
-    return f"- {fact.name}: {f'**{value}**' if fact.missing else value}{source}"
+    # A nation's name is an address, which some readers would make a link of.
+    name = _code(fact.name) if "." in fact.name else fact.name
+    return f"- {name}: {f'**{value}**' if fact.missing else value}{source}"
 
 
 def _place(source: Source) -> str:

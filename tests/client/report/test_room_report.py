@@ -198,6 +198,10 @@ def test_a_time_stands_in_utc_and_in_the_readers_zone_of_that_day() -> None:
     assert times(2**62, zone) == "beyond the year 9999"
 
 
+def test_no_nation_s_name_is_taken_for_a_link(worked: Talk) -> None:
+    assert f"- `{MA}`: `objects: too early`" in render_markdown(made(worked))
+
+
 # ---- labels
 
 
