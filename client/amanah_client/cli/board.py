@@ -73,6 +73,8 @@ def _page_lines(board: Board) -> Iterator[str]:
         if spoken.pages and (graded := spoken.grades()):
             answers = ", ".join(f"{nation} ({grade.name.lower()})" for nation, grade in sorted(graded.items()))
             yield f"paged {short(message)}  acknowledged by {answers}"
+
+
 def _closing(asked: EnvelopeId, of: ClosingOnBoard) -> Iterator[str]:
     until = f"until {clock(of.closing.sign_until_ms)}" if of.recorded is None else f"recorded in {short(of.recorded)}"
     signed = ", ".join(of.agreeing) or "nobody"
@@ -134,6 +136,7 @@ def board_json(board: Board) -> dict[str, object]:
             }
             for spoken in board.messages.values()
             for nation, page in spoken.pages
+        ],
         "closings": [
             said_json(of.closing)
             | {

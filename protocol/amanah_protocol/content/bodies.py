@@ -8,8 +8,7 @@
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17, page 18: see the modules of these names; 10 is kept for files
-    text that says more 17, closing 19, sign-off 20: see the modules of these names; 10 is kept for files
+    text that says more 17, page 18, closing 19, sign-off 20: see the modules of these names; 10 is kept for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
