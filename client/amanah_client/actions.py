@@ -21,6 +21,7 @@ class CreateRoom:
         agreement: Identifier of the agreement it is opened under.
         classical: Its suite is 0x0003 instead of the post-quantum 0xF001.
         policy: How long its content stays, encoded (`amanah_protocol.custody.retention`); b"" as the relay has it.
+        drill: Whether it is an exercise.
     """
 
     title: str
@@ -28,6 +29,7 @@ class CreateRoom:
     agreement: str | None = None
     classical: bool = False
     policy: bytes = b""
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

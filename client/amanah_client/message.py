@@ -43,6 +43,7 @@ class Message:
         accepted_at_ms: When the relay took it, as the relay says.
         body: What was sealed; None for header-only kinds and what cannot be read.
         row: The stored row.
+        drill: Whether it is of an exercise.
     """
 
     id: EnvelopeId
@@ -63,6 +64,7 @@ class Message:
     accepted_at_ms: int | None
     body: Body | None = field(repr=False)
     row: MessageRow = field(repr=False)
+    drill: bool = False
 
     @property
     def clocks_differ(self) -> bool:
@@ -108,8 +110,14 @@ class Message:
                 return body_name(body)
 
 
-def read_message(row: MessageRow, directory: Directory) -> Message:
-    """Open a stored row: everything in it was verified before it was stored."""
+def read_message(row: MessageRow, directory: Directory, *, drill: bool = False) -> Message:
+    """Open a stored row: everything in it was verified before it was stored.
+
+    Args:
+        row: The row.
+        directory: Names.
+        drill: Whether its room is an exercise.
+    """
     content = decode_content(row.content) if row.content else None
     header = decode_envelope(row.encoded).header
     return Message(
@@ -131,6 +139,7 @@ def read_message(row: MessageRow, directory: Directory) -> Message:
         accepted_at_ms=row.accepted_at_ms,
         body=None if content is None else content.body,
         row=row,
+        drill=drill or (content is not None and content.drill),
     )
 
 
@@ -141,18 +150,22 @@ def counts(message: Message) -> bool:
 
 def event_of(message: Message) -> Event:
     """A message that has a place in the room, as the fold takes it."""
-    sender = message.sender
     return Event(
         seq=message.room_seq or 0,
         id=message.id,
-        author=Author(
-            device=sender.device,
-            organisation=sender.organisation,
-            # Without a certificate nobody is the same person as another.
-            person=PersonId(sender.device[:16]) if sender.subject is None else sender.subject,
-        ),
+        author=author_of(message.sender),
         at_ms=message.accepted_at_ms or 0,
         specific=message.specific,
         body=message.body,
         label_number=int(message.label),
+    )
+
+
+def author_of(party: Party) -> Author:
+    """Who a device is, as the fold takes it."""
+    return Author(
+        device=party.device,
+        organisation=party.organisation,
+        # Without a certificate nobody is the same person as another.
+        person=PersonId(party.device[:16]) if party.subject is None else party.subject,
     )

@@ -91,7 +91,8 @@ class Room:
         encoded = self.row.create
         if not encoded:
             # Own and on its way: it stands among the messages before the relay has given it back.
-            encoded = next((found.row.encoded for found in self.messages(limit=1)), b"")
+            stored = self._client.profile.store.messages(self._id, limit=1)
+            encoded = next((row.encoded for row in stored), b"")
         specific = decode_envelope(encoded).header.specific if encoded else None
         return specific if isinstance(specific, Create) else None
 
@@ -100,6 +101,11 @@ class Room:
         """The highest label allowed here; the strictest while the room's creation is not known."""
         created = self.created
         return Label.RED if created is None else created.ceiling
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether it is an exercise: nothing in it is real."""
+        return self._client.is_drill(self.id)
 
     @property
     def epoch(self) -> int | None:
@@ -177,8 +183,8 @@ class Room:
         return self.entries(*shown, *told)
 
     def _read(self, rows: Iterable[model.MessageRow]) -> list[Message]:
-        directory = self._client.directory()
-        return [read_message(row, directory) for row in rows]
+        directory, drill = self._client.directory(), self.is_drill
+        return [read_message(row, directory, drill=drill) for row in rows]
 
     def search(self, query: str, *, limit: int = 50, before: int | None = None) -> list[Found]:
         """What was said here and fits; as `Client.search`, but for `USAGE` where the query names another room."""
@@ -276,9 +282,7 @@ class Room:
             about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
                 what makes the incident alone, and little more is read. None reads every entry of the room.
         """
-        if about is not None:
-            return self._part_of_board(about)
-        return Fold(event_of(message) for message in self._all() if counts(message)).board
+        return Fold(self.placed()).board if about is None else self._part_of_board(about)
 
     def _part_of_board(self, shown: Collection[EnvelopeId]) -> Board:
         desk = self._client.profile.store.desk
@@ -294,7 +298,12 @@ class Room:
         """By their ids; own ones without a place are not in the record yet."""
         return {found.id: event_of(found) for found in self._read(rows) if found.room_seq is not None and counts(found)}
 
-    def _all(self) -> Iterator[Message]:
+    def placed(self) -> list[Event]:
+        """Its entries as the fold takes them, in room order."""
+        return [event_of(message) for message in self.record() if counts(message)]
+
+    def record(self) -> Iterator[Message]:
+        """All entries that have a place, in room order."""
         after = 0
         while page := self.messages(after=after, limit=_PAGE):
             # Own ones without a place are not in the record yet.
@@ -407,7 +416,7 @@ class Room:
             found = self.matter(message)
             check_way(Way.GRANT, found, by=self._me, to=inside(found.label, self.ceiling, certificates))
 
-        inner = (message for message in self._all() if from_seq <= (message.room_seq or 0) <= to_seq)
+        inner = (message for message in self.record() if from_seq <= (message.room_seq or 0) <= to_seq)
         return plan(self.id, inner, devices, check)
 
     async def grant(

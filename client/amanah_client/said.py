@@ -12,6 +12,7 @@ from amanah_client.moments import iso, moment
 from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
@@ -81,6 +82,8 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each
             return _page(body)
         case Forwarded(text=text):
             return _forwarded(body) + f" {_written(text)}"
+        case Closing() | ClosingRecorded() | SignOff():
+            return _closing(body)
 
 
 def nature_words(nature: Nature, at_ms: int) -> str:
@@ -103,6 +106,22 @@ def _forwarded(body: Forwarded) -> str:
         time=isolate(moment(origin.accepted_at_ms)),
         note=_because(body.note),
     )
+
+
+def _closing(body: Closing | ClosingRecorded | SignOff) -> str:
+    match body:
+        case Closing():
+            return _(
+                "[asks %(nations)s to sign off entries up to %(last)s, until %(time)s]",
+                nations=isolate(", ".join(body.nations)),
+                last=body.last,
+                time=isolate(moment(body.sign_until_ms)),
+            )
+        case ClosingRecorded(closing=closing, nations=nations):
+            by = isolate(", ".join(nations)) if nations else _("nobody")
+            return _("[records that %(closing)s stands, signed by %(nations)s]", closing=_short(closing), nations=by)
+        case SignOff(closing=closing, first=first):
+            return _("[signs off %(closing)s, from entry %(first)s on]", closing=_short(closing), first=first)
 
 
 def _task(body: Task) -> str:

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.asked import new_intent, with_room
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
@@ -70,6 +70,7 @@ class Client:
         self._word = b""
         self._listeners: list[asyncio.Queue[Event]] = []
         self._directory: Directory | None = None
+        self._drills: dict[RoomId, bool] = {}
 
     # ---- opening and closing
 
@@ -254,6 +255,7 @@ class Client:
         agreement: str | None = None,
         classical: bool = False,
         policy: RoomPolicy | None = None,
+        drill: bool = False,
     ) -> actions.CreateRoom:
         """A room to be opened, for `ask`.
 
@@ -264,6 +266,7 @@ class Client:
             classical: Seal with X25519 alone, for members whose devices cannot do more; traffic recorded today may
                 then be opened by a quantum computer later. A room keeps its suite for its whole life.
             policy: How long the relay keeps its content, for the room's whole life; as the relay has it without one.
+            drill: It is an exercise, for its whole life: everybody and the auditors see it on everything in it.
 
         Raises:
             UsageError: `USAGE` for an empty title or a policy that nobody would keep to, `TOO_LARGE` for a title
@@ -277,7 +280,9 @@ class Client:
                 detail = f"a title or agreement has at most {limits.MAX_NAME_CHARS} characters"
                 raise UsageError(Code.TOO_LARGE, detail, hint="Choose a shorter one.")
         kept = b"" if policy is None else policy.encode()
-        return actions.CreateRoom(title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept)
+        return actions.CreateRoom(
+            title=said, ceiling=label, agreement=agreement, classical=classical, policy=kept, drill=drill
+        )
 
     async def create_room(
         self,
@@ -286,6 +291,7 @@ class Client:
         label: Label,
         agreement: str | None = None,
         classical: bool = False,
+        drill: bool = False,
         timeout_s: float = 30,
     ) -> Room:
         """Open a room and wait until it is in the log; arguments as `new_room`.
@@ -295,22 +301,39 @@ class Client:
             OperationalError: `OFFLINE` or `TIMEOUT`; the room is made when the relay is back.
             RefusedError: The relay refused it.
         """
-        intent = await self.do(self.new_room(title, label=label, agreement=agreement, classical=classical), timeout_s)
+        wanted = self.new_room(title, label=label, agreement=agreement, classical=classical, drill=drill)
+        intent = await self.do(wanted, timeout_s)
         if intent.room is None:
             raise OperationalError(Code.INTERNAL, "the room was made, and its id is not known")
         return Room(self, intent.room)
+
+    def is_drill(self, room: RoomId) -> bool:
+        """Whether a room is an exercise, by its creation; kept, because each message is shown with it."""
+        if room not in self._drills and (created := Room(self, room).created) is not None:
+            self._drills[room] = created.drill
+        return self._drills.get(room, False)
 
     # ---- intents
 
     async def ask(self, action: actions.Action) -> model.Intent:
         """Queue an action, durably; it is done as soon as the relay is reached."""
-        intent = model.Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
-        self._profile.store.add_intent(intent)
+        return (await self._queue(new_intent(action)))[0]
+
+    async def ask_with_room(
+        self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]
+    ) -> tuple[model.Intent, ...]:
+        """Queue a room and what goes into it, durably, all or nothing; its own intent first. Errors as `with_room`."""
+        return await self._queue(*with_room(self._profile.store, self.me, create, inside))
+
+    async def _queue(self, *intents: model.Intent) -> tuple[model.Intent, ...]:
+        self._profile.store.add_intent(*intents)
         if self._follower is not None:
-            self._follower.expect(intent)
+            for intent in intents:
+                self._follower.expect(intent)
         if self._engine is not None:
-            await self._engine.ask(intent)
-        return intent
+            for intent in intents:
+                await self._engine.ask(intent)
+        return intents
 
     async def do(self, action: actions.Action, timeout_s: float = 30) -> model.Intent:
         """Queue an action and wait until it is done.
@@ -436,7 +459,7 @@ class Client:
 
     @property
     def certificate(self) -> Certificate:
-        """The certificate of this device.
+        """This device's own certificate, also before the log has shown it.
 
         Raises:
             UsageError: `NO_PROFILE` while it has none.
@@ -502,7 +525,7 @@ class Client:
 
     def read(self, row: model.MessageRow) -> Message:
         """A stored row, opened and named."""
-        return read_message(row, self.directory())
+        return read_message(row, self.directory(), drill=self.is_drill(row.room))
 
     async def listen(self, *rooms: Room) -> AsyncIterator[Message]:
         """Messages as they arrive, of all rooms or of some; ends only with the client.

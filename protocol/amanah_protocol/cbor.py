@@ -198,6 +198,11 @@ class Fields:
     def _wrong(self, wanted: str) -> DecodeError:
         return DecodeError(Code.BAD_TYPE, f"{self._what}, field {self._at}: {wanted} is wanted")
 
+    @property
+    def at_end(self) -> bool:
+        """Whether no field is left."""
+        return self._at == len(self._items)
+
     def next(self) -> Value:
         """The next field, whatever it is."""
         try:

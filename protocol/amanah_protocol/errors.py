@@ -37,6 +37,7 @@ class Code(StrEnum):
     FOREIGN_DEVICE = "FOREIGN_DEVICE"
     ROLE = "ROLE"
     LABEL = "LABEL"
+    DRILL = "DRILL"
     ROLLBACK = "ROLLBACK"
     CLOCK = "CLOCK"
     LOGIN = "LOGIN"
@@ -132,6 +133,7 @@ MEANINGS: Final[dict[Code, Meaning]] = {
     Code.FOREIGN_DEVICE: Meaning(_FINAL, "This key is already another organisation's or person's; make a new key."),
     Code.ROLE: Meaning(_FINAL, "The role in the certificate does not allow this."),
     Code.LABEL: Meaning(_FINAL, "Its label does not let it go there; choose another room, or ask its author."),
+    Code.DRILL: Meaning(_FINAL, "A message of a drill stands in a real room, or the other way round; ask its sender."),
     Code.ROLLBACK: Meaning(_FINAL, "An older version than the one already accepted was offered; get the newest."),
     Code.CLOCK: Meaning(_AGAIN, "The clock of this machine is wrong; set it and send again."),
     Code.LOGIN: Meaning(_FINAL, "The login was not accepted; run `amanah doctor`."),

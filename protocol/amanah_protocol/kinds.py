@@ -78,6 +78,7 @@ class Create:
         agreement: Identifier of the agreement it is opened under, or None.
         policy: The room's policy, opaque here, up to 512 bytes.
         successor_of: The wedged room this one continues, or None.
+        drill: Whether it is an exercise: nothing in it is real.
     """
 
     origin: str
@@ -88,10 +89,11 @@ class Create:
     agreement: str | None = None
     policy: bytes = b""
     successor_of: RoomId | None = None
+    drill: bool = False
 
     @classmethod
     def decode(cls, f: cbor.Fields) -> Create:
-        """Read the eight fields."""
+        """Read the eight fields, or nine of a drill."""
         return cls(
             origin=f.text(limits.MAX_NAME_CHARS),
             nonce=f.fixed(16),
@@ -101,6 +103,7 @@ class Create:
             agreement=f.optional_text(limits.MAX_NAME_CHARS),
             policy=f.blob(_POLICY_BYTES),
             successor_of=_room(f.optional_fixed(16)),
+            drill=_drill(f),
         )
 
 
@@ -359,7 +362,9 @@ def is_sealed(specific: Specific) -> bool:
 
 def encode_specific(specific: Specific) -> list[object]:
     """The fixed-order array of a kind, ready for `cbor.encode`."""
-    return [getattr(specific, name) for name in _FIELDS[type(specific)]]
+    values = [getattr(specific, name) for name in _FIELDS[type(specific)]]
+    # A real room is created as before there were drills: old rooms stay what they are, and each has one encoding.
+    return values[:-1] if isinstance(specific, Create) and not specific.drill else values
 
 
 def decode_specific(kind: Kind, value: cbor.Value) -> Specific:
@@ -369,7 +374,9 @@ def decode_specific(kind: Kind, value: cbor.Value) -> Specific:
         DecodeError: `BAD_TYPE` or `TOO_LARGE`.
     """
     cls = _TYPES[kind]
-    return cls.decode(cbor.Fields(value, len(_FIELDS[cls]), kind.name.lower()))
+    length = len(_FIELDS[cls])
+    real = cls is Create and isinstance(value, list) and len(value) < length
+    return cls.decode(cbor.Fields(value, length - real, kind.name.lower()))
 
 
 def _devices(f: cbor.Fields) -> tuple[DeviceId, ...]:
@@ -395,6 +402,15 @@ def _some(items: tuple[T, ...]) -> tuple[T, ...]:
 
 def _room(value: bytes | None) -> RoomId | None:
     return None if value is None else RoomId(value)
+
+
+def _drill(f: cbor.Fields) -> bool:
+    """The ninth field of a creation, true where it stands."""
+    if f.at_end:
+        return False
+    if not f.boolean():
+        raise DecodeError(Code.NOT_CANONICAL, "a real room is created without a mark")
+    return True
 
 
 def _at_least_one(number: int) -> int:

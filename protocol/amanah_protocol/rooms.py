@@ -94,9 +94,11 @@ def check_successor(create: Create, *, creator: DeviceId, before: Create, member
     """
     if creator not in frozenset(members):
         raise RefusedError(Code.MEMBERSHIP, "the creator was not in the room that this one continues")
-    kinds = [(one.suite, one.ceiling, one.policy, one.agreement) for one in (create, before)]
+    kinds = [(one.suite, one.ceiling, one.policy, one.agreement, one.drill) for one in (create, before)]
     if kinds[0] != kinds[1]:
-        raise RefusedError(Code.MEMBERSHIP, "a successor has the suite, ceiling, policy and agreement of its room")
+        raise RefusedError(
+            Code.MEMBERSHIP, "a successor has the suite, ceiling, policy, agreement and mark of its room"
+        )
 
 
 def check_commit(

@@ -4,7 +4,8 @@ Who sends asks it before it sends, and who receives asks it again: a label binds
 it forbids, and none shows what another passed all the same. What a label allows:
 
 * `TLP:RED`: its author alone passes it on, to people of the room that it was written in, and never outside.
-* `TLP:AMBER+STRICT`: it stays inside its author's organisation, also by whoever passes it on.
+* `TLP:AMBER+STRICT`: it stays inside its author's organisation, also by whoever passes it on; who read it may report
+  it inside his own.
 * `TLP:AMBER`: its author's organisation passes it on; others do in their own, and to organisations that are in the
   room that it was written in.
 * `TLP:GREEN` and `TLP:CLEAR`: any member passes them on. What programs tell without a person goes up to `TLP:GREEN`.
@@ -161,8 +162,11 @@ def _check_outside(way: Way, matter: Matter, by: Somebody, to: Outside) -> None:
     home = matter.source.organisation
     if matter.label is Label.RED:
         _refuse_red("it does not leave its room")
-    if matter.label is Label.AMBER_STRICT and not (by.organisation == home == to.organisation):
-        _refuse_strict(home)
+    if matter.label is Label.AMBER_STRICT:
+        # Who read it may report it to his own, as TLP 2.0 has it.
+        stays = by.organisation == to.organisation and (way is Way.REPORT or by.organisation == home)
+        if not stays:
+            _refuse_strict(home)
     if way is Way.NOTIFY and matter.label > Label.GREEN:
         detail = f"{matter.label.text} is not told by a program outside of its room"
         _refuse(detail, "Tell that there is something, and not what; whoever is told reads it in the room.")

@@ -9,6 +9,7 @@ from amanah_protocol import limits
 from amanah_protocol.content import (
     bodies,
     clock,
+    closing,
     forwarded,
     handover,
     history,
@@ -50,6 +51,9 @@ _BODIES: Final = (
             label=Label.GREEN,
         ),
     ),
+    closing.Closing(first=1, last=2, facts=(bytes(32),) * 6, sign_until_ms=1, nations=(OrgName("cert.example.tn"),)),
+    closing.ClosingRecorded(closing=EnvelopeId(bytes(32)), nations=()),
+    closing.SignOff(closing=EnvelopeId(bytes(32)), first=1, facts=(bytes(32),) * 6),
     bodies.Profile(encoded=b"profile"),
     bodies.RoomInfo(title="title", description=""),
     history.Grant(
@@ -63,9 +67,12 @@ _BODIES: Final = (
 )
 SEEDS: Final = tuple(
     sealed.encode_content(
-        sealed.Content(message_id=bytes(16), written_at_ms=1, label_number=2, pap_number=1, view=_VIEW, body=body)
+        sealed.Content(
+            message_id=bytes(16), written_at_ms=1, label_number=2, pap_number=1, view=_VIEW, body=body, drill=drill
+        )
     )
     for body in _BODIES
+    for drill in (False, True)
 )
 
 

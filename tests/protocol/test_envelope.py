@@ -391,3 +391,33 @@ def test_a_commitment_binds_content_to_one_place() -> None:
 def test_a_disclosure_key_of_another_length_is_refused(length: int) -> None:
     with refused(Code.COMMITMENT, UsageError):
         envelope.derive_commitment(bytes(length), x.ROOM, x.KID, 9, b"content")
+
+
+# ---- drills
+
+
+def specific_of(*changed: object) -> dict[Any, Any]:
+    """A body whose creation has these fields behind the eight of a real room."""
+    fields = [*kinds.encode_specific(replace(x.DRILL, drill=False)), *changed]
+    header = x.header(x.DRILL)
+    labels = cbor.decode(header.encoded, max_bytes=limits.MAX_HEADER_BYTES)
+    assert isinstance(labels, dict)
+    whole = labels[-70001]
+    assert isinstance(whole, list)
+    return {**labels, -70001: [*whole[:-1], fields]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [((False,), Code.NOT_CANONICAL), ((1,), Code.BAD_TYPE), ((None,), Code.BAD_TYPE), ((True, True), Code.BAD_TYPE)],
+)
+def test_a_creation_marks_a_drill_by_true_alone(fields: tuple[object, ...], code: Code) -> None:
+    assert envelope.decode_header(cbor.encode(specific_of(True))).specific == x.DRILL  # noqa: FBT003 - a field of the wire
+    assert envelope.decode_header(cbor.encode(specific_of())).specific == replace(x.DRILL, drill=False)
+    with refused(code, DecodeError):
+        envelope.decode_header(cbor.encode(specific_of(*fields)))
+
+
+def test_a_real_room_is_created_as_before_there_were_drills() -> None:
+    assert len(kinds.encode_specific(CREATE)) == 8
+    assert len(kinds.encode_specific(x.DRILL)) == 9

@@ -218,6 +218,7 @@ def test_a_successor_is_opened_by_who_was_in_and_is_of_the_same_kind() -> None:
         {"ceiling": Label.RED},
         {"policy": b"other"},
         {"agreement": "other"},
+        {"drill": True},
     )
     for change in changes:
         with refused(Code.MEMBERSHIP, RefusedError):

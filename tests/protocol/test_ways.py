@@ -119,6 +119,12 @@ def test_red_and_strict_do_not_leave_by_a_members_act(way: Way) -> None:
     assert not goes(way, matter(Label.RED), A_TN, Outside(organisation=TN))
 
 
+def test_who_read_what_is_strict_may_report_it_to_his_own_and_to_nobody_else() -> None:
+    strict = matter(Label.AMBER_STRICT)
+    assert [way for way in Way if goes(way, strict, A_MA, Outside(organisation=MA))] == [Way.REPORT]
+    assert not goes(Way.REPORT, strict, A_MA, Outside(organisation=TN))
+
+
 def test_a_program_tells_what_is_green_at_the_most() -> None:
     assert [label for label in Label if goes(Way.NOTIFY, matter(label), A_TN, Outside(organisation=TN))] == [
         Label.CLEAR,

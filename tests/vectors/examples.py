@@ -260,6 +260,8 @@ SPECIFICS: Final[dict[Kind, Specific]] = {
 
 REQUEST: Final = kinds.Repair(envelopes=ENVELOPES, addressees=())
 """A repair that asks; the one above answers."""
+DRILL: Final = kinds.Create(origin=ORIGIN, nonce=NONCE, suite=SUITE, ceiling=Label.AMBER, owner=TN, drill=True)
+"""The creation of a room for an exercise; the one above is real."""
 
 
 def header(specific: Specific, **changes: object) -> envelope.Header:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -96,9 +97,9 @@ def document(name: str, decoder: str, endorsed: Endorsed) -> Answer:
 
 
 def envelopes() -> Iterator[Answer]:
-    """One envelope of each kind, and of a repair both forms, with its content and id."""
+    """One envelope of each kind, and of a repair and a creation both forms, with its content and id."""
     named = {kind.name.lower(): specific for kind, specific in x.SPECIFICS.items()}
-    for name, specific in {**named, "repair, a request": x.REQUEST}.items():
+    for name, specific in {**named, "repair, a request": x.REQUEST, "create, a drill": x.DRILL}.items():
         signed = x.signed(specific)
         yield answer(
             f"envelope: {name}",
@@ -134,6 +135,8 @@ def gossip() -> Iterator[Answer]:
     content = log_examples.content()
     note = log_examples.checkpoint(log_examples.SIZE).data
     yield answer("content: a short text", "content", encode_content(content), note=note, log_vkey=log_vkey())
+    drill = encode_content(replace(content, drill=True))
+    yield answer("content: a short text of a drill", "content", drill, note=note, log_vkey=log_vkey())
     yield answer(
         "evidence against a log", "log_evidence", encode_evidence(log_examples.conflicts()), log_vkey=log_vkey()
     )

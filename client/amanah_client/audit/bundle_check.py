@@ -20,7 +20,7 @@ from amanah_client.audit.register import ENVELOPE_IS
 from amanah_client.audit.report import Finding, Findings, Severity, Who
 from amanah_client.audit.stamps import NO_AUTHORITY, Stamps, Trust, examine_stamps
 from amanah_client.log_rows import AuditRow
-from amanah_protocol.content.sealed import Content, check_commitment, decode_content
+from amanah_protocol.content.sealed import Content, check_commitment, check_drill, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, decode_certificate
@@ -179,6 +179,9 @@ def open_disclosures(
             signed = decode_envelope(leaf.object)
             check_commitment(signed.header, k, content)
             said = decode_content(content)
+            room = record.room(signed.header.room)
+            if room is not None and room.create is not None:
+                check_drill(said, drill=room.create.drill)
         except PeerError as error:
             findings.refused(index, error)
             continue

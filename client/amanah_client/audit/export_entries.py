@@ -16,7 +16,7 @@ from amanah_client.plain import plain
 COLUMNS: Final = (
     "log_index", "room", "room_seq", "id", "kind", "said", "label", "precedence", "size_class", "epoch",
     "from_organisation", "from_subject", "from_role", "from_device", "to", "claimed", "accepted",
-    "witnessed_not_before", "witnessed_not_after", "state", "stamped_not_after",
+    "witnessed_not_before", "witnessed_not_after", "state", "stamped_not_after", "drill",
 )  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """How a cell begins that a spreadsheet would run."""
@@ -36,6 +36,7 @@ def csv_pieces(lines: Iterable[Line]) -> Iterator[bytes]:
                 iso(entry.sent_at_ms), iso(entry.accepted_at_ms),
                 iso(entry.witnessed.not_before_ms), iso(entry.witnessed.not_after_ms), line.state,
                 ", ".join(f"{iso(one.not_after_ms)} by {one.authority}" for one in entry.stamped),
+                "DRILL" if line.drill else "",
             )
         )  # fmt: skip
 
@@ -79,6 +80,7 @@ def line_json(line: Line) -> dict[str, object]:
         "size_class": entry.size_class,
         "epoch": entry.epoch,
         "state": line.state,
+        "drill": line.drill,
     }
 
 

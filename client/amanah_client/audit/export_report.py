@@ -206,6 +206,8 @@ def _room(room: RoomSummary) -> ReportRoom:
     opened = _("its creation does not hold")
     if room.create is not None and room.opened_by is not None:
         opened = _("opened by {who}").format(who=room.opened_by.text)
+        if room.create.drill:
+            opened = _("DRILL: an exercise. {opened}").format(opened=opened)
         if room.create.agreement:
             opened += _(", under {agreement}").format(agreement=room.create.agreement)
     return ReportRoom(

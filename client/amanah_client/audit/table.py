@@ -60,12 +60,14 @@ class Line:
         said: What was done, in words.
         state: Its verification state, in words.
         fault: Whether something about it does not hold.
+        drill: Whether its room is an exercise; `said` begins with that word then.
     """
 
     entry: Entry
     said: str
     state: str
     fault: bool
+    drill: bool = False
 
 
 def lines(report: Report, wanted: Filter) -> Iterator[Line]:
@@ -74,13 +76,19 @@ def lines(report: Report, wanted: Filter) -> Iterator[Line]:
     for finding in report.findings:
         if finding.severity is Severity.FAULT and finding.index is not None:
             faults.setdefault(finding.index, []).append(finding.code)
-    people = {change.index: change for room in report.record.rooms() for change in room.changes}
+    rooms = tuple(report.record.rooms())
+    people = {change.index: change for room in rooms for change in room.changes}
+    drills = {room.room for room in rooms if room.create is not None and room.create.drill}
     for entry in report.record.entries(room=wanted.room, kind=wanted.kind, since_ms=wanted.since_ms):
         if wanted.takes(entry):
             change = people.get(entry.index)
             said = words(entry.specific) if change is None else changed(change.added, change.removed)
             found = faults.get(entry.index, [])
-            yield Line(entry=entry, said=said, state=_state(report, entry, found), fault=bool(found))
+            drill = entry.room in drills
+            state = _state(report, entry, found)
+            yield Line(
+                entry=entry, said=f"DRILL: {said}" if drill else said, state=state, fault=bool(found), drill=drill
+            )
 
 
 def _state(report: Report, entry: Entry, faults: list[str]) -> str:
@@ -120,7 +128,9 @@ def words(specific: kinds.Specific) -> str:  # noqa: PLR0911 - one for each of w
         case kinds.Create():
             under = _(" under %(agreement)s", agreement=isolate(specific.agreement)) if specific.agreement else ""
             on = _(", which continues %(room)s", room=_id(specific.successor_of)) if specific.successor_of else ""
-            return _("opened a room up to %(label)s", label=isolate(specific.ceiling.text)) + under + on
+            label = isolate(specific.ceiling.text)
+            opened = _("opened a DRILL room up to %(label)s", label=label) if specific.drill else ""
+            return (opened or _("opened a room up to %(label)s", label=label)) + under + on
         case kinds.Commit():
             added, removed = len(specific.added), len(specific.removed)
             return _("changed the circle: %(added)s added, %(removed)s removed", added=added, removed=removed)

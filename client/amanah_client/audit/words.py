@@ -15,6 +15,8 @@ from amanah_protocol.content.sealed import Content
 from amanah_protocol.envelope import Header
 from amanah_protocol.log.policy import by_witness
 
+DRILL: Final = "DRILL: this was said in an exercise, it is not real."
+
 UNANCHORED: Final = "consistent, but anchored in nothing"
 
 
@@ -69,6 +71,10 @@ def cosigned(witnesses: tuple[tuple[str, int], ...]) -> str:
 
 def content_lines(content: Content) -> list[str]:
     """What a message says, line by line, as it was written: a face makes it safe to show."""
+    return [*([DRILL] if content.drill else []), *_said_lines(content)]
+
+
+def _said_lines(content: Content) -> list[str]:
     match content.body:
         case body if isinstance(body, Said):
             return said(body).split("\n")

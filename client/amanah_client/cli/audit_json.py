@@ -103,6 +103,7 @@ def _room_json(room: RoomSummary) -> dict[str, object]:
         "opened_by": None if room.opened_by is None else who_json(room.opened_by),
         "ceiling": None if room.create is None else room.create.ceiling.text,
         "agreement": None if room.create is None else room.create.agreement,
+        "drill": room.create is not None and room.create.drill,
         "entries": room.entries,
         "first": iso(room.first_ms),
         "last": iso(room.last_ms),

@@ -118,6 +118,7 @@ def _room(room: RoomSummary) -> Iterator[str]:
     opened = "its creation does not hold"
     if room.create is not None and room.opened_by is not None:
         under = f", under {room.create.agreement}" if room.create.agreement else ""
+        under = f"{under}, a DRILL" if room.create.drill else under
         opened = f"opened by {room.opened_by.text}, up to {room.create.ceiling.text}{under}"
     yield f"room {short(room.room)}: {opened}"
     yield f"  {counted(room.entries, 'entry', 'entries')} from {moment(room.first_ms)} to {moment(room.last_ms)}"

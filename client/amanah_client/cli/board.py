@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from amanah_client import terms
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import isolated, single
-from amanah_client.incident.board import Board
+from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.moments import clock, iso
 from amanah_client.said import nature_words, said, said_json
 from amanah_client.sdk import Client
+from amanah_protocol.types import EnvelopeId
 
 _NOTES = 3
 """Notes that are shown: older shifts are over."""
@@ -31,6 +33,10 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         _("aware since"): None if standing.aware_at_ms is None else clock(standing.aware_at_ms),
     }
     yield from (f"{name:<12} {value}" for name, value in named.items() if value is not None)
+    if standing.aware_at_ms is not None:
+        for duty in Duty:
+            latest = " at the latest" if duty is Duty.FINAL_REPORT else ""
+            yield f"{duty.called} due {clock(due_ms(duty, standing.aware_at_ms))}{latest} ({duty.article})"
     for of in board.clocks.values():
         when = nature_words(of.clock.nature, of.clock.at_ms) if of.clock.stands else _("called off")
         understood = board.messages[of.set].grades()
@@ -55,6 +61,8 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         author = _who(board.messages[entry].author, client)
         yield _("handover by %(who)s: ", who=author) + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
     yield from _page_lines(board)
+    for asked, closing in board.closings.items():
+        yield from _closing(asked, closing)
     for entry, why in board.without_effect.items():
         named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, client), "why": _(why)}
         yield _("without effect: %(entry)s by %(who)s: %(why)s", **named)
@@ -68,6 +76,16 @@ def _page_lines(board: Board) -> Iterator[str]:
         if spoken.pages and (graded := spoken.grades()):
             answers = ", ".join(f"{nation} ({grade.name.lower()})" for nation, grade in sorted(graded.items()))
             yield f"paged {short(message)}  acknowledged by {answers}"
+
+
+def _closing(asked: EnvelopeId, of: ClosingOnBoard) -> Iterator[str]:
+    until = f"until {clock(of.closing.sign_until_ms)}" if of.recorded is None else f"recorded in {short(of.recorded)}"
+    signed = ", ".join(of.agreeing) or "nobody"
+    waits = f"; not signed: {', '.join(of.outstanding)}" if of.outstanding else ""
+    yield f"closing {short(asked)} of entries up to {of.closing.last}  [signed: {signed}{waits}; {until}]"
+    for nation in sorted(of.signed):
+        if names := of.differs(nation):
+            yield f"  {nation} has other facts: {', '.join(names)}; compare `amanah report` of both"
 
 
 def _who(author: Author, client: Client) -> str:
@@ -85,6 +103,9 @@ def board_json(board: Board) -> dict[str, object]:
             "type": standing.type,
             "aware_at": iso(standing.aware_at_ms),
         },
+        "duties": []
+        if standing.aware_at_ms is None
+        else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
         "clocks": [
             said_json(of.clock)
             | {
@@ -118,6 +139,17 @@ def board_json(board: Board) -> dict[str, object]:
             }
             for spoken in board.messages.values()
             for nation, page in spoken.pages
+        ],
+        "closings": [
+            said_json(of.closing)
+            | {
+                "envelope": asked.hex(),
+                "signed": list(of.agreeing),
+                "outstanding": list(of.outstanding),
+                "differ": {nation: list(names) for nation in sorted(of.signed) if (names := of.differs(nation))},
+                "recorded": None if of.recorded is None else of.recorded.hex(),
+            }
+            for asked, of in board.closings.items()
         ],
         "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
     }

@@ -12,6 +12,8 @@ from cyclopts import App, Parameter
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
+from amanah_client.cli.closing import ask_nations
+from amanah_client.cli.rooms import DRILL_ROOM
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
 from amanah_client.composing.times import parse_time
@@ -44,10 +46,13 @@ def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
     """
 
     def show(client: Client) -> None:
-        found = client.room(room).board()
+        shown = client.room(room)
+        found = shown.board()
         if common.json:
-            terminal.show_json(board_json(found))
+            terminal.show_json({"drill": shown.is_drill, **board_json(found)})
         else:
+            if shown.is_drill:
+                terminal.show(DRILL_ROOM)
             for line in board_lines(found, client):
                 terminal.show(line)
 
@@ -65,7 +70,7 @@ def incident(
     aware: str | None = None,
     common: Options = DEFAULTS,
 ) -> None:
-    """Say where the incident stands: what is given changes, the rest stays.
+    """Say where the incident stands: what is given changes, the rest stays. `closed` asks all nations to sign off.
 
     Example: amanah incident "Phishing wave" --severity high --status triage --type fraud/phishing
 
@@ -91,7 +96,16 @@ def incident(
         type=None if type_ is None else names.incident_type(type_),
         aware_at_ms=None if aware is None else _time(aware, past=True),
     )
-    say(room, lambda _: body, common)
+    if body.status is not Status.CLOSED:
+        say(room, lambda _: body, common)
+        return
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        show_outcome(await settle(client, into.compose(body), common), common)
+        await ask_nations(client, into, common)
+
+    opening.with_client(common, work)
 
 
 @task.command

@@ -24,9 +24,12 @@ from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
+app.command("amanah_client.cli.templates:open_room", name="open")
+
 Flag = Annotated[bool, Parameter(negative="")]
 Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 _LAST_ALARMS: Final = 5
+DRILL_ROOM: Final = "DRILL: this room is an exercise, nothing in it is real"
 
 
 @app.command
@@ -39,6 +42,7 @@ def create(
     classical: Flag = False,
     same_title: Flag = False,
     keep: Keep = (),
+    drill: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Open a room. Its title is sealed; the relay never sees it.
@@ -62,13 +66,17 @@ def create(
     keep
         How many days the relay keeps content, for ever: LABEL=DAYS or alerts=DAYS or talk=DAYS from acceptance,
         LABEL=last+DAYS from the room's last entry, `default` for TLP:RED=last+7. Once for each; the shortest counts.
+    drill
+        It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
     ceiling, policy = Label.parse(label), parse_policy(keep)
 
     async def work(client: Client) -> None:
-        wanted = client.new_room(title, label=ceiling, agreement=agreement, classical=classical, policy=policy)
+        wanted = client.new_room(
+            title, label=ceiling, agreement=agreement, classical=classical, policy=policy, drill=drill
+        )
         if not same_title:
-            _check_title(client, wanted.title)
+            check_title(client, wanted.title)
         done = await settle(client, wanted, common)
         if common.json or done.room is None:
             show_outcome(done, common)
@@ -80,7 +88,12 @@ def create(
     opening.with_client(common, work)
 
 
-def _check_title(client: Client, title: str) -> None:
+def check_title(client: Client, title: str) -> None:
+    """A room is named by its title: no other has it, or is to have it.
+
+    Raises:
+        UsageError: `USAGE`.
+    """
     rooms = [f"room {short(room.id)}" for room in client.rooms() if room.title == title]
     # One that was asked for without the relay is no room yet.
     asked = [
@@ -114,7 +127,7 @@ def _show_rooms(rooms: list[Room], common: Options) -> None:
         (
             (
                 short(room.id),
-                room.title,
+                _("DRILL %(title)s", title=room.title) if room.is_drill else room.title,
                 _status(room),
                 room.ceiling.text,
                 str(len(room.members())),
@@ -158,6 +171,8 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         terminal.show_json(value)
         return
     created = room.created
+    if room.is_drill:
+        terminal.show(DRILL_ROOM)
     terminal.show(single(room.title))
     terminal.show(_("room %(room)s", room=isolate(room.id.hex())))
     named = {"label": isolate(room.ceiling.text), "status": terms.room_status(room.row.status), "epoch": room.epoch}

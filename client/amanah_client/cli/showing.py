@@ -7,33 +7,24 @@ RFC 3339 in UTC, enumerations are their names in lower case.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from amanah_client import terms
 from amanah_client.cli.terminal import Line, clock, composed, iso, isolated, shown, single
 from amanah_client.directory import Directory, Party
+from amanah_client.doing import QUIET_KINDS, QUIET_TYPES, does, summary
 from amanah_client.language import gettext as _
-from amanah_client.language import isolate, ngettext
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
 from amanah_client.standing import Standing
-from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
 from amanah_protocol.content.text import Text as TextBody
-from amanah_protocol.errors import Code
-from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
-
-QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
-"""What the programs tell each other: shown when everything is asked for."""
-QUIET_TYPES: Final = frozenset({"profile", "title"})
-"""Said anew to everybody who joins; the room's members and title are shown by other verbs."""
 
 _STYLES: Final = {
     Label.CLEAR: "white on black",
@@ -43,8 +34,8 @@ _STYLES: Final = {
     Label.RED: "#ff2b2b on black",
 }
 """The colours of TLP 2.0; the label stands there in words as well."""
+_DRILL_STYLE: Final = "bold reverse"
 _LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
-_NAMED_SIGNATURES: Final = 3
 _LISTED_ALERTS: Final = 10
 _INDENT: Final = 7
 """Of what a message says below its first line."""
@@ -84,6 +75,7 @@ def line(message: Message, directory: Directory) -> Line:
     says = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
+        ("DRILL  " if message.drill else "", _DRILL_STYLE),
         (label, _STYLES[message.label]),
         (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}{_remarks(message)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
@@ -98,8 +90,14 @@ def _remarks(message: Message) -> str:
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
     answers, body = "", message.body
     if isinstance(body, TextBody):
-        answers = "" if body.reply_to is None else " " + _("[answers %(message)s]", message=_id(body.reply_to))
-        answers += "" if body.thread is None else " " + _("[in the thread of %(message)s]", message=_id(body.thread))
+        answers = (
+            "" if body.reply_to is None else " " + _("[answers %(message)s]", message=isolated(short(body.reply_to)))
+        )
+        answers += (
+            ""
+            if body.thread is None
+            else " " + _("[in the thread of %(message)s]", message=isolated(short(body.thread)))
+        )
         answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
     return answers + repaired + relay
 
@@ -114,75 +112,14 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
         case _, body if isinstance(body, Said):
             return isolated(body.text) if isinstance(body, TextBody) else composed(said(body))
         case _, AlertBatch(source=source, alerts=alerts):
-            first = _("%(alerts)s from %(source)s", alerts=_summary(alerts), source=single(source))
+            first = _("%(alerts)s from %(source)s", alerts=summary(alerts, isolated), source=single(source))
             return "\n".join((first, *_listed(alerts)))
         case _, RoomInfo(title=title):
             return _("[names the room %(title)s]", title=isolated(title))
         case _, None:
-            return f"[{_does(message.specific, directory)}]"
+            return f"[{does(message.specific, lambda device: who(directory.party(device)), isolated)}]"
         case _:
             return f"[{message.type}]"
-
-
-def _does(specific: kinds.Specific, directory: Directory) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
-    """What an entry without sealed content says, from its header."""
-    match specific:
-        case kinds.Create(owner=owner, ceiling=ceiling):
-            return _("opens the room for %(owner)s, up to %(label)s", owner=isolate(owner), label=isolate(ceiling.text))
-        case kinds.Commit(added=added, removed=removed):
-            came, left = ("; ".join(who(directory.party(device)) for device in changed) for changed in (added, removed))
-            parts = [_("adds %(devices)s", devices=came)] if came else []
-            parts += [_("removes %(devices)s", devices=left)] if left else []
-            return ", ".join(parts) or _("renews its keys")
-        case kinds.Ack(grade=grade, envelope=envelope):
-            return _("acknowledges %(envelope)s: %(grade)s", envelope=_id(envelope), grade=terms.grade(grade))
-        case kinds.Relabel(envelope=envelope, old=old, new=new):
-            labels = {"old": isolate(old.text), "new": isolate(new.text)}
-            return _("changes the label of %(envelope)s from %(old)s to %(new)s", envelope=_id(envelope), **labels)
-        case kinds.Egress(envelope=envelope, form="forward", recipient=recipient):
-            return _("forwards %(envelope)s into room %(room)s", envelope=_id(envelope), room=isolated(recipient))
-        case kinds.Egress(envelope=envelope, recipient=recipient):
-            return _("discloses %(envelope)s to %(whom)s", envelope=_id(envelope), whom=isolated(recipient))
-        case kinds.Grant(from_seq=first, to_seq=last, addressees=addressees):
-            whom = "; ".join(who(directory.party(device)) for device in addressees)
-            return _("grants what was said from %(first)s to %(last)s to %(whom)s", first=first, last=last, whom=whom)
-        case kinds.Counts(accepted=accepted, merged=merged, dropped=dropped):
-            return _(
-                "counted its alerts: %(accepted)s accepted, %(merged)s merged, %(dropped)s dropped",
-                accepted=accepted,
-                merged=merged,
-                dropped=dropped,
-            )
-        case kinds.Erase(envelopes=envelopes):
-            return _("erases %(envelopes)s", envelopes=", ".join(map(_id, envelopes)))
-        case kinds.Delivered(room_seq=room_seq):
-            return _("has stored everything up to %(place)s", place=room_seq)
-        case kinds.Repair(envelopes=envelopes, addressees=()):
-            return _("asks for %(envelopes)s again", envelopes=", ".join(map(_id, envelopes)))
-        case kinds.Repair(envelopes=envelopes):
-            return _("sends %(envelopes)s again", envelopes=", ".join(map(_id, envelopes)))
-        case kinds.Refuse(code=Code.FORK):
-            return _("asks for a new epoch: its profile is an old copy")
-        case kinds.Refuse(commit=commit, code=code):
-            return _("refuses the change %(commit)s: %(code)s", commit=_id(commit), code=isolate(shown(code)))
-        case _other:
-            return terms.kind(kinds.kind_of(specific))
-
-
-def _id(identifier: bytes) -> str:
-    return isolate(short(identifier))
-
-
-def _summary(alerts: tuple[Alert, ...]) -> str:
-    by_severity = Counter(alert.severity for alert in alerts)
-    severities = ", ".join(f"{by_severity[s]} {terms.severity(s)}" for s in reversed(Severity) if by_severity[s])
-    titles = Counter(alert.title for alert in alerts)
-    often = titles.most_common(_NAMED_SIGNATURES)
-    named = ", ".join(f"{count} x {isolated(title)}" for title, count in often)
-    others = len(titles) - len(often)
-    rest = ", " + ngettext("%(count)s other kind", "%(count)s other kinds", others, count=others) if others else ""
-    count = ngettext("%(count)s alert", "%(count)s alerts", len(alerts), count=len(alerts))
-    return f"{count} ({severities}): {named}{rest}"
 
 
 def _listed(alerts: tuple[Alert, ...]) -> Iterator[str]:
@@ -231,6 +168,7 @@ def message_json(message: Message) -> dict[str, object]:
         "log_index": message.row.index,
         "kind": message.kind.name.lower(),
         "type": message.type,
+        "drill": message.drill,
         "sender": party_json(message.sender),
         "label": message.label.text,
         "pap": None if message.pap is None else message.pap.text,
@@ -296,6 +234,7 @@ def room_json(room: Room) -> dict[str, object]:
         "room": room.id.hex(),
         "title": room.row.title or None,
         "status": room.status,
+        "drill": room.is_drill,
         "ceiling": room.ceiling.text,
         "owner": None if created is None else created.owner,
         "agreement": None if created is None else created.agreement,

@@ -23,7 +23,7 @@ from amanah_protocol.kinds import Create, Message
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.rooms import Standing
-from amanah_protocol.types import CONTROL
+from amanah_protocol.types import CONTROL, RoomId
 
 _LEAF_TYPES: Final = frozenset(int(leaf_type) for leaf_type in LeafType)
 _MAX_OBJECT_BYTES: Final = 128 * limits.KIB
@@ -46,8 +46,24 @@ def advance(ctx: Context) -> None:
             case Forward() if intent.envelope is not None:
                 forward.go_on(ctx, intent, intent.action)
             case action:
-                room = room_of(action) or CONTROL
-                ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {room.hex()}")
+                _place(ctx, intent, room_of(action) or CONTROL)
+
+
+def _place(ctx: Context, intent: Intent, room_id: RoomId) -> None:
+    """What is asked for in a room that is asked for too waits for it, and then stands in its line."""
+    room = ctx.rooms.get(room_id)
+    if room is not None:
+        del ctx.apart[intent.id]
+        room.line[intent.id] = intent
+    elif not any(room_to_be(ctx, one) == room_id for one in ctx.apart.values()):
+        ctx.fail(intent, str(Code.UNKNOWN_ROOM), f"this device is in no room {room_id.hex()}")
+
+
+def room_to_be(ctx: Context, intent: Intent) -> RoomId | None:
+    """The id of the room that an intent opens."""
+    if not isinstance(intent.action, CreateRoom):
+        return None
+    return derive_room_id(ctx.relay.origin, ctx.me, message_id_of(intent))
 
 
 def _create(ctx: Context, intent: Intent, action: CreateRoom) -> None:
@@ -77,6 +93,7 @@ def _open(ctx: Context, intent: Intent, action: CreateRoom) -> None:
         owner=ctx.certificate.organisation,
         agreement=action.agreement,
         policy=action.policy,
+        drill=action.drill,
     )
     open_room(ctx, create, title=action.title, written_at_ms=intent.created_at_ms, intent=intent)
 

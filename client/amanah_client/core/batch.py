@@ -114,6 +114,7 @@ class Batch:
             pap_number=int(pap),
             view=self._view(),
             body=body,
+            drill=room.spec.drill,
         )
         encoded = encode_content(content)
         key = ctx.random(32)

@@ -17,7 +17,7 @@ from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo
 from amanah_protocol.content.history import Grant
-from amanah_protocol.content.sealed import Content, View, check_commitment, open_plaintext
+from amanah_protocol.content.sealed import Content, View, check_commitment, check_drill, open_plaintext
 from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
@@ -32,7 +32,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     Raises:
         DecodeError: It does not parse.
         RefusedError: `LABEL`.
-        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`, `LABEL`.
+        VerifyError: `GAP`, `CONTENT_HASH`, `OPEN`, `BINDING`, `GENERATION`, `REPLAY`, `COMMITMENT`, `LABEL`, `DRILL`.
     """
     header, group = envelope.header, room.group
     row = row_of(entry, envelope, certificate.organisation)
@@ -51,6 +51,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     key, encoded, content = open_plaintext(plaintext, header.size_class)
     if header.kind in kinds.COMMITTED:
         check_commitment(header, key, encoded)
+    check_drill(content, drill=room.spec.drill)
     check_body(envelope, content.body)
     ways.check_opened(ctx, room, header, content, certificate)
     if not room.note_message(header.kid, content.message_id):

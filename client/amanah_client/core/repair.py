@@ -20,7 +20,7 @@ from amanah_client.core.room import Room
 from amanah_client.model import Mending, MessageRow, RoomStatus
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body, PastMessage, Profile, Repair
-from amanah_protocol.content.sealed import check_commitment, decode_content
+from amanah_protocol.content.sealed import check_commitment, check_drill, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, Role
@@ -256,13 +256,14 @@ def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: Pas
     Raises:
         DecodeError: It is no content.
         VerifyError: `COMMITMENT`: it is not what was committed to by this author, in this room, under this counter;
-            `LABEL`, `BINDING` or `REPLAY`.
+            `LABEL`, `DRILL`, `BINDING` or `REPLAY`.
     """
     original = decode_envelope(row.encoded)
     check_commitment(original.header, item.k, item.content)
     content = decode_content(item.content)
     if content.label is Label.RED and answer.header.kid != row.sender:
         raise VerifyError(Code.LABEL, "TLP:RED is sent again by its author's device alone")
+    check_drill(content, drill=room.spec.drill)
     check_body(original, content.body)
     author = ctx.directory.standing(row.sender, before=row.index)
     if author is None:

@@ -247,6 +247,7 @@ def _open(ctx: Context, room: Room) -> None:
         agreement=before.agreement,
         policy=before.policy,
         successor_of=room.id,
+        drill=before.drill,
     )
     try:
         apart.open_room(ctx, create, title=room.row.title, written_at_ms=ctx.now_ms, intent=None)

@@ -17,6 +17,7 @@ from amanah_client.labels import source_of
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.closing import FACTS, Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.page import Page
@@ -123,6 +124,39 @@ class ClockOnBoard:
 
 
 @dataclass(slots=True, kw_only=True)
+class ClosingOnBoard:
+    """Nations that are asked to sign off, and what each has signed.
+
+    Attributes:
+        closing: What they are asked.
+        by: By whom.
+        signed: Of each nation the last sign-off, and its envelope.
+        recorded: The envelope that records that it stands.
+    """
+
+    closing: Closing
+    by: Author
+    signed: dict[OrgName, tuple[SignOff, EnvelopeId]] = field(default_factory=dict)
+    recorded: EnvelopeId | None = None
+
+    def differs(self, nation: OrgName) -> tuple[str, ...]:
+        """In which facts a nation's sign-off differs; nothing is compared where it has fewer entries."""
+        signed, _ = self.signed[nation]
+        pairs = zip(FACTS, signed.facts, self.closing.facts, strict=True)
+        return tuple(name for name, theirs, asked in pairs if theirs != asked and signed.first == self.closing.first)
+
+    @property
+    def agreeing(self) -> tuple[OrgName, ...]:
+        """Nations that have signed what they were asked, ascending."""
+        return tuple(sorted(nation for nation in self.signed if not self.differs(nation)))
+
+    @property
+    def outstanding(self) -> tuple[OrgName, ...]:
+        """Nations that have not, ascending."""
+        return tuple(nation for nation in self.closing.nations if nation not in self.agreeing)
+
+
+@dataclass(slots=True, kw_only=True)
 class Spoken:
     """What was said of one message; what it says itself stands in the entries alone.
 
@@ -178,6 +212,7 @@ class Board:
         clocks: By their ids, likewise.
         messages: What was said of each entry.
         handovers: Notes at changes of shift, oldest first.
+        closings: By the entries that asked for them, oldest first.
         without_effect: Entries that may not do what they say, and why.
     """
 
@@ -187,6 +222,7 @@ class Board:
     clocks: dict[bytes, ClockOnBoard] = field(default_factory=dict)
     messages: dict[EnvelopeId, Spoken] = field(default_factory=dict)
     handovers: list[tuple[EnvelopeId, Handover]] = field(default_factory=list)
+    closings: dict[EnvelopeId, ClosingOnBoard] = field(default_factory=dict)
     without_effect: dict[EnvelopeId, str] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
@@ -213,7 +249,7 @@ class Board:
             case _:  # the others say nothing of the incident
                 return None
 
-    def _say(self, event: Event) -> str | None:  # noqa: C901, PLR0911 - one for each kind
+    def _say(self, event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one for each kind
         """What was sealed."""
         match event.body:
             case Text() as body:
@@ -239,6 +275,11 @@ class Board:
                 return None
             case Page() as body:
                 return self._page(event, body)
+            case Closing() as body:
+                self.closings[event.id] = ClosingOnBoard(closing=body, by=event.author)
+                return None if body.last < event.seq else NOT_THERE
+            case SignOff() | ClosingRecorded() as body:
+                return self._close(event, body)
             case _:  # machines speak of other things
                 return None
 
@@ -350,6 +391,17 @@ class Board:
         known.positions[nation] = body, event.id
         return None
 
+    def _close(self, event: Event, body: SignOff | ClosingRecorded) -> str | None:
+        known = self.closings.get(body.closing)
+        if known is None:
+            return NOT_THERE
+        if known.recorded is not None:
+            return DECIDED
+        is_over = event.at_ms > known.closing.sign_until_ms
+        if isinstance(body, SignOff):
+            return _sign(known, event, body, is_over=is_over)
+        return _record(known, event, body, is_over=is_over)
+
     def _decide(self, event: Event, ordinal: int, outcome: Outcome, nations: tuple[OrgName, ...]) -> str | None:
         known = self.proposals.get(ordinal)
         if known is None:
@@ -363,6 +415,25 @@ class Board:
             return UNFOUNDED
         known.outcome, known.decided = outcome, event.id
         return None
+
+
+def _sign(known: ClosingOnBoard, event: Event, body: SignOff, *, is_over: bool) -> str | None:
+    if event.author.organisation not in known.closing.nations:
+        return NOT_ASKED
+    if is_over:
+        return LATE
+    known.signed[event.author.organisation] = body, event.id
+    return None
+
+
+def _record(known: ClosingOnBoard, event: Event, body: ClosingRecorded, *, is_over: bool) -> str | None:
+    if known.outstanding and not is_over:
+        return EARLY
+    # Everybody counts who has signed alike, as with decisions.
+    if body.nations != known.agreeing:
+        return UNFOUNDED
+    known.recorded = event.id
+    return None
 
 
 class Fold:

@@ -175,13 +175,13 @@ class LocalStore:
 
     # ---- the faces
 
-    def add_intent(self, intent: model.Intent) -> None:
-        """Queue an intent, durably; the draft that it sends is gone with that."""
-        action, body = encode_action(intent.action)
-        values = (intent.id, str(intent.state), action, body, encode_intent(intent))
+    def add_intent(self, *intents: model.Intent) -> None:
+        """Queue intents, durably, all or none; the draft that one sends is gone with that."""
+        rows = [(one.id, str(one.state), *encode_action(one.action), encode_intent(one)) for one in intents]
         with self._database.writing() as connection:
-            connection.execute("INSERT INTO intent (id, state, action, body, row) VALUES (?, ?, ?, ?, ?)", values)
-            drop_draft(connection, intent.action)
+            connection.executemany("INSERT INTO intent (id, state, action, body, row) VALUES (?, ?, ?, ?, ?)", rows)
+            for one in intents:
+                drop_draft(connection, one.action)
 
     def intent(self, intent_id: str) -> model.Intent | None:
         """An intent in whatever state."""

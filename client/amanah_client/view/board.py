@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
+from amanah_client.incident import duties
 from amanah_client.incident.board import Board, ClockOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.incident.duties import due_ms
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.view import words
@@ -18,10 +20,6 @@ from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.types import OrgName
-
-_HOUR_MS: Final = 3_600_000
-_DUTIES_H: Final = (24, 72, 30 * 24)
-"""Early warning, notification and final report of NIS2, article 23, from when the first party became aware."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,18 +331,18 @@ def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[Org
 def _duties(aware_at_ms: int, now_ms: int) -> tuple[Duty, ...]:
     titles = (_("24 h early warning"), _("72 h notification"), _("One month final report"))
     return tuple(
-        _duty(title, aware_at_ms, hours * _HOUR_MS, now_ms) for title, hours in zip(titles, _DUTIES_H, strict=True)
+        _duty(title, aware_at_ms, due_ms(duty, aware_at_ms), now_ms)
+        for title, duty in zip(titles, duties.Duty, strict=True)
     )
 
 
-def _duty(title: str, aware_at_ms: int, length_ms: int, now_ms: int) -> Duty:
-    due_at_ms = aware_at_ms + length_ms
+def _duty(title: str, aware_at_ms: int, due_at_ms: int, now_ms: int) -> Duty:
     late = due_at_ms < now_ms
     if late:
         said = _("over since {span}").format(span=words.span(now_ms - due_at_ms))
     else:
         said = _("due {time}").format(time=words.when(due_at_ms, now_ms))
-    share = max(0, min(100, 100 * (now_ms - aware_at_ms) // length_ms))
+    share = max(0, min(100, 100 * (now_ms - aware_at_ms) // max(1, due_at_ms - aware_at_ms)))
     return Duty(title=title, due_at_ms=due_at_ms, words=said, late=late, share=share)
 
 

@@ -201,6 +201,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         delivery=delivery(message, seat, room.nations, room.stored) if own else None,
         own=own and isinstance(content, Prose),
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
+        drill=message.drill,
     )
 
 

@@ -228,6 +228,7 @@ class Entry:
         delivery: Of an own one.
         own: Whether the reader may correct and withdraw it.
         repaired: Who sent it again; "" for nobody.
+        drill: Whether it was said in an exercise.
     """
 
     kind: Literal["entry"] = "entry"
@@ -254,6 +255,7 @@ class Entry:
     delivery: Delivery | None
     own: bool
     repaired: str
+    drill: bool = False
 
 
 Item: TypeAlias = DayBreak | Notice | Entry

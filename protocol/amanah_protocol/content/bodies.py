@@ -8,7 +8,8 @@
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
     reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17, page 18, forwarded 21: see the modules of these names; 10 is kept for files
+    text that says more 17, page 18, closing 19, sign-off 20, forwarded 21: see the modules of these names; 10 is kept
+    for files
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -25,6 +26,7 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
 from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff, decode_closing
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.history import Grant
@@ -175,7 +177,7 @@ class Unknown:
 
 Said: TypeAlias = (
     Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
-    | Page | Forwarded
+    | Page | Closing | ClosingRecorded | SignOff | Forwarded
 )  # fmt: skip
 """What people say."""
 Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
@@ -204,7 +206,8 @@ def encode_body(body: Body) -> tuple[int, object]:  # noqa: PLR0911 - one for ea
 
 def body_name(body: Body) -> str:
     """What it is, in one word."""
-    return "task" if isinstance(body, TaskMoved) else type(body).__name__.lower()
+    named = {TaskMoved: "task", ClosingRecorded: "closing", SignOff: "sign-off"}
+    return named.get(type(body), type(body).__name__.lower())
 
 
 def _rows(items: tuple[PastMessage, ...]) -> list[list[bytes]]:
@@ -310,6 +313,8 @@ _SAID: Final = {
     16: _Form((Handover,), "handover", 2, Handover.decode),
     17: _Form((Text,), "text", 5, Text.decode),
     18: _Form((Page,), "page", 6, Page.decode),
+    19: _Form((Closing, ClosingRecorded), "closing", 1, decode_closing),
+    20: _Form((SignOff,), "sign-off", 3, SignOff.decode),
     21: _Form((Forwarded,), "forwarded", 3, Forwarded.decode),
 }
 _NUMBERS: Final[dict[type[Said], int]] = {kind: number for number, form in _SAID.items() for kind in form.types}

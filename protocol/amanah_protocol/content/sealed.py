@@ -1,7 +1,7 @@
 """What is sealed: content, its disclosure key, and padding to one of five lengths.
 
     plaintext = [ k: bstr .size 32, content: bstr .cbor content, padding ]
-    content   = [ 1, type: uint, message id: bstr .size 16, written_at_ms: uint, label: uint, pap: uint,
+    content   = [ 1 / 2, type: uint, message id: bstr .size 16, written_at_ms: uint, label: uint, pap: uint,
                   [ log size: uint, log root: bstr .size 32, log signature: bstr .size 64 / h'', room_seq: uint,
                     room head: bstr .size 32 ], body ]
     padding   = bstr / [ h'', bstr ]                                    ; all zeros
@@ -9,6 +9,8 @@
 The relay sees only which of the five lengths it is (attack 46). A byte string's head grows with its
 length, so four remainders cannot be filled by one byte string; those, and no others, are filled by
 the array.
+
+Version 2 is a drill's, and says nothing else: whoever does not know drills refuses it, and takes none for real.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.merkle import MAX_TREE_SIZE
 from amanah_protocol.types import Milliseconds
 
-VERSION: Final = 1
+REAL, DRILL = 1, 2
+"""Versions of content."""
 K_BYTES: Final = 32
 MESSAGE_ID_BYTES: Final = 16
 LOG_SIGNATURE_BYTES: Final = 64
@@ -83,6 +86,7 @@ class Content:
         pap_number: What a receiver may do with it. Above 3 it is a later version's.
         view: What the sender had seen.
         body: What it says.
+        drill: Whether it was said in an exercise.
 
     Raises:
         UsageError: `BAD_TYPE` for an id of another length or a time out of range, `LABEL` for a number above 255.
@@ -94,6 +98,7 @@ class Content:
     pap_number: int
     view: View
     body: Body = field(repr=False)
+    drill: bool = False
 
     def __post_init__(self) -> None:
         if len(self.message_id) != MESSAGE_ID_BYTES:
@@ -122,8 +127,9 @@ def encode_content(content: Content) -> bytes:
     """The canonical bytes: what the commitment is over."""
     view = content.view
     number, body = encode_body(content.body)
+    version = DRILL if content.drill else REAL
     return cbor.encode([
-        VERSION, number, content.message_id, content.written_at_ms, content.label_number, content.pap_number,
+        version, number, content.message_id, content.written_at_ms, content.label_number, content.pap_number,
         [view.log_size, view.log_root, view.log_signature, view.room_seq, view.room_head], body,
     ])  # fmt: skip
 
@@ -135,7 +141,8 @@ def decode_content(data: bytes) -> Content:
         DecodeError: It does not parse, or is of another version.
     """
     f = cbor.Fields(cbor.decode(data, max_bytes=limits.MAX_PLAINTEXT_BYTES), 8, "content")
-    if f.uint() != VERSION:
+    version = f.uint()
+    if version not in {REAL, DRILL}:
         raise DecodeError(Code.UNKNOWN_VERSION, "content of another version")
     number = f.uint(MAX_TYPE)
     return Content(
@@ -145,6 +152,7 @@ def decode_content(data: bytes) -> Content:
         pap_number=f.uint(_MAX_NUMBER),
         view=_decode_view(f.next()),
         body=decode_body(number, f.next()),
+        drill=version == DRILL,
     )
 
 
@@ -217,6 +225,17 @@ def check_commitment(header: Header, k: bytes, content: bytes) -> None:
         raise VerifyError(Code.COMMITMENT, "a disclosure key has 32 bytes")
     if not same(derive_commitment(k, header.room, header.kid, header.counter, content), header.commitment):
         raise VerifyError(Code.COMMITMENT, "the content is not the one that its sender committed to")
+
+
+def check_drill(content: Content, *, drill: bool) -> None:
+    """A message of an exercise stands in a room for exercises, and no other does. Before anything is shown.
+
+    Raises:
+        VerifyError: `DRILL`.
+    """
+    if content.drill != drill:
+        kind = "a drill" if content.drill else "real"
+        raise VerifyError(Code.DRILL, f"the message says that it is {kind}, and its room says the opposite")
 
 
 def _padded(k: bytes, content: bytes, length: int) -> bytes | None:

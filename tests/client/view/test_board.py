@@ -103,7 +103,7 @@ def test_the_clock_of_notification_runs_from_when_it_was_first_known() -> None:
     assert [(duty.title, bare(duty.words), duty.late, duty.share) for duty in board.duties] == [
         ("24 h early warning", "over since 1 h 0 min", True, 100),
         ("72 h notification", "due 2026-11-30 23:40 UTC", False, 34),
-        ("One month final report", "due 2026-12-27 23:40 UTC", False, 3),
+        ("One month final report", "due 2026-12-30 23:40 UTC", False, 3),
     ]
     assert (board.severity_words, board.status_words, board.is_incident) == ("Critical", "Containing", True)
     assert len(board.handovers) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amanah_client.model import Cause, Intent, IntentState, MessageState
@@ -346,3 +348,11 @@ def test_what_was_forwarded_elsewhere_is_told_as_that() -> None:
     told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="forward", recipient="ab" * 16))
     ((notice,),) = [[bare(item.text)] for item in told.items() if isinstance(item, Notice)]
     assert "forwarded message 00000000 into room abababab" in notice
+
+
+@pytest.mark.parametrize("drill", [True, False])
+def test_what_was_said_in_an_exercise_is_marked_as_that(*, drill: bool) -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"))
+    told.messages[:] = [replace(message, drill=drill) for message in told.messages]
+    assert [entry.drill for entry in told.entries()] == [drill]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from amanah_protocol import cbor, limits
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS, Severity
 from amanah_protocol.content.bodies import Said, Unknown, decode_body, encode_body
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import TYPES, Incident, Status
@@ -35,6 +37,14 @@ MESSAGE = EnvelopeId(bytes(range(32)))
 NAME = bytes(range(16))
 ORIGIN = Origin(nation=TN, room=RoomId(NAME), message=MESSAGE, accepted_at_ms=1, label=Label.AMBER_STRICT)
 PERSON = Mention(called=Called.PERSON, organisation=TN, person=PersonId(NAME))
+FACTS = (MESSAGE,) * 6
+
+
+def closing(**changed: Any) -> Closing:  # noqa: ANN401 - fields of a closing
+    fields: dict[str, Any] = {"first": 1, "last": 9, "facts": FACTS, "sign_until_ms": 1, "nations": (MA, TN)}
+    return Closing(**(fields | changed))
+
+
 SAID: list[tuple[int, Said]] = [
     (17, Text(text="a word", asks=Grade.READ)),
     (
@@ -73,6 +83,10 @@ SAID: list[tuple[int, Said]] = [
     (18, Page(message=MESSAGE, step=63, again=2**31 - 1, whom="a word", result=Result.FAILED, at_ms=1)),
     (21, Forwarded(text="a word", origin=ORIGIN)),
     (21, Forwarded(text="حادث", origin=ORIGIN, note="a word")),
+    (19, closing()),
+    (19, ClosingRecorded(closing=MESSAGE, nations=())),
+    (19, ClosingRecorded(closing=MESSAGE, nations=(MA, TN))),
+    (20, SignOff(closing=MESSAGE, first=3, facts=FACTS)),
 ]
 
 
@@ -162,6 +176,12 @@ LARGEST: list[Callable[[int], Said]] = [
     lambda more: Page(message=MESSAGE, step=0, whom="a" * (1 - more), result=Result.RANG, at_ms=1),
     lambda more: Forwarded(text="a" * (65_536 + more), origin=ORIGIN),
     lambda more: Forwarded(text="", origin=ORIGIN, note="a" * (1_024 + more)),
+    lambda more: closing(nations=many(64 + more)),
+    lambda more: closing(nations=many(1 - more)),
+    lambda more: closing(first=9 + more),
+    lambda more: closing(first=1 - more),
+    lambda more: ClosingRecorded(closing=MESSAGE, nations=many(64 + more)),
+    lambda more: SignOff(closing=MESSAGE, first=1 - more, facts=FACTS),
 ]
 
 
@@ -213,6 +233,15 @@ WRONG: list[tuple[Callable[[], object], Code]] = [
     (lambda: replace(ORIGIN, room=RoomId(bytes(15))), Code.BAD_TYPE),
     (lambda: replace(ORIGIN, message=SHORT), Code.BAD_TYPE),
     (lambda: replace(ORIGIN, accepted_at_ms=MAX_OBSERVED_AT_MS + 1), Code.BAD_TYPE),
+    (lambda: closing(facts=FACTS[1:]), Code.BAD_TYPE),
+    (lambda: closing(facts=(*FACTS[1:], SHORT)), Code.BAD_TYPE),
+    (lambda: closing(nations=(TN, MA)), Code.BAD_TYPE),
+    (lambda: closing(nations=(OrgName("Tunisia"),)), Code.BAD_TYPE),
+    (lambda: closing(sign_until_ms=-1), Code.BAD_TYPE),
+    (lambda: ClosingRecorded(closing=SHORT, nations=()), Code.BAD_TYPE),
+    (lambda: ClosingRecorded(closing=MESSAGE, nations=(TN, TN)), Code.BAD_TYPE),
+    (lambda: SignOff(closing=SHORT, first=1, facts=FACTS), Code.BAD_TYPE),
+    (lambda: SignOff(closing=MESSAGE, first=1, facts=(*FACTS, MESSAGE)), Code.BAD_TYPE),
 ]
 
 
@@ -249,6 +278,13 @@ def test_what_makes_no_sense_cannot_be_said(make: Callable[[], object], code: Co
         (15, [1, NAME, 4, "a", 1, True], Code.BAD_TYPE),
         (18, [1, MESSAGE, 0, 0, "a", 0, 1], Code.BAD_TYPE),
         (18, [1, MESSAGE, 0, 0, "a", 4, 1], Code.BAD_TYPE),
+        (19, [1, [0, MESSAGE, []]], Code.BAD_TYPE),
+        (19, [1, [2, 1, 9, [MESSAGE] * 6, 1, [TN]]], Code.BAD_TYPE),
+        (19, [1, [1, MESSAGE, []]], Code.BAD_TYPE),
+        (19, [1, [2, MESSAGE]], Code.BAD_TYPE),
+        (19, [1, [1, 1, 9, [MESSAGE] * 5, 1, [TN]]], Code.BAD_TYPE),
+        (20, [1, MESSAGE, 1, [MESSAGE] * 5], Code.BAD_TYPE),
+        (20, [1, MESSAGE, 0, [MESSAGE] * 6], Code.TOO_LARGE),
     ],
 )
 def test_what_does_not_fit_its_kind_is_refused(number: int, value: cbor.Value, code: Code) -> None:

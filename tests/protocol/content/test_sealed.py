@@ -15,6 +15,7 @@ from amanah_protocol.content.sealed import (
     Content,
     View,
     check_commitment,
+    check_drill,
     decode_content,
     encode_content,
     open_plaintext,
@@ -198,7 +199,7 @@ def changed_content(position: int, value: object) -> bytes:
 @pytest.mark.parametrize(
     ("position", "value", "code"),
     [
-        (0, 2, Code.UNKNOWN_VERSION),
+        (0, 3, Code.UNKNOWN_VERSION),
         (1, 65_536, Code.BAD_TYPE),
         (2, bytes(15), Code.BAD_TYPE),
         (3, 253_402_300_800_000, Code.BAD_TYPE),
@@ -345,3 +346,23 @@ def test_a_key_that_is_the_same_to_hmac_but_of_another_length_is_refused() -> No
     with pytest.raises(VerifyError) as refused:
         check_commitment(header, ends_in_zero[:-1], data)
     assert refused.value.code is Code.COMMITMENT
+
+
+# ---- drills
+
+
+def test_what_is_said_in_a_drill_is_of_a_version_of_its_own_and_differs_in_nothing_else() -> None:
+    real, drill = encode_content(CONTENT), encode_content(replace(CONTENT, drill=True))
+    assert (real[1], drill[1], real[2:] == drill[2:]) == (1, 2, True)
+    assert decode_content(drill) == replace(CONTENT, drill=True)
+    with pytest.raises(DecodeError) as refused:
+        decode_content(changed_content(0, 3))
+    assert refused.value.code is Code.UNKNOWN_VERSION
+
+
+@pytest.mark.parametrize("drill", [True, False])
+def test_a_message_whose_mark_is_not_that_of_its_room_is_refused(*, drill: bool) -> None:
+    check_drill(replace(CONTENT, drill=drill), drill=drill)
+    with pytest.raises(VerifyError) as refused:
+        check_drill(replace(CONTENT, drill=not drill), drill=drill)
+    assert refused.value.code is Code.DRILL

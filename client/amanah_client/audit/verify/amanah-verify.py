@@ -313,11 +313,11 @@ BY_ROLE = {OFFICER: {*KIND}, BOT: {2, 4, 5, 7, 8, 11, 12, 16}, SENSOR: {5, 16}}
 def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is sealed beside it
     opened = Signed(data, "envelope+cose", 4 * KIB + 128, b"\xa7\x01\x32\x02\x81\x3a\x00\x01\x11\x70\x04\x58\x20")
     around = b"\x19\x01\x02\x2f\x19\x01\x03%b\x3a\x00\x01\x11\x70"  # headers 258 and 259, and the body's -70001
-    headers = {around % encoded(3, one.encode()): one for one in MEDIA}
-    before, media = next((pair for pair in headers.items() if opened.rest.startswith(pair[0])), (b"", ""))
+    headers = [(around % encoded(3, one.encode()), one) for one in MEDIA]
+    before, media = next((pair for pair in headers if opened.rest.startswith(pair[0])), (b"", ""))
     need(bool(media) and len(opened.payload) == 32, "headers that are not those of an envelope")
     found = fit(BODY, decode(opened.rest[len(before) :]))
-    said = found.specific = fit(SPECIFIC[found.kind], found.specific)
+    said = found.specific = fit(SPECIFIC[found.kind] | ({"drill": bool} if found.specific[8:] else {}), found.specific)
     found.opened, found.kid, found.id, found.sealed = opened, opened.kid, sha256(opened.message), media != NONE
     committed, repair = found.kind in (MESSAGE, ALERT, GRANT), found.kind == REPAIR and bool(said.addressees)
     sealed = committed or repair or found.kind in (COMMIT, WELCOME)
@@ -328,8 +328,8 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     need(found.kind != COMMIT or len(said.added) + len(said.removed) <= 96, "a commit of more than 96 devices")
     holds = (found.kind != GRANT or said.since <= said.upto) and (found.kind != 6 or len(said.key) in (32, 1_216))
     need(holds, "a grant of nothing, or an intake key of another length")
-    made = sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16] if found.kind == CREATE else b""
-    return need(not made or (found.epoch == 0 and found.room == made), "not the room that is created here", found)
+    made = found.kind == CREATE and sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16]
+    return need(not made or (found.epoch, found.room, getattr(said, "drill", 1)) == (0, made, 1), "no new room", found)
 def audience(who: Value) -> bytes: return sha256(b"amanah/audience/1", struct.pack(">I", len(who)), *sorted(who))
 GRANTED = {"purpose": 64, "id": ID, "by": ("or null", ORGANISATION), "auditor": ORGANISATION, "whom": ("or null", ID),
     "rooms": (ID, 0, 64, True), "since": ("or null", UINT), "until": ("or null", UINT), "labels": (LABEL, 0, 5, True),

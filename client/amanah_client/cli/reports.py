@@ -1,0 +1,103 @@
+"""`amanah report`: what a room's entries say, as a file for people."""
+
+from __future__ import annotations
+
+import time
+from datetime import tzinfo
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+
+from amanah_client.cli.asking import look
+from amanah_client.cli.files import File, check_new, write_file
+from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.incident.duties import Duty
+from amanah_client.report.markdown import render_markdown
+from amanah_client.report.notice import notice as draft
+from amanah_client.report.page import render_page
+from amanah_client.report.reading import read_room, usual_label
+from amanah_client.report.report import Report
+from amanah_client.report.room import room_report
+from amanah_client.report.sheet import render_sheet
+from amanah_client.sdk import Client
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.labels import Label
+
+Flag = Annotated[bool, Parameter(negative="")]
+Form = Literal["markdown", "html", "pdf"]
+Notice = Literal["24h", "72h", "month"]
+STDOUT: Final = "-"
+
+
+def report(
+    room: str,
+    /,
+    *,
+    form: Form = "markdown",
+    notice: Notice | None = None,
+    to: File | None = None,
+    label: str | None = None,
+    zone: str | None = None,
+    offline: Flag = False,
+    common: Options = DEFAULTS,
+) -> None:
+    """Write the report of a room: where the incident stands, decisions, tasks, joint times, and its timeline.
+
+    Each line names the entry that says it, so that anybody can look it up and verify it. The report has the highest
+    label of anything in it. What may not stand in it, cannot be read or is not here is counted, with its places.
+
+    Example: amanah report "Phishing wave" --form pdf --to report.pdf
+
+    Parameters
+    ----------
+    room
+        Its title, its id, or first digits of the id.
+    form
+        As text with marks, as a page, or as a print.
+    notice
+        Instead, the draft of a notice by Article 23 of NIS2: early warning, incident notification, or final report.
+    to
+        The new file; standard output when it is left out or `-`.
+    label
+        The highest label that it may carry; the room's by default, without what is TLP:RED.
+    zone
+        The zone that times are shown in beside UTC, such as Africa/Tunis; that of this machine by default.
+    offline
+        Write what is stored, without connecting.
+    """
+    asked, there = None if label is None else Label.parse(label), parse_zone(zone)
+    check_new(to)
+
+    def show(client: Client) -> None:
+        found = client.room(room)
+        given, most = read_room(client, found), usual_label(found) if asked is None else asked
+        if notice is None:
+            made = room_report(given, asked=most, zone=there)
+        else:
+            made = draft(given, Duty(notice), asked=most, zone=there)
+        write_file(to, rendered(made, form))
+
+    look(common, show, offline=offline)
+
+
+def rendered(report: Report, form: Form) -> str | bytes:
+    """A report in a form."""
+    if form == "html":
+        return render_page(report)
+    if form == "pdf":
+        return render_sheet(report, time.time_ns() // 1_000_000)
+    return render_markdown(report)
+
+
+def parse_zone(name: str | None) -> tzinfo | None:
+    """A zone by its name in the time zone database.
+
+    Raises:
+        UsageError: `USAGE`.
+    """
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        hint = "Write it as Africa/Tunis or Europe/Brussels."
+        raise UsageError(Code.USAGE, f"{name!r} is no time zone that is known here", hint=hint) from None

@@ -1,0 +1,81 @@
+"""Closing an incident: asking nations to sign off, signing, and recording that it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.event import Event
+from amanah_client.incident.facts import differing, facts_of
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.types import EnvelopeId, OrgName
+
+
+def ask_to_sign(events: Sequence[Event], *, nations: Sequence[OrgName], sign_until_ms: int) -> Closing:
+    """Ask nations to sign off all that is here.
+
+    Raises:
+        UsageError: `NOT_FOUND` in a room without entries; as `Closing`.
+    """
+    if not events:
+        raise UsageError(Code.NOT_FOUND, "there is nothing in the room to close")
+    last = events[-1].seq
+    first = whole_from(events, last)
+    return Closing(
+        first=first,
+        last=last,
+        facts=facts_of(events, first=first, last=last),
+        sign_until_ms=sign_until_ms,
+        nations=tuple(sorted(set(nations))),
+    )
+
+
+def open_closing(board: Board) -> tuple[EnvelopeId, ClosingOnBoard]:
+    """The newest closing, if it is not recorded yet.
+
+    Raises:
+        UsageError: `NOT_FOUND`.
+    """
+    newest = next(reversed(board.closings.items()), None)
+    if newest is None or newest[1].recorded is not None:
+        detail = "nobody asked to close this room" if newest is None else "the closing of this room is recorded"
+        hint = f"`amanah close ROOM{'' if newest is None else ' --anew'}` asks its nations to sign off."
+        raise UsageError(Code.NOT_FOUND, detail, hint=hint)
+    return newest
+
+
+def sign(events: Sequence[Event], board: Board) -> tuple[SignOff, tuple[str, ...]]:
+    """The sign-off by what is here, and in which facts it differs from what was asked.
+
+    Who came later has no entries before: then the facts are of fewer entries, and nothing is compared here.
+
+    Raises:
+        UsageError: `NOT_FOUND` where nothing is to be signed.
+    """
+    asked, of = open_closing(board)
+    first = max(of.closing.first, whole_from(events, of.closing.last))
+    facts = facts_of(events, first=first, last=of.closing.last)
+    made = SignOff(closing=asked, first=first, facts=facts)
+    return made, differing(of.closing.facts, facts) if first == of.closing.first else ()
+
+
+def whole_from(events: Sequence[Event], last: int) -> int:
+    """From which place on all entries up to a place are here: who came later has single ones of before alone."""
+    places, first = {event.seq for event in events}, last
+    while first - 1 in places:
+        first -= 1
+    return first
+
+
+def record(board: Board, *, now_ms: int) -> ClosingRecorded:
+    """That the closing stands.
+
+    Raises:
+        UsageError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign.
+    """
+    asked, of = open_closing(board)
+    if of.outstanding and now_ms <= of.closing.sign_until_ms:
+        detail = f"not signed yet: {', '.join(of.outstanding)}"
+        raise UsageError(Code.USAGE, detail, hint="They sign by `amanah sign-off ROOM`; `amanah board` shows who has.")
+    return ClosingRecorded(closing=asked, nations=of.agreeing)

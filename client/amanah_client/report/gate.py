@@ -1,0 +1,131 @@
+"""Which entries of a room may stand in a file, and what is left out: counted, never silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+
+from amanah_client.incident.board import Board, Fold
+from amanah_client.incident.event import Author
+from amanah_client.labels import source_of
+from amanah_client.message import Message, event_of
+from amanah_client.report.outward import may_stand
+from amanah_client.report.report import Fact, Source
+from amanah_protocol.labels import Label
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
+from amanah_protocol.ways import Somebody
+
+WITHHELD: Final = "left out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A room as its reports take it.
+
+    Attributes:
+        room: Its id.
+        title: Its title; "" where it is not known.
+        ceiling: The highest label allowed in it.
+        owner: Whose it is; None while its creation is not known.
+        agreement: Under which agreement it was opened.
+        drill: Whether it is an exercise.
+        status: Where it stands for this device.
+        nations: How many devices of each organisation are in it.
+        me: Who reads.
+        messages: Its entries that have a place, in order.
+    """
+
+    room: RoomId
+    title: str
+    ceiling: Label
+    owner: OrgName | None
+    agreement: str | None
+    drill: bool
+    status: str
+    nations: tuple[tuple[OrgName, int], ...]
+    me: Author
+    messages: tuple[Message, ...]
+
+
+class Gate:
+    """One room, one label asked for: what may stand, from which entry it is, and what was left out.
+
+    Attributes:
+        given: The room.
+        board: What its entries come to.
+        asked: The highest label that the file may carry.
+        zone: The reader's zone; None for that of this machine.
+        label: The highest label of what was let through so far.
+        left_out: Why entries were left out, and their places.
+    """
+
+    def __init__(self, given: Given, asked: Label, zone: tzinfo | None) -> None:
+        self.given = given
+        self.asked = asked
+        self.zone = zone
+        self.board: Board = Fold(map(event_of, given.messages)).board
+        self.label = Label.CLEAR
+        self.left_out: dict[str, set[int]] = {}
+        self._by_id = {message.id: message for message in given.messages}
+        self._me = _somebody(given.me)
+
+    @property
+    def circle_label(self) -> Label:
+        """The label of what members know from the room itself: its title, who is in it, what people are called.
+
+        Clients seal these so.
+        """
+        return min(self.given.ceiling, Label.AMBER)
+
+    def shows_circle(self) -> bool:
+        """Whether title, circle and names may stand."""
+        if may_stand(self.circle_label, asked=self.asked, source=self._me, by=self._me) is not None:
+            return False
+        self.label = max(self.label, self.circle_label)
+        return True
+
+    def lets(self, entry: EnvelopeId) -> bool:
+        """Whether what an entry says may stand; counted if not."""
+        author, label = self.board.messages[entry].author, self.label_of(entry)
+        source = source_of(_somebody(author), self._by_id[entry].body)
+        why = may_stand(label, asked=self.asked, source=source, by=self._me)
+        if why is None:
+            self.label = max(self.label, label)
+            return True
+        self.left_out.setdefault(why, set()).add(self._by_id[entry].room_seq or 0)
+        return False
+
+    def label_of(self, entry: EnvelopeId) -> Label:
+        """The label that counts of an entry now; what a header says counts as what members know from the room."""
+        if self._by_id[entry].body is None:
+            return self.circle_label
+        return Label.strictest(self.board.messages[entry].label_number)
+
+    def message(self, entry: EnvelopeId) -> Message:
+        """An entry."""
+        return self._by_id[entry]
+
+    def source(self, entry: EnvelopeId) -> Source:
+        """Where an entry stands."""
+        message = self._by_id[entry]
+        return Source(id=entry, room_seq=message.room_seq or 0, log_index=message.row.index or 0)
+
+    def fact(self, name: str, value: str, entry: EnvelopeId) -> Fact:
+        """What an entry says of something, or that it is left out."""
+        if self.lets(entry):
+            return Fact(name=name, value=value, source=self.source(entry))
+        return Fact(name=name, value=WITHHELD, source=self.source(entry), missing=True)
+
+    def called(self, device: DeviceId) -> str:
+        """Who a device is: by name where names may stand, else by nation alone."""
+        party = next((one.sender for one in self.given.messages if one.sender.device == device), None)
+        if party is None:
+            return device.hex()[:12]
+        if self.shows_circle():
+            return party.text
+        return party.organisation or "a member"
+
+
+def _somebody(author: Author) -> Somebody:
+    return Somebody(organisation=author.organisation, person=author.person)

@@ -1,0 +1,1 @@
+"""Templates: a room with everything in it, asked for at once."""

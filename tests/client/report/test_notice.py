@@ -1,0 +1,141 @@
+"""Drafts of notices: by when they are due, what is filled from which entry, and that a gap stays a gap."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from amanah_client.incident.duties import Duty, due_ms
+from amanah_client.report.markdown import render_markdown
+from amanah_client.report.notice import notice
+from amanah_client.report.report import Fact, Report
+from amanah_protocol import kinds
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import AlertBatch
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
+from amanah_protocol.kinds import Outcome
+from amanah_protocol.labels import Label
+from tests.client.report.told import MA, START_MS, TN, A, B, Talk
+from tests.client.test_cli_showing import alert
+
+UNSAID = "not said in the room"
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def draft(talk: Talk, duty: Duty, asked: Label = Label.AMBER) -> Report:
+    return notice(talk.given, duty, asked=asked, zone=UTC)
+
+
+def facts(report: Report) -> list[Fact]:
+    return [fact for section in report.sections[:-1] for item in section.items for fact in item.facts]
+
+
+def value(report: Report, name: str) -> Fact:
+    return next(fact for fact in facts(report) if fact.name == name)
+
+
+@pytest.mark.parametrize(
+    ("duty", "aware", "due"),
+    [
+        (Duty.EARLY_WARNING, "2026-11-20T06:40", "2026-11-21T06:40"),
+        (Duty.NOTIFICATION, "2026-11-20T06:40", "2026-11-23T06:40"),
+        (Duty.FINAL_REPORT, "2026-11-20T06:40", "2026-12-23T06:40"),
+        (Duty.FINAL_REPORT, "2027-01-28T06:40", "2027-02-28T06:40"),
+        (Duty.FINAL_REPORT, "2028-01-28T06:40", "2028-02-29T06:40"),
+        (Duty.FINAL_REPORT, "2026-12-15T00:00", "2027-01-18T00:00"),
+    ],
+)
+def test_a_notice_is_due_by_the_directives_clocks(duty: Duty, aware: str, due: str) -> None:
+    assert due_ms(duty, ms(aware)) == ms(due)
+
+
+@pytest.mark.parametrize("duty", Duty)
+@pytest.mark.parametrize("back_ms", [0, 24 * 3_600_000, 5 * 24 * 3_600_000])
+def test_a_time_at_the_end_of_the_calendar_ends_nothing(duty: Duty, back_ms: int) -> None:
+    end = 253_402_300_799_999
+    assert end - back_ms <= due_ms(duty, end - back_ms) <= end
+
+
+def worked() -> Talk:
+    talk = Talk(ceiling=Label.AMBER)
+    talk.say(A, Incident(title="Mailboxes", severity=Severity.HIGH, status=Status.TRIAGE, aware_at_ms=START_MS))
+    talk.say(B, AlertBatch(source="suricata", alerts=(alert("beacon"),)))
+    talk.say(A, Task(id=bytes(16), what="Block the host", nation=MA))
+    talk.say(B, TaskMoved(id=bytes(16), state=TaskState.DONE))
+    talk.say(A, Task(id=bytes([1]) * 16, what="Warn the banks", nation=TN))
+    proposed = talk.say(
+        A, Proposal(ordinal=1, what="Sinkhole it", object_until_ms=4 * START_MS, quorum=1, nations=(MA,))
+    )
+    talk.say(B, Position(proposal=proposed, agrees=True))
+    talk.show(A, kinds.Decision(ordinal=1, outcome=Outcome.ADOPTED, nations=(MA,)))
+    talk.say(A, Incident(status=Status.CONTAINING, type="fraud/phishing"))
+    return talk
+
+
+def test_an_early_warning_says_when_it_is_due_and_what_is_a_gap() -> None:
+    report = draft(worked(), Duty.EARLY_WARNING)
+    due = value(report, "due")
+    assert due.value == "2026-11-19 11:06:40Z"
+    assert due.source is not None
+    assert due.source.room_seq == 1
+    assert value(report, "type").value == "fraud/phishing"
+    assert {fact.name for fact in facts(report) if fact.value == UNSAID} == {
+        "suspected unlawful or malicious acts", "root cause", "impact across borders",
+    }  # fmt: skip
+
+
+def test_a_notification_brings_severity_and_indicators_from_their_entries() -> None:
+    report = draft(worked(), Duty.NOTIFICATION)
+    alerts = value(report, "alerts")
+    assert alerts.value == "1 alert (1 high): 1 x beacon by suricata; from 192.0.2.1"
+    assert alerts.source is not None
+    assert alerts.source.room_seq == 2
+    assert (value(report, "severity").value, value(report, "status").value) == ("high", "containing")
+
+
+def test_a_final_report_brings_the_course_and_the_measures() -> None:
+    report = draft(worked(), Duty.FINAL_REPORT)
+    said = [fact for fact in facts(report) if fact.name.startswith("said at ")]
+    assert [fact.source.room_seq for fact in said if fact.source] == [1, 9]
+    assert value(report, "applied").value == f"Block the host ({MA})"
+    assert value(report, "asked for").value == f"Warn the banks ({TN})"
+    assert value(report, "decided together").value == "Sinkhole it"
+    assert value(report, "due").value.startswith("2026-12-21 11:06:40Z, at the latest")
+
+
+@pytest.mark.parametrize("duty", Duty)
+def test_of_a_room_in_which_nothing_was_said_everything_is_a_gap(duty: Duty) -> None:
+    talk = Talk(ceiling=Label.AMBER)
+    talk.say(A, Text(text="a malicious act with impact across borders, severity high"))
+    report = draft(talk, duty)
+    assert value(report, "due").missing
+    filled = {fact.name for fact in facts(report) if not fact.missing}
+    # Words of people are read by people: nothing is made a statement of by us.
+    assert filled <= {"drill or real", "nations in the room"}
+    assert "malicious act with" not in render_markdown(report)
+
+
+@pytest.mark.parametrize("duty", Duty)
+def test_every_filled_line_names_its_entry(duty: Duty) -> None:
+    for fact in facts(draft(worked(), duty)):
+        assert fact.missing or fact.source is not None or fact.name in {"drill or real", "nations in the room"}
+
+
+@pytest.mark.parametrize("duty", Duty)
+def test_what_is_above_its_label_is_left_out_and_counted(duty: Duty) -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(B, Incident(title="The victim", severity=Severity.HIGH, aware_at_ms=START_MS), label=Label.RED)
+    talk.say(B, Task(id=bytes(16), what="Call the victim", nation=MA), label=Label.RED)
+    report = draft(talk, duty)
+    text = render_markdown(report)
+    assert "victim" not in text
+    assert "2026-11-19" not in text
+    assert "left out" in text
+    assert report.label <= Label.AMBER
