@@ -12,6 +12,7 @@ from typing import Final
 
 from amanah_client.doing import summary
 from amanah_client.incident.duties import Duty, due_ms
+from amanah_client.language import ENGLISH, speaking
 from amanah_client.report.gate import Gate, Given
 from amanah_client.report.outward import audience_of
 from amanah_client.report.report import DRILL, Fact, Item, Report, Section, times
@@ -30,6 +31,7 @@ _DRAFT: Final = (
 )
 
 
+@speaking(ENGLISH)  # as a report
 def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Report:
     """The draft of a notice.
 

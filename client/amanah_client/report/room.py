@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
+from amanah_client.language import ENGLISH, speaking
 from amanah_client.report import summary
 from amanah_client.report.gate import Gate, Given
 from amanah_client.report.outward import audience_of
@@ -12,6 +13,7 @@ from amanah_client.report.timeline import absent, timeline
 from amanah_protocol.labels import Label
 
 
+@speaking(ENGLISH)  # what goes to other nations is in one language, whoever writes it
 def room_report(given: Given, *, asked: Label, zone: tzinfo | None) -> Report:
     """What a room's entries say, in their order.
 

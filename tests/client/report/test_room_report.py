@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanah_client.incident.board import Fold
+from amanah_client.language import Language, speaking
 from amanah_client.message import event_of
 from amanah_client.model import Cause, MessageState
 from amanah_client.prints import is_rtl, visual_runs
@@ -405,3 +406,11 @@ def test_a_long_arabic_text_is_folded_and_nothing_of_it_is_lost(tmp_path: Path) 
     printed = ran.stdout.decode()
     assert sorted(map(int, re.findall(r"(?<!\d)\d{3}(?!\d)", printed)))[-300:] == list(range(100, 400))
     assert sum(printed.count(letter) for letter in "\u0628\ufe8f\ufe90\ufe91\ufe92") >= 600
+
+
+def test_a_report_is_in_one_language_whoever_writes_it() -> None:
+    talk = Talk()
+    talk.say(A, Reaction(message=id_of(1), sign="x"))
+    with speaking(Language(code="ar")):
+        elsewhere = made(talk, Label.AMBER)
+    assert elsewhere == made(talk, Label.AMBER)
