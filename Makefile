@@ -23,7 +23,7 @@ MESSAGES ?= 100000
 TYPED = $(sort $(dir $(wildcard */amanah_*/__init__.py tests/*.py bench/*.py scripts/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-desk bench-mls fuzz campaign oracles wheel catalogues requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-desk bench-keys bench-mls fuzz campaign oracles wheel catalogues requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ bench: $(VENV)/.base  ## real sockets, durable, verified; writes build/bench.jso
 bench-audit: $(VENV)/.base  ## a long log, copied and verified by an auditor; LEAVES (100000); writes build/bench-audit.json
 	@mkdir -p build
 	@$(BIN)/python bench/audit.py --leaves $(LEAVES)
+
+bench-keys: $(VENV)/.dev  ## from a key press at one desk to the other desk's screen, in Chromium; writes build/bench-keys.json
+	@$(BIN)/python bench/desk_keys.py
 
 bench-desk: $(VENV)/.base  ## a desk's store: open, scroll, search; MESSAGES (100000); writes build/bench-desk.json
 	@mkdir -p build
