@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
+from amanah_client.language import ngettext, number
 from amanah_client.view import words
 from amanah_client.view.entries import AlertCard, AlertGroup
 from amanah_client.view.indicators import defanged
@@ -28,11 +28,11 @@ def alert_card(batch: AlertBatch, counts: Counts | None) -> AlertCard:
     for alert in batch.alerts:
         grouped.setdefault((-int(alert.severity), alert.title), []).append(alert)
     groups = tuple(_group(grouped[key]) for key in sorted(grouped))
-    alerts = ngettext("{count} alert", "{count} alerts", len(batch.alerts)).format(count=len(batch.alerts))
-    folded = ngettext("in {count} group", "in {count} groups", len(groups)).format(count=len(groups))
+    alerts = ngettext("%(count)s alert", "%(count)s alerts", len(batch.alerts))
+    folded = ngettext("in %(count)s group", "in %(count)s groups", len(groups))
     source = words.value(batch.source)
     return AlertCard(
-        title=_("{source}: {alerts} {groups}").format(source=source, alerts=alerts, groups=folded),
+        title=_("%(source)s: %(alerts)s %(groups)s", source=source, alerts=alerts, groups=folded),
         severity=groups[0].severity,
         groups=groups,
         sum="" if counts is None else sum_words(counts),
@@ -42,11 +42,12 @@ def alert_card(batch: AlertBatch, counts: Counts | None) -> AlertCard:
 
 def sum_words(counts: Counts) -> str:
     """The numbers, which add up in public."""
-    return _("sent {sent} = shown {shown} + merged {merged} + dropped {dropped}").format(
-        sent=f"{counts.accepted + counts.merged + counts.dropped:,}",
-        shown=f"{counts.accepted:,}",
-        merged=f"{counts.merged:,}",
-        dropped=f"{counts.dropped:,}",
+    return _(
+        "sent %(sent)s = shown %(shown)s + merged %(merged)s + dropped %(dropped)s",
+        sent=number(counts.accepted + counts.merged + counts.dropped),
+        shown=number(counts.accepted),
+        merged=number(counts.merged),
+        dropped=number(counts.dropped),
     )
 
 

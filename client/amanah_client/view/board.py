@@ -232,9 +232,9 @@ def task_line(of: TaskOnBoard, seat: Seat) -> TaskLine:
     late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
     said = words.task_state(of.state)
     if of.reason:
-        said = _("{state}: {reason}").format(state=said, reason=words.value(of.reason))
+        said = _("%(state)s: %(reason)s", state=said, reason=words.value(of.reason))
     if late and due_at_ms is not None:
-        lateness = _("late by {span}").format(span=words.span(seat.now_ms - due_at_ms))
+        lateness = _("late by %(span)s", span=words.span(seat.now_ms - due_at_ms))
         said = lateness if of.state is TaskState.OPEN else f"{lateness}, {said}"
     return TaskLine(
         id=of.task.id.hex(),
@@ -281,13 +281,16 @@ def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_t
     said: list[str] = []
     if of.agreeing:
         said.append(
-            ngettext("{nations} agrees.", "{nations} agree.", len(of.agreeing)).format(
-                nations=words.listed(_chips(of.agreeing, seat))
+            ngettext(
+                "%(nations)s agrees.",
+                "%(nations)s agree.",
+                len(of.agreeing),
+                nations=words.listed(_chips(of.agreeing, seat)),
             )
         )
     for nation in of.objecting:
         reason = words.value(of.positions[nation][0].reason)
-        said.append(_("{nation} objects: {reason}.").format(nation=words.value(seat.chip(nation)), reason=reason))
+        said.append(_("%(nation)s objects: %(reason)s.", nation=words.value(seat.chip(nation)), reason=reason))
     if of.outcome is not None:
         adopted = of.outcome is Outcome.ADOPTED
         return " ".join((_("Adopted.") if adopted else _("Not adopted."), *said))
@@ -295,12 +298,17 @@ def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_t
     if waiting and in_time:
         named = words.listed(_chips(waiting, seat))
         said.append(
-            ngettext("{nations} has until {time} to object.", "{nations} have until {time} to object.", len(waiting))
-            .format(nations=named, time=until)
-        )  # fmt: skip
+            ngettext(
+                "%(nations)s has until %(time)s to object.",
+                "%(nations)s have until %(time)s to object.",
+                len(waiting),
+                nations=named,
+                time=until,
+            )
+        )
     elif not in_time:
-        said.append(_("The window for objections closed at {time}.").format(time=until))
-    need = _("{count} of {all} have to agree.").format(count=proposal.quorum, all=len(proposal.nations))
+        said.append(_("The window for objections closed at %(time)s.", time=until))
+    need = _("%(count)s of %(all)s have to agree.", count=proposal.quorum, all=len(proposal.nations))
     return " ".join((*said, need))
 
 
@@ -310,7 +318,7 @@ def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[Org
     known = {of.by.organisation} | (set() if entry is None else set(entry.grades()))
     waiting = tuple(nation for nation in nations if nation not in known)
     acknowledged = tuple(nation for nation in nations if nation in known)
-    said = _("acknowledged by {count} of {all}").format(count=len(acknowledged), all=len(nations))
+    said = _("acknowledged by %(count)s of %(all)s", count=len(acknowledged), all=len(nations))
     return ClockLine(
         id=of.clock.id.hex(),
         entry=of.set.hex(),
@@ -339,9 +347,9 @@ def _duties(aware_at_ms: int, now_ms: int) -> tuple[Duty, ...]:
 def _duty(title: str, aware_at_ms: int, due_at_ms: int, now_ms: int) -> Duty:
     late = due_at_ms < now_ms
     if late:
-        said = _("over since {span}").format(span=words.span(now_ms - due_at_ms))
+        said = _("over since %(span)s", span=words.span(now_ms - due_at_ms))
     else:
-        said = _("due {time}").format(time=words.when(due_at_ms, now_ms))
+        said = _("due %(time)s", time=words.when(due_at_ms, now_ms))
     share = max(0, min(100, 100 * (now_ms - aware_at_ms) // max(1, due_at_ms - aware_at_ms)))
     return Duty(title=title, due_at_ms=due_at_ms, words=said, late=late, share=share)
 

@@ -6,12 +6,9 @@ not as lines of their own. What only programs tell each other is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from amanah_client.directory import Party
-from amanah_client.incident.board import Board
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
@@ -33,16 +30,17 @@ from amanah_client.view.entries import (
     Reactions,
     StandingCard,
 )  # fmt: skip
+from amanah_client.view.gathered import Room
 from amanah_client.view.notices import notice_of
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import parse, plain
 from amanah_client.visible import shown
-from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -50,7 +48,7 @@ from amanah_protocol.content.task import Task, TaskMoved
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label, Precedence
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName
+from amanah_protocol.types import EnvelopeId
 
 RUN_MS: Final = 5 * 60_000
 """One author's entries stand together while no more time lies between two of them."""
@@ -58,52 +56,6 @@ _QUOTED_CHARS: Final = 120
 _DAY_MS: Final = 86_400_000
 _ATTACHED: Final = Reaction | Correction | Withdrawal
 _QUIET: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR, Kind.ACK})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What a window is seen against.
-
-    Attributes:
-        board: The fold of the room's entries.
-        seat: Whose eyes see it.
-        ceiling: The room's label.
-        nations: Who is in it now.
-        messages: Entries by id, as far as they are at hand: what is quoted, what corrects and withdraws what is shown
-            (`amanah_client.room.Room.beside`).
-        stored: Nation -> up to which place one of its devices has stored the room.
-        counts: Entry with alerts -> what its machine counted behind it.
-    """
-
-    board: Board
-    seat: Seat
-    ceiling: Label
-    nations: tuple[OrgName, ...]
-    messages: Mapping[EnvelopeId, Message]
-    stored: Mapping[OrgName, int] = field(default_factory=dict)
-    counts: Mapping[EnvelopeId, kinds.Counts] = field(default_factory=dict)
-
-
-def against(board: Board, messages: Iterable[Message], seat: Seat, ceiling: Label, members: Iterable[Party]) -> Room:
-    """What a window is seen against, from the room's entries in their order, as far as they are at hand."""
-    by_id: dict[EnvelopeId, Message] = {}
-    stored: dict[OrgName, int] = {}
-    counts: dict[EnvelopeId, kinds.Counts] = {}
-    batches: dict[DeviceId, EnvelopeId] = {}
-    for message in messages:
-        by_id[message.id] = message
-        sender = message.sender
-        match message.specific:
-            case kinds.Delivered(room_seq=room_seq):
-                stored[sender.organisation] = max(room_seq, stored.get(sender.organisation, 0))
-            case kinds.Counts() as counted if sender.device in batches:
-                counts[batches.pop(sender.device)] = counted
-            case kinds.Alert():
-                batches[sender.device] = message.id
-            case _:  # the others count nothing
-                pass
-    nations = tuple(sorted({party.organisation for party in members}))
-    return Room(board=board, seat=seat, ceiling=ceiling, nations=nations, messages=by_id, stored=stored, counts=counts)
 
 
 def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Intent] = ()) -> tuple[Item, ...]:
@@ -150,15 +102,14 @@ def is_page(message: Message, precedence: Precedence) -> bool:
 def _day(at_ms: int, seat: Seat) -> str:
     zone = words.offset(at_ms, seat.zone)
     if zone == "UTC":
-        return _("{day}, times in UTC").format(day=words.day(at_ms))
-    said = _("{day}, times in UTC (your clock is {zone})")
-    return said.format(day=words.day(at_ms), zone=words.value(zone))
+        return _("%(day)s, times in UTC", day=words.day(at_ms))
+    return _("%(day)s, times in UTC (your clock is %(zone)s)", day=words.day(at_ms), zone=words.value(zone))
 
 
 def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry | None:
     if message.kind in _QUIET:
         return None
-    if message.id in room.board.without_effect or message.body is None:
+    if message.id in room.board.without_effect or message.body is None or isinstance(message.body, Page):
         found = notice_of(message, room.seat, room.board)
         if found is not None or message.state is MessageState.STORED:
             return found
@@ -208,7 +159,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
 def _relay_time(message: Message) -> str:
     if not message.clocks_differ or message.accepted_at_ms is None:
         return ""
-    return _("the relay says {time}").format(time=words.when(message.accepted_at_ms, message.sent_at_ms))
+    return _("the relay says %(time)s", time=words.when(message.accepted_at_ms, message.sent_at_ms))
 
 
 def _content(message: Message, room: Room) -> Content | None:
@@ -237,19 +188,17 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case Handover(text=text):
             return StandingCard(title=_("Handover"), blocks=parse(text))
         case Forwarded(text=text, origin=origin, note=note):
-            title = _("Forwarded: {label} of {nation}").format(
-                label=origin.label.text, nation=words.value(origin.nation)
-            )
-            where = _("From room {digits}, accepted {time}").format(
-                digits=origin.room.hex()[:8], time=words.when(origin.accepted_at_ms, seat.now_ms)
-            )
-            noted = (_("Note: {text}").format(text=words.value(note)),) if note else ()
+            nation, room_digits = words.value(origin.nation), origin.room.hex()[:8]
+            title = _("Forwarded: %(label)s of %(nation)s", label=origin.label.text, nation=nation)
+            accepted = words.when(origin.accepted_at_ms, seat.now_ms)
+            where = _("From room %(digits)s, accepted %(time)s", digits=room_digits, time=accepted)
+            noted = (_("Note: %(text)s", text=words.value(note)),) if note else ()
             return StandingCard(title=title, lines=(where, *noted), blocks=parse(text))
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
         case Unknown(type=number):
-            said = _("A newer version of the program wrote this (kind {number}). It is kept as it is.")
-            return Gone(why="unknown", text=said.format(number=number))
+            said = _("A newer version of the program wrote this (kind %(number)s). It is kept as it is.", number=number)
+            return Gone(why="unknown", text=said)
         case _:  # what programs tell each other
             return None
 
@@ -261,7 +210,7 @@ def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     if said.withdrawn is not None:
         body = room.messages[said.withdrawn].body if said.withdrawn in room.messages else None
         reason = body.reason if isinstance(body, Withdrawal) else ""
-        told = _("Withdrawn by its author: {reason}").format(reason=words.value(reason)) if reason else ""
+        told = _("Withdrawn by its author: %(reason)s", reason=words.value(reason)) if reason else ""
         return Gone(why="withdrawn", text=told or _("Withdrawn by its author."), blocks=parse(text.text))
     bodies = [room.messages[one].body for one in said.corrections if one in room.messages]
     texts = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
@@ -285,16 +234,16 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
         case TaskMoved(id=task, state=state, reason=reason):
             known = room.board.tasks.get(task)
             what = words.value(known.task.what if known else task.hex()[:8])
-            moved = _("{what}: {state}").format(what=what, state=words.task_state(state))
+            moved = _("%(what)s: %(state)s", what=what, state=words.task_state(state))
             return (f"{moved}. {words.value(reason)}" if reason else moved,)
         case Position(proposal=proposal, agrees=agrees, reason=reason):
             asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
             what = words.value(asked.proposal.what if asked else proposal.hex()[:8])
-            said = _("agrees: {what}") if agrees else _("objects: {what}")
-            return (said.format(what=what), *([words.value(reason)] if reason else []))
+            said = _("agrees: %(what)s", what=what) if agrees else _("objects: %(what)s", what=what)
+            return (said, *([words.value(reason)] if reason else []))
         case Clock(what=what, at_ms=at_ms, stands=stands):
-            said = _("{what}: {time}") if stands else _("called off: {what}, {time}")
-            return (said.format(what=words.value(what), time=words.when(at_ms, room.seat.now_ms)),)
+            named = {"what": words.value(what), "time": words.when(at_ms, room.seat.now_ms)}
+            return (_("%(what)s: %(time)s", **named) if stands else _("called off: %(what)s, %(time)s", **named),)
         case Task(what=what):
             return (words.value(what),)
         case Incident():
@@ -303,15 +252,15 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
 
 def _changed(body: Incident, seat: Seat) -> Iterator[str]:
     if body.title is not None:
-        yield _("Title: {title}").format(title=words.value(body.title))
+        yield _("Title: %(title)s", title=words.value(body.title))
     if body.severity is not None:
-        yield _("Severity: {severity}").format(severity=words.severity(body.severity))
+        yield _("Severity: %(severity)s", severity=words.severity(body.severity))
     if body.status is not None:
-        yield _("Status: {status}").format(status=words.status(body.status))
+        yield _("Status: %(status)s", status=words.status(body.status))
     if body.type is not None:
-        yield _("Type: {type}").format(type=words.value(body.type))
+        yield _("Type: %(type)s", type=words.value(body.type))
     if body.aware_at_ms is not None:
-        yield _("First known: {time}").format(time=words.when(body.aware_at_ms, seat.now_ms))
+        yield _("First known: %(time)s", time=words.when(body.aware_at_ms, seat.now_ms))
 
 
 def _quote(target: EnvelopeId, room: Room) -> Quote:
@@ -329,11 +278,11 @@ def _quote(target: EnvelopeId, room: Room) -> Quote:
 def _called(mention: Mention, room: Room) -> str:
     chip = words.value(room.seat.chip(mention.organisation))
     if mention.called is Called.DESK:
-        return _("duty desk {nation}").format(nation=chip)
+        return _("duty desk %(nation)s", nation=chip)
     if mention.called is Called.NATION:
         return chip
     name = room.seat.named(mention)
-    return _("{name} of {nation}").format(name=words.value(name), nation=chip)
+    return _("%(name)s of %(nation)s", name=words.value(name), nation=chip)
 
 
 def _is_called(mention: Mention, seat: Seat) -> bool:
@@ -377,6 +326,7 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
         by=tuple((seat.chip(nation), int(found), words.grade(found)) for nation, found in by),
         waiting=tuple((seat.chip(nation), words.not_yet(asked)) for nation in waiting if asked is not None),
         asks="" if asked is None else words.asks(asked),
+        asked=int(asked or 0),
         mine=int(grades.get(seat.me.organisation, 0)),
     )
 

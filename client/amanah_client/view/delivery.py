@@ -29,7 +29,7 @@ def delivery(message: Message, seat: Seat, nations: Sequence[OrgName], stored: M
     if not others:
         return Delivery(state="accepted", text=_("accepted by the relay; no other nation is here"))
     count = len(others) - len(waiting)
-    said = _("delivered to {count} of {nations}").format(count=count, nations=words.nations(len(others)))
+    said = _("delivered to %(count)s of %(nations)s", count=count, nations=words.nations(len(others)))
     if not count:
         return Delivery(state="accepted", text=_("accepted by the relay"), waiting=waiting)
     return Delivery(state="delivered", text=said, waiting=waiting)
@@ -38,6 +38,6 @@ def delivery(message: Message, seat: Seat, nations: Sequence[OrgName], stored: M
 def intent_delivery(intent: Intent) -> Delivery:
     """Of what stands in the outbox."""
     if intent.state is IntentState.HELD:
-        said = _("held: {why}. Release it or drop it.").format(why=words.value(intent.detail.rstrip(".")))
+        said = _("held: %(why)s. Release it or drop it.", why=words.value(intent.detail.rstrip(".")))
         return Delivery(state="held", text=said)
     return Delivery(state="queued", text=_("queued; it goes out by itself"))

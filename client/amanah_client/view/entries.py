@@ -176,12 +176,14 @@ class Acknowledged:
         by: (chip, grade, both in words), the furthest first.
         waiting: (chip, both in words) of those that were asked and have not.
         asks: What was asked for; "" for nothing.
+        asked: The same as a grade; 0 for none.
         mine: The reader's nation's grade, 0 for none.
     """
 
     by: tuple[tuple[str, int, str], ...]
     waiting: tuple[tuple[str, str], ...]
     asks: str
+    asked: int
     mine: int
 
 

@@ -76,7 +76,8 @@ class Seat:
         return self.chips.get(organisation, organisation or UNKNOWN)
 
     def who(self, party: Party) -> Who:
-        """Of a device."""
+        """Of a device, by what is known of it now: a name may have come later than what it said."""
+        party = self.find(party.device)
         return Who(
             chip=self.chip(party.organisation),
             organisation=party.organisation,
@@ -101,7 +102,7 @@ def _note(party: Party) -> str:
         return _("device revoked")
     if not party.organisation:
         return _("no certificate is known")
-    return _("device {digits}").format(digits=party.device.hex()[:8]) if party.namesakes else ""
+    return _("device %(digits)s", digits=party.device.hex()[:8]) if party.namesakes else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,10 +37,13 @@ def readers(members: Iterable[Party], seat: Seat) -> Readers:
         nobody = _("This device is not in the room: nothing can be sent from here.")
         return Readers(nations=(), devices=0, head=_("nobody is known to read this room"), compose=nobody)
     named = words.listed(tuple(nation.chip for nation in nations))
-    said = _("Readable by {nations}: {devices}. Nobody else, now or later, without a recorded grant.")
     return Readers(
         nations=nations,
         devices=devices,
-        head=_("{devices} can read this room").format(devices=counted),
-        compose=said.format(nations=named, devices=counted),
+        head=_("%(devices)s can read this room", devices=counted),
+        compose=_(
+            "Readable by %(nations)s: %(devices)s. Nobody else, now or later, without a recorded grant.",
+            nations=named,
+            devices=counted,
+        ),
     )

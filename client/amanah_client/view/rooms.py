@@ -54,17 +54,19 @@ class RoomLine:
     closed: bool = False
 
 
-def room_line(room: Room, board: BoardView, *, unread: int = 0, pages: int = 0, drill: bool = False) -> RoomLine:
+def room_line(
+    room: Room, board: BoardView, *, nations: int, unread: int = 0, pages: int = 0, drill: bool = False
+) -> RoomLine:
     """A room in the list.
 
     Args:
         room: The room.
         board: Its board.
+        nations: How many nations are in.
         unread: How many messages were not read.
         pages: How many of them want an answer at once.
         drill: Whether it is an exercise.
     """
-    nations = len({party.organisation for party in room.members()})
     trouble = trouble_of(room)
     counted = words.nations(nations)
     said = f"{counted}, {board.status_words.lower()}" if board.status_words else counted

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from amanah_client.view.indicators import defanged, find_indicators
@@ -60,6 +61,7 @@ class Block:
         return "\n".join("".join(run.text for run in line) for line in self.lines)
 
 
+@lru_cache(4096)
 def parse(text: str) -> tuple[Block, ...]:
     """Read what a person wrote; whatever it is, there is something to show."""
     return tuple(_blocks(shown(text).split("\n")))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
+from amanah_client.language import ngettext, number
 from amanah_client.model import Alarm
 from amanah_client.standing import Standing
 from amanah_client.view import words
@@ -53,14 +53,15 @@ def trust(standing: Standing) -> Trust:
     """How the log stands."""
     if standing.conflicts:
         count = ngettext(
-            "The relay's log contradicts itself: {count} contradiction is kept as evidence.",
-            "The relay's log contradicts itself: {count} contradictions are kept as evidence.",
+            "The relay's log contradicts itself: %(count)s contradiction is kept as evidence.",
+            "The relay's log contradicts itself: %(count)s contradictions are kept as evidence.",
             standing.conflicts,
-        ).format(count=standing.conflicts)
+        )
         steps = _(
             "Nothing is sent any more. What you read stays. Tell the other nations over another channel, and give "
-            "them the evidence: {command}"
-        ).format(command=words.value("amanah audit evidence FILE"))
+            "them the evidence: %(command)s",
+            command=words.value("amanah audit evidence FILE"),
+        )
         return Trust(line=_("The log is broken"), tone="broken", alarm=count, steps=steps)
     return Trust(line=_verified(standing), tone="late" if standing.missed else "ok")
 
@@ -70,13 +71,17 @@ def _verified(standing: Standing) -> str:
     if log is None:
         return _("No checkpoint of the log was seen yet")
     if not standing.quorum:
-        return _("Log verified to {size}; the roster asks for no witnesses").format(size=f"{log.size:,}")
+        return _("Log verified to %(size)s; the roster asks for no witnesses", size=number(log.size))
     if seen is None or not seen.size:
-        return _("Log verified to {size}, not cosigned by the witnesses yet").format(size=f"{log.size:,}")
-    said = _("Log verified to {size}, cosigned by {count} of {all} witnesses").format(
-        size=f"{seen.size:,}", count=len(seen.cosignatures), all=seen.witnesses
+        return _("Log verified to %(size)s, not cosigned by the witnesses yet", size=number(log.size))
+    said = _(
+        "Log verified to %(size)s, cosigned by %(count)s of %(all)s witnesses",
+        size=number(seen.size),
+        count=len(seen.cosignatures),
+        all=seen.witnesses,
     )
-    return f"{said}. {_('The witnesses are late.')}" if standing.missed else said
+    late = _("The witnesses are late.")
+    return f"{said}. {late}" if standing.missed else said
 
 
 def line(problem: AmanahError | None, *, online: bool, following: bool, waiting: int) -> Line:
@@ -88,18 +93,18 @@ def line(problem: AmanahError | None, *, online: bool, following: bool, waiting:
         following: Whether another program of the profile holds the connection.
         waiting: How much is queued or on its way.
     """
-    count = ngettext("{count} message waits", "{count} messages wait", waiting).format(count=waiting)
+    count = ngettext("%(count)s message waits", "%(count)s messages wait", waiting)
     queued = count if waiting else _("nothing waiting")
     if problem is not None:
-        said = _("Offline: {why}").format(why=words.value(problem.detail))
+        said = _("Offline: %(why)s", why=words.value(problem.detail))
         kept = _("What you write is kept and goes out by itself.")
         return Line(text=f"{said}; {queued}", online=False, waiting=waiting, hint=f"{shown(problem.hint)} {kept}")
     if online:
-        return Line(text=f"{_('Relay connected')}, {queued}", online=True, waiting=waiting)
+        return Line(text=_("Relay connected, %(queued)s", queued=queued), online=True, waiting=waiting)
     if following:
-        said = _("Another program of this profile holds the connection")
-        return Line(text=f"{said}, {queued}", online=True, waiting=waiting)
-    return Line(text=f"{_('Connecting')}, {queued}", online=False, waiting=waiting)
+        said = _("Another program of this profile holds the connection, %(queued)s", queued=queued)
+        return Line(text=said, online=True, waiting=waiting)
+    return Line(text=_("Connecting, %(queued)s", queued=queued), online=False, waiting=waiting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

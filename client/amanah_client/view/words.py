@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from amanah_client import language
 from amanah_client.incident import board
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
-from amanah_client.visible import shown
+from amanah_client.language import isolate, list_of, ngettext
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.incident import Status
@@ -17,18 +17,17 @@ from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Precedence
 
-_ISOLATE: Final = "\u2068{}\u2069"
 _LAST_MS: Final = 253_402_300_799_999
 
 
 def value(text: str) -> str:
-    """What a person or machine wrote, harmless and with its own direction, for a sentence of ours."""
-    return _ISOLATE.format(shown(text).replace("\n", " "))
+    """What a person or machine wrote, harmless and on one line, with its own direction, for a sentence of ours."""
+    return isolate(text.replace("\n", " "))
 
 
-def listed(names: tuple[str, ...]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Several of them."""
-    return value(", ".join(names))
+    return list_of(map(value, names))
 
 
 def severity(found: Severity | None) -> str:
@@ -133,12 +132,12 @@ def without_effect(why: str) -> str:
 
 def nations(count: int) -> str:
     """So many nations."""
-    return ngettext("{count} nation", "{count} nations", count).format(count=count)
+    return ngettext("%(count)s nation", "%(count)s nations", count)
 
 
 def devices(count: int) -> str:
     """So many devices."""
-    return ngettext("{count} device", "{count} devices", count).format(count=count)
+    return ngettext("%(count)s device", "%(count)s devices", count)
 
 
 def span(ms: int) -> str:
@@ -146,10 +145,10 @@ def span(ms: int) -> str:
     minutes = abs(ms) // 60_000
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
-        return _("{days} d {hours} h").format(days=days, hours=hours)
+        return _("%(days)s d %(hours)s h", days=days, hours=hours)
     if hours:
-        return _("{hours} h {minutes} min").format(hours=hours, minutes=rest)
-    return _("{minutes} min").format(minutes=rest)
+        return _("%(hours)s h %(minutes)s min", hours=hours, minutes=rest)
+    return _("%(minutes)s min", minutes=rest)
 
 
 # ---- times
@@ -168,10 +167,7 @@ def time_of_day(at_ms: int) -> str:
 
 def day(at_ms: int) -> str:
     """`Monday 23 November 2026`, of the day in UTC."""
-    at = moment_of(at_ms)
-    if at is None:
-        return _("beyond any calendar")
-    return language.day(at_ms)
+    return _("beyond any calendar") if moment_of(at_ms) is None else language.day(at_ms)
 
 
 def when(at_ms: int, now_ms: int) -> str:

@@ -57,7 +57,7 @@ def test_a_proposal_says_who_agrees_who_objects_and_until_when() -> None:
     )
     told.say(A_TN, Position(proposal=asked, agrees=True))
     (found,) = board_of(told).decisions
-    assert bare(found.words) == "TN agrees. MA, SN have until 00:41 UTC to object. 2 of 3 have to agree."
+    assert bare(found.words) == "TN agrees. MA and SN have until 00:41 UTC to object. 2 of 3 have to agree."
     assert (found.mine, found.open, found.closable, found.waiting) == ("agree", True, False, ("MA", "SN"))
     told.say(A_MA, Position(proposal=asked, agrees=False, reason="not yet"))
     (found,) = board_of(told, until_ms + 1).decisions
@@ -123,7 +123,9 @@ def test_nations_are_two_letters_unless_two_would_share_them() -> None:
 
 def test_who_can_read_is_told_by_nation_and_device() -> None:
     found = readers((A_TN, A_MA, BOT, party(TN, 0)), seat())
-    assert bare(found.compose) == "Readable by TN, MA: 4 devices. Nobody else, now or later, without a recorded grant."
+    assert (
+        bare(found.compose) == "Readable by TN and MA: 4 devices. Nobody else, now or later, without a recorded grant."
+    )
     assert found.head == "4 devices can read this room"
     ours, theirs = found.nations
     assert (ours.mine, ours.devices, [(who.name, count) for who, count in ours.people]) == (
@@ -134,7 +136,8 @@ def test_who_can_read_is_told_by_nation_and_device() -> None:
 
 
 def test_a_device_that_was_revoked_is_counted_as_not_sure() -> None:
-    (nation,) = nations_of((party(SN, 1, revoked=True), A_SN), seat())
+    revoked = party(SN, 1, revoked=True)
+    (nation,) = nations_of((revoked, A_SN), seat(parties=(revoked, A_SN)))
     assert (nation.unsure, nation.devices) == (1, 2)
 
 

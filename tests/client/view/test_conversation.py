@@ -19,6 +19,7 @@ from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -283,14 +284,14 @@ def test_a_change_of_readers_is_a_line() -> None:
     notices = [item for item in told.items() if isinstance(item, Notice)]
     assert [bare(notice.text) for notice in notices] == [
         "officer 0 of TN opened the room, up to TLP:AMBER. Agreement: 2026-{11}.",
-        "officer 0 of TN added MA (1 device), SN (1 device).",
+        "officer 0 of TN added MA (1 device) and SN (1 device).",
         "officer 0 of TN added MA (1 device) and removed SN (1 device).",
         "officer 0 of TN removed SN (1 device).",
         "officer 0 of TN disclosed message 00000000 to a court {who}.",
         "officer 0 of MA granted the record from 1 to 2 to 1 device.",
         "officer 0 of MA refuses the change 00000000 of the room.",
         "officer 0 of MA asks for new keys: its profile is an old copy.",
-        "officer 0 of MA erased the content of 1 of the messages above.",
+        "officer 0 of MA erased the content of 1 message above.",
     ]
     assert [notice.tone for notice in notices[5:8]] == ["readers", "alarm", "quiet"]
 
@@ -309,6 +310,19 @@ def test_a_decision_that_is_borne_out_and_a_new_label_are_lines() -> None:
         "officer 0 of TN changed the label of message 00000000 from TLP:AMBER to TLP:GREEN.",
     ]
     assert told.entries()[-1].the_label == "TLP:GREEN"
+
+
+def test_who_was_paged_and_whether_that_reached_anybody_are_lines() -> None:
+    told = Told()
+    asked = told.say(A_TN, Text(text="Who is there?"), precedence=Precedence.FLASH)
+    for result in Result:
+        told.say(A_MA, Page(message=asked, step=0, whom="shift lead", result=result, at_ms=NOW_MS))
+    notices = [item for item in told.items() if isinstance(item, Notice)]
+    assert [bare(notice.text).rpartition(": ")[2] for notice in notices] == [
+        "a device rang.", "the page was taken over.", "it reached nobody.",
+    ]  # fmt: skip
+    assert bare(notices[0].text).startswith("MA paged shift lead for message 00000000")
+    assert [notice.tone for notice in notices] == ["quiet", "quiet", "alarm"]
 
 
 def test_where_clocks_differ_the_relay_s_time_stands_as_its_word() -> None:

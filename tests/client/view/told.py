@@ -9,8 +9,9 @@ from amanah_client.directory import Party
 from amanah_client.incident.board import Board, Fold
 from amanah_client.message import Message, event_of
 from amanah_client.model import Cause, MessageRow, MessageState
-from amanah_client.view.conversation import Room, against, conversation
+from amanah_client.view.conversation import conversation
 from amanah_client.view.entries import Entry, Item
+from amanah_client.view.gathered import Room, against
 from amanah_client.view.people import Seat, chips
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body
@@ -126,7 +127,9 @@ class Told:
         return Fold(event_of(message) for message in self.messages if message.room_seq is not None).board
 
     def room(self, me: Party = A_TN, members: Iterable[Party] = (A_TN, A_MA, A_SN)) -> Room:
-        return against(self.board, self.messages, seat(me), Label.AMBER, members)
+        senders = (message.sender for message in self.messages)
+        eyes = seat(me, parties=(A_TN, A_MA, A_SN, BOT, *senders))
+        return against(self.board, self.messages, eyes, Label.AMBER, members)
 
     def items(self, me: Party = A_TN) -> tuple[Item, ...]:
         return conversation(self.messages, self.room(me))
