@@ -228,6 +228,25 @@ def _unlock(home: Home, ask_passphrase: Callable[[], str]) -> Unlock:
             return Passphrase(text=ask_passphrase())
 
 
+def has_passphrase(home: Home) -> bool:
+    """Whether a person opens the profile by a passphrase, and not by a file.
+
+    Raises:
+        OperationalError: `STORE`.
+    """
+    return read_kdf(home.keystore) is Kdf.ARGON2ID
+
+
+def check_passphrase(home: Home, passphrase: str) -> None:
+    """Whether this opens the profile; takes as long and as much memory as opening it.
+
+    Raises:
+        UsageError: `PASSPHRASE` when it does not.
+        OperationalError: `STORE`.
+    """
+    open_keystore(home.keystore, Passphrase(text=passphrase)).close()
+
+
 class ProfileLock:
     """The right to run the profile's connection; held by one process at a time.
 

@@ -30,6 +30,7 @@ BODY_S: Final = 10.0
 KEEP_ALIVE_S: Final = 90
 """A log asks a witness every half minute, and need not connect anew."""
 MAX_HEAD_BYTES: Final = 16 * 1024
+MAX_MESSAGE_BYTES: Final = 64 * 1024
 _STOP_S: Final = 5
 _CLOSE: Final = {"Connection": "close"}
 """Where a body is not read to its end, what follows on the connection is no request."""
@@ -45,6 +46,7 @@ async def serve(
     max_connections: int = MAX_CONNECTIONS,
     max_head_bytes: int = MAX_HEAD_BYTES,
     websockets: Literal["none", "websockets-sansio"] = "none",
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> None:
     """Serve until SIGTERM, or until cancelled.
 
@@ -57,12 +59,14 @@ async def serve(
         max_connections: How many are open at once; further ones are closed at once.
         max_head_bytes: Of the head of a request, its address in it.
         websockets: Whether the application takes any.
+        max_message_bytes: Of one message over a websocket.
     """
     guarded = type("_Bounded", (_Guarded,), {"head_s": head_s, "max_connections": max_connections})
     config = uvicorn.Config(
         app,
         http=guarded,
         ws=websockets,
+        ws_max_size=max_message_bytes,
         lifespan="off",
         log_config=None,
         # Below this, strangers would write our log.
@@ -153,7 +157,8 @@ class _Guarded(H11Protocol):
     def _watch(self) -> None:
         """Where no request is under way, its head is waited for; a byte now and then does not prolong that."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        if self.transport.get_protocol() is not self or (cycle is not None and not cycle.response_complete):
+            # The second is a request under way; the first a websocket, which has a protocol of its own by now.
             self._forget()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_s, self.transport.abort)

@@ -41,7 +41,7 @@ def console(
         certificate = decode_certificate(profile.store.snapshot().certificate)
         usual = find_home(None).path
         owner = Owner(organisation=certificate.organisation, home=home_option(profile.home.path, usual))
-        wanted = browser if browser is not None else _has_desktop()
+        wanted = browser if browser is not None else has_desktop()
 
         def opened(link: str, leading: str) -> None:
             if common.json:
@@ -59,5 +59,6 @@ def console(
         asyncio.run(run(console, owner, terminal.say, opened, usual_language))
 
 
-def _has_desktop() -> bool:
+def has_desktop() -> bool:
+    """Whether a browser can be opened beside this terminal."""
     return sys.stdout.isatty() and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

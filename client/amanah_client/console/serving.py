@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import secrets
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from amanah_client.console.app import Owner, make_app
 from amanah_client.console.state import Console
 from amanah_client.language import Language
 from amanah_client.listener import serve
-from amanah_client.web.launch import Launch
+from amanah_client.web.launch import Launch, asked_by_enter
 from amanah_client.web.place import NAME_BYTES, open_place
 from amanah_client.web.sessions import Sessions
 
@@ -58,7 +54,7 @@ async def run(
         offer()
 
     try:
-        with _asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):
+        with asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):
             await serve(
                 app,
                 place.sockets,
@@ -69,24 +65,3 @@ async def run(
             )
     finally:
         launch.withdraw()
-
-
-@contextmanager
-def _asked_by_enter(offer: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, Enter in the terminal makes a new link."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    loop, terminal = asyncio.get_running_loop(), sys.stdin.fileno()
-
-    def typed() -> None:
-        if os.read(terminal, 4096):
-            offer()
-        else:
-            loop.remove_reader(terminal)
-
-    loop.add_reader(terminal, typed)
-    try:
-        yield
-    finally:
-        loop.remove_reader(terminal)

@@ -1,4 +1,7 @@
-"""Files beside the pages, under names that hold their content's hash: a browser never mixes two versions."""
+"""Files beside the pages, under names that hold their content's hash: a browser never mixes two versions.
+
+Modules of a script name each other as they are called in the source; so called, a file is never kept by a browser.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,10 @@ class Files:
         return Route(STATIC + "{name}", self._serve, methods=["GET"])
 
     async def _serve(self, request: Request) -> Response:
-        found = self._files.get(request.path_params["name"])
+        name = request.path_params["name"]
+        is_module = name in self._names and name.endswith(".js")
+        found = self._files.get(self._names[name] if is_module else name)
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        headers = {"Cache-Control": "max-age=31536000, immutable"}
-        return Response(found.data, media_type=found.media_type, headers=headers)
+        kept = "no-store" if is_module else "max-age=31536000, immutable"
+        return Response(found.data, media_type=found.media_type, headers={"Cache-Control": kept})

@@ -5,6 +5,7 @@ The order is that of what costs least: host, then where it comes from, then who 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -44,7 +45,9 @@ _OWN: Final = frozenset({"same-origin", "none"})
 class Gate:
     """An ASGI application around a face's own."""
 
-    def __init__(self, app: ASGIApp, *, authority: str, sessions: Sessions, door: ASGIApp) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authority: str, sessions: Sessions, door: ASGIApp, ways_in: Collection[str] = ()
+    ) -> None:
         """Stand before `app`.
 
         Args:
@@ -52,11 +55,13 @@ class Gate:
             authority: The only host, with its port, that is answered.
             sessions: Who is in.
             door: The page for everybody else, at any address.
+            ways_in: Where else whoever is not in may post, to come in.
         """
         self._app = app
         self._authority = authority
         self._sessions = sessions
         self._door = door
+        self._ways_in = _OPEN | frozenset(ways_in)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the pages do so."""
@@ -83,22 +88,24 @@ class Gate:
             return PlainTextResponse("misdirected request\n", HTTPStatus.MISDIRECTED_REQUEST)
         is_upgrade = scope["type"] == "websocket"
         is_safe = not is_upgrade and scope["method"] in _SAFE
-        if not (self._comes_from_here(headers) if not is_safe else self._may_read(headers)):
+        if not (self._may_read(headers) if is_safe else self._comes_from_here(headers, is_upgrade=is_upgrade)):
             return PlainTextResponse("this comes from another site\n", HTTPStatus.FORBIDDEN)
         path: str = scope["path"]
-        if not is_upgrade and (path.startswith(STATIC) or (path in _OPEN and not is_safe)):
+        if not is_upgrade and (path.startswith(STATIC) or (path in self._ways_in and not is_safe)):
             return None
-        return None if self._sessions.admits(_cookie(headers)) else self._door
+        return None if self._sessions.admits(cookie_of(headers)) else self._door
 
-    def _comes_from_here(self, headers: Headers) -> bool:
+    def _comes_from_here(self, headers: Headers, *, is_upgrade: bool) -> bool:
         """What changes something names its origin, and the browser says that it is ours.
 
         Of a form on a page without referrer, such as ours, browsers give the origin as `null` (Fetch, section
         3.1). Then their word that it is ours stands alone; a page of another site cannot make them say so.
+        A websocket has an origin always (RFC 6455, section 10.2), and Chromium says nothing more of it.
         """
         origin, is_form = headers.get("origin"), headers.get("sec-fetch-mode") == "navigate"
-        named = origin == f"http://{self._authority}" or (origin == "null" and is_form)
-        return named and headers.get("sec-fetch-site") == "same-origin"
+        named = origin == f"http://{self._authority}" or (origin == "null" and is_form and not is_upgrade)
+        site = headers.get("sec-fetch-site")
+        return named and (site == "same-origin" or (is_upgrade and site is None))
 
     @staticmethod
     def _may_read(headers: Headers) -> bool:
@@ -107,7 +114,8 @@ class Gate:
         return site in _OWN or (mode == "navigate" and headers.get("sec-fetch-dest", "document") == "document")
 
 
-def _cookie(headers: Headers) -> str:
+def cookie_of(headers: Headers) -> str:
+    """The cookie of a request; "" for none."""
     try:
         found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:

@@ -6,9 +6,12 @@ started with can be read by every user of the machine.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -80,11 +83,36 @@ class Launch:
             self._tell("a link was followed that is not the one offered last, or was used before: nobody was let in")
             return PlainTextResponse("this link is void\n", HTTPStatus.FORBIDDEN)
         self.withdraw()
-        entered = Response(status_code=HTTPStatus.NO_CONTENT)
-        # No `Secure`: there is no TLS on loopback. No end: it lives as long as the browser, or this process.
-        entered.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
-        return entered
+        return let_in(Response(status_code=HTTPStatus.NO_CONTENT), cookie)
 
     async def _lock(self, _: Request) -> Response:
         self._sessions.lock()
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+
+def let_in(response: Response, cookie: str) -> Response:
+    """An answer that lets a browser in."""
+    # No `Secure`: there is no TLS on loopback. No end: it lives as long as the browser, or this process.
+    response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
+    return response
+
+
+@contextmanager
+def asked_by_enter(offer: Callable[[], None]) -> Iterator[None]:
+    """While it lasts, Enter in the terminal makes a new link."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    loop, terminal = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def typed() -> None:
+        if os.read(terminal, 4096):
+            offer()
+        else:
+            loop.remove_reader(terminal)
+
+    loop.add_reader(terminal, typed)
+    try:
+        yield
+    finally:
+        loop.remove_reader(terminal)

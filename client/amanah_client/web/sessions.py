@@ -42,6 +42,10 @@ class Sessions:
         """The cookie for an offered token; None for any other, also for one that was taken up already."""
         if self._offered is None or not _same(token, self._offered):
             return None
+        return self.enter()
+
+    def enter(self) -> str:
+        """The cookie for somebody who has shown otherwise that they may come in; ends the session before."""
         self._offered, self._cookie, self._used_s = None, self._secret(), self._now_s()
         return self._cookie
 
@@ -51,6 +55,10 @@ class Sessions:
             return False
         self._used_s = self._now_s()
         return True
+
+    def holds(self, cookie: str) -> bool:
+        """Whether this is the cookie of the session, without using it: what a page only shows keeps nobody in."""
+        return not self.is_locked and self._cookie is not None and _same(cookie, self._cookie)
 
     @property
     def is_locked(self) -> bool:

@@ -221,7 +221,7 @@ def test_a_browser_is_opened_where_there_is_a_desktop(
     monkeypatch.setattr(sys, "stdout", Stream())
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert audit_console._has_desktop() is opens  # noqa: SLF001 - it has no other face
+    assert audit_console.has_desktop() is opens
 
 
 def test_a_command_names_the_profile_where_it_is_not_the_usual_one() -> None:
