@@ -48,6 +48,7 @@ _COMMANDS: Final = (
     ("sign-off", "closing:sign_off", "Sign for your nation what a room's entries came to."),
     ("report", "reports:report", "Write what a room's entries say, each line with the entry that says it."),
     ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
+    ("desk", "desk:desk", "Open the officers' desk in a browser of this machine."),
     ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
     ("outbox", "outbox:app", "What is queued, held or on its way."),
     ("audit", "audit:app", "Copy, verify, list and export the record's metadata."),

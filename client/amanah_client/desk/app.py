@@ -1,0 +1,92 @@
+"""The desk over HTTP: one page, its files, one websocket; behind the gate that all web faces have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from amanah_client.desk.desk import Desk
+from amanah_client.desk.live import Live
+from amanah_client.desk.unlocking import UNLOCK, Unlocking
+from amanah_client.language import Language
+from amanah_client.web import reader
+from amanah_client.web.files import Files
+from amanah_client.web.gate import Gate
+from amanah_client.web.launch import Launch
+from amanah_client.web.pages import HERE as FRAME
+from amanah_client.web.pages import Pages
+from amanah_client.web.place import Place
+from amanah_client.web.sessions import Sessions
+
+HERE: Final = Path(__file__).resolve().parent
+LIVE: Final = "/live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """How the page is locked and opened again.
+
+    Attributes:
+        minutes: After how long without use it locks by itself.
+        check: Raises for a passphrase that does not open the profile; None where it has none.
+    """
+
+    minutes: int
+    check: Callable[[str], None] | None
+
+
+def make_app(
+    desk: Desk,
+    place: Place,
+    sessions: Sessions,
+    launch: Launch,
+    lock: Lock,
+    usual: Language | None,
+    *,
+    now_s: Callable[[], float],
+    tell: Callable[[str], None],
+) -> ASGIApp:
+    """The application, behind its gate; `usual` is the language of whoever has chosen none there."""
+    files = Files(FRAME / "static", HERE / "static")
+    pages = Pages(HERE / "templates", files)
+
+    def door(wait_s: int = 0, wrong: bool = False) -> Response:  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
+        context = {"minutes": lock.minutes, "passphrase": lock.check is not None, "wait_s": wait_s, "wrong": wrong}
+        return pages.render("locked.html", HTTPStatus.FORBIDDEN, **context)
+
+    async def page(_: Request) -> Response:
+        return pages.render("desk.html", minutes=lock.minutes)
+
+    async def live(socket: WebSocket) -> None:
+        await Live(desk, sessions, socket).run()
+
+    unlocking = None if lock.check is None else Unlocking(sessions, lock.check, now_s, door, tell)
+    app = Starlette(
+        routes=[
+            Route("/", page, methods=["GET"]),
+            WebSocketRoute(LIVE, live),
+            files.route,
+            reader.route(),
+            *launch.routes,
+            *([] if unlocking is None else [unlocking.route]),
+        ]
+    )
+    app.router.redirect_slashes = False
+    ways_in = () if unlocking is None else (UNLOCK,)
+
+    async def at_the_door(scope: Scope, receive: Receive, send: Send) -> None:
+        shown = door(0 if unlocking is None else unlocking.wait_s)
+        await shown(scope, receive, send)
+
+    gate = Gate(app, authority=place.authority, sessions=sessions, door=at_the_door, ways_in=ways_in)
+    return reader.Reader(gate, usual)

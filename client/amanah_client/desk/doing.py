@@ -1,0 +1,217 @@
+"""What the page asks for, done: each is queued and answered at once, or refused with what to do next."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final, TypeAlias
+
+from amanah_client import actions
+from amanah_client.composing import orders
+from amanah_client.composing.commands import COMMANDS
+from amanah_client.composing.line import Situation, read_line
+from amanah_client.composing.times import parse_time
+from amanah_client.desk import wire
+from amanah_client.desk.desk import Desk
+from amanah_client.language import gettext as _
+from amanah_client.room import Room
+from amanah_client.view.indicators import defang, has_live
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Position, Proposal
+from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+
+Doing: TypeAlias = wire.Asked
+_ID_BYTES: Final = 16
+
+
+async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: PLR0911 - one for each kind
+    """Do what a frame asks for; gives what to tell, and what was asked for.
+
+    Raises:
+        AmanahError: It is refused, and nothing is queued.
+    """
+    match asked:
+        case wire.Type():
+            return await _type(desk, asked)
+        case wire.Acknowledge(entry=entry, grade=grade):
+            room = room_of(desk, asked.room)
+            action = actions.Acknowledge(room=room.id, envelope=_entry(entry), grade=int(Grade(grade)))
+            await desk.client.ask(action)
+            return "", None
+        case wire.Conclude(ordinal=ordinal):
+            await desk.client.ask(room_of(desk, asked.room).decision(ordinal))
+            return "", None
+        case wire.NewRoom(title=title, label=label, agreement=agreement):
+            new = desk.client.new_room(title, label=Label.parse(label), agreement=agreement.strip() or None)
+            await desk.client.ask(new)
+            return _("The room is there as soon as the relay has taken it."), None
+        case wire.Invite(whom=whom):
+            await desk.client.ask(room_of(desk, asked.room).invitation(whom.strip()))
+            return _("Invited. Devices join when they connect next."), None
+        case wire.Remove(devices=devices):
+            room = room_of(desk, asked.room)
+            await desk.client.ask(
+                actions.Remove(room=room.id, devices=tuple(DeviceId(bytes.fromhex(one)) for one in devices))
+            )
+            return _("Removed as soon as the relay has taken it."), None
+        case wire.Release(intent=intent, drop=drop):
+            found = desk.client.intent(intent)
+            await (desk.client.withdraw(found) if drop else desk.client.release(found))
+            return "", None
+        case wire.Defang(text=text):
+            return "", {"live": has_live(text), "text": defang(text)}
+        case (
+            wire.React() | wire.Correct() | wire.Withdraw() | wire.Stand() | wire.AddTask() | wire.MoveTask()
+            | wire.Propose() | wire.Position() | wire.SetClock() | wire.Handover()
+        ):  # fmt: skip
+            room = room_of(desk, asked.room)
+            await desk.client.ask(room.compose(_body(asked, room, desk.now_ms)))
+            return "", None
+        case _:
+            raise UsageError(Code.USAGE, "this is not done here")
+
+
+async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:
+    room = room_of(desk, asked.room)
+    order = read_line(asked.text, _situation(desk, room, asked), COMMANDS)
+    label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
+    match order:
+        case orders.Saying(body=body):
+            said = room.compose(body, label=label, pap=pap, precedence=Precedence[asked.precedence.upper()])
+            await desk.client.ask(said)
+            return "", {"sent": True}
+        case orders.Acknowledging(message=message, grade=grade):
+            await desk.client.ask(actions.Acknowledge(room=room.id, envelope=message, grade=int(grade)))
+        case orders.Concluding(ordinal=ordinal):
+            await desk.client.ask(room.decision(ordinal))
+        case orders.Inviting(organisation=organisation):
+            await desk.client.ask(room.invitation(organisation))
+        case orders.Marking():
+            return "", {"marks": _marks(order, room)}
+        case orders.ShowingMembers():
+            return "", {"show": "members"}
+        case orders.Searching(query=query):
+            return "", {"show": "search", "query": query}
+        case orders.Helping(command=command):
+            return "", {"show": "commands", "commands": _commands(command)}
+        case _:
+            raise UsageError(Code.USAGE, _("this is not done on the desk yet"), hint=_("Use the command line for it."))
+    return "", {"sent": True}
+
+
+def _marks(order: orders.Marking, room: Room) -> dict[str, str]:
+    if order.label is not None and order.label > room.ceiling:
+        raise UsageError(Code.LABEL, f"{order.label.text} is above the room's ceiling {room.ceiling.text}")
+    named = {
+        "label": None if order.label is None else order.label.text,
+        "pap": None if order.pap is None else order.pap.text,
+        "precedence": None if order.precedence is None else order.precedence.name.lower(),
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _commands(name: str | None) -> list[dict[str, object]]:
+    return [
+        {"name": command.name, "usage": list(command.usage), "about": command.about}
+        for command in COMMANDS.values()
+        if name in {None, command.name}
+    ]
+
+
+def _situation(desk: Desk, room: Room, asked: wire.Type) -> Situation:
+    return Situation(
+        board=room.board(about=()),
+        members=room.members(),
+        now_ms=desk.now_ms,
+        message=lambda digits: room.message(digits).id,
+        fresh_id=lambda: secrets.token_bytes(_ID_BYTES),
+        answering=None if asked.answering is None else _entry(asked.answering),
+        asks=None if asked.asks is None else Grade(asked.asks),
+        replies=asked.replies,
+        thread=None if asked.thread is None else _entry(asked.thread),
+    )
+
+
+def _body(asked: Doing, room: Room, now_ms: int) -> Said:  # noqa: C901, PLR0911 - one for each kind
+    match asked:
+        case wire.React(entry=entry, sign=sign, stands=stands):
+            return Reaction(message=_entry(entry), sign=sign, stands=stands)
+        case wire.Correct(entry=entry, text=text):
+            return Correction(message=_entry(entry), text=text)
+        case wire.Withdraw(entry=entry, reason=reason):
+            return Withdrawal(message=_entry(entry), reason=reason)
+        case wire.Stand():
+            return Incident(
+                title=asked.title.strip() or None,
+                severity=Severity[asked.severity.upper()] if asked.severity else None,
+                status=Status[asked.status.upper()] if asked.status else None,
+                type=asked.type.strip() or None,
+                aware_at_ms=parse_time(asked.aware, now_ms, past=True) if asked.aware else None,
+            )
+        case wire.AddTask(nation=nation, what=what, until=until):
+            return Task(
+                id=secrets.token_bytes(_ID_BYTES),
+                what=what.strip(),
+                nation=parse_organisation(nation),
+                until_ms=parse_time(until, now_ms) if until else None,
+            )
+        case wire.MoveTask(task=task, state=state, reason=reason):
+            return TaskMoved(id=bytes.fromhex(task), state=TaskState[state.upper()], reason=reason)
+        case wire.Propose(what=what, until=until, quorum=quorum):
+            nations = tuple(sorted({party.organisation for party in room.members()}))
+            return Proposal(
+                ordinal=max(room.board(about=()).proposals, default=0) + 1,
+                what=what.strip(),
+                object_until_ms=parse_time(until, now_ms),
+                quorum=quorum or len(nations),
+                nations=nations,
+            )
+        case wire.Position(ordinal=ordinal, agrees=agrees, reason=reason):
+            found = room.board(about=()).proposals.get(ordinal)
+            if found is None:
+                raise UsageError(Code.NOT_FOUND, f"there is no proposal {ordinal}")
+            return Position(proposal=found.id, agrees=agrees, reason=reason)
+        case wire.SetClock():
+            return _clock(asked, room, now_ms)
+        case wire.Handover(text=text):
+            return Handover(text=text)
+        case _:
+            raise UsageError(Code.USAGE, "this says nothing")
+
+
+def _clock(asked: wire.SetClock, room: Room, now_ms: int) -> Clock:
+    if asked.clock is None:
+        return Clock(
+            id=secrets.token_bytes(_ID_BYTES),
+            nature=Nature[asked.nature.upper()],
+            what=asked.what.strip(),
+            at_ms=parse_time(asked.at, now_ms),
+        )
+    known = room.board(about=()).clocks.get(bytes.fromhex(asked.clock))
+    if known is None:
+        raise UsageError(Code.NOT_FOUND, "there is no such joint time")
+    at_ms = parse_time(asked.at, now_ms) if asked.at else known.clock.at_ms
+    return Clock(id=known.clock.id, nature=known.clock.nature, what=known.clock.what, at_ms=at_ms, stands=asked.stands)
+
+
+def room_of(desk: Desk, room: str) -> Room:
+    """A room of this profile.
+
+    Raises:
+        UsageError: `UNKNOWN_ROOM`.
+    """
+    return desk.client.room(RoomId(bytes.fromhex(room)))
+
+
+def _entry(digits: str) -> EnvelopeId:
+    return EnvelopeId(bytes.fromhex(digits))

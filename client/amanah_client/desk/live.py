@@ -1,0 +1,264 @@
+"""One open page: what changes is pushed to it, what its officer asks for is done and answered.
+
+A push holds what has changed alone: entries go by their keys, and one that stands as it stood is not sent again.
+Nothing is pushed while the session is over; a page that is told so takes its content away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from amanah_client.desk import wire
+from amanah_client.desk.desk import Desk
+from amanah_client.desk.doing import do
+from amanah_client.desk.feed import Read, Window
+from amanah_client.desk.finding import find, timeline
+from amanah_client.desk.words import words_of_page
+from amanah_client.language import ENGLISH, spoken
+from amanah_client.language import gettext as _
+from amanah_client.language.errors import happened
+from amanah_client.room import Room
+from amanah_client.view.entries import DayBreak, Item
+from amanah_client.view.people import Seat
+from amanah_client.visible import shown
+from amanah_client.web.gate import cookie_of
+from amanah_client.web.sessions import Sessions
+from amanah_protocol.errors import AmanahError
+from amanah_protocol.types import EnvelopeId, RoomId
+
+GATHER_S: Final = 0.02
+"""So long it is waited for more of what arrives together."""
+WATCH_S: Final = 1.0
+"""So often it is looked whether the session is over."""
+CLOCK_TICKS: Final = 20
+"""After so many looks, what depends on the time alone is told anew."""
+LOCKED: Final = 4001
+ENDED: Final = 1001
+_BY_ITSELF: Final = wire.Look | wire.Seen
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class _SessionOverError(Exception):
+    """The session is over."""
+
+
+class Live:
+    """One page over its websocket."""
+
+    def __init__(self, desk: Desk, sessions: Sessions, socket: WebSocket) -> None:
+        """Take a page that was let in."""
+        self._desk = desk
+        self._sessions = sessions
+        self._socket = socket
+        self._cookie = cookie_of(socket.headers)
+        self._room: Room | None = None
+        self._window = Window()
+        self._sent: dict[str, bytes] = {}
+        self._entries: dict[str, bytes] = {}
+        self._anew = False
+        self._changed = asyncio.Event()
+        self._dirty: set[RoomId | None] = set()
+
+    async def run(self) -> None:
+        """Serve the page until it goes, or the session is over."""
+        await self._socket.accept()
+        stop = self._desk.listen(self._hear)
+        tasks = [asyncio.create_task(work) for work in (self._push(), self._watch(), self._receive())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            # The program ends: the server closes the socket by itself, and nobody waits for this task.
+            pass
+        finally:
+            stop()
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await self._socket.close(ENDED if self._sessions.holds(self._cookie) else LOCKED)
+        for error in ended:
+            if isinstance(error, Exception) and not isinstance(error, _SessionOverError | WebSocketDisconnect):
+                raise error
+
+    # ---- what is pushed
+
+    async def _push(self) -> None:
+        desk = self._desk
+        me = desk.seat().who(desk.client.party(desk.client.me))
+        await self._tell({"kind": "hello", "me": me, "words": words_of_page(), "organisations": desk.organisations()})
+        while True:
+            self._changed.clear()
+            try:
+                await self._refresh()
+            except AmanahError as error:
+                # The store may fail for a while; what it had is on the page, and it is tried again with what comes.
+                await self._tell({"kind": "trouble", "value": _told(error)})
+            await self._changed.wait()
+            await asyncio.sleep(GATHER_S)
+
+    def _hear(self, room: RoomId | None) -> None:
+        self._dirty.add(room)
+        self._changed.set()
+
+    async def _refresh(self) -> None:
+        seat, room = self._desk.seat(), self._room
+        dirty, self._dirty = self._dirty, set()
+        # What somebody looks at comes first.
+        if room is not None and (self._anew or None in dirty or room.id in dirty):
+            await self._show(room, self._window, seat)
+        await self._tell_changed("rooms", self._desk.rooms(seat))
+        await self._tell_changed("line", self._desk.line())
+        await self._tell_changed("trust", self._desk.trust())
+        await self._tell_changed("alarms", self._desk.alarms())
+
+    async def _show(self, room: Room, window: Window, seat: Seat) -> None:
+        """The open room: head, board, and the entries of the window that have changed."""
+        desk, draft, name = self._desk, room.draft, room.id.hex()
+        head = {
+            "room": desk.line_of(room, seat),
+            "readers": desk.readers(room, seat),
+            "draft": "" if draft is None else draft.text,
+            "mark": room.read_mark,
+        }
+        if self._anew:
+            await self._tell_changed(f"head {name}", head)
+        if self._room is not room or self._window is not window:
+            return  # it was asked for something else meanwhile, and that is shown next
+        await self._tell_entries(desk.read(room, window, seat), name)
+        await self._tell_changed(f"head {name}", head)
+        await self._tell_changed(f"board {name}", desk.board(room, seat))
+
+    async def _tell_entries(self, read: Read, room: str) -> None:
+        self._window = window = read.window
+        keyed = {_key(item): _ENCODE(item) for item in self._desk.items(read)}
+        changed = {key: msgspec.Raw(encoded) for key, encoded in keyed.items() if self._entries.get(key) != encoded}
+        if not changed and list(keyed) == list(self._entries) and not self._anew:
+            return
+        self._entries, self._anew = keyed, False
+        await self._tell(
+            {
+                "kind": "entries",
+                "room": room,
+                "thread": "" if window.thread is None else window.thread.hex(),
+                "order": list(keyed),
+                "items": changed,
+                "first": window.first,
+                "more": read.more,
+                "newest": window.is_newest,
+            }
+        )
+
+    async def _tell_changed(self, name: str, value: object) -> None:
+        encoded = _ENCODE(value)
+        if self._sent.get(name) != encoded:
+            self._sent[name] = encoded
+            await self._tell({"kind": name.partition(" ")[0], "value": msgspec.Raw(encoded)})
+
+    async def _tell(self, value: object) -> None:
+        # A session that is over sees nothing more, also where it ended while this was made.
+        if not self._sessions.holds(self._cookie):
+            raise _SessionOverError
+        await self._socket.send_text(_ENCODE(value).decode())
+
+    async def _watch(self) -> None:
+        ticks = 0
+        while self._sessions.holds(self._cookie):
+            await asyncio.sleep(WATCH_S)
+            ticks += 1
+            if ticks % CLOCK_TICKS == 0:
+                self._hear(None)
+
+    # ---- what is asked for
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None:
+                return
+            if not self._sessions.holds(self._cookie):
+                return
+            try:
+                asked = wire.decode_frame(text)
+                # What the page asks for by itself keeps nobody in.
+                if not isinstance(asked, _BY_ITSELF):
+                    self._sessions.admits(self._cookie)
+            except (msgspec.ValidationError, msgspec.DecodeError):
+                await self._tell(
+                    wire.Answer(n=_number(text), ok=False, text=_("The page asked for what is not known."))
+                )
+                continue
+            await self._tell(await self._answer(asked))
+
+    async def _answer(self, asked: wire.Asked) -> wire.Answer:
+        try:
+            text, data = await self._do(asked)
+        except AmanahError as error:
+            return wire.Answer(n=asked.n, ok=False, text=_told(error))
+        return wire.Answer(n=asked.n, ok=True, text=text, data=data)
+
+    async def _do(self, asked: wire.Asked) -> tuple[str, object]:  # noqa: PLR0911 - one for each kind
+        match asked:
+            case wire.Active():
+                return "", None
+            case wire.Lock():
+                self._sessions.lock()
+                return "", None
+            case wire.Look():
+                self._look(asked)
+                return "", None
+            case wire.Seen(room=room, seq=seq):
+                self._desk.mark_read(RoomId(bytes.fromhex(room)), seq)
+                self._hear(RoomId(bytes.fromhex(room)))
+                return "", None
+            case wire.Draft(room=room, text=text):
+                self._desk.keep_draft(RoomId(bytes.fromhex(room)), text)
+                return "", None
+            case wire.Search(query=query):
+                return "", find(self._desk, query)
+            case wire.Timeline(room=room):
+                return "", await asyncio.to_thread(timeline, self._desk, room)
+            case _:
+                done = await do(self._desk, asked)
+                # What waits without the relay is told by no event.
+                self._hear(None)
+                return done
+
+    def _look(self, asked: wire.Look) -> None:
+        feed = self._desk.feed(RoomId(bytes.fromhex(asked.room)))
+        if asked.thread is not None:
+            self._window = Window(thread=EnvelopeId(bytes.fromhex(asked.thread)))
+        else:
+            self._window = feed.place(asked.at, asked.seq)
+        # The page draws the whole window anew.
+        self._room, self._entries, self._anew = feed.room, {}, True
+        self._sent = {name: value for name, value in self._sent.items() if " " not in name}
+        self._changed.set()
+
+
+def _told(error: AmanahError) -> str:
+    """What is wrong and what to do: in English as it was met, in other languages as the error's code says it."""
+    if spoken().code != ENGLISH.code:
+        return happened(error.code)
+    return f"{shown(error.detail).rstrip('.')}. {shown(error.hint)}"
+
+
+def _key(item: Item) -> str:
+    return f"day {item.text}" if isinstance(item, DayBreak) else item.id
+
+
+def _number(text: str) -> int:
+    """The number of a frame that is none, as far as it has one."""
+    try:
+        value: Any = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return 0
+    number = value.get("n") if isinstance(value, dict) else None
+    return number if type(number) is int and 0 <= number <= 2**53 else 0

@@ -1,0 +1,70 @@
+"""The desk on its place: offered, served, locked when nobody uses it, and gone with the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from amanah_client.desk.app import Lock, make_app
+from amanah_client.desk.desk import Desk
+from amanah_client.desk.wire import MAX_FRAME_BYTES
+from amanah_client.home import check_passphrase, has_passphrase
+from amanah_client.listener import serve
+from amanah_client.sdk import Client
+from amanah_client.web.launch import Launch, asked_by_enter
+from amanah_client.web.place import NAME_BYTES, open_place
+from amanah_client.web.sessions import Sessions
+
+MAX_CONNECTIONS: Final = 32
+LAUNCH_FILE: Final = "desk.html"
+
+
+async def run(
+    client: Client, tell: Callable[[str], None], opened: Callable[[str, str], None], *, lock_minutes: int
+) -> None:
+    """Serve until the program is ended.
+
+    Args:
+        client: The open client.
+        tell: Where a line goes that the user should see.
+        opened: Told the link, and the file that leads a browser to it.
+        lock_minutes: After how long without use the page locks.
+
+    Raises:
+        OperationalError: `ADDRESS_IN_USE`, `STORE` or `DISK_FULL`.
+    """
+    home = client.profile.home
+    place = open_place(secrets.token_bytes(NAME_BYTES), "desk")
+    sessions = Sessions(time.monotonic, secrets.token_bytes, idle_s=60 * lock_minutes)
+    path = home.path / LAUNCH_FILE
+    launch = Launch(place, sessions, path, tell)
+    check = (lambda passphrase: check_passphrase(home, passphrase)) if has_passphrase(home) else None
+    desk = Desk(client)
+    lock = Lock(minutes=lock_minutes, check=check)
+    app = make_app(desk, place, sessions, launch, lock, None, now_s=time.monotonic, tell=tell)
+    keeping = asyncio.create_task(desk.run(), name="amanah-desk")
+    try:
+        with asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):
+            serving = asyncio.create_task(
+                serve(
+                    app,
+                    place.sockets,
+                    ready=lambda: opened(launch.offer(), path.as_uri()),
+                    max_connections=MAX_CONNECTIONS,
+                    websockets="websockets-sansio",
+                    max_message_bytes=MAX_FRAME_BYTES,
+                )
+            )
+            await asyncio.wait([serving, keeping], return_when=asyncio.FIRST_COMPLETED)
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+    finally:
+        keeping.cancel()
+        launch.withdraw()
+    if not keeping.cancelled() and keeping.done() and (error := keeping.exception()) is not None:
+        raise error

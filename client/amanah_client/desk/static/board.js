@@ -1,0 +1,115 @@
+// The incident's board beside the conversation: what is due, to be done, to be decided, and who is here.
+
+import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
+import { askFor, showTimeline, sure } from "./dialogs.js";
+import { blocks, btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { ask, now, on } from "./state.js";
+
+export function makeBoard(composer) {
+  const aside = el("div.board", { role: "complementary", "aria-label": now.say.board });
+  const { forms } = composer;
+
+  const part = (title, inside, button = null, more = {}) =>
+    inside ? el("section", more, el("h2", {}, el("span", {}, title), button), inside) : null;
+  const small = (text, onclick) => btn(text, onclick, {}, "button.btn.small");
+  const none = (text) => el("p.meta", {}, text);
+
+  function draw() {
+    const { board, head } = now;
+    aside.hidden = !board || !head;
+    if (aside.hidden) return;
+    const writable = head.room.writable;
+    const may = (text, onclick) => (writable ? small(text, onclick) : null);
+    fill(
+      aside,
+      el("h1.unseen", {}, now.say.board),
+      el("div.row.tight.between.paneback", {}, small(now.say.conversation, () => (document.body.dataset.pane = "room"))),
+      part(now.say.incident, incident(board), may(board.is_incident ? now.say.change : now.say.add, forms.incident)),
+      part(now.say.joint_action, board.clocks.length ? board.clocks.map((one) => clockCard(one)) : none(now.say.nothing_clocks), may(now.say.add, forms.clock)),
+      board.duties.length ? part(now.say.duties, board.duties.map(duty)) : null,
+      part(now.say.tasks, board.tasks.length ? board.tasks.map((one) => taskCard(one)) : none(now.say.nothing_tasks), may(now.say.add, forms.task)),
+      part(now.say.decisions, board.decisions.length ? board.decisions.map((one) => decisionCard(one)) : none(now.say.nothing_decisions), may(now.say.propose, forms.decision)),
+      board.handovers.length ? part(now.say.handovers, el("div.left", {}, blocks(board.handovers[0].blocks)), may(now.say.add, forms.handover)) : null,
+      part(now.say.people, people(head.readers), may(now.say.invite, invite), { id: "people", tabindex: -1 }),
+      el("section", {}, small(now.say.timeline, timeline)),
+    );
+  }
+
+  function incident(board) {
+    if (!board.is_incident) return none(now.say.begin_incident);
+    return el(
+      "div.rows",
+      {},
+      board.title ? el("b", { dir: "auto" }, board.title) : null,
+      el("div.row.tight", {}, board.severity ? el(`span.state.${board.severity}`, {}, board.severity_words) : null, board.status ? el("span", {}, board.status_words) : null, board.type ? el("bdi.meta", { lang: "en" }, board.type) : null),
+      board.aware_at_ms ? el("div.meta", {}, now.say.aware, ": ", moment(board.aware_at_ms, new Date(board.aware_at_ms).toISOString().slice(0, 16).replace("T", " "))) : null,
+    );
+  }
+
+  const duty = (one) =>
+    el(
+      "div.duty",
+      {},
+      el("div.row.tight.between", {}, el("b.num", {}, one.title), el(one.late ? "span.meta.num.late" : "span.meta.num", {}, one.words)),
+      bar(one.share, one.late),
+    );
+
+  function people(readers) {
+    return el(
+      "ul.people",
+      {},
+      readers.nations.map((nation) =>
+        el(
+          "li",
+          {},
+          chip(nation.chip, true),
+          el(
+            "div",
+            {},
+            nation.people.map(([who, count]) =>
+              el(
+                "div.person",
+                {},
+                theirs(who.me ? `${who.name} (${now.say.you})` : who.name),
+                who.machine ? el("span.meta", {}, now.say.machine) : null,
+                count > 1 ? el("span.meta.num", {}, `${count} ${now.say.devices}`) : null,
+                who.note ? el("span.meta.warn", {}, who.note) : null,
+                who.me ? null : btn(now.say.remove, () => remove(who), { "aria-label": `${now.say.remove}: ${who.name}` }, "button.link.faint"),
+              ),
+            ),
+            el(nation.unsure ? "div.meta.warn" : "div.meta", {}, el("bdi", {}, nation.organisation), ", ", nation.unsure ? now.say.unsure : now.say.verified),
+          ),
+        ),
+      ),
+    );
+  }
+
+  async function invite() {
+    const inside = new Set(now.head.readers.nations.map((one) => one.organisation));
+    const others = now.organisations.filter((one) => !inside.has(one));
+    const given = await askFor(now.say.invite, [{ name: "whom", label: now.say.invite_whom, wanted: true, ltr: true, value: others.length === 1 ? others[0] : "" }], now.say.invite, now.say.invite_more);
+    if (given) ask("invite", { room: now.room, whom: given.whom });
+  }
+
+  async function remove(who) {
+    if (await sure(filled(now.say.remove_sure, { name: who.name }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
+  }
+
+  async function timeline() {
+    const answer = await ask("timeline", { room: now.room });
+    if (answer.ok) showTimeline(answer.data);
+  }
+
+  on("board head", draw);
+  on("room", () => (aside.hidden = true));
+  aside.hidden = true;
+  return {
+    node: aside,
+    showMembers: () => {
+      document.body.dataset.pane = "board";
+      const found = aside.querySelector("#people");
+      found?.scrollIntoView({ block: "nearest" });
+      found?.focus();
+    },
+  };
+}

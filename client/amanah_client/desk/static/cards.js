@@ -1,0 +1,121 @@
+// What needs a decision, is to be done, or happens at a time: the same card in the conversation and on the board.
+
+import { btn, chip, el, filled, moment, theirs } from "./dom.js";
+import { ask, now } from "./state.js";
+import { askFor } from "./dialogs.js";
+
+const share = (part, whole) => (whole ? Math.round((100 * part) / whole) : 0);
+
+/** How far something is, for eyes; words stand beside it. */
+export function bar(percent, isLate = false) {
+  const inner = el("i");
+  inner.style.inlineSize = `${percent}%`;
+  return el(isLate ? "div.bar.late" : "div.bar", { "aria-hidden": "true" }, inner);
+}
+
+export function taskCard(task, inFlow = false) {
+  const move = async (state) => {
+    const given = state === "refused" ? await askFor(now.say.refuse, [{ name: "reason", label: now.say.why, wanted: true }], now.say.refuse) : { reason: "" };
+    if (given) ask("move_task", { room: now.room, task: task.id, state, reason: given.reason });
+  };
+  const open = task.state === "open" || task.state === "taken";
+  const buttons = !task.mine
+    ? []
+    : open
+      ? [
+          task.state === "open" ? btn(now.say.take, () => move("taken"), {}, "button.btn.small.go") : btn(now.say.done, () => move("done"), {}, "button.btn.small.go"),
+          task.state === "open" ? btn(now.say.done, () => move("done"), {}, "button.btn.small") : null,
+          btn(now.say.refuse, () => move("refused"), {}, "button.btn.small"),
+        ]
+      : [btn(now.say.reopen, () => move("open"), {}, "button.btn.small")];
+  const made = el(
+    `div.task${open ? "" : ".over"}`,
+    {},
+    chip(task.chip, task.mine),
+    el("b", { dir: "auto" }, task.what),
+    task.due ? el(task.late ? "span.meta.num.due.late" : "span.meta.num.due", {}, moment(task.due_at_ms, task.due)) : null,
+    el(task.late ? "span.meta.late" : "span.meta", {}, task.words),
+    buttons.length ? el("div.row.tight.acts", {}, buttons) : null,
+  );
+  return inFlow ? el("div.card.ask", {}, el("h3", {}, now.say.task), made) : made;
+}
+
+export function decisionCard(found, inFlow = false) {
+  const nation = now.me.chip;
+  const room = now.room;
+  const say = (agrees, reason = "") => ask("position", { room, ordinal: found.ordinal, agrees, reason });
+  const object = async () => {
+    const given = await askFor(now.say.object, [{ name: "reason", label: filled(now.say.object_why, { nation }), wanted: true }], now.say.object);
+    if (given) say(false, given.reason);
+  };
+  const asked = found.open && found.mine;
+  const made = el(
+    `div.card${found.outcome ? "" : ".ask"}`,
+    { id: inFlow ? null : `decision-${found.ordinal}` },
+    el("h3", {}, `${now.say.decision} ${found.ordinal}: `, theirs(found.what)),
+    found.outcome ? null : bar(share(found.agree.length, found.asked)),
+    el("div.meta", {}, found.words),
+    asked || found.closable
+      ? el(
+          "div.row.tight",
+          {},
+          asked && found.mine !== "agree" ? btn(filled(now.say.agree, { nation }), () => say(true), {}, "button.btn.small.go") : null,
+          asked && found.mine !== "object" ? btn(now.say.object, object, {}, "button.btn.small") : null,
+          found.closable ? btn(now.say.conclude, () => ask("conclude", { room, ordinal: found.ordinal }), {}, asked && found.mine !== "agree" ? "button.btn.small" : "button.btn.small.go") : null,
+        )
+      : null,
+  );
+  return made;
+}
+
+export function clockCard(clock, inFlow = false) {
+  const nation = now.me.chip;
+  const waits = clock.waiting.includes(nation);
+  const made = el(
+    inFlow ? "div.card.ask" : "div.clockline",
+    {},
+    inFlow ? el("h3", {}, clock.title, ": ", theirs(clock.what)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
+    inFlow ? null : countdown(clock),
+    inFlow ? null : theirs(clock.what, "div"),
+    el(
+      "div.meta.num.zones",
+      {},
+      el("bdi", {}, clock.utc),
+      clock.zones.map((local) => el("span", {}, el("bdi", {}, local.text), " ", local.place)),
+    ),
+    clock.waiting.length && !clock.past ? el("div.meta.wait", {}, now.say.waiting_for, " ", clock.waiting.map((one) => chip(one))) : null,
+    el(
+      "div.row.tight",
+      {},
+      waits ? btn(filled(now.say.acknowledge_time, { nation }), () => ask("acknowledge", { room: now.room, entry: clock.entry, grade: 3 }), {}, "button.btn.small.go") : null,
+      inFlow || clock.past ? null : btn(now.say.move, () => moveClock(clock), {}, "button.btn.small"),
+      inFlow || clock.past ? null : btn(now.say.call_off, () => ask("set_clock", { room: now.room, clock: clock.id, stands: false }), {}, "button.btn.small"),
+    ),
+  );
+  return made;
+}
+
+async function moveClock(clock) {
+  const given = await askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, ltr: true }], now.say.move);
+  if (given) ask("set_clock", { room: now.room, clock: clock.id, at: given.at });
+}
+
+function countdown(clock) {
+  return el("div.clock", { "data-at": clock.at_ms, role: "timer", "aria-live": "off" }, left(clock.at_ms));
+}
+
+function left(atMs) {
+  const s = Math.floor((atMs - Date.now()) / 1000);
+  if (s <= 0) return now.say.past;
+  const two = (number) => String(number).padStart(2, "0");
+  const days = Math.floor(s / 86_400);
+  return `${days ? `${days} d ` : ""}${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+/** Clocks go on by themselves. */
+export function tick() {
+  for (const shown of document.querySelectorAll(".clock[data-at]")) {
+    const text = left(Number(shown.dataset.at));
+    if (shown.textContent !== text) shown.textContent = text;
+  }
+}

@@ -1,0 +1,335 @@
+// What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
+
+import { btn, el, fill, filled, tlpClass } from "./dom.js";
+import { askFor, showCommands } from "./dialogs.js";
+import { ask, now, on, openRoom, quietly, toast } from "./state.js";
+
+const RANK = (text) => now.words.labels.indexOf(text);
+const LIVE = /:\/\/|(?:\d{1,3}\.){3}\d{1,3}|\w\.\w/;
+
+export function makeComposer({ onSearch, onMembers, flow }) {
+  let label = "";
+  let doing = null;
+  const labels = el("select.tlp.pick", { "aria-label": now.say.label });
+  const paps = el("select.pick", { "aria-label": now.say.pap }, now.words.paps.map((text) => el("option", { value: text }, text)));
+  const urgency = el("select.pick", { "aria-label": now.say.precedence }, Object.entries(now.words.precedences).map(([value, text]) => el("option", { value }, text)));
+  const asks = el("select.pick", { "aria-label": now.say.asks }, [0, 1, 2, 3, 4].map((grade) => el("option", { value: grade }, now.say[`asks_${grade}`])));
+  const reads = el("span.reads");
+  const bar = el("div.ribbon", { hidden: true });
+  const hints = el("ul.hints", { hidden: true, role: "listbox", id: "hints" });
+  const text = el("textarea.box", { rows: 2, "aria-label": now.say.message, placeholder: now.say.write, dir: "auto", "aria-controls": "hints", maxlength: 65536 });
+  const send = el("button.btn.go", { type: "submit" }, now.say.send);
+  const add = [
+    btn(now.say.task, () => forms.task(), {}, "button.btn.small"),
+    btn(now.say.decision, () => forms.decision(), {}, "button.btn.small"),
+    btn(now.say.clock, () => forms.clock(), {}, "button.btn.small"),
+    btn(now.say.handover, () => forms.handover(), {}, "button.btn.small"),
+  ];
+  const form = el(
+    "form.compose",
+    { "aria-label": now.say.message },
+    el("div.row.tight.marks", {}, labels, paps, urgency, asks),
+    reads,
+    bar,
+    el("div.typing", {}, hints, text),
+    el("div.row.tight", {}, el("div.adds", {}, add), el("span.meta.hint", {}, now.say.hint), send),
+  );
+  paps.value = "PAP:AMBER";
+
+  // ---- what is marked
+
+  function drawRoom() {
+    const room = now.head?.room;
+    form.hidden = !room;
+    if (!room) return;
+    if (label === "" || labels.dataset.room !== room.id) {
+      labels.dataset.room = room.id;
+      fill(labels, now.words.labels.filter((one) => RANK(one) <= RANK(room.label)).map((one) => el("option", { value: one }, one)));
+      setLabel(room.label);
+      cancel();
+      text.value = now.drafts.get(room.id) ?? now.head.draft ?? "";
+      requestAnimationFrame(grow);
+    }
+    fill(reads, now.head.readers.compose);
+    const offline = now.line && !now.line.online;
+    if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
+    text.disabled = send.disabled = !room.writable;
+    for (const one of add) one.disabled = !room.writable;
+    text.placeholder = room.writable ? `${now.say.write}: ${room.title}` : now.say.not_writable;
+  }
+
+  function setLabel(value) {
+    label = value;
+    labels.value = value;
+    labels.className = `tlp pick ${tlpClass(value).slice(1)}`;
+  }
+
+  labels.addEventListener("change", () => {
+    const wanted = labels.value;
+    if (RANK(wanted) >= RANK(label)) {
+      setLabel(wanted);
+      return;
+    }
+    // Raising is free; lowering lets others pass it on, so it is asked for.
+    labels.value = label;
+    show(filled(now.say.lower, { label: wanted }), [
+      btn(now.say.lower_yes, () => { setLabel(wanted); hide(); text.focus(); }, {}, "button.btn.small.go"),
+      btn(now.say.keep, () => { hide(); text.focus(); }, {}, "button.btn.small"),
+    ]);
+  });
+
+  function show(words, buttons) {
+    bar.hidden = false;
+    fill(bar, el("span", { dir: "auto" }, words), buttons);
+  }
+
+  function hide() {
+    bar.hidden = true;
+    if (doing) drawDoing();
+  }
+
+  function drawDoing() {
+    const named = { name: doing.item.who.name };
+    show(doing.what === "correct" ? now.say.correcting : filled(now.say.replying, named), [btn(now.say.cancel, cancel, {}, "button.btn.small")]);
+  }
+
+  function cancel() {
+    if (doing?.what === "correct") { text.value = ""; grow(); }
+    doing = null;
+    bar.hidden = true;
+  }
+
+  // ---- what is typed
+
+  function grow() {
+    // Of an empty field a browser takes no direction from what stands in its place.
+    text.dir = text.value ? "auto" : now.words.dir;
+    text.style.blockSize = "auto";
+    text.style.blockSize = `${Math.min(text.scrollHeight + 2, innerHeight / 3)}px`;
+  }
+
+  let saving = 0;
+  text.addEventListener("input", () => {
+    grow();
+    suggest();
+    document.querySelector(".toast.trouble")?.remove();
+    now.drafts.set(now.room, text.value);
+    clearTimeout(saving);
+    const room = now.room;
+    saving = setTimeout(() => quietly("draft", { room, text: now.drafts.get(room) ?? "" }), 600);
+  });
+
+  async function submit() {
+    const said = text.value.trim();
+    if (!said || text.disabled) return;
+    const room = now.room;
+    const target = doing?.item.id;
+    text.readOnly = true;
+    const answer = doing?.what === "correct"
+      ? await ask("correct", { room, entry: target, text: said })
+      : await ask("type", {
+          room, text: said, label, pap: paps.value, precedence: urgency.value,
+          asks: Number(asks.value) || null, replies: doing?.what === "reply", answering: target ?? flow.marked()?.id ?? lastAsking(),
+          thread: now.thread || null,
+        });
+    text.readOnly = false;
+    if (!answer.ok) return;
+    done(answer.data ?? {}, room);
+  }
+
+  /** The message that asked last and waits for the own nation: what a bare `/ack` means. */
+  function lastAsking() {
+    const waits = (item) => item?.acks?.waiting.some(([who]) => who === now.me.chip) && !item.who.mine;
+    return now.order.map((key) => now.items.get(key)).filter(waits).at(-1)?.id ?? null;
+  }
+
+  function done(data, room) {
+    const marks = data.marks ?? {};
+    if (marks.label) setLabel(marks.label);
+    if (marks.pap) paps.value = marks.pap;
+    if (marks.precedence) urgency.value = marks.precedence;
+    if (data.show === "members") onMembers();
+    if (data.show === "search") onSearch(data.query);
+    if (data.show === "commands") showCommands(data.commands);
+    doing = null;
+    bar.hidden = true;
+    hints.hidden = true;
+    asks.value = "0";
+    if (!marks.precedence) urgency.value = "routine";
+    text.value = "";
+    now.drafts.set(room, "");
+    quietly("draft", { room, text: "" });
+    grow();
+    if (data.sent) flow.toNewest();
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+
+  text.addEventListener("keydown", (event) => {
+    if (event.isComposing) return;
+    if (!hints.hidden && ["ArrowDown", "ArrowUp", "Tab", "Enter", "Escape"].includes(event.key)) {
+      if (choose(event.key)) event.preventDefault();
+      return;
+    }
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      submit();
+    } else if (event.key === "ArrowUp" && !text.value && flow.lastOwn()) {
+      event.preventDefault();
+      does.correct(flow.lastOwn());
+    } else if (event.key === "Escape" && doing) {
+      event.stopPropagation();
+      cancel();
+    }
+  });
+
+  // ---- commands and names
+
+  let offered = [];
+  let at = 0;
+
+  function suggest() {
+    const typed = text.value.slice(0, text.selectionStart);
+    const command = /^\/([a-z]*)$/.exec(typed);
+    const name = /(?:^|\s)@([^\s@]{0,60})$/.exec(typed);
+    if (command) {
+      offered = now.words.commands.filter((one) => one.name.startsWith(command[1])).map((one) => ({ put: `/${one.name} `, from: 0, shown: [el("code", { dir: "ltr" }, `/${one.name}`), " ", el("span.meta", {}, one.about)] }));
+    } else if (name) {
+      const from = typed.length - name[1].length;
+      const wanted = name[1].toLowerCase();
+      offered = callable().filter((one) => one.toLowerCase().includes(wanted)).map((one) => ({ put: `${one} `, from, shown: [el("bdi", { dir: "auto" }, `@${one}`)] }));
+    } else offered = [];
+    offered = offered.slice(0, 8);
+    at = 0;
+    drawHints();
+  }
+
+  function callable() {
+    const nations = now.head?.readers.nations ?? [];
+    return nations.flatMap((nation) => [nation.organisation, `${nation.organisation}/duty`, ...nation.people.map(([who]) => who.name)]);
+  }
+
+  function drawHints() {
+    hints.hidden = !offered.length;
+    fill(hints, offered.map((one, place) => el("li", { role: "option", "aria-selected": String(place === at), onmousedown: (event) => { event.preventDefault(); at = place; choose("Tab"); } }, one.shown)));
+  }
+
+  function choose(key) {
+    if (key === "Escape") offered = [];
+    else if (key === "ArrowDown" || key === "ArrowUp") at = (at + (key === "ArrowDown" ? 1 : offered.length - 1)) % offered.length;
+    else {
+      const one = offered[at];
+      const end = text.selectionStart;
+      // A whole command that is typed out is carried out, not completed again.
+      if (key === "Enter" && text.value.slice(one.from, end) === one.put.trim()) { offered = []; drawHints(); submit(); return true; }
+      text.setRangeText(one.put, one.from, end, "end");
+      offered = [];
+    }
+    drawHints();
+    return true;
+  }
+
+  // ---- what is pasted and dropped
+
+  text.addEventListener("paste", async (event) => {
+    if (event.clipboardData.files.length) {
+      event.preventDefault();
+      files(event.clipboardData.files);
+      return;
+    }
+    if (!LIVE.test(event.clipboardData.getData("text"))) return;
+    await new Promise(requestAnimationFrame);
+    const answer = await quietly("defang", { text: text.value });
+    if (!answer.ok || !answer.data.live) return;
+    const pasted = text.value;
+    show(now.say.live, [
+      btn(now.say.defang, () => { if (text.value === pasted) { text.value = answer.data.text; now.drafts.set(now.room, text.value); } hide(); text.focus(); }, {}, "button.btn.small.go"),
+      btn(now.say.as_is, () => { hide(); text.focus(); }, {}, "button.btn.small"),
+    ]);
+  });
+
+  for (const name of ["dragover", "drop"]) {
+    form.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      if (name === "drop") files(event.dataTransfer.files);
+    });
+  }
+
+  /** Where dropped and pasted files arrive: here they will be sealed and attached. */
+  function files(_list) {
+    toast(now.say.no_files, true);
+  }
+
+  // ---- what is put on the board
+
+  const forms = {
+    async task() {
+      const nations = now.head.readers.nations.map((one) => [one.organisation, `${one.chip}  ${one.organisation}`]);
+      const given = await askFor(now.say.task, [
+        { name: "what", label: now.say.what, wanted: true },
+        { name: "nation", label: now.say.nation, choices: nations },
+        { name: "until", label: now.say.until, ltr: true },
+      ], now.say.add);
+      if (given) ask("add_task", { room: now.room, ...given });
+    },
+    async decision() {
+      const count = now.head.readers.nations.length;
+      const given = await askFor(now.say.propose, [
+        { name: "what", label: now.say.proposed, wanted: true },
+        { name: "until", label: now.say.object_until, value: "+2h", wanted: true, ltr: true },
+        { name: "quorum", label: now.say.quorum, choices: Array.from({ length: count }, (_, n) => [String(n + 1), String(n + 1)]), value: String(count) },
+      ], now.say.propose);
+      if (given) ask("propose", { room: now.room, what: given.what, until: given.until, quorum: Number(given.quorum) });
+    },
+    async clock() {
+      const given = await askFor(now.say.clock, [
+        { name: "nature", label: now.say.nature, choices: Object.entries(now.words.natures) },
+        { name: "what", label: now.say.happens, wanted: true },
+        { name: "at", label: now.say.at, wanted: true, ltr: true },
+      ], now.say.set);
+      if (given) ask("set_clock", { room: now.room, ...given });
+    },
+    async handover() {
+      const given = await askFor(now.say.handover, [{ name: "text", label: now.say.note, kind: "long", wanted: true }], now.say.leave);
+      if (given) ask("handover", { room: now.room, text: given.text });
+    },
+    async incident() {
+      const board = now.board;
+      const stays = [["", now.say.stays]];
+      const given = await askFor(now.say.incident, [
+        { name: "title", label: now.say.title, value: board.title },
+        { name: "severity", label: now.say.severity, choices: [...stays, ...Object.entries(now.words.severities)] },
+        { name: "status", label: now.say.status, choices: [...stays, ...Object.entries(now.words.statuses)] },
+        { name: "type", label: now.say.type, choices: [...stays, ...now.words.types.map((one) => [one, one])] },
+        { name: "aware", label: now.say.aware, ltr: true },
+      ], now.say.ok);
+      if (given) ask("stand", { room: now.room, ...given, title: given.title === board.title ? "" : given.title });
+    },
+  };
+
+  const does = {
+    reply(item) {
+      doing = { what: "reply", item };
+      drawDoing();
+      text.focus();
+    },
+    thread(item) {
+      openRoom(now.room, { thread: item.thread || item.id });
+    },
+    async correct(item) {
+      doing = { what: "correct", item };
+      text.value = item.content.blocks.map((block) => block.lines.map((line) => line.map((run) => run.text).join("")).join("\n")).join("\n\n");
+      grow();
+      drawDoing();
+      text.focus();
+    },
+  };
+
+  on("head line", drawRoom);
+  on("room", () => { label = ""; form.hidden = true; });
+  return { node: form, forms, does, focus: () => text.focus(), has: () => document.activeElement === text };
+}

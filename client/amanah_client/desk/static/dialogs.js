@@ -1,0 +1,113 @@
+// Forms and lists that stand over the page until they are done with; Esc closes each of them.
+
+import { btn, chip, el, moment } from "./dom.js";
+import { now, toast } from "./state.js";
+
+function shown(title, inside, more = {}) {
+  const before = document.activeElement;
+  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": title }, el("h2", {}, title), inside);
+  document.body.append(made);
+  made.addEventListener("close", () => {
+    made.remove();
+    before?.focus?.();
+  });
+  made.addEventListener("click", (event) => event.target === made && made.close());
+  made.showModal();
+  return made;
+}
+
+/** A form; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, more}. */
+export function askFor(title, fields, doing, more = "") {
+  return new Promise((settle) => {
+    const inputs = new Map();
+    const rows = fields.map((field) => {
+      const id = `f-${field.name}`;
+      const input = field.choices
+        ? el("select", { id }, field.choices.map(([value, text]) => el("option", { value, selected: value === field.value }, text)))
+        : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr ? "ltr" : "auto", value: field.value ?? "", required: field.wanted, autocomplete: "off", spellcheck: "false" });
+      inputs.set(field.name, input);
+      return [el("label", { for: id }, field.label), input];
+    });
+    let given = null;
+    const form = el("form.form", { method: "dialog" }, more ? el("p.meta", {}, more) : null, rows);
+    form.append(el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, doing)));
+    form.addEventListener("submit", () => {
+      given = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
+    });
+    const made = shown(title, form);
+    made.addEventListener("close", () => settle(given));
+    [...inputs.values()][0]?.focus();
+  });
+}
+
+/** A question with two answers. */
+export function sure(text, yes) {
+  return new Promise((settle) => {
+    let answer = false;
+    const go = btn(yes, () => {
+      answer = true;
+      made.close();
+    }, {}, "button.btn.go");
+    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), el("div.row.end", {}, btn(now.say.cancel, () => made.close()), go)));
+    made.addEventListener("close", () => settle(answer));
+    go.focus();
+  });
+}
+
+/** How an entry is proven. */
+export function tellOf(id) {
+  const command = `amanah disclose ${id.slice(0, 16)} --to "NAME" --out evidence.txt`;
+  const copy = async (text) => {
+    await navigator.clipboard.writeText(text).then(() => toast(now.say.copied), () => {});
+  };
+  shown(
+    now.say.proof,
+    el(
+      "div.form",
+      {},
+      el("p", {}, now.say.proof_more),
+      el("pre.code", { dir: "ltr", tabindex: 0 }, command),
+      el("code.ioc", { dir: "ltr" }, id),
+      el("div.row.end", {}, btn(now.say.copy_id, () => copy(id)), btn(now.say.close, (event) => event.target.closest("dialog").close(), {}, "button.btn.go")),
+    ),
+  );
+}
+
+export function showKeys() {
+  const rows = now.words.keys.map(([keys, what]) => el("tr", {}, el("th", { scope: "row" }, el("kbd", { dir: "ltr" }, keys)), el("td", {}, what)));
+  shown(now.say.keys, el("table.keys", {}, el("tbody", {}, rows)));
+}
+
+export function showCommands(commands) {
+  const rows = commands.map((one) =>
+    el("tr", {}, el("th", { scope: "row" }, one.usage.map((usage) => el("div", {}, el("code", { dir: "ltr" }, `/${one.name} ${usage}`)))), el("td", {}, one.about)),
+  );
+  shown(now.say.commands, el("table.keys", {}, el("tbody", {}, rows)), { wide: true });
+}
+
+export function showAlarms() {
+  const rows = now.alarms.map((alarm) => el("li", {}, moment(alarm.at_ms, new Date(alarm.at_ms).toISOString().slice(0, 16).replace("T", " ")), " ", el("code", {}, alarm.code), el("div", { dir: "auto" }, alarm.text)));
+  shown(now.say.alarms, el("ul.list", {}, rows), { wide: true });
+}
+
+export function showTimeline(items) {
+  const list = el("ol.list.timeline");
+  for (const item of items) {
+    if (item.kind === "day") list.append(el("li.when", {}, item.text));
+    else list.append(el("li", {}, moment(item.at_ms, item.utc), chip(item.kind === "notice" ? item.chip : item.who.chip), el("span", {}, wordsOf(item))));
+  }
+  if (!items.length) list.append(el("li", {}, now.say.empty));
+  shown(now.say.timeline, list, { wide: true });
+}
+
+function wordsOf(item) {
+  if (item.kind === "notice") return item.text;
+  const said = item.content;
+  const told = {
+    task: () => `${now.say.task}: ${said.what}. ${said.words}`,
+    decision: () => `${now.say.decision} ${said.ordinal}: ${said.what}. ${said.words}`,
+    clock: () => `${said.title}: ${said.what}, ${said.utc}`,
+    standing: () => [said.title, said.lines.join(", ")].filter(Boolean).join(": "),
+  }[said.kind];
+  return `${item.who.name}. ${told ? told() : ""}`;
+}

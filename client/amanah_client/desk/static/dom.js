@@ -1,0 +1,78 @@
+// Elements by hand: text goes in as text, and nothing of anybody's is ever read as markup.
+
+/** An element: `el("div.card.ask", { hidden: true, onclick: f }, "text", child)`. */
+export function el(what, given = {}, ...children) {
+  const [name, ...classes] = what.split(".");
+  const made = document.createElement(name);
+  made.classList.add(...classes);
+  for (const [key, value] of Object.entries(given)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key === "value") made.value = value;
+    else made.setAttribute(key, value === true ? "" : String(value));
+  }
+  put(made, children);
+  return made;
+}
+
+function put(into, children) {
+  for (const child of children.flat(3)) {
+    if (child !== null && child !== undefined && child !== false && child !== "") into.append(child);
+  }
+}
+
+/** What stands in an element from now on. */
+export function fill(into, ...children) {
+  into.replaceChildren();
+  put(into, children);
+  return into;
+}
+
+/** What a person or a machine wrote, with its own direction. */
+export const theirs = (text, what = "bdi") => el(what, { dir: "auto" }, text);
+
+/** A nation. */
+export const chip = (text, on = false) => el(on ? "span.nat.on" : "span.nat", {}, text);
+
+/** A label, exactly as FIRST writes it. */
+export function tlp(text) {
+  return el(`bdi.tlp${tlpClass(text)}`, { lang: "en" }, text);
+}
+
+export const tlpClass = (text) => ({ "TLP:RED": ".red", "TLP:GREEN": ".green", "TLP:CLEAR": ".clear" })[text] ?? "";
+
+/** A button that says what it does. */
+export const btn = (text, onclick, more = {}, what = "button.btn") => el(what, { type: "button", onclick, ...more }, text);
+
+/** A time in UTC, with the reader's own beside it where the pointer rests. */
+export function moment(atMs, utc) {
+  const at = new Date(atMs);
+  const good = !Number.isNaN(at.getTime());
+  return el("time.num", { datetime: good && at.toISOString(), title: good && at.toLocaleString() }, utc);
+}
+
+/** Blocks of what somebody wrote. */
+export function blocks(given) {
+  return given.map((block) => {
+    if (block.kind === "code") {
+      return el("pre.code", { dir: "ltr", tabindex: 0 }, block.lines.map((line) => line.map((run) => run.text).join("")).join("\n"));
+    }
+    if (block.kind === "bullets") {
+      return el("ul.said", { dir: "auto" }, block.lines.map((line) => el("li", { dir: "auto" }, line.map(run))));
+    }
+    const lines = block.lines.map((line, at) => [at ? "\n" : "", line.map(run)]);
+    return el(block.kind === "quote" ? "blockquote.said" : "p.said", { dir: "auto" }, lines);
+  });
+}
+
+function run(given) {
+  let made = given.text;
+  if (given.indicator) made = el("code.ioc", { dir: "ltr" }, made);
+  else if (given.code) made = el("code", { dir: "auto" }, made);
+  if (given.italic) made = el("em", {}, made);
+  if (given.bold) made = el("strong", {}, made);
+  return made;
+}
+
+/** `{name}` filled in. */
+export const filled = (text, named) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in named ? String(named[name]) : whole));

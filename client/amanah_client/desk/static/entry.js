@@ -1,0 +1,195 @@
+// One item of a conversation: a day, a line of the system, or what somebody said.
+
+import { blocks, btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
+import { ask, now } from "./state.js";
+import { askFor, tellOf } from "./dialogs.js";
+import { clockCard, decisionCard, taskCard } from "./cards.js";
+
+const GRADES = [1, 2, 3, 4];
+
+/** An item; `does` are what the composer does for it. */
+export function draw(item, does) {
+  if (item.kind === "day") return el("div.day", { role: "separator" }, el("span", {}, item.text));
+  return item.kind === "notice" ? notice(item) : entry(item, does);
+}
+
+function notice(item) {
+  const proof = btn(now.say.proof, () => tellOf(item.id), {}, "button.link");
+  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, item.text, " ", proof));
+}
+
+function entry(item, does) {
+  const body = el("div.body", {}, item.first ? who(item) : aside(item), reply(item), content(item, does), below(item, does));
+  const made = el(
+    `article.msg${item.first ? "" : ".runs"}${item.pages ? ".page" : ""}${item.calls_me ? ".called" : ""}${item.acks ? ".asks" : ""}`,
+    { tabindex: -1, "data-id": item.id, "data-seq": item.seq, "aria-label": `${item.who.name}, ${item.who.chip}, ${item.utc}` },
+    item.first ? chip(item.who.chip, item.who.mine) : el("span.when.num", {}, item.utc),
+    body,
+  );
+  if (item.seq) made.append(tools(item, does));
+  return made;
+}
+
+function who(item) {
+  return el(
+    "div.who",
+    {},
+    el("b", { dir: "auto", title: item.who.organisation }, item.who.name),
+    item.who.machine ? el("span.meta", {}, now.say.machine) : null,
+    item.who.note ? el("span.meta.warn", {}, item.who.note) : null,
+    el("span.meta", {}, moment(item.at_ms, item.utc)),
+    item.label ? tlp(item.label) : null,
+    marks(item),
+  );
+}
+
+function aside(item) {
+  const found = [item.label ? tlp(item.label) : null, ...marks(item)].filter(Boolean);
+  return found.length ? el("div.who", {}, found) : null;
+}
+
+function marks(item) {
+  return [
+    item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
+    item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(", "))) : null,
+    item.relay_time ? el("span.meta.warn", {}, item.relay_time) : null,
+    item.repaired ? el("span.meta", { dir: "auto" }, `\u21ba ${item.repaired}`) : null,
+  ].filter(Boolean);
+}
+
+function reply(item) {
+  if (!item.reply) return null;
+  const go = () => document.querySelector(`[data-id="${CSS.escape(item.reply.id)}"]`)?.focus();
+  return el(
+    "button.reply",
+    { type: "button", onclick: go },
+    item.reply.chip ? chip(item.reply.chip) : null,
+    item.reply.name ? el("b", { dir: "auto" }, item.reply.name) : null,
+    theirs(item.reply.text, "span"),
+  );
+}
+
+function content(item, does) {
+  const said = item.content;
+  switch (said.kind) {
+    case "prose":
+      return el("div.prose", {}, blocks(said.blocks), said.before.length ? corrected(said.before) : null);
+    case "gone":
+      return gone(said);
+    case "alerts":
+      return alerts(said);
+    case "task":
+      return taskCard(said, true);
+    case "decision":
+      return decisionCard(said, true);
+    case "clock":
+      return clockCard(said, true);
+    default:
+      return el("div.stood", {}, el("b", {}, said.title), said.lines.map((line, at) => [at ? ". " : "", theirs(line)]), blocks(said.blocks));
+  }
+}
+
+function corrected(before) {
+  const inside = before.map((one) => el("div.before", {}, blocks(one)));
+  return el("details.meta", {}, el("summary", { title: now.say.before }, now.say.corrected), inside);
+}
+
+function gone(said) {
+  const code = said.code ? el("code.meta", {}, said.code) : null;
+  const kept = said.blocks.length
+    ? el("details.meta", {}, el("summary", {}, now.say.said_before), el("div.before", {}, blocks(said.blocks)))
+    : null;
+  return el(`div.gone.${said.why}`, {}, el("span", {}, said.text), " ", code, kept);
+}
+
+function alerts(card) {
+  const list = el("ul.groups", { hidden: card.groups.length > 3 });
+  for (const group of card.groups) {
+    list.append(
+      el(
+        "li",
+        {},
+        el(`span.grade.${group.severity}`, {}, group.severity_words),
+        el("span", { dir: "auto" }, group.title),
+        group.count > 1 ? el("span.meta.num", {}, `\u00d7 ${group.count}`) : null,
+        group.flows.map((flow) => el("code.ioc", { dir: "ltr" }, flow)),
+      ),
+    );
+  }
+  const more = btn(now.say.groups, () => {
+    list.hidden = !list.hidden;
+    more.textContent = list.hidden ? now.say.groups : now.say.fewer;
+  });
+  return el(
+    `div.card.${card.severity}`,
+    {},
+    el("h3", { dir: "auto" }, card.title),
+    list,
+    card.sum ? el(card.adds_up ? "div.meta.num" : "div.meta.num.warn", {}, card.sum) : null,
+    card.groups.length > 3 ? el("div.row", {}, more) : null,
+  );
+}
+
+function below(item, does) {
+  const made = el("div.below");
+  const { acks, delivery } = item;
+  const parts = [];
+  if (acks) {
+    parts.push(...acks.by.map(([who, , words]) => el("span.ok", {}, chip(who), " ", words)));
+    parts.push(...acks.waiting.map(([who, words]) => el("span.wait", {}, chip(who), " ", words)));
+  }
+  if (delivery) parts.push(el(`span.sent.${delivery.state}`, {}, delivery.text, delivery.waiting.length && delivery.state === "delivered" ? [" (", now.say.waiting_for, " ", delivery.waiting.join(", "), ")"] : null));
+  if (item.threads && item.id !== now.thread) parts.push(btn(filled(now.say.in_thread, { count: item.threads }), () => does.thread(item), {}, "button.link"));
+  if (delivery && (delivery.state === "held" || delivery.state === "queued")) {
+    if (delivery.state === "held") parts.push(btn(now.say.release, () => ask("release", { intent: item.id, drop: false }), {}, "button.link"));
+    parts.push(btn(now.say.drop, () => ask("release", { intent: item.id, drop: true }), {}, "button.link"));
+  }
+  const signs = item.reactions.map((one) =>
+    btn([one.sign, " ", one.chips.join(" ")].join(""), () => ask("react", { room: now.room, entry: item.id, sign: one.sign, stands: !one.mine }), { "aria-pressed": String(one.mine), "aria-label": `${one.sign} ${one.chips.join(", ")}` }, "button.sign"),
+  );
+  if (signs.length) made.append(el("div.signs", {}, signs));
+  if (parts.length) made.append(el("div.acks", {}, parts));
+  if (acks?.asks && !item.who.mine && acks.waiting.some(([who]) => who === now.me.chip)) made.append(grades(item, acks));
+  return made.childNodes.length ? made : null;
+}
+
+function grades(item, acks = null) {
+  const give = (grade) => ask("acknowledge", { room: now.room, entry: item.id, grade });
+  return el(
+    "div.grades",
+    { role: "group", "aria-label": now.say.acknowledge },
+    acks?.asks ? el("span.meta", {}, acks.asks) : null,
+    GRADES.map((grade) => btn(now.say[`ack_${grade}`], () => give(grade), { "aria-pressed": String((item.acks?.mine ?? 0) >= grade) }, grade === acks?.asked ? "button.btn.go" : "button.btn")),
+  );
+}
+
+function tools(item, does) {
+  const bar = el("div.tools", { role: "toolbar" });
+  const own = item.own && item.content.kind === "prose";
+  put(bar, [
+    btn(now.say.reply, () => does.reply(item), {}, "button.tool"),
+    btn(now.say.react, () => react(bar, item), {}, "button.tool"),
+    btn(now.say.thread, () => does.thread(item), {}, "button.tool"),
+    item.who.mine ? null : btn(now.say.acknowledge, () => fill(bar, grades(item)), {}, "button.tool"),
+    own ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
+    own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
+    btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
+  ]);
+  return bar;
+}
+
+function put(bar, tools) {
+  for (const tool of tools) if (tool) bar.append(tool);
+}
+
+function react(bar, item) {
+  const signs = ["\u{1F440}", "\u{1F44D}", "\u2705", "\u2757", "\u{1F64F}", "\u{1F512}"];
+  const give = (sign) => ask("react", { room: now.room, entry: item.id, sign, stands: true });
+  fill(bar, signs.map((sign) => btn(sign, () => give(sign), {}, "button.tool")));
+}
+
+async function withdraw(item) {
+  const given = await askFor(now.say.withdraw, [{ name: "reason", label: now.say.withdraw_why }], now.say.withdraw);
+  if (given) ask("withdraw", { room: now.room, entry: item.id, reason: given.reason });
+}
+

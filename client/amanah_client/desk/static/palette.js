@@ -1,0 +1,83 @@
+// Ctrl+K: rooms, people and words, in one place.
+
+import { chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { now, openRoom, quietly } from "./state.js";
+
+const PAUSE_MS = 150;
+const MOST = 8;
+
+export function openPalette(flow, query = "") {
+  if (document.querySelector("dialog[open]")) return;
+  const before = document.activeElement;
+  const input = el("input.search", { type: "search", "aria-label": now.say.find, placeholder: now.say.find, dir: "auto", value: query, autocomplete: "off", spellcheck: "false", "aria-controls": "found" });
+  const list = el("ul.finds", { id: "found", role: "listbox", "aria-label": now.say.find });
+  const count = el("div.meta.pad", { role: "status" });
+  const made = el("dialog.palette", { "aria-label": now.say.find }, input, list, count);
+  let options = [];
+  let at = 0;
+  let words = [];
+  let timer = 0;
+  let turn = 0;
+
+  function draw() {
+    const wanted = input.value.trim().toLowerCase();
+    const rooms = now.rooms.filter((room) => room.title.toLowerCase().includes(wanted)).slice(0, MOST);
+    const people = wanted ? (now.head?.readers.nations ?? []).flatMap((nation) => nation.people.map(([who]) => who)).filter((who) => who.name.toLowerCase().includes(wanted) || who.organisation.includes(wanted)) : [];
+    options = [
+      ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), theirs(room.title, "b"), el("span.meta", {}, room.words)] })),
+      ...people.map((who) => ({ go: () => (document.body.dataset.pane = "board"), shown: [chip(who.chip), theirs(who.name, "b"), el("span.meta", {}, who.organisation)] })),
+      ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, new Date(one.at_ms).toISOString().slice(0, 16).replace("T", " ")))), theirs(one.text, "div"))] })),
+    ];
+    at = Math.min(at, Math.max(0, options.length - 1));
+    fill(list, options.map((one, place) => el("li", { role: "option", "aria-selected": String(place === at), onclick: () => pick(place) }, one.shown)));
+    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  async function goTo(one) {
+    flow.goTo(one.entry);
+    await openRoom(one.room, { at: "around", seq: one.seq });
+    flow.goTo(one.entry);
+  }
+
+  function pick(place) {
+    made.close();
+    options[place]?.go();
+  }
+
+  async function search() {
+    const mine = ++turn;
+    const wanted = input.value.trim();
+    const answer = wanted.length > 1 ? await quietly("search", { query: wanted }) : { ok: true, data: { found: [], more: false } };
+    if (mine !== turn) return;
+    words = answer.ok ? answer.data.found : [];
+    const told = !answer.ok ? answer.text : words.length ? `${now.say.in_words}: ${filled(answer.data.more ? now.say.found_more : now.say.found, { count: words.length })}` : wanted.length > 1 ? `${now.say.found_none}. ${now.say.found_none_more}` : "";
+    fill(count, told);
+    draw();
+  }
+
+  input.addEventListener("input", () => {
+    at = 0;
+    draw();
+    clearTimeout(timer);
+    timer = setTimeout(search, PAUSE_MS);
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      at = options.length ? (at + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length : 0;
+      draw();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      pick(at);
+    }
+  });
+  made.addEventListener("click", (event) => event.target === made && made.close());
+  made.addEventListener("close", () => {
+    made.remove();
+    if (document.activeElement === document.body) before?.focus?.();
+  });
+  document.body.append(made);
+  made.showModal();
+  draw();
+  if (query) search();
+}

@@ -1,0 +1,83 @@
+// What the page knows, and who is told when it changes. The program decides; nothing is worked out here.
+
+export const now = {
+  words: null,
+  say: {},
+  me: null,
+  organisations: [],
+  rooms: [],
+  line: null,
+  trust: null,
+  alarms: [],
+  room: "",
+  thread: "",
+  head: null,
+  board: null,
+  items: new Map(),
+  order: [],
+  more: false,
+  newest: true,
+  first: 0,
+  markAtOpen: 0,
+  drafts: new Map(),
+};
+
+const listeners = new Map();
+
+/** Be told of changes: of the rooms, line, trust, alarms, head, board, entries, room. */
+export function on(names, listener) {
+  for (const name of names.split(" ")) listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+}
+
+export function tell(name) {
+  for (const listener of listeners.get(name) ?? []) listener();
+}
+
+export const roomOf = (id) => now.rooms.find((room) => room.id === id);
+
+let link = null;
+
+export function connect(made) {
+  link = made;
+}
+
+/** Ask the program; what is refused is told to the officer, with what to do next. */
+export async function ask(what, fields = {}) {
+  const answer = await link.ask(what, fields);
+  document.querySelector(".toast")?.remove();
+  if (!answer.ok) toast(answer.lost ? now.say.lost : answer.text, true);
+  else if (answer.text) toast(answer.text);
+  return answer;
+}
+
+export const quietly = (what, fields = {}) => link.ask(what, fields);
+
+/** A word to the officer, which goes by itself. */
+export function toast(text, isTrouble = false) {
+  document.querySelector(".toast")?.remove();
+  const made = document.createElement("div");
+  made.className = isTrouble ? "toast trouble" : "toast";
+  made.dir = "auto";
+  made.setAttribute("role", isTrouble ? "alert" : "status");
+  document.body.append(made);
+  made.textContent = text;
+  made.addEventListener("click", () => made.remove());
+  setTimeout(() => made.remove(), isTrouble ? 9000 : 4000);
+}
+
+/** Look at a room. */
+export function openRoom(id, more = {}) {
+  const isNew = now.room !== id || now.thread !== (more.thread ?? "");
+  if (isNew) {
+    now.room = id;
+    now.thread = more.thread ?? "";
+    now.items = new Map();
+    now.order = [];
+    now.head = null;
+    now.board = null;
+    now.waits = true;
+    tell("room");
+  }
+  document.body.dataset.pane = "room";
+  return quietly("look", { room: id, ...more });
+}

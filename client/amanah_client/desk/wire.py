@@ -1,0 +1,267 @@
+"""What the page asks for, decoded strictly: one kind of frame for each thing that an officer can do.
+
+Each frame has a number `n`, under which its answer comes back. What the server pushes has none.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+
+from amanah_protocol import limits
+from amanah_protocol.content.text import MAX_CHARS
+
+MAX_FRAME_BYTES: Final = 6 * MAX_CHARS
+"""The longest text as JSON may have it."""
+
+Room = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+Entry = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Short = Annotated[str, msgspec.Meta(max_length=limits.MAX_TEXT_CHARS)]
+Name = Annotated[str, msgspec.Meta(max_length=limits.MAX_NAME_CHARS)]
+Long = Annotated[str, msgspec.Meta(max_length=MAX_CHARS)]
+Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Time = Annotated[str, msgspec.Meta(max_length=40)]
+Grade = Annotated[int, msgspec.Meta(ge=1, le=4)]
+LabelName = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
+PapName = Literal["PAP:CLEAR", "PAP:GREEN", "PAP:AMBER", "PAP:RED"]
+PrecedenceName = Literal["routine", "priority", "immediate", "flash"]
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    """What every frame has."""
+
+    n: Number
+
+
+class Active(Frame, frozen=True, kw_only=True, tag="active"):
+    """Somebody is there: a key was pressed, or the page was touched."""
+
+
+class Lock(Frame, frozen=True, kw_only=True, tag="lock"):
+    """End the session."""
+
+
+class Look(Frame, frozen=True, kw_only=True, tag="look"):
+    """Show a room: its newest entries, those around one, or those before or behind what is shown; or one thread."""
+
+    room: Room
+    at: Literal["newest", "before", "after", "around"] = "newest"
+    seq: Number = 0
+    thread: Entry | None = None
+
+
+class Timeline(Frame, frozen=True, kw_only=True, tag="timeline"):
+    """What happened in a room: the incident, tasks, decisions, joint times, changes of readers."""
+
+    room: Room
+
+
+class Seen(Frame, frozen=True, kw_only=True, tag="seen"):
+    """The room was read up to here."""
+
+    room: Room
+    seq: Number
+
+
+class Draft(Frame, frozen=True, kw_only=True, tag="draft"):
+    """What somebody was about to say."""
+
+    room: Room
+    text: Long
+
+
+class Type(Frame, frozen=True, kw_only=True, tag="type"):
+    """A line of the composer: a text, or a command."""
+
+    room: Room
+    text: Long
+    label: LabelName
+    pap: PapName
+    precedence: PrecedenceName
+    answering: Entry | None = None
+    replies: bool = False
+    thread: Entry | None = None
+    asks: Grade | None = None
+
+
+class Acknowledge(Frame, frozen=True, kw_only=True, tag="acknowledge"):
+    """Acknowledge a message."""
+
+    room: Room
+    entry: Entry
+    grade: Grade
+
+
+class React(Frame, frozen=True, kw_only=True, tag="react"):
+    """Put a sign on a message, or take it back."""
+
+    room: Room
+    entry: Entry
+    sign: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
+    stands: bool
+
+
+class Correct(Frame, frozen=True, kw_only=True, tag="correct"):
+    """Say instead."""
+
+    room: Room
+    entry: Entry
+    text: Long
+
+
+class Withdraw(Frame, frozen=True, kw_only=True, tag="withdraw"):
+    """Take a message back."""
+
+    room: Room
+    entry: Entry
+    reason: Short
+
+
+class Stand(Frame, frozen=True, kw_only=True, tag="stand"):
+    """Where the incident stands: "" for what stays."""
+
+    room: Room
+    title: Name = ""
+    severity: Literal["", "low", "medium", "high", "critical"] = ""
+    status: Literal["", "triage", "investigating", "containing", "recovering", "resolved", "closed"] = ""
+    type: Name = ""
+    aware: Time = ""
+
+
+class AddTask(Frame, frozen=True, kw_only=True, tag="add_task"):
+    """Ask a nation to do something."""
+
+    room: Room
+    nation: Name
+    what: Short
+    until: Time = ""
+
+
+class MoveTask(Frame, frozen=True, kw_only=True, tag="move_task"):
+    """Say how far a task is."""
+
+    room: Room
+    task: Token
+    state: Literal["open", "taken", "done", "refused"]
+    reason: Short = ""
+
+
+class Propose(Frame, frozen=True, kw_only=True, tag="propose"):
+    """Propose something to all nations of the room."""
+
+    room: Room
+    what: Short
+    until: Time
+    quorum: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+
+
+class Position(Frame, frozen=True, kw_only=True, tag="position"):
+    """Agree or object for the own nation."""
+
+    room: Room
+    ordinal: Number
+    agrees: bool
+    reason: Short = ""
+
+
+class Conclude(Frame, frozen=True, kw_only=True, tag="conclude"):
+    """Record how a proposal ended."""
+
+    room: Room
+    ordinal: Number
+
+
+class SetClock(Frame, frozen=True, kw_only=True, tag="set_clock"):
+    """Set a joint time; with `clock`, move it or call it off."""
+
+    room: Room
+    nature: Literal["action", "embargo", "deadline"] = "action"
+    what: Short = ""
+    at: Time = ""
+    clock: Token | None = None
+    stands: bool = True
+
+
+class Handover(Frame, frozen=True, kw_only=True, tag="handover"):
+    """Leave a note to who comes."""
+
+    room: Room
+    text: Long
+
+
+class NewRoom(Frame, frozen=True, kw_only=True, tag="new_room"):
+    """Open a room."""
+
+    title: Name
+    label: LabelName
+    agreement: Name = ""
+
+
+class Invite(Frame, frozen=True, kw_only=True, tag="invite"):
+    """Invite an organisation or a device."""
+
+    room: Room
+    whom: Name
+
+
+class Remove(Frame, frozen=True, kw_only=True, tag="remove"):
+    """Remove devices."""
+
+    room: Room
+    devices: Annotated[tuple[Entry, ...], msgspec.Meta(min_length=1, max_length=96)]
+
+
+class Release(Frame, frozen=True, kw_only=True, tag="release"):
+    """Send what was held, or drop what waits."""
+
+    intent: Token
+    drop: bool
+
+
+class Search(Frame, frozen=True, kw_only=True, tag="search"):
+    """Look for something in what is stored."""
+
+    query: Name
+
+
+class Defang(Frame, frozen=True, kw_only=True, tag="defang"):
+    """A text with its addresses defanged, before it is put into the composer."""
+
+    text: Long
+
+
+Asked: TypeAlias = (
+    Active | Lock | Look | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw | Stand | AddTask
+    | MoveTask | Propose | Position | Conclude | SetClock | Handover | NewRoom | Invite | Remove | Release | Search
+    | Defang
+)  # fmt: skip
+
+_DECODER: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked, strict=True)
+
+
+def decode_frame(text: str) -> Asked:
+    """Read a frame of the page.
+
+    Raises:
+        msgspec.ValidationError: It is none; nothing of it is done.
+        msgspec.DecodeError: The same, for what is no JSON.
+    """
+    return _DECODER.decode(text)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer", tag_field="kind"):
+    """What became of a frame.
+
+    Attributes:
+        n: Its number.
+        ok: Whether it was taken.
+        text: What to tell the officer, with what to do next where it was refused; "" for nothing.
+        data: What was asked for, if it was that.
+    """
+
+    n: int
+    ok: bool
+    text: str = ""
+    data: object = None

@@ -1,0 +1,236 @@
+"""The words that the page's own code needs, in the language that is spoken: it has none of its own."""
+
+from __future__ import annotations
+
+from amanah_client.composing.commands import COMMANDS
+from amanah_client.language import gettext as _
+from amanah_client.language import spoken
+from amanah_client.view import words
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.clock import Nature
+from amanah_protocol.content.incident import TYPES, Status
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label, Pap, Precedence
+
+
+def words_of_page() -> dict[str, object]:
+    """All of them, and the choices of its forms."""
+    return {
+        "lang": spoken().tag,
+        "dir": spoken().direction,
+        "labels": [label.text for label in Label],
+        "paps": [pap.text for pap in Pap],
+        "precedences": {one.name.lower(): words.precedence(one) for one in Precedence},
+        "severities": {one.name.lower(): words.severity(one) for one in reversed(Severity)},
+        "statuses": {one.name.lower(): words.status(one) for one in Status},
+        "natures": {one.name.lower(): words.nature(one) for one in Nature},
+        "grades": {str(int(one)): words.grade(one) for one in Grade},
+        "types": [f"{group}/{one}" for group, ones in TYPES.items() for one in ones],
+        "commands": [{"name": one.name, "usage": one.usage, "about": one.about} for one in COMMANDS.values()],
+        "say": _sentences(),
+        "keys": _keys(),
+    }
+
+
+def _sentences() -> dict[str, str]:
+    return _of_rooms() | _of_conversation() | _of_composer() | _of_board()
+
+
+def _of_rooms() -> dict[str, str]:
+    return {
+        "incidents": _("Incidents"),
+        "standing": _("Standing"),
+        "over": _("Over"),
+        "find": _("Find anything"),
+        "new_room": _("New room"),
+        "no_rooms": _("No rooms yet"),
+        "no_rooms_more": _("Open one, or wait to be invited: a room appears here as soon as you are added to it."),
+        "choose": _("Choose a room"),
+        "choose_more": _("Ctrl+K finds a room, a person or a word. Ctrl+/ shows all keys."),
+        "reading": _("Reading the record of this room"),
+        "unread": _("{count} unread"),
+        "pages": _("{count} pages, not acknowledged"),
+        "drill": _("DRILL"),
+        "title": _("Title"),
+        "label": _("Label"),
+        "ceiling": _("Label, the highest that may be said here"),
+        "agreement": _("Agreement it is opened under (may stay empty)"),
+        "open_room": _("Open the room"),
+        "cancel": _("Cancel"),
+        "back": _("Rooms"),
+        "lock": _("Lock"),
+        "keys": _("Keys"),
+        "board": _("Board"),
+        "close": _("Close"),
+        "alarms": _("Alarms"),
+        "reconnecting": _("The desk's program does not answer. Connecting again; what you see may be old."),
+        "lost": _("No answer came. Look whether it stands in the conversation before you do it again."),
+        "ended": _("The desk's program has ended"),
+        "ended_more": _("Nothing is kept in this page. Start `amanah desk` again, and open the link that it shows."),
+        "notified": _("Amanah: something arrived"),
+        "notified_page": _("Amanah: somebody waits for an answer"),
+        "notify": _("Notify me on this desktop"),
+        "found": _("{count} found"),
+        "found_more": _("the newest {count}; more words find fewer"),
+        "found_none": _("Nothing found"),
+        "found_none_more": _("Only what this device can read is searched."),
+        "in_words": _("Words in messages"),
+    }
+
+
+def _of_conversation() -> dict[str, str]:
+    return {
+        "conversation": _("Conversation"),
+        "empty": _("Nothing was said here yet"),
+        "empty_more": _("What you write is sealed for those who can read this room, and stays provable."),
+        "older": _("Older entries"),
+        "newest": _("To the newest"),
+        "new": _("New"),
+        "fresh": _("{count} new below"),
+        "reply": _("Reply"),
+        "react": _("React"),
+        "thread": _("Thread"),
+        "in_thread": _("{count} in thread"),
+        "thread_of": _("Thread"),
+        "whole_room": _("Back to the whole room"),
+        "correct": _("Correct"),
+        "withdraw": _("Withdraw"),
+        "withdraw_why": _("Why it is withdrawn (may stay empty)"),
+        "more": _("More"),
+        "corrected": _("corrected"),
+        "before": _("What it said before"),
+        "said_before": _("What it said"),
+        "copy_id": _("Copy the id"),
+        "copied": _("Copied"),
+        "proof": _("Proof"),
+        "proof_more": _("Anybody in the room can prove this entry. On the command line:"),
+        "groups": _("Show groups"),
+        "fewer": _("Hide groups"),
+        "release": _("Send after all"),
+        "drop": _("Drop it"),
+        "calls": _("calls"),
+        "acknowledge": _("Acknowledge"),
+        "ack_1": _("Received"),
+        "ack_2": _("Read"),
+        "ack_3": _("Understood"),
+        "ack_4": _("We act"),
+        "waiting_for": _("waiting for"),
+        "you": _("you"),
+        "machine": _("machine"),
+        "not_acknowledged": _("not acknowledged yet"),
+    }
+
+
+def _of_composer() -> dict[str, str]:
+    return {
+        "message": _("Message"),
+        "write": _("Write to this room"),
+        "send": _("Send"),
+        "hint": _("Enter sends, Shift+Enter begins a line, / for commands"),
+        "commands": _("Commands"),
+        "lower": _("Lower the label to {label}? Whoever reads it may pass it on further."),
+        "lower_yes": _("Lower it"),
+        "keep": _("Keep it"),
+        "pap": _("What readers may do with it"),
+        "precedence": _("How urgent it is"),
+        "asks": _("Ask for"),
+        "asks_0": _("Asks for nothing"),
+        "asks_1": _("Asks: received"),
+        "asks_2": _("Asks: read"),
+        "asks_3": _("Asks: understood"),
+        "asks_4": _("Asks: acting"),
+        "replying": _("Reply to {name}"),
+        "in_this_thread": _("In this thread"),
+        "correcting": _("Correct your message"),
+        "live": _("The text has live addresses."),
+        "defang": _("Defang them"),
+        "as_is": _("Leave them"),
+        "no_files": _("Files cannot be sent from the desk yet. Nothing was taken."),
+        "attach": _("Attach"),
+        "task": _("Task"),
+        "decision": _("Decision"),
+        "clock": _("Joint time"),
+        "handover": _("Handover"),
+        "not_writable": _("Nothing can be sent to this room."),
+        "queued": _("Offline: what you send is kept and goes out by itself."),
+    }
+
+
+def _of_board() -> dict[str, str]:
+    return {
+        "joint_action": _("Joint times"),
+        "duties": _("Notification clock"),
+        "tasks": _("Tasks"),
+        "decisions": _("Decisions"),
+        "handovers": _("Handover"),
+        "people": _("Who is here"),
+        "timeline": _("Timeline"),
+        "add": _("Add"),
+        "change": _("Change"),
+        "incident": _("Incident"),
+        "begin_incident": _("Say where the incident stands"),
+        "severity": _("Severity"),
+        "status": _("Status"),
+        "type": _("Type, by the taxonomy"),
+        "aware": _("First known, in UTC"),
+        "stays": _("as it is"),
+        "what": _("What is to be done"),
+        "nation": _("Whose task it is"),
+        "until": _("By when, in UTC (14:00, +2h, 2026-11-30T14:00; may stay empty)"),
+        "take": _("Take"),
+        "done": _("Done"),
+        "refuse": _("Refuse"),
+        "reopen": _("Open again"),
+        "why": _("Why"),
+        "propose": _("Propose"),
+        "proposed": _("What is proposed"),
+        "object_until": _("Nations may object until, in UTC (14:00, +2h)"),
+        "quorum": _("How many have to agree"),
+        "agree": _("Agree for {nation}"),
+        "object": _("Object"),
+        "object_why": _("Why {nation} objects"),
+        "conclude": _("Record the outcome"),
+        "nature": _("What it is for"),
+        "happens": _("What happens then"),
+        "at": _("When, in UTC (14:00, +2h, 2026-11-30T14:00)"),
+        "set": _("Set it"),
+        "call_off": _("Call off"),
+        "move": _("Move"),
+        "acknowledge_time": _("Acknowledge for {nation}"),
+        "past": _("over"),
+        "note": _("Note for who comes"),
+        "leave": _("Leave it"),
+        "invite": _("Invite"),
+        "invite_whom": _("An organisation, such as cert.example.fr, or the first digits of a device"),
+        "invite_more": _("They can read what is sent from then on, and nothing before, without a recorded grant."),
+        "remove": _("Remove"),
+        "remove_sure": _("Remove {name}? From then on these devices can read nothing of the room."),
+        "devices": _("devices"),
+        "verified": _("certificate in the log"),
+        "unsure": _("device revoked or unknown"),
+        "nothing_tasks": _("No tasks"),
+        "nothing_decisions": _("Nothing proposed"),
+        "nothing_clocks": _("No joint time"),
+        "yes": _("Yes"),
+        "no": _("No"),
+        "ok": _("Do it"),
+    }
+
+
+def _keys() -> list[tuple[str, str]]:
+    return [
+        ("Ctrl+K", _("Find a room, a person or a word")),
+        ("Alt+\u2191 Alt+\u2193", _("Room before, room after")),
+        ("Alt+Shift+\u2191 Alt+Shift+\u2193", _("Unread room before, unread room after")),
+        ("Enter", _("Send")),
+        ("Shift+Enter", _("Begin a line")),
+        ("\u2191", _("In an empty composer: correct your last message")),
+        ("Tab", _("Complete a name behind @")),
+        ("Esc", _("Close, cancel, mark the room as read")),
+        ("J K", _("In the conversation: entry after, entry before")),
+        ("R", _("In the conversation: reply")),
+        ("1 2 3 4", _("In the conversation: acknowledge as received, read, understood, acting")),
+        ("T", _("In the conversation: open the thread")),
+        ("Ctrl+Shift+L", _("Lock")),
+        ("Ctrl+/", _("Show these keys")),
+    ]

@@ -1,0 +1,284 @@
+"""The desk over a real relay: what arrives is pushed, what is asked for is done or refused with what to do next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from amanah_client.sdk import Client
+from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.text import Text
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label
+from tests.client.desk.serving import Page, Served, serving
+from tests.client.test_sdk import MA, TN, Two, officers, until
+from tests.end_to_end.nations import Nations
+
+
+@pytest.fixture(scope="module")
+def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
+    made = Nations(tmp_path_factory.mktemp("nations"))
+    made.relay.start()
+    yield made
+    made.close()
+
+
+@dataclass(kw_only=True)
+class Sitting:
+    """An officer at a desk, in one room with another who has none."""
+
+    two: Two
+    served: Served
+    page: Page
+    room: str
+
+
+@pytest.fixture
+async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
+    async with officers(nations, request.node.name) as two, serving(two.a) as served:
+        socket = await served.dial(await served.enter())
+        page, room = Page(socket), two.ours.id.hex()
+        await page.until(lambda: [one for one in page.told.get("rooms", ()) if one["id"] == room])
+        await page.ask("look", room=room)
+        await page.until(lambda: "head" in page.told and "board" in page.told and page.order)
+        yield Sitting(two=two, served=served, page=page, room=room)
+        await socket.close()
+
+
+async def test_the_page_is_told_who_it_is_which_rooms_there_are_and_who_reads_them(sitting: Sitting) -> None:
+    told = sitting.page.told
+    assert told["hello"]["me"]["organisation"] == TN
+    assert told["hello"]["organisations"] == [MA, TN]
+    assert [nation["chip"] for nation in told["head"]["readers"]["nations"]] == ["TN", "MA"]
+    assert told["head"]["room"]["writable"]
+    await sitting.page.until(lambda: told["line"]["online"])
+
+
+async def test_what_others_say_is_pushed_and_counted_as_unread_until_it_was_seen(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+    await sitting.two.theirs.send("seen at http://a.example")
+    await page.until(lambda: page.said() == ["seen at hxxp://a[.]example"])
+    await page.until(lambda: page.told["rooms"][0]["unread"] == 1)
+    (entry,) = page.entries("prose")
+    await page.ask("seen", room=room, seq=entry["seq"])
+    await page.until(lambda: page.told["rooms"][0]["unread"] == 0)
+
+
+async def test_what_is_typed_is_sealed_with_the_marks_that_stand_beside_it(sitting: Sitting) -> None:
+    page, room, theirs = sitting.page, sitting.room, sitting.two.theirs
+    marks = {"label": "TLP:GREEN", "pap": "PAP:RED", "precedence": "priority"}
+    answer = await page.ask("type", room=room, text=f"@{MA} look", asks=3, **marks)
+    assert answer["ok"]
+    await until(lambda: [message for message in theirs.messages() if message.text])
+    (message,) = [message for message in theirs.messages() if message.text]
+    assert (message.label, message.pap and message.pap.text) == (Label.GREEN, "PAP:RED")
+    assert isinstance(message.body, Text)
+    assert message.body.asks is Grade.UNDERSTOOD
+    assert [mention.organisation for mention in message.body.mentions] == [MA]
+    await sitting.two.theirs.acknowledge(message.id, Grade.ACTING)
+    entry = await page.until(
+        lambda: next((one for one in page.entries("prose") if one["acks"] and one["acks"]["by"]), None)
+    )
+    assert entry["acks"]["by"] == [["MA", 4, "acting"]]
+    assert entry["urgent"] == "Priority"
+
+
+MARKS = {"label": "TLP:AMBER", "pap": "PAP:AMBER", "precedence": "routine"}
+
+
+async def test_a_command_is_carried_out_and_a_mistyped_one_is_refused_with_what_was_meant(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+    assert (await page.ask("type", room=room, text="/incident severity high", **MARKS))["ok"]
+    await page.until(lambda: page.told["board"]["severity"] == "high")
+    await until(lambda: sitting.two.theirs.board().standing.severity is Severity.HIGH)
+    refused = await page.ask("type", room=room, text="/incidnt severity low", **MARKS)
+    assert not refused["ok"]
+    assert "Did you mean /incident?" in refused["text"]
+    marked = await page.ask("type", room=room, text="/tlp green", **MARKS)
+    assert marked["data"] == {"marks": {"label": "TLP:GREEN"}}
+    assert not (await page.ask("type", room=room, text="/tlp red", **MARKS))["ok"]
+    assert (await page.ask("type", room=room, text="/who", **MARKS))["data"] == {"show": "members"}
+    assert (await page.ask("type", room=room, text="/help ack", **MARKS))["data"]["commands"][0]["name"] == "ack"
+    assert (await page.ask("type", room=room, text="/search x", **MARKS))["data"] == {"show": "search", "query": "x"}
+    assert not (await page.ask("type", room=room, text="/attach x", **MARKS))["ok"]
+    assert page.said() == []
+
+
+async def test_a_label_above_the_ceiling_is_refused_and_nothing_is_queued(sitting: Sitting) -> None:
+    answer = await sitting.page.ask("type", room=sitting.room, text="x", **(MARKS | {"label": "TLP:RED"}))
+    assert not answer["ok"]
+    assert "ceiling" in answer["text"]
+    assert sitting.two.a.outbox() == ()
+
+
+async def test_the_forms_of_the_board_do_what_they_say(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+
+    def board() -> dict[str, object]:
+        found: dict[str, object] = page.told["board"]
+        return found
+
+    async def do(what: str, /, **fields: object) -> None:
+        assert (await page.ask(what, room=room, **fields))["ok"]
+
+    await do(
+        "stand", title="Ministry mailboxes", severity="critical", status="triage", type="fraud/phishing", aware="00:00"
+    )
+    await page.until(lambda: board()["title"] == "Ministry mailboxes")
+    await do("add_task", nation=TN, what="image the disks", until="+2h")
+    (task,) = await page.until(lambda: board()["tasks"])
+    await do("move_task", task=task["id"], state="refused", reason="no access")
+    await page.until(lambda: page.told["board"]["tasks"][0]["state"] == "refused")
+    await do("propose", what="sinkhole", until="+2h", quorum=1)
+    await page.until(lambda: board()["decisions"])
+    await do("position", ordinal=1, agrees=False, reason="not yet")
+    await do("position", ordinal=1, agrees=True)
+    await page.until(lambda: page.told["board"]["decisions"][0]["mine"] == "agree")
+    await do("set_clock", nature="embargo", what="quiet", at="+3h")
+    (clock,) = await page.until(lambda: board()["clocks"])
+    await do("set_clock", clock=clock["id"], at="+4h")
+    await page.until(lambda: page.told["board"]["clocks"][0]["at_ms"] > clock["at_ms"])
+    await do("set_clock", clock=clock["id"], stands=False)
+    await page.until(lambda: not board()["clocks"])
+    await do("handover", text="all quiet")
+    await page.until(lambda: board()["handovers"])
+    told = (await page.ask("timeline", room=room))["data"]
+    assert len([item for item in told if item["kind"] == "entry"]) == 10
+    for what, fields in (
+        ("position", {"ordinal": 9, "agrees": True}),
+        ("set_clock", {"clock": "00" * 16, "at": "+1h"}),
+        ("add_task", {"nation": TN, "what": "x", "until": "soon"}),
+        ("conclude", {"ordinal": 9}),
+        ("move_task", {"task": task["id"], "state": "refused"}),
+    ):
+        answer = await page.ask(what, room=room, **fields)
+        assert not answer["ok"]
+        assert answer["text"]
+
+
+async def test_messages_are_answered_corrected_withdrawn_and_signed(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+    assert (await page.ask("type", room=room, text="one", **MARKS))["ok"]
+    (first,) = await page.until(lambda: [item for item in page.entries("prose") if item["seq"]])
+    entry = first["id"]
+    await page.ask("react", room=room, entry=entry, sign="\U0001f440", stands=True)
+    await page.ask("correct", room=room, entry=entry, text="two")
+    await page.until(lambda: page.said() == ["two"])
+    await page.ask("type", room=room, text="three", answering=entry, replies=True, thread=entry, **MARKS)
+    await page.until(lambda: page.said() == ["two", "three"])
+    reply = page.entries("prose")[1]["reply"]
+    assert (reply["id"], reply["text"]) == (entry, "two")
+    await page.ask("look", room=room, thread=entry)
+    await page.until(lambda: page.told["entries"]["thread"] == entry and len(page.entries("prose")) == 2)
+    await page.ask("withdraw", room=room, entry=entry, reason="wrong host")
+    gone = await page.until(lambda: page.entries("gone"))
+    assert gone[0]["content"]["why"] == "withdrawn"
+    await page.until(lambda: page.entries("gone")[0]["reactions"])
+    assert (await page.ask("acknowledge", room=room, entry=entry, grade=2))["ok"]
+
+
+async def test_a_room_is_opened_people_invited_and_removed_from_the_page(sitting: Sitting) -> None:
+    page = sitting.page
+    assert (await page.ask("new_room", title="Second", label="TLP:GREEN", agreement="2026-11"))["ok"]
+    line = await page.until(lambda: next((one for one in page.told["rooms"] if one["title"] == "Second"), None))
+    await page.until(lambda: [one for one in page.told["rooms"] if one["id"] == line["id"] and one["writable"]])
+    assert (await page.ask("invite", room=line["id"], whom=sitting.two.b.me.hex()))["ok"]
+    await page.ask("look", room=line["id"])
+    await page.until(
+        lambda: page.told["head"]["room"]["id"] == line["id"] and page.told["head"]["readers"]["devices"] == 2
+    )
+    assert (await page.ask("remove", room=line["id"], devices=[sitting.two.b.me.hex()]))["ok"]
+    await page.until(lambda: page.told["head"]["readers"]["devices"] == 1)
+    assert not (await page.ask("new_room", title=" ", label="TLP:GREEN"))["ok"]
+    assert not (await page.ask("invite", room=line["id"], whom="nobody"))["ok"]
+
+
+async def test_words_are_found_and_drafts_kept(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+    await sitting.two.theirs.send("The Loader is signed")
+    await page.until(lambda: page.said() == ["The Loader is signed"])
+    data = (await page.ask("search", query="loader signed"))["data"]
+    assert [(one["room"], one["chip"]) for one in data["found"]] == [(room, "MA")]
+    assert (await page.ask("search", query="absent"))["data"] == {"found": [], "more": False}
+    await page.ask("draft", room=room, text="half a sen")
+    await page.ask("look", room=room)
+    await page.until(lambda: page.told["head"]["draft"] == "half a sen")
+    assert (await page.ask("defang", text="http://a.example"))["data"] == {"live": True, "text": "hxxp://a[.]example"}
+
+
+async def test_what_cannot_be_sent_now_is_shown_as_queued_and_can_be_dropped(
+    sitting: Sitting, nations: Nations
+) -> None:
+    page, room = sitting.page, sitting.room
+    nations.relay.stop()
+    try:
+        await page.until(lambda: not page.told["line"]["online"])
+        assert (await page.ask("type", room=room, text="later", **MARKS))["ok"]
+        entry = await page.until(lambda: next((one for one in page.entries("prose") if one["delivery"]), None))
+        assert entry["delivery"]["state"] in {"queued", "sent"}
+        await page.until(lambda: page.told["line"]["waiting"] == 1)
+        await page.ask("release", intent=entry["id"], drop=True)
+        await page.until(lambda: page.said() == [])
+    finally:
+        nations.relay.start()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "no json",
+        "[]",
+        json.dumps({"do": "look", "n": 1}),
+        json.dumps({"do": "look", "n": 1, "room": "../etc"}),
+        json.dumps({"do": "fly", "n": 1}),
+        json.dumps({"do": "lock", "n": 1, "more": 1}),
+        json.dumps({"do": "look", "n": 1, "room": "00" * 16, "seq": "1"}),
+        json.dumps({"do": "acknowledge", "n": 1, "room": "00" * 16, "entry": "00" * 32, "grade": 5}),
+    ],
+)
+async def test_a_frame_that_is_not_exactly_one_of_ours_is_refused(sitting: Sitting, frame: str) -> None:
+    await sitting.page.socket.send(frame)
+    await sitting.page.until(lambda: sitting.page.answers)
+    (answer,) = sitting.page.answers.values()
+    assert not answer["ok"]
+    sitting.page.answers.clear()
+    assert (await sitting.page.ask("active"))["ok"]
+
+
+async def test_a_room_that_is_not_here_is_refused(sitting: Sitting) -> None:
+    for what, fields in (("look", {}), ("timeline", {}), ("acknowledge", {"entry": "00" * 32, "grade": 1})):
+        assert not (await sitting.page.ask(what, room="00" * 16, **fields))["ok"]
+
+
+async def test_a_long_room_is_shown_a_window_at_a_time(nations: Nations) -> None:
+    home = nations.enrol("long", TN)
+    async with await Client.open(home) as client:
+        await client.online()
+        room = await client.create_room("Long", label=Label.GREEN)
+        for number in range(300):
+            await client.ask(room.compose(f"number {number}"))
+        await until(lambda: not client.outbox(), 60)
+        async with serving(client) as served:
+            page = Page(await served.dial(await served.enter()))
+            await page.until(lambda: page.told.get("rooms"))
+            await page.ask("look", room=room.id.hex())
+            await page.until(lambda: page.said()[-1:] == ["number 299"])
+            newest = page.told["entries"]
+            assert newest["more"]
+            assert newest["newest"]
+            assert len(page.said()) < 300
+            while page.told["entries"]["more"]:
+                first = page.told["entries"]["first"]
+                await page.ask("look", room=room.id.hex(), at="before", seq=first)
+                await page.until(lambda: page.told["entries"]["first"] < first)  # noqa: B023 - awaited at once
+            assert page.said()[:1] == ["number 0"]
+            assert not page.told["entries"]["newest"]
+            while not page.told["entries"]["newest"]:
+                reached = page.entries("prose")[-1]["seq"]
+                await page.ask("look", room=room.id.hex(), at="after", seq=reached)
+                await page.until(lambda: page.told["entries"]["newest"] or page.entries("prose")[-1]["seq"] > reached)  # noqa: B023 - awaited at once
+            assert page.said()[-1:] == ["number 299"]
+            await page.socket.close()
