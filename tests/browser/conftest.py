@@ -140,26 +140,8 @@ def visiting(
     browser: Browser, served: Served, cookies: list[dict[str, object]] | None = None, **options: object
 ) -> Iterator[Visit]:
     """A browser that comes in through the link, or with the cookie of one that did."""
-    context = browser.new_context(**options)  # type: ignore[arg-type]  # options by name
-    context.set_default_timeout(WAIT_MS)
-    visit = Visit(context=context, page=context.new_page(), origin=served.origin)
-
-    def asked(request: Request) -> None:
-        visit.asked.append(request.url)
-
-    def said(message: ConsoleMessage) -> None:
-        # A page that is refused, or not there, is no complaint of a page.
-        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
-            visit.complaints.append(message.text)
-
-    def spoke(dialog: Dialog) -> None:
-        visit.complaints.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    context.on("request", asked)
-    context.on("console", said)
-    context.on("weberror", lambda error: visit.complaints.append(str(error.error)))
-    context.on("dialog", spoke)
+    visit = watched(browser, served.origin, **options)
+    context = visit.context
     try:
         if cookies is None:
             visit.page.goto(served.link)
@@ -178,6 +160,31 @@ def visiting(
         yield visit
     finally:
         context.close()
+
+
+def watched(browser: Browser, origin: str, **options: object) -> Visit:
+    """A browser that has not come in yet; what it asks for and complains of is kept."""
+    context = browser.new_context(**options)  # type: ignore[arg-type]  # options by name
+    context.set_default_timeout(WAIT_MS)
+    visit = Visit(context=context, page=context.new_page(), origin=origin)
+
+    def asked(request: Request) -> None:
+        visit.asked.append(request.url)
+
+    def said(message: ConsoleMessage) -> None:
+        # A page that is refused, or not there, is no complaint of a page.
+        if message.type in {"error", "warning"} and "the server responded with a status of" not in message.text:
+            visit.complaints.append(message.text)
+
+    def spoke(dialog: Dialog) -> None:
+        visit.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    context.on("request", asked)
+    context.on("console", said)
+    context.on("weberror", lambda error: visit.complaints.append(str(error.error)))
+    context.on("dialog", spoke)
+    return visit
 
 
 @dataclass(frozen=True, kw_only=True)
