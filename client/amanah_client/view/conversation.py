@@ -12,6 +12,7 @@ from typing import Final
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
+from amanah_client.said import said as in_words
 from amanah_client.saying import Say
 from amanah_client.view import words
 from amanah_client.view.alerts import alert_card
@@ -37,6 +38,7 @@ from amanah_client.view.runs import parse, plain
 from amanah_client.visible import shown
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
@@ -172,7 +174,7 @@ def _content(message: Message, room: Room) -> Content | None:
             return _said(message.id, message.body, room)
 
 
-def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: PLR0911 - one for each kind
+def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: C901, PLR0911 - one for each kind
     board, seat = room.board, room.seat
     match body:
         case Text() as text:
@@ -196,6 +198,8 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return StandingCard(title=title, lines=(where, *noted), blocks=parse(text))
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
+        case Closing() | SignOff() | ClosingRecorded() as closing:
+            return StandingCard(title=_("Sign-off"), lines=(in_words(closing).strip("[]"),))
         case Unknown(type=number):
             said = _("A newer version of the program wrote this (kind %(number)s). It is kept as it is.", number=number)
             return Gone(why="unknown", text=said)

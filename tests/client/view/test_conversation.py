@@ -16,6 +16,7 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Unknown
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
@@ -323,6 +324,20 @@ def test_who_was_paged_and_whether_that_reached_anybody_are_lines() -> None:
     ]  # fmt: skip
     assert bare(notices[0].text).startswith("MA paged shift lead for message 00000000")
     assert [notice.tone for notice in notices] == ["quiet", "quiet", "alarm"]
+
+
+def test_a_sign_off_stands_in_the_conversation_in_words() -> None:
+    told = Told()
+    facts = (NAME * 2,) * 6
+    asked = told.say(A_TN, Closing(first=1, last=1, facts=facts, sign_until_ms=NOW_MS, nations=(MA, TN)))
+    told.say(A_MA, SignOff(closing=asked, first=1, facts=facts))
+    told.say(A_TN, ClosingRecorded(closing=asked, nations=(MA,)))
+    # What others do not come to has no effect, and is shown all the same.
+    _, asks, signs, records = told.items()
+    assert isinstance(signs, Entry)
+    assert isinstance(signs.content, StandingCard)
+    assert (signs.content.title, signs.content.lines[0].split(" ")[:2]) == ("Sign-off", ["signs", "off"])
+    assert all(isinstance(item, Notice) and "without effect" in item.text for item in (asks, records))
 
 
 def test_where_clocks_differ_the_relay_s_time_stands_as_its_word() -> None:

@@ -32,6 +32,10 @@ class Kept(Room):
     def ceiling(self) -> Label:
         return Label.AMBER
 
+    @property
+    def is_drill(self) -> bool:
+        return False
+
 
 OPEN = RoomRow(room=ROOM, status=RoomStatus.OPEN, title="Port\nauthority\u202e")
 

@@ -50,6 +50,7 @@ function aside(item) {
 
 function marks(item) {
   return [
+    item.drill ? el("b.drill", {}, now.say.drill) : null,
     item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
     item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(", "))) : null,
     item.relay_time ? el("span.meta.warn", {}, item.relay_time) : null,
