@@ -34,6 +34,10 @@ HAPPENED: Final[dict[Code, tuple[str, str]]] = {
     Code.FOREIGN_DEVICE: (N_("This key already belongs to another organisation or person."), N_("Make a new key.")),
     Code.ROLE: (N_("The role in the certificate does not allow this."), N_("Ask your organisation for another one.")),
     Code.LABEL: (N_("The label is above the ceiling of the room or the device."), N_("Choose another room.")),
+    Code.DRILL: (
+        N_("A message of a drill stands in a real room, or the other way round."),
+        N_("Ask its sender."),
+    ),
     Code.ROLLBACK: (N_("An older version than the one already accepted was offered."), N_("Get the newest.")),
     Code.CLOCK: (N_("The clock of this machine is wrong."), N_("Set it, then try again.")),
     Code.LOGIN: (N_("The login was not accepted."), N_("Run `amanah doctor`.")),
