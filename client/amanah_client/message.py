@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from amanah_client.causes import COUNTED, explain
@@ -141,6 +142,30 @@ def read_message(row: MessageRow, directory: Directory, *, drill: bool = False) 
         row=row,
         drill=drill or (content is not None and content.drill),
     )
+
+
+class Opened:
+    """Messages that were opened last: a window that is read anew with each arrival opens again what changed alone."""
+
+    def __init__(self, most: int = 2_048) -> None:
+        """Keep at most so many."""
+        self._most = most
+        self._known: OrderedDict[tuple[RoomId, EnvelopeId], tuple[Directory, Message]] = OrderedDict()
+
+    def read(self, row: MessageRow, directory: Directory, *, drill: bool) -> Message:
+        """As `read_message`."""
+        key = row.room, row.envelope
+        names, known = self._known.pop(key, (None, None))
+        if known is None or names is not directory or known.row != row or known.drill != drill:
+            known = read_message(row, directory, drill=drill)
+        self._known[key] = directory, known
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return known
+
+    def forget(self, row: MessageRow) -> None:
+        """It has changed: what it said before may be erased, and stays nowhere."""
+        self._known.pop((row.room, row.envelope), None)
 
 
 def counts(message: Message) -> bool:

@@ -16,7 +16,7 @@ from amanah_client.incident.about import INCIDENT, part_of_board, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_client.labels import NOBODY, inside, matter_of, somebody
-from amanah_client.message import Message, counts, event_of, read_message
+from amanah_client.message import Message, counts, event_of
 from amanah_client.reading import Draft, Found, Unread
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
@@ -183,8 +183,7 @@ class Room:
         return self.entries(*shown, *told)
 
     def _read(self, rows: Iterable[model.MessageRow]) -> list[Message]:
-        directory, drill = self._client.directory(), self.is_drill
-        return [read_message(row, directory, drill=drill) for row in rows]
+        return list(map(self._client.read, rows))
 
     def search(self, query: str, *, limit: int = 50, before: int | None = None) -> list[Found]:
         """What was said here and fits; as `Client.search`, but for `USAGE` where the query names another room."""

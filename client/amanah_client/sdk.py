@@ -28,7 +28,7 @@ from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
-from amanah_client.message import Message, read_message
+from amanah_client.message import Message, Opened
 from amanah_client.reading import Found, Reader, Unread
 from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
@@ -70,6 +70,7 @@ class Client:
         self._word = b""
         self._listeners: list[asyncio.Queue[Event]] = []
         self._directory: Directory | None = None
+        self._opened = Opened()
         self._drills: dict[RoomId, bool] = {}
 
     # ---- opening and closing
@@ -525,7 +526,7 @@ class Client:
 
     def read(self, row: model.MessageRow) -> Message:
         """A stored row, opened and named."""
-        return read_message(row, self.directory(), drill=self.is_drill(row.room))
+        return self._opened.read(row, self.directory(), drill=self.is_drill(row.room))
 
     async def listen(self, *rooms: Room) -> AsyncIterator[Message]:
         """Messages as they arrive, of all rooms or of some; ends only with the client.
@@ -556,6 +557,8 @@ class Client:
     def _hear(self, event: Event) -> None:
         if isinstance(event, NamesChanged):
             self._directory = None
+        elif isinstance(event, e.MessageChanged):
+            self._opened.forget(event.row)
         if isinstance(event, e.Online | Offline):
             self._line = event
             # Without the lock, nothing: who follows hears of the other one's line.

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from amanah_client import Client, Message, Room, model
+from amanah_client.directory import Directory
 from amanah_client.home import Home, ProfileLock
+from amanah_client.message import Opened
+from amanah_client.model import MessageState
 from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Ack, Grade
@@ -270,3 +273,26 @@ def test_the_package_offers_its_names_and_no_others() -> None:
     }
     with pytest.raises(AttributeError, match="Nobody"):
         amanah_client.Nobody  # noqa: B018 - asking is the point
+
+
+async def test_what_was_opened_before_is_not_opened_again_until_it_changes(two: Two) -> None:
+    sent = await two.ours.send("kept")
+    assert sent.envelope is not None
+    name = sent.envelope.hex()
+    first = two.ours.message(name)
+    assert two.ours.message(name) is first
+    await two.ours.erase(sent.envelope)
+    await until(lambda: two.ours.message(name).state is MessageState.ERASED)
+    assert two.ours.message(name).text is None
+
+
+async def test_no_more_is_kept_open_than_was_allowed_and_nothing_under_other_names(two: Two) -> None:
+    rows = [message.row for message in two.ours.messages(limit=3)]
+    opened, names = Opened(most=2), two.a.directory()
+    read = [opened.read(row, names, drill=False) for row in rows]
+    assert opened.read(rows[2], names, drill=False) is read[2]
+    assert opened.read(rows[0], names, drill=False) is not read[0]
+    assert opened.read(rows[2], Directory((), ()), drill=False) is not read[2]
+    assert opened.read(rows[2], Directory((), ()), drill=True).drill
+    opened.forget(rows[2])
+    opened.forget(rows[2])

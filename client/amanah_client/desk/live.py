@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,7 @@ from amanah_protocol.errors import AmanahError
 from amanah_protocol.types import EnvelopeId, RoomId
 
 GATHER_S: Final = 0.02
-"""So long it is waited for more of what arrives together."""
+"""So long after one push the next comes, with all that arrived meanwhile; the first of them waits for nothing."""
 WATCH_S: Final = 1.0
 """So often it is looked whether the session is over."""
 CLOCK_TICKS: Final = 20
@@ -98,8 +99,9 @@ class Live:
             except AmanahError as error:
                 # The store may fail for a while; what it had is on the page, and it is tried again with what comes.
                 await self._tell({"kind": "trouble", "value": _told(error)})
+            ended_s = time.monotonic()
             await self._changed.wait()
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(max(0.0, ended_s + GATHER_S - time.monotonic()))
 
     def _hear(self, room: RoomId | None) -> None:
         self._dirty.add(room)
