@@ -16,6 +16,7 @@ import contextlib
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -315,9 +316,10 @@ class Client:
 
     # ---- intents
 
-    async def ask(self, action: actions.Action) -> model.Intent:
-        """Queue an action, durably; it is done as soon as the relay is reached."""
-        return (await self._queue(new_intent(action)))[0]
+    async def ask(self, action: actions.Action, *, intent_id: str | None = None) -> model.Intent:
+        """Queue an action, durably, under an id if that is settled; done as soon as the relay is reached."""
+        intent = new_intent(action)
+        return (await self._queue(intent if intent_id is None else replace(intent, id=intent_id)))[0]
 
     async def ask_with_room(
         self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]

@@ -40,6 +40,7 @@ from amanah_client.visible import shown
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
@@ -139,7 +140,9 @@ def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Inte
 
 def is_told(message: Message) -> bool:
     """Whether an entry stands in the conversation by itself, for people: what counts as unread."""
-    return isinstance(message.body, Text | Forwarded | AlertBatch | Task | Proposal | Clock | Handover | Incident)
+    return isinstance(
+        message.body, Text | Forwarded | AlertBatch | Task | Proposal | Clock | Handover | Incident | File
+    )
 
 
 def is_page(message: Message, precedence: Precedence) -> bool:
@@ -221,7 +224,7 @@ def _content(message: Message, room: Room) -> Content | None:
             return _said(message.id, message.body, room)
 
 
-def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: PLR0911 - one for each kind
+def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: C901, PLR0911 - one for each kind
     board, seat = room.board, room.seat
     match body:
         case Text() as text:
@@ -236,6 +239,8 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return clock_line(board.clocks[clock], board, seat, room.nations)
         case Handover(text=text):
             return StandingCard(title=_("Handover"), blocks=parse(text))
+        case File() as file:
+            return StandingCard(title=_("File"), lines=_file(file), blocks=parse(file.text))
         case Forwarded(text=text, origin=origin, note=note):
             title = _("Forwarded: {label} of {nation}").format(
                 label=origin.label.text, nation=words.value(origin.nation)
@@ -266,6 +271,13 @@ def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     bodies = [room.messages[one].body for one in said.corrections if one in room.messages]
     texts = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
     return Prose(blocks=parse(texts[-1]), before=tuple(map(parse, texts[:-1])))
+
+
+def _file(file: File) -> tuple[str, ...]:
+    size = _("{name}, {bytes} bytes").format(name=words.value(file.name), bytes=f"{file.size:,}")
+    digest = _("SHA-256 {digest}").format(digest=file.digest.hex())
+    sample = [_("A sample that may be harmful: it is saved in a container alone.")] if file.sample else []
+    return (size, digest, *sample)
 
 
 def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
