@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from amanah_client.attaching import Attach, Fetch
 from amanah_client.saying import Decide, Say
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.labels import Label, Precedence
@@ -171,4 +172,5 @@ class Finished:
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
     | Decide | Disclose | Relabel | Forward | GrantHistory | SubmitControl | AuditSync | Finished
+    | Attach | Fetch
 )  # fmt: skip

@@ -307,9 +307,56 @@ class FlashAnnounced:
     room_seq: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSealed:
+    """Read a piece of a sealed file that is to be uploaded and give it as `inputs.SealedRead`."""
+
+    intent: str
+    attachment: bytes
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropSealed:
+    """The sealed copy of a file is not needed any more: it is at the relay with its message, or is never sent."""
+
+    attachment: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindFetched:
+    """Look how many chunks of an attachment of `total` bytes are here, and say it as `inputs.FetchedFound`."""
+
+    intent: str
+    attachment: bytes
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepPiece:
+    """Keep a verified chunk behind those that are here; with the last one, compare the hash: `inputs.PieceKept`."""
+
+    intent: str
+    attachment: bytes
+    index: int
+    data: bytes
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferChanged:
+    """Tell the faces: so many bytes of an attachment of `total` are at the relay, or here."""
+
+    attachment: bytes
+    upload: bool
+    done: int
+    total: int
+
+
 Effect: TypeAlias = (
     SendFrame | ReadMessage | Disconnect | MessageChanged | RoomChanged | IntentChanged | AlarmRaised | Online
-    | FlashAnnounced
+    | FlashAnnounced | ReadSealed | DropSealed | FindFetched | KeepPiece | TransferChanged
 )  # fmt: skip
 
 

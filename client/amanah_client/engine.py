@@ -20,12 +20,15 @@ from websockets.exceptions import ConnectionClosed
 
 from amanah_client import effects as e
 from amanah_client import inputs, model
+from amanah_client.attaching import Attach
 from amanah_client.core import ClientCore
 from amanah_client.encapsulation import encapsulate
 from amanah_client.home import Profile
+from amanah_client.spool import Spool
 from amanah_client.transport import Link, dial, roster_address
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.group.engines import Engines
+from amanah_protocol.limits import SEALED_CHUNK_BYTES
 from amanah_protocol.roster import Relay, decode_roster
 
 _TICK_S: Final = 0.25
@@ -61,7 +64,7 @@ class NamesChanged:
 
 Event: TypeAlias = (
     e.MessageChanged | e.RoomChanged | e.IntentChanged | e.AlarmRaised | e.FlashAnnounced | e.Online | Offline
-    | NamesChanged
+    | NamesChanged | e.TransferChanged
 )  # fmt: skip
 Listener: TypeAlias = Callable[[Event], None]
 
@@ -163,6 +166,8 @@ class Engine:
         )
         self._relays = decode_roster(snapshot.roster).relays
         self._known = {intent.id for intent in snapshot.intents}
+        sending = {intent.action.attachment for intent in snapshot.intents if isinstance(intent.action, Attach)}
+        await self._in_thread(lambda: self._profile.spool.tidy(sending))
         self._handed = set()
         self._version = -1
         self._life += 1
@@ -232,13 +237,24 @@ class Engine:
                 self._again = again
                 self._refusal = _refusal(reason, hint)
                 await self._drop_link()
+            case e.ReadSealed() | e.DropSealed() | e.FindFetched() | e.KeepPiece():
+                await self._move(effect)
             case e.Online():
                 self._attempts = 0
                 self._tell(effect)
-            case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised() | e.FlashAnnounced():
+            case (
+                e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised() | e.FlashAnnounced()
+                | e.TransferChanged()
+            ):  # fmt: skip
                 self._tell(effect)
             case _:
                 assert_never(effect)
+
+    async def _move(self, effect: e.ReadSealed | e.DropSealed | e.FindFetched | e.KeepPiece) -> None:
+        """Something of a file; what the disk does to it is said to the core, whose own store may be well."""
+        answer = await self._in_thread(lambda: moved(self._profile.spool, effect))
+        if answer is not None:
+            await self._step(answer)
 
     async def _send(self, data: bytes) -> None:
         link = self._link
@@ -348,6 +364,38 @@ class Engine:
         else:
             await self._in_thread(lambda: store.commit((e.DropWish(intent=intent_id),)))
             self._handed.discard(intent_id)
+
+
+def moved(
+    spool: Spool, effect: e.ReadSealed | e.DropSealed | e.FindFetched | e.KeepPiece
+) -> inputs.SealedRead | inputs.FetchedFound | inputs.PieceKept | None:
+    """Do something to a file of the spool; gives the input that answers it."""
+    match effect:
+        case e.ReadSealed():
+            data = spool.read(effect.attachment, effect.offset, effect.length)
+            return inputs.SealedRead(intent=effect.intent, offset=effect.offset, data=data)
+        case e.DropSealed():
+            spool.drop_sealed(effect.attachment)
+            return None
+        case e.FindFetched():
+            found = spool.find(effect.attachment, effect.total)
+            chunks = found.size // SEALED_CHUNK_BYTES
+            return inputs.FetchedFound(intent=effect.intent, chunks=chunks, whole=found.whole)
+        case e.KeepPiece():
+            return _kept(spool, effect)
+        case _:
+            assert_never(effect)
+
+
+def _kept(spool: Spool, effect: e.KeepPiece) -> inputs.PieceKept:
+    try:
+        kept = spool.keep(effect.attachment, effect.index, effect.data, effect.total)
+    except OperationalError as error:
+        return inputs.PieceKept(intent=effect.intent, problem=error.code, detail=error.detail)
+    if kept.damaged:
+        detail = "what was fetched is not the file that its message names; fetch it again"
+        return inputs.PieceKept(intent=effect.intent, problem=Code.CONTENT_HASH, detail=detail)
+    return inputs.PieceKept(intent=effect.intent, size=kept.size, whole=kept.whole)
 
 
 def fault(error: BaseException) -> AmanahError:

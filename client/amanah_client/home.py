@@ -26,6 +26,7 @@ from amanah_client.keystore import (
     read_kdf,
 )
 from amanah_client.keystore.durable import operational_errors
+from amanah_client.spool import Spool
 from amanah_client.store import LocalStore
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import Code, OperationalError, UsageError
@@ -76,6 +77,11 @@ class Home:
     def paging_lock(self) -> Path:
         """Held by the process that pages others for this profile."""
         return self.path / "paging.lock"
+
+    @property
+    def files(self) -> Path:
+        """Sealed bytes of files on their way (`spool`)."""
+        return self.path / "files"
 
     @property
     def config(self) -> Path:
@@ -130,6 +136,7 @@ class Profile:
         self.home = home
         self.keystore = keystore
         self.store = store
+        self.spool = Spool(home.files)
 
     @property
     def device_key(self) -> SigningKey:

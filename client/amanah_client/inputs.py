@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from amanah_client.model import Intent, MessageRow
+from amanah_protocol.errors import Code
 from amanah_protocol.types import EnvelopeId, RoomId
 
 
@@ -65,6 +66,43 @@ class MessageRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealedRead:
+    """Answers `effects.ReadSealed`; `data` is None when it is not there as it was sealed."""
+
+    intent: str
+    offset: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedFound:
+    """Answers `effects.FindFetched`: whole chunks that are here, and whether that is all, under its own hash."""
+
+    intent: str
+    chunks: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceKept:
+    """Answers `effects.KeepPiece`.
+
+    Attributes:
+        intent: For which it is.
+        size: Bytes that are here.
+        whole: Whether that is all, and has its hash.
+        problem: Why it is not kept: `CONTENT_HASH`, after which nothing of it is here, or what the disk says.
+        detail: The same for people.
+    """
+
+    intent: str
+    size: int = 0
+    whole: bool = False
+    problem: Code | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed; at least once a second.
 
@@ -76,4 +114,6 @@ class Tick:
     made_ms: int
 
 
-Input: TypeAlias = Opened | Received | Lost | Asked | Withdrawn | MessageRead | Tick
+Input: TypeAlias = (
+    Opened | Received | Lost | Asked | Withdrawn | MessageRead | Tick | SealedRead | FetchedFound | PieceKept
+)

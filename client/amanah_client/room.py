@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party
+from amanah_client.files import RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
 from amanah_client.incident.about import INCIDENT, part_of_board, targets
@@ -61,6 +63,11 @@ class Room:
     def id(self) -> RoomId:
         """Its id."""
         return self._id
+
+    @property
+    def client(self) -> Client:
+        """Whose room it is."""
+        return self._client
 
     @property
     def row(self) -> model.RoomRow:
@@ -331,6 +338,78 @@ class Room:
     ) -> model.Intent:
         """Post 1 to 100 alerts in one envelope; arguments as `batch`, errors as `Client.do`."""
         return await self._client.do(self.batch(alerts, source_name=source_name, label=label), timeout_s)
+
+    async def attach(
+        self,
+        path: Path,
+        *,
+        text: str = "",
+        label: Label | None = None,
+        pap: Pap = Pap.AMBER,
+        precedence: Precedence = Precedence.ROUTINE,
+        sample: bool = False,
+        timeout_s: float | None = 30,
+        tell: Tell = nobody,
+    ) -> model.Intent:
+        """Hand over a file of up to 2 GiB, and wait until it is in the room.
+
+        When this returns or fails for want of a connection, the file is sealed in the profile and goes out by itself.
+
+        Args:
+            path: The file.
+            text: What is said of it.
+            label: Its label; the room's ceiling by default.
+            pap: What receivers may do with it.
+            precedence: How urgent it is.
+            sample: Whether it may be harmful: receivers save it in a container alone.
+            timeout_s: How long to wait for anything to move; None returns as soon as it is sealed.
+            tell: Told of bytes done, and of how many.
+
+        Raises:
+            RefusedError: `LABEL` above a ceiling.
+            UsageError: As `Spool.seal`.
+            AmanahError: As `Client.do`.
+        """
+        intent_id, action = await prepare(
+            self,
+            path,
+            text=unicodedata.normalize("NFC", text),
+            label=self._label(label),
+            pap=pap,
+            precedence=precedence,
+            sample=sample,
+            tell=tell,
+        )
+        intent = await self._client.ask(action, intent_id=intent_id)
+        return intent if timeout_s is None else await follow(self._client, intent, timeout_s, tell, patience=None)
+
+    def files(self) -> list[RoomFile]:
+        """The files in it, in room order, own ones that are on their way last."""
+        own = (message for message in self.messages(newest=True) if message.room_seq is None)
+        return list_files(self._client, [*self.record(), *own])
+
+    async def save(
+        self,
+        message: Message,
+        folder: Path,
+        *,
+        container: bool = False,
+        timeout_s: float = 30,
+        tell: Tell = nobody,
+    ) -> Path:
+        """Fetch the file of a message and save it in a folder, verified; a sample in a container alone.
+
+        Args:
+            message: The message.
+            folder: Where it goes.
+            container: Put it into a container in any case.
+            timeout_s: How long to wait for anything to move.
+            tell: Told of bytes done, and of how many.
+
+        Raises:
+            AmanahError: As `saving.save` and `Client.do`.
+        """
+        return await save_file(self._client, message, folder, container=container, timeout_s=timeout_s, tell=tell)
 
     async def acknowledge(self, message: EnvelopeId, grade: int, *, timeout_s: float = 30) -> model.Intent:
         """Sign an acknowledgement of one message (`kinds.Grade`); errors as `Client.do`."""

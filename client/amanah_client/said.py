@@ -13,6 +13,7 @@ from amanah_client.plain import plain
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
@@ -47,6 +48,8 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each
             return _("[corrects %(message)s]", message=_short(message)) + f" {_written(text)}"
         case Withdrawal(message=message, reason=reason):
             return _("[withdraws %(message)s%(reason)s]", message=_short(message), reason=_because(reason))
+        case File(text=text):
+            return _file(body) + (f" {_written(text)}" if text else "")
         case Incident():
             return _("[incident: %(changes)s]", changes=pgettext("between", ", ").join(_changes(body)))
         case Task():
@@ -157,6 +160,8 @@ def said_json(body: Said) -> dict[str, object]:
     """The same as JSON has it; times are RFC 3339."""
     value = {}
     for item in fields(body):
+        if item.name == "key":
+            continue  # of a file: what is printed ends in logs
         found, at = getattr(body, item.name), item.name.removesuffix("_ms")
         value[at] = plain(found) if at == item.name else iso(found)
     return value
@@ -169,6 +174,13 @@ def _short(identifier: EnvelopeId | bytes) -> str:
 def _written(text: str) -> str:
     """Several lines that somebody wrote: each keeps its own order."""
     return "\n".join(isolate(line) for line in text.split("\n"))
+
+
+def _file(file: File) -> str:
+    named = {"name": isolate(file.name), "size": f"{file.size:,}", "digest": _short(file.digest)}
+    if file.sample:
+        return _("[file %(name)s, %(size)s bytes, SHA-256 %(digest)s, a sample that may be harmful]", **named)
+    return _("[file %(name)s, %(size)s bytes, SHA-256 %(digest)s]", **named)
 
 
 def _because(reason: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from amanah_protocol import cbor, limits
 from amanah_protocol.content.bodies import Said, decode_body, encode_body
-from amanah_protocol.errors import Code, DecodeError
+from amanah_protocol.content.file import File
+from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import OrgName, RoomId
 
@@ -57,6 +58,12 @@ class Decide:
 def saying(
     room: RoomId, body: Said, *, label: Label, pap: Pap = Pap.AMBER, precedence: Precedence = Precedence.ROUTINE
 ) -> Say:
-    """Something to say in a room."""
+    """Something to say in a room.
+
+    Raises:
+        UsageError: `USAGE` for a file, whose bytes have to be there first.
+    """
+    if isinstance(body, File):
+        raise UsageError(Code.USAGE, "a file is attached, not said", hint="Attach it: `Room.attach`, `amanah attach`.")
     number, value = encode_body(body)
     return Say(room=room, number=number, value=cbor.encode(value), label=label, pap=pap, precedence=precedence)

@@ -16,6 +16,7 @@ import contextlib
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -29,19 +30,19 @@ from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
 from amanah_client.message import Message, Opened
+from amanah_client.outcome import ENDED, code_of, ended, next_change
 from amanah_client.reading import Found, Reader, Unread
 from amanah_client.room import Room
 from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.custody.retention import RoomPolicy
-from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
+from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
 _POLL_S: Final = 0.05
 """How often what another process writes is looked for: a desk shows what arrives within a tenth of a second."""
-_ENDED: Final = (model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.HELD)
 _ID_DIGITS: Final = 64
 
 
@@ -316,9 +317,10 @@ class Client:
 
     # ---- intents
 
-    async def ask(self, action: actions.Action) -> model.Intent:
-        """Queue an action, durably; it is done as soon as the relay is reached."""
-        return (await self._queue(new_intent(action)))[0]
+    async def ask(self, action: actions.Action, *, intent_id: str | None = None) -> model.Intent:
+        """Queue an action, durably, under an id if that is settled; done as soon as the relay is reached."""
+        intent = new_intent(action)
+        return (await self._queue(intent if intent_id is None else replace(intent, id=intent_id)))[0]
 
     async def ask_with_room(
         self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]
@@ -369,14 +371,14 @@ class Client:
         """
         deadline = time.monotonic() + timeout_s
         with self.hearing() as events:
-            while (intent := self.intent(intent_id)).state not in _ENDED or self._is_on_its_way_back(intent):
+            while (intent := self.intent(intent_id)).state not in ENDED or self._is_on_its_way_back(intent):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._is_hopeless(patience):
                     if intent.state is model.IntentState.DONE:
                         break  # there is a receipt: what is late is our own copy
                     raise self._still_queued(intent)
-                await _next_change(events, intent, left if self._engine is not None else min(left, _POLL_S))
-        return _ended(intent)
+                await next_change(events, intent, left if self._engine is not None else min(left, _POLL_S))
+        return ended(intent)
 
     def _is_on_its_way_back(self, intent: model.Intent) -> bool:
         """Whether the relay has accepted what was said, and has not delivered it yet."""
@@ -570,30 +572,3 @@ class Client:
     def profile(self) -> Profile:
         """The unlocked profile, for faces that show or change what is in it."""
         return self._profile
-
-
-def code_of(text: str) -> Code:
-    """The code of a stored refusal; one that a newer relay made up counts as a fault."""
-    return Code(text) if text in Code.__members__ else Code.INTERNAL
-
-
-async def _next_change(events: asyncio.Queue[Event], intent: model.Intent, pause_s: float) -> None:
-    """Wait for word of the intent, its message or the connection; another process tells through the store only."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(pause_s):
-            while True:
-                match await events.get():
-                    case e.Online() | Offline():
-                        return
-                    case e.IntentChanged(intent=changed) if changed.id == intent.id:
-                        return
-                    case e.MessageChanged(row=row) if row.envelope == intent.envelope:
-                        return
-
-
-def _ended(intent: model.Intent) -> model.Intent:
-    if intent.state is model.IntentState.DONE:
-        return intent
-    if intent.state is model.IntentState.HELD:
-        raise OperationalError(Code.HELD, intent.detail)
-    raise RefusedError(code_of(intent.code), intent.detail)

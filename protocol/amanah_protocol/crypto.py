@@ -1,7 +1,8 @@
 """Primitives: the only importer of PyNaCl in this package.
 
 Nothing here takes a choice from a peer: one signature (Ed25519, RFC 8032), one agreement (X25519,
-RFC 7748), one AEAD (ChaCha20-Poly1305, RFC 8439), one hash (SHA-256), one KDF (HKDF, RFC 5869).
+RFC 7748), one AEAD (ChaCha20-Poly1305, RFC 8439, for attachments in the form with long nonces), one
+hash (SHA-256), one KDF (HKDF, RFC 5869).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SIGNATURE_BYTES: Final = 64
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
+LONG_NONCE_BYTES: Final = 24
 _HKDF_MAX_BYTES: Final = 255 * 32
 
 
@@ -199,5 +201,24 @@ def aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
         raise VerifyError(Code.OPEN, "the sealed bytes are shorter than their tag")
     try:
         return bindings.crypto_aead_chacha20poly1305_ietf_decrypt(ciphertext, aad, nonce, key)
+    except exceptions.CryptoError as error:
+        raise VerifyError(Code.OPEN, "the sealed bytes do not open") from error
+
+
+def long_aead_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    """XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ciphertext and 16-byte tag; nonce 24 bytes, never reused."""
+    return bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, aad, nonce, key)
+
+
+def long_aead_open(key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+    """Open what `long_aead_seal` made.
+
+    Raises:
+        VerifyError: `OPEN` when key, nonce, aad or ciphertext differ.
+    """
+    if len(ciphertext) < TAG_BYTES:
+        raise VerifyError(Code.OPEN, "the sealed bytes are shorter than their tag")
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, aad, nonce, key)
     except exceptions.CryptoError as error:
         raise VerifyError(Code.OPEN, "the sealed bytes do not open") from error

@@ -466,6 +466,51 @@ class GetStamps(Frame, frozen=True, tag=18):
     after: Uint
 
 
+class FindAttachment(Frame, frozen=True, tag=19):
+    """Asks how far the upload of an attachment is, by the SHA-256 of all of it."""
+
+    request: Uint
+    room: Bytes16
+    attachment: Bytes32
+
+
+class PutAttachment(Frame, frozen=True, tag=20):
+    """The next piece of an attachment of `total` bytes; pieces come in order, over as many connections as it takes."""
+
+    request: Uint
+    room: Bytes16
+    attachment: Bytes32
+    total: Annotated[int, Meta(ge=1, le=limits.MAX_SEALED_BYTES)]
+    offset: Uint
+    data: Annotated[bytes, Meta(min_length=1, max_length=limits.SEALED_CHUNK_BYTES)]
+
+
+class AttachmentState(Frame, frozen=True, tag=88):
+    """How many bytes of an attachment the relay has; `whole` once it has them all, durably, and their hash is right."""
+
+    request: Uint
+    size: Uint
+    whole: bool
+
+
+class FetchAttachment(Frame, frozen=True, tag=21):
+    """Asks for a piece of an attachment of a message in a room that this device is in."""
+
+    request: Uint
+    room: Bytes16
+    attachment: Bytes32
+    offset: Uint
+
+
+class AttachmentPiece(Frame, frozen=True, tag=89):
+    """A piece of an attachment of `total` bytes: a sealed chunk's length, but for the last."""
+
+    request: Uint
+    total: Uint
+    offset: Uint
+    data: Annotated[bytes, Meta(max_length=limits.SEALED_CHUNK_BYTES)]
+
+
 class Stamp(Part, frozen=True):
     """A time-stamp token (RFC 3161) on the checkpoint of a size.
 
@@ -490,12 +535,14 @@ ClientFrame: TypeAlias = (
     Hello | Proof | Publish | Stage | Subscribe | FetchContent | OfferKeyPackages | TakeKeyPackages
     | SubscribeControl | Submit | GetInclusion | GetConsistency | GetCheckpoint | AuditRead
     | GetMembership | GetCheckpoints | GetCustody | GetStamps
+    | FindAttachment | PutAttachment | FetchAttachment
 )  # fmt: skip
 LoginFrame: TypeAlias = Hello | Proof
 RelayFrame: TypeAlias = (
     Challenge | RoomState | Ready | Refused | Stored | Done | Delivery | PageEnd | Lagging | ContentPiece
     | KeyPackages | Stock | ControlEntry | Head | Path | Checkpoint | LogEntries | Closing
     | Membership | Flash | Checkpoints | Custody | CustodyGrown | Stamps
+    | AttachmentState | AttachmentPiece
 )  # fmt: skip
 
 _encoder: Final = msgspec.msgpack.Encoder()

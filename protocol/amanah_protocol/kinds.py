@@ -138,12 +138,17 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A sealed message; its header says nothing more."""
+    """A sealed message; `attachment` is the SHA-256 of the sealed attachment that goes with it, if one does.
+
+    The relay has to know it, to give the attachment to the room's members and to drop it with the message.
+    """
+
+    attachment: bytes | None = None
 
     @classmethod
-    def decode(cls, _: cbor.Fields) -> Message:
-        """Nothing to read."""
-        return cls()
+    def decode(cls, f: cbor.Fields) -> Message:
+        """Read the hash."""
+        return cls(attachment=f.fixed(32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +367,8 @@ def is_sealed(specific: Specific) -> bool:
 
 def encode_specific(specific: Specific) -> list[object]:
     """The fixed-order array of a kind, ready for `cbor.encode`."""
+    if isinstance(specific, Message) and specific.attachment is None:
+        return []  # nearly all messages: they say nothing, and that has one form
     values = [getattr(specific, name) for name in _FIELDS[type(specific)]]
     # A real room is created as before there were drills: old rooms stay what they are, and each has one encoding.
     return values[:-1] if isinstance(specific, Create) and not specific.drill else values
@@ -374,6 +381,8 @@ def decode_specific(kind: Kind, value: cbor.Value) -> Specific:
         DecodeError: `BAD_TYPE` or `TOO_LARGE`.
     """
     cls = _TYPES[kind]
+    if cls is Message and value == []:
+        return Message()
     length = len(_FIELDS[cls])
     real = cls is Create and isinstance(value, list) and len(value) < length
     return cls.decode(cbor.Fields(value, length - real, kind.name.lower()))

@@ -80,6 +80,19 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentSection:
+    """Where attachments lie, as files; how much they may take stands in `[limits]`.
+
+    Attributes:
+        folder: Made when it is needed, readable by its owner alone.
+        reserve_bytes: So much of the disk is left free for the log: below it no attachment is taken.
+    """
+
+    folder: Path = Path("attachments")
+    reserve_bytes: Annotated[int, Meta(ge=0)] = 1_073_741_824
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """What is said on standard error.
 
@@ -129,6 +142,7 @@ class Config:
         tls: Certificate and key.
         keys: The relay's keys.
         store: The store.
+        attachments: Files of attachments.
         limits: Rates and quotas (`quotas.RelayLimits`).
         log: Events.
         witnesses: Who is asked to cosign checkpoints.
@@ -139,6 +153,7 @@ class Config:
     tls: Tls = Tls()
     keys: Keys = Keys()
     store: StoreSection = StoreSection()
+    attachments: AttachmentSection = AttachmentSection()
     limits: RelayLimits = field(default_factory=RelayLimits)
     log: Log = Log()
     witnesses: WitnessSection = WitnessSection()
@@ -311,7 +326,8 @@ def _rooted(config: Config, folder: Path) -> Config:
         tls = Tls(certificate=folder / tls.certificate, key=folder / tls.key)
     keys = Keys(file=folder / config.keys.file)
     store = StoreSection(url=_rooted_url(config.store.url, folder))
-    return replace(config, tls=tls, keys=keys, store=store)
+    attachments = replace(config.attachments, folder=folder / config.attachments.folder)
+    return replace(config, tls=tls, keys=keys, store=store, attachments=attachments)
 
 
 def _rooted_url(url: str, folder: Path) -> str:

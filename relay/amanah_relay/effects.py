@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NewType, TypeAlias
 
 from amanah_protocol.crypto import SignatureClaim
@@ -164,6 +165,38 @@ class Mark:
     room_seq: int
 
 
+class Standing(IntEnum):
+    """What of an attachment is given to whom; the number is the stored form."""
+
+    KEPT = 1
+    HIDDEN = 2
+    """Erased, and kept for a legal hold alone."""
+    DROPPED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """The attachment of a message.
+
+    Attributes:
+        room: Its room.
+        attachment: SHA-256 of it.
+        envelope: The message.
+        sender: Who sent that.
+        organisation: Whose device that is; the file lies in its share.
+        accepted_at_ms: When it was accepted.
+        standing: What became of it.
+    """
+
+    room: RoomId
+    attachment: bytes
+    envelope: EnvelopeId
+    sender: DeviceId
+    organisation: OrgName
+    accepted_at_ms: int
+    standing: Standing = Standing.KEPT
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """ONE transaction: leaves, contents, rooms, members, erasures, tree size, root and edge.
@@ -185,6 +218,7 @@ class Append:
         purges: Log indices of contents to drop because their time is over; entries of this batch say so.
         trees: Trees staged.
         held: By organisation, the sizes of contents and trees in it.
+        attachments: Attachments of messages, as they stand after it, by envelope; replaced where they are known.
     """
 
     batch: int
@@ -199,6 +233,7 @@ class Append:
     purges: tuple[int, ...] = ()
     trees: tuple[Tree, ...] = ()
     held: tuple[Held, ...] = ()
+    attachments: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,8 +470,47 @@ class Cosign:
     note: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutPiece:
+    """Write a piece of an attachment behind what is there: `PiecePut`.
+
+    Contract of whoever performs it: bytes behind `offset` are cut off first; a piece that lies behind the end is not
+    written. What completes the attachment makes it whole, durably, if its hash is the right one, and drops it if not.
+    """
+
+    token: int
+    room: RoomId
+    organisation: OrgName
+    attachment: bytes
+    total: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPiece:
+    """Read a piece of a whole attachment: `PieceRead`."""
+
+    token: int
+    room: RoomId
+    organisation: OrgName
+    attachment: bytes
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropFile:
+    """Remove an attachment, whole or not, if it is there; what fails is found by the next `Shelved`."""
+
+    room: RoomId
+    organisation: OrgName
+    attachment: bytes
+
+
+ShelfEffect: TypeAlias = PutPiece | ReadPiece | DropFile
 Effect: TypeAlias = (
     Send | FanOut | Close | Verify | Append | Reload | ReadEntries | ReadMembership | ReadKnown | ReadContent | ReadLog
     | ReadProof | PutKeyPackages | TakeKeyPackages | CountKeyPackages | Confirm | Survey | Purge | PutCheckpoint
-    | ReadCheckpoints | ReadStamps | Cosign
+    | ReadCheckpoints | ReadStamps | Cosign | ShelfEffect
 )  # fmt: skip

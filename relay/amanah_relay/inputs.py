@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from amanah_protocol.custody.erasures import Cause
-from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import Entry, Held, SessionId
 from amanah_relay.state import RelayState
 
@@ -339,8 +339,63 @@ class Cosigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PiecePut:
+    """Answers `PutPiece`.
+
+    Attributes:
+        token: Of the question.
+        size: Bytes that are there now.
+        whole: Whether they are all, durable, and of the right hash.
+        damaged: Whether they were all and of another hash, so that nothing is there any more.
+    """
+
+    token: int
+    size: int
+    whole: bool = False
+    damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceRead:
+    """Answers `ReadPiece`; None when there is no such file."""
+
+    token: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelvedFile:
+    """A file of an attachment.
+
+    Attributes:
+        room: Its room.
+        organisation: Whose it is.
+        attachment: Its name, the SHA-256 that it has when it is whole.
+        total: Bytes that it has then.
+        size: Bytes that are there.
+        whole: Whether it is.
+        touched_ms: When it was written to last.
+    """
+
+    room: RoomId
+    organisation: OrgName
+    attachment: bytes
+    total: int
+    size: int
+    whole: bool
+    touched_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """All files of attachments that there are; told at the start and from time to time."""
+
+    files: tuple[ShelvedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
-    """Any read failed, or a change of key packages, `Confirm`, `Purge`, `PutCheckpoint` or `PutStamp`."""
+    """Any read failed, `PutPiece`, or a change of key packages, `Confirm`, `Purge`, `PutCheckpoint` or `PutStamp`."""
 
     token: int
     full: bool = False
@@ -360,6 +415,5 @@ Input: TypeAlias = (
     Connected | Received | Disconnected | Congested | Drained | Checked | Appended | AppendFailed | Loaded | KnownRead
     | EntriesRead | MembershipRead | ContentRead | LogRead | ProofRead | KeyPackagesPut | KeyPackagesTaken
     | KeyPackagesCounted | Confirmed | Surveyed | Purged | CheckpointPut | CheckpointsRead | StampsRead | Cosigned
-    | ReadFailed
-    | Tick | Stop
+    | PiecePut | PieceRead | Shelved | ReadFailed | Tick | Stop
 )  # fmt: skip

@@ -71,6 +71,10 @@ class RelayLimits:
         rooms_per_organisation: Rooms that one organisation owns.
         held_bytes_per_organisation: Contents and trees that devices of one organisation sent and that a member has
             not confirmed yet.
+        attachment_bytes_per_organisation: Attachments that devices of one organisation uploaded, half uploads included.
+        attachment_bytes: The same of all organisations.
+        attachments_per_organisation: How many of them one organisation may have here.
+        attachment_hours: Hours after which an attachment that no message names is dropped.
         retention_days: Days after which content that every member has confirmed is dropped.
         handshake_days: Days after which commits, welcomes and trees are dropped also where a member lags behind.
         purge_interval_ms: Time between two passes that look for content to be dropped.
@@ -132,6 +136,10 @@ class RelayLimits:
     low_stock: Count = 20
     rooms_per_organisation: Count = 500
     held_bytes_per_organisation: Count = 10 * 1024 * limits.MIB
+    attachment_bytes_per_organisation: Count = 20 * 1024 * limits.MIB
+    attachment_bytes: Count = 100 * 1024 * limits.MIB
+    attachments_per_organisation: Count = 10_000
+    attachment_hours: Count = 24
     retention_days: Count = 30
     handshake_days: Count = 90
     purge_interval_ms: Count = 3_600_000

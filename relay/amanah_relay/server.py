@@ -36,6 +36,7 @@ from amanah_relay.http import make_routes
 from amanah_relay.inputs import Connected, Loaded, Stop, Tick
 from amanah_relay.logs import Tally
 from amanah_relay.sessions import HIGH_BYTES, LOW_BYTES, Session
+from amanah_relay.shelf import ShelfWorker
 from amanah_relay.stamps import NO_STAMPS, Authorities, Stamping
 from amanah_relay.state import RelayState
 from amanah_relay.tls import ServerTls
@@ -48,6 +49,7 @@ UPGRADE_SECONDS: Final = 2
 PING_SECONDS: Final = 20
 CLOSE_SECONDS: Final = 5
 TICK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 600.0
 MAX_QUEUED_FRAMES: Final = 16
 
 
@@ -89,6 +91,7 @@ class RelayServer:
         gate: Gate,
         logger: logging.Logger,
         perform_stamp: stamps.Perform,
+        shelf: ShelfWorker,
         outward: Outward = NO_WITNESSES,
         stamping: Stamping = NO_STAMPS,
     ) -> None:
@@ -102,6 +105,7 @@ class RelayServer:
             gate: Bounds of connections whose websocket is not open yet.
             logger: For events.
             perform_stamp: The store, for time stamps; see `stamps.Perform`.
+            shelf: The files of attachments.
             outward: The witnesses that are asked.
             stamping: The time-stamping authorities that are asked.
         """
@@ -114,6 +118,7 @@ class RelayServer:
         self._outward = outward
         self._stamping = stamping
         self._perform_stamp = perform_stamp
+        self._shelf = shelf
         self._witnesses: Witnesses
         self._authorities: Authorities
         self._tally = Tally(logger)
@@ -144,6 +149,7 @@ class RelayServer:
         """
         loaded = await self._perform(Reload())
         assert isinstance(loaded, Loaded)  # noqa: S101 - narrows for mypy: `Reload` has no other answer
+        found = await self._shelf.look()
         server = await self._listen()
         try:
             address = self._address(server)
@@ -151,6 +157,7 @@ class RelayServer:
             self._turns = Turns(
                 core=self._core,
                 perform=self._perform,
+                shelve=self._shelf.perform,
                 writer=choose_writer(),
                 clock_ms=_now_ms,
                 close=self._close,
@@ -158,6 +165,7 @@ class RelayServer:
                 logger=self._logger,
             )
             self._turns.tell(loaded)
+            self._turns.tell(found)
             self._witnesses = Witnesses(
                 self._outward,
                 told=Told(prove=self._perform, verify=self._core.verify_cosignatures, tell=self._turns.tell),
@@ -175,7 +183,7 @@ class RelayServer:
             await server.wait_closed()
 
     async def _serve(self, server: Server, listening: Callable[[], None]) -> None:
-        ticker = asyncio.ensure_future(self._tick())
+        ticker, looking = asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())
         stopping = asyncio.ensure_future(self._stop.wait())
         self._taking = True
         try:
@@ -186,6 +194,7 @@ class RelayServer:
             self._taking = False
             stopping.cancel()
             ticker.cancel()
+            looking.cancel()
             for session in self._turns.sessions.values():
                 session.connection.pipe.abort()
             await self._witnesses.close()
@@ -290,6 +299,13 @@ class RelayServer:
                 if not buffered:
                     self._turns.writing.discard(session)
             self._tally.flush()
+
+    async def _look(self) -> None:
+        """See from time to time whether a file is left that should be gone."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(OperationalError):  # it was said; the next look finds the same
+                self._turns.tell(await self._shelf.look())
 
     def _close(self, session: Session, code: int, reason: str) -> None:
         session.closing = True

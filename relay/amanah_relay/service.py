@@ -18,6 +18,7 @@ from amanah_relay.gate import Gate
 from amanah_relay.keys import RelayKeys
 from amanah_relay.logs import configure_logs
 from amanah_relay.server import Endpoint, RelayServer
+from amanah_relay.shelf import Shelf, ShelfWorker
 from amanah_relay.stamps import Stamping
 from amanah_relay.state import RelayState
 from amanah_relay.store import Store, StoreWorker
@@ -54,6 +55,8 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
         logger.error("store %s %s", error.code, error.detail)
 
     worker = StoreWorker(store, on_error=say)
+    section = config.attachments
+    shelf = ShelfWorker(Shelf(section.folder, reserve_bytes=section.reserve_bytes), on_error=say)
     try:
         if store.origin != keys.origin:
             raise UsageError(Code.CONFIG, f"the store is of the log {store.origin}, the keys are of {keys.origin}")
@@ -67,6 +70,7 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             outward=Outward(addresses=config.witnesses.addresses, timeout_seconds=config.witnesses.timeout_seconds),
             stamping=_stamping(config),
             perform_stamp=worker.perform_stamp,
+            shelf=shelf,
         )
         with _stopped_by_signals(server) as received:
             await server.run(listening)
@@ -74,6 +78,7 @@ async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None
             # Everything is closed in order; whoever started it in a shell learns that it was ended by hand.
             raise KeyboardInterrupt
     finally:
+        await shelf.close()
         await worker.close()
 
 

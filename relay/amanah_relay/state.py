@@ -27,7 +27,7 @@ from amanah_protocol.types import (
     RoomId,
 )
 from amanah_protocol.verified import Verified
-from amanah_relay.effects import Held
+from amanah_relay.effects import Attached, Held
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,6 +120,8 @@ class RelayState:
         grants: Audit grants by id, as they were ended.
         holds: Legal holds by id, released ones included.
         forgotten: Persons whose organisation has dropped their profile.
+        attachments: By the envelope of their message, dropped ones included.
+        attached: Envelope of the message that an attachment of a room belongs to.
     """
 
     roster: Verified[Roster]
@@ -138,6 +140,8 @@ class RelayState:
     grants: dict[GrantId, AuditGrant] = field(default_factory=dict)
     holds: dict[HoldId, LegalHold] = field(default_factory=dict)
     forgotten: set[tuple[OrgName, PersonId]] = field(default_factory=set)
+    attachments: dict[EnvelopeId, Attached] = field(default_factory=dict)
+    attached: dict[tuple[RoomId, bytes], EnvelopeId] = field(default_factory=dict)
 
     def add_enrolment(self, enrolment: Enrolment) -> None:
         """A logged enrolment key; of one that was logged before, all who ever endorsed it stay known."""

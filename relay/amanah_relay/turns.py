@@ -24,22 +24,26 @@ from amanah_relay.effects import (
     Confirm,
     Cosign,
     CountKeyPackages,
+    DropFile,
     Effect,
     FanOut,
     Purge,
     PutCheckpoint,
     PutKeyPackages,
+    PutPiece,
     ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
     ReadLog,
     ReadMembership,
+    ReadPiece,
     ReadProof,
     ReadStamps,
     Reload,
     Send,
     SessionId,
+    ShelfEffect,
     Survey,
     TakeKeyPackages,
     Verify,
@@ -53,6 +57,9 @@ from amanah_relay.wire import Chunk, Writer
 
 Perform: TypeAlias = Callable[[StoreEffect], Awaitable[StoreInput]]
 """`StoreWorker.perform`: a fault of the store is an input like any other, and what is raised ends the relay."""
+
+Shelve: TypeAlias = Callable[[ShelfEffect], Awaitable[Input | None]]
+"""`ShelfWorker.perform`."""
 
 TURN_INPUTS: Final = 16
 """The store's answer takes two or three rounds of the event loop to arrive, and each may hold a turn: were
@@ -70,6 +77,7 @@ class Turns:
         *,
         core: RelayCore,
         perform: Perform,
+        shelve: Shelve,
         writer: Writer,
         clock_ms: Callable[[], int],
         close: Callable[[Session, int, str], None],
@@ -81,6 +89,7 @@ class Turns:
         Args:
             core: The core; nobody else may call it from now on.
             perform: The store.
+            shelve: The files of attachments.
             writer: How frames are written.
             clock_ms: Wall clock, Unix time in ms.
             close: Closes a session's connection with a code and a reason.
@@ -89,6 +98,7 @@ class Turns:
         """
         self._core = core
         self._perform = perform
+        self._shelve = shelve
         self._writer = writer
         self._clock_ms = clock_ms
         self._close = close
@@ -254,6 +264,8 @@ class Turns:
                 | ReadStamps()
             ):
                 self._ask_store(effect)
+            case PutPiece() | ReadPiece() | DropFile():
+                self._ask(self._shelve(effect))
             case _:
                 assert_never(effect)
 
@@ -285,13 +297,18 @@ class Turns:
         self._closing.clear()
 
     def _ask_store(self, effect: StoreEffect) -> None:
+        self._ask(self._perform(effect))
+
+    def _ask(self, asked: Awaitable[Input | None]) -> None:
         self.quiet.clear()
-        task = self._loop.create_task(self._answer(effect))
+        task = self._loop.create_task(self._answer(asked))
         self._store_tasks.add(task)
         task.add_done_callback(self._answered)
 
-    async def _answer(self, effect: StoreEffect) -> None:
-        self.tell(await self._perform(effect))
+    async def _answer(self, asked: Awaitable[Input | None]) -> None:
+        answer = await asked
+        if answer is not None:
+            self.tell(answer)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._store_tasks.discard(task)

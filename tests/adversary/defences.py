@@ -20,13 +20,14 @@ from typing import Any, Final
 
 from websockets.asyncio import server as server_of_websockets
 
-from amanah_client import message
+from amanah_client import message, saving, spool
 from amanah_client.audit import examination, times
 from amanah_client.core import (
     answers,
     checks,
     circle,
     context,
+    downloads,
     heads,
     invite,
     membership,
@@ -40,7 +41,7 @@ from amanah_client.core import (
     senders,
 )
 from amanah_client.core import record as record_of_rooms
-from amanah_protocol import cbor, cose, rooms, roster
+from amanah_protocol import attachment, cbor, cose, rooms, roster
 from amanah_protocol.crypto import KEY_BYTES, agree
 from amanah_protocol.errors import VerifyError
 from amanah_protocol.group import engines, room_engine, room_group
@@ -49,7 +50,7 @@ from amanah_protocol.log import policy as trust
 from amanah_protocol.mls import checks as mls_checks
 from amanah_protocol.mls import codec, joining, kem, policy, secret_tree
 from amanah_relay import server
-from amanah_relay.core import login, publish
+from amanah_relay.core import login, publish, shelf
 from amanah_relay.core import packages as relay_packages
 
 NEVER: Final = "False"
@@ -337,6 +338,45 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
     ),
     "the relay's time is its word": Bound(attacks=(40,), module=message, name="CLOCK_REMARK_MS", off=2**62),
     "cosignatures of tomorrow": Bound(attacks=(40,), module=quorum, name="AHEAD_MS", off=2**50),
+    "chunks in their places": Defence(
+        attacks=(45,),
+        function=attachment._nonce,
+        cuts={"index.to_bytes(4, 'big')": "bytes(4)", "index == chunk_count(size) - 1": NEVER},
+        again=(
+            (spool.Spool.keep, {"_digest(file) != attachment": NEVER}),
+            (saving._write, {"not same(digest.digest(), file.digest)": NEVER}),
+        ),
+    ),
+    "chunks of their message": Defence(
+        attacks=(45,), function=attachment._aad, cuts={"_PURPOSE + message_id": "_PURPOSE"}
+    ),
+    "chunks are opened when they come": Defence(
+        attacks=(45,),
+        function=downloads._check_piece,
+        cuts={"open_chunk(file.key, download.message_id, file.size, index, frame.data)": NOTHING},
+    ),
+    "the length is the message's": Defence(
+        attacks=(45,),
+        function=downloads._check_piece,
+        cuts={"(frame.total, frame.offset, index) != (file.sealed_size, sealed_offset(index), download.index)": NEVER},
+        again=(
+            (attachment.open_chunk, {"len(sealed) != chunk_bytes(size, index) + TAG_BYTES": NEVER}),
+            (attachment._nonce, {"index == chunk_count(size) - 1": NEVER}),
+            (spool.Spool.keep, {"offset + len(data) < total": "False", "_digest(file) != attachment": NEVER}),
+            (saving._write, {"not same(digest.digest(), file.digest)": NEVER}),
+        ),
+    ),
+    "a file is what its hash names": Defence(
+        attacks=(45,), function=saving._write, cuts={"not same(digest.digest(), file.digest)": NEVER}
+    ),
+    "headers name the attachment": Defence(
+        attacks=(45,),
+        function=opening.check_body,
+        cuts={"isinstance(body, File) and body.attachment == attachment": ALWAYS},
+    ),
+    "an attachment has one message": Defence(
+        attacks=(45,), function=shelf.Shelf.check_attachable, cuts={"place in attached": NEVER}
+    ),
     "senders are members": Defence(
         attacks=(10,), function=checks.check_bound, cuts={"header.kid not in group.members": NEVER}
     ),

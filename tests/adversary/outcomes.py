@@ -86,6 +86,7 @@ ATTACKS: Final[dict[int, Listed]] = {
     41: Listed("tampered audit export", (_D,)),
     42: Listed("witness forgery and short quorum", (_P,)),
     44: Listed("strip signature or authenticated part", (_P,)),
+    45: Listed("attachment swap, truncation, reorder, cross-message reuse", (_P,)),
     47: Listed("oversized frames, decompression bombs", (_S,)),
     48: Listed("malformed CBOR", (_P, _S)),
     49: Listed("malformed structures of MLS", (_P, _S)),

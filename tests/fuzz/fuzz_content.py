@@ -10,6 +10,7 @@ from amanah_protocol.content import (
     bodies,
     clock,
     closing,
+    file,
     forwarded,
     handover,
     history,
@@ -40,6 +41,7 @@ _BODIES: Final = (
     proposal.Position(proposal=EnvelopeId(bytes(32)), agrees=True),
     clock.Clock(id=bytes(16), nature=clock.Nature.ACTION, what="a", at_ms=1),
     handover.Handover(text="a", to=text.Mention(called=text.Called.DESK, organisation=OrgName("cert.example.tn"))),
+    file.File(name="a", size=1, digest=bytes(32), key=bytes(32), attachment=bytes(32), sample=True, text="a"),
     page.Page(message=EnvelopeId(bytes(32)), step=1, whom="a", result=page.Result.REACHED, at_ms=1),
     forwarded.Forwarded(
         text="a",

@@ -20,10 +20,12 @@ CLIENT_NAMES: Final = """
     Hello Proof Publish Stage Subscribe FetchContent OfferKeyPackages TakeKeyPackages SubscribeControl Submit
     GetInclusion GetConsistency GetCheckpoint AuditRead
     GetMembership GetCheckpoints GetCustody GetStamps
+    FindAttachment PutAttachment FetchAttachment
 """
 RELAY_NAMES: Final = """
     Challenge RoomState Ready Refused Stored Done Delivery PageEnd Lagging ContentPiece KeyPackages Stock ControlEntry
     Head Path Checkpoint LogEntries Closing Membership Flash Checkpoints Custody CustodyGrown Stamps
+    AttachmentState AttachmentPiece
 """
 TAGS: Final = {
     **{name: tag for tag, name in enumerate(CLIENT_NAMES.split(), start=1)},
@@ -174,6 +176,11 @@ BOUNDS: Final[list[tuple[str, int, object, object]]] = [
     ("Proof", 3, bytes(2 * KIB), bytes(2 * KIB + 1)),
     ("Stage", 3, 1, 0),
     ("Stage", 5, b"x", b""),
+    ("PutAttachment", 4, limits.MAX_SEALED_BYTES, limits.MAX_SEALED_BYTES + 1),
+    ("PutAttachment", 4, 1, 0),
+    ("PutAttachment", 6, bytes(limits.SEALED_CHUNK_BYTES), bytes(limits.SEALED_CHUNK_BYTES + 1)),
+    ("PutAttachment", 6, b"x", b""),
+    ("AttachmentPiece", 4, bytes(limits.SEALED_CHUNK_BYTES), bytes(limits.SEALED_CHUNK_BYTES + 1)),
     ("OfferKeyPackages", 3, [b""] * 100, [b""] * 101),
     ("OfferKeyPackages", 4, bytes(16 * KIB), bytes(16 * KIB + 1)),
     ("TakeKeyPackages", 3, [bytes(32)], []),

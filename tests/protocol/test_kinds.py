@@ -14,6 +14,7 @@ from tests.protocol.refusal import refused
 from tests.vectors import examples as x
 
 ROW: Final[dict[Kind, list[Any]]] = {kind: kinds.encode_specific(specific) for kind, specific in x.SPECIFICS.items()}
+ROW[Kind.MESSAGE] = kinds.encode_specific(x.ATTACHED)  # that of one without an attachment is empty
 SORTED: Final = [bytes([number]) * 32 for number in range(1, 98)]
 
 
@@ -32,7 +33,8 @@ def test_what_a_kind_says_is_read_back(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_one_field_more_or_less_is_refused(kind: Kind) -> None:
     row = ROW[kind]
-    shapes: list[Any] = [[*row, 0], row[:-1] if row else {}, None, b"", {}]
+    less = {} if kind is Kind.MESSAGE else row[:-1]  # which says something, or nothing
+    shapes: list[Any] = [[*row, 0], less, None, b"", {}]
     for wrong in shapes:
         with refused(Code.BAD_TYPE, DecodeError):
             decode(kind, wrong)
@@ -62,6 +64,8 @@ WRONG: Final[list[tuple[Kind, int, object, Code]]] = [
     (Kind.COMMIT, 1, SORTED, Code.BAD_TYPE),
     (Kind.WELCOME, 0, [], Code.BAD_TYPE),
     (Kind.WELCOME, 1, bytes(31), Code.BAD_TYPE),
+    (Kind.MESSAGE, 0, bytes(31), Code.BAD_TYPE),
+    (Kind.MESSAGE, 0, None, Code.BAD_TYPE),
     (Kind.ALERT, 0, 0, Code.BAD_TYPE),
     (Kind.ALERT, 0, 101, Code.BAD_TYPE),
     (Kind.INTAKE_KEY, 0, bytes(33), Code.BAD_TYPE),
@@ -107,6 +111,7 @@ RIGHT: Final[list[tuple[Kind, int, object]]] = [
     (Kind.COMMIT, 1, []),
     (Kind.WELCOME, 0, SORTED[:96]),
     (Kind.WELCOME, 1, None),
+    (Kind.MESSAGE, 0, bytes(32)),
     (Kind.ALERT, 0, 1),
     (Kind.INTAKE_KEY, 0, bytes(1_216)),
     (Kind.ACK, 0, 1),

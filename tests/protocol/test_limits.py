@@ -11,6 +11,10 @@ PUBLISHED: Final = {
     "MAX_HANDSHAKE_BYTES": 2_097_152,
     "MAX_TREE_BYTES": 8_388_608,
     "STAGE_CHUNK_BYTES": 131_072,
+    "MAX_ATTACHMENT_BYTES": 2_147_483_648,
+    "ATTACHMENT_CHUNK_BYTES": 131_072,
+    "SEALED_CHUNK_BYTES": 131_088,
+    "MAX_SEALED_BYTES": 2_147_745_792,
     "MAX_FRAME_BYTES": 262_144,
     "MAX_PRE_AUTH_FRAME_BYTES": 4_096,
     "MAX_PLAINTEXT_BYTES": 131_072,
@@ -53,7 +57,7 @@ def test_what_is_nested_fits_into_what_holds_it() -> None:
     assert limits.MAX_HEADER_BYTES < limits.MAX_ENVELOPE_BYTES < limits.MAX_FRAME_BYTES
     assert limits.MAX_CONTENT_BYTES + limits.MAX_ENVELOPE_BYTES < limits.MAX_FRAME_BYTES
     assert limits.MAX_MEMBERSHIP_BYTES + 64 * limits.MAX_MEMBERSHIP < limits.MAX_FRAME_BYTES
-    assert limits.STAGE_CHUNK_BYTES < limits.MAX_FRAME_BYTES
+    assert limits.STAGE_CHUNK_BYTES < limits.SEALED_CHUNK_BYTES < limits.MAX_FRAME_BYTES
     assert limits.MAX_PLAINTEXT_BYTES < limits.MAX_CONTENT_BYTES < limits.MAX_HANDSHAKE_BYTES < limits.MAX_TREE_BYTES
     assert limits.MAX_PRE_AUTH_FRAME_BYTES < limits.MAX_FRAME_BYTES
 

@@ -104,7 +104,7 @@ SPECIFICS: Final[dict[Kind, st.SearchStrategy[Any]]] = {
     ),
     Kind.COMMIT: st.builds(kinds.Commit, added=DEVICES, removed=st.just(()) | DEVICES),
     Kind.WELCOME: st.builds(kinds.Welcome, addressees=DEVICES, tree_hash=st.none() | HASHES),
-    Kind.MESSAGE: st.just(kinds.Message()),
+    Kind.MESSAGE: st.builds(kinds.Message, attachment=st.none() | HASHES),
     Kind.ALERT: st.builds(kinds.Alert, count=st.integers(1, limits.MAX_ALERTS)),
     Kind.INTAKE_KEY: st.builds(kinds.IntakeKey, public_key=HASHES, expires_ms=UINTS),
     Kind.ACK: st.builds(kinds.Ack, grade=st.sampled_from(kinds.Grade), envelope=ONE),

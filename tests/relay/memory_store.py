@@ -18,10 +18,11 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import HANDSHAKE, Create, Kind
 from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
 from amanah_relay.effects import (
     Append,
+    Attached,
     Confirm,
     CountKeyPackages,
     Entry,
@@ -116,6 +117,7 @@ class MemoryStore:
     stock: dict[tuple[DeviceId, int], list[bytes]] = field(default_factory=dict)
     last_resort: dict[tuple[DeviceId, int], bytes] = field(default_factory=dict)
     marks: dict[RoomId, int] = field(default_factory=dict)
+    attachments: dict[EnvelopeId, Attached] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     stamps: list[StoredStamp] = field(default_factory=list)
     purges: list[Purge] = field(default_factory=list)
@@ -197,6 +199,8 @@ class MemoryStore:
             fields = {name: getattr(member, name) for name in Member.__slots__ if name != "removed_index"}
             removed = None if member.removed_seq is None else places[member.room, member.removed_seq]
             state.rooms[member.room].members[member.device] = Member(**fields, removed_index=removed)
+        state.attachments = dict(self.attachments)
+        state.attached = {(found.room, found.attachment): found.envelope for found in self.attachments.values()}
         state.held = self.held()
         state.checkpoints = tuple(self.checkpoints[size] for size in sorted(self.checkpoints)[-16:])
         return state
@@ -304,6 +308,7 @@ class MemoryStore:
             create = self.rooms[row.room].create if row.room in self.rooms else row.create
             self.rooms[row.room] = replace(row, create=create)
         self.members.update({(row.room, row.device): row for row in append.members})
+        self.attachments.update({found.envelope: found for found in append.attachments})
         for tree in append.trees:
             assert sha256(tree.data) == tree.hash
             self.trees.setdefault((tree.room, tree.hash), tree)

@@ -131,7 +131,7 @@ def test_a_file_and_a_home_at_once_are_an_error(tmp_path: Path) -> None:
         ("[listen]\nprot = 1\n", "'prot'", "did you mean 'port'?"),
         ("[limits]\nroom_per_secnd = 1\n", "'room_per_secnd'", "did you mean 'room_per_second'?"),
         ("[log]\ncolour = 1\n", "'colour'", "known: level"),
-        ("port = 1\n", "'port'", "known: keys, limits, listen, log, store, timestamps, tls"),
+        ("port = 1\n", "'port'", "known: attachments, keys, limits, listen, log, store, timestamps, tls"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest_that_does(

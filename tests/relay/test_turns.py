@@ -20,7 +20,7 @@ from amanah_relay.effects import Effect, SessionId
 from amanah_relay.inputs import Checked, Congested, Disconnected, Drained, Input, Received, Tick
 from amanah_relay.quotas import RelayLimits
 from amanah_relay.sessions import MAX_WAITING, MAX_WAITING_BYTES, Session
-from amanah_relay.store import StoreEffect, StoreInput
+from amanah_relay.store import StoreInput
 from amanah_relay.turns import Turns
 from amanah_relay.verifier import Verifier
 from amanah_relay.wire import JoinedWriter, RelayConnection
@@ -79,13 +79,14 @@ async def stage(sessions: int) -> AsyncIterator[Stage]:
         accepted.put_nowait(cast("RelayConnection", connection))
         await connection.wait_closed()
 
-    async def no_store(_: StoreEffect) -> StoreInput:
+    async def no_store(_: object) -> StoreInput:
         raise AssertionError
 
     core = WatchedCore()
     turns = Turns(
         core=core,
         perform=no_store,
+        shelve=no_store,
         writer=JoinedWriter(),
         clock_ms=lambda: 0,
         close=lambda session, code, reason: None,  # noqa: ARG005 - nothing is closed here

@@ -19,7 +19,23 @@ from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS, Transcript
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, KeyId, OrgName, RoomId
 from amanah_relay.core import RelayCore
-from amanah_relay.effects import Append, Close, Confirm, Cosign, FanOut, Purge, Reload, Send, SessionId, Survey, Verify
+from amanah_relay.effects import (
+    Append,
+    Close,
+    Confirm,
+    Cosign,
+    DropFile,
+    FanOut,
+    Purge,
+    PutPiece,
+    ReadPiece,
+    Reload,
+    Send,
+    SessionId,
+    ShelfEffect,
+    Survey,
+    Verify,
+)
 from amanah_relay.inputs import Checked, Congested, Connected, Disconnected, Drained, Input, Received, Stop, Tick
 from amanah_relay.quotas import RelayLimits
 from tests.relay.memory_store import MemoryStore, StoreEffect
@@ -142,6 +158,8 @@ class World:
         self.limits = limits or RelayLimits()
         self.peers: dict[SessionId, Peer] = {}
         self.waiting: deque[StoreEffect] = deque()
+        self.shelving: deque[ShelfEffect] = deque()
+        """What is asked of the files of attachments; a test does it."""
         self.holding = False
         self.appends: list[Append] = []
         self.steps: list[Confirm | Survey | Purge] = []
@@ -188,6 +206,8 @@ class World:
                     self.handle(Checked(answers=((effect.token, tuple(claim.holds for claim in effect.claims)),)))
                 case Cosign():
                     self.cosigning.append(effect)
+                case PutPiece() | ReadPiece() | DropFile():
+                    self.shelving.append(effect)
                 case _:
                     self._ask_store(effect)
 

@@ -305,8 +305,10 @@ class ClientShell:
                 self.online_since_ms = self._scheduler.now_ms
             case e.MessageChanged() | e.RoomChanged() | e.IntentChanged() | e.AlarmRaised():
                 self._record.told(effect)
-            case e.FlashAnnounced():
-                pass  # the relay's word alone: no invariant rests on it
+            case e.FlashAnnounced() | e.ReadSealed() | e.DropSealed() | e.FindFetched() | e.KeepPiece():
+                pass  # the relay's word alone, on which no invariant rests; and nobody attaches files in these worlds
+            case e.TransferChanged():
+                raise AssertionError(effect)
             case _:
                 assert_never(effect)
 

@@ -20,17 +20,20 @@ from amanah_relay.effects import (
     Confirm,
     Cosign,
     CountKeyPackages,
+    DropFile,
     Effect,
     FanOut,
     Purge,
     PutCheckpoint,
     PutKeyPackages,
+    PutPiece,
     ReadCheckpoints,
     ReadContent,
     ReadEntries,
     ReadKnown,
     ReadLog,
     ReadMembership,
+    ReadPiece,
     ReadProof,
     ReadStamps,
     Reload,
@@ -354,6 +357,8 @@ class RelayShell:
                 self._reading.append(effect)
                 if len(self._reading) == 1:
                     self._begin_read()
+            case PutPiece() | ReadPiece() | DropFile():
+                raise AssertionError(effect)  # this shell tells of no files, so the core takes none
             case Cosign():
                 self._cosign(effect)
             case Verify():

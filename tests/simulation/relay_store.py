@@ -18,9 +18,10 @@ from amanah_protocol.log import merkle
 from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, LeafHash, OrgName, RoomId
+from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_relay.effects import (
     Append,
+    Attached,
     Confirm,
     CountKeyPackages,
     Entry,
@@ -129,6 +130,7 @@ class MemoryRelayStore:
         marks: Up to where each room is confirmed.
         packages: In the order in which they were offered.
         checkpoints: Published ones, by size.
+        attachments: By the envelope of their message.
         edge: Right edge of the log.
         accepted_at_ms: Time of the newest batch.
     """
@@ -143,6 +145,7 @@ class MemoryRelayStore:
     marks: dict[RoomId, int] = field(default_factory=dict)
     packages: list[KeptPackage] = field(default_factory=list)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
+    attachments: dict[EnvelopeId, Attached] = field(default_factory=dict)
     edge: tuple[bytes, ...] = ()
     accepted_at_ms: int = 0
     _chains: dict[RoomId, list[int]] = field(default_factory=dict)
@@ -187,6 +190,8 @@ class MemoryRelayStore:
         state = state_of(self.entries, self.rooms.values(), self.members.values(), self.edge, self.accepted_at_ms)
         for room, room_seq in self.marks.items():
             state.rooms[room].confirmed_seq = room_seq
+        state.attachments = dict(self.attachments)
+        state.attached = {(found.room, found.attachment): found.envelope for found in self.attachments.values()}
         state.held = self.held()
         state.checkpoints = tuple(self.checkpoints[size] for size in sorted(self.checkpoints)[-16:])
         return state
@@ -210,6 +215,7 @@ class MemoryRelayStore:
             self.batches.append(kept)
         self.rooms.update({row.room: row for row in batch.rooms})
         self.members.update({(row.room, row.device): row for row in batch.members})
+        self.attachments.update({found.envelope: found for found in batch.attachments})
         placed = [(tree, self.trees.setdefault((tree.room, tree.hash), tree)) for tree in batch.trees]
         known = [(self._welcome(tree), len(tree.data)) for tree, stored in placed if stored is not tree]
         erased = [part for erasure in batch.erasures for part in self._erase(erasure)]

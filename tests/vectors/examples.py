@@ -258,6 +258,8 @@ SPECIFICS: Final[dict[Kind, Specific]] = {
 }
 
 
+ATTACHED: Final = kinds.Message(attachment=fixed("attachment"))
+"""A message with an attachment; the one above has none."""
 REQUEST: Final = kinds.Repair(envelopes=ENVELOPES, addressees=())
 """A repair that asks; the one above answers."""
 DRILL: Final = kinds.Create(origin=ORIGIN, nonce=NONCE, suite=SUITE, ceiling=Label.AMBER, owner=TN, drill=True)

@@ -52,6 +52,9 @@ CLIENT: Final[tuple[frames.ClientFrame, ...]] = (
     frames.GetCheckpoints(request=14, after=39),
     frames.GetCustody(request=16, room=x.ROOM, after=1),
     frames.GetStamps(request=15, after=6),
+    frames.FindAttachment(request=17, room=x.ROOM, attachment=x.fixed("attachment")),
+    frames.PutAttachment(request=18, room=x.ROOM, attachment=x.fixed("attachment"), total=21, offset=0, data=b"piece"),
+    frames.FetchAttachment(request=19, room=x.ROOM, attachment=x.fixed("attachment"), offset=0),
 )
 
 RELAY: Final[tuple[frames.RelayFrame, ...]] = (
@@ -145,6 +148,8 @@ RELAY: Final[tuple[frames.RelayFrame, ...]] = (
         request=15,
         stamps=(frames.Stamp(number=7, size=40, authority="https://tsa.example/", note=NOTE, token=b"token"),),
     ),
+    frames.AttachmentState(request=17, size=21, whole=True),
+    frames.AttachmentPiece(request=19, total=21, offset=0, data=b"piece"),
 )
 
 FRAMES: Final[tuple[frames.Frame, ...]] = (*CLIENT, *RELAY)

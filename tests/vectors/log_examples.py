@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from typing import Final
 
+from amanah_protocol.attachment import seal_chunk
+from amanah_protocol.content.file import File
 from amanah_protocol.content.sealed import Content, View
 from amanah_protocol.content.text import Text
+from amanah_protocol.crypto import sha256
 from amanah_protocol.heads import ControlHead, sign_control_head
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
@@ -95,3 +100,25 @@ def content() -> Content:
         view=view,
         body=Text(text="Phishing against two ministries since 06:40. Who sees the same?"),
     )
+
+
+FILE_BYTES: Final = b"rule sample { condition: true }\n"
+
+
+def attachment() -> bytes:
+    """The sealed attachment of the example file."""
+    return seal_chunk(x.fixed("attachment key"), x.fixed("message id", 16), len(FILE_BYTES), 0, FILE_BYTES)
+
+
+def file_content() -> Content:
+    """A file that is handed over, as it is sealed."""
+    body = File(
+        name="sample.yar",
+        type="text/x-yara",
+        size=len(FILE_BYTES),
+        digest=sha256(FILE_BYTES),
+        key=x.fixed("attachment key"),
+        attachment=sha256(attachment()),
+        text="Finds the loader.",
+    )
+    return replace(content(), body=body)

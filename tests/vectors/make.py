@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from amanah_protocol import endorse, envelope, heads, session
+from amanah_protocol import endorse, envelope, heads, kinds, session
 from amanah_protocol.audit import sign_order
 from amanah_protocol.content.sealed import encode_content
 from amanah_protocol.custody.chain import custody_chain
@@ -99,7 +99,12 @@ def document(name: str, decoder: str, endorsed: Endorsed) -> Answer:
 def envelopes() -> Iterator[Answer]:
     """One envelope of each kind, and of a repair and a creation both forms, with its content and id."""
     named = {kind.name.lower(): specific for kind, specific in x.SPECIFICS.items()}
-    for name, specific in {**named, "repair, a request": x.REQUEST, "create, a drill": x.DRILL}.items():
+    others: dict[str, kinds.Specific] = {
+        "message, with an attachment": x.ATTACHED,
+        "repair, a request": x.REQUEST,
+        "create, a drill": x.DRILL,
+    }
+    for name, specific in {**named, **others}.items():
         signed = x.signed(specific)
         yield answer(
             f"envelope: {name}",
@@ -137,6 +142,10 @@ def gossip() -> Iterator[Answer]:
     yield answer("content: a short text", "content", encode_content(content), note=note, log_vkey=log_vkey())
     drill = encode_content(replace(content, drill=True))
     yield answer("content: a short text of a drill", "content", drill, note=note, log_vkey=log_vkey())
+    file = encode_content(log_examples.file_content())
+    yield answer(
+        "content: a file", "content", file, note=note, log_vkey=log_vkey(), attachment=log_examples.attachment()
+    )
     yield answer(
         "evidence against a log", "log_evidence", encode_evidence(log_examples.conflicts()), log_vkey=log_vkey()
     )

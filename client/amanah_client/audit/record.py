@@ -328,7 +328,7 @@ def _is_granted(grant: AuditGrant, room: RoomId, create: bytes | None) -> bool:
 
 
 def read_specific(kind: Kind, data: bytes) -> Specific:
-    """What a header says for its kind, as the register keeps it: nothing for a message."""
+    """What a header says for its kind, as the register keeps it: nothing for a message without an attachment."""
     value = cbor.decode(data, max_bytes=len(data)) if data else []
     return kinds.decode_specific(kind, value)
 

@@ -201,7 +201,7 @@ class RoomHistory:
             header.size_class,
             header.epoch,
             envelope.id,
-            b"" if isinstance(specific, kinds.Message) else cbor.encode(kinds.encode_specific(specific)),
+            b"" if specific == kinds.Message() else cbor.encode(kinds.encode_specific(specific)),
             _upto(specific),
             None if said.became is None else int(said.became),
             int(sent is not None),

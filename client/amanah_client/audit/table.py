@@ -122,7 +122,7 @@ def changed(added: Iterable[Who], removed: Iterable[Who]) -> str:
     return "; ".join(said) or _("renewed the keys")
 
 
-def words(specific: kinds.Specific) -> str:  # noqa: PLR0911 - one for each of what a room lives by
+def words(specific: kinds.Specific) -> str:  # noqa: C901, PLR0911 - one for each of what a room lives by
     """What an envelope of a kind says for all to see."""
     match specific:
         case kinds.Create():
@@ -136,6 +136,8 @@ def words(specific: kinds.Specific) -> str:  # noqa: PLR0911 - one for each of w
             return _("changed the circle: %(added)s added, %(removed)s removed", added=added, removed=removed)
         case kinds.Welcome():
             return _("handed the keys to %(devices)s", devices=_devices(specific.addressees))
+        case kinds.Message(attachment=bytes(attachment)):
+            return _("a sealed file, attachment %(attachment)s", attachment=isolate(attachment.hex()[:_SHORT]))
         case kinds.Message():
             return _("sealed text, title or name")
         case kinds.Alert():

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from amanah_client import actions, model, terms
+from amanah_client.attaching import Attach, Fetch
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import await_outcome, outcome_json, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso
@@ -114,6 +115,11 @@ def _what(intent: model.Intent, client: Client) -> str:
     match intent.action:
         case Say() as action:
             return _("message%(where)s: %(said)s", where=where, said=_cut(said(action.body)))
+        case Attach(name=name, size=size):
+            named = {"where": where, "name": isolate(_cut(name)), "size": f"{size:,}"}
+            return _("file%(where)s: %(name)s, %(size)s bytes", **named)
+        case Fetch(envelope=envelope):
+            return _("fetch the file of %(message)s", message=isolate(envelope.hex()[:12]))
         case actions.PostAlerts(alerts=alerts):
             return ngettext("%(count)s alert", "%(count)s alerts", len(alerts), count=len(alerts)) + where
         case actions.CreateRoom(title=title):

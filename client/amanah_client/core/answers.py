@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client.actions import CreateRoom, Disclose, Forward, Invite, Remove
-from amanah_client.core import commits, invite, pledge
+from amanah_client.core import commits, invite, pledge, uploads
 from amanah_client.core.context import Context, known_code, patience
 from amanah_client.core.requests import Published, Submitted
 from amanah_client.core.room import Promise, Room, Work
@@ -175,6 +175,8 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
         ctx.alarm(Code.RECEIPT, f"the relay refused ({frame.code}) what it had delivered", room=room.id)
         return
     room.refused_in_a_row += 1
+    if code is Code.STAGING:
+        uploads.again(ctx, room, flight)
     if put_off:
         room.link.flying = False
         room.retry_at_ms = ctx.timer_ms + patience(frame, _pause(room))

@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 
 from amanah_client import effects as e
 from amanah_client.actions import Action, AuditSync, CreateRoom, Finished, SubmitControl
+from amanah_client.attaching import Attach
 from amanah_client.core.copying import Copying
 from amanah_client.core.directory import Directory
 from amanah_client.core.draft import Draft
+from amanah_client.core.moving import Download, Upload
 from amanah_client.core.requests import WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
@@ -75,6 +77,8 @@ class Session:
         received_ms: When the newest frame was taken, in our running time.
         online: Whether `Online` was told.
         closing: Whether we have asked the shell to disconnect.
+        uploads: Attachments on their way to the relay, by intent.
+        downloads: Attachments on their way here, by intent.
     """
 
     phase: str
@@ -100,6 +104,8 @@ class Session:
     received_ms: int = 0
     online: bool = False
     closing: bool = False
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    downloads: dict[str, Download] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -403,6 +409,10 @@ class Context:
             # The plaintext of what was to be passed on does not outlive the wish to pass it on.
             self.spoken.pop(intent.id, None)
             self.granting.pop(intent.id, None)
+            self.session.uploads.pop(intent.id, None)
+            self.session.downloads.pop(intent.id, None)
+            if isinstance(intent.action, Attach):
+                self.effect(e.DropSealed(attachment=intent.action.attachment))
 
     def _line_of(self, intent: Intent) -> dict[str, Intent]:
         room_id = None if intent.id in self.apart else room_of(intent.action)

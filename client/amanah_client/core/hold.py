@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from amanah_client.actions import PostAlerts
+from amanah_client.attaching import Attach
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
 from amanah_client.model import Intent, IntentState
@@ -27,7 +28,7 @@ def widen(ctx: Context, room: Room, before: Collection[DeviceId], added: Collect
     nations = _organisations(ctx, added) - _organisations(ctx, before)
     people = _people(ctx, added) - _people(ctx, before)
     for intent in tuple(room.line.values()):
-        if not isinstance(intent.action, Say | PostAlerts):
+        if not isinstance(intent.action, Say | PostAlerts | Attach):
             continue
         joined = {organisation for organisation, _ in people} if intent.action.label >= Label.RED else nations
         if not joined:

@@ -20,6 +20,7 @@ from amanah_client.core import (
     control,
     custody,
     disclose,
+    downloads,
     duty,
     expiry,
     granting,
@@ -39,6 +40,7 @@ from amanah_client.core import (
     resend,
     successor,
     transfer,
+    uploads,
 )
 from amanah_client.core import requests as r
 from amanah_client.core.context import Context, Session, own_chain, room_of
@@ -115,7 +117,7 @@ class ClientCore:
         outbox.advance(ctx)
         return ctx.finish()
 
-    def _dispatch(self, event: inputs.Input) -> None:
+    def _dispatch(self, event: inputs.Input) -> None:  # noqa: C901 - one case for each input
         ctx = self._ctx
         match event:
             case inputs.Received(data=data):
@@ -133,7 +135,14 @@ class ClientCore:
                 _withdraw(ctx, intent_id)
             case inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels):
                 matter.receive(ctx, room, envelope, row, relabels)
+                downloads.receive_message(ctx, room, envelope, row)
                 resend.receive_message(ctx, room, envelope, row)
+            case inputs.SealedRead():
+                uploads.receive_sealed(ctx, event)
+            case inputs.FetchedFound():
+                downloads.receive_found(ctx, event)
+            case inputs.PieceKept():
+                downloads.receive_kept(ctx, event)
             case _:
                 assert_never(event)
 
@@ -184,7 +193,7 @@ class ClientCore:
             case (
                 frames.Refused() | frames.Done() | frames.PageEnd() | frames.ContentPiece() | frames.KeyPackages()
                 | frames.Path() | frames.Checkpoint() | frames.Checkpoints() | frames.Stamps() | frames.LogEntries()
-                | frames.Membership() | frames.Custody()
+                | frames.Membership() | frames.Custody() | frames.AttachmentState() | frames.AttachmentPiece()
             ):  # fmt: skip
                 self._answer(frame)
             case _:
@@ -194,7 +203,7 @@ class ClientCore:
         self,
         frame: frames.Refused | frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages
         | frames.Path | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries
-        | frames.Membership | frames.Custody,
+        | frames.Membership | frames.Custody | frames.AttachmentState | frames.AttachmentPiece,
     ) -> None:  # fmt: skip
         """An answer to a request of ours: it has to be one that fits."""
         ctx = self._ctx
@@ -317,11 +326,12 @@ def _lag(ctx: Context, room_id: RoomId) -> None:
         resubscribe(ctx, room)
 
 
-def _answered(
+def _answered(  # noqa: C901 - one case for each purpose
     ctx: Context,
     purpose: r.Purpose,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody
+    | frames.AttachmentState | frames.AttachmentPiece,
 ) -> None:  # fmt: skip
     match purpose, frame:
         case r.RoomPage(room=room_id), frames.PageEnd():
@@ -334,6 +344,10 @@ def _answered(
             _piece(ctx, room_id, frame)
         case r.CustodyWanted(room=room_id), frames.Custody():
             custody.receive(ctx, ctx.rooms[room_id], frame)
+        case r.UploadFound() | r.PieceSent(), frames.AttachmentState():
+            uploads.receive_state(ctx, purpose, frame)
+        case r.PieceWanted(), frames.AttachmentPiece():
+            downloads.receive_piece(ctx, purpose, frame)
         case r.MembershipWanted(room=room_id), frames.Membership():
             _membership(ctx, ctx.rooms[room_id], frame)
         case r.Taken() | r.Recalled() | r.Gathered(), frames.KeyPackages():
@@ -400,7 +414,8 @@ def _audit(
     ctx: Context,
     purpose: r.Audit,
     frame: frames.Done | frames.PageEnd | frames.ContentPiece | frames.KeyPackages | frames.Path
-    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody,
+    | frames.Checkpoint | frames.Checkpoints | frames.Stamps | frames.LogEntries | frames.Membership | frames.Custody
+    | frames.AttachmentState | frames.AttachmentPiece,
 ) -> None:  # fmt: skip
     try:
         match purpose, frame:
@@ -438,6 +453,10 @@ def _refused(ctx: Context, purpose: r.Purpose, frame: frames.Refused) -> None:  
             joining.membership_refused(ctx, ctx.rooms[room_id], frame)
         case r.CustodyWanted(room=room_id):
             custody.refused(ctx, ctx.rooms[room_id])
+        case r.UploadFound() | r.PieceSent():
+            uploads.refused(ctx, purpose, frame)
+        case r.PieceWanted():
+            downloads.refused(ctx, purpose, frame)
         case r.Offered():
             packages.refused(ctx, purpose, frame.code, frame.retry_after_ms)
         case r.Taken(intent=intent_id) | r.Submitted(intent=intent_id):

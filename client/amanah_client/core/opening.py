@@ -15,7 +15,8 @@ from amanah_client.core.requests import Claim
 from amanah_client.core.room import Room
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
-from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo
+from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo, Unknown
+from amanah_protocol.content.file import File
 from amanah_protocol.content.history import Grant
 from amanah_protocol.content.sealed import Content, View, check_commitment, check_drill, open_plaintext
 from amanah_protocol.envelope import Envelope
@@ -94,6 +95,9 @@ def check_body(envelope: Envelope, body: Body) -> None:
             fits = isinstance(body, Grant)
         case kinds.Repair():
             fits = isinstance(body, Repair)
+        case kinds.Message(attachment=attachment) if isinstance(body, File) or attachment is not None:
+            # A body of a later version may have an attachment too.
+            fits = isinstance(body, Unknown) or (isinstance(body, File) and body.attachment == attachment)
         case _:
             fits = not isinstance(body, AlertBatch | Grant | Repair)
     if not fits:

@@ -21,11 +21,13 @@ from amanah_client.actions import (
     Remove,
     ReportCounts,
 )
+from amanah_client.attaching import Attach
 from amanah_client.core import (
     anchor,
     apart,
     commits,
     disclose,
+    downloads,
     duty,
     forward,
     granting,
@@ -40,6 +42,7 @@ from amanah_client.core import (
     resend,
     restored,
     successor,
+    uploads,
     ways,
 )
 from amanah_client.core.batch import Batch, message_id_of
@@ -65,7 +68,7 @@ BEHIND_MS: Final = 60_000
 """The end of an epoch that the relay says is over has to be delivered within this time (attack 12)."""
 
 _MESSAGES: Final = (
-    Say, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward, GrantHistory,
+    Say, Attach, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward, GrantHistory,
 )  # fmt: skip
 
 
@@ -87,6 +90,9 @@ def advance(ctx: Context) -> None:
 def _advance_room(ctx: Context, room: Room) -> None:
     repair.tend(ctx, room)
     resend.tend(ctx, room)
+    if room.row.status in (RoomStatus.OPEN, RoomStatus.HALTED) and room.group is not None:
+        uploads.work(ctx, room)
+        downloads.work(ctx, room)
     row = room.row
     if row.in_flight is not None:
         if not room.link.flying and ctx.timer_ms >= room.retry_at_ms:
@@ -246,7 +252,8 @@ def _publish_next(ctx: Context, room: Room) -> bool:
 def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
     """Intents of the room that may be tried now, in order."""
     for intent in tuple(room.line.values()):
-        if intent.state is not IntentState.HELD and ctx.waits.get(intent.id, 0) <= ctx.timer_ms:
+        waits = intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.timer_ms
+        if not waits and uploads.is_ready(ctx, intent):
             yield intent
 
 
@@ -277,6 +284,8 @@ def _seal(ctx: Context, batch: Batch, intent: Intent) -> bool:
     match intent.action:
         case Say() as action:
             body, specific, pap = action.body, kinds.Message(), action.pap
+        case Attach() as action:
+            body, specific, pap = action.body, kinds.Message(attachment=action.attachment), action.pap
         case PostAlerts() as action:
             body, pap = AlertBatch(source=action.source_name, alerts=action.alerts), Pap.AMBER
             specific = kinds.Alert(count=len(action.alerts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from amanah_client.core.moving import Download, Upload
 from amanah_client.log_rows import AuditRow
 from amanah_protocol.log.checkpoint import Checkpoint
 from amanah_protocol.log.conflict import Sighting
@@ -275,6 +276,32 @@ class Pledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadFound:
+    """How far the upload of an intent's attachment is."""
+
+    intent: str
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceSent:
+    """A piece of that, which ends at `end`."""
+
+    intent: str
+    upload: Upload
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceWanted:
+    """A chunk of an attachment that an intent wants here."""
+
+    intent: str
+    download: Download
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
     """A page of the log for the auditor's copy, from an index on; asked for at that time."""
 
@@ -313,7 +340,7 @@ Audit: TypeAlias = AuditPage | AuditEdge | AuditPrefix | AuditCheckpoints | Audi
 Purpose: TypeAlias = (
     ControlPage | RoomPage | Published | StagedPiece | ContentWanted | MembershipWanted | Offered | Taken | Recalled
     | Gathered | Submitted | CheckpointWanted | WitnessedWanted | Advance | Compare | Proof | GrantProof | Anchored
-    | Pledged | Audit | CustodyWanted
+    | Pledged | Audit | CustodyWanted | UploadFound | PieceSent | PieceWanted
 )  # fmt: skip
 
 

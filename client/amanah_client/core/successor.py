@@ -22,6 +22,7 @@ from typing import Final
 
 from amanah_client import effects as e
 from amanah_client.actions import Acknowledge, Disclose, EraseMessages, Forward, GrantHistory, Relabel
+from amanah_client.attaching import Fetch
 from amanah_client.core import apart, commits, invite
 from amanah_client.core.context import Context, room_of
 from amanah_client.core.entry import Entry
@@ -201,7 +202,7 @@ def _move(ctx: Context, old: Room) -> None:
     for intent in tuple(old.line.values()):
         if intent.state not in (IntentState.QUEUED, IntentState.HELD):
             continue
-        if isinstance(intent.action, Acknowledge | EraseMessages | Disclose | Relabel | Forward | GrantHistory):
+        if isinstance(intent.action, Acknowledge | EraseMessages | Disclose | Relabel | Forward | GrantHistory | Fetch):
             ctx.fail(intent, str(Code.REFUSED_COMMIT), f"the room is closed; it goes on in {new.id.hex()}")
         else:
             _move_intent(ctx, old, new, intent)

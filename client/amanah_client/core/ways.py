@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, Relabel
+from amanah_client.attaching import Attach
 from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
@@ -84,6 +85,9 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
             check_way(Way.SEND, said, by=me, to=readers(ctx, room, label))
             if spoken is not None:
                 _check_quoted(ctx, room, action, spoken)
+        case Attach(label=label):
+            said = Matter(label=label, source=me, circle=None)
+            check_way(Way.SEND, said, by=me, to=readers(ctx, room, label))
         case PostAlerts(label=label):
             said = Matter(label=label, source=me, circle=None)
             check_way(Way.ALERT, said, by=me, to=readers(ctx, room, label))

@@ -9,6 +9,7 @@ from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo, Unknown
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.history import Grant
 from amanah_protocol.content.page import Page
@@ -40,7 +41,7 @@ def speaks_of(specific: kinds.Specific | None, body: Body | None) -> tuple[Envel
             | Page(message=message)
         ):
             return (message,)
-        case AlertBatch() | Profile() | RoomInfo() | Grant() | Repair() | Unknown() | Forwarded():
+        case AlertBatch() | Profile() | RoomInfo() | Grant() | Repair() | Unknown() | Forwarded() | File():
             return ()
         case _:  # tasks, proposals, clocks, and whatever else people will say of an incident
             return (INCIDENT,)

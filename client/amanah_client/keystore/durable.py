@@ -102,7 +102,7 @@ def create_file(path: Path, data: bytes) -> None:
     with operational_errors(path):
         try:
             _write_durably(descriptor, data)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -127,7 +127,7 @@ def replace_file(path: Path, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _open_new(path: Path) -> int:
@@ -146,8 +146,12 @@ def _write_durably(descriptor: int, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is durable only when the folder is.
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable, which it is only when the folder is.
+
+    Raises:
+        OSError: It may not be.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

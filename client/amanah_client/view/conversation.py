@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from amanah_client.language import gettext as _
+from amanah_client.language import number
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
 from amanah_client.said import said as in_words
@@ -39,6 +40,7 @@ from amanah_client.visible import shown
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident
@@ -93,7 +95,9 @@ def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Inte
 
 def is_told(message: Message) -> bool:
     """Whether an entry stands in the conversation by itself, for people: what counts as unread."""
-    return isinstance(message.body, Text | Forwarded | AlertBatch | Task | Proposal | Clock | Handover | Incident)
+    return isinstance(
+        message.body, Text | Forwarded | AlertBatch | Task | Proposal | Clock | Handover | Incident | File
+    )
 
 
 def is_page(message: Message, precedence: Precedence) -> bool:
@@ -189,6 +193,8 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return clock_line(board.clocks[clock], board, seat, room.nations)
         case Handover(text=text):
             return StandingCard(title=_("Handover"), blocks=parse(text))
+        case File() as file:
+            return StandingCard(title=_("File"), lines=_file(file), blocks=parse(file.text))
         case Forwarded(text=text, origin=origin, note=note):
             nation, room_digits = words.value(origin.nation), origin.room.hex()[:8]
             title = _("Forwarded: %(label)s of %(nation)s", label=origin.label.text, nation=nation)
@@ -219,6 +225,13 @@ def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     bodies = [room.messages[one].body for one in said.corrections if one in room.messages]
     texts = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
     return Prose(blocks=parse(texts[-1]), before=tuple(map(parse, texts[:-1])))
+
+
+def _file(file: File) -> tuple[str, ...]:
+    size = _("%(name)s, %(bytes)s bytes", name=words.value(file.name), bytes=number(file.size))
+    digest = _("SHA-256 %(digest)s", digest=file.digest.hex())
+    sample = [_("A sample that may be harmful: it is saved in a container alone.")] if file.sample else []
+    return (size, digest, *sample)
 
 
 def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:

@@ -7,9 +7,9 @@
     grant                                                               ; 5, see `history`
     repair      = [ [ 1*96 item ] ]                                     ; 6
     item        = [ envelope: bstr .size 32, content: bstr, k: bstr .size 32 ]
-    reaction 7, correction 8, withdrawal 9, incident 11, task 12, proposal 13, position 14, clock 15, handover 16,
-    text that says more 17, page 18, closing 19, sign-off 20, forwarded 21: see the modules of these names; 10 is kept
-    for files
+    reaction 7, correction 8, withdrawal 9, file 10, incident 11, task 12, proposal 13, position 14, clock 15,
+    handover 16, text that says more 17, page 18, closing 19, sign-off 20, forwarded 21: see the modules of these
+    names
 
 What people say begins with its version. A number or a version that is not known is kept as it is: a newer peer's
 message is shown as such, never dropped. Texts travel as they are; normalising them (NFC) is the client's, before it
@@ -27,6 +27,7 @@ from amanah_protocol.content.alert import Alert, decode_alerts, encode_alerts
 from amanah_protocol.content.bounds import check_size
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff, decode_closing
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.history import Grant
@@ -176,8 +177,8 @@ class Unknown:
 
 
 Said: TypeAlias = (
-    Text | Reaction | Correction | Withdrawal | Incident | Task | TaskMoved | Proposal | Position | Clock | Handover
-    | Page | Closing | ClosingRecorded | SignOff | Forwarded
+    Text | Reaction | Correction | Withdrawal | File | Incident | Task | TaskMoved | Proposal | Position | Clock
+    | Handover | Page | Closing | ClosingRecorded | SignOff | Forwarded
 )  # fmt: skip
 """What people say."""
 Body: TypeAlias = Said | AlertBatch | Profile | RoomInfo | Grant | Repair | Unknown
@@ -305,6 +306,7 @@ _SAID: Final = {
     7: _Form((Reaction,), "reaction", 3, Reaction.decode),
     8: _Form((Correction,), "correction", 3, Correction.decode),
     9: _Form((Withdrawal,), "withdrawal", 2, Withdrawal.decode),
+    10: _Form((File,), "file", 8, File.decode),
     11: _Form((Incident,), "incident", 5, Incident.decode),
     12: _Form((Task, TaskMoved), "task", 2, decode_task),
     13: _Form((Proposal,), "proposal", 5, Proposal.decode),

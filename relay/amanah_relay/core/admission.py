@@ -17,7 +17,7 @@ from amanah_protocol.envelope import Envelope, Header, audience_digest
 from amanah_protocol.errors import Code, OperationalError, RefusedError
 from amanah_protocol.group import suites
 from amanah_protocol.identity import Certificate, MachineLimits
-from amanah_protocol.kinds import Commit, Create, Delivered, Grant, Kind, Repair, Welcome
+from amanah_protocol.kinds import Commit, Create, Delivered, Grant, Kind, Message, Repair, Welcome
 from amanah_protocol.labels import Precedence
 from amanah_protocol.limits import DELIVERED_INTERVAL_MS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
@@ -33,6 +33,7 @@ from amanah_relay.core.checks import (
     check_valid,
     members_of,
 )
+from amanah_relay.core.shelf import Shelf
 from amanah_relay.core.transaction import Transaction
 from amanah_relay.quotas import Claim, Quotas, Rate, RelayLimits, Scope
 from amanah_relay.state import RelayState, Room
@@ -66,7 +67,7 @@ class Incoming:
 class Admission:
     """Holds envelopes against the state."""
 
-    def __init__(self, *, state: RelayState, origin: str, limits: RelayLimits, quotas: Quotas) -> None:
+    def __init__(self, *, state: RelayState, origin: str, limits: RelayLimits, quotas: Quotas, shelf: Shelf) -> None:
         """Admit to this state.
 
         Args:
@@ -74,8 +75,10 @@ class Admission:
             origin: Origin of our log, which room ids are bound to.
             limits: Rates.
             quotas: Their buckets.
+            shelf: Files of attachments.
         """
         self._state = state
+        self._shelf = shelf
         self._origin = origin
         self._limits = limits
         self._quotas = quotas
@@ -184,6 +187,10 @@ class Admission:
                     raise RefusedError(Code.MEMBERSHIP, "a welcome is for devices that its own publish added")
                 if tree_hash is not None and incoming.beside.tree is None:
                     raise OperationalError(Code.STAGING, "the tree was not staged, or no longer is")
+            case Message(attachment=bytes(attachment)):
+                place = (room.room, attachment)
+                organisation = self._state.devices[header.kid].certificate.organisation
+                self._shelf.check_attachable(place, organisation, self._state.attached)
             case Grant(addressees=addressees) | Repair(addressees=addressees):
                 if not set(addressees) <= members_of(room):
                     raise RefusedError(Code.MEMBERSHIP, "history goes to devices that are in the room")

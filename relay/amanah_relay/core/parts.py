@@ -16,6 +16,7 @@ from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.output import Output
 from amanah_relay.core.pending import Fetching, Questions
 from amanah_relay.core.sequencer import Sequencer, Unit
+from amanah_relay.core.shelf import Shelf
 from amanah_relay.core.staging import ContentCache, Staging
 from amanah_relay.effects import SessionId
 from amanah_relay.purging import RoomRule
@@ -140,6 +141,7 @@ class Parts:
         stopping: Whether `Stop` came.
         heads_ms: When heads were last signed for all.
         purging: How far old content was looked at.
+        shelf: Files of attachments.
     """
 
     identity: Identity
@@ -157,6 +159,7 @@ class Parts:
     stopping: bool = False
     heads_ms: int = 0
     purging: Purging = field(default_factory=Purging)
+    shelf: Shelf = field(default_factory=Shelf)
 
     def loaded(self) -> Books:
         """The books.

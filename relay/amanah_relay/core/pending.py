@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from amanah_protocol.envelope import Envelope
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 from amanah_relay.core.admission import Beside, Incoming
 from amanah_relay.core.clients import Client
 from amanah_relay.core.fanout import Page
 from amanah_relay.core.ledger import Settled
 from amanah_relay.core.replies import Reader
+from amanah_relay.core.shelf import Place, Upload
 from amanah_relay.effects import Mark
 
 
@@ -181,9 +182,30 @@ class StampsFetch:
     request: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceWriting:
+    """A piece of an attachment on its way to the shelf."""
+
+    client: Client
+    request: int
+    place: Place
+    upload: Upload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceFetch:
+    """A piece of an attachment of `total` bytes, on its way to a member."""
+
+    client: Client
+    request: int
+    envelope: EnvelopeId
+    total: int
+    offset: int
+
+
 Fetching: TypeAlias = (
     ContentFetch | MembershipFetch | CustodyFetch | OrderRead | ProofFetch | PackagesOffer | PackagesTake
-    | CheckpointsFetch | StampsFetch
+    | CheckpointsFetch | StampsFetch | PieceWriting | PieceFetch
 )  # fmt: skip
 """What one client may have only so many of at a time."""
 

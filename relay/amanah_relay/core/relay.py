@@ -14,6 +14,7 @@ from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.types import CONTROL, OrgName, RoomId
 from amanah_relay.core import (
+    attachments,
     catchup,
     control,
     custody,
@@ -45,6 +46,8 @@ from amanah_relay.core.pending import (
     PackagesOffer,
     PackagesTake,
     PageRead,
+    PieceFetch,
+    PieceWriting,
     ProofFetch,
     Questions,
     SignatureCheck,
@@ -76,10 +79,13 @@ from amanah_relay.inputs import (
     Loaded,
     LogRead,
     MembershipRead,
+    PiecePut,
+    PieceRead,
     ProofRead,
     Purged,
     ReadFailed,
     Received,
+    Shelved,
     StampsRead,
     Stop,
     Surveyed,
@@ -92,6 +98,7 @@ Request: TypeAlias = (
     | frames.OfferKeyPackages | frames.TakeKeyPackages | frames.Submit | frames.GetInclusion
     | frames.GetConsistency | frames.GetCheckpoint | frames.AuditRead
     | frames.GetMembership | frames.GetCheckpoints | frames.GetCustody | frames.GetStamps
+    | frames.FindAttachment | frames.PutAttachment | frames.FetchAttachment
 )  # fmt: skip
 """What a client may send once it is logged in."""
 
@@ -185,7 +192,7 @@ class RelayCore:
             upkeep.finish_stop(self._parts)
         return self._parts.out.take()
 
-    def _dispatch(self, event: Input, now_ms: int) -> None:  # noqa: C901 - one case for each input
+    def _dispatch(self, event: Input, now_ms: int) -> None:  # noqa: C901, PLR0912 - one case for each input
         parts = self._parts
         match event:
             case Received():
@@ -212,6 +219,8 @@ class RelayCore:
                 if question is not None:
                     error = settlement.store_error(parts, full=event.full)
                     settlement.fail_question(parts, question, error, now_ms)
+            case Shelved() | PiecePut() | PieceRead():
+                self._shelve(event)
             case _:
                 self._answer(event, now_ms)
 
@@ -273,6 +282,19 @@ class RelayCore:
                 publication.cosigned(parts, event, now_ms)
             case _:
                 assert_never(event)
+
+    def _shelve(self, event: Shelved | PiecePut | PieceRead) -> None:
+        """The shell has done something to files of attachments."""
+        parts, take = self._parts, self._parts.questions.take
+        match event:
+            case Shelved():
+                attachments.shelved(parts, event)
+            case PiecePut():
+                if (writing := take(event.token, PieceWriting)) is not None:
+                    attachments.answer_put(parts, writing, event)
+            case _:
+                if (piece := take(event.token, PieceFetch)) is not None:
+                    attachments.answer_fetch(parts, piece, event)
 
     def _swept(self, event: Confirmed | Surveyed | Purged, now_ms: int) -> None:
         """A step of what drops old content is done."""
@@ -359,6 +381,12 @@ class RelayCore:
                 publication.fetch_stamps(parts, client, frame)
             case frames.AuditRead():
                 reading.order(parts, client, frame, now_ms)
+            case frames.FindAttachment():
+                attachments.find(parts, client, frame)
+            case frames.PutAttachment():
+                attachments.put(parts, client, frame, now_ms)
+            case frames.FetchAttachment():
+                attachments.fetch(parts, client, frame)
             case _:
                 assert_never(frame)
 

@@ -20,6 +20,7 @@ from amanah_protocol.custody.retention import RoomPolicy, decode_policy
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
+from amanah_relay.core import attachments
 from amanah_relay.core.custody import put
 from amanah_relay.core.ledger import Kept
 from amanah_relay.core.parts import FIRST, Books, Parts
@@ -93,6 +94,8 @@ def answer_survey(parts: Parts, answer: Surveyed, now_ms: int) -> None:
             )
         )
         put(books, unit, LeafType.ERASURE, custody_chain(room), signed, key=object_key(signed))
+    for item in over:
+        attachments.drop_with(state, unit, item.envelope)
     unit.waiters.append(Purger(after=answer.after))
     books.enqueue(unit)
 

@@ -7,7 +7,8 @@ transaction (group commit). One batch is in the store's hands at a time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from amanah_protocol.crypto import sha256
@@ -15,7 +16,7 @@ from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import CONTROL, DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.replies import Waiter
-from amanah_relay.effects import Append, Entry, Erasure, Held, MemberRow, RoomRow, Tree
+from amanah_relay.effects import Append, Attached, Entry, Erasure, Held, MemberRow, RoomRow, Tree
 from amanah_relay.quotas import Charge, RelayLimits
 from amanah_relay.state import Chain, Member, RelayState, Room
 
@@ -88,6 +89,7 @@ class Unit:
         purges: Log indices of contents to drop because their time is over.
         trees: Trees that its welcomes name.
         held: Sizes of its contents and trees by organisation.
+        attachments: Attachments of messages, as they stand after it.
         charges: What it took from quotas; given back if the store fails.
         waiters: Who is to hear how it ends.
     """
@@ -102,6 +104,7 @@ class Unit:
     purges: list[int] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
     held: Counter[OrgName] = field(default_factory=Counter)
+    attachments: list[Attached] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     waiters: list[Waiter] = field(default_factory=list)
 
@@ -189,6 +192,7 @@ class Sequencer:
         entries = tuple(self._entry(draft, accepted_at_ms) for unit in units for draft in unit.drafts)
         self._state.size, self._state.edge = self._frontier.size, self._frontier.edge
         members = {key: member for unit in units for key, member in unit.members.items()}
+        new = {entry.envelope for entry in entries}
         self.batches += 1
         append = Append(
             batch=self.batches,
@@ -203,6 +207,11 @@ class Sequencer:
             purges=tuple(index for unit in units for index in unit.purges),
             trees=tuple(tree for unit in units for tree in unit.trees),
             held=_held(units),
+            # Of one that changes twice the last word counts; the batch's time is the one that the log names.
+            attachments=tuple(
+                replace(found, accepted_at_ms=accepted_at_ms) if found.envelope in new else found
+                for found in _last_of(units)
+            ),
         )
         self._in_flight = Batch(append=append, units=units, members=members)
         return append
@@ -281,6 +290,10 @@ def _held(units: tuple[Unit, ...]) -> tuple[Held, ...]:
     for unit in units:
         sizes.update(unit.held)
     return tuple(Held(organisation=organisation, size=size) for organisation, size in sizes.items() if size)
+
+
+def _last_of(units: tuple[Unit, ...]) -> Iterable[Attached]:
+    return {found.envelope: found for unit in units for found in unit.attachments}.values()
 
 
 def _room_rows(units: tuple[Unit, ...], entries: tuple[Entry, ...]) -> tuple[RoomRow, ...]:

@@ -8,7 +8,7 @@ from amanah_protocol import frames
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import RoomId
-from amanah_relay.core import catchup, custody, login, packages, publication, publish, reading, retention
+from amanah_relay.core import attachments, catchup, custody, login, packages, publication, publish, reading, retention
 from amanah_relay.core.acknowledgement import accepted
 from amanah_relay.core.checks import is_revoked, is_rooted
 from amanah_relay.core.clients import Client
@@ -27,6 +27,8 @@ from amanah_relay.core.pending import (
     PackagesOffer,
     PackagesTake,
     PageRead,
+    PieceFetch,
+    PieceWriting,
     ProofFetch,
     Question,
     SignatureCheck,
@@ -65,6 +67,7 @@ def appended(parts: Parts, event: Appended, now_ms: int) -> None:
     flush(parts)
     if batch.append.erasures or batch.append.purges:
         parts.contents.clear()
+    attachments.settled(parts, batch.append.attachments)
     _announce_flashes(parts, books.ledger, batch)
     _acknowledge(parts, books.ledger, batch, recorded, now_ms)
     _deliver(parts, batch)
@@ -111,7 +114,9 @@ def fail_questions(parts: Parts, error: AmanahError, now_ms: int) -> None:
         fail_question(parts, question, error, now_ms)
 
 
-def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: int) -> None:
+def fail_question(  # noqa: C901 - one case for each question
+    parts: Parts, question: Question, error: AmanahError, now_ms: int
+) -> None:
     """A question will not be answered: refuse what it was asked for."""
     match question:
         case PageRead():
@@ -127,9 +132,11 @@ def fail_question(parts: Parts, question: Question, error: AmanahError, now_ms: 
             retention.fail(parts, question)
         case CheckpointRecord():
             publication.fail(parts)
+        case PieceWriting():
+            attachments.fail(parts, question, error)
         case (
             SignatureCheck() | ContentFetch() | MembershipFetch() | CustodyFetch() | OrderRead() | ProofFetch()
-            | PackagesTake() | CheckpointsFetch() | StampsFetch()
+            | PackagesTake() | CheckpointsFetch() | StampsFetch() | PieceFetch()
         ):  # fmt: skip
             if parts.knows(question.client):
                 parts.out.refuse(question.client.session, question.request, error)

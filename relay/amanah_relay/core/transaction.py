@@ -6,7 +6,7 @@ Members are replaced, never changed: the objects that a unit or the ledger holds
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, assert_never
 
@@ -35,7 +35,7 @@ from amanah_protocol.labels import Precedence
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_relay.core.sequencer import Draft, Unit
-from amanah_relay.effects import Erasure, Tree
+from amanah_relay.effects import Attached, Erasure, Standing, Tree
 from amanah_relay.quotas import Charge, put_back
 from amanah_relay.state import Member, RelayState, Room
 
@@ -175,6 +175,9 @@ class Transaction:
                 return _Said(cursor=cursor)
             case Erase():
                 self.unit.erasures.append(self._erasure(room, specific))
+                self._erase_attachments(self.unit.erasures[-1])
+            case Message(attachment=bytes(attachment)):
+                self._attach(room, attachment, envelope)
             case Message() | Alert() | Ack() | IntakeKey() | Refuse() | Decision() | Relabel() | Egress() | Counts():
                 pass
             case _:
@@ -204,6 +207,33 @@ class Transaction:
         return Erasure(
             room=room.room, envelopes=erase.envelopes, by=self._eraser(room), held_since_ms=held_since_ms
         )  # fmt: skip
+
+    def _attach(self, room: Room, attachment: bytes, envelope: Envelope) -> None:
+        found = Attached(
+            room=room.room,
+            attachment=attachment,
+            envelope=envelope.id,
+            sender=self._sender,
+            organisation=self._organisation,
+            accepted_at_ms=self.unit.at_ms,
+        )
+        self.put(self._state.attached, (room.room, attachment), envelope.id)
+        self._put_attached(found)
+
+    def _erase_attachments(self, erasure: Erasure) -> None:
+        """What goes with the contents that an `erase` drops, as the store finds those."""
+        since_ms = erasure.held_since_ms
+        for envelope in erasure.envelopes:
+            found = self._state.attachments.get(envelope)
+            if found is None or found.room != erasure.room or found.standing is not Standing.KEPT:
+                continue
+            if erasure.by in (None, found.sender):
+                held = since_ms is not None and found.accepted_at_ms >= since_ms
+                self._put_attached(replace(found, standing=Standing.HIDDEN if held else Standing.DROPPED))
+
+    def _put_attached(self, found: Attached) -> None:
+        self.put(self._state.attachments, found.envelope, found)
+        self.unit.attachments.append(found)
 
     def _eraser(self, room: Room) -> DeviceId | None:
         """Whose content an `erase` drops: any in the room for officers of its owner, else the sender's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_protocol import frames
 from amanah_protocol.errors import Code, OperationalError
-from amanah_relay.core import control, login, publication, retention, settlement
+from amanah_relay.core import attachments, control, login, publication, retention, settlement
 from amanah_relay.core.admission import Admission
 from amanah_relay.core.ledger import Ledger
 from amanah_relay.core.parts import Books, Parts
@@ -33,13 +33,14 @@ def load(parts: Parts, state: RelayState, now_ms: int) -> None:
     _check_kept(parts, ledger)
     parts.books = Books(
         state=state,
-        admission=Admission(state=state, origin=identity.origin, limits=limits, quotas=parts.quotas),
+        admission=Admission(state=state, origin=identity.origin, limits=limits, quotas=parts.quotas, shelf=parts.shelf),
         sequencer=Sequencer(state, limits, batches=parts.batches),
         ledger=ledger,
     )
     publication.load(parts, parts.books, state.checkpoints, now_ms)
     parts.promised = (ledger.size, ledger.root)
     parts.heads_ms = now_ms
+    attachments.tidy(parts)
     # What failed may have been stored: devices may have been added, removed or revoked by it.
     settlement.expel(parts)
     for client in parts.clients.ready():
@@ -52,6 +53,7 @@ def tick(parts: Parts, now_ms: int) -> None:
     login.expire(parts, now_ms)
     parts.staging.expire(now_ms)
     parts.quotas.sweep(now_ms)
+    attachments.tick(parts, now_ms)
     # A clock that was set back must not make heads rest until it has caught up.
     if not 0 <= now_ms - parts.heads_ms < parts.limits.head_interval_ms:
         parts.heads_ms = now_ms

@@ -25,7 +25,7 @@ from amanah_protocol.revocation import decode_enrolment_revocation, decode_revoc
 from amanah_protocol.roster import Roster, decode_roster, verify_roster
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 from amanah_protocol.verified import Verified
-from amanah_relay.effects import Entry
+from amanah_relay.effects import Attached, Entry, Standing
 from amanah_relay.state import Chain, Device, Member, RelayState, Room
 from amanah_relay.store import checkpoints, schema
 from amanah_relay.store.damage import check_row, damaged, only, split
@@ -42,6 +42,9 @@ _CONTROL: Final[Select[Any]] = (
 )
 # Word for word the condition of the partial index: else it would not serve.
 CUSTODY: Final[Select[Any]] = SELECT_LEAVES.where(text("leaf.type IN (7, 8)")).order_by(_leaf.log_index)
+_ATTACHMENTS: Final[Select[Any]] = select(*schema.attachment.c, _leaf.kid, _leaf.accepted_at_ms).outerjoin(
+    schema.leaf, _leaf.envelope == schema.attachment.c.envelope
+)
 _CREATES: Final[Select[Any]] = SELECT_LEAVES.join(
     schema.room, (schema.room.c.room == _leaf.room) & (_leaf.room_seq == 1)
 )
@@ -67,6 +70,7 @@ def load_state(connection: Connection) -> RelayState:
     state.chains = chains
     state.rooms = _load_rooms(connection)
     _replay_custody(connection, state)
+    _load_attachments(connection, state)
     for row in connection.execute(select(*schema.held.c)):
         check_held_row(row)
         state.held[OrgName(row.organisation)] = row.size
@@ -223,6 +227,34 @@ def _replay_custody(connection: Connection, state: RelayState) -> None:
                 state.holds[hold.id] = hold
         except PeerError as error:
             raise OperationalError(Code.DAMAGED, f"leaf {entry.index}: {error.detail}") from error
+
+
+def check_attachment_row(row: AnyRow) -> None:
+    """A row of `attachment` is as it was stored.
+
+    Raises:
+        OperationalError: `DAMAGED`.
+    """
+    check_row(row.checksum, row.envelope, row.room, row.hash, row.standing, what="the attachment of a message")
+
+
+def _load_attachments(connection: Connection, state: RelayState) -> None:
+    for row in connection.execute(_ATTACHMENTS):
+        check_attachment_row(row)
+        what = "the sender of an attachment"
+        room = only(state.rooms.get(RoomId(row.room)), what)
+        sender = only(room.members.get(DeviceId(only(row.kid, what))), what)
+        found = Attached(
+            room=room.room,
+            attachment=row.hash,
+            envelope=EnvelopeId(row.envelope),
+            sender=sender.device,
+            organisation=sender.organisation,
+            accepted_at_ms=row.accepted_at_ms,
+            standing=Standing(row.standing),
+        )
+        state.attachments[found.envelope] = found
+        state.attached[found.room, found.attachment] = found.envelope
 
 
 def _next_roster(entry: Entry, previous: Verified[Roster] | None) -> Verified[Roster]:

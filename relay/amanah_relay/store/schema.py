@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The newest migration: what a store of this version says of itself."""
 
 metadata: Final = MetaData()
@@ -236,6 +236,19 @@ held: Final = Table(
     _checksum(),
 )
 """Bytes of contents and trees behind the marks, by the sender's organisation."""
+
+attachment: Final = Table(
+    "attachment",
+    metadata,
+    Column("envelope", Bytes, ForeignKey("leaf.envelope"), primary_key=True),
+    _bytes("room"),
+    _bytes("hash"),
+    Column("standing", SmallInteger, nullable=False),
+    _checksum(),
+    UniqueConstraint("room", "hash"),
+    sqlite_with_rowid=False,
+)
+"""Attachments by the message that names them; `standing` is `effects.Standing`. Their bytes are files."""
 
 key_package: Final = Table(
     "key_package",

@@ -17,7 +17,7 @@ from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.types import OrgName, RoomId
-from amanah_relay.effects import Append, Entry, Erasure, Held, MemberRow, RoomRow, Tree
+from amanah_relay.effects import Append, Attached, Entry, Erasure, Held, MemberRow, RoomRow, Tree
 from amanah_relay.store import retention, schema
 from amanah_relay.store.damage import Cell, checksum, only
 from amanah_relay.store.hashes import write_full_tiles
@@ -34,6 +34,7 @@ _INSERT_TREE: Final = insert_missing(schema.tree)
 _SET_CHAIN: Final = PutMany(schema.chain, ["room"])
 _SET_ROOM: Final = PutMany(schema.room, ["room"])
 _SET_MEMBER: Final = PutMany(schema.member, ["room", "device"])
+_SET_ATTACHMENT: Final = PutMany(schema.attachment, ["envelope"])
 _READ_ORIGIN: Final = select(schema.head.c.origin).where(schema.head.c.id == 1)
 _MOVE_HEAD: Final = update(schema.head).where(schema.head.c.id == 1, schema.head.c.size == bindparam("expected"))
 
@@ -64,6 +65,8 @@ def append(connection: Connection, batch: Append) -> tuple[Held, ...]:
         _SET_ROOM.execute(connection, [room_cells(row) for row in batch.rooms])
     if batch.members:
         _SET_MEMBER.execute(connection, [member_cells(row) for row in batch.members])
+    if batch.attachments:
+        _SET_ATTACHMENT.execute(connection, [attachment_cells(found) for found in batch.attachments])
     freed: list[tuple[OrgName, int]] = []
     if batch.trees:
         freed.extend(
@@ -179,6 +182,17 @@ def tree_cells(tree: Tree) -> Cells:
         "room_seq": tree.room_seq,
         "checksum": checksum(tree.room, tree.hash, tree.room_seq),
         "data": tree.data,
+    }
+
+
+def attachment_cells(found: Attached) -> Cells:
+    """The row of `attachment`."""
+    return {
+        "envelope": found.envelope,
+        "room": found.room,
+        "hash": found.attachment,
+        "standing": int(found.standing),
+        "checksum": checksum(found.envelope, found.room, found.attachment, int(found.standing)),
     }
 
 

@@ -19,19 +19,19 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 from amanah_protocol.crypto import sha256
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, DecodeError, OperationalError, VerifyError
-from amanah_protocol.kinds import Commit, Create
+from amanah_protocol.kinds import Commit, Create, Message
 from amanah_protocol.log.leaf import CONTROL_TYPES, LeafType
 from amanah_protocol.log.merkle import Frontier
 from amanah_protocol.log.tiles import TILE_HEIGHT, full_tiles
 from amanah_protocol.types import CONTROL, ZERO_32, DeviceId, EnvelopeId, LeafHash, RoomId
-from amanah_relay.effects import Entry
+from amanah_relay.effects import Entry, Standing
 from amanah_relay.inputs import StoredEntry
 from amanah_relay.store import checkpoints, schema, stamps
 from amanah_relay.store.damage import check_row, damaged
 from amanah_relay.store.engine import Reader
 from amanah_relay.store.hashes import read_tile
 from amanah_relay.store.key_packages import check_key_package
-from amanah_relay.store.load import check_chain_row, check_member_row, check_room_row, read_head
+from amanah_relay.store.load import check_attachment_row, check_chain_row, check_member_row, check_room_row, read_head
 from amanah_relay.store.reads import read_batch
 from amanah_relay.store.retention import check_held_row, check_mark_row, count_held
 from amanah_relay.store.rows import SELECT_ENTRIES, AnyRow, decode_entry_row
@@ -101,6 +101,8 @@ class _Walk:
         self.added: set[tuple[RoomId, DeviceId]] = set()
         self.changes: set[tuple[RoomId, int]] = set()
         """Places of `create` and commits."""
+        self.attached: dict[EnvelopeId, tuple[RoomId, bytes, bool]] = {}
+        """Room and hash of the attachment of each message that has one, and whether it was erased."""
         self.batch: AnyRow | None = None
         self.accepted_at_ms = 0
         self.batches = self.documents = self.envelopes = self.erased = self.published = 0
@@ -145,6 +147,8 @@ class _Walk:
         self.senders[header.room, header.kid] = header.counter, envelope.id
         if isinstance(header.specific, Create | Commit):
             self.changes.add((entry.room, entry.room_seq))
+        if isinstance(header.specific, Message) and header.specific.attachment is not None:
+            self.attached[envelope.id] = header.room, header.specific.attachment, stored.erased
         if isinstance(header.specific, Create):
             self.added.add((header.room, header.kid))
         elif isinstance(header.specific, Commit):
@@ -223,6 +227,7 @@ def _verify_rest(connection: Connection, walk: _Walk) -> LogReport:
         _verify_members(connection, walk)
         _verify_changes(connection, walk)
         _verify_retention(connection, walk)
+        _verify_attachments(connection, walk)
         stamps.check_all(connection)
         _verify_others(connection)
     return LogReport(
@@ -301,6 +306,16 @@ def _verify_retention(connection: Connection, walk: _Walk) -> None:
         found[row.organisation] = row.size
     if found != count_held(connection):
         raise damaged("what is held of an organisation")
+
+
+def _verify_attachments(connection: Connection, walk: _Walk) -> None:
+    """Each message that names an attachment has a row, and what was erased is given to nobody."""
+    found = {}
+    for row in connection.execute(select(*schema.attachment.c)):
+        check_attachment_row(row)
+        found[row.envelope] = row.room, row.hash, row.standing != Standing.KEPT
+    if found != walk.attached:
+        raise damaged("the attachment of a message")
 
 
 def _verify_others(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from amanah_client.audit.record import Report
+from amanah_client.audit.table import words
 from amanah_protocol import envelope, kinds
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code
@@ -62,6 +63,15 @@ def said(report: Report) -> list[tuple[int | None, Code]]:
 def test_a_message_of_a_member_holds(told: Incident) -> None:
     _, report = posted(told, OFFICER_MA, kinds.Message())
     assert faults(report) == []
+
+
+def test_a_message_may_name_an_attachment_which_is_shown_as_such(told: Incident) -> None:
+    _, report = posted(told, OFFICER_MA, x.ATTACHED)
+    assert faults(report) == []
+    last = list(report.record.entries())[-1]
+    assert last.specific == x.ATTACHED
+    assert words(last.specific) == f"a sealed file, attachment {x.fixed('attachment').hex()[:8]}"
+    assert words(kinds.Message()) == "sealed text, title or name"
 
 
 def test_a_message_that_another_key_signed_is_found(told: Incident) -> None:

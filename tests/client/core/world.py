@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from amanah_client import actions, inputs, model
+from amanah_client import actions, engine, inputs, model
 from amanah_client import effects as e
 from amanah_client.core import ClientCore
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_client.saying import saying
+from amanah_client.spool import Spool
 from amanah_client.store.writes import relabelled
 from amanah_protocol import frames, identity
 from amanah_protocol.content.text import Text
@@ -200,6 +201,7 @@ class Client:
     outward: Hook | None = None
     effects: list[e.Effect] = field(default_factory=list)
     disconnects: list[e.Disconnect] = field(default_factory=list)
+    spool: Spool | None = None
     asked: int = 0
     clock_ms: int = 0
     """How far its clock is ahead."""
@@ -260,6 +262,10 @@ class Client:
                     row = self.store.messages.get((room, envelope))
                     relabels = tuple(one for one in self.rows(room) if relabelled(one) == envelope)
                     self.give(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
+                case e.ReadSealed() | e.DropSealed() | e.FindFetched() | e.KeepPiece() if self.spool is not None:
+                    answer = engine.moved(self.spool, effect)
+                    if answer is not None:
+                        self.give(answer)
                 case _:
                     pass
 
@@ -429,9 +435,13 @@ class Stage:
         """Let frames flow until nothing moves."""
         moved = True
         while moved:
-            moved = False
+            moved = self.shelve()
             for client in self.clients:
                 moved |= client.receive()
+
+    def shelve(self) -> bool:
+        """The relay's shell does something to files of attachments; there are none on this stage."""
+        return False
 
     def tick(self, ms: int = 1_000) -> None:
         """Time passes for all."""

@@ -15,6 +15,7 @@ from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Unknown
+from amanah_protocol.content.file import File
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.text import Text
@@ -77,3 +78,5 @@ def test_what_changes_no_board_is_about_nothing() -> None:
     assert speaks_of(None, None) == ()
     assert speaks_of(kinds.Ack(grade=Grade.READ, envelope=id_of(1)), None) == (id_of(1),)
     assert speaks_of(kinds.Message(), Handover(text="a")) == (INCIDENT,)
+    file = File(name="a", size=1, digest=bytes(32), key=bytes(32), attachment=bytes(32))
+    assert speaks_of(kinds.Message(attachment=bytes(32)), file) == ()

@@ -17,6 +17,7 @@ from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Unknown
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
@@ -267,6 +268,20 @@ def test_tasks_decisions_and_times_are_cards_where_they_were_begun_and_lines_whe
         [],
         ["Title: t", "Severity: High", "Status: Triage", "Type: fraud/phishing", "First known: 00:40 UTC"],
     ]
+
+
+def test_a_file_is_a_card_with_its_hash_and_says_when_it_may_be_harmful() -> None:
+    told = Told()
+    file = File(name="inv\u202egnp.exe", size=5_000, digest=NAME * 2, key=NAME * 2, attachment=NAME * 2, text="a **b**")
+    told.say(A_TN, file)
+    told.say(A_TN, replace(file, sample=True, text=""))
+    first, second = (entry.content for entry in told.entries())
+    assert isinstance(first, StandingCard)
+    assert isinstance(second, StandingCard)
+    assert [bare(line) for line in first.lines] == ["inv<202E>gnp.exe, 5,000 bytes", f"SHA-256 {(NAME * 2).hex()}"]
+    assert first.blocks
+    assert second.lines[:2] == first.lines
+    assert "harmful" in second.lines[2]
 
 
 def test_a_change_of_readers_is_a_line() -> None:

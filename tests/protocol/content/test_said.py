@@ -18,6 +18,7 @@ from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS, Severity
 from amanah_protocol.content.bodies import Said, Unknown, decode_body, encode_body
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import TYPES, Incident, Status
@@ -65,6 +66,20 @@ SAID: list[tuple[int, Said]] = [
     (7, Reaction(message=MESSAGE, sign="👀", stands=False)),
     (8, Correction(message=MESSAGE, text="a word", mentions=(PERSON,))),
     (9, Withdrawal(message=MESSAGE, reason="a word")),
+    (10, File(name="a word", size=0, digest=MESSAGE, key=MESSAGE, attachment=MESSAGE)),
+    (
+        10,
+        File(
+            name="حادث.pcap",
+            type="application/vnd.tcpdump.pcap",
+            size=limits.MAX_ATTACHMENT_BYTES,
+            digest=MESSAGE,
+            key=MESSAGE,
+            attachment=MESSAGE,
+            sample=True,
+            text="a word",
+        ),
+    ),
     (11, Incident(title="a word")),
     (11, Incident(severity=Severity.LOW)),
     (11, Incident(status=Status.CLOSED, type="availability/ddos", aware_at_ms=0)),

@@ -48,7 +48,7 @@ def sealed(content: Content = CONTENT) -> tuple[int, bytes]:
 def of_length(length: int) -> bytes:
     """Canonical content of exactly this length, from a few hundred bytes on."""
     for chars in range(length - 200, length - 150):
-        data = encode_content(replace(CONTENT, body=Unknown(type=10, raw=cbor.encode("a" * chars))))
+        data = encode_content(replace(CONTENT, body=Unknown(type=22, raw=cbor.encode("a" * chars))))
         if len(data) == length:
             return data
     raise AssertionError(length)

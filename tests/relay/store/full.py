@@ -9,12 +9,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from amanah_protocol.kinds import Commit, Kind
+from amanah_protocol.kinds import Commit, Kind, Message
 from amanah_protocol.log.checkpoint import Checkpoint, sign_checkpoint
 from amanah_protocol.log.leaf import LeafType
-from amanah_protocol.types import ZERO_32, EnvelopeId
+from amanah_protocol.types import ZERO_32, EnvelopeId, OrgName
 from amanah_relay.effects import (
     Append,
+    Attached,
     Confirm,
     Entry,
     Erasure,
@@ -74,16 +75,20 @@ def published(size: int, root: bytes) -> bytes:
     return sign_checkpoint(Checkpoint(origin=x.ORIGIN, size=size, root=root), x.LOG_SIGNER)
 
 
-def make_full(path: Path) -> Full:
-    """Make it: leaves 0 to 4 are control entries, 5 to 11 envelopes, the rest orders of a chain."""
+def make_full(path: Path, *, attached: bool = True) -> Full:
+    """Make it: leaves 0 to 4 are control entries, 5 to 11 envelopes, the rest orders of a chain.
+
+    Without an attachment it is one that an older program can have made.
+    """
     store = Store.init(f"sqlite:///{path}", roster=roster(), origin=x.ORIGIN, now_ms=x.NOW_MS)
     log = Sequence.behind(store.load())
     store.append(log.batch(*identities(), log.create(), log.create(SECOND_ROOM)))
     commit = _commit(log)
     store.append(commit)
     welcome = log.envelope(x.SPECIFICS[Kind.WELCOME], b"welcome", addressees=(OTHER_KID,))
-    messages = log.batch(welcome, log.envelope(), log.envelope(key=OTHER), trees=(TREE,))
-    store.append(messages)
+    named = Message(attachment=x.fixed("attachment") if attached else None)
+    messages = log.batch(welcome, log.envelope(), log.envelope(named, key=OTHER), trees=(TREE,))
+    store.append(replace(messages, attachments=_attached(messages.entries[2]) if attached else ()))
     dropped = Erasure(room=x.ROOM, envelopes=(_id(messages.entries[1]),), by=None)
     store.append(log.batch(log.envelope(x.SPECIFICS[Kind.ERASE]), erasures=(dropped,)))
     orders = [Draft(type=LeafType.AUDIT_READ, room=CHAIN, object=b"\xd2 order %d" % number) for number in range(ORDERS)]
@@ -114,6 +119,18 @@ def _commit(log: Sequence) -> Append:
     batch = log.batch(log.envelope(Commit(added=(OTHER_KID,)), b"commit"))
     joined = replace(batch.members[0], device=OTHER_KID, last_counter=0, last_id=EnvelopeId(ZERO_32))
     return replace(batch, members=(*batch.members, joined))
+
+
+def _attached(entry: Entry) -> tuple[Attached, ...]:
+    found = Attached(
+        room=entry.room,
+        attachment=x.fixed("attachment"),
+        envelope=_id(entry),
+        sender=OTHER_KID,
+        organisation=OrgName(x.TN),
+        accepted_at_ms=entry.accepted_at_ms,
+    )
+    return (found,)
 
 
 def _id(entry: Entry) -> EnvelopeId:

@@ -25,7 +25,7 @@ from amanah_relay.store.damage import checksum
 from amanah_relay.store.engine import Database
 from amanah_relay.store.migrate import migrate, read_revision
 from tests.relay.store.asking import membership
-from tests.relay.store.full import TREE, Full
+from tests.relay.store.full import TREE, Full, make_full
 from tests.relay.store.sequence import roster
 from tests.vectors import examples as x
 
@@ -46,13 +46,21 @@ CREATE TABLE tree_of_old (room BLOB NOT NULL, hash BLOB NOT NULL, checksum BIGIN
 """
 UNCOUNTED = ("0001", "0002")
 """Schemas that did not count what is held."""
-OLD = (*UNCOUNTED, "0003", "0004", "0005")
+OLD = (*UNCOUNTED, "0003", "0004", "0005", "0006")
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Full:
+    """As any test's, but for what no older program can have stored."""
+    return make_full(tmp_path_factory.mktemp("full") / "relay.db", attached=False)
 
 
 def make_old(path: Path, revision: str) -> None:
     """Turn a store back into one of an older schema, with all that is in it."""
     with closing(sqlite3.connect(path)) as raw, raw:
-        raw.execute("DROP INDEX leaf_custody")
+        raw.execute("DROP TABLE attachment")
+        if revision < "0006":
+            raw.execute("DROP INDEX leaf_custody")
         if revision < "0005":
             raw.execute("DROP TABLE stamp")
         if revision < "0004":

@@ -130,7 +130,7 @@ def test_a_missing_row_is_found_in_every_table_that_promises_it(full: Full, tmp_
         promised = [table for table in tables(raw) if table not in WITHOUT_TRACE]
     missed = []
     for table in promised:
-        column = {"member": "device", "membership": "room_seq"}.get(table, "rowid")
+        column = {"member": "device", "membership": "room_seq", "attachment": "envelope"}.get(table, "rowid")
         statement = f"DELETE FROM {table} WHERE {column} = (SELECT max({column}) FROM {table})"  # noqa: S608 - names of ours
         with full.copy(tmp_path, statement) as store:
             if not is_found(store):
@@ -149,6 +149,7 @@ EXTRA: Final = {
     "chain": "SELECT x'01', head_seq, head_leaf, checksum FROM chain LIMIT 1",
     "member": "SELECT room, x'01', organisation, added_seq, removed_seq, cursor, last_counter, last_id, checksum"
     " FROM member LIMIT 1",
+    "attachment": "SELECT x'01', room, x'02', standing, checksum FROM attachment LIMIT 1",
     "membership": "SELECT room, 100 FROM membership LIMIT 1",
     "confirmed": "SELECT x'01', room_seq, checksum FROM confirmed LIMIT 1",
     "held": "SELECT 'cert.example.xx', size, checksum FROM held LIMIT 1",

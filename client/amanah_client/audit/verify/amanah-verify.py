@@ -300,15 +300,15 @@ BODY = {"version": range(1, 2), "kind": KIND, "room": ID, "epoch": UINT, "counte
         "voids": (POSITIVE, 0, 16, True), "sent": UINT, "label": LABEL, "precedence": range(4), "audience": HASH,
         "commitment": HASH, "size": range(6), "specific": list}
 CREATE, COMMIT, WELCOME, MESSAGE, ALERT, GRANT, REPAIR = 1, 2, 3, 4, 5, 9, 11  # Section 5: envelopes
-SPECIFIC: dict[int, dict[str, Any]] = {
+SPECIFIC: dict[int, Any] = {
     CREATE: {"origin": NAME, "nonce": ID, "suite": SUITE, "ceiling": LABEL, "owner": ORGANISATION,
-             "agreement": ("or null", NAME), "policy": slice(0, 512), "successor": ("or null", ID)}, MESSAGE: {},
+             "agreement": ("or null", NAME), "policy": slice(0, 512), "successor": ("or null", ID)},
     COMMIT: {"added": DEVICES, "removed": DEVICES}, WELCOME: {"addressees": SOME, "tree": ("or null", HASH)},
     ALERT: {"count": range(1, 101)}, 6: {"key": slice(32, 1_216), "expires": UINT}, 8: {"upto": UINT}, 10: {"of": SOME},
     GRANT: {"since": POSITIVE, "upto": UINT, "addressees": SOME}, REPAIR: {"of": SOME, "addressees": DEVICES},
     13: {"no": UINT, "outcome": range(1, 3), "nations": (ORGANISATION, 0, 64, True)}, 12: {"of": HASH, "code": 32},
     14: {"of": HASH, "old": LABEL, "new": LABEL}, 15: {"of": HASH, "form": 64, "recipient": NAME},
-    7: {"grade": range(1, 5), "of": HASH}, 16: {"accepted": UINT, "merged": UINT, "dropped": UINT}}
+    4: (HASH, 0, 1, 1), 7: {"grade": range(1, 5), "of": HASH}, 16: {"accepted": UINT, "merged": UINT, "dropped": UINT}}
 BY_ROLE = {OFFICER: {*KIND}, BOT: {2, 4, 5, 7, 8, 11, 12, 16}, SENSOR: {5, 16}}
 def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is sealed beside it
     opened = Signed(data, "envelope+cose", 4 * KIB + 128, b"\xa7\x01\x32\x02\x81\x3a\x00\x01\x11\x70\x04\x58\x20")
@@ -317,7 +317,8 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     before, media = next((pair for pair in headers if opened.rest.startswith(pair[0])), (b"", ""))
     need(bool(media) and len(opened.payload) == 32, "headers that are not those of an envelope")
     found = fit(BODY, decode(opened.rest[len(before) :]))
-    said = found.specific = fit(SPECIFIC[found.kind] | ({"drill": bool} if found.specific[8:] else {}), found.specific)
+    form, drill = SPECIFIC[found.kind], found.kind == CREATE and found.specific[8:]
+    said = found.specific = fit(form | {"drill": bool} if drill else form, found.specific)
     found.opened, found.kid, found.id, found.sealed = opened, opened.kid, sha256(opened.message), media != NONE
     committed, repair = found.kind in (MESSAGE, ALERT, GRANT), found.kind == REPAIR and bool(said.addressees)
     sealed = committed or repair or found.kind in (COMMIT, WELCOME)
@@ -325,9 +326,8 @@ def envelope(data: bytes) -> Value:  # a signed header, and the hash of what is 
     holds &= (found.commitment != ZEROS) == committed and (found.size > 0) == (committed or repair)
     need(holds, "content, media type, commitment or size class are not those of the kind")
     need(found.room != CONTROL and all(void < found.counter for void in found.voids), "a room or voids that cannot be")
-    need(found.kind != COMMIT or len(said.added) + len(said.removed) <= 96, "a commit of more than 96 devices")
     holds = (found.kind != GRANT or said.since <= said.upto) and (found.kind != 6 or len(said.key) in (32, 1_216))
-    need(holds, "a grant of nothing, or an intake key of another length")
+    need(holds and (found.kind != COMMIT or len(said.added) + len(said.removed) <= 96), "no such grant, key or commit")
     made = found.kind == CREATE and sha256(b"amanah/room/1", said.origin.encode(), found.kid, said.nonce)[:16]
     return need(not made or (found.epoch, found.room, getattr(said, "drill", 1)) == (0, made, 1), "no new room", found)
 def audience(who: Value) -> bytes: return sha256(b"amanah/audience/1", struct.pack(">I", len(who)), *sorted(who))
