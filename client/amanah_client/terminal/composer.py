@@ -1,0 +1,110 @@
+"""Where somebody writes: Enter sends, Alt+Enter makes a new line, Tab completes; what is pasted is made harmless."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from amanah_client.language import gettext as _
+from amanah_client.visible import shown
+
+
+class Composer(TextArea):
+    """A text of one line or several."""
+
+    DEFAULT_CSS = """
+    Composer { height: auto; max-height: 6; border: none; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", show=False, priority=True),
+        Binding("alt+enter,ctrl+j,shift+enter", "newline", show=False, priority=True),
+        Binding("tab", "complete", show=False, priority=True),
+        Binding("up", "up", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+    ]
+
+    class Sent(Message):
+        """Somebody wants it said."""
+
+    class Completing(Message):
+        """Somebody wants it completed."""
+
+    class Correcting(Message):
+        """Somebody went up from an empty text."""
+
+    class Paging(Message):
+        """The conversation is to be scrolled.
+
+        Attributes:
+            by: Pages.
+        """
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    class Pasted(Message):
+        """Something was pasted."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        super().__init__(
+            id="composer",
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            placeholder=_("Write here; / begins a command, F1 shows the keys"),
+        )
+        self.cursor_blink = False
+        self.highlight_cursor_line = False
+
+    def action_send(self) -> None:
+        """Say it."""
+        self.post_message(self.Sent())
+
+    def action_newline(self) -> None:
+        """Begin a line."""
+        self.insert("\n")
+
+    def action_complete(self) -> None:
+        """Complete what stands before the cursor."""
+        self.post_message(self.Completing())
+
+    def action_up(self) -> None:
+        """Go up; from an empty text, to the last own message."""
+        if self.text:
+            self.action_cursor_up()
+        else:
+            self.post_message(self.Correcting())
+
+    def action_page(self, by: int) -> None:
+        """Scroll the conversation: a text of six lines needs none."""
+        self.post_message(self.Paging(by))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted, with what a terminal would obey shown as its number."""
+        event.prevent_default()
+        event.stop()
+        self.insert(harmless(event.text))
+        self.post_message(self.Pasted())
+
+    def fill(self, text: str) -> None:
+        """Put a text in the place of what stands there, with the cursor at its end."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    @property
+    def before_cursor(self) -> str:
+        """The line that the cursor is in, up to it."""
+        row, column = self.cursor_location
+        return str(self.document.get_line(row)[:column])
+
+
+def harmless(text: str) -> str:
+    """A text from elsewhere, as it can stand in a composer: it says what it would have done, and does nothing."""
+    return shown(text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4))
