@@ -11,15 +11,16 @@ from textual.binding import Binding, BindingType
 from amanah_client import actions
 from amanah_client.composing.orders import Marking
 from amanah_client.language import gettext as _
+from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.terminal import dialogs, doing
 from amanah_client.terminal.completing import complete, usage
 from amanah_client.terminal.composer import Composer
-from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Jumping, Telling
-from amanah_client.terminal.drawing import Parts
-from amanah_client.terminal.feed import Feed, text_of
+from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
+from amanah_client.terminal.drawing import Drawn, Parts
+from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.frame import BOARD_FROM, ROOMS_FROM, Frame
-from amanah_client.terminal.lines import Part, part, said
+from amanah_client.terminal.lines import Part, Row, part, said
 from amanah_client.terminal.sheet import Sheet
 from amanah_client.terminal.showing import command_for
 from amanah_client.view import words
@@ -154,6 +155,8 @@ class Terminal(Frame):
             case doing.Said(as_draft=True):
                 watch.forget_draft(feed)
                 self._showing.new_from = None
+                feed.newest()
+                self._sheet("conversation").mark("")
                 self._sheet("conversation").to_end()
             case doing.Said(text=told):
                 self.tell(told)
@@ -161,10 +164,36 @@ class Terminal(Frame):
                 self.action_members()
             case doing.Shows(command=command):
                 self.call_later(self.push_screen, Telling(dialogs.commands(command)))
+            case doing.Finds():
+                self.call_later(self.push_screen, Finding(done.query, self._found(done)), self._found_one)
             case doing.Lowers(label=label):
                 self._ask_to_lower(feed, label)
         self.composer.fill("")
         self.show_soon()
+
+    def _found(self, finds: doing.Finds) -> list[Drawn]:
+        """What was found, as something to choose from."""
+        seat, client = self.watch_over.seat(), self.watch_over.client
+        drawn = []
+        for one in finds.found:
+            message = one.message
+            at, who = words.when(message.sent_at_ms, seat.now_ms), seat.who(message.sender)
+            head = (part(client.room(message.room).title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
+                    part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
+            rows = (Row(edge=(Part("  "),), parts=head), Row(edge=(Part("    "),), parts=(part(one.excerpt),)), Row())
+            drawn.append(Drawn(id=message.id.hex(), rows=rows))
+        return drawn
+
+    def _found_one(self, name: str | None) -> None:
+        if not name:
+            return
+        message = self.watch_over.client.message(name)
+        if message.room != self.here:
+            self.look_at(message.room)
+        self.watch_over.feed(message.room).around(message)
+        self.show()
+        self._sheet("conversation").mark(name)
+        self._sheet("conversation").focus()
 
     def _ask_to_lower(self, feed: Feed, label: Label) -> None:
         now = self.watch_over.draft(feed).label
@@ -185,6 +214,8 @@ class Terminal(Frame):
     def _typed(self, event: Composer.Changed) -> None:
         event.stop()
         # What was completed says already how it can go on.
+        self._keeping.reset()
+        self._keeping.resume()
         if self.composer.text != self._offered_for:
             self._choices = tuple((Part(form, "dim"),) for form in usage(self.composer.text))
             self.show_bar()
@@ -228,19 +259,28 @@ class Terminal(Frame):
         self._sheet("conversation").page(event.by)
 
     @on(Composer.Correcting)
-    def action_correct(self) -> None:
-        """Correct the marked message, where it is the reader's; their last one where none is marked."""
+    def _correct_last(self, event: Composer.Correcting) -> None:
+        event.stop()
         feed = self._feed
-        if feed is None:
+        last = None if feed is None else feed.last_own(self.watch_over.seat())
+        if feed is not None and last is not None:
+            self._correct(feed, last)
+
+    def action_correct(self) -> None:
+        """Correct the marked message, where it is the reader's."""
+        feed, target = self._feed, self._showing.target()
+        message = None if feed is None or target is None else feed.find(target)
+        if feed is None or message is None:
             return
-        seat, target = self.watch_over.seat(), self._showing.target()
-        message = feed.last_own(seat) if target is None else feed.find(target)
-        if message is None or not isinstance(message.body, Text) or not seat.is_me(message.sender):
+        if isinstance(message.body, Text) and self.watch_over.seat().is_me(message.sender):
+            self._correct(feed, message)
+        else:
             self.tell(_("Only what you wrote yourself can be corrected by you."))
-            return
+
+    def _correct(self, feed: Feed, message: Message) -> None:
         draft = self.watch_over.draft(feed)
         draft.corrects, draft.answers = message.id, None
-        text = text_of(message, feed.board)
+        text = feed.text_of(message)
         self.composer.fill(f"/{text}" if text.startswith("/") else text)
         self.composer.focus()
         self.show_soon()
@@ -272,7 +312,7 @@ class Terminal(Frame):
     @on(Sheet.AtEdge, "#conversation")
     def _at_edge(self, event: Sheet.AtEdge) -> None:
         feed = self._feed
-        if feed is not None and (feed.older() if event.before else feed.newer() or bool(feed.fresh)):
+        if feed is not None and (feed.older() if event.before else feed.newer() or bool(feed.room.unread().entries)):
             self.show_soon()
 
     def action_answer(self) -> None:
@@ -401,7 +441,8 @@ class Terminal(Frame):
     # ---- leaving
 
     def action_leave(self) -> None:
-        """End; what is queued stays queued."""
+        """End; what is queued stays queued, and what is being written is kept."""
+        self.keep_draft()
         self.exit()
 
     def action_stop(self) -> None:
@@ -413,4 +454,4 @@ class Terminal(Frame):
             composer.fill("")
             self.tell(_("Emptied. Ctrl+Z brings it back, Ctrl+C again leaves."))
         else:
-            self.exit()
+            self.action_leave()

@@ -23,6 +23,7 @@ class Composer(TextArea):
         Binding("enter", "send", show=False, priority=True),
         Binding("alt+enter,ctrl+j,shift+enter", "newline", show=False, priority=True),
         Binding("tab", "complete", show=False, priority=True),
+        Binding("ctrl+d", "app.defang", show=False, priority=True),
         Binding("up", "up", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),

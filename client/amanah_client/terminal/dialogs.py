@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.terminal.drawing import Drawn, Parts
 from amanah_client.terminal.lines import Part, Row, part, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
@@ -202,6 +203,53 @@ class Jumping(ModalScreen[str]):
     def action_take(self) -> None:
         """Go there."""
         self.app.call_later(self.dismiss, self.query_one(Sheet).marked)
+
+    def action_leave(self) -> None:
+        """Go nowhere."""
+        self.app.call_later(self.dismiss, "")
+
+
+class Finding(ModalScreen[str]):
+    """What was found, and the way there."""
+
+    DEFAULT_CSS = """
+    Finding Vertical { width: 100; max-width: 96%; height: 80%; padding: 0 1; }
+    Finding Sheet { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False, priority=True)]
+
+    def __init__(self, query: str, found: Sequence[Drawn]) -> None:
+        """With what was searched for, and what was found."""
+        super().__init__()
+        self._query = query
+        self._found = found
+
+    def compose(self) -> ComposeResult:
+        """What was asked, and what was found below."""
+        with Vertical():
+            yield Plate(name="asked")
+            yield Sheet(name="found")
+            yield Plate(name="leads")
+
+    def on_mount(self) -> None:
+        """What came last is marked."""
+        found = len(self._found)
+        count = (
+            ngettext("%(count)s message fits: ", "%(count)s messages fit: ", found) if found else _("Nothing fits: ")
+        )
+        asked = (*said(count, "bold"), part(self._query))
+        self.query_one("#asked", Plate).put(lambda width: [*(Row(parts=row) for row in wrap(asked, width)), Row()])
+        told = said(_("Enter goes there, Esc leads back."), "dim")
+        self.query_one("#leads", Plate).put(lambda width: [Row(parts=row) for row in wrap(told, width)])
+        sheet = self.query_one(Sheet)
+        sheet.put(self._found)
+        sheet.marked = self._found[0].id if self._found else ""
+        sheet.focus()
+
+    @on(Sheet.Chosen)
+    def _chosen(self, event: Sheet.Chosen) -> None:
+        event.stop()
+        self.app.call_later(self.dismiss, event.name)
 
     def action_leave(self) -> None:
         """Go nowhere."""

@@ -11,6 +11,7 @@ from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import SLASH, Situation, read_line
 from amanah_client.language import gettext as _
+from amanah_client.reading import Found
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_protocol.content.revision import Correction
@@ -50,7 +51,15 @@ class Lowers:
     label: Label
 
 
-Done: TypeAlias = Said | Shows | Lowers
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """Something was searched for: what was found, what came last first."""
+
+    query: str
+    found: tuple[Found, ...]
+
+
+Done: TypeAlias = Said | Shows | Lowers | Finds
 
 
 def situation(
@@ -68,7 +77,7 @@ def situation(
     asking = feed.last_asking(watch.seat())
     fallback = None if asking is None else asking.id
     return Situation(
-        board=feed.board,
+        board=feed.window.board,
         members=feed.room.members(),
         now_ms=watch.now_ms,
         message=lambda digits: feed.room.message(digits).id,
@@ -86,9 +95,6 @@ async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation) -> Don
     Raises:
         AmanahError: It is refused, and nothing is queued.
     """
-    if not feed.loaded:
-        hint = _("The room is being read; try again in a moment. Your text is kept.")
-        raise UsageError(Code.USAGE, _("nothing was sent yet"), hint=hint)
     order, corrects = read_line(line, seen, COMMANDS), watch.draft(feed).corrects
     if (
         corrects is not None
@@ -130,8 +136,8 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             raise _not_here(_("The label of a message that was sent is not changed here yet."))
         case orders.Attaching():
             raise _not_here(_("Files are not attached here yet."))
-        case orders.Searching():
-            raise _not_here(_("What is stored is not searched here yet."))
+        case orders.Searching(query=query):
+            return Finds(query, tuple(client.search(query)))
         case orders.Exporting():
             raise _not_here(_("The report of a room is not written here yet."))
         case _:

@@ -19,11 +19,11 @@ from amanah_client.sdk import Client
 from amanah_client.terminal import panels
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.drawing import Parts
-from amanah_client.terminal.feed import Feed, text_of
+from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.lines import Part, Row, cut, part, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.terminal.showing import Showing
-from amanah_client.terminal.watch import Arrived, Watch
+from amanah_client.terminal.watch import Paged, Watch
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import parse, plain
@@ -39,6 +39,7 @@ TALL_FROM: Final = 30
 _SETTLE_S: Final = 0.05
 """What arrives within this is drawn once."""
 _CLOCKS_S: Final = 20
+_KEEP_S: Final = 1
 _MOST_CHOICES: Final = 8
 
 
@@ -114,6 +115,7 @@ class Frame(App[None]):
         self._wants_showing = False
         self._told: tuple[Parts, ...] = ()
         self._choices: tuple[Parts, ...] = ()
+        self._was_away = False
         self._offered_for = ""
         self._panels: dict[str, bool | None] = {"rooms": None, "board": None}
 
@@ -136,8 +138,9 @@ class Frame(App[None]):
 
     def on_mount(self) -> None:
         """Begin to hear, and look at the first room."""
-        self.run_worker(self.watch_over.run(lambda: self.here), name="watch")
+        self.run_worker(self.watch_over.run(), name="watch")
         self.set_interval(_CLOCKS_S, self.show_soon)
+        self._keeping = self.set_interval(_KEEP_S, self._keep, pause=True)
         self._lay_out(*self.size)
         known = self.watch_over.client.rooms()
         if self._wanted is not None:
@@ -145,6 +148,19 @@ class Frame(App[None]):
         elif known:
             self.look_at(known[-1].id)
         self.call_after_refresh(self.show)
+
+    def _keep(self) -> None:
+        """Nothing was typed for a moment: what is there is kept."""
+        self._keeping.pause()
+        self.keep_draft()
+
+    def on_app_blur(self) -> None:
+        """Somebody looks elsewhere."""
+        self._was_away = True
+
+    def on_app_focus(self) -> None:
+        """They look again: what is in sight is read."""
+        self.show_soon()
 
     def on_resize(self, event: events.Resize) -> None:
         """Panels come and go with the width."""
@@ -194,17 +210,18 @@ class Frame(App[None]):
         conversation = self._sheet("conversation")
         self._read(feed, conversation)
         items = feed.items(seat, watch.waiting(feed.room.id), self._showing.thread)
-        conversation.put(self._showing.blocks(items, feed, conversation.columns))
+        conversation.put(self._showing.blocks(items, conversation.columns))
         sheet = self._sheet("board")
         sheet.put(panels.board(board, readers.nations, seat.now_ms, sheet.columns))
 
     def _read(self, feed: Feed, conversation: Sheet) -> None:
         """What is in sight of somebody who looks was read."""
-        if not self.app_focus or not conversation.is_at_end or self._showing.thread is not None or not feed.fresh:
-            return
-        if self._showing.new_from is None:
-            self._showing.new_from = (feed.fresh[0].room_seq or 1) - 1
-        feed.mark_read()
+        if self.app_focus and conversation.is_at_end and self._showing.thread is None:
+            before = feed.mark_read()
+            # What somebody watches arrive is not marked as new; what came while they looked elsewhere is.
+            if before is not None and self._was_away:
+                self._showing.new_from = before
+            self._was_away = False
 
     def _bar(self, width: int) -> list[Row]:
         """What is to be known before somebody writes on: what is held, what this answers, what went wrong."""
@@ -228,7 +245,7 @@ class Frame(App[None]):
         ):
             if entry is not None:
                 message = feed.find(entry)
-                text = "" if message is None else plain(parse(text_of(message, feed.board))).replace("\n", " ")
+                text = "" if message is None else plain(parse(feed.text_of(message))).replace("\n", " ")
                 whose = (part(message.sender.name, "bold"), Part(": ")) if message is not None else ()
                 esc = said(_("   Esc ends it"), "dim")
                 found.append((*said(what, "bold"), *whose, part(text[:60], "dim"), *esc))
@@ -276,9 +293,9 @@ class Frame(App[None]):
 
     # ---- what arrives
 
-    def _heard(self, event: Event | Arrived | RoomId) -> None:
+    def _heard(self, event: Event | Paged) -> None:
         match event:
-            case Arrived(pages=True):
+            case Paged():
                 self.bell()
             case e.RoomChanged(row=row) if self.here is None:
                 self.look_at(row.room)
@@ -299,16 +316,20 @@ class Frame(App[None]):
 
     # ---- rooms
 
+    def keep_draft(self) -> None:
+        """Keep what is being written."""
+        if self.here is not None:
+            self.watch_over.keep_draft(self.watch_over.feed(self.here), self.composer.text)
+
     def look_at(self, room: RoomId) -> None:
         """Look at another room; what was being written in this one is kept."""
         watch = self.watch_over
-        if self.here is not None:
-            watch.draft(watch.feed(self.here)).text = self.composer.text
+        self.keep_draft()
         self.here, self._showing = room, Showing()
         feed = watch.feed(room)
         feed.newest()
-        if feed.fresh:
-            self._showing.new_from = (feed.fresh[0].room_seq or 1) - 1
+        if feed.room.unread().entries:
+            self._showing.new_from = feed.room.read_mark
         self.composer.fill(watch.draft(feed).text)
         self._told, self._choices = (), ()
         conversation = self._sheet("conversation")

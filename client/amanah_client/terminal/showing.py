@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from amanah_client.language import gettext as _
 from amanah_client.terminal.drawing import Drawn, Look, draw, ruled
-from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.lines import Part, Row, said, wrap
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.entries import Entry, Item
@@ -32,7 +31,7 @@ class Showing:
     items: dict[str, Item] = field(default_factory=dict)
     _drawn: dict[str, tuple[Item, Look, Drawn]] = field(default_factory=dict)
 
-    def blocks(self, items: tuple[Item, ...], feed: Feed, width: int) -> list[Drawn]:
+    def blocks(self, items: tuple[Item, ...], width: int) -> list[Drawn]:
         """The conversation at a width."""
         found: list[Drawn] = []
         kept: dict[str, tuple[Item, Look, Drawn]] = {}
@@ -40,7 +39,7 @@ class Showing:
         is_new = False
         own = next((item.id for item in reversed(items) if isinstance(item, Entry) and item.who.me), "")
         for item in items:
-            if not is_new and item.kind != "day" and self._begins_new(item):
+            if not is_new and self._begins_new(item):
                 is_new = True
                 found.append(Drawn(id="", rows=(ruled(_("new to you"), width, "bold"),)))
             if item.kind == "day":
@@ -54,17 +53,12 @@ class Showing:
             kept[item.id] = item, look, drawn
             found.append(drawn)
         self._drawn = kept
-        if not feed.loaded:
-            reading = _("Reading the room: acknowledgements and the board come in a moment.")
-            found.append(Drawn(id="", rows=_note(reading, width)))
-        elif not found:
+        if not found:
             found.append(Drawn(id="", rows=_note(_("Nothing was said here yet."), width)))
         return found
 
     def _begins_new(self, item: Item) -> bool:
-        if self.new_from is None or item.kind == "day":
-            return False
-        return item.seq > self.new_from and not (isinstance(item, Entry) and item.who.me)
+        return self.new_from is not None and isinstance(item, Entry) and item.seq > self.new_from and not item.who.me
 
     def target(self) -> EnvelopeId | None:
         """The marked message, where it has a place in the room."""

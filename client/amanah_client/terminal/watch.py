@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,9 +9,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import TypeAlias
 
 from amanah_client import effects as e
+from amanah_client import reading
 from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
-from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState
 from amanah_client.room import Room
 from amanah_client.saying import Say
@@ -57,15 +56,11 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """Something was said to this reader, just now."""
-
-    room: RoomId
-    message: Message
-    pages: bool
+class Paged:
+    """Somebody wants an answer at once, just now."""
 
 
-Heard: TypeAlias = Callable[[Event | Arrived | RoomId], None]
+Heard: TypeAlias = Callable[[Event | Paged], None]
 
 
 @dataclass(slots=True)
@@ -74,7 +69,7 @@ class Watch:
 
     Attributes:
         client: The open client.
-        heard: Told of every event, of what was said to the reader, and of each room that was read.
+        heard: Told of every event, and of pages.
         zone: The reader's zone.
     """
 
@@ -86,54 +81,32 @@ class Watch:
 
     # ---- keeping up
 
-    async def run(self, first: Callable[[], RoomId | None]) -> None:
-        """Read the rooms, the one that is looked at before the others; then take what arrives, until cancelled."""
+    async def run(self) -> None:
+        """Take what arrives, until cancelled."""
         with self.client.hearing() as events:
-            reading = asyncio.create_task(self._read(first), name="amanah-boards")
-            try:
-                while True:
-                    self._hear(await events.get())
-                    if reading.done():
-                        reading.result()  # a fault of it is the terminal's
-                        reading = asyncio.create_task(self._read(first), name="amanah-boards")
-            finally:
-                reading.cancel()
-
-    async def _read(self, first: Callable[[], RoomId | None]) -> None:
-        """Read every room for its board, one after another, while the newest of each can be seen."""
-        while True:
-            waiting = [room.id for room in self.client.rooms() if not self.feed(room.id).loaded]
-            if not waiting:
-                return
-            wanted = first()
-            feed = self.feed(wanted if wanted in waiting and wanted is not None else waiting[-1])
-            feed.load(await asyncio.to_thread(feed.read))
-            self.heard(feed.room.id)
+            while True:
+                self._hear(await events.get())
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, e.MessageChanged):
-            known = event.row.room in self._feeds
-            feed, seat = self.feed(event.row.room), self.seat()
+            self.feed(event.row.room).changed()
             message = self.client.read(event.row)
-            if known and feed.note(message, seat):
-                self.heard(Arrived(event.row.room, message, is_page(message, message.precedence)))
-            feed.take(message)
+            # What stands behind the read mark has come; anything else has changed.
+            new = (event.row.room_seq or 0) > self.feed(event.row.room).room.read_mark
+            if new and is_page(message, message.precedence) and not self.seat().is_me(message.sender):
+                self.heard(Paged())
         elif isinstance(event, e.RoomChanged):
-            self.feed(event.row.room)
+            self.feed(event.row.room).changed()
         elif isinstance(event, NamesChanged):
             for feed in self._feeds.values():
-                feed.name_anew()
+                feed.changed()
         self.heard(event)
 
     def feed(self, room: RoomId) -> Feed:
-        """A room's entries; the newest are read when it is first asked for."""
-        feed = self._feeds.get(room)
-        if feed is None:
-            feed = self._feeds[room] = Feed(Room(self.client, room), self.client.read)
-            feed.begin()
-            if not feed.head:  # what is not there yet needs no reading
-                feed.load(feed.read())
-        return feed
+        """A room's entries."""
+        if room not in self._feeds:
+            self._feeds[room] = Feed(Room(self.client, room))
+        return self._feeds[room]
 
     # ---- who looks
 
@@ -172,13 +145,13 @@ class Watch:
 
     def line_of(self, feed: Feed, seat: Seat) -> RoomLine:
         """One room of it."""
-        fresh = feed.fresh
-        pages = sum(is_page(one, one.precedence) and not _answered(one, feed, seat) for one in fresh)
-        return room_line(feed.room, self.board(feed, seat), unread=len(fresh), pages=pages)
+        unread = feed.room.unread().entries
+        view = board_view(feed.incident, seat, nations(feed.room.members()))
+        return room_line(feed.room, view, unread=unread, pages=feed.pages(seat))
 
     def board(self, feed: Feed, seat: Seat) -> BoardView:
         """A room's board."""
-        return board_view(feed.board, seat, nations(feed.room.members()))
+        return board_view(feed.window.board, seat, nations(feed.room.members()))
 
     def readers(self, feed: Feed, seat: Seat) -> Readers:
         """Who can read a room."""
@@ -214,19 +187,24 @@ class Watch:
         found = self._drafts.get(feed.room.id)
         if found is None:
             found = self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+            if (kept := feed.room.draft) is not None:
+                found.text, found.answers = kept.text, kept.reply_to
+                found.label = found.label if kept.label is None else kept.label
         return found
+
+    def keep_draft(self, feed: Feed, text: str) -> None:
+        """Keep it, also for the next time that this program runs."""
+        draft = self.draft(feed)
+        draft.text = text
+        said = reading.Draft(text=text, label=draft.label, reply_to=draft.answers)
+        feed.room.keep_draft(said if text.strip() and draft.corrects is None else None)
 
     def forget_draft(self, feed: Feed) -> None:
         """It was said: the next goes out as the room has it."""
-        self._drafts.pop(feed.room.id, None)
+        self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+        feed.room.keep_draft(None)
 
 
 def nations(members: list[Party]) -> tuple[OrgName, ...]:
     """Of some devices, each once."""
     return tuple(sorted({party.organisation for party in members}))
-
-
-def _answered(message: Message, feed: Feed, seat: Seat) -> bool:
-    """Whether the own nation has acknowledged it."""
-    said = feed.board.messages.get(message.id)
-    return said is not None and seat.me.organisation in said.grades()
