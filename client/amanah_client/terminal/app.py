@@ -139,7 +139,7 @@ class Terminal(Frame):
     @on(Composer.Sent)
     async def _sent(self, event: Composer.Sent) -> None:
         event.stop()
-        text, feed = self.composer.text, self._feed
+        text, feed = event.text, self._feed
         if not text.strip() or feed is None:
             self.tell(_("There is nothing to send.") if feed is not None else _("No room is open: Ctrl+K opens one."))
             return
@@ -149,6 +149,7 @@ class Terminal(Frame):
         try:
             done = await doing.type_line(watch, feed, text, seen)
         except AmanahError as error:
+            self.composer.give_back(text)
             self.tell_error(error)
             return
         match done:
@@ -168,7 +169,6 @@ class Terminal(Frame):
                 self.call_later(self.push_screen, Finding(done.query, self._found(done)), self._found_one)
             case doing.Lowers(label=label):
                 self._ask_to_lower(feed, label)
-        self.composer.fill("")
         self.show_soon()
 
     def _found(self, finds: doing.Finds) -> list[Drawn]:

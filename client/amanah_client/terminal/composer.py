@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import Binding, BindingType
+from textual.keys import Keys
 from textual.message import Message
 from textual.widgets import TextArea
 
 from amanah_client.language import gettext as _
 from amanah_client.visible import shown
+
+# So a terminal says Alt+Enter that has no other way to say it; without this it is taken for Enter, and what was not yet
+# written would be sent.
+ANSI_SEQUENCES_KEYS.setdefault("\x1b\r", (Keys.ControlJ,))
+
+_NEW_LINE: Final = frozenset({"alt+enter", "shift+enter", "ctrl+j"})
 
 
 class Composer(TextArea):
@@ -20,9 +28,6 @@ class Composer(TextArea):
     Composer { height: auto; max-height: 6; border: none; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", show=False, priority=True),
-        Binding("alt+enter,ctrl+j,shift+enter", "newline", show=False, priority=True),
-        Binding("tab", "complete", show=False, priority=True),
         Binding("ctrl+d", "app.defang", show=False, priority=True),
         Binding("up", "up", show=False),
         Binding("pageup", "page(-1)", show=False),
@@ -30,7 +35,15 @@ class Composer(TextArea):
     ]
 
     class Sent(Message):
-        """Somebody wants it said."""
+        """Somebody wants it said.
+
+        Attributes:
+            text: As it stood when they pressed Enter, whatever they have typed since.
+        """
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     class Completing(Message):
         """Somebody wants it completed."""
@@ -64,17 +77,20 @@ class Composer(TextArea):
         self.cursor_blink = False
         self.highlight_cursor_line = False
 
-    def action_send(self) -> None:
-        """Say it."""
-        self.post_message(self.Sent())
-
-    def action_newline(self) -> None:
-        """Begin a line."""
-        self.insert("\n")
-
-    def action_complete(self) -> None:
-        """Complete what stands before the cursor."""
-        self.post_message(self.Completing())
+    async def _on_key(self, event: events.Key) -> None:
+        """Send, begin a line, complete: behind the letters that were typed before, which a binding could overtake."""
+        if event.key == "enter":
+            # It goes at once: what is typed from here on is another message.
+            self.post_message(self.Sent(self.text))
+            self.fill("")
+        elif event.key in _NEW_LINE:
+            self.replace("\n", *self.selection, maintain_selection_offset=False)
+        elif event.key == "tab":
+            self.post_message(self.Completing())
+        else:
+            return
+        event.prevent_default()
+        event.stop()
 
     def action_up(self) -> None:
         """Go up; from an empty text, to the last own message."""
@@ -91,13 +107,17 @@ class Composer(TextArea):
         """Take what is pasted, with what a terminal would obey shown as its number."""
         event.prevent_default()
         event.stop()
-        self.insert(harmless(event.text))
+        self.replace(harmless(event.text), *self.selection, maintain_selection_offset=False)
         self.post_message(self.Pasted())
 
     def fill(self, text: str) -> None:
         """Put a text in the place of what stands there, with the cursor at its end."""
         self.text = text
         self.move_cursor(self.document.end)
+
+    def give_back(self, text: str) -> None:
+        """Put back what was not sent, before what was typed since."""
+        self.fill(text + self.text)
 
     @property
     def before_cursor(self) -> str:

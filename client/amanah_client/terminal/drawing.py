@@ -67,12 +67,14 @@ class Look:
         marked: Whether it is the marked one: its particulars are shown.
         opened: Whether all of it is shown, and what it said before.
         newest: Whether it is the reader's own newest: how far it has come is shown.
+        parted: Whether a card is parted from what stands above it.
     """
 
     width: int
     marked: bool = False
     opened: bool = False
     newest: bool = False
+    parted: bool = True
 
 
 def draw(item: Item, look: Look) -> Drawn:
@@ -111,7 +113,7 @@ def _entry(entry: Entry, look: Look) -> Iterator[Row]:
     if head is not None:
         yield Row()
         yield head
-    elif not isinstance(entry.content, Prose | Gone | StandingCard):
+    elif look.parted and not isinstance(entry.content, Prose | Gone):
         yield Row()
     if entry.reply is not None:
         yield from _reply(entry, look)

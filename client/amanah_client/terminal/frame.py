@@ -87,7 +87,7 @@ class Frame(App[None]):
     #foot { border-top: solid ansi_bright_black; }
     Composer, Composer:focus { background: ansi_default; color: ansi_default; border: none; }
     Composer .text-area--placeholder { color: ansi_default; text-style: dim; }
-    Input, Input:focus { background: ansi_default; color: ansi_default; }
+    Input, Input:focus { background: ansi_default; color: ansi_default; border: none; height: 1; padding: 0; }
     .beside { display: block !important; }
     .alone { display: block !important; width: 1fr !important; border: none !important; }
     .away { display: none; }

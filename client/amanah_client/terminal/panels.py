@@ -195,8 +195,9 @@ def foot(line: Line, trust: Trust, width: int) -> tuple[Row, ...]:
     if cells(both) <= width - cells(edge) - cells(keys):
         rows = [Row(edge=edge, parts=both, end=keys)]
     else:
-        rows = [Row(edge=edge, parts=said(line.text, "" if line.online else "bold"), end=keys),
-                Row(edge=(Part("   "),), parts=said(trust.line, tone))]  # fmt: skip
+        first, *more = wrap(said(line.text, "" if line.online else "bold"), width - cells(edge) - cells(keys), 3)
+        more += wrap(said(trust.line, tone), width - 4, 2)
+        rows = [Row(edge=edge, parts=first, end=keys), *(Row(edge=(Part("   "),), parts=row) for row in more)]
     if line.hint:
         rows += [Row(edge=(Part("   "),), parts=row) for row in wrap(said(line.hint, "dim"), width - 4, 2)]
     return tuple(rows)

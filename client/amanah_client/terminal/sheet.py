@@ -22,7 +22,7 @@ class Sheet(ScrollView, can_focus=True):
     """Lines in blocks, of which one may be marked; only what is in sight is drawn."""
 
     DEFAULT_CSS = """
-    Sheet { scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto; }
+    Sheet { scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; overflow-y: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
@@ -143,8 +143,14 @@ class Sheet(ScrollView, can_focus=True):
         number, row = self._rows[at]
         block = self._blocks[number]
         if block.id and block.id == self.marked:
-            row = _with_mark(row, "\N{LEFT HALF BLOCK}" if at != self._begins[number] or not self.has_focus else _MARK)
+            row = _with_mark(row, _MARK if self.has_focus and at == self._point(number) else "\N{LEFT HALF BLOCK}")
         return strip_of(row, width)
+
+    def _point(self, number: int) -> int:
+        """The first line of a block that says something."""
+        begin = self._begins[number]
+        rows = self._blocks[number].rows
+        return begin + next((at for at, row in enumerate(rows) if row.plain.strip()), 0)
 
     # ---- marking
 

@@ -8,7 +8,7 @@ from amanah_client.language import gettext as _
 from amanah_client.terminal.drawing import Drawn, Look, draw, ruled
 from amanah_client.terminal.lines import Part, Row, said, wrap
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
-from amanah_client.view.entries import Entry, Item
+from amanah_client.view.entries import Entry, Item, StandingCard
 from amanah_protocol.types import EnvelopeId
 
 
@@ -37,6 +37,7 @@ class Showing:
         kept: dict[str, tuple[Item, Look, Drawn]] = {}
         self.items = {item.id: item for item in items if item.kind != "day"}
         is_new = False
+        last: Item | None = None
         own = next((item.id for item in reversed(items) if isinstance(item, Entry) and item.who.me), "")
         for item in items:
             if not is_new and self._begins_new(item):
@@ -46,8 +47,13 @@ class Showing:
                 found.append(draw(item, Look(width=width)))
                 continue
             look = Look(
-                width=width, marked=item.id == self.marked, opened=item.id in self.opened, newest=item.id == own
+                width=width,
+                marked=item.id == self.marked,
+                opened=item.id in self.opened,
+                newest=item.id == own,
+                parted=not (_is_short(item) and _is_short(last)),
             )
+            last = item
             before = self._drawn.get(item.id)
             drawn = before[2] if before is not None and before[:2] == (item, look) else draw(item, look)
             kept[item.id] = item, look, drawn
@@ -66,6 +72,11 @@ class Showing:
         if item is None or item.kind == "day" or not item.seq:
             return None
         return EnvelopeId(bytes.fromhex(item.id))
+
+
+def _is_short(item: Item | None) -> bool:
+    """Whether it is a card of one line or two: several of them stand together."""
+    return isinstance(item, Entry) and isinstance(item.content, StandingCard)
 
 
 def command_for(item: ClockLine | TaskLine | DecisionLine) -> str:
