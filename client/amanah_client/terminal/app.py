@@ -237,7 +237,7 @@ class Terminal(Frame):
         if not self.composer.text:
             self._to_conversation()
             return
-        members = [] if self._feed is None else self._feed.room.members()
+        members = [] if self._feed is None else self._feed.members
         before = self.composer.before_cursor
         found = complete(before, members)
         if found is None:

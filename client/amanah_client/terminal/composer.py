@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
@@ -16,7 +16,7 @@ from amanah_client.visible import shown
 
 # So a terminal says Alt+Enter that has no other way to say it; without this it is taken for Enter, and what was not yet
 # written would be sent.
-ANSI_SEQUENCES_KEYS.setdefault("\x1b\r", (Keys.ControlJ,))
+cast("dict[str, tuple[Keys, ...]]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
 
 _NEW_LINE: Final = frozenset({"alt+enter", "shift+enter", "ctrl+j"})
 

@@ -78,7 +78,7 @@ def situation(
     fallback = None if asking is None else asking.id
     return Situation(
         board=feed.window.board,
-        members=feed.room.members(),
+        members=feed.members,
         now_ms=watch.now_ms,
         message=lambda digits: feed.room.message(digits).id,
         fresh_id=lambda: secrets.token_bytes(_ID_BYTES),

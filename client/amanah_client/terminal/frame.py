@@ -139,7 +139,7 @@ class Frame(App[None]):
     def on_mount(self) -> None:
         """Begin to hear, and look at the first room."""
         self.run_worker(self.watch_over.run(), name="watch")
-        self.set_interval(_CLOCKS_S, self.show_soon)
+        self.set_interval(_CLOCKS_S, self._grow_old)
         self._keeping = self.set_interval(_KEEP_S, self._keep, pause=True)
         self._lay_out(*self.size)
         known = self.watch_over.client.rooms()
@@ -148,6 +148,11 @@ class Frame(App[None]):
         elif known:
             self.look_at(known[-1].id)
         self.call_after_refresh(self.show)
+
+    def _grow_old(self) -> None:
+        """Times that are told have changed."""
+        self.watch_over.grow_old()
+        self.show_soon()
 
     def _keep(self) -> None:
         """Nothing was typed for a moment: what is there is kept."""
@@ -332,6 +337,7 @@ class Frame(App[None]):
             self._showing.new_from = feed.room.read_mark
         self.composer.fill(watch.draft(feed).text)
         self._told, self._choices = (), ()
+        self._sheet("rooms").marked = room.hex()
         conversation = self._sheet("conversation")
         conversation.marked = ""
         conversation.put(())

@@ -15,6 +15,8 @@ from textual.widget import Widget
 from amanah_client.terminal.drawing import Drawn
 from amanah_client.terminal.lines import STYLES, Part, Row, strip_of
 
+_HIDDEN: Final = 40
+"""Cells of a line while the sheet is not on the screen."""
 _MARK: Final = ">"
 
 
@@ -88,7 +90,7 @@ class Sheet(ScrollView, can_focus=True):
     @property
     def columns(self) -> int:
         """Cells of a line."""
-        return max(self.scrollable_content_region.width, 1)
+        return self.scrollable_content_region.width or _HIDDEN
 
     @property
     def is_at_end(self) -> bool:

@@ -89,17 +89,17 @@ class Watch:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, e.MessageChanged):
-            self.feed(event.row.room).changed()
-            message = self.client.read(event.row)
+            feed, message = self.feed(event.row.room), self.client.read(event.row)
+            feed.take(message)
             # What stands behind the read mark has come; anything else has changed.
-            new = (event.row.room_seq or 0) > self.feed(event.row.room).room.read_mark
-            if new and is_page(message, message.precedence) and not self.seat().is_me(message.sender):
+            came = (message.room_seq or 0) > feed.room.read_mark and not self.seat().is_me(message.sender)
+            if came and is_page(message, message.precedence):
                 self.heard(Paged())
         elif isinstance(event, e.RoomChanged):
             self.feed(event.row.room).changed()
         elif isinstance(event, NamesChanged):
             for feed in self._feeds.values():
-                feed.changed()
+                feed.read_anew()
         self.heard(event)
 
     def feed(self, room: RoomId) -> Feed:
@@ -145,17 +145,28 @@ class Watch:
 
     def line_of(self, feed: Feed, seat: Seat) -> RoomLine:
         """One room of it."""
-        unread = feed.room.unread().entries
-        view = board_view(feed.incident, seat, nations(feed.room.members()))
-        return room_line(feed.room, view, unread=unread, pages=feed.pages(seat))
+        made = feed.made.get("line")
+        if not isinstance(made, RoomLine):
+            unread = feed.room.unread().entries
+            view = board_view(feed.incident, seat, nations(feed.members))
+            made = feed.made["line"] = room_line(feed.room, view, unread=unread, pages=feed.pages(seat))
+        return made
 
     def board(self, feed: Feed, seat: Seat) -> BoardView:
-        """A room's board."""
-        return board_view(feed.window.board, seat, nations(feed.room.members()))
+        """A room's board; of a minute ago at the most, where nothing has changed."""
+        made = feed.made.get("board")
+        if not isinstance(made, BoardView):
+            made = feed.made["board"] = board_view(feed.window.board, seat, nations(feed.members))
+        return made
+
+    def grow_old(self) -> None:
+        """Time has passed: what tells of times is made anew."""
+        for feed in self._feeds.values():
+            feed.made.clear()
 
     def readers(self, feed: Feed, seat: Seat) -> Readers:
         """Who can read a room."""
-        return readers(feed.room.members(), seat)
+        return readers(feed.members, seat)
 
     def waiting(self, room: RoomId) -> tuple[Intent, ...]:
         """What stands in the outbox for a room, and was not signed yet."""

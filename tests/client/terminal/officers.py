@@ -85,7 +85,7 @@ class Desk:
 
     def drawn(self) -> str:
         """All characters of the whole screen, as they go out."""
-        return "".join(html.unescape(text) for text in _TEXT.findall(self.app.export_screenshot()))
+        return "".join(html.unescape(text) for text in _TEXT.findall(self.app.export_screenshot())).replace("\xa0", " ")
 
     def shoot(self, name: str) -> None:
         """Keep a picture of it."""

@@ -77,7 +77,6 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
         await until(lambda: any(isinstance(one.specific, Ack) for one in theirs.messages()))
 
 
-@pytest.mark.slow
 async def test_messages_are_marked_answered_acknowledged_threaded_and_corrected(nations: Nations) -> None:
     async with at_the_terminal(nations, "marking", (80, 24), room="Marking") as desk:
         app, pilot = desk.app, desk.pilot
@@ -118,7 +117,6 @@ async def test_messages_are_marked_answered_acknowledged_threaded_and_corrected(
         assert said[0].text == "Which hosts?"
 
 
-@pytest.mark.slow
 async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nations: Nations) -> None:
     async with at_the_terminal(nations, "commands", (80, 24), room="Commands") as desk:
         app, pilot = desk.app, desk.pilot
@@ -160,7 +158,6 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
         assert app.composer.text == "Seen, @Malware lead "
 
 
-@pytest.mark.slow
 async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_for_one_message(
     nations: Nations,
 ) -> None:
@@ -198,7 +195,6 @@ async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_f
         ]
 
 
-@pytest.mark.slow
 async def test_hostile_texts_are_shown_as_texts(nations: Nations) -> None:
     async with at_the_terminal(nations, "hostile", (80, 60), room="Hostile") as desk:
         theirs = await joined(desk.malware, "Hostile")
@@ -232,19 +228,20 @@ async def test_without_the_relay_it_says_so_keeps_what_is_written_and_goes_on(na
     async with at_the_terminal(nations, "offline", (80, 24), room="Offline") as desk:
         await desk.sees("Relay connected, nothing waiting", "foot")
         await asyncio.to_thread(nations.relay.stop)
-        await desk.sees("Offline: ", "foot")
-        await desk.type("Written in the dark")
-        await desk.sees("queued; it goes out by itself", "conversation")
-        await desk.sees("1 message waits", "foot")
-        await desk.sees("What you write is kept and goes out by itself.", "foot")
-        desk.shoot("offline-80x24")
-        await asyncio.to_thread(nations.relay.start)
+        try:
+            await desk.sees("Offline: ", "foot")
+            await desk.type("Written in the dark")
+            await desk.sees("queued; it goes out by itself", "conversation")
+            await desk.sees("message waits", "foot")
+            await desk.sees("What you write is kept and goes out by itself.", "foot")
+            desk.shoot("offline-80x24")
+        finally:
+            await asyncio.to_thread(nations.relay.start)
         await desk.sees("Relay connected, nothing waiting", "foot")
         await desk.sees("accepted by the relay", "conversation")
         assert "queued" not in desk.told("conversation")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("keys", [("down", "enter"), ("down", "down", "enter"), ("enter",)])
 async def test_a_message_that_more_would_read_than_when_it_was_written_waits_for_a_word(
     nations: Nations, keys: tuple[str, ...]
