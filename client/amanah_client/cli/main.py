@@ -57,8 +57,8 @@ _COMMANDS: Final = (
     ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
 )
 _SPOKEN: Final = frozenset({
-    "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover", "board",
-    "incident", "task", "decide", "clock", "outbox",
+    "chat", "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover",
+    "board", "incident", "task", "decide", "clock", "outbox",
 })  # fmt: skip
 """Verbs that speak other languages than English: those of an incident."""
 _TRACEBACK: Final = "AMANAH_TRACEBACK"

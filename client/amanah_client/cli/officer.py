@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from amanah_client import language
 from amanah_client.cli import opening
 from amanah_client.cli.asking import find_room
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.home import find_home
 from amanah_client.sdk import Client
 from amanah_client.terminal.app import Terminal
 from amanah_protocol.errors import Code, UsageError
@@ -33,7 +30,6 @@ def chat(room: str | None = None, /, *, common: Options = DEFAULTS) -> None:
         raise UsageError(Code.USAGE, "this is for a person at a terminal", hint=hint)
 
     async def work(client: Client) -> None:
-        language.speak(language.of_environment(os.environ, language.setting(find_home(common.home).path)))
         if room is not None:
             await find_room(client, room, common)
         terminal = Terminal(client, room)

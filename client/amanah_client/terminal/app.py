@@ -9,7 +9,6 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from amanah_client import actions
-from amanah_client.composing.orders import Marking
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent
@@ -78,7 +77,7 @@ class Terminal(Frame):
             return
         title = name.removeprefix(dialogs.NEW)
         asks = (said(_("With which label? It is the highest that the room allows, and stays."), "bold"),
-                (*said(_("Room: ")), part(title)), ())  # fmt: skip
+                said(_("Room: %(title)s", title=words.value(title))), ())  # fmt: skip
         choices = [Choice(name=NOTHING, says=said(_("Open no room")))]
         choices += [Choice(name=label.text, says=(Part(f" {label.text} ", label.text),)) for label in reversed(Label)]
         self.call_later(self.push_screen, Choosing(asks, choices), partial(self._open_room, title))
@@ -167,8 +166,8 @@ class Terminal(Frame):
                 self.call_later(self.push_screen, Telling(dialogs.commands(command)))
             case doing.Finds():
                 self.call_later(self.push_screen, Finding(done.query, self._found(done)), self._found_one)
-            case doing.Lowers(label=label):
-                self._ask_to_lower(feed, label)
+            case doing.Lowers():
+                self._ask_to_lower(feed, done)
         self.show_soon()
 
     def _found(self, finds: doing.Finds) -> list[Drawn]:
@@ -195,17 +194,17 @@ class Terminal(Frame):
         self._sheet("conversation").mark(name)
         self._sheet("conversation").focus()
 
-    def _ask_to_lower(self, feed: Feed, label: Label) -> None:
-        now = self.watch_over.draft(feed).label
-        asks = (said(_("Send the next message with a laxer label?"), "bold"),
-                said(_("More people may then pass it on. What was sent keeps its label.")), ())  # fmt: skip
-        keep = (*said(_("Keep ")), Part(f" {now.text} ", now.text))
-        lower = (*said(_("Lower to ")), Part(f" {label.text} ", label.text))
-        choices = (Choice(name=NOTHING, says=keep), Choice(name=label.text, says=lower))
+    def _ask_to_lower(self, feed: Feed, wanted: doing.Lowers) -> None:
+        sent = wanted.change is not None
+        asked = _("Give a message that was sent a laxer label?") if sent else _("Send the next with a laxer label?")
+        asks = (said(asked, "bold"), said(_("More people may then pass it on.")), ())
+        keep = (Part(f" {wanted.now.text} ", wanted.now.text), Part("  "), *said(_("as it is")))
+        lower = (Part(f" {wanted.label.text} ", wanted.label.text), Part("  "), *said(_("from now on")))
+        choices = (Choice(name=NOTHING, says=keep), Choice(name=wanted.label.text, says=lower))
 
-        def chosen(name: str | None) -> None:
-            if name == label.text:
-                doing.mark(self.watch_over, feed, Marking(label=label), lowers=True)
+        async def chosen(name: str | None) -> None:
+            if name == wanted.label.text:
+                await doing.lower(self.watch_over, feed, wanted)
             self.show_soon()
 
         self.call_later(self.push_screen, Choosing(asks, choices), chosen)

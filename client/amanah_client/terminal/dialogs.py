@@ -19,6 +19,7 @@ from amanah_client.language import ngettext
 from amanah_client.terminal.drawing import Drawn, Parts
 from amanah_client.terminal.lines import Part, Row, part, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
+from amanah_client.view import words
 from amanah_client.view.rooms import RoomLine
 
 NEW: Final = "new"
@@ -190,7 +191,7 @@ class Jumping(ModalScreen[str]):
         found = [line for line in self._rooms if wanted in line.title.casefold() or line.id.startswith(wanted)]
         drawn = [Drawn(id=line.id, rows=(Row(edge=(Part("  "),), parts=_room(line)),)) for line in found]
         if wanted and not any(line.title.casefold() == wanted for line in found):
-            new = (*said(_("Open a new room: "), "bold"), part(typed.strip()))
+            new = said(_("Open a new room: %(title)s", title=words.value(typed.strip())), "bold")
             drawn.append(Drawn(id=NEW + typed.strip(), rows=(Row(edge=(Part("  "),), parts=new),)))
         sheet = self.query_one(Sheet)
         sheet.put(drawn)
@@ -233,14 +234,12 @@ class Finding(ModalScreen[str]):
 
     def on_mount(self) -> None:
         """What came last is marked."""
-        found = len(self._found)
-        count = (
-            ngettext("%(count)s message fits: ", "%(count)s messages fit: ", found) if found else _("Nothing fits: ")
-        )
-        asked = (*said(count, "bold"), part(self._query))
+        found, query = len(self._found), words.value(self._query)
+        told = ngettext("%(count)s message fits: %(query)s", "%(count)s messages fit: %(query)s", found, query=query)
+        asked = said(told if found else _("Nothing fits: %(query)s", query=query), "bold")
         self.query_one("#asked", Plate).put(lambda width: [*(Row(parts=row) for row in wrap(asked, width)), Row()])
-        told = said(_("Enter goes there, Esc leads back."), "dim")
-        self.query_one("#leads", Plate).put(lambda width: [Row(parts=row) for row in wrap(told, width)])
+        leads = said(_("Enter goes there, Esc leads back."), "dim")
+        self.query_one("#leads", Plate).put(lambda width: [Row(parts=row) for row in wrap(leads, width)])
         sheet = self.query_one(Sheet)
         sheet.put(self._found)
         sheet.marked = self._found[0].id if self._found else ""

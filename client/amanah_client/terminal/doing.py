@@ -46,9 +46,17 @@ class Shows:
 
 @dataclass(frozen=True, slots=True)
 class Lowers:
-    """The next message would have a laxer label than now: somebody has to say so."""
+    """A laxer label was asked for, of the next message or of one that was sent: somebody has to say so once more.
 
+    Attributes:
+        now: The label now.
+        label: The one that was asked for.
+        change: What changes it, where it was sent.
+    """
+
+    now: Label
     label: Label
+    change: actions.Relabel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ def is_command(line: str) -> bool:
     return text.startswith(SLASH) and not text.startswith(SLASH * 2)
 
 
-async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # noqa: C901, PLR0911 - one for each kind
+async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     client, room = watch.client, feed.room
     match order:
         case orders.Saying():
@@ -132,8 +140,12 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             return Shows("members")
         case orders.Helping(command=command):
             return Shows("commands", command)
-        case orders.Relabelling():
-            raise _not_here(_("The label of a message that was sent is not changed here yet."))
+        case orders.Relabelling(message=message, label=label):
+            change = room.relabelling(room.message(message.hex()), label)
+            if change.new < change.old:
+                return Lowers(change.old, change.new, change)
+            await client.ask(change)
+            return Said()
         case orders.Attaching():
             raise _not_here(_("Files are not attached here yet."))
         case orders.Searching(query=query):
@@ -144,7 +156,7 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             assert_never(order)
 
 
-def mark(watch: Watch, feed: Feed, order: orders.Marking, *, lowers: bool = False) -> Done:
+def mark(watch: Watch, feed: Feed, order: orders.Marking) -> Done:
     """Change with what the next message goes out; a laxer label wants somebody's word.
 
     Raises:
@@ -154,12 +166,20 @@ def mark(watch: Watch, feed: Feed, order: orders.Marking, *, lowers: bool = Fals
     if order.label is not None:
         if order.label > feed.room.ceiling:
             raise UsageError(Code.LABEL, f"{order.label.text} is above the room's ceiling {feed.room.ceiling.text}")
-        if order.label < draft.label and not lowers:
-            return Lowers(order.label)
+        if order.label < draft.label:
+            return Lowers(draft.label, order.label)
         draft.label = order.label
     draft.pap = draft.pap if order.pap is None else order.pap
     draft.precedence = draft.precedence if order.precedence is None else order.precedence
     return Said()
+
+
+async def lower(watch: Watch, feed: Feed, wanted: Lowers) -> None:
+    """Give it the laxer label: somebody said so."""
+    if wanted.change is None:
+        watch.draft(feed).label = wanted.label
+    else:
+        await watch.client.ask(wanted.change)
 
 
 async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:

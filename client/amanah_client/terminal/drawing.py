@@ -40,6 +40,7 @@ Parts: TypeAlias = tuple[Part, ...]
 _NOTHING: Final = Part(" " * EDGE)
 _CARD: Final = "     \N{BOX DRAWINGS HEAVY VERTICAL} "
 _CORNER: Final = "     \N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+_ABOVE: Final = "     \N{BOX DRAWINGS LIGHT DOWN AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _LINE: Final = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 _WAITS: Final = frozenset({"queued", "held", "sent"})
 _OF_SEVERITY: Final = {"critical": "worst", "high": "bad", "medium": "bold", "low": ""}
@@ -148,10 +149,12 @@ def _reply(entry: Entry, look: Look) -> Iterator[Row]:
     quote = entry.reply
     if quote is None:
         return
-    whom = (part(quote.chip, "dim"), Part(" "), part(quote.name, "dim"), Part(": ", "dim")) if quote.name else ()
-    parts = (*said(_("answers "), "dim"), *whom, part(quote.text, "dim"))
-    yield Row(edge=(Part("     \N{BOX DRAWINGS LIGHT DOWN AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}", "dim"),),
-              parts=cut(parts, look.width - EDGE))  # fmt: skip
+    if quote.name:
+        whom, text = words.value(f"{quote.chip} {quote.name}"), words.value(quote.text)
+        told = _("answers %(whom)s: %(text)s", whom=whom, text=text)
+    else:
+        told = _("answers %(text)s", text=quote.text)
+    yield Row(edge=(Part(_ABOVE, "dim"),), parts=cut(said(told, "dim"), look.width - EDGE))
 
 
 # ---- what was said
@@ -282,8 +285,7 @@ def clock(content: ClockLine) -> Iterator[Parts]:
         return
     yield said(content.words, "dim")
     if content.waiting:
-        named = ", ".join(content.waiting)
-        yield (*said(_("Not acknowledged by "), "bold"), part(named, "bold"))
+        yield said(_("Not acknowledged by %(nations)s", nations=words.listed(content.waiting)), "bold")
 
 
 # ---- what others made of it
@@ -321,7 +323,7 @@ def _before(content: Prose, look: Look) -> Iterator[Parts]:
     yield said(ngettext("corrected once", "corrected %(count)s times", len(content.before)), "dim")
     if look.opened:
         for text in content.before:
-            yield (*said(_("before: "), "dim"), Part(plain(text).replace("\n", " "), "dim", apart=True))
+            yield said(_("before: %(text)s", text=words.value(plain(text))), "dim")
 
 
 def _acks(acks: Acknowledged) -> Iterator[Parts]:
@@ -338,10 +340,10 @@ def _acks(acks: Acknowledged) -> Iterator[Parts]:
 
 def _delivered(delivery: Delivery) -> Iterator[Parts]:
     style = "worst" if delivery.state == "held" else "bold" if delivery.state in _WAITS else "dim"
-    parts = list(said(delivery.text, style))
+    told = delivery.text
     if delivery.waiting and delivery.state == "delivered":
-        parts += [*said(_("; not yet "), "dim"), part(", ".join(delivery.waiting), "dim")]
-    yield tuple(parts)
+        told = _("%(delivered)s; not yet %(nations)s", delivered=told, nations=words.listed(delivery.waiting))
+    yield said(told, style)
 
 
 def _particulars(entry: Entry) -> Parts:

@@ -12,15 +12,16 @@ from textual.containers import Horizontal, Vertical
 
 from amanah_client import effects as e
 from amanah_client.engine import Event
+from amanah_client.language import ENGLISH, ngettext, spoken
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
+from amanah_client.language.errors import happened
 from amanah_client.model import Intent, IntentState
 from amanah_client.sdk import Client
 from amanah_client.terminal import panels
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.drawing import Parts
 from amanah_client.terminal.feed import Feed
-from amanah_client.terminal.lines import Part, Row, cut, part, said, wrap
+from amanah_client.terminal.lines import Part, Row, cut, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.terminal.showing import Showing
 from amanah_client.terminal.watch import Paged, Watch
@@ -40,6 +41,7 @@ _SETTLE_S: Final = 0.05
 """What arrives within this is drawn once."""
 _CLOCKS_S: Final = 20
 _KEEP_S: Final = 1
+_QUOTED: Final = 60
 _MOST_CHOICES: Final = 8
 
 
@@ -243,17 +245,16 @@ class Frame(App[None]):
     def _state_of(self, feed: Feed) -> list[Parts]:
         draft = self.watch_over.draft(feed)
         found: list[Parts] = []
-        for what, entry in (
-            (_("Thread of "), self._showing.thread),
-            (_("Answering "), draft.answers),
-            (_("Correcting "), draft.corrects),
+        for entry, state in (
+            (self._showing.thread, _("Thread of %(whom)s: %(text)s")),
+            (draft.answers, _("Answering %(whom)s: %(text)s")),
+            (draft.corrects, _("Correcting %(whom)s: %(text)s")),
         ):
-            if entry is not None:
-                message = feed.find(entry)
-                text = "" if message is None else plain(parse(feed.text_of(message))).replace("\n", " ")
-                whose = (part(message.sender.name, "bold"), Part(": ")) if message is not None else ()
-                esc = said(_("   Esc ends it"), "dim")
-                found.append((*said(what, "bold"), *whose, part(text[:60], "dim"), *esc))
+            message = None if entry is None else feed.find(entry)
+            if message is not None:
+                text = plain(parse(feed.text_of(message))).replace("\n", " ")[:_QUOTED]
+                told = state % {"whom": words.value(message.sender.name), "text": words.value(text)}
+                found.append((*said(told, "bold"), Part("   "), *said(_("Esc ends it"), "dim")))
         return found
 
     def show_bar(self) -> None:
@@ -283,8 +284,12 @@ class Frame(App[None]):
     def tell_error(self, error: AmanahError) -> None:
         """Say what went wrong and what to do."""
         detail = error.detail.rstrip(".")
-        hint = "" if error.hint.casefold().startswith(detail.casefold()) and detail else f"{detail}. "
-        self.tell(f"{_('Not done:')} {hint}{error.hint} [{error.code}]", "worst")
+        is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
+        told = error.hint if is_doubled else f"{detail}. {error.hint}"
+        if spoken() != ENGLISH:
+            # Its own words are English, and stand behind what happened and what to do.
+            told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
+        self.tell(f"{_('Not done:')} {told} [{error.code}]", "worst")
 
     def _handle_exception(self, error: Exception) -> None:
         """End in order: what Textual would print holds variables, and so what was sealed."""
@@ -307,14 +312,16 @@ class Frame(App[None]):
             case e.IntentChanged(intent=intent):
                 self._settled(intent)
             case e.AlarmRaised(alarm=alarm):
-                self.tell(_("Alarm: %(what)s", what=f"{words.value(alarm.detail)} [{alarm.code}]"), "worst")
+                what = f"{words.value(alarm.detail)} [{alarm.code}]"
+                self.tell(_("Alarm: %(what)s", what=what), "worst")
             case _:
                 pass
         self.show_soon()
 
     def _settled(self, intent: Intent) -> None:
         if intent.state is IntentState.FAILED and intent.detail != "withdrawn":
-            self.tell(_("Refused: %(why)s", why=f"{words.value(intent.detail)} [{intent.code}]"), "worst")
+            why = f"{words.value(intent.detail)} [{intent.code}]"
+            self.tell(_("Refused: %(why)s", why=why), "worst")
         if intent.id == self._opening and intent.room is not None:
             self._opening = ""
             self.look_at(intent.room)

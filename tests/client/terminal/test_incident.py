@@ -195,6 +195,28 @@ async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_f
         ]
 
 
+async def test_the_label_of_what_was_sent_is_raised_at_once_and_lowered_after_a_question(nations: Nations) -> None:
+    async with at_the_terminal(nations, "relabelling", (80, 24), room="Relabelling") as desk:
+        app, pilot = desk.app, desk.pilot
+        await desk.type("/tlp green")
+        await until(lambda: app.screen.is_modal)
+        await pilot.press("down", "enter")
+        await desk.type("said with green")
+        await desk.sees("accepted by the relay", "conversation")
+        (said,) = [one for one in app.watch_over.client.room("Relabelling").messages() if one.text]
+        await desk.type(f"/tlp amber #{said.id.hex()[:8]}")
+        await desk.sees("from TLP:GREEN to TLP:AMBER", "conversation")
+        await desk.type(f"/tlp green #{said.id.hex()[:8]}")
+        await until(lambda: app.screen.is_modal)
+        await pilot.press("enter")
+        await until(lambda: not app.screen.is_modal)
+        assert "from TLP:AMBER to TLP:GREEN" not in desk.told("conversation")
+        await desk.type(f"/tlp green #{said.id.hex()[:8]}")
+        await until(lambda: app.screen.is_modal)
+        await pilot.press("down", "enter")
+        await desk.sees("from TLP:AMBER to TLP:GREEN", "conversation")
+
+
 async def test_hostile_texts_are_shown_as_texts(nations: Nations) -> None:
     async with at_the_terminal(nations, "hostile", (80, 60), room="Hostile") as desk:
         theirs = await joined(desk.malware, "Hostile")

@@ -38,7 +38,7 @@ def test_rooms_show_what_was_not_read_pages_severity_and_trouble_in_words() -> N
         line("Berths", group="incident", severity="critical", pages=1, unread=3),
         line("DNS", group="incident", severity="high", unread=7),
         line("Drill room", drill=True, closed=True),
-        line("Lost", trouble="This device was removed from the room."),
+        line("Lost", trouble="This device was removed.", words="This device was removed."),
     )
     drawn = panels.rooms(lines, 30, "dns")
     told = [text for block in drawn for text in plain(block.rows)]
@@ -48,7 +48,7 @@ def test_rooms_show_what_was_not_read_pages_severity_and_trouble_in_words() -> N
     ]  # fmt: skip
     assert "  Standing" in told
     assert "▌ Drill Drill room" in told
-    assert "▌ This device was removed" in told
+    assert "▌ This device was removed." in told
     assert [block.id for block in drawn if block.id] == ["berths", "dns", "drill room", "lost"]
 
 
