@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
@@ -12,8 +13,10 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import SLASH, Situation, read_line
 from amanah_client.language import gettext as _
 from amanah_client.reading import Found
+from amanah_client.terminal.exporting import export
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
+from amanah_client.view import words
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
@@ -150,8 +153,9 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             raise _not_here(_("Files are not attached here yet."))
         case orders.Searching(query=query):
             return Finds(query, tuple(client.search(query)))
-        case orders.Exporting():
-            raise _not_here(_("The report of a room is not written here yet."))
+        case orders.Exporting(path=named):
+            path = await asyncio.to_thread(export, client, room, named, watch.zone)
+            return Said(text=_("Written to %(path)s, for your eyes alone.", path=words.value(str(path))))
         case _:
             assert_never(order)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from amanah_protocol.content.task import Task
@@ -151,6 +153,23 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert "Nothing fits" in desk.drawn()
         await pilot.press("escape")
         await front(desk, shows=False)
+
+
+async def test_the_report_of_a_room_is_a_new_file_of_its_reader_alone(nations: Nations, tmp_path: Path) -> None:
+    async with at_the_terminal(nations, "report", (80, 24), room="Report") as desk:
+        theirs = await joined(desk.malware, "Report")
+        await theirs.send(Task(id=b"\x13" * 16, what="Image the disks", nation=OrgName(TN)))
+        await desk.sees("Image the disks", "board")
+        for name, start in (("report.md", b"# "), ("report.html", b"<!"), ("report.pdf", b"%PDF")):
+            written = tmp_path / name
+            await desk.type(f"/export {written}")
+            await desk.sees("for your eyes alone", "told")
+            assert written.read_bytes().lstrip().startswith(start)
+            assert written.stat().st_mode & 0o777 == 0o600
+            await desk.type(f"/export {written}")
+            await desk.sees("File exists", "told")
+            await desk.pilot.press("escape")
+            desk.app.composer.fill("")
 
 
 async def test_what_is_refused_or_alarmed_is_told_and_a_fault_ends_without_what_was_sealed(

@@ -130,7 +130,7 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
             ("/tlp red", "above the room's ceiling"),
             ("/ack", "no message is marked, and none asks for anything"),
             ("/attach x", "Files are not attached here yet"),
-            ("/export x", "report of a room is not written here yet"),
+            ("/export /nowhere/at/all.md", "No such file or directory"),
         ):
             await desk.type(line)
             await desk.sees(why, "told")
