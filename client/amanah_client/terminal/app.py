@@ -179,7 +179,11 @@ class Terminal(Frame):
             at, who = words.when(message.sent_at_ms, seat.now_ms), seat.who(message.sender)
             head = (part(client.room(message.room).title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
                     part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
-            rows = (Row(edge=(Part("  "),), parts=head), Row(edge=(Part("    "),), parts=(part(one.excerpt),)), Row())
+            rows = (
+                Row(edge=(Part("  "),), parts=head),
+                Row(edge=(Part("    "),), parts=(part(defang(one.excerpt)),)),
+                Row(),
+            )
             drawn.append(Drawn(id=message.id.hex(), rows=rows))
         return drawn
 

@@ -100,7 +100,12 @@ def _flowing(told: str) -> str:
 
 @asynccontextmanager
 async def at_the_terminal(
-    nations: Nations, name: str, size: tuple[int, int] = (140, 40), *, room: str | None = None
+    nations: Nations,
+    name: str,
+    size: tuple[int, int] = (140, 40),
+    *,
+    room: str | None = None,
+    says: str = "3 devices can read",
 ) -> AsyncIterator[Desk]:
     """An officer of Tunisia at the terminal, two others with clients of their own."""
     homes = [
@@ -126,5 +131,5 @@ async def at_the_terminal(
         async with app.run_test(size=size) as pilot:
             desk = Desk(app, pilot, malware, shift)
             if room is not None:
-                await desk.sees("3 devices can read this room", "head")
+                await until(lambda: says in desk.told("head") and "TLP:AMBER" in desk.told("head"))
             yield desk

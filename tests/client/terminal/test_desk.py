@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from amanah_client.language import Language, gettext, speaking
 from amanah_protocol.content.task import Task
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label, Precedence
@@ -124,6 +125,7 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         drawn = desk.drawn()
         assert "1 message fits: " in drawn
         assert "Malware lead" in drawn
+        assert "203.0.113[.]54" in drawn
         desk.shoot("found-80x24")
         await pilot.press("enter")
         await front(desk, shows=False)
@@ -153,6 +155,24 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert "Nothing fits" in desk.drawn()
         await pilot.press("escape")
         await front(desk, shows=False)
+
+
+@pytest.mark.parametrize("code", ["fr", "ar"])
+async def test_it_speaks_the_readers_language_around_what_was_written(nations: Nations, code: str) -> None:
+    with speaking(Language(code=code)):
+        async with at_the_terminal(nations, f"language {code}", (104, 30), room=f"Room {code}", says="") as desk:
+            theirs = await joined(desk.malware, f"Room {code}")
+            await theirs.send("Seen at 203.0.113.54")
+            await desk.sees("Seen at 203.0.113[.]54", "conversation")
+            for sentence in ("Nothing is held.", "F1 keys"):
+                assert gettext(sentence) != sentence
+            await desk.pilot.press("f4")
+            await desk.sees(gettext("Nothing is held."), "told")
+            await desk.sees(gettext("F1 keys"), "foot")
+            await desk.type("/akc")
+            await desk.sees(gettext("Not done:"), "told")
+            await desk.sees("[USAGE]", "told")
+            desk.shoot(f"language-{code}-104x30")
 
 
 async def test_the_report_of_a_room_is_a_new_file_of_its_reader_alone(nations: Nations, tmp_path: Path) -> None:
