@@ -29,6 +29,7 @@ class Composer(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+d", "app.defang", show=False, priority=True),
+        Binding("ctrl+f", "app.write('/search ')", show=False, priority=True),
         Binding("up", "up", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),

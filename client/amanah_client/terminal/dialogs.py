@@ -286,6 +286,7 @@ def keys() -> list[tuple[Parts, int]]:
             ("Tab", _("Complete a command, a nation or a name; from an empty line, go to the conversation")),
             (_("Up, in an empty line"), _("Correct your last message")),
             ("Ctrl+D", _("Defang the addresses in what you write")),
+            ("Ctrl+F", _("Search what was said")),
             ("Page Up, Page Down", _("Scroll the conversation")),
             ("Esc", _("Drop an answer or a correction, close a panel or a thread, come back here")),
         ]),

@@ -128,7 +128,7 @@ def _head(entry: Entry) -> Row | None:
         return None
     end: list[Part] = []
     if entry.drill:
-        end += [Part(f" {_('Drill')} ", "page"), Part(" ")]
+        end += [*said(_("Drill"), "page"), Part("  ")]
     if entry.urgent:
         end += [Part(f" {entry.urgent} ", "page" if entry.pages else "bold"), Part(" ")]
     if entry.label:

@@ -37,7 +37,7 @@ BOARD_FROM: Final = 130
 """Columns from which the board does."""
 TALL_FROM: Final = 30
 """Lines from which there is room for what only parts."""
-_SETTLE_S: Final = 0.05
+_SETTLE_S: Final = 0.08
 """What arrives within this is drawn once."""
 _CLOCKS_S: Final = 20
 _KEEP_S: Final = 1
@@ -289,7 +289,8 @@ class Frame(App[None]):
         if spoken() != ENGLISH:
             # Its own words are English, and stand behind what happened and what to do.
             told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
-        self.tell(f"{_('Not done:')} {told} [{error.code}]", "worst")
+        begin = _("Not done:")
+        self.tell(f"{begin} {told} [{error.code}]", "worst")
 
     def _handle_exception(self, error: Exception) -> None:
         """End in order: what Textual would print holds variables, and so what was sealed."""

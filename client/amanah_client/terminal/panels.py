@@ -60,7 +60,7 @@ def _room(line: RoomLine, width: int, *, is_here: bool) -> Iterator[Row]:
         end = (Part(" "), Part(f" {line.unread} ", "here"))
     style = "here" if is_here else "dim" if line.closed else "bold"
     bar = Part("\N{LEFT HALF BLOCK} ", _OF_SEVERITY[line.severity])
-    drill = (Part(f"{_('Drill')} ", "page"),) if line.drill else ()
+    drill = (*said(_("Drill"), "page"), Part(" ")) if line.drill else ()
     title = cut((*drill, part(line.title, style)), width - _INDENT - cells(end))
     yield Row(edge=(bar,), parts=title, end=end)
     severity = _severity(line.severity)
@@ -78,7 +78,7 @@ def _severity(name: str) -> str:
 def head(line: RoomLine, board: BoardView, readers: Readers, width: int) -> tuple[Row, ...]:
     """What room this is, where it stands and who can read it: always in view."""
     label = (Part(" "), Part(f" {line.label} ", line.label), Part(" "))
-    drill = (Part(f" {_('Drill: nothing here is real')} ", "page"), Part(" ")) if line.drill else ()
+    drill = (*said(_("Drill: nothing here is real"), "page"), Part("  ")) if line.drill else ()
     title = Row(edge=(Part(" "),), parts=(*drill, part(board.title or line.title, "bold")), end=label)
     parts: list[Part] = []
     if board.severity_words:

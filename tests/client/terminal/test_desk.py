@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amanah_client.language import Language, gettext, speaking
+from amanah_client.standing import standing_of
 from amanah_protocol.content.task import Task
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label, Precedence
@@ -150,6 +152,8 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         await pilot.press("tab", "end", "space")
         await desk.sees("       mine", "conversation")
         await pilot.press("escape")
+        await pilot.press("ctrl+f")
+        assert app.composer.text == "/search "
         await desk.type("/search nothingofthekind")
         await front(desk)
         assert "Nothing fits" in desk.drawn()
@@ -164,7 +168,7 @@ async def test_it_speaks_the_readers_language_around_what_was_written(nations: N
             theirs = await joined(desk.malware, f"Room {code}")
             await theirs.send("Seen at 203.0.113.54")
             await desk.sees("Seen at 203.0.113[.]54", "conversation")
-            for sentence in ("Nothing is held.", "F1 keys"):
+            for sentence in ("Nothing is held.", "F1 keys", "Not done:"):
                 assert gettext(sentence) != sentence
             await desk.pilot.press("f4")
             await desk.sees(gettext("Nothing is held."), "told")
@@ -190,6 +194,21 @@ async def test_the_report_of_a_room_is_a_new_file_of_its_reader_alone(nations: N
             await desk.sees("File exists", "told")
             await desk.pilot.press("escape")
             desk.app.composer.fill("")
+
+
+async def test_a_log_that_contradicts_itself_takes_over_the_head(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_the_terminal(nations, "broken", (80, 24), room="Broken") as desk:
+        assert desk.told("alarm") == ""
+        conflicts = replace(standing_of(desk.app.watch_over.client.profile.store), conflicts=1)
+        monkeypatch.setattr("amanah_client.terminal.watch.standing_of", lambda _: conflicts)
+        desk.app.show()
+        await desk.sees("The relay's log contradicts itself: 1 contradiction is kept as evidence.", "alarm")
+        await desk.sees("Nothing is sent any more.", "alarm")
+        await desk.sees("The log is broken", "foot")
+        assert desk.drawn().index("contradicts itself") < desk.drawn().index("Broken")
+        desk.shoot("broken-80x24")
 
 
 async def test_what_is_refused_or_alarmed_is_told_and_a_fault_ends_without_what_was_sealed(

@@ -57,7 +57,7 @@ def test_the_head_says_which_room_where_it_stands_and_who_reads_it() -> None:
     told.say(A_TN, Incident(title="Port authority", severity=Severity.HIGH))
     view = board_view(told.board, seat(), (MA, SN, TN))
     rows = panels.head(line("Berths", drill=True), view, readers(MEMBERS, seat()), 70)
-    assert plain(rows)[0].startswith("  Drill: nothing here is real  Port authority")
+    assert plain(rows)[0].startswith(" Drill: nothing here is real  Port authority")
     assert plain(rows)[1] == " High  TN MA SN  4 devices can read this room"
 
 
