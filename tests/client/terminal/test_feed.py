@@ -91,13 +91,13 @@ def texts(feed: Feed) -> list[str]:
 
 @pytest.fixture(scope="module")
 def told() -> Told:
-    return long_room(1_000)
+    return long_room(400)
 
 
 def test_the_newest_screens_are_read_and_not_the_room(told: Told) -> None:
     feed, stored = feed_of(told)
     shown = texts(feed)
-    assert shown[-1] == "text 999"
+    assert shown[-1] == "text 399"
     assert LEAST <= len(shown) <= LEAST + ROWS
     assert stored.read < 3 * ROWS
 
@@ -112,7 +112,7 @@ def test_scrolling_back_reads_page_by_page_and_draws_no_more_than_so_much(told: 
         assert len(shown) <= MOST
         assert stored.read - before <= ROWS
     assert texts(feed)[0] == "text 0"
-    assert len(seen) == 1_000
+    assert len(seen) == 400
     assert feed.last is not None
 
 
@@ -123,23 +123,23 @@ def test_scrolling_on_comes_back_to_the_newest_and_so_does_one_key(told: Told) -
     seen = set(texts(feed))
     while feed.newer():
         seen |= set(texts(feed))
-    assert len(seen) == 1_000
+    assert len(seen) == 400
     assert feed.last is None
-    assert texts(feed)[-1] == "text 999"
+    assert texts(feed)[-1] == "text 399"
     while feed.older():
         pass
     feed.newest()
-    assert texts(feed)[-1] == "text 999"
+    assert texts(feed)[-1] == "text 399"
 
 
 def test_a_message_that_was_searched_for_is_shown_with_what_stands_around_it(told: Told) -> None:
     feed, _ = feed_of(told)
-    wanted = next(one for one in told.messages if one.text == "text 300")
+    wanted = next(one for one in told.messages if one.text == "text 100")
     feed.around(wanted)
     shown = texts(feed)
-    assert "text 290" in shown
-    assert "text 310" in shown
-    assert "text 999" not in shown
+    assert "text 90" in shown
+    assert "text 110" in shown
+    assert "text 399" not in shown
     before = feed.last
     feed.around(wanted)
     assert feed.last == before
@@ -178,7 +178,7 @@ def test_names_that_were_learned_are_read_again_with_what_is_here(told: Told) ->
     texts(feed)
     before = stored.read
     feed.read_anew()
-    assert texts(feed)[-1] == "text 999"
+    assert texts(feed)[-1] == "text 399"
     assert before < stored.read
 
 
