@@ -15,8 +15,9 @@ from amanah_client.incident.board import Board
 from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.room import Room
-from amanah_client.view.conversation import against, conversation, is_page
+from amanah_client.view.conversation import conversation, is_page
 from amanah_client.view.entries import Item
+from amanah_client.view.gathered import against
 from amanah_client.view.people import Seat
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text

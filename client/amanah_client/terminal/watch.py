@@ -148,8 +148,11 @@ class Watch:
         made = feed.made.get("line")
         if not isinstance(made, RoomLine):
             unread = feed.room.unread().entries
-            view = board_view(feed.incident, seat, nations(feed.members))
-            made = feed.made["line"] = room_line(feed.room, view, unread=unread, pages=feed.pages(seat))
+            inside = nations(feed.members)
+            view = board_view(feed.incident, seat, inside)
+            made = feed.made["line"] = room_line(
+                feed.room, view, nations=len(inside), unread=unread, pages=feed.pages(seat)
+            )
         return made
 
     def board(self, feed: Feed, seat: Seat) -> BoardView:
