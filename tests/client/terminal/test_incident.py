@@ -41,7 +41,7 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
         for nation, digits in ((MA, "2 devices"), (SN, "3 devices")):
             await desk.type(f"/invite {nation}")
             await desk.sees(f"{digits} can read this room", "head")
-        await desk.sees("Readable by TN, MA, SN: 3 devices. Nobody else", "above")
+        await desk.sees("Readable by TN, MA and SN: 3 devices. Nobody else", "above")
         await desk.sees("Analyst on duty added SN (1 device).", "conversation")
         theirs, thirds = await joined(desk.malware, "Berths"), await joined(desk.shift, "Berths")
 
@@ -65,7 +65,7 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
         await desk.type("/decide by +2h Sinkhole the three domains")
         await desk.sees("Your nation has not said where it stands.", "board")
         await desk.type("/decide agree 1")
-        await desk.sees("TN agrees. MA, SN have until", "board")
+        await desk.sees("TN agrees. MA and SN have until", "board")
         desk.shoot("incident-140x40")
 
         # What others ask for is acknowledged; that stands for all to see.

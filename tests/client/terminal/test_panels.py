@@ -56,7 +56,7 @@ def test_the_head_says_which_room_where_it_stands_and_who_reads_it() -> None:
     told = Told()
     told.say(A_TN, Incident(title="Port authority", severity=Severity.HIGH))
     view = board_view(told.board, seat(), (MA, SN, TN))
-    rows = panels.head(line("Berths", drill=True), view, readers(MEMBERS, seat()), 70)
+    rows = panels.head(line("Berths", drill=True), view, readers(MEMBERS, seat(parties=MEMBERS)), 70)
     assert plain(rows)[0].startswith(" Drill: nothing here is real  Port authority")
     assert plain(rows)[1] == " High  TN MA SN  4 devices can read this room"
 
@@ -69,7 +69,7 @@ def test_the_board_in_one_column() -> None:
     told.say(A_MA, Task(id=b"\x11" * 16, what="image", nation=TN))
     told.say(A_MA, Handover(text="two\nlines"))
     view = board_view(told.board, seat(), (MA, SN, TN))
-    drawn = panels.board(view, readers(MEMBERS, seat()).nations, NOW_MS, 60)
+    drawn = panels.board(view, readers(MEMBERS, seat(parties=MEMBERS)).nations, NOW_MS, 60)
     found = [text for block in drawn for text in plain(block.rows)]
     for expected in (
         "┃ in 1 h 30 min", "┃ 5 min ago", "┃ 24 h early warning  over since 1 h 0 min", "┃ image", "┃ lines",
@@ -89,8 +89,10 @@ def test_an_empty_board_says_how_something_comes_onto_it() -> None:
 
 
 def test_the_line_above_the_composer_says_with_what_it_goes_out_and_who_reads_it() -> None:
-    rows = panels.composing(Label.GREEN, Pap.AMBER, Precedence.FLASH, readers(MEMBERS, seat()), 120)
-    assert plain(rows)[0].startswith("  TLP:GREEN   PAP:AMBER  Flash  Readable by TN, MA, SN: 4 devices. Nobody else")
+    rows = panels.composing(Label.GREEN, Pap.AMBER, Precedence.FLASH, readers(MEMBERS, seat(parties=MEMBERS)), 120)
+    assert plain(rows)[0].startswith(
+        "  TLP:GREEN   PAP:AMBER  Flash  Readable by TN, MA and SN: 4 devices. Nobody else"
+    )
     assert [part.style for row in rows for part in row.parts if part.text == "Flash"] == ["page"]
 
 
