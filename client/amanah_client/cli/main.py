@@ -24,6 +24,7 @@ _COMMANDS: Final = (
     ("device", "ceremony:device", "Enrol this device."),
     ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),
     ("template", "templates:app", "What rooms can be opened with: label, roles, checklist, joint times."),
+    ("chat", "officer:chat", "Work in rooms on a terminal: conversation, board, composer."),
     ("send", "chat:send", "Send a message to a room."),
     ("read", "chat:read", "Read a room."),
     ("tail", "chat:tail", "Follow a room, or all of them."),
@@ -59,12 +60,16 @@ _COMMANDS: Final = (
     ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
 )
 _SPOKEN: Final = frozenset({
-    "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover", "board",
-    "incident", "task", "decide", "clock", "outbox",
+    "chat", "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover",
+    "board", "incident", "task", "decide", "clock", "outbox",
 })  # fmt: skip
 """Verbs that speak other languages than English: those of an incident."""
 _TRACEBACK: Final = "AMANAH_TRACEBACK"
-_OF_WEB: Final = ("jinja2", "starlette", "uvicorn")
+_EXTRAS: Final = {
+    **dict.fromkeys(("jinja2", "starlette", "uvicorn"), ("web", "which this verb answers browsers and programs with")),
+    "textual": ("terminal", "which draws the terminal"),
+}
+"""Package -> the extra that brings it, and what it is for."""
 
 
 def _version() -> str:
@@ -196,9 +201,10 @@ def _command(arguments: list[str]) -> int:
         raise
     except Exception as error:
         missing = _missing_of(error)
-        if missing in _OF_WEB:
-            hint = "Install the extra: pip install 'amanah[web]'."
-            detail = f"{missing} is not installed, which this verb answers browsers and programs with"
+        if missing in _EXTRAS:
+            extra, purpose = _EXTRAS[missing]
+            hint = f"Install the extra: pip install 'amanah[{extra}]'."
+            detail = f"{missing} is not installed, {purpose}"
             return terminal.report(UsageError(Code.CONFIG, detail, hint=hint))
         if os.environ.get(_TRACEBACK):
             raise

@@ -10,7 +10,7 @@ What is evidence or for programs (JSON, exports, findings as they are stored, er
 
 from amanah_client.language.choice import asked_for, of_environment, setting
 from amanah_client.language.forms import ago, day, duration, list_of, number, time_of_day
-from amanah_client.language.sentences import N_, gettext, isolate, ngettext, pgettext, said, said_of
+from amanah_client.language.sentences import N_, gettext, guarded, isolate, ngettext, pgettext, said, said_of
 from amanah_client.language.spoken import ENGLISH, LANGUAGES, Language, language, speak, speaking, spoken
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "day",
     "duration",
     "gettext",
+    "guarded",
     "isolate",
     "language",
     "list_of",

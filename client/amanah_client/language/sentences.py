@@ -55,8 +55,11 @@ def isolate(text: object) -> str:
     Without that, what stands beside it (a colon, a number, a bracket) goes over to the wrong side of it. An English
     sentence keeps it as it is: it may be for a program, and a face makes it safe as a whole.
     """
-    if spoken().code == "en":
-        return str(text)
-    safe = shown(str(text))
+    return str(text) if spoken().code == "en" else guarded(str(text))
+
+
+def guarded(text: str) -> str:
+    """As `isolate`, in English too: for who shows the sentence as it is."""
+    safe = shown(text)
     runs_right = any(unicodedata.bidirectional(character) in _FROM_RIGHT for character in safe)
     return f"{_FIRST_STRONG}{safe}{_POP}" if runs_right or spoken().direction == "rtl" else safe

@@ -9,7 +9,7 @@ from typing import Final
 from amanah_client import language
 from amanah_client.incident import board
 from amanah_client.language import gettext as _
-from amanah_client.language import isolate, list_of, ngettext
+from amanah_client.language import guarded, list_of, ngettext
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.incident import Status
@@ -22,7 +22,7 @@ _LAST_MS: Final = 253_402_300_799_999
 
 def value(text: str) -> str:
     """What a person or machine wrote, harmless and on one line, with its own direction, for a sentence of ours."""
-    return isolate(text.replace("\n", " "))
+    return guarded(text.replace("\n", " "))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -1,0 +1,132 @@
+"""Where somebody writes: Enter sends, Alt+Enter makes a new line, Tab completes; what is pasted is made harmless."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, cast
+
+from textual import events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual.binding import Binding, BindingType
+from textual.keys import Keys
+from textual.message import Message
+from textual.widgets import TextArea
+
+from amanah_client.language import gettext as _
+from amanah_client.visible import shown
+
+# So a terminal says Alt+Enter that has no other way to say it; without this it is taken for Enter, and what was not yet
+# written would be sent.
+cast("dict[str, tuple[Keys, ...]]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
+
+_NEW_LINE: Final = frozenset({"alt+enter", "shift+enter", "ctrl+j"})
+
+
+class Composer(TextArea):
+    """A text of one line or several."""
+
+    DEFAULT_CSS = """
+    Composer { height: auto; max-height: 6; border: none; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+d", "app.defang", show=False, priority=True),
+        Binding("ctrl+f", "app.write('/search ')", show=False, priority=True),
+        Binding("up", "up", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+    ]
+
+    class Sent(Message):
+        """Somebody wants it said.
+
+        Attributes:
+            text: As it stood when they pressed Enter, whatever they have typed since.
+        """
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Completing(Message):
+        """Somebody wants it completed."""
+
+    class Correcting(Message):
+        """Somebody went up from an empty text."""
+
+    class Paging(Message):
+        """The conversation is to be scrolled.
+
+        Attributes:
+            by: Pages.
+        """
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    class Pasted(Message):
+        """Something was pasted."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        super().__init__(
+            id="composer",
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            placeholder=_("Write here; / begins a command, F1 shows the keys"),
+        )
+        self.cursor_blink = False
+        self.highlight_cursor_line = False
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Send, begin a line, complete: behind the letters that were typed before, which a binding could overtake."""
+        if event.key == "enter":
+            # It goes at once: what is typed from here on is another message.
+            self.post_message(self.Sent(self.text))
+            self.fill("")
+        elif event.key in _NEW_LINE:
+            self.replace("\n", *self.selection, maintain_selection_offset=False)
+        elif event.key == "tab":
+            self.post_message(self.Completing())
+        else:
+            return
+        event.prevent_default()
+        event.stop()
+
+    def action_up(self) -> None:
+        """Go up; from an empty text, to the last own message."""
+        if self.text:
+            self.action_cursor_up()
+        else:
+            self.post_message(self.Correcting())
+
+    def action_page(self, by: int) -> None:
+        """Scroll the conversation: a text of six lines needs none."""
+        self.post_message(self.Paging(by))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted, with what a terminal would obey shown as its number."""
+        event.prevent_default()
+        event.stop()
+        self.replace(harmless(event.text), *self.selection, maintain_selection_offset=False)
+        self.post_message(self.Pasted())
+
+    def fill(self, text: str) -> None:
+        """Put a text in the place of what stands there, with the cursor at its end."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def give_back(self, text: str) -> None:
+        """Put back what was not sent, before what was typed since."""
+        self.fill(text + self.text)
+
+    @property
+    def before_cursor(self) -> str:
+        """The line that the cursor is in, up to it."""
+        row, column = self.cursor_location
+        return str(self.document.get_line(row)[:column])
+
+
+def harmless(text: str) -> str:
+    """A text from elsewhere, as it can stand in a composer: it says what it would have done, and does nothing."""
+    return shown(text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4))

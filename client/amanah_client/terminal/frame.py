@@ -1,0 +1,353 @@
+"""What is on the screen, and how it is kept up to date."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar, Final
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from amanah_client import effects as e
+from amanah_client.engine import Event
+from amanah_client.language import ENGLISH, ngettext, spoken
+from amanah_client.language import gettext as _
+from amanah_client.language.errors import happened
+from amanah_client.model import Intent, IntentState
+from amanah_client.sdk import Client
+from amanah_client.terminal import panels
+from amanah_client.terminal.composer import Composer
+from amanah_client.terminal.drawing import Parts
+from amanah_client.terminal.feed import Feed
+from amanah_client.terminal.lines import Part, Row, cut, said, wrap
+from amanah_client.terminal.sheet import Plate, Sheet
+from amanah_client.terminal.showing import Showing
+from amanah_client.terminal.watch import Paged, Watch
+from amanah_client.view import words
+from amanah_client.view.people import Seat
+from amanah_client.view.runs import parse, plain
+from amanah_protocol.errors import AmanahError
+from amanah_protocol.types import RoomId
+
+ROOMS_FROM: Final = 100
+"""Columns from which the rooms stand beside the conversation."""
+BOARD_FROM: Final = 130
+"""Columns from which the board does."""
+TALL_FROM: Final = 30
+"""Lines from which there is room for what only parts."""
+_SETTLE_S: Final = 0.08
+"""What arrives within this is drawn once."""
+_CLOCKS_S: Final = 20
+_KEEP_S: Final = 1
+_QUOTED: Final = 60
+_MOST_CHOICES: Final = 8
+
+
+class Conversation(Sheet):
+    """The conversation, with what can be done about the marked message."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,r", "app.answer", show=False),
+        *(Binding(str(grade), f"app.acknowledge({grade})", show=False) for grade in range(1, 5)),
+        Binding("t", "app.thread", show=False),
+        Binding("x", "app.write('/react ')", show=False),
+        Binding("w", "app.write('/withdraw ')", show=False),
+        Binding("c", "app.correct", show=False),
+        Binding("space", "app.open", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("tab", "app.write_on", show=False),
+    ]
+
+    def action_page(self, by: int) -> None:
+        """Scroll by what is in sight."""
+        self.page(by)
+
+
+class Frame(App[None]):
+    """Rooms, conversation and board of one profile."""
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; }
+    ModalScreen { background: transparent; }
+    ModalScreen { align: center middle; }
+    ModalScreen > Vertical { background: ansi_default; border: round ansi_bright_black; }
+    Sheet {
+        scrollbar-color: ansi_bright_black; scrollbar-color-hover: ansi_bright_black;
+        scrollbar-color-active: ansi_bright_black; scrollbar-background: ansi_default;
+        scrollbar-background-hover: ansi_default; scrollbar-background-active: ansi_default;
+    }
+    #middle { height: 1fr; }
+    #rooms { width: 30; display: none; border-right: solid ansi_bright_black; }
+    #board { width: 40; display: none; border-left: solid ansi_bright_black; }
+    #talk { width: 1fr; }
+    #conversation { height: 1fr; }
+    #head { border-bottom: solid ansi_bright_black; }
+    #above { border-top: solid ansi_bright_black; }
+    #foot { border-top: solid ansi_bright_black; }
+    Composer, Composer:focus { background: ansi_default; color: ansi_default; border: none; }
+    Composer .text-area--placeholder { color: ansi_default; text-style: dim; }
+    Input, Input:focus { background: ansi_default; color: ansi_default; border: none; height: 1; padding: 0; }
+    .beside { display: block !important; }
+    .alone { display: block !important; width: 1fr !important; border: none !important; }
+    .away { display: none; }
+    .low #head, .low #foot { border: none; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = "#composer"
+
+    def __init__(self, client: Client, room: str | None = None) -> None:
+        """Over an open client.
+
+        Args:
+            client: The client.
+            room: The room that is looked at first; the one with the newest entry without one.
+        """
+        super().__init__(ansi_color=True)
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
+        self.watch_over = Watch(client, self._heard)
+        self.here: RoomId | None = None
+        self.fault: Exception | None = None
+        self._showing = Showing()
+        self._wanted = room
+        self._opening = ""
+        self._wants_showing = False
+        self._told: tuple[Parts, ...] = ()
+        self._choices: tuple[Parts, ...] = ()
+        self._was_away = False
+        self._offered_for = ""
+        self._panels: dict[str, bool | None] = {"rooms": None, "board": None}
+
+    # ---- what is on the screen
+
+    def compose(self) -> ComposeResult:
+        """Rooms, conversation and board side by side, what is told of all of them above and below."""
+        yield Plate(name="alarm")
+        with Horizontal(id="middle"):
+            yield Sheet(name="rooms")
+            with Vertical(id="talk"):
+                yield Plate(name="head")
+                yield Conversation(name="conversation", at_end=True)
+                yield Plate(name="told")
+                yield Plate(name="above")
+                yield Composer()
+                yield Plate(name="choices")
+            yield Sheet(name="board")
+        yield Plate(name="foot")
+
+    def on_mount(self) -> None:
+        """Begin to hear, and look at the first room."""
+        self.run_worker(self.watch_over.run(), name="watch")
+        self.set_interval(_CLOCKS_S, self._grow_old)
+        self._keeping = self.set_interval(_KEEP_S, self._keep, pause=True)
+        self._lay_out(*self.size)
+        known = self.watch_over.client.rooms()
+        if self._wanted is not None:
+            self.look_at(self.watch_over.client.room(self._wanted).id)
+        elif known:
+            self.look_at(known[-1].id)
+        self.call_after_refresh(self.show)
+
+    def _grow_old(self) -> None:
+        """Times that are told have changed."""
+        self.watch_over.grow_old()
+        self.show_soon()
+
+    def _keep(self) -> None:
+        """Nothing was typed for a moment: what is there is kept."""
+        self._keeping.pause()
+        self.keep_draft()
+
+    def on_app_blur(self) -> None:
+        """Somebody looks elsewhere."""
+        self._was_away = True
+
+    def on_app_focus(self) -> None:
+        """They look again: what is in sight is read."""
+        self.show_soon()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Panels come and go with the width."""
+        self._lay_out(*event.size)
+        self.call_after_refresh(self.show)
+
+    def _lay_out(self, width: int, height: int) -> None:
+        self.screen_stack[0].set_class(height < TALL_FROM, "low")
+        alone = ""
+        for name, least in (("rooms", ROOMS_FROM), ("board", BOARD_FROM)):
+            wanted, beside = self._panels[name], width >= least
+            shown = beside if wanted is None else wanted
+            panel = self.query_one(f"#{name}", Sheet)
+            panel.set_class(shown and beside, "beside")
+            panel.set_class(shown and not beside, "alone")
+            alone = name if shown and not beside else alone
+        self.query_one("#talk").set_class(bool(alone), "away")
+
+    def show_soon(self) -> None:
+        """Draw what has changed, once for all that changes at the same time."""
+        if not self._wants_showing:
+            self._wants_showing = True
+            self.set_timer(_SETTLE_S, self.show)
+
+    def show(self) -> None:
+        """Draw everything as it stands now."""
+        self._wants_showing = False
+        if not self.is_running or self.screen_stack[0].size.width == 0:
+            return
+        watch = self.watch_over
+        seat, trust, line = watch.seat(), watch.trust(), watch.line()
+        self._plate("alarm").put(partial(panels.alarm, trust))
+        self._plate("foot").put(partial(panels.foot, line, trust))
+        if self.here is not None:
+            self._show_room(watch.feed(self.here), seat)
+        here = "" if self.here is None else self.here.hex()
+        rooms = self._sheet("rooms")
+        rooms.put(panels.rooms(watch.rooms(seat), rooms.columns, here))
+        self.show_bar()
+
+    def _show_room(self, feed: Feed, seat: Seat) -> None:
+        watch, board = self.watch_over, self.watch_over.board(feed, seat)
+        readers, draft = watch.readers(feed, seat), watch.draft(feed)
+        room = watch.line_of(feed, seat)
+        self._plate("head").put(partial(panels.head, room, board, readers))
+        self._plate("above").put(partial(panels.composing, draft.label, draft.pap, draft.precedence, readers))
+        conversation = self._sheet("conversation")
+        self._read(feed, conversation)
+        items = feed.items(seat, watch.waiting(feed.room.id), self._showing.thread)
+        conversation.put(self._showing.blocks(items, conversation.columns))
+        sheet = self._sheet("board")
+        sheet.put(panels.board(board, readers.nations, seat.now_ms, sheet.columns))
+
+    def _read(self, feed: Feed, conversation: Sheet) -> None:
+        """What is in sight of somebody who looks was read."""
+        if self.app_focus and conversation.is_at_end and self._showing.thread is None:
+            before = feed.mark_read()
+            # What somebody watches arrive is not marked as new; what came while they looked elsewhere is.
+            if before is not None and self._was_away:
+                self._showing.new_from = before
+            self._was_away = False
+
+    def _bar(self, width: int) -> list[Row]:
+        """What is to be known before somebody writes on: what is held, what this answers, what went wrong."""
+        lines: list[Parts] = []
+        if held := self.watch_over.held():
+            told = ngettext("%(count)s message is held", "%(count)s messages are held", len(held))
+            why = words.value(held[0].detail)
+            lines.append((*said(f"{told}: {why}. ", "worst"), *said(_("F4 decides."), "bold")))
+        if self.here is not None:
+            lines += self._state_of(self.watch_over.feed(self.here))
+        rows = [row for one in (*lines, *self._told) for row in wrap(one, width - 2, 4)]
+        return [Row(edge=(Part(" "),), parts=row) for row in rows]
+
+    def _state_of(self, feed: Feed) -> list[Parts]:
+        draft = self.watch_over.draft(feed)
+        found: list[Parts] = []
+        for entry, state in (
+            (self._showing.thread, _("Thread of %(whom)s: %(text)s")),
+            (draft.answers, _("Answering %(whom)s: %(text)s")),
+            (draft.corrects, _("Correcting %(whom)s: %(text)s")),
+        ):
+            message = None if entry is None else feed.find(entry)
+            if message is not None:
+                text = plain(parse(feed.text_of(message))).replace("\n", " ")[:_QUOTED]
+                told = state % {"whom": words.value(message.sender.name), "text": words.value(text)}
+                found.append((*said(told, "bold"), Part("   "), *said(_("Esc ends it"), "dim")))
+        return found
+
+    def show_bar(self) -> None:
+        """Draw what stands around the composer alone."""
+        self._plate("told").put(self._bar)
+        self._plate("choices").put(self._offered)
+
+    def _offered(self, width: int) -> list[Row]:
+        return [Row(edge=(Part("  "),), parts=cut(one, width - 2)) for one in self._choices[:_MOST_CHOICES]]
+
+    def _plate(self, name: str) -> Plate:
+        return self.screen_stack[0].query_one(f"#{name}", Plate)
+
+    def _sheet(self, name: str) -> Sheet:
+        return self.screen_stack[0].query_one(f"#{name}", Sheet)
+
+    @property
+    def composer(self) -> Composer:
+        """Where somebody writes."""
+        return self.screen_stack[0].query_one(Composer)
+
+    def tell(self, text: str, style: str = "") -> None:
+        """Say something above the composer until somebody sends or presses Esc."""
+        self._told = (said(text, style),) if text else ()
+        self.show_soon()
+
+    def tell_error(self, error: AmanahError) -> None:
+        """Say what went wrong and what to do."""
+        detail = error.detail.rstrip(".")
+        is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
+        told = error.hint if is_doubled else f"{detail}. {error.hint}"
+        if spoken() != ENGLISH:
+            # Its own words are English, and stand behind what happened and what to do.
+            told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
+        begin = _("Not done:")
+        self.tell(f"{begin} {told} [{error.code}]", "worst")
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End in order: what Textual would print holds variables, and so what was sealed."""
+        if self.fault is None:
+            self.fault = error
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    # ---- what arrives
+
+    def _heard(self, event: Event | Paged) -> None:
+        match event:
+            case Paged():
+                self.bell()
+            case e.RoomChanged(row=row) if self.here is None:
+                self.look_at(row.room)
+            case e.IntentChanged(intent=intent):
+                self._settled(intent)
+            case e.AlarmRaised(alarm=alarm):
+                what = f"{words.value(alarm.detail)} [{alarm.code}]"
+                self.tell(_("Alarm: %(what)s", what=what), "worst")
+            case _:
+                pass
+        self.show_soon()
+
+    def _settled(self, intent: Intent) -> None:
+        if intent.state is IntentState.FAILED and intent.detail != "withdrawn":
+            why = f"{words.value(intent.detail)} [{intent.code}]"
+            self.tell(_("Refused: %(why)s", why=why), "worst")
+        if intent.id == self._opening and intent.room is not None:
+            self._opening = ""
+            self.look_at(intent.room)
+
+    # ---- rooms
+
+    def keep_draft(self) -> None:
+        """Keep what is being written."""
+        if self.here is not None:
+            self.watch_over.keep_draft(self.watch_over.feed(self.here), self.composer.text)
+
+    def look_at(self, room: RoomId) -> None:
+        """Look at another room; what was being written in this one is kept."""
+        watch = self.watch_over
+        self.keep_draft()
+        self.here, self._showing = room, Showing()
+        feed = watch.feed(room)
+        feed.newest()
+        if feed.room.unread().entries:
+            self._showing.new_from = feed.room.read_mark
+        self.composer.fill(watch.draft(feed).text)
+        self._told, self._choices = (), ()
+        self._sheet("rooms").marked = room.hex()
+        conversation = self._sheet("conversation")
+        conversation.marked = ""
+        conversation.put(())
+        self.show_soon()
+        self.call_after_refresh(conversation.to_end)

@@ -1,0 +1,224 @@
+"""All rooms of a profile as the terminal shows them: values of `amanah_client.view`, kept up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import TypeAlias
+
+from amanah_client import effects as e
+from amanah_client import reading
+from amanah_client.directory import Party
+from amanah_client.engine import Event, NamesChanged
+from amanah_client.model import Intent, IntentState
+from amanah_client.room import Room
+from amanah_client.saying import Say
+from amanah_client.sdk import Client
+from amanah_client.standing import standing_of
+from amanah_client.terminal.feed import Feed
+from amanah_client.view.board import BoardView, board_view
+from amanah_client.view.conversation import is_page
+from amanah_client.view.people import Seat, chips
+from amanah_client.view.readers import Readers, readers
+from amanah_client.view.rooms import RoomLine, in_order, room_line
+from amanah_client.view.trust import Line, Trust, line, trust
+from amanah_protocol.content.text import Mention
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.roster import decode_roster
+from amanah_protocol.types import EnvelopeId, OrgName, RoomId
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What somebody is about to say in a room.
+
+    Attributes:
+        text: As typed.
+        label: With what label it goes out.
+        pap: What readers may do with it.
+        precedence: How urgent it is.
+        answers: The message that it answers.
+        corrects: The message whose text it replaces.
+        asks: Up to which grade it asks for an acknowledgement.
+    """
+
+    text: str = ""
+    label: Label
+    pap: Pap = Pap.AMBER
+    precedence: Precedence = Precedence.ROUTINE
+    answers: EnvelopeId | None = None
+    corrects: EnvelopeId | None = None
+    asks: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """Somebody wants an answer at once, just now."""
+
+
+Heard: TypeAlias = Callable[[Event | Paged], None]
+
+
+@dataclass(slots=True)
+class Watch:
+    """What one profile has, while its terminal is open.
+
+    Attributes:
+        client: The open client.
+        heard: Told of every event, and of pages.
+        zone: The reader's zone.
+    """
+
+    client: Client
+    heard: Heard
+    zone: tzinfo = field(default_factory=lambda: datetime.now(UTC).astimezone().tzinfo or UTC)
+    _feeds: dict[RoomId, Feed] = field(default_factory=dict)
+    _drafts: dict[RoomId, Draft] = field(default_factory=dict)
+
+    # ---- keeping up
+
+    async def run(self) -> None:
+        """Take what arrives, until cancelled."""
+        with self.client.hearing() as events:
+            while True:
+                self._hear(await events.get())
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, e.MessageChanged):
+            feed, message = self.feed(event.row.room), self.client.read(event.row)
+            feed.take(message)
+            # What stands behind the read mark has come; anything else has changed.
+            came = (message.room_seq or 0) > feed.room.read_mark and not self.seat().is_me(message.sender)
+            if came and is_page(message, message.precedence):
+                self.heard(Paged())
+        elif isinstance(event, e.RoomChanged):
+            self.feed(event.row.room).changed()
+        elif isinstance(event, NamesChanged):
+            for feed in self._feeds.values():
+                feed.read_anew()
+        self.heard(event)
+
+    def feed(self, room: RoomId) -> Feed:
+        """A room's entries."""
+        if room not in self._feeds:
+            self._feeds[room] = Feed(Room(self.client, room))
+        return self._feeds[room]
+
+    # ---- who looks
+
+    @property
+    def now_ms(self) -> int:
+        """The time."""
+        return time.time_ns() // 1_000_000
+
+    def seat(self) -> Seat:
+        """Whose eyes see it."""
+        client, directory = self.client, self.client.directory()
+
+        def named(mention: Mention) -> str:
+            person = mention.person
+            known = None if person is None else directory.profile(mention.organisation, person)
+            return known.name if known else (person or b"").hex()[:8]
+
+        return Seat(
+            me=client.party(client.me),
+            chips=chips(self._organisations()),
+            now_ms=self.now_ms,
+            find=client.party,
+            named=named,
+            zone=self.zone,
+        )
+
+    def _organisations(self) -> tuple[OrgName, ...]:
+        roster = self.client.profile.store.value("roster")
+        return () if roster is None else tuple(map(parse_organisation, sorted(decode_roster(roster).by_name)))
+
+    # ---- what is shown
+
+    def rooms(self, seat: Seat) -> tuple[RoomLine, ...]:
+        """The list of rooms."""
+        return in_order(self.line_of(self.feed(room.id), seat) for room in self.client.rooms())
+
+    def line_of(self, feed: Feed, seat: Seat) -> RoomLine:
+        """One room of it."""
+        made = feed.made.get("line")
+        if not isinstance(made, RoomLine):
+            unread = feed.room.unread().entries
+            inside = nations(feed.members)
+            view = board_view(feed.incident, seat, inside)
+            made = feed.made["line"] = room_line(
+                feed.room, view, nations=len(inside), unread=unread, pages=feed.pages(seat)
+            )
+        return made
+
+    def board(self, feed: Feed, seat: Seat) -> BoardView:
+        """A room's board; of a minute ago at the most, where nothing has changed."""
+        made = feed.made.get("board")
+        if not isinstance(made, BoardView):
+            made = feed.made["board"] = board_view(feed.window.board, seat, nations(feed.members))
+        return made
+
+    def grow_old(self) -> None:
+        """Time has passed: what tells of times is made anew."""
+        for feed in self._feeds.values():
+            feed.made.clear()
+
+    def readers(self, feed: Feed, seat: Seat) -> Readers:
+        """Who can read a room."""
+        return readers(feed.members, seat)
+
+    def waiting(self, room: RoomId) -> tuple[Intent, ...]:
+        """What stands in the outbox for a room, and was not signed yet."""
+        return tuple(
+            intent
+            for intent in self.client.outbox()
+            if isinstance(intent.action, Say) and intent.action.room == room and intent.state is not IntentState.SENT
+        )
+
+    def held(self) -> tuple[Intent, ...]:
+        """What waits for the officer's word, in whatever room."""
+        return tuple(intent for intent in self.client.outbox() if intent.state is IntentState.HELD)
+
+    def line(self) -> Line:
+        """How the connection stands."""
+        client = self.client
+        return line(
+            client.problem, online=client.is_online, following=client.is_following, waiting=len(client.outbox())
+        )
+
+    def trust(self) -> Trust:
+        """How the log stands."""
+        return trust(standing_of(self.client.profile.store))
+
+    # ---- what is about to be said
+
+    def draft(self, feed: Feed) -> Draft:
+        """What somebody is about to say in a room; with the room's label until they choose another."""
+        found = self._drafts.get(feed.room.id)
+        if found is None:
+            found = self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+            if (kept := feed.room.draft) is not None:
+                found.text, found.answers = kept.text, kept.reply_to
+                found.label = found.label if kept.label is None else kept.label
+        return found
+
+    def keep_draft(self, feed: Feed, text: str) -> None:
+        """Keep it, also for the next time that this program runs."""
+        draft = self.draft(feed)
+        draft.text = text
+        said = reading.Draft(text=text, label=draft.label, reply_to=draft.answers)
+        feed.room.keep_draft(said if text.strip() and draft.corrects is None else None)
+
+    def forget_draft(self, feed: Feed) -> None:
+        """It was said: the next goes out as the room has it."""
+        self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+        feed.room.keep_draft(None)
+
+
+def nations(members: list[Party]) -> tuple[OrgName, ...]:
+    """Of some devices, each once."""
+    return tuple(sorted({party.organisation for party in members}))

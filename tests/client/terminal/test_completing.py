@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from amanah_client.terminal.completing import complete, usage
+from tests.client.composing.room import MEMBERS
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("/ac", "/ack "),
+        ("/inc", "/incident "),
+        ("/incident sev", "/incident severity "),
+        ("/incident severity h", "/incident severity high "),
+        ("/incident status con", "/incident status containing "),
+        ("/ack act", "/ack acting "),
+        ("/tlp amber+", "/tlp amber+strict "),
+        ("/precedence f", "/precedence flash "),
+        ("/task cert.example.m", "/task cert.example.ma "),
+        ("/task ref", "/task refuse "),
+        ("/invite cert.example.s", "/invite cert.example.sn "),
+        ("seen, @cert.example.ma/", "seen, @cert.example.ma/duty "),
+        ("@Mal", "@Malware lead "),
+    ],
+)
+def test_a_beginning_goes_on_where_it_is_certain(line: str, text: str) -> None:
+    found = complete(line, MEMBERS)
+    assert found is not None
+    assert (found.text, found.choices) == (text, ())
+
+
+def test_several_go_on_as_far_as_they_agree_and_are_offered() -> None:
+    found = complete("/t", MEMBERS)
+    assert found is not None
+    assert found.text == "/t"
+    assert [name for name, _ in found.choices] == ["/task", "/tlp"]
+    again = complete("@cert.example.", MEMBERS)
+    assert again is not None
+    assert len(again.choices) == 6
+    nations = complete("/invite c", MEMBERS)
+    assert nations is not None
+    assert nations.text == "/invite cert.example."
+
+
+@pytest.mark.parametrize(
+    "line", ["", "text", "a b", "/nothing x", "//etc/ho", "/handover x", "/zzz", "@nobody", "/ack a b"]
+)
+def test_what_goes_on_to_nothing_stays(line: str) -> None:
+    assert complete(line, MEMBERS) is None
+
+
+def test_a_command_says_how_it_is_written() -> None:
+    assert usage("/ack ") == ("/ack [#MESSAGE] [received|read|understood|acting]",)
+    assert usage("/who") == ("/who",)
+    assert usage("/nothing") == usage("text") == ()

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from amanah_client.directory import Party
+from amanah_client.incident.board import Board, Fold
+from amanah_client.message import Message, event_of
+from amanah_client.model import MessageState
+from amanah_client.room import Room
+from amanah_client.terminal.feed import LEAST, MOST, ROWS, Feed
+from amanah_client.view.entries import Entry, Prose
+from amanah_client.view.runs import plain
+from amanah_protocol import kinds
+from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.kinds import Grade
+from amanah_protocol.labels import Label
+from amanah_protocol.types import EnvelopeId
+from tests.client.view.told import A_MA, A_SN, A_TN, Told, seat
+
+
+class Stored:
+    """A room as the store has it, that says how much was read of it."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+        self.read = 0
+        self.read_mark = 0
+        self.ceiling = Label.AMBER
+
+    def messages(
+        self, *, after: int = 0, before: int | None = None, limit: int = 500, newest: bool = False
+    ) -> list[Message]:
+        end = 2**62 if before is None else before
+        found = [one for one in self.told.messages if after < (one.room_seq or 2**61) < end]
+        found = found[-limit:] if newest or before is not None else found[:limit]
+        self.read += len(found)
+        return found
+
+    def board(self, about: object = None) -> Board:  # noqa: ARG002 - it knows the whole room
+        return Fold(event_of(one) for one in self.told.messages if one.room_seq is not None).board
+
+    def beside(self, messages: object, board: object) -> dict[EnvelopeId, Message]:  # noqa: ARG002 - likewise, the room
+        return {one.id: one for one in self.told.messages}
+
+    def entries(self, *wanted: EnvelopeId) -> dict[EnvelopeId, Message]:
+        return {one.id: one for one in self.told.messages if one.id in wanted}
+
+    def message(self, reference: str) -> Message:
+        found = [one for one in self.told.messages if one.id.hex() == reference]
+        if not found:
+            raise UsageError(Code.NOT_FOUND, "none")
+        return found[0]
+
+    def members(self) -> list[Party]:
+        return [A_TN, A_MA, A_SN]
+
+    def unread(self) -> object:
+        return SimpleNamespace(entries=sum((one.room_seq or 0) > self.read_mark for one in self.told.messages))
+
+    def mark_read(self, seq: int) -> None:
+        self.read_mark = max(self.read_mark, seq)
+
+
+def feed_of(told: Told) -> tuple[Feed, Stored]:
+    stored = Stored(told)
+    return Feed(cast("Room", stored)), stored
+
+
+def long_room(count: int) -> Told:
+    """A room in which three of four entries are told by programs to each other."""
+    told = Told()
+    for number in range(count):
+        told.say(A_MA, Text(text=f"text {number}"))
+        for party in (A_TN, A_MA, A_SN):
+            told.show(party, kinds.Delivered(room_seq=len(told.messages)))
+    return told
+
+
+def texts(feed: Feed) -> list[str]:
+    return [
+        plain(item.content.blocks)
+        for item in feed.items(seat(), ())
+        if isinstance(item, Entry) and isinstance(item.content, Prose)
+    ]
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    return long_room(400)
+
+
+def test_the_newest_screens_are_read_and_not_the_room(told: Told) -> None:
+    feed, stored = feed_of(told)
+    shown = texts(feed)
+    assert shown[-1] == "text 399"
+    assert LEAST <= len(shown) <= LEAST + ROWS
+    assert stored.read < 3 * ROWS
+
+
+def test_scrolling_back_reads_page_by_page_and_draws_no_more_than_so_much(told: Told) -> None:
+    feed, stored = feed_of(told)
+    seen = set(texts(feed))
+    while feed.older():
+        before = stored.read
+        shown = texts(feed)
+        seen |= set(shown)
+        assert len(shown) <= MOST
+        assert stored.read - before <= ROWS
+    assert texts(feed)[0] == "text 0"
+    assert len(seen) == 400
+    assert feed.last is not None
+
+
+def test_scrolling_on_comes_back_to_the_newest_and_so_does_one_key(told: Told) -> None:
+    feed, _ = feed_of(told)
+    while feed.older():
+        pass
+    seen = set(texts(feed))
+    while feed.newer():
+        seen |= set(texts(feed))
+    assert len(seen) == 400
+    assert feed.last is None
+    assert texts(feed)[-1] == "text 399"
+    while feed.older():
+        pass
+    feed.newest()
+    assert texts(feed)[-1] == "text 399"
+
+
+def test_a_message_that_was_searched_for_is_shown_with_what_stands_around_it(told: Told) -> None:
+    feed, _ = feed_of(told)
+    wanted = next(one for one in told.messages if one.text == "text 100")
+    feed.around(wanted)
+    shown = texts(feed)
+    assert "text 90" in shown
+    assert "text 110" in shown
+    assert "text 399" not in shown
+    before = feed.last
+    feed.around(wanted)
+    assert feed.last == before
+
+
+def test_what_arrives_comes_to_the_end_of_what_follows_and_not_into_what_is_scrolled_back() -> None:
+    told = long_room(300)
+    follows, _ = feed_of(told)
+    back, _ = feed_of(told)
+    assert texts(follows)[-1] == texts(back)[-1] == "text 299"
+    while back.older():
+        pass
+    told.say(A_SN, Text(text="just now"))
+    for feed in (follows, back):
+        feed.take(told.messages[-1])
+    assert texts(follows)[-1] == "just now"
+    assert "just now" not in texts(back)
+
+
+def test_an_own_message_that_is_sealed_anew_is_shown_once() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="mine"), state=MessageState.SENT)
+    feed, stored = feed_of(told)
+    assert texts(feed) == ["mine"]
+    told.messages.clear()
+    told.say(A_MA, Text(text="somebody was faster"))
+    feed.take(told.messages[-1])
+    told.say(A_TN, Text(text="mine"), state=MessageState.SENT)
+    feed.take(told.messages[-1])
+    assert texts(feed) == ["somebody was faster", "mine"]
+    assert stored.read
+
+
+def test_names_that_were_learned_are_read_again_with_what_is_here(told: Told) -> None:
+    feed, stored = feed_of(told)
+    texts(feed)
+    before = stored.read
+    feed.read_anew()
+    assert texts(feed)[-1] == "text 399"
+    assert before < stored.read
+
+
+def test_what_was_read_is_marked_once_and_where_it_began_is_told() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="one"))
+    feed, stored = feed_of(told)
+    assert feed.mark_read() == 0
+    assert feed.mark_read() is None
+    told.say(A_MA, Text(text="two"))
+    feed.take(told.messages[-1])
+    assert feed.mark_read() == 1
+    assert stored.read_mark == 2
+
+
+def test_what_a_command_means_that_names_no_message() -> None:
+    told = Told()
+    mine = told.say(A_TN, Text(text="mine"))
+    asked = told.say(A_MA, Text(text="asks", asks=Grade.READ))
+    told.say(A_TN, Correction(message=mine, text="mine, corrected"))
+    feed, _ = feed_of(told)
+    last, asking = feed.last_own(seat()), feed.last_asking(seat())
+    assert last is not None
+    assert last.id == mine
+    assert feed.text_of(last) == "mine, corrected"
+    assert asking is not None
+    assert asking.id == asked
+    told.show(A_TN, kinds.Ack(grade=Grade.READ, envelope=asked))
+    feed.take(told.messages[-1])
+    assert feed.last_asking(seat()) is None
+
+
+def test_a_thread_is_what_began_it_and_what_stands_in_it() -> None:
+    told = Told()
+    root = told.say(A_MA, Text(text="root"))
+    told.say(A_MA, Text(text="elsewhere"))
+    told.say(A_SN, Text(text="inside", thread=root))
+    feed, _ = feed_of(told)
+    items = feed.items(seat(), (), root)
+    said = [plain(one.content.blocks) for one in items if isinstance(one, Entry) and isinstance(one.content, Prose)]
+    assert said == ["root", "inside"]
+
+
+def test_what_is_not_here_is_not_found() -> None:
+    told = Told()
+    entry = told.say(A_MA, Text(text="one"))
+    feed, _ = feed_of(told)
+    found = feed.find(entry)
+    assert found is not None
+    assert found.text == "one"
+    assert feed.find(EnvelopeId(b"\xff" * 32)) is None
