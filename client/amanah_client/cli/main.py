@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import platformdirs
-from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from amanah_client.cli import terminal
 from amanah_client.language import ENGLISH, Language, language, of_environment, setting, speak
@@ -18,47 +19,56 @@ from amanah_client.process import forbid_memory_dumps
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 
 # Commands are named by where they stand: a program that is started for one verb loads that verb.
-_COMMANDS: Final = (
-    ("org", "ceremony:org", "An organisation's own acts: root, certificates, revocations, grants and holds."),
-    ("roster", "ceremony:roster", "The community's signed list of organisations and relays."),
-    ("device", "ceremony:device", "Enrol this device."),
-    ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),
-    ("template", "templates:app", "What rooms can be opened with: label, roles, checklist, joint times."),
-    ("chat", "officer:chat", "Work in rooms on a terminal: conversation, board, composer."),
-    ("send", "chat:send", "Send a message to a room."),
-    ("read", "chat:read", "Read a room."),
-    ("tail", "chat:tail", "Follow a room, or all of them."),
-    ("search", "search:search", "Search what was said, in all rooms or in one."),
-    ("attach", "attachments:attach", "Hand a file over to a room."),
-    ("files", "attachments:files", "List the files of a room."),
-    ("save", "attachments:save", "Save a file of a room, verified."),
-    ("ack", "answering:ack", "Acknowledge a message, in one of four grades."),
-    ("react", "answering:react", "Put a sign on a message."),
-    ("correct", "answering:correct", "Put another text in the place of yours."),
-    ("withdraw", "answering:withdraw", "Take back a message of yours."),
-    ("erase", "answering:erase", "Drop what a message of yours says, everywhere."),
-    ("handover", "answering:handover", "Leave a note for the next shift."),
-    ("board", "incident:board", "See what a room's entries come to: incident, tasks, decisions, joint times."),
-    ("incident", "incident:incident", "Say where the incident stands."),
-    ("task", "incident:task", "Ask a nation to do something, and say how far it is."),
-    ("decide", "incident:decide", "Propose, agree or object, and close what was decided."),
-    ("clock", "incident:clock", "Set a joint time, move it, call it off."),
-    ("watch", "watching:watch", "Ring for what must not wait, and page others, until somebody acknowledges."),
-    ("duty", "watching:duty", "Who is on duty, and who would be paged."),
-    ("relabel", "labels:relabel", "Change the label of a message, for all to see."),
-    ("forward", "labels:forward", "Quote a message into another room, where its label lets it go there."),
-    ("grant", "labels:grant", "Give messages from before they came to members of a room."),
-    ("close", "closing:close", "Ask a room's nations to sign off, and record that the closing stands."),
-    ("sign-off", "closing:sign_off", "Sign for your nation what a room's entries came to."),
-    ("report", "reports:report", "Write what a room's entries say, each line with the entry that says it."),
-    ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
-    ("desk", "desk:desk", "Open the officers' desk in a browser of this machine."),
-    ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
-    ("outbox", "outbox:app", "What is queued, held or on its way."),
-    ("audit", "audit:app", "Copy, verify, list and export the record's metadata."),
-    ("witness", "witness:app", "Cosign a log's checkpoints for others: what continues it, and nothing else."),
-    ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
-)
+_COMMANDS: Final = {
+    "Work in rooms": (
+        ("desk", "desk:desk", "Open the officers' desk in a browser of this machine."),
+        ("chat", "officer:chat", "Work in rooms on a terminal: conversation, board, composer."),
+        ("room", "rooms:app", "Open rooms, see who is in, invite and remove."),
+        ("template", "templates:app", "What rooms can be opened with: label, roles, checklist, joint times."),
+        ("send", "chat:send", "Send a message to a room."),
+        ("read", "chat:read", "Read a room."),
+        ("tail", "chat:tail", "Follow a room, or all of them."),
+        ("search", "search:search", "Search what was said, in all rooms or in one."),
+        ("attach", "attachments:attach", "Hand a file over to a room."),
+        ("files", "attachments:files", "List the files of a room."),
+        ("save", "attachments:save", "Save a file of a room, verified."),
+        ("react", "answering:react", "Put a sign on a message."),
+        ("correct", "answering:correct", "Put another text in the place of yours."),
+        ("withdraw", "answering:withdraw", "Take back a message of yours."),
+        ("erase", "answering:erase", "Drop what a message of yours says, everywhere."),
+        ("outbox", "outbox:app", "What is queued, held or on its way."),
+    ),
+    "Work an incident": (
+        ("board", "incident:board", "See what a room's entries come to: incident, tasks, decisions, joint times."),
+        ("incident", "incident:incident", "Say where the incident stands."),
+        ("ack", "answering:ack", "Acknowledge a message, in one of four grades."),
+        ("task", "incident:task", "Ask a nation to do something, and say how far it is."),
+        ("decide", "incident:decide", "Propose, agree or object, and close what was decided."),
+        ("clock", "incident:clock", "Set a joint time, move it, call it off."),
+        ("handover", "answering:handover", "Leave a note for the next shift."),
+        ("watch", "watching:watch", "Ring for what must not wait, and page others, until somebody acknowledges."),
+        ("duty", "watching:duty", "Who is on duty, and who would be paged."),
+        ("alert", "alerts:alert", "Post alerts from Suricata EVE lines."),
+        ("close", "closing:close", "Ask a room's nations to sign off, and record that the closing stands."),
+        ("sign-off", "closing:sign_off", "Sign for your nation what a room's entries came to."),
+    ),
+    "Hand on and prove": (
+        ("relabel", "labels:relabel", "Change the label of a message, for all to see."),
+        ("forward", "labels:forward", "Quote a message into another room, where its label lets it go there."),
+        ("grant", "labels:grant", "Give messages from before they came to members of a room."),
+        ("report", "reports:report", "Write what a room's entries say, each line with the entry that says it."),
+        ("disclose", "evidence:disclose", "Disclose one message, with proof, to somebody outside its room."),
+        ("audit", "audit:app", "Copy, verify, list and export the record's metadata."),
+    ),
+    "Set up and look after": (
+        ("org", "ceremony:org", "An organisation's own acts: root, certificates, revocations, grants and holds."),
+        ("roster", "ceremony:roster", "The community's signed list of organisations and relays."),
+        ("device", "ceremony:device", "Enrol this device."),
+        ("witness", "witness:app", "Cosign a log's checkpoints for others: what continues it, and nothing else."),
+        ("doctor", "doctor:doctor", "Check this profile and its connection, and say what to do."),
+    ),
+}
+"""What help shows together -> its verbs."""
 _SPOKEN: Final = frozenset({
     "chat", "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover",
     "board", "incident", "task", "decide", "clock", "outbox",
@@ -94,8 +104,10 @@ app = App(
     default_parameter=Parameter(show_default=_shown_default, negative_iterable=()),
     suppress_keyboard_interrupt=False,
 )
-for verb, place, about in _COMMANDS:
-    app.command(f"amanah_client.cli.{place}", name=verb, help=about)
+for called, verbs in _COMMANDS.items():
+    together = Group.create_ordered(called)
+    for verb, place, about in verbs:
+        app.command(f"amanah_client.cli.{place}", name=verb, help=about, group=together)
 
 
 def run() -> int:
@@ -154,7 +166,7 @@ def _hand_over(code: int) -> int:
 
 def _explain(wanted: str) -> None:
     """Let a verb's help be all that is written at it, with its example; the table's line is for the list of verbs."""
-    for verb, place, _ in _COMMANDS:
+    for verb, place, _ in chain.from_iterable(_COMMANDS.values()):
         if verb == wanted:
             del app[verb]
             app.command(f"amanah_client.cli.{place}", name=verb)
