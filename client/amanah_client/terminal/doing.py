@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions
@@ -149,8 +150,8 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
                 return Lowers(change.old, change.new, change)
             await client.ask(change)
             return Said()
-        case orders.Attaching():
-            raise _not_here(_("Files are not attached here yet."))
+        case orders.Attaching(path=named):
+            return await _attach(watch, feed, named)
         case orders.Searching(query=query):
             return Finds(query, tuple(client.search(query)))
         case orders.Exporting(path=named):
@@ -193,5 +194,10 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
     return Said(as_draft=isinstance(order.body, Text | Correction))
 
 
-def _not_here(what: str) -> UsageError:
-    return UsageError(Code.USAGE, what, hint=_("Nothing was sent."))
+async def _attach(watch: Watch, feed: Feed, named: str) -> Said:
+    if not named:
+        raise UsageError(Code.USAGE, _("the file is missing"), hint=_("Write /attach and the path of a file."))
+    draft, path = watch.draft(feed), Path(named).expanduser()  # noqa: ASYNC240 - looks at the environment alone
+    # Sealed when this returns: the file may go, and what is cut off goes on by itself.
+    await feed.room.attach(path, label=draft.label, pap=draft.pap, precedence=draft.precedence, timeout_s=None)
+    return Said(text=_("Sealed. It stands in the room when all of it is uploaded."))

@@ -128,7 +128,8 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
             ("/task", "the nation is missing"),
             ("/tlp red", "above the room's ceiling"),
             ("/ack", "no message is marked, and none asks for anything"),
-            ("/attach x", "Files are not attached here yet"),
+            ("/attach", "the file is missing"),
+            ("/attach /nowhere/at/all", "No such file or directory"),
             ("/export /nowhere/at/all.md", "No such file or directory"),
         ):
             await desk.type(line)
@@ -138,6 +139,13 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
         # Programs go on telling each other what has arrived; of a person there is nothing.
         assert not [one for one in room.messages() if one.text or isinstance(one.specific, Ack)]
         assert not app.watch_over.client.outbox()
+
+        # A file is handed over, under the label of the next message.
+        sample = nations.folder / "loader.bin"
+        sample.write_bytes(b"MZ" * 1_000)
+        await desk.type(f"/attach {sample}")
+        await desk.sees("loader.bin, 2,000 bytes", "conversation")
+        assert [one.file and one.file.size for one in room.files()] == [2_000]
 
         # Two slashes send one.
         await desk.type("//etc/hosts was changed")
