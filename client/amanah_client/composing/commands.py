@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final, TypeVar
 
 from amanah_client.composing import names
-from amanah_client.composing.line import Command, Situation
+from amanah_client.composing.line import Command, Situation, compose_text
 from amanah_client.composing.orders import (
     Acknowledging,
     Attaching,
@@ -32,12 +33,12 @@ from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
-from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId
 
 E = TypeVar("E", bound=IntEnum)
+_ORDINAL_DIGITS: Final = 19
 _TASK_MOVES: Final = {
     "take": TaskState.TAKEN,
     "done": TaskState.DONE,
@@ -116,7 +117,7 @@ def _decide(rest: str, situation: Situation) -> Order:
     word, others = _first(rest)
     if word in ("agree", "object", "close"):
         digits, reason = _first(others)
-        if not digits.isdecimal():
+        if not digits.isdecimal() or len(digits) > _ORDINAL_DIGITS:
             raise COMMANDS["decide"].refuse("the proposal's number is missing")
         number = int(digits)
         if word == "close":
@@ -174,7 +175,8 @@ def _ack(rest: str, situation: Situation) -> Order:
 
 def _reply(rest: str, situation: Situation) -> Order:
     message, text = _target(rest, situation)
-    return Saying(body=Text(text=_wanted("reply", text, "the answer"), reply_to=message, thread=situation.thread))
+    answer = replace(situation, answering=message, replies=True)
+    return Saying(body=compose_text(_wanted("reply", text, "the answer"), answer))
 
 
 def _react(rest: str, situation: Situation) -> Order:

@@ -22,6 +22,7 @@ from amanah_protocol.kinds import Grade
 from amanah_protocol.types import EnvelopeId, OrgName
 
 SLASH: Final = "/"
+_WIDE_SLASH: Final = "\uff0f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def read_line(line: str, situation: Situation, commands: dict[str, Command]) -> 
         UsageError: `USAGE` for an unknown command or arguments that do not fit, `NOT_FOUND` for what is not there,
             and what the bodies raise.
     """
-    text = unicodedata.normalize("NFC", line).strip()
+    text = _clean(line)
     if not text:
         raise UsageError(Code.USAGE, "there is nothing to send", hint="Type a text, or / for the commands.")
     if not text.startswith(SLASH) or text.startswith(SLASH * 2):
@@ -113,6 +114,14 @@ def read_line(line: str, situation: Situation, commands: dict[str, Command]) -> 
         hint = f"Did you mean /{near[0]}?" if near else "/help lists the commands."
         raise UsageError(Code.USAGE, f"there is no command /{name}; nothing was sent", hint=f"{hint} // sends a slash.")
     return command.read(rest.strip(), situation)
+
+
+def _clean(line: str) -> str:
+    """Without what nobody sees at its ends: a command that was pasted is a command."""
+    text = unicodedata.normalize("NFC", line).strip()
+    while text and unicodedata.category(text[0]) == "Cf":
+        text = text[1:].lstrip()
+    return SLASH + text[1:] if text.startswith(_WIDE_SLASH) else text
 
 
 def compose_text(text: str, situation: Situation) -> Text:

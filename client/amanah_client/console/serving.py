@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +12,7 @@ from amanah_client.language import Language
 from amanah_client.listener import serve
 from amanah_client.web.launch import Launch, asked_by_enter
 from amanah_client.web.place import NAME_BYTES, open_place
-from amanah_client.web.sessions import Sessions
+from amanah_client.web.sessions import Sessions, running_s
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """A pasted receipt stands in the address."""
@@ -41,7 +40,7 @@ async def run(
         OperationalError: `ADDRESS_IN_USE`, `STORE` or `DISK_FULL`.
     """
     place = open_place(secrets.token_bytes(NAME_BYTES), "audit")
-    sessions = Sessions(time.monotonic, secrets.token_bytes)
+    sessions = Sessions(running_s, secrets.token_bytes)
     path = console.profile.home.path / LAUNCH_FILE
     launch = Launch(place, sessions, path, tell)
     app = make_app(console, owner, place, sessions, launch, usual)

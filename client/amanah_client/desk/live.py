@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -137,7 +139,7 @@ class Live:
 
     async def _tell_entries(self, read: Read, room: str) -> None:
         self._window = window = read.window
-        keyed = {_key(item): _ENCODE(item) for item in self._desk.items(read)}
+        keyed = {key: _ENCODE(item) for key, item in _keyed(self._desk.items(read))}
         changed = {key: msgspec.Raw(encoded) for key, encoded in keyed.items() if self._entries.get(key) != encoded}
         if not changed and list(keyed) == list(self._entries) and not self._anew:
             return
@@ -159,7 +161,8 @@ class Live:
         encoded = _ENCODE(value)
         if self._sent.get(name) != encoded:
             self._sent[name] = encoded
-            await self._tell({"kind": name.partition(" ")[0], "value": msgspec.Raw(encoded)})
+            kind, _, room = name.partition(" ")
+            await self._tell({"kind": kind, "room": room, "value": msgspec.Raw(encoded)})
 
     async def _tell(self, value: object) -> None:
         # A session that is over sees nothing more, also where it ended while this was made.
@@ -252,8 +255,13 @@ def _told(error: AmanahError) -> str:
     return f"{shown(error.detail).rstrip('.')}. {shown(error.hint)}"
 
 
-def _key(item: Item) -> str:
-    return f"day {item.text}" if isinstance(item, DayBreak) else item.id
+def _keyed(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
+    """Each item with what the page knows it by; a day by the entry that it stands before, as it may come again."""
+    for item, behind in zip_longest(items, items[1:]):
+        if not isinstance(item, DayBreak):
+            yield item.id, item
+        else:
+            yield f"day {item.text} {'' if behind is None or isinstance(behind, DayBreak) else behind.id}", item
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +16,7 @@ from amanah_client.listener import serve
 from amanah_client.sdk import Client
 from amanah_client.web.launch import Launch, asked_by_enter
 from amanah_client.web.place import NAME_BYTES, open_place
-from amanah_client.web.sessions import Sessions
+from amanah_client.web.sessions import Sessions, running_s
 
 MAX_CONNECTIONS: Final = 32
 LAUNCH_FILE: Final = "desk.html"
@@ -39,13 +38,13 @@ async def run(
     """
     home = client.profile.home
     place = open_place(secrets.token_bytes(NAME_BYTES), "desk")
-    sessions = Sessions(time.monotonic, secrets.token_bytes, idle_s=60 * lock_minutes)
+    sessions = Sessions(running_s, secrets.token_bytes, idle_s=60 * lock_minutes)
     path = home.path / LAUNCH_FILE
     launch = Launch(place, sessions, path, tell)
     check = (lambda passphrase: check_passphrase(home, passphrase)) if has_passphrase(home) else None
     desk = Desk(client)
     lock = Lock(minutes=lock_minutes, check=check)
-    app = make_app(desk, place, sessions, launch, lock, None, now_s=time.monotonic, tell=tell)
+    app = make_app(desk, place, sessions, launch, lock, None, now_s=running_s, tell=tell)
     keeping = asyncio.create_task(desk.run(), name="amanah-desk")
     try:
         with asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):

@@ -20,6 +20,8 @@ from amanah_protocol.errors import AmanahError, Code
 UNLOCK: Final = "/unlock"
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 300.0
+_DOUBLINGS: Final = 20
+"""More reach the longest pause anyhow, and no number ends."""
 _MAX_BODY_BYTES: Final = 4096
 
 
@@ -74,7 +76,7 @@ class Unlocking:
             except AmanahError as error:
                 if error.code is not Code.PASSPHRASE:
                     raise
-                pause_s = min(FIRST_PAUSE_S * 2**self._wrong, LONGEST_PAUSE_S)
+                pause_s = min(FIRST_PAUSE_S * 2 ** min(self._wrong, _DOUBLINGS), LONGEST_PAUSE_S)
                 self._wrong += 1
                 self._next_s = self._now_s() + pause_s
                 self._tell("somebody at this machine tried to unlock the desk with a wrong passphrase")

@@ -7,10 +7,11 @@ harmless in its own way.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Final
 
 from amanah_client.moments import moment
+from amanah_client.view.words import moment_of
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
 
@@ -129,7 +130,8 @@ def times(at_ms: int | None, zone: tzinfo | None) -> str:
     utc = moment(at_ms)
     if at_ms is None or not utc.endswith("Z"):
         return utc
-    there = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone)
-    if not there.utcoffset():
+    at = moment_of(at_ms)
+    there = None if at is None else at.astimezone(zone)
+    if there is None or not there.utcoffset():
         return utc
     return f"{utc} ({there.strftime('%Y-%m-%d %H:%M:%S')} {there.tzname()})"

@@ -41,8 +41,9 @@ class Terminal(Frame):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+k", "jump", show=False, priority=True),
-        Binding("alt+up", "room(-1)", show=False, priority=True),
-        Binding("alt+down", "room(1)", show=False, priority=True),
+        # Behind what was typed before: overtaking Enter, they would send into the room that is looked at next.
+        Binding("alt+up", "room(-1)", show=False),
+        Binding("alt+down", "room(1)", show=False),
         Binding("f1,ctrl+underscore,ctrl+slash", "keys", show=False, priority=True),
         Binding("f2", "panel('rooms')", show=False, priority=True),
         Binding("f3", "panel('board')", show=False, priority=True),
@@ -138,12 +139,14 @@ class Terminal(Frame):
     @on(Composer.Sent)
     async def _sent(self, event: Composer.Sent) -> None:
         event.stop()
-        text, feed = event.text, self._feed
+        text, feed = event.text, None if event.room is None else self.watch_over.feed(event.room)
         if not text.strip() or feed is None:
             self.tell(_("There is nothing to send.") if feed is not None else _("No room is open: Ctrl+K opens one."))
             return
         draft, watch = self.watch_over.draft(feed), self.watch_over
-        seen = doing.situation(watch, feed, draft, self._showing.target(), self._showing.thread)
+        here = event.room == self.here
+        marked, thread = (self._showing.target(), self._showing.thread) if here else (None, None)
+        seen = doing.situation(watch, feed, draft, marked, thread)
         self._told, self._choices = (), ()
         try:
             done = await doing.type_line(watch, feed, text, seen)

@@ -13,6 +13,7 @@ from textual.widgets import TextArea
 
 from amanah_client.language import gettext as _
 from amanah_client.visible import shown
+from amanah_protocol.types import RoomId
 
 # So a terminal says Alt+Enter that has no other way to say it; without this it is taken for Enter, and what was not yet
 # written would be sent.
@@ -40,11 +41,13 @@ class Composer(TextArea):
 
         Attributes:
             text: As it stood when they pressed Enter, whatever they have typed since.
+            room: The room that it was written in, whichever they look at by now.
         """
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, room: RoomId | None) -> None:
             super().__init__()
             self.text = text
+            self.room = room
 
     class Completing(Message):
         """Somebody wants it completed."""
@@ -75,6 +78,7 @@ class Composer(TextArea):
             tab_behavior="focus",
             placeholder=_("Write here; / begins a command, F1 shows the keys"),
         )
+        self.room: RoomId | None = None
         self.cursor_blink = False
         self.highlight_cursor_line = False
 
@@ -82,7 +86,7 @@ class Composer(TextArea):
         """Send, begin a line, complete: behind the letters that were typed before, which a binding could overtake."""
         if event.key == "enter":
             # It goes at once: what is typed from here on is another message.
-            self.post_message(self.Sent(self.text))
+            self.post_message(self.Sent(self.text, self.room))
             self.fill("")
         elif event.key in _NEW_LINE:
             self.replace("\n", *self.selection, maintain_selection_offset=False)

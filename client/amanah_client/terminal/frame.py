@@ -325,7 +325,10 @@ class Frame(App[None]):
             self.tell(_("Refused: %(why)s", why=why), "worst")
         if intent.id == self._opening and intent.room is not None:
             self._opening = ""
-            self.look_at(intent.room)
+            if self.composer.text:
+                self.tell(_("The room is open; Ctrl+K goes there."))
+            else:  # in the middle of a sentence nobody is taken elsewhere
+                self.look_at(intent.room)
 
     # ---- rooms
 
@@ -343,6 +346,8 @@ class Frame(App[None]):
         feed.newest()
         if feed.room.unread().entries:
             self._showing.new_from = feed.room.read_mark
+        # Together: what is sent from here on goes to this room.
+        self.composer.room = room
         self.composer.fill(watch.draft(feed).text)
         self._told, self._choices = (), ()
         self._sheet("rooms").marked = room.hex()

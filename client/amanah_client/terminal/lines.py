@@ -47,6 +47,8 @@ _POP: Final = "\u2069"
 _FROM_RIGHT: Final = frozenset({"R", "AL", "AN"})
 _LATIN: Final = re.compile(r"{0}(?: {0})*".format(r"[A-Za-z0-9\[(](?:[!-~]*[A-Za-z0-9\])])?"))
 _WORDS: Final = re.compile(r" +|[^ ]+")
+_WINDOW: Final = 4
+"""Characters for each cell that a line has at the most, with marks that take none."""
 ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -192,12 +194,13 @@ def _words(parts: Iterable[Part]) -> Iterator[list[Part]]:
 def _pieces(word: list[Part], width: int) -> Iterator[Part]:
     """A word that is longer than a line, in pieces of which some make a line."""
     for one in word:
-        text = one.text
-        while cell_len(text) > width:
-            at = _fitting(text, width)
-            yield Part(text[:at], one.style, one.apart)
-            text = text[at:]
-        yield Part(text, one.style, one.apart)
+        text, begun = one.text, 0
+        while begun < len(text):
+            # No more than a line can hold is looked at: measured whole for each line, a long word takes minutes.
+            window = text[begun : begun + _WINDOW * width]
+            at = len(window) if cell_len(window) <= width else _fitting(window, width)
+            yield Part(window[:at], one.style, one.apart)
+            begun += at
 
 
 def _fitting(text: str, width: int) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.terminal.drawing import Drawn, Parts, clock, decision, ruled, task
-from amanah_client.terminal.lines import Part, Row, cells, cut, part, said, wrap
+from amanah_client.terminal.lines import ELLIPSIS, Part, Row, cells, cut, part, said, wrap
 from amanah_client.view import words
 from amanah_client.view.board import BoardView
 from amanah_client.view.people import Nation
@@ -22,6 +22,8 @@ from amanah_protocol.labels import Label, Pap, Precedence
 _OF_SEVERITY: Final = {"critical": "worst", "high": "bad", "medium": "bold", "low": "", "": "dim"}
 _EDGE: Final = Part("  ")
 _INDENT: Final = 2
+_NOTE_CHARS: Final = 600
+_NOTE_LINES: Final = 12
 
 
 def folded(parts: Parts, width: int, edge: Part = _EDGE, most: int | None = None) -> Iterator[Row]:
@@ -158,7 +160,9 @@ def _notes(view: BoardView, width: int) -> Iterator[Drawn]:
         yield _title(_("Handover"), width)
     for note in view.handovers[:3]:
         text = plain(note.blocks)
-        yield _card("", "dim", ((part(line),) for line in text.split("\n")), width)
+        # The whole stands in the conversation.
+        shown = text if len(text) <= _NOTE_CHARS else text[:_NOTE_CHARS] + ELLIPSIS
+        yield _card("", "dim", ((part(line),) for line in shown.split("\n")[:_NOTE_LINES]), width)
 
 
 def _nation(nation: Nation, width: int) -> Iterator[Row]:

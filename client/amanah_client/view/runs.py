@@ -61,9 +61,17 @@ class Block:
         return "\n".join("".join(run.text for run in line) for line in self.lines)
 
 
-@lru_cache(4096)
+_KEPT_CHARS: Final = 4_096
+
+
 def parse(text: str) -> tuple[Block, ...]:
     """Read what a person wrote; whatever it is, there is something to show."""
+    # What is long is read again each time: kept, four thousand of them would take gigabytes.
+    return _parsed(text) if len(text) <= _KEPT_CHARS else tuple(_blocks(shown(text).split("\n")))
+
+
+@lru_cache(2_048)
+def _parsed(text: str) -> tuple[Block, ...]:
     return tuple(_blocks(shown(text).split("\n")))
 
 

@@ -17,7 +17,8 @@ from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Precedence
 
-_LAST_MS: Final = 253_402_300_799_999
+_LAST_MS: Final = 253_402_214_399_999
+"""The end of the last day but one of the year 9999: in every zone that is a time the calendar has."""
 
 
 def value(text: str) -> str:

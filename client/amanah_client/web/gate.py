@@ -93,7 +93,10 @@ class Gate:
         path: str = scope["path"]
         if not is_upgrade and (path.startswith(STATIC) or (path in self._ways_in and not is_safe)):
             return None
-        return None if self._sessions.admits(cookie_of(headers)) else self._door
+        # What a page does by itself, such as connecting again, keeps nobody in.
+        used = not is_upgrade and headers.get("sec-fetch-mode") in {None, "navigate"}
+        lets_in = self._sessions.admits if used else self._sessions.holds
+        return None if lets_in(cookie_of(headers)) else self._door
 
     def _comes_from_here(self, headers: Headers, *, is_upgrade: bool) -> bool:
         """What changes something names its origin, and the browser says that it is ours.

@@ -6,6 +6,7 @@ The link's token and the cookie that it is exchanged for live in this process al
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final
@@ -82,3 +83,8 @@ class Sessions:
 
 def _same(given: str, kept: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), kept.encode())
+
+
+def running_s() -> float:
+    """Seconds that only go forward, also while the machine sleeps: a lid closed for a night finds it locked."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -106,6 +106,18 @@ def refused(line: str) -> UsageError:
         ("/handover all quiet", o.Saying(body=Handover(text="all quiet"))),
         ("/reply we do", o.Saying(body=Text(text="we do", reply_to=ASKED))),
         ("/reply #bbbb we do", o.Saying(body=Text(text="we do", reply_to=OTHER))),
+        (
+            "/reply we do, @cert.example.ma",
+            o.Saying(
+                body=Text(
+                    text="we do, @cert.example.ma",
+                    reply_to=ASKED,
+                    mentions=(Mention(called=Called.NATION, organisation=MA),),
+                )
+            ),
+        ),
+        ("\u200b\ufeff/ack", o.Acknowledging(message=ASKED, grade=Grade.UNDERSTOOD)),
+        ("\uff0fack", o.Acknowledging(message=ASKED, grade=Grade.UNDERSTOOD)),
         ("/react \U0001f440", o.Saying(body=Reaction(message=ASKED, sign="\U0001f440"))),
         ("/correct at 15:00", o.Saying(body=Correction(message=ASKED, text="at 15:00"))),
         ("/withdraw", o.Saying(body=Withdrawal(message=ASKED, reason=""))),
@@ -155,6 +167,7 @@ def test_what_a_line_asks_for(line: str, order: o.Order) -> None:
         ("/decide by +1h", "what is proposed is missing"),
         ("/decide agree", "number is missing"),
         ("/decide agree 7", "no proposal 7"),
+        ("/decide agree " + "7" * 5_000, "number is missing"),
         ("/clock", "the time is missing"),
         ("/clock +1h", "what happens then is missing"),
         ("/clock soon go", "not a time"),

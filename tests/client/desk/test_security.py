@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -145,7 +144,7 @@ async def test_a_page_that_nobody_uses_is_locked_and_what_it_does_by_itself_is_n
     nations: Nations, monkeypatch: pytest.MonkeyPatch, frame: str, *, stays: bool
 ) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr("amanah_client.desk.serving.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr("amanah_client.desk.serving.running_s", lambda: now_s[0])
     async with await Client.open(nations.enrol(f"idle {frame}", TN)) as client:
         await client.online()
         room = await client.create_room("Idle", label=Label.GREEN)

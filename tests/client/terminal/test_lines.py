@@ -104,3 +104,10 @@ def test_markup_is_text() -> None:
     assert not only.style.bold
     assert only.style.link is None
     assert not only.style.meta
+
+
+@pytest.mark.parametrize("text", ["\u0627" * 65_536, "\u6f22" * 65_536, "a\u0301" * 30_000, "\u0301" * 65_536])
+def test_a_word_of_any_length_is_folded_whole(text: str) -> None:
+    lines = wrap((Part(text),), 38)
+    assert "".join(part.text for line in lines for part in line) == text
+    assert all(cells(line) <= 38 for line in lines)

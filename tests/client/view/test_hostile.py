@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from amanah_client.language import Language, speaking
+from amanah_client.view import runs
 from amanah_client.view.board import board_view
+from amanah_client.view.runs import plain
+from amanah_client.view.words import offset
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.file import File
@@ -47,3 +53,22 @@ def test_nothing_that_others_wrote_reorders_or_commands_what_a_face_shows(body: 
         shown = repr((told.items(), board_view(room.board, room.seat, (TN, MA))))
     # As `repr` writes what may not stand in a line.
     assert [one for one in ("\\u202e", "\\u2066", "\\x1b") if one in shown] == []
+
+
+@pytest.mark.parametrize("at_ms", [253_402_214_399_999, 253_402_214_400_000, 253_402_300_799_999, 253_402_300_799_000])
+def test_a_time_at_the_end_of_the_calendar_ends_no_board(at_ms: int) -> None:
+    told = Told()
+    told.say(A_MA, Clock(id=NAME, nature=Nature.ACTION, what="x", at_ms=at_ms))
+    for zone in (ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago_Pago")):
+        room = told.room()
+        seat = replace(room.seat, zone=zone)
+        (clock,) = board_view(room.board, seat, (TN, MA)).clocks
+        assert clock.utc
+        assert offset(at_ms, zone)
+
+
+def test_a_text_of_any_length_is_read_and_a_long_one_is_not_kept() -> None:
+    long, short = "*a* " * 16_000, "*a* *b*"
+    assert plain(runs.parse(long)).startswith("a a")
+    assert runs.parse(short) is runs.parse(short)
+    assert runs.parse(long) is not runs.parse(long)

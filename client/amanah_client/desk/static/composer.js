@@ -46,6 +46,8 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       labels.dataset.room = room.id;
       fill(labels, now.words.labels.filter((one) => RANK(one) <= RANK(room.label)).map((one) => el("option", { value: one }, one)));
       setLabel(room.label);
+      // What was chosen for another room does not hold here.
+      [paps.value, urgency.value, asks.value] = ["PAP:AMBER", "routine", "0"];
       cancel();
       text.value = now.drafts.get(room.id) ?? now.head.draft ?? "";
       requestAnimationFrame(grow);
@@ -65,7 +67,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   }
 
   labels.addEventListener("change", () => {
-    const wanted = labels.value;
+    relabel(labels.value);
+  });
+
+  function relabel(wanted) {
     if (RANK(wanted) >= RANK(label)) {
       setLabel(wanted);
       return;
@@ -76,7 +81,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       btn(now.say.lower_yes, () => { setLabel(wanted); hide(); text.focus(); }, {}, "button.btn.small.go"),
       btn(now.say.keep, () => { hide(); text.focus(); }, {}, "button.btn.small"),
     ]);
-  });
+  }
 
   function show(words, buttons) {
     bar.hidden = false;
@@ -121,7 +126,8 @@ export function makeComposer({ onSearch, onMembers, flow }) {
 
   async function submit() {
     const said = text.value.trim();
-    if (!said || text.disabled) return;
+    // While it is on its way a second Enter would say it twice.
+    if (!said || text.disabled || text.readOnly) return;
     const room = now.room;
     const target = doing?.item.id;
     text.readOnly = true;
@@ -144,8 +150,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   }
 
   function done(data, room) {
+    now.drafts.set(room, "");
+    quietly("draft", { room, text: "" });
+    if (now.room !== room) return;
     const marks = data.marks ?? {};
-    if (marks.label) setLabel(marks.label);
     if (marks.pap) paps.value = marks.pap;
     if (marks.precedence) urgency.value = marks.precedence;
     if (data.show === "members") onMembers();
@@ -157,9 +165,8 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     asks.value = "0";
     if (!marks.precedence) urgency.value = "routine";
     text.value = "";
-    now.drafts.set(room, "");
-    quietly("draft", { room, text: "" });
     grow();
+    if (marks.label) relabel(marks.label);
     if (data.sent) flow.toNewest();
   }
 

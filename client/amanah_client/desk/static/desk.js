@@ -102,6 +102,7 @@ function hear(message) {
       tell("head");
       break;
     case "board":
+      if (message.room !== now.room) return;
       now.board = value;
       tell("board");
       break;
@@ -133,7 +134,8 @@ function openWanted() {
   const found = openNext && now.rooms.find((room) => room.title === openNext.title && !openNext.known.has(room.id));
   if (found) {
     openNext = null;
-    openRoom(found.id);
+    // In the middle of a sentence nobody is taken elsewhere: it stands in the list.
+    if (!document.querySelector("dialog[open]") && !document.querySelector("textarea.box")?.value) openRoom(found.id);
   } else if (!now.room && now.rooms.length && matchMedia("(min-width: 721px)").matches) {
     openRoom((now.rooms.find((room) => room.pages) ?? now.rooms.find((room) => room.unread) ?? now.rooms[0]).id);
   }

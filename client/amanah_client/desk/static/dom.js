@@ -42,7 +42,17 @@ export function tlp(text) {
 export const tlpClass = (text) => ({ "TLP:RED": ".red", "TLP:GREEN": ".green", "TLP:CLEAR": ".clear" })[text] ?? "";
 
 /** A button that says what it does. */
-export const btn = (text, onclick, more = {}, what = "button.btn") => el(what, { type: "button", onclick, ...more }, text);
+export function btn(text, does, more = {}, what = "button.btn") {
+  const one = el(what, { type: "button", ...more }, text);
+  let busy = false;
+  one.addEventListener("click", async (event) => {
+    // Pressed twice, it does what it does once.
+    if (busy) return;
+    busy = true;
+    try { await does(event); } finally { busy = false; }
+  });
+  return one;
+}
 
 /** A time in UTC, with the reader's own beside it where the pointer rests. */
 export function moment(atMs, utc) {
