@@ -16,6 +16,7 @@ from amanah_client.message import Message
 from amanah_client.model import MessageState
 from amanah_protocol.content.history import MAX_GRANTED
 from amanah_protocol.errors import RefusedError
+from amanah_protocol.labels import Label
 from amanah_protocol.limits import KIB, MAX_PLAINTEXT_BYTES
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -43,18 +44,24 @@ class _Stretch:
     """Messages of one grant, as far as they are gathered."""
 
     messages: list[Message]
+    label: Label = Label.CLEAR
     size: int = 0
 
-    def takes(self, message: Message) -> bool:
-        return len(self.messages) < MAX_GRANTED and (not self.messages or self.size + _bytes(message) <= _MOST_BYTES)
+    def takes(self, message: Message, label: Label) -> bool:
+        if not self.messages:
+            return True
+        fits = len(self.messages) < MAX_GRANTED and self.size + _bytes(message) <= _MOST_BYTES
+        # The label of a grant is that of all in it.
+        return fits and label is self.label
 
-    def add(self, message: Message) -> None:
+    def add(self, message: Message, label: Label) -> None:
+        self.label = label
         self.messages.append(message)
         self.size += _bytes(message)
 
 
 def plan(
-    room: RoomId, messages: Iterable[Message], devices: tuple[DeviceId, ...], check: Callable[[Message], None]
+    room: RoomId, messages: Iterable[Message], devices: tuple[DeviceId, ...], check: Callable[[Message], Label]
 ) -> Plan:
     """Grants of some messages.
 
@@ -62,31 +69,32 @@ def plan(
         room: The room.
         messages: Entries of it, in order, each with its place; those without content are gone by.
         devices: Whom they are for.
-        check: Raises for what may not go to them.
+        check: Gives the label that it goes under; raises for what may not go to them.
     """
     stretches, left_out = [_Stretch(messages=[])], []
     for message in messages:
         if message.kind not in MENDED_KINDS:
             continue
-        reason = _reason(message, check)
-        if reason is not None:
-            left_out.append((message.id, reason))
-        if reason is not None or not stretches[-1].takes(message):
+        label = _label(message, check)
+        if isinstance(label, str):
+            left_out.append((message.id, label))
             stretches.append(_Stretch(messages=[]))
-        if reason is None:
-            stretches[-1].add(message)
+            continue
+        if not stretches[-1].takes(message, label):
+            stretches.append(_Stretch(messages=[]))
+        stretches[-1].add(message, label)
     grants = tuple(_grant(room, one.messages, devices) for one in stretches if one.messages)
     return Plan(grants=grants, left_out=tuple(left_out))
 
 
-def _reason(message: Message, check: Callable[[Message], None]) -> str | None:
+def _label(message: Message, check: Callable[[Message], Label]) -> Label | str:
+    """The label that it goes under, or why it does not go."""
     if message.state is not MessageState.STORED or not (message.row.content and message.row.key):
         return UNREADABLE
     try:
-        check(message)
+        return check(message)
     except RefusedError as error:
         return error.detail
-    return None
 
 
 def _grant(room: RoomId, messages: list[Message], devices: tuple[DeviceId, ...]) -> GrantHistory:

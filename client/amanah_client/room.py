@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -48,12 +49,7 @@ class Room:
     """A room of this device: a handle, which tells what is stored at the moment it is asked."""
 
     def __init__(self, client: Client, room: RoomId) -> None:
-        """Use `Client.room`.
-
-        Args:
-            client: Whose room it is.
-            room: Its id.
-        """
+        """Use `Client.room`."""
         self._client = client
         self._id = room
 
@@ -490,9 +486,11 @@ class Room:
         known = self._client.directory().certificates
         certificates = [known[device] for device in devices if device in known]
 
-        def check(message: Message) -> None:
+        def check(message: Message) -> Label:
             found = self.matter(message)
+            found = replace(found, label=max(found.label, message.label))  # as `core.ways.granted`
             check_way(Way.GRANT, found, by=self._me, to=inside(found.label, self.ceiling, certificates))
+            return found.label
 
         inner = (message for message in self.record() if from_seq <= (message.room_seq or 0) <= to_seq)
         return plan(self.id, inner, devices, check)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from amanah_client.core import matter, monitor, quorum
+from amanah_client.core import matter, monitor, quorum, ways
 from amanah_client.core.context import AGAIN_MS, Context
 from amanah_client.core.requests import Proof
 from amanah_client.model import Intent, IntentState, MessageRow
-from amanah_protocol.errors import AmanahError, Code, VerifyError
+from amanah_protocol.errors import AmanahError, Code, RefusedError, VerifyError
 from amanah_protocol.frames import GetInclusion, Path
 from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
 from amanah_protocol.log.leaf import Leaf, LeafType
@@ -72,18 +72,28 @@ def receive_path(ctx: Context, purpose: Proof, frame: Path) -> None:
     intent = ctx.outbox.get(purpose.intent)
     spoken = None if intent is None else matter.one(ctx, intent)
     row = None if spoken is None else spoken.row
-    ctx.spoken.pop(purpose.intent, None)
-    ctx.proving.pop(purpose.intent, None)
-    if intent is None or row is None:
-        return
     try:
+        if intent is not None and row is not None:
+            _finish(ctx, purpose, intent, row, frame)
+    finally:
+        ctx.spoken.pop(purpose.intent, None)
+        ctx.proving.pop(purpose.intent, None)
+
+
+def _finish(ctx: Context, purpose: Proof, intent: Intent, row: MessageRow, frame: Path) -> None:
+    room = ctx.rooms.get(row.room)
+    try:
+        if room is not None:  # its label may have been raised since the egress was logged
+            ways.check(ctx, room, intent)
         disclosure = _make(ctx, purpose, row, frame)
         verify_disclosure(disclosure, roster=ctx.roster)
+    except RefusedError as error:
+        ctx.fail(intent, str(error.code), error.detail)
     except AmanahError as error:
         ctx.alarm(str(error.code), f"a disclosure cannot be proven: {error.detail}", room=row.room)
         ctx.fail(intent, str(error.code), error.detail)
-        return
-    ctx.finish_intent(intent, result=disclosure.encode())
+    else:
+        ctx.finish_intent(intent, result=disclosure.encode())
 
 
 def _make(ctx: Context, purpose: Proof, row: MessageRow, frame: Path) -> Disclosure:

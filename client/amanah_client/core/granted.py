@@ -15,12 +15,12 @@ from amanah_client.core import ways
 from amanah_client.core.checks import check_allowed
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
-from amanah_client.core.opening import check_body, claim_log, open_message, opened
+from amanah_client.core.opening import check_body, claim_log, is_forgotten, open_message, opened
 from amanah_client.core.room import Room
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol import kinds
 from amanah_protocol.content.history import Grant, Granted
-from amanah_protocol.content.sealed import check_commitment, decode_content
+from amanah_protocol.content.sealed import check_commitment, check_drill, decode_content
 from amanah_protocol.envelope import Envelope, decode_envelope, verify_envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate
@@ -88,6 +88,7 @@ def _check(
     check_allowed(header, author, room.spec)
     check_commitment(header, item.k, item.content)
     content = decode_content(item.content)
+    check_drill(content, drill=room.spec.drill)
     check_body(original, content.body)
     ways.check_opened(ctx, room, header, content, author)
     ways.check_granted(ctx, room, content, row.label, author=author, by=certificate, devices=grant.addressees)
@@ -109,7 +110,10 @@ def _check(
         state=MessageState.STORED,
         granted_by=envelope.header.kid,
     )
-    return opened(bare, content, item.content, item.k)
+    if is_forgotten(ctx, content.body):
+        return replace(bare, state=MessageState.ERASED)
+    # A label that was raised before this device came stands in the grant's: it saw no entry that says so.
+    return replace(opened(bare, content, item.content, item.k), label=max(content.label, row.label))
 
 
 def _original(room: Room, grant: kinds.Grant, leaf: Leaf) -> Envelope:

@@ -101,4 +101,4 @@ def make(ctx: Context, intent: Intent) -> tuple[Grant, Label]:
         for row in rows
     )
     body = Grant(log_size=granting.size, log_root=granting.root, log_signature=granting.signature, items=items)
-    return body, max(ways.weigh(ctx, spoken).label for spoken in found)
+    return body, max(ways.granted(ctx, spoken).label for spoken in found)

@@ -117,5 +117,6 @@ def forget(ctx: Context, room: RoomId, envelope: EnvelopeId) -> None:
     """The label of a message was changed, or is not after all: what was read is old, unless it is on its way."""
     for intent_id, read in tuple(ctx.spoken.items()):
         intent = ctx.outbox.get(intent_id)
-        if intent is not None and intent.state is not IntentState.SENT:
+        # Of a disclosure only the egress is out: its proof is made of what is read last.
+        if intent is not None and (intent.state is not IntentState.SENT or isinstance(intent.action, Disclose)):
             read.pop(Place(room, envelope), None)

@@ -58,13 +58,13 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)
-    if _is_forgotten(ctx, content.body):
+    if is_forgotten(ctx, content.body):
         return replace(row, state=MessageState.ERASED)
     _take_body(ctx, room, envelope, certificate, content.body)
     return opened(row, content, encoded, key)
 
 
-def _is_forgotten(ctx: Context, body: Body) -> bool:
+def is_forgotten(ctx: Context, body: Body) -> bool:
     """Whether it introduces a person whose organisation has forgotten the name; members who do not know yet do so."""
     if not isinstance(body, Profile):
         return False

@@ -46,7 +46,7 @@ from amanah_client.core import (
     ways,
 )
 from amanah_client.core.batch import Batch, message_id_of
-from amanah_client.core.context import Context
+from amanah_client.core.context import Context, Place
 from amanah_client.core.gate import blocked, blocked_in, revoked_members
 from amanah_client.core.room import Room, Work
 from amanah_client.core.transfer import fly
@@ -250,8 +250,14 @@ def _publish_next(ctx: Context, room: Room) -> bool:
 
 
 def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
-    """Intents of the room that may be tried now, in order."""
+    """Intents of the room that may be tried now, in order, as far as one publish takes them."""
+    relabelled: set[Place] = set()
     for intent in tuple(room.line.values()):
+        places = matter.about(intent.action)
+        if relabelled.intersection(places):
+            return  # it is judged by the label that this publish gives what it is about
+        if isinstance(intent.action, Relabel):
+            relabelled.update(places)
         waits = intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.timer_ms
         if not waits and uploads.is_ready(ctx, intent):
             yield intent

@@ -58,6 +58,16 @@ def weigh(ctx: Context, spoken: Spoken) -> Matter:
     return matter_of(row, spoken.relabels, circle, lambda device: who(ctx, device))
 
 
+def granted(ctx: Context, spoken: Spoken) -> Matter:
+    """As `weigh`, to be given to who was not there: under the stricter of the label that it was sent with and that now.
+
+    They were shown no entry that changed it: what it was sealed with is what they can check, and a label that was
+    raised since has to reach them with the grant.
+    """
+    found, sent = weigh(ctx, spoken), Label.CLEAR if spoken.row is None else spoken.row.label
+    return replace(found, label=max(found.label, sent))
+
+
 def label_now(ctx: Context, intent: Intent) -> Label:
     """The label that counts now of the message that an intent is about.
 
@@ -110,7 +120,7 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
 def _check_grant(ctx: Context, room: Room, intent: Intent, devices: tuple[DeviceId, ...]) -> None:
     if not devices or room.group is None or not set(devices) <= set(room.group.members):
         raise UsageError(Code.NOT_MEMBER, "history is given to who is in the room", hint="Invite the device first.")
-    found = [weigh(ctx, spoken) for spoken in matter.found(ctx, intent)]
+    found = [granted(ctx, spoken) for spoken in matter.found(ctx, intent)]
     to = _people(ctx, room, max(one.label for one in found), devices)
     for one in found:
         check_way(Way.GRANT, one, by=somebody(ctx.certificate), to=to)

@@ -313,6 +313,8 @@ class Board:
             return NOT_THEIRS
         if isinstance(body, Withdrawal):
             target.withdrawn = target.withdrawn or event.id
+        elif event.label_number < target.label_number:
+            return BELOW
         else:
             target.corrections.append(event.id)
         return None
@@ -342,6 +344,10 @@ class Board:
         except RefusedError as error:
             return LABEL if error.code is Code.LABEL else NOT_THEIRS_TO_LOWER
         target.label_number = new
+        for correction in map(self.messages.get, target.corrections):
+            # It is what people read when they raise a label: the words in its place go with it.
+            if correction is not None:
+                correction.label_number = max(correction.label_number, new)
         return None
 
     # ---- the incident

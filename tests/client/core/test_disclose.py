@@ -11,6 +11,7 @@ from amanah_protocol import frames
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.kinds import Egress, Kind
+from amanah_protocol.labels import Label
 from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
 from amanah_protocol.roster import decode_roster, verify_roster
 from amanah_protocol.types import EnvelopeId
@@ -87,6 +88,35 @@ def test_a_disclosure_goes_on_after_a_restart(stage: Stage) -> None:
     stage.wait(3_000)
     assert b.intent(intent).state is DONE
     assert len(b.rows(action.room, Kind.EGRESS)) == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_raised_after_its_egress_is_not_proven(stage: Stage, *, restarted: bool) -> None:
+    a, b, action = told(stage)
+    b.outward = lambda frame: [] if isinstance(frame, frames.GetInclusion | frames.GetCheckpoint) else [frame]
+    intent = b.ask(action)
+    stage.run()
+    assert b.intent(intent).state is SENT
+    label = b.store.messages[action.room, action.envelope].label
+    a.do(actions.Relabel(room=action.room, envelope=action.envelope, old=label, new=Label.AMBER_STRICT))
+    b.outward = None
+    if restarted:
+        b.restart()
+    b.connect()
+    stage.wait(5_000)
+    assert (b.intent(intent).state, b.intent(intent).code, b.intent(intent).result) == (FAILED, "LABEL", b"")
+
+
+def test_what_is_raised_is_not_disclosed_in_the_same_breath(stage: Stage) -> None:
+    _a, b, action = told(stage)
+    label = b.store.messages[action.room, action.envelope].label
+    b.disconnect()
+    b.ask(actions.Relabel(room=action.room, envelope=action.envelope, old=label, new=Label.AMBER_STRICT))
+    intent = b.ask(action)
+    b.connect()
+    stage.wait(5_000)
+    assert (b.intent(intent).state, b.intent(intent).code) == (FAILED, "LABEL")
+    assert b.rows(action.room, Kind.EGRESS) == []
 
 
 @pytest.mark.parametrize("hashes", [(), (bytes(32),)])

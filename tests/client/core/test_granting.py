@@ -52,7 +52,7 @@ def grant(client: Client, room: RoomId, said: list[EnvelopeId], *to: Client) -> 
     )
 
 
-def do(stage: Stage, client: Client, action: actions.GrantHistory) -> model.Intent:
+def do(stage: Stage, client: Client, action: actions.Action) -> model.Intent:
     intent = client.ask(action)
     stage.wait(4_000)
     return client.intent(intent)
@@ -66,7 +66,9 @@ def test_a_newcomer_reads_what_a_member_grants_and_sees_who_did(stage: Stage) ->
     for envelope in said[:2]:
         theirs, ours = c.store.messages[room, envelope], a.store.messages[room, envelope]
         assert theirs.granted_by == b.device.id
-        assert replace(theirs, granted_by=None) == ours
+        # What is granted together goes under the strictest label of it; `Room.granting` gives each label its own grant.
+        assert theirs.label is Label.AMBER
+        assert replace(theirs, granted_by=None, label=ours.label) == ours
     row = a.rows(room, Kind.GRANT)[0]
     header = decode_envelope(row.encoded).header
     assert header.specific == kinds.Grant(
@@ -78,6 +80,25 @@ def test_a_newcomer_reads_what_a_member_grants_and_sees_who_did(stage: Stage) ->
     # Others' words stand in their own rows alone: kept with the grant, they would outlive an erasure.
     assert [client.rows(room, Kind.GRANT)[0].content for client in (a, b, c)] == [b"", b"", b""]
     assert a.store.alarms == b.store.alarms == c.store.alarms == []
+
+
+@pytest.mark.parametrize(("sent", "changed"), [(Label.GREEN, Label.AMBER), (Label.AMBER, Label.GREEN)])
+def test_a_label_that_was_changed_before_somebody_came_is_never_a_laxer_one_for_them(
+    stage: Stage, sent: Label, changed: Label
+) -> None:
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    room = create(a, Label.RED)
+    invite(a, room, b)
+    envelope = a.say(room, "message 0", sent).envelope
+    assert envelope is not None
+    assert do(stage, a, actions.Relabel(room=room, envelope=envelope, old=sent, new=changed)).state is DONE
+    c = stage.online("C", of=SN)
+    invite(a, room, c)
+    stage.wait(1_000)
+    assert do(stage, b, grant(b, room, [envelope], c)).state is DONE
+    assert c.texts(room) == ["message 0"]
+    assert c.store.messages[room, envelope].label is Label.AMBER
+    assert c.store.alarms == []
 
 
 def test_what_was_granted_can_be_disclosed_and_granted_on(stage: Stage) -> None:

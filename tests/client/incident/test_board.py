@@ -178,6 +178,16 @@ def test_a_label_is_raised_by_everybody(told: Told) -> None:
     assert told.board.without_effect == {}
 
 
+def test_a_correction_is_under_the_label_of_what_it_corrects_or_a_stricter_one(told: Told) -> None:
+    first = told.say(A_TN, Text(text="at 14:00"), label=Label.GREEN)
+    corrected = told.say(A_TN, Correction(message=first, text="at 15:00"), label=Label.GREEN)
+    told.show(A_MA, kinds.Relabel(envelope=first, old=Label.GREEN, new=Label.RED))
+    below = told.say(A_TN, Correction(message=first, text="at 16:00"), label=Label.GREEN)
+    assert [told.board.messages[one].label_number for one in (first, corrected)] == [Label.RED, Label.RED]
+    assert told.board.messages[first].corrections == [corrected]
+    assert told.board.without_effect == {below: board.BELOW}
+
+
 def test_what_is_forwarded_is_its_authors_to_lower_and_not_its_forwarders(told: Told) -> None:
     origin = Origin(nation=MA, room=RoomId(bytes(16)), message=id_of(7), accepted_at_ms=1, label=Label.AMBER)
     quoted = told.say(A_TN, Forwarded(text="", origin=origin))
