@@ -21,7 +21,7 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, DecodeError, UsageError
+from amanah_protocol.errors import Code, DecodeError, RefusedError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
@@ -102,7 +102,7 @@ async def test_what_is_said_waits_without_the_relay_and_goes_out_by_itself(two: 
 
 
 async def test_nothing_is_said_above_the_ceiling_of_the_room(two: Two) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(RefusedError) as refused:
         await two.ours.send(Text(text=""), label=Label.RED)
     assert refused.value.code is Code.LABEL
 
