@@ -7,9 +7,11 @@ arrived sealed in a room. The relay knows neither name.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from amanah_client.model import ControlRow
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Certificate, Profile, Role, decode_certificate, decode_profile
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.revocation import decode_revocation
@@ -78,3 +80,31 @@ class Directory:
             subject=certificate.subject,
             namesakes=profile is not None and self._names[profile.organisation, profile.name] > 1,
         )
+
+
+def find_devices(members: Collection[Party], reference: str, where: str, *, prefix_min: int) -> tuple[DeviceId, ...]:
+    """The members' devices that an organisation, a name or first digits of a device id name.
+
+    Args:
+        members: Who is in.
+        reference: What was typed.
+        where: In what, for the error.
+        prefix_min: So many first digits stand for an id.
+
+    Raises:
+        UsageError: `NOT_FOUND` when nobody fits; `USAGE` when digits or a name fit several parties.
+    """
+    wanted = reference.strip()
+    if whole := tuple(party.device for party in members if party.organisation == wanted.lower()):
+        return whole
+    found = [party for party in members if party.name == wanted or party.device.hex() == wanted.lower()]
+    if not found and len(wanted) >= prefix_min:
+        found = [party for party in members if party.device.hex().startswith(wanted.lower())]
+    if not found:
+        hint = "`amanah room show` lists who is in."
+        raise UsageError(Code.NOT_FOUND, f"nobody in {where!r} is called {reference!r}", hint=hint)
+    # By the pseudonym: one person may have several devices, and two may have one name.
+    if len({(party.organisation, party.subject) for party in found}) > 1:
+        hint = "Name the device, which `amanah room show` lists."
+        raise UsageError(Code.USAGE, f"{len(found)} members are called {reference!r}", hint=hint)
+    return tuple(party.device for party in found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
-from amanah_client.directory import Party
+from amanah_client.directory import Party, find_devices
 from amanah_client.files import RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
@@ -518,9 +518,15 @@ class Room:
 
         return matter_of(message.row, relabels, self._inside(message.label).people, who)
 
+    def erasing(self, *messages: EnvelopeId) -> actions.EraseMessages:
+        """An erasure of own messages, for `Client.ask`: with their corrections, which say the same in other words."""
+        spoken = filter(None, map(self.board(about=messages).messages.get, messages))
+        named = {*messages, *(one for said in spoken for one in said.corrections)}
+        return actions.EraseMessages(room=self.id, envelopes=tuple(sorted(named)))
+
     async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
         """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""
-        return await self._client.do(actions.EraseMessages(room=self.id, envelopes=tuple(sorted(messages))), timeout_s)
+        return await self._client.do(self.erasing(*messages), timeout_s)
 
     def _label(self, label: Label | None, way: Way = Way.SEND) -> Label:
         asked = self.ceiling if label is None else label
@@ -579,18 +585,4 @@ class Room:
         Raises:
             UsageError: `NOT_FOUND` when nobody fits; `USAGE` when digits or a name fit several parties.
         """
-        wanted = reference.strip()
-        members = self.members()
-        if whole := tuple(party.device for party in members if party.organisation == wanted.lower()):
-            return whole
-        found = [party for party in members if party.name == wanted or party.device.hex() == wanted.lower()]
-        if not found and len(wanted) >= self._client.PREFIX_MIN:
-            found = [party for party in members if party.device.hex().startswith(wanted.lower())]
-        if not found:
-            hint = "`amanah room show` lists who is in."
-            raise UsageError(Code.NOT_FOUND, f"nobody in {self.title!r} is called {reference!r}", hint=hint)
-        # By the pseudonym: one person may have several devices, and two may have one name.
-        if len({(party.organisation, party.subject) for party in found}) > 1:
-            hint = "Name the device, which `amanah room show` lists."
-            raise UsageError(Code.USAGE, f"{len(found)} members are called {reference!r}", hint=hint)
-        return tuple(party.device for party in found)
+        return find_devices(self.members(), reference, self.title, prefix_min=self._client.PREFIX_MIN)

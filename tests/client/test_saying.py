@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.incident.board import Board
-from amanah_client.model import Intent, IntentState
+from amanah_client.model import Intent, IntentState, MessageState
 from amanah_client.saying import Say, saying
 from amanah_client.store.rows import decode_intent, encode_action, encode_intent
 from amanah_protocol import cbor
@@ -23,7 +23,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, DecodeError, RefusedError
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.kinds import Grade
+from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.test_sdk import Two, officers, until
@@ -99,6 +99,15 @@ async def test_what_is_said_waits_without_the_relay_and_goes_out_by_itself(two: 
     done = await two.a.outcome(kept.id, 60)
     assert done.state is IntentState.DONE
     await until(lambda: done.envelope in two.theirs.board().messages)
+
+
+async def test_who_erases_a_message_erases_its_corrections(two: Two) -> None:
+    first = (await two.ours.send("at 14:00")).envelope
+    assert first is not None
+    second = (await two.ours.send(Correction(message=first, text="at 15:00"))).envelope
+    await two.ours.erase(first)
+    await until(lambda: two.theirs.messages(newest=True)[-1].kind is Kind.ERASE)
+    assert [two.theirs.message(one.hex()).state for one in (first, second or first)] == [MessageState.ERASED] * 2
 
 
 async def test_nothing_is_said_above_the_ceiling_of_the_room(two: Two) -> None:

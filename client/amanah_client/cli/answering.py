@@ -130,10 +130,10 @@ def erase(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        found = sorted({into.message(wanted).id for wanted in (message, *more)})
-        what = "1 message" if len(found) == 1 else f"{len(found)} messages"
+        action = into.erasing(*(into.message(wanted).id for wanted in (message, *more)))
+        count = len(action.envelopes)
+        what = "1 message" if count == 1 else f"{count} messages, corrections among them,"
         questions.confirm(f"Erasing {what} of {into.title}", into.title, yes=yes)
-        action = actions.EraseMessages(room=into.id, envelopes=tuple(found))
         show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)

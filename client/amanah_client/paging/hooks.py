@@ -41,12 +41,14 @@ class Notice:
         precedence: How urgent the message is.
         count: How many messages wait for an acknowledgement.
         step: Which step this is.
+        drill: Whether it is an exercise, which the room's header says to all: nobody is woken for real by one.
     """
 
     room: str
     precedence: str
     count: int
     step: int
+    drill: bool = False
 
     @property
     def words(self) -> dict[str, str]:
@@ -56,13 +58,20 @@ class Notice:
             "AMANAH_PRECEDENCE": self.precedence,
             "AMANAH_COUNT": str(self.count),
             "AMANAH_STEP": str(self.step),
+            "AMANAH_DRILL": "1" if self.drill else "0",
         }
 
     @property
     def json(self) -> bytes:
         """As a webhook is posted it."""
         return msgspec.json.encode(
-            {"room": self.room, "precedence": self.precedence, "count": self.count, "step": self.step}
+            {
+                "room": self.room,
+                "precedence": self.precedence,
+                "count": self.count,
+                "step": self.step,
+                "drill": self.drill,
+            }
         )
 
 
@@ -219,10 +228,11 @@ async def _webhook(url: str, notice: Notice) -> None:
 def _letter(sender: str, to: str, notice: Notice) -> EmailMessage:
     letter = EmailMessage()
     letter["From"], letter["To"] = sender, to
-    letter["Subject"] = f"Amanah: {notice.precedence}, {notice.count} waiting"
+    drill = "DRILL, not real: " if notice.drill else ""
+    letter["Subject"] = f"Amanah: {drill}{notice.precedence}, {notice.count} waiting"
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(
-        f"A message of precedence {notice.precedence} waits in room {notice.room}; step {notice.step}, "
+        f"{drill}A message of precedence {notice.precedence} waits in room {notice.room}; step {notice.step}, "
         f"{notice.count} waiting in all.\nOpen Amanah and acknowledge it: that ends the paging.\n"
     )
     return letter

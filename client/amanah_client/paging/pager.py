@@ -358,6 +358,7 @@ class Pager:
             precedence=run.call.precedence.name.lower(),
             count=len(self._machine.pages),
             step=run.step.number,
+            drill=self._client.is_drill(run.call.room),
         )
         outcomes = await run_hooks(run.step.hooks, notice, self._rota)
         self._failures[run.call.message] = tuple(failure for failure in outcomes if failure is not None)

@@ -58,7 +58,14 @@ def test_a_command_is_told_its_arguments_and_four_values_and_inherits_nothing_se
     assert run(Command(argv=(program, "a b; exit 1", "$HOME"))) == (None,)
     told = out.read_text()
     assert told.startswith("a b; exit 1|$HOME|")
-    for line in ("AMANAH_ROOM=0a1b2c3d", "AMANAH_PRECEDENCE=flash", "AMANAH_COUNT=2", "AMANAH_STEP=1", "/"):
+    for line in (
+        "AMANAH_ROOM=0a1b2c3d",
+        "AMANAH_PRECEDENCE=flash",
+        "AMANAH_COUNT=2",
+        "AMANAH_STEP=1",
+        "AMANAH_DRILL=0",
+        "/",
+    ):
         assert line in told.splitlines()
     assert "secret" not in told
 
@@ -113,7 +120,13 @@ def test_a_webhook_is_posted_four_values(monkeypatch: pytest.MonkeyPatch) -> Non
     assert outcome == (None,)
     ((path, body),) = posted
     assert path == "/page"
-    assert msgspec.json.decode(body) == {"room": "0a1b2c3d", "precedence": "flash", "count": 2, "step": 1}
+    assert msgspec.json.decode(body) == {
+        "room": "0a1b2c3d",
+        "precedence": "flash",
+        "count": 2,
+        "step": 1,
+        "drill": False,
+    }
 
 
 @pytest.mark.parametrize(
