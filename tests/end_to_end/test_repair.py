@@ -64,7 +64,7 @@ def test_who_lost_the_keys_of_a_room_gets_everything_back_without_a_command(nati
     assert [room["causes"] for room in found["unreadable"]] == [{"state-lost": 1}]
     with following(a):
         followed = done(a2, "tail", ROOM, "--until-idle", "20")
-    assert "said meanwhile [repaired by officer a, cert.example.tn]" in followed.out
+    assert "[repaired by officer a, cert.example.tn]: said meanwhile" in followed.out
     said = {line["text"]: line for line in json.loads(done(a2, "read", ROOM, "--json").out) if line.get("text")}
     assert list(said) == ["before", "said meanwhile"]
     assert said["said meanwhile"]["mending"] == "done"
