@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeAlias
 
 from amanah_client import effects as e
@@ -22,12 +22,11 @@ from amanah_client.standing import standing_of
 from amanah_client.view.board import BoardView, board_view
 from amanah_client.view.conversation import conversation, is_page
 from amanah_client.view.entries import Item
-from amanah_client.view.people import Seat, chips
+from amanah_client.view.people import Seat, chips, seat_of
 from amanah_client.view.readers import Readers, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, Warned, line, trust, warnings
 from amanah_protocol import kinds
-from amanah_protocol.content.text import Mention
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import OrgName, RoomId
@@ -110,21 +109,7 @@ class Desk:
 
     def seat(self) -> Seat:
         """Whose eyes see it."""
-        client, directory = self.client, self.client.directory()
-
-        def named(mention: Mention) -> str:
-            person = mention.person
-            known = None if person is None else directory.profile(mention.organisation, person)
-            return known.name if known else (person or b"").hex()[:8]
-
-        return Seat(
-            me=client.party(client.me),
-            chips=self._named(),
-            now_ms=self.now_ms,
-            find=client.party,
-            named=named,
-            **({} if self._zone is None else {"zone": self._zone}),
-        )
+        return seat_of(self.client, self._named(), now_ms=self.now_ms, zone=self._zone or UTC)
 
     def _named(self) -> Mapping[str, str]:
         roster = self.client.profile.store.value("roster") or b""

@@ -20,11 +20,10 @@ from amanah_client.standing import standing_of
 from amanah_client.terminal.feed import Feed
 from amanah_client.view.board import BoardView, board_view
 from amanah_client.view.conversation import is_page
-from amanah_client.view.people import Seat, chips
+from amanah_client.view.people import Seat, chips, seat_of
 from amanah_client.view.readers import Readers, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, line, trust
-from amanah_protocol.content.text import Mention
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
@@ -117,21 +116,7 @@ class Watch:
 
     def seat(self) -> Seat:
         """Whose eyes see it."""
-        client, directory = self.client, self.client.directory()
-
-        def named(mention: Mention) -> str:
-            person = mention.person
-            known = None if person is None else directory.profile(mention.organisation, person)
-            return known.name if known else (person or b"").hex()[:8]
-
-        return Seat(
-            me=client.party(client.me),
-            chips=chips(self._organisations()),
-            now_ms=self.now_ms,
-            find=client.party,
-            named=named,
-            zone=self.zone,
-        )
+        return seat_of(self.client, chips(self._organisations()), now_ms=self.now_ms, zone=self.zone)
 
     def _organisations(self) -> tuple[OrgName, ...]:
         roster = self.client.profile.store.value("roster")

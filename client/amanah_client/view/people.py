@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING
 
 from amanah_client.directory import Party
 from amanah_client.language import gettext as _
@@ -12,6 +13,9 @@ from amanah_client.visible import shown
 from amanah_protocol.content.text import Mention
 from amanah_protocol.identity import Role
 from amanah_protocol.types import DeviceId, OrgName
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
 
 UNKNOWN = "?"
 
@@ -95,6 +99,25 @@ class Seat:
         if party.subject is None or self.me.subject is None:
             return party.device == self.me.device
         return (party.organisation, party.subject) == (self.me.organisation, self.me.subject)
+
+
+def seat_of(client: Client, named: Mapping[str, str], *, now_ms: int, zone: tzinfo) -> Seat:
+    """The seat of a profile's owner.
+
+    Args:
+        client: The profile.
+        named: Organisation -> chip.
+        now_ms: The time.
+        zone: The reader's zone.
+    """
+    directory = client.directory()
+
+    def called(mention: Mention) -> str:
+        person = mention.person
+        known = None if person is None else directory.profile(mention.organisation, person)
+        return known.name if known else (person or b"").hex()[:8]
+
+    return Seat(me=client.party(client.me), chips=named, now_ms=now_ms, find=client.party, named=called, zone=zone)
 
 
 def _note(party: Party) -> str:

@@ -192,3 +192,18 @@ async def test_a_websocket_is_held_to_the_same(inside: In) -> None:
         assert (await ask(PAGES, "/live", headers=wrong, websocket=True)).status == 101
     assert (await ask(inside.gate, "/live", headers=right, websocket=True, host="evil.example")).status == 1008
     assert (await ask(inside.gate, "/static/live", headers=OWN, websocket=True)).status == 1008
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_use"), [("navigate", True), (None, True), ("cors", False), ("same-origin", False)]
+)
+async def test_what_a_page_fetches_by_itself_keeps_nobody_in(mode: str | None, *, is_use: bool) -> None:
+    now_s = [0.0]
+    sessions = Sessions(lambda: now_s[0], lambda length: x.fixed("cookie", length), idle_s=10)
+    gate = Gate(PAGES, authority=AUTHORITY, sessions=sessions, door=PlainTextResponse("locked", 403))
+    cookie = {"Cookie": f"{COOKIE}={sessions.take_up(sessions.offer())}"}
+    now_s[0] = 8
+    named = {} if mode is None else {"Sec-Fetch-Mode": mode}
+    assert (await ask(gate, headers=cookie | named)).status == 200
+    now_s[0] = 12
+    assert (await ask(gate, headers=cookie)).status == (200 if is_use else 403)
