@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Final
 from amanah_protocol.cards import Armour, armour
 from amanah_protocol.roster import Relay
 from bench.community import Organisation, make_roster
+from scripts.ports import free_port
 
 LIMITS: Final = Path(__file__).with_name("limits.toml")
 ORIGIN: Final = "relay.example.org/bench"
@@ -54,14 +54,6 @@ def _peak_kib(status: Path) -> int:
 def command(*arguments: str) -> list[str]:
     """The relay's command line, of this very environment."""
     return [sys.executable, "-c", "from amanah_relay.cli import run; run()", *arguments]
-
-
-def free_port() -> int:
-    """A port of loopback that is free now; the roster names it before the relay listens."""
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        port: int = opened.getsockname()[1]
-        return port
 
 
 def made_relay(folder: Path, organisations: list[Organisation], *, now_ms: int) -> tuple[Relay, int]:

@@ -7,12 +7,10 @@ from a Suricata EVE file of your own.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from rich.table import Table
 from amanah_client.gateway.eve import EveReport, bounded_lines, read_eve
 from amanah_protocol.cards import Armour, armour, decode_armour
 from scripts.demo_stage import Call, Running, Stage, StepFailedError
+from scripts.ports import free_ports
 
 ROOM: Final = "Payment portals"
 COMMUNITY: Final = "Example circle"
@@ -120,7 +119,7 @@ class Demo:
     def _found(self) -> None:
         stage = self._stage
         stage.scene("Peace time: three nations and a relay", "Roots are made at home; two of three sign who belongs.")
-        port, *watching = _free_ports(1 + len(NATIONS))
+        port, *watching = free_ports(1 + len(NATIONS))
         address = f"ws://127.0.0.1:{port}"
         (stage.folder / "relay").mkdir(mode=0o700)
         witnesses = [f"http://127.0.0.1:{at}" for at in watching]
@@ -389,15 +388,6 @@ class Demo:
         table.add_row("disclosed", "1", "1", "offline; forged copy refused")
         table.add_row("evidence", "1 file", f"{LEFT.name}/evidence.amanah", "offline; forged copy refused")
         return table
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        free = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in free:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in free]
 
 
 def _hashes_of(eve: Path, report: EveReport) -> Counter[str]:

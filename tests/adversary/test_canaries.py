@@ -15,8 +15,9 @@ import pytest
 from amanah_client import Client
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
+from scripts.ports import free_port
 from tests.adversary.between import recording
-from tests.end_to_end.nations import Nations, Ran, amanah, free_port
+from tests.end_to_end.nations import Nations, Ran, amanah
 
 TN, MA = "cert.example.tn", "cert.example.ma"
 CANARIES: Final = {

@@ -32,12 +32,13 @@ from amanah_relay.keys import RelayKeys, create_relay_keys, load_relay_keys
 from amanah_relay.service import serve
 from amanah_relay.store import Store
 from bench.link import Link
+from scripts.ports import free_port
 from tests.adversary.attack import Attack, Out
 from tests.adversary.between import HOST, Between
 from tests.adversary.evil import EvilRelay
 from tests.adversary.outcomes import control, defended
 from tests.adversary.stage import Stage
-from tests.end_to_end.nations import ORIGIN, Nations, free_port, now_ms
+from tests.end_to_end.nations import ORIGIN, Nations, now_ms
 
 Play = Callable[..., Stage]
 TN: Final = "cert.example.tn"

@@ -21,13 +21,14 @@ from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import DeviceId
 from amanah_relay.quotas import RelayLimits
 from bench.link import Link
+from scripts.ports import free_port
 from tests.adversary.attack import Attack, Out, Planted
 from tests.adversary.between import HOST, Between
 from tests.adversary.evil import EvilRelay
 from tests.adversary.outcomes import control, defended
 from tests.adversary.shown import evidence
 from tests.adversary.stage import Stage
-from tests.end_to_end.nations import Nations, free_port
+from tests.end_to_end.nations import Nations
 from tests.protocol.test_cbor_malformed import CASES
 from tests.relay.serving import Site, items, make_site, open_for
 

@@ -27,8 +27,9 @@ from amanah_protocol.log.note_keys import decode_vkey
 from amanah_protocol.log.witnessing import MAX_REQUEST_BYTES
 from amanah_relay.addresses import port_warning
 from amanah_relay.config import Listen, TimestampSection, load_config
+from scripts.ports import free_port
 from tests.docs import evidence
-from tests.end_to_end.nations import Nations, amanah, free_port
+from tests.end_to_end.nations import Nations, amanah
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])

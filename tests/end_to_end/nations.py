@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.roster import roster_document
 from amanah_relay.keys import create_relay_keys
 from amanah_relay.store import Store
+from scripts.ports import free_port
 
 PROGRAMS: Final = Path(sys.executable).parent
 ORIGIN: Final = "relay.example.org/log"
@@ -32,12 +32,6 @@ WAIT_S: Final = 30
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def new_profile(path: Path) -> Profile:

@@ -18,7 +18,8 @@ from amanah_protocol.cards import Armour, armour
 from amanah_protocol.roster import Relay
 from amanah_relay.store import Store
 from bench.community import Organisation, make_roster
-from bench.relay import LIMITS, ORIGIN, command, free_port
+from bench.relay import LIMITS, ORIGIN, command
+from scripts.ports import free_port
 
 START_S = 60
 

@@ -29,7 +29,7 @@ from amanah_relay.cli import main
 from amanah_relay.config import load_config
 from amanah_relay.keys import create_relay_keys, load_relay_keys
 from bench.community import Organisation, make_roster
-from bench.relay import free_port
+from scripts.ports import free_port
 from tests.relay.serving import write_certificate
 
 ORIGIN: Final = "relay.example.org/test"

@@ -18,7 +18,7 @@ from amanah_client.paging import hooks
 from amanah_client.paging.duty import Command, Duty, Hook, Mail, Rota, Webhook
 from amanah_client.paging.hooks import Failure, Notice, Trouble, check_hooks, run_hooks
 from amanah_protocol.errors import Code, UsageError
-from tests.end_to_end.nations import free_port
+from scripts.ports import free_port
 from tests.site import Answer, Site
 
 NOTICE = Notice(room="0a1b2c3d", precedence="flash", count=2, step=1)

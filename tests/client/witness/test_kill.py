@@ -17,9 +17,10 @@ import pytest
 from amanah_client.witness.state import State
 from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import verify_note
+from scripts.ports import free_port, free_ports
 from tests.client.witness.logs import LOG, NOW_S, ORIGIN, TWIN, WITNESS, witness
 from tests.client.witness.serving import Site
-from tests.end_to_end.nations import PROGRAMS, WAIT_S, free_port
+from tests.end_to_end.nations import PROGRAMS, WAIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -102,7 +103,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> int:
 @pytest.fixture
 def two_processes(tmp_path: Path) -> Iterator[tuple[Path, list[Site]]]:
     """Two `amanah witness serve` on one folder."""
-    home, ports = made(tmp_path / "w"), [free_port(), free_port()]
+    home, ports = made(tmp_path / "w"), free_ports(2)
     running = [started(home, port) for port in ports]
     yield home, [Site(port, [], None) for port in ports]
     assert [ended(process, signal.SIGTERM) for process in running] == [0, 0]

@@ -27,10 +27,11 @@ from amanah_protocol.log.note import decode_note
 from amanah_protocol.log.note_keys import decode_vkey, verify_note
 from amanah_protocol.log.policy import decode_policy
 from amanah_protocol.log.witnessing import encode_request
+from scripts.ports import free_port
 from tests.client.witness.logs import FOREIGN, LOG, NOW_S, ORIGIN, TWIN
 from tests.client.witness.serving import Site
 from tests.client.witness.test_kill import ended, program
-from tests.end_to_end.nations import Nations, free_port
+from tests.end_to_end.nations import Nations
 from tests.relay.serving import write_certificate
 from tests.screen import Screen
 
