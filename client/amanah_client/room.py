@@ -228,6 +228,7 @@ class Room:
         label: Label | None = None,
         pap: Pap = Pap.AMBER,
         precedence: Precedence = Precedence.ROUTINE,
+        circle: Collection[DeviceId] = (),
     ) -> Say:
         """Something to say, for `Client.ask`.
 
@@ -237,6 +238,7 @@ class Room:
             label: Its label; the room's ceiling by default.
             pap: What receivers may do with it.
             precedence: How urgent it is.
+            circle: Whom its author was shown as its readers: it is held where others have joined before it is sealed.
 
         Raises:
             RefusedError: `LABEL` above a ceiling, or below the label of what it answers or corrects.
@@ -248,7 +250,8 @@ class Room:
             raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
         asked = self._label(label)
         self._check_answer(content, asked)
-        return saying(self.id, content, label=asked, pap=pap, precedence=precedence)
+        shown = tuple(sorted(circle))
+        return saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=shown)
 
     async def send(
         self,

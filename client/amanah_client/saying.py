@@ -9,7 +9,7 @@ from amanah_protocol.content.bodies import Said, decode_body, encode_body
 from amanah_protocol.content.file import File
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import OrgName, RoomId
+from amanah_protocol.types import DeviceId, OrgName, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Say:
         label: Its label.
         pap: What receivers may do with it.
         precedence: How urgent it is.
+        circle: Whom its author was shown as its readers, device by device; () where nobody was shown any.
     """
 
     room: RoomId
@@ -31,6 +32,7 @@ class Say:
     label: Label
     pap: Pap = Pap.AMBER
     precedence: Precedence = Precedence.ROUTINE
+    circle: tuple[DeviceId, ...] = ()
 
     @property
     def body(self) -> Said:
@@ -56,7 +58,13 @@ class Decide:
 
 
 def saying(
-    room: RoomId, body: Said, *, label: Label, pap: Pap = Pap.AMBER, precedence: Precedence = Precedence.ROUTINE
+    room: RoomId,
+    body: Said,
+    *,
+    label: Label,
+    pap: Pap = Pap.AMBER,
+    precedence: Precedence = Precedence.ROUTINE,
+    circle: tuple[DeviceId, ...] = (),
 ) -> Say:
     """Something to say in a room.
 
@@ -66,4 +74,12 @@ def saying(
     if isinstance(body, File):
         raise UsageError(Code.USAGE, "a file is attached, not said", hint="Attach it: `Room.attach`, `amanah attach`.")
     number, value = encode_body(body)
-    return Say(room=room, number=number, value=cbor.encode(value), label=label, pap=pap, precedence=precedence)
+    return Say(
+        room=room,
+        number=number,
+        value=cbor.encode(value),
+        label=label,
+        pap=pap,
+        precedence=precedence,
+        circle=circle,
+    )

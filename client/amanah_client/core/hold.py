@@ -25,15 +25,13 @@ def widen(ctx: Context, room: Room, before: Collection[DeviceId], added: Collect
     """
     if ctx.certificate.role is not Role.OFFICER:
         return
-    nations = _organisations(ctx, added) - _organisations(ctx, before)
-    people = _people(ctx, added) - _people(ctx, before)
     for intent in tuple(room.line.values()):
         if not isinstance(intent.action, Say | PostAlerts | Attach):
             continue
-        joined = {organisation for organisation, _ in people} if intent.action.label >= Label.RED else nations
+        joined = _joined(ctx, intent.action.label, before, added)
         if not joined:
             continue
-        detail = f"joined since this was written: {', '.join(sorted(joined))}"
+        detail = _detail(joined)
         if intent.state is IntentState.QUEUED:
             hold(ctx, intent, detail)
         elif intent.state is IntentState.SENT:
@@ -41,6 +39,31 @@ def widen(ctx: Context, room: Room, before: Collection[DeviceId], added: Collect
             # intent itself, so that a restart does not forget it.
             room.widened[intent.id] = detail
             ctx.note(intent, str(Code.STALE_EPOCH), detail)
+
+
+def hold_behind(ctx: Context, room: Room, intent: Intent) -> None:
+    """Hold what was written before a commit that was taken in first: the author was shown a smaller circle.
+
+    A face shows the circle as it is stored, and what is asked there waits behind what has arrived. A commit in
+    between widens nothing that stands in the line, and would have others read what was written without them.
+    """
+    if ctx.certificate.role is not Role.OFFICER or room.group is None:
+        return
+    if not isinstance(intent.action, Say) or not intent.action.circle:
+        return
+    if joined := _joined(ctx, intent.action.label, intent.action.circle, room.group.members):
+        hold(ctx, intent, _detail(joined))
+
+
+def _joined(ctx: Context, label: Label, before: Collection[DeviceId], after: Collection[DeviceId]) -> set[OrgName]:
+    """Whose people joined, as far as it matters to a label."""
+    if label >= Label.RED:
+        return {organisation for organisation, _ in _people(ctx, after) - _people(ctx, before)}
+    return _organisations(ctx, after) - _organisations(ctx, before)
+
+
+def _detail(joined: Collection[OrgName]) -> str:
+    return f"joined since this was written: {', '.join(sorted(joined))}"
 
 
 def _organisations(ctx: Context, devices: Collection[DeviceId]) -> set[OrgName]:

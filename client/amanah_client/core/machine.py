@@ -44,6 +44,7 @@ from amanah_client.core import (
 )
 from amanah_client.core import requests as r
 from amanah_client.core.context import Context, Session, own_chain, room_of
+from amanah_client.core.hold import hold_behind
 from amanah_client.core.room import Room, load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
@@ -284,6 +285,9 @@ def _ask(ctx: Context, intent: Intent) -> None:
     known = ctx.outbox.get(intent.id)
     if known is None:
         _place(ctx, intent)
+        room_id = room_of(intent.action)
+        if room_id in ctx.rooms:
+            hold_behind(ctx, ctx.rooms[room_id], intent)
     elif known.state is IntentState.HELD:
         ctx.put_intent(replace(known, state=IntentState.QUEUED, code="", detail=""))
         ctx.write(e.DropWish(intent=intent.id))

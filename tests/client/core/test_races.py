@@ -285,6 +285,29 @@ def test_who_was_out_for_a_while_sends_what_it_wrote_for_the_same_circle(stage: 
     assert a.texts(room) == ["between us"]
 
 
+@pytest.mark.parametrize("shown", ["nobody", "those who were there", "all"])
+def test_what_is_asked_for_behind_a_commit_is_held_where_its_author_was_shown_a_smaller_circle(
+    stage: Stage, shown: str
+) -> None:
+    """The commit is taken in first, as where it waited before what was asked for: nothing in the line is widened."""
+    a, b, room = two(stage)
+    before = tuple(sorted((a.device.id, b.device.id)))
+    c = stage.online("C", of=SN)
+    invite(a, room, c)
+    stage.run()
+    circle = {"nobody": (), "those who were there": before, "all": (*before, c.device.id)}[shown]
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER, circle=circle))
+    stage.run()
+    # Without what was shown nothing is known of it, and it goes to whoever is there.
+    assert c.texts(room) == ([] if shown == "those who were there" else ["between us"])
+    if shown == "those who were there":
+        assert b.intent(intent).state is HELD
+        assert SN in b.intent(intent).detail
+        b.give(inputs.Asked(intent=b.intent(intent)))  # the officer releases it
+        stage.run()
+        assert c.texts(room) == ["between us"]
+
+
 # ---- what was found on the way
 
 
