@@ -99,7 +99,13 @@ class Officer:
         box = self.page.locator("textarea.box")
         box.fill(text)
         box.press("Enter")
-        self.page.locator("textarea.box:placeholder-shown").wait_for()
+        sent = self.page.locator("textarea.box:placeholder-shown")
+        changed = self.page.locator(".toast", has_text="Who can read this room has changed")
+        sent.or_(changed).first.wait_for()
+        if changed.count():
+            # Somebody joined while it was written: looked at, and sent.
+            box.press("Enter")
+            sent.wait_for()
 
     def hears(self, text: str) -> Locator:
         """Wait until it stands in the conversation."""

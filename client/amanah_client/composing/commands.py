@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final, TypeVar
 
 from amanah_client.composing import names
-from amanah_client.composing.line import Command, Situation, compose_text
+from amanah_client.composing.line import Command, Situation, compose_correction, compose_text
 from amanah_client.composing.orders import (
     Acknowledging,
     Attaching,
@@ -31,7 +31,7 @@ from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.reaction import Reaction
-from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
@@ -186,7 +186,7 @@ def _react(rest: str, situation: Situation) -> Order:
 
 def _correct(rest: str, situation: Situation) -> Order:
     message, text = _target(rest, situation)
-    return Saying(body=Correction(message=message, text=_wanted("correct", text, "the text as it should be")))
+    return Saying(body=compose_correction(message, _wanted("correct", text, "the text as it should be"), situation))
 
 
 def _withdraw(rest: str, situation: Situation) -> Order:

@@ -16,6 +16,7 @@ from amanah_client.composing.mentions import mentions_in
 from amanah_client.composing.orders import Order, Saying
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Grade
@@ -105,7 +106,7 @@ def read_line(line: str, situation: Situation, commands: dict[str, Command]) -> 
     text = _clean(line)
     if not text:
         raise UsageError(Code.USAGE, "there is nothing to send", hint="Type a text, or / for the commands.")
-    if not text.startswith(SLASH) or text.startswith(SLASH * 2):
+    if not is_command(text):
         return Saying(body=compose_text(text.removeprefix(SLASH) if text.startswith(SLASH) else text, situation))
     name, _, rest = text.removeprefix(SLASH).partition(" ")
     command = commands.get(name.lower())
@@ -133,3 +134,14 @@ def compose_text(text: str, situation: Situation) -> Text:
         mentions=mentions_in(text, situation.members),
         asks=situation.asks,
     )
+
+
+def compose_correction(message: EnvelopeId, text: str, situation: Situation) -> Correction:
+    """What an own text says from now on, with its mentions."""
+    return Correction(message=message, text=text, mentions=mentions_in(text, situation.members))
+
+
+def is_command(line: str) -> bool:
+    """Whether a line is no text."""
+    text = _clean(line)
+    return text.startswith(SLASH) and not text.startswith(SLASH * 2)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeAlias
 
 from amanah_client import effects as e
-from amanah_client.desk.feed import Feed, Read, Window
+from amanah_client.desk.feed import SHOWN_CHARS, Feed, Read, Window
 from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.language import Language, spoken
@@ -163,7 +163,7 @@ class Desk:
 
     def board(self, room: Room, seat: Seat) -> BoardView:
         """A room's board."""
-        return board_view(room.board(about=()), seat, _nations(self.members(room)))
+        return board_view(room.board(about=()), seat, _nations(self.members(room)), most=SHOWN_CHARS)
 
     def readers(self, room: Room, seat: Seat) -> Readers:
         """Who can read a room."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from amanah_client import actions
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
-from amanah_client.composing.line import Situation, read_line
+from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.composing.times import parse_time
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.language import gettext as _
 from amanah_client.room import Room
 from amanah_client.view.indicators import defang, has_live
+from amanah_client.view.readers import digest_of
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
@@ -22,8 +24,9 @@ from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
-from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
@@ -34,7 +37,19 @@ Doing: TypeAlias = wire.Asked
 _ID_BYTES: Final = 16
 
 
-async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: PLR0911 - one for each kind
+class NotDoneError(UsageError):
+    """The desk itself refuses it, in the language that is spoken; nothing is queued.
+
+    Attributes:
+        data: What the page is to do about it.
+    """
+
+    def __init__(self, detail: str, hint: str, data: object = None) -> None:
+        super().__init__(Code.USAGE, detail, hint=hint)
+        self.data = data
+
+
+async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR0911 - one for each kind
     """Do what a frame asks for; gives what to tell, and what was asked for.
 
     Raises:
@@ -70,12 +85,14 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: PLR0911 -
             return "", None
         case wire.Defang(text=text):
             return "", {"live": has_live(text), "text": defang(text)}
+        case wire.Correct():
+            return await _correct(desk, asked)
         case (
-            wire.React() | wire.Correct() | wire.Withdraw() | wire.Stand() | wire.AddTask() | wire.MoveTask()
+            wire.React() | wire.Withdraw() | wire.Stand() | wire.AddTask() | wire.MoveTask()
             | wire.Propose() | wire.Position() | wire.SetClock() | wire.Handover()
         ):  # fmt: skip
             room = room_of(desk, asked.room)
-            await desk.client.ask(room.compose(_body(asked, room, desk.now_ms)))
+            await desk.client.ask(room.compose(_body(asked, room, desk.now_ms), circle=_readers(room, asked)))
             return "", None
         case _:
             raise UsageError(Code.USAGE, "this is not done here")
@@ -83,12 +100,12 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: PLR0911 -
 
 async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:
     room = room_of(desk, asked.room)
-    order = read_line(asked.text, _situation(desk, room, asked), COMMANDS)
+    order = read_line(asked.text, _typed(desk, room, asked), COMMANDS)
     label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
     match order:
         case orders.Saying(body=body):
-            said = room.compose(body, label=label, pap=pap, precedence=Precedence[asked.precedence.upper()])
-            await desk.client.ask(said)
+            precedence, circle = Precedence[asked.precedence.upper()], _readers(room, asked)
+            await desk.client.ask(room.compose(body, label=label, pap=pap, precedence=precedence, circle=circle))
             return "", {"sent": True}
         case orders.Acknowledging(message=message, grade=grade):
             await desk.client.ask(actions.Acknowledge(room=room.id, envelope=message, grade=int(grade)))
@@ -105,8 +122,38 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:
         case orders.Helping(command=command):
             return "", {"show": "commands", "commands": _commands(command)}
         case _:
-            raise UsageError(Code.USAGE, _("this is not done on the desk yet"), hint=_("Use the command line for it."))
+            raise NotDoneError(_("This is not done on the desk yet"), _("Use the command line for it."))
     return "", {"sent": True}
+
+
+async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:
+    """Another text in the place of an own one, read as any line is; a command is none, and is never said as a text.
+
+    Nor is it carried out: whoever corrects a text did not mean to do something else with it half written.
+    """
+    room = room_of(desk, asked.room)
+    order = read_line(asked.text, found := _situation(desk, room), COMMANDS)
+    if not isinstance(order, orders.Saying) or not isinstance(order.body, Text) or is_command(asked.text):
+        hint = _("Cancel the correction first; // begins a text that begins with a slash.")
+        raise NotDoneError(_("A correction is a text, and this is a command: nothing was sent"), hint)
+    body = compose_correction(_entry(asked.entry), order.body.text, found)
+    await desk.client.ask(room.compose(body, circle=_readers(room, asked)))
+    return "", {"sent": True}
+
+
+def _readers(room: Room, asked: wire.Sealing) -> tuple[DeviceId, ...]:
+    """The devices that can read a room, as its page has shown them.
+
+    What is queued names them too: who joins before it is sealed has it held (`core.hold`).
+
+    Raises:
+        NotDoneError: Others can, or not all of them any more.
+    """
+    members = room.members()
+    if digest_of(members) != asked.readers:
+        detail = _("Who can read this room has changed: nothing was sent")
+        raise NotDoneError(detail, _("Look again at who can read it, then send."), {"look": "readers"})
+    return tuple(party.device for party in members)
 
 
 def _marks(order: orders.Marking, room: Room) -> dict[str, str]:
@@ -128,13 +175,19 @@ def _commands(name: str | None) -> list[dict[str, object]]:
     ]
 
 
-def _situation(desk: Desk, room: Room, asked: wire.Type) -> Situation:
+def _situation(desk: Desk, room: Room) -> Situation:
     return Situation(
         board=room.board(about=()),
         members=room.members(),
         now_ms=desk.now_ms,
         message=lambda digits: room.message(digits).id,
         fresh_id=lambda: secrets.token_bytes(_ID_BYTES),
+    )
+
+
+def _typed(desk: Desk, room: Room, asked: wire.Type) -> Situation:
+    return replace(
+        _situation(desk, room),
         answering=None if asked.answering is None else _entry(asked.answering),
         asks=None if asked.asks is None else Grade(asked.asks),
         replies=asked.replies,
@@ -146,8 +199,6 @@ def _body(asked: Doing, room: Room, now_ms: int) -> Said:  # noqa: C901, PLR0911
     match asked:
         case wire.React(entry=entry, sign=sign, stands=stands):
             return Reaction(message=_entry(entry), sign=sign, stands=stands)
-        case wire.Correct(entry=entry, text=text):
-            return Correction(message=_entry(entry), text=text)
         case wire.Withdraw(entry=entry, reason=reason):
             return Withdrawal(message=_entry(entry), reason=reason)
         case wire.Stand():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from amanah_client.directory import Party
@@ -21,6 +21,8 @@ WINDOW: Final = 120
 """So many entries are drawn at once; a room of any length scrolls through them."""
 MOST: Final = WINDOW + WINDOW // 2
 """A window that follows what arrives begins anew before it holds more."""
+SHOWN_CHARS: Final = 2_000
+"""So many characters of a text are shown until all of it is asked for."""
 _STEP: Final = WINDOW // 2
 _RECENT: Final = 500
 """Among so many of the newest entries it is looked how far each nation has stored the room."""
@@ -134,7 +136,7 @@ class Feed:
         told = {entry for said in spoken for entry in (*said.corrections, said.withdrawn) if entry is not None}
         # As `Room.beside`, without reading again what was just read.
         gathered.messages |= self.room.entries(*((named | told) - set(gathered.messages)))
-        return gathered.seen(board, seat, self._ceiling(), members)
+        return replace(gathered.seen(board, seat, self._ceiling(), members), most=SHOWN_CHARS)
 
     def _ceiling(self) -> Label:
         if self._label is None:

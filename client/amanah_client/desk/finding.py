@@ -1,17 +1,26 @@
-"""What an officer looks for: rooms, people and words; and what happened in a room, in its order."""
+"""What an officer looks for: rooms, people and words; all of an entry; what happened in a room, in its order."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.incident.about import INCIDENT
+from amanah_client.message import Message
 from amanah_client.reading import Found
-from amanah_client.view.conversation import conversation
+from amanah_client.view.conversation import conversation, reactions, versions
 from amanah_client.view.entries import Item
+from amanah_client.view.gathered import Room as Seen
 from amanah_client.view.people import Seat
+from amanah_client.view.runs import begun, parse
 from amanah_client.visible import shown
 from amanah_protocol import kinds
+from amanah_protocol.content.file import File
+from amanah_protocol.content.forwarded import Forwarded
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import RoomId
 
 MOST: Final = 50
@@ -20,6 +29,8 @@ _RECENT: Final = 2_000
 """Changes of readers are looked for among so many of the newest entries; the incident itself is found whole."""
 _SHOWN: Final = kinds.Create | kinds.Commit | kinds.Decision | kinds.Egress | kinds.Erase | kinds.Grant | kinds.Relabel
 _MOST_EVENTS: Final = 500
+_MOST_SIGNS: Final = 500
+_VERSIONS: Final = 10
 
 
 def find(desk: Desk, query: str) -> dict[str, object]:
@@ -46,6 +57,54 @@ def _found(found: Found, title: str, seat: Seat) -> dict[str, object]:
         "at_ms": message.sent_at_ms,
         "text": shown(found.excerpt).replace("\n", " "),
     }
+
+
+def whole(desk: Desk, asked: wire.Whole) -> dict[str, object]:
+    """All of what an entry says, as it was written and as it is shown, with all its signs.
+
+    Raises:
+        UsageError: `UNKNOWN_ROOM`, or `NOT_FOUND` for no such entry, version or text.
+    """
+    message, seen = _seen(desk, asked.room, asked.entry)
+    text = _texts(message, seen)
+    if asked.version is not None:
+        text = text[asked.version : asked.version + 1]
+    if not text:
+        raise UsageError(Code.NOT_FOUND, "there is no such text here")
+    signs = reactions(message, seen)[:_MOST_SIGNS] if message.id in seen.board.messages else ()
+    return {"text": text[-1], "blocks": parse(text[-1]), "reactions": signs}
+
+
+def before(desk: Desk, asked: wire.Before) -> dict[str, object]:
+    """What an entry said before a version of it, what it said last first.
+
+    Raises:
+        UsageError: `UNKNOWN_ROOM` or `NOT_FOUND`.
+    """
+    message, seen = _seen(desk, asked.room, asked.entry)
+    texts = list(enumerate(_texts(message, seen)))[: asked.version]
+    found = [(version, *begun(text, seen.most)) for version, text in reversed(texts[-_VERSIONS:])]
+    return {
+        "versions": [{"version": version, "blocks": blocks, "left_out": left} for version, blocks, left in found],
+        "more": max(0, len(texts) - _VERSIONS),
+    }
+
+
+def _seen(desk: Desk, room: str, entry: str) -> tuple[Message, Seen]:
+    feed = desk.feed(RoomId(bytes.fromhex(room)))
+    message = feed.room.message(entry)
+    return message, feed.seen([message], desk.seat(), desk.members(feed.room))
+
+
+def _texts(message: Message, seen: Seen) -> tuple[str, ...]:
+    """What somebody wrote in an entry; its versions, where it was corrected."""
+    match message.body:
+        case Text() as text:
+            return versions(message.id, text, seen)
+        case Handover(text=text) | Forwarded(text=text) | File(text=text):
+            return (text,)
+        case _:
+            return ()
 
 
 def timeline(desk: Desk, room: str) -> tuple[Item, ...]:

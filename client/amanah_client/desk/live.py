@@ -18,9 +18,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.doing import do
+from amanah_client.desk.doing import NotDoneError, do
 from amanah_client.desk.feed import Read, Window
-from amanah_client.desk.finding import find, timeline
+from amanah_client.desk.finding import before, find, timeline, whole
 from amanah_client.desk.words import words_of_page
 from amanah_client.language import ENGLISH, spoken
 from amanah_client.language import gettext as _
@@ -205,6 +205,10 @@ class Live:
     async def _answer(self, asked: wire.Asked) -> wire.Answer:
         try:
             text, data = await self._do(asked)
+        except NotDoneError as error:
+            # By then the page is told what stands now.
+            self._hear(None)
+            return wire.Answer(n=asked.n, ok=False, text=f"{error.detail}. {error.hint}", data=error.data)
         except AmanahError as error:
             return wire.Answer(n=asked.n, ok=False, text=_told(error))
         return wire.Answer(n=asked.n, ok=True, text=text, data=data)
@@ -228,6 +232,10 @@ class Live:
                 return "", None
             case wire.Search(query=query):
                 return "", find(self._desk, query)
+            case wire.Whole():
+                return "", await asyncio.to_thread(whole, self._desk, asked)
+            case wire.Before():
+                return "", await asyncio.to_thread(before, self._desk, asked)
             case wire.Timeline(room=room):
                 return "", await asyncio.to_thread(timeline, self._desk, room)
             case _:

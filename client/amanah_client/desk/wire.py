@@ -20,6 +20,7 @@ Entry = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Short = Annotated[str, msgspec.Meta(max_length=limits.MAX_TEXT_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=limits.MAX_NAME_CHARS)]
 Long = Annotated[str, msgspec.Meta(max_length=MAX_CHARS)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Time = Annotated[str, msgspec.Meta(max_length=40)]
@@ -33,6 +34,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What every frame has."""
 
     n: Number
+
+
+class Sealing(Frame, frozen=True, kw_only=True):
+    """What is sealed for those who can read a room: with whom the page has shown as them (`view.readers`)."""
+
+    room: Room
+    readers: Digest
 
 
 class Active(Frame, frozen=True, kw_only=True, tag="active"):
@@ -50,6 +58,25 @@ class Look(Frame, frozen=True, kw_only=True, tag="look"):
     at: Literal["newest", "before", "after", "around"] = "newest"
     seq: Number = 0
     thread: Entry | None = None
+
+
+class Whole(Frame, frozen=True, kw_only=True, tag="whole"):
+    """All of an entry of which the window shows the beginning: its text, its signs, or what it said before.
+
+    With `version`, that alone: what the entry said first is 0, what it said after its first correction 1.
+    """
+
+    room: Room
+    entry: Entry
+    version: Number | None = None
+
+
+class Before(Frame, frozen=True, kw_only=True, tag="before"):
+    """What an entry said before its corrections, a few of them at a time, those before a version."""
+
+    room: Room
+    entry: Entry
+    version: Number
 
 
 class Timeline(Frame, frozen=True, kw_only=True, tag="timeline"):
@@ -72,10 +99,9 @@ class Draft(Frame, frozen=True, kw_only=True, tag="draft"):
     text: Long
 
 
-class Type(Frame, frozen=True, kw_only=True, tag="type"):
+class Type(Sealing, frozen=True, kw_only=True, tag="type"):
     """A line of the composer: a text, or a command."""
 
-    room: Room
     text: Long
     label: LabelName
     pap: PapName
@@ -94,35 +120,31 @@ class Acknowledge(Frame, frozen=True, kw_only=True, tag="acknowledge"):
     grade: Grade
 
 
-class React(Frame, frozen=True, kw_only=True, tag="react"):
+class React(Sealing, frozen=True, kw_only=True, tag="react"):
     """Put a sign on a message, or take it back."""
 
-    room: Room
     entry: Entry
     sign: Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
     stands: bool
 
 
-class Correct(Frame, frozen=True, kw_only=True, tag="correct"):
+class Correct(Sealing, frozen=True, kw_only=True, tag="correct"):
     """Say instead."""
 
-    room: Room
     entry: Entry
     text: Long
 
 
-class Withdraw(Frame, frozen=True, kw_only=True, tag="withdraw"):
+class Withdraw(Sealing, frozen=True, kw_only=True, tag="withdraw"):
     """Take a message back."""
 
-    room: Room
     entry: Entry
     reason: Short
 
 
-class Stand(Frame, frozen=True, kw_only=True, tag="stand"):
+class Stand(Sealing, frozen=True, kw_only=True, tag="stand"):
     """Where the incident stands: "" for what stays."""
 
-    room: Room
     title: Name = ""
     severity: Literal["", "low", "medium", "high", "critical"] = ""
     status: Literal["", "triage", "investigating", "containing", "recovering", "resolved", "closed"] = ""
@@ -130,37 +152,33 @@ class Stand(Frame, frozen=True, kw_only=True, tag="stand"):
     aware: Time = ""
 
 
-class AddTask(Frame, frozen=True, kw_only=True, tag="add_task"):
+class AddTask(Sealing, frozen=True, kw_only=True, tag="add_task"):
     """Ask a nation to do something."""
 
-    room: Room
     nation: Name
     what: Short
     until: Time = ""
 
 
-class MoveTask(Frame, frozen=True, kw_only=True, tag="move_task"):
+class MoveTask(Sealing, frozen=True, kw_only=True, tag="move_task"):
     """Say how far a task is."""
 
-    room: Room
     task: Token
     state: Literal["open", "taken", "done", "refused"]
     reason: Short = ""
 
 
-class Propose(Frame, frozen=True, kw_only=True, tag="propose"):
+class Propose(Sealing, frozen=True, kw_only=True, tag="propose"):
     """Propose something to all nations of the room."""
 
-    room: Room
     what: Short
     until: Time
     quorum: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
 
 
-class Position(Frame, frozen=True, kw_only=True, tag="position"):
+class Position(Sealing, frozen=True, kw_only=True, tag="position"):
     """Agree or object for the own nation."""
 
-    room: Room
     ordinal: Number
     agrees: bool
     reason: Short = ""
@@ -173,10 +191,9 @@ class Conclude(Frame, frozen=True, kw_only=True, tag="conclude"):
     ordinal: Number
 
 
-class SetClock(Frame, frozen=True, kw_only=True, tag="set_clock"):
+class SetClock(Sealing, frozen=True, kw_only=True, tag="set_clock"):
     """Set a joint time; with `clock`, move it or call it off."""
 
-    room: Room
     nature: Literal["action", "embargo", "deadline"] = "action"
     what: Short = ""
     at: Time = ""
@@ -184,10 +201,9 @@ class SetClock(Frame, frozen=True, kw_only=True, tag="set_clock"):
     stands: bool = True
 
 
-class Handover(Frame, frozen=True, kw_only=True, tag="handover"):
+class Handover(Sealing, frozen=True, kw_only=True, tag="handover"):
     """Leave a note to who comes."""
 
-    room: Room
     text: Long
 
 
@@ -233,9 +249,9 @@ class Defang(Frame, frozen=True, kw_only=True, tag="defang"):
 
 
 Asked: TypeAlias = (
-    Active | Lock | Look | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw | Stand | AddTask
-    | MoveTask | Propose | Position | Conclude | SetClock | Handover | NewRoom | Invite | Remove | Release | Search
-    | Defang
+    Active | Lock | Look | Whole | Before | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw
+    | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | Handover | NewRoom | Invite | Remove
+    | Release | Search | Defang
 )  # fmt: skip
 
 _DECODER: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked, strict=True)

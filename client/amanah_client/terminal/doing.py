@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, assert_never
 from amanah_client import actions
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
-from amanah_client.composing.line import SLASH, Situation, read_line
+from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.language import gettext as _
 from amanah_client.reading import Found
 from amanah_client.terminal.exporting import export
@@ -114,14 +114,8 @@ async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation) -> Don
         and isinstance(order.body, Text)
         and not is_command(line)
     ):
-        order = orders.Saying(body=Correction(message=corrects, text=order.body.text))
+        order = orders.Saying(body=compose_correction(corrects, order.body.text, seen))
     return await _carry_out(watch, feed, order)
-
-
-def is_command(line: str) -> bool:
-    """Whether a line is no text."""
-    text = line.strip()
-    return text.startswith(SLASH) and not text.startswith(SLASH * 2)
 
 
 async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind

@@ -13,13 +13,14 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.view import words
 from amanah_client.view.people import Seat
-from amanah_client.view.runs import Block, parse
+from amanah_client.view.runs import Block, begun
 from amanah_client.view.zones import Local, local_times
 from amanah_client.visible import shown
 from amanah_protocol.content.clock import Nature
+from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
-from amanah_protocol.types import OrgName
+from amanah_protocol.types import EnvelopeId, OrgName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +153,12 @@ class HandoverLine:
     Attributes:
         entry: Its entry, in hex.
         blocks: What it says.
+        left_out: How many characters are not in the blocks.
     """
 
     entry: str
     blocks: tuple[Block, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,19 +198,26 @@ class BoardView:
     without_effect: tuple[tuple[str, str], ...]
 
 
-def board_view(board: Board, seat: Seat, nations: Iterable[OrgName]) -> BoardView:
+def _note(entry: EnvelopeId, note: Handover, most: int | None) -> HandoverLine:
+    blocks, left_out = begun(note.text, most)
+    return HandoverLine(entry=entry.hex(), blocks=blocks, left_out=left_out)
+
+
+def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: int | None = None) -> BoardView:
     """A room's board.
 
     Args:
         board: The fold of its entries.
         seat: Whose eyes see it.
         nations: Who is in the room.
+        most: The newest note alone is shown, and so many characters of it; None for all of all.
     """
     inside, standing = tuple(nations), board.standing
     clocks = (clock_line(of, board, seat, inside) for of in board.clocks.values())
     tasks = (task_line(of, seat) for of in board.tasks.values())
     decisions = (decision_line(of, seat) for of in board.proposals.values())
-    notes = (HandoverLine(entry=entry.hex(), blocks=parse(note.text)) for entry, note in reversed(board.handovers))
+    left = board.handovers if most is None else board.handovers[-1:]
+    notes = (_note(entry, note, most) for entry, note in reversed(left))
     return BoardView(
         is_incident=bool(standing.said),
         title=shown(standing.title or "").replace("\n", " "),

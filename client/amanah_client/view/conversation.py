@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from amanah_client.incident.board import Spoken
 from amanah_client.language import gettext as _
 from amanah_client.language import number
 from amanah_client.message import Message
@@ -35,7 +36,7 @@ from amanah_client.view.entries import (
 from amanah_client.view.gathered import Room
 from amanah_client.view.notices import notice_of
 from amanah_client.view.people import Seat
-from amanah_client.view.runs import parse, plain
+from amanah_client.view.runs import begun, parse, plain
 from amanah_client.visible import shown
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
@@ -57,6 +58,7 @@ from amanah_protocol.types import EnvelopeId
 RUN_MS: Final = 5 * 60_000
 """One author's entries stand together while no more time lies between two of them."""
 _QUOTED_CHARS: Final = 120
+_MOST_SIGNS: Final = 12
 _DAY_MS: Final = 86_400_000
 _ATTACHED: Final = Reaction | Correction | Withdrawal
 _QUIET: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR, Kind.ACK})
@@ -132,8 +134,9 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
     label = message.label if said is None else Label.strictest(said.label_number)
     text = message.body if isinstance(message.body, Text) else None
     precedence = message.precedence
-    mentions = () if text is None else text.mentions
+    mentions = () if text is None else _mentions(text, said, room)
     own = seat.is_me(message.sender)
+    signs = () if said is None else reactions(message, room)
     return Entry(
         id=message.id.hex(),
         seq=message.room_seq or 0,
@@ -153,7 +156,8 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         threads=0 if said is None else len(said.thread),
         calls=tuple(_called(mention, room) for mention in mentions),
         calls_me=any(_is_called(mention, seat) for mention in mentions),
-        reactions=() if said is None else _reactions(message, room),
+        reactions=signs if room.most is None else signs[:_MOST_SIGNS],
+        more_reactions=0 if room.most is None else max(0, len(signs) - _MOST_SIGNS),
         acks=_acknowledged(message, room),
         delivery=delivery(message, seat, room.nations, room.stored) if own else None,
         own=own and isinstance(content, Prose),
@@ -192,16 +196,19 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
             return clock_line(board.clocks[clock], board, seat, room.nations)
         case Handover(text=text):
-            return StandingCard(title=_("Handover"), blocks=parse(text))
+            blocks, left_out = begun(text, room.most)
+            return StandingCard(title=_("Handover"), blocks=blocks, left_out=left_out)
         case File() as file:
-            return StandingCard(title=_("File"), lines=_file(file), blocks=parse(file.text))
+            blocks, left_out = begun(file.text, room.most)
+            return StandingCard(title=_("File"), lines=_file(file), blocks=blocks, left_out=left_out)
         case Forwarded(text=text, origin=origin, note=note):
             nation, room_digits = words.value(origin.nation), origin.room.hex()[:8]
             title = _("Forwarded: %(label)s of %(nation)s", label=origin.label.text, nation=nation)
             accepted = words.when(origin.accepted_at_ms, seat.now_ms)
             where = _("From room %(digits)s, accepted %(time)s", digits=room_digits, time=accepted)
             noted = (_("Note: %(text)s", text=words.value(note)),) if note else ()
-            return StandingCard(title=title, lines=(where, *noted), blocks=parse(text))
+            blocks, left_out = begun(text, room.most)
+            return StandingCard(title=title, lines=(where, *noted), blocks=blocks, left_out=left_out)
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
         case Closing() | SignOff() | ClosingRecorded() as closing:
@@ -216,15 +223,27 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
 def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     said = room.board.messages.get(entry)
     if said is None:
-        return Prose(blocks=parse(text.text))
+        blocks, left_out = begun(text.text, room.most)
+        return Prose(blocks=blocks, left_out=left_out)
     if said.withdrawn is not None:
         body = room.messages[said.withdrawn].body if said.withdrawn in room.messages else None
         reason = body.reason if isinstance(body, Withdrawal) else ""
         told = _("Withdrawn by its author: %(reason)s", reason=words.value(reason)) if reason else ""
-        return Gone(why="withdrawn", text=told or _("Withdrawn by its author."), blocks=parse(text.text))
-    bodies = [room.messages[one].body for one in said.corrections if one in room.messages]
-    texts = [text.text, *(body.text for body in bodies if isinstance(body, Correction))]
-    return Prose(blocks=parse(texts[-1]), before=tuple(map(parse, texts[:-1])))
+        blocks, left_out = begun(text.text, room.most)
+        withdrawn = told or _("Withdrawn by its author.")
+        return Gone(why="withdrawn", text=withdrawn, blocks=blocks, left_out=left_out)
+    *before, last = versions(entry, text, room)
+    blocks, left_out = begun(last, room.most)
+    kept = tuple(map(parse, before)) if room.most is None else ()
+    return Prose(blocks=blocks, before=kept, corrections=len(before), left_out=left_out)
+
+
+def versions(entry: EnvelopeId, text: Text, room: Room) -> tuple[str, ...]:
+    """What a text said, one correction after the other; the last is what it says now."""
+    said = room.board.messages.get(entry)
+    corrections = () if said is None else said.corrections
+    bodies = [room.messages[one].body for one in corrections if one in room.messages]
+    return (text.text, *(body.text for body in bodies if isinstance(body, Correction)))
 
 
 def _file(file: File) -> tuple[str, ...]:
@@ -288,7 +307,9 @@ def _quote(target: EnvelopeId, room: Room) -> Quote:
     corrected = room.messages.get(said.corrected) if said is not None and said.corrected is not None else None
     body = message.body if corrected is None else corrected.body
     text = body.text if isinstance(body, Text | Correction) else None
-    first = plain(parse(text)).replace("\n", " ")[:_QUOTED_CHARS] if text else _("an entry of another kind")
+    # No more of a text is read than can be shown of it.
+    begin = plain(parse(text[: 4 * _QUOTED_CHARS])) if text else _("an entry of another kind")
+    first = begin.replace("\n", " ")[:_QUOTED_CHARS]
     return Quote(id=target.hex(), chip=who.chip, name=who.name, text=first)
 
 
@@ -302,13 +323,21 @@ def _called(mention: Mention, room: Room) -> str:
     return _("%(name)s of %(nation)s", name=words.value(name), nation=chip)
 
 
+def _mentions(text: Text, said: Spoken | None, room: Room) -> tuple[Mention, ...]:
+    """Whom a text calls, as it says now."""
+    corrected = None if said is None or said.corrected is None else room.messages.get(said.corrected)
+    body = None if corrected is None else corrected.body
+    return body.mentions if isinstance(body, Correction) else text.mentions
+
+
 def _is_called(mention: Mention, seat: Seat) -> bool:
     if mention.organisation != seat.me.organisation:
         return False
     return mention.called is not Called.PERSON or mention.person == seat.me.subject
 
 
-def _reactions(message: Message, room: Room) -> tuple[Reactions, ...]:
+def reactions(message: Message, room: Room) -> tuple[Reactions, ...]:
+    """The signs on a message, what most nations put there first."""
     by_sign: dict[str, list[tuple[str, bool]]] = {}
     me = room.seat.me
     for sign, organisation, person in room.board.messages[message.id].reactions:
@@ -320,7 +349,7 @@ def _reactions(message: Message, room: Room) -> tuple[Reactions, ...]:
             chips=tuple(sorted({chip for chip, _mine in by})),
             mine=any(mine for _chip, mine in by),
         )
-        for sign, by in sorted(by_sign.items())
+        for sign, by in sorted(by_sign.items(), key=lambda one: (-len(one[1]), one[0]))
     )
 
 

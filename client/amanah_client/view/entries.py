@@ -52,12 +52,16 @@ class Prose:
 
     Attributes:
         blocks: What it says now.
-        before: What it said before its corrections, oldest first; () where it was not corrected.
+        before: What it said before its corrections, oldest first; () where it was not corrected, or more is asked for.
+        corrections: How often it was corrected.
+        left_out: How many characters are not in the blocks.
     """
 
     kind: Literal["prose"] = "prose"
     blocks: tuple[Block, ...]
     before: tuple[tuple[Block, ...], ...] = ()
+    corrections: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Gone:
         text: What it means, and what happens by itself.
         code: The error's code where it cannot be read; "" else.
         blocks: What a withdrawn one said: it was said, and stays provable.
+        left_out: How many characters are not in the blocks.
     """
 
     kind: Literal["gone"] = "gone"
@@ -76,6 +81,7 @@ class Gone:
     text: str
     code: str = ""
     blocks: tuple[Block, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +131,14 @@ class StandingCard:
         title: What it is.
         lines: What changed.
         blocks: What the note says.
+        left_out: How many characters are not in the blocks.
     """
 
     kind: Literal["standing"] = "standing"
     title: str
     lines: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
+    left_out: int = 0
 
 
 Content: TypeAlias = Prose | Gone | AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
@@ -226,6 +234,7 @@ class Entry:
         calls: Whom it calls, in words.
         calls_me: Whether that is the reader.
         reactions: Signs on it.
+        more_reactions: How many further signs there are.
         acks: Acknowledgements.
         delivery: Of an own one.
         own: Whether the reader may correct and withdraw it.
@@ -258,6 +267,7 @@ class Entry:
     own: bool
     repaired: str
     drill: bool = False
+    more_reactions: int = 0
 
 
 Item: TypeAlias = DayBreak | Notice | Entry

@@ -27,6 +27,8 @@ class Room:
             (`amanah_client.room.Room.beside`).
         stored: Nation -> up to which place one of its devices has stored the room.
         counts: Entry with alerts -> what its machine counted behind it.
+        most: So many characters of a text are shown until more is asked for, and as little of what else has no end;
+            None for all: whoever fills a room must not make it slow to look at.
     """
 
     board: Board
@@ -36,6 +38,7 @@ class Room:
     messages: Mapping[EnvelopeId, Message]
     stored: Mapping[OrgName, int] = field(default_factory=dict)
     counts: Mapping[EnvelopeId, kinds.Counts] = field(default_factory=dict)
+    most: int | None = None
 
 
 @dataclass(slots=True)

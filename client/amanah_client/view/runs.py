@@ -62,6 +62,8 @@ class Block:
 
 
 _KEPT_CHARS: Final = 4_096
+_BEGUN_LINES: Final = 40
+_BEGUN_RUNS: Final = 200
 
 
 def parse(text: str) -> tuple[Block, ...]:
@@ -73,6 +75,26 @@ def parse(text: str) -> tuple[Block, ...]:
 @lru_cache(2_048)
 def _parsed(text: str) -> tuple[Block, ...]:
     return tuple(_blocks(shown(text).split("\n")))
+
+
+def begun(text: str, most: int | None) -> tuple[tuple[Block, ...], int]:
+    """The blocks of a text's beginning, and how many characters of it are left out.
+
+    Args:
+        text: What a person wrote.
+        most: So many characters at most, in few lines and few runs; None for all of it.
+    """
+    if most is None:
+        return parse(text), 0
+    kept = "\n".join(text.split("\n", _BEGUN_LINES)[:_BEGUN_LINES])[:most]
+    while True:
+        fences = sum(line.startswith(_FENCE) for line in kept.split("\n"))
+        # What is cut off in the middle of a block of code is code up to there.
+        is_open = len(kept) < len(text) and fences % 2
+        blocks = parse(f"{kept}\n{_FENCE}" if is_open else kept)
+        if len(kept) <= _BEGUN_RUNS or sum(len(line) for block in blocks for line in block.lines) <= _BEGUN_RUNS:
+            return blocks, len(text) - len(kept)
+        kept = kept[: len(kept) // 2]
 
 
 def plain(blocks: tuple[Block, ...]) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from amanah_client.desk import wire
 from amanah_client.desk.serving import run
 from amanah_client.sdk import Client
 
 PATIENCE_S = 20
+SEALING = {cls.__struct_config__.tag for cls in wire.Sealing.__subclasses__()}
 
 
 @dataclass(kw_only=True)
@@ -119,6 +121,9 @@ class Page:
     async def ask(self, what: str, /, **fields: object) -> dict[str, Any]:
         """Ask, and wait for the answer."""
         self._next += 1
+        if what in SEALING and "head" in self.told:
+            # As the page does: with whom it has shown as readers.
+            fields.setdefault("readers", self.told["head"]["readers"]["digest"])
         await self.socket.send(json.dumps({"do": what, "n": self._next, **fields}))
         while self._next not in self.answers:
             await self.take()

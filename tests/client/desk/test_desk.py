@@ -34,17 +34,19 @@ class Sitting:
     served: Served
     page: Page
     room: str
+    cookie: str
 
 
 @pytest.fixture
 async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
     async with officers(nations, request.node.name) as two, serving(two.a) as served:
-        socket = await served.dial(await served.enter())
+        cookie = await served.enter()
+        socket = await served.dial(cookie)
         page, room = Page(socket), two.ours.id.hex()
         await page.until(lambda: [one for one in page.told.get("rooms", ()) if one["id"] == room])
         await page.ask("look", room=room)
         await page.until(lambda: "head" in page.told and "board" in page.told and page.order)
-        yield Sitting(two=two, served=served, page=page, room=room)
+        yield Sitting(two=two, served=served, page=page, room=room, cookie=cookie)
         await socket.close()
 
 

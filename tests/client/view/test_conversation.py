@@ -167,6 +167,32 @@ def test_a_correction_shows_what_it_says_now_and_keeps_what_it_said() -> None:
     assert [plain(blocks) for blocks in entry.content.before] == ["one", "two"]
 
 
+def test_a_corrected_message_calls_whom_it_names_now() -> None:
+    told = Told()
+    calls = (Mention(called=Called.NATION, organisation=SN),)
+    first = told.say(A_TN, Text(text="one", mentions=calls))
+    told.say(A_TN, Correction(message=first, text="two"))
+    second = told.say(A_TN, Text(text="three"))
+    told.say(A_TN, Correction(message=second, text="four", mentions=calls))
+    assert [[bare(name) for name in entry.calls] for entry in told.entries()] == [[], ["SN"]]
+
+
+def test_of_what_has_no_end_a_face_may_ask_for_little() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="one " * 5_000))
+    for number in range(20):
+        told.say(A_MA, Reaction(message=first, sign=f"s{number}"))
+    told.say(A_TN, Correction(message=first, text="two " * 5_000))
+    told.say(A_MA, Handover(text="three " * 5_000))
+    room = replace(told.room(), most=100)
+    entry, note = [item for item in conversation(told.messages, room) if isinstance(item, Entry)]
+    assert isinstance(entry.content, Prose)
+    assert (entry.content.corrections, entry.content.before, entry.content.left_out) == (1, (), 19_900)
+    assert (len(entry.reactions), entry.more_reactions) == (12, 8)
+    assert isinstance(note.content, StandingCard)
+    assert note.content.left_out == 29_900
+
+
 def test_a_correction_of_somebody_else_s_words_is_named_and_changes_nothing() -> None:
     told = Told()
     first = told.say(A_TN, Text(text="one"))

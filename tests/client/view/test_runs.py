@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanah_client.view.indicators import defang, defanged, find_indicators, has_live
-from amanah_client.view.runs import Block, Run, parse, plain
+from amanah_client.view.runs import Block, Run, begun, parse, plain
 
 
 def marked(text: str) -> list[tuple[str, str]]:
@@ -115,3 +115,25 @@ def test_the_places_of_indicators_ascend_and_defanging_twice_is_defanging_once(t
 def test_the_longest_text_of_any_piece_is_read(piece: str) -> None:
     text = (piece * 65_536)[:65_536]
     assert sum(len(block.lines) for block in parse(text)) > 0 or not text.strip("`\n> ")
+
+
+def test_a_short_text_is_its_own_beginning() -> None:
+    for text in ("", "one", "one\n\n```\ncode\n```"):
+        assert begun(text, 2_000) == (parse(text), 0)
+        assert begun(text, None) == (parse(text), 0)
+
+
+def test_the_beginning_of_a_long_text_is_short_in_characters_lines_and_runs() -> None:
+    for text in ("x" * 60_000, "x\n" * 30_000, "*a* " * 15_000, "> `a` **b**\n" * 5_000):
+        blocks, left_out = begun(text, 2_000)
+        assert 0 < left_out < len(text)
+        assert len(plain(blocks)) <= 2_000
+        assert sum(len(block.lines) for block in blocks) <= 40
+        assert sum(len(line) for block in blocks for line in block.lines) <= 200
+        assert begun(text, None) == (parse(text), 0)
+
+
+def test_code_that_is_cut_off_is_code_up_to_there() -> None:
+    blocks, left_out = begun("```\n" + "rule a { condition: true }\n" * 500 + "```", 2_000)
+    assert [block.kind for block in blocks] == ["code"]
+    assert left_out

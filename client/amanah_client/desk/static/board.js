@@ -2,8 +2,9 @@
 
 import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
-import { blocks, btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
-import { ask, now, on } from "./state.js";
+import { whole } from "./entry.js";
+import { btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { ask, now, on, quietly } from "./state.js";
 
 export function makeBoard(composer) {
   const aside = el("div.board", { role: "complementary", "aria-label": now.say.board });
@@ -29,7 +30,7 @@ export function makeBoard(composer) {
       board.duties.length ? part(now.say.duties, board.duties.map(duty)) : null,
       part(now.say.tasks, board.tasks.length ? board.tasks.map((one) => taskCard(one)) : none(now.say.nothing_tasks), may(now.say.add, forms.task)),
       part(now.say.decisions, board.decisions.length ? board.decisions.map((one) => decisionCard(one)) : none(now.say.nothing_decisions), may(now.say.propose, forms.decision)),
-      board.handovers.length ? part(now.say.handovers, el("div.left", {}, blocks(board.handovers[0].blocks)), may(now.say.add, forms.handover)) : null,
+      board.handovers.length ? part(now.say.handovers, el("div.left", {}, whole({ id: board.handovers[0].entry }, board.handovers[0])), may(now.say.add, forms.handover)) : null,
       part(now.say.people, people(head.readers), may(now.say.invite, invite), { id: "people", tabindex: -1 }),
       el("section", {}, small(now.say.timeline, timeline)),
     );
@@ -87,8 +88,8 @@ export function makeBoard(composer) {
   async function invite() {
     const inside = new Set(now.head.readers.nations.map((one) => one.organisation));
     const others = now.organisations.filter((one) => !inside.has(one));
-    const given = await askFor(now.say.invite, [{ name: "whom", label: now.say.invite_whom, wanted: true, ltr: true, value: others.length === 1 ? others[0] : "" }], now.say.invite, now.say.invite_more);
-    if (given) ask("invite", { room: now.room, whom: given.whom });
+    const whom = { name: "whom", label: now.say.invite_whom, wanted: true, ltr: true, value: others.length === 1 ? others[0] : "" };
+    await askFor(now.say.invite, [whom], now.say.invite, now.say.invite_more, (given) => quietly("invite", { room: now.room, whom: given.whom }));
   }
 
   async function remove(who) {

@@ -1,7 +1,7 @@
 // What needs a decision, is to be done, or happens at a time: the same card in the conversation and on the board.
 
 import { btn, chip, el, filled, moment, theirs } from "./dom.js";
-import { ask, now } from "./state.js";
+import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor } from "./dialogs.js";
 
 const share = (part, whole) => (whole ? Math.round((100 * part) / whole) : 0);
@@ -14,10 +14,10 @@ export function bar(percent, isLate = false) {
 }
 
 export function taskCard(task, inFlow = false) {
-  const move = async (state) => {
-    const given = state === "refused" ? await askFor(now.say.refuse, [{ name: "reason", label: now.say.why, wanted: true }], now.say.refuse) : { reason: "" };
-    if (given) ask("move_task", { room: now.room, task: task.id, state, reason: given.reason });
-  };
+  const move = (state) => seal("move_task", { task: task.id, state, reason: "" });
+  const refuse = () =>
+    askFor(now.say.refuse, [{ name: "reason", label: now.say.why, wanted: true }], now.say.refuse, "", ({ reason }) =>
+      quietly("move_task", sealed({ task: task.id, state: "refused", reason })));
   const open = task.state === "open" || task.state === "taken";
   const buttons = !task.mine
     ? []
@@ -25,7 +25,7 @@ export function taskCard(task, inFlow = false) {
       ? [
           task.state === "open" ? btn(now.say.take, () => move("taken"), {}, "button.btn.small.go") : btn(now.say.done, () => move("done"), {}, "button.btn.small.go"),
           task.state === "open" ? btn(now.say.done, () => move("done"), {}, "button.btn.small") : null,
-          btn(now.say.refuse, () => move("refused"), {}, "button.btn.small"),
+          btn(now.say.refuse, refuse, {}, "button.btn.small"),
         ]
       : [btn(now.say.reopen, () => move("open"), {}, "button.btn.small")];
   const made = el(
@@ -43,11 +43,10 @@ export function taskCard(task, inFlow = false) {
 export function decisionCard(found, inFlow = false) {
   const nation = now.me.chip;
   const room = now.room;
-  const say = (agrees, reason = "") => ask("position", { room, ordinal: found.ordinal, agrees, reason });
-  const object = async () => {
-    const given = await askFor(now.say.object, [{ name: "reason", label: filled(now.say.object_why, { nation }), wanted: true }], now.say.object);
-    if (given) say(false, given.reason);
-  };
+  const agree = () => seal("position", { ordinal: found.ordinal, agrees: true });
+  const object = () =>
+    askFor(now.say.object, [{ name: "reason", label: filled(now.say.object_why, { nation }), wanted: true }], now.say.object, "", ({ reason }) =>
+      quietly("position", sealed({ ordinal: found.ordinal, agrees: false, reason })));
   const asked = found.open && found.mine;
   const made = el(
     `div.card${found.outcome ? "" : ".ask"}`,
@@ -59,7 +58,7 @@ export function decisionCard(found, inFlow = false) {
       ? el(
           "div.row.tight",
           {},
-          asked && found.mine !== "agree" ? btn(filled(now.say.agree, { nation }), () => say(true), {}, "button.btn.small.go") : null,
+          asked && found.mine !== "agree" ? btn(filled(now.say.agree, { nation }), agree, {}, "button.btn.small.go") : null,
           asked && found.mine !== "object" ? btn(now.say.object, object, {}, "button.btn.small") : null,
           found.closable ? btn(now.say.conclude, () => ask("conclude", { room, ordinal: found.ordinal }), {}, asked && found.mine !== "agree" ? "button.btn.small" : "button.btn.small.go") : null,
         )
@@ -89,16 +88,15 @@ export function clockCard(clock, inFlow = false) {
       {},
       waits ? btn(filled(now.say.acknowledge_time, { nation }), () => ask("acknowledge", { room: now.room, entry: clock.entry, grade: 3 }), {}, "button.btn.small.go") : null,
       inFlow || clock.past ? null : btn(now.say.move, () => moveClock(clock), {}, "button.btn.small"),
-      inFlow || clock.past ? null : btn(now.say.call_off, () => ask("set_clock", { room: now.room, clock: clock.id, stands: false }), {}, "button.btn.small"),
+      inFlow || clock.past ? null : btn(now.say.call_off, () => seal("set_clock", { clock: clock.id, stands: false }), {}, "button.btn.small"),
     ),
   );
   return made;
 }
 
-async function moveClock(clock) {
-  const given = await askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, ltr: true }], now.say.move);
-  if (given) ask("set_clock", { room: now.room, clock: clock.id, at: given.at });
-}
+const moveClock = (clock) =>
+  askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, ltr: true }], now.say.move, "", ({ at }) =>
+    quietly("set_clock", sealed({ clock: clock.id, at })));
 
 function countdown(clock) {
   return el("div.clock", { "data-at": clock.at_ms, role: "timer", "aria-live": "off" }, left(clock.at_ms));

@@ -1,15 +1,20 @@
 // What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
 
-import { btn, el, fill, filled, tlpClass } from "./dom.js";
+import { btn, el, fill, filled, firstWords, tlpClass } from "./dom.js";
 import { askFor, showCommands } from "./dialogs.js";
-import { ask, now, on, openRoom, quietly, toast } from "./state.js";
+import { ask, now, on, openRoom, quietly, seal, sealed, toast } from "./state.js";
 
 const RANK = (text) => now.words.labels.indexOf(text);
+const ABOUT = /^\/(?:ack|react|withdraw|correct|reply)(?=\s|$)(?!\s+#)/;
 const LIVE = /:\/\/|(?:\d{1,3}\.){3}\d{1,3}|\w\.\w/;
 
 export function makeComposer({ onSearch, onMembers, flow }) {
   let label = "";
   let doing = null;
+  // Whom the page showed as readers when the text was begun; "" for whom it shows when it is sent.
+  let pinned = "";
+  // What is about to be said instead of something, apart from what is about to be said: entry -> text so far.
+  const corrections = new Map();
   const labels = el("select.tlp.pick", { "aria-label": now.say.label });
   const paps = el("select.pick", { "aria-label": now.say.pap }, now.words.paps.map((text) => el("option", { value: text }, text)));
   const urgency = el("select.pick", { "aria-label": now.say.precedence }, Object.entries(now.words.precedences).map(([value, text]) => el("option", { value }, text)));
@@ -48,11 +53,14 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       setLabel(room.label);
       // What was chosen for another room does not hold here.
       [paps.value, urgency.value, asks.value] = ["PAP:AMBER", "routine", "0"];
-      cancel();
-      text.value = now.drafts.get(room.id) ?? now.head.draft ?? "";
+      stop();
+      if (!now.drafts.has(room.id)) now.drafts.set(room.id, now.head.draft ?? "");
+      put(now.drafts.get(room.id));
       requestAnimationFrame(grow);
     }
-    fill(reads, now.head.readers.compose);
+    const changed = Boolean(pinned) && pinned !== now.head.readers.digest;
+    reads.classList.toggle("changed", changed);
+    fill(reads, changed ? el("b.warn", {}, now.say.readers_changed) : null, changed ? " " : null, now.head.readers.compose);
     const offline = now.line && !now.line.online;
     if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
     text.disabled = send.disabled = !room.writable;
@@ -99,9 +107,31 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   }
 
   function cancel() {
-    if (doing?.what === "correct") { text.value = ""; grow(); }
+    if (doing?.what === "correct") corrections.delete(doing.item.id);
+    back();
+  }
+
+  /** From a correction to what was about to be said before it. */
+  function back() {
+    const was = doing?.what;
+    stop();
+    if (was === "correct") put(now.drafts.get(now.room) ?? "");
+  }
+
+  function stop() {
     doing = null;
     bar.hidden = true;
+  }
+
+  function put(value) {
+    text.value = value;
+    pinned = "";
+    pin();
+    grow();
+  }
+
+  function pin() {
+    pinned = text.value ? pinned || (now.head?.readers.digest ?? "") : "";
   }
 
   // ---- what is typed
@@ -117,30 +147,59 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   text.addEventListener("input", () => {
     grow();
     suggest();
+    pin();
+    about();
     document.querySelector(".toast.trouble")?.remove();
+    keep();
+  });
+
+  function keep() {
+    if (doing?.what === "correct") {
+      corrections.set(doing.item.id, text.value);
+      return;
+    }
     now.drafts.set(now.room, text.value);
     clearTimeout(saving);
     const room = now.room;
     saving = setTimeout(() => quietly("draft", { room, text: now.drafts.get(room) ?? "" }), 600);
-  });
+  }
+
+  let isAbout = false;
+  /** A command that names no message says which one it is about, before it is sent. */
+  function about() {
+    const item = doing || !ABOUT.test(text.value) ? null : now.items.get(meant());
+    if (item) show(filled(now.say.about, { name: item.who.name, time: item.utc, text: firstWords(item) }), []);
+    else if (isAbout) hide();
+    isAbout = Boolean(item);
+  }
+
+  text.addEventListener("focus", about);
+
+  const meant = () => flow.meant() || lastAsking();
 
   async function submit() {
     const said = text.value.trim();
     // While it is on its way a second Enter would say it twice.
     if (!said || text.disabled || text.readOnly) return;
-    const room = now.room;
-    const target = doing?.item.id;
+    const was = doing;
+    const readers = sealed(pinned ? { readers: pinned } : {});
+    const { room } = readers;
     text.readOnly = true;
-    const answer = doing?.what === "correct"
-      ? await ask("correct", { room, entry: target, text: said })
+    const answer = was?.what === "correct"
+      ? await ask("correct", { ...readers, entry: was.item.id, text: said })
       : await ask("type", {
-          room, text: said, label, pap: paps.value, precedence: urgency.value,
-          asks: Number(asks.value) || null, replies: doing?.what === "reply", answering: target ?? flow.marked()?.id ?? lastAsking(),
+          ...readers, text: said, label, pap: paps.value, precedence: urgency.value,
+          asks: Number(asks.value) || null, replies: was?.what === "reply", answering: was?.item.id ?? meant(),
           thread: now.thread || null,
         });
     text.readOnly = false;
+    if (answer.data?.look === "readers") pinned = "";
     if (!answer.ok) return;
-    done(answer.data ?? {}, room);
+    if (was?.what !== "correct") done(answer.data ?? {}, room);
+    else {
+      corrections.delete(was.item.id);
+      if (now.room === room && doing === was) back();
+    }
   }
 
   /** The message that asked last and waits for the own nation: what a bare `/ack` means. */
@@ -159,13 +218,12 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (data.show === "members") onMembers();
     if (data.show === "search") onSearch(data.query);
     if (data.show === "commands") showCommands(data.commands);
-    doing = null;
-    bar.hidden = true;
+    stop();
     hints.hidden = true;
     asks.value = "0";
     if (!marks.precedence) urgency.value = "routine";
-    text.value = "";
-    grow();
+    put("");
+    if (data.sent) flow.mark("");
     if (marks.label) relabel(marks.label);
     if (data.sent) flow.toNewest();
   }
@@ -234,6 +292,9 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       if (key === "Enter" && text.value.slice(one.from, end) === one.put.trim()) { offered = []; drawHints(); submit(); return true; }
       text.setRangeText(one.put, one.from, end, "end");
       offered = [];
+      pin();
+      about();
+      keep();
     }
     drawHints();
     return true;
@@ -253,7 +314,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (!answer.ok || !answer.data.live) return;
     const pasted = text.value;
     show(now.say.live, [
-      btn(now.say.defang, () => { if (text.value === pasted) { text.value = answer.data.text; now.drafts.set(now.room, text.value); } hide(); text.focus(); }, {}, "button.btn.small.go"),
+      btn(now.say.defang, () => { if (text.value === pasted) { text.value = answer.data.text; keep(); } hide(); text.focus(); }, {}, "button.btn.small.go"),
       btn(now.say.as_is, () => { hide(); text.focus(); }, {}, "button.btn.small"),
     ]);
   });
@@ -273,48 +334,47 @@ export function makeComposer({ onSearch, onMembers, flow }) {
 
   // ---- what is put on the board
 
+  /** A form that is sealed for those who can read the room; it stays open while the program refuses it. */
+  const formOf = (what, title, fields, doing, made = (given) => given) =>
+    askFor(title, fields, doing, "", (given) => quietly(what, sealed(made(given))));
+
   const forms = {
-    async task() {
+    task() {
       const nations = now.head.readers.nations.map((one) => [one.organisation, `${one.chip}  ${one.organisation}`]);
-      const given = await askFor(now.say.task, [
+      return formOf("add_task", now.say.task, [
         { name: "what", label: now.say.what, wanted: true },
         { name: "nation", label: now.say.nation, choices: nations },
         { name: "until", label: now.say.until, ltr: true },
       ], now.say.add);
-      if (given) ask("add_task", { room: now.room, ...given });
     },
-    async decision() {
+    decision() {
       const count = now.head.readers.nations.length;
-      const given = await askFor(now.say.propose, [
+      return formOf("propose", now.say.propose, [
         { name: "what", label: now.say.proposed, wanted: true },
         { name: "until", label: now.say.object_until, value: "+2h", wanted: true, ltr: true },
         { name: "quorum", label: now.say.quorum, choices: Array.from({ length: count }, (_, n) => [String(n + 1), String(n + 1)]), value: String(count) },
-      ], now.say.propose);
-      if (given) ask("propose", { room: now.room, what: given.what, until: given.until, quorum: Number(given.quorum) });
+      ], now.say.propose, (given) => ({ ...given, quorum: Number(given.quorum) }));
     },
-    async clock() {
-      const given = await askFor(now.say.clock, [
+    clock() {
+      return formOf("set_clock", now.say.clock, [
         { name: "nature", label: now.say.nature, choices: Object.entries(now.words.natures) },
         { name: "what", label: now.say.happens, wanted: true },
         { name: "at", label: now.say.at, wanted: true, ltr: true },
       ], now.say.set);
-      if (given) ask("set_clock", { room: now.room, ...given });
     },
-    async handover() {
-      const given = await askFor(now.say.handover, [{ name: "text", label: now.say.note, kind: "long", wanted: true }], now.say.leave);
-      if (given) ask("handover", { room: now.room, text: given.text });
+    handover() {
+      return formOf("handover", now.say.handover, [{ name: "text", label: now.say.note, kind: "long", wanted: true }], now.say.leave);
     },
-    async incident() {
+    incident() {
       const board = now.board;
       const stays = [["", now.say.stays]];
-      const given = await askFor(now.say.incident, [
+      return formOf("stand", now.say.incident, [
         { name: "title", label: now.say.title, value: board.title },
         { name: "severity", label: now.say.severity, choices: [...stays, ...Object.entries(now.words.severities)] },
         { name: "status", label: now.say.status, choices: [...stays, ...Object.entries(now.words.statuses)] },
         { name: "type", label: now.say.type, choices: [...stays, ...now.words.types.map((one) => [one, one])] },
         { name: "aware", label: now.say.aware, ltr: true },
-      ], now.say.ok);
-      if (given) ask("stand", { room: now.room, ...given, title: given.title === board.title ? "" : given.title });
+      ], now.say.ok, (given) => ({ ...given, title: given.title === board.title ? "" : given.title }));
     },
   };
 
@@ -328,14 +388,22 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       openRoom(now.room, { thread: item.thread || item.id });
     },
     async correct(item) {
+      const { room } = now;
+      // As it was written, not as it is shown: what is drawn has lost its marks, and its addresses are defanged.
+      const begun = corrections.get(item.id);
+      const answer = begun === undefined ? await ask("whole", { room, entry: item.id }) : null;
+      if (now.room !== room || (answer && !answer.ok)) return;
       doing = { what: "correct", item };
-      text.value = item.content.blocks.map((block) => block.lines.map((line) => line.map((run) => run.text).join("")).join("\n")).join("\n\n");
-      grow();
+      put(begun ?? answer.data.text.replace(/^\//, "//"));
       drawDoing();
       text.focus();
     },
   };
 
+  on("ended", () => {
+    corrections.clear();
+    text.value = "";
+  });
   on("head line", drawRoom);
   on("room", () => { label = ""; form.hidden = true; });
   return { node: form, forms, does, focus: () => text.focus(), has: () => document.activeElement === text };

@@ -168,7 +168,8 @@ function line(state) {
   fill(app, el("div.empty.whole", {}, el("p", {}, words[0]), el("p.meta", {}, words[1])));
   document.getElementById("alarm").hidden = true;
   document.querySelector("dialog[open]")?.close();
-  Object.assign(now, { rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), alarms: [] });
+  Object.assign(now, { room: "", rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), opened: new Map(), alarms: [] });
+  tell("ended");
 }
 
 let there = 0;

@@ -1,7 +1,7 @@
 // Forms and lists that stand over the page until they are done with; Esc closes each of them.
 
 import { btn, chip, el, moment } from "./dom.js";
-import { now, toast } from "./state.js";
+import { now, toast, told, wrong } from "./state.js";
 
 function shown(title, inside, more = {}) {
   const before = document.activeElement;
@@ -16,8 +16,11 @@ function shown(title, inside, more = {}) {
   return made;
 }
 
-/** A form; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, more}. */
-export function askFor(title, fields, doing, more = "") {
+/**
+ * A form; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, more}.
+ * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next.
+ */
+export function askFor(title, fields, doing, more = "", does = null) {
   return new Promise((settle) => {
     const inputs = new Map();
     const rows = fields.map((field) => {
@@ -30,9 +33,28 @@ export function askFor(title, fields, doing, more = "") {
     });
     let given = null;
     const form = el("form.form", { method: "dialog" }, more ? el("p.meta", {}, more) : null, rows);
-    form.append(el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, doing)));
-    form.addEventListener("submit", () => {
-      given = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
+    const trouble = el("p.trouble", { role: "alert", dir: "auto", hidden: true });
+    form.append(trouble, el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, doing)));
+    let busy = false;
+    form.addEventListener("submit", async (event) => {
+      const typed = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
+      if (!does) {
+        given = typed;
+        return;
+      }
+      event.preventDefault();
+      if (busy) return;
+      busy = true;
+      const answer = await does(typed);
+      busy = false;
+      trouble.hidden = answer.ok;
+      if (!answer.ok) {
+        trouble.textContent = wrong(answer);
+        return;
+      }
+      given = typed;
+      made.close();
+      told(answer);
     });
     const made = shown(title, form);
     made.addEventListener("close", () => settle(given));

@@ -84,5 +84,12 @@ function run(given) {
   return made;
 }
 
+/** The beginning of what an entry says, in one line. */
+export function firstWords(item, most = 80) {
+  const said = item.content;
+  const line = said.blocks?.[0]?.lines[0]?.map((one) => one.text).join("") ?? said.what ?? said.title ?? said.text ?? "";
+  return line.length > most ? `${line.slice(0, most)}\u2026` : line;
+}
+
 /** `{name}` filled in. */
 export const filled = (text, named) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in named ? String(named[name]) : whole));

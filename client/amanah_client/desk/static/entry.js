@@ -1,7 +1,7 @@
 // One item of a conversation: a day, a line of the system, or what somebody said.
 
 import { blocks, btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
-import { ask, now } from "./state.js";
+import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
 import { clockCard, decisionCard, taskCard } from "./cards.js";
 
@@ -74,9 +74,9 @@ function content(item, does) {
   const said = item.content;
   switch (said.kind) {
     case "prose":
-      return el("div.prose", {}, blocks(said.blocks), said.before.length ? corrected(said.before) : null);
+      return el("div.prose", {}, whole(item, said), said.corrections ? corrected(item, said.corrections) : null);
     case "gone":
-      return gone(said);
+      return gone(item, said);
     case "alerts":
       return alerts(said);
     case "task":
@@ -86,19 +86,52 @@ function content(item, does) {
     case "clock":
       return clockCard(said, true);
     default:
-      return el("div.stood", {}, el("b", {}, said.title), said.lines.map((line, at) => [at ? ". " : "", theirs(line)]), blocks(said.blocks));
+      return el("div.stood", {}, el("b", {}, said.title), said.lines.map((line, at) => [at ? ". " : "", theirs(line)]), whole(item, said));
   }
 }
 
-function corrected(before) {
-  const inside = before.map((one) => el("div.before", {}, blocks(one)));
-  return el("details.meta", {}, el("summary", { title: now.say.before }, now.say.corrected), inside);
+/** A text, or the beginning of a long one; all of it when it is asked for. */
+export function whole(item, said, version = null) {
+  // By its version: what was opened is not what it says after a correction.
+  const name = `${item.id} ${version ?? said.corrections ?? 0}`;
+  const known = now.opened.get(name);
+  if (!said.left_out || known) return blocks(known ?? said.blocks);
+  const words = filled(now.say.show_all, { count: said.left_out });
+  const made = el("div.begun", {}, blocks(said.blocks));
+  const open = async () => {
+    const answer = await ask("whole", { room: now.room, entry: item.id, version });
+    if (!answer.ok) return;
+    now.opened.set(name, answer.data.blocks);
+    fill(made, blocks(answer.data.blocks));
+  };
+  // What waits in the outbox has no place yet under which it could be asked for.
+  made.append(item.seq === 0 ? el("span.meta", {}, words) : btn(words, open, {}, "button.link"));
+  return made;
 }
 
-function gone(said) {
+/** What it said before its corrections: fetched when somebody opens it, a few at a time. */
+function corrected(item, corrections) {
+  const made = el("details.meta", {}, el("summary", { title: now.say.before }, now.say.corrected));
+  const more = async (version) => {
+    const answer = await ask("before", { room: now.room, entry: item.id, version });
+    if (!answer.ok) return;
+    const { versions, more: earlier } = answer.data;
+    made.append(...versions.map((one) => el("div.before", {}, whole(item, one, one.version))));
+    if (!earlier) return;
+    const next = btn(filled(now.say.earlier, { count: earlier }), async () => {
+      await more(versions.at(-1).version);
+      next.remove();
+    }, {}, "button.link");
+    made.append(next);
+  };
+  made.addEventListener("toggle", () => made.open && made.childElementCount === 1 && more(corrections));
+  return made;
+}
+
+function gone(item, said) {
   const code = said.code ? el("code.meta", {}, said.code) : null;
   const kept = said.blocks.length
-    ? el("details.meta", {}, el("summary", {}, now.say.said_before), el("div.before", {}, blocks(said.blocks)))
+    ? el("details.meta", {}, el("summary", {}, now.say.said_before), el("div.before", {}, whole(item, said)))
     : null;
   return el(`div.gone.${said.why}`, {}, el("span", {}, said.text), " ", code, kept);
 }
@@ -145,13 +178,22 @@ function below(item, does) {
     if (delivery.state === "held") parts.push(btn(now.say.release, () => ask("release", { intent: item.id, drop: false }), {}, "button.link"));
     parts.push(btn(now.say.drop, () => ask("release", { intent: item.id, drop: true }), {}, "button.link"));
   }
-  const signs = item.reactions.map((one) =>
-    btn([one.sign, " ", one.chips.join(" ")].join(""), () => ask("react", { room: now.room, entry: item.id, sign: one.sign, stands: !one.mine }), { "aria-pressed": String(one.mine), "aria-label": `${one.sign} ${one.chips.join(", ")}` }, "button.sign"),
-  );
-  if (signs.length) made.append(el("div.signs", {}, signs));
+  if (item.reactions.length) made.append(signs(item));
   if (parts.length) made.append(el("div.acks", {}, parts));
   if (acks?.asks && !item.who.mine && acks.waiting.some(([who]) => who === now.me.chip)) made.append(grades(item, acks));
   return made.childNodes.length ? made : null;
+}
+
+function signs(item) {
+  const sign = (one) =>
+    btn([one.sign, " ", one.chips.join(" ")].join(""), () => seal("react", { entry: item.id, sign: one.sign, stands: !one.mine }), { "aria-pressed": String(one.mine), "aria-label": `${one.sign} ${one.chips.join(", ")}` }, "button.sign");
+  const made = el("div.signs", {}, item.reactions.map(sign));
+  const all = async () => {
+    const answer = await ask("whole", { room: now.room, entry: item.id });
+    if (answer.ok) fill(made, answer.data.reactions.map(sign));
+  };
+  if (item.more_reactions) made.append(btn(filled(now.say.more_signs, { count: item.more_reactions }), all, {}, "button.link"));
+  return made;
 }
 
 function grades(item, acks = null) {
@@ -185,12 +227,11 @@ function put(bar, tools) {
 
 function react(bar, item) {
   const signs = ["\u{1F440}", "\u{1F44D}", "\u2705", "\u2757", "\u{1F64F}", "\u{1F512}"];
-  const give = (sign) => ask("react", { room: now.room, entry: item.id, sign, stands: true });
+  const give = (sign) => seal("react", { entry: item.id, sign, stands: true });
   fill(bar, signs.map((sign) => btn(sign, () => give(sign), {}, "button.tool")));
 }
 
-async function withdraw(item) {
-  const given = await askFor(now.say.withdraw, [{ name: "reason", label: now.say.withdraw_why }], now.say.withdraw);
-  if (given) ask("withdraw", { room: now.room, entry: item.id, reason: given.reason });
-}
+const withdraw = (item) =>
+  askFor(now.say.withdraw, [{ name: "reason", label: now.say.withdraw_why }], now.say.withdraw, "", ({ reason }) =>
+    quietly("withdraw", sealed({ entry: item.id, reason })));
 

@@ -16,6 +16,7 @@ export function makeFlow(does) {
   let asking = false;
   let stick = true;
   let goTo = "";
+  let meant = "";
 
   const toNewest = () => {
     stick = true;
@@ -31,6 +32,14 @@ export function makeFlow(does) {
     const reading = now.room ? el("p.note", { role: "status" }, now.say.reading) : nothing(now.say.choose, now.say.choose_more);
     fill(flow, reading);
     jump.hidden = true;
+    mark("");
+  }
+
+  /** The message that a command is about which names none: where somebody was last, and it is seen there. */
+  function mark(id) {
+    meant = id;
+    for (const one of flow.querySelectorAll(".marked")) one.classList.remove("marked");
+    nodes.get(id)?.classList.add("marked");
   }
 
   const nothing = (title, more) => el("div.empty", {}, el("p", {}, title), el("p.meta", {}, more));
@@ -53,6 +62,7 @@ export function makeFlow(does) {
     }
     for (const key of [...nodes.keys()]) if (!now.items.has(key)) drop(key);
     markNew(wanted);
+    mark(meant);
     if (stick && now.newest) flow.scrollTop = flow.scrollHeight;
     else if (anchor?.isConnected) flow.scrollTop += anchor.getBoundingClientRect().top - before;
     asking = false;
@@ -137,10 +147,14 @@ export function makeFlow(does) {
     found.focus({ preventScroll: true });
   }
 
+  flow.addEventListener("focusin", (event) => {
+    const item = now.items.get(event.target.closest("article")?.dataset.id ?? "");
+    mark(item?.seq ? item.id : "");
+  });
   flow.addEventListener("scroll", scrolled, { passive: true });
   addEventListener("focus", seen);
   document.addEventListener("visibilitychange", seen);
-  on("room", clear);
+  on("room ended", clear);
   on("entries", drawEntries);
   on("rooms", showJump);
   clear();
@@ -161,6 +175,8 @@ export function makeFlow(does) {
       const next = at < 0 ? all.at(-1) : all[Math.max(0, Math.min(all.length - 1, at + by))];
       next?.focus();
     },
+    meant: () => meant,
+    mark,
     marked: () => now.items.get(document.activeElement.closest?.("article")?.dataset.id ?? ""),
     lastOwn: () => articles().map((one) => now.items.get(one.dataset.id)).filter((item) => item?.own && item.content.kind === "prose").at(-1),
     readAll: () => {

@@ -20,6 +20,7 @@ export const now = {
   first: 0,
   markAtOpen: 0,
   drafts: new Map(),
+  opened: new Map(),
 };
 
 const listeners = new Map();
@@ -43,12 +44,23 @@ export function connect(made) {
 
 /** Ask the program; what is refused is told to the officer, with what to do next. */
 export async function ask(what, fields = {}) {
-  const answer = await link.ask(what, fields);
+  return told(await link.ask(what, fields));
+}
+
+/** What came of something, as words to the officer. */
+export function told(answer) {
   document.querySelector(".toast")?.remove();
-  if (!answer.ok) toast(answer.lost ? now.say.lost : answer.text, true);
+  if (!answer.ok) toast(wrong(answer), true);
   else if (answer.text) toast(answer.text);
   return answer;
 }
+
+export const wrong = (answer) => (answer.lost ? now.say.lost : answer.text);
+
+/** What is sealed for those who can read the room goes with whom the page has shown as them; others are not told it. */
+export const sealed = (fields = {}) => ({ room: now.room, readers: now.head?.readers.digest ?? "", ...fields });
+
+export const seal = (what, fields) => ask(what, sealed(fields));
 
 export const quietly = (what, fields = {}) => link.ask(what, fields);
 
@@ -75,6 +87,7 @@ export function openRoom(id, more = {}) {
     now.order = [];
     now.head = null;
     now.board = null;
+    now.opened.clear();
     now.waits = true;
     tell("room");
   }
