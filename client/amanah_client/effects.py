@@ -242,7 +242,7 @@ class SendFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadMessage:
-    """Read one message of the store, and what changes its label, and give both as `inputs.MessageRead`."""
+    """Read one message of the store, and what its label follows from, and give both as `inputs.MessageRead`."""
 
     room: RoomId
     envelope: EnvelopeId

@@ -231,8 +231,8 @@ class Engine:
             case e.ReadMessage(room=room, envelope=envelope):
                 store = self._profile.store
                 row = await self._in_thread(lambda: store.message(room, envelope))
-                relabels = await self._in_thread(lambda: store.relabels(room, envelope))
-                await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
+                found = await self._in_thread(lambda: store.labelling(room, envelope))
+                await self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, labelling=found))
             case e.Disconnect(reason=reason, again=again, hint=hint):
                 self._again = again
                 self._refusal = _refusal(reason, hint)

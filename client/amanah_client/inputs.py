@@ -56,13 +56,13 @@ class MessageRead:
     Attributes:
         room, envelope: What was asked for.
         row: The message; None when the store has none.
-        relabels: Entries that change its label, in the order of their places.
+        labelling: The entries from which its label follows (`incident.labelled`), in the order of their places.
     """
 
     room: RoomId
     envelope: EnvelopeId
     row: MessageRow | None
-    relabels: tuple[MessageRow, ...] = ()
+    labelling: tuple[MessageRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

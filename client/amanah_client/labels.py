@@ -1,4 +1,4 @@
-"""What the record says of a message's label: the one that counts now, whose the message is, who reads it.
+"""Whose a message is, who reads it, and how it is quoted, as the rules of labels see it.
 
 The same for the core, which decides when it seals and when it opens, and for the SDK, which is asked first.
 """
@@ -13,13 +13,11 @@ from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import Text
-from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.errors import Code, RefusedError, UsageError
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Certificate
-from amanah_protocol.kinds import Relabel
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, OrgName
-from amanah_protocol.ways import Inside, Matter, Somebody, check_relabel
+from amanah_protocol.ways import Inside, Matter, Somebody
 
 Who = Callable[[DeviceId], Somebody]
 """Which person a device is."""
@@ -56,33 +54,6 @@ def circle_of(sender: Somebody, body: Body | None, circle: frozenset[Somebody]) 
         return circle
     told = {sender.organisation, body.origin.nation}
     return frozenset(one for one in circle if one.organisation in told)
-
-
-def matter_of(row: MessageRow, relabels: Iterable[MessageRow], circle: frozenset[Somebody] | None, who: Who) -> Matter:
-    """A stored message as something that may go on.
-
-    Args:
-        row: The message.
-        relabels: Entries that change its label, in the order of their places.
-        circle: Who is in its room.
-        who: Names the people behind devices.
-    """
-    body, sender = decode_content(row.content).body if row.content else None, who(row.sender)
-    source, now = source_of(sender, body), row.label
-    for change in relabels:
-        specific = decode_envelope(change.encoded).header.specific
-        if isinstance(specific, Relabel):
-            now = label_after(now, row.label, specific, source=source, by=who(change.sender))
-    return Matter(label=now, source=source, circle=None if circle is None else circle_of(sender, body, circle))
-
-
-def label_after(now: Label, sent: Label, change: Relabel, *, source: Somebody, by: Somebody) -> Label:
-    """The label behind a change: another, or the same where the change has no effect."""
-    try:
-        check_relabel(old=change.old, new=change.new, now=now, sent=sent, source=source, by=by)
-    except RefusedError:
-        return now
-    return change.new
 
 
 def quotation(row: MessageRow, matter: Matter, *, note: str) -> Forwarded:

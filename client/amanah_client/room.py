@@ -15,12 +15,14 @@ from amanah_client.directory import Party, find_devices
 from amanah_client.files import RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
-from amanah_client.incident.about import INCIDENT, part_of_board, targets
+from amanah_client.incident.about import part_of_board, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
-from amanah_client.labels import NOBODY, inside, matter_of, somebody
+from amanah_client.incident.labelled import board_of, matter_of
+from amanah_client.labels import NOBODY, inside, somebody
 from amanah_client.message import Message, counts, event_of
 from amanah_client.reading import Draft, Found, Unread
+from amanah_client.relabelling import Change, change_of
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
@@ -35,7 +37,7 @@ from amanah_protocol.kinds import Create, Outcome
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
-from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_relabel, check_way
+from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_way
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
@@ -287,17 +289,15 @@ class Room:
             about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
                 what makes the incident alone, and little more is read. None reads every entry of the room.
         """
-        return Fold(self.placed()).board if about is None else self._part_of_board(about)
-
-    def _part_of_board(self, shown: Collection[EnvelopeId]) -> Board:
+        if about is None:
+            return Fold(self.placed()).board
         desk = self._client.profile.store.desk
-        incident = self._events(desk.about(self.id, [INCIDENT]))
-        events = incident | self._events(desk.entries(self.id, shown))
-        # What an entry speaks of says whether it has an effect: that only its author may correct a message.
-        named = set(events) | targets(events.values())
-        events |= self._events(desk.entries(self.id, named - set(events)))
-        events |= self._events(desk.about(self.id, named))
-        return part_of_board(events.values(), shown={*shown, *incident}, whole=named)
+        board, _ = part_of_board(
+            about,
+            entries=lambda named: self._events(desk.entries(self.id, named)),
+            about=lambda named: self._events(desk.about(self.id, named)),
+        )
+        return board
 
     def _events(self, rows: Iterable[model.MessageRow]) -> dict[EnvelopeId, Event]:
         """By their ids; own ones without a place are not in the record yet."""
@@ -455,23 +455,19 @@ class Room:
         """Log the egress here, then quote a message there; arguments as `forwarding`, errors as `Client.do`."""
         return await self._client.do(self.forwarding(message, to=to, label=label, note=note), timeout_s)
 
-    def relabelling(self, message: Message, label: Label) -> actions.Relabel:
+    def relabelling(self, message: Message, label: Label) -> Change:
         """Another label for a message, for `Client.ask`: everybody raises one, its author's side lowers it.
 
         Raises:
             RefusedError: `ROLE`: it is not this person's to lower.
-            UsageError: `USAGE`: it has that label.
+            UsageError: `USAGE`: it has that label, or is a correction of what has a stricter one.
         """
-        found = self.matter(message)
-        if label is found.label:
-            raise UsageError(Code.USAGE, f"it is {label.text} already", hint="Nothing has to be changed.")
-        sent = message.row.label
-        check_relabel(old=found.label, new=label, now=found.label, sent=sent, source=found.source, by=self._me)
-        return actions.Relabel(room=self.id, envelope=message.id, old=found.label, new=label)
+        board = board_of(self._labelling(message), self._who)
+        return change_of(self.id, message.id, label, board=board, by=self._me)
 
-    async def relabel(self, message: Message, label: Label, *, timeout_s: float = 30) -> model.Intent:
+    async def relabel(self, message: Message, label: Label, *, timeout_s: float = 30) -> list[model.Intent]:
         """Change the label of a message, for all to see; errors as `relabelling` and `Client.do`."""
-        return await self._client.do(self.relabelling(message, label), timeout_s)
+        return [await self._client.do(one, timeout_s) for one in self.relabelling(message, label).actions]
 
     def granting(self, from_seq: int, to_seq: int, devices: tuple[DeviceId, ...]) -> Plan:
         """A stretch of the record for members who came later, as far as labels let it go to them.
@@ -513,13 +509,14 @@ class Room:
 
         Whoever writes a new way out holds it against `check_way` first.
         """
-        relabels = self._client.profile.store.relabels(self.id, message.id)
-        certificates = self._client.directory().certificates
+        return matter_of(message.row, self._labelling(message), self._inside(message.label).people, self._who)
 
-        def who(device: DeviceId) -> Somebody:
-            return somebody(certificates[device]) if device in certificates else NOBODY
+    def _labelling(self, message: Message) -> tuple[model.MessageRow, ...]:
+        return self._client.profile.store.labelling(self.id, message.id)
 
-        return matter_of(message.row, relabels, self._inside(message.label).people, who)
+    def _who(self, device: DeviceId) -> Somebody:
+        certificate = self._client.directory().certificates.get(device)
+        return NOBODY if certificate is None else somebody(certificate)
 
     def erasing(self, *messages: EnvelopeId) -> actions.EraseMessages:
         """An erasure of own messages, for `Client.ask`: with their corrections, which say the same in other words."""
@@ -543,7 +540,11 @@ class Room:
             case Text(reply_to=answered) | Correction(message=answered) if answered is not None:
                 row = self._client.profile.store.message(self.id, answered)
                 if row is not None:
-                    found = self.matter(self._client.read(row))
+                    spoken = self._client.read(row)
+                    if isinstance(body, Correction) and isinstance(spoken.body, Correction):
+                        root = spoken.body.message.hex()[:12]
+                        raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
+                    found = self.matter(spoken)
                     to = inside(label, self.ceiling, (self._client.certificate,))
                     check_way(Way.QUOTE, found, by=self._me, to=to)
             case _:  # the others repeat nothing

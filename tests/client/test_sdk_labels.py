@@ -69,6 +69,33 @@ async def test_a_label_is_changed_for_all_to_see_and_ways_out_go_by_it(nations: 
         assert await ours.disclose(here, recipient="a court")
 
 
+async def test_a_label_is_lowered_with_what_corrects_the_message(nations: Nations) -> None:
+    async with members(nations, "corrected") as (_, __, ours, theirs):
+        await ours.send("at 14:00", label=Label.AMBER)
+        first = await heard(ours, "at 14:00")
+        corrected = (await ours.send(Correction(message=first.id, text="in the ministry"), label=Label.RED)).envelope
+        assert corrected is not None
+        there = await heard(theirs, "at 14:00")
+        await until(lambda: theirs.matter(there).label is Label.RED)
+        assert theirs.board(about=[first.id]).label_of(first.id) is Label.RED
+        with pytest.raises(RefusedError) as refused:
+            theirs.relabelling(there, Label.AMBER)
+        assert refused.value.code is Code.ROLE
+        second = ours.entries(corrected)[corrected]
+        change = ours.relabelling(first, Label.GREEN)
+        assert (change.old, change.new) == (Label.RED, Label.GREEN)
+        assert [one.envelope for one in change.actions] == [corrected, first.id]
+        with pytest.raises(UsageError, match="it corrects the message"):
+            ours.relabelling(second, Label.AMBER)
+        with pytest.raises(UsageError, match="it is a correction itself"):
+            ours.compose(Correction(message=corrected, text="at 15:00"))
+        await ours.relabel(first, Label.GREEN)
+        await until(lambda: theirs.matter(there).label is Label.GREEN)
+        # A correction that is no stricter than its message is lowered with it, too.
+        await ours.relabel(first, Label.CLEAR)
+        await until(lambda: ours.matter(second).label is ours.matter(first).label is Label.CLEAR)
+
+
 async def test_an_answer_has_the_label_of_what_it_answers_at_least(nations: Nations) -> None:
     async with members(nations, "answered") as (_, __, ours, theirs):
         await ours.send("one")

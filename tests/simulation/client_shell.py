@@ -314,8 +314,8 @@ class ClientShell:
 
     def _read(self, room: RoomId, envelope: EnvelopeId) -> None:
         self._busy = False
-        row, relabels = self.store.message(room, envelope), self.store.relabels(room, envelope)
-        self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
+        row, found = self.store.message(room, envelope), self.store.labelling(room, envelope)
+        self._step(inputs.MessageRead(room=room, envelope=envelope, row=row, labelling=found))
         self._pump()
 
     # ---- the connection

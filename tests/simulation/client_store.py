@@ -7,8 +7,8 @@ from typing import Any, Protocol, assert_never
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
-from amanah_client.store.writes import relabelled
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 
@@ -28,7 +28,7 @@ class ClientStore(Protocol):
     def rooms(self) -> tuple[model.RoomRow, ...]: ...
     def messages(self, room: RoomId, *, limit: int = 500) -> tuple[model.MessageRow, ...]: ...
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None: ...
-    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]: ...
+    def labelling(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]: ...
     def alarms(self) -> tuple[model.Alarm, ...]: ...
     def conflicts(self) -> tuple[ConflictRow, ...]: ...
 
@@ -114,10 +114,10 @@ class MemoryClientStore:
         """One message."""
         return self._messages.get((room, envelope))
 
-    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
-        """Entries that change the label of a message."""
+    def labelling(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """The entries from which the label of a message follows."""
         rows = self.messages(room, limit=len(self._messages))
-        return tuple(row for row in rows if relabelled(row) == envelope)
+        return labelling(envelope, lambda name: self.message(room, name), lambda _: rows)
 
     def conflicts(self) -> tuple[ConflictRow, ...]:
         """Evidence against the log, oldest first."""

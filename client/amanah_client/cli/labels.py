@@ -41,11 +41,12 @@ def relabel(room: str, message: str, label: str, /, *, yes: Flag = False, common
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         found = into.message(message)
-        action = into.relabelling(found, new)
-        if action.new < action.old:
-            lowered = f"Lowering {short(found.id)} from {action.old.text} to {new.text} lets it go further"
+        change = into.relabelling(found, new)
+        if change.new < change.old:
+            lowered = f"Lowering {short(found.id)} from {change.old.text} to {new.text} lets it go further"
             questions.confirm(lowered, new.text, yes=yes)
-        show_outcome(await settle(client, action, common), common)
+        for action in change.actions:
+            show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)
 

@@ -214,11 +214,11 @@ class Spoken:
 
     Attributes:
         row: The message; None where an answer is to what is not here.
-        relabels: Entries that change its label, in the order of their places.
+        labelling: The entries from which its label follows, itself among them, in the order of their places.
     """
 
     row: MessageRow | None
-    relabels: tuple[MessageRow, ...] = ()
+    labelling: tuple[MessageRow, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

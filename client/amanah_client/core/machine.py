@@ -134,8 +134,8 @@ class ClientCore:
                 login.lose(ctx)
             case inputs.Withdrawn(intent=intent_id):
                 _withdraw(ctx, intent_id)
-            case inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels):
-                matter.receive(ctx, room, envelope, row, relabels)
+            case inputs.MessageRead(room=room, envelope=envelope, row=row, labelling=found):
+                matter.receive(ctx, room, envelope, row, found)
                 downloads.receive_message(ctx, room, envelope, row)
                 resend.receive_message(ctx, room, envelope, row)
             case inputs.SealedRead():

@@ -5,11 +5,13 @@ The core holds no old messages. What it has read is used by one intent and forgo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from amanah_client import effects as e
 from amanah_client.actions import Action, Disclose, Forward, GrantHistory, Relabel
 from amanah_client.core.context import Context, Place, Spoken
+from amanah_client.incident.labelled import labels_of
 from amanah_client.model import Intent, IntentState, MessageRow, MessageState
 from amanah_client.saying import Say
 from amanah_protocol.content.forwarded import Forwarded
@@ -57,10 +59,27 @@ def one(ctx: Context, intent: Intent) -> Spoken | None:
 
 
 def is_ready(ctx: Context, intent: Intent) -> bool:
-    """Whether all that an intent is about was read, and no own change of a label of it is on its way."""
+    """Whether all that an intent is about was read, and nothing own that changes a label of it is on its way."""
     read = found(ctx, intent)
-    placed = all(row.room_seq is not None for spoken in read for row in spoken.relabels)
-    return len(read) == len(about(intent.action)) and placed
+    changes = (row for spoken in read for row in spoken.labelling if row is not spoken.row)
+    return len(read) == len(about(intent.action)) and all(row.room_seq is not None for row in changes)
+
+
+def changed(action: Action) -> tuple[Place, ...]:
+    """The messages whose label an action may change: what it relabels or corrects."""
+    match action:
+        case Relabel(room=room, envelope=envelope):
+            return (Place(room, envelope),)
+        case Say(number=8, room=room) if isinstance(action.body, Correction):
+            return (Place(room, action.body.message),)
+        case _:
+            return ()
+
+
+def rests_on(ctx: Context, intent: Intent) -> set[Place]:
+    """The messages whose labels say what becomes of an intent."""
+    read = ctx.spoken.get(intent.id, {}).values()
+    return set(about(intent.action)) | {Place(row.room, row.envelope) for one in read for row in one.labelling}
 
 
 def want(ctx: Context, intent: Intent) -> None:
@@ -73,7 +92,7 @@ def want(ctx: Context, intent: Intent) -> None:
 
 
 def receive(
-    ctx: Context, room: RoomId, envelope: EnvelopeId, row: MessageRow | None, relabels: tuple[MessageRow, ...]
+    ctx: Context, room: RoomId, envelope: EnvelopeId, row: MessageRow | None, labelling: tuple[MessageRow, ...]
 ) -> None:
     """The store has answered: for every intent about this message."""
     for intent_id, place in tuple(ctx.reading):
@@ -88,7 +107,7 @@ def receive(
         except AmanahError as error:
             ctx.fail(intent, str(error.code), error.detail)
         else:
-            ctx.spoken.setdefault(intent_id, {})[place] = Spoken(row=row, relabels=relabels)
+            ctx.spoken.setdefault(intent_id, {})[place] = Spoken(row=row, labelling=labelling)
 
 
 def _check_usable(action: Action, row: MessageRow | None) -> None:
@@ -113,10 +132,20 @@ def _check_usable(action: Action, row: MessageRow | None) -> None:
             pass
 
 
-def forget(ctx: Context, room: RoomId, envelope: EnvelopeId) -> None:
-    """The label of a message was changed, or is not after all: what was read is old, unless it is on its way."""
+def note(ctx: Context, row: MessageRow) -> None:
+    """An entry has come into the record, or is not there after all: labels that follow from it were read too early."""
+    target = labels_of(row)
+    if target is not None:
+        forget(ctx, row.room, (target,))
+
+
+def forget(ctx: Context, room: RoomId, envelopes: Collection[EnvelopeId]) -> None:
+    """Messages have another label, or were erased: what was read of them is old, unless it is on its way."""
+    changed = {Place(room, envelope) for envelope in envelopes}
     for intent_id, read in tuple(ctx.spoken.items()):
         intent = ctx.outbox.get(intent_id)
         # Of a disclosure only the egress is out: its proof is made of what is read last.
         if intent is not None and (intent.state is not IntentState.SENT or isinstance(intent.action, Disclose)):
-            read.pop(Place(room, envelope), None)
+            for place, spoken in tuple(read.items()):
+                if not changed.isdisjoint({place, *(Place(row.room, row.envelope) for row in spoken.labelling)}):
+                    del read[place]

@@ -251,13 +251,11 @@ def _publish_next(ctx: Context, room: Room) -> bool:
 
 def _ready(ctx: Context, room: Room) -> Iterator[Intent]:
     """Intents of the room that may be tried now, in order, as far as one publish takes them."""
-    relabelled: set[Place] = set()
+    changed: set[Place] = set()
     for intent in tuple(room.line.values()):
-        places = matter.about(intent.action)
-        if relabelled.intersection(places):
+        if not changed.isdisjoint(matter.rests_on(ctx, intent)):
             return  # it is judged by the label that this publish gives what it is about
-        if isinstance(intent.action, Relabel):
-            relabelled.update(places)
+        changed.update(matter.changed(intent.action))
         waits = intent.state is IntentState.HELD or ctx.waits.get(intent.id, 0) > ctx.timer_ms
         if not waits and uploads.is_ready(ctx, intent):
             yield intent
@@ -348,7 +346,7 @@ def _bare(ctx: Context, intent: Intent, action: object) -> Specific:  # noqa: PL
             return kinds.Egress(envelope=action.envelope, form=forward.FORM, recipient=action.to.hex())
         case Relabel():
             # From what it is now: where another has raised it meanwhile, it is raised from there.
-            now = ways.label_now(ctx, intent)
+            now = ways.own_label(ctx, intent)
             return kinds.Relabel(envelope=action.envelope, old=now, new=action.new)
     raise AssertionError(action)
 

@@ -41,7 +41,7 @@ from amanah_protocol.envelope import Envelope
 from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.frames import Delivery, Refused
 from amanah_protocol.identity import Certificate
-from amanah_protocol.kinds import Commit, Create, Erase, Grant, Kind, Refuse, Relabel, Repair, Welcome
+from amanah_protocol.kinds import Commit, Create, Erase, Grant, Kind, Refuse, Repair, Welcome
 from amanah_protocol.log.receipt import check_in_receipt
 
 _QUIET: Final = frozenset({Code.NOT_MEMBER, Code.REFUSED_COMMIT, Code.BEHIND, Code.STATE_LOST})
@@ -266,9 +266,8 @@ def _settle(ctx: Context, room: Room, entry: Entry, row: MessageRow | None) -> N
 
 
 def _observe(ctx: Context, room: Room, entry: Entry, envelope: Envelope, row: MessageRow) -> None:
-    """Who is there, by headers, also those of commits that this device cannot follow any more; what is relabelled."""
-    if isinstance(envelope.header.specific, Relabel):
-        matter.forget(ctx, room.id, envelope.header.specific.envelope)
+    """Who is there, by headers, also of commits that this device cannot follow any more; what has another label."""
+    matter.note(ctx, row)
     commit = envelope.header.kind is Kind.COMMIT
     followed = row.state is not MessageState.UNREADABLE
     if followed or (commit and room.row.status is not RoomStatus.OPEN):

@@ -13,7 +13,8 @@ from amanah_client.attaching import Attach
 from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
-from amanah_client.labels import NOBODY, circle_of, inside, matter_of, quotation, somebody, source_of
+from amanah_client.incident.labelled import board_of, matter_of
+from amanah_client.labels import NOBODY, circle_of, inside, quotation, somebody, source_of
 from amanah_client.model import Intent
 from amanah_client.saying import Say
 from amanah_protocol.content.forwarded import Forwarded
@@ -55,7 +56,7 @@ def weigh(ctx: Context, spoken: Spoken) -> Matter:
         raise UsageError(Code.NOT_FOUND, "there is no such message here")
     room = ctx.rooms.get(row.room)
     circle = frozenset[Somebody]() if room is None else readers(ctx, room, row.label).people
-    return matter_of(row, spoken.relabels, circle, lambda device: who(ctx, device))
+    return matter_of(row, spoken.labelling, circle, lambda device: who(ctx, device))
 
 
 def granted(ctx: Context, spoken: Spoken) -> Matter:
@@ -68,13 +69,17 @@ def granted(ctx: Context, spoken: Spoken) -> Matter:
     return replace(found, label=max(found.label, sent))
 
 
-def label_now(ctx: Context, intent: Intent) -> Label:
-    """The label that counts now of the message that an intent is about.
+def own_label(ctx: Context, intent: Intent) -> Label:
+    """The own label, which is what is changed, of the message that an intent is about; `weigh` says which counts.
 
     Raises:
         UsageError: `NOT_FOUND`.
     """
-    return weigh(ctx, matter.one(ctx, intent) or Spoken(row=None)).label
+    spoken = matter.one(ctx, intent)
+    if spoken is None or spoken.row is None:
+        raise UsageError(Code.NOT_FOUND, "there is no such message here")
+    found = board_of(spoken.labelling, lambda device: who(ctx, device)).messages
+    return Label.strictest(found[spoken.row.envelope].label_number)
 
 
 # ---- before it is sealed
@@ -107,12 +112,11 @@ def check(ctx: Context, room: Room, intent: Intent) -> None:
             forwarded(ctx, action, spoken)
         case GrantHistory(devices=devices):
             _check_grant(ctx, room, intent, devices)
-        case Relabel() as action if spoken is not None:
-            now = weigh(ctx, spoken)
-            if action.new is now.label:
-                raise UsageError(Code.USAGE, f"it is {now.label.text} already", hint="Nothing has to be changed.")
-            sent = spoken.row.label if spoken.row is not None else now.label
-            check_relabel(old=action.old, new=action.new, now=now.label, sent=sent, source=now.source, by=me)
+        case Relabel() as action if spoken is not None and spoken.row is not None:
+            now, source = own_label(ctx, intent), weigh(ctx, spoken).source
+            if action.new is now:
+                raise UsageError(Code.USAGE, f"it is {now.text} already", hint="Nothing has to be changed.")
+            check_relabel(old=action.old, new=action.new, now=now, sent=spoken.row.label, source=source, by=me)
         case _:  # nothing is passed on by the others
             pass
 

@@ -12,7 +12,6 @@ from amanah_client.core.room import Room
 from amanah_client.model import Circle, InFlight, Intent, IntentState, Rekey, RoomStatus
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
-from amanah_protocol.kinds import Relabel
 
 
 def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
@@ -28,10 +27,10 @@ def void(ctx: Context, room: Room, flight: InFlight) -> list[Intent]:
     room.link.flying = False
     for encoded, _ in flight.items:
         envelope = decode_envelope(encoded)
-        if room.sent.pop(envelope.id, None) is not None:
+        row = room.sent.pop(envelope.id, None)
+        if row is not None:
             ctx.write(e.DropMessage(room=room.id, envelope=envelope.id))
-        if isinstance(envelope.header.specific, Relabel):
-            matter.forget(ctx, room.id, envelope.header.specific.envelope)
+            matter.note(ctx, row)
     if room.group is not None and room.group.pending is not None:
         room.group.discard()
         room.moved()

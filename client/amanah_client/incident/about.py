@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from amanah_client.incident.board import Board
@@ -18,6 +18,7 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
 from amanah_protocol.types import EnvelopeId
 
+Read = Callable[[Collection[EnvelopeId]], dict[EnvelopeId, Event]]
 INCIDENT: Final = EnvelopeId(b"")
 """Stands for the room's incident: what is not about single messages is about it."""
 
@@ -62,18 +63,31 @@ def targets(events: Iterable[Event]) -> set[EnvelopeId]:
     return {one for event in events for one in speaks_of(event.specific, event.body)} - {INCIDENT}
 
 
-def part_of_board(events: Iterable[Event], *, shown: Collection[EnvelopeId], whole: Collection[EnvelopeId]) -> Board:
+def part_of_board(shown: Collection[EnvelopeId], *, entries: Read, about: Read) -> tuple[Board, set[EnvelopeId]]:
     """The board of some entries of a room, which says of them what the board of all says of them.
 
     Args:
-        events: The entries, in whatever order, each once: those that are shown, what they are about, what is about
-            any of these, and everything that is about the incident, with what is about that.
-        shown: Of which it is told what had no effect.
-        whole: Of which everything that is about them is among the entries.
+        shown: The entries.
+        entries: Reads entries by their ids.
+        about: Reads the entries that are about any of these.
+
+    Returns:
+        The board, and the entries of which `Board.messages` tells everything.
     """
+    incident = about([INCIDENT])
+    events, whole = incident | entries(shown), set[EnvelopeId]()
+    # What an entry speaks of says whether it has an effect: that only its author may correct a message.
+    wanted = set(events) | targets(events.values())
+    while fresh := wanted - whole:
+        whole |= fresh
+        events |= entries(fresh - set(events)) | about(fresh)
+        # Which label counts of a message its corrections say too, and what is about these.
+        corrections = [event for event in events.values() if isinstance(event.body, Correction)]
+        wanted = {event.id for event in corrections} | targets(corrections)
     board = Board()
-    for event in sorted(events, key=lambda event: event.seq):
+    for event in sorted(events.values(), key=lambda event: event.seq):
         board.apply(event)
     board.messages = {name: spoken for name, spoken in board.messages.items() if name in whole}
-    board.without_effect = {name: why for name, why in board.without_effect.items() if name in shown}
-    return board
+    told = {*shown, *incident}
+    board.without_effect = {name: why for name, why in board.without_effect.items() if name in told}
+    return board, whole

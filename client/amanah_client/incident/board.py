@@ -40,6 +40,7 @@ NOT_ASKED: Final = "its nation is not asked"
 LABEL: Final = "the message had another label then"
 NOT_THEIRS_TO_LOWER: Final = "only its author, or an officer of its author's organisation, lowers that label"
 BELOW: Final = "it answers what has a stricter label"
+CORRECTS: Final = "it corrects a correction, and not the message"
 DECIDED: Final = "it was decided before"
 EARLY: Final = "the window for objections is open, and not everybody has said where it stands"
 UNFOUNDED: Final = "the positions do not bear it out"
@@ -162,10 +163,11 @@ class Spoken:
 
     Attributes:
         author: Its author.
-        label_number: Its label now.
+        label_number: Its own label now; `Board.label_of` says which counts.
         sent_number: The label that it was sent with.
         source: Its author, or that of what it forwards.
         asks: Up to which grade an acknowledgement is asked for.
+        corrects: The message that it corrects, or wants to; None where it is no correction.
         corrections: Corrections that count, oldest first.
         withdrawn: The withdrawal, where it was withdrawn.
         reactions: (sign, organisation, person) that stand.
@@ -180,6 +182,7 @@ class Spoken:
     sent_number: int
     source: Somebody
     asks: Grade | None = None
+    corrects: EnvelopeId | None = None
     corrections: list[EnvelopeId] = field(default_factory=list)
     withdrawn: EnvelopeId | None = None
     reactions: set[tuple[str, OrgName, PersonId]] = field(default_factory=set)
@@ -237,6 +240,16 @@ class Board:
         if refused is not None:
             self.without_effect[event.id] = refused
 
+    def label_of(self, entry: EnvelopeId) -> Label:
+        """The label that counts of an entry: the strictest of its own, its message's and that of what corrects it.
+
+        A message and its corrections say the same in other words, and a face shows one in the place of the other.
+        """
+        own = self.messages[entry]
+        said = own if own.corrects is None else self.messages.get(own.corrects, own)
+        others = (self.messages[one] for one in said.corrections if one in self.messages)
+        return max(Label.strictest(one.label_number) for one in (own, said, *others))
+
     def _show(self, event: Event) -> str | None:
         """What a header says for all to see."""
         match event.specific:
@@ -289,7 +302,7 @@ class Board:
         self.messages[event.id].asks = text.asks
         named = [one for one in (text.reply_to, text.thread) if one is not None]
         answered = None if text.reply_to is None else self.messages.get(text.reply_to)
-        if answered is not None and event.label_number < answered.label_number:
+        if text.reply_to is not None and answered is not None and event.label_number < self.label_of(text.reply_to):
             return BELOW
         if answered is not None:
             answered.replies.append(event.id)
@@ -309,11 +322,16 @@ class Board:
         target = self.messages.get(body.message)
         if target is None:
             return NOT_THERE
+        label, corrects = self.label_of(body.message), target.corrects
+        if isinstance(body, Correction):
+            self.messages[event.id].corrects = body.message if corrects is None else corrects
         if not target.author.is_same(event.author):
             return NOT_THEIRS
         if isinstance(body, Withdrawal):
             target.withdrawn = target.withdrawn or event.id
-        elif event.label_number < target.label_number:
+        elif corrects is not None:
+            return CORRECTS
+        elif event.label_number < label:
             return BELOW
         else:
             target.corrections.append(event.id)
@@ -344,10 +362,6 @@ class Board:
         except RefusedError as error:
             return LABEL if error.code is Code.LABEL else NOT_THEIRS_TO_LOWER
         target.label_number = new
-        for correction in map(self.messages.get, target.corrections):
-            # It is what people read when they raise a label: the words in its place go with it.
-            if correction is not None:
-                correction.label_number = max(correction.label_number, new)
         return None
 
     # ---- the incident

@@ -64,4 +64,4 @@ def _spoken(board: Board, event: Event) -> list[object]:
     of = board.messages[event.id]
     acknowledged = sorted([org, person, int(grade)] for (org, person), grade in of.acknowledged.items())
     reactions = [[sign, org, person] for sign, org, person in sorted(of.reactions)]
-    return [of.label_number, of.withdrawn, of.corrections, acknowledged, reactions]
+    return [int(board.label_of(event.id)), of.withdrawn, of.corrections, acknowledged, reactions]

@@ -100,7 +100,7 @@ class Gate:
         """The label that counts of an entry now; what a header says counts as what members know from the room."""
         if self._by_id[entry].body is None:
             return self.circle_label
-        return Label.strictest(self.board.messages[entry].label_number)
+        return self.board.label_of(entry)
 
     def message(self, entry: EnvelopeId) -> Message:
         """An entry."""

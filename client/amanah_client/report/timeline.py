@@ -92,11 +92,11 @@ def _quotes(gate: Gate, message: Message) -> Iterator[Quote]:
     words = _says(message)
     if words is None:
         return
-    last = spoken.corrections[-1] if spoken.corrections else None
-    if last is None or not gate.lets(last):
+    if spoken.corrected is None:
         yield Quote(text=words)
         return
-    correction = gate.message(last).body
+    # One label counts for a message and its corrections: where one may stand, so may the others.
+    correction = gate.message(spoken.corrected).body
     yield Quote(text=correction.text if isinstance(correction, Correction) else words)
     yield Quote(text=words, caption="first said")
 
@@ -124,9 +124,7 @@ def _facts(gate: Gate, message: Message) -> Iterator[Fact]:
     if isinstance(message.body, Text) and message.body.reply_to is not None:
         yield _pointer(gate, "answers", message.body.reply_to)
     for correction in spoken.corrections:
-        shown = gate.lets(correction)
-        words = "by its author" if shown else "by its author, in words that are left out here"
-        yield Fact(name="corrected", value=words, source=gate.source(correction), missing=not shown)
+        yield Fact(name="corrected", value="by its author", source=gate.source(correction))
     if spoken.withdrawn is not None:
         yield _withdrawn(gate, spoken.withdrawn)
     if spoken.asks is not None:

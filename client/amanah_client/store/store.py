@@ -16,6 +16,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
+from amanah_client.incident.labelled import labelling
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.log_rows import ConflictRow, CustodyRow, LogView, WitnessedRow
 from amanah_client.store.copy import AuditCopy
@@ -23,7 +24,7 @@ from amanah_client.store.database import Database
 from amanah_client.store.desk import Desk, drop_draft
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent
 from amanah_client.store.schema import STEPS
-from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value, relabelled
+from amanah_client.store.writes import HEADS, UNFINISHED, decode_heads, perform, put_value
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
@@ -36,6 +37,7 @@ _PLACED: Final = (
     "SELECT row FROM message WHERE room = ? AND room_seq > ? AND room_seq < ? ORDER BY room_seq, id LIMIT ?"
 )
 _PLACED_LAST: Final = _PLACED.replace("room_seq, id", "room_seq DESC, id DESC")
+_ONE: Final = "SELECT row FROM message WHERE room = ? AND envelope = ?"
 _OWN: Final = "SELECT row FROM message WHERE room = ? AND room_seq IS NULL ORDER BY id LIMIT ?"
 _OWN_LAST: Final = _OWN.replace("BY id", "BY id DESC")
 
@@ -243,18 +245,20 @@ class LocalStore:
 
     def message(self, room: RoomId, envelope: EnvelopeId) -> model.MessageRow | None:
         """One message of a room, if it is there."""
-        query = "SELECT row FROM message WHERE room = ? AND envelope = ?"
         with self._database.reading() as connection:
-            return _row(connection, model.MessageRow, query, room, envelope)
+            return _row(connection, model.MessageRow, _ONE, room, envelope)
 
-    def relabels(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
-        """Entries that change the label of a message, in room order; own unacknowledged ones come last."""
+    def labelling(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """The entries from which the label of a message follows, in room order; own unacknowledged ones come last."""
         query = """
             SELECT message.row FROM about JOIN message ON message.id = about.message
-            WHERE about.room = ? AND about.target = ? ORDER BY coalesce(message.room_seq, ?), message.id"""
+            WHERE about.room = ? AND about.target = ? ORDER BY message.id"""
         with self._database.reading() as connection:
-            rows = _rows(connection, model.MessageRow, query, room, envelope, _LAST)
-        return tuple(row for row in rows if relabelled(row) == envelope)
+            return labelling(
+                envelope,
+                lambda name: _row(connection, model.MessageRow, _ONE, room, name),
+                lambda name: _rows(connection, model.MessageRow, query, room, name),
+            )
 
     def unreadable(self, room: RoomId) -> dict[model.Cause, int]:
         """How many messages of a room cannot be read, by cause."""

@@ -19,7 +19,7 @@ from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
-from amanah_protocol.kinds import Kind, Relabel
+from amanah_protocol.kinds import Kind
 from amanah_protocol.log.conflict import MAX_CONFLICTS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
@@ -161,14 +161,6 @@ def _put_message(connection: sqlcipher.Connection, row: model.MessageRow, where:
             return
         noting.strike(connection, known[0])
     noting.note(connection, put[0], row, body)
-
-
-def relabelled(row: model.MessageRow) -> EnvelopeId | None:
-    """Which message an entry changes the label of; None for other entries, and for one that was refused."""
-    if row.kind != Kind.RELABEL or row.state not in (model.MessageState.SENT, model.MessageState.STORED):
-        return None
-    specific = decode_envelope(row.encoded).header.specific
-    return specific.envelope if isinstance(specific, Relabel) else None
 
 
 def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:

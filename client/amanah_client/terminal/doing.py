@@ -14,6 +14,8 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.language import gettext as _
 from amanah_client.reading import Found
+from amanah_client.relabelling import Change
+from amanah_client.sdk import Client
 from amanah_client.terminal.exporting import export
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
@@ -60,7 +62,7 @@ class Lowers:
 
     now: Label
     label: Label
-    change: actions.Relabel | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             change = room.relabelling(room.message(message.hex()), label)
             if change.new < change.old:
                 return Lowers(change.old, change.new, change)
-            await client.ask(change)
+            await _ask(client, change)
             return Said()
         case orders.Attaching(path=named):
             return await _attach(watch, feed, named)
@@ -178,7 +180,12 @@ async def lower(watch: Watch, feed: Feed, wanted: Lowers) -> None:
     if wanted.change is None:
         watch.draft(feed).label = wanted.label
     else:
-        await watch.client.ask(wanted.change)
+        await _ask(watch.client, wanted.change)
+
+
+async def _ask(client: Client, change: Change) -> None:
+    for one in change.actions:
+        await client.ask(one)
 
 
 async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:

@@ -52,7 +52,7 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.kinds import Kind
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Precedence
 from amanah_protocol.types import EnvelopeId
 
 RUN_MS: Final = 5 * 60_000
@@ -131,7 +131,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
     seat, said = room.seat, room.board.messages.get(message.id)
     who, at_ms = seat.who(message.sender), message.written_at_ms or message.sent_at_ms
     first = before is None or before.who != who or not 0 <= at_ms - before.at_ms <= RUN_MS
-    label = message.label if said is None else Label.strictest(said.label_number)
+    label = message.label if said is None else room.board.label_of(message.id)
     text = message.body if isinstance(message.body, Text) else None
     precedence = message.precedence
     mentions = () if text is None else _mentions(text, said, room)

@@ -9,7 +9,8 @@ import pytest
 
 from amanah_client import actions, inputs, model
 from amanah_client.core import ways
-from amanah_client.labels import NOBODY, matter_of, somebody
+from amanah_client.incident.labelled import matter_of
+from amanah_client.labels import NOBODY, somebody
 from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.forwarded import Forwarded, Origin
@@ -50,11 +51,10 @@ def relabel(client: Client, room: RoomId, envelope: EnvelopeId, old: Label, new:
 
 def label_now(client: Client, room: RoomId, envelope: EnvelopeId) -> Label:
     """The label that counts, as a client has it stored."""
-    relabels = [row for row in client.rows(room, Kind.RELABEL) if row.state is STORED]
     directory = client.core._ctx.directory  # noqa: SLF001 - who they are
     found = matter_of(
         client.store.messages[room, envelope],
-        [row for row in relabels if specific_of(row).envelope == envelope],
+        client.labelling(room, envelope),
         None,
         lambda device: somebody(known.certificate) if (known := directory.standing(device)) else NOBODY,
     )
@@ -226,7 +226,7 @@ def test_a_change_of_a_label_that_was_refused_is_not_waited_for(stage: Stage) ->
     raised = a.ask(actions.Relabel(room=room, envelope=first, old=Label.AMBER, new=Label.RED))
     intent = a.ask(actions.Disclose(room=room, envelope=first, recipient="a court"))
     a.give(inputs.MessageRead(
-        room=room, envelope=first, row=a.store.messages[room, first], relabels=tuple(a.rows(room, Kind.RELABEL))
+        room=room, envelope=first, row=a.store.messages[room, first], labelling=a.labelling(room, first)
     ))  # fmt: skip
     assert a.row(room).in_flight is not None
     number = a.core._ctx.session.last_request  # noqa: SLF001 - that of the publish

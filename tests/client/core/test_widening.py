@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from amanah_client import actions, model
 from amanah_client import labels as shared
 from amanah_client.core import ways
+from amanah_client.incident import board, labelled
 from amanah_client.saying import saying
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.sealed import decode_content
@@ -287,7 +288,7 @@ def without_ways(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_right_to_lower(patch: pytest.MonkeyPatch) -> None:
-    unchecked(patch, (ways, "check_relabel"), (shared, "check_relabel"))
+    unchecked(patch, (ways, "check_relabel"), (board, "check_relabel"))
 
 
 def without_faithful_quotes(patch: pytest.MonkeyPatch) -> None:
@@ -299,7 +300,7 @@ def without_faithful_quotes(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_narrow_circles(patch: pytest.MonkeyPatch) -> None:
-    for module in (shared, ways):
+    for module in (labelled, ways):
         patch.setattr(module, "circle_of", lambda _sender, _body, circle: circle)
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 from amanah_client import actions, engine, inputs, model
 from amanah_client import effects as e
 from amanah_client.core import ClientCore
+from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_client.saying import saying
 from amanah_client.spool import Spool
-from amanah_client.store.writes import relabelled
 from amanah_protocol import frames, identity
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
@@ -260,8 +260,9 @@ class Client:
                     self.disconnect()
                 case e.ReadMessage(room=room, envelope=envelope):
                     row = self.store.messages.get((room, envelope))
-                    relabels = tuple(one for one in self.rows(room) if relabelled(one) == envelope)
-                    self.give(inputs.MessageRead(room=room, envelope=envelope, row=row, relabels=relabels))
+                    self.give(inputs.MessageRead(
+                        room=room, envelope=envelope, row=row, labelling=self.labelling(room, envelope)
+                    ))  # fmt: skip
                 case e.ReadSealed() | e.DropSealed() | e.FindFetched() | e.KeepPiece() if self.spool is not None:
                     answer = engine.moved(self.spool, effect)
                     if answer is not None:
@@ -324,6 +325,11 @@ class Client:
         """Messages of a room in its order, own unacknowledged last; of some kinds only if named."""
         rows = [row for row in self.store.messages.values() if row.room == room and (not kinds or row.kind in kinds)]
         return sorted(rows, key=lambda row: 2**62 if row.room_seq is None else row.room_seq)
+
+    def labelling(self, room: RoomId, envelope: EnvelopeId) -> tuple[model.MessageRow, ...]:
+        """The entries from which the label of a message follows."""
+        rows = self.rows(room)
+        return labelling(envelope, lambda name: self.store.messages.get((room, name)), lambda _: rows)
 
     def texts(self, room: RoomId) -> list[str]:
         """The texts it can read, in order."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amanah_client.incident.about import INCIDENT, part_of_board, speaks_of, targets
+from amanah_client.incident.about import INCIDENT, part_of_board, speaks_of
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_protocol import kinds
@@ -31,12 +31,11 @@ def about(events: Collection[Event], named: Collection[EnvelopeId]) -> dict[Enve
 
 def part(events: Collection[Event], shown: Collection[EnvelopeId]) -> tuple[Board, set[EnvelopeId]]:
     """As `Room.board` reads it; gives the entries of which it tells everything, too."""
-    incident = about(events, [INCIDENT])
-    taken = incident | {event.id: event for event in events if event.id in shown}
-    named = set(taken) | targets(taken.values())
-    taken |= {event.id: event for event in events if event.id in named}
-    taken |= about(events, named)
-    return part_of_board(taken.values(), shown={*shown, *incident}, whole=named), named
+    return part_of_board(
+        shown,
+        entries=lambda named: {event.id: event for event in events if event.id in named},
+        about=lambda named: about(events, named),
+    )
 
 
 @settings(max_examples=300 * int(os.environ.get("AMANAH_SCALE", "1")))
@@ -53,6 +52,8 @@ def test_a_part_of_the_board_is_that_part_of_the_whole(data: st.DataObject) -> N
     told = {*shown, *about(events, [INCIDENT])}
     assert found.without_effect == {name: why for name, why in whole.without_effect.items() if name in told}
     assert shown & set(whole.messages) <= set(found.messages)
+    for name in shown & set(whole.messages):
+        assert found.label_of(name) is whole.label_of(name)
 
 
 @pytest.mark.parametrize("left_out", ["targets", "about"])
@@ -67,8 +68,11 @@ def test_without_what_it_speaks_of_or_what_speaks_of_it_a_part_would_say_somethi
     found, _ = part(told.events, [answer])
     assert (found.messages[answer], found.without_effect) == (whole.messages[answer], {})
     by_id = {event.id: event for event in told.events}
-    some = [by_id[answer]] + ([by_id[first]] if left_out == "about" else list(about(told.events, [answer]).values()))
-    wrong = part_of_board(some, shown={answer}, whole={answer})
+    wrong, _ = part_of_board(
+        [answer],
+        entries=lambda named: {one: by_id[one] for one in named if left_out == "about" or one == answer},
+        about=lambda named: {} if left_out == "about" else about(told.events, named),
+    )
     assert (wrong.messages[answer], wrong.without_effect) != (whole.messages[answer], {})
 
 

@@ -183,9 +183,28 @@ def test_a_correction_is_under_the_label_of_what_it_corrects_or_a_stricter_one(t
     corrected = told.say(A_TN, Correction(message=first, text="at 15:00"), label=Label.GREEN)
     told.show(A_MA, kinds.Relabel(envelope=first, old=Label.GREEN, new=Label.RED))
     below = told.say(A_TN, Correction(message=first, text="at 16:00"), label=Label.GREEN)
-    assert [told.board.messages[one].label_number for one in (first, corrected)] == [Label.RED, Label.RED]
+    assert [told.board.label_of(one) for one in (first, corrected, below)] == [Label.RED] * 3
     assert told.board.messages[first].corrections == [corrected]
     assert told.board.without_effect == {below: board.BELOW}
+    told.show(A_TN, kinds.Relabel(envelope=first, old=Label.RED, new=Label.AMBER))
+    assert [told.board.label_of(one) for one in (first, corrected)] == [Label.AMBER] * 2
+
+
+def test_the_strictest_label_of_a_message_and_its_corrections_counts_for_all_of_them(told: Told) -> None:
+    first = told.say(A_TN, Text(text="at 14:00"), label=Label.GREEN)
+    corrected = told.say(A_TN, Correction(message=first, text="of the ministry"), label=Label.AMBER)
+    theirs = told.say(A_MA, Correction(message=first, text="at 16:00"), label=Label.RED)
+    again = told.say(A_TN, Correction(message=corrected, text="at 17:00"), label=Label.RED)
+    lax = told.say(A_TN, Correction(message=first, text="at 18:00"), label=Label.GREEN)
+    # Those that stand nowhere make nothing stricter, and are themselves no laxer.
+    assert [told.board.label_of(one) for one in (first, corrected, lax)] == [Label.AMBER] * 3
+    assert [told.board.label_of(one) for one in (theirs, again)] == [Label.RED] * 2
+    reasons = {theirs: board.NOT_THEIRS, again: board.CORRECTS, lax: board.BELOW}
+    assert (told.board.messages[first].corrections, told.board.without_effect) == ([corrected], reasons)
+    told.show(A_SN, kinds.Relabel(envelope=corrected, old=Label.AMBER, new=Label.RED))
+    assert told.board.label_of(first) is Label.RED
+    answer = told.say(A_MA, Text(text="why?", reply_to=first), label=Label.AMBER)
+    assert told.refused(answer) == board.BELOW
 
 
 def test_what_is_forwarded_is_its_authors_to_lower_and_not_its_forwarders(told: Told) -> None:

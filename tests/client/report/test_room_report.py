@@ -269,13 +269,14 @@ def test_a_label_that_its_author_raised_counts() -> None:
     assert "raised" not in render_markdown(made(talk, Label.AMBER))
 
 
-def test_words_of_a_stricter_correction_do_not_come_in_by_what_they_correct() -> None:
+def test_what_was_corrected_in_stricter_words_stands_with_them_or_not_at_all() -> None:
     talk = Talk()
     talk.say(A, Text(text="amber words"))
     talk.say(A, Correction(message=id_of(1), text="strict words"), label=Label.AMBER_STRICT)
-    found = line(made(talk, Label.AMBER), 1)
-    assert [quote.text for quote in found.quotes] == ["amber words"]
-    assert named(found)["corrected"] == "by its author, in words that are left out here"
+    assert line(made(talk, Label.AMBER), 1).quotes == ()
+    found = line(made(talk, Label.AMBER_STRICT), 1)
+    assert [quote.text for quote in found.quotes] == ["strict words", "amber words"]
+    assert named(found)["corrected"] == "by its author"
 
 
 LABELS = st.sampled_from(Label)

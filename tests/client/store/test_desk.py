@@ -36,6 +36,7 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import OperationalError, UsageError
+from amanah_protocol.kinds import Kind, Relabel
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.store.test_store import KEY, ROOM, message, opened, text_intent
@@ -398,6 +399,26 @@ def test_entries_are_found_by_what_they_speak_of_and_by_their_ids(
     assert [row.envelope[0] for row in store.desk.about(ROOM, [first, INCIDENT])] == [2, 3, 6]
     assert [row.envelope[0] for row in store.desk.entries(ROOM, [first, EnvelopeId(b"\x06" * 32)])] == [1, 6]
     assert store.desk.about(ROOM, []) == []
+
+
+def test_what_a_label_follows_from_is_a_message_its_corrections_and_what_changes_them(store: LocalStore) -> None:
+    def relabel(number: int, of: int, *, placed: bool = True) -> model.MessageRow:
+        specific = Relabel(envelope=message(of).envelope, old=Label.AMBER, new=Label.RED)
+        row = message(number, room_seq=number if placed else None, content=b"")
+        return replace(row, kind=Kind.RELABEL, encoded=x.signed(specific).encoded)
+
+    put(
+        store,
+        said(1, "first"),
+        said(2, Text(text="answer", reply_to=message(1).envelope)),
+        said(3, Correction(message=message(1).envelope, text="corrected")),
+        relabel(4, 3, placed=False),
+        said(5, Correction(message=message(3).envelope, text="a correction's")),
+        replace(relabel(6, 1), state=model.MessageState.UNREADABLE),
+        relabel(7, 1),
+    )
+    for about, of in ((1, [1, 3, 5, 7, 4]), (3, [1, 3, 5, 7, 4]), (5, [1, 3, 5, 7, 4]), (2, [2]), (9, [])):
+        assert [row.envelope[0] for row in store.labelling(ROOM, message(about).envelope)] == of
 
 
 def test_changes_are_told_in_the_order_in_which_they_were_written(store: LocalStore) -> None:

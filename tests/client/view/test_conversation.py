@@ -64,6 +64,13 @@ def test_a_label_stands_at_the_first_of_a_run_and_where_it_is_not_the_rooms() ->
     assert [entry.the_label for entry in told.entries()] == ["TLP:AMBER", "TLP:AMBER", "TLP:GREEN"]
 
 
+def test_a_message_is_shown_under_the_strictest_label_of_it_and_its_corrections() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="at 14:00"))
+    told.say(A_TN, Correction(message=first, text="in the ministry"), label=Label.AMBER_STRICT)
+    assert [entry.the_label for entry in told.entries()] == ["TLP:AMBER+STRICT"]
+
+
 def test_an_author_is_a_nation_s_chip_and_words() -> None:
     told = Told()
     told.say(A_MA, Text(text="x"))

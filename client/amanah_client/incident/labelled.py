@@ -1,0 +1,116 @@
+"""Which label counts of a message: what changed it, what it corrects and what corrects it.
+
+A message and its corrections say the same in other words, so the strictest of their labels counts for each of them.
+By the fold of the board, which everybody who reads the same entries makes alike; the entries are named here, so that
+nothing else of a room has to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from amanah_client.incident.board import Board
+from amanah_client.incident.event import Author, Event
+from amanah_client.labels import Who, circle_of, source_of
+from amanah_client.model import MessageRow, MessageState
+from amanah_protocol.content.bodies import Body
+from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import DecodeError
+from amanah_protocol.kinds import Kind, Message, Relabel
+from amanah_protocol.types import EnvelopeId, PersonId
+from amanah_protocol.ways import Matter, Somebody
+
+Find = Callable[[EnvelopeId], MessageRow | None]
+About = Callable[[EnvelopeId], Iterable[MessageRow]]
+_COUNTING: Final = (MessageState.SENT, MessageState.STORED)
+"""States of entries that say something: not of one that was refused, whatever its header says."""
+_LAST: Final = 2**62
+"""Behind every place of a room."""
+
+
+def labels_of(row: MessageRow) -> EnvelopeId | None:
+    """Whose label an entry changes or shares: what it relabels or corrects; None for other entries."""
+    if row.state not in _COUNTING:
+        return None
+    if row.kind == Kind.RELABEL:
+        specific = decode_envelope(row.encoded).header.specific
+        return specific.envelope if isinstance(specific, Relabel) else None
+    body = _body(row)
+    return body.message if isinstance(body, Correction) else None
+
+
+def labelling(envelope: EnvelopeId, find: Find, about: About) -> tuple[MessageRow, ...]:
+    """The entries from which the label of a message follows, itself among them, in the order of the room.
+
+    Args:
+        envelope: The message.
+        find: An entry of the room by its id.
+        about: Entries that are about another; more of them may be given than are.
+    """
+    found, wanted, seen = dict[EnvelopeId, MessageRow](), [envelope], set[EnvelopeId]()
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        spoken = [row for row in about(name) if labels_of(row) == name]
+        if (row := find(name)) is not None:
+            found[name] = row
+            target = labels_of(row)
+            wanted += [] if target is None else [target]
+        found |= {one.envelope: one for one in spoken}
+        wanted += [one.envelope for one in spoken if one.kind != Kind.RELABEL]
+    # Own ones without a place are behind all others, as they will be.
+    return tuple(sorted(found.values(), key=lambda one: _LAST if one.room_seq is None else one.room_seq))
+
+
+def board_of(entries: Iterable[MessageRow], who: Who) -> Board:
+    """What entries that labels follow from come to.
+
+    Args:
+        entries: As `labelling` gives them.
+        who: Names the people behind devices.
+    """
+    board = Board()
+    for row in entries:
+        board.apply(_event(row, who))
+    return board
+
+
+def matter_of(row: MessageRow, entries: Iterable[MessageRow], circle: frozenset[Somebody] | None, who: Who) -> Matter:
+    """A stored message as something that may go on.
+
+    Args:
+        row: The message.
+        entries: Those from which its label follows, as `labelling` gives them.
+        circle: Who is in its room.
+        who: As in `board_of`.
+    """
+    board, body, sender = board_of(entries, who), _body(row), who(row.sender)
+    label = board.label_of(row.envelope) if row.envelope in board.messages else row.label
+    told = None if circle is None else circle_of(sender, body, circle)
+    return Matter(label=label, source=source_of(sender, body), circle=told)
+
+
+def _event(row: MessageRow, who: Who) -> Event:
+    sender = who(row.sender)
+    person = PersonId(row.sender[:16]) if sender.person is None else sender.person
+    return Event(
+        seq=_LAST if row.room_seq is None else row.room_seq,
+        id=row.envelope,
+        author=Author(device=row.sender, organisation=sender.organisation, person=person),
+        at_ms=row.accepted_at_ms or 0,
+        specific=decode_envelope(row.encoded).header.specific if row.kind == Kind.RELABEL else Message(),
+        body=_body(row),
+        label_number=int(row.label),
+    )
+
+
+def _body(row: MessageRow) -> Body | None:
+    try:
+        return decode_content(row.content).body if row.content else None
+    except DecodeError:
+        return None  # of a later version: it was kept as what it is, and corrects nothing that is known here
