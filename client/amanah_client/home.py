@@ -79,6 +79,11 @@ class Home:
         return self.path / "paging.lock"
 
     @property
+    def sounding_lock(self) -> Path:
+        """Held by the process that sounds while something rings."""
+        return self.path / "sounding.lock"
+
+    @property
     def files(self) -> Path:
         """Sealed bytes of files on their way (`spool`)."""
         return self.path / "files"

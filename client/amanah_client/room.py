@@ -30,7 +30,7 @@ from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Create, Outcome
@@ -437,13 +437,17 @@ class Room:
             note: What is said of it there; normalised to NFC.
 
         Raises:
-            RefusedError: `LABEL`: it may not reach that room.
+            RefusedError: `LABEL`: it may not reach that room; `DRILL` for what an exercise says, into a real room.
             UsageError: `USAGE` for a message without a text, or into its own room.
         """
         found = self.matter(message)
         if to.id == self.id or not isinstance(message.body, Text | Forwarded):
             what = "into another room" if to.id == self.id else "where it has a text"
             raise UsageError(Code.USAGE, f"a message is forwarded {what}", hint="`amanah read` shows what it holds.")
+        if self.is_drill and not to.is_drill:
+            # Quoted, it has no mark of its own any more.
+            detail = "what was said in a drill does not go into a room that is real"
+            raise RefusedError(Code.DRILL, detail, hint="Forward it into a drill, or say it anew in your own words.")
         there = found.label if label is None else label
         check_way(Way.FORWARD, found, by=self._me, to=to._inside(there))
         said = unicodedata.normalize("NFC", note)

@@ -130,13 +130,20 @@ class Nations:
         return organisation.own_card(profile)
 
     def enrol(
-        self, name: str, nation: str, *, role: Role = Role.OFFICER, expired: bool = False, called: str = ""
+        self,
+        name: str,
+        nation: str,
+        *,
+        role: Role = Role.OFFICER,
+        expired: bool = False,
+        called: str = "",
+        ceiling: Label = Label.RED,
     ) -> Path:
         """An enrolled profile in a folder of this name; gives it."""
         path = self.folder / name
         with new_profile(path) as profile:
             request = enrolment.request_device(profile, organisation=identity.parse_organisation(nation), role=role)
-            reply = self.reply(request, called or name)
+            reply = self.reply(request, called or name, ceiling)
             if expired:
                 reply = self._outlived(request, reply)
                 profile.store.install(
@@ -149,10 +156,10 @@ class Nations:
                 enrolment.install_reply(profile, reply)
         return path
 
-    def reply(self, request: DeviceRequest, name: str) -> Reply:
+    def reply(self, request: DeviceRequest, name: str, ceiling: Label = Label.RED) -> Reply:
         """What its organisation hands back to a device."""
         issuer = self.members[request.organisation].profile
-        return organisation.certify(issuer, request, name=name, ceiling=Label.RED, roster=self.roster)
+        return organisation.certify(issuer, request, name=name, ceiling=ceiling, roster=self.roster)
 
     def _outlived(self, request: DeviceRequest, reply: Reply) -> Reply:
         """The same with a certificate that ended an hour ago."""

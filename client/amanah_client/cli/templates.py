@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +17,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, single
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
-from amanah_client.templates.plan import Filled, cast_roles, planned
+from amanah_client.templates.opening import Wanted, fill, open_filled
 from amanah_client.templates.template import BUILT_IN, Template, built_in, decode_template
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.identity import parse_organisation
@@ -103,28 +101,26 @@ def open_room(
         It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
     _, found = _find(template)
-    ceiling = found.ceiling if label is None else Label.parse(label)
+    ceiling = None if label is None else Label.parse(label)
     given, others = tuple(map(_role, as_)), tuple(map(parse_organisation, invite))
 
     async def work(client: Client) -> None:
-        create = client.new_room(
-            title, label=ceiling, agreement=agreement or found.agreement, classical=classical, drill=drill
-        )
-        if not same_title:
-            check_title(client, create.title)
-        own = client.certificate.organisation
-        filled = Filled(
+        wanted = Wanted(
             template=found,
-            title=create.title,
-            own=own,
-            cast=cast_roles(found, given, own),
+            title=title,
+            cast=given,
             invited=others,
             label=ceiling,
-            opened_at_ms=time.time_ns() // 1_000_000,
+            agreement=agreement,
+            classical=classical,
+            drill=drill,
         )
+        create, filled = fill(client, wanted)
+        if not same_title:
+            check_title(client, create.title)
         if filled.uncast:
-            terminal.say(f"nobody was named as {', '.join(filled.uncast)}: these tasks are for {own}")
-        asked = await client.ask_with_room(create, lambda room: planned(filled, room, secrets.token_bytes))
+            terminal.say(f"nobody was named as {', '.join(filled.uncast)}: these tasks are for {filled.own}")
+        asked = await open_filled(client, create, filled)
         await _show_outcomes(client, asked, common)
 
     opening.with_client(common, work)

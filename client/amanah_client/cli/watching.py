@@ -22,13 +22,12 @@ from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Command, Rota
 from amanah_client.paging.hooks import ROOM_DIGITS, Notice, run_hooks
 from amanah_client.paging.settings import read_rota
+from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
 from amanah_protocol.content.page import Result
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
-BELL_S: Final = 5.0
-"""So often it sounds while something rings."""
 _RESULTS: Final = {Result.RANG: "rings here", Result.REACHED: "taken over", Result.FAILED: "reached nobody"}
 
 duty = App(name="duty", help="Who is on duty, and who would be paged.")
@@ -74,6 +73,7 @@ class _Watch:
         self._player = player
         self._bell = bell and sys.stderr.isatty()
         self._pager = p.Pager(client, tell=self._told)
+        self._sounding = Sounding(client.profile.home)
         self._silent = False
 
     async def run(self) -> None:
@@ -111,11 +111,16 @@ class _Watch:
     async def _sound(self) -> None:
         while True:
             ringing = self._pager.ringing
-            if ringing and self._bell:
-                sys.stderr.write("\a")
-                sys.stderr.flush()
-            if ringing and self._player is not None:
-                await self._play(self._player, ringing)
+            # A page of the desk that its officer sits at sounds instead.
+            if ringing and (self._bell or self._player is not None) and self._sounding.take():
+                try:
+                    if self._bell:
+                        sys.stderr.write("\a")
+                        sys.stderr.flush()
+                    if self._player is not None:
+                        await self._play(self._player, ringing)
+                finally:
+                    self._sounding.leave()
             await asyncio.sleep(BELL_S)
 
     async def _play(self, player: Command, ringing: tuple[p.Ringing, ...]) -> None:
@@ -125,6 +130,7 @@ class _Watch:
             precedence=first.precedence.name.lower(),
             count=len(ringing),
             step=first.step,
+            drill=self._client.is_drill(first.room),
         )
         (failure,) = await run_hooks((player,), notice, self._pager.rota)
         if failure is not None and not self._silent:
@@ -145,7 +151,8 @@ def told_lines(told: p.Notification, client: Client) -> Iterator[str]:
     """What happened, for people: a line, and one for each hook that failed."""
     match told:
         case p.Rings(ringing=of):
-            where = isolated(client.room(of.room).title)
+            room = client.room(of.room)
+            where = f"DRILL {isolated(room.title)}" if room.is_drill else isolated(room.title)
             act = f"amanah ack {of.room.hex()[:ROOM_DIGITS]} {short(of.message)}"
             since = f"{of.precedence.name.lower()} since {clock(of.since_ms)}"
             yield f"RINGS  {short(of.message)}  {since}; {act}; room {where}"

@@ -11,6 +11,7 @@ from amanah_client.composing import names
 from amanah_client.composing.line import Command, Situation, compose_correction, compose_text
 from amanah_client.composing.orders import (
     Acknowledging,
+    AskingToSign,
     Attaching,
     Concluding,
     Exporting,
@@ -18,10 +19,12 @@ from amanah_client.composing.orders import (
     Inviting,
     Marking,
     Order,
+    RecordingClosing,
     Relabelling,
     Saying,
     Searching,
     ShowingMembers,
+    SigningOff,
 )
 from amanah_client.composing.times import parse_time
 from amanah_protocol.content.alert import Severity
@@ -39,6 +42,9 @@ from amanah_protocol.types import EnvelopeId
 
 E = TypeVar("E", bound=IntEnum)
 _ORDINAL_DIGITS: Final = 19
+USUAL_DAYS: Final = 7
+MAX_DAYS: Final = 90
+_MAX_DAYS_DIGITS: Final = 2
 _TASK_MOVES: Final = {
     "take": TaskState.TAKEN,
     "done": TaskState.DONE,
@@ -159,6 +165,20 @@ def _handover(rest: str, _: Situation) -> Order:
     return Saying(body=Handover(text=_wanted("handover", rest, "the note")))
 
 
+def _close(rest: str, _: Situation) -> Order:
+    if rest.lower() == "record":
+        return RecordingClosing()
+    if rest and not (rest.isdecimal() and 1 <= len(rest) <= _MAX_DAYS_DIGITS and 1 <= int(rest) <= MAX_DAYS):
+        raise COMMANDS["close"].refuse(f"{rest!r} is no number of days from 1 to {MAX_DAYS}")
+    return AskingToSign(days=int(rest) if rest else USUAL_DAYS)
+
+
+def _sign(rest: str, _: Situation) -> Order:
+    if rest.lower() not in {"", "anyway"}:
+        raise COMMANDS["sign"].refuse(f"{rest!r} is nothing that it can say")
+    return SigningOff(anyway=bool(rest))
+
+
 # ---- the conversation
 
 
@@ -256,6 +276,12 @@ _TABLE: Final = (
         read=_clock,
     ),
     Command(
+        name="close",
+        usage=("[DAYS]", "record"),
+        about="Close the incident and ask its nations to sign off, then record that they have.",
+        read=_close,
+    ),
+    Command(
         name="correct",
         usage=("[#MESSAGE] TEXT",),
         about="Put another text in the place of yours; the first stays provable.",
@@ -296,6 +322,7 @@ _TABLE: Final = (
     Command(name="react", usage=("[#MESSAGE] SIGN",), about="Put a sign on a message.", read=_react),
     Command(name="reply", usage=("[#MESSAGE] TEXT",), about="Answer a message.", read=_reply),
     Command(name="search", usage=("WORDS",), about="Search what is stored here.", read=_search),
+    Command(name="sign", usage=("[anyway]",), about="Sign off for your nation what the room came to.", read=_sign),
     Command(
         name="task",
         usage=("NATION [by TIME] WHAT", "take|done TASK", "refuse TASK REASON", "open TASK"),

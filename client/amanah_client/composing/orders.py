@@ -84,6 +84,33 @@ class ShowingMembers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskingToSign:
+    """Say that the incident is closed, and ask all nations of the room to sign off.
+
+    Attributes:
+        days: How many days they have.
+    """
+
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOff:
+    """Sign off for the own nation.
+
+    Attributes:
+        anyway: Also where this device has other facts than were asked.
+    """
+
+    anyway: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingClosing:
+    """Record that the closing stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Helping:
     """Show the commands, or how one is used.
 
@@ -96,5 +123,5 @@ class Helping:
 
 Order: TypeAlias = (
     Saying | Acknowledging | Concluding | Marking | Relabelling | Inviting | Attaching | Searching | Exporting
-    | ShowingMembers | Helping
+    | ShowingMembers | AskingToSign | SigningOff | RecordingClosing | Helping
 )  # fmt: skip

@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 
 from amanah_client import effects as e
 from amanah_client.desk.feed import SHOWN_CHARS, Feed, Read, Window
+from amanah_client.desk.pending import Outcomes, Pending
+from amanah_client.desk.ringing import Ringer
 from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.language import Language, spoken
@@ -62,6 +64,8 @@ class Desk:
         self._rooms: dict[RoomId, Room] | None = None
         self._chips: tuple[bytes, Mapping[str, str]] = (b"", {})
         self._listeners: list[Listener] = []
+        self.outcomes = Outcomes(client)
+        self.ringer = Ringer(client, lambda: self.changed(None))
 
     # ---- keeping up
 
@@ -90,6 +94,7 @@ class Desk:
                     self._rooms = None
             case e.IntentChanged(intent=intent):
                 changed = intent.room or getattr(intent.action, "room", None)
+                self.outcomes.hear(intent)
             case NamesChanged():
                 self._summaries.clear()
                 self._members.clear()
@@ -97,8 +102,12 @@ class Desk:
                 pass
         if changed is not None:
             self._summaries.pop(changed, None)
+        self.changed(changed)
+
+    def changed(self, room: RoomId | None) -> None:
+        """Tell who listens."""
         for listener in tuple(self._listeners):
-            listener(changed)
+            listener(room)
 
     # ---- who looks
 
@@ -199,6 +208,10 @@ class Desk:
     def alarms(self) -> tuple[Warned, ...]:
         """What must not be overlooked."""
         return warnings(self.client.alarms())
+
+    def pending(self, seat: Seat) -> Pending:
+        """What was asked for and is not done, or was refused."""
+        return self.outcomes.pending(seat)
 
     # ---- what was read, and was about to be said
 

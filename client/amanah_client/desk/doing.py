@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions
 from amanah_client.composing import orders
@@ -13,6 +13,9 @@ from amanah_client.composing.line import Situation, compose_correction, is_comma
 from amanah_client.composing.times import parse_time
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
+from amanah_client.desk.flows import flow, sign
+from amanah_client.desk.passing import lowering
+from amanah_client.ending import record_closing
 from amanah_client.language import gettext as _
 from amanah_client.room import Room
 from amanah_client.view.indicators import defang, has_live
@@ -66,10 +69,6 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
         case wire.Conclude(ordinal=ordinal):
             await desk.client.ask(room_of(desk, asked.room).decision(ordinal))
             return "", None
-        case wire.NewRoom(title=title, label=label, agreement=agreement):
-            new = desk.client.new_room(title, label=Label.parse(label), agreement=agreement.strip() or None)
-            await desk.client.ask(new)
-            return _("The room is there as soon as the relay has taken it."), None
         case wire.Invite(whom=whom):
             await desk.client.ask(room_of(desk, asked.room).invitation(whom.strip()))
             return _("Invited. Devices join when they connect next."), None
@@ -81,6 +80,8 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             return _("Removed as soon as the relay has taken it."), None
         case wire.Release(intent=intent, drop=drop):
             found = desk.client.intent(intent)
+            if drop:
+                desk.outcomes.drop(found.id)
             await (desk.client.withdraw(found) if drop else desk.client.release(found))
             return "", None
         case wire.Defang(text=text):
@@ -94,11 +95,16 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             room = room_of(desk, asked.room)
             await desk.client.ask(room.compose(_body(asked, room, desk.now_ms), circle=_readers(room, asked)))
             return "", None
+        case (
+            wire.Active() | wire.Lock() | wire.Look() | wire.Whole() | wire.Before() | wire.Timeline() | wire.Seen()
+            | wire.Draft() | wire.Search() | wire.Sounds()
+        ):  # fmt: skip
+            raise UsageError(Code.USAGE, "this is about the page itself")
         case _:
-            raise UsageError(Code.USAGE, "this is not done here")
+            return await flow(desk, asked)
 
 
-async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:
+async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     room = room_of(desk, asked.room)
     order = read_line(asked.text, _typed(desk, room, asked), COMMANDS)
     label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
@@ -119,10 +125,27 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:
             return "", {"show": "members"}
         case orders.Searching(query=query):
             return "", {"show": "search", "query": query}
+        case orders.Relabelling(message=message, label=wanted):
+            found = room.message(message.hex())
+            lower = lowering(room, found, wanted)
+            if lower is not None:
+                return "", {"lower": lower}
+            await desk.client.ask(room.relabelling(found, wanted))
+        case orders.AskingToSign(days=days):
+            return "", {"show": "closing", "days": days}
+        case orders.SigningOff(anyway=anyway):
+            text, differs = await sign(desk, asked.room, anyway=anyway)
+            return text, differs or {"sent": True}
+        case orders.RecordingClosing():
+            await record_closing(desk.client, room)
+        case orders.Attaching():
+            return "", {"show": "files"}
+        case orders.Exporting():
+            return "", {"show": "report"}
         case orders.Helping(command=command):
             return "", {"show": "commands", "commands": _commands(command)}
         case _:
-            raise NotDoneError(_("This is not done on the desk yet"), _("Use the command line for it."))
+            assert_never(order)
     return "", {"sent": True}
 
 

@@ -21,14 +21,12 @@ from amanah_client.desk.desk import Desk
 from amanah_client.desk.doing import NotDoneError, do
 from amanah_client.desk.feed import Read, Window
 from amanah_client.desk.finding import before, find, timeline, whole
+from amanah_client.desk.telling import told
 from amanah_client.desk.words import words_of_page
-from amanah_client.language import ENGLISH, spoken
 from amanah_client.language import gettext as _
-from amanah_client.language.errors import happened
 from amanah_client.room import Room
 from amanah_client.view.entries import DayBreak, Item
 from amanah_client.view.people import Seat
-from amanah_client.visible import shown
 from amanah_client.web.gate import cookie_of
 from amanah_client.web.sessions import Sessions
 from amanah_protocol.errors import AmanahError
@@ -42,7 +40,7 @@ CLOCK_TICKS: Final = 20
 """After so many looks, what depends on the time alone is told anew."""
 LOCKED: Final = 4001
 ENDED: Final = 1001
-_BY_ITSELF: Final = wire.Look | wire.Seen
+_BY_ITSELF: Final = wire.Look | wire.Seen | wire.Sounds
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -79,6 +77,7 @@ class Live:
             pass
         finally:
             stop()
+            self._desk.ringer.sounds_in(self, on=False)
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -100,7 +99,7 @@ class Live:
                 await self._refresh()
             except AmanahError as error:
                 # The store may fail for a while; what it had is on the page, and it is tried again with what comes.
-                await self._tell({"kind": "trouble", "value": _told(error)})
+                await self._tell({"kind": "trouble", "value": told(error)})
             ended_s = time.monotonic()
             await self._changed.wait()
             await asyncio.sleep(max(0.0, ended_s + GATHER_S - time.monotonic()))
@@ -119,6 +118,8 @@ class Live:
         await self._tell_changed("line", self._desk.line())
         await self._tell_changed("trust", self._desk.trust())
         await self._tell_changed("alarms", self._desk.alarms())
+        await self._tell_changed("pending", self._desk.pending(seat))
+        await self._tell_changed("ringing", self._desk.ringer.shown(seat, self))
 
     async def _show(self, room: Room, window: Window, seat: Seat) -> None:
         """The open room: head, board, and the entries of the window that have changed."""
@@ -210,10 +211,10 @@ class Live:
             self._hear(None)
             return wire.Answer(n=asked.n, ok=False, text=f"{error.detail}. {error.hint}", data=error.data)
         except AmanahError as error:
-            return wire.Answer(n=asked.n, ok=False, text=_told(error))
+            return wire.Answer(n=asked.n, ok=False, text=told(error))
         return wire.Answer(n=asked.n, ok=True, text=text, data=data)
 
-    async def _do(self, asked: wire.Asked) -> tuple[str, object]:  # noqa: PLR0911 - one for each kind
+    async def _do(self, asked: wire.Asked) -> tuple[str, object]:  # noqa: C901, PLR0911 - one for each kind
         match asked:
             case wire.Active():
                 return "", None
@@ -229,6 +230,9 @@ class Live:
                 return "", None
             case wire.Draft(room=room, text=text):
                 self._desk.keep_draft(RoomId(bytes.fromhex(room)), text)
+                return "", None
+            case wire.Sounds(on=on):
+                self._desk.ringer.sounds_in(self, on=on)
                 return "", None
             case wire.Search(query=query):
                 return "", find(self._desk, query)
@@ -254,13 +258,6 @@ class Live:
         self._room, self._entries, self._anew = feed.room, {}, True
         self._sent = {name: value for name, value in self._sent.items() if " " not in name}
         self._changed.set()
-
-
-def _told(error: AmanahError) -> str:
-    """What is wrong and what to do: in English as it was met, in other languages as the error's code says it."""
-    if spoken().code != ENGLISH.code:
-        return happened(error.code)
-    return f"{shown(error.detail).rstrip('.')}. {shown(error.hint)}"
 
 
 def _keyed(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:

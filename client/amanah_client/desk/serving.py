@@ -10,6 +10,7 @@ from typing import Final
 
 from amanah_client.desk.app import Lock, make_app
 from amanah_client.desk.desk import Desk
+from amanah_client.desk.ringing import terminal_bell
 from amanah_client.desk.wire import MAX_FRAME_BYTES
 from amanah_client.home import check_passphrase, has_passphrase
 from amanah_client.listener import serve
@@ -23,7 +24,12 @@ LAUNCH_FILE: Final = "desk.html"
 
 
 async def run(
-    client: Client, tell: Callable[[str], None], opened: Callable[[str, str], None], *, lock_minutes: int
+    client: Client,
+    tell: Callable[[str], None],
+    opened: Callable[[str, str], None],
+    *,
+    lock_minutes: int,
+    bell: Callable[[], None] = terminal_bell,
 ) -> None:
     """Serve until the program is ended.
 
@@ -32,6 +38,7 @@ async def run(
         tell: Where a line goes that the user should see.
         opened: Told the link, and the file that leads a browser to it.
         lock_minutes: After how long without use the page locks.
+        bell: Sounds while something rings and no page can.
 
     Raises:
         OperationalError: `ADDRESS_IN_USE`, `STORE` or `DISK_FULL`.
@@ -46,6 +53,7 @@ async def run(
     lock = Lock(minutes=lock_minutes, check=check)
     app = make_app(desk, place, sessions, launch, lock, None, now_s=running_s, tell=tell)
     keeping = asyncio.create_task(desk.run(), name="amanah-desk")
+    ringing = asyncio.create_task(desk.ringer.run(bell, tell), name="amanah-desk-ringing")
     try:
         with asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):
             serving = asyncio.create_task(
@@ -58,12 +66,16 @@ async def run(
                     max_message_bytes=MAX_FRAME_BYTES,
                 )
             )
-            await asyncio.wait([serving, keeping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([serving, keeping, ringing], return_when=asyncio.FIRST_COMPLETED)
             serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
     finally:
-        keeping.cancel()
         launch.withdraw()
-    if not keeping.cancelled() and keeping.done() and (error := keeping.exception()) is not None:
-        raise error
+        ended = [task for task in (keeping, ringing) if task.done()]
+        for task in (keeping, ringing):
+            task.cancel()
+        await asyncio.gather(keeping, ringing, return_exceptions=True)
+    for task in ended:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error

@@ -207,12 +207,26 @@ class Handover(Sealing, frozen=True, kw_only=True, tag="handover"):
     text: Long
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A nation of a room that is to be opened, and its role there; "" for none."""
+
+    nation: Name
+    role: Name = ""
+
+
 class NewRoom(Frame, frozen=True, kw_only=True, tag="new_room"):
-    """Open a room."""
+    """Open a room, by a template where one is named."""
 
     title: Name
     label: LabelName
     agreement: Name = ""
+    template: Name = ""
+    parts: Annotated[tuple[Part, ...], msgspec.Meta(max_length=64)] = ()
+    drill: bool = False
+
+
+class PlanRoom(NewRoom, frozen=True, kw_only=True, tag="plan_room"):
+    """What opening it would come to, and which nations its label may reach; nothing is done."""
 
 
 class Invite(Frame, frozen=True, kw_only=True, tag="invite"):
@@ -236,6 +250,87 @@ class Release(Frame, frozen=True, kw_only=True, tag="release"):
     drop: bool
 
 
+class Dismiss(Frame, frozen=True, kw_only=True, tag="dismiss"):
+    """What was refused was seen."""
+
+    intent: Token
+
+
+class AskToSign(Frame, frozen=True, kw_only=True, tag="ask_to_sign"):
+    """Say that the incident is closed, and ask nations to sign off what the room came to."""
+
+    room: Room
+    nations: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=64)]
+    days: Annotated[int, msgspec.Meta(ge=1, le=90)]
+
+
+class SignOff(Frame, frozen=True, kw_only=True, tag="sign_off"):
+    """Sign for the own nation; with `anyway` also where this device has other facts."""
+
+    room: Room
+    anyway: bool = False
+
+
+class RecordClosing(Frame, frozen=True, kw_only=True, tag="record_closing"):
+    """Record that the closing stands."""
+
+    room: Room
+
+
+class ForwardTargets(Frame, frozen=True, kw_only=True, tag="forward_targets"):
+    """Into which rooms a message may go, and why not into the others."""
+
+    room: Room
+    entry: Entry
+
+
+class Forward(Frame, frozen=True, kw_only=True, tag="forward"):
+    """Quote a message into another room."""
+
+    room: Room
+    entry: Entry
+    to: Room
+    label: LabelName
+    note: Short = ""
+
+
+class PlanGrant(Frame, frozen=True, kw_only=True, tag="plan_grant"):
+    """What giving the record from a place on to a member would come to; nothing is done."""
+
+    room: Room
+    whom: Name
+    first: Number = 1
+    since_ms: Number = 0
+
+
+class GrantHistory(PlanGrant, frozen=True, kw_only=True, tag="grant"):
+    """Give it."""
+
+
+class Relabel(Frame, frozen=True, kw_only=True, tag="relabel"):
+    """Give a message another label; a lower one because somebody said so twice."""
+
+    room: Room
+    entry: Entry
+    label: LabelName
+
+
+class AnswerPage(Frame, frozen=True, kw_only=True, tag="answer_page"):
+    """Acknowledge what rings."""
+
+    entry: Entry
+
+
+class Duty(Frame, frozen=True, kw_only=True, tag="duty"):
+    """Who is on duty, what a page would do now, and who was paged before."""
+
+
+class Sounds(Frame, frozen=True, kw_only=True, tag="sounds"):
+    """Whether this page can sound: its officer has touched it, and it is not muted."""
+
+    on: bool
+
+
 class Search(Frame, frozen=True, kw_only=True, tag="search"):
     """Look for something in what is stored."""
 
@@ -248,10 +343,16 @@ class Defang(Frame, frozen=True, kw_only=True, tag="defang"):
     text: Long
 
 
+Flow: TypeAlias = (
+    NewRoom | PlanRoom | Dismiss | AskToSign | SignOff | RecordClosing | ForwardTargets | Forward | PlanGrant
+    | GrantHistory | Relabel | AnswerPage | Duty
+)  # fmt: skip
+"""What takes more than one step (`desk.flows`)."""
+
 Asked: TypeAlias = (
     Active | Lock | Look | Whole | Before | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw
-    | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | Handover | NewRoom | Invite | Remove
-    | Release | Search | Defang
+    | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | Handover | Invite | Remove | Release
+    | Search | Defang | Sounds | Flow
 )  # fmt: skip
 
 _DECODER: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked, strict=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from amanah_client.composing.commands import COMMANDS
+from amanah_client.desk.opening import templates
+from amanah_client.desk.phrases import phrases
 from amanah_client.language import gettext as _
 from amanah_client.language import spoken
 from amanah_client.view import words
@@ -27,13 +29,14 @@ def words_of_page() -> dict[str, object]:
         "grades": {str(int(one)): words.grade(one) for one in Grade},
         "types": [f"{group}/{one}" for group, ones in TYPES.items() for one in ones],
         "commands": [{"name": one.name, "usage": one.usage, "about": one.about} for one in COMMANDS.values()],
+        "templates": templates(),
         "say": _sentences(),
         "keys": _keys(),
     }
 
 
 def _sentences() -> dict[str, str]:
-    return _of_rooms() | _of_conversation() | _of_composer() | _of_board()
+    return _of_rooms() | _of_conversation() | _of_composer() | _of_board() | phrases()
 
 
 def _of_rooms() -> dict[str, str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
@@ -58,6 +58,7 @@ class Ringing:
         again: How often that step was taken before.
         whom: Whom it paged.
         state: Where the page stands; `repeating` when all steps are used.
+        due_ms: When something more happens here.
     """
 
     room: RoomId
@@ -68,6 +69,7 @@ class Ringing:
     again: int
     whom: str
     state: State
+    due_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,7 @@ class Pager:
                 again=page.again,
                 whom=page.whom,
                 state=page.state,
+                due_ms=page.due_ms,
             )
             for page in self._machine.pages
         )
@@ -300,7 +303,7 @@ class Pager:
     async def _load(self) -> None:
         """Take up what is stored: who answered and who was paged first, so that nothing of it happens twice."""
         calls: list[i.Arrived] = []
-        for meaning in self._stored():
+        async for meaning in self._stored():
             if isinstance(meaning, i.Arrived):
                 calls.append(meaning)
             else:
@@ -314,7 +317,7 @@ class Pager:
         for call in calls:
             await self._take(call)
 
-    def _stored(self) -> Iterator[i.Arrived | i.Acknowledged | i.Told]:
+    async def _stored(self) -> AsyncIterator[i.Arrived | i.Acknowledged | i.Told]:
         for room in self._client.rooms():
             row, after = room.row, 0
             while page := room.messages(after=after, limit=_PAGE):
@@ -325,6 +328,8 @@ class Pager:
                 if len(page) < _PAGE or page[-1].room_seq is None:
                     break
                 after = page[-1].room_seq
+                # Long rooms are many pages, and a face that rings answers its officer meanwhile.
+                await asyncio.sleep(0)
 
     # ---- effects
 

@@ -12,6 +12,7 @@ from amanah_client import actions
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
+from amanah_client.ending import ask_nations, record_closing, sign_off
 from amanah_client.language import gettext as _
 from amanah_client.reading import Found
 from amanah_client.relabelling import Change
@@ -20,9 +21,10 @@ from amanah_client.terminal.exporting import export
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
+from amanah_client.view.closing import facts
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
 
@@ -148,6 +150,14 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             return Said()
         case orders.Attaching(path=named):
             return await _attach(watch, feed, named)
+        case orders.AskingToSign(days=days):
+            await ask_nations(client, room, (), days)
+            return Said(text=_("Asked. Who has signed stands on the board."))
+        case orders.SigningOff(anyway=anyway):
+            return await _sign(watch, feed, anyway=anyway)
+        case orders.RecordingClosing():
+            await record_closing(client, room)
+            return Said()
         case orders.Searching(query=query):
             return Finds(query, tuple(client.search(query)))
         case orders.Exporting(path=named):
@@ -193,6 +203,16 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
     said = feed.room.compose(order.body, label=draft.label, pap=draft.pap, precedence=draft.precedence)
     await watch.client.ask(said)
     return Said(as_draft=isinstance(order.body, Text | Correction))
+
+
+async def _sign(watch: Watch, feed: Feed, *, anyway: bool) -> Said:
+    differs = await sign_off(watch.client, feed.room, anyway=anyway)
+    if not differs:
+        return Said(text=_("Signed for your nation."))
+    if anyway:
+        return Said(text=_("Signed with the facts of this device; it does not count as agreement."))
+    detail = _("This device has other facts than were asked: %(facts)s. Nothing was signed.", facts=facts(differs))
+    raise VerifyError(Code.BINDING, detail, hint=_("Compare the reports of both, then write /sign anyway."))
 
 
 async def _attach(watch: Watch, feed: Feed, named: str) -> Said:

@@ -12,6 +12,7 @@ from amanah_client.incident.duties import due_ms
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.view import words
+from amanah_client.view.closing import ClosingLine, closing_line
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import Block, begun
 from amanah_client.view.zones import Local, local_times
@@ -179,6 +180,7 @@ class BoardView:
         tasks: Those that are late first, those that are over last.
         decisions: Open ones first.
         handovers: Newest first.
+        closing: How far the sign-off is; None where nobody asked for it.
         without_effect: (entry in hex, why) of what may not do what it says.
     """
 
@@ -195,6 +197,7 @@ class BoardView:
     tasks: tuple[TaskLine, ...]
     decisions: tuple[DecisionLine, ...]
     handovers: tuple[HandoverLine, ...]
+    closing: ClosingLine | None
     without_effect: tuple[tuple[str, str], ...]
 
 
@@ -232,6 +235,7 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
         tasks=tuple(sorted(tasks, key=lambda line: (line.state in {"done", "refused"}, not line.late))),
         decisions=tuple(sorted(decisions, key=lambda line: (line.outcome != "", -line.ordinal))),
         handovers=tuple(notes),
+        closing=closing_line(board, seat),
         without_effect=tuple((entry.hex(), words.without_effect(why)) for entry, why in board.without_effect.items()),
     )
 

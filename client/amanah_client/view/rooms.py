@@ -69,7 +69,12 @@ def room_line(
     """
     trouble = trouble_of(room)
     counted = words.nations(nations)
-    said = f"{counted}, {board.status_words.lower()}" if board.status_words else counted
+    status = board.status_words.lower()
+    if board.closing is not None and not board.closing.recorded:
+        status = _("sign-off under way")
+    elif board.closing is not None:
+        status = _("closed and signed off")
+    said = f"{counted}, {status}" if status else counted
     return RoomLine(
         id=room.id.hex(),
         title=shown(room.title).replace("\n", " "),

@@ -96,6 +96,11 @@ def refused(line: str) -> UsageError:
         ("/decide agree 1", o.Saying(body=Position(proposal=PROPOSED, agrees=True))),
         ("/decide object 1 too early", o.Saying(body=Position(proposal=PROPOSED, agrees=False, reason="too early"))),
         ("/decide close 1", o.Concluding(ordinal=1)),
+        ("/close", o.AskingToSign(days=7)),
+        ("/close 3", o.AskingToSign(days=3)),
+        ("/close record", o.RecordingClosing()),
+        ("/sign", o.SigningOff(anyway=False)),
+        ("/sign anyway", o.SigningOff(anyway=True)),
         ("/clock +1h go", o.Saying(body=Clock(id=FRESH, nature=Nature.ACTION, what="go", at_ms=NOW_MS + HOUR_MS))),
         (
             "/clock embargo +1h no word",
@@ -179,6 +184,10 @@ def test_what_a_line_asks_for(line: str, order: o.Order) -> None:
         ("/reply", "the answer is missing"),
         ("/search", "what to look for is missing"),
         ("/help me", "no command /me"),
+        ("/close 0", "no number of days"),
+        ("/close soon", "no number of days"),
+        ("/close " + "9" * 5_000, "no number of days"),
+        ("/sign off", "nothing that it can say"),
     ],
 )
 def test_a_command_that_does_not_fit_is_refused_and_says_how_it_is_used(line: str, says: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +74,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(client: Client, *, lock_minutes: int = 15) -> AsyncIterator[Served]:
+async def serving(
+    client: Client, *, lock_minutes: int = 15, bell: Callable[[], None] = lambda: None
+) -> AsyncIterator[Served]:
     served, ready = Served(client=client), asyncio.Event()
 
     def opened(link: str, leading: str) -> None:
@@ -82,7 +84,7 @@ async def serving(client: Client, *, lock_minutes: int = 15) -> AsyncIterator[Se
         served.leading.append(leading)
         ready.set()
 
-    task = asyncio.create_task(run(client, served.said.append, opened, lock_minutes=lock_minutes))
+    task = asyncio.create_task(run(client, served.said.append, opened, lock_minutes=lock_minutes, bell=bell))
     try:
         await ready.wait()
         yield served

@@ -66,7 +66,7 @@ TOLD: list[tuple[p.Notification, list[str], dict[str, object]]] = [
 def test_each_event_is_a_line_for_people_and_an_object_for_programs(
     told: p.Notification, lines: list[str], value: dict[str, object]
 ) -> None:
-    client = cast("Client", SimpleNamespace(room=lambda _: SimpleNamespace(title="a b")))
+    client = cast("Client", SimpleNamespace(room=lambda _: SimpleNamespace(title="a b", is_drill=False)))
     shown = [line.replace("\u2068", "").replace("\u2069", "") for line in told_lines(told, client)]
     assert shown == lines
     assert told_json(told) == {"room": ROOM.hex(), "envelope": ID.hex(), **value}

@@ -1,9 +1,11 @@
 // The incident's board beside the conversation: what is due, to be done, to be decided, and who is here.
 
 import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
+import { closingPart } from "./closing.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
-import { whole } from "./entry.js";
 import { btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { whole } from "./entry.js";
+import { giveHistory } from "./passing.js";
 import { ask, now, on, quietly } from "./state.js";
 
 export function makeBoard(composer) {
@@ -26,12 +28,14 @@ export function makeBoard(composer) {
       el("h1.unseen", {}, now.say.board),
       el("div.row.tight.between.paneback", {}, small(now.say.conversation, () => (document.body.dataset.pane = "room"))),
       part(now.say.incident, incident(board), may(board.is_incident ? now.say.change : now.say.add, forms.incident)),
+      board.closing ? part(now.say.closing, closingPart()) : null,
       part(now.say.joint_action, board.clocks.length ? board.clocks.map((one) => clockCard(one)) : none(now.say.nothing_clocks), may(now.say.add, forms.clock)),
       board.duties.length ? part(now.say.duties, board.duties.map(duty)) : null,
       part(now.say.tasks, board.tasks.length ? board.tasks.map((one) => taskCard(one)) : none(now.say.nothing_tasks), may(now.say.add, forms.task)),
       part(now.say.decisions, board.decisions.length ? board.decisions.map((one) => decisionCard(one)) : none(now.say.nothing_decisions), may(now.say.propose, forms.decision)),
+      board.is_incident && !board.closing ? part(now.say.closing, closingPart()) : null,
       board.handovers.length ? part(now.say.handovers, el("div.left", {}, whole({ id: board.handovers[0].entry }, board.handovers[0])), may(now.say.add, forms.handover)) : null,
-      part(now.say.people, people(head.readers), may(now.say.invite, invite), { id: "people", tabindex: -1 }),
+      part(now.say.people, [people(head.readers), writable && head.readers.nations.length > 1 ? el("div.row.tight.acts", {}, small(now.say.history, () => giveHistory(composer.marked()))) : null], may(now.say.invite, invite), { id: "people", tabindex: -1 }),
       el("section", {}, small(now.say.timeline, timeline)),
     );
   }

@@ -1,7 +1,9 @@
 // What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
 
 import { btn, el, fill, filled, firstWords, tlpClass } from "./dom.js";
+import { askToClose, signAnyway } from "./closing.js";
 import { askFor, showCommands } from "./dialogs.js";
+import { lowerLabel } from "./passing.js";
 import { ask, now, on, openRoom, quietly, seal, sealed, toast } from "./state.js";
 
 const RANK = (text) => now.words.labels.indexOf(text);
@@ -65,7 +67,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
     text.disabled = send.disabled = !room.writable;
     for (const one of add) one.disabled = !room.writable;
-    text.placeholder = room.writable ? `${now.say.write}: ${room.title}` : now.say.not_writable;
+    text.placeholder = room.writable ? `${room.drill ? `${now.say.drill}. ` : ""}${now.say.write}: ${room.title}` : now.say.not_writable;
   }
 
   function setLabel(value) {
@@ -217,6 +219,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (marks.precedence) urgency.value = marks.precedence;
     if (data.show === "members") onMembers();
     if (data.show === "search") onSearch(data.query);
+    if (data.lower) lowerLabel(data.lower);
+    if (data.differs) signAnyway(data.differs, room);
+    if (data.show === "closing") askToClose(data.days);
+    if (data.show === "files") files([]);
     if (data.show === "commands") showCommands(data.commands);
     stop();
     hints.hidden = true;
@@ -406,5 +412,5 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   });
   on("head line", drawRoom);
   on("room", () => { label = ""; form.hidden = true; });
-  return { node: form, forms, does, focus: () => text.focus(), has: () => document.activeElement === text };
+  return { node: form, forms, does, marked: () => flow.marked() ?? null, focus: () => text.focus(), has: () => document.activeElement === text };
 }

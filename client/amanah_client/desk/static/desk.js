@@ -1,17 +1,21 @@
 // The desk: puts its parts together, takes what the program pushes, and says when somebody is there.
 
 import { tick } from "./cards.js";
-import { askFor, showAlarms, showKeys } from "./dialogs.js";
+import { showAlarms, showKeys } from "./dialogs.js";
 import { makeBoard } from "./board.js";
 import { makeComposer } from "./composer.js";
 import { el, fill } from "./dom.js";
+import { makeDrill, noticeOf, titleOf } from "./drill.js";
 import { makeFlow } from "./flow.js";
 import { makeHead } from "./head.js";
 import { listen } from "./keys.js";
 import { Link } from "./link.js";
+import { openNewRoom } from "./opening.js";
 import { openPalette } from "./palette.js";
+import { makePending } from "./pending.js";
 import { makeAlarm, makeRail } from "./rail.js";
-import { ask, connect, now, on, openRoom, quietly, tell, toast } from "./state.js";
+import { makeRing } from "./ring.js";
+import { connect, now, on, openRoom, quietly, tell, toast } from "./state.js";
 
 const THERE_MS = 20_000;
 const app = document.getElementById("app");
@@ -30,7 +34,8 @@ function build() {
   const board = makeBoard(composer);
   const rail = makeRail({ onFind: () => find(), onNewRoom: newRoom, onLock: () => quietly("lock"), onKeys: showKeys, onAlarms: showAlarms });
   makeAlarm();
-  const main = el("main", {}, makeHead(), flow.node, composer.node);
+  const main = el("main", {}, makeHead(), makeDrill(), flow.node, makePending(), composer.node);
+  app.before(makeRing(flow));
   fill(app, rail, main, board.node);
   watchPanes(rail, board.node);
   document.body.dataset.pane = "rooms";
@@ -56,21 +61,7 @@ function watchPanes(rail, board) {
   set();
 }
 
-async function newRoom() {
-  const given = await askFor(
-    now.say.new_room,
-    [
-      { name: "title", label: now.say.title, wanted: true },
-      { name: "label", label: now.say.ceiling, choices: now.words.labels.map((one) => [one, one]), value: "TLP:AMBER" },
-      { name: "agreement", label: now.say.agreement },
-    ],
-    now.say.open_room,
-  );
-  if (given) {
-    openNext = { title: given.title.trim(), known: new Set(now.rooms.map((room) => room.id)) };
-    ask("new_room", given);
-  }
-}
+const newRoom = () => openNewRoom((title) => (openNext = { title, known: new Set(now.rooms.map((room) => room.id)) }));
 
 let openNext = null;
 
@@ -100,6 +91,7 @@ function hear(message) {
       if (!now.head) now.markAtOpen = value.mark;
       now.head = value;
       tell("head");
+      notice();
       break;
     case "board":
       if (message.room !== now.room) return;
@@ -149,9 +141,9 @@ const title = document.title;
 function notice() {
   const unread = now.rooms.reduce((sum, room) => sum + room.unread, 0);
   const pages = now.rooms.some((room) => room.pages);
-  document.title = unread ? `(${unread}) ${title}` : title;
+  document.title = titleOf(title, unread);
   if (unread > told && document.hidden && globalThis.Notification?.permission === "granted") {
-    new Notification(pages ? now.say.notified_page : now.say.notified, { tag: "amanah", requireInteraction: pages });
+    new Notification(noticeOf(now.rooms.filter((room) => room.unread), pages), { tag: "amanah", requireInteraction: pages });
   }
   told = unread;
 }
@@ -167,8 +159,11 @@ function line(state) {
   const words = [now.say.ended ?? "", now.say.ended_more ?? ""];
   fill(app, el("div.empty.whole", {}, el("p", {}, words[0]), el("p.meta", {}, words[1])));
   document.getElementById("alarm").hidden = true;
+  document.getElementById("ring")?.remove();
   document.querySelector("dialog[open]")?.close();
-  Object.assign(now, { room: "", rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), opened: new Map(), alarms: [] });
+  Object.assign(now, { room: "", rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), opened: new Map(), alarms: [], pending: null, ringing: null });
+  document.body.removeAttribute("data-drill");
+  document.title = title;
   tell("ended");
 }
 

@@ -3,7 +3,8 @@
 import { btn, chip, el, moment } from "./dom.js";
 import { now, toast, told, wrong } from "./state.js";
 
-function shown(title, inside, more = {}) {
+/** Something over the page; focus goes back to where it came from. */
+export function shown(title, inside, more = {}) {
   const before = document.activeElement;
   const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": title }, el("h2", {}, title), inside);
   document.body.append(made);

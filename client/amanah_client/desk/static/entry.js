@@ -3,6 +3,7 @@
 import { blocks, btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
+import { forward } from "./passing.js";
 import { clockCard, decisionCard, taskCard } from "./cards.js";
 
 const GRADES = [1, 2, 3, 4];
@@ -216,6 +217,7 @@ function tools(item, does) {
     item.who.mine ? null : btn(now.say.acknowledge, () => fill(bar, grades(item)), {}, "button.tool"),
     own ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
     own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
+    item.content.kind === "prose" ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
     btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
   ]);
   return bar;

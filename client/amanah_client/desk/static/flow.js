@@ -152,6 +152,10 @@ export function makeFlow(does) {
     mark(item?.seq ? item.id : "");
   });
   flow.addEventListener("scroll", scrolled, { passive: true });
+  // What comes over or under it takes of its height; whoever reads the newest goes on doing so.
+  new ResizeObserver(() => {
+    if (stick && now.newest) flow.scrollTop = flow.scrollHeight;
+  }).observe(flow);
   addEventListener("focus", seen);
   document.addEventListener("visibilitychange", seen);
   on("room ended", clear);

@@ -35,6 +35,7 @@ export function makeHead() {
         el("span.row.tight", {}, readers.nations.map((one) => chip(one.chip, true))),
         el("span.meta", {}, readers.head),
       ),
+      board?.closing ? el(board.closing.recorded ? "p.meta.ok" : "p.meta", {}, board.closing.words) : null,
       room.trouble ? el("p.trouble", { role: "status" }, room.trouble) : null,
       now.thread ? el("div.row.tight", {}, el("b", {}, now.say.thread_of), btn(now.say.whole_room, () => openRoom(now.room), {}, "button.btn.small")) : null,
     );

@@ -1,6 +1,8 @@
 // The rooms, who I am, how the connection and the log stand.
 
 import { btn, chip, el, fill, filled } from "./dom.js";
+import { pendingButton } from "./pending.js";
+import { showDuty } from "./ring.js";
 import { now, on, openRoom } from "./state.js";
 
 export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
@@ -58,6 +60,8 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
         {},
         now.alarms.length ? btn(`${now.say.alarms} (${now.alarms.length})`, onAlarms, {}, "button.btn.small.warned") : null,
         globalThis.Notification?.permission === "default" ? btn(now.say.notify, allow, {}, "button.btn.small") : null,
+        pendingButton(),
+        btn(now.say.duty, showDuty, {}, "button.btn.small"),
         btn(now.say.keys, onKeys, {}, "button.btn.small"),
         btn(now.say.lock, onLock, {}, "button.btn.small"),
       ),
@@ -71,7 +75,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
 
   on("hello", drawMe);
   on("rooms room", drawRooms);
-  on("line trust alarms", drawHealth);
+  on("line trust alarms pending", drawHealth);
   return rail;
 }
 

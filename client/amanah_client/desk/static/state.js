@@ -9,6 +9,8 @@ export const now = {
   line: null,
   trust: null,
   alarms: [],
+  pending: null,
+  ringing: null,
   room: "",
   thread: "",
   head: null,
@@ -25,9 +27,12 @@ export const now = {
 
 const listeners = new Map();
 
-/** Be told of changes: of the rooms, line, trust, alarms, head, board, entries, room. */
+/** Be told of changes: of the rooms, line, trust, alarms, pending, ringing, head, board, entries, room; gives what ends that. */
 export function on(names, listener) {
   for (const name of names.split(" ")) listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+  return () => {
+    for (const name of names.split(" ")) listeners.set(name, listeners.get(name).filter((one) => one !== listener));
+  };
 }
 
 export function tell(name) {

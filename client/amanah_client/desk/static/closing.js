@@ -1,0 +1,67 @@
+// The end of an incident: asked for, signed by nations, recorded.
+
+import { bar } from "./cards.js";
+import { btn, chip, el, filled } from "./dom.js";
+import { shown, sure } from "./dialogs.js";
+import { sends } from "./forms.js";
+import { ask, now, quietly } from "./state.js";
+
+const MOST_DAYS = 90;
+
+/** How far it is, with what the reader's nation can do now. */
+export function closingPart() {
+  const found = now.board.closing;
+  const writable = now.head.room.writable;
+  if (!found) return el("div.rows", {}, el("p.meta", {}, now.say.no_closing), writable ? btn(now.say.close_room, () => askToClose(), {}, "button.btn.small") : null);
+  const waits = found.open && found.mine !== "signed" && found.mine !== "";
+  const others = new Map(found.differs);
+  const unsigned = found.waiting.filter((one) => !others.has(one));
+  return el(
+    found.recorded ? "div.card.closed" : "div.card.ask",
+    {},
+    found.recorded ? null : bar(Math.round((100 * found.signed.length) / found.asked)),
+    el("ul.signers", {},
+      found.signed.map((one) => el("li.ok", {}, chip(one, true), " ", now.say.signed)),
+      found.differs.map(([one]) => el("li.warn", {}, chip(one), " ", now.say.other_facts)),
+      unsigned.map((one) => el("li.wait", {}, chip(one), " ", now.say.not_signed))),
+    el("div.meta", {}, found.words),
+    writable
+      ? el("div.row.tight", {},
+          waits ? btn(filled(now.say.sign_for, { nation: now.me.chip }), () => sign(), {}, "button.btn.small.go") : null,
+          found.recordable ? btn(now.say.record_closing, () => ask("record_closing", { room: now.room }), {}, waits ? "button.btn.small" : "button.btn.small.go") : null,
+          found.recorded || !found.open ? btn(now.say.close_anew, () => askToClose(), {}, "button.btn.small") : null)
+      : null,
+  );
+}
+
+/** Which nations sign, and until when. */
+export function askToClose(days = 7) {
+  const nations = now.head.readers.nations.filter((one) => one.organisation);
+  const boxes = nations.map((one) => [one, el("input", { id: `f-sign-${one.chip}`, type: "checkbox", checked: true })]);
+  const count = el("input", { id: "f-days", type: "number", min: 1, max: MOST_DAYS, value: days, required: true, dir: "ltr" });
+  const form = el("form.form", { method: "dialog" },
+    el("p.meta", {}, now.say.close_more),
+    el("fieldset", {}, el("legend", {}, now.say.close_nations),
+      el("ul.choices", {}, boxes.map(([one, box]) => el("li", {}, box, el("label", { for: box.id }, chip(one.chip, one.mine), " ", el("bdi", {}, one.organisation)))))),
+    el("label", { for: "f-days" }, now.say.close_days), count,
+    el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, now.say.close_go)));
+  const room = now.room;
+  const made = shown(now.say.closing, form);
+  const check = () => boxes[0]?.[1].setCustomValidity(boxes.some(([, box]) => box.checked) ? "" : now.say.close_nations);
+  for (const [, box] of boxes) box.addEventListener("change", check);
+  sends(form, made, () => quietly("ask_to_sign", { room, nations: boxes.filter(([, box]) => box.checked).map(([one]) => one.organisation), days: Number(count.value) }));
+  count.focus();
+}
+
+/** Sign for the own nation; where this device has other facts, that is said first. */
+export async function sign() {
+  const room = now.room;
+  if (!(await sure(filled(now.say.sign_sure, { nation: now.me.chip }), filled(now.say.sign_for, { nation: now.me.chip })))) return;
+  const answer = await ask("sign_off", { room });
+  if (answer.ok && answer.data?.differs) await signAnyway(answer.data.differs, room);
+}
+
+/** Everybody sees where it differs, and it does not count as agreement. */
+export async function signAnyway(differs, room) {
+  if (await sure(differs, now.say.sign_anyway)) ask("sign_off", { room, anyway: true });
+}

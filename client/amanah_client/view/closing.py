@@ -1,0 +1,125 @@
+"""How far the end of an incident is: who was asked to sign off, who has, and whether it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.language import N_, ngettext
+from amanah_client.language import gettext as _
+from amanah_client.view import words
+from amanah_client.view.people import Seat
+from amanah_protocol.content.closing import FACTS
+from amanah_protocol.types import EnvelopeId, OrgName
+
+_FACTS = {
+    "entries": N_("which entries there are"),
+    "incident": N_("where the incident stands"),
+    "decisions": N_("decisions"),
+    "tasks": N_("tasks"),
+    "times": N_("joint times"),
+    "messages": N_("what became of messages"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosingLine:
+    """The newest closing of a room.
+
+    Attributes:
+        entry: Its entry, in hex.
+        last: Up to which place the entries are signed.
+        signed: Chips of the nations that have signed what was asked.
+        differs: (chip, in which facts) of those that have others.
+        waiting: Chips of those that have not signed, or not that.
+        asked: How many were asked.
+        words: All of it in words.
+        recorded: Whether it stands.
+        mine: Where the reader's nation stands.
+        open: Whether it may still be signed.
+        recordable: Whether it can be recorded now.
+    """
+
+    entry: str
+    last: int
+    signed: tuple[str, ...]
+    differs: tuple[tuple[str, str], ...]
+    waiting: tuple[str, ...]
+    asked: int
+    words: str
+    recorded: bool
+    mine: Literal["", "waiting", "signed", "differs"]
+    open: bool
+    recordable: bool
+
+
+def closing_line(board: Board, seat: Seat) -> ClosingLine | None:
+    """The newest closing; None where nobody asked for one."""
+    newest: tuple[EnvelopeId, ClosingOnBoard] | None = next(reversed(board.closings.items()), None)
+    if newest is None:
+        return None
+    entry, of = newest
+    own, recorded = seat.me.organisation, of.recorded is not None
+    in_time = seat.now_ms <= of.closing.sign_until_ms
+    differs = tuple((seat.chip(one), facts(of.differs(one))) for one in sorted(of.signed) if of.differs(one))
+    return ClosingLine(
+        entry=entry.hex(),
+        last=of.closing.last,
+        signed=_chips(of.agreeing, seat),
+        differs=differs,
+        waiting=_chips(of.outstanding, seat),
+        asked=len(of.closing.nations),
+        words=" ".join(_words(of, seat, differs, in_time=in_time)),
+        recorded=recorded,
+        mine=_mine(of, own),
+        open=in_time and not recorded,
+        recordable=not recorded and (not of.outstanding or not in_time),
+    )
+
+
+def facts(names: Iterable[str]) -> str:
+    """Facts that differ, in words."""
+    return words.listed(_(_FACTS[name]) for name in FACTS if name in set(names))
+
+
+def _mine(of: ClosingOnBoard, own: OrgName) -> Literal["", "waiting", "signed", "differs"]:
+    if own not in of.closing.nations:
+        return ""
+    if own not in of.signed:
+        return "waiting"
+    return "differs" if of.differs(own) else "signed"
+
+
+def _words(of: ClosingOnBoard, seat: Seat, differs: tuple[tuple[str, str], ...], *, in_time: bool) -> Iterator[str]:
+    signed, until = _chips(of.agreeing, seat), words.when(of.closing.sign_until_ms, seat.now_ms)
+    if of.recorded is not None:
+        if signed:
+            yield _("Closed and signed off by %(nations)s.", nations=words.listed(signed))
+        else:
+            yield _("Closed; nobody has signed off.")
+    elif signed:
+        yield ngettext(
+            "%(nations)s has signed off.", "%(nations)s have signed off.", len(signed), nations=words.listed(signed)
+        )
+    for chip, named in differs:
+        yield _("%(nation)s signed other facts: %(facts)s.", nation=words.value(chip), facts=named)
+    told = {chip for chip, _facts in differs}
+    waiting = tuple(chip for chip in _chips(of.outstanding, seat) if chip not in told)
+    if of.recorded is not None and waiting:
+        yield _("Not signed: %(nations)s.", nations=words.listed(waiting))
+    elif of.recorded is None and waiting and in_time:
+        yield ngettext(
+            "%(nations)s has until %(time)s to sign.",
+            "%(nations)s have until %(time)s to sign.",
+            len(waiting),
+            nations=words.listed(waiting),
+            time=until,
+        )
+    elif of.recorded is None and not in_time:
+        yield _("The time for signing was over at %(time)s.", time=until)
+
+
+def _chips(nations: Iterable[OrgName], seat: Seat) -> tuple[str, ...]:
+    return tuple(sorted(seat.chip(nation) for nation in nations))
