@@ -130,7 +130,8 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
             lower = lowering(room, found, wanted)
             if lower is not None:
                 return "", {"lower": lower}
-            await desk.client.ask(room.relabelling(found, wanted))
+            for change in room.relabelling(found, wanted).actions:
+                await desk.client.ask(change)
         case orders.AskingToSign(days=days):
             return "", {"show": "closing", "days": days}
         case orders.SigningOff(anyway=anyway):

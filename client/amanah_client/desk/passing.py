@@ -124,7 +124,8 @@ async def relabel(desk: Desk, asked: wire.Relabel) -> str:
         AmanahError: As `Room.relabelling`; nothing is queued.
     """
     room = _room(desk, asked.room)
-    await desk.client.ask(room.relabelling(room.message(asked.entry), Label.parse(asked.label)))
+    for change in room.relabelling(room.message(asked.entry), Label.parse(asked.label)).actions:
+        await desk.client.ask(change)
     return ""
 
 
