@@ -21,12 +21,14 @@ from amanah_client.composing.orders import (
     Order,
     RecordingClosing,
     Relabelling,
+    Saving,
     Saying,
     Searching,
     ShowingMembers,
     SigningOff,
 )
 from amanah_client.composing.times import parse_time
+from amanah_client.language import N_
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
@@ -233,7 +235,9 @@ def _precedence(rest: str, _: Situation) -> Order:
 
 
 def _invite(rest: str, situation: Situation) -> Order:
-    return Inviting(organisation=names.nation(_wanted("invite", rest, "the nation"), situation.nations))
+    # Whom one invites is not in the room: what is short is a name of the roster.
+    known = {*situation.known, *situation.nations}
+    return Inviting(organisation=names.nation(_wanted("invite", rest, "the nation"), known))
 
 
 def _who(_: str, __: Situation) -> Order:
@@ -242,6 +246,13 @@ def _who(_: str, __: Situation) -> Order:
 
 def _attach(rest: str, _: Situation) -> Order:
     return Attaching(path=rest)
+
+
+def _save(rest: str, situation: Situation) -> Order:
+    word, others = _first(rest)
+    if word.startswith("#") and len(word) > 1:
+        return Saving(message=situation.message(word[1:]), folder=others)
+    return Saving(message=None, folder=rest)
 
 
 def _search(rest: str, _: Situation) -> Order:
@@ -263,39 +274,42 @@ _TABLE: Final = (
     Command(
         name="ack",
         usage=("[#MESSAGE] [received|read|understood|acting]",),
-        about="Sign that a message was understood, or how far it got.",
+        about=N_("Sign that a message was understood, or how far it got."),
         read=_ack,
     ),
     Command(
-        name="attach", usage=("[FILE]",), about="Attach a file, sealed for those who can read the room.", read=_attach
+        name="attach",
+        usage=("[FILE]",),
+        about=N_("Attach a file, sealed for those who can read the room."),
+        read=_attach,
     ),
     Command(
         name="clock",
         usage=("[action|embargo|deadline] TIME WHAT", "move JOINT-TIME TIME", "off JOINT-TIME"),
-        about="Set a joint time, move it, or call it off.",
+        about=N_("Set a joint time, move it, or call it off."),
         read=_clock,
     ),
     Command(
         name="close",
         usage=("[DAYS]", "record"),
-        about="Close the incident and ask its nations to sign off, then record that they have.",
+        about=N_("Close the incident and ask its nations to sign off, then record that they have."),
         read=_close,
     ),
     Command(
         name="correct",
         usage=("[#MESSAGE] TEXT",),
-        about="Put another text in the place of yours; the first stays provable.",
+        about=N_("Put another text in the place of yours; the first stays provable."),
         read=_correct,
     ),
     Command(
         name="decide",
         usage=("by TIME WHAT", "agree NUMBER [REASON]", "object NUMBER REASON", "close NUMBER"),
-        about="Propose something to the nations of the room, agree, object, and record how it ended.",
+        about=N_("Propose something to the nations of the room, agree, object, and record how it ended."),
         read=_decide,
     ),
-    Command(name="export", usage=("[FILE]",), about="Write the room's report to a file.", read=_export),
-    Command(name="handover", usage=("NOTE",), about="Leave a note for the next shift.", read=_handover),
-    Command(name="help", usage=("[COMMAND]",), about="Show the commands, or how one is used.", read=_help),
+    Command(name="export", usage=("[FILE]",), about=N_("Write the room's report to a file."), read=_export),
+    Command(name="handover", usage=("NOTE",), about=N_("Leave a note for the next shift."), read=_handover),
+    Command(name="help", usage=("[COMMAND]",), about=N_("Show the commands, or how one is used."), read=_help),
     Command(
         name="incident",
         usage=(
@@ -306,40 +320,46 @@ _TABLE: Final = (
             "aware TIME",
             "close",
         ),
-        about="Say where the incident stands.",
+        about=N_("Say where the incident stands."),
         read=_incident,
     ),
-    Command(name="invite", usage=("NATION",), about="Let a nation read what is sent from now on.", read=_invite),
+    Command(name="invite", usage=("NATION",), about=N_("Let a nation read what is sent from now on."), read=_invite),
     Command(
-        name="pap", usage=("clear|green|amber|red",), about="Say what readers may do with what you send.", read=_pap
+        name="pap", usage=("clear|green|amber|red",), about=N_("Say what readers may do with what you send."), read=_pap
     ),
     Command(
         name="precedence",
         usage=("routine|priority|immediate|flash",),
-        about="Say how urgent what you send next is; immediate and flash ring until somebody acknowledges.",
+        about=N_("Say how urgent what you send next is; immediate and flash ring until somebody acknowledges."),
         read=_precedence,
     ),
-    Command(name="react", usage=("[#MESSAGE] SIGN",), about="Put a sign on a message.", read=_react),
-    Command(name="reply", usage=("[#MESSAGE] TEXT",), about="Answer a message.", read=_reply),
-    Command(name="search", usage=("WORDS",), about="Search what is stored here.", read=_search),
-    Command(name="sign", usage=("[anyway]",), about="Sign off for your nation what the room came to.", read=_sign),
+    Command(name="react", usage=("[#MESSAGE] SIGN",), about=N_("Put a sign on a message."), read=_react),
+    Command(name="reply", usage=("[#MESSAGE] TEXT",), about=N_("Answer a message."), read=_reply),
+    Command(name="search", usage=("WORDS",), about=N_("Search what is stored here."), read=_search),
+    Command(name="sign", usage=("[anyway]",), about=N_("Sign off for your nation what the room came to."), read=_sign),
+    Command(
+        name="save",
+        usage=("[#MESSAGE] [FOLDER]",),
+        about=N_("Fetch the file of a message, verify it, and save it; a sample in a container alone."),
+        read=_save,
+    ),
     Command(
         name="task",
         usage=("NATION [by TIME] WHAT", "take|done TASK", "refuse TASK REASON", "open TASK"),
-        about="Ask a nation to do something, or say how far it is.",
+        about=N_("Ask a nation to do something, or say how far it is."),
         read=_task,
     ),
     Command(
         name="tlp",
         usage=("clear|green|amber|amber+strict|red", "LABEL #MESSAGE"),
-        about="Label what you send next, or a message that was sent.",
+        about=N_("Label what you send next, or a message that was sent."),
         read=_tlp,
     ),
-    Command(name="who", usage=("",), about="Show who can read this room.", read=_who),
+    Command(name="who", usage=("",), about=N_("Show who can read this room."), read=_who),
     Command(
         name="withdraw",
         usage=("[#MESSAGE] [REASON]",),
-        about="Take a message of yours back; that it was said stays provable.",
+        about=N_("Take a message of yours back; that it was said stays provable."),
         read=_withdraw,
     ),
 )

@@ -40,6 +40,7 @@ class Situation:
         asks: Up to which grade the next text asks for an acknowledgement.
         replies: Whether the next text answers `answering`.
         thread: The message that begins the thread that is open.
+        known: Nations of the roster, whom somebody may invite by a short name.
     """
 
     board: Board
@@ -51,6 +52,7 @@ class Situation:
     asks: Grade | None = None
     replies: bool = False
     thread: EnvelopeId | None = None
+    known: Collection[OrgName] = ()
 
     @property
     def nations(self) -> frozenset[OrgName]:
@@ -76,7 +78,7 @@ class Command:
     Attributes:
         name: What follows the slash.
         usage: Its arguments, one line for each form.
-        about: What it does, in one sentence.
+        about: What it does, in one sentence; translated where it is shown.
         read: Reads its arguments.
     """
 

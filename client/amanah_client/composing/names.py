@@ -42,7 +42,7 @@ def nation(text: str, among: Collection[OrgName]) -> OrgName:
 
     Args:
         text: What was typed.
-        among: Nations that are in the room.
+        among: Nations that it may be: those in the room, or of the roster.
 
     Raises:
         UsageError: `NOT_FOUND` for a short name that none or several have, `USAGE` for what is no DNS name.
@@ -52,8 +52,8 @@ def nation(text: str, among: Collection[OrgName]) -> OrgName:
         return parse_organisation(wanted)
     found = sorted(one for one in among if one.rpartition(".")[2] == wanted)
     if len(found) != 1:
-        hint = f"In the room are {', '.join(sorted(among))}." if among else "Write its whole name."
-        raise UsageError(Code.NOT_FOUND, f"{len(found)} nations of the room are called {text!r}", hint=hint)
+        hint = f"Known here are {', '.join(sorted(among))}." if among else "Write its whole name."
+        raise UsageError(Code.NOT_FOUND, f"{len(found)} nations here are called {text!r}", hint=hint)
     return found[0]
 
 

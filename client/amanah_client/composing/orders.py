@@ -65,6 +65,19 @@ class Attaching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Save the file of a message in a folder of this machine; no folder leaves it to the face.
+
+    Attributes:
+        message: The message; None for the file that is marked, or came last.
+        folder: The folder.
+    """
+
+    message: EnvelopeId | None
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Searching:
     """Search what is stored."""
 
@@ -122,6 +135,6 @@ class Helping:
 
 
 Order: TypeAlias = (
-    Saying | Acknowledging | Concluding | Marking | Relabelling | Inviting | Attaching | Searching | Exporting
+    Saying | Acknowledging | Concluding | Marking | Relabelling | Inviting | Attaching | Saving | Searching | Exporting
     | ShowingMembers | AskingToSign | SigningOff | RecordingClosing | Helping
 )  # fmt: skip

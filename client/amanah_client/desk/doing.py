@@ -139,7 +139,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
             return text, differs or {"sent": True}
         case orders.RecordingClosing():
             await record_closing(desk.client, room)
-        case orders.Attaching():
+        case orders.Attaching() | orders.Saving():
             return "", {"show": "files"}
         case orders.Exporting():
             return "", {"show": "report"}
@@ -193,7 +193,7 @@ def _marks(order: orders.Marking, room: Room) -> dict[str, str]:
 
 def _commands(name: str | None) -> list[dict[str, object]]:
     return [
-        {"name": command.name, "usage": list(command.usage), "about": command.about}
+        {"name": command.name, "usage": list(command.usage), "about": _(command.about)}
         for command in COMMANDS.values()
         if name in {None, command.name}
     ]

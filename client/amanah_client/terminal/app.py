@@ -32,7 +32,9 @@ from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
-_OWN: Final = frozenset({"jump", "room", "panel", "keys", "held", "members", "write_on", "answer", "acknowledge"})
+_OWN: Final = frozenset(
+    {"jump", "room", "panel", "keys", "held", "members", "ringing", "write_on", "answer", "acknowledge"}
+)
 """Actions that wait while something stands in front of the rooms."""
 
 
@@ -49,6 +51,7 @@ class Terminal(Frame):
         Binding("f3", "panel('board')", show=False, priority=True),
         Binding("f4", "held", show=False, priority=True),
         Binding("f5", "members", show=False, priority=True),
+        Binding("f6", "ringing", show=False, priority=True),
         Binding("escape", "write_on", show=False),
         Binding("ctrl+q", "leave", show=False, priority=True),
         Binding("ctrl+c", "stop", show=False, priority=True),
@@ -67,7 +70,7 @@ class Terminal(Frame):
 
     def action_jump(self) -> None:
         """Go to a room by its title, or open one."""
-        self.call_later(self.push_screen, Jumping(self.watch_over.rooms(self.watch_over.seat())), self._jumped)
+        self.ask(Jumping(self.watch_over.rooms(self.watch_over.seat())), self._jumped)
 
     def _jumped(self, name: str | None) -> None:
         if not name:
@@ -81,16 +84,12 @@ class Terminal(Frame):
                 said(_("Room: %(title)s", title=words.value(title))), ())  # fmt: skip
         choices = [Choice(name=NOTHING, says=said(_("Open no room")))]
         choices += [Choice(name=label.text, says=(Part(f" {label.text} ", label.text),)) for label in reversed(Label)]
-        self.call_later(self.push_screen, Choosing(asks, choices), partial(self._open_room, title))
+        self.ask(Choosing(asks, choices), partial(self._open_room, title))
 
     async def _open_room(self, title: str, label: str | None) -> None:
         if label in {None, NOTHING}:
             return
-        try:
-            wanted = self.watch_over.client.new_room(title, label=Label.parse(label or ""))
-        except AmanahError as error:
-            self.tell_error(error)
-            return
+        wanted = self.watch_over.client.new_room(title, label=Label.parse(label or ""))
         self._opening = (await self.watch_over.client.ask(wanted)).id
         self.tell(_("The room is there as soon as the relay has taken it."))
 
@@ -146,9 +145,10 @@ class Terminal(Frame):
         draft, watch = self.watch_over.draft(feed), self.watch_over
         here = event.room == self.here
         marked, thread = (self._showing.target(), self._showing.thread) if here else (None, None)
-        seen = doing.situation(watch, feed, draft, marked, thread)
         self._told, self._choices = (), ()
         try:
+            rings = self.ringer.in_room(feed.room.id)
+            seen = doing.situation(watch, feed, draft, marked=marked, thread=thread, rings=rings)
             done = await doing.type_line(watch, feed, text, seen)
         except AmanahError as error:
             self.composer.give_back(text)
@@ -168,10 +168,28 @@ class Terminal(Frame):
             case doing.Shows(command=command):
                 self.call_later(self.push_screen, Telling(dialogs.commands(command)))
             case doing.Finds():
-                self.call_later(self.push_screen, Finding(done.query, self._found(done)), self._found_one)
+                self.ask(Finding(done.query, self._found(done)), self._found_one)
             case doing.Lowers():
                 self._ask_to_lower(feed, done)
+            case doing.Takes():
+                self.run_worker(self._take(done, text, feed.room.id), group="work")
         self.show_soon()
+
+    async def _take(self, takes: doing.Takes, text: str, room: RoomId) -> None:
+        """Do what takes a while; its reader goes on meanwhile."""
+        move = self.moves.begin(takes.title, local=takes.local)
+        self.show_moves()
+        try:
+            told = await takes.work(move.tell)
+        except AmanahError as error:
+            if room == self.here and not self.composer.text:
+                self.composer.fill(text)
+            self.tell_error(error)
+        else:
+            self.tell(told)
+        finally:
+            self.moves.end(move)
+            self.show_moves()
 
     def _found(self, finds: doing.Finds) -> list[Drawn]:
         """What was found, as something to choose from."""
@@ -191,8 +209,11 @@ class Terminal(Frame):
         return drawn
 
     def _found_one(self, name: str | None) -> None:
-        if not name:
-            return
+        if name:
+            self._go_to(name)
+
+    def _go_to(self, name: str) -> None:
+        """Look at a message, wherever it stands, and mark it."""
         message = self.watch_over.client.message(name)
         if message.room != self.here:
             self.look_at(message.room)
@@ -212,9 +233,8 @@ class Terminal(Frame):
         async def chosen(name: str | None) -> None:
             if name == wanted.label.text:
                 await doing.lower(self.watch_over, feed, wanted)
-            self.show_soon()
 
-        self.call_later(self.push_screen, Choosing(asks, choices), chosen)
+        self.ask(Choosing(asks, choices), chosen)
 
     @on(Composer.Changed)
     def _typed(self, event: Composer.Changed) -> None:
@@ -245,7 +265,7 @@ class Terminal(Frame):
             return
         members = [] if self._feed is None else self._feed.members
         before = self.composer.before_cursor
-        found = complete(before, members)
+        found = complete(before, members, self.watch_over.organisations())
         if found is None:
             return
         row, column = self.composer.cursor_location
@@ -430,26 +450,37 @@ class Terminal(Frame):
             Choice(name="release", says=said(_("Send it to all who can read the room now"))),
             Choice(name="drop", says=said(_("Drop it; it is never sent"))),
         )
-        self.call_later(self.push_screen, Choosing(asks, choices), partial(self._decided, held.id))
+        self.ask(Choosing(asks, choices), partial(self._decided, held.id))
 
     async def _decided(self, intent: str, name: str | None) -> None:
         client = self.watch_over.client
-        try:
-            found = client.intent(intent)
-            if name == "release":
-                await client.release(found)
-            elif name == "drop":
-                await client.withdraw(found)
-        except AmanahError as error:
-            self.tell_error(error)
-        self.show_soon()
+        found = client.intent(intent)
+        if name == "release":
+            await client.release(found)
+        elif name == "drop":
+            await client.withdraw(found)
+
+    def action_ringing(self) -> None:
+        """Go to what has rung longest."""
+        ringing = self.ringer.ringing
+        if ringing:
+            self._close_panels()
+            self._go_to(ringing[0].message.hex())
+        else:
+            self.tell(_("Nothing rings."))
 
     # ---- leaving
 
     def action_leave(self) -> None:
         """End; what is queued stays queued, and what is being written is kept."""
-        self.keep_draft()
-        self.exit()
+        if self.moves.any_local and not self._leaves:
+            self._leaves = True
+            self.tell(_("A file is not sealed or written yet. Again leaves without it."), "worst")
+            return
+        try:
+            self.keep_draft()
+        finally:  # a disk that cannot keep it is told, and keeps nobody here
+            self.exit()
 
     def action_stop(self) -> None:
         """Copy what is selected; else empty the composer; else end."""

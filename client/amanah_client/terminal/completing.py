@@ -10,6 +10,7 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import SLASH
 from amanah_client.composing.mentions import names
 from amanah_client.directory import Party
+from amanah_protocol.types import OrgName
 
 _AT: Final = "@"
 _WORDS: Final = {
@@ -32,12 +33,13 @@ class Completion:
     choices: tuple[tuple[str, str], ...]
 
 
-def complete(line: str, members: Collection[Party]) -> Completion | None:
+def complete(line: str, members: Collection[Party], roster: Collection[OrgName] = ()) -> Completion | None:
     """What the end of a line could go on to; None where there is nothing to complete.
 
     Args:
         line: The text before the cursor.
         members: Who is in the room.
+        roster: All nations that there are.
     """
     head, blank, word = line.rpartition(" ")
     if word.startswith(SLASH) and not blank:
@@ -46,7 +48,7 @@ def complete(line: str, members: Collection[Party]) -> Completion | None:
     if word.startswith(_AT):
         return _from(head + blank, word, [(f"{_AT}{name}", "") for name in sorted(names(members))])
     if line.startswith(SLASH) and not line.startswith(SLASH * 2) and blank:
-        return _from(head + blank, word, [(one, "") for one in _words(head.removeprefix(SLASH), members)])
+        return _from(head + blank, word, [(one, "") for one in _words(head.removeprefix(SLASH), members, roster)])
     return None
 
 
@@ -57,7 +59,7 @@ def usage(line: str) -> tuple[str, ...]:
     return () if command is None else tuple(f"{SLASH}{name} {form}".strip() for form in command.usage)
 
 
-def _words(head: str, members: Collection[Party]) -> Iterable[str]:
+def _words(head: str, members: Collection[Party], roster: Collection[OrgName]) -> Iterable[str]:
     """What may stand behind some words of a command, from what it says of itself."""
     if head.lower() in _WORDS:
         return _WORDS[head.lower()]
@@ -66,10 +68,12 @@ def _words(head: str, members: Collection[Party]) -> Iterable[str]:
     if command is None or before:
         return ()
     found: dict[str, None] = {}
+    inside = {one.organisation for one in members if one.organisation}
+    nations = sorted({*roster} - inside if command.name == "invite" else inside)
     for form in command.usage:
         first = form.partition(" ")[0].strip("[]")
         if first in {"NATION", "NATION]"}:
-            found |= dict.fromkeys(sorted({one.organisation for one in members if one.organisation}))
+            found |= dict.fromkeys(nations)
         elif first.islower():
             found |= dict.fromkeys(first.split("|"))
         elif first == "#MESSAGE":

@@ -87,7 +87,7 @@ class Composer(TextArea):
         if event.key == "enter":
             # It goes at once: what is typed from here on is another message.
             self.post_message(self.Sent(self.text, self.room))
-            self.fill("")
+            self.begin("")
         elif event.key in _NEW_LINE:
             self.replace("\n", *self.selection, maintain_selection_offset=False)
         elif event.key == "tab":
@@ -115,9 +115,17 @@ class Composer(TextArea):
         self.replace(harmless(event.text), *self.selection, maintain_selection_offset=False)
         self.post_message(self.Pasted())
 
-    def fill(self, text: str) -> None:
-        """Put a text in the place of what stands there, with the cursor at its end."""
+    def begin(self, text: str) -> None:
+        """Begin with a text that has nothing before it: what was written in another room comes back in none."""
         self.text = text
+        self.move_cursor(self.document.end)
+
+    def fill(self, text: str) -> None:
+        """Put a text in the place of what stands there, with the cursor at its end; Ctrl+Z brings that back."""
+        if text != self.text:
+            self.history.checkpoint()
+            self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+            self.history.checkpoint()
         self.move_cursor(self.document.end)
 
     def give_back(self, text: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
@@ -13,15 +15,19 @@ from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.ending import ask_nations, record_closing, sign_off
+from amanah_client.files import Tell
 from amanah_client.language import gettext as _
+from amanah_client.message import Message
 from amanah_client.reading import Found
 from amanah_client.relabelling import Change
+from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.terminal.exporting import export
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
 from amanah_client.view.closing import facts
+from amanah_protocol.content.file import File
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError, VerifyError
@@ -29,6 +35,8 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
 
 _ID_BYTES: Final = 16
+_STALL_S: Final = 60
+"""A fetched file of which nothing has moved for so long is asked for again by its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,32 @@ class Finds:
     found: tuple[Found, ...]
 
 
-Done: TypeAlias = Said | Shows | Lowers | Finds
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takes:
+    """Something that takes a while, beside which its reader goes on.
+
+    Attributes:
+        title: What is being done.
+        work: Does it, and tells how far it is; gives what to tell at its end.
+        local: Whether it ends with this program, and is not kept to go on.
+    """
+
+    title: str
+    work: Callable[[Tell], Awaitable[str]]
+    local: bool = False
+
+
+Done: TypeAlias = Said | Shows | Lowers | Finds | Takes
 
 
 def situation(
-    watch: Watch, feed: Feed, draft: Draft, marked: EnvelopeId | None, thread: EnvelopeId | None
+    watch: Watch,
+    feed: Feed,
+    draft: Draft,
+    *,
+    marked: EnvelopeId | None,
+    thread: EnvelopeId | None,
+    rings: EnvelopeId | None,
 ) -> Situation:
     """What a line is read against.
 
@@ -89,9 +118,10 @@ def situation(
         draft: What is about to be said.
         marked: The message that is marked.
         thread: The one that begins the thread that is open.
+        rings: The one that rings in the room.
     """
     asking = feed.last_asking(watch.seat())
-    fallback = None if asking is None else asking.id
+    fallback = rings or (None if asking is None else asking.id)
     return Situation(
         board=feed.window.board,
         members=feed.members,
@@ -102,6 +132,7 @@ def situation(
         asks=draft.asks,
         replies=draft.answers is not None,
         thread=thread,
+        known=watch.organisations(),
     )
 
 
@@ -119,10 +150,10 @@ async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation) -> Don
         and not is_command(line)
     ):
         order = orders.Saying(body=compose_correction(corrects, order.body.text, seen))
-    return await _carry_out(watch, feed, order)
+    return await _carry_out(watch, feed, order, seen)
 
 
-async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
+async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situation) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     client, room = watch.client, feed.room
     match order:
         case orders.Saying():
@@ -149,20 +180,19 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order) -> Done:  # 
             await _ask(client, change)
             return Said()
         case orders.Attaching(path=named):
-            return await _attach(watch, feed, named)
+            return _attach(watch, feed, named)
+        case orders.Saving(message=message, folder=named):
+            return _save(feed, room.message(message.hex()) if message else _file_in_sight(feed, seen), named)
         case orders.AskingToSign(days=days):
-            await ask_nations(client, room, (), days)
-            return Said(text=_("Asked. Who has signed stands on the board."))
+            return Takes(title=_("Closing the incident"), work=partial(_close, client, room, days))
         case orders.SigningOff(anyway=anyway):
-            return await _sign(watch, feed, anyway=anyway)
+            return Takes(title=_("Signing off"), work=partial(_sign, client, room, anyway))
         case orders.RecordingClosing():
-            await record_closing(client, room)
-            return Said()
+            return Takes(title=_("Recording the closing"), work=partial(_record, client, room))
         case orders.Searching(query=query):
             return Finds(query, tuple(client.search(query)))
         case orders.Exporting(path=named):
-            path = await asyncio.to_thread(export, client, room, named, watch.zone)
-            return Said(text=_("Written to %(path)s, for your eyes alone.", path=words.value(str(path))))
+            return _export(watch, room, named)
         case _:
             assert_never(order)
 
@@ -205,20 +235,66 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
     return Said(as_draft=isinstance(order.body, Text | Correction))
 
 
-async def _sign(watch: Watch, feed: Feed, *, anyway: bool) -> Said:
-    differs = await sign_off(watch.client, feed.room, anyway=anyway)
+# ---- what takes a while
+
+
+async def _close(client: Client, room: Room, days: int, _tell: Tell) -> str:
+    await ask_nations(client, room, (), days)
+    return _("Asked. Who has signed stands on the board.")
+
+
+async def _record(client: Client, room: Room, _tell: Tell) -> str:
+    await record_closing(client, room)
+    return _("Recorded that the closing stands.")
+
+
+async def _sign(client: Client, room: Room, anyway: bool, _tell: Tell) -> str:  # noqa: FBT001 - bound where it is typed
+    differs = await sign_off(client, room, anyway=anyway)
     if not differs:
-        return Said(text=_("Signed for your nation."))
+        return _("Signed for your nation.")
     if anyway:
-        return Said(text=_("Signed with the facts of this device; it does not count as agreement."))
+        return _("Signed with the facts of this device; it does not count as agreement.")
     detail = _("This device has other facts than were asked: %(facts)s. Nothing was signed.", facts=facts(differs))
     raise VerifyError(Code.BINDING, detail, hint=_("Compare the reports of both, then write /sign anyway."))
 
 
-async def _attach(watch: Watch, feed: Feed, named: str) -> Said:
+def _attach(watch: Watch, feed: Feed, named: str) -> Takes:
     if not named:
         raise UsageError(Code.USAGE, _("the file is missing"), hint=_("Write /attach and the path of a file."))
-    draft, path = watch.draft(feed), Path(named).expanduser()  # noqa: ASYNC240 - looks at the environment alone
-    # Sealed when this returns: the file may go, and what is cut off goes on by itself.
-    await feed.room.attach(path, label=draft.label, pap=draft.pap, precedence=draft.precedence, timeout_s=None)
-    return Said(text=_("Sealed. It stands in the room when all of it is uploaded."))
+    draft, path = watch.draft(feed), Path(named).expanduser()
+    attach = partial(feed.room.attach, path, label=draft.label, pap=draft.pap, precedence=draft.precedence)
+
+    async def work(tell: Tell) -> str:
+        # Sealed when this returns: the file may go, and what is cut off goes on by itself.
+        await attach(timeout_s=None, tell=tell)
+        return _("Sealed. It stands in the room when all of it is uploaded.")
+
+    return Takes(title=_("Sealing %(name)s", name=words.value(path.name)), work=work, local=True)
+
+
+def _file_in_sight(feed: Feed, seen: Situation) -> Message:
+    """The message with a file that is meant without a word: the marked one, else the newest."""
+    with_files = [one for one in feed.window.messages if isinstance(one.body, File)]
+    if not with_files:
+        hint = _("Mark it, or write the first digits of its message behind /save.")
+        raise UsageError(Code.NOT_FOUND, _("there is no file in sight"), hint=hint)
+    return next((one for one in with_files if one.id == seen.answering), with_files[-1])
+
+
+def _save(feed: Feed, message: Message, named: str) -> Takes:
+    folder = Path(named or ".").expanduser()
+    name = message.body.safe_name if isinstance(message.body, File) else _("a file")
+
+    async def work(tell: Tell) -> str:
+        made = await feed.room.save(message, folder, timeout_s=_STALL_S, tell=tell)
+        return _("Saved as %(path)s.", path=words.value(str(made.resolve())))
+
+    return Takes(title=_("Fetching %(name)s", name=words.value(name)), work=work)
+
+
+def _export(watch: Watch, room: Room, named: str) -> Takes:
+    async def work(_tell: Tell) -> str:
+        path = await asyncio.to_thread(export, watch.client, room, named, watch.zone)
+        return _("Written to %(path)s, for your eyes alone.", path=words.value(str(path)))
+
+    return Takes(title=_("Writing the report"), work=work, local=True)

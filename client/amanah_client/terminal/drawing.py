@@ -123,7 +123,8 @@ def _entry(entry: Entry, look: Look) -> Iterator[Row]:
 
 
 def _head(entry: Entry) -> Row | None:
-    shows = entry.first or entry.label or entry.urgent or entry.calls_me or entry.repaired
+    # Of an exercise each message has a head: none of them is taken for real by whoever sees it alone.
+    shows = entry.first or entry.label or entry.urgent or entry.calls_me or entry.repaired or entry.drill
     if not shows:
         return None
     end: list[Part] = []

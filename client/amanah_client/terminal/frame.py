@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message as TextualMessage
+from textual.screen import Screen
 
 from amanah_client import effects as e
 from amanah_client.engine import Event
@@ -22,9 +25,11 @@ from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.drawing import Parts
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.lines import Part, Row, cut, said, wrap
+from amanah_client.terminal.moving import Moves
+from amanah_client.terminal.ringing import BELL_S, Ringer
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.terminal.showing import Showing
-from amanah_client.terminal.watch import Paged, Watch
+from amanah_client.terminal.watch import Watch
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import parse, plain
@@ -41,8 +46,13 @@ _SETTLE_S: Final = 0.08
 """What arrives within this is drawn once."""
 _CLOCKS_S: Final = 20
 _KEEP_S: Final = 1
+_MOVES_S: Final = 0.25
+"""So often it is drawn how far something is."""
 _QUOTED: Final = 60
 _MOST_CHOICES: Final = 8
+
+Answered: TypeAlias = Callable[[str | None], Awaitable[None] | None]
+"""Takes the answer to a question; None for none."""
 
 
 class Conversation(Sheet):
@@ -55,6 +65,7 @@ class Conversation(Sheet):
         Binding("x", "app.write('/react ')", show=False),
         Binding("w", "app.write('/withdraw ')", show=False),
         Binding("c", "app.correct", show=False),
+        Binding("s", "app.write('/save ')", show=False),
         Binding("space", "app.open", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
@@ -111,6 +122,8 @@ class Frame(App[None]):
         self.watch_over = Watch(client, self._heard)
         self.here: RoomId | None = None
         self.fault: Exception | None = None
+        self.ringer = Ringer(client, changed=self._rings, sound=self.bell)
+        self.moves = Moves(client)
         self._showing = Showing()
         self._wanted = room
         self._opening = ""
@@ -118,6 +131,7 @@ class Frame(App[None]):
         self._told: tuple[Parts, ...] = ()
         self._choices: tuple[Parts, ...] = ()
         self._was_away = False
+        self._leaves = False
         self._offered_for = ""
         self._panels: dict[str, bool | None] = {"rooms": None, "board": None}
 
@@ -126,11 +140,13 @@ class Frame(App[None]):
     def compose(self) -> ComposeResult:
         """Rooms, conversation and board side by side, what is told of all of them above and below."""
         yield Plate(name="alarm")
+        yield Plate(name="ringing")
         with Horizontal(id="middle"):
             yield Sheet(name="rooms")
             with Vertical(id="talk"):
                 yield Plate(name="head")
                 yield Conversation(name="conversation", at_end=True)
+                yield Plate(name="moving")
                 yield Plate(name="told")
                 yield Plate(name="above")
                 yield Composer()
@@ -141,6 +157,9 @@ class Frame(App[None]):
     def on_mount(self) -> None:
         """Begin to hear, and look at the first room."""
         self.run_worker(self.watch_over.run(), name="watch")
+        self.run_worker(self.ringer.run(), name="ringing")
+        self.set_interval(BELL_S, self._sound)
+        self._drawing = self.set_interval(_MOVES_S, self._show_moves, pause=True)
         self.set_interval(_CLOCKS_S, self._grow_old)
         self._keeping = self.set_interval(_KEEP_S, self._keep, pause=True)
         self._lay_out(*self.size)
@@ -151,6 +170,24 @@ class Frame(App[None]):
             self.look_at(known[-1].id)
         self.call_after_refresh(self.show)
 
+    def _sound(self) -> None:
+        """Again and again, while something rings."""
+        if self.ringer.ringing:
+            self.bell()
+
+    def _rings(self) -> None:
+        self.show_soon()
+
+    def show_moves(self) -> None:
+        """Draw how far things are, until none is on its way."""
+        self._drawing.resume()
+        self._show_moves()
+
+    def _show_moves(self) -> None:
+        if not self.moves.all:
+            self._drawing.pause()
+        self._plate("moving").put(self.moves.rows)
+
     def _grow_old(self) -> None:
         """Times that are told have changed."""
         self.watch_over.grow_old()
@@ -159,7 +196,10 @@ class Frame(App[None]):
     def _keep(self) -> None:
         """Nothing was typed for a moment: what is there is kept."""
         self._keeping.pause()
-        self.keep_draft()
+        try:
+            self.keep_draft()
+        except AmanahError as error:  # what a timer calls is not dispatched
+            self.tell_error(error)
 
     def on_app_blur(self) -> None:
         """Somebody looks elsewhere."""
@@ -193,16 +233,28 @@ class Frame(App[None]):
             self.set_timer(_SETTLE_S, self.show)
 
     def show(self) -> None:
-        """Draw everything as it stands now."""
+        """Draw everything as it stands now; where what is stored cannot be read, say that."""
         self._wants_showing = False
         if not self.is_running or self.screen_stack[0].size.width == 0:
             return
+        try:
+            self._show()
+        except AmanahError as error:
+            told = words_of(error)
+            self._plate("told").put(lambda width: [Row(parts=row) for row in wrap(said(told, "worst"), width)])
+
+    def _show(self) -> None:
         watch = self.watch_over
         seat, trust, line = watch.seat(), watch.trust(), watch.line()
         self._plate("alarm").put(partial(panels.alarm, trust))
+        self._plate("ringing").put(partial(self.ringer.rows, seat))
         self._plate("foot").put(partial(panels.foot, line, trust))
         if self.here is not None:
             self._show_room(watch.feed(self.here), seat)
+        else:
+            # Where the rooms are not beside it, nothing else says how to begin.
+            conversation = self._sheet("conversation")
+            conversation.put(panels.rooms((), conversation.columns, ""))
         here = "" if self.here is None else self.here.hex()
         rooms = self._sheet("rooms")
         rooms.put(panels.rooms(watch.rooms(seat), rooms.columns, here))
@@ -283,14 +335,33 @@ class Frame(App[None]):
 
     def tell_error(self, error: AmanahError) -> None:
         """Say what went wrong and what to do."""
-        detail = error.detail.rstrip(".")
-        is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
-        told = error.hint if is_doubled else f"{detail}. {error.hint}"
-        if spoken() != ENGLISH:
-            # Its own words are English, and stand behind what happened and what to do.
-            told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
-        begin = _("Not done:")
-        self.tell(f"{begin} {told} [{error.code}]", "worst")
+        self.tell(words_of(error), "worst")
+
+    async def _dispatch_message(self, message: TextualMessage) -> None:
+        """Keys, timers and what is heard: what one of them fails by is told, and the rooms stay."""
+        try:
+            await super()._dispatch_message(message)
+        except AmanahError as error:
+            self.tell_error(error)
+
+    def ask(self, screen: Screen[str], answered: Answered) -> None:
+        """Put a question in front of the rooms.
+
+        Args:
+            screen: The question.
+            answered: Called with the answer; what it fails by is told.
+        """
+
+        async def settle(name: str | None) -> None:
+            try:
+                answer = answered(name)
+                if answer is not None:
+                    await answer
+            except AmanahError as error:
+                self.tell_error(error)
+            self.show_soon()
+
+        self.call_later(self.push_screen, screen, settle)
 
     def _handle_exception(self, error: Exception) -> None:
         """End in order: what Textual would print holds variables, and so what was sealed."""
@@ -304,10 +375,13 @@ class Frame(App[None]):
 
     # ---- what arrives
 
-    def _heard(self, event: Event | Paged) -> None:
+    def _heard(self, event: Event | AmanahError) -> None:
         match event:
-            case Paged():
-                self.bell()
+            case AmanahError():
+                self.tell_error(event)
+            case e.TransferChanged():
+                self.moves.hear(event)
+                self.show_moves()
             case e.RoomChanged(row=row) if self.here is None:
                 self.look_at(row.room)
             case e.IntentChanged(intent=intent):
@@ -320,6 +394,7 @@ class Frame(App[None]):
         self.show_soon()
 
     def _settled(self, intent: Intent) -> None:
+        self.moves.settled()
         if intent.state is IntentState.FAILED and intent.detail != "withdrawn":
             why = f"{words.value(intent.detail)} [{intent.code}]"
             self.tell(_("Refused: %(why)s", why=why), "worst")
@@ -348,7 +423,7 @@ class Frame(App[None]):
             self._showing.new_from = feed.room.read_mark
         # Together: what is sent from here on goes to this room.
         self.composer.room = room
-        self.composer.fill(watch.draft(feed).text)
+        self.composer.begin(watch.draft(feed).text)
         self._told, self._choices = (), ()
         self._sheet("rooms").marked = room.hex()
         conversation = self._sheet("conversation")
@@ -356,3 +431,15 @@ class Frame(App[None]):
         conversation.put(())
         self.show_soon()
         self.call_after_refresh(conversation.to_end)
+
+
+def words_of(error: AmanahError) -> str:
+    """What went wrong and what to do, in the language that is spoken."""
+    detail = error.detail.rstrip(".")
+    is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
+    told = error.hint if is_doubled else f"{detail}. {error.hint}"
+    if spoken() != ENGLISH:
+        # Its own words are English, and stand behind what happened and what to do.
+        told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
+    begin = _("Not done:")
+    return f"{begin} {told} [{error.code}]"

@@ -56,7 +56,7 @@ def rooms(lines: Sequence[RoomLine], width: int, here: str) -> tuple[Drawn, ...]
 def _room(line: RoomLine, width: int, *, is_here: bool) -> Iterator[Row]:
     end: tuple[Part, ...] = ()
     if line.pages:
-        pages = ngettext("%(count)s page", "%(count)s pages", line.pages)
+        pages = ngettext("%(count)s urgent", "%(count)s urgent", line.pages)
         end = (Part(" "), Part(f" {pages} ", "page"))
     elif line.unread:
         end = (Part(" "), Part(f" {line.unread} ", "here"))

@@ -118,6 +118,11 @@ class Sheet(ScrollView, can_focus=True):
         self._sticks = self._at_end
         self.scroll_to(y=max(len(self._rows) - self.size.height, 0), animate=False, force=True, immediate=True)
 
+    def on_resize(self) -> None:
+        """What came beside it took lines away: whoever looked at the end still does."""
+        if self._sticks:
+            self.to_end()
+
     def _top(self) -> tuple[str, int] | None:
         """The first block in sight that can be named, and how far below the top it begins."""
         y = round(self.scroll_offset.y)

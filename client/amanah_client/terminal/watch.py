@@ -19,11 +19,11 @@ from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
 from amanah_client.terminal.feed import Feed
 from amanah_client.view.board import BoardView, board_view
-from amanah_client.view.conversation import is_page
 from amanah_client.view.people import Seat, chips, seat_of
 from amanah_client.view.readers import Readers, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, line, trust
+from amanah_protocol.errors import AmanahError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
@@ -54,12 +54,7 @@ class Draft:
     asks: Grade | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Paged:
-    """Somebody wants an answer at once, just now."""
-
-
-Heard: TypeAlias = Callable[[Event | Paged], None]
+Heard: TypeAlias = Callable[[Event | AmanahError], None]
 
 
 @dataclass(slots=True)
@@ -68,7 +63,7 @@ class Watch:
 
     Attributes:
         client: The open client.
-        heard: Told of every event, and of pages.
+        heard: Told of every event, and of what could not be taken up.
         zone: The reader's zone.
     """
 
@@ -84,16 +79,15 @@ class Watch:
         """Take what arrives, until cancelled."""
         with self.client.hearing() as events:
             while True:
-                self._hear(await events.get())
+                event = await events.get()
+                try:
+                    self._hear(event)
+                except AmanahError as error:
+                    self.heard(error)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, e.MessageChanged):
-            feed, message = self.feed(event.row.room), self.client.read(event.row)
-            feed.take(message)
-            # What stands behind the read mark has come; anything else has changed.
-            came = (message.room_seq or 0) > feed.room.read_mark and not self.seat().is_me(message.sender)
-            if came and is_page(message, message.precedence):
-                self.heard(Paged())
+            self.feed(event.row.room).take(self.client.read(event.row))
         elif isinstance(event, e.RoomChanged):
             self.feed(event.row.room).changed()
         elif isinstance(event, NamesChanged):
@@ -116,9 +110,10 @@ class Watch:
 
     def seat(self) -> Seat:
         """Whose eyes see it."""
-        return seat_of(self.client, chips(self._organisations()), now_ms=self.now_ms, zone=self.zone)
+        return seat_of(self.client, chips(self.organisations()), now_ms=self.now_ms, zone=self.zone)
 
-    def _organisations(self) -> tuple[OrgName, ...]:
+    def organisations(self) -> tuple[OrgName, ...]:
+        """All nations of the roster."""
         roster = self.client.profile.store.value("roster")
         return () if roster is None else tuple(map(parse_organisation, sorted(decode_roster(roster).by_name)))
 

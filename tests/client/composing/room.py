@@ -74,4 +74,5 @@ def situation(*, answering: EnvelopeId | None = ASKED) -> Situation:
         message=find,
         fresh_id=lambda: FRESH,
         answering=answering,
+        known=(TN, MA, SN, OrgName("cert.example.fr"), OrgName("cert.example.de"), OrgName("cert.other.de")),
     )

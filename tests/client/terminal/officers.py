@@ -20,6 +20,7 @@ from amanah_protocol.labels import Label
 from tests.end_to_end.nations import Nations
 
 TN, MA, SN = "cert.example.tn", "cert.example.ma", "cert.example.sn"
+PARTS = ["alarm", "ringing", "rooms", "head", "conversation", "moving", "told", "above", "choices", "board", "foot"]
 _TEXT = re.compile(r"<text[^>]*>([^<]*)</text>")
 SHOTS = Path(__file__).resolve().parents[3] / "build" / "screenshots" / "terminal"
 
@@ -65,7 +66,19 @@ class Desk:
 
     def told(self, *names: str) -> str:
         """What stands on some parts of the screen, all of it by default."""
-        parts = names or ("alarm", "rooms", "head", "conversation", "told", "above", "choices", "board", "foot")
+        parts = names or (
+            "alarm",
+            "ringing",
+            "moving",
+            "rooms",
+            "head",
+            "conversation",
+            "told",
+            "above",
+            "choices",
+            "board",
+            "foot",
+        )
         return "\n".join(self._told(name) for name in parts)
 
     def _told(self, name: str) -> str:
@@ -106,6 +119,8 @@ async def at_the_terminal(
     *,
     room: str | None = None,
     says: str = "3 devices can read",
+    rota: str = "",
+    drill: bool = False,
 ) -> AsyncIterator[Desk]:
     """An officer of Tunisia at the terminal, two others with clients of their own."""
     homes = [
@@ -114,6 +129,8 @@ async def at_the_terminal(
             ((TN, "Analyst on duty"), (MA, "Malware lead"), (SN, "Shift lead"))
         )
     ]  # fmt: skip
+    if rota:
+        (homes[0] / "paging.toml").write_text(rota)
     async with (
         await Client.open(homes[0]) as own,
         await Client.open(homes[1]) as malware,
@@ -122,7 +139,7 @@ async def at_the_terminal(
         for client in (own, malware, shift):
             await client.online()
         if room is not None:
-            made = await own.create_room(room, label=Label.AMBER)
+            made = await own.create_room(room, label=Label.AMBER, drill=drill)
             await made.invite(malware.me)
             await made.invite(shift.me)
             for client in (malware, shift):

@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 
 from amanah_client.terminal.completing import complete, usage
-from tests.client.composing.room import MEMBERS
+from amanah_protocol.types import OrgName
+from tests.client.composing.room import MA, MEMBERS, SN, TN
+
+FR = OrgName("cert.example.fr")
 
 
 @pytest.mark.parametrize(
@@ -19,13 +22,13 @@ from tests.client.composing.room import MEMBERS
         ("/precedence f", "/precedence flash "),
         ("/task cert.example.m", "/task cert.example.ma "),
         ("/task ref", "/task refuse "),
-        ("/invite cert.example.s", "/invite cert.example.sn "),
+        ("/invite cert.", "/invite cert.example.fr "),
         ("seen, @cert.example.ma/", "seen, @cert.example.ma/duty "),
         ("@Mal", "@Malware lead "),
     ],
 )
 def test_a_beginning_goes_on_where_it_is_certain(line: str, text: str) -> None:
-    found = complete(line, MEMBERS)
+    found = complete(line, MEMBERS, (TN, MA, SN, FR))
     assert found is not None
     assert (found.text, found.choices) == (text, ())
 
@@ -38,9 +41,16 @@ def test_several_go_on_as_far_as_they_agree_and_are_offered() -> None:
     again = complete("@cert.example.", MEMBERS)
     assert again is not None
     assert len(again.choices) == 6
-    nations = complete("/invite c", MEMBERS)
+    nations = complete("/task c", MEMBERS, (FR,))
     assert nations is not None
-    assert nations.text == "/invite cert.example."
+    assert nations.text == "/task cert.example."
+
+
+def test_whom_one_invites_is_of_the_roster_and_not_in_the_room_yet() -> None:
+    roster = (TN, MA, SN, FR, OrgName("cert.example.de"))
+    found = complete("/invite ", MEMBERS, roster)
+    assert found is not None
+    assert [name for name, _ in found.choices] == ["cert.example.de", "cert.example.fr"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from textual.events import Paste
 
-from amanah_client import Client, model
+from amanah_client import Client, Room, model
 from amanah_client.terminal.app import Terminal
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Ack, Grade
@@ -72,9 +72,69 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
         await theirs.send(Text(text="Key withdrawn. Confirm.", asks=Grade.UNDERSTOOD), precedence=Precedence.IMMEDIATE)
         await desk.sees("TN has not yet understood it", "conversation")
         await desk.sees("Immediate", "conversation")
+        await desk.sees("Rings  MA Malware lead", "ringing")
+        desk.shoot("rings-140x40")
         await desk.type("/ack")
         await desk.sees("TN understood  SN has not yet understood it", "conversation")
         await until(lambda: any(isinstance(one.specific, Ack) for one in theirs.messages()))
+        assert desk.told("ringing") == ""
+        await _deepen(desk, theirs, nations)
+        await _survive(desk, nations)
+        await _look_back(desk, nations)
+
+
+async def _deepen(desk: Desk, theirs: Room, nations: Nations) -> None:
+    """A thread stands apart, and evidence is handed over."""
+    await desk.pilot.press("tab", "end", "t")
+    await desk.sees("Thread of", "told")
+    await desk.type("The certificate was stolen in March")
+    await desk.sees("The certificate was stolen", "conversation")
+    await desk.pilot.press("escape", "escape")
+    await desk.sees("1 answer in its thread", "conversation")
+    sample = nations.folder / "berth.bin"
+    sample.write_bytes(b"MZ" * 400_000)
+    await desk.type(f"/attach {sample}")
+    await desk.sees("berth.bin, 800,000 bytes", "conversation")
+    await until(lambda: [one.file.name for one in theirs.files() if one.file] == ["berth.bin"])
+    folder = nations.folder / "saved"
+    folder.mkdir()
+    saved = await theirs.save(theirs.files()[0].message, folder)
+    assert saved.read_bytes() == sample.read_bytes()
+    desk.shoot("evidence-140x40")
+
+
+async def _survive(desk: Desk, nations: Nations) -> None:
+    """The relay goes and comes: what is said meanwhile is kept, and arrives once."""
+    await asyncio.to_thread(nations.relay.stop)
+    try:
+        await desk.sees("Offline: ", "foot")
+        await desk.type("Said in the dark")
+        await desk.sees("queued; it goes out by itself", "conversation")
+        desk.shoot("dark-140x40")
+    finally:
+        await asyncio.to_thread(nations.relay.start)
+    await desk.sees("Relay connected, nothing waiting", "foot")
+    await until(lambda: "queued" not in desk.told("conversation"))
+    room = desk.malware.room("Berths")
+    await until(lambda: [one.text for one in room.messages() if one.text].count("Said in the dark") == 1)
+
+
+async def _look_back(desk: Desk, nations: Nations) -> None:
+    """What was said is found, and all of it written down."""
+    await desk.type("/search deux portails")
+    await until(lambda: desk.app.screen.is_modal)
+    await desk.pilot.pause()
+    assert "1 message fits: " in desk.drawn()
+    desk.shoot("search-140x40")
+    await desk.pilot.press("enter")
+    await until(lambda: not desk.app.screen.is_modal)
+    await desk.pilot.press("escape", "escape")
+    report = nations.folder / "berths.md"
+    await desk.type(f"/export {report}")
+    await desk.sees("for your eyes alone", "told")
+    told = report.read_text(encoding="utf-8")
+    for said in ("Oui, deux portails", "203.0.113", "Image the berth controllers", "Said in the dark"):
+        assert said in told
 
 
 async def test_messages_are_marked_answered_acknowledged_threaded_and_corrected(nations: Nations) -> None:

@@ -43,7 +43,7 @@ def test_rooms_show_what_was_not_read_pages_severity_and_trouble_in_words() -> N
     drawn = panels.rooms(lines, 30, "dns")
     told = [text for block in drawn for text in plain(block.rows)]
     assert told[:6] == [
-        "  Incidents", "▌ Berths  1 page", "▌ Critical, 2 nations",
+        "  Incidents", "▌ Berths  1 urgent", "▌ Critical, 2 nations",
         "▌ DNS  7", "▌ High, 2 nations", "",
     ]  # fmt: skip
     assert "  Standing" in told
