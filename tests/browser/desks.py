@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Locator, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize
 
 from tests.browser.conftest import SHOTS, Visit, watched
 from tests.end_to_end.nations import Nations
@@ -115,12 +115,16 @@ class Officer:
 
 
 @contextmanager
-def sitting(browser: Browser, link: str, **options: object) -> Iterator[Officer]:
-    """A browser that comes in through the link."""
+def sitting(
+    browser: Browser, link: str, before: Callable[[BrowserContext], None] | None = None, **options: object
+) -> Iterator[Officer]:
+    """A browser that comes in through the link; `before` it does, its context may be prepared."""
     # Without motion: a picture that is taken amid a change of colours shows neither.
     given = {"viewport": WIDE, "reduced_motion": "reduce"} | options
     visit = watched(browser, link.partition("/#")[0], **given)
     try:
+        if before is not None:
+            before(visit.context)
         visit.page.goto(link)
         visit.page.locator(".rail .me b").wait_for()
         yield Officer(visit=visit)

@@ -1,28 +1,20 @@
-"""Two officers at their desks in real browsers: an incident from its room to its lock, and what hostile peers try."""
+"""Two officers at their desks in real browsers: an incident from its room to its lock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.desks import PHONE, WIDE, Desks, Officer, desks, sitting
 
 REACHED: Final = (
     "Reached. Revocation is under way:\n```\nrule loader { condition: true }\n```\n"
     "- hash `d41d8cd98f00b204e9800998ecf8427e`"
-)
-HOSTILE: Final = "<img src=x onerror=alert(1)>\u202egnp.exe"
-BODIES: Final = (
-    "<script>alert(1)</script><img src=http://beacon.example/a onerror=alert(1)>",
-    "[click](javascript:alert(1)) ![x](http://beacon.example/b) http://beacon.example/c",
-    "`<svg onload=alert(1)>` **<b onmouseover=alert(1)>x</b>**\n```\n</code><script>alert(1)</script>\n```",
-    "> <iframe src=http://beacon.example/d>\n- \u2066\u202e\u0000hidden",
-    "{{7*7}} ${alert(1)} %(x)s </textarea><style>*{display:none}</style>",
 )
 
 
@@ -213,56 +205,8 @@ def _locked(officer: Officer, site: Desks, home: Path) -> None:
     page.locator(".room", has_text="Port authority").wait_for()
 
 
-def outside_of(kept: list[str]) -> Callable[[Route], None]:
-    """Keeps what was asked for elsewhere, and lets none of it go."""
-
-    def asked(route: Route) -> None:
-        kept.append(route.request.url)
-        route.abort()
-
-    return asked
-
-
-def test_what_hostile_peers_write_runs_nothing_and_asks_for_nothing(browser: Browser, site: Desks) -> None:
-    homes = [
-        site.nations.enrol("Victim", "cert.example.tn"),
-        site.nations.enrol("hostile", "cert.example.ma", called=HOSTILE),
-    ]
-    with sitting(browser, site.start(homes[0])) as ours, sitting(browser, site.start(homes[1])) as theirs:
-        outside: list[str] = []
-        ours.visit.context.route(
-            lambda address: not address.startswith(ours.visit.origin),
-            outside_of(outside),
-        )
-        theirs.open_room(HOSTILE + "\u2028title", "TLP:GREEN")
-        theirs.invite("cert.example.tn")
-        ours.page.locator(".room", has_text="<img").first.wait_for()
-        ours.page.locator(".room", has_text="<img").first.click()
-        for body in BODIES:
-            theirs.say(body)
-        theirs.say(f"/task tn {HOSTILE}")
-        theirs.say(f"/handover {HOSTILE}")
-        ours.page.locator(".board .task", has_text="<img").wait_for()
-        ours.hears("</textarea>")
-        for article in ours.page.locator("#flow article").all():
-            article.hover()
-        ours.page.keyboard.press("Control+k")
-        ours.page.locator("dialog.palette input").fill("img")
-        ours.page.locator(".finds li", has_text="<img").first.wait_for()
-        ours.page.keyboard.press("Escape")
-        ours.shoot("hostile-light")
-        assert ours.page.locator("#flow script, #flow iframe, #flow img, #flow svg, #flow style, #flow a").count() == 0
-        text = ours.page.locator("body").inner_text()
-        assert "<202E>" in text
-        assert "\u202e" not in text
-        assert outside == []
-        for officer in (ours, theirs):
-            assert officer.visit.beyond == []
-            assert officer.visit.complaints == []
-
-
 def test_a_script_that_got_into_the_page_would_be_stopped(browser: Browser, site: Desks) -> None:
-    """The control of the test before: markup does run in such a browser, and the page's policy stops it."""
+    """Whatever `test_hostile` tries: markup does run in such a browser, and the page's policy stops it."""
     with sitting(browser, site.start(site.nations.enrol("Control", "cert.example.tn"))) as ours:
         refused = ours.page.evaluate("try{document.body.innerHTML='<b>x</b>';'written'}catch(error){error.name}")
         assert refused == "TypeError"

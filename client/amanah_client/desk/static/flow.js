@@ -45,8 +45,8 @@ export function makeFlow(does) {
   const nothing = (title, more) => el("div.empty", {}, el("p", {}, title), el("p.meta", {}, more));
 
   function drawEntries() {
-    const anchor = stick ? null : firstShown();
-    const before = anchor?.getBoundingClientRect().top ?? 0;
+    const anchor = stick ? "" : firstShown();
+    const before = nodes.get(anchor)?.getBoundingClientRect().top ?? 0;
     const wanted = now.order.map(node);
     if (!wanted.some((one) => one.matches("article, .sys"))) {
       fill(flow, nothing(now.say.empty, now.say.empty_more));
@@ -64,7 +64,7 @@ export function makeFlow(does) {
     markNew(wanted);
     mark(meant);
     if (stick && now.newest) flow.scrollTop = flow.scrollHeight;
-    else if (anchor?.isConnected) flow.scrollTop += anchor.getBoundingClientRect().top - before;
+    else if (nodes.has(anchor)) flow.scrollTop += nodes.get(anchor).getBoundingClientRect().top - before;
     asking = false;
     if (goTo) seek();
     seen();
@@ -88,9 +88,10 @@ export function makeFlow(does) {
     drawn.delete(key);
   }
 
+  /** By its key: behind older entries it may be drawn anew, and the day above it stands before another. */
   function firstShown() {
     const top = flow.getBoundingClientRect().top;
-    return [...flow.children].find((child) => child.getBoundingClientRect().bottom > top + 1);
+    return now.order.find((key) => nodes.get(key)?.matches(":not(.day)") && nodes.get(key).getBoundingClientRect().bottom > top + 1);
   }
 
   function markNew(wanted) {

@@ -69,6 +69,10 @@ export function openPalette(flow, query = "") {
     } else if (event.key === "Enter") {
       event.preventDefault();
       pick(at);
+    } else if (event.key === "Escape") {
+      // A browser would empty the field first.
+      event.preventDefault();
+      made.close();
     }
   });
   made.addEventListener("click", (event) => event.target === made && made.close());
