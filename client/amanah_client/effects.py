@@ -40,7 +40,8 @@ class PutMessage:
 class PutGranted:
     """Insert a message that this device was granted; of what is there, only what could not be read gives way.
 
-    So nothing comes back that was erased here.
+    So nothing comes back that was erased here. What was erased before it came, by whom `EraseContent` lets, comes as
+    a tombstone. The core cannot know what becomes of it: who commits it tells it as the store then has it.
     """
 
     row: MessageRow
@@ -59,7 +60,7 @@ class EraseContent:
     """Drop content and key of those messages that `by` sent (of all, if it is None), keep tombstones.
 
     The core does not hold old messages, so the store compares their sender; a member erases nobody
-    else's words that way.
+    else's words that way. Of a message that is not here it keeps that it was erased, and by whom.
     """
 
     room: RoomId

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
-from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
 
@@ -51,6 +51,7 @@ class MemoryClientStore:
     _settled: int = 0
     _stamps: int = 0
     _conflicts: dict[bytes, ConflictRow] = field(default_factory=dict)
+    _erased: set[tuple[RoomId, EnvelopeId, DeviceId | None]] = field(default_factory=set)
 
     # ---- the core
 
@@ -137,6 +138,8 @@ class MemoryClientStore:
                 self._messages[message.room, message.envelope] = message
             case e.PutGranted(row=message):
                 known = self._messages.get((message.room, message.envelope))
+                if not {(message.room, message.envelope, by) for by in (None, message.sender)}.isdisjoint(self._erased):
+                    message = _erased(message)
                 if known is None or known.cause is not None:
                     self._messages[message.room, message.envelope] = message
             case e.DropMessage(room=room_id, envelope=envelope):
@@ -190,10 +193,10 @@ class MemoryClientStore:
     def _erase(self, write: e.EraseContent) -> None:
         for envelope in write.envelopes:
             row = self._messages.get((write.room, envelope))
-            if row is not None and write.by in (None, row.sender):
-                gone: dict[str, Any] = {"cause": None, "code": "", "mending": None}
-                erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"", **gone)
-                self._messages[write.room, envelope] = erased
+            if row is None:
+                self._erased.add((write.room, envelope, write.by))
+            elif write.by in (None, row.sender):
+                self._messages[write.room, envelope] = _erased(row)
 
     def _put_intent(self, intent: model.Intent) -> None:
         if intent.id not in self._intents:
@@ -202,3 +205,7 @@ class MemoryClientStore:
             # The plaintext of a finished one stands in the message alone.
             intent = replace(intent, action=actions.Finished(name=type(intent.action).__name__))
         self._intents[intent.id] = intent
+
+
+def _erased(row: model.MessageRow) -> model.MessageRow:
+    return replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)

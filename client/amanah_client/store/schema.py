@@ -144,6 +144,12 @@ _PAGES: Final = (
     note_all,
 )
 
+_ERASED: Final = (
+    # What was erased before it came here: a grant brings it all the same. `sender` is x'' where the room's owner did.
+    """CREATE TABLE erased (
+        room BLOB NOT NULL, envelope BLOB NOT NULL, sender BLOB NOT NULL, PRIMARY KEY (room, envelope, sender))""",
+)
+
 STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _FIRST,
     _GROUPS,
@@ -154,4 +160,5 @@ STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _SAID,
     _DESK,
     _PAGES,
+    _ERASED,
 )

@@ -41,6 +41,8 @@ _PUT_MESSAGE: Final = """
 _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _DROP_MESSAGE: Final = "DELETE FROM message WHERE room = ? AND envelope = ? RETURNING id"
 _ERASE_MESSAGE: Final = "UPDATE message SET row = ?, cause = NULL, sayer = NULL, changed = ? WHERE id = ?"
+_NOTE_ERASED: Final = "INSERT INTO erased (room, envelope, sender) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_WAS_ERASED: Final = "SELECT 1 FROM erased WHERE room = ? AND envelope = ? AND sender IN (x'', ?)"
 _FIND_MESSAGE: Final = "SELECT id, row FROM message WHERE room = ? AND envelope = ?"
 _UNREADABLE: Final = " WHERE message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
@@ -88,7 +90,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             # A copy that does not hold takes no place from one that was read there.
             _put_message(connection, message, "" if message.state is model.MessageState.STORED else _UNREAD)
         case e.PutGranted(row=message):
-            _put_message(connection, message, _UNREADABLE)
+            _put_message(connection, _unless_erased(connection, message), _UNREADABLE)
         case e.DropMessage(room=room_id, envelope=envelope):
             gone = connection.execute(_DROP_MESSAGE, (room_id, envelope)).fetchone()
             if gone is not None:
@@ -166,15 +168,26 @@ def _put_message(connection: sqlcipher.Connection, row: model.MessageRow, where:
 def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:
     found = connection.execute(_FIND_MESSAGE, (room, envelope)).fetchone()
     if found is None:
+        connection.execute(_NOTE_ERASED, (room, envelope, by or b""))
         return
     number, row = found[0], decode_row(found[1], model.MessageRow)
     # A member erases its own words alone; `by` is None where the room's owner does.
     if by in (None, row.sender):
-        erased = replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
+        erased = _erased(row)
         values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
         connection.execute(_ERASE_MESSAGE, values)
         noting.strike(connection, number)
         noting.note(connection, number, erased, None)
+
+
+def _erased(row: model.MessageRow) -> model.MessageRow:
+    return replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
+
+
+def _unless_erased(connection: sqlcipher.Connection, row: model.MessageRow) -> model.MessageRow:
+    """A message that comes late, or its tombstone where it was erased before."""
+    found = connection.execute(_WAS_ERASED, (row.room, row.envelope, row.sender)).fetchone()
+    return row if found is None else _erased(row)
 
 
 def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:

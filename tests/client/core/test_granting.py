@@ -180,6 +180,42 @@ def test_what_was_erased_does_not_come_back_by_a_grant(stage: Stage) -> None:
     assert c.texts(room) == []
 
 
+@pytest.mark.parametrize("by", ["author", "owner", "another"])
+def test_what_was_erased_before_it_was_granted_comes_as_a_tombstone(stage: Stage, by: str) -> None:
+    """The control is who may not erase it: then it comes."""
+    a, b = stage.online("A", of=TN), stage.online("B", of=MA)
+    room = create(a, Label.RED)
+    invite(a, room, b)
+    envelope = (a if by == "another" else b).say(room, "message 0", Label.AMBER).envelope
+    c, d = stage.online("C", of=SN), stage.online("D", of=MA)
+    invite(a, room, c, d)
+    stage.wait(1_000)
+    assert envelope is not None
+    erase = actions.EraseMessages(room=room, envelopes=(envelope,))
+    held: list[frames.Frame] = []
+    asked: list[frames.Frame] = []
+    # Its granter does not know yet that it is erased.
+    granter = a if by == "author" else b
+    granter.toward, granter.outward = keep(held, frames.Delivery), keep(asked, frames.GetInclusion)
+    intent = granter.ask(grant(granter, room, [envelope], c))
+    assert {"author": b, "owner": a, "another": d}[by].do(erase).state is DONE
+    stage.wait(1_000)
+    assert (room, envelope) not in c.store.messages
+    granter.outward = None
+    for frame in asked:
+        granter._give_relay(frames.encode_frame(frame))  # noqa: SLF001 - it was late
+    stage.wait(4_000)
+    granter.toward = None
+    push(granter, *held)
+    stage.run()
+    assert granter.intent(intent).state is DONE
+    row = c.store.messages[room, envelope]
+    if by == "another":
+        assert (row.state, c.texts(room)) == (STORED, ["message 0"])
+    else:
+        assert (row.state, row.content, row.key) == (ERASED, b"", b"")
+
+
 @pytest.mark.parametrize("which", ["nobody", "a stranger", "unknown", "unreadable"])
 def test_what_cannot_be_granted_is_refused(stage: Stage, which: str) -> None:
     a, b, c, room, said = late(stage, Label.AMBER)

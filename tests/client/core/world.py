@@ -22,7 +22,7 @@ from amanah_protocol.identity import MachineLimits, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.session import NO_TLS
-from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 from amanah_relay.quotas import RelayLimits
 from tests.engines import ENGINES
 from tests.relay.people import ADDRESS, NOW_MS, Device, Nation, key_of
@@ -50,6 +50,11 @@ def is_of(encoded: bytes, organisation: OrgName, subject: PersonId) -> bool:
     return (profile.organisation, profile.subject) == (organisation, subject)
 
 
+def tombstone(row: model.MessageRow) -> model.MessageRow:
+    """A tombstone."""
+    return replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
+
+
 @dataclass(slots=True, kw_only=True)
 class Store:
     """What one client has stored; writes are made whole or not at all.
@@ -63,6 +68,7 @@ class Store:
     base: model.Snapshot
     rooms: dict[RoomId, model.RoomRow] = field(default_factory=dict)
     messages: dict[tuple[RoomId, EnvelopeId], model.MessageRow] = field(default_factory=dict)
+    erased: dict[tuple[RoomId, EnvelopeId], DeviceId | None] = field(default_factory=dict)
     intents: dict[str, model.Intent] = field(default_factory=dict)
     control: list[model.ControlRow] = field(default_factory=list)
     packages: dict[bytes, bytes] = field(default_factory=dict)
@@ -129,17 +135,21 @@ class Store:
         match write:
             case e.PutRoom(row=row):
                 self.rooms[row.room] = row
-            case e.PutMessage(row=message) | e.PutGranted(row=message):
-                self._keep_message(message, granted=isinstance(write, e.PutGranted))
+            case e.PutMessage(row=message):
+                self._keep_message(message, granted=False)
+            case e.PutGranted(row=message):
+                if self.erased.get((message.room, message.envelope), message) in (None, message.sender):
+                    message = tombstone(message)
+                self._keep_message(message, granted=True)
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
             case e.EraseContent(room=room, envelopes=envelopes, by=by):
                 for key in [(room, envelope) for envelope in envelopes]:
                     known = self.messages.get(key)
-                    if known is not None and by in (None, known.sender):
-                        erased = model.MessageState.ERASED
-                        gone: dict[str, Any] = {"cause": None, "code": "", "mending": None}
-                        self.messages[key] = replace(known, state=erased, content=b"", key=b"", **gone)
+                    if known is None:
+                        self.erased[key] = by
+                    elif by in (None, known.sender):
+                        self.messages[key] = tombstone(known)
             case e.PutIntent(intent=intent):
                 assert intent.id in self.intents
                 self.intents[intent.id] = intent

@@ -209,6 +209,19 @@ def test_a_member_erases_its_own_messages_alone(store: LocalStore) -> None:
     assert [row.content for row in store.messages(ROOM)] == [b"", b""]
 
 
+@pytest.mark.parametrize("by", [None, message(1).sender, DeviceId(b"x" * 32)])
+def test_what_was_erased_before_it_was_granted_stays_erased(store: LocalStore, by: DeviceId | None) -> None:
+    store.commit((e.EraseContent(room=ROOM, envelopes=(message(1).envelope,), by=by),))
+    assert store.messages(ROOM) == ()
+    store.commit((e.PutGranted(row=message(1, room_seq=1)), e.PutGranted(row=message(2, room_seq=2))))
+    first, second = store.messages(ROOM)
+    assert second == message(2, room_seq=2)
+    if by == DeviceId(b"x" * 32):  # nobody erases others' words, before they come either
+        assert first == message(1, room_seq=1)
+    else:
+        assert (first.state, first.content, first.key) == (model.MessageState.ERASED, b"", b"")
+
+
 def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
     store.commit(tuple(e.PutMessage(row=message(number)) for number in (1, 2, 3)))
     second = EnvelopeId(bytes([2]) * 32)
