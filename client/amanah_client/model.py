@@ -383,7 +383,7 @@ class Intent:
         envelope: Envelope it became, or None.
         index: Log index, or None.
         room_seq: Room sequence, or None.
-        result: Bytes that the action yields (Disclose), else b"".
+        result: Bytes that the action yields (Disclose), else b""; gone where what they hold was erased.
     """
 
     id: str

@@ -9,7 +9,7 @@ from typing import Final
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.engine import Event, Offline
-from amanah_protocol.errors import Code, OperationalError, RefusedError
+from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 
 ENDED: Final = (model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.HELD)
 
@@ -45,3 +45,14 @@ def ended(intent: model.Intent) -> model.Intent:
     if intent.state is model.IntentState.HELD:
         raise OperationalError(Code.HELD, intent.detail)
     raise RefusedError(code_of(intent.code), intent.detail)
+
+
+def result_of(intent: model.Intent) -> bytes:
+    """What an action that was done yields.
+
+    Raises:
+        UsageError: `NOT_FOUND` where it was erased before it was taken.
+    """
+    if not intent.result:
+        raise UsageError(Code.NOT_FOUND, "the message was erased before its disclosure was written")
+    return intent.result

@@ -21,6 +21,7 @@ from amanah_client.incident.event import Event
 from amanah_client.incident.labelled import board_of, matter_of
 from amanah_client.labels import NOBODY, inside, somebody
 from amanah_client.message import Message, counts, event_of
+from amanah_client.outcome import result_of
 from amanah_client.reading import Draft, Found, Unread
 from amanah_client.relabelling import Change, change_of
 from amanah_client.saying import Decide, Say, saying
@@ -425,7 +426,7 @@ class Room:
 
     async def disclose(self, message: Message, *, recipient: str, timeout_s: float = 30) -> bytes:
         """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
-        return (await self._client.do(self.disclosure(message, recipient=recipient), timeout_s)).result
+        return result_of(await self._client.do(self.disclosure(message, recipient=recipient), timeout_s))
 
     def forwarding(self, message: Message, *, to: Room, label: Label | None = None, note: str = "") -> actions.Forward:
         """A quotation of a message's text into another room, for `Client.ask`.

@@ -12,6 +12,7 @@ from amanah_client.cli.asking import await_outcome, settle
 from amanah_client.cli.files import File
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.outcome import result_of
 from amanah_client.sdk import Client
 from amanah_protocol.cards import Armour, armour
 
@@ -50,7 +51,7 @@ def disclose(
             done = await settle(client, client.room(chosen.room).disclosure(chosen, recipient=to), common)
         else:
             done = await await_outcome(client, asked.id, common)
-        files.write_file(out, armour(Armour.DISCLOSURE, done.result))
+        files.write_file(out, armour(Armour.DISCLOSURE, result_of(done)))
         terminal.say(f"logged: {short(chosen.id)} was disclosed to {to}; `amanah audit check FILE` verifies the file")
 
     opening.with_client(common, work)

@@ -11,7 +11,7 @@ from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED
 from amanah_client.store import noting
-from amanah_client.store.rows import decode_row, encode_action, encode_intent, encode_row
+from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol import cbor
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import decode_content
@@ -43,6 +43,7 @@ _DROP_MESSAGE: Final = "DELETE FROM message WHERE room = ? AND envelope = ? RETU
 _ERASE_MESSAGE: Final = "UPDATE message SET row = ?, cause = NULL, sayer = NULL, changed = ? WHERE id = ?"
 _NOTE_ERASED: Final = "INSERT INTO erased (room, envelope, sender) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _WAS_ERASED: Final = "SELECT 1 FROM erased WHERE room = ? AND envelope = ? AND sender IN (x'', ?)"
+DISCLOSED: Final = "SELECT action, body, row FROM intent WHERE action = 'Disclose' AND state = 'done'"
 _FIND_MESSAGE: Final = "SELECT id, row FROM message WHERE room = ? AND envelope = ?"
 _UNREADABLE: Final = " WHERE message.cause IS NOT NULL"
 _PUT_PROFILE: Final = """
@@ -178,6 +179,16 @@ def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId,
         connection.execute(_ERASE_MESSAGE, values)
         noting.strike(connection, number)
         noting.note(connection, number, erased, None)
+        _strike_proofs(connection, row)
+
+
+def _strike_proofs(connection: sqlcipher.Connection, row: model.MessageRow) -> None:
+    """Disclosures of a message hold its words: what was taken out is outside, the copy here goes with them."""
+    found = connection.execute(DISCLOSED).fetchall()
+    for intent in (decode_intent(*columns) for columns in found):
+        if row.encoded in intent.result:
+            struck = encode_intent(replace(intent, result=b""))
+            connection.execute("UPDATE intent SET row = ? WHERE id = ?", (struck, intent.id))
 
 
 def _erased(row: model.MessageRow) -> model.MessageRow:

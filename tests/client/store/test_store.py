@@ -17,10 +17,11 @@ from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.log_rows import AuditRow, CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
+from amanah_client.outcome import result_of
 from amanah_client.saying import Say, saying
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row, encode_intent
-from amanah_client.store.schema import STEPS
+from amanah_client.store.schema import STEPS, strike_results
 from amanah_protocol import identity
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import Content, View, encode_content
@@ -222,6 +223,43 @@ def test_what_was_erased_before_it_was_granted_stays_erased(store: LocalStore, b
         assert (first.state, first.content, first.key) == (model.MessageState.ERASED, b"", b"")
 
 
+@pytest.mark.parametrize("how", ["erased", "forgotten", "over", "another"])
+def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStore, how: str) -> None:
+    row = replace(message(1, room_seq=1, content=_introduction()), encoded=b"the envelope of 1", accepted_at_ms=0)
+    store.commit((e.PutMessage(row=row), e.PutMessage(row=replace(message(2, room_seq=2), encoded=b"another's"))))
+    action = actions.Disclose(room=ROOM, envelope=row.envelope, recipient="a court")
+    intent = model.Intent(id="1" * 32, action=action, created_at_ms=1)
+    store.add_intent(intent, text_intent(2))
+    proof = b"proof of " + row.encoded + CANARY.encode()
+    store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.DONE, result=proof)),))
+    writes: dict[str, e.Write] = {
+        "erased": e.EraseContent(room=ROOM, envelopes=(row.envelope,), by=row.sender),
+        "forgotten": e.ForgetPerson(organisation=x.TN, subject=x.request().subject),
+        "over": e.DropOver(
+            room=ROOM, policy=RoomPolicy(labels={Label.AMBER: 8}).encode(), now_ms=9 * DAY_MS, held_since_ms=None
+        ),
+        "another": e.EraseContent(room=ROOM, envelopes=(message(2).envelope,), by=None),
+    }
+    store.commit((writes[how],))
+    found = store.intent(intent.id)
+    assert found is not None
+    assert (found.state, found.result) == (model.IntentState.DONE, proof if how == "another" else b"")
+    if how != "another":
+        with pytest.raises(UsageError) as gone:
+            result_of(found)
+        assert gone.value.code is Code.NOT_FOUND
+
+
+def _introduction() -> bytes:
+    view = View(log_size=0, log_root=bytes(32), log_signature=b"", room_seq=0, room_head=bytes(32))
+    body = Profile(encoded=x.profile(x.TN).encoded)
+    return encode_content(
+        Content(
+            message_id=bytes(16), written_at_ms=5, label_number=Label.AMBER, pap_number=Pap.AMBER, view=view, body=body
+        )
+    )
+
+
 def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
     store.commit(tuple(e.PutMessage(row=message(number)) for number in (1, 2, 3)))
     second = EnvelopeId(bytes([2]) * 32)
@@ -386,6 +424,23 @@ def test_a_store_from_before_causes_had_names_opens_and_is_repaired(tmp_path: Pa
         4: (Cause.SENDER_AT_FAULT, "REFUSED_COMMIT", None),
         5: (Cause.STATE_LOST, "REFUSED_COMMIT", Mending.WAITING),
     }
+
+
+def test_disclosures_of_an_older_store_keep_nothing_of_what_was_erased_since(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = max(number for number, step in enumerate(STEPS) if strike_results in step)
+    intent = replace(text_intent(1), state=model.IntentState.DONE, result=CANARY.encode())
+    with opened(path) as connection:
+        for statement in (statement for step in STEPS[:before] for statement in step):
+            _ = statement(connection) if callable(statement) else connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {before}")
+        values = (intent.id, "done", "Disclose", b"", encode_intent(intent))
+        connection.execute("INSERT INTO intent (id, state, action, body, row) VALUES (?, ?, ?, ?, ?)", values)
+    store = LocalStore(path, KEY)
+    found = store.intent(intent.id)
+    store.close()
+    assert found is not None
+    assert (found.state, found.result) == (model.IntentState.DONE, b"")
 
 
 def test_a_text_that_waited_in_an_older_store_is_still_to_be_said(tmp_path: Path) -> None:
