@@ -19,6 +19,9 @@ COUNTED: Final = MENDED_KINDS | {Kind.GRANT}
 MENDABLE: Final = frozenset({Cause.EPOCH_TOO_OLD, Cause.STATE_LOST, Cause.CORRUPTED})
 """Causes that lie with this device or the relay, so that another device may have opened it."""
 
+GIVING_WAY: Final = MENDABLE | {Cause.NOT_MEMBER_THEN}
+"""Causes of what a grant takes the place of: what was refused for what it is stays refused, whoever grants it."""
+
 MEANINGS: Final = {
     Cause.EPOCH_TOO_OLD: N_(
         "This device can no longer get the keys to it: it was away for too long, or is an old copy."

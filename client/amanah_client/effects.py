@@ -38,7 +38,7 @@ class PutMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutGranted:
-    """Insert a message that this device was granted; of what is there, only what could not be read gives way.
+    """Insert a message that this device was granted; what is there gives way for some causes (`causes.GIVING_WAY`).
 
     So nothing comes back that was erased here. What was erased before it came, by whom `EraseContent` lets, comes as
     a tombstone. The core cannot know what becomes of it: who commits it tells it as the store then has it.

@@ -39,6 +39,8 @@ _QUEUE: Final = 256
 _MANY: Final = 10_000
 """Erased messages of a step of which faces are told; the rest of a large room that is over they see when they read."""
 
+_ERASED: Final = model.MessageState.ERASED
+
 T = TypeVar("T")
 
 
@@ -189,8 +191,8 @@ class Engine:
         step = self._core.handle(received, _now_ms())
         if step.writes:
             writes = step.writes
-            erased = await self._in_thread(lambda: self._commit(writes))
-            for row in erased:
+            changed = await self._in_thread(lambda: self._commit(writes))
+            for row in changed:
                 self._tell(e.MessageChanged(row=row))
             self._handed -= {write.intent for write in writes if isinstance(write, e.DropWish)}
             if any(isinstance(write, e.PutControl | e.PutProfile | e.PutRoster) for write in writes):
@@ -199,15 +201,16 @@ class Engine:
             await self._perform(effect)
 
     def _commit(self, writes: tuple[e.Write, ...]) -> list[model.MessageRow]:
-        """Commit a step; gives the messages that it erased, which the store alone can name."""
+        """Commit a step; gives the messages that it erased or was granted, of which the store alone knows."""
         store = self._profile.store
-        if not any(isinstance(write, e.EraseContent | e.DropOver | e.ForgetPerson) for write in writes):
+        granted = {(write.row.room, write.row.envelope) for write in writes if isinstance(write, e.PutGranted)}
+        if not granted and not any(isinstance(write, e.EraseContent | e.DropOver | e.ForgetPerson) for write in writes):
             store.commit(writes)
             return []
         before, _ = store.desk.turns()
         store.commit(writes)
         changed = store.desk.changed(before, _MANY)
-        return [row for _, row in changed if row.state is model.MessageState.ERASED]
+        return [row for _, row in changed if row.state is _ERASED or (row.room, row.envelope) in granted]
 
     async def _recover(self, error: OperationalError) -> None:
         """The store failed: the core in memory is ahead of the disk, so it is worth nothing now."""

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import NoReturn
 
+from amanah_client import effects as e
 from amanah_client import inputs, model
 from amanah_client.engine import Engine, Event, Offline
 from amanah_client.home import Home, open_profile
@@ -14,7 +15,23 @@ from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
+from tests.client.store.test_store import ROOM, message
 from tests.end_to_end.nations import Nations
+
+
+async def test_what_was_granted_is_told_as_the_store_has_it(tmp_path: Path) -> None:
+    nations = Nations(tmp_path)
+    with open_profile(Home(nations.enrol("a", "cert.example.tn")), str) as profile:
+        engine = Engine(profile, lambda _: None)
+        erase = e.EraseContent(room=ROOM, envelopes=tuple(message(number).envelope for number in (1, 2)), by=None)
+        engine._commit((e.PutMessage(row=message(1, room_seq=1)), e.PutMessage(row=message(3, room_seq=3)), erase))  # noqa: SLF001 - what it tells follows from this
+        told = engine._commit(tuple(e.PutGranted(row=message(number, room_seq=number)) for number in (1, 2, 3, 4)))  # noqa: SLF001 - as above
+        # Of the first the store has a tombstone, of the second it gets one, the third it has; none of these is a text.
+        assert [(row.envelope[0], row.state, row.content) for row in told] == [
+            (2, model.MessageState.ERASED, b""),
+            (4, model.MessageState.STORED, b"content"),
+        ]
+    nations.close()
 
 
 class Broken:

@@ -7,6 +7,7 @@ from typing import Protocol, assert_never
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.causes import GIVING_WAY
 from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow
 from amanah_protocol.identity import decode_profile
@@ -140,7 +141,7 @@ class MemoryClientStore:
                 known = self._messages.get((message.room, message.envelope))
                 if not {(message.room, message.envelope, by) for by in (None, message.sender)}.isdisjoint(self._erased):
                     message = _erased(message)
-                if known is None or known.cause is not None:
+                if known is None or known.cause in GIVING_WAY:
                     self._messages[message.room, message.envelope] = message
             case e.DropMessage(room=room_id, envelope=envelope):
                 self._messages.pop((room_id, envelope), None)

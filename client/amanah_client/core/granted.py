@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from amanah_client import effects as e
 from amanah_client.causes import MENDED_KINDS
-from amanah_client.core import ways
+from amanah_client.core import matter, ways
 from amanah_client.core.checks import check_allowed
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
@@ -53,8 +53,8 @@ def take(
                 ctx.alarm(str(error.code), detail, room=room.id, evidence=(envelope.encoded, item.entry))
             else:
                 room.missing.pop(found.envelope, None)
+                matter.note(ctx, found)
                 ctx.write(e.PutGranted(row=found))
-                ctx.effect(e.MessageChanged(row=found))
     # The words stand in their own rows: kept here too, they would outlive an erasure.
     return replace(row, content=b"", key=b"")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from amanah_client import effects as e
-from amanah_client.core import nations, renewal, repair, resend, restored
+from amanah_client.core import matter, nations, renewal, repair, resend, restored
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry
 from amanah_client.core.room import Room
@@ -88,6 +88,10 @@ def erase(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate
         owner = certificate.role is Role.OFFICER and certificate.organisation == room.spec.owner
         by = None if owner else envelope.header.kid
         ctx.write(e.EraseContent(room=room.id, envelopes=specific.envelopes, by=by))
+        # What was read of them, to be passed on or sent again, is read anew: it may be gone.
+        matter.forget(ctx, room.id, specific.envelopes)
+        if room.answer is not None and not room.answer.found.keys().isdisjoint(specific.envelopes):
+            room.answer = None
         for envelope_id in specific.envelopes:
             row = room.missing.get(envelope_id)
             if row is not None and by in (None, row.sender):

@@ -15,9 +15,9 @@ from amanah_client.core.batch import Batch
 from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
 from amanah_client.core.gate import blocked
-from amanah_client.core.opening import check_body, open_message, opened, take_profile
+from amanah_client.core.opening import check_body, is_forgotten, open_message, opened, take_profile
 from amanah_client.core.room import Room
-from amanah_client.model import Mending, MessageRow, RoomStatus
+from amanah_client.model import Mending, MessageRow, MessageState, RoomStatus
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body, PastMessage, Profile, Repair
 from amanah_protocol.content.sealed import check_commitment, check_drill, decode_content
@@ -271,6 +271,8 @@ def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: Pas
     ways.check_opened(ctx, room, original.header, content, author.certificate)
     if not room.note_message(row.sender, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
+    if is_forgotten(ctx, content.body):
+        return replace(row, state=MessageState.ERASED, cause=None, code="", mending=None)
     if isinstance(content.body, Profile):  # a title that is sent again may be an old one
         take_profile(ctx, room, original, content.body.encoded)
     row = replace(row, cause=None, code="", mending=Mending.DONE, repaired_by=answer.header.kid)

@@ -9,7 +9,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import effects as e
 from amanah_client import model
-from amanah_client.causes import COUNTED
+from amanah_client.causes import COUNTED, GIVING_WAY
 from amanah_client.store import noting
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol import cbor
@@ -45,7 +45,8 @@ _NOTE_ERASED: Final = "INSERT INTO erased (room, envelope, sender) VALUES (?, ?,
 _WAS_ERASED: Final = "SELECT 1 FROM erased WHERE room = ? AND envelope = ? AND sender IN (x'', ?)"
 DISCLOSED: Final = "SELECT action, body, row FROM intent WHERE action = 'Disclose' AND state = 'done'"
 _FIND_MESSAGE: Final = "SELECT id, row FROM message WHERE room = ? AND envelope = ?"
-_UNREADABLE: Final = " WHERE message.cause IS NOT NULL"
+_CAUSES: Final = ", ".join(f"'{cause}'" for cause in sorted(GIVING_WAY))
+_GIVING_WAY: Final = f" WHERE message.cause IN ({_CAUSES})"
 _PUT_PROFILE: Final = """
     INSERT INTO profile (organisation, subject, encoded) VALUES (?, ?, ?)
     ON CONFLICT (organisation, subject) DO UPDATE SET encoded = excluded.encoded"""
@@ -91,7 +92,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             # A copy that does not hold takes no place from one that was read there.
             _put_message(connection, message, "" if message.state is model.MessageState.STORED else _UNREAD)
         case e.PutGranted(row=message):
-            _put_message(connection, _unless_erased(connection, message), _UNREADABLE)
+            _put_message(connection, _unless_erased(connection, message), _GIVING_WAY)
         case e.DropMessage(room=room_id, envelope=envelope):
             gone = connection.execute(_DROP_MESSAGE, (room_id, envelope)).fetchone()
             if gone is not None:

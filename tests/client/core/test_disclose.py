@@ -6,6 +6,7 @@ import pytest
 
 from amanah_client import actions, inputs, model
 from amanah_client import effects as e
+from amanah_client.core import matter
 from amanah_client.core.context import Place
 from amanah_protocol import frames
 from amanah_protocol.content.text import Text
@@ -16,7 +17,7 @@ from amanah_protocol.log.disclosure import decode_disclosure, verify_disclosure
 from amanah_protocol.roster import decode_roster, verify_roster
 from amanah_protocol.types import EnvelopeId
 from tests.client.core.rooms import two
-from tests.client.core.world import Client, Stage
+from tests.client.core.world import Client, Stage, keep
 
 DONE, QUEUED, FAILED, SENT = (
     model.IntentState.DONE,
@@ -105,6 +106,31 @@ def test_what_was_raised_after_its_egress_is_not_proven(stage: Stage, *, restart
     b.connect()
     stage.wait(5_000)
     assert (b.intent(intent).state, b.intent(intent).code, b.intent(intent).result) == (FAILED, "LABEL", b"")
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_was_erased_after_its_egress_is_not_proven(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    checked: bool,  # noqa: FBT001 - with the check, and the control without
+) -> None:
+    a, b, action = told(stage)
+    held: list[frames.Frame] = []
+    b.outward = keep(held, frames.GetInclusion, frames.GetCheckpoint)
+    intent = b.ask(action)
+    stage.run()
+    assert b.intent(intent).state is SENT
+    if not checked:
+        monkeypatch.setattr(matter, "forget", lambda *_: None)
+    assert a.do(actions.EraseMessages(room=action.room, envelopes=(action.envelope,))).state is DONE
+    b.outward = None
+    for frame in held:
+        b._give_relay(frames.encode_frame(frame))  # noqa: SLF001 - it was late
+    stage.wait(5_000)
+    found = b.intent(intent)
+    assert (found.state, found.code, bool(found.result)) == (
+        (FAILED, "NOT_FOUND", False) if checked else (DONE, "", True)
+    )
 
 
 def test_what_is_raised_is_not_disclosed_in_the_same_breath(stage: Stage) -> None:

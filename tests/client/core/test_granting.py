@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, model
+from amanah_client import effects as e
 from amanah_client.core import granting, ways
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.history import Grant, Granted
@@ -63,6 +64,8 @@ def test_a_newcomer_reads_what_a_member_grants_and_sees_who_did(stage: Stage) ->
     intent = do(stage, b, grant(b, room, said[:2], c))
     assert intent.state is DONE, intent
     assert c.texts(room) == ["message 0", "message 1"]
+    # Whether it became that is the store's to say, and who commits tells it.
+    assert not [one for one in c.effects if isinstance(one, e.MessageChanged) and one.row.envelope in said]
     for envelope in said[:2]:
         theirs, ours = c.store.messages[room, envelope], a.store.messages[room, envelope]
         assert theirs.granted_by == b.device.id

@@ -13,16 +13,31 @@ from msgspec import structs
 from amanah_client import actions, model
 from amanah_client.causes import cause_of
 from amanah_client.core import record, repair, resend
+from amanah_client.core.batch import Batch
 from amanah_client.core.room import Room
 from amanah_client.effects import MessageChanged
 from amanah_client.model import Cause, Mending
 from amanah_protocol import frames, kinds
+from amanah_protocol.content.bodies import Profile
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.kinds import Kind
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.labels import Label
+from amanah_protocol.log.leaf import LeafType
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from tests.client.core.forge import delivery, header_of, message, push, room_of, signed
-from tests.client.core.mending import answers, ask, lose, missing, nothing_silent, publish, repairs, three, unread
+from tests.client.core.mending import (
+    answers,
+    ask,
+    lose,
+    missing,
+    nothing_silent,
+    publish,
+    repairs,
+    spoiled,
+    three,
+    unread,
+)
 from tests.client.core.rooms import create, invite
 from tests.client.core.test_behind import erased, missed
 from tests.client.core.test_duty import HOUR_MS, members, removals
@@ -446,6 +461,39 @@ def test_what_was_erased_while_nobody_had_keys_is_not_sent_again(stage: Stage) -
     assert "the words" not in a2.texts(room)
     assert missing(a2, room) == []
     assert {a.store.messages[room, said].state, a2.store.messages[room, said].state} == {ERASED}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_name_that_was_forgotten_meanwhile_does_not_come_back_by_a_repair(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    checked: bool,  # noqa: FBT001 - with the check, and the control without
+) -> None:
+    _a, a2, b, room = three(stage)
+    stage.wait(5_000)
+    a2.toward = spoiled(decode_envelope)
+    room_of(a2, room).change(asked_at_ms=stage.relay.now_ms)
+    batch = Batch(b.core._ctx, room_of(b, room))  # noqa: SLF001 - as a device introduces itself
+    profile = Profile(encoded=b.store.base.profile)
+    batch.add_message(profile, kinds.Message(), message_id=bytes(16), written_at_ms=1, label=Label.AMBER)
+    batch.launch()
+    stage.tick(1)
+    a2.toward = None
+    (row,) = missing(a2, room)
+    subject = b.device.certificate.subject
+    now_ms = stage.relay.now_ms
+    made = stage.relay.nations[MA].forget(subject, organisation=OrgName(MA), now_ms=now_ms)
+    assert stage.submit(b, LeafType.ERASURE, made).state is model.IntentState.DONE
+    a2.store.profiles.clear()
+    if not checked:
+        monkeypatch.setattr(repair, "is_forgotten", lambda *_: False)
+    stage.wait(90_000)
+    mended = a2.store.messages[room, row.envelope]
+    if checked:
+        assert (mended.state, mended.content, mended.cause, mended.mending) == (ERASED, b"", None, None)
+        assert (missing(a2, room), a2.store.profiles) == ([], [])
+    else:
+        assert (mended.state, a2.store.profiles) == (STORED, [b.store.base.profile])
 
 
 # ---- each cause, and what becomes of it

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from amanah_client import actions, engine, inputs, model
 from amanah_client import effects as e
+from amanah_client.causes import GIVING_WAY
 from amanah_client.core import ClientCore
 from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
@@ -126,9 +127,14 @@ class Store:
 
     def _keep_message(self, message: model.MessageRow, *, granted: bool) -> None:
         known = self.messages.get((message.room, message.envelope))
-        unread = known is None or known.cause is not None
-        placed = known is not None and known.room_seq is not None
-        if unread or (not granted and (not placed or message.state is model.MessageState.STORED)):
+        if known is None:
+            gives_way = True
+        elif granted:
+            gives_way = known.cause in GIVING_WAY
+        else:
+            stored = message.state is model.MessageState.STORED
+            gives_way = stored or known.room_seq is None or known.cause is not None
+        if gives_way:
             self.messages[message.room, message.envelope] = message
 
     def _perform(self, write: e.Write) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each write

@@ -260,6 +260,18 @@ def _introduction() -> bytes:
     )
 
 
+@pytest.mark.parametrize("cause", Cause)
+def test_a_grant_takes_the_place_of_what_could_not_be_read_for_no_fault_of_its_sender(
+    store: LocalStore, cause: Cause
+) -> None:
+    unread = replace(message(1, room_seq=1, content=b""), state=model.MessageState.UNREADABLE, cause=cause, code="OPEN")
+    store.commit((e.PutMessage(row=unread), e.PutMessage(row=message(2, room_seq=2))))
+    granted = (message(1, room_seq=1), replace(message(2, room_seq=2), content=b"another"))
+    store.commit(tuple(e.PutGranted(row=row) for row in granted))
+    refused = cause in (Cause.LABEL_BROKEN, Cause.SENDER_AT_FAULT)
+    assert store.messages(ROOM) == (unread if refused else granted[0], message(2, room_seq=2))
+
+
 def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
     store.commit(tuple(e.PutMessage(row=message(number)) for number in (1, 2, 3)))
     second = EnvelopeId(bytes([2]) * 32)
