@@ -17,7 +17,6 @@ from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.log_rows import AuditRow, CustodyRow, LogView, StampRow
 from amanah_client.model import Cause, Mending
-from amanah_client.outcome import result_of
 from amanah_client.saying import Say, saying
 from amanah_client.store import LocalStore
 from amanah_client.store.rows import decode_row, encode_intent
@@ -208,68 +207,6 @@ def test_a_member_erases_its_own_messages_alone(store: LocalStore) -> None:
     assert [row.content for row in store.messages(ROOM)] == [b"content", b"content"]
     store.commit((e.EraseContent(room=ROOM, envelopes=envelopes, by=message(1).sender),))
     assert [row.content for row in store.messages(ROOM)] == [b"", b""]
-
-
-@pytest.mark.parametrize("by", [None, message(1).sender, DeviceId(b"x" * 32)])
-def test_what_was_erased_before_it_was_granted_stays_erased(store: LocalStore, by: DeviceId | None) -> None:
-    store.commit((e.EraseContent(room=ROOM, envelopes=(message(1).envelope,), by=by),))
-    assert store.messages(ROOM) == ()
-    store.commit((e.PutGranted(row=message(1, room_seq=1)), e.PutGranted(row=message(2, room_seq=2))))
-    first, second = store.messages(ROOM)
-    assert second == message(2, room_seq=2)
-    if by == DeviceId(b"x" * 32):  # nobody erases others' words, before they come either
-        assert first == message(1, room_seq=1)
-    else:
-        assert (first.state, first.content, first.key) == (model.MessageState.ERASED, b"", b"")
-
-
-@pytest.mark.parametrize("how", ["erased", "forgotten", "over", "another"])
-def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStore, how: str) -> None:
-    row = replace(message(1, room_seq=1, content=_introduction()), encoded=b"the envelope of 1", accepted_at_ms=0)
-    store.commit((e.PutMessage(row=row), e.PutMessage(row=replace(message(2, room_seq=2), encoded=b"another's"))))
-    action = actions.Disclose(room=ROOM, envelope=row.envelope, recipient="a court")
-    intent = model.Intent(id="1" * 32, action=action, created_at_ms=1)
-    store.add_intent(intent, text_intent(2))
-    proof = b"proof of " + row.encoded + CANARY.encode()
-    store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.DONE, result=proof)),))
-    writes: dict[str, e.Write] = {
-        "erased": e.EraseContent(room=ROOM, envelopes=(row.envelope,), by=row.sender),
-        "forgotten": e.ForgetPerson(organisation=x.TN, subject=x.request().subject),
-        "over": e.DropOver(
-            room=ROOM, policy=RoomPolicy(labels={Label.AMBER: 8}).encode(), now_ms=9 * DAY_MS, held_since_ms=None
-        ),
-        "another": e.EraseContent(room=ROOM, envelopes=(message(2).envelope,), by=None),
-    }
-    store.commit((writes[how],))
-    found = store.intent(intent.id)
-    assert found is not None
-    assert (found.state, found.result) == (model.IntentState.DONE, proof if how == "another" else b"")
-    if how != "another":
-        with pytest.raises(UsageError) as gone:
-            result_of(found)
-        assert gone.value.code is Code.NOT_FOUND
-
-
-def _introduction() -> bytes:
-    view = View(log_size=0, log_root=bytes(32), log_signature=b"", room_seq=0, room_head=bytes(32))
-    body = Profile(encoded=x.profile(x.TN).encoded)
-    return encode_content(
-        Content(
-            message_id=bytes(16), written_at_ms=5, label_number=Label.AMBER, pap_number=Pap.AMBER, view=view, body=body
-        )
-    )
-
-
-@pytest.mark.parametrize("cause", Cause)
-def test_a_grant_takes_the_place_of_what_could_not_be_read_for_no_fault_of_its_sender(
-    store: LocalStore, cause: Cause
-) -> None:
-    unread = replace(message(1, room_seq=1, content=b""), state=model.MessageState.UNREADABLE, cause=cause, code="OPEN")
-    store.commit((e.PutMessage(row=unread), e.PutMessage(row=message(2, room_seq=2))))
-    granted = (message(1, room_seq=1), replace(message(2, room_seq=2), content=b"another"))
-    store.commit(tuple(e.PutGranted(row=row) for row in granted))
-    refused = cause in (Cause.LABEL_BROKEN, Cause.SENDER_AT_FAULT)
-    assert store.messages(ROOM) == (unread if refused else granted[0], message(2, room_seq=2))
 
 
 def test_messages_are_found_by_their_id_and_between_two_ids(store: LocalStore) -> None:
