@@ -14,6 +14,9 @@ COMPILE_BYTES := $(BIN)/python -m compileall -q protocol relay client scripts
 FUZZ_SECONDS ?= 60
 SCALE ?= 10
 
+# One more than there are cores: tests of whole programs wait for sockets and disks.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 # Other MLS engines that tests run beside ours, in a folder of their own; and how many histories `make test-oracles` runs.
 ORACLES := build/oracles
 HISTORIES ?= 500
@@ -33,7 +36,7 @@ demo: $(VENV)/.base  ## a relay, three national CERTs, one incident, told step b
 
 test: check  ## everything that shows the project works
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@AMANAH_ROOT=$(CURDIR) COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/python -m pytest --numprocesses auto --dist loadgroup \
+	@AMANAH_ROOT=$(CURDIR) COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup \
 		--cov --cov-report= --cov-report=json:build/coverage.json
 	@$(BIN)/python scripts/check_coverage.py build/coverage.json
 
@@ -45,9 +48,9 @@ check: $(VENV)/.dev  ## format, lint, types and import contracts
 
 test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS=path narrows it
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadgroup -m "not slow" $(TESTS)
+	@$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist loadgroup -m "not slow" $(TESTS)
 
-test-browser: $(VENV)/.dev  ## the auditors' console in an installed Chromium; screenshots under build/screenshots
+test-browser: $(VENV)/.dev  ## the desk and the auditors' console in an installed Chromium; screenshots under build/screenshots
 	@$(BIN)/python -m pytest --quiet tests/browser
 
 oracles: $(ORACLES)/.python $(ORACLES)/.tlog $(ORACLES)/.node  ## install other MLS engines and another log's reader for the tests to run beside ours (wants npm)
@@ -77,7 +80,7 @@ fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 campaign: $(VENV)/.dev  ## the long tests, SCALE (10) times as long
-	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses auto --dist loadgroup \
+	@AMANAH_SCALE=$(SCALE) $(BIN)/python -m pytest -o faulthandler_timeout=0 --numprocesses $(WORKERS) --dist loadgroup \
 		$(wildcard tests/simulation tests/adversary tests/faults tests/protocol/mls tests/client/core tests/relay/store tests/verify) \
 		tests/end_to_end/test_demo.py
 
