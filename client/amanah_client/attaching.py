@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from amanah_protocol.content.file import OCTETS, File
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Attach:
         label: Its label.
         pap: What receivers may do with it.
         precedence: How urgent it is.
+        circle: As `Say.circle`.
     """
 
     room: RoomId
@@ -40,6 +41,7 @@ class Attach:
     label: Label
     pap: Pap = Pap.AMBER
     precedence: Precedence = Precedence.ROUTINE
+    circle: tuple[DeviceId, ...] = ()
 
     @property
     def body(self) -> File:

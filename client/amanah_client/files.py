@@ -6,23 +6,26 @@ import asyncio
 import mimetypes
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
 from amanah_client import effects as e
 from amanah_client.attaching import Attach, Fetch
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
 from amanah_client.saving import check_place, save
+from amanah_client.spool import Sealed
 from amanah_protocol import kinds
 from amanah_protocol.content.file import MAX_NAME_CHARS, OCTETS, File
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import MAX_CHARS
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import EnvelopeId
+from amanah_protocol.types import DeviceId, EnvelopeId
 
 if TYPE_CHECKING:
     from amanah_client.room import Room
@@ -79,44 +82,108 @@ def list_files(client: Client, messages: list[Message]) -> list[RoomFile]:
     return found
 
 
-async def prepare(
-    room: Room,
-    path: Path,
-    *,
-    text: str,
-    label: Label,
-    pap: Pap,
-    precedence: Precedence,
-    sample: bool,
-    tell: Tell,
-) -> tuple[str, Attach]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What is said of a file before any byte of it is read.
+
+    Attributes:
+        name: Its name.
+        text: What is said of it.
+        label: Its label; None for the room's ceiling.
+        pap: What receivers may do with it.
+        precedence: How urgent it is.
+        sample: Whether it may be harmful.
+        circle: Whom its author was shown as its readers: it is held where others have joined before it is sealed.
+
+    Raises:
+        UsageError: `TOO_LARGE` for name or text.
+    """
+
+    name: str
+    text: str = ""
+    label: Label | None = None
+    pap: Pap = Pap.AMBER
+    precedence: Precedence = Precedence.ROUTINE
+    sample: bool = False
+    circle: tuple[DeviceId, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= MAX_NAME_CHARS or len(self.text) > MAX_CHARS:
+            detail = f"a name has at most {MAX_NAME_CHARS} characters, a text {MAX_CHARS}"
+            raise UsageError(Code.TOO_LARGE, detail, hint="Rename the file, or say it in a message of its own.")
+
+    def attach(self, room: Room, sealed: Sealed, key: bytes) -> Attach:
+        """What is asked once it is sealed."""
+        return Attach(
+            room=room.id,
+            name=self.name.encode(errors="replace").decode(),
+            type=media_type(Path(self.name)),
+            size=sealed.size,
+            digest=sealed.digest,
+            key=key,
+            attachment=sealed.attachment,
+            sample=self.sample,
+            text=unicodedata.normalize("NFC", self.text),
+            label=room.ceiling if self.label is None else self.label,
+            pap=self.pap,
+            precedence=self.precedence,
+            circle=tuple(sorted(self.circle)),
+        )
+
+
+async def prepare(room: Room, path: Path, said: Announced, tell: Tell) -> tuple[str, Attach]:
     """Seal a file; gives the id that its intent has to have, and what is asked.
 
     Raises:
-        UsageError: As `Spool.seal`, and `TOO_LARGE` for name or text.
+        UsageError: As `Spool.seal`.
         OperationalError: `STORE` or `DISK_FULL`.
     """
-    if len(path.name) > MAX_NAME_CHARS or len(text) > MAX_CHARS:
-        detail = f"a name has at most {MAX_NAME_CHARS} characters, a text {MAX_CHARS}"
-        raise UsageError(Code.TOO_LARGE, detail, hint="Rename the file, or say it in a message of its own.")
     intent, key = secrets.token_hex(16), secrets.token_bytes(32)
     spool, message_id = room.client.profile.spool, bytes.fromhex(intent)
     sealed = await asyncio.to_thread(spool.seal, path, key=key, message_id=message_id, tell=tell)
-    action = Attach(
-        room=room.id,
-        name=path.name.encode(errors="replace").decode(),
-        type=media_type(path),
-        size=sealed.size,
-        digest=sealed.digest,
-        key=key,
-        attachment=sealed.attachment,
-        sample=sample,
-        text=text,
-        label=label,
-        pap=pap,
-        precedence=precedence,
-    )
-    return intent, action
+    return intent, said.attach(room, sealed, key)
+
+
+class Incoming:
+    """A file that comes in pieces, as from another program: sealed as it comes, queued when all of it is here.
+
+    async with room.incoming(Announced(name="capture.pcap"), size) as file:
+        await file.feed(data)
+        intent = await file.finish()
+    """
+
+    def __init__(self, room: Room, size: int, said: Announced) -> None:
+        """Use `Room.incoming`."""
+        self._room = room
+        self._said = said
+        self._intent, self._key = secrets.token_hex(16), secrets.token_bytes(32)
+        spool = room.client.profile.spool
+        self._sealing = spool.sealing(size, key=self._key, message_id=bytes.fromhex(self._intent))
+
+    async def __aenter__(self) -> Self:
+        """Begin.
+
+        Raises:
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        await asyncio.to_thread(self._sealing.__enter__)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take away what was not finished."""
+        self._sealing.__exit__(kind, error, trace)
+
+    async def feed(self, data: bytes) -> None:
+        """The next piece, of any length; errors as `Sealing.feed`."""
+        await asyncio.to_thread(self._sealing.feed, data)
+
+    async def finish(self) -> Intent:
+        """All of it came: queue its message, durably; errors as `Sealing.finish`."""
+        sealed = await asyncio.to_thread(self._sealing.finish)
+        action = self._said.attach(self._room, sealed, self._key)
+        return await self._room.client.ask(action, intent_id=self._intent)
 
 
 def media_type(path: Path) -> str:
@@ -153,28 +220,43 @@ async def follow(client: Client, intent: Intent, timeout_s: float, tell: Tell, *
 _EVER_S: Final = 1e9
 
 
+async def begin_fetch(client: Client, message: Message) -> Intent | None:
+    """Ask for the sealed bytes of a file; None where they are here.
+
+    Raises:
+        UsageError: `NOT_FOUND` for a message without a file, `USAGE` for one that is still on its way.
+    """
+    if client.profile.spool.fetched(file_of(message).attachment).exists():
+        return None
+    action = Fetch(room=message.room, envelope=EnvelopeId(message.id))
+    # One that was asked for before, also by a program that ended, goes on.
+    begun = next((intent for intent in client.outbox() if intent.action == action), None)
+    return begun or await client.ask(action)
+
+
+def file_of(message: Message) -> File:
+    """What a message says of its file; errors as `begin_fetch`."""
+    if not isinstance(message.body, File):
+        detail = f"there is no file in the message {message.id.hex()[:12]}, or it was erased or cannot be read"
+        raise UsageError(Code.NOT_FOUND, detail, hint="`amanah files ROOM` lists the files.")
+    if message.room_seq is None:
+        raise UsageError(Code.USAGE, "this file is still on its way to the room", hint="`amanah outbox list` shows it.")
+    return message.body
+
+
 async def fetch(
     client: Client, message: Message, timeout_s: float, tell: Tell, *, patience: int | None
 ) -> tuple[Path, File, bytes]:
     """Have the sealed bytes of a file here; gives where, what its message says, and the message's id inside.
 
     Raises:
-        UsageError: `NOT_FOUND` for a message without a file.
+        UsageError: As `begin_fetch`.
         AmanahError: As `Client.do`.
     """
-    if not isinstance(message.body, File):
-        detail = f"there is no file in the message {message.id.hex()[:12]}, or it was erased or cannot be read"
-        raise UsageError(Code.NOT_FOUND, detail, hint="`amanah files ROOM` lists the files.")
-    if message.room_seq is None:
-        raise UsageError(Code.USAGE, "this file is still on its way to the room", hint="`amanah outbox list` shows it.")
-    file, spool = message.body, client.profile.spool
-    if not spool.fetched(file.attachment).exists():
-        action = Fetch(room=message.room, envelope=EnvelopeId(message.id))
-        # One that was asked for before, by a program that ended, goes on.
-        begun = next((intent for intent in client.outbox() if intent.action == action), None)
-        intent = begun or await client.ask(action)
+    intent, file = await begin_fetch(client, message), file_of(message)
+    if intent is not None:
         await follow(client, intent, timeout_s, tell, patience=patience)
-    return spool.fetched(file.attachment), file, decode_content(message.row.content).message_id
+    return client.profile.spool.fetched(file.attachment), file, decode_content(message.row.content).message_id
 
 
 async def save_file(

@@ -12,7 +12,7 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.files import RoomFile, Tell, follow, list_files, nobody, prepare, save_file
+from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
 from amanah_client.incident.about import part_of_board, targets
@@ -370,18 +370,20 @@ class Room:
             UsageError: As `Spool.seal`.
             AmanahError: As `Client.do`.
         """
-        intent_id, action = await prepare(
-            self,
-            path,
-            text=unicodedata.normalize("NFC", text),
-            label=self._label(label),
-            pap=pap,
-            precedence=precedence,
-            sample=sample,
-            tell=tell,
-        )
+        asked = self._label(label)
+        said = Announced(name=path.name, text=text, label=asked, pap=pap, precedence=precedence, sample=sample)
+        intent_id, action = await prepare(self, path, said, tell)
         intent = await self._client.ask(action, intent_id=intent_id)
         return intent if timeout_s is None else await follow(self._client, intent, timeout_s, tell, patience=None)
+
+    def incoming(self, said: Announced, size: int) -> Incoming:
+        """A file of so many bytes, up to 2 GiB, that is handed over in pieces.
+
+        Raises:
+            RefusedError: `LABEL` above a ceiling.
+            UsageError: `TOO_LARGE`.
+        """
+        return Incoming(self, size, replace(said, label=self._label(said.label)))
 
     def files(self) -> list[RoomFile]:
         """The files in it, in room order, own ones that are on their way last."""

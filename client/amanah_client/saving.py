@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.util
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 from amanah_client.keystore.durable import operational_errors, sync_folder
 from amanah_protocol.attachment import chunk_count, open_chunk
@@ -93,24 +94,85 @@ def check_place(folder: Path, *, container: bool) -> None:
     """
     if not folder.is_dir():
         raise UsageError(Code.NOT_FOUND, f"{folder} is no folder", hint="Make it, or name another one by --to.")
-    if container and importlib.util.find_spec("pyzipper") is None:
+    if container:
+        check_container()
+
+
+def check_container() -> None:
+    """What makes containers is installed.
+
+    Raises:
+        UsageError: `CONFIG`.
+    """
+    if importlib.util.find_spec("pyzipper") is None:
         hint = "Install it: `pip install 'amanah[samples]'`."
         raise UsageError(Code.CONFIG, "a container needs the extra `samples`, which is not installed", hint=hint)
 
 
+def pieces(sealed: Path, file: File, message_id: bytes, *, container: bool = False) -> Iterator[bytes]:
+    """A file in pieces, for whoever writes it himself: the last of them is given when its hash was right.
+
+    Who gets fewer pieces than the file has, has no file. Arguments as `save`.
+
+    Raises:
+        VerifyError: `OPEN` or `CONTENT_HASH`.
+        UsageError: `CONFIG` as `save`.
+        OSError: The sealed bytes cannot be read.
+    """
+    if not (file.sample or container):
+        yield from _opened(sealed, file, message_id)
+        return
+    check_container()
+    packed = _Passing()
+    with _packed(packed, file) as into:
+        for data in _opened(sealed, file, message_id):
+            into.write(data)
+            yield packed.take()
+    yield packed.take()
+
+
 def _write(sealed: Path, file: File, message_id: bytes, target: _Target, tell: Callable[[int, int], None]) -> None:
-    digest, done = hashlib.sha256(), 0
+    done = 0
+    for data in _opened(sealed, file, message_id):
+        target.write(data)
+        done += len(data)
+        tell(done, file.size)
+
+
+def _opened(sealed: Path, file: File, message_id: bytes) -> Iterator[bytes]:
+    """Its chunks, one behind what was verified."""
+    digest, held = hashlib.sha256(), b""
     with sealed.open("rb") as source:
         for index in range(chunk_count(file.size)):
             data = open_chunk(file.key, message_id, file.size, index, source.read(SEALED_CHUNK_BYTES))
             digest.update(data)
-            target.write(data)
-            done += len(data)
-            tell(done, file.size)
+            if index:
+                yield held
+            held = data
         if source.read(1):
             raise VerifyError(Code.CONTENT_HASH, "there is more of the file than its message says")
     if not same(digest.digest(), file.digest):
         raise VerifyError(Code.CONTENT_HASH, "the file is not the one that its message names")
+    yield held
+
+
+class _Passing(io.RawIOBase):
+    """What was written since it was taken last: an archive that is never whole anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer, as its base has it
+        self._data += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken, self._data = bytes(self._data), bytearray()
+        return taken
 
 
 @contextmanager
@@ -119,7 +181,7 @@ def _bare(target: IO[bytes]) -> Iterator[_Target]:
 
 
 @contextmanager
-def _packed(target: IO[bytes], file: File) -> Iterator[_Target]:
+def _packed(target: IO[bytes] | io.RawIOBase, file: File) -> Iterator[_Target]:
     """One stored member under AES-256; deflating what may be hostile or large gains nothing here."""
     import pyzipper  # noqa: PLC0415 - an extra, which only samples need
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from types import TracebackType
+from typing import BinaryIO, Final, Self
 
 from amanah_client.keystore.durable import operational_errors, sync_folder
 from amanah_protocol.attachment import chunk_bytes, chunk_count, seal_chunk
@@ -61,6 +62,90 @@ class Kept:
     damaged: bool = False
 
 
+class Sealing:
+    """A file on its way into the spool: whole and durable under its hash when it is finished, else nothing of it."""
+
+    def __init__(self, folder: Path, size: int, key: bytes, message_id: bytes) -> None:
+        """Use `Spool.sealing`."""
+        self._folder = folder
+        self._size = size
+        self._key = key
+        self._message_id = message_id
+        self._temporary = folder / f"{message_id.hex()}.sealing"
+        self._waiting = bytearray()
+        self._index = 0
+        self._plain, self._outside = hashlib.sha256(), hashlib.sha256()
+        self._target: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        """Make the file that is written.
+
+        Raises:
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        with operational_errors(self._folder):
+            _make_folder(self._folder)
+            self._target = _create(self._temporary)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take away what was not finished."""
+        if self._target is not None:
+            # What was written of it does not count any more, nor that it could not be.
+            with suppress(OSError):
+                self._target.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def feed(self, data: bytes) -> None:
+        """What comes next of it.
+
+        Raises:
+            UsageError: `USAGE` for more than there was to be.
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        self._waiting += data
+        while self._index < chunk_count(self._size) and len(self._waiting) >= chunk_bytes(self._size, self._index):
+            length = chunk_bytes(self._size, self._index)
+            self._seal(bytes(self._waiting[:length]))
+            del self._waiting[:length]
+        if self._waiting and self._index == chunk_count(self._size):
+            raise _changed()
+
+    def _seal(self, data: bytes) -> None:
+        chunk = seal_chunk(self._key, self._message_id, self._size, self._index, data)
+        self._plain.update(data)
+        self._outside.update(chunk)
+        with operational_errors(self._folder):
+            self._open.write(chunk)
+        self._index += 1
+
+    def finish(self) -> Sealed:
+        """All of it came: keep it, durably.
+
+        Raises:
+            UsageError: `USAGE` where there is less than there was to be.
+            OperationalError: `STORE` or `DISK_FULL`.
+        """
+        self.feed(b"")  # an empty file is one empty chunk
+        if self._index < chunk_count(self._size):
+            raise _changed()
+        attachment = self._outside.digest()
+        with operational_errors(self._folder), self._open as target:
+            target.flush()
+            os.fsync(target.fileno())
+            self._temporary.rename(_out(self._folder, attachment))
+            sync_folder(self._folder)
+        return Sealed(size=self._size, digest=self._plain.digest(), attachment=attachment)
+
+    @property
+    def _open(self) -> BinaryIO:
+        if self._target is None:
+            raise UsageError(Code.USAGE, "a file is sealed inside of `with`")
+        return self._target
+
+
 class Spool:
     """The folder `files` of a profile; any of its processes may seal, only the connected one moves what is in it."""
 
@@ -86,44 +171,25 @@ class Spool:
         source = _open_source(path)
         with source, operational_errors(self._folder):
             size = os.fstat(source.fileno()).st_size
-            if size > MAX_ATTACHMENT_BYTES:
-                detail = f"{path} has {size:,} bytes; an attachment has at most {MAX_ATTACHMENT_BYTES:,}"
-                raise UsageError(Code.TOO_LARGE, detail, hint="Split it, or compress it first.")
-            self._make_folder()
-            temporary = self._folder / f"{message_id.hex()}.sealing"
-            try:
-                sealed = self._seal(source, temporary, size, key, message_id, tell)
-                temporary.rename(self._out(sealed.attachment))
-            finally:
-                temporary.unlink(missing_ok=True)
-            sync_folder(self._folder)
-        return sealed
+            with self.sealing(size, key=key, message_id=message_id) as sealing:
+                for index in range(chunk_count(size)):
+                    sealing.feed(source.read(chunk_bytes(size, index)))
+                    tell(source.tell(), size)
+                sealing.feed(source.read(1))
+                return sealing.finish()
 
-    def _seal(
-        self,
-        source: BinaryIO,
-        temporary: Path,
-        size: int,
-        key: bytes,
-        message_id: bytes,
-        tell: Callable[[int, int], None],
-    ) -> Sealed:
-        plain, outside = hashlib.sha256(), hashlib.sha256()
-        with _create(temporary) as target:
-            for index in range(chunk_count(size)):
-                data = source.read(chunk_bytes(size, index))
-                if len(data) != chunk_bytes(size, index):
-                    raise _changed()
-                chunk = seal_chunk(key, message_id, size, index, data)
-                plain.update(data)
-                outside.update(chunk)
-                target.write(chunk)
-                tell(source.tell(), size)
-            if source.read(1):
-                raise _changed()
-            target.flush()
-            os.fsync(target.fileno())
-        return Sealed(size=size, digest=plain.digest(), attachment=outside.digest())
+    def sealing(self, size: int, *, key: bytes, message_id: bytes) -> Sealing:
+        """A file of so many bytes that comes in pieces; arguments as `seal`.
+
+        Nothing of its plaintext is ever on this disk: each piece is sealed as it comes.
+
+        Raises:
+            UsageError: `TOO_LARGE`.
+        """
+        if size > MAX_ATTACHMENT_BYTES:
+            detail = f"this file has {size:,} bytes; an attachment has at most {MAX_ATTACHMENT_BYTES:,}"
+            raise UsageError(Code.TOO_LARGE, detail, hint="Split it, or compress it first.")
+        return Sealing(self._folder, size, key, message_id)
 
     # ---- on the way out
 
@@ -167,7 +233,7 @@ class Spool:
         """
         part, offset = self._part(attachment), index * SEALED_CHUNK_BYTES
         with operational_errors(self._folder):
-            self._make_folder()
+            _make_folder(self._folder)
             with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _FILE_MODE), "r+b") as file:
                 file.truncate(offset)
                 file.seek(offset)
@@ -205,11 +271,8 @@ class Spool:
         for suffix in ("out", "in", "part", "sealing"):
             yield from self._folder.glob(f"*.{suffix}")
 
-    def _make_folder(self) -> None:
-        self._folder.mkdir(mode=_MODE, exist_ok=True)
-
     def _out(self, attachment: bytes) -> Path:
-        return self._folder / f"{attachment.hex()}.out"
+        return _out(self._folder, attachment)
 
     def _part(self, attachment: bytes) -> Path:
         return self._folder / f"{attachment.hex()}.part"
@@ -226,6 +289,14 @@ def _open_source(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise UsageError(Code.NOT_FOUND, f"{path} is no file", hint=hint)
     return os.fdopen(descriptor, "rb")
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=_MODE, exist_ok=True)
+
+
+def _out(folder: Path, attachment: bytes) -> Path:
+    return folder / f"{attachment.hex()}.out"
 
 
 def _create(path: Path) -> BinaryIO:

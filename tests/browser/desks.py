@@ -1,4 +1,4 @@
-"""Two officers of two nations at their desks: the program itself, a real relay, and a real Chromium before each."""
+"""Officers of several nations at their desks: the program itself, a real relay, and a real Chromium before each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize
 
+from amanah_client.language import Language, gettext, speaking
 from tests.browser.conftest import SHOTS, Visit, watched
 from tests.end_to_end.nations import Nations
 
@@ -28,23 +29,38 @@ class Desks:
 
     nations: Nations
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    terminals: dict[Path, int] = field(default_factory=dict)
 
     def start(self, home: Path) -> str:
-        """Start a desk; gives its link."""
+        """Start a desk in a terminal of its own; gives its link."""
+        ours, theirs = os.openpty()
+        self.terminals[home] = ours
         command = [
             sys.executable, "-c", "import sys; from amanah_client.cli.main import run; sys.exit(run())",
             "desk", "--no-browser", "--json", "--home", str(home),
         ]  # fmt: skip
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+            command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
         )
+        os.close(theirs)
         self.running.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.communicate(timeout=20)[1]
         return str(json.loads(line)["link"])
 
+    def new_link(self, home: Path) -> str:
+        """Press Enter in the terminal of a desk; gives the link that it shows."""
+        process = self.running[list(self.terminals).index(home)]
+        os.write(self.terminals[home], b"\n")
+        assert process.stderr is not None
+        while "works once: " not in (line := process.stderr.readline()):
+            assert line
+        return line.rpartition(" ")[2].strip()
+
     def close(self) -> None:
+        for terminal in self.terminals.values():
+            os.close(terminal)
         for process in self.running:
             process.send_signal(signal.SIGTERM)
         for process in self.running:
@@ -53,8 +69,8 @@ class Desks:
 
 
 @contextmanager
-def desks(folder: Path) -> Iterator[Desks]:
-    made = Desks(nations=Nations(folder))
+def desks(folder: Path, *nations: str) -> Iterator[Desks]:
+    made = Desks(nations=Nations(folder, nations) if nations else Nations(folder))
     made.nations.relay.start()
     try:
         yield made
@@ -64,9 +80,15 @@ def desks(folder: Path) -> Iterator[Desks]:
 
 @dataclass(kw_only=True)
 class Officer:
-    """Somebody at a desk."""
+    """Somebody at a desk.
+
+    Attributes:
+        visit: Their browser.
+        lang: The language that their desk speaks.
+    """
 
     visit: Visit
+    lang: str = "en"
 
     @property
     def page(self) -> Page:
@@ -80,8 +102,13 @@ class Officer:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"desk-{name}.png")
 
+    def word(self, english: str) -> str:
+        """As their desk says it."""
+        with speaking(Language(code=self.lang)):
+            return gettext(english)
+
     def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
+        return self.page.get_by_role("button", name=self.word(name), exact=True)
 
     def open_room(self, title: str, label: str = "TLP:AMBER+STRICT") -> None:
         self.button("New room").click()
@@ -116,17 +143,22 @@ class Officer:
 
 @contextmanager
 def sitting(
-    browser: Browser, link: str, before: Callable[[BrowserContext], None] | None = None, **options: object
+    browser: Browser,
+    link: str,
+    before: Callable[[BrowserContext], None] | None = None,
+    lang: str = "en",
+    **options: object,
 ) -> Iterator[Officer]:
-    """A browser that comes in through the link; `before` it does, its context may be prepared."""
+    """A browser that comes in through the link, in a language; `before` it does, its context may be prepared."""
     # Without motion: a picture that is taken amid a change of colours shows neither.
     given = {"viewport": WIDE, "reduced_motion": "reduce"} | options
     visit = watched(browser, link.partition("/#")[0], **given)
     try:
+        visit.context.add_cookies([{"name": "amanah-language", "value": lang, "url": visit.origin}])
         if before is not None:
             before(visit.context)
         visit.page.goto(link)
         visit.page.locator(".rail .me b").wait_for()
-        yield Officer(visit=visit)
+        yield Officer(visit=visit, lang=lang)
     finally:
         visit.context.close()

@@ -13,19 +13,15 @@ from amanah_client.cli.asking import look
 from amanah_client.cli.files import File, check_new, write_file
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.incident.duties import Duty
-from amanah_client.report.markdown import render_markdown
+from amanah_client.report.forms import Form, rendered
 from amanah_client.report.notice import notice as draft
-from amanah_client.report.page import render_page
 from amanah_client.report.reading import read_room, usual_label
-from amanah_client.report.report import Report
 from amanah_client.report.room import room_report
-from amanah_client.report.sheet import render_sheet
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
-Form = Literal["markdown", "html", "pdf"]
 Notice = Literal["24h", "72h", "month"]
 STDOUT: Final = "-"
 
@@ -76,18 +72,9 @@ def report(
             made = room_report(given, asked=most, zone=there)
         else:
             made = draft(given, Duty(notice), asked=most, zone=there)
-        write_file(to, rendered(made, form))
+        write_file(to, rendered(made, form, time.time_ns() // 1_000_000))
 
     look(common, show, offline=offline)
-
-
-def rendered(report: Report, form: Form) -> str | bytes:
-    """A report in a form."""
-    if form == "html":
-        return render_page(report)
-    if form == "pdf":
-        return render_sheet(report, time.time_ns() // 1_000_000)
-    return render_markdown(report)
 
 
 def parse_zone(name: str | None) -> tzinfo | None:

@@ -49,7 +49,7 @@ def hold_behind(ctx: Context, room: Room, intent: Intent) -> None:
     """
     if ctx.certificate.role is not Role.OFFICER or room.group is None:
         return
-    if not isinstance(intent.action, Say) or not intent.action.circle:
+    if not isinstance(intent.action, Say | Attach) or not intent.action.circle:
         return
     if joined := _joined(ctx, intent.action.label, intent.action.circle, room.group.members):
         hold(ctx, intent, _detail(joined))

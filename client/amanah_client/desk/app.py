@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from amanah_client.desk.desk import Desk
+from amanah_client.desk.files import Hatch
 from amanah_client.desk.live import Live
 from amanah_client.desk.unlocking import UNLOCK, Unlocking
 from amanah_client.language import Language
@@ -54,11 +55,13 @@ def make_app(
     usual: Language | None,
     *,
     now_s: Callable[[], float],
+    random: Callable[[int], bytes],
     tell: Callable[[str], None],
 ) -> ASGIApp:
     """The application, behind its gate; `usual` is the language of whoever has chosen none there."""
     files = Files(FRAME / "static", HERE / "static")
     pages = Pages(HERE / "templates", files)
+    hatch = Hatch(desk, sessions, random)
 
     def door(wait_s: int = 0, wrong: bool = False) -> Response:  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
         context = {"minutes": lock.minutes, "passphrase": lock.check is not None, "wait_s": wait_s, "wrong": wrong}
@@ -68,7 +71,7 @@ def make_app(
         return pages.render("desk.html", minutes=lock.minutes)
 
     async def live(socket: WebSocket) -> None:
-        await Live(desk, sessions, socket).run()
+        await Live(desk, sessions, hatch, socket).run()
 
     unlocking = None if lock.check is None else Unlocking(sessions, lock.check, now_s, door, tell)
     app = Starlette(
@@ -78,6 +81,7 @@ def make_app(
             files.route,
             reader.route(),
             *launch.routes,
+            *hatch.routes,
             *([] if unlocking is None else [unlocking.route]),
         ]
     )

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeAlias
 
 from amanah_client import effects as e
+from amanah_client.attaching import Attach
 from amanah_client.desk.feed import SHOWN_CHARS, Feed, Read, Window
 from amanah_client.desk.pending import Outcomes, Pending
 from amanah_client.desk.ringing import Ringer
+from amanah_client.desk.transfers import Transfers
 from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.language import Language, spoken
@@ -29,9 +31,10 @@ from amanah_client.view.readers import Readers, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, Warned, line, trust, warnings
 from amanah_protocol import kinds
+from amanah_protocol.content.file import File
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import OrgName, RoomId
+from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 
 Listener: TypeAlias = Callable[[RoomId | None], None]
 _NEWEST: Final = 200
@@ -63,9 +66,10 @@ class Desk:
         self._members: dict[RoomId, list[Party]] = {}
         self._rooms: dict[RoomId, Room] | None = None
         self._chips: tuple[bytes, Mapping[str, str]] = (b"", {})
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Callable[[], None]]] = []
         self.outcomes = Outcomes(client)
         self.ringer = Ringer(client, lambda: self.changed(None))
+        self.transfers = Transfers(self._attachment_of)
 
     # ---- keeping up
 
@@ -73,12 +77,33 @@ class Desk:
         """Take what arrives, until cancelled."""
         with self.client.hearing() as events:
             while True:
-                self._hear(await events.get())
+                event = await events.get()
+                if self.transfers.hear(event):
+                    self.tell_moved()
+                # A piece of a file changes nothing else; a page would be drawn anew for each.
+                if not isinstance(event, e.TransferChanged):
+                    self._hear(event)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Be told which room changed, or None for what is about none; gives what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def listen(self, listener: Listener, moved: Callable[[], None]) -> Callable[[], None]:
+        """Be told what changes; gives what ends that.
+
+        Args:
+            listener: Told which room changed, or None for what is about none.
+            moved: Called when files are further on their way, and nothing else has changed.
+        """
+        told = (listener, moved)
+        self._listeners.append(told)
+        return lambda: self._listeners.remove(told)
+
+    def tell_moved(self) -> None:
+        """Files are further on their way, or back."""
+        for _listener, moved in tuple(self._listeners):
+            moved()
+
+    def _attachment_of(self, room: RoomId, envelope: EnvelopeId) -> bytes | None:
+        row = self.client.profile.store.message(room, envelope)
+        body = None if row is None else self.client.read(row).body
+        return body.attachment if isinstance(body, File) else None
 
     def _hear(self, event: Event) -> None:
         changed: RoomId | None = None
@@ -106,7 +131,7 @@ class Desk:
 
     def changed(self, room: RoomId | None) -> None:
         """Tell who listens."""
-        for listener in tuple(self._listeners):
+        for listener, _moved in tuple(self._listeners):
             listener(room)
 
     # ---- who looks
@@ -191,7 +216,9 @@ class Desk:
         return [
             intent
             for intent in self.client.outbox()
-            if isinstance(intent.action, Say) and intent.action.room == room and intent.state is not IntentState.SENT
+            if isinstance(intent.action, Say | Attach)
+            and intent.action.room == room
+            and intent.state is not IntentState.SENT
         ]
 
     def line(self) -> Line:

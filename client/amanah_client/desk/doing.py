@@ -93,11 +93,12 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             | wire.Propose() | wire.Position() | wire.SetClock() | wire.Handover()
         ):  # fmt: skip
             room = room_of(desk, asked.room)
-            await desk.client.ask(room.compose(_body(asked, room, desk.now_ms), circle=_readers(room, asked)))
+            await desk.client.ask(room.compose(_body(asked, room, desk.now_ms), circle=readers_of(room, asked)))
             return "", None
         case (
             wire.Active() | wire.Lock() | wire.Look() | wire.Whole() | wire.Before() | wire.Timeline() | wire.Seen()
             | wire.Draft() | wire.Search() | wire.Sounds()
+            | wire.Bring() | wire.Save() | wire.Files() | wire.Erase() | wire.Report()
         ):  # fmt: skip
             raise UsageError(Code.USAGE, "this is about the page itself")
         case _:
@@ -110,7 +111,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
     label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
     match order:
         case orders.Saying(body=body):
-            precedence, circle = Precedence[asked.precedence.upper()], _readers(room, asked)
+            precedence, circle = Precedence[asked.precedence.upper()], readers_of(room, asked)
             await desk.client.ask(room.compose(body, label=label, pap=pap, precedence=precedence, circle=circle))
             return "", {"sent": True}
         case orders.Acknowledging(message=message, grade=grade):
@@ -161,11 +162,11 @@ async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:
         hint = _("Cancel the correction first; // begins a text that begins with a slash.")
         raise NotDoneError(_("A correction is a text, and this is a command: nothing was sent"), hint)
     body = compose_correction(_entry(asked.entry), order.body.text, found)
-    await desk.client.ask(room.compose(body, circle=_readers(room, asked)))
+    await desk.client.ask(room.compose(body, circle=readers_of(room, asked)))
     return "", {"sent": True}
 
 
-def _readers(room: Room, asked: wire.Sealing) -> tuple[DeviceId, ...]:
+def readers_of(room: Room, asked: wire.Sealing) -> tuple[DeviceId, ...]:
     """The devices that can read a room, as its page has shown them.
 
     What is queued names them too: who joins before it is sealed has it held (`core.hold`).

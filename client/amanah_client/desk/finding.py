@@ -116,7 +116,7 @@ def timeline(desk: Desk, room: str) -> tuple[Item, ...]:
     feed = desk.feed(RoomId(bytes.fromhex(room)))
     incident = map(desk.client.read, desk.client.profile.store.desk.about(feed.room.id, [INCIDENT]))
     recent = feed.room.messages(newest=True, limit=_RECENT)
-    shown_too = (one for one in recent if isinstance(one.specific, _SHOWN))
+    shown_too = (one for one in recent if isinstance(one.specific, _SHOWN) or isinstance(one.body, File))
     events = {one.id: one for one in (*incident, *shown_too) if one.room_seq is not None}
     newest = sorted(events.values(), key=lambda one: one.room_seq or 0)[-_MOST_EVENTS:]
     return conversation(newest, feed.seen(newest, desk.seat(), desk.members(feed.room)))

@@ -20,6 +20,7 @@ from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.doing import NotDoneError, do
 from amanah_client.desk.feed import Read, Window
+from amanah_client.desk.files import Hatch
 from amanah_client.desk.finding import before, find, timeline, whole
 from amanah_client.desk.telling import told
 from amanah_client.desk.words import words_of_page
@@ -51,10 +52,11 @@ class _SessionOverError(Exception):
 class Live:
     """One page over its websocket."""
 
-    def __init__(self, desk: Desk, sessions: Sessions, socket: WebSocket) -> None:
+    def __init__(self, desk: Desk, sessions: Sessions, hatch: Hatch, socket: WebSocket) -> None:
         """Take a page that was let in."""
         self._desk = desk
         self._sessions = sessions
+        self._hatch = hatch
         self._socket = socket
         self._cookie = cookie_of(socket.headers)
         self._room: Room | None = None
@@ -68,7 +70,7 @@ class Live:
     async def run(self) -> None:
         """Serve the page until it goes, or the session is over."""
         await self._socket.accept()
-        stop = self._desk.listen(self._hear)
+        stop = self._desk.listen(self._hear, self._changed.set)
         tasks = [asyncio.create_task(work) for work in (self._push(), self._watch(), self._receive())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -120,6 +122,7 @@ class Live:
         await self._tell_changed("alarms", self._desk.alarms())
         await self._tell_changed("pending", self._desk.pending(seat))
         await self._tell_changed("ringing", self._desk.ringer.shown(seat, self))
+        await self._tell_changed("transfers", self._desk.transfers.value())
 
     async def _show(self, room: Room, window: Window, seat: Seat) -> None:
         """The open room: head, board, and the entries of the window that have changed."""
@@ -214,7 +217,7 @@ class Live:
             return wire.Answer(n=asked.n, ok=False, text=told(error))
         return wire.Answer(n=asked.n, ok=True, text=text, data=data)
 
-    async def _do(self, asked: wire.Asked) -> tuple[str, object]:  # noqa: C901, PLR0911 - one for each kind
+    async def _do(self, asked: wire.Asked) -> tuple[str, object]:  # noqa: PLR0911 - one for each kind
         match asked:
             case wire.Active():
                 return "", None
@@ -236,17 +239,40 @@ class Live:
                 return "", None
             case wire.Search(query=query):
                 return "", find(self._desk, query)
-            case wire.Whole():
-                return "", await asyncio.to_thread(whole, self._desk, asked)
-            case wire.Before():
-                return "", await asyncio.to_thread(before, self._desk, asked)
-            case wire.Timeline(room=room):
-                return "", await asyncio.to_thread(timeline, self._desk, room)
+            case wire.Whole() | wire.Before() | wire.Timeline():
+                return "", await asyncio.to_thread(self._read, asked)
+            case wire.Bring() | wire.Save() | wire.Files() | wire.Erase() | wire.Report():
+                return await self._hand(asked)
             case _:
                 done = await do(self._desk, asked)
                 # What waits without the relay is told by no event.
                 self._hear(None)
                 return done
+
+    def _read(self, asked: wire.Whole | wire.Before | wire.Timeline) -> object:
+        match asked:
+            case wire.Whole():
+                return whole(self._desk, asked)
+            case wire.Before():
+                return before(self._desk, asked)
+            case wire.Timeline(room=room):
+                return timeline(self._desk, room)
+
+    async def _hand(self, asked: wire.Carry) -> tuple[str, object]:
+        match asked:
+            case wire.Bring():
+                return "", self._hatch.announce(asked, self._cookie)
+            case wire.Save():
+                found = await self._hatch.save(asked, self._cookie)
+                self._changed.set()
+                return "", found
+            case wire.Files(room=room):
+                return "", await asyncio.to_thread(self._hatch.files, room)
+            case wire.Report():
+                return "", await asyncio.to_thread(self._hatch.report, asked, self._cookie)
+            case wire.Erase():
+                await self._hatch.erase(asked)
+                return _("Erased as soon as the relay has taken it."), None
 
     def _look(self, asked: wire.Look) -> None:
         feed = self._desk.feed(RoomId(bytes.fromhex(asked.room)))

@@ -51,7 +51,7 @@ async def run(
     check = (lambda passphrase: check_passphrase(home, passphrase)) if has_passphrase(home) else None
     desk = Desk(client)
     lock = Lock(minutes=lock_minutes, check=check)
-    app = make_app(desk, place, sessions, launch, lock, None, now_s=running_s, tell=tell)
+    app = make_app(desk, place, sessions, launch, lock, None, now_s=running_s, random=secrets.token_bytes, tell=tell)
     keeping = asyncio.create_task(desk.run(), name="amanah-desk")
     ringing = asyncio.create_task(desk.ringer.run(bell, tell), name="amanah-desk-ringing")
     try:

@@ -9,7 +9,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from amanah_client.report.forms import Form
 from amanah_protocol import limits
+from amanah_protocol.content.file import MAX_NAME_CHARS
 from amanah_protocol.content.text import MAX_CHARS
 
 MAX_FRAME_BYTES: Final = 6 * MAX_CHARS
@@ -19,6 +21,7 @@ Room = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Entry = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Short = Annotated[str, msgspec.Meta(max_length=limits.MAX_TEXT_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=limits.MAX_NAME_CHARS)]
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 Long = Annotated[str, msgspec.Meta(max_length=MAX_CHARS)]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
@@ -331,6 +334,48 @@ class Sounds(Frame, frozen=True, kw_only=True, tag="sounds"):
     on: bool
 
 
+class Bring(Sealing, frozen=True, kw_only=True, tag="bring"):
+    """Hand over a file, of which nothing was read yet."""
+
+    name: FileName
+    size: Number
+    text: Long = ""
+    label: LabelName
+    pap: PapName
+    precedence: PrecedenceName
+    sample: bool = False
+
+
+class Save(Frame, frozen=True, kw_only=True, tag="save"):
+    """Save the file of a message."""
+
+    room: Room
+    entry: Entry
+    container: bool = False
+
+
+class Files(Frame, frozen=True, kw_only=True, tag="files"):
+    """All files of a room."""
+
+    room: Room
+
+
+class Erase(Frame, frozen=True, kw_only=True, tag="erase"):
+    """Drop the content of an own message everywhere."""
+
+    room: Room
+    entry: Entry
+
+
+class Report(Frame, frozen=True, kw_only=True, tag="report"):
+    """Write the report of a room, or the draft of a notice."""
+
+    room: Room
+    form: Form
+    label: LabelName
+    notice: Literal["", "24h", "72h", "month"] = ""
+
+
 class Search(Frame, frozen=True, kw_only=True, tag="search"):
     """Look for something in what is stored."""
 
@@ -349,10 +394,13 @@ Flow: TypeAlias = (
 )  # fmt: skip
 """What takes more than one step (`desk.flows`)."""
 
+Carry: TypeAlias = Bring | Save | Files | Erase | Report
+"""Files, and what becomes one (`desk.files`)."""
+
 Asked: TypeAlias = (
     Active | Lock | Look | Whole | Before | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw
     | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | Handover | Invite | Remove | Release
-    | Search | Defang | Sounds | Flow
+    | Search | Defang | Sounds | Flow | Carry
 )  # fmt: skip
 
 _DECODER: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked, strict=True)

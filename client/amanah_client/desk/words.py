@@ -36,7 +36,7 @@ def words_of_page() -> dict[str, object]:
 
 
 def _sentences() -> dict[str, str]:
-    return _of_rooms() | _of_conversation() | _of_composer() | _of_board() | phrases()
+    return _of_rooms() | _of_conversation() | _of_composer() | _of_board() | _of_files() | phrases()
 
 
 def _of_rooms() -> dict[str, str]:
@@ -153,7 +153,6 @@ def _of_composer() -> dict[str, str]:
         "live": _("The text has live addresses."),
         "defang": _("Defang them"),
         "as_is": _("Leave them"),
-        "no_files": _("Files cannot be sent from the desk yet. Nothing was taken."),
         "attach": _("Attach"),
         "task": _("Task"),
         "decision": _("Decision"),
@@ -222,6 +221,57 @@ def _of_board() -> dict[str, str]:
         "yes": _("Yes"),
         "no": _("No"),
         "ok": _("Do it"),
+    }
+
+
+def _of_files() -> dict[str, str]:
+    return {
+        "files": _("Files"),
+        "no_files": _("No files yet"),
+        "no_files_more": _("Choose, drop or paste files into the composer; each is sealed on this machine first."),
+        "drop_here": _("Drop the files here: they stay in the composer until you send them"),
+        "to_send": _("Files to be sent"),
+        "takes_off": _("Take {name} off"),
+        "said_of": _("What {name} is"),
+        "said_of_it": _("What it is (may stay empty)"),
+        "sample": _("May be harmful"),
+        "sample_more": _("Receivers save it in a container alone, a ZIP archive with the password infected."),
+        "too_large": _("{name} is too large: a file has at most 2 GiB. Split it, or compress it first."),
+        "is_folder": _("{name} is a folder, or cannot be read. Put it into an archive, and attach that."),
+        "sealing": _("Sealing {name}"),
+        "sending": _("Sending {name}"),
+        "fetching": _("Fetching {name}"),
+        "waits": _("Waits for the connection; goes on by itself."),
+        "not_brought": _("{name} did not arrive at the desk's program. Send it again."),
+        "save": _("Save"),
+        "container": _("Save in a container"),
+        "container_file": _("Save {name} in a container"),
+        "save_sample": _("Save in its container"),
+        "called": _("Its sender calls it {name}"),
+        "never_opened": _("It is never opened by itself."),
+        "password": _("A ZIP archive with the password infected"),
+        "copy": _("Copy"),
+        "copy_hash": _("Copy the SHA-256 of {name}"),
+        "erase": _("Erase"),
+        "erase_sure": _(
+            "Erase this everywhere? Its content and file go from all devices and the relay; the record stays."
+        ),
+        "report": _("Report"),
+        "report_more": _(
+            "Made from the signed entries, in English. What is above the label is left out, and counted in it."
+        ),
+        "report_what": _("What is to be written"),
+        "report_room": _("Report of the room, with its timeline"),
+        "report_24h": _("Draft: early warning, within 24 hours"),
+        "report_72h": _("Draft: incident notification, within 72 hours"),
+        "report_month": _("Draft: final report, within one month"),
+        "form": _("Form"),
+        "markdown": _("Text (Markdown)"),
+        "html": _("Page (HTML)"),
+        "pdf": _("Print (PDF)"),
+        "report_label": _("The highest label that it may carry"),
+        "make": _("Make it"),
+        "made": _("Made, as {label}. Your browser saves it."),
     }
 
 

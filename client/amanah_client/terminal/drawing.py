@@ -23,6 +23,7 @@ from amanah_client.view.entries import (
     DayBreak,
     Delivery,
     Entry,
+    FileCard,
     Gone,
     Item,
     Notice,
@@ -177,7 +178,7 @@ def _content(content: Content, look: Look) -> Iterator[Row]:
             for line in parts:
                 for folded in wrap(line, look.width - EDGE):
                     yield Row(edge=(Part(_CARD, style),), parts=folded)
-            if isinstance(content, StandingCard):
+            if isinstance(content, StandingCard | FileCard):
                 for row in _text(content.blocks, look):
                     yield Row(edge=(Part(_CARD, style),), parts=row.parts)
 
@@ -225,7 +226,7 @@ def _run(run: Run, style: str) -> Part:
 # ---- cards
 
 
-def card(content: AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard) -> tuple[str, list[Parts]]:
+def card(content: AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard | FileCard) -> tuple[str, list[Parts]]:
     """A card: the style of its rule, and its lines."""
     match content:
         case AlertCard():
@@ -236,7 +237,7 @@ def card(content: AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
             return "chip" if content.outcome == "" else "dim", list(decision(content))
         case ClockLine():
             return "chip" if content.stands else "dim", list(clock(content))
-        case StandingCard(title=title, lines=lines):
+        case StandingCard(title=title, lines=lines) | FileCard(title=title, lines=lines):
             return "chip", [(*said(title, "bold"), Part("  "), *said(", ".join(lines)))]
         case _:
             assert_never(content)

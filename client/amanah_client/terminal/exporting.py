@@ -8,12 +8,9 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
-from amanah_client.report.markdown import render_markdown
-from amanah_client.report.page import render_page
+from amanah_client.report.forms import ENDINGS, Form, rendered
 from amanah_client.report.reading import read_room, usual_label
-from amanah_client.report.report import Report
 from amanah_client.report.room import room_report
-from amanah_client.report.sheet import render_sheet
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
@@ -35,18 +32,13 @@ def export(client: Client, room: Room, named: str, zone: tzinfo) -> Path:
     """
     path = Path(named or f"report-{room.id.hex()[:8]}.md").expanduser()
     made = room_report(read_room(client, room), asked=usual_label(room), zone=zone)
-    data = _rendered(made, path.suffix)
+    form: Form = next((form for form, ending in ENDINGS.items() if ending == path.suffix), "markdown")
+    data = rendered(made, form, time.time_ns() // 1_000_000)
     try:
         # Nobody else reads it, and nothing that is there already is lost.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(data)
     except OSError as error:
         hint = "Name a new file behind /export."
         raise UsageError(Code.USAGE, f"{path}: {error.strerror or 'it cannot be written'}", hint=hint) from error
     return path.resolve()
-
-
-def _rendered(made: Report, suffix: str) -> str | bytes:
-    if suffix == ".html":
-        return render_page(made)
-    return render_sheet(made, time.time_ns() // 1_000_000) if suffix == ".pdf" else render_markdown(made)

@@ -8,7 +8,7 @@ from amanah_client.language import gettext as _
 from amanah_client.terminal.drawing import Drawn, Look, draw, ruled
 from amanah_client.terminal.lines import Part, Row, said, wrap
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
-from amanah_client.view.entries import Entry, Item, StandingCard
+from amanah_client.view.entries import Entry, FileCard, Item, StandingCard
 from amanah_protocol.types import EnvelopeId
 
 
@@ -76,7 +76,7 @@ class Showing:
 
 def _is_short(item: Item | None) -> bool:
     """Whether it is a card of one line or two: several of them stand together."""
-    return isinstance(item, Entry) and isinstance(item.content, StandingCard)
+    return isinstance(item, Entry) and isinstance(item.content, StandingCard | FileCard)
 
 
 def command_for(item: ClockLine | TaskLine | DecisionLine) -> str:

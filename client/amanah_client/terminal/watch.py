@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from amanah_client import effects as e
 from amanah_client import reading
+from amanah_client.attaching import Attach
 from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.model import Intent, IntentState
@@ -156,7 +157,9 @@ class Watch:
         return tuple(
             intent
             for intent in self.client.outbox()
-            if isinstance(intent.action, Say) and intent.action.room == room and intent.state is not IntentState.SENT
+            if isinstance(intent.action, Say | Attach)
+            and intent.action.room == room
+            and intent.state is not IntentState.SENT
         )
 
     def held(self) -> tuple[Intent, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from amanah_client.attaching import Attach
 from amanah_client.incident.board import Spoken
 from amanah_client.language import gettext as _
 from amanah_client.language import number
@@ -25,6 +26,7 @@ from amanah_client.view.entries import (
     Content,
     DayBreak,
     Entry,
+    FileCard,
     Gone,
     Item,
     Notice,
@@ -90,7 +92,7 @@ def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Inte
     items += [
         _waiting(intent, intent.action, room)
         for intent in waiting
-        if isinstance(intent.action, Say) and intent.envelope not in known
+        if isinstance(intent.action, Say | Attach) and intent.envelope not in known
     ]
     return tuple(items)
 
@@ -199,8 +201,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             blocks, left_out = begun(text, room.most)
             return StandingCard(title=_("Handover"), blocks=blocks, left_out=left_out)
         case File() as file:
-            blocks, left_out = begun(file.text, room.most)
-            return StandingCard(title=_("File"), lines=_file(file), blocks=blocks, left_out=left_out)
+            return file_card(file, room.most)
         case Forwarded(text=text, origin=origin, note=note):
             nation, room_digits = words.value(origin.nation), origin.room.hex()[:8]
             title = _("Forwarded: %(label)s of %(nation)s", label=origin.label.text, nation=nation)
@@ -244,6 +245,24 @@ def versions(entry: EnvelopeId, text: Text, room: Room) -> tuple[str, ...]:
     corrections = () if said is None else said.corrections
     bodies = [room.messages[one].body for one in corrections if one in room.messages]
     return (text.text, *(body.text for body in bodies if isinstance(body, Correction)))
+
+
+def file_card(file: File, most: int | None) -> FileCard:
+    """What is known of a file, whoever lists it; of a longer text than `most` its beginning."""
+    safe = file.safe_name
+    blocks, left_out = begun(file.text, most)
+    return FileCard(
+        title=_("File"),
+        lines=_file(file),
+        blocks=blocks,
+        left_out=left_out,
+        name=safe,
+        called="" if safe == file.name else shown(file.name).replace("\n", " "),
+        size=file.size,
+        digest=file.digest.hex(),
+        attachment=file.attachment.hex(),
+        sample=file.sample,
+    )
 
 
 def _file(file: File) -> tuple[str, ...]:
@@ -377,7 +396,7 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
     )
 
 
-def _waiting(intent: Intent, action: Say, room: Room) -> Entry:
+def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
     """What stands in the outbox: written, kept, and not in the record yet."""
     body = action.body
     content = _said(EnvelopeId(bytes(32)), body, room) or Gone(why="unknown", text=_("Kept, and goes out by itself."))

@@ -141,7 +141,37 @@ class StandingCard:
     left_out: int = 0
 
 
-Content: TypeAlias = Prose | Gone | AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCard:
+    """Somebody handed over a file.
+
+    Attributes:
+        title: What it is.
+        lines: What is to be known of it, for faces that have no more room.
+        blocks: What was said of it.
+        left_out: How many characters of that are not in the blocks.
+        name: What it is called when it is saved.
+        called: What its sender called it, where that is something else; "" else.
+        size: Bytes.
+        digest: SHA-256 of them, in hex.
+        attachment: Which it is among those that are on their way, in hex.
+        sample: Whether its sender says that it may be harmful.
+    """
+
+    kind: Literal["file"] = "file"
+    title: str
+    lines: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    left_out: int
+    name: str
+    called: str
+    size: int
+    digest: str
+    attachment: str
+    sample: bool
+
+
+Content: TypeAlias = Prose | Gone | AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard | FileCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "position": {"ordinal": 1, "agrees": True},
     "set_clock": {"what": "x", "at": "+2h"},
     "handover": {"text": "x"},
+    "bring": {"name": "x", "size": 1, **MARKS},
 }
 
 

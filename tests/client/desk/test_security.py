@@ -185,8 +185,9 @@ class Face:
         # The pages before anybody is in need no rooms.
         desk = Desk.__new__(Desk)
         self.app = make_app(
-            desk, place, self.sessions, launch, lock, None, now_s=lambda: self.now_s, tell=self.said.append
-        )
+            desk, place, self.sessions, launch, lock, None,
+            now_s=lambda: self.now_s, random=lambda length: x.fixed("random", length), tell=self.said.append,
+        )  # fmt: skip
 
     def _check(self, passphrase: str) -> None:
         self.checked.append(passphrase)

@@ -10,7 +10,7 @@ from amanah_client.model import Cause, Intent, IntentState, MessageState
 from amanah_client.saying import saying
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.conversation import conversation, is_page, is_told
-from amanah_client.view.entries import AlertCard, DayBreak, Entry, Gone, Notice, Prose, StandingCard
+from amanah_client.view.entries import AlertCard, DayBreak, Entry, FileCard, Gone, Notice, Prose, StandingCard
 from amanah_client.view.runs import plain
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
@@ -309,8 +309,9 @@ def test_a_file_is_a_card_with_its_hash_and_says_when_it_may_be_harmful() -> Non
     told.say(A_TN, file)
     told.say(A_TN, replace(file, sample=True, text=""))
     first, second = (entry.content for entry in told.entries())
-    assert isinstance(first, StandingCard)
-    assert isinstance(second, StandingCard)
+    assert isinstance(first, FileCard)
+    assert isinstance(second, FileCard)
+    assert (first.name, first.called, first.sample, second.sample) == ("invgnp.exe", "inv<202E>gnp.exe", False, True)
     assert [bare(line) for line in first.lines] == ["inv<202E>gnp.exe, 5,000 bytes", f"SHA-256 {(NAME * 2).hex()}"]
     assert first.blocks
     assert second.lines[:2] == first.lines

@@ -5,7 +5,9 @@ import { closingPart } from "./closing.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
 import { btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
 import { whole } from "./entry.js";
+import { showFiles } from "./files.js";
 import { giveHistory } from "./passing.js";
+import { askReport } from "./reports.js";
 import { ask, now, on, quietly } from "./state.js";
 
 export function makeBoard(composer) {
@@ -36,7 +38,7 @@ export function makeBoard(composer) {
       board.is_incident && !board.closing ? part(now.say.closing, closingPart()) : null,
       board.handovers.length ? part(now.say.handovers, el("div.left", {}, whole({ id: board.handovers[0].entry }, board.handovers[0])), may(now.say.add, forms.handover)) : null,
       part(now.say.people, [people(head.readers), writable && head.readers.nations.length > 1 ? el("div.row.tight.acts", {}, small(now.say.history, () => giveHistory(composer.marked()))) : null], may(now.say.invite, invite), { id: "people", tabindex: -1 }),
-      el("section", {}, small(now.say.timeline, timeline)),
+      el("section.row.tight", {}, small(now.say.timeline, timeline), small(now.say.files, showFiles), small(now.say.report, askReport)),
     );
   }
 

@@ -4,6 +4,7 @@ import { btn, el, fill, filled, firstWords, tlpClass } from "./dom.js";
 import { askToClose, signAnyway } from "./closing.js";
 import { askFor, showCommands } from "./dialogs.js";
 import { lowerLabel } from "./passing.js";
+import { makeTray } from "./tray.js";
 import { ask, now, on, openRoom, quietly, seal, sealed, toast } from "./state.js";
 
 const RANK = (text) => now.words.labels.indexOf(text);
@@ -26,6 +27,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   const hints = el("ul.hints", { hidden: true, role: "listbox", id: "hints" });
   const text = el("textarea.box", { rows: 2, "aria-label": now.say.message, placeholder: now.say.write, dir: "auto", "aria-controls": "hints", maxlength: 65536 });
   const send = el("button.btn.go", { type: "submit" }, now.say.send);
+  const tray = makeTray(() => label);
   const add = [
     btn(now.say.task, () => forms.task(), {}, "button.btn.small"),
     btn(now.say.decision, () => forms.decision(), {}, "button.btn.small"),
@@ -38,8 +40,9 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     el("div.row.tight.marks", {}, labels, paps, urgency, asks),
     reads,
     bar,
+    tray.nodes,
     el("div.typing", {}, hints, text),
-    el("div.row.tight", {}, el("div.adds", {}, add), el("span.meta.hint", {}, now.say.hint), send),
+    el("div.row.tight", {}, tray.pick, el("div.adds", {}, add), el("span.meta.hint", {}, now.say.hint), send),
   );
   paps.value = "PAP:AMBER";
 
@@ -66,7 +69,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     const offline = now.line && !now.line.online;
     if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
     text.disabled = send.disabled = !room.writable;
-    for (const one of add) one.disabled = !room.writable;
+    for (const one of [...add, tray.pick]) one.disabled = !room.writable;
     text.placeholder = room.writable ? `${room.drill ? `${now.say.drill}. ` : ""}${now.say.write}: ${room.title}` : now.say.not_writable;
   }
 
@@ -74,6 +77,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     label = value;
     labels.value = value;
     labels.className = `tlp pick ${tlpClass(value).slice(1)}`;
+    tray.draw();
   }
 
   labels.addEventListener("change", () => {
@@ -182,15 +186,20 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   async function submit() {
     const said = text.value.trim();
     // While it is on its way a second Enter would say it twice.
-    if (!said || text.disabled || text.readOnly) return;
+    if (text.disabled || text.readOnly) return;
+    const marks = { label, pap: paps.value, precedence: urgency.value };
     const was = doing;
     const readers = sealed(pinned ? { readers: pinned } : {});
+    if (!said) {
+      if (tray.has() && !was) tray.send({ ...marks, ...readers });
+      return;
+    }
     const { room } = readers;
     text.readOnly = true;
     const answer = was?.what === "correct"
       ? await ask("correct", { ...readers, entry: was.item.id, text: said })
       : await ask("type", {
-          ...readers, text: said, label, pap: paps.value, precedence: urgency.value,
+          ...readers, text: said, ...marks,
           asks: Number(asks.value) || null, replies: was?.what === "reply", answering: was?.item.id ?? meant(),
           thread: now.thread || null,
         });
@@ -202,6 +211,8 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       corrections.delete(was.item.id);
       if (now.room === room && doing === was) back();
     }
+    // What was typed goes first, and says whom it calls and what it asks; a command alone sends no file.
+    if (answer.data?.sent && !said.startsWith("/") && now.room === room) tray.send({ ...marks, ...readers });
   }
 
   /** The message that asked last and waits for the own nation: what a bare `/ack` means. */
@@ -306,12 +317,12 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     return true;
   }
 
-  // ---- what is pasted and dropped
+  // ---- what is pasted
 
   text.addEventListener("paste", async (event) => {
     if (event.clipboardData.files.length) {
       event.preventDefault();
-      files(event.clipboardData.files);
+      tray.add([...event.clipboardData.files]);
       return;
     }
     if (!LIVE.test(event.clipboardData.getData("text"))) return;
@@ -324,19 +335,6 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       btn(now.say.as_is, () => { hide(); text.focus(); }, {}, "button.btn.small"),
     ]);
   });
-
-  for (const name of ["dragover", "drop"]) {
-    form.addEventListener(name, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      if (name === "drop") files(event.dataTransfer.files);
-    });
-  }
-
-  /** Where dropped and pasted files arrive: here they will be sealed and attached. */
-  function files(_list) {
-    toast(now.say.no_files, true);
-  }
 
   // ---- what is put on the board
 

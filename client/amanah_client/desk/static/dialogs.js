@@ -6,7 +6,9 @@ import { now, toast, told, wrong } from "./state.js";
 /** Something over the page; focus goes back to where it came from. */
 export function shown(title, inside, more = {}) {
   const before = document.activeElement;
-  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": title }, el("h2", {}, title), inside);
+  // A form has its own way out; what is only read has it at its head, where it is reached on a phone too.
+  const close = more.read ? btn(now.say.close, () => made.close(), {}, "button.btn.small") : null;
+  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": title }, el("div.row.between.top", {}, el("h2", {}, title), close), inside);
   document.body.append(made);
   made.addEventListener("close", () => {
     made.remove();
@@ -96,21 +98,24 @@ export function tellOf(id) {
   );
 }
 
+/** Something that needs room, until it is closed. */
+export const wide = (title, inside) => shown(title, inside, { wide: true, read: true });
+
 export function showKeys() {
   const rows = now.words.keys.map(([keys, what]) => el("tr", {}, el("th", { scope: "row" }, el("kbd", { dir: "ltr" }, keys)), el("td", {}, what)));
-  shown(now.say.keys, el("table.keys", {}, el("tbody", {}, rows)));
+  shown(now.say.keys, el("table.keys", {}, el("tbody", {}, rows)), { read: true });
 }
 
 export function showCommands(commands) {
   const rows = commands.map((one) =>
     el("tr", {}, el("th", { scope: "row" }, one.usage.map((usage) => el("div", {}, el("code", { dir: "ltr" }, `/${one.name} ${usage}`)))), el("td", {}, one.about)),
   );
-  shown(now.say.commands, el("table.keys", {}, el("tbody", {}, rows)), { wide: true });
+  shown(now.say.commands, el("table.keys", {}, el("tbody", {}, rows)), { wide: true, read: true });
 }
 
 export function showAlarms() {
   const rows = now.alarms.map((alarm) => el("li", {}, moment(alarm.at_ms, new Date(alarm.at_ms).toISOString().slice(0, 16).replace("T", " ")), " ", el("code", {}, alarm.code), el("div", { dir: "auto" }, alarm.text)));
-  shown(now.say.alarms, el("ul.list", {}, rows), { wide: true });
+  shown(now.say.alarms, el("ul.list", {}, rows), { wide: true, read: true });
 }
 
 export function showTimeline(items) {
@@ -120,7 +125,7 @@ export function showTimeline(items) {
     else list.append(el("li", {}, moment(item.at_ms, item.utc), chip(item.kind === "notice" ? item.chip : item.who.chip), el("span", {}, wordsOf(item))));
   }
   if (!items.length) list.append(el("li", {}, now.say.empty));
-  shown(now.say.timeline, list, { wide: true });
+  shown(now.say.timeline, list, { wide: true, read: true });
 }
 
 function wordsOf(item) {
@@ -130,6 +135,7 @@ function wordsOf(item) {
     task: () => `${now.say.task}: ${said.what}. ${said.words}`,
     decision: () => `${now.say.decision} ${said.ordinal}: ${said.what}. ${said.words}`,
     clock: () => `${said.title}: ${said.what}, ${said.utc}`,
+    file: () => `${said.title}: ${said.name}`,
     standing: () => [said.title, said.lines.join(", ")].filter(Boolean).join(": "),
   }[said.kind];
   return `${item.who.name}. ${told ? told() : ""}`;

@@ -91,5 +91,10 @@ export function firstWords(item, most = 80) {
   return line.length > most ? `${line.slice(0, most)}\u2026` : line;
 }
 
+const HIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A name that did not come from the program, made safe to show as the program does it: what would hide or turn the rest is a number. */
+export const harmless = (name) => name.replace(HIDDEN, (one) => `<${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
+
 /** `{name}` filled in. */
 export const filled = (text, named) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in named ? String(named[name]) : whole));

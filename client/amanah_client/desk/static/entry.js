@@ -5,6 +5,7 @@ import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
 import { forward } from "./passing.js";
 import { clockCard, decisionCard, taskCard } from "./cards.js";
+import { erase, fileCard } from "./files.js";
 
 const GRADES = [1, 2, 3, 4];
 
@@ -86,6 +87,8 @@ function content(item, does) {
       return decisionCard(said, true);
     case "clock":
       return clockCard(said, true);
+    case "file":
+      return fileCard(item, whole(item, said));
     default:
       return el("div.stood", {}, el("b", {}, said.title), said.lines.map((line, at) => [at ? ". " : "", theirs(line)]), whole(item, said));
   }
@@ -218,6 +221,7 @@ function tools(item, does) {
     own ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
     own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
     item.content.kind === "prose" ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
+    item.delivery && (own || item.content.kind === "file") ? btn(now.say.erase, () => erase(item), {}, "button.tool") : null,
     btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
   ]);
   return bar;

@@ -11,6 +11,7 @@ export const now = {
   alarms: [],
   pending: null,
   ringing: null,
+  transfers: {},
   room: "",
   thread: "",
   head: null,
