@@ -226,7 +226,7 @@ async def begin_fetch(client: Client, message: Message) -> Intent | None:
     Raises:
         UsageError: `NOT_FOUND` for a message without a file, `USAGE` for one that is still on its way.
     """
-    if client.profile.spool.fetched(file_of(message).attachment).exists():
+    if await asyncio.to_thread(client.profile.spool.has_fetched, file_of(message).attachment):
         return None
     action = Fetch(room=message.room, envelope=EnvelopeId(message.id))
     # One that was asked for before, also by a program that ended, goes on.

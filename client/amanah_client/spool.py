@@ -253,6 +253,17 @@ class Spool:
         """Where the sealed bytes lie once they are all here."""
         return self._folder / f"{attachment.hex()}.in"
 
+    def has_fetched(self, attachment: bytes) -> bool:
+        """Whether the sealed bytes are all here and what they were; damaged ones are dropped, to be fetched anew."""
+        try:
+            with self.fetched(attachment).open("rb") as file:
+                if _digest(file) == attachment:
+                    return True
+        except OSError:
+            pass  # it is not here, or cannot be read any more: what is fetched anew takes its place
+        self.drop_fetched(attachment)
+        return False
+
     def drop_fetched(self, attachment: bytes) -> None:
         """Forget what was fetched."""
         with suppress(OSError):

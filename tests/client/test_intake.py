@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +14,8 @@ from typing import Final
 import pytest
 
 from amanah_client import Client, Room
-from amanah_client.gateway.intake import Intake, IntakeReport
+from amanah_client.gateway.eve import EveReport
+from amanah_client.gateway.intake import Intake, IntakeReport, silences
 from amanah_protocol.content.alert import MAX_PACK_BYTES
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
@@ -137,3 +140,47 @@ async def test_a_source_without_anything_reports_nothing(post: Post, tmp_path: P
     assert isinstance(report, IntakeReport)
     assert (report.lines.lines, report.lines.blank, report.delivered) == (2, 2, 0)
     assert counts(post.room) == []
+
+
+class Slow:
+    """A source with a line at once, and what it holds behind that only when it is let."""
+
+    def __init__(self, behind: Callable[[], bytes]) -> None:
+        self.goes_on = threading.Event()
+        self._behind = behind
+        self._begun = False
+
+    def readline(self, size: int, /) -> bytes:
+        assert size > len(EVE)
+        if not self._begun:
+            self._begun = True
+            return EVE
+        assert self.goes_on.wait(WAIT_S)
+        return self._behind()
+
+
+def closed() -> bytes:
+    raise ValueError("I/O operation on closed file.")
+
+
+@pytest.mark.parametrize("behind", [lambda: EVE, closed])
+def test_a_source_that_goes_on_when_nobody_reads_any_more_is_no_fault(
+    behind: Callable[[], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal ends the reading in the middle: the loop, and the file, may be closed before the next line."""
+    faults: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", faults.append)
+    source = Slow(behind)
+
+    async def main() -> None:
+        async with aclosing(silences(source, EveReport())) as alerts:
+            async for alert in alerts:
+                assert alert is not None
+                return
+
+    asyncio.run(main())
+    (reading,) = [one for one in threading.enumerate() if one.name == "amanah-intake"]
+    source.goes_on.set()
+    reading.join(WAIT_S)
+    assert not reading.is_alive()
+    assert faults == []

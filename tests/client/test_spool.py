@@ -197,3 +197,14 @@ def test_two_programs_may_seal_at_one_time(tmp_path: Path, source: Path) -> None
         thread.join()
     assert names(tmp_path) == [".out"] * 4
     assert {sealed.digest for sealed in made} == {sha256(DATA)}
+
+
+def test_what_was_fetched_and_was_damaged_since_counts_as_not_here(spool: Spool, source: Path) -> None:
+    sealed = spool.seal(source, key=bytes(32), message_id=bytes(16))
+    whole = spool.fetched(sealed.attachment)
+    assert not spool.has_fetched(sealed.attachment)
+    whole.write_bytes(spool.read(sealed.attachment, 0, sealed_bytes(sealed.size)) or b"")
+    assert spool.has_fetched(sealed.attachment)
+    whole.write_bytes(whole.read_bytes()[:-1] + b"\0")
+    assert not spool.has_fetched(sealed.attachment)
+    assert not whole.exists()

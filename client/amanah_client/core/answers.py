@@ -169,14 +169,17 @@ def receive_refused(ctx: Context, room: Room, frame: Refused) -> None:
     if flight is None:
         return
     code = known_code(frame.code)
+    barred = uploads.again(ctx, room, flight) if code is Code.STAGING else None
+    if barred is not None and not is_delivered(ctx, room, flight):
+        # Sent again it would be refused again, and nothing else of the room could go out.
+        code = barred.code
+        frame = Refused(request=frame.request, code=code, detail=barred.detail, position=barred.position)
     put_off = not MEANINGS[code].final and code is not Code.CLOCK
     # A relay whose store does not answer may put off what it had stored, for want of a look at it.
     if is_delivered(ctx, room, flight) and not put_off:
         ctx.alarm(Code.RECEIPT, f"the relay refused ({frame.code}) what it had delivered", room=room.id)
         return
     room.refused_in_a_row += 1
-    if code is Code.STAGING:
-        uploads.again(ctx, room, flight)
     if put_off:
         room.link.flying = False
         room.retry_at_ms = ctx.timer_ms + patience(frame, _pause(room))

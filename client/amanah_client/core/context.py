@@ -78,6 +78,7 @@ class Session:
         online: Whether `Online` was told.
         closing: Whether we have asked the shell to disconnect.
         uploads: Attachments on their way to the relay, by intent.
+        barred: Of messages in flight, why their attachments can never be there (code, in words), by intent.
         downloads: Attachments on their way here, by intent.
     """
 
@@ -105,6 +106,7 @@ class Session:
     online: bool = False
     closing: bool = False
     uploads: dict[str, Upload] = field(default_factory=dict)
+    barred: dict[str, tuple[Code, str]] = field(default_factory=dict)
     downloads: dict[str, Download] = field(default_factory=dict)
 
 

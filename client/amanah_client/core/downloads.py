@@ -24,6 +24,7 @@ from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.frames import AttachmentPiece, FetchAttachment, Refused
 from amanah_protocol.types import EnvelopeId, RoomId
 
+PAUSE_MS: Final = 1_000
 _GONE: Final = "there is no file in this message, or it was erased"
 
 
@@ -46,6 +47,10 @@ def _is_free(ctx: Context, action: Fetch) -> bool:
     return len(moving) < MOST and all(download.envelope != action.envelope for download in moving)
 
 
+def _is_moving(ctx: Context, attachment: bytes) -> bool:
+    return any(one.file is not None and one.file.attachment == attachment for one in ctx.session.downloads.values())
+
+
 def receive_message(ctx: Context, room: RoomId, envelope: EnvelopeId, row: MessageRow | None) -> None:
     """The store has the message of a file that is wanted, or not."""
     for intent_id, download in tuple(ctx.session.downloads.items()):
@@ -54,6 +59,11 @@ def receive_message(ctx: Context, room: RoomId, envelope: EnvelopeId, row: Messa
         content = None if row is None or not row.content else decode_content(row.content)
         if content is None or not isinstance(content.body, File):
             _end(ctx, intent_id, Code.NOT_FOUND, _GONE)
+            continue
+        if _is_moving(ctx, content.body.attachment):
+            # Another message names the same bytes: the second finds what the first has fetched.
+            ctx.session.downloads.pop(intent_id)
+            ctx.waits[intent_id] = ctx.timer_ms + PAUSE_MS
             continue
         download.file, download.message_id = content.body, content.message_id
         ctx.effect(e.FindFetched(intent=intent_id, attachment=content.body.attachment, total=content.body.sealed_size))

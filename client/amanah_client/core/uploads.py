@@ -6,6 +6,7 @@ once and lie in the profile, so a repetition is the same bytes. A message whose 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -27,6 +28,21 @@ AGAIN_MS: Final = 60_000
 PAUSE_MS: Final = 1_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """An upload that cannot succeed, of a message in flight.
+
+    Attributes:
+        position: Of its message in the publish.
+        code: Why.
+        detail: The same in words.
+    """
+
+    position: int
+    code: Code
+    detail: str
+
+
 def is_ready(ctx: Context, intent: Intent) -> bool:
     """Whether an intent has no attachment, or one that the relay has."""
     upload = ctx.session.uploads.get(intent.id)
@@ -45,13 +61,22 @@ def work(ctx: Context, room: Room) -> None:
             _begin(ctx, intent, intent.action)
 
 
-def again(ctx: Context, room: Room, flight: InFlight) -> None:
-    """The relay does not have, or no longer has, what a message in flight names."""
-    for intent_id in flight.intents:
+def again(ctx: Context, room: Room, flight: InFlight) -> Barred | None:
+    """The relay does not have, or no longer has, what a message in flight names: it is uploaded once more.
+
+    Returns:
+        Why one of them never will be there: its message would stand in the way of all others of the room for ever.
+    """
+    for position, intent_id in enumerate(flight.intents):
         intent = room.line.get(intent_id)
-        if intent is not None and isinstance(intent.action, Attach):
-            ctx.session.uploads.pop(intent.id, None)
-            _begin(ctx, intent, intent.action)
+        if intent is None or not isinstance(intent.action, Attach):
+            continue
+        if intent_id in ctx.session.barred:
+            code, detail = ctx.session.barred.pop(intent_id)
+            return Barred(position=position, code=code, detail=detail)
+        ctx.session.uploads.pop(intent.id, None)
+        _begin(ctx, intent, intent.action)
+    return None
 
 
 def _begin(ctx: Context, intent: Intent, action: Attach) -> None:
@@ -79,7 +104,7 @@ def receive_sealed(ctx: Context, read: SealedRead) -> None:
     if upload is None or intent is None or not isinstance(intent.action, Attach):
         return  # the connection is another one by now, or nobody wants it any more
     if read.data is None:
-        ctx.fail(intent, str(Code.NOT_FOUND), "the sealed copy of the file is gone or damaged; attach it again")
+        _bar(ctx, intent, Code.NOT_FOUND, "the sealed copy of the file is gone or damaged; attach it again")
         return
     action, data = intent.action, read.data
     ctx.ask(
@@ -129,10 +154,20 @@ def refused(ctx: Context, asked: UploadFound | PieceSent, frame: Refused) -> Non
     if intent is None or not _is_current(ctx, asked):
         return
     ctx.session.uploads.pop(asked.intent)
-    if intent.state is IntentState.SENT and MEANINGS[_code(frame)].final:
-        ctx.wait(intent, ctx.timer_ms + AGAIN_MS)  # its message is on its way, and the answer to that counts
+    if MEANINGS[_code(frame)].final:
+        _bar(ctx, intent, _code(frame), frame.detail)
     else:
         ctx.refuse(asked.intent, frame)
+
+
+def _bar(ctx: Context, intent: Intent, code: Code, detail: str) -> None:
+    """It cannot be sent. Of a message that is on its way the answer to that one counts: it may be in the record."""
+    if intent.state is IntentState.SENT:
+        ctx.session.uploads.pop(intent.id, None)
+        ctx.session.barred[intent.id] = code, detail
+        ctx.wait(intent, ctx.timer_ms + AGAIN_MS)
+    else:
+        ctx.fail(intent, str(code), detail)
 
 
 def _is_current(ctx: Context, asked: UploadFound | PieceSent) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -105,10 +106,11 @@ class Intake:
         """
         packer = AlertPacker(max_pack_bytes)
         try:
-            async for alert in _silences(stream, self.report.lines):
-                await self._post(packer.flush() if alert is None else self._add(packer, alert))
-                if self.report.refused:
-                    break  # what was refused for good is not accepted in the next envelope either
+            async with aclosing(silences(stream, self.report.lines)) as alerts:
+                async for alert in alerts:
+                    await self._post(packer.flush() if alert is None else self._add(packer, alert))
+                    if self.report.refused:
+                        break  # what was refused for good is not accepted in the next envelope either
         finally:
             if not self.report.refused:
                 await self._post(packer.flush())
@@ -166,33 +168,63 @@ class Intake:
             report.problem = report.problem or error
 
 
-async def _silences(stream: LineSource, report: EveReport) -> AsyncIterator[Alert | None]:
-    """The alerts of a stream, and None whenever it has been silent for a second."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Queue[_Read] = asyncio.Queue()
-    room = threading.Semaphore(_READ_AHEAD)
+async def silences(stream: LineSource, report: EveReport) -> AsyncGenerator[Alert | None]:
+    """The alerts of a stream, and None whenever it has been silent for a second.
 
-    def work() -> None:
+    Close it: its thread ends then with the line that it waits for.
+    """
+    ready: asyncio.Queue[_Read] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    reading = _Reading(stream, report, lambda read: loop.call_soon_threadsafe(ready.put_nowait, read))
+    # A daemon: nobody waits for a line that never comes.
+    threading.Thread(target=reading.work, name="amanah-intake", daemon=True).start()
+    try:
+        while True:
+            try:
+                read = await asyncio.wait_for(ready.get(), SILENCE_S)
+            except TimeoutError:
+                yield None
+                continue
+            if read is None:
+                return
+            if isinstance(read, BaseException):
+                raise read
+            reading.room.release()
+            yield read
+    finally:
+        reading.end()
+
+
+class _Reading:
+    """A source that is read in a thread, as far ahead as there is room."""
+
+    def __init__(self, stream: LineSource, report: EveReport, hand: Callable[[_Read], object]) -> None:
+        self._stream = stream
+        self._report = report
+        self._hand = hand
+        self._ended = threading.Event()
+        self.room = threading.Semaphore(_READ_AHEAD)
+
+    def end(self) -> None:
+        """Nobody takes any more of it."""
+        self._ended.set()
+        self.room.release()
+
+    def work(self) -> None:
+        """Read to the end; the end, or why there is no more, comes last."""
         end: _Read = None
         try:
-            for alert in read_eve(bounded_lines(stream), report):
-                room.acquire()
-                loop.call_soon_threadsafe(ready.put_nowait, alert)
-        except OSError as error:
+            for alert in read_eve(bounded_lines(self._stream), self._report):
+                self.room.acquire()
+                if self._ended.is_set():
+                    return
+                self._give(alert)
+        except (OSError, ValueError) as error:
             end = error
-        loop.call_soon_threadsafe(ready.put_nowait, end)
+        self._give(end)
 
-    # A daemon: nobody waits for a line that never comes.
-    threading.Thread(target=work, name="amanah-intake", daemon=True).start()
-    while True:
-        try:
-            read = await asyncio.wait_for(ready.get(), SILENCE_S)
-        except TimeoutError:
-            yield None
-            continue
-        if read is None:
-            return
-        if isinstance(read, BaseException):
-            raise read
-        room.release()
-        yield read
+    def _give(self, read: _Read) -> None:
+        # Where nobody waits any more the loop, and the file, may be closed: that is no fault of the source.
+        if not self._ended.is_set():
+            with suppress(RuntimeError):
+                self._hand(read)

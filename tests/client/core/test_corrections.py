@@ -15,8 +15,8 @@ from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, RoomId
+from tests.client.core.granting import grant
 from tests.client.core.rooms import invite
-from tests.client.core.test_granting import grant
 from tests.client.core.test_labels import label_now, other_room, red_room, relabel, said
 from tests.client.core.world import SN, Client, Stage
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, model
-from amanah_client.core import expiry
+from amanah_client.core import expiry, granted
 from amanah_client.log_rows import FLAWED, CustodyRow
 from amanah_protocol import frames
 from amanah_protocol.audit import ReadingOrder, sign_order
+from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.cose import Typ
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.chain import custody_chain
@@ -22,16 +24,18 @@ from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.heads import RoomHead, sign_room_head
 from amanah_protocol.identity import Role, decode_certificate, decode_profile
-from amanah_protocol.kinds import Create
+from amanah_protocol.kinds import Create, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import GrantId, KeyId, LeafHash, OrgName, PersonId, RoomId
+from tests.client.core.granting import do, grant
 from tests.client.core.rooms import two
 from tests.client.core.world import MA, SN, TN, Client, Stage
 from tests.relay.people import DAY_MS, RELAY_KEY
 
 GRANT = GrantId(b"g" * 16)
 DONE = model.IntentState.DONE
+STORED, ERASED = model.MessageState.STORED, model.MessageState.ERASED
 
 
 class Watched:
@@ -489,6 +493,28 @@ def test_a_name_that_was_forgotten_is_not_taken_again(watched: Watched) -> None:
     assert watched.a.do(actions.Invite(room=watched.room, device=second.device.id)).state is DONE
     watched.stage.wait(3_000)
     assert (OrgName(TN), subject) not in names(second) | names(late)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_name_that_was_forgotten_does_not_come_back_by_a_grant(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, *, checked: bool
+) -> None:
+    """A member that was away still holds the message by which a person was introduced, and gives it to a newcomer."""
+    rows = [row for row in watched.b.rows(watched.room, Kind.MESSAGE) if row.sender == watched.a.device.id]
+    introduced = next(row for row in rows if row.content and isinstance(decode_content(row.content).body, Profile))
+    forget(watched, watched.a)
+    late = watched.stage.online("late", of=MA)
+    watched.b.do(actions.Invite(room=watched.room, device=late.device.id))
+    watched.stage.wait(3_000)
+    # As `b` had it before it knew.
+    watched.b.store.messages[watched.room, introduced.envelope] = introduced
+    if not checked:
+        monkeypatch.setattr(granted, "is_forgotten", lambda *_: False)
+    assert do(watched.stage, watched.b, grant(watched.b, watched.room, [introduced.envelope], late)).state is DONE
+    found = late.store.messages[watched.room, introduced.envelope]
+    assert found.state is (ERASED if checked else STORED)
+    assert bool(found.content) is not checked
+    assert late.codes() == []
 
 
 def test_a_person_of_another_organisation_is_not_forgotten(watched: Watched) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, model
-from amanah_client.core import batch, opening, repair
+from amanah_client.core import batch, granted, opening, repair
 from amanah_protocol.content.sealed import Content, decode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
@@ -15,6 +15,7 @@ from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 from tests.client.core.forge import delivery, message, push
+from tests.client.core.granting import do, grant, late
 from tests.client.core.mending import three, unread
 from tests.client.core.rooms import invite
 from tests.client.core.world import MA, TN, Client, Stage
@@ -83,3 +84,24 @@ def test_what_is_sent_again_is_held_against_the_mark_too(
     stage.wait(70_000)
     assert a2.texts(room) == ([] if checked else ["the words"])
     assert ("DRILL" in a2.codes()) is checked
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_is_granted_is_held_against_the_mark_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, checked: bool
+) -> None:
+    """Neither its author nor who grants it looks; who came later does, by itself."""
+    monkeypatch.setattr(opening, "check_drill", skip)
+    if not checked:
+        monkeypatch.setattr(granted, "check_drill", skip)
+
+    def marked(**fields: Any) -> Content:  # noqa: ANN401 - fields of a content
+        return Content(**(fields | {"drill": fields["body"] == Text(text="message 0")}))
+
+    with monkeypatch.context() as author:
+        author.setattr(batch, "Content", marked)
+        _a, b, c, room, said = late(stage, Label.AMBER)
+    assert b.texts(room) == ["message 0"]
+    assert do(stage, b, grant(b, room, said, c)).state is model.IntentState.DONE
+    assert c.texts(room) == ([] if checked else ["message 0"])
+    assert c.codes() == (["DRILL"] if checked else [])

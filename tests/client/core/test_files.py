@@ -276,6 +276,41 @@ def test_while_its_message_is_on_its_way_a_refused_upload_does_not_end_it(stage:
     assert stage.a.intent(intent).state is DONE
 
 
+@pytest.mark.parametrize(
+    ("trouble", "code"), [("gone", "NOT_FOUND"), ("damaged", "CONTENT_HASH"), ("theirs", "REPLAY")]
+)
+def test_a_message_whose_upload_can_never_succeed_ends_and_the_room_goes_on(
+    stage: FileStage, trouble: str, code: str
+) -> None:
+    """The relay dropped the file behind its last piece, and what would be uploaded again is not to be had."""
+    held: list[frames.Frame] = []
+    stage.a.outward = keep(held, frames.Publish)
+    intent = stage.attach(stage.a)
+    stage.run()
+    (first,) = held
+    assert isinstance(first, frames.Publish)
+    stage.a.say(stage.room, "behind it")
+    for place, upload in list(stage.relay.core._parts.shelf):  # noqa: SLF001 - what expiry does
+        stage.relay.core._parts.shelf.drop(place)  # noqa: SLF001 - the same as above
+        stage.shelf.drop(DropFile(room=place[0], organisation=upload.organisation, attachment=place[1]))
+    (sealed,) = (stage.folder / "A" / "files").iterdir()
+    if trouble == "gone":
+        sealed.unlink()
+    elif trouble == "damaged":
+        sealed.write_bytes(sealed.read_bytes()[:-1] + b"\0")
+    else:
+        stage.a.toward = instead(frames.AttachmentState, "REPLAY")
+    stage.a.outward = None
+    assert stage.a.peer is not None
+    stage.a.peer.send(first)  # the relay itself refuses it: STAGING
+    stage.run()
+    assert stage.a.intent(intent).state is model.IntentState.SENT  # the answer to its message counts first
+    stage.wait(70_000, 1_000)
+    assert (stage.a.intent(intent).state, stage.a.intent(intent).code) == (FAILED, code)
+    assert stage.b.texts(stage.room) == ["behind it"]
+    assert stage.a.codes() == []
+
+
 def test_an_officers_file_is_held_where_another_nation_came_in(stage: FileStage) -> None:
     stage.shelving = False
     intent = stage.attach(stage.a)
@@ -339,6 +374,19 @@ def test_two_that_want_one_file_do_not_write_over_each_other(stage: FileStage) -
     stage.b.connect()
     stage.run()
     assert [stage.b.intent(one).state for one in wanted] == [DONE] * 2
+    assert stage.saved(stage.b, message) == DATA
+
+
+def test_two_messages_that_name_one_file_do_not_write_over_each_other(stage: FileStage) -> None:
+    message, other = stage.sent(stage.a), EnvelopeId(bytes(32))
+    stage.b.disconnect()
+    stage.b.store.messages[stage.room, other] = stage.b.store.messages[stage.room, message]
+    wanted = [stage.b.ask(Fetch(room=stage.room, envelope=one)) for one in (message, other)]
+    asked = count(stage.b, frames.FetchAttachment)
+    stage.b.connect()
+    stage.wait(5_000, 1_000)
+    assert [stage.b.intent(one).state for one in wanted] == [DONE] * 2
+    assert [frame.offset // SEALED_CHUNK_BYTES for frame in asked] == [0, 1, 2, 3]
     assert stage.saved(stage.b, message) == DATA
 
 

@@ -71,7 +71,12 @@ async def test_a_file_of_another_nation_is_saved_whole_where_it_is_wanted(nation
         # The newest without a word; a sample in a container alone.
         await desk.sees("Saved as", "told")
         assert [one.name for one in folder.iterdir()] == ["second.bin.zip"]
-        first = theirs.files()[0].message.id.hex()
+        # What was fetched before and was damaged since is fetched anew.
+        file = theirs.files()[0]
+        lies = desk.app.watch_over.client.profile.spool.fetched(file.attachment)
+        lies.parent.mkdir(exist_ok=True)
+        lies.write_bytes(b"damaged")
+        first = file.message.id.hex()
         await desk.type(f"/save #{first[:8]} {folder}")
         await until((folder / "first.bin").exists)
         assert (folder / "first.bin").read_bytes() == SAMPLE
