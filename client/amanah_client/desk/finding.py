@@ -50,6 +50,7 @@ def _found(found: Found, title: str, seat: Seat) -> dict[str, object]:
     return {
         "room": message.room.hex(),
         "title": title,
+        "drill": message.drill,
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
         "chip": who.chip,

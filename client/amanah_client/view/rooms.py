@@ -73,7 +73,7 @@ def room_line(
     if board.closing is not None and not board.closing.recorded:
         status = _("sign-off under way")
     elif board.closing is not None:
-        status = _("closed and signed off")
+        status = _("signed off")
     said = f"{counted}, {status}" if status else counted
     return RoomLine(
         id=room.id.hex(),

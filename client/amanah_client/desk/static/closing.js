@@ -12,7 +12,7 @@ const MOST_DAYS = 90;
 export function closingPart() {
   const found = now.board.closing;
   const writable = now.head.room.writable;
-  if (!found) return el("div.rows", {}, el("p.meta", {}, now.say.no_closing), writable ? btn(now.say.close_room, () => askToClose(), {}, "button.btn.small") : null);
+  if (!found) return el("div.rows", {}, el("p.meta", {}, now.say.no_closing), writable ? btn(now.say.close_room, () => askToClose(), {}, "button.btn.small.closeroom") : null);
   const waits = found.open && found.mine !== "signed" && found.mine !== "";
   const others = new Map(found.differs);
   const unsigned = found.waiting.filter((one) => !others.has(one));

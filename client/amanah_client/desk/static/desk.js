@@ -40,6 +40,7 @@ function build() {
   watchPanes(rail, board.node);
   document.body.dataset.pane = "rooms";
   listen({ find: () => find(), flow, composer });
+  on("room head", notice);
   on("entries", () => {
     if (now.waits && now.head) {
       now.waits = false;
@@ -91,7 +92,6 @@ function hear(message) {
       if (!now.head) now.markAtOpen = value.mark;
       now.head = value;
       tell("head");
-      notice();
       break;
     case "board":
       if (message.room !== now.room) return;

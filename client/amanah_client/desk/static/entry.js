@@ -3,6 +3,7 @@
 import { blocks, btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
+import { isDrill } from "./drill.js";
 import { forward } from "./passing.js";
 import { clockCard, decisionCard, taskCard } from "./cards.js";
 import { erase, fileCard } from "./files.js";
@@ -17,7 +18,7 @@ export function draw(item, does) {
 
 function notice(item) {
   const proof = btn(now.say.proof, () => tellOf(item.id), {}, "button.link");
-  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, item.text, " ", proof));
+  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, isDrill() ? el("b.drill", {}, now.say.drill) : null, item.text, " ", proof));
 }
 
 function entry(item, does) {

@@ -19,6 +19,8 @@ export function listen({ find, flow, composer }) {
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "Escape") return escape(typing);
     if (typing || ctrl || event.altKey) return false;
+    // Enter presses what has the focus.
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return false;
     return inFlow(event.key);
   }
 

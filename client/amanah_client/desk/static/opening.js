@@ -104,7 +104,7 @@ export function openNewRoom(opened) {
       el("label", { for: "f-agreement" }, now.say.agreement), agreement,
       el("fieldset", {}, el("legend", {}, now.say.whom), nations, el("p.meta", {}, now.say.whom_more)),
       el("div.check", {}, drill, el("label", { for: "f-drill" }, now.say.is_drill))),
-    el("section.comes", { "aria-label": now.say.comes_to }, el("h3", {}, now.say.comes_to), preview)),
+    el("section.comes", { "aria-label": now.say.comes_to, tabindex: 0 }, el("h3", {}, now.say.comes_to), preview)),
     el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, now.say.open_room)),
   );
   template.addEventListener("change", () => {

@@ -83,11 +83,17 @@ export function makeRing(flow) {
       "div.rings",
       { "data-entry": one.entry },
       el("div.grow", {},
-        el("div", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, one.chip ? chip(one.chip) : null, el("b", { dir: "auto" }, filled(now.say.rings_for, { urgent: one.urgent, name: one.name || "?", title: one.title })), " ", moment(one.since_ms, filled(now.say.rings_since, { time: one.since }))),
+        el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, one.chip ? chip(one.chip) : null, el("b", { dir: "auto" }, filled(now.say.rings_for, { urgent: one.urgent, name: one.name || "?", title: one.title })), since(one)),
         el("div", { dir: "auto" }, one.words, " ", one.due_ms ? el("span.num.left", { "data-due": one.due_ms }, left(one.due_ms)) : null)),
       btn(now.say.show_message, () => show(one), { "data-key": `show ${one.entry}` }, "button.btn.small"),
       btn(now.say.answer, () => ask("answer_page", { entry: one.entry }), { "data-key": `answer ${one.entry}` }, "button.btn.go"),
     );
+  }
+
+  /** The words in the page's direction, the time in its own. */
+  function since(one) {
+    const [before, after = ""] = now.say.rings_since.split("{time}");
+    return el("span.since", {}, before, moment(one.since_ms, one.since), after);
   }
 
   function foot() {

@@ -1,0 +1,297 @@
+"""What takes an officer more than one step, at two real desks: a drill by a template, what rings, goes on and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from amanah_protocol.labels import Label
+from tests.browser.desks import PHONE, WIDE, Desks, Officer, sitting
+from tests.end_to_end.nations import Nations, amanah
+
+NAMES: Final = ("cert.example.tn", "cert.example.ma", "cert.example.sn")
+AWAY: Final = """
+window.told = [];
+window.Notification = class { static permission = "granted"; constructor(text) { window.told.push(text); } };
+Object.defineProperty(document, "hidden", { get: () => window.away === true });
+"""
+"""A desktop that shows what it is told, and a page that can be looked away from."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
+    made = Desks(nations=Nations(tmp_path_factory.mktemp("flows"), NAMES))
+    made.nations.relay.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def homes(site: Desks) -> tuple[Path, Path]:
+    """Two officers, who come in; a third one has connected once, and is certified for little."""
+    low = site.nations.enrol("Low", "cert.example.sn", ceiling=Label.GREEN)
+    found = (
+        site.nations.enrol("Analyst on duty", "cert.example.tn"),
+        site.nations.enrol("Malware lead", "cert.example.ma"),
+    )
+    for home in (low, *found):
+        assert amanah(home, "room", "list").code == 0
+    return found
+
+
+def calm(page: Page) -> None:
+    """No finding of axe."""
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def overflow(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def pictures(officer: Officer, name: str) -> None:
+    """Of what stands over the page or in it: light, dark, and on a telephone."""
+    page = officer.page
+    for theme, size in (("light", WIDE), ("dark", WIDE), ("dark", PHONE), ("light", PHONE)):
+        page.set_viewport_size(size)
+        officer.wear(theme)
+        officer.shoot(f"{name}-{'phone' if size is PHONE else 'wide'}-{theme}")
+        assert overflow(page) == 0
+        if (theme == "light") is (size is WIDE):
+            calm(page)
+    page.set_viewport_size(WIDE)
+
+
+def in_arabic(officer: Officer) -> None:
+    officer.page.context.add_cookies([{"name": "amanah-language", "value": "ar", "url": officer.visit.origin}])
+    officer.page.reload()
+    officer.page.locator(".rail .me b").wait_for()
+
+
+def in_english(officer: Officer) -> None:
+    officer.page.context.clear_cookies(name="amanah-language")
+    officer.page.reload()
+    officer.page.locator(".rail .me b").wait_for()
+
+
+def board(officer: Officer) -> Locator:
+    return officer.page.locator(".board")
+
+
+def test_a_drill_is_opened_by_a_template_rings_and_is_signed_off(
+    browser: Browser, site: Desks, homes: tuple[Path, Path]
+) -> None:
+    with sitting(browser, site.start(homes[0])) as ours, sitting(browser, site.start(homes[1])) as theirs:
+        theirs.page.add_init_script(AWAY)
+        theirs.page.reload()
+        theirs.page.locator(".rail .me b").wait_for()
+        _open_by_template(ours)
+        _says_that_it_is_a_drill(ours, theirs)
+        _rings(ours, theirs)
+        _goes_on(ours)
+        _history(ours)
+        _waits(ours)
+        _ends(ours, theirs)
+        for officer in (ours, theirs):
+            assert officer.visit.beyond == []
+            assert officer.visit.complaints == []
+
+
+def _fill(officer: Officer) -> Locator:
+    page = officer.page
+    officer.button("New room").click()
+    dialog = page.locator("dialog")
+    page.locator("#f-template").select_option("ransomware")
+    assert page.locator("#f-label").input_value() == "TLP:AMBER+STRICT"
+    page.locator("#f-title").fill("Hospital group")
+    page.locator("#f-nation-MA").check()
+    page.locator("#f-nation-MA-role").select_option("affected")
+    page.locator("#f-drill").check()
+    page.locator(".preview .drill").wait_for()
+    return dialog
+
+
+def _open_by_template(ours: Officer) -> None:
+    page = ours.page
+    dialog = _fill(ours)
+    expect(page.locator("#f-nation-SN")).to_be_disabled()
+    expect(dialog.get_by_text("certified up to TLP:GREEN")).to_be_visible()
+    expect(page.locator(".preview")).to_contain_text("Say how many systems are hit")
+    pictures(ours, "flows-template")
+    page.keyboard.press("Escape")
+    expect(ours.button("New room")).to_be_focused()
+    in_arabic(ours)
+    page.locator("button.new").click()
+    page.locator("#f-template").select_option("ransomware")
+    page.locator("#f-title").fill("مجموعة المستشفيات")
+    page.locator("#f-drill").check()
+    page.locator(".preview .drill").wait_for()
+    ours.shoot("flows-template-ar")
+    calm(page)
+    page.keyboard.press("Escape")
+    in_english(ours)
+    _fill(ours)
+    page.locator("#f-title").press("Enter")
+    page.locator("h1 .title", has_text="Hospital").wait_for()
+
+
+def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
+    theirs.page.locator(".room", has_text="Hospital").click()
+    theirs.page.locator(".board .task", has_text="Say how many systems").wait_for()
+    ours.say("All of it is encrypted")
+    message = theirs.hears("All of it is encrypted")
+    for officer in (ours, theirs):
+        page = officer.page
+        expect(page.locator(".drillstrip")).to_have_text("DRILL: this room is an exercise. Nothing in it is real.")
+        expect(page.locator(".head .drill")).to_have_text("DRILL")
+        expect(page.locator(".room .drill")).to_have_text("DRILL")
+        assert page.title().startswith("DRILL: ")
+        assert page.locator("textarea.box").get_attribute("placeholder") == "DRILL. Write to this room: Hospital group"
+    expect(message.locator(".drill")).to_have_text("DRILL")
+    for article in theirs.page.locator("#flow article").all():
+        expect(article.locator(".drill").first).to_have_text("DRILL")
+    pictures(theirs, "flows-drill")
+    in_arabic(theirs)
+    expect(theirs.page.locator(".drillstrip")).to_contain_text("تمرين")
+    assert theirs.page.title().startswith("تمرين")
+    theirs.shoot("flows-drill-ar")
+    calm(theirs.page)
+    in_english(theirs)
+    theirs.hears("All of it is encrypted")
+
+
+def _rings(ours: Officer, theirs: Officer) -> None:
+    page = theirs.page
+    page.evaluate("window.away = true")
+    ours.page.get_by_label("How urgent it is").select_option("flash")
+    ours.say("Name what is lost")
+    bar = page.locator("#ring")
+    bar.get_by_text("Flash from Analyst on duty, in Hospital group").wait_for()
+    page.wait_for_function("window.told.length > 0")
+    assert set(page.evaluate("window.told")) <= {
+        "Amanah: DRILL, an exercise waits for an answer",
+        "Amanah: DRILL, something arrived in an exercise",
+    }
+    page.evaluate("window.away = false")
+    expect(bar.locator(".drill")).to_have_text("DRILL")
+    expect(bar.get_by_text("Nobody else is paged")).to_be_visible()
+    expect(bar.get_by_text("cannot sound before you have clicked")).to_be_visible()
+    expect(ours.page.locator("#ring")).to_be_hidden()
+    bar.get_by_role("button", name="Show it").click()
+    page.locator("body[data-sounding]").wait_for()
+    bar.get_by_role("button", name="Mute for 5 minutes").click()
+    expect(page.locator("body[data-sounding]")).to_have_count(0)
+    bar.get_by_text("Muted for 4:5").wait_for()
+    ours.page.get_by_label("How urgent it is").select_option("immediate")
+    ours.say("And who does it")
+    # Whoever muted what rang has not heard of this one.
+    page.locator("body[data-sounding]").wait_for()
+    expect(bar.locator(".rings")).to_have_count(2)
+    pictures(theirs, "flows-ringing")
+    in_arabic(theirs)
+    page.locator("#ring .rings").first.wait_for()
+    theirs.shoot("flows-ringing-ar")
+    calm(page)
+    in_english(theirs)
+    bar.locator(".rings").nth(1).wait_for()
+    for left in (1, 0):
+        bar.get_by_role("button", name="Acknowledge").first.focus()
+        page.keyboard.press("Enter")
+        expect(bar.locator(".rings")).to_have_count(left)
+    expect(bar).to_be_hidden()
+    ours.hears("Name what is lost").get_by_text("understood").first.wait_for()
+    theirs.button("Duty").click()
+    expect(page.locator("dialog")).to_contain_text("this desk")
+    theirs.shoot("flows-duty")
+    calm(page)
+    page.keyboard.press("Escape")
+    expect(theirs.button("Duty")).to_be_focused()
+
+
+def _tool(officer: Officer, text: str, name: str) -> None:
+    article = officer.hears(text)
+    article.hover()
+    article.get_by_role("button", name=name, exact=True).click()
+
+
+def _goes_on(ours: Officer) -> None:
+    page = ours.page
+    for title, drill in (("Payment portals", False), ("Another exercise", True)):
+        ours.button("New room").click()
+        page.locator("#f-title").fill(title)
+        page.locator("#f-label").select_option("TLP:RED")
+        page.locator("#f-drill").set_checked(drill)
+        ours.button("Open the room").click()
+        page.locator("h1 .title", has_text=title[:5]).wait_for()
+    page.locator(".room", has_text="Hospital").click()
+    _tool(ours, "All of it is encrypted", "Forward")
+    dialog = page.locator("dialog")
+    assert dialog.locator("#f-to option").all_inner_texts() == ["DRILL Another exercise (TLP:RED)"]
+    assert dialog.locator("#f-label option").all_inner_texts() == ["TLP:AMBER+STRICT", "TLP:RED"]
+    dialog.locator("summary").click()
+    expect(dialog.locator(".whynot")).to_contain_text("Payment portals")
+    expect(dialog.locator(".whynot")).to_contain_text("in a drill does not go into a room that is real")
+    pictures(ours, "flows-forward")
+    dialog.locator("#f-note").fill("As we trained it")
+    dialog.locator(".go").click()
+    page.locator(".room", has_text="Another exercise").click()
+    page.locator("#flow article", has_text="As we trained it").wait_for()
+    page.locator(".room", has_text="Payment portals").click()
+    expect(page.locator(".drillstrip")).to_be_hidden()
+    assert not page.title().startswith("DRILL")
+    page.locator(".room", has_text="Hospital").click()
+
+
+def _history(ours: Officer) -> None:
+    page = ours.page
+    ours.hears("All of it is encrypted")
+    board(ours).get_by_role("button", name="Give history").click()
+    dialog = page.locator("dialog")
+    expect(dialog.locator(".preview")).to_contain_text("messages are given")
+    pictures(ours, "flows-history")
+    dialog.locator("#f-whom").focus()
+    page.keyboard.press("Escape")
+    expect(board(ours).get_by_role("button", name="Give history")).to_be_focused()
+
+
+def _waits(ours: Officer) -> None:
+    page = ours.page
+    board(ours).get_by_role("button", name="Invite").click()
+    page.locator("#f-whom").fill("cert.example.nowhere")
+    page.locator("dialog .go").click()
+    strip = page.locator(".pending", has_text="Invitation of cert.example.nowhere")
+    expect(strip).to_contain_text("is not in the community's roster")
+    ours.button("To look at (1)").click()
+    expect(page.locator("dialog .waits")).to_contain_text("Hospital group")
+    pictures(ours, "flows-waiting")
+    page.keyboard.press("Escape")
+    expect(ours.button("To look at (1)")).to_be_focused()
+    strip.get_by_role("button", name="Seen").click()
+    expect(page.locator(".pending")).to_be_hidden()
+    expect(ours.button("To look at (1)")).to_have_count(0)
+
+
+def _ends(ours: Officer, theirs: Officer) -> None:
+    page = ours.page
+    box = page.locator("textarea.box")
+    box.fill("/close 3")
+    box.press("Enter")
+    expect(page.locator("#f-days")).to_have_value("3")
+    pictures(ours, "flows-close")
+    page.keyboard.press("Escape")
+    board(ours).get_by_role("button", name="Close and ask to sign").click()
+    page.locator("dialog .go").click()
+    for officer, nation in ((ours, "TN"), (theirs, "MA")):
+        board(officer).get_by_role("button", name=f"Sign for {nation}").click()
+        officer.page.locator("dialog .go").click()
+        expect(board(officer).locator(".signers")).to_contain_text(f"{nation} signed")
+    pictures(theirs, "flows-signed")
+    board(theirs).get_by_role("button", name="Record the closing").click()
+    expect(page.locator(".head")).to_contain_text("Closed and signed off by MA and TN.")
+    expect(page.locator(".room", has_text="Hospital")).to_contain_text("closed and signed off")
+    pictures(ours, "flows-closed")
