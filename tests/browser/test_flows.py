@@ -293,5 +293,5 @@ def _ends(ours: Officer, theirs: Officer) -> None:
     pictures(theirs, "flows-signed")
     board(theirs).get_by_role("button", name="Record the closing").click()
     expect(page.locator(".head")).to_contain_text("Closed and signed off by MA and TN.")
-    expect(page.locator(".room", has_text="Hospital")).to_contain_text("closed and signed off")
+    expect(page.locator(".room", has_text="Hospital")).to_contain_text("signed off")
     pictures(ours, "flows-closed")

@@ -111,9 +111,7 @@ def _filled(desk: Desk, asked: wire.NewRoom, *, title: str) -> tuple[actions.Cre
             agreement=agreement,
             drill=asked.drill,
         )
-        create, filled = fill(client, wanted)
-        check_reach(client, label, filled.nations, desk.now_ms)
-        return create, filled
+        return fill(client, wanted)
     nations = tuple(sorted({nation for _role, nation in named}))
     check_reach(client, label, nations, desk.now_ms)
     return client.new_room(title, label=label, agreement=agreement, drill=asked.drill), nations

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from amanah_client import actions, model
+from amanah_client.reach import check_reach
 from amanah_client.sdk import Client
 from amanah_client.templates.plan import Filled, cast_roles, planned
 from amanah_client.templates.template import Template
@@ -44,6 +45,7 @@ def fill(client: Client, wanted: Wanted) -> tuple[actions.CreateRoom, Filled]:
 
     Raises:
         UsageError: As `Client.new_room` and `cast_roles`.
+        RefusedError: `LABEL` where the label may not reach a nation.
     """
     template = wanted.template
     label = template.ceiling if wanted.label is None else wanted.label
@@ -64,6 +66,7 @@ def fill(client: Client, wanted: Wanted) -> tuple[actions.CreateRoom, Filled]:
         label=label,
         opened_at_ms=time.time_ns() // 1_000_000,
     )
+    check_reach(client, label, filled.nations, filled.opened_at_ms)
     return create, filled
 
 

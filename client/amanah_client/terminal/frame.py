@@ -19,6 +19,7 @@ from amanah_client.language import ENGLISH, ngettext, spoken
 from amanah_client.language import gettext as _
 from amanah_client.language.errors import happened
 from amanah_client.model import Intent, IntentState
+from amanah_client.paging.sounding import BELL_S
 from amanah_client.sdk import Client
 from amanah_client.terminal import panels
 from amanah_client.terminal.composer import Composer
@@ -26,7 +27,7 @@ from amanah_client.terminal.drawing import Parts
 from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.lines import Part, Row, cut, said, wrap
 from amanah_client.terminal.moving import Moves
-from amanah_client.terminal.ringing import BELL_S, Ringer
+from amanah_client.terminal.ringing import Ringer
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.terminal.showing import Showing
 from amanah_client.terminal.watch import Watch
@@ -172,8 +173,7 @@ class Frame(App[None]):
 
     def _sound(self) -> None:
         """Again and again, while something rings."""
-        if self.ringer.ringing:
-            self.bell()
+        self.ringer.sound()
 
     def _rings(self) -> None:
         self.show_soon()

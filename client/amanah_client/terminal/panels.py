@@ -108,7 +108,8 @@ def alarm(trust: Trust, width: int) -> tuple[Row, ...]:
 
 def board(view: BoardView, nations: Iterable[Nation], now_ms: int, width: int) -> tuple[Drawn, ...]:
     """Joint times, duties, tasks, decisions, notes of the shift, who is here."""
-    drawn = [*_clocks(view, now_ms, width), *_tasks(view, width), *_decisions(view, width), *_notes(view, width)]
+    parts = (_closing(view, width), _clocks(view, now_ms, width), _tasks(view, width), _decisions(view, width))
+    drawn = [one for part in (*parts, _notes(view, width)) for one in part]
     if not drawn:
         nothing = _("Nothing is on the board. /task, /decide, /clock and /incident put something there.")
         drawn.append(Drawn(id="", rows=tuple(folded(said(nothing, "dim"), width))))
@@ -124,6 +125,18 @@ def _title(text: str, width: int) -> Drawn:
 def _card(name: str, style: str, lines: Iterable[Parts], width: int) -> Drawn:
     bar = Part("\N{BOX DRAWINGS HEAVY VERTICAL} ", style)
     return Drawn(id=name, rows=tuple(row for line in lines for row in folded(line, width, bar)))
+
+
+def _closing(view: BoardView, width: int) -> Iterator[Drawn]:
+    if (one := view.closing) is None:
+        return
+    yield _title(_("Closing"), width)
+    lines = [said(one.words, "dim" if one.recorded else "")]
+    if one.open and one.mine in {"waiting", "differs"}:
+        lines.append(said(_("/sign signs for your nation."), "bold"))
+    if one.recordable:
+        lines.append(said(_("/close record records that it stands."), "bold"))
+    yield _card("", "dim" if one.recorded else "chip", lines, width)
 
 
 def _clocks(view: BoardView, now_ms: int, width: int) -> Iterator[Drawn]:

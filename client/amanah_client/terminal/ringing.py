@@ -12,6 +12,7 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.pager import Called, Notification, NotRecorded, Pager, Ringing, Rings
+from amanah_client.paging.sounding import Sounding
 from amanah_client.sdk import Client
 from amanah_client.terminal.lines import Part, Row, said, wrap
 from amanah_client.view import words
@@ -20,8 +21,6 @@ from amanah_client.view.ringing import RingLine, ring_line
 from amanah_protocol.errors import AmanahError, UsageError
 from amanah_protocol.types import EnvelopeId, RoomId
 
-BELL_S: Final = 5.0
-"""So often it sounds while something rings."""
 _EDGE: Final = (Part(" "),)
 
 
@@ -34,11 +33,12 @@ class Ringer:
         Args:
             client: The profile.
             changed: Called when something else rings, or is paged.
-            sound: Called when something begins to ring.
+            sound: Sounds, where no page of the desk does.
         """
         self._client = client
         self._changed = changed
-        self._sound = sound
+        self._bell = sound
+        self._sounding = Sounding(client.profile.home)
         self.trouble: AmanahError | None = None
         self._reached_nobody: dict[EnvelopeId, str] = {}
         try:
@@ -64,10 +64,16 @@ class Ringer:
             self.trouble = error
             self._changed()
 
+    def sound(self) -> None:
+        """Sound once while something rings; a page of the desk that its officer sits at sounds instead."""
+        if self.ringing and self._sounding.take():
+            self._bell()
+            self._sounding.leave()
+
     def _told(self, told: Notification) -> None:
         match told:
             case Rings():
-                self._sound()
+                self.sound()
             case Called(failures=failures):
                 self._reached_nobody[told.message] = ", ".join(f"{one.hook}: {one.detail}" for one in failures)
             case NotRecorded(problem=problem):

@@ -33,7 +33,7 @@ async def test_what_must_not_wait_rings_says_who_is_paged_and_ends_with_an_ackno
         theirs = await joined(desk.malware, "Ringing")
         rung: list[bool] = []
         app.bell = lambda: rung.append(True)  # type: ignore[method-assign]  # what is heard leaves no other trace
-        app.ringer._sound = app.bell  # noqa: SLF001 - as above
+        app.ringer._bell = app.bell  # noqa: SLF001 - as above
         await theirs.send("It can wait")
         await desk.sees("It can wait", "conversation")
         assert desk.told("ringing") == ""
