@@ -96,12 +96,12 @@ async def grant(desk: Desk, asked: wire.GrantHistory) -> str:
 
 
 def _plan(room: Room, asked: wire.PlanGrant) -> Plan:
-    first = max(1, asked.first)
-    if asked.since_ms:
-        later = (one.room_seq or 0 for one in room.record() if (one.accepted_at_ms or 0) >= asked.since_ms)
-        first = next(later, room.row.head_seq + 1)
-    # A stretch that begins behind the newest entry holds nothing.
-    return room.granting(first, max(first, room.row.head_seq), room.find_members(asked.whom))
+    whom, places = room.find_members(asked.whom), [one.room_seq or 0 for one in room.record() if _is_late(one, asked)]
+    return room.granting(places[0], places[-1], whom) if places else Plan(grants=(), left_out=())
+
+
+def _is_late(message: Message, asked: wire.PlanGrant) -> bool:
+    return (message.room_seq or 0) >= asked.first and (message.accepted_at_ms or 0) >= asked.since_ms
 
 
 def _left_out(room: Room, plan: Plan) -> Iterator[dict[str, str]]:
