@@ -256,18 +256,22 @@ def _lose_the_connection(incident: Incident) -> None:
     en, fr, ar = incident.all
     relay = incident.site.nations.relay
     relay.stop()
-    try:
-        for officer in incident.all:
-            officer.page.locator(".dot.off").wait_for()
-        ar.say("كُتبت من دون المُرحِّل")
-        ar.hears("كُتبت").locator(".sent.queued").wait_for()
-        note: FilePayload = {"name": "ملاحظات المناوبة.txt", "mimeType": "text/plain", "buffer": "مهم".encode()}
-        ar.page.locator("form.compose input[type=file]").set_input_files([note])
-        ar.button("Send").click()
-        ar.hears("ملاحظات").locator(".sent.queued").wait_for()
-        incident.look(ar, "offline")
-    finally:
+    for officer in incident.all:
+        officer.page.locator(".dot.off").wait_for()
+    ar.say("كُتبت من دون المُرحِّل")
+    ar.hears("كُتبت").locator(".sent.queued").wait_for()
+    note: FilePayload = {"name": "ملاحظات المناوبة.txt", "mimeType": "text/plain", "buffer": "مهم".encode()}
+    ar.page.locator("form.compose input[type=file]").set_input_files([note])
+    ar.button("Send").click()
+    ar.hears("ملاحظات").locator(".sent.queued").wait_for()
+    incident.look(ar, "offline")
+    # What is saved meanwhile waits, and the browser gets it as soon as it has come.
+    sample = fr.hears("gnp._img")
+    with fr.page.expect_download() as waiting:
+        sample.locator(".btn.go").click()
+        sample.get_by_text(fr.word("Waits for the connection; goes on by itself.")).wait_for()
         relay.start()
+    assert waiting.value.suggested_filename.endswith(".exe.zip")
     for officer in (en, fr):
         officer.hears("كُتبت")
     card = en.hears("ملاحظات المناوبة.txt")

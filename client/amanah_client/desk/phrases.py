@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amanah_client.language import gettext as _
+
+
+def apart(*groups: Mapping[str, str]) -> dict[str, str]:
+    """All of them by their names, of which no two are the same: the one behind would stand in for the other.
+
+    Raises:
+        ValueError: Two are.
+    """
+    found: dict[str, str] = {}
+    for group in groups:
+        if twice := found.keys() & group.keys():
+            raise ValueError(f"words of the page with one name: {', '.join(sorted(twice))}")
+        found |= group
+    return found
 
 
 def phrases() -> dict[str, str]:
     """All of them."""
-    return _of_opening() | _of_drills() | _of_closing() | _of_passing() | _of_pending() | _of_ringing()
+    return apart(_of_opening(), _of_drills(), _of_closing(), _of_passing(), _of_pending(), _of_ringing())
 
 
 def _of_opening() -> dict[str, str]:

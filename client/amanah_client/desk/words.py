@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.desk.opening import templates
-from amanah_client.desk.phrases import phrases
+from amanah_client.desk.phrases import apart, phrases
 from amanah_client.language import gettext as _
 from amanah_client.language import spoken
 from amanah_client.view import words
@@ -36,7 +36,7 @@ def words_of_page() -> dict[str, object]:
 
 
 def _sentences() -> dict[str, str]:
-    return _of_rooms() | _of_conversation() | _of_composer() | _of_board() | _of_files() | phrases()
+    return apart(_of_rooms(), _of_conversation(), _of_composer(), _of_board(), _of_files(), phrases())
 
 
 def _of_rooms() -> dict[str, str]:
@@ -241,7 +241,7 @@ def _of_files() -> dict[str, str]:
         "sealing": _("Sealing {name}"),
         "sending": _("Sending {name}"),
         "fetching": _("Fetching {name}"),
-        "waits": _("Waits for the connection; goes on by itself."),
+        "waits_here": _("Waits for the connection; goes on by itself."),
         "not_brought": _("{name} did not arrive at the desk's program. Send it again."),
         "save": _("Save"),
         "container": _("Save in a container"),

@@ -17,6 +17,7 @@ import pyzipper
 
 from amanah_client.desk.download import Download, disposition
 from amanah_client.desk.passes import MOST, Passes
+from amanah_client.desk.phrases import apart
 from amanah_client.files import Announced, prepare
 from amanah_client.model import IntentState
 from amanah_client.saving import PASSWORD
@@ -439,6 +440,12 @@ def test_a_name_ends_where_it_ends(name: str) -> None:
     for forbidden in ("/", "\\", "%2e", "%2F", "%E2%80%AE", "%0A"):
         assert forbidden not in made.partition("; filename*=")[2]
     assert len(made) < 1000
+
+
+def test_no_word_of_the_page_stands_in_for_another() -> None:
+    assert apart({"a": "1"}, {"b": "2"}) == {"a": "1", "b": "2"}
+    with pytest.raises(ValueError, match="one name: a"):
+        apart({"a": "1"}, {"a": "2"})
 
 
 def test_a_pass_is_for_one_session_and_once() -> None:

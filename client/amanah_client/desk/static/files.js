@@ -63,7 +63,7 @@ function moving(file) {
   if (!move) return null;
   const named = { name: file.name };
   if (move.state === "failed") return el("p.warn", { role: "alert", dir: "auto" }, move.text);
-  if (move.state === "waiting") return el("p.meta", { role: "status" }, now.say.waits);
+  if (move.state === "waiting") return el("p.meta", { role: "status" }, now.say.waits_here);
   return move.state === "moving" ? progress(filled(move.up ? now.say.sending : now.say.fetching, named), move.done, move.total) : null;
 }
 
