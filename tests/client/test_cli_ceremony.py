@@ -321,3 +321,30 @@ def test_a_home_that_cannot_be_written_is_named(
     said = capsys.readouterr().err
     assert "cannot be written. Mend its rights" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "enrolled", "compare"),
+    [("fr", "enrôlé\u00a0: officer de cert.example.tn", "de vive voix"), ("ar", "سُجّل", "صوتيا")],
+)
+def test_the_ceremony_is_told_in_the_readers_language_and_its_words_are_the_same_for_all(
+    community: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    enrolled: str,
+    compare: str,
+) -> None:
+    assert community("l", "device", "request", "cert.example.tn", "--key-file", "--out", "l.request") == 0
+    asked = capsys.readouterr().err.splitlines()[-1].split(":")[1].split()
+    monkeypatch.setenv("AMANAH_LANG", code)
+    certify = ("org", "certify", "l.request", "--name", "Officer L", "--roster", "roster.txt")
+    assert community("tn", *certify, "--out", "l.reply") == 0
+    said = capsys.readouterr().err
+    assert " ".join(asked) in said  # two nations compare them by voice, whatever each of them speaks
+    assert community("l", "device", "install", "l.reply") == 0
+    said = capsys.readouterr().err
+    assert enrolled in said
+    assert compare in said
+    assert community("l", "roster", "show", "--json") == 0
+    assert capsys.readouterr().out.isascii()

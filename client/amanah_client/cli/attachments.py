@@ -15,6 +15,8 @@ from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import party_json, short, who
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, single
 from amanah_client.files import RoomFile, follow
+from amanah_client.language import gettext as _
+from amanah_client.language import ngettext
 from amanah_client.model import Intent, IntentState
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -56,11 +58,11 @@ def attach(
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         while (successor := into.successor) is not None:
-            terminal.say(f"{explain_status(into)}, and so does this file")
+            terminal.say(_("%(status)s, and so does this file", status=explain_status(into)))
             into = successor
-        with progress("bytes sealed") as shown:
+        with progress(_("bytes sealed")) as shown:
             intent = await into.attach(file, text=text, label=asked, sample=sample, timeout_s=None, tell=shown.advance)
-        with progress("bytes sent") as shown:
+        with progress(_("bytes sent")) as shown:
             intent = await _outcome(client, intent, shown, common)
         show_outcome(intent, common)
 
@@ -100,7 +102,7 @@ def files(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
         for file in found:
             terminal.show(_line(file))
         if not found:
-            terminal.say("no files")
+            terminal.say(_("no files"))
 
     look(common, show, offline=offline)
 
@@ -135,14 +137,14 @@ def save(
     async def work(client: Client) -> None:
         inside = await find_room(client, room, common)
         message = await _find(client, inside, file, common)
-        with progress("bytes fetched") as shown:
+        with progress(_("bytes fetched")) as shown:
             made = await inside.save(
                 message.message, to, container=container, timeout_s=common.timeout, tell=shown.advance
             )
         if common.json:
             terminal.show_line({**_json(message), "path": str(made)})
         else:
-            terminal.show(f"saved  {single(str(made))}")
+            terminal.show(_("saved  %(path)s", path=single(str(made))))
 
     opening.with_client(common, work)
 
@@ -170,9 +172,10 @@ def _line(found: RoomFile) -> str:
     head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {message.label.text:<17}"
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
-    sample = " (sample)" if file.sample else ""
+    sample = " " + _("(sample)") if file.sample else ""
     said = f": {single(file.text)}" if file.text else ""
-    what = f"{single(file.name)}{sample}, {file.size:,} bytes, SHA-256 {file.digest.hex()}"
+    size = ngettext("%(count)s byte", "%(count)s bytes", file.size)
+    what = f"{single(file.name)}{sample}, {size}, SHA-256 {file.digest.hex()}"
     return f"{head}  {found.state:<9}  {who(message.sender)}  {what}{said}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
@@ -13,6 +14,8 @@ from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_protocol import identity
 from amanah_protocol.cards import (
     Armour,
@@ -96,10 +99,11 @@ def org_init(
     files.check_new(card)
     with _new_profile(common, key_file=key_file) as profile:
         made = organisation.create_organisation(profile, checked)
-        terminal.say(f"organisation {checked} made in {profile.home.path}")
-    terminal.say(f"root key in words: {enrolment.words(made.organisation.roots[0])}")
+        made_in = isolate(str(profile.home.path))
+        terminal.say(_("organisation %(name)s made in %(path)s", name=isolate(checked), path=made_in))
+    terminal.say(_("root key in words: %(words)s", words=isolate(enrolment.words(made.organisation.roots[0]))))
     if card is None:
-        terminal.say("next: `amanah org card` prints the card for the community's roster")
+        terminal.say(_("next: `amanah org card` prints the card for the community's roster"))
     else:
         files.write_file(card, armour(Armour.ORGANISATION, made.encode()))
 
@@ -139,7 +143,7 @@ def org_show(*, common: Options = DEFAULTS) -> None:
         )
         return
     terminal.show_table(
-        ("device", "name", "person", "role", "valid until", ""),
+        (_("device"), _("name"), _("person"), _("role"), _("valid until"), ""),
         (
             (
                 item.device.hex()[:_HEX_ID],
@@ -147,11 +151,11 @@ def org_show(*, common: Options = DEFAULTS) -> None:
                 item.certificate.subject.hex()[:_HEX_PERSON],
                 item.certificate.role.name.lower(),
                 terminal.clock(item.certificate.not_after_ms),
-                "revoked" if item.revoked else "",
+                _("revoked") if item.revoked else "",
             )
             for item in everybody
         ),
-        whole=("device", "person"),
+        whole=(_("device"), _("person")),
     )
 
 
@@ -195,9 +199,18 @@ def certify(
             raise _namesake(name, others[0])
         reply = organisation.certify(profile, asked, name=name, ceiling=highest, roster=trusted)
     files.write_file(out, armour(Armour.REPLY, reply.encode()))
-    terminal.say(f"certified {asked.role.name.lower()} {name!r}, device {asked.device_id.hex()[:_HEX_ID]}")
-    terminal.say(f"request in words: {enrolment.words(asked.encoded)}")
-    terminal.say(f"roster in words:  {enrolment.words(decode_roster(reply.roster).endorsed.document)}")
+    named = {"role": asked.role.name.lower(), "device": asked.device_id.hex()[:_HEX_ID], "name": repr(name)}
+    terminal.say(_("certified %(role)s %(name)s, device %(device)s", **_isolated(named)))
+    terminal.say(_("request in words: %(words)s", words=isolate(enrolment.words(asked.encoded))))
+    terminal.say(_("roster in words: %(words)s", words=_roster_words(reply.roster)))
+
+
+def _roster_words(encoded: bytes) -> str:
+    return isolate(enrolment.words(decode_roster(encoded).endorsed.document))
+
+
+def _isolated(named: dict[str, str]) -> dict[str, str]:
+    return {name: isolate(value) for name, value in named.items()}
 
 
 def _namesake(name: str, other: organisation.Issued) -> UsageError:
@@ -234,7 +247,8 @@ def revoke(
         item = organisation.find_issued(profile, device)
         made = organisation.revoke(profile, item, reason=reason, compromised_since_ms=None)
     files.write_file(out, armour(Armour.REVOCATION, made.encoded))
-    terminal.say(f"revoked {item.name!r}; it counts as soon as a device submits it: `amanah device submit FILE`")
+    named = _isolated({"name": repr(item.name)})
+    terminal.say(_("revoked %(name)s; it counts as soon as a device submits it: `amanah device submit FILE`", **named))
 
 
 @roster.command
@@ -294,7 +308,8 @@ def new(
     made = Endorsed(document=document, signatures=()).encode()
     decode_roster(made)
     files.write_file(out, armour(Armour.ROSTER, made))
-    terminal.say(f"next: {threshold} of {len(decoded)} organisations run `amanah roster sign FILE`")
+    counted = _isolated({"threshold": str(threshold), "count": str(len(decoded))})
+    terminal.say(_("next: %(threshold)s of %(count)s organisations run `amanah roster sign FILE`", **counted))
 
 
 def _quorum(witnesses: tuple[Witness, ...], wanted: int | None) -> int:
@@ -306,8 +321,11 @@ def _quorum(witnesses: tuple[Witness, ...], wanted: int | None) -> int:
         raise UsageError(Code.USAGE, f"--quorum {quorum}: {len(witnesses)} witnesses were given", hint=hint)
     if quorum < safe:
         terminal.say(
-            f"warning: with {len(witnesses)} witnesses a quorum below {safe} lets hostile ones, up to a third of all, "
-            f"hide that members are shown different logs; --quorum {safe} does not"
+            _(
+                "warning: with %(count)s witnesses a quorum below %(safe)s lets hostile ones, up to a third of all, "
+                "hide that members are shown different logs; --quorum %(safe)s does not",
+                **_isolated({"count": str(len(witnesses)), "safe": str(safe)}),
+            )
         )
     return quorum
 
@@ -331,7 +349,7 @@ def sign(file: File, /, *, out: File | None = None, common: Options = DEFAULTS) 
         files.write_file(out, text)
         return
     files.replace_file(file, text)
-    terminal.say(f"signed: {file}")
+    terminal.say(_("signed: %(file)s", file=isolate(str(file))))
 
 
 @roster.command(name="show")
@@ -367,24 +385,37 @@ def roster_show(
     if common.json:
         terminal.show_json(_roster_json(shown, [str(name) for name in sorted(signed)]))
         return
+    _show_roster(shown, signed)
+
+
+def _show_roster(shown: Roster, signed: Collection[str]) -> None:
     community = terminal.single(shown.community)  # nothing of the file is verified here
-    terminal.show(f"{community}, version {shown.version}, until {terminal.clock(shown.expires_ms)}")
-    terminal.show(f"in words: {enrolment.words(shown.endorsed.document)}")
-    terminal.show(f"signed by {len(signed)}, needed {shown.threshold} of {len(shown.organisations)}")
+    version, until = isolate(str(shown.version)), isolate(terminal.clock(shown.expires_ms))
+    told = _("%(community)s, version %(version)s, until %(time)s", community=community, version=version, time=until)
+    terminal.show(told)
+    terminal.show(_("in words: %(words)s", words=isolate(enrolment.words(shown.endorsed.document))))
+    counts = {"signed": len(signed), "needed": shown.threshold, "all": len(shown.organisations)}
+    counted = _isolated({name: str(count) for name, count in counts.items()})
+    terminal.show(_("signed by %(signed)s, needed %(needed)s of %(all)s", **counted))
     terminal.show_table(
-        ("organisation", "roots", "signed"),
+        (_("organisation"), _("roots"), _("signed")),
         (
-            (item.name, f"{item.threshold} of {len(item.roots)}", "yes" if item.name in signed else "no")
+            (
+                item.name,
+                _("%(count)s of %(all)s", count=item.threshold, all=len(item.roots)),
+                _("yes") if item.name in signed else _("no"),
+            )
             for item in shown.organisations
         ),
-        whole=("organisation",),
+        whole=(_("organisation"),),
     )
     for relay in shown.relays:
-        terminal.show(terminal.single(f"relay {relay.origin} at {', '.join(relay.addresses)}"))
+        origin, addresses = terminal.single(relay.origin), terminal.single(", ".join(relay.addresses))
+        terminal.show(_("relay %(origin)s at %(addresses)s", origin=origin, addresses=addresses))
     for witness in shown.witnesses:
-        terminal.show(terminal.single(f"witness {witness.name}"))
+        terminal.show(_("witness %(name)s", name=terminal.single(witness.name)))
     if shown.witnesses:
-        terminal.show(f"of the witnesses, {shown.quorum} must cosign")
+        terminal.show(_("of the witnesses, %(count)s must cosign", count=isolate(str(shown.quorum))))
 
 
 def _roster_json(shown: Roster, signed: list[str]) -> dict[str, object]:
@@ -414,7 +445,8 @@ def roster_install(file: File, /, *, common: Options = DEFAULTS) -> None:
     newer = files.read_armoured(file, Armour.ROSTER)
     with opening.profile(common) as profile:
         verified = enrolment.install_roster(profile, newer)
-    terminal.say(f"trusted: {verified.value.community}, version {verified.value.version}")
+    named = _isolated({"community": verified.value.community, "version": str(verified.value.version)})
+    terminal.say(_("trusted: %(community)s, version %(version)s", **named))
 
 
 @device.command
@@ -449,8 +481,9 @@ def request(
     with _new_profile(common, key_file=key_file) as profile:
         made = enrolment.request_device(profile, organisation=checked, role=Role[role.upper()], subject=person)
     files.write_file(out, armour(Armour.REQUEST, made.encoded))
-    terminal.say(f"device {made.device_id.hex()[:_HEX_ID]} of {checked}")
-    terminal.say(f"request in words: {enrolment.words(made.encoded)}")
+    named = _isolated({"device": made.device_id.hex()[:_HEX_ID], "organisation": checked})
+    terminal.say(_("device %(device)s of %(organisation)s", **named))
+    terminal.say(_("request in words: %(words)s", words=isolate(enrolment.words(made.encoded))))
 
 
 def _person(text: str) -> PersonId:
@@ -476,9 +509,10 @@ def device_install(reply: File, /, *, common: Options = DEFAULTS) -> None:
     decoded = decode_reply(files.read_armoured(reply, Armour.REPLY))
     with opening.profile(common) as profile:
         certificate = enrolment.install_reply(profile, decoded).value
-    terminal.say(f"enrolled: {certificate.role.name.lower()} of {certificate.organisation}")
-    terminal.say(f"roster in words: {enrolment.words(decode_roster(decoded.roster).endorsed.document)}")
-    terminal.say("compare these eight words with your organisation by voice before you rely on them")
+    named = _isolated({"role": certificate.role.name.lower(), "organisation": certificate.organisation})
+    terminal.say(_("enrolled: %(role)s of %(organisation)s", **named))
+    terminal.say(_("roster in words: %(words)s", words=_roster_words(decoded.roster)))
+    terminal.say(_("compare these eight words with your organisation by voice before you rely on them"))
 
 
 @device.command(name="show")
@@ -526,4 +560,4 @@ def submit(file: File, /, *, common: Options = DEFAULTS) -> None:
         raise DecodeError(Code.BAD_TYPE, f"something that is submitted is wanted, {what}")
     action = actions.SubmitControl(type=SUBMITTED[kind], object=decode_armour(text, kind))
     done = opening.with_client(common, lambda client: client.do(action, common.timeout))
-    terminal.say(f"in the log at {done.index}")
+    terminal.say(_("in the log at %(index)s", index=isolate(str(done.index))))

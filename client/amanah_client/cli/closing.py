@@ -11,6 +11,8 @@ from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import catch_up, find_room, settle, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.incident.closing import ask_to_sign, record, sign
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.incident import Incident, Status
@@ -74,7 +76,7 @@ async def ask_nations(
     """Ask nations to sign off; all in the room where none is named."""
     asked = list(map(parse_organisation, nations)) or [party.organisation for party in into.members()]
     body = ask_to_sign(into.placed(), nations=asked, sign_until_ms=_now_ms() + days * _DAY_MS)
-    terminal.say(f"asked to sign off: {', '.join(body.nations)}")
+    terminal.say(_("asked to sign off: %(nations)s", nations=isolate(", ".join(body.nations))))
     show_outcome(await settle(client, into.compose(body), common), common)
 
 
@@ -98,7 +100,7 @@ def sign_off(room: str, /, *, anyway: Flag = False, common: Options = DEFAULTS) 
             hint = "Compare `amanah report` of both, above all what cannot be read here; then sign, or give --anyway."
             raise VerifyError(Code.BINDING, f"this device has other facts: {', '.join(differs)}", hint=hint)
         if differs:
-            terminal.say(f"other facts than asked: {', '.join(differs)}")
+            terminal.say(_("other facts than asked: %(facts)s", facts=isolate(", ".join(differs))))
         show_outcome(await settle(client, into.compose(body), common), common)
 
     opening.with_client(common, work)

@@ -10,6 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from amanah_client.cli.terminal import check_no_option, operational, say
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_protocol.cards import Armour, decode_armour
 from amanah_protocol.errors import Code, UsageError
 
@@ -85,7 +87,7 @@ def write_file(path: Path | None, data: str | bytes) -> None:
         with contextlib.suppress(OSError):
             path.unlink()
         raise operational(error, path) from error
-    say(f"written: {path}")
+    say(_("written: %(path)s", path=isolate(str(path))))
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
 from amanah_client.cli.terminal import Options, say
+from amanah_client.language import ENGLISH, spoken
+from amanah_client.language.errors import happened
 from amanah_protocol.errors import Code, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def profile(common: Options) -> Profile:
         except UsageError as error:
             if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
                 raise
-            say(f"{error.detail}; try again")
+            say(f"{error.detail}; try again" if spoken() == ENGLISH else happened(error.code))
 
 
 def with_client(

@@ -24,7 +24,7 @@ def ask_passphrase() -> str:
     if not sys.stdin.isatty():
         detail = "the profile has a passphrase and there is no terminal to ask for it"
         raise UsageError(Code.PASSPHRASE, detail, hint="Run it in a terminal; machines have a profile with a key file.")
-    return _typed("Passphrase: ")
+    return _typed(_("Passphrase: "))
 
 
 def _typed(prompt: str) -> str:
@@ -46,12 +46,12 @@ def new_passphrase() -> str:
     problem = UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
     made = ""
     for left in reversed(range(TRIES)):
-        first = made or _typed("New passphrase, six dice words or more (Enter takes one made by chance): ")
+        first = made or _typed(_("New passphrase, six dice words or more (Enter takes one made by chance): "))
         if not first:
             # It stays when it is mistyped: it may stand on paper by now.
             first = made = made_passphrase()
-            say(f"made by chance: {made}")
-            say("write it down now and keep it away from this machine: without it nobody opens this profile")
+            say(_("made by chance: %(passphrase)s", passphrase=isolate(made)))
+            say(_("write it down now and keep it away from this machine: without it nobody opens this profile"))
         try:
             check_strength(first)
         except UsageError as error:
@@ -59,11 +59,11 @@ def new_passphrase() -> str:
             if left:
                 say(f"{error.detail}. {error.hint}")
             continue
-        if first == _typed("Again: "):
+        if first == _typed(_("Again: ")):
             return first
         problem = UsageError(Code.PASSPHRASE, "the two differ", hint="Nothing was made; begin anew.")
         if left:
-            say("the two differ; " + ("type the one made by chance" if made else "once more"))
+            say(_("the two differ; type the one made by chance") if made else _("the two differ; once more"))
     raise problem
 
 

@@ -11,6 +11,8 @@ from amanah_client.cli.asking import look
 from amanah_client.cli.showing import line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options, isolated
 from amanah_client.finding import MOST
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.reading import Found
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
@@ -60,9 +62,9 @@ def search(
             return
         _show(found, client, titles=room is None)
         if not found:
-            terminal.say("nothing fits")
+            terminal.say(_("nothing fits"))
         elif len(found) == limit:
-            terminal.say(f"there may be more: --before {found[-1].place}")
+            terminal.say(_("there may be more: %(option)s", option=isolate(f"--before {found[-1].place}")))
 
     look(common, show, offline=offline)
 
@@ -72,7 +74,7 @@ def _show(found: list[Found], client: Client, *, titles: bool) -> None:
     for one in found:
         if titles and one.message.room != last:
             last = one.message.room
-            terminal.show(f"in {isolated(client.room(last).title)}")
+            terminal.show(_("in %(room)s", room=isolated(client.room(last).title)))
         terminal.show(line(one.message, client.directory()))
 
 
