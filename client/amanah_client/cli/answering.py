@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from amanah_client import actions
 from amanah_client.cli import opening, questions
-from amanah_client.cli.asking import find_room, settle, show_outcome
+from amanah_client.cli.asking import MessageName, RoomName, find_room, settle, show_outcome
 from amanah_client.cli.chat import GradeName
 from amanah_client.cli.incident import say
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -26,8 +26,8 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 
 def ack(
-    room: str,
-    message: str,
+    room: RoomName,
+    message: MessageName,
     grade: GradeName = "understood",
     /,
     *,
@@ -37,10 +37,6 @@ def ack(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it, as `read` shows them.
     grade
         How far.
     """
@@ -54,15 +50,13 @@ def ack(
     opening.with_client(common, work)
 
 
-def react(room: str, message: str, sign: str, /, *, take_back: Flag = False, common: Options = DEFAULTS) -> None:
+def react(
+    room: RoomName, message: MessageName, sign: str, /, *, take_back: Flag = False, common: Options = DEFAULTS
+) -> None:
     """Put a sign on a message, or take it back. It is sealed: nobody but the room sees it.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it.
     sign
         Up to 16 characters, most often one.
     take_back
@@ -71,15 +65,11 @@ def react(room: str, message: str, sign: str, /, *, take_back: Flag = False, com
     say(room, lambda into: Reaction(message=into.message(message).id, sign=sign, stands=not take_back), common)
 
 
-def correct(room: str, message: str, text: str, /, *, common: Options = DEFAULTS) -> None:
+def correct(room: RoomName, message: MessageName, text: str, /, *, common: Options = DEFAULTS) -> None:
     """Put another text in the place of a message of yours. Both stand in the record.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it.
     text
         The text as it should be.
     """
@@ -91,15 +81,11 @@ def correct(room: str, message: str, text: str, /, *, common: Options = DEFAULTS
     say(room, body, common)
 
 
-def withdraw(room: str, message: str, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
+def withdraw(room: RoomName, message: MessageName, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
     """Take back a message of yours. That it was said stays provable; `erase` drops what it said.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it.
     reason
         Why.
     """
@@ -107,8 +93,8 @@ def withdraw(room: str, message: str, /, *, reason: str = "", common: Options = 
 
 
 def erase(
-    room: str,
-    message: str,
+    room: RoomName,
+    message: MessageName,
     /,
     *more: str,
     yes: Flag = False,
@@ -118,10 +104,6 @@ def erase(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    message
-        The message's id, or first digits of it.
     more
         More of them.
     yes
@@ -139,13 +121,11 @@ def erase(
     opening.with_client(common, work)
 
 
-def handover(room: str, text: str, /, *, common: Options = DEFAULTS) -> None:
+def handover(room: RoomName, text: str, /, *, common: Options = DEFAULTS) -> None:
     """Leave a note for the next shift; it stays on the board.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     text
         What the next shift has to know.
     """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from amanah_client import actions, model, terms
 from amanah_client.cli import opening, terminal
@@ -16,6 +18,10 @@ from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 
+RoomName = Annotated[str, Parameter(help="Its title, its id, or first digits of the id.")]
+"""A room, as verbs take it."""
+MessageName = Annotated[str, Parameter(help="The message's id, or first digits of it, as `read` shows them.")]
+"""A message of it."""
 _AS_STORED: Final = "Shown is what had arrived before; newer entries come with the next connection."
 
 

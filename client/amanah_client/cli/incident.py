@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from amanah_client.cli import opening, terminal
-from amanah_client.cli.asking import find_room, look, settle, show_outcome
+from amanah_client.cli.asking import RoomName, find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
 from amanah_client.cli.closing import ask_nations
 from amanah_client.cli.rooms import DRILL_ROOM
@@ -29,18 +29,18 @@ from amanah_protocol.identity import parse_organisation
 
 Flag = Annotated[bool, Parameter(negative="")]
 
+Number = Annotated[int, Parameter(help="The proposal's number, as `board` shows it.")]
+
 task = App(name="task", help="Ask a nation to do something, and say how far it is.")
 decide = App(name="decide", help="Propose, agree or object, and close what was decided.")
 clock = App(name="clock", help="Set a joint time, move it, call it off.")
 
 
-def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> None:
+def board(room: RoomName, /, *, offline: Flag = False, common: Options = DEFAULTS) -> None:
     """Show what a room's entries come to: where the incident stands, tasks, decisions, joint times.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     offline
         Show what is stored, without connecting.
     """
@@ -60,7 +60,7 @@ def board(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
 
 
 def incident(
-    room: str,
+    room: RoomName,
     /,
     *,
     title: str | None = None,
@@ -76,8 +76,6 @@ def incident(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     title
         What it is called.
     severity
@@ -109,13 +107,11 @@ def incident(
 
 
 @task.command
-def add(room: str, what: str, /, *, nation: str, until: str | None = None, common: Options = DEFAULTS) -> None:
+def add(room: RoomName, what: str, /, *, nation: str, until: str | None = None, common: Options = DEFAULTS) -> None:
     """Ask a nation to do something.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     what
         What is to be done.
     nation
@@ -134,7 +130,7 @@ def add(room: str, what: str, /, *, nation: str, until: str | None = None, commo
 
 @task.command
 def move(
-    room: str,
+    room: RoomName,
     which: str,
     state: Literal["open", "taken", "done", "refused"],
     /,
@@ -146,8 +142,6 @@ def move(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     which
         The task, by first digits as `board` shows them.
     state
@@ -165,7 +159,7 @@ def move(
 
 @decide.command
 def propose(
-    room: str,
+    room: RoomName,
     what: str,
     /,
     *,
@@ -178,8 +172,6 @@ def propose(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     what
         What is proposed.
     until
@@ -203,15 +195,11 @@ def propose(
 
 
 @decide.command
-def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
+def agree(room: RoomName, number: Number, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
     """Agree for your nation.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    number
-        The proposal's number, as `board` shows it.
     reason
         Why.
     """
@@ -219,15 +207,11 @@ def agree(room: str, number: int, /, *, reason: str = "", common: Options = DEFA
 
 
 @decide.command(name="object")
-def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULTS) -> None:
+def object_(room: RoomName, number: Number, /, *, reason: str, common: Options = DEFAULTS) -> None:
     """Object for your nation, and say why.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
-    number
-        The proposal's number, as `board` shows it.
     reason
         Why.
     """
@@ -235,16 +219,8 @@ def object_(room: str, number: int, /, *, reason: str, common: Options = DEFAULT
 
 
 @decide.command
-def close(room: str, number: int, /, *, common: Options = DEFAULTS) -> None:
-    """Record how a proposal ended, by what the positions come to; auditors see it.
-
-    Parameters
-    ----------
-    room
-        Its title, its id, or first digits of the id.
-    number
-        The proposal's number, as `board` shows it.
-    """
+def close(room: RoomName, number: Number, /, *, common: Options = DEFAULTS) -> None:
+    """Record how a proposal ended, by what the positions come to; auditors see it."""
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
@@ -255,7 +231,7 @@ def close(room: str, number: int, /, *, common: Options = DEFAULTS) -> None:
 
 @clock.command(name="set")
 def set_(
-    room: str,
+    room: RoomName,
     what: str,
     /,
     *,
@@ -267,8 +243,6 @@ def set_(
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     what
         What happens then, or until then.
     at
@@ -281,13 +255,11 @@ def set_(
 
 
 @clock.command
-def change(room: str, which: str, /, *, at: str | None = None, common: Options = DEFAULTS) -> None:
+def change(room: RoomName, which: str, /, *, at: str | None = None, common: Options = DEFAULTS) -> None:
     """Move a joint time; without a time it is called off.
 
     Parameters
     ----------
-    room
-        Its title, its id, or first digits of the id.
     which
         The joint time, by first digits as `board` shows them.
     at

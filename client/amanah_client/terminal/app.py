@@ -12,7 +12,7 @@ from amanah_client import actions
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent
-from amanah_client.terminal import dialogs, doing
+from amanah_client.terminal import dialogs, doing, opening
 from amanah_client.terminal.completing import complete, usage
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
@@ -29,7 +29,6 @@ from amanah_client.view.runs import parse, plain
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
 _OWN: Final = frozenset(
@@ -79,19 +78,18 @@ class Terminal(Frame):
             self._close_panels()
             self.look_at(RoomId(bytes.fromhex(name)))
             return
-        title = name.removeprefix(dialogs.NEW)
-        asks = (said(_("With which label? It is the highest that the room allows, and stays."), "bold"),
-                said(_("Room: %(title)s", title=words.value(title))), ())  # fmt: skip
-        choices = [Choice(name=NOTHING, says=said(_("Open no room")))]
-        choices += [Choice(name=label.text, says=(Part(f" {label.text} ", label.text),)) for label in reversed(Label)]
-        self.ask(Choosing(asks, choices), partial(self._open_room, title))
+        self._ask_how(name.removeprefix(dialogs.NEW), drill=False)
 
-    async def _open_room(self, title: str, label: str | None) -> None:
-        if label in {None, NOTHING}:
-            return
-        wanted = self.watch_over.client.new_room(title, label=Label.parse(label or ""))
-        self._opening = (await self.watch_over.client.ask(wanted)).id
-        self.tell(_("The room is there as soon as the relay has taken it."))
+    def _ask_how(self, title: str, *, drill: bool) -> None:
+        asks, choices = opening.asked(title, drill=drill)
+        self.ask(Choosing(asks, choices), partial(self._open_room, title, drill))
+
+    async def _open_room(self, title: str, drill: bool, how: str | None) -> None:  # noqa: FBT001 - bound where it is asked
+        if how == opening.EXERCISE:
+            self._ask_how(title, drill=True)
+        elif how not in {None, NOTHING}:
+            self._opening, told = await opening.open_room(self.watch_over.client, title, how or "", drill=drill)
+            self.tell(told)
 
     def action_panel(self, name: str) -> None:
         """Bring a panel, or put it away."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from amanah_client.room import Room
+from amanah_client.templates.template import built_in, decode_template
 from amanah_protocol import attachment
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.errors import Code, OperationalError
@@ -150,3 +151,27 @@ async def test_without_the_relay_nothing_is_signed_of_what_may_be_missing(nation
         finally:
             await asyncio.to_thread(nations.relay.start)
         await desk.sees("Relay connected", "foot")
+
+
+async def test_a_room_is_opened_by_a_template_and_as_an_exercise(nations: Nations) -> None:
+    async with at_the_terminal(nations, "opening", (80, 24)) as desk:
+        app, pilot = desk.app, desk.pilot
+        await pilot.press("ctrl+k")
+        await until(lambda: app.screen.is_modal)
+        await pilot.press(*"Night", "enter")
+        await pilot.pause()
+        assert "template ransomware" in desk.drawn()
+        await pilot.press("end")
+        await pilot.pause()
+        assert "Open it as an exercise" in desk.drawn()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "nothing in it is real" in desk.drawn()
+        desk.shoot("opening-80x24")
+        # The first template, behind what opens nothing and the five labels.
+        await pilot.press("home", *["down"] * 6, "enter")
+        await desk.sees("Drill: nothing here is real", "head")
+        await desk.sees("Task", "board")
+        room = app.watch_over.client.room("Night")
+        assert room.is_drill
+        assert len(room.board().tasks) == len(decode_template(built_in("phishing"), "phishing").task)
