@@ -133,6 +133,11 @@ def happened(code: str) -> str:
     return " ".join(map(gettext, HAPPENED[Code(code)])) if code in HAPPENED else ""
 
 
+def why(code: str) -> str:
+    """What happened alone, to stand in a sentence; "" as `happened`."""
+    return gettext(HAPPENED[Code(code)][0]).rstrip(".") if code in HAPPENED else ""
+
+
 def found(code: str) -> str:
     """What an audit found of an entry; what to do depends on the record, and is said for all of it."""
     return gettext(FOUND.get(Code(code), HAPPENED[Code(code)][0]))

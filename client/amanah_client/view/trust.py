@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from amanah_client.language import ENGLISH, ngettext, number, pgettext, spoken
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext, number
+from amanah_client.language.errors import why
 from amanah_client.model import Alarm
 from amanah_client.standing import Standing
 from amanah_client.view import words
@@ -96,9 +97,13 @@ def line(problem: AmanahError | None, *, online: bool, following: bool, waiting:
     count = ngettext("%(count)s message waits", "%(count)s messages wait", waiting)
     queued = count if waiting else _("nothing waiting")
     if problem is not None:
-        said = _("Offline: %(why)s", why=words.value(problem.detail))
+        is_english = spoken().code == ENGLISH.code
+        reason = words.value(problem.detail) if is_english else why(problem.code)
+        said = _("Offline: %(why)s", why=reason)
         kept = _("What you write is kept and goes out by itself.")
-        return Line(text=f"{said}; {queued}", online=False, waiting=waiting, hint=f"{shown(problem.hint)} {kept}")
+        hint = f"{shown(problem.hint)} {kept}" if is_english else kept
+        text = f"{said}{pgettext('between', '; ')}{queued}"
+        return Line(text=text, online=False, waiting=waiting, hint=hint)
     if online:
         return Line(text=_("Relay connected, %(queued)s", queued=queued), online=True, waiting=waiting)
     if following:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from amanah_client.language import Language, speaking
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
 from amanah_client.model import Alarm
 from amanah_client.standing import Standing
@@ -187,6 +188,9 @@ def test_the_connection_is_told_with_what_waits() -> None:
     problem = OperationalError(Code.OFFLINE, "the relay does not answer")
     offline = line(problem, online=False, following=False, waiting=2)
     assert (bare(offline.text), offline.online) == ("Offline: the relay does not answer; 2 messages wait", False)
+    with speaking(Language(code="fr")):
+        french = line(problem, online=False, following=False, waiting=2)
+    assert "the relay" not in french.text + french.hint
     assert offline.hint.endswith("What you write is kept and goes out by itself.")
     assert line(None, online=True, following=False, waiting=0).text == "Relay connected, nothing waiting"
     assert line(None, online=False, following=True, waiting=1).online

@@ -154,7 +154,7 @@ function line(room, one) {
     "li",
     {},
     el("div.row.tight", {}, chip(one.who.chip, one.who.mine), file ? theirs(file.name, "b") : el("b", {}, one.state_words), file ? el("span.meta.num", {}, bytes(file.size)) : null, tlp(one.label)),
-    el("div.row.tight.meta", {}, theirs(one.who.name), el("bdi", {}, one.when), el("span", {}, one.state_words)),
+    el("div.row.tight.meta", {}, theirs(one.who.name), el("bdi", {}, one.when), file ? el("span", {}, one.state_words) : null),
     file?.sample ? el("div.meta.warn", {}, now.say.sample) : null,
     file ? digest(file) : null,
     file ? watched(file) : null,
