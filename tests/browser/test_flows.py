@@ -254,7 +254,6 @@ def _history(ours: Officer) -> None:
     dialog = page.locator("dialog")
     expect(dialog.locator(".preview")).to_contain_text("messages are given")
     pictures(ours, "flows-history")
-    dialog.locator("#f-whom").focus()
     page.keyboard.press("Escape")
     expect(board(ours).get_by_role("button", name="Give history")).to_be_focused()
 
@@ -279,6 +278,15 @@ def _waits(ours: Officer) -> None:
 def _ends(ours: Officer, theirs: Officer) -> None:
     page = ours.page
     box = page.locator("textarea.box")
+    box.fill("/attach")
+    with page.expect_file_chooser():
+        box.press("Enter")
+    for command, shows in (("/export", "Report"), ("/save", "Files")):
+        box.fill(command)
+        box.press("Enter")
+        expect(page.locator("dialog h2")).to_have_text(shows)
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
     box.fill("/close 3")
     box.press("Enter")
     expect(page.locator("#f-days")).to_have_value("3")

@@ -140,7 +140,10 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
             return text, differs or {"sent": True}
         case orders.RecordingClosing():
             await record_closing(desk.client, room)
-        case orders.Attaching() | orders.Saving():
+        case orders.Attaching():
+            # A page opens no file by its path: its officer chooses one.
+            return "", {"show": "attach"}
+        case orders.Saving():
             return "", {"show": "files"}
         case orders.Exporting():
             return "", {"show": "report"}

@@ -14,6 +14,7 @@ from amanah_client.language import ngettext
 from amanah_client.message import Message
 from amanah_client.room import Room
 from amanah_client.view import words
+from amanah_client.view.people import Seat
 from amanah_client.visible import shown
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.labels import Label
@@ -31,12 +32,12 @@ def targets(desk: Desk, asked: wire.ForwardTargets) -> dict[str, object]:
     """Every other room: whether the message may go there, and why not."""
     room = _room(desk, asked.room)
     message = room.message(asked.entry)
-    label = room.matter(message).label
+    label, seat = room.matter(message).label, desk.seat()
     others = [one for one in desk.client.rooms() if one.id != room.id]
-    return {"label": label.text, "rooms": [_target(room, message, other) for other in others]}
+    return {"label": label.text, "rooms": [_target(desk, room, message, other, seat) for other in others]}
 
 
-def _target(room: Room, message: Message, to: Room) -> dict[str, object]:
+def _target(desk: Desk, room: Room, message: Message, to: Room, seat: Seat) -> dict[str, object]:
     why = ""
     try:
         room.forwarding(message, to=to)
@@ -47,6 +48,7 @@ def _target(room: Room, message: Message, to: Room) -> dict[str, object]:
         "title": shown(to.title).replace("\n", " "),
         "label": to.ceiling.text,
         "drill": to.is_drill,
+        "readers": desk.readers(to, seat).compose,
         "may": not why,
         "why": why,
     }

@@ -189,6 +189,7 @@ async def test_a_message_goes_only_into_rooms_where_its_label_lets_it(sitting: S
     may = {one["title"]: one["may"] for one in found["rooms"]}
     assert found["label"] == "TLP:AMBER"
     assert (may["Other of ours"], may["Low"]) == (True, False)
+    assert next(one["readers"] for one in found["rooms"] if one["may"]).startswith("Readable by TN: 1 device.")
     assert next(one["why"] for one in found["rooms"] if one["title"] == "Low")
     ids = {one["title"]: one["room"] for one in found["rooms"]}
     refused = await page.ask("forward", room=room, entry=entry, to=ids["Low"], label="TLP:GREEN")
@@ -422,7 +423,8 @@ async def test_every_command_is_done_on_the_desk_or_opens_what_does_it(sitting: 
         return answer["data"]
 
     assert await shows("/close 5") == {"show": "closing", "days": 5}
-    assert await shows("/attach") == {"show": "files"}
+    assert await shows("/attach") == {"show": "attach"}
+    assert await shows("/save") == {"show": "files"}
     assert await shows("/export") == {"show": "report"}
     assert await shows("/who") == {"show": "members"}
     assert await shows("/invite cert.example.ma") == {"sent": True}

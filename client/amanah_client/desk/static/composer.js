@@ -3,7 +3,9 @@
 import { btn, el, fill, filled, firstWords, tlpClass } from "./dom.js";
 import { askToClose, signAnyway } from "./closing.js";
 import { askFor, showCommands } from "./dialogs.js";
+import { showFiles } from "./files.js";
 import { lowerLabel } from "./passing.js";
+import { askReport } from "./reports.js";
 import { makeTray } from "./tray.js";
 import { ask, now, on, openRoom, quietly, seal, sealed, toast } from "./state.js";
 
@@ -233,7 +235,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (data.lower) lowerLabel(data.lower);
     if (data.differs) signAnyway(data.differs, room);
     if (data.show === "closing") askToClose(data.days);
-    if (data.show === "files") files([]);
+    // What a browser opens for a person's own key press alone, right behind it.
+    if (data.show === "attach") form.querySelector(".attach").click();
+    if (data.show === "files") showFiles();
+    if (data.show === "report") askReport();
     if (data.show === "commands") showCommands(data.commands);
     stop();
     hints.hidden = true;

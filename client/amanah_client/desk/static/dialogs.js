@@ -12,11 +12,17 @@ export function shown(title, inside, more = {}) {
   document.body.append(made);
   made.addEventListener("close", () => {
     made.remove();
-    before?.focus?.();
+    (before?.isConnected ? before : twin(before))?.focus();
   });
   made.addEventListener("click", (event) => event.target === made && made.close());
   made.showModal();
   return made;
+}
+
+/** Where it came from may have been drawn anew meanwhile: what says the same in its place. */
+function twin(gone) {
+  const same = (one) => one.className === gone.className && one.textContent === gone.textContent && one.getAttribute("aria-label") === gone.getAttribute("aria-label");
+  return [...document.querySelectorAll(gone?.localName ?? "none")].find(same);
 }
 
 /**

@@ -23,10 +23,12 @@ export async function forward(item) {
   const to = el("select", { id: "f-to" }, may.map((one) => el("option", { value: one.room }, named(one))));
   const labels = el("select", { id: "f-label" });
   const note = el("input", { id: "f-note", type: "text", dir: "auto", maxlength: 1024, autocomplete: "off" });
+  const reads = el("p.meta", {});
   const limit = () => {
     const most = rank(may.find((one) => one.room === to.value)?.label ?? label);
     fill(labels, now.words.labels.filter((one) => rank(one) >= rank(label) && rank(one) <= most).map((one) => el("option", { value: one }, one)));
     labels.value = label;
+    fill(reads, may.find((one) => one.room === to.value)?.readers ?? "");
   };
   limit();
   to.addEventListener("change", limit);
@@ -38,7 +40,7 @@ export async function forward(item) {
     el("p.meta", {}, now.say.forward_more),
     el("blockquote.said", { dir: "auto" }, excerpt(item)),
     may.length
-      ? [el("label", { for: "f-to" }, now.say.forward_to), to, el("label", { for: "f-label" }, now.say.forward_label), labels, el("label", { for: "f-note" }, now.say.forward_note), note]
+      ? [el("label", { for: "f-to" }, now.say.forward_to), to, reads, el("label", { for: "f-label" }, now.say.forward_label), labels, el("label", { for: "f-note" }, now.say.forward_note), note]
       : el("p.warn", {}, now.say.forward_none),
     refused,
     el("div.row.end", {}, btn(may.length ? now.say.cancel : now.say.close, () => made.close()), may.length ? el("button.btn.go", { type: "submit" }, now.say.forward) : null));
