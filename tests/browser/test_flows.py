@@ -252,7 +252,7 @@ def _history(ours: Officer) -> None:
     ours.hears("All of it is encrypted")
     board(ours).get_by_role("button", name="Give history").click()
     dialog = page.locator("dialog")
-    expect(dialog.locator(".preview")).to_contain_text("messages are given")
+    expect(dialog.locator(".preview")).to_contain_text("messages will be given")
     pictures(ours, "flows-history")
     page.keyboard.press("Escape")
     expect(board(ours).get_by_role("button", name="Give history")).to_be_focused()

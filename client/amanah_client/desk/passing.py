@@ -74,7 +74,7 @@ def plan_grant(desk: Desk, asked: wire.PlanGrant) -> dict[str, object]:
     room = _room(desk, asked.room)
     plan = _plan(room, asked)
     given = sum(len(part.envelopes) for part in plan.grants)
-    count = ngettext("%(count)s message is given.", "%(count)s messages are given.", given)
+    count = ngettext("%(count)s message will be given.", "%(count)s messages will be given.", given)
     return {
         "given": given,
         "words": count if given else _("There is nothing to give: begin earlier."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,17 +10,24 @@ from typing import Any, cast
 
 import pytest
 
+from amanah_client.cli import watching
 from amanah_client.cli.main import main
+from amanah_client.cli.terminal import DEFAULTS
 from amanah_client.cli.watching import told_json, told_lines
+from amanah_client.home import Home
 from amanah_client.paging import pager as p
+from amanah_client.paging.duty import Command, Rota
 from amanah_client.paging.hooks import Failure, Trouble
 from amanah_client.paging.machine import State
+from amanah_client.paging.sounding import Sounding
 from amanah_client.sdk import Client
 from amanah_protocol.content.page import Result
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Precedence
 from tests.client.paging.calls import ROOM, message
 from tests.client.paging.test_settings import WHOLE
+from tests.client.test_sdk import until
+from tests.end_to_end.nations import Nations
 
 ID = message(7)
 SHOWN = ID.hex()[:12]
@@ -125,3 +133,35 @@ def test_a_sound_that_names_no_program_is_refused(
 ) -> None:
     assert main(["watch", "--sound", sound, "--home", str(home)]) == 2
     assert said in capsys.readouterr().err
+
+
+class Rung:
+    """A pager for which something rings, and how often that was looked at."""
+
+    rota = Rota()
+
+    def __init__(self) -> None:
+        self.looked = 0
+
+    @property
+    def ringing(self) -> tuple[p.Ringing, ...]:
+        self.looked += 1
+        return (RINGING,)
+
+
+async def test_a_page_of_the_desk_that_sounds_is_heard_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "BELL_S", 0.01)
+    nations, heard = Nations(tmp_path), tmp_path / "heard"
+    page = Sounding(Home(nations.enrol("watching", "cert.example.tn")))
+    player, rung = Command(argv=("/bin/touch", str(heard))), Rung()
+    async with await Client.open(tmp_path / "watching", connect=False) as client:
+        watch = watching._Watch(client, DEFAULTS, player=player, bell=False)  # noqa: SLF001 - its sound alone
+        watch._pager = cast("p.Pager", rung)  # noqa: SLF001 - as above
+        assert page.take()
+        sounding = asyncio.create_task(watch._sound())  # noqa: SLF001 - as above
+        await until(lambda: rung.looked > 3)
+        assert not heard.exists()
+        page.leave()
+        await until(heard.exists)
+        sounding.cancel()
+    nations.close()

@@ -18,7 +18,7 @@ export function draw(item, does) {
 
 function notice(item) {
   const proof = btn(now.say.proof, () => tellOf(item.id), {}, "button.link");
-  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, isDrill() ? el("b.drill", {}, now.say.drill) : null, item.text, " ", proof));
+  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, isDrill() ? [el("b.drill", {}, now.say.drill), " "] : null, item.text, " ", proof));
 }
 
 function entry(item, does) {

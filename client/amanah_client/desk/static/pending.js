@@ -41,7 +41,7 @@ function entry(one, withRoom) {
 
 function where(one) {
   const room = roomOf(one.room);
-  return room ? el("span.meta", {}, room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title)) : null;
+  return room ? el("span.meta", {}, room.drill ? [el("b.drill", {}, now.say.drill), " "] : null, theirs(room.title)) : null;
 }
 
 /** All of it, in one place. */

@@ -44,7 +44,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
       el(`i.sev${room.severity ? `.${room.severity}` : ""}`),
       el("b", { dir: "auto", title: room.title }, room.title),
       badge,
-      el("span.meta", {}, room.drill ? el("b.drill", {}, now.say.drill) : null, room.words),
+      el("span.meta", {}, room.drill ? [el("b.drill", {}, now.say.drill), " "] : null, room.words),
     );
     return el("li", {}, made);
   }
