@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from amanah_client.lookalikes import likeness
 from amanah_client.model import ControlRow
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Certificate, Profile, Role, decode_certificate, decode_profile
@@ -29,7 +30,7 @@ class Party:
         name: The person's or machine's name, or the first digits of the pseudonym.
         revoked: Whether a revocation was logged.
         subject: The person's pseudonym, which the organisation alone resolves; None if unknown.
-        namesakes: Whether somebody else of the organisation has this name.
+        namesakes: Whether somebody else of the organisation has this name, or one that looks like it.
     """
 
     device: DeviceId
@@ -59,7 +60,7 @@ class Directory:
             elif row.type == LeafType.REVOCATION and row.document is None:
                 self._revoked.add(decode_revocation(row.object).device)
         self._profiles = {(p.organisation, p.subject): p for p in map(decode_profile, profiles)}
-        self._names = Counter((profile.organisation, profile.name) for profile in self._profiles.values())
+        self._names = Counter((profile.organisation, likeness(profile.name)) for profile in self._profiles.values())
 
     def profile(self, organisation: OrgName, subject: PersonId) -> Profile | None:
         """The verified profile of a pseudonym, if it was seen."""
@@ -78,7 +79,7 @@ class Directory:
             name=profile.name if profile else certificate.subject.hex()[:8],
             revoked=device in self._revoked,
             subject=certificate.subject,
-            namesakes=profile is not None and self._names[profile.organisation, profile.name] > 1,
+            namesakes=profile is not None and self._names[profile.organisation, likeness(profile.name)] > 1,
         )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import secrets
 import time
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
 from amanah_client.home import Profile
+from amanah_client.lookalikes import likeness
 from amanah_protocol import identity, revocation
 from amanah_protocol.cards import OrganisationCard, Reply, decode_organisation_card
 from amanah_protocol.endorse import Endorsed, decode_endorsed, endorse
@@ -78,25 +78,20 @@ def own_card(profile: Profile) -> OrganisationCard:
 
 
 def namesakes(profile: Profile, request: identity.DeviceRequest, name: str) -> list[Issued]:
-    """Devices in force that carry a name for somebody else than the one who asks now.
+    """Devices in force that carry a name, or one that looks like it, for somebody else than the one who asks now.
 
     A second device of one person has the pseudonym of the first, so it is none of these.
     """
     now_ms = _now_ms()
-    said = _folded(name)
+    said = likeness(name)
     return [
         item
         for item in issued(profile)
-        if _folded(item.name) == said
+        if likeness(item.name) == said
         and item.certificate.subject != request.subject
         and not item.revoked
         and item.certificate.not_after_ms > now_ms
     ]
-
-
-def _folded(name: str) -> str:
-    """A name as people hear it: case, forms of one letter and spaces tell nobody apart."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def certify(

@@ -65,3 +65,29 @@ def test_a_revoked_device_is_marked() -> None:
     )
     directory = Directory(rows((LeafType.CERTIFICATE, certificate.encoded), (LeafType.REVOCATION, gone.encoded)), ())
     assert directory.party(certificate.device_id).revoked
+
+
+def named(subject: bytes, name: str, organisation: OrgName = ORGANISATION) -> tuple[SigningKey, tuple[bytes, bytes]]:
+    """A device of a person of this name: its key, its certificate and its profile."""
+    key, person = SigningKey(subject * 2), PersonId(subject)
+    request = identity.make_request(
+        key, organisation=organisation, subject=person, role=Role.OFFICER, nonce=bytes(16), suites=(0x0003,)
+    )
+    profile = identity.issue_profile(ENROLMENT, organisation=organisation, subject=person, name=name, salt=bytes(16))
+    certificate = identity.issue_certificate(request, ENROLMENT, now_ms=NOW, ceiling=Label.RED, profile_mac=profile.mac)
+    return key, (certificate.encoded, profile.encoded)
+
+
+def test_two_of_an_organisation_whose_names_look_alike_are_namesakes_and_nobody_else() -> None:
+    people = [
+        named(b"1" * 16, "Officer A"),
+        named(b"2" * 16, "\u041efficer\u200b \u0410"),
+        named(b"3" * 16, "Officer B"),
+        named(b"4" * 16, "Officer A", OrgName("cert.example.ma")),
+    ]
+    certificates = (encoded for _, (encoded, _) in people)
+    directory = Directory(
+        rows(*((LeafType.CERTIFICATE, one) for one in certificates)), tuple(profile for _, (_, profile) in people)
+    )
+    devices = [identity.decode_certificate(encoded).device_id for _, (encoded, _) in people]
+    assert [directory.party(device).namesakes for device in devices] == [True, True, False, False]

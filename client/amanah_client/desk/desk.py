@@ -67,6 +67,8 @@ class Desk:
         self._rooms: dict[RoomId, Room] | None = None
         self._chips: tuple[bytes, Mapping[str, str]] = (b"", {})
         self._listeners: list[tuple[Listener, Callable[[], None]]] = []
+        self.looked: RoomId | None = None
+        """The room that a page looked at last: who unlocks it is there again."""
         self.outcomes = Outcomes(client)
         self.ringer = Ringer(client, lambda: self.changed(None))
         self.transfers = Transfers(self._attachment_of)

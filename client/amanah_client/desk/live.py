@@ -94,7 +94,9 @@ class Live:
     async def _push(self) -> None:
         desk = self._desk
         me = desk.seat().who(desk.client.party(desk.client.me))
-        await self._tell({"kind": "hello", "me": me, "words": words_of_page(), "organisations": desk.organisations()})
+        looked = "" if desk.looked is None else desk.looked.hex()
+        more = {"words": words_of_page(), "organisations": desk.organisations(), "looked": looked}
+        await self._tell({"kind": "hello", "me": me, **more})
         while True:
             self._changed.clear()
             try:
@@ -282,6 +284,7 @@ class Live:
             self._window = feed.place(asked.at, asked.seq)
         # The page draws the whole window anew.
         self._room, self._entries, self._anew = feed.room, {}, True
+        self._desk.looked = feed.room.id
         self._sent = {name: value for name, value in self._sent.items() if " " not in name}
         self._changed.set()
 

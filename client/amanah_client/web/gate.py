@@ -105,7 +105,9 @@ class Gate:
         3.1). Then their word that it is ours stands alone; a page of another site cannot make them say so.
         A websocket has an origin always (RFC 6455, section 10.2), and Chromium says nothing more of it.
         """
-        origin, is_form = headers.get("origin"), headers.get("sec-fetch-mode") == "navigate"
+        origins, is_form = headers.getlist("origin"), headers.get("sec-fetch-mode") == "navigate"
+        # Exactly one: of two, another program may read the other.
+        origin = origins[0] if len(origins) == 1 else None
         named = origin == f"http://{self._authority}" or (origin == "null" and is_form and not is_upgrade)
         site = headers.get("sec-fetch-site")
         return named and (site == "same-origin" or (is_upgrade and site is None))

@@ -73,12 +73,83 @@ async def test_another_host_is_told_nothing(served: Served, host: str) -> None:
     await (await served.dial(cookie)).close()
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost", "https://{own}", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example", "null", "http://localhost", "https://{own}", "ws://{own}", "", "{own}", "http://{name}",
+        "http://{name}:1", "http://{name}.:{port}", "http://{upper}", "HTTP://{own}", "http://{own}/",
+        "http://{own}.evil.example", "http://x@{own}", "http://127.0.0.1:{port}", "http://[::1]:{port}",
+        "http://localhost:{port}", "http://{own} http://evil.example", "file://",
+    ],
+)  # fmt: skip
 async def test_a_websocket_of_another_site_is_refused(served: Served, origin: str) -> None:
+    """Browsers write an origin in one way; whatever is not exactly that is somebody else's."""
     cookie = await served.enter()
+    name, _, port = served.authority.partition(":")
+    named = {"own": served.authority, "name": name, "port": port, "upper": served.authority.upper()}
     with pytest.raises(InvalidStatus):
-        await served.dial(cookie, Origin=origin.format(own=served.authority))
+        await served.dial(cookie, Origin=origin.format_map(named))
     await (await served.dial(cookie)).close()
+
+
+UPGRADE = (
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)  # fmt: skip
+
+
+async def raw(served: Served, *headers: str, host: str = "127.0.0.1", line: str = "GET /live HTTP/1.1") -> str:
+    """The status of a request with exactly these headers; of an upgrade with those that every one has, too."""
+    reader, writer = await asyncio.open_connection(host, served.port)
+    upgrade = UPGRADE if line.startswith("GET") else ()
+    writer.write("\r\n".join([line, *upgrade, *headers, "", ""]).encode())
+    async with asyncio.timeout(20):
+        status = await reader.readline()
+    writer.close()
+    return status.decode().split()[1]
+
+
+async def test_a_websocket_has_one_origin_and_one_host(served: Served) -> None:
+    cookie = f"Cookie: {await served.enter()}"
+    host, origin = f"Host: {served.authority}", f"Origin: http://{served.authority}"
+    evil = "Origin: http://evil.example"
+    assert await raw(served, host, cookie, origin) == "101"
+    for headers in ((origin, evil), (evil, origin), (origin, origin), ()):
+        assert await raw(served, host, cookie, *headers) in {"400", "403"}
+    assert await raw(served, host, host, cookie, origin) != "101"
+
+
+async def test_a_form_has_one_origin(served: Served) -> None:
+    cookie = await served.enter()
+    origin = f"Origin: http://{served.authority}"
+    good = (f"Host: {served.authority}", f"Cookie: {cookie}", "Sec-Fetch-Site: same-origin", "Content-Length: 0")
+    for origins in ((origin, "Origin: http://evil.example"), ("Origin: http://evil.example", origin), ()):
+        assert await raw(served, *good, *origins, line="POST /lock HTTP/1.1") == "403"
+    assert (await served.ask("GET", "/", Cookie=cookie))[0] == 200
+    assert await raw(served, *good, origin, line="POST /lock HTTP/1.1") == "303"
+
+
+@pytest.mark.parametrize(
+    "host", ["{upper}", "{name}.:{port}", "{name}", "[::1]:{port}", "x@{own}", "{own},evil.example"]
+)
+async def test_a_websocket_by_another_name_of_this_place_is_refused(served: Served, host: str) -> None:
+    cookie = f"Cookie: {await served.enter()}"
+    name, _, port = served.authority.partition(":")
+    wrong = host.format(own=served.authority, name=name, port=port, upper=served.authority.upper())
+    for origin in (wrong, served.authority):
+        assert await raw(served, f"Host: {wrong}", cookie, f"Origin: http://{origin}") == "403"
+    assert await raw(served, f"Host: {served.authority}", cookie, f"Origin: http://{served.authority}") == "101"
+
+
+async def test_both_loopback_addresses_are_the_desk_s(served: Served) -> None:
+    """Whoever held the other at this port would be shown what is meant for it."""
+    cookie = f"Cookie: {await served.enter()}"
+    good = (f"Host: {served.authority}", cookie, f"Origin: http://{served.authority}")
+    try:
+        assert await raw(served, *good, host="::1") == "101"
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    assert await raw(served, *good[:2], "Origin: http://evil.example", host="::1") == "403"
 
 
 async def test_a_websocket_that_the_browser_calls_cross_site_is_refused(served: Served) -> None:

@@ -99,7 +99,7 @@ export function makeBoard(composer) {
   }
 
   async function remove(who) {
-    if (await sure(filled(now.say.remove_sure, { name: who.name }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
+    if (await sure(filled(now.say.remove_sure, { name: [who.name, who.chip, who.note].filter(Boolean).join(", ") }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
   }
 
   async function timeline() {

@@ -1,6 +1,6 @@
 // What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
 
-import { btn, el, fill, filled, firstWords, tlpClass } from "./dom.js";
+import { btn, chip, el, fill, filled, firstWords, tlpClass } from "./dom.js";
 import { askToClose, signAnyway } from "./closing.js";
 import { askFor, showCommands } from "./dialogs.js";
 import { showFiles } from "./files.js";
@@ -11,6 +11,7 @@ import { ask, now, on, openRoom, quietly, seal, sealed, toast } from "./state.js
 
 const RANK = (text) => now.words.labels.indexOf(text);
 const ABOUT = /^\/(?:ack|react|withdraw|correct|reply)(?=\s|$)(?!\s+#)/;
+const SAVE_MS = 600;
 const LIVE = /:\/\/|(?:\d{1,3}\.){3}\d{1,3}|\w\.\w/;
 
 export function makeComposer({ onSearch, onMembers, flow }) {
@@ -152,6 +153,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   }
 
   let saving = 0;
+  let waits = "";
   text.addEventListener("input", () => {
     grow();
     suggest();
@@ -166,10 +168,18 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       corrections.set(doing.item.id, text.value);
       return;
     }
-    now.drafts.set(now.room, text.value);
+    if (waits !== now.room) save();
+    waits = now.room;
+    now.drafts.set(waits, text.value);
     clearTimeout(saving);
-    const room = now.room;
-    saving = setTimeout(() => quietly("draft", { room, text: now.drafts.get(room) ?? "" }), 600);
+    saving = setTimeout(save, SAVE_MS);
+  }
+
+  /** Have the program keep what was begun: after a while, and at once before the room or the page is left. */
+  function save() {
+    clearTimeout(saving);
+    if (waits) quietly("draft", { room: waits, text: now.drafts.get(waits) ?? "" });
+    waits = "";
   }
 
   let isAbout = false;
@@ -287,11 +297,18 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     } else if (name) {
       const from = typed.length - name[1].length;
       const wanted = name[1].toLowerCase();
-      offered = callable().filter((one) => one.toLowerCase().includes(wanted)).map((one) => ({ put: `${one} `, from, shown: [el("bdi", { dir: "auto" }, `@${one}`)] }));
+      offered = callable().filter((one) => one.toLowerCase().includes(wanted)).map((one) => ({ put: `${one} `, from, shown: [el("bdi", { dir: "auto" }, `@${one}`), " ", ...notes(one)] }));
     } else offered = [];
     offered = offered.slice(0, 8);
     at = 0;
     drawHints();
+  }
+
+  /** What tells people apart whose names look alike. */
+  function notes(name) {
+    const nations = now.head?.readers.nations ?? [];
+    const found = nations.flatMap((nation) => nation.people.filter(([who]) => who.name === name).map(([who]) => [nation.chip, who.note]));
+    return found.map(([nation, note]) => [chip(nation), note ? el("span.meta.warn", {}, note) : null]);
   }
 
   function callable() {
@@ -413,6 +430,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     corrections.clear();
     text.value = "";
   });
+  on("leaving room", save);
   on("head line", drawRoom);
   on("room", () => { label = ""; form.hidden = true; });
   return { node: form, forms, does, marked: () => flow.marked() ?? null, focus: () => text.focus(), has: () => document.activeElement === text };

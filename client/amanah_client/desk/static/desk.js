@@ -15,7 +15,7 @@ import { openPalette } from "./palette.js";
 import { makePending } from "./pending.js";
 import { makeAlarm, makeRail } from "./rail.js";
 import { makeRing } from "./ring.js";
-import { connect, now, on, openRoom, quietly, tell, toast } from "./state.js";
+import { connect, lock, now, on, openRoom, quietly, tell, toast } from "./state.js";
 
 const THERE_MS = 20_000;
 const app = document.getElementById("app");
@@ -32,7 +32,7 @@ function build() {
   const find = (query = "") => openPalette(flow, query);
   const composer = (late.composer = makeComposer({ onSearch: find, onMembers: () => board.showMembers(), flow }));
   const board = makeBoard(composer);
-  const rail = makeRail({ onFind: () => find(), onNewRoom: newRoom, onLock: () => quietly("lock"), onKeys: showKeys, onAlarms: showAlarms });
+  const rail = makeRail({ onFind: () => find(), onNewRoom: newRoom, onLock: lock, onKeys: showKeys, onAlarms: showAlarms });
   makeAlarm();
   const main = el("main", {}, makeHead(), makeDrill(), flow.node, makePending(), composer.node);
   app.before(makeRing(flow));
@@ -65,6 +65,7 @@ function watchPanes(rail, board) {
 const newRoom = () => openNewRoom((title) => (openNext = { title, known: new Set(now.rooms.map((room) => room.id)) }));
 
 let openNext = null;
+let looked = "";
 
 function hear(message) {
   const value = message.value;
@@ -74,6 +75,7 @@ function hear(message) {
       now.say = message.words.say;
       now.me = message.me;
       now.organisations = message.organisations;
+      looked = message.looked;
       if (!built) build();
       tell("hello");
       if (now.room) again();
@@ -129,7 +131,7 @@ function openWanted() {
     // In the middle of a sentence nobody is taken elsewhere: it stands in the list.
     if (!document.querySelector("dialog[open]") && !document.querySelector("textarea.box")?.value) openRoom(found.id);
   } else if (!now.room && now.rooms.length && matchMedia("(min-width: 721px)").matches) {
-    openRoom((now.rooms.find((room) => room.pages) ?? now.rooms.find((room) => room.unread) ?? now.rooms[0]).id);
+    openRoom((now.rooms.find((room) => room.id === looked) ?? now.rooms.find((room) => room.pages) ?? now.rooms.find((room) => room.unread) ?? now.rooms[0]).id);
   }
 }
 
@@ -175,6 +177,8 @@ for (const name of ["keydown", "pointerdown", "wheel"]) {
     quietly("active");
   }, { passive: true });
 }
+
+addEventListener("pagehide", () => tell("leaving"));
 
 // A page that the browser kept in memory when it was left must not come back by itself.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

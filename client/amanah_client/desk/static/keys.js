@@ -1,7 +1,7 @@
 // Every action is reached by keys; Ctrl+/ shows them.
 
 import { showKeys } from "./dialogs.js";
-import { ask, now, openRoom, quietly } from "./state.js";
+import { ask, lock, now, openRoom } from "./state.js";
 
 export function listen({ find, flow, composer }) {
   document.addEventListener("keydown", (event) => {
@@ -14,7 +14,7 @@ export function listen({ find, flow, composer }) {
     if (document.querySelector("dialog[open]")) return false;
     if (ctrl && event.key.toLowerCase() === "k") return find() ?? true;
     if (ctrl && event.key === "/") return showKeys() ?? true;
-    if (ctrl && event.shiftKey && event.key.toLowerCase() === "l") return quietly("lock") && true;
+    if (ctrl && event.shiftKey && event.key.toLowerCase() === "l") return lock() && true;
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) return step(event.key === "ArrowDown" ? 1 : -1, event.shiftKey);
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "Escape") return escape(typing);

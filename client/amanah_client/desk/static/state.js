@@ -70,6 +70,12 @@ export const seal = (what, fields) => ask(what, sealed(fields));
 
 export const quietly = (what, fields = {}) => link.ask(what, fields);
 
+/** End the session, with what was begun kept by the program. */
+export function lock() {
+  tell("leaving");
+  return quietly("lock");
+}
+
 /** A word to the officer, which goes by itself. */
 export function toast(text, isTrouble = false) {
   document.querySelector(".toast")?.remove();
