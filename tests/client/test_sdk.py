@@ -263,7 +263,8 @@ async def test_two_rooms_of_one_title_have_to_be_named_by_their_ids(two: Two) ->
         two.a.room(two.ours.title)
     assert "2 rooms" in caught.value.detail
     assert two.a.room(second.id.hex()[:10]).ceiling is Label.GREEN
-    assert [room.id for room in two.a.rooms()] == [two.ours.id, second.id]
+    await two.ours.send("the newest")
+    assert [room.id for room in two.a.rooms()] == [second.id, two.ours.id]
 
 
 async def test_what_is_done_can_neither_be_released_nor_withdrawn(two: Two) -> None:
