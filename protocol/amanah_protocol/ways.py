@@ -3,7 +3,8 @@
 Who sends asks it before it sends, and who receives asks it again: a label binds because no honest client passes what
 it forbids, and none shows what another passed all the same. What a label allows:
 
-* `TLP:RED`: its author alone passes it on, to people of the room that it was written in, and never outside.
+* `TLP:RED`: its author alone gives it on, to people of the room that it was written in. It is quoted into no other
+  room, as no reader there could judge who was in the first; its author says it there anew. It never goes outside.
 * `TLP:AMBER+STRICT`: it stays inside its author's organisation, also by whoever passes it on; who read it may report
   it inside his own.
 * `TLP:AMBER`: its author's organisation passes it on; others do in their own, and to organisations that are in the
@@ -122,7 +123,7 @@ def check_way(way: Way, matter: Matter, *, by: Somebody, to: Goal) -> None:
                 detail = f"what is {matter.label.text} would go on as {to.label.text}"
                 _refuse(detail, "It goes on under its own label or a stricter one; its author can lower it.")
             if way in LEAVING:
-                _check_readers(matter, by, to.people)
+                _check_readers(way, matter, by, to.people)
         case Outside():
             _check_outside(way, matter, by, to)
         case _:
@@ -140,9 +141,11 @@ def check_ceiling(label: Label, ceiling: Label, whose: str) -> None:
         _refuse(f"{label.text} is above {whose} ceiling {ceiling.text}", hint)
 
 
-def _check_readers(matter: Matter, by: Somebody, people: frozenset[Somebody]) -> None:
+def _check_readers(way: Way, matter: Matter, by: Somebody, people: frozenset[Somebody]) -> None:
     home = matter.source.organisation
     if matter.label is Label.RED:
+        if way is Way.FORWARD:
+            _refuse_red("it is quoted into no other room")
         if by.person is None or by != matter.source:
             _refuse_red("only its author passes it on")
         if matter.circle is None or not people <= matter.circle:
@@ -173,7 +176,8 @@ def _check_outside(way: Way, matter: Matter, by: Somebody, to: Outside) -> None:
 
 
 def _refuse_red(rule: str) -> NoReturn:
-    _refuse(f"{Label.RED.text}: {rule}", "Ask its author, who can lower the label, which is recorded.")
+    hint = "Ask its author, who can lower the label, which is recorded, or say it anew to whom it is for."
+    _refuse(f"{Label.RED.text}: {rule}", hint)
 
 
 def _refuse_strict(home: OrgName) -> NoReturn:

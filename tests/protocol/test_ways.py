@@ -70,16 +70,20 @@ def test_nothing_goes_on_under_a_lower_label(way: Way) -> None:
         assert goes(way, matter(Label.AMBER), A_TN, into(A_TN, label=label)) is (label >= Label.AMBER)
 
 
-@pytest.mark.parametrize("way", ONWARD)
-def test_red_is_passed_on_by_its_author_to_people_of_its_room_alone(way: Way) -> None:
+def test_red_is_given_on_by_its_author_to_people_of_its_room_alone() -> None:
     red = matter(Label.RED)
-    assert goes(way, red, A_TN, into(A_TN, B_TN, A_MA))
+    assert goes(Way.GRANT, red, A_TN, into(A_TN, B_TN, A_MA))
     for other in (B_TN, A_MA):
-        assert not goes(way, red, other, into(A_TN, B_TN, A_MA))
-    assert not goes(way, red, A_TN, into(A_TN, A_SN))
-    assert not goes(way, replace(red, circle=None), A_TN, into(A_TN))
+        assert not goes(Way.GRANT, red, other, into(A_TN, B_TN, A_MA))
+    assert not goes(Way.GRANT, red, A_TN, into(A_TN, A_SN))
+    assert not goes(Way.GRANT, replace(red, circle=None), A_TN, into(A_TN))
     unnamed = Somebody(organisation=TN, person=None)
-    assert not goes(way, replace(red, source=unnamed), unnamed, into(A_TN))
+    assert not goes(Way.GRANT, replace(red, source=unnamed), unnamed, into(A_TN))
+
+
+def test_red_is_quoted_into_no_other_room_by_nobody() -> None:
+    assert not goes(Way.FORWARD, matter(Label.RED), A_TN, into(A_TN))
+    assert goes(Way.FORWARD, matter(Label.AMBER_STRICT), A_TN, into(A_TN))
 
 
 @pytest.mark.parametrize("way", ONWARD)
@@ -175,6 +179,7 @@ def test_whatever_goes_on_reaches_only_whom_its_label_allows(
     if label is Label.RED:
         assert by == source
         assert people <= circle
+        assert way is Way.GRANT
     if label is Label.AMBER_STRICT:
         assert by.organisation == source.organisation
         assert nations <= {source.organisation}

@@ -17,8 +17,8 @@ def egress_fault(label: Label, form: str, *, by: Who, author: Who) -> str | None
         return None
     if form != FORWARD:
         return f"{label.text} does not leave its circle by a single member's act"
-    if label is Label.RED and by.somebody != author.somebody:
-        return f"{label.text} is forwarded by its author alone"
+    if label is Label.RED:
+        return f"{label.text} is forwarded into no other room"
     if by.organisation != author.organisation:
         return f"{label.text} is forwarded inside its author's organisation alone"
     return None

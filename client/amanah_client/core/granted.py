@@ -90,7 +90,7 @@ def _check(
     content = decode_content(item.content)
     check_drill(content, drill=room.spec.drill)
     check_body(original, content.body)
-    ways.check_opened(ctx, room, header, content, author)
+    ways.check_opened(ctx, room, header, content, author, index=item.index)
     ways.check_granted(ctx, room, content, row.label, author=author, by=certificate, devices=grant.addressees)
     bare = MessageRow(
         room=room.id,

@@ -54,7 +54,7 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
         check_commitment(header, key, encoded)
     check_drill(content, drill=room.spec.drill)
     check_body(envelope, content.body)
-    ways.check_opened(ctx, room, header, content, certificate)
+    ways.check_opened(ctx, room, header, content, certificate, index=entry.index)
     if not room.note_message(header.kid, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     _compare_views(ctx, room, entry, envelope, content.view)

@@ -268,7 +268,7 @@ def _mend(ctx: Context, room: Room, answer: Envelope, row: MessageRow, item: Pas
     author = ctx.directory.standing(row.sender, before=row.index)
     if author is None:
         raise VerifyError(Code.CERTIFICATE, "its author's certificate is not in the log")
-    ways.check_opened(ctx, room, original.header, content, author.certificate)
+    ways.check_opened(ctx, room, original.header, content, author.certificate, index=row.index or 0)
     if not room.note_message(row.sender, content.message_id):
         raise VerifyError(Code.REPLAY, "this message was received before, in another envelope")
     if is_forgotten(ctx, content.body):

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, Relabel
 from amanah_client.attaching import Attach
-from amanah_client.core import matter
+from amanah_client.core import matter, nations
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
 from amanah_client.incident.labelled import board_of, matter_of
@@ -167,8 +167,18 @@ def forwarded(ctx: Context, action: Forward, spoken: Spoken) -> Forwarded:
 # ---- before it is shown
 
 
-def check_opened(ctx: Context, room: Room, header: Header, content: Content, certificate: Certificate) -> None:
+def check_opened(
+    ctx: Context, room: Room, header: Header, content: Content, certificate: Certificate, *, index: int
+) -> None:
     """What was opened may be here, by what its header, the room and the certificates say.
+
+    Args:
+        ctx: The core.
+        room: Its room.
+        header: Its header.
+        content: What was sealed.
+        certificate: Its sender's.
+        index: Its place in the log, from which it is judged, whenever it is opened.
 
     Raises:
         RefusedError: `LABEL`: it is above a ceiling, or quotes what may not reach this room.
@@ -181,21 +191,20 @@ def check_opened(ctx: Context, room: Room, header: Header, content: Content, cer
     check_ceiling(content.label, certificate.ceiling, "its sender's")
     check_ceiling(content.label, ctx.certificate.ceiling, "this device's")
     if isinstance(content.body, Forwarded):
-        _check_forwarded(ctx, room, content.label, content.body, somebody(certificate))
+        _check_forwarded(room, content.label, content.body, by=somebody(certificate), index=index)
 
 
-def _check_forwarded(ctx: Context, room: Room, label: Label, body: Forwarded, by: Somebody) -> None:
-    """What a forwarder may have done as far as it shows here: hand-made envelopes know no rule."""
-    origin = body.origin
-    home = ctx.rooms.get(origin.room)
-    circle = None
-    if origin.label is Label.RED and home is not None and home.group is not None:
-        # Who is not in the room that it was written in may not read it; and who is, sees who else is.
-        circle = readers(ctx, home, origin.label).people
-    # Of its author the organisation alone is known, so that is what a forwarder of it has to share.
-    source = by if by.organisation == origin.nation else source_of(by, body)
-    to = replace(readers(ctx, room, label), clearance=label)  # a renewed certificate undoes nothing that was sent
-    check_way(Way.FORWARD, Matter(label=origin.label, source=source, circle=circle), by=by, to=to)
+def _check_forwarded(room: Room, label: Label, body: Forwarded, *, by: Somebody, index: int) -> None:
+    """What a forwarder may have done as far as it shows here: hand-made envelopes know no rule.
+
+    By this room's record alone, as of the entry: so everybody here comes to the same, also who opens it later, and who
+    else comes in meanwhile changes nothing. Nobody has to know the room that it was taken from.
+    """
+    there = (Somebody(organisation=name, person=None) for name in nations.inside(room, index))
+    # Of its author the organisation alone is known; a renewed certificate undoes nothing that was sent.
+    to = Inside(label=label, ceiling=room.spec.ceiling, clearance=label, people=frozenset(there))
+    given = Matter(label=body.origin.label, source=source_of(by, body), circle=None)
+    check_way(Way.FORWARD, given, by=by, to=to)
 
 
 def check_granted(

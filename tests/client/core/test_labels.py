@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, inputs, model
-from amanah_client.core import ways
+from amanah_client.core import nations, ways
 from amanah_client.incident.labelled import matter_of
 from amanah_client.labels import NOBODY, somebody
 from amanah_client.saying import saying
@@ -23,6 +23,7 @@ from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 from tests.client.core.forge import delivery, message, push
 from tests.client.core.rooms import create, invite, two
+from tests.client.core.test_granting import do, grant
 from tests.client.core.test_machine import alert
 from tests.client.core.world import MA, SN, TN, Client, Stage, certify, keep
 
@@ -373,12 +374,49 @@ def test_what_may_not_reach_a_room_is_not_forwarded_there(
     assert shown == ([] if checked or above else ["one"])
 
 
-def test_what_is_red_is_forwarded_by_its_author_to_whom_it_was_written_for(stage: Stage) -> None:
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_is_red_is_quoted_into_no_other_room_for_whoever_is_in_both(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    checked: bool,  # noqa: FBT001 - with the check, and the control without
+) -> None:
     a, b, room = red_room(stage)
-    to = other_room(stage, a, b)
+    c = stage.online("C", of=SN)
+    to = other_room(stage, a, b, c)
     first = said(a, room, "one", Label.RED)
-    assert forward(stage, a, room, first, to, Label.RED).state is DONE
-    assert [body.text for body in quoted(b, to)] == ["one"]
+    intent = forward(stage, a, room, first, to, Label.RED)
+    assert (intent.state, intent.code) == (FAILED, "LABEL")
+    if not checked:
+        monkeypatch.setattr(ways, "check_way", lambda *_, **__: None)
+    origin = Origin(nation=OrgName(TN), room=room, message=first, accepted_at_ms=1, label=Label.RED)
+    made = message(a, to, Forwarded(text="one", origin=origin), label=Label.RED)
+    for reader in (b, c):  # who is in the first room judges it as who is not
+        push(reader, delivery(reader, *made))
+        row = reader.rows(to)[-1]
+        assert (row.cause, row.content == b"") == ((model.Cause.LABEL_BROKEN, True) if checked else (None, False))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_was_forwarded_is_judged_by_who_was_there_then_whoever_comes_later(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    checked: bool,  # noqa: FBT001 - by the record, and the control by who is there now
+) -> None:
+    a, a2 = stage.online("A", of=TN), stage.online("A2", of=TN)
+    home, to = create(a, Label.RED), create(a, Label.RED)
+    invite(a, to, a2)
+    first = said(a, home, "one", Label.AMBER_STRICT)
+    assert forward(stage, a, home, first, to, Label.AMBER_STRICT).state is DONE
+    quote = a2.rooms_content(to)[-1].envelope
+    b, a3 = stage.online("B", of=MA), stage.online("A3", of=TN)
+    invite(a, to, b, a3)
+    stage.wait(1_000)
+    if not checked:
+        now = frozenset((OrgName(TN), OrgName(MA)))
+        monkeypatch.setattr(nations, "inside", lambda *_: now)
+    assert do(stage, a, grant(a, to, [quote], a3)).state is DONE
+    assert [body.text for body in quoted(a3, to)] == (["one"] if checked else [])
+    assert a3.codes() == ([] if checked else ["LABEL"])
 
 
 @pytest.mark.parametrize("which", ["unknown", "its own room", "unknown room", "no text", "left"])
