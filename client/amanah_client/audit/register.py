@@ -56,7 +56,7 @@ ENVELOPE_IS: Final = "substr(envelope, 1, 8) = substr(?1, 1, 8) AND envelope = ?
 _FIND: Final = f"""
     SELECT "index", seq, kind, sender, accepted_ms, label FROM entry INDEXED BY entry_by_envelope
     WHERE {ENVELOPE_IS} AND room = ?2 AND held = 1"""  # noqa: S608 - a condition of ours
-_RELABELLED: Final = """
+RELABELLED: Final = """
     SELECT became FROM mention JOIN entry ON entry."index" = mention."index"
     WHERE mention.target = ? AND entry.became IS NOT NULL ORDER BY entry."index" DESC LIMIT 1"""
 _PUT_CONTENT: Final = "INSERT OR REPLACE INTO content (room, block, labels) VALUES (?, ?, ?)"
@@ -358,7 +358,7 @@ class Register:
             if row is None:
                 return None
             index, seq, kind, sender, accepted_ms, label = row
-            changed = connection.execute(_RELABELLED, (index,)).fetchone()
+            changed = connection.execute(RELABELLED, (index,)).fetchone()
         now = label if changed is None else changed[0]
         found = Sent(index, seq, Kind(kind), self._numbered[sender], accepted_ms, Label(now), Label(label))
         self._fresh.sent[envelope] = room, found

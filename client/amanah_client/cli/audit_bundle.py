@@ -32,6 +32,7 @@ from amanah_client.audit.export import (
 from amanah_client.audit.export_entries import csv_pieces, json_pieces
 from amanah_client.audit.export_pdf import render_pdf
 from amanah_client.audit.export_report import render_html, view_of
+from amanah_client.audit.exported import check_exported
 from amanah_client.audit.record import Report
 from amanah_client.audit.report import Finding, Findings
 from amanah_client.audit.stamps import Trust, load_roots
@@ -43,6 +44,7 @@ from amanah_client.cli.audit_words import milliseconds, raise_for, raise_unancho
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.home import Profile, find_home
+from amanah_client.labels import somebody
 from amanah_protocol import cose
 from amanah_protocol.cards import Armour, armour_kind, decode_armour
 from amanah_protocol.custody.grants import AuditGrant
@@ -107,7 +109,8 @@ def export(
 def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Options = DEFAULTS) -> None:
     """Write a bundle anew with disclosed messages in it; every other message stays closed.
 
-    Each file of `amanah disclose` is held against the bundle. The new manifest is signed by this device, whose
+    Each file of `amanah disclose` is held against the bundle, and against its message's label as the record has it now:
+    what is TLP:AMBER+STRICT or TLP:RED by then stays out of a file that anybody may get. The new manifest is signed by this device, whose
     certificate has to stand in the record.
 
     Example: amanah audit add-disclosures evidence.amanah disclosed.txt --out opened.amanah
@@ -140,6 +143,9 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
             hint = "Get both files again: the disclosure is of another record, or one of them was changed."
             what = f"a disclosure does not fit this bundle: {refused[0].text} [{refused[0].code}]"
             raise VerifyError(Code.RECORD, what, hint=hint)
+        me = somebody(decode_certificate(profile.store.snapshot().certificate))
+        for one in messages:  # also what another put there: this device signs the new file
+            check_exported(one, checked.report.record, by=me)
         sources = Sources(
             rows=found.rows,
             checkpoint=found.checkpoint,

@@ -28,6 +28,7 @@ from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo
 from amanah_protocol.content.bodies import Profile as ProfileBody
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
+from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import decode_leaf
 from tests.client.audit.auditor import TOLD, Audit, copy
@@ -389,7 +390,7 @@ def test_each_kind_of_disclosed_content_is_shown(
     audit: Audit, exported: Exported, tmp_path: Path, body: Body, shown: str, key: str
 ) -> None:
     specific = kinds.Alert(count=1) if isinstance(body, AlertBatch) else kinds.Message()
-    told = saying(body, specific=specific, inner_label=Label.RED)
+    told = saying(body, specific=specific, inner_label=Label.GREEN)
     exported(told=told)
     out = tmp_path / "opened.amanah"
     assert audit("add-disclosures", tmp_path / "out.amanah", disclosure(tmp_path, told), "--out", out)[0] == 0
@@ -399,6 +400,42 @@ def test_each_kind_of_disclosed_content_is_shown(
     assert shown in text
     assert "ALARM: the record shows TLP:AMBER" in text
     assert key in json.loads(audit("check", out, "--json")[1])["disclosed"][0]
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(
+    ("inner", "became", "exported_"),
+    [
+        (Label.AMBER, (), True),
+        (Label.AMBER, (Label.AMBER_STRICT,), False),  # raised since it was disclosed
+        (Label.AMBER, (Label.RED,), False),
+        (Label.AMBER, (Label.AMBER_STRICT, Label.GREEN), True),  # and lowered by its author
+        (Label.RED, (Label.GREEN,), False),  # what its header said was another label
+    ],
+)
+def test_no_file_is_made_of_what_its_label_keeps_inside(
+    audit: Audit,
+    exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    inner: Label,
+    became: tuple[Label, ...],
+    exported_: bool,  # noqa: FBT001 - what is expected
+    checked: bool,  # noqa: FBT001 - with the check, and the control without
+) -> None:
+    told, now = saying(Text(text="seen"), inner_label=inner), Label.AMBER
+    envelope = decode_envelope(told.log.leaves[told.disclosed].object).id
+    for new in became:
+        told.log.post(OFFICER_TN, told.room, kinds.Relabel(envelope=envelope, old=now, new=new))
+        now = new
+    exported(told=told)
+    out = tmp_path / "opened.amanah"
+    if not checked:
+        monkeypatch.setattr(audit_bundle, "check_exported", lambda *_, **__: None)
+    code, _, err = audit("add-disclosures", tmp_path / "out.amanah", disclosure(tmp_path, told), "--out", out)
+    assert (code, out.exists()) == ((0, True) if exported_ or not checked else (2, False)), err
+    if code:
+        assert f"the message at log index {told.disclosed} stays out of the file" in err
 
 
 def test_a_disclosure_that_does_not_fit_the_bundle_is_refused(audit: Audit, exported: Exported, tmp_path: Path) -> None:
