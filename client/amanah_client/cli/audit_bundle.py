@@ -110,8 +110,8 @@ def add_disclosures(bundle: File, /, *disclosure: File, out: File, common: Optio
     """Write a bundle anew with disclosed messages in it; every other message stays closed.
 
     Each file of `amanah disclose` is held against the bundle, and against its message's label as the record has it now:
-    what is TLP:AMBER+STRICT or TLP:RED by then stays out of a file that anybody may get. The new manifest is signed by this device, whose
-    certificate has to stand in the record.
+    what is TLP:AMBER+STRICT or TLP:RED by then stays out of a file that anybody may get. The new manifest is signed by
+    this device, whose certificate has to stand in the record.
 
     Example: amanah audit add-disclosures evidence.amanah disclosed.txt --out opened.amanah
 

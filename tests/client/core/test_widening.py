@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from amanah_client import actions, model
 from amanah_client import labels as shared
 from amanah_client.core import ways
+from amanah_client.core.context import Context, Spoken
 from amanah_client.incident import board, labelled
 from amanah_client.saying import saying
 from amanah_protocol.content.forwarded import Forwarded, Origin
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
@@ -131,6 +133,7 @@ class World:
                 "quote": self._quote,
                 "disclose": self._disclose,
                 "grant": self._grant,
+                "correct": self._correct,
             }
             acts[step.what](name, self.written[step.one % len(self.written)], step)
 
@@ -211,6 +214,12 @@ class World:
                 one.given |= set(others)
         del step
 
+    def _correct(self, name: str, one: Written, step: Step) -> None:
+        """In words that hold the message's own: who reads these reads it, and it is no laxer for that."""
+        for row in self._copies(name, one):
+            body = Correction(message=row.envelope, text=f"{one.text} {step.room}")
+            self.people[name].do(saying(row.room, body, label=step.label))
+
     def _disclose(self, name: str, one: Written, _: Step) -> None:
         for row in self._copies(name, one):
             self.people[name].ask(actions.Disclose(room=row.room, envelope=row.envelope, recipient=f"court {one.text}"))
@@ -233,14 +242,14 @@ class World:
 
 def _texts(row: model.MessageRow) -> str:
     body = decode_content(row.content).body
-    return body.text if isinstance(body, Text | Forwarded) else ""
+    return body.text if isinstance(body, Text | Forwarded | Correction) else ""
 
 
 LABELS = st.sampled_from(Label)
 NUMBERS = st.integers(0, 7)
 STEPS = st.builds(
     Step,
-    what=st.sampled_from(["write", "relabel", "forward", "forward", "quote", "disclose", "invite", "grant"]),
+    what=st.sampled_from(["write", "relabel", "forward", "forward", "quote", "disclose", "invite", "grant", "correct"]),
     who=st.integers(0, len(PEOPLE) - 1),
     one=NUMBERS,
     room=NUMBERS,
@@ -260,6 +269,38 @@ def test_no_row_of_acts_widens_an_audience_beyond_what_a_label_allows(first: lis
     for step in (*first, *then):
         world.act(step)
         world.check()
+
+
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None)
+@given(st.lists(FIRST, min_size=1, max_size=3), st.lists(STEPS, min_size=1, max_size=8))
+def test_who_reads_refuses_what_is_strict_from_programs_that_check_nothing(first: list[Step], then: list[Step]) -> None:
+    """Of AMBER a reader cannot know all; what is RED or AMBER+STRICT nobody shows whom it may not reach.
+
+    What is said to be somebody else's is a lie that no reader sees through, so nobody quotes by hand here, or relabels.
+    """
+    world = World()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ways, "check", lambda *_: None)
+        patch.setattr(ways, "forwarded", without_a_check)
+        for step in (*first, *then):
+            if step.what not in ("quote", "relabel", "disclose", "correct"):
+                world.act(step)
+        for one in world.written:
+            if one.lowest >= Label.AMBER_STRICT:
+                for name in PEOPLE:
+                    readable = world._copies(name, one)  # noqa: SLF001 - as `check` looks
+                    assert not readable or one.may_read(name, world.members[one.home]), (name, one)
+    for person in world.people.values():
+        rows = person.store.messages.values()
+        refused = [row for row in rows if row.cause is model.Cause.LABEL_BROKEN]
+        assert not refused or "LABEL" in person.codes(), "a refusal is an event"
+        assert all(row.content == b"" for row in refused)
+
+
+def without_a_check(ctx: Context, action: actions.Forward, spoken: Spoken) -> Forwarded:
+    assert spoken.row is not None
+    return shared.quotation(spoken.row, ways.weigh(ctx, spoken), note=action.note)
 
 
 # ---- the controls: each row of acts is refused, and does widen an audience where its check is gone

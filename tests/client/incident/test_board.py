@@ -356,6 +356,23 @@ def rooms(draw: st.DrawFn) -> list[Event]:
     return told.events
 
 
+@settings(max_examples=300 * int(os.environ.get("AMANAH_SCALE", "1")))
+@given(rooms())
+def test_a_message_and_what_counts_of_it_have_one_label_and_no_answer_a_laxer_one(events: list[Event]) -> None:
+    before = Board()
+    for event in events:
+        known = {entry: before.label_of(entry) for entry in before.messages}
+        before.apply(event)
+        answered = event.body.reply_to if isinstance(event.body, Text) else None
+        if answered in known and event.id in before.messages[answered].replies:
+            assert event.label_number >= known[answered]
+    for entry, said in before.messages.items():
+        assert before.label_of(entry) >= said.label_number
+        assert {before.label_of(one) for one in (entry, *said.corrections)} == {before.label_of(entry)}
+        if said.corrects is not None:  # also where it does not count
+            assert before.label_of(entry) >= before.label_of(said.corrects)
+
+
 @settings(max_examples=200 * int(os.environ.get("AMANAH_SCALE", "1")))
 @given(st.data())
 def test_whoever_receives_the_same_entries_in_any_order_shows_the_same(data: st.DataObject) -> None:

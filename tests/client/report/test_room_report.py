@@ -18,11 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanah_client.incident.board import Fold
+from amanah_client.incident.duties import Duty
 from amanah_client.language import Language, speaking
 from amanah_client.message import event_of
 from amanah_client.model import Cause, MessageState
 from amanah_client.prints import is_rtl, visual_runs
 from amanah_client.report.markdown import render_markdown
+from amanah_client.report.notice import notice
 from amanah_client.report.outward import ABOVE, audience_of, may_stand
 from amanah_client.report.page import render_page
 from amanah_client.report.report import DRILL, Fact, Item, Report, times
@@ -315,17 +317,17 @@ def talks(draw: st.DrawFn) -> Talk:
 @given(talks(), LABELS)
 def test_no_form_of_a_report_holds_words_above_its_label(talk: Talk, asked: Label) -> None:
     board, report = Fold(map(event_of, talk.messages)).board, made(talk, asked)
-    assert report.label <= asked
-    for text in (render_markdown(report), render_page(report)):
-        for seq in {int(found) for found in _MARK.findall(text)}:
-            spoken = board.messages[id_of(seq)]
-            assert spoken.label_number <= report.label
-            assert spoken.label_number < Label.RED
+    notices = (notice(talk.given, duty, asked=asked, zone=UTC) for duty in Duty)
+    for file in (report, *notices):
+        assert file.label <= asked
+        for text in (render_markdown(file), render_page(file)):
+            for seq in {int(found) for found in _MARK.findall(text)}:
+                assert board.label_of(id_of(seq)) <= min(file.label, Label.AMBER_STRICT)
     # What may stand does: a report that shows nothing would widen nothing either.
     shown = {int(found) for found in _MARK.findall(render_markdown(report))}
     for message in talk.messages:
         spoken = board.messages[message.id]
-        hidden = spoken.label_number > min(asked, Label.AMBER_STRICT)
+        hidden = board.label_of(message.id) > min(asked, Label.AMBER_STRICT)
         if message.body is not None and not hidden and spoken.withdrawn is None:
             assert message.room_seq in shown
 
