@@ -22,8 +22,8 @@ from amanah_protocol.kinds import Egress, Kind
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 from tests.client.core.forge import delivery, message, push
+from tests.client.core.granting import do, grant
 from tests.client.core.rooms import create, invite, two
-from tests.client.core.test_granting import do, grant
 from tests.client.core.test_machine import alert
 from tests.client.core.world import MA, SN, TN, Client, Stage, certify, keep
 
