@@ -25,6 +25,7 @@ from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Egress, Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
@@ -299,7 +300,8 @@ def test_who_reads_refuses_what_is_strict_from_programs_that_check_nothing(first
 
 
 def without_a_check(ctx: Context, action: actions.Forward, spoken: Spoken) -> Forwarded:
-    assert spoken.row is not None
+    if action.to not in ctx.rooms or spoken.row is None:
+        raise UsageError(Code.UNKNOWN_ROOM, "it cannot seal anything there")
     return shared.quotation(spoken.row, ways.weigh(ctx, spoken), note=action.note)
 
 
