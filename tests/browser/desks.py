@@ -31,14 +31,16 @@ class Desks:
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     terminals: dict[Path, int] = field(default_factory=dict)
 
-    def start(self, home: Path) -> str:
-        """Start a desk in a terminal of its own; gives its link."""
+    def start(self, home: Path, program: str = "", *words: str) -> str:
+        """Start a desk in a terminal of its own, or a module that does so with further words; gives its link."""
         ours, theirs = os.openpty()
         self.terminals[home] = ours
         command = [
             sys.executable, "-c", "import sys; from amanah_client.cli.main import run; sys.exit(run())",
             "desk", "--no-browser", "--json", "--home", str(home),
         ]  # fmt: skip
+        if program:
+            command = [sys.executable, "-m", program, str(home), *words]
         process = subprocess.Popen(
             command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
         )

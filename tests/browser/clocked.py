@@ -1,0 +1,38 @@
+"""`amanah desk` over a clock that a test moves, with a passphrase that a test knows.
+
+    python -m tests.browser.clocked HOME CLOCK PASSPHRASE
+
+`CLOCK` is a file with the seconds by which the clock is ahead. A profile's own passphrase is tried elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from amanah_client.cli.main import main
+from amanah_client.desk import serving
+from amanah_client.home import Home
+from amanah_client.web.sessions import running_s
+from amanah_protocol.errors import Code, UsageError
+
+
+def run(home: str, clock: str, passphrase: str) -> int:
+    """Serve until it is ended."""
+
+    def check(_: Home, given: str) -> None:
+        if given != passphrase:
+            raise UsageError(Code.PASSPHRASE, "the passphrase is wrong")
+
+    def now_s() -> float:
+        return running_s() + float(Path(clock).read_text(encoding="ascii"))
+
+    replaced = {"running_s": now_s, "has_passphrase": lambda _: True, "check_passphrase": check}
+    for name, other in replaced.items():
+        assert hasattr(serving, name)
+        setattr(serving, name, other)
+    return main(["desk", "--no-browser", "--json", "--home", home])
+
+
+if __name__ == "__main__":
+    sys.exit(run(*sys.argv[1:]))
