@@ -23,6 +23,7 @@ HOSTILE: Final = "\u202egnp.<img src=x onerror=alert(1)>.exe"
 ENGLISH: Final = "The terminal system is encrypted at two berths. Beacon to http://cdn-update.example/a"
 FRENCH: Final = "Le chargeur est signé pour une société de Casablanca. Nous l’avons jointe."
 ARABIC: Final = "نرى 203.0.113.54 أيضا في شبكتنا. هل هو عندكم؟"
+DEEP: Final = frozenset({"tray", "files", "report", "room", "timeline"})
 DROP: Final = """
     ([selector, name, text]) => {
         const carried = new DataTransfer();
@@ -76,8 +77,8 @@ class Incident:
                 full = f"incident-{name}-{officer.lang}-{kind}-{theme}"
                 assert overflow(page) == 0, full
                 officer.shoot(full)
-                # Colours differ by theme, and which part is seen by size: each is looked at once in each.
-                if (kind == "wide") == (theme == "light"):
+                # Colours differ by theme, and which part is seen by size; all four would take most of the test's time.
+                if (kind, theme) == ("wide", "light") or ((kind, theme) == ("phone", "dark") and name in DEEP):
                     results = Axe().run(page)
                     if results.violations_count:
                         self.found[full] = results.generate_report()

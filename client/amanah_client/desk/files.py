@@ -7,6 +7,7 @@ behind the same gate as everything else. Nothing of a file is on this disk but i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -113,11 +114,21 @@ class Hatch:
                 await self._feed(request, into, cookie)
                 await into.finish()
         except AmanahError as error:
+            await self._drain(request, cookie)
             return _refused(HTTPStatus.UNPROCESSABLE_ENTITY, told(error))
         except (TimeoutError, ClientDisconnect):
             # Nobody is left to be told, or the page began it again.
             return _refused(HTTPStatus.REQUEST_TIMEOUT, _("It did not arrive whole. Nothing of it was kept."))
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _drain(self, request: Request, cookie: str) -> None:
+        """Let the rest go by: a browser that is cut off while it sends reads no answer, and could tell no reason."""
+        with contextlib.suppress(TimeoutError, ClientDisconnect):
+            stream = aiter(request.stream())
+            while self._sessions.holds(cookie):
+                async with asyncio.timeout(PIECE_S):
+                    if await anext(stream, None) is None:
+                        return
 
     async def _feed(self, request: Request, into: Incoming, cookie: str) -> None:
         stream = aiter(request.stream())

@@ -22,8 +22,9 @@ from amanah_client.files import Announced, prepare
 from amanah_client.model import IntentState
 from amanah_client.saving import PASSWORD
 from amanah_client.sdk import Client
+from amanah_client.spool import Sealing
 from amanah_protocol.crypto import sha256
-from amanah_protocol.errors import Code, VerifyError
+from amanah_protocol.errors import Code, OperationalError, VerifyError
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import ATTACHMENT_CHUNK_BYTES, MAX_ATTACHMENT_BYTES
 from tests.client.desk.serving import PATIENCE_S, Page, Served, serving
@@ -253,6 +254,21 @@ async def test_where_the_desk_was_locked_meanwhile_nothing_is_kept(sitting: Sitt
     writer.close()
     await until(lambda: sitting.spooled() == [])
     assert sitting.two.a.outbox() == ()
+
+
+async def test_a_disk_that_is_full_is_told_while_the_browser_still_sends(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_sealing: Sealing, _data: bytes) -> None:
+        raise OperationalError(Code.DISK_FULL, "no room is left on the disk")
+
+    monkeypatch.setattr(Sealing, "_seal", full)
+    large = DATA * 20
+    where = (await sitting.announce(size=len(large)))["data"]["bring"]
+    refused = await sitting.over_http("POST", where, large)
+    assert (refused.status, b"no room is left" in refused.body) == (422, True)
+    assert sitting.two.a.outbox() == ()
+    assert sitting.spooled() == []
 
 
 # ---- out
