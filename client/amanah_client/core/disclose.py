@@ -10,12 +10,12 @@ from typing import Final
 
 from amanah_client.core import matter, monitor, quorum, ways
 from amanah_client.core.context import AGAIN_MS, Context
+from amanah_client.core.granting import leaf_of
 from amanah_client.core.requests import Proof
 from amanah_client.model import Intent, IntentState, MessageRow
 from amanah_protocol.errors import AmanahError, Code, RefusedError, VerifyError
 from amanah_protocol.frames import GetInclusion, Path
 from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
-from amanah_protocol.log.leaf import Leaf, LeafType
 
 COSIGNED_MS: Final = 10_000
 """So long a disclosure waits for the witnesses to cosign what it discloses."""
@@ -97,17 +97,8 @@ def _finish(ctx: Context, purpose: Proof, intent: Intent, row: MessageRow, frame
 
 
 def _make(ctx: Context, purpose: Proof, row: MessageRow, frame: Path) -> Disclosure:
-    if row.accepted_at_ms is None or row.room_seq is None or row.previous is None or row.index is None:
-        raise VerifyError(Code.PROOF, "the message has no place in the log")
-    leaf = Leaf(
-        type=LeafType.ENVELOPE,
-        accepted_at_ms=row.accepted_at_ms,
-        room=row.room,
-        room_seq=row.room_seq,
-        previous=row.previous,
-        object=row.encoded,
-    )
-    standing = ctx.directory.standing(row.sender, before=row.index)
+    leaf, index = leaf_of(row), row.index or 0
+    standing = ctx.directory.standing(row.sender, before=index)
     if standing is None:
         raise VerifyError(Code.CERTIFICATE, "the sender's certificate is not in the log")
     enrolment = ctx.directory.enrolments[standing.certificate.issuer].enrolment
@@ -116,7 +107,7 @@ def _make(ctx: Context, purpose: Proof, row: MessageRow, frame: Path) -> Disclos
         k=row.key,
         content=row.content,
         entry=leaf.encode(),
-        index=row.index,
+        index=index,
         size=purpose.size,
         path=frame.hashes,
         checkpoint=purpose.note,
