@@ -15,6 +15,18 @@ from tests.browser.desks import PHONE, WIDE, Desks, Officer, sitting
 from tests.end_to_end.nations import Nations, amanah
 
 NAMES: Final = ("cert.example.tn", "cert.example.ma", "cert.example.sn")
+ROTA: Final = """
+[waits]
+desk_seconds = 600
+[[person]]
+name = "Analyst by night"
+hooks = [{ command = ["/bin/true"] }]
+[backup]
+name = "Backup team"
+hooks = [{ mail = "backup@cert.example.ma" }]
+[mail]
+sender = "amanah@cert.example.ma"
+"""
 AWAY: Final = """
 window.told = [];
 window.Notification = class { static permission = "granted"; constructor(text) { window.told.push(text); } };
@@ -39,6 +51,7 @@ def homes(site: Desks) -> tuple[Path, Path]:
         site.nations.enrol("Analyst on duty", "cert.example.tn"),
         site.nations.enrol("Malware lead", "cert.example.ma"),
     )
+    (found[1] / "paging.toml").write_text(ROTA)
     for home in (low, *found):
         assert amanah(home, "room", "list").code == 0
     return found
@@ -51,7 +64,13 @@ def calm(page: Page) -> None:
 
 
 def overflow(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    """How far the page, or what stands over it, is wider than there is room for."""
+    return int(
+        page.evaluate(
+            "Math.max(...[document.documentElement, ...document.querySelectorAll('dialog, .ring, .pending, .head')]"
+            ".map((one) => one.scrollWidth - one.clientWidth))"
+        )
+    )
 
 
 def pictures(officer: Officer, name: str) -> None:
@@ -179,7 +198,8 @@ def _rings(ours: Officer, theirs: Officer) -> None:
     }
     page.evaluate("window.away = false")
     expect(bar.locator(".drill")).to_have_text("DRILL")
-    expect(bar.get_by_text("Nobody else is paged")).to_be_visible()
+    expect(bar).to_contain_text("This desk rings. Next: Analyst by night at ")
+    expect(bar.locator(".left")).to_contain_text("left")
     expect(bar.get_by_text("cannot sound before you have clicked")).to_be_visible()
     expect(ours.page.locator("#ring")).to_be_hidden()
     bar.get_by_role("button", name="Show it").click()
@@ -206,9 +226,12 @@ def _rings(ours: Officer, theirs: Officer) -> None:
     expect(bar).to_be_hidden()
     ours.hears("Name what is lost").get_by_text("understood").first.wait_for()
     theirs.button("Duty").click()
-    expect(page.locator("dialog")).to_contain_text("this desk")
-    theirs.shoot("flows-duty")
-    calm(page)
+    dialog = page.locator("dialog")
+    expect(dialog).to_contain_text("On duty: Analyst by night.")
+    expect(dialog.locator(".steps")).to_contain_text("mail to backup@cert.example.ma")
+    expect(dialog.locator(".timeline li", has_text="this desk: a device rang")).to_have_count(2)
+    expect(dialog.locator(".timeline li", has_text="Malware lead answered: understood")).to_have_count(2)
+    pictures(theirs, "flows-duty")
     page.keyboard.press("Escape")
     expect(theirs.button("Duty")).to_be_focused()
 

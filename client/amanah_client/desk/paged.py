@@ -52,14 +52,18 @@ def _steps(rota: Rota, seat: Seat) -> Iterator[dict[str, str]]:
     steps = rota.steps(seat.now_ms)
     for step in steps:
         after = _("after %(span)s", span=words.span(after_ms)) if after_ms else _("at once")
-        yield {"when": after, "whom": _whom(step), "how": ", ".join(map(shown, (hook.text for hook in step.hooks)))}
+        yield {"when": after, "whom": _whom(step), "how": _how(step)}
         after_ms += step.wait_ms
     again = _("then every %(span)s, until somebody answers", span=words.span(rota.repeat_wait_ms))
-    yield {"when": again, "whom": _whom(steps[-1]), "how": ""}
+    yield {"when": again, "whom": _whom(steps[-1]), "how": _how(steps[-1])}
 
 
 def _whom(step: Step) -> str:
     return _("this desk") if step.whom == DESK else shown(step.whom)
+
+
+def _how(step: Step) -> str:
+    return ", ".join(shown(hook.text) for hook in step.hooks)
 
 
 def record(desk: Desk, seat: Seat) -> list[dict[str, object]]:

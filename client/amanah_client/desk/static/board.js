@@ -3,7 +3,7 @@
 import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
 import { closingPart } from "./closing.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
-import { btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { btn, chip, el, filled, moment, refill, theirs } from "./dom.js";
 import { whole } from "./entry.js";
 import { showFiles } from "./files.js";
 import { giveHistory } from "./passing.js";
@@ -25,7 +25,7 @@ export function makeBoard(composer) {
     if (aside.hidden) return;
     const writable = head.room.writable;
     const may = (text, onclick) => (writable ? small(text, onclick) : null);
-    fill(
+    refill(
       aside,
       el("h1.unseen", {}, now.say.board),
       el("div.row.tight.between.paneback", {}, small(now.say.conversation, () => (document.body.dataset.pane = "room"))),

@@ -1,6 +1,6 @@
 // Forms and lists that stand over the page until they are done with; Esc closes each of them.
 
-import { btn, chip, el, moment } from "./dom.js";
+import { btn, chip, el, moment, twin } from "./dom.js";
 import { now, toast, told, wrong } from "./state.js";
 
 /** Something over the page; focus goes back to where it came from. */
@@ -17,12 +17,6 @@ export function shown(title, inside, more = {}) {
   made.addEventListener("click", (event) => event.target === made && made.close());
   made.showModal();
   return made;
-}
-
-/** Where it came from may have been drawn anew meanwhile: what says the same in its place. */
-function twin(gone) {
-  const same = (one) => one.className === gone.className && one.textContent === gone.textContent && one.getAttribute("aria-label") === gone.getAttribute("aria-label");
-  return [...document.querySelectorAll(gone?.localName ?? "none")].find(same);
 }
 
 /**

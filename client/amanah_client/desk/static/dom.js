@@ -16,7 +16,7 @@ export function el(what, given = {}, ...children) {
 }
 
 function put(into, children) {
-  for (const child of children.flat(3)) {
+  for (const child of children.flat(4)) {
     if (child !== null && child !== undefined && child !== false && child !== "") into.append(child);
   }
 }
@@ -26,6 +26,20 @@ export function fill(into, ...children) {
   into.replaceChildren();
   put(into, children);
   return into;
+}
+
+/** The same, where somebody may be at one of its buttons: focus stays at what says the same there. */
+export function refill(into, ...children) {
+  const at = into.contains(document.activeElement) ? document.activeElement : null;
+  fill(into, children);
+  if (at && !at.isConnected) twin(at, into)?.focus({ preventScroll: true });
+  return into;
+}
+
+/** What says the same as something that was drawn anew. */
+export function twin(gone, inside = document) {
+  const same = (one) => one.className === gone.className && one.textContent === gone.textContent && one.getAttribute("aria-label") === gone.getAttribute("aria-label");
+  return [...inside.querySelectorAll(gone?.localName ?? "none")].find(same);
 }
 
 /** What a person or a machine wrote, with its own direction. */

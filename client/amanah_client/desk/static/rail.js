@@ -1,6 +1,6 @@
 // The rooms, who I am, how the connection and the log stand.
 
-import { btn, chip, el, fill, filled } from "./dom.js";
+import { btn, chip, el, fill, filled, refill } from "./dom.js";
 import { pendingButton } from "./pending.js";
 import { showDuty } from "./ring.js";
 import { now, on, openRoom } from "./state.js";
@@ -24,7 +24,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
       [now.say.over, now.rooms.filter((room) => room.closed)],
     ].filter(([, rooms]) => rooms.length);
     const empty = el("div.empty", {}, el("p", {}, now.say.no_rooms), el("p.meta", {}, now.say.no_rooms_more));
-    fill(
+    refill(
       lists,
       groups.map(([title, rooms]) => [el("h2", {}, title), el("ul.rooms", {}, rooms.map(line))]),
       groups.length ? null : empty,
@@ -51,7 +51,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
 
   function drawHealth() {
     const { line: conn, trust } = now;
-    fill(
+    refill(
       health,
       conn && el("div.row.tight", { title: conn.hint || null }, el(`span.dot${conn.online ? "" : ".off"}`), el("span", {}, conn.text)),
       trust && el(trust.tone === "ok" ? "div.meta.num" : "div.meta.num.warn", {}, trust.line),
