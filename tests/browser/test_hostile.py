@@ -63,7 +63,7 @@ ELEMENTS: Final = (
     "SUMMARY TIME UL"
 )
 ATTRIBUTES: Final = (
-    "^(class|dir|lang|title|datetime|role|tabindex|hidden|type|open|data-(id|seq|new|room|at)|aria-[a-z]+"
+    "^(class|dir|lang|title|datetime|role|tabindex|hidden|type|open|data-(id|seq|new|room|at|attachment)|aria-[a-z]+"
     "|id=(flow|found|people|decision-[0-9]+)|style=inline-size: [0-9]+%;)(=|$)"
 )
 HIDDEN: Final = "[\u202a-\u202e\u2066\u2067\x01-\x08\x0b-\x1f\x7f-\x9f]"
