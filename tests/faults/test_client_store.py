@@ -289,7 +289,7 @@ def test_a_full_disk_is_named_keeps_what_was_stored_and_works_again_when_there_i
     assert [row.envelope[-1] for row in store.messages(ROOM)] == list(range(stored)), "reading goes on"
     with pytest.raises(OperationalError) as again:
         store.add_intent(
-            model.Intent(id="a" * 32, action=saying(ROOM, Text(text="x" * 30_000), label=Label.GREEN), created_at_ms=1)
+            model.Intent(id="a" * 32, action=saying(ROOM, Text(text="x" * 65_000), label=Label.GREEN), created_at_ms=1)
         )
     assert again.value.code is Code.DISK_FULL
     assert store.intent("a" * 32) is None, "what was refused is not there"
