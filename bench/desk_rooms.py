@@ -20,17 +20,19 @@ from amanah_protocol.content.task import Task
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.envelope import Envelope
-from amanah_protocol.identity import Role
+from amanah_protocol.identity import Role, decode_certificate
 from amanah_protocol.kinds import Ack, Grade, Message
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.log.note_keys import NoteSigner
 from amanah_protocol.roster import Relay
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
-from bench.community import Author, Device, Organisation, make_roster
+from bench.community import Author, Device, Organisation, make_roster, open_room
 from bench.relay import ORIGIN
 
 ROOMS: Final = 20
+LARGEST: Final = f"Phishing wave {ROOMS - 1}"
+"""The room that has a fifth of all messages."""
 DEVICES: Final = 24
 SOME: Final = 500
 """Messages of one transaction."""
@@ -59,11 +61,14 @@ def filled_profile(folder: Path, messages: int) -> Path:
     install_reply(profile, reply)
     certificates = [reply.certificate, *(device.certificate.encoded for device in devices)]
     profile.store.commit(tuple(e.PutControl(row=_control(at, one)) for at, one in enumerate(certificates)))
+    own = Device(key=profile.device_key, certificate=decode_certificate(reply.certificate), enrolment=reply.enrolment)
     source = random.Random(7)
     words = [_word(source) for _ in range(WORDS)]
     for number in range(ROOMS):
         count = messages // 5 if number == ROOMS - 1 else messages * 4 // 5 // (ROOMS - 1)
-        room = RoomId(source.randbytes(16))
+        opening = open_room(own, devices, origin=ORIGIN, now_ms=now_ms)
+        opening.group.merge()
+        room = opening.room
         rows = list(_rows(room, devices, words, count, source, now_ms))
         for at in range(0, count, SOME):
             profile.store.commit(tuple(e.PutMessage(row=row) for row in rows[at : at + SOME]))
@@ -74,7 +79,11 @@ def filled_profile(folder: Path, messages: int) -> Path:
             title=title,
             head_seq=count,
             head_index=number + 1,
-            create=rows[0].encoded,
+            create=opening.create[0][0].encoded,
+            added_seq=1,
+            counter=1,
+            group=opening.group.epoch_state(),
+            keys=opening.group.message_state(),
         )
         profile.store.commit((e.PutRoom(row=row),))
     profile.close()

@@ -67,6 +67,8 @@ async def serve(
         http=guarded,
         ws=websockets,
         ws_max_size=max_message_bytes,
+        # What goes no further than this machine is not packed for it.
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         # Below this, strangers would write our log.

@@ -15,7 +15,7 @@ from amanah_client.directory import Party, find_devices
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
-from amanah_client.incident.about import part_of_board, targets
+from amanah_client.incident.about import Part, read_part, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_client.incident.labelled import board_of, matter_of
@@ -121,11 +121,7 @@ class Room:
 
     def members(self) -> list[Party]:
         """Who can read what is sent now, by organisation and name; empty before this device joined."""
-        group = self._group()
-        if group is None or self.row.status is model.RoomStatus.REMOVED:
-            return []
-        parties = (self._client.party(device) for device in group.members)
-        return sorted(parties, key=lambda party: (party.organisation, party.name))
+        return self._client.members_of(self.row)
 
     def alarms(self) -> list[model.Alarm]:
         """The alarms about this room, oldest first."""
@@ -290,15 +286,16 @@ class Room:
             about: The messages that are shown: `Board.messages` and `Board.without_effect` then speak of these and of
                 what makes the incident alone, and little more is read. None reads every entry of the room.
         """
-        if about is None:
-            return Fold(self.placed()).board
+        return Fold(self.placed()).board if about is None else self.part(about).board
+
+    def part(self, shown: Collection[EnvelopeId]) -> Part:
+        """The board of what is shown, to be kept while entries arrive; as `board`."""
         desk = self._client.profile.store.desk
-        board, _ = part_of_board(
-            about,
+        return read_part(
+            shown,
             entries=lambda named: self._events(desk.entries(self.id, named)),
             about=lambda named: self._events(desk.about(self.id, named)),
         )
-        return board
 
     def _events(self, rows: Iterable[model.MessageRow]) -> dict[EnvelopeId, Event]:
         """By their ids; own ones without a place are not in the record yet."""

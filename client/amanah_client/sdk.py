@@ -24,6 +24,7 @@ from typing import ClassVar, Final, Self
 from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.asked import new_intent, with_room
+from amanah_client.core.room import group_of
 from amanah_client.directory import Directory, Party
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
@@ -73,6 +74,7 @@ class Client:
         self._directory: Directory | None = None
         self._opened = Opened()
         self._drills: dict[RoomId, bool] = {}
+        self._circles: dict[RoomId, tuple[bytes, model.RoomStatus, Directory, list[Party]]] = {}
 
     # ---- opening and closing
 
@@ -439,6 +441,20 @@ class Client:
     def party(self, device: DeviceId) -> Party:
         """Who a device is."""
         return self.directory().party(device)
+
+    def members_of(self, row: model.RoomRow) -> list[Party]:
+        """Who can read a room whose row this is, as `Room.members`; kept until its group or a name changes.
+
+        The group of a large room takes milliseconds to load, and each message asks for it.
+        """
+        directory = self.directory()
+        kept = self._circles.get(row.room)
+        if kept is None or kept[:2] != (row.group, row.status) or kept[2] is not directory:
+            group = None if row.status is model.RoomStatus.REMOVED else group_of(row, self._profile.device_key)
+            parties = map(directory.party, () if group is None else group.members)
+            found = sorted(parties, key=lambda party: (party.organisation, party.name))
+            kept = self._circles[row.room] = row.group, row.status, directory, found
+        return list(kept[3])
 
     def device(self, reference: str) -> DeviceId:
         """A device that the log knows, by its id or first digits of it.

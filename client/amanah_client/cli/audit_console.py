@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 import webbrowser
 from typing import Annotated
@@ -41,7 +40,7 @@ def console(
         certificate = decode_certificate(profile.store.snapshot().certificate)
         usual = find_home(None).path
         owner = Owner(organisation=certificate.organisation, home=home_option(profile.home.path, usual))
-        wanted = browser if browser is not None else has_desktop()
+        wanted = browser if browser is not None else terminal.has_desktop()
 
         def opened(link: str, leading: str) -> None:
             if common.json:
@@ -57,8 +56,3 @@ def console(
         console = Console(profile, lambda: time.time_ns() // 1_000_000, lambda examined: overview(examined, {}))
         usual_language = language(os.environ.get(VARIABLE, "")) or language(setting(profile.home.path))
         asyncio.run(run(console, owner, terminal.say, opened, usual_language))
-
-
-def has_desktop() -> bool:
-    """Whether a browser can be opened beside this terminal."""
-    return sys.stdout.isatty() and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

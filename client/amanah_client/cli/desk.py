@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from amanah_client.cli import opening, terminal
-from amanah_client.cli.audit_console import has_desktop
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.desk.serving import run
 from amanah_client.sdk import Client
@@ -35,7 +34,7 @@ def desk(
     lock_after
         Minutes without use after which the page is locked, and its content gone from the browser.
     """
-    wanted = browser if browser is not None else has_desktop()
+    wanted = browser if browser is not None else terminal.has_desktop()
 
     def opened(link: str, leading: str) -> None:
         if common.json:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shutil
 import sys
@@ -335,3 +336,8 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, whole: 
         console.print(table)
     # Not by the console itself: it ends the process with exit code 1 where nobody reads on.
     sys.stdout.write("".join(line.rstrip() + "\n" for line in drawn.get().splitlines()))
+
+
+def has_desktop() -> bool:
+    """Whether a browser can be opened beside this terminal."""
+    return sys.stdout.isatty() and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

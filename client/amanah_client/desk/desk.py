@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeAlias
 
 from amanah_client import effects as e
 from amanah_client.attaching import Attach
-from amanah_client.desk.feed import SHOWN_CHARS, Feed, Read, Window
 from amanah_client.desk.pending import Outcomes, Pending
 from amanah_client.desk.ringing import Ringer
 from amanah_client.desk.transfers import Transfers
-from amanah_client.directory import Party
+from amanah_client.directory import Directory, Party
 from amanah_client.engine import Event, NamesChanged
-from amanah_client.language import Language, spoken
+from amanah_client.feed import Feed
+from amanah_client.language import spoken
 from amanah_client.model import Intent, IntentState
 from amanah_client.reading import Draft
-from amanah_client.room import Room
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
 from amanah_client.view.board import BoardView, board_view
-from amanah_client.view.conversation import conversation, is_page
 from amanah_client.view.entries import Item
 from amanah_client.view.people import Seat, chips, seat_of
-from amanah_client.view.readers import Readers, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, Warned, line, trust, warnings
-from amanah_protocol import kinds
 from amanah_protocol.content.file import File
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 
 Listener: TypeAlias = Callable[[RoomId | None], None]
-_NEWEST: Final = 200
-"""So many of the newest entries are looked through for pages."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """What the list of rooms says of one, beside what was not read; kept until something of it changes."""
-
-    line: RoomLine
-    pages: int
+SHOWN_CHARS: Final = 2_000
+"""So many characters of a text are shown until all of it is asked for."""
 
 
 class Desk:
@@ -62,10 +49,9 @@ class Desk:
         self.client = client
         self._zone = zone or datetime.now().astimezone().tzinfo
         self._feeds: dict[RoomId, Feed] = {}
-        self._summaries: dict[RoomId, dict[Language, _Summary]] = {}
-        self._members: dict[RoomId, list[Party]] = {}
-        self._rooms: dict[RoomId, Room] | None = None
-        self._chips: tuple[bytes, Mapping[str, str]] = (b"", {})
+        self._opened: list[Feed] = []
+        self._rooms: list[RoomId] | None = None
+        self._names: tuple[Directory, Party, Mapping[str, str]] | None = None
         self._listeners: list[tuple[Listener, Callable[[], None]]] = []
         self.looked: RoomId | None = None
         """The room that a page looked at last: who unlocks it is there again."""
@@ -112,29 +98,39 @@ class Desk:
         match event:
             case e.MessageChanged(row=row):
                 changed = row.room
-                if (feed := self._feeds.get(row.room)) is not None:
-                    feed.hear(self.client.read(row))
+                for feed in self._feeds_of(row.room):
+                    feed.take(self.client.read(row))
             case e.RoomChanged(row=room):
                 changed = room.room
-                self._members.pop(room.room, None)
-                if self._rooms is not None and room.room not in self._rooms:
+                for feed in self._feeds_of(room.room):
+                    feed.room_changed(room)
+                if room.room not in self._feeds:
                     self._rooms = None
             case e.IntentChanged(intent=intent):
                 changed = intent.room or getattr(intent.action, "room", None)
                 self.outcomes.hear(intent)
             case NamesChanged():
-                self._summaries.clear()
-                self._members.clear()
+                self._names = None
+                for feed in (*self._feeds.values(), *self._opened):
+                    feed.read_anew()
             case _:  # the others change nothing that is kept
                 pass
-        if changed is not None:
-            self._summaries.pop(changed, None)
         self.changed(changed)
 
     def changed(self, room: RoomId | None) -> None:
         """Tell who listens."""
         for listener, _moved in tuple(self._listeners):
             listener(room)
+
+    def _feeds_of(self, room: RoomId) -> Iterator[Feed]:
+        if room in self._feeds:
+            yield self._feeds[room]
+        yield from (feed for feed in self._opened if feed.room.id == room)
+
+    def grow_old(self) -> None:
+        """Time has passed, and other programs of this profile may have read on: what is kept is made anew."""
+        for feed in self._feeds.values():
+            feed.made.clear()
 
     # ---- who looks
 
@@ -145,13 +141,12 @@ class Desk:
 
     def seat(self) -> Seat:
         """Whose eyes see it."""
-        return seat_of(self.client, self._named(), now_ms=self.now_ms, zone=self._zone or UTC)
-
-    def _named(self) -> Mapping[str, str]:
-        roster = self.client.profile.store.value("roster") or b""
-        if self._chips[0] != roster:
-            self._chips = roster, chips(self.organisations())
-        return self._chips[1]
+        client = self.client
+        directory = client.directory()
+        if self._names is None or self._names[0] is not directory:
+            self._names = directory, client.party(client.me), chips(self.organisations())
+        _, me, named = self._names
+        return seat_of(client, me, named, now_ms=self.now_ms, zone=self._zone or UTC)
 
     def organisations(self) -> tuple[OrgName, ...]:
         """All of the roster."""
@@ -161,58 +156,60 @@ class Desk:
     # ---- what is shown
 
     def feed(self, room: RoomId) -> Feed:
-        """A room's windows.
+        """A room as the list of rooms shows it.
 
         Raises:
             UsageError: `UNKNOWN_ROOM`.
         """
         if room not in self._feeds:
-            self._feeds[room] = Feed(self.client.room(room))
+            self._feeds[room] = Feed(self.client.room(room), most=SHOWN_CHARS)
         return self._feeds[room]
+
+    def open(self, room: RoomId) -> Feed:
+        """A room for one page, which scrolls through it by itself; the page gives it back by `close`.
+
+        Raises:
+            UsageError: `UNKNOWN_ROOM`.
+        """
+        feed = Feed(self.feed(room).room, most=SHOWN_CHARS)
+        self._opened.append(feed)
+        return feed
+
+    def close(self, feed: Feed) -> None:
+        """A page looks at it no more."""
+        self._opened = [other for other in self._opened if other is not feed]
 
     def rooms(self, seat: Seat) -> tuple[RoomLine, ...]:
         """The list of rooms."""
         if self._rooms is None:
-            self._rooms = {room.id: room for room in self.client.rooms()}
-        # Of the ids that are known already: a room's row holds its whole state, and is not read for this.
-        unread = self.client.profile.store.desk.unread(list(self._rooms), self.client.reader)
-        return in_order(self._line(room, seat, unread[room.id].entries) for room in self._rooms.values())
+            rooms = self.client.rooms()
+            self._feeds = {room.id: self._feeds.get(room.id) or Feed(room, most=SHOWN_CHARS) for room in rooms}
+            self._rooms = [room.id for room in rooms]
+        return in_order(self.line_of(room, seat) for room in self._rooms)
 
-    def line_of(self, room: Room, seat: Seat) -> RoomLine:
+    def line_of(self, room: RoomId, seat: Seat) -> RoomLine:
         """One room of it."""
-        return self._line(room, seat, room.unread().entries)
-
-    def _line(self, room: Room, seat: Seat, unread: int) -> RoomLine:
+        feed = self.feed(room)
         # A line is words, and two pages may speak two languages.
-        summaries = self._summaries.setdefault(room.id, {})
-        known = summaries.get(spoken())
-        if known is None:
-            line = room_line(room, self.board(room, seat), nations=len(_nations(self.members(room))))
-            known = summaries[spoken()] = _Summary(line, _pages(room, seat) if unread else 0)
-        return replace(known.line, unread=unread, pages=known.pages if unread else 0)
+        name = f"line {spoken().code}"
+        made = feed.made.get(name)
+        if not isinstance(made, RoomLine):
+            board, unread = board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS), feed.room.unread().entries
+            pages = feed.pages(seat) if unread else 0
+            made = room_line(
+                feed.row, board, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread, pages=pages,
+                drill=feed.room.is_drill,
+            )  # fmt: skip
+            feed.made[name] = made
+        return made
 
-    def members(self, room: Room) -> list[Party]:
-        """Who is in a room: kept until that changes, since it takes the room's whole state to tell."""
-        if room.id not in self._members:
-            self._members[room.id] = room.members()
-        return self._members[room.id]
-
-    def board(self, room: Room, seat: Seat) -> BoardView:
+    def board(self, feed: Feed, seat: Seat) -> BoardView:
         """A room's board."""
-        return board_view(room.board(about=()), seat, _nations(self.members(room)), most=SHOWN_CHARS)
+        return board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS)
 
-    def readers(self, room: Room, seat: Seat) -> Readers:
-        """Who can read a room."""
-        return readers(self.members(room), seat)
-
-    def read(self, room: Room, window: Window, seat: Seat) -> Read:
-        """A window of a room."""
-        return self.feed(room.id).read(window, seat, self.members(room))
-
-    def items(self, read: Read) -> tuple[Item, ...]:
-        """A window as a conversation; with what waits in the outbox where it is the newest."""
-        waiting = self._waiting(read.messages[0].room) if read.window.is_newest and read.messages else []
-        return conversation(read.messages, read.seen, waiting)
+    def items(self, feed: Feed, seat: Seat, thread: EnvelopeId | None) -> tuple[Item, ...]:
+        """What a page shows of a room, or a thread of it; with what waits in the outbox, where that belongs to it."""
+        return feed.items(seat, self._waiting(feed.room.id), thread)
 
     def _waiting(self, room: RoomId) -> list[Intent]:
         return [
@@ -246,21 +243,10 @@ class Desk:
 
     def mark_read(self, room: RoomId, seq: int) -> None:
         """The room was read up to here."""
-        self.feed(room).room.mark_read(seq)
-        self._summaries.pop(room, None)
+        feed = self.feed(room)
+        feed.room.mark_read(seq)
+        feed.made.clear()
 
     def keep_draft(self, room: RoomId, text: str) -> None:
         """Keep what somebody was about to say."""
         self.feed(room).room.keep_draft(Draft(text=text) if text else None)
-
-
-def _nations(members: list[Party]) -> tuple[OrgName, ...]:
-    return tuple(sorted({party.organisation for party in members}))
-
-
-def _pages(room: Room, seat: Seat) -> int:
-    """How many of the newest that were not read want an answer at once, and have none of the own nation."""
-    fresh = [one for one in room.messages(newest=True, limit=_NEWEST) if (one.room_seq or 0) > room.read_mark]
-    asked = {one.id for one in fresh if is_page(one, one.precedence) and not seat.is_me(one.sender)}
-    own = (one.specific for one in fresh if one.sender.organisation == seat.me.organisation)
-    return len(asked - {specific.envelope for specific in own if isinstance(specific, kinds.Ack)})

@@ -205,7 +205,7 @@ def _commands(name: str | None) -> list[dict[str, object]]:
 
 def _situation(desk: Desk, room: Room) -> Situation:
     return Situation(
-        board=room.board(about=()),
+        board=desk.feed(room.id).incident,
         members=room.members(),
         now_ms=desk.now_ms,
         message=lambda digits: room.message(digits).id,
@@ -289,7 +289,7 @@ def room_of(desk: Desk, room: str) -> Room:
     Raises:
         UsageError: `UNKNOWN_ROOM`.
     """
-    return desk.client.room(RoomId(bytes.fromhex(room)))
+    return desk.feed(RoomId(bytes.fromhex(room))).room
 
 
 def _entry(digits: str) -> EnvelopeId:

@@ -94,7 +94,7 @@ def before(desk: Desk, asked: wire.Before) -> dict[str, object]:
 def _seen(desk: Desk, room: str, entry: str) -> tuple[Message, Seen]:
     feed = desk.feed(RoomId(bytes.fromhex(room)))
     message = feed.room.message(entry)
-    return message, feed.seen([message], desk.seat(), desk.members(feed.room))
+    return message, feed.seen([message], desk.seat())
 
 
 def _texts(message: Message, seen: Seen) -> tuple[str, ...]:
@@ -120,4 +120,4 @@ def timeline(desk: Desk, room: str) -> tuple[Item, ...]:
     shown_too = (one for one in recent if isinstance(one.specific, _SHOWN) or isinstance(one.body, File))
     events = {one.id: one for one in (*incident, *shown_too) if one.room_seq is not None}
     newest = sorted(events.values(), key=lambda one: one.room_seq or 0)[-_MOST_EVENTS:]
-    return conversation(newest, feed.seen(newest, desk.seat(), desk.members(feed.room)))
+    return conversation(newest, feed.seen(newest, desk.seat()))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -19,15 +17,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.doing import NotDoneError, do
-from amanah_client.desk.feed import Read, Window
 from amanah_client.desk.files import Hatch
 from amanah_client.desk.finding import before, find, timeline, whole
+from amanah_client.desk.frames import Frames
 from amanah_client.desk.telling import told
 from amanah_client.desk.words import words_of_page
+from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
-from amanah_client.room import Room
-from amanah_client.view.entries import DayBreak, Item
 from amanah_client.view.people import Seat
+from amanah_client.view.readers import readers
 from amanah_client.web.gate import cookie_of
 from amanah_client.web.sessions import Sessions
 from amanah_protocol.errors import AmanahError
@@ -59,10 +57,10 @@ class Live:
         self._hatch = hatch
         self._socket = socket
         self._cookie = cookie_of(socket.headers)
-        self._room: Room | None = None
-        self._window = Window()
+        self._feed: Feed | None = None
+        self._thread: EnvelopeId | None = None
         self._sent: dict[str, bytes] = {}
-        self._entries: dict[str, bytes] = {}
+        self._entries = Frames()
         self._anew = False
         self._changed = asyncio.Event()
         self._dirty: set[RoomId | None] = set()
@@ -79,6 +77,7 @@ class Live:
             pass
         finally:
             stop()
+            self._leave()
             self._desk.ringer.sounds_in(self, on=False)
             for task in tasks:
                 task.cancel()
@@ -113,11 +112,11 @@ class Live:
         self._changed.set()
 
     async def _refresh(self) -> None:
-        seat, room = self._desk.seat(), self._room
+        seat, feed = self._desk.seat(), self._feed
         dirty, self._dirty = self._dirty, set()
         # What somebody looks at comes first.
-        if room is not None and (self._anew or None in dirty or room.id in dirty):
-            await self._show(room, self._window, seat)
+        if feed is not None and (self._anew or None in dirty or feed.room.id in dirty):
+            await self._show(feed, self._thread, seat)
         await self._tell_changed("rooms", self._desk.rooms(seat))
         await self._tell_changed("line", self._desk.line())
         await self._tell_changed("trust", self._desk.trust())
@@ -126,42 +125,39 @@ class Live:
         await self._tell_changed("ringing", self._desk.ringer.shown(seat, self))
         await self._tell_changed("transfers", self._desk.transfers.value())
 
-    async def _show(self, room: Room, window: Window, seat: Seat) -> None:
-        """The open room: head, board, and the entries of the window that have changed."""
-        desk, draft, name = self._desk, room.draft, room.id.hex()
-        head = {
-            "room": desk.line_of(room, seat),
-            "readers": desk.readers(room, seat),
-            "draft": "" if draft is None else draft.text,
-            "mark": room.read_mark,
-        }
+    async def _show(self, feed: Feed, thread: EnvelopeId | None, seat: Seat) -> None:
+        """The open room: the entries of the window that have changed, head and board."""
+        desk, room = self._desk, feed.room
+        name = room.id.hex()
         if self._anew:
-            await self._tell_changed(f"head {name}", head)
-        if self._room is not room or self._window is not window:
+            await self._tell_changed(f"head {name}", self._head(feed, seat))
+        if self._feed is not feed or self._thread is not thread:
             return  # it was asked for something else meanwhile, and that is shown next
-        await self._tell_entries(desk.read(room, window, seat), name)
-        await self._tell_changed(f"head {name}", head)
-        await self._tell_changed(f"board {name}", desk.board(room, seat))
+        await self._tell_entries(feed, thread, seat)
+        await self._tell_changed(f"head {name}", self._head(feed, seat))
+        await self._tell_changed(f"board {name}", desk.board(feed, seat))
 
-    async def _tell_entries(self, read: Read, room: str) -> None:
-        self._window = window = read.window
-        keyed = {key: _ENCODE(item) for key, item in _keyed(self._desk.items(read))}
-        changed = {key: msgspec.Raw(encoded) for key, encoded in keyed.items() if self._entries.get(key) != encoded}
-        if not changed and list(keyed) == list(self._entries) and not self._anew:
+    def _head(self, feed: Feed, seat: Seat) -> dict[str, object]:
+        draft = feed.room.draft
+        return {
+            "room": self._desk.line_of(feed.room.id, seat),
+            "readers": readers(feed.members, seat),
+            "draft": "" if draft is None else draft.text,
+            "mark": feed.room.read_mark,
+        }
+
+    async def _tell_entries(self, feed: Feed, thread: EnvelopeId | None, seat: Seat) -> None:
+        pushed = self._entries.push(self._desk.items(feed, seat, thread), anyway=self._anew)
+        if pushed is None:
             return
-        self._entries, self._anew = keyed, False
-        await self._tell(
-            {
-                "kind": "entries",
-                "room": room,
-                "thread": "" if window.thread is None else window.thread.hex(),
-                "order": list(keyed),
-                "items": changed,
-                "first": window.first,
-                "more": read.more,
-                "newest": window.is_newest,
-            }
-        )
+        self._anew = False
+        place = {
+            "first": feed.first,
+            "more": thread is None and feed.first > 1,
+            "newest": thread is None and feed.last is None,
+        }
+        named = {"room": feed.room.id.hex(), "thread": "" if thread is None else thread.hex()}
+        await self._tell({"kind": "entries", **named, **pushed, **place})
 
     async def _tell_changed(self, name: str, value: object) -> None:
         encoded = _ENCODE(value)
@@ -182,6 +178,7 @@ class Live:
             await asyncio.sleep(WATCH_S)
             ticks += 1
             if ticks % CLOCK_TICKS == 0:
+                self._desk.grow_old()
                 self._hear(None)
 
     # ---- what is asked for
@@ -277,25 +274,33 @@ class Live:
                 return _("Erased as soon as the relay has taken it."), None
 
     def _look(self, asked: wire.Look) -> None:
-        feed = self._desk.feed(RoomId(bytes.fromhex(asked.room)))
-        if asked.thread is not None:
-            self._window = Window(thread=EnvelopeId(bytes.fromhex(asked.thread)))
-        else:
-            self._window = feed.place(asked.at, asked.seq)
+        room = RoomId(bytes.fromhex(asked.room))
+        feed = self._feed
+        if feed is None or feed.room.id != room:
+            feed = self._desk.open(room)
+            self._leave()
+        self._feed = feed
+        self._thread = None if asked.thread is None else EnvelopeId(bytes.fromhex(asked.thread))
+        match asked.at:
+            case "newest":
+                feed.newest()
+            case "before":
+                feed.older()
+            case "after":
+                feed.newer()
+            case "around":
+                feed.around(asked.seq)
         # The page draws the whole window anew.
-        self._room, self._entries, self._anew = feed.room, {}, True
-        self._desk.looked = feed.room.id
+        self._entries.begin()
+        self._anew = True
+        self._desk.looked = room
         self._sent = {name: value for name, value in self._sent.items() if " " not in name}
         self._changed.set()
 
-
-def _keyed(items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
-    """Each item with what the page knows it by; a day by the entry that it stands before, as it may come again."""
-    for item, behind in zip_longest(items, items[1:]):
-        if not isinstance(item, DayBreak):
-            yield item.id, item
-        else:
-            yield f"day {item.text} {'' if behind is None or isinstance(behind, DayBreak) else behind.id}", item
+    def _leave(self) -> None:
+        if self._feed is not None:
+            self._desk.close(self._feed)
+            self._feed = None
 
 
 def _number(text: str) -> int:

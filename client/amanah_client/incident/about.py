@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from amanah_client.incident.board import Board
@@ -63,16 +64,96 @@ def targets(events: Iterable[Event]) -> set[EnvelopeId]:
     return {one for event in events for one in speaks_of(event.specific, event.body)} - {INCIDENT}
 
 
-def part_of_board(shown: Collection[EnvelopeId], *, entries: Read, about: Read) -> tuple[Board, set[EnvelopeId]]:
-    """The board of some entries of a room, which says of them what the board of all says of them.
+class Part:
+    """The board of a part of a room, which says of it what the board of all entries says; kept while entries arrive."""
+
+    def __init__(self, events: Iterable[Event], *, told: Collection[EnvelopeId], whole: Collection[EnvelopeId]) -> None:
+        """Use `read_part`.
+
+        Args:
+            events: The entries, in whatever order, each once.
+            told: Of which it is told what had no effect.
+            whole: Of which everything that is about them is among the entries.
+        """
+        self._all, self._last = Board(), 0
+        self._told, self._whole = set(told), set(whole)
+        for event in sorted(events, key=lambda event: event.seq):
+            self._take(event)
+
+    @property
+    def board(self) -> Board:
+        """What the entries come to, as far as everything about it was read."""
+        everything = self._all
+        return replace(
+            everything,
+            messages={name: spoken for name, spoken in everything.messages.items() if name in self._whole},
+            without_effect={name: why for name, why in everything.without_effect.items() if name in self._told},
+        )
+
+    def concerns(self, event: Event) -> bool:
+        """Whether an entry is about anything here."""
+        return not self._whole.isdisjoint(speaks_of(event.specific, event.body)) or _is_of_incident(event)
+
+    def touched(self, event: Event) -> set[EnvelopeId]:
+        """The messages that an entry may change: which label counts of one follows from its corrections, too."""
+        named = targets([event])
+        roots = {spoken.corrects for one in named if (spoken := self._all.messages.get(one)) is not None}
+        return {event.id, *named, *(root for root in roots if root is not None)}
+
+    def is_behind(self, event: Event) -> bool:
+        """Whether an entry stands behind all that are here."""
+        return event.seq > self._last
+
+    def add(self, event: Event, *, shown: bool) -> bool:
+        """Take an entry that arrived behind all others; False where more has to be read for it, and nothing is taken.
+
+        Args:
+            event: The entry.
+            shown: Whether it is shown like the others.
+        """
+        if not (self.is_behind(event) and targets([event]) <= self._whole):
+            return False
+        self._take(event)
+        if shown or _is_of_incident(event):
+            self._told.add(event.id)
+        if shown or _is_of_incident(event) or isinstance(event.body, Correction):
+            self._whole.add(event.id)
+        return True
+
+    def _take(self, event: Event) -> None:
+        self._all.apply(event)
+        self._last = event.seq
+
+
+def _is_of_incident(event: Event) -> bool:
+    return INCIDENT in speaks_of(event.specific, event.body)
+
+
+def _deciding(events: Iterable[Event], whole: Collection[EnvelopeId]) -> set[EnvelopeId]:
+    """Further messages by whose labels it is decided what some entries come to.
+
+    Which label counts of a message its corrections say too, and what is about these. An answer stands in a thread
+    unless it is below the label of what it answers.
+    """
+    found = set[EnvelopeId]()
+    for event in events:
+        match event.body:
+            case Correction(message=corrected):
+                found |= {event.id, corrected}
+            case Text(reply_to=answered, thread=thread) if answered is not None and thread in whole:
+                found.add(answered)
+            case _:  # no label decides of the others
+                pass
+    return found
+
+
+def read_part(shown: Collection[EnvelopeId], *, entries: Read, about: Read) -> Part:
+    """Read of a room what the board of a part of it takes, and little more.
 
     Args:
-        shown: The entries.
+        shown: The entries that are shown; what makes the incident is told with them.
         entries: Reads entries by their ids.
         about: Reads the entries that are about any of these.
-
-    Returns:
-        The board, and the entries of which `Board.messages` tells everything.
     """
     incident = about([INCIDENT])
     events, whole = incident | entries(shown), set[EnvelopeId]()
@@ -81,13 +162,5 @@ def part_of_board(shown: Collection[EnvelopeId], *, entries: Read, about: Read) 
     while fresh := wanted - whole:
         whole |= fresh
         events |= entries(fresh - set(events)) | about(fresh)
-        # Which label counts of a message its corrections say too, and what is about these.
-        corrections = [event for event in events.values() if isinstance(event.body, Correction)]
-        wanted = {event.id for event in corrections} | targets(corrections)
-    board = Board()
-    for event in sorted(events.values(), key=lambda event: event.seq):
-        board.apply(event)
-    board.messages = {name: spoken for name, spoken in board.messages.items() if name in whole}
-    told = {*shown, *incident}
-    board.without_effect = {name: why for name, why in board.without_effect.items() if name in told}
-    return board, whole
+        wanted = _deciding(events.values(), whole)
+    return Part(events.values(), told={*shown, *incident}, whole=whole)

@@ -9,6 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from amanah_client import actions
+from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent
@@ -17,7 +18,6 @@ from amanah_client.terminal.completing import complete, usage
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
 from amanah_client.terminal.drawing import Drawn, Parts
-from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.frame import BOARD_FROM, ROOMS_FROM, Frame
 from amanah_client.terminal.lines import Part, Row, part, said
 from amanah_client.terminal.sheet import Sheet
@@ -215,7 +215,7 @@ class Terminal(Frame):
         message = self.watch_over.client.message(name)
         if message.room != self.here:
             self.look_at(message.room)
-        self.watch_over.feed(message.room).around(message)
+        self.watch_over.feed(message.room).around(message.room_seq or 0)
         self.show()
         self._sheet("conversation").mark(name)
         self._sheet("conversation").focus()

@@ -15,6 +15,7 @@ from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.ending import ask_nations, record_closing, sign_off
+from amanah_client.feed import Feed
 from amanah_client.files import Tell
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
@@ -23,7 +24,6 @@ from amanah_client.relabelling import Change
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.terminal.exporting import export
-from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
 from amanah_client.view.closing import facts

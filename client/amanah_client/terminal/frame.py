@@ -15,6 +15,7 @@ from textual.screen import Screen
 
 from amanah_client import effects as e
 from amanah_client.engine import Event
+from amanah_client.feed import Feed
 from amanah_client.language import ENGLISH, ngettext, spoken
 from amanah_client.language import gettext as _
 from amanah_client.language.errors import happened
@@ -24,7 +25,6 @@ from amanah_client.sdk import Client
 from amanah_client.terminal import panels
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.drawing import Parts
-from amanah_client.terminal.feed import Feed
 from amanah_client.terminal.lines import Part, Row, cut, said, wrap
 from amanah_client.terminal.moving import Moves
 from amanah_client.terminal.ringing import Ringer

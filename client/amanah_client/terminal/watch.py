@@ -11,14 +11,13 @@ from typing import TypeAlias
 from amanah_client import effects as e
 from amanah_client import reading
 from amanah_client.attaching import Attach
-from amanah_client.directory import Party
 from amanah_client.engine import Event, NamesChanged
+from amanah_client.feed import Feed
 from amanah_client.model import Intent, IntentState
 from amanah_client.room import Room
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
-from amanah_client.terminal.feed import Feed
 from amanah_client.view.board import BoardView, board_view
 from amanah_client.view.people import Seat, chips, seat_of
 from amanah_client.view.readers import Readers, readers
@@ -90,7 +89,7 @@ class Watch:
         if isinstance(event, e.MessageChanged):
             self.feed(event.row.room).take(self.client.read(event.row))
         elif isinstance(event, e.RoomChanged):
-            self.feed(event.row.room).changed()
+            self.feed(event.row.room).room_changed(event.row)
         elif isinstance(event, NamesChanged):
             for feed in self._feeds.values():
                 feed.read_anew()
@@ -111,7 +110,8 @@ class Watch:
 
     def seat(self) -> Seat:
         """Whose eyes see it."""
-        return seat_of(self.client, chips(self.organisations()), now_ms=self.now_ms, zone=self.zone)
+        client = self.client
+        return seat_of(client, client.party(client.me), chips(self.organisations()), now_ms=self.now_ms, zone=self.zone)
 
     def organisations(self) -> tuple[OrgName, ...]:
         """All nations of the roster."""
@@ -129,18 +129,18 @@ class Watch:
         made = feed.made.get("line")
         if not isinstance(made, RoomLine):
             unread = feed.room.unread().entries
-            inside = nations(feed.members)
-            view = board_view(feed.incident, seat, inside)
+            view = board_view(feed.incident, seat, feed.nations)
             made = feed.made["line"] = room_line(
-                feed.room, view, nations=len(inside), unread=unread, pages=feed.pages(seat)
-            )
+                feed.row, view, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread, pages=feed.pages(seat),
+                drill=feed.room.is_drill,
+            )  # fmt: skip
         return made
 
     def board(self, feed: Feed, seat: Seat) -> BoardView:
         """A room's board; of a minute ago at the most, where nothing has changed."""
         made = feed.made.get("board")
         if not isinstance(made, BoardView):
-            made = feed.made["board"] = board_view(feed.window.board, seat, nations(feed.members))
+            made = feed.made["board"] = board_view(feed.window.board, seat, feed.nations)
         return made
 
     def grow_old(self) -> None:
@@ -200,8 +200,3 @@ class Watch:
         """It was said: the next goes out as the room has it."""
         self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
         feed.room.keep_draft(None)
-
-
-def nations(members: list[Party]) -> tuple[OrgName, ...]:
-    """Of some devices, each once."""
-    return tuple(sorted({party.organisation for party in members}))

@@ -37,7 +37,7 @@ from amanah_client.view.entries import (
 )  # fmt: skip
 from amanah_client.view.gathered import Room
 from amanah_client.view.notices import notice_of
-from amanah_client.view.people import Seat
+from amanah_client.view.people import Seat, Who
 from amanah_client.view.runs import begun, parse, plain
 from amanah_client.visible import shown
 from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
@@ -63,36 +63,75 @@ _QUOTED_CHARS: Final = 120
 _MOST_SIGNS: Final = 12
 _DAY_MS: Final = 86_400_000
 _ATTACHED: Final = Reaction | Correction | Withdrawal
-_QUIET: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR, Kind.ACK})
+QUIET: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR, Kind.ACK})
+"""Kinds that stand nowhere by themselves: what programs tell each other, and acknowledgements."""
+_PASSING: Final = (
+    Task | TaskMoved | Proposal | Position | Clock | Incident | Forwarded | Closing | SignOff | ClosingRecorded
+)
+"""What is shown as it stands now, in the incident and in time: made anew with each look."""
 
 
-def conversation(messages: Iterable[Message], room: Room, waiting: Sequence[Intent] = ()) -> tuple[Item, ...]:
+class Kept:
+    """Items as they were made last, for a window in which little changes from one look to the next.
+
+    Whoever keeps them says what has changed: an item is made of its entry, of what is said of that on the board, of
+    what it quotes, and of what stands before it.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is kept yet."""
+        self._made: dict[EnvelopeId, dict[tuple[Who, int] | None, Notice | Entry | None]] = {}
+
+    def clear(self) -> None:
+        """All of them are made anew."""
+        self._made.clear()
+
+    def forget(self, changed: Iterable[EnvelopeId]) -> None:
+        """These are made anew."""
+        for entry in changed:
+            self._made.pop(entry, None)
+
+    def item(self, message: Message, room: Room, before: Entry | None) -> Notice | Entry | None:
+        """An entry as an item, behind another one."""
+        if isinstance(message.body, _PASSING):
+            return _item(message, room, before)
+        behind = None if before is None else (before.who, before.at_ms)
+        made = self._made.setdefault(message.id, {})
+        if behind not in made:
+            made[behind] = _item(message, room, before)
+        return made[behind]
+
+
+def conversation(
+    messages: Iterable[Message], room: Room, waiting: Sequence[Intent] = (), kept: Kept | None = None
+) -> tuple[Item, ...]:
     """A window of entries.
 
     Args:
         messages: Entries in the order of the room, own ones without a place last.
         room: What they are seen against.
         waiting: What stands in the outbox for this room.
+        kept: Items of the last look; None where there is no other.
     """
+    kept = Kept() if kept is None else kept
     items: list[Item] = []
     day = -1
     before: Entry | None = None
     for message in messages:
-        item = _item(message, room, before)
+        item = kept.item(message, room, before)
         if item is None:
             continue
         if item.at_ms // _DAY_MS != day:
             day = item.at_ms // _DAY_MS
             items.append(DayBreak(text=_day(item.at_ms, room.seat)))
             before = None
-            item = _item(message, room, None) or item
+            item = kept.item(message, room, None) or item
         items.append(item)
         before = item if isinstance(item, Entry) else None
-    known = {message.id for message in room.messages.values()}
     items += [
         _waiting(intent, intent.action, room)
         for intent in waiting
-        if isinstance(intent.action, Say | Attach) and intent.envelope not in known
+        if isinstance(intent.action, Say | Attach) and intent.envelope not in room.messages
     ]
     return tuple(items)
 
@@ -117,7 +156,7 @@ def _day(at_ms: int, seat: Seat) -> str:
 
 
 def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry | None:
-    if message.kind in _QUIET:
+    if message.kind in QUIET:
         return None
     if message.id in room.board.without_effect or message.body is None or isinstance(message.body, Page):
         found = notice_of(message, room.seat, room.board)

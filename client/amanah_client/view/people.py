@@ -101,11 +101,12 @@ class Seat:
         return (party.organisation, party.subject) == (self.me.organisation, self.me.subject)
 
 
-def seat_of(client: Client, named: Mapping[str, str], *, now_ms: int, zone: tzinfo) -> Seat:
+def seat_of(client: Client, me: Party, named: Mapping[str, str], *, now_ms: int, zone: tzinfo) -> Seat:
     """The seat of a profile's owner.
 
     Args:
         client: The profile.
+        me: Its own device.
         named: Organisation -> chip.
         now_ms: The time.
         zone: The reader's zone.
@@ -117,7 +118,7 @@ def seat_of(client: Client, named: Mapping[str, str], *, now_ms: int, zone: tzin
         known = None if person is None else directory.profile(mention.organisation, person)
         return known.name if known else (person or b"").hex()[:8]
 
-    return Seat(me=client.party(client.me), chips=named, now_ms=now_ms, find=client.party, named=called, zone=zone)
+    return Seat(me=me, chips=named, now_ms=now_ms, find=client.party, named=called, zone=zone)
 
 
 def _note(party: Party) -> str:

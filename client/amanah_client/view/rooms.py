@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from amanah_client.language import gettext as _
-from amanah_client.model import Rekey, RoomStatus
-from amanah_client.room import CLOSED, Room
+from amanah_client.model import Rekey, RoomRow, RoomStatus
 from amanah_client.view import words
 from amanah_client.view.board import BoardView
 from amanah_client.visible import shown
@@ -55,19 +54,27 @@ class RoomLine:
 
 
 def room_line(
-    room: Room, board: BoardView, *, nations: int, unread: int = 0, pages: int = 0, drill: bool = False
+    row: RoomRow,
+    board: BoardView,
+    *,
+    ceiling: Label,
+    nations: int,
+    unread: int = 0,
+    pages: int = 0,
+    drill: bool = False,
 ) -> RoomLine:
     """A room in the list.
 
     Args:
-        room: The room.
+        row: The room, as it is stored.
         board: Its board.
+        ceiling: The highest label allowed in it.
         nations: How many nations are in.
         unread: How many messages were not read.
         pages: How many of them want an answer at once.
         drill: Whether it is an exercise.
     """
-    trouble = trouble_of(room)
+    trouble = trouble_of(row)
     counted = words.nations(nations)
     status = board.status_words.lower()
     if board.closing is not None and not board.closing.recorded:
@@ -76,19 +83,19 @@ def room_line(
         status = _("signed off")
     said = f"{counted}, {status}" if status else counted
     return RoomLine(
-        id=room.id.hex(),
-        title=shown(room.title).replace("\n", " "),
-        label=Label(room.ceiling).text,
+        id=row.room.hex(),
+        title=shown(row.title or row.room.hex()[:8]).replace("\n", " "),
+        label=ceiling.text,
         group="incident" if board.is_incident else "standing",
         severity=board.severity,
         words=trouble or said,
         nations=nations,
         unread=unread,
         pages=pages,
-        drill=drill or room.is_drill,
+        drill=drill,
         trouble=trouble,
-        writable=room.row.successor is not None or room.row.status in {RoomStatus.OPEN, RoomStatus.OPENING},
-        closed=board.status in _ENDED or room.status == CLOSED,
+        writable=row.successor is not None or row.status in {RoomStatus.OPEN, RoomStatus.OPENING},
+        closed=board.status in _ENDED or row.successor is not None,
     )
 
 
@@ -101,9 +108,8 @@ def _rank(line: RoomLine) -> tuple[bool, bool, int, str, str]:
     return line.group != "incident", line.closed, _BY_SEVERITY.get(line.severity, 1), line.title.casefold(), line.id
 
 
-def trouble_of(room: Room) -> str:
+def trouble_of(row: RoomRow) -> str:
     """Why nothing more comes from a room, or nothing goes to it, and what happens; "" where all is well."""
-    row = room.row
     if row.successor is not None:
         return _("Closed: a change of it was refused. It goes on in a new room, and what you write here goes there.")
     if row.status is RoomStatus.OPEN and row.rekey is not Rekey.NONE:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from amanah_client.cli import audit_console
+from amanah_client.cli import terminal as faces
 from amanah_client.cli.main import main
 from amanah_client.commands import home_option
 from amanah_client.console.app import Owner
@@ -221,7 +222,7 @@ def test_a_browser_is_opened_where_there_is_a_desktop(
     monkeypatch.setattr(sys, "stdout", Stream())
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert audit_console.has_desktop() is opens
+    assert faces.has_desktop() is opens
 
 
 def test_a_command_names_the_profile_where_it_is_not_the_usual_one() -> None:

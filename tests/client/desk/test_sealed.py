@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from amanah_client.desk.feed import SHOWN_CHARS, WINDOW
+from amanah_client.desk.desk import SHOWN_CHARS
+from amanah_client.feed import MOST
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
@@ -162,7 +163,7 @@ async def test_a_window_full_of_the_longest_texts_is_no_larger_than_a_page_can_t
         frame = await page.socket.recv()
         if '"kind":"entries"' in str(frame):
             sizes.append(len(str(frame).encode()))
-    assert sizes[0] / 12 * WINDOW * 1.5 < MOST_BYTES
+    assert sizes[0] / 12 * MOST < MOST_BYTES
 
 
 async def test_what_the_desk_itself_refuses_is_told_in_the_language_that_is_spoken(sitting: Sitting) -> None:

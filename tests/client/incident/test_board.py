@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from amanah_client.incident import board
@@ -15,8 +16,10 @@ from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Author, Event
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
-from amanah_protocol.content.bodies import Body, Unknown
+from amanah_protocol.content.bodies import Body, RoomInfo, Said, Unknown
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
@@ -208,8 +211,7 @@ def test_the_strictest_label_of_a_message_and_its_corrections_counts_for_all_of_
 
 
 def test_what_is_forwarded_is_its_authors_to_lower_and_not_its_forwarders(told: Told) -> None:
-    origin = Origin(nation=MA, room=RoomId(bytes(16)), message=id_of(7), accepted_at_ms=1, label=Label.AMBER)
-    quoted = told.say(A_TN, Forwarded(text="", origin=origin))
+    quoted = told.say(A_TN, Forwarded(text="", origin=ORIGIN))
     theirs = told.show(A_TN, kinds.Relabel(envelope=quoted, old=Label.AMBER, new=Label.CLEAR))
     assert told.refused(theirs) == board.NOT_THEIRS_TO_LOWER
     told.show(A_MA, kinds.Relabel(envelope=quoted, old=Label.AMBER, new=Label.CLEAR))
@@ -315,6 +317,9 @@ NAMES = st.sampled_from((bytes(16), b"a" * 16))
 TEXTS = st.sampled_from(("", "one", "two"))
 NATIONS = st.sampled_from((TN, MA, SN))
 LABELS = st.sampled_from(Label)
+ASCENDING = st.lists(NATIONS, unique=True).map(lambda names: tuple(sorted(names)))
+FOUND = st.sampled_from((bytes(32), b"\1" * 32)).map(lambda one: (bytes(32),) * 5 + (one,))
+ORIGIN = Origin(nation=MA, room=RoomId(bytes(16)), message=id_of(7), accepted_at_ms=1, label=Label.AMBER)
 BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(Text, text=TEXTS, reply_to=st.none() | IDS, thread=st.none() | IDS),
     st.builds(Reaction, message=IDS, sign=st.sampled_from("ab"), stands=st.booleans()),
@@ -330,7 +335,17 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(
         Page, message=IDS, step=st.integers(0, 2), whom=st.just("a"), result=st.sampled_from(Result), at_ms=st.just(1)
     ),
-)
+    st.builds(
+        Closing, first=st.just(1), last=st.integers(1, 12), facts=FOUND, sign_until_ms=st.just(CLOSES_MS),
+        nations=ASCENDING.filter(bool),
+    ),
+    st.builds(SignOff, closing=IDS, first=st.integers(1, 2), facts=FOUND),
+    st.builds(ClosingRecorded, closing=IDS, nations=ASCENDING),
+    st.builds(Forwarded, text=TEXTS, origin=st.builds(replace, st.just(ORIGIN), nation=NATIONS)),
+    st.just(File(name="a", size=1, digest=bytes(32), key=bytes(32), attachment=bytes(32))),
+    st.just(RoomInfo(title="a", description="")),
+    st.just(Unknown(type=99, raw=b"\x80")),
+)  # fmt: skip
 SHOWN: st.SearchStrategy[kinds.Specific] = st.one_of(
     st.builds(kinds.Ack, grade=st.sampled_from(Grade), envelope=IDS),
     st.builds(kinds.Relabel, envelope=IDS, old=LABELS, new=LABELS),
@@ -338,8 +353,13 @@ SHOWN: st.SearchStrategy[kinds.Specific] = st.one_of(
         kinds.Decision,
         ordinal=st.integers(1, 2),
         outcome=st.sampled_from(Outcome),
-        nations=st.lists(NATIONS, unique=True).map(lambda names: tuple(sorted(names))),
+        nations=ASCENDING,
     ),
+    st.builds(kinds.Egress, envelope=IDS, form=st.just("forward"), recipient=st.just("a")),
+    st.builds(kinds.Erase, envelopes=st.tuples(IDS)),
+    st.builds(kinds.Grant, from_seq=st.just(1), to_seq=st.just(2), addressees=st.just((A_MA.device,))),
+    st.just(kinds.Commit(added=(A_SN.device,))),
+    st.just(kinds.Delivered(room_seq=1)),
 )
 
 
@@ -371,6 +391,12 @@ def test_a_message_and_what_counts_of_it_have_one_label_and_no_answer_a_laxer_on
         assert {before.label_of(one) for one in (entry, *said.corrections)} == {before.label_of(entry)}
         if said.corrects is not None:  # also where it does not count
             assert before.label_of(entry) >= before.label_of(said.corrects)
+
+
+def test_every_body_that_people_say_is_among_those_that_are_drawn() -> None:
+    for kind in get_args(Said):
+        found = find(BODIES, lambda body: isinstance(body, kind), settings=settings(max_examples=2_000))  # noqa: B023 - called at once
+        assert isinstance(found, kind)
 
 
 @settings(max_examples=200 * int(os.environ.get("AMANAH_SCALE", "1")))

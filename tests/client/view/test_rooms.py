@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.model import Rekey, RoomRow, RoomStatus
-from amanah_client.room import Room
 from amanah_client.view.board import board_view
 from amanah_client.view.rooms import RoomLine, in_order, room_line, trouble_of
 from amanah_protocol.content.alert import Severity
@@ -16,33 +15,12 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 from tests.client.view.told import A_TN, ROOM, TN, Told, seat
 
-
-class Kept(Room):
-    """A room whose row a test has written."""
-
-    def __init__(self, row: RoomRow) -> None:
-        self._row = row
-        self._id = row.room
-
-    @property
-    def row(self) -> RoomRow:
-        return self._row
-
-    @property
-    def ceiling(self) -> Label:
-        return Label.AMBER
-
-    @property
-    def is_drill(self) -> bool:
-        return False
-
-
 OPEN = RoomRow(room=ROOM, status=RoomStatus.OPEN, title="Port\nauthority\u202e")
 
 
 def line(row: RoomRow, told: Told | None = None, **counts: int) -> RoomLine:
     board = board_view((told or Told()).board, seat(), (TN,))
-    return replace(room_line(Kept(row), board, nations=3), **counts)  # type: ignore[arg-type]  # counts by name
+    return replace(room_line(row, board, ceiling=Label.AMBER, nations=3), **counts)  # type: ignore[arg-type]  # counts by name
 
 
 def test_an_incident_says_how_bad_it_is_and_how_far_the_work_is() -> None:
@@ -65,8 +43,8 @@ def test_a_room_that_goes_on_elsewhere_and_an_old_copy_say_so() -> None:
     closed = line(replace(OPEN, successor=RoomId(bytes(16))))
     assert (closed.closed, closed.writable) == (True, True)
     assert "goes on in a new room" in closed.trouble
-    assert "old copy" in trouble_of(Kept(replace(OPEN, rekey=Rekey.EPOCH)))
-    assert trouble_of(Kept(OPEN)) == ""
+    assert "old copy" in trouble_of(replace(OPEN, rekey=Rekey.EPOCH))
+    assert trouble_of(OPEN) == ""
 
 
 def test_the_worst_incident_stands_first_and_what_is_over_last() -> None:

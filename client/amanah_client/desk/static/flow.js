@@ -72,14 +72,14 @@ export function makeFlow(does) {
   }
 
   function node(key) {
+    // What was not sent again is the very value that was drawn.
     const item = now.items.get(key);
-    const text = JSON.stringify(item);
     const known = nodes.get(key);
-    if (known && drawn.get(key) === text) return known;
+    if (known && drawn.get(key) === item) return known;
     const made = draw(item, does);
     if (known?.contains(document.activeElement)) queueMicrotask(() => made.focus({ preventScroll: true }));
     nodes.set(key, made);
-    drawn.set(key, text);
+    drawn.set(key, item);
     return made;
   }
 

@@ -3,7 +3,7 @@
 import { chip, el, fill, filled, moment, theirs } from "./dom.js";
 import { now, openRoom, quietly } from "./state.js";
 
-const PAUSE_MS = 150;
+const PAUSE_MS = 50;
 const MOST = 8;
 
 export function openPalette(flow, query = "") {

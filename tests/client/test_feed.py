@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from amanah_client.directory import Party
-from amanah_client.incident.board import Board, Fold
-from amanah_client.message import Message, event_of
+from amanah_client.feed import LEAST, MOST, ROWS, Feed
+from amanah_client.incident.about import Part, read_part, speaks_of
+from amanah_client.incident.board import Board
+from amanah_client.message import Message, counts, event_of
 from amanah_client.model import MessageState
 from amanah_client.room import Room
-from amanah_client.terminal.feed import LEAST, MOST, ROWS, Feed
 from amanah_client.view.entries import Entry, Prose
 from amanah_client.view.runs import plain
 from amanah_protocol import kinds
@@ -31,6 +33,7 @@ class Stored:
         self.read = 0
         self.read_mark = 0
         self.ceiling = Label.AMBER
+        self.inside = [A_TN, A_MA, A_SN]
 
     def messages(
         self, *, after: int = 0, before: int | None = None, limit: int = 500, newest: bool = False
@@ -41,11 +44,18 @@ class Stored:
         self.read += len(found)
         return found
 
-    def board(self, about: object = None) -> Board:  # noqa: ARG002 - it knows the whole room
-        return Fold(event_of(one) for one in self.told.messages if one.room_seq is not None).board
+    def board(self, about: Collection[EnvelopeId]) -> Board:
+        return self.part(about).board
 
-    def beside(self, messages: object, board: object) -> dict[EnvelopeId, Message]:  # noqa: ARG002 - likewise, the room
-        return {one.id: one for one in self.told.messages}
+    def part(self, shown: Collection[EnvelopeId]) -> Part:
+        events = [event_of(one) for one in self.told.messages if one.room_seq is not None and counts(one)]
+        return read_part(
+            shown,
+            entries=lambda named: {event.id: event for event in events if event.id in named},
+            about=lambda named: {
+                event.id: event for event in events if {*speaks_of(event.specific, event.body)} & {*named}
+            },
+        )
 
     def entries(self, *wanted: EnvelopeId) -> dict[EnvelopeId, Message]:
         return {one.id: one for one in self.told.messages if one.id in wanted}
@@ -57,7 +67,7 @@ class Stored:
         return found[0]
 
     def members(self) -> list[Party]:
-        return [A_TN, A_MA, A_SN]
+        return list(self.inside)
 
     def unread(self) -> object:
         return SimpleNamespace(entries=sum((one.room_seq or 0) > self.read_mark for one in self.told.messages))
@@ -135,13 +145,13 @@ def test_scrolling_on_comes_back_to_the_newest_and_so_does_one_key(told: Told) -
 def test_a_message_that_was_searched_for_is_shown_with_what_stands_around_it(told: Told) -> None:
     feed, _ = feed_of(told)
     wanted = next(one for one in told.messages if one.text == "text 100")
-    feed.around(wanted)
+    feed.around(wanted.room_seq or 0)
     shown = texts(feed)
     assert "text 90" in shown
     assert "text 110" in shown
     assert "text 399" not in shown
     before = feed.last
-    feed.around(wanted)
+    feed.around(wanted.room_seq or 0)
     assert feed.last == before
 
 
