@@ -31,13 +31,13 @@ from amanah_protocol.errors import UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName
 
-ROWS: Final = 150
+ROWS: Final = 100
 """Entries that are read at once."""
 LEAST: Final = 60
 """Entries that people see of a page: what programs tell each other fills no screen."""
-MOST: Final = 200
+MOST: Final = 140
 """Likewise, that are drawn at most."""
-_STEP: Final = 50
+_STEP: Final = 40
 """So many leave the window at once which follows what arrives: it is read anew then."""
 _PAGES: Final = 10
 """Reads for one page, where programs had much to tell each other."""

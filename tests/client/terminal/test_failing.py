@@ -73,7 +73,7 @@ async def test_what_arrives_and_cannot_be_read_from_the_store_is_told(
             desk.app.show()
             assert "no space is left" in desk.told("told")
         with monkeypatch.context() as broken:
-            broken.setattr("amanah_client.terminal.feed.Feed.take", refuse)
+            broken.setattr("amanah_client.feed.Feed.take", refuse)
             await theirs.send("not taken up")
             await desk.sees("no space is left", "told")
         await theirs.send("taken up")
