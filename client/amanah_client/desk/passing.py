@@ -15,6 +15,7 @@ from amanah_client.message import Message
 from amanah_client.room import Room
 from amanah_client.view import words
 from amanah_client.view.people import Seat
+from amanah_client.view.readers import readers
 from amanah_client.visible import shown
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.labels import Label
@@ -34,10 +35,10 @@ def targets(desk: Desk, asked: wire.ForwardTargets) -> dict[str, object]:
     message = room.message(asked.entry)
     label, seat = room.matter(message).label, desk.seat()
     others = [one for one in desk.client.rooms() if one.id != room.id]
-    return {"label": label.text, "rooms": [_target(desk, room, message, other, seat) for other in others]}
+    return {"label": label.text, "rooms": [_target(room, message, other, seat) for other in others]}
 
 
-def _target(desk: Desk, room: Room, message: Message, to: Room, seat: Seat) -> dict[str, object]:
+def _target(room: Room, message: Message, to: Room, seat: Seat) -> dict[str, object]:
     why = ""
     try:
         room.forwarding(message, to=to)
@@ -48,7 +49,7 @@ def _target(desk: Desk, room: Room, message: Message, to: Room, seat: Seat) -> d
         "title": shown(to.title).replace("\n", " "),
         "label": to.ceiling.text,
         "drill": to.is_drill,
-        "readers": desk.readers(to, seat).compose,
+        "readers": readers(to.members(), seat).compose,
         "may": not why,
         "why": why,
     }

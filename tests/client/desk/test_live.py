@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amanah_client.desk.live import _keyed
+from amanah_client.desk.frames import _keyed
 from amanah_client.view.entries import DayBreak, Item
 from amanah_protocol.content.text import Text
 from tests.client.view.told import A_TN, Told
