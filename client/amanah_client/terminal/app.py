@@ -149,7 +149,7 @@ class Terminal(Frame):
             seen = doing.situation(watch, feed, draft, marked=marked, thread=thread, rings=rings)
             done = await doing.type_line(watch, feed, text, seen)
         except AmanahError as error:
-            self.composer.give_back(text)
+            self._give_back(feed, text)
             self.tell_error(error)
             return
         match done:
@@ -170,18 +170,24 @@ class Terminal(Frame):
             case doing.Lowers():
                 self._ask_to_lower(feed, done)
             case doing.Takes():
-                self.run_worker(self._take(done, text, feed.room.id), group="work")
+                self.run_worker(self._take(done, text, feed), group="work")
         self.show_soon()
 
-    async def _take(self, takes: doing.Takes, text: str, room: RoomId) -> None:
+    def _give_back(self, feed: Feed, text: str) -> None:
+        """Put what was not done where it was written; they may look at another room by now, for other readers."""
+        if feed.room.id == self.here:
+            self.composer.give_back(text)
+        else:
+            self.watch_over.keep_draft(feed, text + self.watch_over.draft(feed).text)
+
+    async def _take(self, takes: doing.Takes, text: str, feed: Feed) -> None:
         """Do what takes a while; its reader goes on meanwhile."""
         move = self.moves.begin(takes.title, local=takes.local)
         self.show_moves()
         try:
             told = await takes.work(move.tell)
         except AmanahError as error:
-            if room == self.here and not self.composer.text:
-                self.composer.fill(text)
+            self._give_back(feed, text)
             self.tell_error(error)
         else:
             self.tell(told)

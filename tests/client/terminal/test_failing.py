@@ -6,6 +6,7 @@ import pytest
 
 from amanah_client import Client
 from amanah_client.store.store import LocalStore
+from amanah_client.terminal.composer import Composer
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label
 from tests.client.terminal.officers import Desk, at_the_terminal, joined, until
@@ -102,3 +103,22 @@ async def test_what_was_emptied_defanged_or_replaced_comes_back_and_in_no_other_
         await desk.type("sent here")
         await pilot.press("ctrl+z")
         assert app.composer.text == ""
+
+
+async def test_enter_counts_for_the_room_that_it_was_pressed_in(nations: Nations) -> None:
+    async with at_the_terminal(nations, "overtaken", (80, 24), room="Overtaken") as desk:
+        app = desk.app
+        theirs = await joined(desk.malware, "Overtaken")
+        await app.watch_over.client.create_room("Elsewhere", label=Label.CLEAR)
+        await desk.sees("Elsewhere", "rooms")
+        other = app.watch_over.client.room("Elsewhere")
+        # As when another room is opened between the key and what it does.
+        app.look_at(other.id)
+        for text in ("for them alone", "/no-such-command"):
+            app.composer.post_message(Composer.Sent(text, theirs.id))
+        await until(lambda: "for them alone" in [one.text for one in theirs.messages()])
+        await desk.sees("there is no command", "told")
+        assert app.composer.text == ""
+        assert "for them alone" not in [one.text for one in other.messages()]
+        app.look_at(theirs.id)
+        await until(lambda: app.composer.text == "/no-such-command")
