@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from amanah_protocol import cbor, limits
 from amanah_protocol.content.bodies import Said, decode_body, encode_body
@@ -10,6 +11,9 @@ from amanah_protocol.content.file import File
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import DeviceId, OrgName, RoomId
+
+USUAL_PAP: Final = Pap.AMBER
+"""What readers may do with what is said, where nobody says anything else: faces mark what differs from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Say:
     number: int
     value: bytes = field(repr=False)
     label: Label
-    pap: Pap = Pap.AMBER
+    pap: Pap = USUAL_PAP
     precedence: Precedence = Precedence.ROUTINE
     circle: tuple[DeviceId, ...] = ()
 
@@ -62,7 +66,7 @@ def saying(
     body: Said,
     *,
     label: Label,
-    pap: Pap = Pap.AMBER,
+    pap: Pap = USUAL_PAP,
     precedence: Precedence = Precedence.ROUTINE,
     circle: tuple[DeviceId, ...] = (),
 ) -> Say:

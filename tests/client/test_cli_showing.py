@@ -21,7 +21,7 @@ from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
-from amanah_protocol.labels import Label, Pap
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 
 ROOM = RoomId(b"r" * 16)
@@ -122,6 +122,14 @@ def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
     shown = showing.line(message(Text(text="نعم"), name="مكتب"), NOBODY).plain
     assert shown.endswith("\u2068مكتب\u2069, cert.example.tn: \u2068نعم\u2069")
+
+
+def test_how_urgent_it_is_and_what_may_be_done_with_it_stand_there_where_they_are_not_the_usual() -> None:
+    usual = message(Text(text="x"))
+    assert "[" not in showing.line(usual, NOBODY).plain
+    unusual = replace(usual, precedence=Precedence.FLASH, pap=Pap.RED)
+    assert "Officer A (Tunis desk), cert.example.tn [flash] [PAP:RED]: x" in showing.line(unusual, NOBODY).plain
+    assert showing.message_json(unusual)["precedence"] == "flash"
 
 
 def test_metadata_has_no_label_to_be_handed_on_under() -> None:

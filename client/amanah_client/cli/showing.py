@@ -20,11 +20,12 @@ from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
+from amanah_client.saying import USUAL_PAP
 from amanah_client.standing import Standing
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
 from amanah_protocol.content.text import Text as TextBody
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Precedence
 
 _STYLES: Final = {
     Label.CLEAR: "white on black",
@@ -85,6 +86,8 @@ def line(message: Message, directory: Directory) -> Line:
 
 def _remarks(message: Message) -> str:
     """What has to be said of a message besides what it says."""
+    urgent = "" if message.precedence is Precedence.ROUTINE else f" [{terms.precedence(message.precedence)}]"
+    pap = "" if message.pap is None or message.pap is USUAL_PAP else f" [{message.pap.text}]"
     repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
     repaired += "" if message.granted_by is None else " " + _("[granted by %(whom)s]", whom=who(message.granted_by))
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
@@ -99,7 +102,7 @@ def _remarks(message: Message) -> str:
             else " " + _("[in the thread of %(message)s]", message=isolated(short(body.thread)))
         )
         answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
-    return answers + repaired + relay
+    return urgent + pap + answers + repaired + relay
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
@@ -172,6 +175,7 @@ def message_json(message: Message) -> dict[str, object]:
         "sender": party_json(message.sender),
         "label": message.label.text,
         "pap": None if message.pap is None else message.pap.text,
+        "precedence": message.precedence.name.lower(),
         "state": str(message.state),
         "cause": None if message.cause is None else str(message.cause),
         "code": message.code or None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
+from amanah_client.language import list_of, ngettext
 from amanah_client.terminal.lines import Part, Row, cells, cut, part, said, wrap
 from amanah_client.view import words
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
@@ -125,7 +125,7 @@ def _entry(entry: Entry, look: Look) -> Iterator[Row]:
 
 def _head(entry: Entry) -> Row | None:
     # Of an exercise each message has a head: none of them is taken for real by whoever sees it alone.
-    shows = entry.first or entry.label or entry.urgent or entry.calls_me or entry.repaired or entry.drill
+    shows = entry.first or entry.label or entry.pap or entry.urgent or entry.calls or entry.repaired or entry.drill
     if not shows:
         return None
     end: list[Part] = []
@@ -133,6 +133,8 @@ def _head(entry: Entry) -> Row | None:
         end += [*said(_("Drill"), "page"), Part("  ")]
     if entry.urgent:
         end += [Part(f" {entry.urgent} ", "page" if entry.pages else "bold"), Part(" ")]
+    if entry.pap:
+        end += [Part(entry.pap, "bold"), Part("  ")]
     if entry.label:
         end.append(Part(f" {entry.label} ", entry.label))
     who = entry.who
@@ -142,8 +144,10 @@ def _head(entry: Entry) -> Row | None:
         parts += [Part("  "), *said(who.note, "bad" if who.revoked else "dim")]
     if who.machine:
         parts += [Part("  "), *said(_("machine"), "dim")]
-    if entry.calls_me:
-        parts += [Part("  "), *said(_("calls you"), "here")]
+    if entry.calls:
+        whom = list_of(entry.calls)
+        told = _("calls you: %(whom)s", whom=whom) if entry.calls_me else _("calls %(whom)s", whom=whom)
+        parts += [Part("  "), *said(told, "here" if entry.calls_me else "bold")]
     if entry.repaired:
         parts += [Part("  "), *said(_("sent again by %(name)s", name=words.value(entry.repaired)), "dim")]
     return Row(edge=(Part(f" {entry.utc} "),), parts=tuple(parts), end=(Part(" "), *end) if end else ())
@@ -354,5 +358,5 @@ def _particulars(entry: Entry) -> Parts:
     """What a command names it by, and what is sealed with it."""
     place = _("place %(place)s", place=entry.seq) if entry.seq else _("no place in the room yet")
     called = (_("calls %(whom)s", whom=whom) for whom in entry.calls)
-    known = (f"#{entry.id[:_DIGITS]}", place, entry.the_label, entry.pap, *called)
+    known = (f"#{entry.id[:_DIGITS]}", place, entry.the_label, entry.the_pap, *called)
     return said(", ".join(one for one in known if one), "dim")

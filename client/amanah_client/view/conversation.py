@@ -7,7 +7,7 @@ not as lines of their own. What only programs tell each other is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from amanah_client.attaching import Attach
 from amanah_client.incident.board import Spoken
@@ -16,7 +16,7 @@ from amanah_client.language import number
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
 from amanah_client.said import said as in_words
-from amanah_client.saying import Say
+from amanah_client.saying import USUAL_PAP, Say
 from amanah_client.view import words
 from amanah_client.view.alerts import alert_card
 from amanah_client.view.board import clock_line, decision_line, task_line
@@ -70,6 +70,9 @@ _PASSING: Final = (
 )
 """What is shown as it stands now, in the incident and in time: made anew with each look."""
 
+_Marks: TypeAlias = tuple[str, str, str]
+_Behind: TypeAlias = tuple[Who, int, _Marks]
+
 
 class Kept:
     """Items as they were made last, for a window in which little changes from one look to the next.
@@ -80,7 +83,7 @@ class Kept:
 
     def __init__(self) -> None:
         """Nothing is kept yet."""
-        self._made: dict[EnvelopeId, dict[tuple[Who, int] | None, Notice | Entry | None]] = {}
+        self._made: dict[EnvelopeId, dict[_Behind | None, Notice | Entry | None]] = {}
 
     def clear(self) -> None:
         """All of them are made anew."""
@@ -95,7 +98,7 @@ class Kept:
         """An entry as an item, behind another one."""
         if isinstance(message.body, _PASSING):
             return _item(message, room, before)
-        behind = None if before is None else (before.who, before.at_ms)
+        behind = None if before is None else (before.who, before.at_ms, _marks(before))
         made = self._made.setdefault(message.id, {})
         if behind not in made:
             made[behind] = _item(message, room, before)
@@ -171,10 +174,13 @@ def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry 
 def _entry(message: Message, content: Content, room: Room, before: Entry | None) -> Entry:
     seat, said = room.seat, room.board.messages.get(message.id)
     who, at_ms = seat.who(message.sender), message.written_at_ms or message.sent_at_ms
-    first = before is None or before.who != who or not 0 <= at_ms - before.at_ms <= RUN_MS
     label = message.label if said is None else room.board.label_of(message.id)
+    pap = "" if message.pap is None else message.pap.text
+    urgent = "" if message.precedence is Precedence.ROUTINE else words.precedence(message.precedence)
+    # What stands in a head is read as said of all that stands under it: no entry stands under what is not its own.
+    alike = before is not None and before.who == who and _marks(before) == (label.text, pap, urgent)
+    first = before is None or not alike or not 0 <= at_ms - before.at_ms <= RUN_MS
     text = message.body if isinstance(message.body, Text) else None
-    precedence = message.precedence
     mentions = () if text is None else _mentions(text, said, room)
     own = seat.is_me(message.sender)
     signs = () if said is None else reactions(message, room)
@@ -188,9 +194,10 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         relay_time=_relay_time(message),
         label=label.text if first or label is not room.ceiling else "",
         the_label=label.text,
-        pap="" if message.pap is None else message.pap.text,
-        urgent="" if precedence is Precedence.ROUTINE else words.precedence(precedence),
-        pages=precedence >= Precedence.IMMEDIATE,
+        pap=pap if first and message.pap is not USUAL_PAP else "",
+        the_pap=pap,
+        urgent=urgent,
+        pages=message.precedence >= Precedence.IMMEDIATE,
         content=content,
         reply=None if text is None or text.reply_to is None else _quote(text.reply_to, room),
         thread="" if text is None or text.thread is None else text.thread.hex(),
@@ -205,6 +212,11 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
         drill=message.drill,
     )
+
+
+def _marks(entry: Entry) -> _Marks:
+    """What is said once for a run of entries."""
+    return entry.the_label, entry.the_pap, entry.urgent
 
 
 def _relay_time(message: Message) -> str:
@@ -450,7 +462,8 @@ def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
         relay_time="",
         label=action.label.text,
         the_label=action.label.text,
-        pap=action.pap.text,
+        pap="" if action.pap is USUAL_PAP else action.pap.text,
+        the_pap=action.pap.text,
         urgent="" if action.precedence is Precedence.ROUTINE else words.precedence(action.precedence),
         pages=False,
         content=content,

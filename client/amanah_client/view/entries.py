@@ -248,13 +248,14 @@ class Entry:
         id: Its envelope in hex, or the intent's id while it is queued.
         seq: Its place in the room; 0 while it has none.
         who: Who said it.
-        first: Whether it begins a run of its author.
+        first: Whether it begins a run: of its author, under one label, and as urgent.
         at_ms: When its author wrote it.
         utc: The same in words.
         relay_time: The relay's word on the time where it says something else; "" else.
         label: As FIRST writes it, where it is to be shown; "" else.
         the_label: As FIRST writes it, always.
-        pap: Likewise.
+        pap: What readers may do with it, where it is shown: first of a run, and not the usual; "" else.
+        the_pap: The same, always; "" without content.
         urgent: Words for a precedence above routine; "" else.
         pages: Whether it is a page.
         content: What was said.
@@ -283,6 +284,7 @@ class Entry:
     label: str
     the_label: str
     pap: str
+    the_pap: str
     urgent: str
     pages: bool
     content: Content

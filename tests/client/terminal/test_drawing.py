@@ -17,7 +17,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label, Pap, Precedence
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, SN, TN, Told
 
 WIDTH = 60
@@ -125,15 +125,22 @@ def test_replies_threads_reactions_corrections_and_calls() -> None:
     mention = Mention(called=Called.DESK, organisation=TN)
     answer = told.say(A_MA, Text(text="We do", reply_to=first, thread=first, mentions=(mention,)))
     told.say(A_SN, Reaction(message=answer, sign="+1"))
-    told.say(A_MA, Correction(message=answer, text="We do not"))
+    told.say(A_MA, Correction(message=answer, text="We do not", mentions=(mention,)))
     found = shown(told)
     assert "     └─1 answer in its thread" in found
     assert "     ┌─answers TN officer 0 of TN: Who sees 203.0.113[.]54?" in found
-    assert "officer 0 of MA  calls you" in found
+    assert "officer 0 of MA  calls you: duty desk TN" in found
     assert "       We do not" in found
     assert "     └─corrected once" in found
     assert "     └─+1 SN" in found
     assert "     └─before: We do" in shown(told, Look(width=WIDTH, opened=True))
+
+
+def test_a_call_of_others_is_said_at_the_message_too() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="x"))
+    told.say(A_MA, Text(text="SN, look", mentions=(Mention(called=Called.DESK, organisation=SN),)))
+    assert " 23:42 MA officer 0 of MA  calls duty desk SN" in lines(told)
 
 
 def test_what_was_withdrawn_erased_or_cannot_be_read_says_so_in_words_of_ours() -> None:
@@ -202,3 +209,17 @@ def test_a_page_and_a_label_that_differs_are_said_at_the_message() -> None:
     told.say(A_MA, Text(text="x"))
     told.say(A_MA, Text(text="now"), precedence=Precedence.FLASH, label=Label.GREEN)
     assert any(line.endswith("Flash   TLP:GREEN") for line in lines(told))
+
+
+def test_no_line_stands_under_a_head_that_says_of_it_what_is_not_so() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="green six"), label=Label.GREEN)
+    told.say(A_MA, Text(text="amber seven"))
+    told.say(A_MA, Text(text="now"), precedence=Precedence.FLASH)
+    told.say(A_MA, Text(text="whenever"))
+    told.say(A_MA, Text(text="touch nothing"), pap=Pap.RED)
+    found = [line for line in lines(told)[1:] if line]
+    heads = dict(zip(found[1::2], found[::2], strict=True))
+    assert [head[26:].strip() for head in heads.values()] == [
+        "TLP:GREEN", "TLP:AMBER", "Flash   TLP:AMBER", "TLP:AMBER", "PAP:RED   TLP:AMBER",
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from amanah_client.model import Cause, Intent, IntentState, MessageState
 from amanah_client.saying import saying
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
-from amanah_client.view.conversation import conversation, is_page, is_told
+from amanah_client.view.conversation import Kept, conversation, is_page, is_told
 from amanah_client.view.entries import AlertCard, DayBreak, Entry, FileCard, Gone, Notice, Prose, StandingCard
 from amanah_client.view.runs import plain
 from amanah_protocol import kinds
@@ -29,7 +29,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade, Outcome
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party
 
@@ -62,6 +62,44 @@ def test_a_label_stands_at_the_first_of_a_run_and_where_it_is_not_the_rooms() ->
         told.say(A_TN, Text(text="x"), label=label)
     assert [entry.label for entry in told.entries()] == ["TLP:AMBER", "", "TLP:GREEN"]
     assert [entry.the_label for entry in told.entries()] == ["TLP:AMBER", "TLP:AMBER", "TLP:GREEN"]
+
+
+def test_what_has_another_label_than_the_line_above_stands_under_a_head_of_its_own() -> None:
+    told = Told()
+    for label in (Label.GREEN, Label.AMBER, Label.AMBER):
+        told.say(A_TN, Text(text="x"), label=label)
+    assert [entry.label for entry in told.entries()] == ["TLP:GREEN", "TLP:AMBER", ""]
+    assert [entry.first for entry in told.entries()] == [True, True, False]
+
+
+def test_what_has_another_pap_than_the_line_above_stands_under_a_head_of_its_own() -> None:
+    told = Told()
+    for pap in (Pap.AMBER, Pap.RED, Pap.RED, Pap.AMBER):
+        told.say(A_TN, Text(text="x"), pap=pap)
+    assert [entry.pap for entry in told.entries()] == ["", "PAP:RED", "", ""]
+    assert [entry.first for entry in told.entries()] == [True, True, False, True]
+    assert [entry.the_pap for entry in told.entries()] == ["PAP:AMBER", "PAP:RED", "PAP:RED", "PAP:AMBER"]
+
+
+def test_what_is_urgent_says_so_itself_and_nothing_routine_stands_under_it() -> None:
+    told = Told()
+    for precedence in (Precedence.FLASH, Precedence.FLASH, Precedence.ROUTINE):
+        told.say(A_TN, Text(text="x"), precedence=precedence)
+    assert [entry.urgent for entry in told.entries()] == ["Flash", "Flash", ""]
+    assert [entry.first for entry in told.entries()] == [True, False, True]
+
+
+def test_what_stands_under_a_message_that_got_another_label_says_its_own() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="x"))
+    told.say(A_TN, Text(text="y"))
+    kept = Kept()
+    before = conversation(told.messages, told.room(), kept=kept)
+    assert [item.label for item in before if isinstance(item, Entry)] == ["TLP:AMBER", ""]
+    told.show(A_TN, kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.RED))
+    kept.forget([first])
+    after = conversation(told.messages, told.room(), kept=kept)
+    assert [item.label for item in after if isinstance(item, Entry)] == ["TLP:RED", "TLP:AMBER"]
 
 
 def test_a_message_is_shown_under_the_strictest_label_of_it_and_its_corrections() -> None:

@@ -53,6 +53,7 @@ function aside(item) {
 
 function marks(item) {
   return [
+    item.pap ? el("bdi.meta.pap", { lang: "en" }, item.pap) : null,
     item.drill ? el("b.drill", {}, now.say.drill) : null,
     item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
     item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(", "))) : null,
