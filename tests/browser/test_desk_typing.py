@@ -220,3 +220,26 @@ def test_a_long_text_is_shown_whole_when_it_is_asked_for(ours: Officer) -> None:
     expect(said).to_contain_text("the end")
     assert ours.visit.beyond == []
     assert ours.visit.complaints == []
+
+
+@pytest.mark.parametrize(
+    "fails", ["setTimeout(() => { throw new Error('planted'); })", "void Promise.reject(new Error('planted'))"]
+)
+def test_what_fails_in_the_page_is_told(ours: Officer, fails: str) -> None:
+    page = ours.page
+    page.locator(".toast").evaluate_all("all => all.forEach((one) => one.remove())")
+    page.evaluate(f"() => {{ {fails} }}")
+    expect(page.locator(".toast.trouble")).to_contain_text("This page met a fault")
+
+
+def test_a_duty_desk_that_is_not_in_the_room_is_not_called_in_silence(ours: Officer) -> None:
+    page = ours.page
+    box = page.locator("textarea.box")
+    before = len(asked(page, "type"))
+    box.fill("Wake up @cert.example.zz/duty")
+    box.press("Enter")
+    expect(page.locator(".toast.trouble")).to_contain_text("@cert.example.zz/duty calls nobody in this room")
+    assert len(asked(page, "type")) == before + 1
+    expect(box).to_have_value("Wake up @cert.example.zz/duty")
+    expect(page.locator("#flow article", has_text="cert.example.zz")).to_have_count(0)
+    box.fill("")

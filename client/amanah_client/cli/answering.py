@@ -13,7 +13,7 @@ from amanah_client.cli.asking import MessageName, RoomName, find_room, settle, s
 from amanah_client.cli.chat import GradeName
 from amanah_client.cli.incident import say
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.composing.mentions import mentions_in
+from amanah_client.composing.mentions import read_mentions
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.bodies import Said
@@ -73,10 +73,11 @@ def correct(room: RoomName, message: MessageName, text: str, /, *, common: Optio
     text
         The text as it should be.
     """
-    said = unicodedata.normalize("NFC", text)
+    typed = unicodedata.normalize("NFC", text)
 
     def body(into: Room) -> Said:
-        return Correction(message=into.message(message).id, text=said, mentions=mentions_in(said, into.members()))
+        said, mentions = read_mentions(typed, into.members())
+        return Correction(message=into.message(message).id, text=said, mentions=mentions)
 
     say(room, body, common)
 

@@ -16,7 +16,7 @@ from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.composing.mentions import mentions_in
+from amanah_client.composing.mentions import read_mentions
 from amanah_client.engine import Event, Offline
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
@@ -65,6 +65,8 @@ def send(
         Its title, its id, or first digits of the id.
     text
         What to say; from standard input when it is left out or `-`. One that begins with a dash comes behind `--`.
+        @cert.example.ma calls a nation of the room, @cert.example.ma/duty its duty desk; @@ writes an @ that calls
+        nobody.
     label
         Its label; the room's ceiling by default.
     pap
@@ -79,18 +81,19 @@ def send(
         How far everybody is asked to acknowledge it.
     """
     asked = None if label is None else Label.parse(label)
-    said = _text(text)
+    typed = _text(text)
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
         while (successor := into.successor) is not None:
             terminal.say(_("%(status)s, and so does this message", status=explain_status(into)))
             into = successor
+        said, mentions = read_mentions(unicodedata.normalize("NFC", typed), into.members())
         body = Text(
-            text=unicodedata.normalize("NFC", said),
+            text=said,
             reply_to=None if reply is None else into.message(reply).id,
             thread=None if thread is None else into.message(thread).id,
-            mentions=mentions_in(said, into.members()),
+            mentions=mentions,
             asks=None if ask is None else Grade[ask.upper()],
         )
         action = into.compose(body, label=asked, pap=Pap[pap.upper()], precedence=Precedence[precedence.upper()])

@@ -33,7 +33,7 @@ from cyclopts import Parameter
 from amanah_client import moments, visible
 from amanah_client.commands import at_home, home_option
 from amanah_client.language import ENGLISH, isolate, spoken
-from amanah_client.language.errors import happened
+from amanah_client.language.errors import happened, speaks
 from amanah_protocol.errors import AmanahError, Code, OperationalError, PeerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def report(error: AmanahError) -> int:
     is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
     hint = at_home(error.hint, home_words())
     said = hint if is_doubled else f"{detail}. {hint}"
-    if spoken() != ENGLISH:
+    if not speaks(error):
         # What it says of this case is English, and stands behind what happened and what to do as evidence.
         said = f"{happened(error.code)} ({isolate(detail)})".lstrip()
     say(f"amanah: {said} [{error.code}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import IntEnum
 from typing import Final, TypeVar
@@ -28,7 +28,8 @@ from amanah_client.composing.orders import (
     SigningOff,
 )
 from amanah_client.composing.times import parse_time
-from amanah_client.language import N_
+from amanah_client.language import N_, isolate
+from amanah_client.language import gettext as _
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
@@ -39,7 +40,7 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.labels import Pap, Precedence
 from amanah_protocol.types import EnvelopeId
 
 E = TypeVar("E", bound=IntEnum)
@@ -61,17 +62,25 @@ def _first(text: str) -> tuple[str, str]:
     return word, rest.strip()
 
 
-def _wanted(name: str, rest: str, what: str) -> str:
+def _wanted(name: str, rest: str, missing: str) -> str:
     if not rest:
-        raise COMMANDS[name].refuse(f"{what} is missing")
+        raise COMMANDS[name].refuse(missing)
     return rest
+
+
+def _none_of(word: str, choices: Iterable[str]) -> str:
+    return _("%(word)s is none of %(words)s", word=isolate(repr(word)), words=isolate(", ".join(choices)))
 
 
 def _one_of(name: str, word: str, choices: type[E]) -> E:
     found = {choice.name.lower(): choice for choice in choices}.get(word.lower())
     if found is None:
-        raise COMMANDS[name].refuse(f"{word!r} is none of {', '.join(choice.name.lower() for choice in choices)}")
+        raise COMMANDS[name].refuse(_none_of(word, [choice.name.lower() for choice in choices]))
     return found
+
+
+def _nothing(word: str) -> str:
+    return _("%(word)s is nothing that it can say", word=isolate(repr(word)))
 
 
 def _message(word: str, situation: Situation) -> EnvelopeId:
@@ -102,22 +111,23 @@ def _incident(rest: str, situation: Situation) -> Order:
     if what == "close" and not value:
         return Saying(body=Incident(status=Status.CLOSED))
     if what not in readers:
-        raise COMMANDS["incident"].refuse(f"{what!r} is nothing that it can say" if what else "what changes is missing")
-    return Saying(body=readers[what](_wanted("incident", value, f"the {what}")))
+        raise COMMANDS["incident"].refuse(_nothing(what) if what else _("what changes is missing"))
+    missing = _("what follows %(word)s is missing", word=isolate(repr(what)))
+    return Saying(body=readers[what](_wanted("incident", value, missing)))
 
 
 def _task(rest: str, situation: Situation) -> Order:
     word, others = _first(rest)
     if word.lower() in _TASK_MOVES:
-        digits, reason = _first(_wanted("task", others, "the task's first digits"))
-        state, task = _TASK_MOVES[word.lower()], names.pick(situation.board.tasks, digits.lstrip("#"), "task")
+        digits, reason = _first(_wanted("task", others, _("the task's first digits are missing")))
+        state, task = _TASK_MOVES[word.lower()], names.pick(situation.board.tasks, digits.lstrip("#"), _("task"))
         return Saying(body=TaskMoved(id=task, state=state, reason=reason))
-    nation = names.nation(_wanted("task", word, "the nation"), situation.nations)
+    nation = names.nation(_wanted("task", word, _("the nation is missing")), situation.nations)
     until_ms, what = None, others
     if others.startswith("by "):
         when, what = _first(others.removeprefix("by ").strip())
         until_ms = parse_time(when, situation.now_ms)
-    what = _wanted("task", what, "what is to be done")
+    what = _wanted("task", what, _("what is to be done is missing"))
     return Saying(body=Task(id=situation.fresh_id(), what=what, nation=nation, until_ms=until_ms))
 
 
@@ -126,20 +136,20 @@ def _decide(rest: str, situation: Situation) -> Order:
     if word in ("agree", "object", "close"):
         digits, reason = _first(others)
         if not digits.isdecimal() or len(digits) > _ORDINAL_DIGITS:
-            raise COMMANDS["decide"].refuse("the proposal's number is missing")
+            raise COMMANDS["decide"].refuse(_("the proposal's number is missing"))
         number = int(digits)
         if word == "close":
             return Concluding(ordinal=number)
         return Saying(body=names.position(situation.board, number, reason, agrees=word == "agree"))
     if word != "by":
-        raise COMMANDS["decide"].refuse("until when nations may object is missing")
+        raise COMMANDS["decide"].refuse(_("until when nations may object is missing"))
     when, what = _first(others)
     until_ms = parse_time(when, situation.now_ms)
     nations = tuple(sorted(situation.nations))
     return Saying(
         body=Proposal(
             ordinal=max(situation.board.proposals, default=0) + 1,
-            what=_wanted("decide", what, "what is proposed"),
+            what=_wanted("decide", what, _("what is proposed is missing")),
             object_until_ms=until_ms,
             quorum=len(nations),
             nations=nations,
@@ -150,34 +160,36 @@ def _decide(rest: str, situation: Situation) -> Order:
 def _clock(rest: str, situation: Situation) -> Order:
     word, others = _first(rest)
     if word in ("off", "move"):
-        digits, when = _first(_wanted("clock", others, "the joint time's first digits"))
+        digits, when = _first(_wanted("clock", others, _("the joint time's first digits are missing")))
         clocks = situation.board.clocks
-        known = clocks[names.pick(clocks, digits.lstrip("#"), "joint time")].clock
+        known = clocks[names.pick(clocks, digits.lstrip("#"), _("joint time"))].clock
         at_ms = parse_time(when, situation.now_ms) if word == "move" else known.at_ms
         return Saying(body=Clock(id=known.id, nature=known.nature, what=known.what, at_ms=at_ms, stands=word == "move"))
     natures = {nature.name.lower(): nature for nature in Nature}
     nature = natures.get(word.lower(), Nature.ACTION)
     when, what = _first(others if word.lower() in natures else rest)
-    at_ms = parse_time(_wanted("clock", when, "the time"), situation.now_ms)
-    what = _wanted("clock", what, "what happens then")
+    at_ms = parse_time(_wanted("clock", when, _("the time is missing")), situation.now_ms)
+    what = _wanted("clock", what, _("what happens then is missing"))
     return Saying(body=Clock(id=situation.fresh_id(), nature=nature, what=what, at_ms=at_ms))
 
 
-def _handover(rest: str, _: Situation) -> Order:
-    return Saying(body=Handover(text=_wanted("handover", rest, "the note")))
+def _handover(rest: str, _situation: Situation) -> Order:
+    return Saying(body=Handover(text=_wanted("handover", rest, _("the note is missing"))))
 
 
-def _close(rest: str, _: Situation) -> Order:
+def _close(rest: str, _situation: Situation) -> Order:
     if rest.lower() == "record":
         return RecordingClosing()
     if rest and not (rest.isdecimal() and 1 <= len(rest) <= _MAX_DAYS_DIGITS and 1 <= int(rest) <= MAX_DAYS):
-        raise COMMANDS["close"].refuse(f"{rest!r} is no number of days from 1 to {MAX_DAYS}")
+        raise COMMANDS["close"].refuse(
+            _("%(word)s is no number of days from 1 to %(most)s", word=isolate(repr(rest)), most=MAX_DAYS)
+        )
     return AskingToSign(days=int(rest) if rest else USUAL_DAYS)
 
 
-def _sign(rest: str, _: Situation) -> Order:
+def _sign(rest: str, _situation: Situation) -> Order:
     if rest.lower() not in {"", "anyway"}:
-        raise COMMANDS["sign"].refuse(f"{rest!r} is nothing that it can say")
+        raise COMMANDS["sign"].refuse(_nothing(rest))
     return SigningOff(anyway=bool(rest))
 
 
@@ -190,7 +202,7 @@ def _ack(rest: str, situation: Situation) -> Order:
     grade = grades.get(words[-1].lower()) if words else None
     digits = words[:-1] if grade is not None else words
     if len(digits) > 1:
-        raise COMMANDS["ack"].refuse(f"{words[-1]!r} is none of {', '.join(grades)}")
+        raise COMMANDS["ack"].refuse(_none_of(words[-1], grades))
     message = _message(digits[0].lstrip("#") if digits else "", situation)
     return Acknowledging(message=message, grade=Grade.UNDERSTOOD if grade is None else grade)
 
@@ -198,17 +210,19 @@ def _ack(rest: str, situation: Situation) -> Order:
 def _reply(rest: str, situation: Situation) -> Order:
     message, text = _target(rest, situation)
     answer = replace(situation, answering=message, replies=True)
-    return Saying(body=compose_text(_wanted("reply", text, "the answer"), answer))
+    return Saying(body=compose_text(_wanted("reply", text, _("the answer is missing")), answer))
 
 
 def _react(rest: str, situation: Situation) -> Order:
     message, sign = _target(rest, situation)
-    return Saying(body=Reaction(message=message, sign=_wanted("react", sign, "the sign")))
+    return Saying(body=Reaction(message=message, sign=_wanted("react", sign, _("the sign is missing"))))
 
 
 def _correct(rest: str, situation: Situation) -> Order:
     message, text = _target(rest, situation)
-    return Saying(body=compose_correction(message, _wanted("correct", text, "the text as it should be"), situation))
+    return Saying(
+        body=compose_correction(message, _wanted("correct", text, _("the text as it should be is missing")), situation)
+    )
 
 
 def _withdraw(rest: str, situation: Situation) -> Order:
@@ -220,31 +234,31 @@ def _withdraw(rest: str, situation: Situation) -> Order:
 
 
 def _tlp(rest: str, situation: Situation) -> Order:
-    word, others = _first(_wanted("tlp", rest, "the label"))
+    word, others = _first(_wanted("tlp", rest, _("the label is missing")))
     if not others:
-        return Marking(label=Label.parse(word))
-    return Relabelling(message=situation.message(others.lstrip("#")), label=Label.parse(word))
+        return Marking(label=names.label(word))
+    return Relabelling(message=situation.message(others.lstrip("#")), label=names.label(word))
 
 
-def _pap(rest: str, _: Situation) -> Order:
+def _pap(rest: str, _situation: Situation) -> Order:
     return Marking(pap=_one_of("pap", rest.upper().removeprefix("PAP:"), Pap))
 
 
-def _precedence(rest: str, _: Situation) -> Order:
+def _precedence(rest: str, _situation: Situation) -> Order:
     return Marking(precedence=_one_of("precedence", rest, Precedence))
 
 
 def _invite(rest: str, situation: Situation) -> Order:
     # Whom one invites is not in the room: what is short is a name of the roster.
     known = {*situation.known, *situation.nations}
-    return Inviting(organisation=names.nation(_wanted("invite", rest, "the nation"), known))
+    return Inviting(organisation=names.nation(_wanted("invite", rest, _("the nation is missing")), known))
 
 
-def _who(_: str, __: Situation) -> Order:
+def _who(_rest: str, _situation: Situation) -> Order:
     return ShowingMembers()
 
 
-def _attach(rest: str, _: Situation) -> Order:
+def _attach(rest: str, _situation: Situation) -> Order:
     return Attaching(path=rest)
 
 
@@ -255,18 +269,18 @@ def _save(rest: str, situation: Situation) -> Order:
     return Saving(message=None, folder=rest)
 
 
-def _search(rest: str, _: Situation) -> Order:
-    return Searching(query=_wanted("search", rest, "what to look for"))
+def _search(rest: str, _situation: Situation) -> Order:
+    return Searching(query=_wanted("search", rest, _("what to look for is missing")))
 
 
-def _export(rest: str, _: Situation) -> Order:
+def _export(rest: str, _situation: Situation) -> Order:
     return Exporting(path=rest)
 
 
-def _help(rest: str, _: Situation) -> Order:
+def _help(rest: str, _situation: Situation) -> Order:
     name = rest.removeprefix("/").lower()
     if name and name not in COMMANDS:
-        raise COMMANDS["help"].refuse(f"there is no command /{name}")
+        raise COMMANDS["help"].refuse(_("there is no command %(command)s", command=isolate(f"/{name}")))
     return Helping(command=name or None)
 
 

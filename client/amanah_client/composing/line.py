@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
-from amanah_client.composing.mentions import mentions_in
+from amanah_client.composing.mentions import as_written, read_mentions
 from amanah_client.composing.orders import Order, Saying
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
+from amanah_client.language.errors import SpokenError
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Grade
 from amanah_protocol.types import EnvelopeId, OrgName
 
@@ -66,8 +69,9 @@ class Situation:
             UsageError: `NOT_FOUND` when there is none.
         """
         if self.answering is None:
-            hint = "Mark it, or write the first digits of its id behind the command."
-            raise UsageError(Code.NOT_FOUND, "no message is marked, and none asks for anything", hint=hint)
+            detail = _("no message is marked, and none asks for anything; nothing was sent")
+            hint = _("Mark it, or write the first digits of its id behind the command.")
+            raise SpokenError(detail, hint, Code.NOT_FOUND)
         return self.answering
 
 
@@ -87,10 +91,15 @@ class Command:
     about: str
     read: Callable[[str, Situation], Order] = field(repr=False)
 
-    def refuse(self, what: str) -> UsageError:
-        """An error that says how the command is used."""
-        forms = ", or ".join(f"/{self.name} {usage}".strip() for usage in self.usage)
-        return UsageError(Code.USAGE, f"/{self.name}: {what}", hint=f"Write {forms}.")
+    def refuse(self, what: str) -> SpokenError:
+        """An error that says how the command is used.
+
+        Args:
+            what: What is wrong, in the language that is spoken.
+        """
+        forms = _(", or ").join(isolate(f"/{self.name} {usage}".strip()) for usage in self.usage)
+        detail = _("%(command)s: %(what)s; nothing was sent", command=isolate(f"/{self.name}"), what=what)
+        return SpokenError(detail, _("Write %(forms)s.", forms=forms))
 
 
 def read_line(line: str, situation: Situation, commands: dict[str, Command]) -> Order:
@@ -107,15 +116,16 @@ def read_line(line: str, situation: Situation, commands: dict[str, Command]) -> 
     """
     text = _clean(line)
     if not text:
-        raise UsageError(Code.USAGE, "there is nothing to send", hint="Type a text, or / for the commands.")
+        raise SpokenError(_("there is nothing to send"), _("Type a text, or / for the commands."))
     if not is_command(text):
         return Saying(body=compose_text(text.removeprefix(SLASH) if text.startswith(SLASH) else text, situation))
-    name, _, rest = text.removeprefix(SLASH).partition(" ")
+    name, _blank, rest = text.removeprefix(SLASH).partition(" ")
     command = commands.get(name.lower())
     if command is None:
         near = get_close_matches(name.lower(), commands, n=1)
-        hint = f"Did you mean /{near[0]}?" if near else "/help lists the commands."
-        raise UsageError(Code.USAGE, f"there is no command /{name}; nothing was sent", hint=f"{hint} // sends a slash.")
+        detail = _("there is no command %(command)s; nothing was sent", command=isolate(f"/{name}"))
+        meant = _("Did you mean %(command)s?", command=isolate(f"/{near[0]}")) + " " if near else ""
+        raise SpokenError(detail, meant + _("/help lists the commands. // sends a slash."))
     return command.read(rest.strip(), situation)
 
 
@@ -128,19 +138,31 @@ def _clean(line: str) -> str:
 
 
 def compose_text(text: str, situation: Situation) -> Text:
-    """A text with its mentions, in the thread that is open, as an answer where it is one."""
+    """A text with its mentions, in the thread that is open, as an answer where it is one.
+
+    Raises:
+        SpokenError: It calls somebody who is not there.
+    """
+    said, mentions = read_mentions(text, situation.members)
     return Text(
-        text=text,
+        text=said,
         reply_to=situation.answering if situation.replies else None,
         thread=situation.thread,
-        mentions=mentions_in(text, situation.members),
+        mentions=mentions,
         asks=situation.asks,
     )
 
 
 def compose_correction(message: EnvelopeId, text: str, situation: Situation) -> Correction:
-    """What an own text says from now on, with its mentions."""
-    return Correction(message=message, text=text, mentions=mentions_in(text, situation.members))
+    """What an own text says from now on, with its mentions; errors as `compose_text`."""
+    said, mentions = read_mentions(text, situation.members)
+    return Correction(message=message, text=said, mentions=mentions)
+
+
+def as_typed(text: str, members: Collection[Party]) -> str:
+    """A text that was said, as somebody would have to type it to say the same: no command, and nobody called."""
+    typed = as_written(text, members)
+    return SLASH + typed if typed.startswith(SLASH) else typed
 
 
 def is_command(line: str) -> bool:

@@ -6,10 +6,14 @@ from collections.abc import Collection, Iterable
 from typing import Final, TypeVar
 
 from amanah_client.incident.board import Board
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
+from amanah_client.language.errors import SpokenError
 from amanah_protocol.content.incident import TYPES
 from amanah_protocol.content.proposal import Position
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import parse_organisation
+from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName
 
 PREFIX_MIN: Final = 4
@@ -24,7 +28,7 @@ def pick(known: Iterable[K], digits: str, what: str) -> K:
     Args:
         known: Ids.
         digits: First digits, at least four.
-        what: What it is, for the error.
+        what: What it is, for the error, in the language that is spoken.
 
     Raises:
         UsageError: `NOT_FOUND` for none, or more than one.
@@ -32,8 +36,13 @@ def pick(known: Iterable[K], digits: str, what: str) -> K:
     wanted = digits.lower()
     found = [one for one in known if one.hex().startswith(wanted)] if len(wanted) >= PREFIX_MIN else []
     if len(found) != 1:
-        detail = f"{'no' if not found else 'more than one'} {what} begins with {digits!r}"
-        raise UsageError(Code.NOT_FOUND, detail, hint=f"The board lists them; give {PREFIX_MIN} digits or more.")
+        told = (
+            _("more than one %(what)s begins with %(digits)s; nothing was sent")
+            if found
+            else _("no %(what)s begins with %(digits)s; nothing was sent")
+        )
+        hint = _("The board lists them; give %(count)s digits or more.", count=PREFIX_MIN)
+        raise SpokenError(told % {"what": what, "digits": isolate(repr(digits))}, hint, Code.NOT_FOUND)
     return found[0]
 
 
@@ -52,8 +61,12 @@ def nation(text: str, among: Collection[OrgName]) -> OrgName:
         return parse_organisation(wanted)
     found = sorted(one for one in among if one.rpartition(".")[2] == wanted)
     if len(found) != 1:
-        hint = f"Known here are {', '.join(sorted(among))}." if among else "Write its whole name."
-        raise UsageError(Code.NOT_FOUND, f"{len(found)} nations here are called {text!r}", hint=hint)
+        known = isolate(", ".join(sorted(among)))
+        hint = _("Known here are %(nations)s.", nations=known) if among else _("Write its whole name.")
+        named = {"name": isolate(repr(text))}
+        told = _("several nations here are called %(name)s; nothing was sent", **named) if found else ""
+        told = told or _("no nation here is called %(name)s; nothing was sent", **named)
+        raise SpokenError(told, hint, Code.NOT_FOUND)
     return found[0]
 
 
@@ -63,11 +76,33 @@ def incident_type(text: str) -> str:
     Raises:
         UsageError: `USAGE` for one that it does not have.
     """
-    group, _, type_ = text.lower().partition("/")
+    group, _slash, type_ = text.lower().partition("/")
     if type_ not in TYPES.get(group, ()):
         known = ", ".join(f"{group}/{one}" for one in TYPES[group]) if group in TYPES else ", ".join(TYPES)
-        raise UsageError(Code.USAGE, f"{text!r} is no type of the taxonomy", hint=f"Known are {known}.")
+        detail = _("%(word)s is no type of the taxonomy; nothing was sent", word=isolate(repr(text)))
+        raise SpokenError(detail, _("Known are %(names)s.", names=isolate(known)))
     return f"{group}/{type_}"
+
+
+def label(text: str) -> Label:
+    """A label as it is typed, such as `TLP:AMBER` or `amber`.
+
+    Raises:
+        SpokenError: There is none of this name.
+    """
+    try:
+        return Label.parse(text)
+    except UsageError:
+        # The code's own words are about ceilings, and nothing is above one here.
+        known = isolate(", ".join(one.text for one in Label))
+        detail = _("there is no label %(word)s; nothing was done", word=isolate(repr(text)))
+        raise SpokenError(detail, _("The labels are %(labels)s.", labels=known), Code.LABEL) from None
+
+
+def no_proposal(number: int) -> SpokenError:
+    """An error that says that there is none of this number."""
+    detail = _("there is no proposal %(number)s; nothing was sent", number=number)
+    return SpokenError(detail, _("The board lists them."), Code.NOT_FOUND)
 
 
 def position(board: Board, number: int, reason: str, *, agrees: bool) -> Position:
@@ -78,5 +113,5 @@ def position(board: Board, number: int, reason: str, *, agrees: bool) -> Positio
     """
     found = board.proposals.get(number)
     if found is None:
-        raise UsageError(Code.NOT_FOUND, f"there is no proposal {number}", hint="The board lists them.")
+        raise no_proposal(number)
     return Position(proposal=found.id, agrees=agrees, reason=reason)

@@ -6,9 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from amanah_protocol.errors import Code, UsageError
+from amanah_client.language import N_, isolate
+from amanah_client.language import gettext as _
+from amanah_client.language.errors import SpokenError
 
-HINT: Final = "Write it in UTC as 14:00, 2026-11-23T14:00 or, from now on, +90m, +2h, +3d."
+HINT: Final = N_("Write it in UTC as 14:00, 2026-11-23T14:00 or, from now on, +90m, +2h, +3d.")
 _SPAN: Final = re.compile(r"\+(\d{1,4})([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _HOUR: Final = re.compile(r"(\d{2}):(\d{2})Z?")
@@ -37,7 +39,8 @@ def parse_time(text: str, now_ms: int, *, past: bool = False) -> int:
             at = found if found.tzinfo else found.replace(tzinfo=UTC)
         return int(at.timestamp() * 1_000)
     except (ValueError, OverflowError):
-        raise UsageError(Code.USAGE, f"{text!r} is not a time", hint=HINT) from None
+        detail = _("%(word)s is not a time; nothing was sent", word=isolate(repr(text)))
+        raise SpokenError(detail, _(HINT)) from None
 
 
 def _nearest(now: datetime, hour: int, minute: int, *, past: bool) -> datetime:

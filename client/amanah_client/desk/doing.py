@@ -17,6 +17,7 @@ from amanah_client.desk.flows import flow, sign
 from amanah_client.desk.passing import lowering
 from amanah_client.ending import record_closing
 from amanah_client.language import gettext as _
+from amanah_client.language.errors import SpokenError
 from amanah_client.room import Room
 from amanah_client.view.indicators import defang, has_live
 from amanah_client.view.readers import digest_of
@@ -40,15 +41,15 @@ Doing: TypeAlias = wire.Asked
 _ID_BYTES: Final = 16
 
 
-class NotDoneError(UsageError):
-    """The desk itself refuses it, in the language that is spoken; nothing is queued.
+class NotDoneError(SpokenError):
+    """The desk itself refuses it; nothing is queued.
 
     Attributes:
         data: What the page is to do about it.
     """
 
     def __init__(self, detail: str, hint: str, data: object = None) -> None:
-        super().__init__(Code.USAGE, detail, hint=hint)
+        super().__init__(detail, hint)
         self.data = data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from amanah_client.composing.line import as_typed
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.incident.about import INCIDENT
@@ -73,7 +74,8 @@ def whole(desk: Desk, asked: wire.Whole) -> dict[str, object]:
     if not text:
         raise UsageError(Code.NOT_FOUND, "there is no such text here")
     signs = reactions(message, seen)[:_MOST_SIGNS] if message.id in seen.board.messages else ()
-    return {"text": text[-1], "blocks": parse(text[-1]), "reactions": signs}
+    typed = as_typed(text[-1], desk.feed(message.room).members)
+    return {"text": text[-1], "typed": typed, "blocks": parse(text[-1]), "reactions": signs}
 
 
 def before(desk: Desk, asked: wire.Before) -> dict[str, object]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from amanah_client.language import ENGLISH, spoken
-from amanah_client.language.errors import happened
-from amanah_client.visible import shown
+from amanah_client.language.errors import happened, speaks
+from amanah_client.visible import sentence
 from amanah_protocol.errors import AmanahError
 
 
 def told(error: AmanahError) -> str:
     """In English as it was met, in other languages as the error's code says it."""
-    if spoken().code != ENGLISH.code:
+    if not speaks(error):
         return happened(error.code)
-    return f"{shown(error.detail).rstrip('.')}. {shown(error.hint)}"
+    return f"{sentence(error.detail).rstrip('.')}. {sentence(error.hint)}"

@@ -1,7 +1,8 @@
 """What happened and what to do, by the code of an error, for faces that do not speak English.
 
 An error's own words (`detail`, `hint`) are English, made where it was raised, and stand beside these as evidence: they
-name the file, the entry or the peer. The protocol knows codes, and no language.
+name the file, the entry or the peer. The protocol knows codes, and no language. What an officer typed or chose just now
+is refused in the language that is spoken instead (`SpokenError`): a code cannot say which word of it was wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from amanah_client.language.sentences import N_, gettext
-from amanah_protocol.errors import Code
+from amanah_client.language.spoken import ENGLISH, spoken
+from amanah_protocol.errors import AmanahError, Code, UsageError
 
 HAPPENED: Final[dict[Code, tuple[str, str]]] = {
     Code.TOO_LARGE: (
@@ -126,6 +128,25 @@ FOUND: Final[dict[Code, str]] = {
     Code.EXPIRED: N_("Something was not valid at that time."),
 }
 """Codes that say something else of an entry in a record than of what was just tried."""
+
+
+class SpokenError(UsageError):
+    """A refusal whose own words are in the language that is spoken: nothing else has to be said beside them."""
+
+    def __init__(self, detail: str, hint: str, code: Code = Code.USAGE) -> None:
+        """With what is wrong, without a full stop, and what to do.
+
+        Args:
+            detail: What is wrong, translated.
+            hint: What to do, translated; whole sentences.
+            code: The code that programs go by.
+        """
+        super().__init__(code, detail, hint=hint)
+
+
+def speaks(error: AmanahError) -> bool:
+    """Whether an error's own words are in the language that is spoken, and are shown as they are."""
+    return isinstance(error, SpokenError) or spoken() == ENGLISH
 
 
 def happened(code: str) -> str:

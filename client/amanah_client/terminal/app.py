@@ -9,6 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from amanah_client import actions
+from amanah_client.composing.line import as_typed
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
@@ -310,8 +311,7 @@ class Terminal(Frame):
     def _correct(self, feed: Feed, message: Message) -> None:
         draft = self.watch_over.draft(feed)
         draft.corrects, draft.answers = message.id, None
-        text = feed.text_of(message)
-        self.composer.fill(f"/{text}" if text.startswith("/") else text)
+        self.composer.fill(as_typed(feed.text_of(message), feed.members))
         self.composer.focus()
         self.show_soon()
 

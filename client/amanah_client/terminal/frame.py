@@ -16,9 +16,9 @@ from textual.screen import Screen
 from amanah_client import effects as e
 from amanah_client.engine import Event
 from amanah_client.feed import Feed
-from amanah_client.language import ENGLISH, ngettext, spoken
 from amanah_client.language import gettext as _
-from amanah_client.language.errors import happened
+from amanah_client.language import ngettext
+from amanah_client.language.errors import happened, speaks
 from amanah_client.model import Intent, IntentState
 from amanah_client.paging.sounding import BELL_S
 from amanah_client.sdk import Client
@@ -438,7 +438,7 @@ def words_of(error: AmanahError) -> str:
     detail = error.detail.rstrip(".")
     is_doubled = detail != "" and error.hint.casefold().startswith(detail.casefold())
     told = error.hint if is_doubled else f"{detail}. {error.hint}"
-    if spoken() != ENGLISH:
+    if not speaks(error):
         # Its own words are English, and stand behind what happened and what to do.
         told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
     begin = _("Not done:")

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from amanah_client.composing import orders as o
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import read_line
+from amanah_client.desk.telling import told as said_on_the_desk
+from amanah_client.language import Language, speaking
+from amanah_client.language.errors import SpokenError
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
@@ -160,19 +163,19 @@ def test_what_a_line_asks_for(line: str, order: o.Order) -> None:
         ("/ack twice now", "none of received"),
         ("/ack #dddd", "0 messages"),
         ("/incident", "what changes is missing"),
-        ("/incident severity", "the severity is missing"),
+        ("/incident severity", "what follows 'severity' is missing"),
         ("/incident severity awful", "none of low"),
         ("/incident colour red", "nothing that it can say"),
         ("/incident type fraud", "no type of the taxonomy"),
         ("/incident aware yesterday", "not a time"),
         ("/task", "the nation is missing"),
         ("/task ma", "what is to be done is missing"),
-        ("/task fr look", "0 nations here"),
-        ("/invite xx", "0 nations here"),
-        ("/invite de", "2 nations here"),
+        ("/task fr look", "no nation here is called"),
+        ("/invite xx", "no nation here is called"),
+        ("/invite de", "several nations here are called"),
         ("/task ma by noon look", "not a time"),
         ("/task done 9999", "no task begins"),
-        ("/task done", "first digits is missing"),
+        ("/task done", "first digits are missing"),
         ("/decide sinkhole", "until when"),
         ("/decide by +1h", "what is proposed is missing"),
         ("/decide agree", "number is missing"),
@@ -183,7 +186,7 @@ def test_what_a_line_asks_for(line: str, order: o.Order) -> None:
         ("/clock soon go", "not a time"),
         ("/clock off 9999", "no joint time"),
         ("/tlp", "the label is missing"),
-        ("/tlp mauve", "not a TLP label"),
+        ("/tlp mauve", "no label 'mauve'"),
         ("/pap mauve", "none of clear"),
         ("/precedence now", "none of routine"),
         ("/reply", "the answer is missing"),
@@ -199,6 +202,39 @@ def test_a_command_that_does_not_fit_is_refused_and_says_how_it_is_used(line: st
     error = refused(line)
     assert says in f"{error.detail} {error.hint}"
     assert error.hint
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+@pytest.mark.parametrize(
+    ("line", "keeps"),
+    [
+        ("/incidnet", ("/incidnet", "/incident", "/help")),
+        ("/task", ("/task", "NATION [by TIME] WHAT")),
+        ("/tlp purple", ("'purple'", "TLP:AMBER+STRICT")),
+        ("/pap mauve", ("/pap", "'MAUVE'", "amber")),
+        ("/clock never embargo", ("'never'", "+90m")),
+        ("@cert.example.zz/duty wake up", ("@cert.example.zz/duty", "@@", f"@{MA}/duty")),
+    ],
+)
+def test_what_is_refused_keeps_its_facts_in_every_language(language: str, line: str, keeps: tuple[str, ...]) -> None:
+    english = refused(line)
+    with speaking(Language(code=language)):
+        error = refused(line)
+        assert isinstance(error, SpokenError)
+        told = f"{error.detail}. {error.hint}"
+        assert said_on_the_desk(error) == told
+    for fact in keeps:
+        assert fact in told
+    assert error.detail != english.detail
+    assert error.hint != english.hint
+    assert "--help" not in told
+
+
+def test_a_nation_that_is_mistyped_is_told_before_anything_is_sent() -> None:
+    error = refused("Wake up @cert.example.zz/duty")
+    assert error.code is Code.NOT_FOUND
+    assert "nothing was sent" in error.detail
+    assert isinstance(read("Wake up @@cert.example.zz/duty"), o.Saying)
 
 
 def test_a_command_that_names_no_message_where_none_is_marked_says_so() -> None:

@@ -420,7 +420,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       const answer = begun === undefined ? await ask("whole", { room, entry: item.id }) : null;
       if (now.room !== room || (answer && !answer.ok)) return;
       doing = { what: "correct", item };
-      put(begun ?? answer.data.text.replace(/^\//, "//"));
+      put(begun ?? answer.data.typed);
       drawDoing();
       text.focus();
     },

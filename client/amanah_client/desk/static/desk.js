@@ -183,5 +183,8 @@ addEventListener("pagehide", () => tell("leaving"));
 // A page that the browser kept in memory when it was left must not come back by itself.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
+// Nothing that fails here is passed over in silence: the officer would wait for what never comes.
+for (const name of ["error", "unhandledrejection"]) addEventListener(name, () => now.say.fault && toast(now.say.fault, true));
+
 setInterval(tick, 1000);
 connect(new Link(hear, line));
