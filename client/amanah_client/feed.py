@@ -17,6 +17,7 @@ from amanah_client.incident.board import Board
 from amanah_client.language import spoken
 from amanah_client.message import Message, counts, event_of
 from amanah_client.model import Intent, RoomRow
+from amanah_client.reading import Unread
 from amanah_client.room import Room
 from amanah_client.view.conversation import QUIET, Kept, conversation, is_page
 from amanah_client.view.entries import Item
@@ -41,8 +42,6 @@ _STEP: Final = 40
 """So many leave the window at once which follows what arrives: it is read anew then."""
 _PAGES: Final = 10
 """Reads for one page, where programs had much to tell each other."""
-_UNREAD: Final = 200
-"""So many of the newest entries that were not read are looked through for pages."""
 _BEHIND_ALL: Final = 2**60
 """Behind every place of a room; own entries that have none yet stand there."""
 
@@ -413,11 +412,12 @@ class Feed:
 
     # ---- what was read
 
-    def pages(self, seat: Seat) -> int:
-        """How many pages were not read, and not acknowledged by the own nation."""
-        behind = self.room.messages(after=self.room.read_mark, newest=True, limit=_UNREAD)
-        paged = [one for one in behind if is_page(one, one.precedence) and not seat.is_me(one.sender)]
-        said = self.room.board(about=[one.id for one in paged]).messages if paged else {}
+    def pages(self, seat: Seat, unread: Unread) -> int:
+        """How many of the unread are pages, and not acknowledged by the own nation."""
+        if not unread.urgent:
+            return 0
+        paged = [one for one in self.room.entries(*unread.urgent).values() if is_page(one, one.precedence)]
+        said = self.room.board(about=[one.id for one in paged]).messages
         nation = seat.me.organisation
         return sum(one.id not in said or nation not in said[one.id].grades() for one in paged)
 

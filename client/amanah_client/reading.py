@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from amanah_client.message import Message
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId
+
+MOST_URGENT: Final = 200
+"""So many urgent entries of a room are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +20,12 @@ class Unread:
     Attributes:
         entries: How many.
         mentions: How many of them call this profile's person, its duty desk or its nation.
+        urgent: Those of precedence `immediate` or `flash`, the newest first, at most `MOST_URGENT`.
     """
 
     entries: int = 0
     mentions: int = 0
+    urgent: tuple[EnvelopeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,11 +194,10 @@ class Desk:
         name = f"line {spoken().code}"
         made = feed.made.get(name)
         if not isinstance(made, RoomLine):
-            board, unread = board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS), feed.room.unread().entries
-            pages = feed.pages(seat) if unread else 0
+            board, unread = board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS), feed.room.unread()
             made = room_line(
-                feed.row, board, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread, pages=pages,
-                drill=feed.room.is_drill,
+                feed.row, board, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread.entries,
+                pages=feed.pages(seat, unread), drill=feed.room.is_drill,
             )  # fmt: skip
             feed.made[name] = made
         return made

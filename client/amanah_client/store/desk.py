@@ -13,7 +13,7 @@ from typing import Final
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import actions, model
-from amanah_client.reading import Draft, Reader, Unread
+from amanah_client.reading import MOST_URGENT, Draft, Reader, Unread
 from amanah_client.saying import Say
 from amanah_client.store import noting
 from amanah_client.store.database import Database
@@ -83,13 +83,20 @@ class Desk:
             WHERE mention.room = ? AND mention.organisation = ? AND mention.room_seq > {_MARK}
                 AND (mention.called <> {int(Called.PERSON)} OR mention.person = ?)
                 AND message.sayer NOT IN ({mine})"""  # noqa: S608 - texts of ours
+        urgent = f"""
+            SELECT envelope FROM message INDEXED BY message_by_urgency
+            WHERE room = ? AND room_seq > {_MARK} AND urgent AND sayer IS NOT NULL AND sayer NOT IN ({mine})
+            ORDER BY room_seq DESC LIMIT {MOST_URGENT}"""  # noqa: S608 - texts of ours
         found = {}
         with self._database.reading() as connection:
             for room in rooms:
                 (count,) = connection.execute(entries, (room, room, *reader.devices)).fetchone()
                 called = (room, reader.organisation, room, reader.person, *reader.devices)
                 (mentions,) = connection.execute(calls, called).fetchone()
-                found[room] = Unread(entries=count, mentions=mentions)
+                wanted = connection.execute(urgent, (room, room, *reader.devices)).fetchall() if count else ()
+                found[room] = Unread(
+                    entries=count, mentions=mentions, urgent=tuple(EnvelopeId(one) for (one,) in wanted)
+                )
         return found
 
     # ---- drafts

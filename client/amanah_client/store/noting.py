@@ -6,6 +6,7 @@ schema: what was stored before the program knew it is then noted, too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -22,6 +23,7 @@ from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.kinds import Kind
+from amanah_protocol.labels import Precedence
 from amanah_protocol.types import DeviceId
 
 _BATCH: Final = 500
@@ -52,6 +54,23 @@ def body_of(row: model.MessageRow) -> Body | None:
         return decode_content(row.content).body if row.content else None
     except DecodeError:
         return None
+
+
+def is_urgent(row: model.MessageRow) -> bool:
+    """Whether something was sealed whose header says that it wants an answer at once."""
+    if not row.content:
+        return False
+    try:
+        return decode_envelope(row.encoded).header.precedence >= Precedence.IMMEDIATE
+    except DecodeError:
+        return False  # a header of a newer version says nothing here
+
+
+def mark_urgent(connection: sqlcipher.Connection) -> None:
+    """Mark what was stored before urgency was: a step of the schema."""
+    for number, row in _all(connection):
+        if is_urgent(row):
+            connection.execute("UPDATE message SET urgent = 1 WHERE id = ?", (number,))
 
 
 def note(connection: sqlcipher.Connection, number: int, row: model.MessageRow, body: Body | None) -> None:
@@ -85,13 +104,18 @@ def note_all(connection: sqlcipher.Connection) -> None:
     """Note all entries anew: a step of the schema."""
     for table in ("found", "mention", "about"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    for number, row in _all(connection):
+        body = body_of(row)
+        note(connection, number, row, body)
+        connection.execute("UPDATE message SET sayer = ? WHERE id = ?", (sayer_of(row, body), number))
+
+
+def _all(connection: sqlcipher.Connection) -> Iterator[tuple[int, model.MessageRow]]:
+    """All entries with the numbers of their rows, read a batch at a time."""
     last, some = 0, "SELECT id, row FROM message WHERE id > ? ORDER BY id LIMIT ?"
     while found := connection.execute(some, (last, _BATCH)).fetchall():
         for number, data in found:
-            row = decode_row(data, model.MessageRow)
-            body = body_of(row)
-            note(connection, number, row, body)
-            connection.execute("UPDATE message SET sayer = ? WHERE id = ?", (sayer_of(row, body), number))
+            yield number, decode_row(data, model.MessageRow)
         last = found[-1][0]
 
 

@@ -13,7 +13,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.causes import COUNTED, cause_of, mending_of
 from amanah_client.store.migrate import Statement
-from amanah_client.store.noting import note_all
+from amanah_client.store.noting import mark_urgent, note_all
 from amanah_protocol import cbor
 
 _BATCH: Final = 500
@@ -161,6 +161,13 @@ _ERASED: Final = (
     strike_results,
 )
 
+_URGENT: Final = (
+    # Whether it wants an answer at once: such entries are counted in each line of the list of rooms.
+    "ALTER TABLE message ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX message_by_urgency ON message (room, room_seq) WHERE urgent",
+    mark_urgent,
+)
+
 STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _FIRST,
     _GROUPS,
@@ -172,4 +179,5 @@ STEPS: Final[tuple[tuple[Statement, ...], ...]] = (
     _DESK,
     _PAGES,
     _ERASED,
+    _URGENT,
 )

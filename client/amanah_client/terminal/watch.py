@@ -128,11 +128,11 @@ class Watch:
         """One room of it."""
         made = feed.made.get("line")
         if not isinstance(made, RoomLine):
-            unread = feed.room.unread().entries
+            unread = feed.room.unread()
             view = board_view(feed.incident, seat, feed.nations)
             made = feed.made["line"] = room_line(
-                feed.row, view, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread, pages=feed.pages(seat),
-                drill=feed.room.is_drill,
+                feed.row, view, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread.entries,
+                pages=feed.pages(seat, unread), drill=feed.room.is_drill,
             )  # fmt: skip
         return made
 

@@ -36,8 +36,8 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import OperationalError, UsageError
-from amanah_protocol.kinds import Kind, Relabel
-from amanah_protocol.labels import Label, Pap
+from amanah_protocol.kinds import Kind, Message, Relabel
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, LeafHash, OrgName, PersonId, RoomId
 from tests.client.store.test_store import KEY, ROOM, message, opened, text_intent
 from tests.vectors import examples as x
@@ -294,6 +294,28 @@ def test_what_others_say_behind_the_mark_is_unread(store: LocalStore) -> None:
     assert store.desk.unread([ROOM], READER)[ROOM] == Unread(entries=3, mentions=0)
 
 
+def urgent(number: int, precedence: Precedence, body: Body | str) -> model.MessageRow:
+    return replace(said(number, body), encoded=x.signed(Message(), precedence=precedence).encoded)
+
+
+def test_what_wants_an_answer_at_once_is_named_the_newest_first(store: LocalStore) -> None:
+    rows = [
+        urgent(1, Precedence.FLASH, "read already"),
+        urgent(2, Precedence.IMMEDIATE, "first"),
+        urgent(3, Precedence.PRIORITY, "not at once"),
+        urgent(4, Precedence.FLASH, "second"),
+        replace(urgent(5, Precedence.FLASH, "own"), sender=ME),
+        replace(urgent(6, Precedence.FLASH, "not here"), content=b""),
+    ]
+    put(store, *rows)
+    store.desk.put_mark(ROOM, 1)
+    assert store.desk.unread([ROOM], READER)[ROOM] == Unread(entries=3, urgent=(rows[3].envelope, rows[1].envelope))
+    store.commit((e.EraseContent(room=ROOM, envelopes=(rows[3].envelope,), by=None),))
+    assert store.desk.unread([ROOM], READER)[ROOM].urgent == (rows[1].envelope,)
+    put(store, urgent(6, Precedence.FLASH, "repaired"))
+    assert store.desk.unread([ROOM], READER)[ROOM].urgent == (rows[5].envelope, rows[1].envelope)
+
+
 def test_a_mark_goes_on_alone_and_never_behind_what_is_here(store: LocalStore, tmp_path: Path) -> None:
     put(store, said(1, "a"), said(2, "b"))
     store.desk.put_mark(ROOM, 2**60)
@@ -451,6 +473,7 @@ def test_a_store_from_before_there_was_an_index_is_indexed_when_it_is_opened(
     rows = [
         said(1, "kerberoasting"), said(2, Text(text="seen", reply_to=first)),
         said(3, Reaction(message=first, sign="a")),
+        urgent(6, Precedence.FLASH, "look now"),
         message(4, room_seq=4, content=b"no content of ours"), said(5, "on its way", placed=False),
     ]  # fmt: skip
     with opened(path) as connection:
@@ -466,8 +489,8 @@ def test_a_store_from_before_there_was_an_index_is_indexed_when_it_is_opened(
     store = LocalStore(path, KEY)
     assert (found(store, "kerb"), found(store, "seen"), found(store, "on its")) == ([1], [2], [5])
     assert [row.envelope[0] for row in store.desk.about(ROOM, [first])] == [2, 3]
-    assert store.desk.unread([ROOM], READER)[ROOM] == Unread(entries=2)
-    assert list(store.messages(ROOM)) == rows
+    assert store.desk.unread([ROOM], READER)[ROOM] == Unread(entries=3, urgent=(rows[3].envelope,))
+    assert sorted(row.envelope for row in store.messages(ROOM)) == sorted(row.envelope for row in rows)
     kept = noted(store)
     with store._database.writing() as connection:  # noqa: SLF001 - a step of the schema
         noting.note_all(connection)
