@@ -42,7 +42,6 @@ from amanah_protocol.types import EnvelopeId, RoomId
 TICK_S: Final = 0.2
 SETTLE_S: Final = 10.0
 """An acknowledgement may be on its way: nobody is paged before this device has connected, or could not for so long."""
-_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,18 +317,16 @@ class Pager:
             await self._take(call)
 
     async def _stored(self) -> AsyncIterator[i.Arrived | i.Acknowledged | i.Told]:
+        """What is stored of calls, and about them: nothing else of a room is read."""
+        store = self._client.profile.store.desk
         for room in self._client.rooms():
-            row, after = room.row, 0
-            while page := room.messages(after=after, limit=_PAGE):
-                for message in page:
-                    meaning = self._desk.meaning(message, row, fresh=False)
-                    if meaning is not None:
-                        yield meaning
-                if len(page) < _PAGE or page[-1].room_seq is None:
-                    break
-                after = page[-1].room_seq
-                # Long rooms are many pages, and a face that rings answers its officer meanwhile.
-                await asyncio.sleep(0)
+            calls = store.calling(room.id, self._desk.nation, self._rota.least)
+            for row in (*store.about(room.id, [call.envelope for call in calls]), *calls):
+                meaning = self._desk.meaning(self._client.read(row), room.row, fresh=False)
+                if meaning is not None:
+                    yield meaning
+            # A face that rings answers its officer meanwhile.
+            await asyncio.sleep(0)
 
     # ---- effects
 

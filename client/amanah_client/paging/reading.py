@@ -9,11 +9,10 @@ from amanah_client.message import Message, event_of
 from amanah_client.model import RoomRow, RoomStatus
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
+from amanah_client.search.words import mentions_of
 from amanah_protocol import kinds
-from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.page import Page
-from amanah_protocol.content.revision import Correction
-from amanah_protocol.content.text import Called, Mention, Text
+from amanah_protocol.content.text import Called
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.types import OrgName
@@ -65,7 +64,7 @@ class Desk:
     def _is_called(self, message: Message, room: RoomRow) -> bool:
         if message.kind not in _CALLING or (message.room_seq or 0) <= room.added_seq or not self._is_in(room):
             return False
-        if any(one.called is Called.DESK and one.organisation == self.nation for one in _mentions(message)):
+        if any(one.called is Called.DESK and one.organisation == self.nation for one in mentions_of(message.body)):
             return True
         # Whoever of the own nation wrote it knows of it; they call their desk by a mention.
         return message.precedence >= self.rota.least and message.sender.organisation != self.nation
@@ -83,16 +82,6 @@ def is_over(room: RoomRow) -> bool:
 def fits(name: str, room: RoomRow) -> bool:
     """Whether a room is meant by a title or first digits of an id."""
     return room.title == name or (len(name) >= 4 and room.room.hex().startswith(name.lower()))
-
-
-def _mentions(message: Message) -> tuple[Mention, ...]:
-    match message.body:
-        case Text(mentions=mentions) | Correction(mentions=mentions):
-            return mentions
-        case Handover(to=to):
-            return () if to is None else (to,)
-        case _:
-            return ()
 
 
 def _author(message: Message) -> i.Person:

@@ -7,8 +7,10 @@ from typing import Final
 
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Said
+from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.page import Page
 from amanah_protocol.content.reaction import Reaction
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Mention, Text
 from amanah_protocol.kinds import Kind
 
@@ -37,7 +39,13 @@ def speaks(body: Body | None, kind: int) -> bool:
 
 def mentions_of(body: Body | None) -> tuple[Mention, ...]:
     """Who is called."""
-    return body.mentions if isinstance(body, Text) else ()
+    match body:
+        case Text(mentions=mentions) | Correction(mentions=mentions):
+            return mentions
+        case Handover(to=to):
+            return () if to is None else (to,)
+        case _:
+            return ()
 
 
 def _of_alert(alert: Alert) -> Iterator[str]:

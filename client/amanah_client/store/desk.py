@@ -20,7 +20,8 @@ from amanah_client.store.database import Database
 from amanah_client.store.rows import decode_row, encode_row
 from amanah_protocol.content.text import Called, Text
 from amanah_protocol.errors import DecodeError
-from amanah_protocol.types import EnvelopeId, RoomId
+from amanah_protocol.labels import Precedence
+from amanah_protocol.types import EnvelopeId, OrgName, RoomId
 
 _SOME: Final = 500
 """Ids that one query names."""
@@ -84,8 +85,9 @@ class Desk:
                 AND (mention.called <> {int(Called.PERSON)} OR mention.person = ?)
                 AND message.sayer NOT IN ({mine})"""  # noqa: S608 - texts of ours
         urgent = f"""
-            SELECT envelope FROM message INDEXED BY message_by_urgency
-            WHERE room = ? AND room_seq > {_MARK} AND urgent AND sayer IS NOT NULL AND sayer NOT IN ({mine})
+            SELECT envelope FROM message INDEXED BY message_by_precedence
+            WHERE room = ? AND room_seq > {_MARK} AND precedence > 0 AND precedence >= {int(Precedence.IMMEDIATE)}
+                AND sayer IS NOT NULL AND sayer NOT IN ({mine})
             ORDER BY room_seq DESC LIMIT {MOST_URGENT}"""  # noqa: S608 - texts of ours
         found = {}
         with self._database.reading() as connection:
@@ -98,6 +100,20 @@ class Desk:
                     entries=count, mentions=mentions, urgent=tuple(EnvelopeId(one) for (one,) in wanted)
                 )
         return found
+
+    def calling(self, room: RoomId, organisation: OrgName, least: Precedence) -> list[model.MessageRow]:
+        """Entries with a place that are at least so urgent, or call the duty desk of an organisation."""
+        # The index has no routine: it is used where the query says so, too.
+        urgent = "precedence >= 0" if least is Precedence.ROUTINE else f"precedence > 0 AND precedence >= {int(least)}"
+        query = f"""
+            SELECT row FROM message WHERE id IN (
+                SELECT id FROM message WHERE room = ? AND room_seq IS NOT NULL AND {urgent}
+                UNION SELECT message FROM mention
+                WHERE room = ? AND organisation = ? AND room_seq IS NOT NULL AND called = {int(Called.DESK)})
+            ORDER BY room_seq"""  # noqa: S608 - texts of ours
+        with self._database.reading() as connection:
+            found = connection.execute(query, (room, room, organisation)).fetchall()
+        return [decode_row(data, model.MessageRow) for (data,) in found]
 
     # ---- drafts
 

@@ -56,21 +56,19 @@ def body_of(row: model.MessageRow) -> Body | None:
         return None
 
 
-def is_urgent(row: model.MessageRow) -> bool:
-    """Whether something was sealed whose header says that it wants an answer at once."""
-    if not row.content:
-        return False
+def precedence_of(row: model.MessageRow) -> Precedence:
+    """How urgent it is by its header, if something was sealed."""
     try:
-        return decode_envelope(row.encoded).header.precedence >= Precedence.IMMEDIATE
+        return decode_envelope(row.encoded).header.precedence if row.content else Precedence.ROUTINE
     except DecodeError:
-        return False  # a header of a newer version says nothing here
+        return Precedence.ROUTINE  # a header of a newer version says nothing here
 
 
-def mark_urgent(connection: sqlcipher.Connection) -> None:
-    """Mark what was stored before urgency was: a step of the schema."""
+def mark_precedence(connection: sqlcipher.Connection) -> None:
+    """Note how urgent is what was stored before that was noted: a step of the schema."""
     for number, row in _all(connection):
-        if is_urgent(row):
-            connection.execute("UPDATE message SET urgent = 1 WHERE id = ?", (number,))
+        if precedence := precedence_of(row):
+            connection.execute("UPDATE message SET precedence = ? WHERE id = ?", (int(precedence), number))
 
 
 def note(connection: sqlcipher.Connection, number: int, row: model.MessageRow, body: Body | None) -> None:

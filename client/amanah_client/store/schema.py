@@ -13,7 +13,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client.causes import COUNTED, cause_of, mending_of
 from amanah_client.store.migrate import Statement
-from amanah_client.store.noting import mark_urgent, note_all
+from amanah_client.store.noting import mark_precedence, note_all
 from amanah_protocol import cbor
 
 _BATCH: Final = 500
@@ -162,10 +162,11 @@ _ERASED: Final = (
 )
 
 _URGENT: Final = (
-    # Whether it wants an answer at once: such entries are counted in each line of the list of rooms.
-    "ALTER TABLE message ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0",
-    "CREATE INDEX message_by_urgency ON message (room, room_seq) WHERE urgent",
-    mark_urgent,
+    # What pages, and what is urgent in the list of rooms, is found without opening what is not.
+    "ALTER TABLE message ADD COLUMN precedence INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX message_by_precedence ON message (room, room_seq) WHERE precedence > 0",
+    note_all,  # corrections and handovers call, too
+    mark_precedence,
 )
 
 STEPS: Final[tuple[tuple[Statement, ...], ...]] = (

@@ -34,10 +34,11 @@ _PUT_GROUP: Final = """
     INSERT INTO room_group (room, epoch) VALUES (?, ?)
     ON CONFLICT (room) DO UPDATE SET epoch = excluded.epoch WHERE room_group.epoch <> excluded.epoch"""
 _PUT_MESSAGE: Final = """
-    INSERT INTO message (room, envelope, room_seq, row, cause, sayer, urgent, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO message (room, envelope, room_seq, row, cause, sayer, precedence, changed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (room, envelope) DO UPDATE SET
         room_seq = excluded.room_seq, row = excluded.row, cause = excluded.cause, sayer = excluded.sayer,
-        urgent = excluded.urgent, changed = excluded.changed"""
+        precedence = excluded.precedence, changed = excluded.changed"""
 _UNREAD: Final = " WHERE message.room_seq IS NULL OR message.cause IS NOT NULL"
 _DROP_MESSAGE: Final = "DELETE FROM message WHERE room = ? AND envelope = ? RETURNING id"
 _ERASE_MESSAGE: Final = "UPDATE message SET row = ?, cause = NULL, sayer = NULL, changed = ? WHERE id = ?"
@@ -155,7 +156,7 @@ def _put_message(connection: sqlcipher.Connection, row: model.MessageRow, where:
         encode_row(row),
         cause,
         noting.sayer_of(row, body),
-        noting.is_urgent(row),
+        int(noting.precedence_of(row)),
         noting.next_turn(connection, noting.MESSAGES),
     )
     put = connection.execute(statement + " RETURNING id", values).fetchone()

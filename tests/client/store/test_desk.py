@@ -28,6 +28,7 @@ from amanah_client.store.schema import STEPS
 from amanah_client.store.writes import DISCLOSED, perform
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, RoomInfo
+from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import Content, View, encode_content
@@ -314,6 +315,32 @@ def test_what_wants_an_answer_at_once_is_named_the_newest_first(store: LocalStor
     assert store.desk.unread([ROOM], READER)[ROOM].urgent == (rows[1].envelope,)
     put(store, urgent(6, Precedence.FLASH, "repaired"))
     assert store.desk.unread([ROOM], READER)[ROOM].urgent == (rows[5].envelope, rows[1].envelope)
+
+
+@pytest.mark.parametrize(
+    ("least", "calling"),
+    [
+        (Precedence.FLASH, [1, 3, 4, 5]),
+        (Precedence.PRIORITY, [1, 2, 3, 4, 5]),
+        (Precedence.ROUTINE, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_what_calls_is_found_by_urgency_and_by_the_duty_desk(
+    store: LocalStore, least: Precedence, calling: list[int]
+) -> None:
+    desk = Mention(called=Called.DESK, organisation=TN)
+    rows = [
+        urgent(1, Precedence.FLASH, "at once"),
+        urgent(2, Precedence.PRIORITY, "soon"),
+        said(3, Text(text="", mentions=(desk,))),
+        said(4, Correction(message=EnvelopeId(bytes(32)), text="", mentions=(desk,))),
+        said(5, Handover(text="over", to=desk)),
+        said(6, Text(text="", mentions=(replace(desk, called=Called.NATION), replace(desk, organisation=MA)))),
+        replace(urgent(7, Precedence.FLASH, "on its way"), room_seq=None),
+        replace(urgent(8, Precedence.FLASH, "elsewhere"), room=OTHER),
+    ]
+    put(store, *rows)
+    assert [row.envelope[0] for row in store.desk.calling(ROOM, TN, least)] == calling
 
 
 def test_a_mark_goes_on_alone_and_never_behind_what_is_here(store: LocalStore, tmp_path: Path) -> None:
