@@ -13,7 +13,9 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -176,7 +178,7 @@ class RelayServer:
                 told=stamps.Told(witnessed=lambda: self._core.witnessed, perform=self._perform_stamp, clock_ms=_now_ms),
                 logger=self._logger,
             )
-            await server.start_serving()
+            await self._take_connections(server)
             await self._serve(server, lambda: listening(address))
         finally:
             server.close()
@@ -252,6 +254,17 @@ class RelayServer:
             )
         except OSError as error:
             raise _refusal(error, self._endpoint) from error
+
+    async def _take_connections(self, server: Server) -> None:
+        # Two programs can bind a port as long as neither listens; whoever listens second fails. uvloop keeps that
+        # failure to itself, closes the socket and says that it serves: so it is listened here first.
+        try:
+            for bound in server.sockets:
+                with socket.socket(fileno=os.dup(bound.fileno())) as same:
+                    same.listen()
+        except OSError as error:
+            raise _refusal(error, self._endpoint) from error
+        await server.start_serving()
 
     def _address(self, server: Server) -> str:
         host = self._endpoint.host

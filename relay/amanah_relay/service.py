@@ -21,7 +21,7 @@ from amanah_relay.server import Endpoint, RelayServer
 from amanah_relay.shelf import Shelf, ShelfWorker
 from amanah_relay.stamps import Stamping
 from amanah_relay.state import RelayState
-from amanah_relay.store import Store, StoreWorker
+from amanah_relay.store import Store, StoreWorker, held_alone
 from amanah_relay.tls import load_server_tls
 from amanah_relay.witnesses import Outward
 
@@ -38,7 +38,7 @@ def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None
     Raises:
         UsageError: `CONFIG`.
         VerifyError: `LOGIN` when the roster does not name the keys.
-        OperationalError: The port, the store, or a fault of the core.
+        OperationalError: The port, the store, a process that serves it already, or a fault of the core.
         KeyboardInterrupt: SIGINT ended it, in order.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -47,6 +47,13 @@ def run_service(config: Config, keys: RelayKeys, listening: Callable[[str], None
 
 async def serve(config: Config, keys: RelayKeys, listening: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """As `run_service`, on the running loop."""
+    with held_alone(config.store.url):
+        await _serve(config, keys, listening, warn)
+
+
+async def _serve(
+    config: Config, keys: RelayKeys, listening: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
     logger = configure_logs(config.log.level)
     endpoint = _endpoint(config)
     store = Store.open(config.store.url)

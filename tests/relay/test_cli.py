@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -249,12 +250,53 @@ def test_a_port_in_use_is_one_line_with_a_hint(operator: Operator) -> None:
     assert (code, "choose another port" in said, "[ADDRESS_IN_USE]" in said) == (75, True, True)
 
 
-def test_a_second_start_of_a_relay_that_runs_says_so(operator: Operator) -> None:
-    with operator.made().serving() as (_, line):
-        operator.configure(f"[listen]\nport = {line.rpartition(':')[2].strip()}\n")
+def test_a_second_start_of_a_relay_that_runs_says_so_and_names_the_process(operator: Operator) -> None:
+    # The second would take another port: what keeps it out is the store alone.
+    with operator.made().serving() as (process, _):
         code, said = operator.refused("serve")
-    assert (code, "this relay is running already" in said) == (75, True)
+    assert (code, f"this relay is running already, as process {process.pid}, on " in said) == (75, True)
     assert "another port" not in said
+
+
+def test_a_copy_of_a_home_that_runs_is_not_sent_to_another_port(operator: Operator, tmp_path: Path) -> None:
+    shutil.copytree(operator.made().home, copy := tmp_path / "copy")
+    with operator.serving() as (_, line):
+        (copy / "relay.toml").write_text(f"[listen]\nport = {line.rpartition(':')[2].strip()}\n", encoding="utf-8")
+        operator.home = copy
+        code, said = operator.refused("serve")
+    assert (code, "this relay is running already" in said, "[ADDRESS_IN_USE]" in said) == (75, True, True)
+    assert "another port" not in said
+
+
+@pytest.mark.parametrize("one_port", [True, False])
+def test_of_two_relays_started_at_once_on_one_home_one_serves_and_the_other_is_refused(
+    operator: Operator, *, one_port: bool
+) -> None:
+    operator.made().configure(f"[listen]\nport = {free_port() if one_port else 0}\n")
+    command = [*PROGRAM, "serve", "--home", str(operator.home)]
+    with contextlib.ExitStack() as running:
+        both = [running.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True)) for _ in "12"]
+        for process in both:
+            running.callback(process.kill)
+        first: dict[int, str] = {}
+        for process in both:
+            assert process.stderr is not None
+            lines = (line for line in process.stderr if not line.startswith("amanah-relay: warning"))
+            first[process.pid] = next(lines)
+        serving = [process for process in both if first[process.pid].startswith("listening on ")]
+        refused = [process for process in both if "this relay is running already" in first[process.pid]]
+        assert len(serving) == len(refused) == 1, first
+        assert refused[0].wait(30) == 75
+        assert serving[0].poll() is None
+
+
+def test_a_relay_that_was_killed_leaves_its_home_free(operator: Operator) -> None:
+    with operator.made().serving() as (process, _):
+        process.kill()
+        process.wait(30)
+        assert (operator.home / "relay.db.lock").exists()
+        with operator.serving() as (_, line):
+            assert line.startswith("listening on ")
 
 
 def test_a_host_of_another_machine_is_one_line(operator: Operator) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from amanah_relay.effects import Effect
 from amanah_relay.gate import Gate
 from amanah_relay.inputs import Input, Tick
 from amanah_relay.quotas import RelayLimits
+from amanah_relay.service import loop_factory, serve
 from amanah_relay.store import Store
 from amanah_relay.tls import load_server_tls
 from bench.link import Link, log_in, publish
@@ -418,6 +419,21 @@ async def test_a_port_in_use_is_said(site: Site) -> None:
             async with taken.running():
                 pass
     assert caught.value.code is Code.ADDRESS_IN_USE
+
+
+@pytest.mark.parametrize("make_loop", sorted({asyncio.new_event_loop, loop_factory()}, key=repr))
+def test_a_port_that_another_program_takes_after_it_was_bound_is_said(
+    site: Site, make_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        taken, listening = site.listening_on("127.0.0.1", other.getsockname()[1]), list[str]()
+        with pytest.raises(OperationalError) as caught, asyncio.Runner(loop_factory=make_loop) as runner:
+            # The warning of a port that is not the roster's comes between the two steps.
+            runner.run(serve(taken.config, taken.keys, listening.append, lambda _: other.listen()))
+        assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    assert (caught.value.code, listening) == (Code.ADDRESS_IN_USE, [])
 
 
 async def test_a_relay_that_the_roster_does_not_name_does_not_start(site: Site, tmp_path: Path) -> None:

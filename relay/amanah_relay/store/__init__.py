@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from amanah_relay.store.backup import Backup
+from amanah_relay.store.holding import held_alone
 from amanah_relay.store.store import Store
 from amanah_relay.store.verify import DamageError, LogReport
 from amanah_relay.store.worker import StoreEffect, StoreInput, StoreWorker
 
-__all__ = ["Backup", "DamageError", "LogReport", "Store", "StoreEffect", "StoreInput", "StoreWorker"]
+__all__ = ["Backup", "DamageError", "LogReport", "Store", "StoreEffect", "StoreInput", "StoreWorker", "held_alone"]
