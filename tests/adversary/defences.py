@@ -344,7 +344,7 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
         cuts={"index.to_bytes(4, 'big')": "bytes(4)", "index == chunk_count(size) - 1": NEVER},
         again=(
             (spool.Spool.keep, {"_digest(file) != attachment": NEVER}),
-            (saving._write, {"not same(digest.digest(), file.digest)": NEVER}),
+            (saving._opened, {"not same(digest.digest(), file.digest)": NEVER}),
         ),
     ),
     "chunks of their message": Defence(
@@ -363,11 +363,11 @@ DEFENCES: Final[dict[str, Defence | Bound]] = {
             (attachment.open_chunk, {"len(sealed) != chunk_bytes(size, index) + TAG_BYTES": NEVER}),
             (attachment._nonce, {"index == chunk_count(size) - 1": NEVER}),
             (spool.Spool.keep, {"offset + len(data) < total": "False", "_digest(file) != attachment": NEVER}),
-            (saving._write, {"not same(digest.digest(), file.digest)": NEVER}),
+            (saving._opened, {"not same(digest.digest(), file.digest)": NEVER}),
         ),
     ),
     "a file is what its hash names": Defence(
-        attacks=(45,), function=saving._write, cuts={"not same(digest.digest(), file.digest)": NEVER}
+        attacks=(45,), function=saving._opened, cuts={"not same(digest.digest(), file.digest)": NEVER}
     ),
     "headers name the attachment": Defence(
         attacks=(45,),
