@@ -12,6 +12,7 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
+from amanah_client.effective import check_effect, check_invitation, conclude
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
@@ -34,10 +35,10 @@ from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.kinds import Create, Outcome
+from amanah_protocol.kinds import Create
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.roster import decode_roster
-from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_way
 
 if TYPE_CHECKING:
@@ -122,6 +123,10 @@ class Room:
     def members(self) -> list[Party]:
         """Who can read what is sent now, by organisation and name; empty before this device joined."""
         return self._client.members_of(self.row)
+
+    def nations(self) -> frozenset[OrgName]:
+        """The nations that have a device in it."""
+        return frozenset(party.organisation for party in self.members() if party.organisation)
 
     def alarms(self) -> list[model.Alarm]:
         """The alarms about this room, oldest first."""
@@ -241,7 +246,7 @@ class Room:
 
         Raises:
             RefusedError: `LABEL` above a ceiling, or below the label of what it answers or corrects.
-            UsageError: `TOO_LARGE` for a text above 65,536 characters; `USAGE` for a `Forwarded`: see `forward`.
+            UsageError: `TOO_LARGE` for a text above 65,536 characters; for a `Forwarded` and what would have no effect.
         """
         content = Text(text=unicodedata.normalize("NFC", body)) if isinstance(body, str) else body
         if isinstance(content, Forwarded):
@@ -249,6 +254,7 @@ class Room:
             raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
         asked = self._label(label)
         self._check_answer(content, asked)
+        check_effect(self, content)
         shown = tuple(sorted(circle))
         return saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=shown)
 
@@ -269,15 +275,10 @@ class Room:
         """How a proposal ended, by what the positions come to now, for `Client.ask`.
 
         Raises:
-            UsageError: `NOT_FOUND` for no proposal of this number, `USAGE` for one that was decided.
+            UsageError: `NOT_FOUND` for no proposal of this number, `USAGE` for one that was or cannot be decided.
         """
-        found = self.board(about=()).proposals.get(ordinal)
-        if found is None:
-            raise UsageError(Code.NOT_FOUND, f"there is no proposal {ordinal} in {self.title!r}")
-        if found.decided is not None:
-            raise UsageError(Code.USAGE, f"proposal {ordinal} was decided before")
-        outcome = Outcome.ADOPTED if found.is_carried else Outcome.REFUSED
-        return Decide(room=self.id, ordinal=ordinal, outcome=int(outcome), nations=found.agreeing)
+        outcome, nations = conclude(self, ordinal)
+        return Decide(room=self.id, ordinal=ordinal, outcome=int(outcome), nations=nations)
 
     def board(self, about: Collection[EnvelopeId] | None = None) -> Board:
         """What its entries come to, as far as they can be read here.
@@ -573,11 +574,14 @@ class Room:
                 id, or first digits of it.
 
         Raises:
-            UsageError: `USAGE` for what is no DNS name; `NOT_FOUND` when no device or several fit.
+            UsageError: `USAGE` for no DNS name, `NOT_FOUND` for no or several devices, `MEMBERSHIP` if its owner must.
         """
         if isinstance(who, str) and "." in who:
-            return actions.Invite(room=self.id, organisation=parse_organisation(who))
-        return actions.Invite(room=self.id, device=who if isinstance(who, bytes) else self._client.device(who))
+            check_invitation(self, organisation := parse_organisation(who))
+            return actions.Invite(room=self.id, organisation=organisation)
+        device = who if isinstance(who, bytes) else self._client.device(who)
+        check_invitation(self, self.party(device).organisation)
+        return actions.Invite(room=self.id, device=device)
 
     async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:
         """Invite and wait until it is in the log; argument as `invitation`, errors as `Client.do`."""

@@ -18,10 +18,10 @@ from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, DecodeError, RefusedError
+from amanah_protocol.errors import Code, DecodeError, RefusedError, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.labels import Label
@@ -30,7 +30,9 @@ from tests.client.test_sdk import Two, officers, until
 from tests.end_to_end.nations import Nations
 
 TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example.ma")
+ELSEWHERE = parse_organisation("cert.example.sn")
 NAME = bytes(16)
+FAR_MS = 4_000_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +142,68 @@ def since(board: Board, seen: set[EnvelopeId]) -> Board:
 
 def intent_of(say: Say) -> Intent:
     return Intent(id="one", action=say, created_at_ms=1)
+
+
+async def test_what_would_have_no_effect_is_refused_before_it_is_sent(two: Two) -> None:
+    await two.ours.send(Task(id=NAME, what="Block the host", nation=MA))
+    await two.ours.send(Proposal(ordinal=1, what="Sinkhole it", object_until_ms=FAR_MS, quorum=2, nations=(MA, TN)))
+    await two.ours.send(Proposal(ordinal=2, what="Alone", object_until_ms=FAR_MS, quorum=1, nations=(MA,)))
+    await two.ours.send(Proposal(ordinal=3, what="Over", object_until_ms=1, quorum=1, nations=(TN,)))
+    said = (await two.ours.send("mine")).envelope
+    assert said is not None
+    await until(lambda: said in two.theirs.board().messages)
+    proposals = two.theirs.board(about=()).proposals
+    before = two.ours.row.head_seq
+    for room, body, why in (
+        (two.ours, TaskMoved(id=NAME, state=TaskState.REFUSED, reason="x"), f"asked of {MA}"),
+        (two.ours, Position(proposal=proposals[2].id, agrees=True), "not among those that are asked"),
+        (two.ours, Position(proposal=proposals[3].id, agrees=True), "the time to answer it is over"),
+        (two.ours, Proposal(ordinal=1, what="x", object_until_ms=FAR_MS, quorum=1, nations=(TN,)), "taken its number"),
+        (two.ours, Task(id=bytes(16), what="x", nation=ELSEWHERE), f"not in this room, .*: {ELSEWHERE}"),
+        (
+            two.ours,
+            Proposal(ordinal=4, what="x", object_until_ms=FAR_MS, quorum=1, nations=(ELSEWHERE, TN)),
+            f"not in this room, .*: {ELSEWHERE}",
+        ),
+        (two.theirs, Withdrawal(message=said, reason=""), "only who wrote it"),
+        (two.theirs, Correction(message=said, text="x"), "only who wrote it"),
+    ):
+        with pytest.raises(UsageError, match=why) as error:
+            room.compose(body)
+        assert "nothing was sent" in error.value.detail
+        assert error.value.hint
+    assert two.ours.row.head_seq == before
+    # Each of them by who may, or to whom it can be said.
+    two.theirs.compose(TaskMoved(id=NAME, state=TaskState.REFUSED, reason="x"))
+    two.theirs.compose(Position(proposal=proposals[2].id, agrees=True))
+    two.ours.compose(Task(id=bytes(16), what="x", nation=MA))
+    two.ours.compose(Withdrawal(message=said, reason=""))
+
+
+async def test_a_decision_is_recorded_when_it_can_be_and_once(two: Two) -> None:
+    await two.ours.send(Proposal(ordinal=1, what="Sinkhole it", object_until_ms=FAR_MS, quorum=1, nations=(MA, TN)))
+    proposed = two.ours.board(about=()).proposals[1].id
+    await two.ours.send(Position(proposal=proposed, agrees=True))
+    with pytest.raises(UsageError, match=f"not all have said where they stand: {MA}"):
+        two.ours.decision(1)
+    await until(lambda: 1 in two.theirs.board(about=()).proposals)
+    sent = (await two.theirs.send(Position(proposal=proposed, agrees=True))).envelope
+    await until(lambda: sent in two.ours.board().messages)
+    await two.a.do(two.ours.decision(1), 20)
+    with pytest.raises(UsageError, match="recorded already"):
+        two.ours.decision(1)
+    with pytest.raises(UsageError, match="recorded already"):
+        two.ours.compose(Position(proposal=proposed, agrees=False, reason="x"))
+    assert two.ours.board().without_effect == {}
+
+
+async def test_a_nation_that_does_not_own_the_room_is_told_at_once_whom_to_ask(two: Two, nations: Nations) -> None:
+    nations.relay.stop()
+    try:
+        with pytest.raises(UsageError, match=f"{TN} owns this room") as error:
+            two.theirs.invitation(ELSEWHERE)
+        assert f"@{TN}" in error.value.hint
+        two.theirs.invitation(MA)
+        two.ours.invitation(ELSEWHERE)
+    finally:
+        nations.relay.start()
