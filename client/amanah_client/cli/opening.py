@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, TypeVar
@@ -23,23 +24,26 @@ def profile(common: Options) -> Profile:
 
     A wrong passphrase is asked for again: whoever types on would type it into the shell.
     """
-    from amanah_client.cli.questions import TRIES, ask_passphrase  # noqa: PLC0415 - `--version`, `--help` do without
+    from amanah_client.cli import questions  # noqa: PLC0415 - `--version`, `--help` do without
     from amanah_client.home import find_home, open_profile  # noqa: PLC0415 - the same
 
     asked: list[str] = []
-
-    def ask() -> str:
-        asked.append(ask_passphrase())
-        return asked[-1]
-
     while True:
         before = len(asked)
-        try:
-            return open_profile(find_home(common.home), ask)
-        except UsageError as error:
-            if error.code is not Code.PASSPHRASE or len(asked) in {before, TRIES}:
-                raise
-            say(f"{error.detail}; try again" if spoken() == ENGLISH else happened(error.code))
+        with contextlib.ExitStack() as until_open:
+
+            def ask(until_open: contextlib.ExitStack = until_open) -> str:
+                until_open.enter_context(questions.typing_nothing())
+                asked.append(questions.ask_passphrase())
+                until_open.enter_context(questions.unlocking())
+                return asked[-1]
+
+            try:
+                return open_profile(find_home(common.home), ask)
+            except UsageError as error:
+                if error.code is not Code.PASSPHRASE or len(asked) in {before, questions.TRIES}:
+                    raise
+                say(f"{error.detail}; try again" if spoken() == ENGLISH else happened(error.code))
 
 
 def with_client(
@@ -57,6 +61,10 @@ def with_client(
         connect: False reads and queues only.
         opened: The profile, where it is unlocked already; it stays open.
     """
+    if opened is None:
+        # Before the loop runs: it takes the first Ctrl-C for itself, and a question waits for no loop.
+        with profile(common) as own:
+            return with_client(common, work, connect=connect, opened=own)
     import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
     from amanah_client.sdk import Client  # noqa: PLC0415 - the same
@@ -65,8 +73,7 @@ def with_client(
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - narrows for mypy: this is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        lent = opened is not None
-        async with await Client.of(opened or profile(common), connect=connect, lent=lent) as client:
+        async with await Client.of(opened, connect=connect, lent=True) as client:
             return await work(client)
 
     try:

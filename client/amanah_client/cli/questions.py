@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import sys
+import termios
+import threading
+from collections.abc import Iterator
 from typing import Final
 
 from amanah_client.cli.terminal import say
@@ -13,6 +17,8 @@ from amanah_client.language import isolate
 from amanah_protocol.errors import Code, UsageError
 
 TRIES: Final = 3
+_SILENT_S: Final = 0.5
+"""A wait that nobody wonders about."""
 
 
 def ask_passphrase() -> str:
@@ -32,6 +38,40 @@ def _typed(prompt: str) -> str:
         return getpass.getpass(prompt)
     except EOFError:
         raise UsageError(Code.PASSPHRASE, "no passphrase was typed", hint="Nothing was changed.") from None
+
+
+@contextlib.contextmanager
+def typing_nothing() -> Iterator[None]:
+    """From the question for a passphrase until what it opens is open: the terminal echoes nothing and keeps nothing.
+
+    A person who types on, or types the passphrase once more because nothing seems to happen, would see it in clear
+    on the screen, and the shell would take it for a command.
+    """
+    try:
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+    except (OSError, ValueError, termios.error):  # nobody types there
+        yield
+        return
+    silent = before.copy()
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+
+
+@contextlib.contextmanager
+def unlocking() -> Iterator[None]:
+    """While a key is made of a passphrase: says so where that takes long."""
+    said = threading.Timer(_SILENT_S, say, (_("Unlocking…"),))
+    said.daemon = True
+    said.start()
+    try:
+        yield
+    finally:
+        said.cancel()
 
 
 def new_passphrase() -> str:

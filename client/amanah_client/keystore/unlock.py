@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import threading
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ def _stretch(text: str, salt: bytes, cost: Argon2Cost) -> bytes:
     from argon2.exceptions import HashingError  # noqa: PLC0415 - a profile with a key file does without
     from argon2.low_level import Type, hash_secret_raw  # noqa: PLC0415 - the same
 
-    try:
+    def hashed() -> bytes:
         return hash_secret_raw(
             secret=unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass"),
             salt=salt,
@@ -191,9 +192,35 @@ def _stretch(text: str, salt: bytes, cost: Argon2Cost) -> bytes:
             type=Type.ID,
             version=_ARGON2_VERSION,
         )
-    except HashingError as error:  # inside the bounds, memory is all that can be missing
+
+    try:
+        return _aside(hashed)
+    except (HashingError, RuntimeError) as error:  # inside the bounds, memory is all that can be missing
         needed = cost.memory_kib // _MIB_IN_KIB
         raise OperationalError(Code.NO_MEMORY, f"argon2id needs {needed} MiB of memory here") from error
+
+
+def _aside(work: Callable[[], bytes]) -> bytes:
+    """What takes seconds in one call, in a thread: Python hears Ctrl-C between its own steps alone, and waits in them.
+
+    Raises:
+        RuntimeError: There is no memory for a thread; or what `work` raises.
+    """
+    ended: list[bytes | Exception] = []
+
+    def run() -> None:
+        try:
+            ended.append(work())
+        except Exception as error:  # noqa: BLE001 - raised again below, where it belongs
+            ended.append(error)
+
+    # A daemon: who interrupts does not wait for the rest.
+    thread = threading.Thread(target=run, name="amanah-argon2id", daemon=True)
+    thread.start()
+    thread.join()
+    if isinstance(ended[0], Exception):
+        raise ended[0]
+    return ended[0]
 
 
 def _read_key_file(path: Path) -> bytes:
