@@ -201,7 +201,13 @@ def test_nations_sign_off_and_the_closing_is_recorded(nations: Nations) -> None:
     done(ours, "room", "create", "Ended", "--label", "amber")
     done(ours, "room", "invite", "Ended", f"{device(theirs)}")
     done(ours, "send", "Ended", "Found and mended")
-    asked = done(ours, "incident", "Ended", "--status", "closed").splitlines()
+    done(ours, "task", "add", "Ended", "Image the disks", "--nation", TN)
+    for verb in (("incident", "Ended", "--status", "closed"), ("close", "Ended")):
+        refused = amanah(ours, *verb)
+        assert (refused.code, refused.out) == (EXIT_USAGE, "")
+        assert "Image the disks" in refused.err
+    assert json.loads(done(ours, "board", "Ended", "--json"))["closings"] == []
+    asked = done(ours, "incident", "Ended", "--status", "closed", "--yes").splitlines()
     assert len(asked) == 2
     early = amanah(ours, "close", "Ended")
     assert (early.code, early.out) == (EXIT_USAGE, "")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from amanah_client.cli import opening, terminal
+from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, settle, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.incident.closing import ask_to_sign, record, sign
@@ -15,6 +15,7 @@ from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_client.view.closing import left_open
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
@@ -33,6 +34,7 @@ def close(
     nation: Names = (),
     days: int = USUAL_DAYS,
     anew: Flag = False,
+    yes: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Say that the incident is closed and ask nations to sign off; once they have, record that the closing stands.
@@ -49,17 +51,34 @@ def close(
         How many days they have. When these are over, the closing can be recorded with those who have signed.
     anew
         Ask again, about all entries up to now.
+    yes
+        Close also while tasks, proposals or joint times are open, unasked.
     """
 
     async def work(client: Client) -> None:
         into = await _current(client, room, common)
         newest = next(reversed(into.board().closings.values()), None)
         if newest is None or anew:
+            confirm(into, yes=yes)
             await ask(client, into, common, nations=nation, days=days)
             return
         show_outcome(await settle(client, into.compose(record(into.board(), now_ms=_now_ms())), common), common)
 
     opening.with_client(common, work)
+
+
+def confirm(into: Room, *, yes: bool) -> None:
+    """Name what is still open, and have a person confirm that it is left behind.
+
+    Raises:
+        UsageError: As `questions.confirm`.
+    """
+    left = left_open(into.board(about=()), _now_ms())
+    if left:
+        terminal.say(_("Still open, and left behind by the closing:"))
+        for line in left:
+            terminal.say(f"- {line}")
+        questions.confirm(f"Closing {into.title}", into.title, yes=yes)
 
 
 async def ask(

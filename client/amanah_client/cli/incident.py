@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import RoomName, find_room, look, settle, show_outcome
 from amanah_client.cli.board import board_json, board_lines
-from amanah_client.cli.closing import ask_nations
+from amanah_client.cli.closing import ask_nations, confirm
 from amanah_client.cli.rooms import DRILL_ROOM
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
@@ -68,6 +68,7 @@ def incident(
     status: Literal["triage", "investigating", "containing", "recovering", "resolved", "closed"] | None = None,
     type_: Annotated[str | None, Parameter(name="--type")] = None,
     aware: str | None = None,
+    yes: Flag = False,
     common: Options = DEFAULTS,
 ) -> None:
     """Say where the incident stands: what is given changes, the rest stays. `closed` asks all nations to sign off.
@@ -86,6 +87,8 @@ def incident(
         Its type as class/type of the Reference Security Incident Taxonomy.
     aware
         When the first party became aware: duties to notify run from here. In UTC, as 06:12 or 2026-11-23T06:12.
+    yes
+        Close also while tasks, proposals or joint times are open, unasked.
     """
     body = Incident(
         title=title,
@@ -100,6 +103,7 @@ def incident(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
+        confirm(into, yes=yes)
         show_outcome(await settle(client, into.compose(body), common), common)
         await ask_nations(client, into, common)
 

@@ -159,6 +159,10 @@ def _of_composer() -> dict[str, str]:
         "decision": _("Decision"),
         "clock": _("Joint time"),
         "handover": _("Handover"),
+        "close_left": _("Still open, and left behind by the closing:"),
+        "closed_note": _(
+            "The closing of this room is recorded: nobody has signed off what is written here from now on."
+        ),
         "not_writable": _("Nothing can be sent to this room."),
         "queued": _("Offline: what you send is kept and goes out by itself."),
     }

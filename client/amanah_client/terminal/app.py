@@ -168,8 +168,8 @@ class Terminal(Frame):
                 self.call_later(self.push_screen, Telling(dialogs.commands(command)))
             case doing.Finds():
                 self.ask(Finding(done.query, self._found(done)), self._found_one)
-            case doing.Lowers():
-                self._ask_to_lower(feed, done)
+            case doing.Lowers() | doing.Closes():
+                self._ask_again(feed, done, text)
             case doing.Takes():
                 self.run_worker(self._take(done, text, feed), group="work")
         self.show_soon()
@@ -226,6 +226,19 @@ class Terminal(Frame):
         self.show()
         self._sheet("conversation").mark(name)
         self._sheet("conversation").focus()
+
+    def _ask_again(self, feed: Feed, wanted: doing.Lowers | doing.Closes, text: str) -> None:
+        if isinstance(wanted, doing.Lowers):
+            self._ask_to_lower(feed, wanted)
+        else:
+            self._ask_to_close(feed, wanted, text)
+
+    def _ask_to_close(self, feed: Feed, wanted: doing.Closes, text: str) -> None:
+        def chosen(name: str | None) -> None:
+            if name == dialogs.CLOSE:
+                self.run_worker(self._take(doing.closing(self.watch_over, feed, wanted.days), text, feed), group="work")
+
+        self.ask(Choosing(*dialogs.closing(wanted.left)), chosen)
 
     def _ask_to_lower(self, feed: Feed, wanted: doing.Lowers) -> None:
         sent = wanted.change is not None

@@ -26,7 +26,10 @@ NEW: Final = "new"
 """Before the title of a room that somebody wants to open."""
 NOTHING: Final = "nothing"
 """The answer that changes nothing."""
+CLOSE: Final = "close"
+"""The answer that closes although something is open."""
 _INDENT: Final = 4
+_MOST_LEFT: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +261,29 @@ class Finding(ModalScreen[str]):
 def _room(line: RoomLine) -> Parts:
     unread = (Part(f" {line.unread} ", "here"), Part(" ")) if line.unread else ()
     return (*unread, part(line.title, "bold"), Part("  "), *said(line.words, "dim"))
+
+
+# ---- what there is to ask
+
+
+def closing(left: Sequence[str]) -> tuple[list[Parts], list[Choice]]:
+    """Whether the incident is closed although something is open, and the answers.
+
+    Args:
+        left: What is open, a line for each; of many, the first are shown.
+    """
+    more = len(left) - _MOST_LEFT
+    asks = [
+        said(_("Still open, and left behind by the closing:"), "bold"),
+        *(said(f"- {one}") for one in left[:_MOST_LEFT]),
+    ]
+    if more > 0:
+        asks.append(said(_("and %(count)s more", count=more), "dim"))
+    choices = [
+        Choice(name=NOTHING, says=said(_("Do not close yet"))),
+        Choice(name=CLOSE, says=said(_("Close all the same, and ask the nations to sign off"))),
+    ]
+    return [*asks, ()], choices
 
 
 # ---- what there is to read

@@ -26,7 +26,7 @@ from amanah_client.sdk import Client
 from amanah_client.terminal.exporting import export
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
-from amanah_client.view.closing import facts
+from amanah_client.view.closing import facts, left_open
 from amanah_protocol.content.file import File
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
@@ -76,6 +76,19 @@ class Lowers:
 
 
 @dataclass(frozen=True, slots=True)
+class Closes:
+    """The incident is to be closed with things still open: somebody has to say so once more.
+
+    Attributes:
+        days: How many days nations have to sign.
+        left: What is still open, a line for each.
+    """
+
+    days: int
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finds:
     """Something was searched for: what was found, what came last first."""
 
@@ -98,7 +111,7 @@ class Takes:
     local: bool = False
 
 
-Done: TypeAlias = Said | Shows | Lowers | Finds | Takes
+Done: TypeAlias = Said | Shows | Lowers | Closes | Finds | Takes
 
 
 def situation(
@@ -184,7 +197,8 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situat
         case orders.Saving(message=message, folder=named):
             return _save(feed, room.message(message.hex()) if message else _file_in_sight(feed, seen), named)
         case orders.AskingToSign(days=days):
-            return Takes(title=_("Closing the incident"), work=partial(_close, client, room, days))
+            left = left_open(room.board(about=()), seen.now_ms)
+            return Closes(days, left) if left else closing(watch, feed, days)
         case orders.SigningOff(anyway=anyway):
             return Takes(title=_("Signing off"), work=partial(_sign, client, room, anyway))
         case orders.RecordingClosing():
@@ -236,6 +250,11 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
 
 
 # ---- what takes a while
+
+
+def closing(watch: Watch, feed: Feed, days: int) -> Takes:
+    """Close the incident, and ask its nations to sign off."""
+    return Takes(title=_("Closing the incident"), work=partial(_close, watch.client, feed.room, days))
 
 
 async def _close(client: Client, room: Room, days: int, _tell: Tell) -> str:

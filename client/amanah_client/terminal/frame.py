@@ -307,6 +307,10 @@ class Frame(App[None]):
                 text = plain(parse(feed.text_of(message))).replace("\n", " ")[:_QUOTED]
                 told = state % {"whom": words.value(message.sender.name), "text": words.value(text)}
                 found.append((*said(told, "bold"), Part("   "), *said(_("Esc ends it"), "dim")))
+        newest = next(reversed(feed.window.board.closings.values()), None)
+        if newest is not None and newest.recorded is not None:
+            told = _("The closing of this room is recorded: nobody has signed off what is written here from now on.")
+            found.append(said(told))
         return found
 
     def show_bar(self) -> None:

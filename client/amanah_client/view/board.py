@@ -12,7 +12,7 @@ from amanah_client.incident.duties import due_ms
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.view import words
-from amanah_client.view.closing import ClosingLine, closing_line
+from amanah_client.view.closing import ClosingLine, closing_line, left_open
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import Block, begun
 from amanah_client.view.zones import Local, local_times
@@ -181,6 +181,7 @@ class BoardView:
         decisions: Open ones first.
         handovers: Newest first.
         closing: How far the sign-off is; None where nobody asked for it.
+        left_open: What a closing now would leave behind.
         without_effect: (entry in hex, why) of what may not do what it says.
     """
 
@@ -198,6 +199,7 @@ class BoardView:
     decisions: tuple[DecisionLine, ...]
     handovers: tuple[HandoverLine, ...]
     closing: ClosingLine | None
+    left_open: tuple[str, ...]
     without_effect: tuple[tuple[str, str], ...]
 
 
@@ -236,6 +238,7 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
         decisions=tuple(sorted(decisions, key=lambda line: (line.outcome != "", -line.ordinal))),
         handovers=tuple(notes),
         closing=closing_line(board, seat),
+        left_open=left_open(board, seat.now_ms),
         without_effect=tuple((entry.hex(), words.without_effect(why)) for entry, why in board.without_effect.items()),
     )
 

@@ -12,6 +12,7 @@ from amanah_client.language import gettext as _
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_protocol.content.closing import FACTS
+from amanah_protocol.content.task import TaskState
 from amanah_protocol.types import EnvelopeId, OrgName
 
 _FACTS = {
@@ -77,6 +78,25 @@ def closing_line(board: Board, seat: Seat) -> ClosingLine | None:
         open=in_time and not recorded,
         recordable=not recorded and (not of.outstanding or not in_time),
     )
+
+
+def left_open(board: Board, now_ms: int) -> tuple[str, ...]:
+    """What a closing now would leave behind, a line for each: tasks, proposals, joint times that are ahead."""
+    tasks = (of.task for of in board.tasks.values() if of.state not in {TaskState.DONE, TaskState.REFUSED})
+    proposals = (of.proposal for of in board.proposals.values() if of.decided is None)
+    clocks = (of.clock for of in board.clocks.values() if of.clock.stands and of.clock.at_ms > now_ms)
+    lines = [
+        _("Task of %(nation)s: %(what)s", nation=words.value(one.nation), what=words.value(one.what)) for one in tasks
+    ]
+    lines += [
+        _("Proposal %(number)s, not decided: %(what)s", number=one.ordinal, what=words.value(one.what))
+        for one in proposals
+    ]
+    lines += [
+        _("Joint time %(time)s: %(what)s", time=words.when(one.at_ms, now_ms), what=words.value(one.what))
+        for one in clocks
+    ]
+    return tuple(lines)
 
 
 def facts(names: Iterable[str]) -> str:

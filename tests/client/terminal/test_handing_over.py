@@ -138,6 +138,25 @@ async def test_an_incident_is_closed_signed_by_its_nations_and_recorded(nations:
 
 
 @pytest.mark.slow
+async def test_what_is_still_open_is_named_before_an_incident_is_closed(nations: Nations) -> None:
+    async with at_the_terminal(nations, "open-ends", (80, 24), room="Open ends") as desk:
+        room = desk.app.watch_over.client.room("Open ends")
+        await desk.type("/task cert.example.tn image the disks")
+        await until(lambda: bool(room.board(about=()).tasks))
+        await desk.type("/close 3")
+        await until(lambda: "image the disks" in desk.drawn() and desk.app.screen.is_modal)
+        await desk.pilot.press("enter")
+        await desk.pilot.pause()
+        assert not _was_asked(room)
+        await desk.type("/close 3")
+        await until(lambda: "image the disks" in desk.drawn() and desk.app.screen.is_modal)
+        desk.shoot("closing-asked-80x24")
+        await desk.pilot.press("down", "enter")
+        await desk.sees("Asked. Who has signed stands on the board.", "told")
+        await until(partial(_was_asked, room))
+
+
+@pytest.mark.slow
 async def test_without_the_relay_nothing_is_signed_of_what_may_be_missing(nations: Nations) -> None:
     async with at_the_terminal(nations, "unsigned", (80, 24), room="Unsigned") as desk:
         await asyncio.to_thread(nations.relay.stop)

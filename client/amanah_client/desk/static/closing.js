@@ -37,10 +37,12 @@ export function closingPart() {
 /** Which nations sign, and until when. */
 export function askToClose(days = 7) {
   const nations = now.head.readers.nations.filter((one) => one.organisation);
+  const left = now.board?.left_open ?? [];
   const boxes = nations.map((one) => [one, el("input", { id: `f-sign-${one.chip}`, type: "checkbox", checked: true })]);
   const count = el("input", { id: "f-days", type: "number", min: 1, max: MOST_DAYS, value: days, required: true, dir: "ltr" });
   const form = el("form.form", { method: "dialog" },
     el("p.meta", {}, now.say.close_more),
+    left.length ? el("div.left", {}, el("p.warn", {}, now.say.close_left), el("ul.list", {}, left.map((one) => el("li", { dir: "auto" }, one)))) : null,
     el("fieldset", {}, el("legend", {}, now.say.close_nations),
       el("ul.choices", {}, boxes.map(([one, box]) => el("li", {}, box, el("label", { for: box.id }, chip(one.chip, one.mine), " ", el("bdi", {}, one.organisation)))))),
     el("label", { for: "f-days" }, now.say.close_days), count,

@@ -27,6 +27,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   const asks = el("select.pick", { "aria-label": now.say.asks }, [0, 1, 2, 3, 4].map((grade) => el("option", { value: grade }, now.say[`asks_${grade}`])));
   const reads = el("span.reads");
   const bar = el("div.ribbon", { hidden: true });
+  const closed = el("p.meta.closed", { hidden: true, role: "status" }, now.say.closed_note);
   const hints = el("ul.hints", { hidden: true, role: "listbox", id: "hints" });
   const text = el("textarea.box", { rows: 2, "aria-label": now.say.message, placeholder: now.say.write, dir: "auto", "aria-controls": "hints", maxlength: 65536 });
   const send = el("button.btn.go", { type: "submit" }, now.say.send);
@@ -42,6 +43,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     { "aria-label": now.say.message },
     el("div.row.tight.marks", {}, labels, paps, urgency, asks),
     reads,
+    closed,
     bar,
     tray.nodes,
     el("div.typing", {}, hints, text),
@@ -432,6 +434,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   });
   on("leaving room", save);
   on("head line", drawRoom);
+  on("board room", () => { closed.hidden = !now.board?.closing?.recorded; });
   on("room", () => { label = ""; form.hidden = true; });
   return { node: form, forms, does, marked: () => flow.marked() ?? null, focus: () => text.focus(), has: () => document.activeElement === text };
 }
