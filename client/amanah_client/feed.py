@@ -20,7 +20,7 @@ from amanah_client.model import Intent, RoomRow
 from amanah_client.reading import Unread
 from amanah_client.room import Room
 from amanah_client.view.conversation import QUIET, Kept, conversation, is_page
-from amanah_client.view.entries import Item
+from amanah_client.view.entries import Entry, Item
 from amanah_client.view.gathered import Gathered
 from amanah_client.view.gathered import Room as Seen
 from amanah_client.view.people import Seat
@@ -197,7 +197,7 @@ class Feed:
         """What these are shown as is made anew, and what quotes them."""
         self._kept.forget(changed)
         for one in (*self._entries.values(), *self._own.values()):
-            if isinstance(one.body, Text) and one.body.reply_to in changed:
+            if isinstance(one.body, Text) and not changed.isdisjoint({one.body.reply_to, one.body.thread}):
                 self._kept.forget((one.id,))
 
     def _put(self, messages: Iterable[Message]) -> None:
@@ -370,7 +370,9 @@ class Feed:
         """The window as a conversation, or a thread of the room."""
         if thread is not None:
             messages = self._thread(thread)
-            return conversation(messages, self.seen(messages, seat))
+            shown = conversation(messages, self.seen(messages, seat))
+            # In its thread, that it stands there need not be said.
+            return tuple(replace(one, root=None) if isinstance(one, Entry) else one for one in shown)
         window, kept_for = self.window, (spoken(), seat.me, seat.chips, seat.zone, self.members)
         if self._kept_for != kept_for:
             self._kept.clear()

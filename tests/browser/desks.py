@@ -151,12 +151,13 @@ def sitting(
     lang: str = "en",
     **options: object,
 ) -> Iterator[Officer]:
-    """A browser that comes in through the link, in a language; `before` it does, its context may be prepared."""
+    """A browser that comes in through the link, in a language ("" for none); `before` it does, it may be prepared."""
     # Without motion: a picture that is taken amid a change of colours shows neither.
     given = {"viewport": WIDE, "reduced_motion": "reduce"} | options
     visit = watched(browser, link.partition("/#")[0], **given)
     try:
-        visit.context.add_cookies([{"name": "amanah-language", "value": lang, "url": visit.origin}])
+        if lang:
+            visit.context.add_cookies([{"name": "amanah-language", "value": lang, "url": visit.origin}])
         if before is not None:
             before(visit.context)
         visit.page.goto(link)

@@ -232,6 +232,23 @@ def test_a_thread_is_what_began_it_and_what_stands_in_it() -> None:
     assert said == ["root", "inside"]
 
 
+def test_an_entry_says_which_thread_it_stands_in_as_that_begins_now_and_not_within_it() -> None:
+    told = Told()
+    root = told.say(A_TN, Text(text="begins"))
+    told.say(A_SN, Text(text="inside", thread=root))
+    feed, _ = feed_of(told)
+
+    def roots(thread: EnvelopeId | None = None) -> list[str]:
+        items = feed.items(seat(), (), thread)
+        return [item.root.text for item in items if isinstance(item, Entry) and item.root is not None]
+
+    assert roots() == ["begins"]
+    told.say(A_TN, Correction(message=root, text="begins anew"))
+    feed.take(told.messages[-1])
+    assert roots() == ["begins anew"]
+    assert roots(root) == []
+
+
 def test_what_is_not_here_is_not_found() -> None:
     told = Told()
     entry = told.say(A_MA, Text(text="one"))

@@ -128,7 +128,11 @@ ALERT = Alert(
 )  # fmt: skip
 MORE: st.SearchStrategy[Body] = st.one_of(
     st.builds(
-        Text, text=st.sampled_from(("a", "b")), reply_to=st.none() | IDS, asks=st.none() | st.sampled_from(Grade)
+        Text,
+        text=st.sampled_from(("a", "b")),
+        reply_to=st.none() | IDS,
+        thread=st.none() | IDS,
+        asks=st.none() | st.sampled_from(Grade),
     ),
     st.just(AlertBatch(source="a", alerts=(ALERT,))),
 )

@@ -18,8 +18,7 @@ from amanah_client.console.serving import run
 from amanah_client.console.state import Console
 from amanah_client.console.views import overview
 from amanah_client.home import find_home
-from amanah_client.language import language, setting
-from amanah_client.language.choice import VARIABLE
+from amanah_client.language import of_program
 from amanah_protocol.identity import decode_certificate
 
 
@@ -54,5 +53,4 @@ def console(
                 webbrowser.open(leading)
 
         console = Console(profile, lambda: time.time_ns() // 1_000_000, lambda examined: overview(examined, {}))
-        usual_language = language(os.environ.get(VARIABLE, "")) or language(setting(profile.home.path))
-        asyncio.run(run(console, owner, terminal.say, opened, usual_language))
+        asyncio.run(run(console, owner, terminal.say, opened, of_program(os.environ, profile.home.path)))

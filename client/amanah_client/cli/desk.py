@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from cyclopts.validators import Number
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.desk.serving import run
+from amanah_client.language import of_program
 from amanah_client.sdk import Client
 
 FORMAT = 1
@@ -48,6 +50,7 @@ def desk(
             webbrowser.open(leading)
 
     async def work(client: Client) -> None:
-        await run(client, terminal.say, opened, lock_minutes=lock_after)
+        usual = of_program(os.environ, client.profile.home.path)
+        await run(client, terminal.say, opened, lock_minutes=lock_after, usual=usual)
 
     opening.with_client(common, work)

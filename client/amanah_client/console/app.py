@@ -34,7 +34,7 @@ from amanah_client.language.errors import found, happened
 from amanah_client.moments import moment
 from amanah_client.web import reader
 from amanah_client.web.files import Files
-from amanah_client.web.gate import Gate
+from amanah_client.web.gate import Gate, door_status
 from amanah_client.web.launch import Launch
 from amanah_client.web.pages import HERE as FRAME
 from amanah_client.web.pages import Pages
@@ -112,7 +112,7 @@ def make_app(
     app.router.redirect_slashes = False
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        page = pages.render("door.html", HTTPStatus.FORBIDDEN, minutes=round(IDLE_S / 60), here="/")
+        page = pages.render("door.html", door_status(scope), minutes=round(IDLE_S / 60), here="/")
         await page(scope, receive, send)
 
     gate = Gate(app, authority=place.authority, sessions=sessions, door=door)

@@ -22,7 +22,7 @@ from amanah_client.desk.unlocking import UNLOCK, Unlocking
 from amanah_client.language import Language
 from amanah_client.web import reader
 from amanah_client.web.files import Files
-from amanah_client.web.gate import Gate
+from amanah_client.web.gate import Gate, door_status
 from amanah_client.web.launch import Launch
 from amanah_client.web.pages import HERE as FRAME
 from amanah_client.web.pages import Pages
@@ -63,12 +63,22 @@ def make_app(
     pages = Pages(HERE / "templates", files)
     hatch = Hatch(desk, sessions, random)
 
-    def door(wait_s: int = 0, wrong: bool = False) -> Response:  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
-        context = {"minutes": lock.minutes, "passphrase": lock.check is not None, "wait_s": wait_s, "wrong": wrong}
-        return pages.render("locked.html", HTTPStatus.FORBIDDEN, **context)
+    def door(
+        wait_s: int = 0,
+        wrong: bool = False,  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
+        status: HTTPStatus = HTTPStatus.FORBIDDEN,
+    ) -> Response:
+        context = {
+            "here": "/",
+            "minutes": lock.minutes,
+            "passphrase": lock.check is not None,
+            "wait_s": wait_s,
+            "wrong": wrong,
+        }
+        return pages.render("locked.html", status, **context)
 
     async def page(_: Request) -> Response:
-        return pages.render("desk.html", minutes=lock.minutes)
+        return pages.render("desk.html", minutes=lock.minutes, here="/")
 
     async def live(socket: WebSocket) -> None:
         await Live(desk, sessions, hatch, socket).run()
@@ -89,7 +99,7 @@ def make_app(
     ways_in = () if unlocking is None else (UNLOCK,)
 
     async def at_the_door(scope: Scope, receive: Receive, send: Send) -> None:
-        shown = door(0 if unlocking is None else unlocking.wait_s)
+        shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))
         await shown(scope, receive, send)
 
     gate = Gate(app, authority=place.authority, sessions=sessions, door=at_the_door, ways_in=ways_in)

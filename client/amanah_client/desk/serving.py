@@ -13,6 +13,7 @@ from amanah_client.desk.desk import Desk
 from amanah_client.desk.ringing import terminal_bell
 from amanah_client.desk.wire import MAX_FRAME_BYTES
 from amanah_client.home import check_passphrase, has_passphrase
+from amanah_client.language import Language
 from amanah_client.listener import serve
 from amanah_client.sdk import Client
 from amanah_client.web.launch import Launch, asked_by_enter
@@ -29,6 +30,7 @@ async def run(
     opened: Callable[[str, str], None],
     *,
     lock_minutes: int,
+    usual: Language | None = None,
     bell: Callable[[], None] = terminal_bell,
 ) -> None:
     """Serve until the program is ended.
@@ -38,6 +40,7 @@ async def run(
         tell: Where a line goes that the user should see.
         opened: Told the link, and the file that leads a browser to it.
         lock_minutes: After how long without use the page locks.
+        usual: The language of the page, for whoever has chosen none there; None leaves it to the browser.
         bell: Sounds while something rings and no page can.
 
     Raises:
@@ -51,7 +54,7 @@ async def run(
     check = (lambda passphrase: check_passphrase(home, passphrase)) if has_passphrase(home) else None
     desk = Desk(client)
     lock = Lock(minutes=lock_minutes, check=check)
-    app = make_app(desk, place, sessions, launch, lock, None, now_s=running_s, random=secrets.token_bytes, tell=tell)
+    app = make_app(desk, place, sessions, launch, lock, usual, now_s=running_s, random=secrets.token_bytes, tell=tell)
     keeping = asyncio.create_task(desk.run(), name="amanah-desk")
     ringing = asyncio.create_task(desk.ringer.run(bell, tell), name="amanah-desk-ringing")
     try:

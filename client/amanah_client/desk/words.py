@@ -6,7 +6,7 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.desk.opening import templates
 from amanah_client.desk.phrases import apart, phrases
 from amanah_client.language import gettext as _
-from amanah_client.language import spoken
+from amanah_client.language import pgettext, spoken
 from amanah_client.view import words
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Nature
@@ -95,6 +95,7 @@ def _of_conversation() -> dict[str, str]:
         "react": _("React"),
         "thread": _("Thread"),
         "in_thread": _("{count} in thread"),
+        "thread_begins": _("in thread: {text}"),
         "thread_of": _("Thread"),
         "whole_room": _("Back to the whole room"),
         "correct": _("Correct"),
@@ -124,6 +125,8 @@ def _of_conversation() -> dict[str, str]:
         "waiting_for": _("waiting for"),
         "you": _("you"),
         "machine": _("machine"),
+        "comma": pgettext("between", ", "),
+        "days_left": _("{days} d {time}"),
         "not_acknowledged": _("not acknowledged yet"),
     }
 

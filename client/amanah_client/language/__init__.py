@@ -8,7 +8,7 @@ What is evidence or for programs (JSON, exports, findings as they are stored, er
 (TLP, PAP) are never translated.
 """
 
-from amanah_client.language.choice import asked_for, of_environment, setting
+from amanah_client.language.choice import asked_for, of_environment, of_program, setting
 from amanah_client.language.forms import ago, day, duration, list_of, number, time_of_day
 from amanah_client.language.sentences import N_, gettext, guarded, isolate, ngettext, pgettext, said, said_of
 from amanah_client.language.spoken import ENGLISH, LANGUAGES, Language, language, speak, speaking, spoken
@@ -30,6 +30,7 @@ __all__ = [
     "ngettext",
     "number",
     "of_environment",
+    "of_program",
     "pgettext",
     "said",
     "said_of",

@@ -53,6 +53,15 @@ def of_environment(environment: Mapping[str, str], setting: str = "") -> Languag
     return language(named) or ENGLISH
 
 
+def of_program(environment: Mapping[str, str], profile: Path) -> Language | None:
+    """What was chosen for a program that shows pages: `AMANAH_LANG`, else the setting; None leaves it to the browser.
+
+    Raises:
+        UsageError: As `setting`.
+    """
+    return language(environment.get(VARIABLE, "")) or language(setting(profile))
+
+
 def asked_for(chosen: str, header: str) -> Language:
     """A page's: what its reader chose, else what the browser asks for first of what there is (RFC 9110, 12.5.4)."""
     if found := language(chosen):

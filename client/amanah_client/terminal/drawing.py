@@ -28,6 +28,8 @@ from amanah_client.view.entries import (
     Item,
     Notice,
     Prose,
+    Quote,
+    Reactions,
     StandingCard,
 )  # fmt: skip
 from amanah_client.view.runs import Block, Run, plain
@@ -117,6 +119,8 @@ def _entry(entry: Entry, look: Look) -> Iterator[Row]:
         yield head
     elif look.parted and not isinstance(entry.content, Prose | Gone):
         yield Row()
+    if entry.root is not None:
+        yield from _root(entry.root, look)
     if entry.reply is not None:
         yield from _reply(entry, look)
     yield from _content(entry.content, look)
@@ -151,6 +155,11 @@ def _head(entry: Entry) -> Row | None:
     if entry.repaired:
         parts += [Part("  "), *said(_("sent again by %(name)s", name=words.value(entry.repaired)), "dim")]
     return Row(edge=(Part(f" {entry.utc} "),), parts=tuple(parts), end=(Part(" "), *end) if end else ())
+
+
+def _root(root: Quote, look: Look) -> Iterator[Row]:
+    told = _("in thread: %(text)s", text=words.value(root.text))
+    yield Row(edge=(Part(_ABOVE, "dim"),), parts=cut(said(told, "dim"), look.width - EDGE))
 
 
 def _reply(entry: Entry, look: Look) -> Iterator[Row]:
@@ -242,7 +251,7 @@ def card(content: AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
         case ClockLine():
             return "chip" if content.stands else "dim", list(clock(content))
         case StandingCard(title=title, lines=lines) | FileCard(title=title, lines=lines):
-            return "chip", [(*said(title, "bold"), Part("  "), *said(", ".join(lines)))]
+            return "chip", [(*said(title, "bold"), Part("  "), *said(words.joined(lines)))]
         case _:
             assert_never(content)
 
@@ -265,14 +274,14 @@ def task(content: TaskLine) -> Iterator[Parts]:
         (Part("  "), *said(_("by %(time)s", time=content.due), "bad" if content.late else "dim")) if content.due else ()
     )
     yield (*said(_("Task"), "bold"), Part(f" {content.id[:_DIGITS]} ", "dim"), part(content.chip, "chip"), *due)
-    yield (part(content.what),)
+    yield tuple(_run(run, "") for run in content.runs)
     yield said(content.words, "worst" if content.late else "good" if content.state == "done" else "dim")
 
 
 def decision(content: DecisionLine) -> Iterator[Parts]:
     """A proposal and how it stands."""
     yield said(_("Decision %(number)s", number=content.ordinal), "bold")
-    yield (part(content.what),)
+    yield tuple(_run(run, "") for run in content.runs)
     yield said(content.words, "good" if content.outcome == "adopted" else "bad" if content.object else "")
     if content.mine == "waiting" and content.open:
         yield said(_("Your nation has not said where it stands."), "bold")
@@ -284,8 +293,8 @@ def clock(content: ClockLine) -> Iterator[Parts]:
     """A joint time in every zone."""
     head = (*said(content.title, "bold"), Part(f" {content.id[:_DIGITS]}  ", "dim"))
     yield (*head, *said(content.utc, "bold" if not content.past else "dim"))
-    yield (part(content.what),)
-    zones = ", ".join(f"{zone.text} {zone.place}" for zone in content.zones)
+    yield tuple(_run(run, "") for run in content.runs)
+    zones = words.joined(f"{zone.text} {zone.place}" for zone in content.zones)
     if zones:
         yield (part(zones, "dim"),)
     if not content.stands:
@@ -311,13 +320,11 @@ def _remarks(entry: Entry, look: Look) -> Iterator[Parts]:
     if entry.acks is not None:
         yield from _acks(entry.acks)
     if entry.reactions:
-        signs = ((part(one.sign, "bold" if one.mine else ""), Part(" "), part(", ".join(one.chips), "dim"), Part("  "))
-                 for one in entry.reactions)  # fmt: skip
-        yield tuple(piece for sign in signs for piece in sign)
+        yield tuple(piece for one in entry.reactions for piece in _sign(one))
     if entry.threads:
         yield said(ngettext("%(count)s answer in its thread", "%(count)s answers in its thread", entry.threads), "bold")
-    elif entry.thread and look.marked:
-        yield said(_("in the thread #%(digits)s", digits=entry.thread[:_DIGITS]), "dim")
+    if entry.sent:
+        yield said(entry.sent, "dim")
     if entry.relay_time:
         yield said(_("Its author's clock says %(time)s; %(relay)s.", time=entry.utc, relay=entry.relay_time), "bad")
     # Of all own ones that have arrived, the newest says it for those before it.
@@ -325,6 +332,10 @@ def _remarks(entry: Entry, look: Look) -> Iterator[Parts]:
         yield from _delivered(entry.delivery)
     if look.marked:
         yield _particulars(entry)
+
+
+def _sign(of: Reactions) -> Parts:
+    return part(of.sign, "bold" if of.mine else ""), Part(" "), part(words.joined(of.chips), "dim"), Part("  ")
 
 
 def _before(content: Prose, look: Look) -> Iterator[Parts]:
@@ -359,4 +370,4 @@ def _particulars(entry: Entry) -> Parts:
     place = _("place %(place)s", place=entry.seq) if entry.seq else _("no place in the room yet")
     called = (_("calls %(whom)s", whom=whom) for whom in entry.calls)
     known = (f"#{entry.id[:_DIGITS]}", place, entry.the_label, entry.the_pap, *called)
-    return said(", ".join(one for one in known if one), "dim")
+    return said(words.joined(one for one in known if one), "dim")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from amanah_client.language import gettext as _
-from amanah_client.language import ngettext
+from amanah_client.language import ngettext, pgettext
 from amanah_client.terminal.drawing import Drawn, Parts, clock, decision, ruled, task
 from amanah_client.terminal.lines import ELLIPSIS, Part, Row, cells, cut, part, said, wrap
 from amanah_client.view import words
@@ -184,7 +184,7 @@ def _nation(nation: Nation, width: int) -> Iterator[Row]:
         several = f" ({words.devices(devices)})" if devices > 1 else ""
         told = _("you") if who.me else who.name
         style = "bad" if who.revoked else ""
-        names += [Part(", " if number else ""), part(told, style), *said(several, "dim")]
+        names += [Part(pgettext("between", ", ") if number else ""), part(told, style), *said(several, "dim")]
         if who.note:
             names += said(f" ({who.note})", "bad" if who.revoked else "dim")
     yield from folded(tuple(names), width)

@@ -13,8 +13,9 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.view import words
 from amanah_client.view.closing import ClosingLine, closing_line, left_open
+from amanah_client.view.indicators import defang
 from amanah_client.view.people import Seat
-from amanah_client.view.runs import Block, begun
+from amanah_client.view.runs import Block, Run, begun, titled
 from amanah_client.view.zones import Local, local_times
 from amanah_client.visible import shown
 from amanah_protocol.content.clock import Nature
@@ -33,7 +34,8 @@ class TaskLine:
         entry: The entry that opened it, in hex.
         chip: Whose it is.
         mine: Whether it is the reader's nation's.
-        what: What is to be done.
+        what: What is to be done; addresses in it are defanged.
+        runs: The same in stretches.
         state: open, taken, done or refused.
         words: What is to be said of its state.
         due_at_ms: By when; None for no deadline.
@@ -47,6 +49,7 @@ class TaskLine:
     chip: str
     mine: bool
     what: str
+    runs: tuple[Run, ...]
     state: str
     words: str
     due_at_ms: int | None
@@ -61,7 +64,8 @@ class DecisionLine:
     Attributes:
         ordinal: Its number.
         entry: The entry that proposed it, in hex.
-        what: What is proposed.
+        what: What is proposed; addresses in it are defanged.
+        runs: The same in stretches.
         agree: Chips of the nations that agree.
         object: (chip, reason) of those that object.
         waiting: Chips of those that have not said where they stand.
@@ -79,6 +83,7 @@ class DecisionLine:
     ordinal: int
     entry: str
     what: str
+    runs: tuple[Run, ...]
     agree: tuple[str, ...]
     object: tuple[tuple[str, str], ...]
     waiting: tuple[str, ...]
@@ -101,7 +106,8 @@ class ClockLine:
         entry: The entry that set it, which is acknowledged, in hex.
         nature: action, embargo or deadline.
         title: What it is for, in words.
-        what: What happens then, or until then.
+        what: What happens then, or until then; addresses in it are defanged.
+        runs: The same in stretches.
         at_ms: When.
         utc: The same in words.
         zones: At every party's place.
@@ -118,6 +124,7 @@ class ClockLine:
     nature: str
     title: str
     what: str
+    runs: tuple[Run, ...]
     at_ms: int
     utc: str
     zones: tuple[Local, ...]
@@ -225,7 +232,7 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
     notes = (_note(entry, note, most) for entry, note in reversed(left))
     return BoardView(
         is_incident=bool(standing.said),
-        title=shown(standing.title or "").replace("\n", " "),
+        title=shown(defang(standing.title or "")).replace("\n", " "),
         severity="" if standing.severity is None else standing.severity.name.lower(),
         severity_words=words.severity(standing.severity),
         status="" if standing.status is None else standing.status.name.lower(),
@@ -252,13 +259,14 @@ def task_line(of: TaskOnBoard, seat: Seat) -> TaskLine:
         said = _("%(state)s: %(reason)s", state=said, reason=words.value(of.reason))
     if late and due_at_ms is not None:
         lateness = _("late by %(span)s", span=words.span(seat.now_ms - due_at_ms))
-        said = lateness if of.state is TaskState.OPEN else f"{lateness}, {said}"
+        said = lateness if of.state is TaskState.OPEN else words.joined((lateness, said))
     return TaskLine(
         id=of.task.id.hex(),
         entry=of.opened.hex(),
         chip=seat.chip(of.task.nation),
         mine=of.task.nation == seat.me.organisation,
-        what=shown(of.task.what),
+        what="".join(run.text for run in titled(of.task.what)),
+        runs=titled(of.task.what),
         state=of.state.name.lower(),
         words=said,
         due_at_ms=due_at_ms,
@@ -278,7 +286,8 @@ def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
     return DecisionLine(
         ordinal=proposal.ordinal,
         entry=of.id.hex(),
-        what=shown(proposal.what),
+        what="".join(run.text for run in titled(proposal.what)),
+        runs=titled(proposal.what),
         agree=_chips(of.agreeing, seat),
         object=tuple((seat.chip(nation), shown(of.positions[nation][0].reason)) for nation in of.objecting),
         waiting=_chips(waiting, seat),
@@ -341,7 +350,8 @@ def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[Org
         entry=of.set.hex(),
         nature=of.clock.nature.name.lower(),
         title=words.nature(Nature(of.clock.nature)),
-        what=shown(of.clock.what),
+        what="".join(run.text for run in titled(of.clock.what)),
+        runs=titled(of.clock.what),
         at_ms=of.clock.at_ms,
         utc=words.when(of.clock.at_ms, seat.now_ms),
         zones=local_times(of.clock.at_ms, nations),

@@ -11,7 +11,7 @@ from amanah_client.language import N_, ngettext
 from amanah_client.language import gettext as _
 from amanah_client.view import words
 from amanah_client.view.people import Seat
-from amanah_protocol.content.closing import FACTS
+from amanah_protocol.content.closing import FACTS, Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.types import EnvelopeId, OrgName
 
@@ -86,17 +86,36 @@ def left_open(board: Board, now_ms: int) -> tuple[str, ...]:
     proposals = (of.proposal for of in board.proposals.values() if of.decided is None)
     clocks = (of.clock for of in board.clocks.values() if of.clock.stands and of.clock.at_ms > now_ms)
     lines = [
-        _("Task of %(nation)s: %(what)s", nation=words.value(one.nation), what=words.value(one.what)) for one in tasks
+        _("Task of %(nation)s: %(what)s", nation=words.value(one.nation), what=words.title(one.what)) for one in tasks
     ]
     lines += [
-        _("Proposal %(number)s, not decided: %(what)s", number=one.ordinal, what=words.value(one.what))
+        _("Proposal %(number)s, not decided: %(what)s", number=one.ordinal, what=words.title(one.what))
         for one in proposals
     ]
     lines += [
-        _("Joint time %(time)s: %(what)s", time=words.when(one.at_ms, now_ms), what=words.value(one.what))
+        _("Joint time %(time)s: %(what)s", time=words.when(one.at_ms, now_ms), what=words.title(one.what))
         for one in clocks
     ]
     return tuple(lines)
+
+
+def closing_words(body: Closing | SignOff | ClosingRecorded, board: Board, seat: Seat) -> str:
+    """What one entry does for the end of an incident."""
+    match body:
+        case Closing(nations=nations, last=last, sign_until_ms=until_ms):
+            named, until = words.listed(_chips(nations, seat)), words.when(until_ms, seat.now_ms)
+            asked = {"nations": named, "last": last, "time": until}
+            return _("Asks %(nations)s to sign off the entries up to %(last)s until %(time)s.", **asked)
+        case SignOff(closing=closing, first=first):
+            known = board.closings.get(closing)
+            if known is None:
+                return _("Signs off the entries from %(first)s on.", first=first)
+            return _("Signs off the entries from %(first)s to %(last)s.", first=first, last=known.closing.last)
+        case ClosingRecorded(nations=nations):
+            if not nations:
+                return _("Records the end; nobody has signed off.")
+            named = words.listed(_chips(nations, seat))
+            return _("Records the end, signed off by %(nations)s.", nations=named)
 
 
 def facts(names: Iterable[str]) -> str:

@@ -15,11 +15,11 @@ from amanah_client.language import gettext as _
 from amanah_client.language import number
 from amanah_client.message import Message
 from amanah_client.model import Intent, MessageState
-from amanah_client.said import said as in_words
 from amanah_client.saying import USUAL_PAP, Say
 from amanah_client.view import words
 from amanah_client.view.alerts import alert_card
 from amanah_client.view.board import clock_line, decision_line, task_line
+from amanah_client.view.closing import closing_words
 from amanah_client.view.delivery import delivery, intent_delivery
 from amanah_client.view.entries import (
     Acknowledged,
@@ -59,6 +59,8 @@ from amanah_protocol.types import EnvelopeId
 
 RUN_MS: Final = 5 * 60_000
 """One author's entries stand together while no more time lies between two of them."""
+APART_MS: Final = 60_000
+"""Both times of a message are told where more lies between when it was written and when it was sent."""
 _QUOTED_CHARS: Final = 120
 _MOST_SIGNS: Final = 12
 _DAY_MS: Final = 86_400_000
@@ -191,6 +193,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         first=first,
         at_ms=at_ms,
         utc=words.time_of_day(at_ms),
+        sent=_sent(at_ms, message.sent_at_ms),
         relay_time=_relay_time(message),
         label=label.text if first or label is not room.ceiling else "",
         the_label=label.text,
@@ -201,6 +204,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         content=content,
         reply=None if text is None or text.reply_to is None else _quote(text.reply_to, room),
         thread="" if text is None or text.thread is None else text.thread.hex(),
+        root=None if text is None or text.thread is None else _quote(text.thread, room),
         threads=0 if said is None else len(said.thread),
         calls=tuple(_called(mention, room) for mention in mentions),
         calls_me=any(_is_called(mention, seat) for mention in mentions),
@@ -217,6 +221,14 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
 def _marks(entry: Entry) -> _Marks:
     """What is said once for a run of entries."""
     return entry.the_label, entry.the_pap, entry.urgent
+
+
+def _sent(written_at_ms: int, sent_at_ms: int) -> str:
+    """What was written while nothing went out stands where it came, later than others that were written after it."""
+    if abs(sent_at_ms - written_at_ms) <= APART_MS:
+        return ""
+    told = words.times_of_day(written_at_ms, sent_at_ms)
+    return _("written %(written)s, sent %(sent)s", written=told[0], sent=told[1])
 
 
 def _relay_time(message: Message) -> str:
@@ -264,7 +276,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
         case Closing() | SignOff() | ClosingRecorded() as closing:
-            return StandingCard(title=_("Sign-off"), lines=(in_words(closing).strip("[]"),))
+            return StandingCard(title=_("Sign-off"), lines=(closing_words(closing, board, seat),))
         case Unknown(type=number):
             said = _("A newer version of the program wrote this (kind %(number)s). It is kept as it is.", number=number)
             return Gone(why="unknown", text=said)
@@ -339,26 +351,26 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
     match body:
         case TaskMoved(id=task, state=state, reason=reason):
             known = room.board.tasks.get(task)
-            what = words.value(known.task.what if known else task.hex()[:8])
+            what = words.title(known.task.what) if known else words.value(task.hex()[:8])
             moved = _("%(what)s: %(state)s", what=what, state=words.task_state(state))
             return (f"{moved}. {words.value(reason)}" if reason else moved,)
         case Position(proposal=proposal, agrees=agrees, reason=reason):
             asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
-            what = words.value(asked.proposal.what if asked else proposal.hex()[:8])
+            what = words.title(asked.proposal.what) if asked else words.value(proposal.hex()[:8])
             said = _("agrees: %(what)s", what=what) if agrees else _("objects: %(what)s", what=what)
             return (said, *([words.value(reason)] if reason else []))
         case Clock(what=what, at_ms=at_ms, stands=stands):
-            named = {"what": words.value(what), "time": words.when(at_ms, room.seat.now_ms)}
+            named = {"what": words.title(what), "time": words.when(at_ms, room.seat.now_ms)}
             return (_("%(what)s: %(time)s", **named) if stands else _("called off: %(what)s, %(time)s", **named),)
         case Task(what=what):
-            return (words.value(what),)
+            return (words.title(what),)
         case Incident():
             return tuple(_changed(body, room.seat))
 
 
 def _changed(body: Incident, seat: Seat) -> Iterator[str]:
     if body.title is not None:
-        yield _("Title: %(title)s", title=words.value(body.title))
+        yield _("Title: %(title)s", title=words.title(body.title))
     if body.severity is not None:
         yield _("Severity: %(severity)s", severity=words.severity(body.severity))
     if body.status is not None:
@@ -459,6 +471,7 @@ def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
         first=True,
         at_ms=intent.created_at_ms,
         utc=words.time_of_day(intent.created_at_ms),
+        sent="",
         relay_time="",
         label=action.label.text,
         the_label=action.label.text,
@@ -468,7 +481,8 @@ def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
         pages=False,
         content=content,
         reply=None if text is None or text.reply_to is None else _quote(text.reply_to, room),
-        thread="",
+        thread="" if text is None or text.thread is None else text.thread.hex(),
+        root=None if text is None or text.thread is None else _quote(text.thread, room),
         threads=0,
         calls=(),
         calls_me=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from amanah_client.language import gettext as _
+from amanah_client.language import ngettext, number
 from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState, MessageState
 from amanah_client.view import words
@@ -29,7 +30,9 @@ def delivery(message: Message, seat: Seat, nations: Sequence[OrgName], stored: M
     if not others:
         return Delivery(state="accepted", text=_("accepted by the relay; no other nation is here"))
     count = len(others) - len(waiting)
-    said = _("delivered to %(count)s of %(nations)s", count=count, nations=words.nations(len(others)))
+    said = ngettext(
+        "delivered to the other nation", "delivered to %(some)s of %(count)s nations", len(others), some=number(count)
+    )
     if not count:
         return Delivery(state="accepted", text=_("accepted by the relay"), waiting=waiting)
     return Delivery(state="delivered", text=said, waiting=waiting)

@@ -251,6 +251,7 @@ class Entry:
         first: Whether it begins a run: of its author, under one label, and as urgent.
         at_ms: When its author wrote it.
         utc: The same in words.
+        sent: When it was written and when it was sent, where these are apart; "" else.
         relay_time: The relay's word on the time where it says something else; "" else.
         label: As FIRST writes it, where it is to be shown; "" else.
         the_label: As FIRST writes it, always.
@@ -261,6 +262,7 @@ class Entry:
         content: What was said.
         reply: What it answers.
         thread: The entry that began its thread, in hex; "" for none.
+        root: How that begins, where its thread is not what is shown.
         threads: How many entries stand in the thread that it began.
         calls: Whom it calls, in words.
         calls_me: Whether that is the reader.
@@ -280,6 +282,7 @@ class Entry:
     first: bool
     at_ms: int
     utc: str
+    sent: str
     relay_time: str
     label: str
     the_label: str
@@ -290,6 +293,7 @@ class Entry:
     content: Content
     reply: Quote | None
     thread: str
+    root: Quote | None
     threads: int
     calls: tuple[str, ...]
     calls_me: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from amanah_client.incident.board import Board
 from amanah_client.language import gettext as _
@@ -18,6 +18,9 @@ from amanah_protocol import kinds
 from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code
 from amanah_protocol.types import DeviceId
+
+_NAMED: Final = 6
+"""So many people are named in one line."""
 
 
 def notice_of(message: Message, seat: Seat, board: Board) -> Notice | None:
@@ -70,7 +73,7 @@ def _does(message: Message, who: str, seat: Seat) -> Told | None:  # noqa: C901,
             under = "" if agreement is None else " " + _("Agreement: %(name)s.", name=words.value(agreement))
             return opened + under, "readers"
         case kinds.Commit(added=added, removed=removed):
-            return _changed(who, _by_nation(added, seat), _by_nation(removed, seat))
+            return _changed(who, _whose(added, seat), _whose(removed, seat))
         case kinds.Egress(recipient=recipient, envelope=envelope, form="forward"):
             digits, room = envelope.hex()[:8], words.value(recipient[:8])
             said = _("%(who)s forwarded message %(digits)s into room %(room)s.", who=who, digits=digits, room=room)
@@ -101,9 +104,14 @@ def _does(message: Message, who: str, seat: Seat) -> Told | None:  # noqa: C901,
         case kinds.Refuse(commit=commit):
             return _("%(who)s refuses the change %(digits)s of the room.", who=who, digits=commit.hex()[:8]), "alarm"
         case kinds.Grant(addressees=addressees, from_seq=first, to_seq=last):
-            said = _("%(who)s granted the record from %(first)s to %(last)s to %(devices)s.",
-                     who=who, first=first, last=last, devices=words.devices(len(addressees)))  # fmt: skip
-            return said, "readers"
+            return ngettext(
+                "%(who)s granted the record from %(first)s to %(last)s to %(count)s device.",
+                "%(who)s granted the record from %(first)s to %(last)s to %(count)s devices.",
+                len(addressees),
+                who=who,
+                first=first,
+                last=last,
+            ), "readers"
         case _:  # what programs tell each other, and what was sealed
             return None
 
@@ -116,7 +124,9 @@ def _changed(who: str, came: str, left: str) -> Told | None:
     return (_("%(who)s removed %(left)s.", who=who, left=left), "readers") if left else None
 
 
-def _by_nation(devices: Iterable[DeviceId], seat: Seat) -> str:
-    counts = Counter(seat.chip(seat.find(device).organisation) for device in devices)
-    named = [f"{words.value(chip)} ({words.devices(count)})" for chip, count in sorted(counts.items())]
-    return list_of(named)
+def _whose(devices: Iterable[DeviceId], seat: Seat) -> str:
+    whose = [seat.who(seat.find(device)) for device in devices]
+    people = Counter(f"{who.chip} {who.name}" for who in whose)
+    # Of many the nations alone are told: who they are stands beside the conversation.
+    counts = people if len(people) <= _NAMED else Counter(who.chip for who in whose)
+    return list_of(f"{words.value(one)} ({words.devices(count)})" for one, count in sorted(counts.items()))

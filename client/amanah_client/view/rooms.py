@@ -81,7 +81,7 @@ def room_line(
         status = _("sign-off under way")
     elif board.closing is not None:
         status = _("signed off")
-    said = f"{counted}, {status}" if status else counted
+    said = words.joined((counted, status)) if status else counted
     return RoomLine(
         id=row.room.hex(),
         title=shown(row.title or row.room.hex()[:8]).replace("\n", " "),

@@ -97,6 +97,11 @@ def begun(text: str, most: int | None) -> tuple[tuple[Block, ...], int]:
         kept = kept[: len(kept) // 2]
 
 
+def titled(text: str) -> tuple[Run, ...]:
+    """A title, as people write it into one line: nothing in it is a mark, and its addresses are indicators."""
+    return tuple(_said(shown(text), {"**": 0, "*": 0, "_": 0}))
+
+
 def plain(blocks: tuple[Block, ...]) -> str:
     """The text of blocks alone, for quotes and notices of one line."""
     return "\n".join(block.plain for block in blocks)

@@ -9,7 +9,8 @@ from typing import Final
 from amanah_client import language
 from amanah_client.incident import board
 from amanah_client.language import gettext as _
-from amanah_client.language import guarded, list_of, ngettext
+from amanah_client.language import guarded, list_of, ngettext, pgettext
+from amanah_client.view.indicators import defang
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.incident import Status
@@ -26,9 +27,19 @@ def value(text: str) -> str:
     return guarded(text.replace("\n", " "))
 
 
+def title(text: str) -> str:
+    """As `value`, for what is called by a text that may name addresses: they are shown as a message shows them."""
+    return value(defang(text))
+
+
 def listed(names: Iterable[str]) -> str:
     """Several of them."""
     return list_of(map(value, names))
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Several things beside each other, none of them the last of a sentence."""
+    return pgettext("between", ", ").join(parts)
 
 
 def severity(found: Severity | None) -> str:
@@ -167,6 +178,14 @@ def time_of_day(at_ms: int) -> str:
     """`06:14`, in UTC."""
     at = moment_of(at_ms)
     return "--:--" if at is None else f"{at:%H:%M}"
+
+
+def times_of_day(first_ms: int, then_ms: int) -> tuple[str, str]:
+    """Two times to be told beside each other: with their dates where these differ."""
+    first, then = moment_of(first_ms), moment_of(then_ms)
+    if first is not None and then is not None and first.date() == then.date():
+        return time_of_day(first_ms), time_of_day(then_ms)
+    return when(first_ms, then_ms), when(then_ms, first_ms)
 
 
 def day(at_ms: int) -> str:

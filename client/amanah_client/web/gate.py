@@ -119,6 +119,15 @@ class Gate:
         return site in _OWN or (mode == "navigate" and headers.get("sec-fetch-dest", "document") == "document")
 
 
+def door_status(scope: Scope) -> HTTPStatus:
+    """With what the door is shown: to a browser that goes there it is a page, and to all else a refusal.
+
+    A page that is refused stands as an error in the browser's console, at each start; there, an error must mean one.
+    """
+    goes = Headers(scope=scope).get("sec-fetch-mode") == "navigate"
+    return HTTPStatus.OK if goes else HTTPStatus.FORBIDDEN
+
+
 def cookie_of(headers: Headers) -> str:
     """The cookie of a request; "" for none."""
     try:

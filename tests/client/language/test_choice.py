@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from amanah_client.language import asked_for, of_environment, setting
+from amanah_client.language import Language, asked_for, of_environment, of_program, setting
 from amanah_protocol.errors import Code, UsageError
 
 
@@ -45,6 +45,13 @@ def test_a_terminals_language(environment: dict[str, str], chosen: str, tag: str
 )
 def test_a_pages_language(chosen: str, header: str, tag: str) -> None:
     assert asked_for(chosen, header).tag == tag
+
+
+def test_a_program_s_pages_have_the_language_that_was_chosen_for_it_or_the_browser_s(tmp_path: Path) -> None:
+    assert of_program({"LANG": "ar"}, tmp_path) is None
+    (tmp_path / "client.toml").write_text('language = "ar-TN"\n')
+    assert of_program({}, tmp_path) == Language(code="ar", region="TN")
+    assert of_program({"AMANAH_LANG": "fr"}, tmp_path) == Language(code="fr")
 
 
 def test_a_profile_says_which_language_it_has(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_replies_threads_reactions_corrections_and_calls() -> None:
     told.say(A_MA, Correction(message=answer, text="We do not", mentions=(mention,)))
     found = shown(told)
     assert "     └─1 answer in its thread" in found
+    assert "     ┌─in thread: Who sees 203.0.113[.]54?" in found
     assert "     ┌─answers TN officer 0 of TN: Who sees 203.0.113[.]54?" in found
     assert "officer 0 of MA  calls you: duty desk TN" in found
     assert "       We do not" in found
@@ -223,3 +224,9 @@ def test_no_line_stands_under_a_head_that_says_of_it_what_is_not_so() -> None:
     assert [head[26:].strip() for head in heads.values()] == [
         "TLP:GREEN", "TLP:AMBER", "Flash   TLP:AMBER", "TLP:AMBER", "PAP:RED   TLP:AMBER",
     ]  # fmt: skip
+
+
+def test_what_was_sent_long_after_it_was_written_says_so() -> None:
+    told = Told()
+    told.say(A_MA, Text(text="offline"), waited_ms=4 * MINUTE_MS)
+    assert "     └─written 23:37, sent 23:41" in lines(told)

@@ -42,7 +42,7 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
             await desk.type(f"/invite {nation}")
             await desk.sees(f"{digits} can read this room", "head")
         await desk.sees("Readable by TN, MA and SN: 3 devices. Nobody else", "above")
-        await desk.sees("Analyst on duty added SN (1 device).", "conversation")
+        await desk.sees("Analyst on duty added SN Shift lead (1 device).", "conversation")
         theirs, thirds = await joined(desk.malware, "Berths"), await joined(desk.shift, "Berths")
 
         # They converse in three languages.

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from amanah_client.incident.board import ClosingOnBoard
+from amanah_client.message import author_of
 from amanah_client.model import Cause, Intent, IntentState, MessageState
 from amanah_client.saying import saying
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
+from amanah_client.view.closing import closing_words
 from amanah_client.view.conversation import Kept, conversation, is_page, is_told
 from amanah_client.view.entries import AlertCard, DayBreak, Entry, FileCard, Gone, Notice, Prose, StandingCard
 from amanah_client.view.runs import plain
@@ -372,9 +375,9 @@ def test_a_change_of_readers_is_a_line() -> None:
     notices = [item for item in told.items() if isinstance(item, Notice)]
     assert [bare(notice.text) for notice in notices] == [
         "officer 0 of TN opened the room, up to TLP:AMBER. Agreement: 2026-{11}.",
-        "officer 0 of TN added MA (1 device) and SN (1 device).",
-        "officer 0 of TN added MA (1 device) and removed SN (1 device).",
-        "officer 0 of TN removed SN (1 device).",
+        "officer 0 of TN added MA officer 0 of MA (1 device) and SN officer 0 of SN (1 device).",
+        "officer 0 of TN added MA officer 0 of MA (1 device) and removed SN officer 0 of SN (1 device).",
+        "officer 0 of TN removed SN officer 0 of SN (1 device).",
         "officer 0 of TN disclosed message 00000000 to a court {who}.",
         "officer 0 of MA granted the record from 1 to 2 to 1 device.",
         "officer 0 of MA refuses the change 00000000 of the room.",
@@ -423,8 +426,76 @@ def test_a_sign_off_stands_in_the_conversation_in_words() -> None:
     _, asks, signs, records = told.items()
     assert isinstance(signs, Entry)
     assert isinstance(signs.content, StandingCard)
-    assert (signs.content.title, signs.content.lines[0].split(" ")[:2]) == ("Sign-off", ["signs", "off"])
+    assert (signs.content.title, signs.content.lines) == ("Sign-off", ("Signs off the entries from 1 to 1.",))
     assert all(isinstance(item, Notice) and "without effect" in item.text for item in (asks, records))
+
+
+def test_what_an_entry_does_for_the_end_of_an_incident_is_told_in_plain_words() -> None:
+    told = Told()
+    facts = (NAME * 2,) * 6
+    closing = Closing(first=1, last=7, facts=facts, sign_until_ms=NOW_MS + 90 * MINUTE_MS, nations=(MA, TN))
+    board = told.board
+    board.closings[EnvelopeId(NAME * 2)] = ClosingOnBoard(closing=closing, by=author_of(A_TN))
+    signed = SignOff(closing=EnvelopeId(NAME * 2), first=4, facts=facts)
+    for body, said_of_it in (
+        (closing, "Asks MA and TN to sign off the entries up to 7 until 02:10 UTC."),
+        (signed, "Signs off the entries from 4 to 7."),
+        (ClosingRecorded(closing=EnvelopeId(NAME * 2), nations=(MA,)), "Records the end, signed off by MA."),
+        (ClosingRecorded(closing=EnvelopeId(NAME * 2), nations=()), "Records the end; nobody has signed off."),
+    ):
+        assert bare(closing_words(body, board, told.room().seat)) == said_of_it
+
+
+def test_of_many_that_come_at_once_the_nations_are_told() -> None:
+    told = Told()
+    many = [party(MA, number) for number in range(7)]
+    for one in many:
+        told.say(one, Text(text="x"))
+    told.show(A_TN, kinds.Commit(added=tuple(one.device for one in many)))
+    notices = [bare(item.text) for item in told.items() if isinstance(item, Notice)]
+    assert notices == ["officer 0 of TN added MA (7 devices)."]
+
+
+def test_what_was_written_long_before_it_was_sent_says_both() -> None:
+    told = Told()
+    told.say(A_TN, Text(text="x"), waited_ms=MINUTE_MS)
+    told.say(A_TN, Text(text="offline"), waited_ms=4 * MINUTE_MS)
+    told.say(A_TN, Text(text="yesterday"), waited_ms=24 * 60 * MINUTE_MS)
+    assert [bare(entry.sent) for entry in told.entries()] == [
+        "",
+        "written 23:38, sent 23:42",
+        "written 2026-11-27 23:43 UTC, sent 2026-11-28 23:43 UTC",
+    ]
+
+
+def test_what_stands_in_a_thread_says_how_that_begins() -> None:
+    told = Told()
+    first = told.say(A_MA, Text(text="Who sees 203.0.113.54?"))
+    told.say(A_TN, Text(text="We do", thread=first))
+    root, answer = told.entries()
+    assert root.root is None
+    assert answer.root is not None
+    assert answer.root.text == "Who sees 203.0.113[.]54?"
+
+
+def test_addresses_in_what_is_to_be_done_decided_or_met_are_defanged_as_in_a_message() -> None:
+    told = Told()
+    what = "Block **now** evil.example.com"
+    told.say(A_TN, Task(id=NAME, what=what, nation=MA))
+    told.say(A_MA, TaskMoved(id=NAME, state=TaskState.DONE))
+    told.say(A_TN, Proposal(ordinal=1, what="block http://a.example/x", object_until_ms=0, quorum=1, nations=(MA, TN)))
+    told.say(A_TN, Clock(id=NAME, nature=Nature.ACTION, what="block 203.0.113.54", at_ms=NOW_MS))
+    task, moved, decision, clock = [entry.content for entry in told.entries()]
+    assert isinstance(task, TaskLine)
+    assert isinstance(moved, StandingCard)
+    assert isinstance(decision, DecisionLine)
+    assert isinstance(clock, ClockLine)
+    assert task.what == "Block **now** evil.example[.]com"
+    assert "example[.]com" in moved.lines[0]
+    assert [(run.text, run.indicator) for run in decision.runs] == [
+        ("block ", False), ("hxxp://a[.]example/x", True),
+    ]  # fmt: skip
+    assert clock.what == "block 203.0.113[.]54"
 
 
 def test_where_clocks_differ_the_relay_s_time_stands_as_its_word() -> None:

@@ -75,6 +75,7 @@ class Told:
         state: MessageState = MessageState.STORED,
         cause: Cause | None = None,
         late_ms: int = 0,
+        waited_ms: int = 0,
     ) -> EnvelopeId:
         seq = len(self.messages) + 1
         entry, at_ms = EnvelopeId(seq.to_bytes(32)), NOW_MS - 60 * MINUTE_MS + seq * MINUTE_MS
@@ -93,7 +94,7 @@ class Told:
             label=label,
             label_differs=False,
             sent_at_ms=at_ms,
-            written_at_ms=at_ms,
+            written_at_ms=at_ms - waited_ms,
             state=state,
             cause=cause,
             code="OPEN" if cause else "",
@@ -111,7 +112,7 @@ class Told:
                 precedence=precedence,
                 state=state,
                 cause=cause,
-                written_at_ms=at_ms,
+                written_at_ms=at_ms - waited_ms,
                 sent_at_ms=at_ms,
                 accepted_at_ms=row.accepted_at_ms,
                 body=body,

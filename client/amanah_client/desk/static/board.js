@@ -47,7 +47,7 @@ export function makeBoard(composer) {
     return el(
       "div.rows",
       {},
-      board.title ? el("b", { dir: "auto" }, board.title) : null,
+      board.title ? el("b", {}, theirs(board.title)) : null,
       el("div.row.tight", {}, board.severity ? el(`span.state.${board.severity}`, {}, board.severity_words) : null, board.status ? el("span", {}, board.status_words) : null, board.type ? el("bdi.meta", { lang: "en" }, board.type) : null),
       board.aware_at_ms ? el("div.meta", {}, now.say.aware, ": ", moment(board.aware_at_ms, new Date(board.aware_at_ms).toISOString().slice(0, 16).replace("T", " "))) : null,
     );
@@ -84,7 +84,7 @@ export function makeBoard(composer) {
                 who.me ? null : btn(now.say.remove, () => remove(who), { "aria-label": `${now.say.remove}: ${who.name}` }, "button.link.faint"),
               ),
             ),
-            el(nation.unsure ? "div.meta.warn" : "div.meta", {}, el("bdi", {}, nation.organisation), ", ", nation.unsure ? now.say.unsure : now.say.verified),
+            el(nation.unsure ? "div.meta.warn" : "div.meta", {}, el("bdi", {}, nation.organisation), now.say.comma, nation.unsure ? now.say.unsure : now.say.verified),
           ),
         ),
       ),
@@ -99,7 +99,7 @@ export function makeBoard(composer) {
   }
 
   async function remove(who) {
-    if (await sure(filled(now.say.remove_sure, { name: [who.name, who.chip, who.note].filter(Boolean).join(", ") }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
+    if (await sure(filled(now.say.remove_sure, { name: [who.name, who.chip, who.note].filter(Boolean).join(now.say.comma) }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
   }
 
   async function timeline() {

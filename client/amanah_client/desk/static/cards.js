@@ -1,6 +1,6 @@
 // What needs a decision, is to be done, or happens at a time: the same card in the conversation and on the board.
 
-import { btn, chip, el, filled, moment, theirs } from "./dom.js";
+import { btn, chip, el, filled, moment, titled } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor } from "./dialogs.js";
 
@@ -32,7 +32,7 @@ export function taskCard(task, inFlow = false) {
     `div.task${open ? "" : ".over"}`,
     {},
     chip(task.chip, task.mine),
-    el("b", { dir: "auto" }, task.what),
+    el("b", {}, titled(task)),
     task.due ? el(task.late ? "span.meta.num.due.late" : "span.meta.num.due", {}, moment(task.due_at_ms, task.due)) : null,
     el(task.late ? "span.meta.late" : "span.meta", {}, task.words),
     buttons.length ? el("div.row.tight.acts", {}, buttons) : null,
@@ -51,7 +51,7 @@ export function decisionCard(found, inFlow = false) {
   const made = el(
     `div.card${found.outcome ? "" : ".ask"}`,
     { id: inFlow ? null : `decision-${found.ordinal}` },
-    el("h3", {}, `${now.say.decision} ${found.ordinal}: `, theirs(found.what)),
+    el("h3", {}, `${now.say.decision} ${found.ordinal}: `, titled(found)),
     found.outcome ? null : bar(share(found.agree.length, found.asked)),
     el("div.meta", {}, found.words),
     asked || found.closable
@@ -73,9 +73,9 @@ export function clockCard(clock, inFlow = false) {
   const made = el(
     inFlow ? "div.card.ask" : "div.clockline",
     {},
-    inFlow ? el("h3", {}, clock.title, ": ", theirs(clock.what)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
+    inFlow ? el("h3", {}, clock.title, ": ", titled(clock)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
     inFlow ? null : countdown(clock),
-    inFlow ? null : theirs(clock.what, "div"),
+    inFlow ? null : el("div", {}, titled(clock)),
     el(
       "div.meta.num.zones",
       {},
@@ -107,7 +107,9 @@ function left(atMs) {
   if (s <= 0) return now.say.past;
   const two = (number) => String(number).padStart(2, "0");
   const days = Math.floor(s / 86_400);
-  return `${days ? `${days} d ` : ""}${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+  // Hours, minutes and seconds read from left to right, whatever stands beside them.
+  const time = `\u2066${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}\u2069`;
+  return days ? filled(now.say.days_left, { days, time }) : time;
 }
 
 /** Clocks go on by themselves. */

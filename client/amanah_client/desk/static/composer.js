@@ -47,7 +47,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     bar,
     tray.nodes,
     el("div.typing", {}, hints, text),
-    el("div.row.tight", {}, tray.pick, el("div.adds", {}, add), el("span.meta.hint", {}, now.say.hint), send),
+    el("div.row.tight.foot", {}, tray.pick, el("div.adds", {}, add), el("span.meta.hint", {}, now.say.hint), send),
   );
   paps.value = "PAP:AMBER";
 

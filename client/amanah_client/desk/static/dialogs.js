@@ -134,9 +134,9 @@ function wordsOf(item) {
   const told = {
     task: () => `${now.say.task}: ${said.what}. ${said.words}`,
     decision: () => `${now.say.decision} ${said.ordinal}: ${said.what}. ${said.words}`,
-    clock: () => `${said.title}: ${said.what}, ${said.utc}`,
+    clock: () => `${said.title}: ${said.what}${now.say.comma}${said.utc}`,
     file: () => `${said.title}: ${said.name}`,
-    standing: () => [said.title, said.lines.join(", ")].filter(Boolean).join(": "),
+    standing: () => [said.title, said.lines.join(now.say.comma)].filter(Boolean).join(": "),
   }[said.kind];
   return `${item.who.name}. ${told ? told() : ""}`;
 }

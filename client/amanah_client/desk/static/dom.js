@@ -89,6 +89,9 @@ export function blocks(given) {
   });
 }
 
+/** What a task, a decision or a time is called: it stands where the page's text does, and runs as itself. */
+export const titled = (of) => el("bdi", { dir: "auto" }, of.runs.map(run));
+
 function run(given) {
   let made = given.text;
   if (given.indicator) made = el("code.ioc", { dir: "ltr" }, made);

@@ -22,7 +22,7 @@ function notice(item) {
 }
 
 function entry(item, does) {
-  const body = el("div.body", {}, item.first ? who(item) : aside(item), reply(item), content(item, does), below(item, does));
+  const body = el("div.body", {}, item.first ? who(item) : aside(item), root(item, does), reply(item), content(item, does), below(item, does));
   const made = el(
     `article.msg${item.first ? "" : ".runs"}${item.pages ? ".page" : ""}${item.calls_me ? ".called" : ""}${item.acks ? ".asks" : ""}`,
     { tabindex: -1, "data-id": item.id, "data-seq": item.seq, "aria-label": `${item.who.name}, ${item.who.chip}, ${item.utc}` },
@@ -37,7 +37,7 @@ function who(item) {
   return el(
     "div.who",
     {},
-    el("b", { dir: "auto", title: item.who.organisation }, item.who.name),
+    el("b", { title: item.who.organisation }, theirs(item.who.name)),
     item.who.machine ? el("span.meta", {}, now.say.machine) : null,
     item.who.note ? el("span.meta.warn", {}, item.who.note) : null,
     el("span.meta", {}, moment(item.at_ms, item.utc)),
@@ -56,10 +56,18 @@ function marks(item) {
     item.pap ? el("bdi.meta.pap", { lang: "en" }, item.pap) : null,
     item.drill ? el("b.drill", {}, now.say.drill) : null,
     item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
-    item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(", "))) : null,
+    item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(now.say.comma))) : null,
+    item.sent ? el("span.meta.num", {}, item.sent) : null,
     item.relay_time ? el("span.meta.warn", {}, item.relay_time) : null,
     item.repaired ? el("span.meta", { dir: "auto" }, `\u21ba ${item.repaired}`) : null,
   ].filter(Boolean);
+}
+
+/** Where the thread begins that it stands in: the way there. */
+function root(item, does) {
+  if (!item.root) return null;
+  const [before, after = ""] = now.say.thread_begins.split("{text}");
+  return el("button.reply", { type: "button", onclick: () => does.thread(item) }, el("span", {}, before, theirs(item.root.text), after));
 }
 
 function reply(item) {
@@ -163,7 +171,7 @@ function alerts(card) {
   return el(
     `div.card.${card.severity}`,
     {},
-    el("h3", { dir: "auto" }, card.title),
+    el("h3", {}, theirs(card.title)),
     list,
     card.sum ? el(card.adds_up ? "div.meta.num" : "div.meta.num.warn", {}, card.sum) : null,
     card.groups.length > 3 ? el("div.row", {}, more) : null,
@@ -178,7 +186,7 @@ function below(item, does) {
     parts.push(...acks.by.map(([who, , words]) => el("span.ok", {}, chip(who), " ", words)));
     parts.push(...acks.waiting.map(([who, words]) => el("span.wait", {}, chip(who), " ", words)));
   }
-  if (delivery) parts.push(el(`span.sent.${delivery.state}`, {}, delivery.text, delivery.waiting.length && delivery.state === "delivered" ? [" (", now.say.waiting_for, " ", delivery.waiting.join(", "), ")"] : null));
+  if (delivery) parts.push(el(`span.sent.${delivery.state}`, {}, delivery.text, delivery.waiting.length && delivery.state === "delivered" ? [" (", now.say.waiting_for, " ", delivery.waiting.join(now.say.comma), ")"] : null));
   if (item.threads && item.id !== now.thread) parts.push(btn(filled(now.say.in_thread, { count: item.threads }), () => does.thread(item), {}, "button.link"));
   if (delivery && (delivery.state === "held" || delivery.state === "queued")) {
     if (delivery.state === "held") parts.push(btn(now.say.release, () => ask("release", { intent: item.id, drop: false }), {}, "button.link"));

@@ -1,6 +1,6 @@
 // The head of a room: what it is called, its label, how it stands, and who can read it.
 
-import { btn, chip, el, fill, tlp } from "./dom.js";
+import { btn, chip, el, fill, theirs, tlp } from "./dom.js";
 import { now, on, openRoom } from "./state.js";
 
 export function makeHead() {
@@ -23,7 +23,7 @@ export function makeHead() {
         {},
         btn("\u2190", () => (document.body.dataset.pane = "rooms"), { "aria-label": now.say.back }, "button.btn.small.paneback"),
         room.drill ? el("b.drill", {}, now.say.drill) : null,
-        el("span.title", { dir: "auto" }, room.title),
+        el("span.title", {}, theirs(room.title)),
         tlp(room.label),
         btn(now.say.board, () => (document.body.dataset.pane = "board"), {}, "button.btn.small.toboard"),
       ),

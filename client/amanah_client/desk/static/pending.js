@@ -32,7 +32,7 @@ function entry(one, withRoom) {
     { "data-intent": one.id },
     el("div.grow", {},
       el("div", {}, theirs(one.what, "b"), withRoom && one.room ? [" ", where(one)] : null),
-      el("div.meta", { dir: "auto" }, moment(one.at_ms, one.utc), " ", one.words)),
+      el("div.meta", {}, moment(one.at_ms, one.utc), " ", one.words)),
     one.releasable ? act("release", now.say.release, () => ask("release", { intent: one.id, drop: false })) : null,
     one.droppable ? act("drop", now.say.drop, () => ask("release", { intent: one.id, drop: true })) : null,
     one.state === "refused" ? act("seen", now.say.seen, () => ask("dismiss", { intent: one.id })) : null,

@@ -10,7 +10,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
   const find = el("button.find", { type: "button", onclick: onFind }, el("span", {}, now.say.find), el("kbd", {}, "Ctrl K"));
   const lists = el("div.lists");
   const health = el("div.health");
-  const rail = el("div.rail", { role: "navigation", "aria-label": now.say.back }, el("h1.unseen", {}, now.say.back), me, find, lists, health);
+  const rail = el("div.rail", { role: "navigation", "aria-label": now.say.back }, el("h1.unseen", {}, now.say.back), me, find, lists, health, document.querySelector(".tongues"));
 
   function drawMe() {
     const seal = el("img.seal", { src: document.body.dataset.seal, alt: "", width: 32, height: 32 });

@@ -1,0 +1,96 @@
+"""The desk's page as it is seen: its language, what covers what, and which way each text runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, expect
+
+from tests.browser.desks import PHONE, Desks, desks, sitting
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
+    with desks(tmp_path_factory.mktemp("desks")) as made:
+        yield made
+
+
+def box(of: Locator) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom."""
+    found = of.bounding_box()
+    assert found is not None
+    return found["x"], found["y"], found["x"] + found["width"], found["y"] + found["height"]
+
+
+def covers(one: Locator, other: Locator) -> bool:
+    left, top, right, bottom = box(one)
+    x, y, x_end, y_end = box(other)
+    return left < x_end and x < right and top < y_end and y < bottom
+
+
+def test_a_desk_speaks_as_it_was_started_until_its_page_chooses_another_language(
+    browser: Browser, site: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMANAH_LANG", "ar")
+    link = site.start(site.nations.enrol("Speaker", "cert.example.tn"))
+    with sitting(browser, link, lang="", locale="en-GB") as ours:
+        page = ours.page
+        expect(page.locator("html")).to_have_attribute("lang", "ar")
+        page.locator(".rail .tongue", has_text="Fran").click()
+        expect(page.locator("html")).to_have_attribute("lang", "fr")
+        page.locator(".rail .find", has_text="Tout chercher").or_(page.locator(".rail .me b")).first.wait_for()
+        assert page.locator('.rail .tongue[aria-current="true"]').all_inner_texts() == ["Fran\u00e7ais"]
+
+
+def test_a_browser_that_comes_in_is_refused_nothing(browser: Browser, site: Desks) -> None:
+    refused: list[str] = []
+
+    def listen(context: BrowserContext) -> None:
+        context.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+
+    with sitting(browser, site.start(site.nations.enrol("Visitor", "cert.example.tn")), listen) as ours:
+        ours.open_room("Quiet")
+        assert refused == []
+
+
+def test_send_stands_beside_what_is_added_and_a_word_of_the_desk_covers_nothing(browser: Browser, site: Desks) -> None:
+    link = site.start(site.nations.enrol("Sender", "cert.example.tn"))
+    with sitting(browser, link, viewport={"width": 1366, "height": 768}) as ours:
+        page = ours.page
+        ours.open_room("Port authority ransomware")
+        ours.say("/task cert.example.tn Look at http://evil.example/a")
+        send, attach = page.locator(".compose .go"), page.locator(".compose .foot .btn").first
+        assert box(send)[1] < box(attach)[3]
+        assert box(send)[3] > box(attach)[1]
+        ours.shoot("1366")
+        page.locator("textarea.box").fill("/incidnt close")
+        page.keyboard.press("Enter")
+        for size in (None, PHONE):
+            if size:
+                page.set_viewport_size(size)
+                page.locator("textarea.box").press("Enter")
+                page.locator(".paneback").first.wait_for()
+            page.locator(".toast").wait_for()
+            ours.shoot("toast" if size is None else "toast-phone")
+            for other in ("h1 .title", "h1 .tlp", ".compose", "#flow"):
+                assert not covers(page.locator(".toast"), page.locator(other))
+
+
+def test_what_others_call_something_stands_where_the_page_s_text_does(browser: Browser, site: Desks) -> None:
+    with sitting(browser, site.start(site.nations.enrol("Caller", "cert.example.tn")), lang="ar") as ours:
+        page = ours.page
+        ours.open_room("Port authority ransomware")
+        ours.say("/clock action +3d Sinkhole www.evil.example")
+        title = page.locator(".board .clockline bdi", has_text="Sinkhole").first
+        title.wait_for()
+        ours.shoot("rtl-board")
+        right = box(page.locator(".board .clockline .clock").first)[2]
+        assert abs(box(title)[2] - right) < 2
+        expect(title.locator("code.ioc")).to_have_text("www.evil[.]example")
+        assert "\u064a" in page.locator(".board .clockline .clock").first.inner_text()
+        # Of a long name the beginning is kept, at the side where the page's text begins.
+        name = page.locator(".rail .room b").first
+        name.evaluate("(one) => (one.textContent = 'Begins here '.repeat(20))")
+        assert name.evaluate("(one) => getComputedStyle(one).direction") == "ltr"
+        assert name.evaluate("(one) => getComputedStyle(one).textAlign") in {"right", "end"}
