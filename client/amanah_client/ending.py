@@ -51,7 +51,7 @@ async def sign_off(client: Client, room: Room, *, anyway: bool) -> tuple[str, ..
     """
     await _catch_up(client, room)
     events = await asyncio.to_thread(room.placed)
-    body, differs = sign(events, room.board(about=()))
+    body, differs = sign(events, room.board(about=()), typed=True)
     if not differs or anyway:
         await client.ask(room.compose(body))
     return differs
@@ -64,7 +64,7 @@ async def record_closing(client: Client, room: Room) -> None:
         AmanahError: It cannot be caught up, or nations may still sign.
     """
     await _catch_up(client, room)
-    await client.ask(room.compose(record(room.board(about=()), now_ms=_now_ms())))
+    await client.ask(room.compose(record(room.board(about=()), now_ms=_now_ms(), typed=True)))
 
 
 async def _catch_up(client: Client, room: Room) -> None:

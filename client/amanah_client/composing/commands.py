@@ -259,14 +259,14 @@ def _who(_rest: str, _situation: Situation) -> Order:
 
 
 def _attach(rest: str, _situation: Situation) -> Order:
-    return Attaching(path=rest)
+    return Attaching(path=names.path(rest))
 
 
 def _save(rest: str, situation: Situation) -> Order:
     word, others = _first(rest)
     if word.startswith("#") and len(word) > 1:
-        return Saving(message=situation.message(word[1:]), folder=others)
-    return Saving(message=None, folder=rest)
+        return Saving(message=situation.message(word[1:]), folder=names.path(others))
+    return Saving(message=None, folder=names.path(rest))
 
 
 def _search(rest: str, _situation: Situation) -> Order:
@@ -274,7 +274,7 @@ def _search(rest: str, _situation: Situation) -> Order:
 
 
 def _export(rest: str, _situation: Situation) -> Order:
-    return Exporting(path=rest)
+    return Exporting(path=names.path(rest))
 
 
 def _help(rest: str, _situation: Situation) -> Order:
@@ -293,8 +293,10 @@ _TABLE: Final = (
     ),
     Command(
         name="attach",
-        usage=("[FILE]",),
-        about=N_("Attach a file, sealed for those who can read the room."),
+        usage=("FILE",),
+        about=N_(
+            "Attach a file, sealed for those who can read the room; the desk asks which. Quotes may stand around it."
+        ),
         read=_attach,
     ),
     Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable
 from typing import Final, TypeVar
 
@@ -97,6 +98,17 @@ def label(text: str) -> Label:
         known = isolate(", ".join(one.text for one in Label))
         detail = _("there is no label %(word)s; nothing was done", word=isolate(repr(text)))
         raise SpokenError(detail, _("The labels are %(labels)s.", labels=known), Code.LABEL) from None
+
+
+def path(text: str) -> str:
+    """A path as it is typed: bare, blanks and all, or as a shell would take it, in quotes or with backslashes."""
+    if text[:1] not in {"'", '"'} and "\\ " not in text:
+        return text
+    try:
+        (found,) = shlex.split(text)
+    except ValueError:  # no end of the quotes, or more than one word: it is a name that looks like that
+        return text
+    return found
 
 
 def no_proposal(number: int) -> SpokenError:

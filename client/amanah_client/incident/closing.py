@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from amanah_client.incident.board import Board, ClosingOnBoard
 from amanah_client.incident.event import Event
 from amanah_client.incident.facts import differing, facts_of
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
+from amanah_client.language.errors import SpokenError
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import EnvelopeId, OrgName
@@ -31,29 +34,34 @@ def ask_to_sign(events: Sequence[Event], *, nations: Sequence[OrgName], sign_unt
     )
 
 
-def open_closing(board: Board) -> tuple[EnvelopeId, ClosingOnBoard]:
+def open_closing(board: Board, *, typed: bool = False) -> tuple[EnvelopeId, ClosingOnBoard]:
     """The newest closing, if it is not recorded yet.
 
+    Args:
+        board: The room's board.
+        typed: Whether who is told is in a composer, and goes on by its commands.
+
     Raises:
-        UsageError: `NOT_FOUND`.
+        SpokenError: `NOT_FOUND`.
     """
     newest = next(reversed(board.closings.items()), None)
     if newest is None or newest[1].recorded is not None:
-        detail = "nobody asked to close this room" if newest is None else "the closing of this room is recorded"
-        hint = f"`amanah close ROOM{'' if newest is None else ' --anew'}` asks its nations to sign off."
-        raise UsageError(Code.NOT_FOUND, detail, hint=hint)
+        detail = _("nobody asked to close this room") if newest is None else _("the closing of this room is recorded")
+        command = "/close" if typed else f"`amanah close ROOM{'' if newest is None else ' --anew'}`"
+        hint = _("%(command)s asks its nations to sign off.", command=isolate(command))
+        raise SpokenError(detail, hint, Code.NOT_FOUND)
     return newest
 
 
-def sign(events: Sequence[Event], board: Board) -> tuple[SignOff, tuple[str, ...]]:
+def sign(events: Sequence[Event], board: Board, *, typed: bool = False) -> tuple[SignOff, tuple[str, ...]]:
     """The sign-off by what is here, and in which facts it differs from what was asked.
 
     Who came later has no entries before: then the facts are of fewer entries, and nothing is compared here.
 
     Raises:
-        UsageError: `NOT_FOUND` where nothing is to be signed.
+        SpokenError: `NOT_FOUND` where nothing is to be signed; `typed` as for `open_closing`.
     """
-    asked, of = open_closing(board)
+    asked, of = open_closing(board, typed=typed)
     first = max(of.closing.first, whole_from(events, of.closing.last))
     facts = facts_of(events, first=first, last=of.closing.last)
     made = SignOff(closing=asked, first=first, facts=facts)
@@ -68,14 +76,16 @@ def whole_from(events: Sequence[Event], last: int) -> int:
     return first
 
 
-def record(board: Board, *, now_ms: int) -> ClosingRecorded:
+def record(board: Board, *, now_ms: int, typed: bool = False) -> ClosingRecorded:
     """That the closing stands.
 
     Raises:
-        UsageError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign.
+        SpokenError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign; `typed` as for
+            `open_closing`.
     """
-    asked, of = open_closing(board)
+    asked, of = open_closing(board, typed=typed)
     if of.outstanding and now_ms <= of.closing.sign_until_ms:
-        detail = f"not signed yet: {', '.join(of.outstanding)}"
-        raise UsageError(Code.USAGE, detail, hint="They sign by `amanah sign-off ROOM`; `amanah board` shows who has.")
+        detail = _("not signed yet: %(nations)s", nations=isolate(", ".join(of.outstanding)))
+        command = isolate("/sign" if typed else "`amanah sign-off ROOM`")
+        raise SpokenError(detail, _("They sign by %(command)s; the board shows who has.", command=command))
     return ClosingRecorded(closing=asked, nations=of.agreeing)

@@ -9,7 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from amanah_client import actions
-from amanah_client.composing.line import as_typed
+from amanah_client.composing.line import SLASH, as_typed
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
@@ -191,7 +191,7 @@ class Terminal(Frame):
             self._give_back(feed, text)
             self.tell_error(error)
         else:
-            self.tell(told)
+            self.tell(told, passing=True)
         finally:
             self.moves.end(move)
             self.show_moves()
@@ -262,6 +262,10 @@ class Terminal(Frame):
         self._keeping.resume()
         if self.composer.text != self._offered_for:
             self._choices = tuple((Part(form, "dim"),) for form in usage(self.composer.text))
+            begun = complete(self.composer.text, ()) if self.composer.text == SLASH else None
+            if begun is not None:
+                self._offer(begun.choices)
+            self._forget_passing()
             self.show_bar()
 
     @on(Composer.Pasted)
@@ -291,11 +295,13 @@ class Terminal(Frame):
             self.composer.replace(found.text, (row, column - len(before)), (row, column))
         if found.choices:
             self._offered_for = self.composer.text
-            self._choices = tuple(
-                (Part(name, "code"), Part("  "), *said(_(about) if about else "", "dim"))
-                for name, about in found.choices
-            )
+            self._offer(found.choices)
             self.show_bar()
+
+    def _offer(self, choices: tuple[tuple[str, str], ...]) -> None:
+        self._choices = tuple(
+            (Part(name, "code"), Part("  "), *said(_(about) if about else "", "dim")) for name, about in choices
+        )
 
     @on(Composer.Paging)
     def _page(self, event: Composer.Paging) -> None:

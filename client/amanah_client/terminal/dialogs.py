@@ -314,7 +314,7 @@ def keys() -> list[tuple[Parts, int]]:
             ("Ctrl+D", _("Defang the addresses in what you write")),
             ("Ctrl+F", _("Search what was said")),
             ("Page Up, Page Down", _("Scroll the conversation")),
-            ("Esc", _("Drop an answer or a correction, close a panel or a thread, come back here")),
+            (_("Esc"), _("Drop an answer or a correction, close a panel or a thread, come back here")),
         ]),
         (_("Rooms and panels"), [
             ("Ctrl+K", _("Go to a room, or open one")),

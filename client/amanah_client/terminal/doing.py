@@ -18,6 +18,7 @@ from amanah_client.ending import ask_nations, record_closing, sign_off
 from amanah_client.feed import Feed
 from amanah_client.files import Tell
 from amanah_client.language import gettext as _
+from amanah_client.language.errors import SpokenError
 from amanah_client.message import Message
 from amanah_client.reading import Found
 from amanah_client.relabelling import Change
@@ -279,8 +280,12 @@ async def _sign(client: Client, room: Room, anyway: bool, _tell: Tell) -> str:  
 
 def _attach(watch: Watch, feed: Feed, named: str) -> Takes:
     if not named:
-        raise UsageError(Code.USAGE, _("the file is missing"), hint=_("Write /attach and the path of a file."))
+        raise SpokenError(_("the file is missing"), _("Write /attach and the path of a file."))
     draft, path = watch.draft(feed), Path(named).expanduser()
+    if not path.exists():
+        detail = _("there is no file %(path)s; nothing was sent", path=words.value(str(path)))
+        hint = _("Look at its name; a path begins in the folder where this program was started, or with / or ~.")
+        raise SpokenError(detail, hint, Code.NOT_FOUND)
     attach = partial(feed.room.attach, path, label=draft.label, pap=draft.pap, precedence=draft.precedence)
 
     async def work(tell: Tell) -> str:
@@ -296,12 +301,15 @@ def _file_in_sight(feed: Feed, seen: Situation) -> Message:
     with_files = [one for one in feed.window.messages if isinstance(one.body, File)]
     if not with_files:
         hint = _("Mark it, or write the first digits of its message behind /save.")
-        raise UsageError(Code.NOT_FOUND, _("there is no file in sight"), hint=hint)
+        raise SpokenError(_("there is no file in sight"), hint, Code.NOT_FOUND)
     return next((one for one in with_files if one.id == seen.answering), with_files[-1])
 
 
 def _save(feed: Feed, message: Message, named: str) -> Takes:
     folder = Path(named or ".").expanduser()
+    if not folder.is_dir():
+        detail = _("there is no folder %(path)s; nothing was saved", path=words.value(str(folder)))
+        raise SpokenError(detail, _("Write the path of one that is there behind /save."), Code.NOT_FOUND)
     name = message.body.safe_name if isinstance(message.body, File) else _("a file")
 
     async def work(tell: Tell) -> str:

@@ -131,6 +131,7 @@ class Frame(App[None]):
         self._wants_showing = False
         self._told: tuple[Parts, ...] = ()
         self._choices: tuple[Parts, ...] = ()
+        self._is_passing = False
         self._was_away = False
         self._leaves = False
         self._offered_for = ""
@@ -332,10 +333,15 @@ class Frame(App[None]):
         """Where somebody writes."""
         return self.screen_stack[0].query_one(Composer)
 
-    def tell(self, text: str, style: str = "") -> None:
-        """Say something above the composer until somebody sends or presses Esc."""
+    def tell(self, text: str, style: str = "", *, passing: bool = False) -> None:
+        """Say something above the composer until somebody sends or presses Esc; in passing, until they write on."""
+        self._is_passing = passing
         self._told = (said(text, style),) if text else ()
         self.show_soon()
+
+    def _forget_passing(self) -> None:
+        if self._is_passing and self.composer.text:
+            self._told, self._is_passing = (), False
 
     def tell_error(self, error: AmanahError) -> None:
         """Say what went wrong and what to do."""

@@ -261,3 +261,21 @@ def test_a_line_that_begins_with_a_slash_is_never_sent_as_it_stands(rest: str) -
         if isinstance(order, o.Saying) and isinstance(order.body, Text):
             assert name == "reply"
             assert not order.body.text.startswith(f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [
+        ("/media/My Files/net flow.txt", "/media/My Files/net flow.txt"),
+        ('"/media/My Files/net flow.txt"', "/media/My Files/net flow.txt"),
+        ("'/media/My Files/net flow.txt'", "/media/My Files/net flow.txt"),
+        ("/media/My\\ Files/net\\ flow.txt", "/media/My Files/net flow.txt"),
+        ("it's.txt", "it's.txt"),
+        ("'open.txt", "'open.txt"),
+        ("a\\b.txt", "a\\b.txt"),
+    ],
+)
+def test_a_path_is_taken_bare_or_as_a_shell_takes_it(typed: str, path: str) -> None:
+    assert read(f"/attach {typed}") == o.Attaching(path=path)
+    assert read(f"/save {typed}") == o.Saving(message=None, folder=path)
+    assert read(f"/export {typed}") == o.Exporting(path=path)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amanah_client.incident import board as rules
+from amanah_client.incident.board import Board
 from amanah_client.incident.closing import ask_to_sign, open_closing, record, sign
 from amanah_client.incident.event import Author, Event
 from amanah_client.incident.facts import differing, facts_of
+from amanah_client.view.closing import left_open
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.closing import ClosingRecorded, SignOff
 from amanah_protocol.content.incident import Incident, Status
+from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
@@ -207,3 +212,28 @@ def test_an_empty_room_is_not_closed() -> None:
     with pytest.raises(UsageError) as nothing:
         open_closing(Told().board)
     assert nothing.value.code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(("typed", "hint"), [(False, "`amanah close ROOM`"), (True, "/close")])
+def test_what_is_to_be_done_first_is_said_in_the_commands_of_the_face(typed: bool, hint: str) -> None:  # noqa: FBT001 - a case
+    for act in (partial(sign, []), partial(record, now_ms=1)):
+        with pytest.raises(UsageError) as error:
+            act(Board(), typed=typed)
+        assert error.value.hint.startswith(f"{hint} asks")
+
+
+def test_what_a_closing_would_leave_behind_is_named() -> None:
+    told = Told()
+    told.say(A_TN, Task(id=NAME, what="image the disks", nation=MA))
+    told.say(A_TN, Task(id=b"\x01" * 16, what="is done", nation=MA))
+    told.say(A_MA, TaskMoved(id=b"\x01" * 16, state=TaskState.DONE))
+    told.say(A_TN, Proposal(ordinal=4, what="sinkhole", object_until_ms=2, quorum=1, nations=(MA,)))
+    told.say(A_TN, Clock(id=NAME, nature=Nature.ACTION, what="all at once", at_ms=90_000))
+    told.say(A_TN, Clock(id=b"\x01" * 16, nature=Nature.ACTION, what="is past", at_ms=1))
+    told.say(A_TN, Clock(id=b"\x02" * 16, nature=Nature.ACTION, what="is off", at_ms=90_000, stands=False))
+    assert left_open(told.board, 10) == (
+        f"Task of {MA}: image the disks",
+        "Proposal 4, not decided: sinkhole",
+        "Joint time 00:01 UTC: all at once",
+    )
+    assert left_open(Board(), 10) == ()

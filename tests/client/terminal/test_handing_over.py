@@ -194,3 +194,28 @@ async def test_a_room_is_opened_by_a_template_and_as_an_exercise(nations: Nation
         room = app.watch_over.client.room("Night")
         assert room.is_drill
         assert len(room.board().tasks) == len(decode_template(built_in("phishing"), "phishing").task)
+
+
+async def test_what_is_not_there_is_named_and_a_slash_shows_the_commands(nations: Nations, tmp_path: Path) -> None:
+    (tmp_path / "net flow.txt").write_text("x")
+    async with at_the_terminal(nations, "quoted", (80, 24), room="Quoted") as desk:
+        desk.app.composer.fill("/")
+        await desk.sees("/attach", "choices")
+        await desk.sees("/ack", "choices")
+        desk.app.composer.fill("")
+        await desk.type(f"/attach {tmp_path}/nothing.txt")
+        await desk.sees("nothing.txt; nothing was sent", "told")
+        await desk.pilot.press("ctrl+c")
+        await desk.type(f"/attach '{tmp_path}/net flow.txt'")
+        await desk.sees("Sealed.", "told")
+        # It is told in passing: whoever writes on has read it.
+        desk.app.composer.fill("and")
+        await until(lambda: "Sealed." not in desk.told("told"))
+        desk.app.composer.fill("")
+        await desk.sees("net flow.txt", "conversation")
+        await desk.type("/save /no/such/folder")
+        await desk.sees("/no/such/folder; nothing was saved", "told")
+        assert "--to" not in desk.told("told")
+        await desk.pilot.press("ctrl+c")
+        await desk.type("/sign")
+        await desk.sees("/close asks its nations to sign off", "told")
