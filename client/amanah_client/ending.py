@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from amanah_client.incident.closing import ask_to_sign, record, sign
@@ -15,13 +15,15 @@ from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.types import OrgName
+from amanah_protocol.types import DeviceId, OrgName
 
 _DAY_MS: Final = 86_400_000
 _WAIT_S: Final = 20.0
 
 
-async def ask_nations(client: Client, room: Room, nations: Sequence[OrgName], days: int) -> None:
+async def ask_nations(
+    client: Client, room: Room, nations: Sequence[OrgName], days: int, *, circle: Collection[DeviceId] = ()
+) -> None:
     """Say that the incident is closed, if nobody has, then ask about all entries up to that.
 
     Args:
@@ -29,19 +31,21 @@ async def ask_nations(client: Client, room: Room, nations: Sequence[OrgName], da
         room: The room.
         nations: Who is asked; all in the room where none is named.
         days: How many days they have.
+        circle: Whom its author was shown as the readers; as `Room.compose`.
 
     Raises:
         AmanahError: It cannot be caught up, or is refused; where the first step was taken, that one stands.
     """
     await _catch_up(client, room)
     if room.board(about=()).standing.status is not Status.CLOSED:
-        await client.do(room.compose(Incident(status=Status.CLOSED)), _WAIT_S)
+        await client.do(room.compose(Incident(status=Status.CLOSED), circle=circle), _WAIT_S)
     asked = nations or tuple(party.organisation for party in room.members())
     events = await asyncio.to_thread(room.placed)
-    await client.ask(room.compose(ask_to_sign(events, nations=asked, sign_until_ms=_now_ms() + days * _DAY_MS)))
+    body = ask_to_sign(events, nations=asked, sign_until_ms=_now_ms() + days * _DAY_MS)
+    await client.ask(room.compose(body, circle=circle))
 
 
-async def sign_off(client: Client, room: Room, *, anyway: bool) -> tuple[str, ...]:
+async def sign_off(client: Client, room: Room, *, anyway: bool, circle: Collection[DeviceId] = ()) -> tuple[str, ...]:
     """Sign by what this device has; gives the facts in which that differs from what was asked.
 
     Where it differs and not `anyway`, nothing is signed.
@@ -53,7 +57,7 @@ async def sign_off(client: Client, room: Room, *, anyway: bool) -> tuple[str, ..
     events = await asyncio.to_thread(room.placed)
     body, differs = sign(events, room.board(about=()), typed=True)
     if not differs or anyway:
-        await client.ask(room.compose(body))
+        await client.ask(room.compose(body, circle=circle))
     return differs
 
 

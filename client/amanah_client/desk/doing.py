@@ -12,15 +12,14 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
 from amanah_client.composing.times import parse_time
 from amanah_client.desk import wire
+from amanah_client.desk.circle import NotDoneError, readers_of
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.flows import flow, sign
 from amanah_client.desk.passing import lowering
 from amanah_client.ending import record_closing
 from amanah_client.language import gettext as _
-from amanah_client.language.errors import SpokenError
 from amanah_client.room import Room
 from amanah_client.view.indicators import defang, has_live
-from amanah_client.view.readers import digest_of
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
@@ -39,18 +38,6 @@ from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 Doing: TypeAlias = wire.Asked
 _ID_BYTES: Final = 16
-
-
-class NotDoneError(SpokenError):
-    """The desk itself refuses it; nothing is queued.
-
-    Attributes:
-        data: What the page is to do about it.
-    """
-
-    def __init__(self, detail: str, hint: str, data: object = None) -> None:
-        super().__init__(detail, hint)
-        self.data = data
 
 
 async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR0911 - one for each kind
@@ -137,7 +124,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
         case orders.AskingToSign(days=days):
             return "", {"show": "closing", "days": days}
         case orders.SigningOff(anyway=anyway):
-            text, differs = await sign(desk, asked.room, anyway=anyway)
+            text, differs = await sign(desk, asked, anyway=anyway)
             return text, differs or {"sent": True}
         case orders.RecordingClosing():
             await record_closing(desk.client, room)
@@ -168,21 +155,6 @@ async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:
     body = compose_correction(_entry(asked.entry), order.body.text, found)
     await desk.client.ask(room.compose(body, circle=readers_of(room, asked)))
     return "", {"sent": True}
-
-
-def readers_of(room: Room, asked: wire.Sealing) -> tuple[DeviceId, ...]:
-    """The devices that can read a room, as its page has shown them.
-
-    What is queued names them too: who joins before it is sealed has it held (`core.hold`).
-
-    Raises:
-        NotDoneError: Others can, or not all of them any more.
-    """
-    members = room.members()
-    if digest_of(members) != asked.readers:
-        detail = _("Who can read this room has changed: nothing was sent")
-        raise NotDoneError(detail, _("Look again at who can read it, then send."), {"look": "readers"})
-    return tuple(party.device for party in members)
 
 
 def _marks(order: orders.Marking, room: Room) -> dict[str, str]:

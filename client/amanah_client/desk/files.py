@@ -18,8 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from amanah_client.desk import wire
+from amanah_client.desk.circle import readers_of
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.doing import readers_of, room_of
+from amanah_client.desk.doing import room_of
 from amanah_client.desk.download import Download
 from amanah_client.desk.passes import Passes
 from amanah_client.desk.telling import told

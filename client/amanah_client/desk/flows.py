@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from amanah_client.desk import wire
+from amanah_client.desk.circle import readers_of
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.opening import open_room, plan
 from amanah_client.desk.paged import duty
@@ -40,10 +41,11 @@ async def flow(desk: Desk, asked: wire.Flow) -> tuple[str, object]:  # noqa: C90
             return await relabel(desk, asked), None
         case wire.AskToSign(nations=nations, days=days):
             room = desk.client.room(RoomId(bytes.fromhex(asked.room)))
-            await ask_nations(desk.client, room, tuple(map(parse_organisation, nations)), days)
+            circle = readers_of(room, asked)
+            await ask_nations(desk.client, room, tuple(map(parse_organisation, nations)), days, circle=circle)
             return _("Asked. Who has signed stands on the board."), None
         case wire.SignOff(anyway=anyway):
-            return await sign(desk, asked.room, anyway=anyway)
+            return await sign(desk, asked, anyway=anyway)
         case wire.RecordClosing():
             await record_closing(desk.client, desk.client.room(RoomId(bytes.fromhex(asked.room))))
             return "", None
@@ -59,9 +61,10 @@ async def flow(desk: Desk, asked: wire.Flow) -> tuple[str, object]:  # noqa: C90
             assert_never(asked)
 
 
-async def sign(desk: Desk, room: str, *, anyway: bool) -> tuple[str, object]:
+async def sign(desk: Desk, asked: wire.Sealing, *, anyway: bool) -> tuple[str, object]:
     """Sign for the own nation, or say in what this device differs."""
-    differs = await sign_off(desk.client, desk.client.room(RoomId(bytes.fromhex(room))), anyway=anyway)
+    room = desk.client.room(RoomId(bytes.fromhex(asked.room)))
+    differs = await sign_off(desk.client, room, anyway=anyway, circle=readers_of(room, asked))
     if not differs:
         return _("Signed for your nation."), None
     if anyway:

@@ -15,8 +15,9 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from amanah_client.desk import wire
+from amanah_client.desk.circle import NotDoneError
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.doing import NotDoneError, do
+from amanah_client.desk.doing import do
 from amanah_client.desk.files import Hatch
 from amanah_client.desk.finding import before, find, timeline, whole
 from amanah_client.desk.frames import Frames

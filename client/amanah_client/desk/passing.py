@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from amanah_client.desk import wire
+from amanah_client.desk.circle import shown_as
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.telling import told
 from amanah_client.history import UNREADABLE, Plan
@@ -15,7 +16,7 @@ from amanah_client.message import Message
 from amanah_client.room import Room
 from amanah_client.view import words
 from amanah_client.view.people import Seat
-from amanah_client.view.readers import readers
+from amanah_client.view.readers import digest_of, readers
 from amanah_client.visible import shown
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.labels import Label
@@ -50,6 +51,7 @@ def _target(room: Room, message: Message, to: Room, seat: Seat) -> dict[str, obj
         "label": to.ceiling.text,
         "drill": to.is_drill,
         "readers": readers(to.members(), seat).compose,
+        "digest": digest_of(to.members()),
         "may": not why,
         "why": why,
     }
@@ -63,6 +65,7 @@ async def forward(desk: Desk, asked: wire.Forward) -> str:
     """
     room, to = _room(desk, asked.room), _room(desk, asked.to)
     message = room.message(asked.entry)
+    shown_as(to, asked.readers)
     await desk.client.ask(room.forwarding(message, to=to, label=Label.parse(asked.label), note=asked.note))
     return _("Forwarded as soon as the relay has taken it. This room sees that it was.")
 

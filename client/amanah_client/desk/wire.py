@@ -259,18 +259,16 @@ class Dismiss(Frame, frozen=True, kw_only=True, tag="dismiss"):
     intent: Token
 
 
-class AskToSign(Frame, frozen=True, kw_only=True, tag="ask_to_sign"):
+class AskToSign(Sealing, frozen=True, kw_only=True, tag="ask_to_sign"):
     """Say that the incident is closed, and ask nations to sign off what the room came to."""
 
-    room: Room
     nations: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=64)]
     days: Annotated[int, msgspec.Meta(ge=1, le=90)]
 
 
-class SignOff(Frame, frozen=True, kw_only=True, tag="sign_off"):
+class SignOff(Sealing, frozen=True, kw_only=True, tag="sign_off"):
     """Sign for the own nation; with `anyway` also where this device has other facts."""
 
-    room: Room
     anyway: bool = False
 
 
@@ -288,9 +286,10 @@ class ForwardTargets(Frame, frozen=True, kw_only=True, tag="forward_targets"):
 
 
 class Forward(Frame, frozen=True, kw_only=True, tag="forward"):
-    """Quote a message into another room."""
+    """Quote a message into another room, for those whom the page has shown as the readers there."""
 
     room: Room
+    readers: Digest
     entry: Entry
     to: Room
     label: LabelName

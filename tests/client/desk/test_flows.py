@@ -171,8 +171,8 @@ async def test_where_this_device_has_other_facts_nothing_is_signed_before_somebo
     assert (closing["mine"], closing["signed"]) == ("differs", [])
 
 
-def _with_other_facts(events: Sequence[Event], board: Board) -> tuple[SignOff, tuple[str, ...]]:
-    body, _differs = sign(events, board)
+def _with_other_facts(events: Sequence[Event], board: Board, *, typed: bool) -> tuple[SignOff, tuple[str, ...]]:
+    body, _differs = sign(events, board, typed=typed)
     return replace(body, facts=(*body.facts[:3], bytes(32), *body.facts[4:])), ("tasks",)
 
 
@@ -192,11 +192,18 @@ async def test_a_message_goes_only_into_rooms_where_its_label_lets_it(sitting: S
     assert next(one["readers"] for one in found["rooms"] if one["may"]).startswith("Readable by TN: 1 device.")
     assert next(one["why"] for one in found["rooms"] if one["title"] == "Low")
     ids = {one["title"]: one["room"] for one in found["rooms"]}
-    refused = await page.ask("forward", room=room, entry=entry, to=ids["Low"], label="TLP:GREEN")
+    shown = {one["title"]: one["digest"] for one in found["rooms"]}
+    low, other = {"to": ids["Low"], "readers": shown["Low"]}, {"to": ids["Other of ours"], "label": "TLP:AMBER"}
+    refused = await page.ask("forward", room=room, entry=entry, label="TLP:GREEN", **low)
     assert not refused["ok"]
-    assert (await page.ask("forward", room=room, entry=entry, to=ids["Other of ours"], label="TLP:AMBER", note="see"))[
-        "ok"
-    ]
+    before = len(two.a.outbox())
+    # The readers of the room that it stands in are not those of the room that it goes to.
+    here = page.told["head"]["readers"]["digest"]
+    refused = await page.ask("forward", room=room, entry=entry, readers=here, **other)
+    assert refused["data"] == {"look": "readers"}
+    assert len(two.a.outbox()) == before
+    sent = await page.ask("forward", room=room, entry=entry, readers=shown["Other of ours"], note="see", **other)
+    assert sent["ok"]
     await until(lambda: any("forward" in str(one.type) for one in two.a.room("Other of ours").messages()))
 
 
@@ -210,10 +217,11 @@ async def test_what_was_said_in_a_drill_does_not_go_into_a_room_that_is_real(sit
     may = {one["room"]: one["may"] for one in found["rooms"]}
     assert may[other.id.hex()]
     assert not may[sitting.room]
-    refused = await page.ask(
-        "forward", room=drill.id.hex(), entry=sent.envelope.hex(), to=sitting.room, label="TLP:AMBER"
-    )
+    shown = {one["room"]: one["digest"] for one in found["rooms"]}
+    to = {"to": sitting.room, "readers": shown[sitting.room], "label": "TLP:AMBER"}
+    refused = await page.ask("forward", room=drill.id.hex(), entry=sent.envelope.hex(), **to)
     assert not refused["ok"]
+    assert refused["data"] != {"look": "readers"}
 
 
 async def test_history_is_given_to_who_came_later_as_far_as_labels_let_it(nations: Nations, sitting: Sitting) -> None:

@@ -30,6 +30,8 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "position": {"ordinal": 1, "agrees": True},
     "set_clock": {"what": "x", "at": "+2h"},
     "handover": {"text": "x"},
+    "ask_to_sign": {"nations": [TN], "days": 3},
+    "sign_off": {},
     "bring": {"name": "x", "size": 1, **MARKS},
 }
 

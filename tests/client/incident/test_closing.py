@@ -214,11 +214,11 @@ def test_an_empty_room_is_not_closed() -> None:
     assert nothing.value.code is Code.NOT_FOUND
 
 
-@pytest.mark.parametrize(("typed", "hint"), [(False, "`amanah close ROOM`"), (True, "/close")])
-def test_what_is_to_be_done_first_is_said_in_the_commands_of_the_face(typed: bool, hint: str) -> None:  # noqa: FBT001 - a case
+@pytest.mark.parametrize(("face", "hint"), [({}, "`amanah close ROOM`"), ({"typed": True}, "/close")])
+def test_what_is_to_be_done_first_is_said_in_the_commands_of_the_face(face: dict[str, bool], hint: str) -> None:
     for act in (partial(sign, []), partial(record, now_ms=1)):
         with pytest.raises(UsageError) as error:
-            act(Board(), typed=typed)
+            act(Board(), **face)
         assert error.value.hint.startswith(f"{hint} asks")
 
 

@@ -4,7 +4,7 @@ import { bar } from "./cards.js";
 import { btn, chip, el, filled } from "./dom.js";
 import { shown, sure } from "./dialogs.js";
 import { sends } from "./forms.js";
-import { ask, now, quietly } from "./state.js";
+import { ask, now, quietly, sealed } from "./state.js";
 
 const MOST_DAYS = 90;
 
@@ -47,23 +47,24 @@ export function askToClose(days = 7) {
       el("ul.choices", {}, boxes.map(([one, box]) => el("li", {}, box, el("label", { for: box.id }, chip(one.chip, one.mine), " ", el("bdi", {}, one.organisation)))))),
     el("label", { for: "f-days" }, now.say.close_days), count,
     el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, now.say.close_go)));
-  const room = now.room;
+  // Whom the form was drawn for: who joins while it is open is looked at first.
+  const readers = sealed();
   const made = shown(now.say.closing, form);
   const check = () => boxes[0]?.[1].setCustomValidity(boxes.some(([, box]) => box.checked) ? "" : now.say.close_nations);
   for (const [, box] of boxes) box.addEventListener("change", check);
-  sends(form, made, () => quietly("ask_to_sign", { room, nations: boxes.filter(([, box]) => box.checked).map(([one]) => one.organisation), days: Number(count.value) }));
+  sends(form, made, () => quietly("ask_to_sign", { ...readers, nations: boxes.filter(([, box]) => box.checked).map(([one]) => one.organisation), days: Number(count.value) }));
   count.focus();
 }
 
 /** Sign for the own nation; where this device has other facts, that is said first. */
 export async function sign() {
-  const room = now.room;
+  const readers = sealed();
   if (!(await sure(filled(now.say.sign_sure, { nation: now.me.chip }), filled(now.say.sign_for, { nation: now.me.chip })))) return;
-  const answer = await ask("sign_off", { room });
-  if (answer.ok && answer.data?.differs) await signAnyway(answer.data.differs, room);
+  const answer = await ask("sign_off", readers);
+  if (answer.ok && answer.data?.differs) await signAnyway(answer.data.differs, readers);
 }
 
 /** Everybody sees where it differs, and it does not count as agreement. */
-export async function signAnyway(differs, room) {
-  if (await sure(differs, now.say.sign_anyway)) ask("sign_off", { room, anyway: true });
+export async function signAnyway(differs, readers) {
+  if (await sure(differs, now.say.sign_anyway)) ask("sign_off", { ...readers, anyway: true });
 }

@@ -245,7 +245,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (data.show === "members") onMembers();
     if (data.show === "search") onSearch(data.query);
     if (data.lower) lowerLabel(data.lower);
-    if (data.differs) signAnyway(data.differs, room);
+    if (data.differs) signAnyway(data.differs, sealed());
     if (data.show === "closing") askToClose(data.days);
     // What a browser opens for a person's own key press alone, right behind it.
     if (data.show === "attach") form.querySelector(".attach").click();

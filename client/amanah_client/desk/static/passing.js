@@ -45,7 +45,7 @@ export async function forward(item) {
     refused,
     el("div.row.end", {}, btn(may.length ? now.say.cancel : now.say.close, () => made.close()), may.length ? el("button.btn.go", { type: "submit" }, now.say.forward) : null));
   const made = shown(now.say.forward, form);
-  sends(form, made, () => quietly("forward", { room, entry: item.id, to: to.value, label: labels.value, note: note.value }));
+  sends(form, made, () => quietly("forward", { room, entry: item.id, to: to.value, readers: may.find((one) => one.room === to.value).digest, label: labels.value, note: note.value }));
   (may.length ? to : made.querySelector("summary, button")).focus();
 }
 
