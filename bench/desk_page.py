@@ -15,10 +15,12 @@ SCROLLS: Final = 40
 _FOUND: Final = """
     query => new Promise(resolve => {
         const input = document.querySelector("dialog.palette input");
+        const status = document.querySelector("dialog.palette [role=status]");
+        status.textContent = "";
         const begun = performance.now();
         const done = () => requestAnimationFrame(() => resolve(performance.now() - begun));
         const watcher = new MutationObserver(() => {
-            if (document.querySelector("dialog.palette [role=status]").textContent) { watcher.disconnect(); done(); }
+            if (status.textContent) { watcher.disconnect(); done(); }
         });
         watcher.observe(document.querySelector("dialog.palette"), {childList: true, subtree: true});
         input.value = query;

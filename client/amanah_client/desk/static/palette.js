@@ -3,7 +3,6 @@
 import { chip, el, fill, filled, moment, theirs } from "./dom.js";
 import { now, openRoom, quietly } from "./state.js";
 
-const PAUSE_MS = 50;
 const MOST = 8;
 
 export function openPalette(flow, query = "") {
@@ -16,8 +15,7 @@ export function openPalette(flow, query = "") {
   let options = [];
   let at = 0;
   let words = [];
-  let timer = 0;
-  let turn = 0;
+  let searching = false;
 
   function draw() {
     const wanted = input.value.trim().toLowerCase();
@@ -44,11 +42,16 @@ export function openPalette(flow, query = "") {
     options[place]?.go();
   }
 
+  // At once, and again when the answer comes if more was typed since: one question is on its way at a time.
   async function search() {
-    const mine = ++turn;
-    const wanted = input.value.trim();
-    const answer = wanted.length > 1 ? await quietly("search", { query: wanted }) : { ok: true, data: { found: [], more: false } };
-    if (mine !== turn) return;
+    if (searching) return;
+    searching = true;
+    let wanted, answer;
+    do {
+      wanted = input.value.trim();
+      answer = wanted.length > 1 ? await quietly("search", { query: wanted }) : { ok: true, data: { found: [], more: false } };
+    } while (made.open && wanted !== input.value.trim());
+    searching = false;
     words = answer.ok ? answer.data.found : [];
     const told = !answer.ok ? answer.text : words.length ? `${now.say.in_words}: ${filled(answer.data.more ? now.say.found_more : now.say.found, { count: words.length })}` : wanted.length > 1 ? `${now.say.found_none}. ${now.say.found_none_more}` : "";
     fill(count, told);
@@ -58,8 +61,7 @@ export function openPalette(flow, query = "") {
   input.addEventListener("input", () => {
     at = 0;
     draw();
-    clearTimeout(timer);
-    timer = setTimeout(search, PAUSE_MS);
+    search();
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
