@@ -146,7 +146,7 @@ class SpokenError(UsageError):
 
 def speaks(error: AmanahError) -> bool:
     """Whether an error's own words are in the language that is spoken, and are shown as they are."""
-    return isinstance(error, SpokenError) or spoken() == ENGLISH
+    return isinstance(error, SpokenError) or spoken().code == ENGLISH.code
 
 
 def happened(code: str) -> str:

@@ -13,7 +13,7 @@ from amanah_client.model import Alarm
 from amanah_client.standing import Standing
 from amanah_client.view import words
 from amanah_client.visible import shown
-from amanah_protocol.errors import AmanahError
+from amanah_protocol.errors import MEANINGS, AmanahError, Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,9 @@ def line(problem: AmanahError | None, *, online: bool, following: bool, waiting:
         reason = words.value(problem.detail) if is_english else why(problem.code)
         said = _("Offline: %(why)s", why=reason)
         kept = _("What you write is kept and goes out by itself.")
-        hint = f"{shown(problem.hint)} {kept}" if is_english else kept
+        # Where the relay is not reached, the code itself says so, and nobody reads it twice.
+        is_new = is_english and problem.hint != MEANINGS[Code.OFFLINE].hint
+        hint = f"{shown(problem.hint)} {kept}" if is_new else kept
         text = f"{said}{pgettext('between', '; ')}{queued}"
         return Line(text=text, online=False, waiting=waiting, hint=hint)
     if online:

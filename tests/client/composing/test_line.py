@@ -279,3 +279,11 @@ def test_a_path_is_taken_bare_or_as_a_shell_takes_it(typed: str, path: str) -> N
     assert read(f"/attach {typed}") == o.Attaching(path=path)
     assert read(f"/save {typed}") == o.Saving(message=None, folder=path)
     assert read(f"/export {typed}") == o.Exporting(path=path)
+
+
+def test_english_of_any_region_is_shown_the_words_of_the_error_itself() -> None:
+    error = UsageError(Code.USAGE, "seven is not allowed", hint="Take eight.")
+    with speaking(Language(code="en", region="GB")):
+        assert said_on_the_desk(error) == "seven is not allowed. Take eight."
+    with speaking(Language(code="fr")):
+        assert "seven" not in said_on_the_desk(error)

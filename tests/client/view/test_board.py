@@ -191,7 +191,10 @@ def test_the_connection_is_told_with_what_waits() -> None:
     with speaking(Language(code="fr")):
         french = line(problem, online=False, following=False, waiting=2)
     assert "the relay" not in french.text + french.hint
-    assert offline.hint.endswith("What you write is kept and goes out by itself.")
+    assert offline.hint == "What you write is kept and goes out by itself."
+    hinted = OperationalError(Code.OFFLINE, "the relay does not answer", hint="Look at the cable.")
+    said = line(hinted, online=False, following=False, waiting=2).hint
+    assert said == "Look at the cable. What you write is kept and goes out by itself."
     assert line(None, online=True, following=False, waiting=0).text == "Relay connected, nothing waiting"
     assert line(None, online=False, following=True, waiting=1).online
     assert line(None, online=False, following=False, waiting=0).text == "Connecting, nothing waiting"
