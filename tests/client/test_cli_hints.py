@@ -123,6 +123,13 @@ def commands(group: App, name: str) -> Iterator[tuple[str, App]]:
         yield from commands(group[word], f"{name} {word}")
 
 
+@pytest.mark.parametrize("program", [amanah, relay])
+def test_every_verb_is_described(program: App) -> None:
+    # As the list of verbs shows it: what a docstring says that a lazy command is not asked for is not there.
+    undescribed = [name for name, command in commands(program, program.name[0]) if not str(command.help).strip()]
+    assert undescribed == []
+
+
 @pytest.mark.parametrize("program", [amanah, relay], ids=["amanah", "amanah-relay"])
 def test_every_argument_is_described(program: App) -> None:
     found = [

@@ -66,10 +66,20 @@ def both(homes: tuple[Path, Path]) -> Any:  # noqa: ANN401 - what JSON holds
 
 def test_two_nations_work_an_incident_to_a_decision(tunis: Path, rabat: Path) -> None:
     homes = tunis, rabat
+    assert amanah(tunis, "board", ROOM, "--offline").out.splitlines() == ["nothing is set yet"]
+    say(tunis, "send", ROOM, "Who sees it?", "--ask", "acting")
+    asked = both(homes)["asked"][0]["envelope"][:12]
+    assert f"asks in {asked}: acting; waits for {MA}" in amanah(tunis, "board", ROOM).out
+    say(rabat, "ack", ROOM, asked, "acting")
+    both(homes)
+    assert f"asks in {asked}: acting; acknowledged by {MA} (acting)\n" in amanah(tunis, "board", ROOM).out
     say(tunis, "incident", ROOM, "--title", "Mailboxes", "--severity", "high", "--status", "triage")
     say(tunis, "incident", ROOM, "--status", "containing", "--type", "fraud/phishing", "--aware", "2026-11-20T06:40")
     say(tunis, "task", "add", ROOM, "Block the host", "--nation", MA, "--until", FAR)
     say(tunis, "clock", "set", ROOM, "Sinkhole it", "--at", FAR)
+    say(tunis, "clock", "set", ROOM, "Call", "--at", "+2h")
+    times = [line for line in amanah(tunis, "board", ROOM).out.splitlines() if line.startswith("time ")]
+    assert [line.rpartition(": ")[2] for line in times] == ["Call", "Sinkhole it"]
     found = both(homes)
     assert found["incident"] == {
         "title": "Mailboxes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from amanah_client import terms
 from amanah_client.cli.showing import short
@@ -15,14 +15,27 @@ from amanah_client.language import isolate
 from amanah_client.moments import clock, iso
 from amanah_client.said import nature_words, said, said_json
 from amanah_client.sdk import Client
-from amanah_protocol.types import EnvelopeId
+from amanah_protocol.types import EnvelopeId, OrgName
 
 _NOTES = 3
 """Notes that are shown: older shifts are over."""
 _INDENT = 4
 
 
-def board_lines(board: Board, client: Client) -> Iterator[str]:
+def board_lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: int) -> Iterator[str]:
+    """What a room's entries come to, or that nothing is set yet.
+
+    Args:
+        board: The fold of its entries.
+        client: Who knows people by name.
+        nations: Who is in the room.
+        now_ms: What is over stands behind what is to come.
+    """
+    lines = tuple(_lines(board, client, nations, now_ms))
+    yield from lines or (_("nothing is set yet"),)
+
+
+def _lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: int) -> Iterator[str]:
     """Incident, joint times, tasks, proposals, the last handovers, and what had no effect; empty parts are left out."""
     standing = board.standing
     named = {
@@ -37,7 +50,7 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         for duty in Duty:
             latest = " at the latest" if duty is Duty.FINAL_REPORT else ""
             yield f"{duty.called} due {clock(due_ms(duty, standing.aware_at_ms))}{latest} ({duty.article})"
-    for of in board.clocks.values():
+    for of in sorted(board.clocks.values(), key=lambda of: (of.clock.at_ms < now_ms, of.clock.at_ms)):
         when = nature_words(of.clock.nature, of.clock.at_ms) if of.clock.stands else _("called off")
         understood = board.messages[of.set].grades()
         ends = _("; acknowledged by %(nations)s", nations=isolate(", ".join(sorted(understood)))) if understood else ""
@@ -57,6 +70,7 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
         objecting = isolate(", ".join(of_nations.objecting))
         against = _(", %(nations)s object", nations=objecting) if of_nations.objecting else ""
         yield _("proposal %(number)s", number=number) + f"  {single(proposal.what)}  [{stands}{against}; {ended}]"
+    yield from _asked_lines(board, client, nations)
     for entry, note in board.handovers[-_NOTES:]:
         author = _who(board.messages[entry].author, client)
         yield _("handover by %(who)s: ", who=author) + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
@@ -66,6 +80,24 @@ def board_lines(board: Board, client: Client) -> Iterator[str]:
     for entry, why in board.without_effect.items():
         named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, client), "why": _(why)}
         yield _("without effect: %(entry)s by %(who)s: %(why)s", **named)
+
+
+def _asked_lines(board: Board, client: Client, nations: Collection[OrgName]) -> Iterator[str]:
+    """Which messages ask for an acknowledgement, who gave one, and which nation is still to give it."""
+    for message, spoken in board.messages.items():
+        if spoken.asks is None or spoken.withdrawn is not None:
+            continue
+        graded, own = spoken.grades(), spoken.author.organisation
+        late = sorted(of for of in nations if of != own and graded.get(of, 0) < spoken.asks)
+        given = ", ".join(f"{nation} ({terms.grade(grade)})" for nation, grade in sorted(graded.items()))
+        named = {
+            "entry": isolate(short(message)),
+            "who": _who(spoken.author, client),
+            "grade": terms.grade(spoken.asks),
+        }
+        line = _("%(who)s asks in %(entry)s: %(grade)s", **named)
+        line += _("; acknowledged by %(nations)s", nations=isolate(given)) if given else ""
+        yield line + (_("; waits for %(nations)s", nations=isolate(", ".join(late))) if late else "")
 
 
 def _page_lines(board: Board) -> Iterator[str]:
@@ -129,6 +161,15 @@ def board_json(board: Board) -> dict[str, object]:
                 "outcome": None if of.outcome is None else of.outcome.name.lower(),
             }
             for of in board.proposals.values()
+        ],
+        "asked": [
+            {
+                "envelope": message.hex(),
+                "grade": spoken.asks.name.lower(),
+                "acknowledged": {nation: grade.name.lower() for nation, grade in sorted(spoken.grades().items())},
+            }
+            for message, spoken in board.messages.items()
+            if spoken.asks is not None and spoken.withdrawn is None
         ],
         "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
         "pages": [

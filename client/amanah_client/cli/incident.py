@@ -53,7 +53,8 @@ def board(room: RoomName, /, *, offline: Flag = False, common: Options = DEFAULT
         else:
             if shown.is_drill:
                 terminal.show(DRILL_ROOM)
-            for line in board_lines(found, client):
+            nations = {party.organisation for party in shown.members()}
+            for line in board_lines(found, client, nations, time.time_ns() // 1_000_000):
                 terminal.show(line)
 
     look(common, show, offline=offline)

@@ -24,7 +24,7 @@ from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
-app.command("amanah_client.cli.templates:open_room", name="open")
+app.command("amanah_client.cli.templates:open_room", name="open", help="Open a room by a template.")
 
 Flag = Annotated[bool, Parameter(negative="")]
 Keep = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]

@@ -73,7 +73,12 @@ class _Sheets(Print):
         source = "" if fact.source is None else f" ({fact.source.text})"
         pdf.set_font("text", size=8.5)
         pdf.set_text_color(*INK_3)
+        name = self.safe(fact.name)
         pdf.set_x(MARGIN + 4)
-        pdf.cell(_NAMES_MM, 4.6, self.safe(fact.name))
+        if pdf.get_string_width(name) + 2 * pdf.c_margin > _NAMES_MM:
+            # A name that is longer than its column stands above: its value would be printed over its end.
+            self.text(name, color=INK_3, height=4.6, indent=4)
+        else:
+            pdf.cell(_NAMES_MM, 4.6, name)
         color = CRIT if fact.missing else INK
         self.text(f"{fact.value}{source}", color=color, height=4.6, indent=4 + _NAMES_MM)

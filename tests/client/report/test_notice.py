@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,7 @@ from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.report.markdown import render_markdown
 from amanah_client.report.notice import notice
 from amanah_client.report.report import Fact, Report
+from amanah_client.report.sheet import render_sheet
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import AlertBatch
@@ -19,6 +25,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.labels import Label
+from tests.client.report.test_room_report import needs_pdftotext
 from tests.client.report.told import MA, START_MS, TN, A, B, Talk
 from tests.client.test_cli_showing import alert
 
@@ -139,3 +146,27 @@ def test_what_is_above_its_label_is_left_out_and_counted(duty: Duty) -> None:
     assert "2026-11-19" not in text
     assert "left out" in text
     assert report.label <= Label.AMBER
+
+
+def boxes(bounds: str) -> Iterator[list[tuple[float, float, float, float, str]]]:
+    """The words of each page, with the boxes in which they stand."""
+    for page in bounds.split("<page ")[1:]:
+        found = re.findall(r'xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>', page)
+        yield [(*map(float, one[:4]), one[4]) for one in found]  # type: ignore[misc]  # four of them
+
+
+@needs_pdftotext
+@pytest.mark.parametrize("duty", list(Duty))
+def test_no_text_of_a_print_stands_over_another(duty: Duty, tmp_path: Path) -> None:
+    (tmp_path / "notice.pdf").write_bytes(render_sheet(draft(worked(), duty), START_MS))
+    ran = subprocess.run(["pdftotext", "-bbox", "notice.pdf", "-"], cwd=tmp_path, capture_output=True, check=True)
+    pages = list(boxes(ran.stdout.decode()))
+    assert sum(map(len, pages)) > 50
+    # A letter's box is higher than its line: what counts is text beside text.
+    over = [
+        (one[4], other[4])
+        for page in pages
+        for one, other in combinations(page, 2)
+        if min(one[2], other[2]) - max(one[0], other[0]) > 0.5 and abs(one[1] - other[1]) < 4
+    ]
+    assert over == []
