@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -123,11 +126,15 @@ def commands(group: App, name: str) -> Iterator[tuple[str, App]]:
         yield from commands(group[word], f"{name} {word}")
 
 
-@pytest.mark.parametrize("program", [amanah, relay])
-def test_every_verb_is_described(program: App) -> None:
-    # As the list of verbs shows it: what a docstring says that a lazy command is not asked for is not there.
-    undescribed = [name for name, command in commands(program, program.name[0]) if not str(command.help).strip()]
-    assert undescribed == []
+def test_every_verb_is_described_where_verbs_are_listed() -> None:
+    groups = [name for name in amanah if not name.startswith("-") and len([*commands(amanah[name], name)]) > 1]
+    assert {"room", "task", "audit"} <= set(groups)
+    # In a process of its own: a verb that was loaded brings its docstring along, one that was not is described or bare.
+    asked = "import sys; from amanah_client.cli.main import main\nfor one in sys.argv[1:]: main([one, '--help'])"
+    ran = subprocess.run([sys.executable, "-c", asked, *groups], capture_output=True, text=True, check=True)
+    listed = re.findall(r"^│ ([a-z][a-z-]*)(.*)│$", ran.stdout, re.MULTILINE)
+    assert len(listed) > 40
+    assert [name for name, about in listed if not about.strip()] == []
 
 
 @pytest.mark.parametrize("program", [amanah, relay], ids=["amanah", "amanah-relay"])

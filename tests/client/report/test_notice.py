@@ -152,7 +152,7 @@ def boxes(bounds: str) -> Iterator[list[tuple[float, float, float, float, str]]]
     """The words of each page, with the boxes in which they stand."""
     for page in bounds.split("<page ")[1:]:
         found = re.findall(r'xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>', page)
-        yield [(*map(float, one[:4]), one[4]) for one in found]  # type: ignore[misc]  # four of them
+        yield [(*map(float, one[:4]), one[4]) for one in found]
 
 
 @needs_pdftotext
