@@ -138,16 +138,7 @@ def board_json(board: Board) -> dict[str, object]:
         "duties": []
         if standing.aware_at_ms is None
         else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
-        "clocks": [
-            said_json(of.clock)
-            | {
-                "envelope": of.set.hex(),
-                "acknowledged": {
-                    nation: grade.name.lower() for nation, grade in sorted(board.messages[of.set].grades().items())
-                },
-            }
-            for of in board.clocks.values()
-        ],
+        "clocks": _clocks_json(board),
         "tasks": [
             said_json(of.task) | {"envelope": of.opened.hex(), "state": of.state.name.lower(), "reason": of.reason}
             for of in board.tasks.values()
@@ -162,15 +153,7 @@ def board_json(board: Board) -> dict[str, object]:
             }
             for of in board.proposals.values()
         ],
-        "asked": [
-            {
-                "envelope": message.hex(),
-                "grade": spoken.asks.name.lower(),
-                "acknowledged": {nation: grade.name.lower() for nation, grade in sorted(spoken.grades().items())},
-            }
-            for message, spoken in board.messages.items()
-            if spoken.asks is not None and spoken.withdrawn is None
-        ],
+        "asked": _asked_json(board),
         "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
         "pages": [
             said_json(page)
@@ -194,3 +177,28 @@ def board_json(board: Board) -> dict[str, object]:
         ],
         "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
     }
+
+
+def _asked_json(board: Board) -> list[dict[str, object]]:
+    return [
+        {
+            "envelope": message.hex(),
+            "grade": spoken.asks.name.lower(),
+            "acknowledged": {nation: grade.name.lower() for nation, grade in sorted(spoken.grades().items())},
+        }
+        for message, spoken in board.messages.items()
+        if spoken.asks is not None and spoken.withdrawn is None
+    ]
+
+
+def _clocks_json(board: Board) -> list[dict[str, object]]:
+    return [
+        said_json(of.clock)
+        | {
+            "envelope": of.set.hex(),
+            "acknowledged": {
+                nation: grade.name.lower() for nation, grade in sorted(board.messages[of.set].grades().items())
+            },
+        }
+        for of in board.clocks.values()
+    ]
