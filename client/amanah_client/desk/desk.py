@@ -27,6 +27,7 @@ from amanah_client.view.people import Seat, chips, seat_of
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, Warned, line, trust, warnings
 from amanah_protocol.content.file import File
+from amanah_protocol.errors import AmanahError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import EnvelopeId, OrgName, RoomId
@@ -66,11 +67,15 @@ class Desk:
         with self.client.hearing() as events:
             while True:
                 event = await events.get()
-                if self.transfers.hear(event):
-                    self.tell_moved()
-                # A piece of a file changes nothing else; a page would be drawn anew for each.
-                if not isinstance(event, e.TransferChanged):
-                    self._hear(event)
+                try:
+                    if self.transfers.hear(event):
+                        self.tell_moved()
+                    # A piece of a file changes nothing else; a page would be drawn anew for each.
+                    if not isinstance(event, e.TransferChanged):
+                        self._hear(event)
+                except AmanahError:
+                    # A store that cannot be read now is told where a page draws; what rings goes on.
+                    self.changed(None)
 
     def listen(self, listener: Listener, moved: Callable[[], None]) -> Callable[[], None]:
         """Be told what changes; gives what ends that.

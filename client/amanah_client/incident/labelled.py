@@ -33,7 +33,8 @@ _LAST: Final = 2**62
 
 def labels_of(row: MessageRow) -> EnvelopeId | None:
     """Whose label an entry changes or shares: what it relabels or corrects; None for other entries."""
-    if row.state not in _COUNTING:
+    # Of what was erased nothing is left but the header, and that is all there is to a relabel.
+    if row.state not in _COUNTING and (row.kind, row.state) != (Kind.RELABEL, MessageState.ERASED):
         return None
     if row.kind == Kind.RELABEL:
         specific = decode_envelope(row.encoded).header.specific

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
@@ -27,7 +27,7 @@ from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.hooks import ROOM_DIGITS, Failure, Notice, check_hooks, run_hooks
 from amanah_client.paging.machine import Machine, State
-from amanah_client.paging.reading import ANSWERS, Desk, fits, is_over
+from amanah_client.paging.reading import ANSWERS, Desk, Meaning, fits, is_over
 from amanah_client.paging.settings import read_rota
 from amanah_client.room import Room
 from amanah_client.saying import Say
@@ -280,6 +280,10 @@ class Pager:
             case e.MessageChanged(row=row):
                 room = Room(self._client, row.room).row
                 meaning = self._desk.meaning(self._client.read(row), room)
+                if isinstance(meaning, i.Arrived):
+                    # What is repaired or granted later arrives behind its acknowledgements.
+                    for known in self._about(room, [meaning.call.message]):
+                        await self._take(known)
                 if meaning is not None:
                     await self._take(meaning)
             case e.RoomChanged(row=room) if is_over(room):
@@ -316,12 +320,21 @@ class Pager:
         for call in calls:
             await self._take(call)
 
+    def _about(self, room: model.RoomRow, messages: Collection[EnvelopeId]) -> Iterator[Meaning]:
+        """What is stored about some entries: who answered, and who was paged."""
+        for row in self._client.profile.store.desk.about(room.room, messages):
+            meaning = self._desk.meaning(self._client.read(row), room, fresh=False)
+            if meaning is not None and not isinstance(meaning, i.Arrived):
+                yield meaning
+
     async def _stored(self) -> AsyncIterator[i.Arrived | i.Acknowledged | i.Told]:
         """What is stored of calls, and about them: nothing else of a room is read."""
         store = self._client.profile.store.desk
         for room in self._client.rooms():
             calls = store.calling(room.id, self._desk.nation, self._rota.least)
-            for row in (*store.about(room.id, [call.envelope for call in calls]), *calls):
+            for known in self._about(room.row, [call.envelope for call in calls]):
+                yield known
+            for row in calls:
                 meaning = self._desk.meaning(self._client.read(row), room.row, fresh=False)
                 if meaning is not None:
                     yield meaning

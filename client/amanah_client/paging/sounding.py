@@ -34,7 +34,7 @@ class Sounding:
             try:
                 self._has = self._lock.acquire()
             except OperationalError:
-                return True
+                self._has = True
         return self._has
 
     def leave(self) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from sqlcipher3 import dbapi2 as sqlcipher
 
 from amanah_client import model
+from amanah_client.causes import MENDED_KINDS
 from amanah_client.incident.about import speaks_of
 from amanah_client.search.folding import fold
 from amanah_client.search.query import marks
@@ -57,9 +58,9 @@ def body_of(row: model.MessageRow) -> Body | None:
 
 
 def precedence_of(row: model.MessageRow) -> Precedence:
-    """How urgent it is by its header, if something was sealed."""
+    """How urgent a message or an alert is by its header, also where its words are not here."""
     try:
-        return decode_envelope(row.encoded).header.precedence if row.content else Precedence.ROUTINE
+        return decode_envelope(row.encoded).header.precedence if row.kind in MENDED_KINDS else Precedence.ROUTINE
     except DecodeError:
         return Precedence.ROUTINE  # a header of a newer version says nothing here
 

@@ -19,7 +19,7 @@ from amanah_protocol.custody.retention import decode_policy
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
-from amanah_protocol.kinds import Kind
+from amanah_protocol.kinds import HEADER_ONLY, Kind
 from amanah_protocol.log.conflict import MAX_CONFLICTS
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
@@ -175,8 +175,9 @@ def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId,
         connection.execute(_NOTE_ERASED, (room, envelope, by or b""))
         return
     number, row = found[0], decode_row(found[1], model.MessageRow)
-    # A member erases its own words alone; `by` is None where the room's owner does.
-    if by in (None, row.sender):
+    # A member erases its own words alone; `by` is None where the room's owner does. A header holds no words, and what
+    # it says, such as a label, goes on.
+    if by in (None, row.sender) and row.kind not in HEADER_ONLY:
         erased = _erased(row)
         values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
         connection.execute(_ERASE_MESSAGE, values)

@@ -40,6 +40,7 @@ def held_alone(url: str) -> Iterator[None]:
     path = Path(f"{store.path.resolve()}.lock")
     with store_errors():
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+        _give_to_owner(descriptor, store.path)
     try:
         with store_errors():
             try:
@@ -50,6 +51,13 @@ def held_alone(url: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _give_to_owner(descriptor: int, store: Path) -> None:
+    """Of a start as root nothing stays that keeps the service's own user out."""
+    if os.geteuid() == 0:
+        owner = store.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _name_holder(descriptor: int) -> None:

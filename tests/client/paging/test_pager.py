@@ -23,6 +23,7 @@ from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Command, Duty, Rota
 from amanah_client.paging.machine import State
 from amanah_client.sdk import Client
+from amanah_client.store.desk import Desk as StoreDesk
 from amanah_protocol.content.page import Result
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
@@ -202,6 +203,26 @@ def test_without_the_relay_it_rings_from_the_store_and_the_own_word_counts_at_on
             for intent in here.client.outbox():
                 await here.client.outcome(intent.id, WAIT_S)
             assert here.client.room(ROOM).board().messages[message].grades() == {MA: Grade.UNDERSTOOD}
+
+    asyncio.run(main())
+
+
+def test_what_is_repaired_behind_its_answer_rings_nobody(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = circle.flash()
+
+    async def main() -> None:
+        async with desk(circle.rabat, SLOW) as here:
+            await here.rings(message)
+            intent = await here.pager.acknowledge(message)
+            await here.client.outcome(intent.id, WAIT_S)
+        # As if it could not be read when the program started: it is no call then.
+        monkeypatch.setattr(StoreDesk, "calling", lambda *_: [])
+        async with desk(circle.rabat, ROTA, connect=False) as here:
+            await asyncio.sleep(2 * p.TICK_S)
+            row = here.client.profile.store.message(here.client.room(ROOM).id, message)
+            assert row is not None
+            await here.pager._hear(e.MessageChanged(row=row))  # noqa: SLF001 - as it comes when it is repaired
+            assert here.told == []
 
     asyncio.run(main())
 

@@ -29,4 +29,6 @@ def test_a_folder_that_cannot_be_written_is_no_reason_for_silence(
         raise OperationalError(Code.DISK_FULL, "the disk is full")
 
     monkeypatch.setattr(ProfileLock, "acquire", full)
-    assert Sounding(Home(tmp_path)).take()
+    sounding = Sounding(Home(tmp_path))
+    assert sounding.take()
+    assert sounding.has

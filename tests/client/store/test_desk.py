@@ -320,9 +320,9 @@ def test_what_wants_an_answer_at_once_is_named_the_newest_first(store: LocalStor
 @pytest.mark.parametrize(
     ("least", "calling"),
     [
-        (Precedence.FLASH, [1, 3, 4, 5]),
-        (Precedence.PRIORITY, [1, 2, 3, 4, 5]),
-        (Precedence.ROUTINE, [1, 2, 3, 4, 5, 6]),
+        (Precedence.FLASH, [1, 3, 4, 5, 9]),
+        (Precedence.PRIORITY, [1, 2, 3, 4, 5, 9]),
+        (Precedence.ROUTINE, [1, 2, 3, 4, 5, 6, 9]),
     ],
 )
 def test_what_calls_is_found_by_urgency_and_by_the_duty_desk(
@@ -338,6 +338,7 @@ def test_what_calls_is_found_by_urgency_and_by_the_duty_desk(
         said(6, Text(text="", mentions=(replace(desk, called=Called.NATION), replace(desk, organisation=MA)))),
         replace(urgent(7, Precedence.FLASH, "on its way"), room_seq=None),
         replace(urgent(8, Precedence.FLASH, "elsewhere"), room=OTHER),
+        replace(urgent(9, Precedence.FLASH, "cannot be read here"), content=b""),
     ]
     put(store, *rows)
     assert [row.envelope[0] for row in store.desk.calling(ROOM, TN, least)] == calling

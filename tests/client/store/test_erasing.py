@@ -10,6 +10,7 @@ import pytest
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.incident.labelled import labels_of
 from amanah_client.model import Cause
 from amanah_client.outcome import result_of
 from amanah_client.store import LocalStore
@@ -17,6 +18,7 @@ from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import Content, View, encode_content
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.kinds import Kind, Relabel
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId
 from tests.client.store.test_store import CANARY, KEY, ROOM, message, text_intent
@@ -41,6 +43,18 @@ def test_what_was_erased_before_it_was_granted_stays_erased(store: LocalStore, b
         assert first == message(1, room_seq=1)
     else:
         assert (first.state, first.content, first.key) == (model.MessageState.ERASED, b"", b"")
+
+
+@pytest.mark.parametrize("by", [None, message(1).sender])
+def test_an_erasure_takes_no_label_away_that_a_header_gave(store: LocalStore, by: DeviceId | None) -> None:
+    """A relabel seals nothing: its label would be gone with it, and no words with that."""
+    raised = Relabel(envelope=message(1).envelope, old=Label.AMBER, new=Label.RED)
+    row = replace(message(2, room_seq=2, content=b""), kind=Kind.RELABEL, encoded=x.signed(raised).encoded)
+    store.commit((e.PutMessage(row=message(1, room_seq=1)), e.PutMessage(row=row)))
+    store.commit((e.EraseContent(room=ROOM, envelopes=(row.envelope,), by=by),))
+    assert store.messages(ROOM) == (message(1, room_seq=1), row)
+    # In a store where that was done before, it counts all the same.
+    assert labels_of(replace(row, state=model.MessageState.ERASED)) == raised.envelope
 
 
 @pytest.mark.parametrize("how", ["erased", "forgotten", "over", "another"])

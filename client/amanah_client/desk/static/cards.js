@@ -107,8 +107,8 @@ function left(atMs) {
   if (s <= 0) return now.say.past;
   const two = (number) => String(number).padStart(2, "0");
   const days = Math.floor(s / 86_400);
-  // Hours, minutes and seconds read from left to right, whatever stands beside them.
-  const time = `\u2066${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}\u2069`;
+  // Figures with colons between them read from left to right by themselves, whatever stands beside them.
+  const time = `${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
   return days ? filled(now.say.days_left, { days, time }) : time;
 }
 

@@ -77,11 +77,14 @@ export function makeTray(label) {
   }
 
   async function bring(room, one, marks) {
+    const isOff = () => !(trays.get(room) ?? []).includes(one);
+    if (isOff()) return;
     Object.assign(one, { state: "moving", done: 0, why: "" });
     draw();
     const asked = await quietly("bring", { name: one.name, size: one.file.size, text: one.text, sample: one.sample, ...marks });
+    if (isOff()) return;
     const why = asked.ok ? await carry(asked.data.bring, one) : asked.text || filled(now.say.not_brought, { name: harmless(one.name) });
-    if (!(trays.get(room) ?? []).includes(one)) return;
+    if (isOff()) return;
     if (why === "") trays.set(room, trays.get(room).filter((other) => other !== one));
     else Object.assign(one, { state: "", why });
     draw();
