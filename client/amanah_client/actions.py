@@ -118,6 +118,7 @@ class Forward:
         to: The room that it is quoted into.
         label: Its label there.
         note: What is said of it there.
+        circle: Whom its author was shown as the readers there, device by device; () where nobody was shown any.
     """
 
     room: RoomId
@@ -125,6 +126,7 @@ class Forward:
     to: RoomId
     label: Label
     note: str = field(default="", repr=False)
+    circle: tuple[DeviceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from amanah_client import effects as e
 from amanah_client.actions import Forward
 from amanah_client.core import matter, ways
 from amanah_client.core.context import Context
+from amanah_client.core.hold import hold_behind
 from amanah_client.model import Intent
 from amanah_client.saying import saying
 from amanah_protocol.content.sealed import decode_content
@@ -29,9 +30,10 @@ def go_on(ctx: Context, intent: Intent, action: Forward) -> None:
         ctx.fail(intent, str(error.code), error.detail)
         return
     pap = decode_content(spoken.row.content).pap
-    said = saying(action.to, body, label=action.label, pap=pap)
+    said = saying(action.to, body, label=action.label, pap=pap, circle=action.circle)
     moved = Intent(id=intent.id, action=said, created_at_ms=intent.created_at_ms)
     del ctx.apart[intent.id], ctx.spoken[intent.id]
     ctx.outbox[intent.id] = ctx.rooms[action.to].line[intent.id] = moved
     ctx.write(e.PutAction(intent=moved))
     ctx.put_intent(moved)
+    hold_behind(ctx, ctx.rooms[action.to], moved)

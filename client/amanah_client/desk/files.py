@@ -113,6 +113,7 @@ class Hatch:
         try:
             async with brought.incoming as into:
                 await self._feed(request, into, cookie)
+                self._check_open(cookie)
                 await into.finish()
         except AmanahError as error:
             await self._drain(request, cookie)
@@ -138,10 +139,13 @@ class Hatch:
                 data = await anext(stream, None)
             if data is None:
                 return
-            if not self._sessions.holds(cookie):
-                raise OperationalError(Code.INTERNAL, "the desk was locked meanwhile", hint="Attach it again.")
+            self._check_open(cookie)
             if data:
                 await into.feed(data)
+
+    def _check_open(self, cookie: str) -> None:
+        if not self._sessions.holds(cookie):
+            raise OperationalError(Code.INTERNAL, "the desk was locked meanwhile", hint="Attach it again.")
 
     # ---- out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from amanah_client.desk import wire
@@ -65,8 +66,9 @@ async def forward(desk: Desk, asked: wire.Forward) -> str:
     """
     room, to = _room(desk, asked.room), _room(desk, asked.to)
     message = room.message(asked.entry)
-    shown_as(to, asked.readers)
-    await desk.client.ask(room.forwarding(message, to=to, label=Label.parse(asked.label), note=asked.note))
+    circle = tuple(sorted(shown_as(to, asked.readers)))
+    forwarding = room.forwarding(message, to=to, label=Label.parse(asked.label), note=asked.note)
+    await desk.client.ask(replace(forwarding, circle=circle))
     return _("Forwarded as soon as the relay has taken it. This room sees that it was.")
 
 

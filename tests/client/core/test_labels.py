@@ -458,6 +458,27 @@ def test_a_forward_goes_on_after_a_restart_between_its_two_steps(stage: Stage) -
     assert [body.text for body in quoted(b, to)] == ["one"]
 
 
+@pytest.mark.parametrize("shown", ["nobody", "those who were there"])
+def test_what_is_forwarded_is_held_where_others_came_than_its_author_was_shown(stage: Stage, shown: str) -> None:
+    a, b, room = red_room(stage)
+    to = other_room(stage, a, b)
+    first = said(a, room, "one", Label.AMBER)
+    circle = tuple(sorted((a.device.id, b.device.id)))
+    c = stage.online("C", of=SN)
+    invite(a, to, c)
+    stage.run()
+    action = actions.Forward(room=room, envelope=first, to=to, label=Label.AMBER)
+    intent = a.ask(action if shown == "nobody" else replace(action, circle=circle))
+    stage.wait(3_000)
+    # Without what was shown nothing is known of it, and it goes to whoever is there.
+    assert [body.text for body in quoted(c, to)] == (["one"] if shown == "nobody" else [])
+    if shown != "nobody":
+        assert (a.intent(intent).state, SN in a.intent(intent).detail) == (model.IntentState.HELD, True)
+        a.give(inputs.Asked(intent=a.intent(intent)))  # the officer releases it
+        stage.wait(3_000)
+        assert [body.text for body in quoted(c, to)] == ["one"]
+
+
 def test_a_label_that_is_raised_between_the_two_steps_stops_the_second(stage: Stage) -> None:
     a, b, room = red_room(stage)
     c = stage.online("C", of=SN)

@@ -66,7 +66,8 @@ export class Link {
   ask(what, fields = {}) {
     const n = this.next++;
     if (this.socket.readyState !== WebSocket.OPEN) return Promise.resolve({ ok: false, text: "", lost: true });
-    this.socket.send(JSON.stringify({ do: what, n, ...fields }));
+    // Half of a surrogate pair, as a cut text may end in, would be no frame, and answered to nobody.
+    this.socket.send(JSON.stringify({ do: what, n, ...fields }, (_, value) => (typeof value === "string" ? value.toWellFormed() : value)));
     return new Promise((settle) => this.waiting.set(n, settle));
   }
 }
