@@ -122,7 +122,7 @@ def test_what_one_nation_sends_the_other_reads_with_its_label(
     assert (message["text"], message["label"], message["pap"]) == ("Seen at your side?", "TLP:GREEN", "PAP:RED")
     assert message["sender"]["name"] == "a"
     assert circle.run("b", "read", ROOM, "--limit", "1") == 0
-    assert capsys.readouterr().out.endswith(f"TLP:GREEN         a, {TN}: Seen at your side?\n")
+    assert capsys.readouterr().out.endswith(f"TLP:GREEN         a, {TN} [flash] [PAP:RED]: Seen at your side?\n")
 
 
 @pytest.mark.parametrize("said", [b"caf\xe9\n", b"\xff", "déjà".encode()[:-1], b"x" * 64_000 + b"\xe9"])

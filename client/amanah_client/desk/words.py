@@ -210,6 +210,7 @@ def _of_board() -> dict[str, str]:
         "at": _("When, in UTC (14:00, +2h, 2026-11-30T14:00)"),
         "set": _("Set it"),
         "call_off": _("Call off"),
+        "call_off_sure": _("Call it off for all nations of this room? {what}"),
         "move": _("Move"),
         "acknowledge_time": _("Acknowledge for {nation}"),
         "past": _("over"),

@@ -10,6 +10,7 @@ from amanah_client.incident.board import Board
 from amanah_client.language import gettext as _
 from amanah_client.language import list_of, ngettext
 from amanah_client.message import Message
+from amanah_client.paging.duty import DESK
 from amanah_client.view import words
 from amanah_client.view.alerts import sum_words
 from amanah_client.view.entries import Notice
@@ -58,7 +59,8 @@ def _without_effect(message: Message, who: str, why: str) -> Told:
 
 
 def _paged(page: Page, nation: str) -> str:
-    named = {"nation": nation, "whom": words.value(page.whom), "digits": page.message.hex()[:8]}
+    whom = _("the duty desk of %(nation)s", nation=nation) if page.whom == DESK else words.value(page.whom)
+    named = {"nation": nation, "whom": whom, "digits": page.message.hex()[:8]}
     return {
         Result.RANG: _("%(nation)s paged %(whom)s for message %(digits)s: a device rang.", **named),
         Result.REACHED: _("%(nation)s paged %(whom)s for message %(digits)s: the page was taken over.", **named),

@@ -189,7 +189,7 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
             ("/tlp red", "above the room's ceiling"),
             ("/ack", "no message is marked, and none asks for anything"),
             ("/attach", "the file is missing"),
-            ("/attach /nowhere/at/all", "No such file or directory"),
+            ("/attach /nowhere/at/all", "there is no file /nowhere/at/all"),
             ("/export /nowhere/at/all.md", "No such file or directory"),
         ):
             await desk.type(line)

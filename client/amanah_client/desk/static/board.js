@@ -3,7 +3,7 @@
 import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
 import { closingPart } from "./closing.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
-import { btn, chip, el, filled, moment, refill, theirs } from "./dom.js";
+import { btn, chip, el, filled, moment, refill, theirs, tlp } from "./dom.js";
 import { whole } from "./entry.js";
 import { showFiles } from "./files.js";
 import { giveHistory } from "./passing.js";
@@ -28,7 +28,12 @@ export function makeBoard(composer) {
     refill(
       aside,
       el("h1.unseen", {}, now.say.board),
-      el("div.row.tight.between.paneback", {}, small(now.say.conversation, () => (document.body.dataset.pane = "room"))),
+      el(
+        "div.row.tight.between.paneback",
+        {},
+        el("span.row.tight", {}, head.room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(head.room.title, "b"), tlp(head.room.label)),
+        small(now.say.conversation, () => (document.body.dataset.pane = "room")),
+      ),
       part(now.say.incident, incident(board), may(board.is_incident ? now.say.change : now.say.add, forms.incident)),
       board.closing ? part(now.say.closing, closingPart()) : null,
       part(now.say.joint_action, board.clocks.length ? board.clocks.map((one) => clockCard(one)) : none(now.say.nothing_clocks), may(now.say.add, forms.clock)),

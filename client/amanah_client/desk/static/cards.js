@@ -2,7 +2,7 @@
 
 import { btn, chip, el, filled, moment, titled } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
-import { askFor } from "./dialogs.js";
+import { askFor, sure } from "./dialogs.js";
 
 const share = (part, whole) => (whole ? Math.round((100 * part) / whole) : 0);
 
@@ -88,10 +88,15 @@ export function clockCard(clock, inFlow = false) {
       {},
       waits ? btn(filled(now.say.acknowledge_time, { nation }), () => ask("acknowledge", { room: now.room, entry: clock.entry, grade: 3 }), {}, "button.btn.small.go") : null,
       inFlow || clock.past ? null : btn(now.say.move, () => moveClock(clock), {}, "button.btn.small"),
-      inFlow || clock.past ? null : btn(now.say.call_off, () => seal("set_clock", { clock: clock.id, stands: false }), {}, "button.btn.small"),
+      inFlow || clock.past ? null : btn(now.say.call_off, () => callOff(clock), {}, "button.btn.small"),
     ),
   );
   return made;
+}
+
+async function callOff(clock) {
+  const what = filled(now.say.call_off_sure, { what: `${clock.title}, ${clock.utc}` });
+  if (await sure(what, now.say.call_off)) seal("set_clock", { clock: clock.id, stands: false });
 }
 
 const moveClock = (clock) =>

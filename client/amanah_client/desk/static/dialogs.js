@@ -14,9 +14,15 @@ export function shown(title, inside, more = {}) {
     made.remove();
     (before?.isConnected ? before : twin(before))?.focus();
   });
-  made.addEventListener("click", (event) => event.target === made && made.close());
+  // Outside of it alone: its own edge is `made` too, and what was typed in a form is not lost by a click beside it.
+  if (more.read) made.addEventListener("click", (event) => event.target === made && isBeside(made, event) && made.close());
   made.showModal();
   return made;
+}
+
+function isBeside(made, event) {
+  const box = made.getBoundingClientRect();
+  return event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
 }
 
 /**

@@ -21,7 +21,7 @@ export function makeHead() {
       el(
         "h1",
         {},
-        btn("\u2190", () => (document.body.dataset.pane = "rooms"), { "aria-label": now.say.back }, "button.btn.small.paneback"),
+        btn(document.dir === "rtl" ? "\u2192" : "\u2190", () => (document.body.dataset.pane = "rooms"), { "aria-label": now.say.back }, "button.btn.small.paneback"),
         room.drill ? el("b.drill", {}, now.say.drill) : null,
         el("span.title", {}, theirs(room.title)),
         tlp(room.label),
