@@ -258,14 +258,6 @@ def test_a_second_start_of_a_relay_that_runs_says_so_and_names_the_process(opera
     assert "another port" not in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="starts the relay as root")
-def test_a_start_as_root_leaves_the_lock_to_whom_the_store_is(operator: Operator) -> None:
-    os.chown(operator.made().home / "relay.db", 65534, 65534)
-    with operator.serving():
-        owner = (operator.home / "relay.db.lock").stat()
-    assert (owner.st_uid, owner.st_gid) == (65534, 65534)
-
-
 def test_a_copy_of_a_home_that_runs_is_not_sent_to_another_port(operator: Operator, tmp_path: Path) -> None:
     shutil.copytree(operator.made().home, copy := tmp_path / "copy")
     with operator.serving() as (_, line):
