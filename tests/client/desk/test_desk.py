@@ -11,6 +11,7 @@ import pytest
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
 from tests.client.desk.serving import Page, Served, serving
@@ -67,6 +68,23 @@ async def test_what_others_say_is_pushed_and_counted_as_unread_until_it_was_seen
     (entry,) = page.entries("prose")
     await page.ask("seen", room=room, seq=entry["seq"])
     await page.until(lambda: page.told["rooms"][0]["unread"] == 0)
+
+
+async def test_a_store_that_cannot_be_read_for_a_moment_ends_no_desk(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, failed = sitting.page, []
+
+    def fails(*_: object) -> bool:
+        failed.append(True)
+        raise OperationalError(Code.STORE, "it cannot be read now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("amanah_client.desk.transfers.Transfers.hear", fails)
+        await sitting.two.theirs.send("while it failed")
+        await until(lambda: failed)
+    await sitting.two.theirs.send("and after")
+    await page.until(lambda: "and after" in page.said())
 
 
 async def test_what_is_typed_is_sealed_with_the_marks_that_stand_beside_it(sitting: Sitting) -> None:
