@@ -107,8 +107,9 @@ def test_a_slow_file_shows_how_far_it_is_and_can_be_taken_off(browser: Browser, 
         slow.send("Network.enable")
         slow.send("Network.emulateNetworkConditions", line)
         large: FilePayload = {"name": "disk.img", "mimeType": "text/plain", "buffer": bytes(3_000_000)}
+        small: FilePayload = {"name": "also.img", "mimeType": "text/plain", "buffer": b"small"}
         choose = page.locator("form.compose input[type=file]")
-        choose.set_input_files([large, {"name": "also.img", "mimeType": "text/plain", "buffer": b"small"}])
+        choose.set_input_files([large, small])
         ours.button("Send").click()
         bar = page.get_by_role("progressbar", name="Sealing disk.img")
         expect(bar).to_have_attribute("aria-valuenow", re.compile("[1-9]"))
@@ -121,7 +122,8 @@ def test_a_slow_file_shows_how_far_it_is_and_can_be_taken_off(browser: Browser, 
         expect(page.locator(".tray li")).to_have_count(0)
         slow.send("Network.emulateNetworkConditions", line | {"uploadThroughput": -1})
         # Nothing of it was sent or kept, and what comes behind it goes.
-        choose.set_input_files([large | {"name": "other.img"}])
+        other: FilePayload = {**large, "name": "other.img"}
+        choose.set_input_files([other])
         ours.button("Send").click()
         ours.hears("other.img").get_by_role("button", name="Save: other.img").wait_for()
         assert page.locator("#flow .file").count() == 1
