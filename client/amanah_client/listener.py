@@ -146,6 +146,11 @@ class _Guarded(H11Protocol):
         if len(self.connections) > self.max_connections:
             transport.abort()
             return
+        # An answer goes in two pieces, head and body, and a page's frames go one after another: each would wait for
+        # the other side's acknowledgement, which that holds back (RFC 896, section 3; RFC 9293, section 3.8.6.3).
+        opened: socket.socket = transport.get_extra_info("socket")
+        if opened.family in {socket.AF_INET, socket.AF_INET6}:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -56,3 +58,21 @@ async def test_a_message_above_the_limit_ends_its_websocket() -> None:
         await websocket.send("x" * 101)
         with pytest.raises(ConnectionClosed):
             await websocket.recv()
+
+
+async def test_no_answer_waits_for_the_acknowledgement_of_the_one_before() -> None:
+    async with serving() as port, connect(f"ws://127.0.0.1:{port}/live") as websocket:
+        with accepted(websocket.local_address) as ours:
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def accepted(peer: object) -> socket.socket:
+    """The server's end of a connection, which is open in this process as well."""
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.is_symlink() and str(entry.readlink()).startswith("socket:"):
+            found = socket.socket(fileno=os.dup(int(entry.name)))
+            with contextlib.suppress(OSError):  # one that listens has no peer
+                if found.getpeername() == peer:
+                    return found
+            found.close()
+    raise AssertionError("nobody has taken the connection")
