@@ -74,6 +74,7 @@ bench-keys: $(VENV)/.dev  ## from a key press at one desk to the other desk's sc
 
 bench-desk: $(VENV)/.base  ## a desk's store: open, scroll, search; MESSAGES (100000); writes build/bench-desk.json
 	@mkdir -p build
+	@$(COMPILE_BYTES)
 	@$(BIN)/python bench/desk_store.py --messages $(MESSAGES)
 
 fuzz: $(VENV)/.dev  ## every decoder under atheris, FUZZ_SECONDS (60) each

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
@@ -65,6 +67,7 @@ class Desk:
     async def run(self) -> None:
         """Take what arrives, until cancelled."""
         with self.client.hearing() as events:
+            await self._read_ahead()
             while True:
                 event = await events.get()
                 try:
@@ -76,6 +79,14 @@ class Desk:
                 except AmanahError:
                     # A store that cannot be read now is told where a page draws; what rings goes on.
                     self.changed(None)
+
+    async def _read_ahead(self) -> None:
+        """Read what the list of rooms says while a browser still loads the page; others have their turn in between."""
+        with contextlib.suppress(AmanahError):  # it is told where a page draws
+            seat = self.seat()
+            for room in self.client.rooms():
+                self.line_of(room.id, seat)
+                await asyncio.sleep(0)
 
     def listen(self, listener: Listener, moved: Callable[[], None]) -> Callable[[], None]:
         """Be told what changes; gives what ends that.
