@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from amanah_client.home import Home, ProfileLock
 from amanah_protocol.labels import Label
 from tests.browser.desks import PHONE, WIDE, Desks, Officer, sitting
 from tests.end_to_end.nations import Nations, amanah
@@ -111,7 +113,7 @@ def test_a_drill_is_opened_by_a_template_rings_and_is_signed_off(
         theirs.page.locator(".rail .me b").wait_for()
         _open_by_template(ours)
         _says_that_it_is_a_drill(ours, theirs)
-        _rings(ours, theirs)
+        _rings(ours, theirs, homes[1])
         _goes_on(ours)
         _history(ours)
         _waits(ours)
@@ -184,8 +186,8 @@ def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
     theirs.hears("All of it is encrypted")
 
 
-def _rings(ours: Officer, theirs: Officer) -> None:
-    page = theirs.page
+def _rings(ours: Officer, theirs: Officer, home: Path) -> None:
+    page, others = theirs.page, ProfileLock(Home(home), Home(home).sounding_lock)
     page.evaluate("window.away = true")
     ours.page.get_by_label("How urgent it is").select_option("flash")
     ours.say("Name what is lost")
@@ -204,13 +206,16 @@ def _rings(ours: Officer, theirs: Officer) -> None:
     expect(ours.page.locator("#ring")).to_be_hidden()
     bar.get_by_role("button", name="Show it").click()
     page.locator("body[data-sounding]").wait_for()
+    assert not others.acquire()
     bar.get_by_role("button", name="Mute for 5 minutes").click()
     expect(page.locator("body[data-sounding]")).to_have_count(0)
+    _is_given(others)
     bar.get_by_text("Muted for 4:5").wait_for()
     ours.page.get_by_label("How urgent it is").select_option("immediate")
     ours.say("And who does it")
     # Whoever muted what rang has not heard of this one.
     page.locator("body[data-sounding]").wait_for()
+    assert not others.acquire()
     expect(bar.locator(".rings")).to_have_count(2)
     pictures(theirs, "flows-ringing")
     in_arabic(theirs)
@@ -234,6 +239,15 @@ def _rings(ours: Officer, theirs: Officer) -> None:
     pictures(theirs, "flows-duty")
     page.keyboard.press("Escape")
     expect(theirs.button("Duty")).to_be_focused()
+
+
+def _is_given(right: ProfileLock) -> None:
+    """A terminal could sound now."""
+    until_s = time.monotonic() + 10
+    while not right.acquire():
+        assert time.monotonic() < until_s, "a page that is mute keeps others silent"
+        time.sleep(0.05)
+    right.release()
 
 
 def _tool(officer: Officer, text: str, name: str) -> None:

@@ -15,11 +15,21 @@ export function makeRing(flow) {
   const bar = el("section.ring", { id: "ring", role: "alert", "aria-label": now.say.rings, hidden: true });
   let audio = null;
   let mutedUntil = 0;
+  let wanted = false;
+  let had = false;
   let known = new Set();
 
   // ---- sound: made here, of no file
 
   const canSound = () => audio?.state === "running";
+
+  /** Want the right to sound, or give it on: of whoever keeps it and is mute, nobody else is heard either. */
+  function want() {
+    const wants = canSound() && !mutedUntil;
+    if (wants === wanted) return;
+    wanted = wants;
+    quietly("sounds", { on: wants });
+  }
 
   function touched() {
     if (audio) {
@@ -28,10 +38,10 @@ export function makeRing(flow) {
     }
     audio = new AudioContext();
     audio.addEventListener("statechange", () => {
-      quietly("sounds", { on: canSound() });
+      want();
       draw();
     });
-    if (canSound()) quietly("sounds", { on: true });
+    want();
   }
   for (const name of ["keydown", "pointerdown"]) addEventListener(name, touched, { passive: true });
 
@@ -59,12 +69,14 @@ export function makeRing(flow) {
 
   function mute() {
     mutedUntil = Date.now() + MUTE_MS;
+    want();
     draw();
     sound();
   }
 
   function unmute() {
     mutedUntil = 0;
+    want();
     draw();
   }
 
@@ -143,16 +155,22 @@ export function makeRing(flow) {
     if (fresh.length) {
       // Whoever muted what rang has not heard of this one.
       mutedUntil = 0;
+      want();
       if (document.hidden && globalThis.Notification?.permission === "granted") new Notification(noticeOf(fresh, true), { tag: "amanah", requireInteraction: true });
     }
     draw();
-    if (fresh.length) sound();
+    const has = Boolean(now.ringing?.sounds);
+    if (fresh.length || (has && !had)) sound();
+    had = has;
     if (!lines.length) document.body.removeAttribute("data-sounding");
   }
 
   on("ringing", hear);
   // Another connection is another page to the program.
-  on("hello", () => canSound() && quietly("sounds", { on: true }));
+  on("hello", () => {
+    wanted = false;
+    want();
+  });
   setInterval(sound, EVERY_MS);
   setInterval(tick, 1000);
   return bar;
