@@ -24,6 +24,7 @@ from amanah_client.paging.hooks import ROOM_DIGITS, Notice, run_hooks
 from amanah_client.paging.settings import read_rota
 from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
+from amanah_client.together import until_one_ends
 from amanah_protocol.content.page import Result
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
@@ -82,16 +83,8 @@ class _Watch:
             terminal.say(f"paging.toml names a room {name!r}, and there is none: nothing pages by that name")
         if not self._pager.rota.pages:
             terminal.say("nobody is named in paging.toml: this device rings, and nobody else is paged")
-        tasks = [asyncio.create_task(work) for work in (self._pager.run(), self._sound(), self._follow_line())]
-        try:
-            # None of them ends by itself: what does has failed, and nobody may take silence for quiet.
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        # What ends has failed, and nobody may take silence for quiet.
+        await until_one_ends(self._pager.run(), self._sound(), self._follow_line())
 
     async def _follow_line(self) -> None:
         """Say how the connection stands: who is not connected hears of nothing."""

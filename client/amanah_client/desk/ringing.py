@@ -11,6 +11,7 @@ from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
+from amanah_client.together import until_one_ends
 from amanah_client.view.people import Seat
 from amanah_client.view.ringing import Rang, RingLine, ring_line
 from amanah_client.visible import shown
@@ -60,15 +61,9 @@ class Ringer:
             self._pager = p.Pager(self._client, Rota(), tell=lambda told: self._hear(told, tell))
         for name in self._pager.unknown_rooms():
             tell(f"paging.toml names a room {name!r}, and there is none: nothing pages by that name")
-        tasks = [asyncio.create_task(self._pager.run()), asyncio.create_task(self._sound(bell))]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await until_one_ends(self._pager.run(), self._sound(bell))
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._sounding.leave()
 
     def _hear(self, told: p.Notification, tell: Callable[[str], None]) -> None:

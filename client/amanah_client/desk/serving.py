@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +14,7 @@ from amanah_client.home import check_passphrase, has_passphrase
 from amanah_client.language import Language
 from amanah_client.listener import serve
 from amanah_client.sdk import Client
+from amanah_client.together import until_one_ends
 from amanah_client.web.launch import Launch, asked_by_enter
 from amanah_client.web.place import NAME_BYTES, open_place
 from amanah_client.web.sessions import Sessions, running_s
@@ -55,30 +54,16 @@ async def run(
     desk = Desk(client)
     lock = Lock(minutes=lock_minutes, check=check)
     app = make_app(desk, place, sessions, launch, lock, usual, now_s=running_s, random=secrets.token_bytes, tell=tell)
-    keeping = asyncio.create_task(desk.run(), name="amanah-desk")
-    ringing = asyncio.create_task(desk.ringer.run(bell, tell), name="amanah-desk-ringing")
+    serving = serve(
+        app,
+        place.sockets,
+        ready=lambda: opened(launch.offer(), path.as_uri()),
+        max_connections=MAX_CONNECTIONS,
+        websockets="websockets-sansio",
+        max_message_bytes=MAX_FRAME_BYTES,
+    )
     try:
         with asked_by_enter(lambda: tell(f"a new link, which works once: {launch.offer()}")):
-            serving = asyncio.create_task(
-                serve(
-                    app,
-                    place.sockets,
-                    ready=lambda: opened(launch.offer(), path.as_uri()),
-                    max_connections=MAX_CONNECTIONS,
-                    websockets="websockets-sansio",
-                    max_message_bytes=MAX_FRAME_BYTES,
-                )
-            )
-            await asyncio.wait([serving, keeping, ringing], return_when=asyncio.FIRST_COMPLETED)
-            serving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
+            await until_one_ends(serving, desk.run(), desk.ringer.run(bell, tell))
     finally:
         launch.withdraw()
-        ended = [task for task in (keeping, ringing) if task.done()]
-        for task in (keeping, ringing):
-            task.cancel()
-        await asyncio.gather(keeping, ringing, return_exceptions=True)
-    for task in ended:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
