@@ -506,8 +506,7 @@ class Room:
 
         What may not go there is left out: `granting` says what that is.
         """
-        parts = self.granting(from_seq, to_seq, devices).grants
-        return [await self._client.do(part, timeout_s) for part in parts]
+        return [await self._client.do(part, timeout_s) for part in self.granting(from_seq, to_seq, devices).grants]
 
     def matter(self, message: Message) -> Matter:
         """A message as the rules of labels see it (`amanah_protocol.ways`), with the label that counts now.
@@ -515,6 +514,10 @@ class Room:
         Whoever writes a new way out holds it against `check_way` first.
         """
         return matter_of(message.row, self._labelling(message), self._inside(message.label).people, self._who)
+
+    def label_of(self, message: Message) -> Label:
+        """The label that counts of a message now: after what changed it, and what says the same in other words."""
+        return matter_of(message.row, self._labelling(message), None, self._who).label
 
     def _labelling(self, message: Message) -> tuple[model.MessageRow, ...]:
         return self._client.profile.store.labelling(self.id, message.id)
@@ -541,19 +544,16 @@ class Room:
         return asked
 
     def _check_answer(self, body: Said, label: Label) -> None:
-        match body:
-            case Text(reply_to=answered) | Correction(message=answered) if answered is not None:
-                row = self._client.profile.store.message(self.id, answered)
-                if row is not None:
-                    spoken = self._client.read(row)
-                    if isinstance(body, Correction) and isinstance(spoken.body, Correction):
-                        root = spoken.body.message.hex()[:12]
-                        raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
-                    found = self.matter(spoken)
-                    to = inside(label, self.ceiling, (self._client.certificate,))
-                    check_way(Way.QUOTE, found, by=self._me, to=to)
-            case _:  # the others repeat nothing
-                pass
+        answered = body.reply_to if isinstance(body, Text) else body.message if isinstance(body, Correction) else None
+        row = None if answered is None else self._client.profile.store.message(self.id, answered)
+        if row is None:
+            return  # it repeats nothing, or nothing that is here
+        spoken = self._client.read(row)
+        if isinstance(body, Correction) and isinstance(spoken.body, Correction):
+            root = spoken.body.message.hex()[:12]
+            raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
+        to = inside(label, self.ceiling, (self._client.certificate,))
+        check_way(Way.QUOTE, self.matter(spoken), by=self._me, to=to)
 
     @property
     def _me(self) -> Somebody:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +104,23 @@ def test_a_file_is_attached_listed_and_saved(
     assert (told["size"], told["type"], told["state"]) == (300_000, "application/vnd.tcpdump.pcap", "sent")
     assert circle.run("b", "save", ROOM, identity, "--to", str(to), "--container") == 0
     assert capsys.readouterr().out == f"saved  {to / 'capture.pcap.zip'}\n"
+
+
+def test_the_label_that_counts_by_now_is_shown_wherever_a_message_is(
+    circle: Circle, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert circle.run("a", "attach", ROOM, str(source), "--text", "From the mirror", "--label", "green") == 0
+    said = capsys.readouterr().out.split()[1]
+    assert circle.run("b", "read", ROOM) == 0
+    assert circle.run("b", "relabel", ROOM, said, "amber") == 0
+    capsys.readouterr()
+    for words in (("read", ROOM), ("search", "mirror"), ("files", ROOM), ("tail", ROOM, "--last", "2", "--count", "1")):
+        assert circle.run("b", *words) == 0
+        assert re.search(rf"{said}  .*  TLP:AMBER  .*mirror", capsys.readouterr().out.replace("\n       ", " "))
+        assert circle.run("b", *words, "--json") == 0
+        shown = json.loads(capsys.readouterr().out)
+        (found,) = (one for one in ([shown] if "tail" in words else shown) if one["id"].startswith(said))
+        assert (found["label"], found["sent_label"]) == ("TLP:AMBER", "TLP:GREEN")
 
 
 def test_what_names_no_file_is_said_to(circle: Circle, source: Path, capsys: pytest.CaptureFixture[str]) -> None:

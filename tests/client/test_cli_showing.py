@@ -84,6 +84,14 @@ def message(
     )
 
 
+def drawn(shown: Message, label: Label = Label.AMBER) -> str:
+    return showing.line(shown, NOBODY, label).plain
+
+
+def as_value(shown: Message, label: Label = Label.AMBER) -> dict[str, object]:
+    return showing.message_json(shown, label)
+
+
 def alert(title: str, severity: Severity = Severity.HIGH, original: bytes = b'{"a":1}') -> Alert:
     return Alert(
         source="suricata",
@@ -100,12 +108,12 @@ def alert(title: str, severity: Severity = Severity.HIGH, original: bytes = b'{"
 
 
 def test_a_name_writes_no_line_of_its_own() -> None:
-    shown = showing.line(message(Text(text="x"), name="A\n  12  TLP:RED  B"), NOBODY).plain
+    shown = drawn(message(Text(text="x"), name="A\n  12  TLP:RED  B"))
     assert "\n" not in shown
 
 
 def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
-    shown = showing.line(message(Text(text="Seen?")), NOBODY).plain
+    shown = drawn(message(Text(text="Seen?")))
     assert shown == (
         "    7  000102030405  1970-01-01 00:00:00Z  TLP:AMBER         Officer A (Tunis desk), cert.example.tn: Seen?"
     )
@@ -114,37 +122,44 @@ def test_a_line_holds_place_id_time_label_sender_and_text() -> None:
 @pytest.mark.parametrize(("accepted_at_ms", "differs"), [(None, False), (120_900, False), (120_901, True)])
 def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms: int | None, differs: bool) -> None:  # noqa: FBT001 - a parameter of the test
     found = replace(message(Text(text="Seen?")), accepted_at_ms=accepted_at_ms)
-    shown = showing.line(found, NOBODY).plain
+    shown = drawn(found)
     assert "1970-01-01 00:00:00Z" in shown
     assert shown.endswith(" [the relay says: 1970-01-01 00:02:00Z]: Seen?") is differs
 
 
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
-    shown = showing.line(message(Text(text="نعم"), name="مكتب"), NOBODY).plain
+    shown = drawn(message(Text(text="نعم"), name="مكتب"))
     assert shown.endswith("\u2068مكتب\u2069, cert.example.tn: \u2068نعم\u2069")
 
 
 def test_how_urgent_it_is_and_what_may_be_done_with_it_stand_there_where_they_are_not_the_usual() -> None:
     usual = message(Text(text="x"))
-    assert "[" not in showing.line(usual, NOBODY).plain
+    assert "[" not in drawn(usual)
     unusual = replace(usual, precedence=Precedence.FLASH, pap=Pap.RED)
-    assert "Officer A (Tunis desk), cert.example.tn [flash] [PAP:RED]: x" in showing.line(unusual, NOBODY).plain
-    assert showing.message_json(unusual)["precedence"] == "flash"
+    assert "Officer A (Tunis desk), cert.example.tn [flash] [PAP:RED]: x" in drawn(unusual)
+    assert as_value(unusual)["precedence"] == "flash"
+
+
+def test_the_label_is_the_one_that_counts_and_the_one_it_was_sent_with_stands_beside_it_for_programs() -> None:
+    raised = message(Text(text="x"))
+    assert "  TLP:RED           Officer A" in drawn(raised, Label.RED)
+    value = as_value(raised, Label.RED)
+    assert (value["label"], value["sent_label"]) == ("TLP:RED", "TLP:AMBER")
 
 
 def test_metadata_has_no_label_to_be_handed_on_under() -> None:
-    assert "TLP:" not in showing.line(message(None, kinds.Commit()), NOBODY).plain
-    unreadable = showing.line(message(None, state=MessageState.UNREADABLE, cause=Cause.CORRUPTED), NOBODY).plain
+    assert "TLP:" not in drawn(message(None, kinds.Commit()))
+    unreadable = drawn(message(None, state=MessageState.UNREADABLE, cause=Cause.CORRUPTED))
     assert "TLP:AMBER" in unreadable
 
 
 def test_a_message_that_is_not_acknowledged_has_a_dash_for_its_place() -> None:
     sent = replace(message(Text(text="x")), room_seq=None, accepted_at_ms=None)
-    assert showing.line(sent, NOBODY).plain.startswith("    -  ")
+    assert drawn(sent).startswith("    -  ")
 
 
 def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
-    shown = showing.line(message(Text(text="one\n    8  fake\u202e"), name="A\r\x1b[2K"), NOBODY).plain
+    shown = drawn(message(Text(text="one\n    8  fake\u202e"), name="A\r\x1b[2K"))
     first, second = shown.split("\n")
     assert "<000D><001B>" in first
     assert second.startswith("           8  fake<202E>")
@@ -180,27 +195,27 @@ def test_a_name_or_text_cannot_write_a_line_of_its_own() -> None:
     ],
 )
 def test_an_entry_without_content_says_what_its_header_says(specific: kinds.Specific, said: str) -> None:
-    assert said in showing.line(message(None, specific), NOBODY).plain
+    assert said in drawn(message(None, specific))
 
 
 def test_alerts_are_summed_up_by_severity_and_by_what_is_seen_most() -> None:
     batch = [alert("scan")] * 3 + [alert("beacon", Severity.CRITICAL)] * 2 + [alert(t) for t in "abc"]
-    shown = showing.line(message(AlertBatch(source="mon0", alerts=tuple(batch)), kinds.Alert(count=8)), NOBODY).plain
+    shown = drawn(message(AlertBatch(source="mon0", alerts=tuple(batch)), kinds.Alert(count=8)))
     assert "8 alerts (2 critical, 6 high): 3 x scan, 2 x beacon" in shown
     assert ", 2 other kinds from mon0\n" in shown
-    one = showing.line(message(AlertBatch(source="m", alerts=(alert("scan"),)), kinds.Alert(count=1)), NOBODY).plain
+    one = drawn(message(AlertBatch(source="m", alerts=(alert("scan"),)), kinds.Alert(count=1)))
     assert "1 alert (1 high): 1 x " in one
 
 
 def test_what_cannot_be_read_is_shown_with_its_cause_and_what_was_erased_as_a_tombstone() -> None:
     waiting = message(None, state=MessageState.UNREADABLE, cause=Cause.CORRUPTED, mending=Mending.WAITING)
-    shown = showing.line(waiting, NOBODY).plain
+    shown = drawn(waiting)
     assert "[cannot be read: corrupted (OPEN). What was delivered is missing" in shown
     assert "asks its organisation's other devices" in shown
-    value = showing.message_json(waiting)
+    value = as_value(waiting)
     assert (value["cause"], value["code"], value["mending"]) == ("corrupted", "OPEN", "waiting")
     assert value["explanation"] == waiting.explanation
-    assert showing.line(message(None, state=MessageState.ERASED), NOBODY).plain.endswith("[erased]")
+    assert drawn(message(None, state=MessageState.ERASED)).endswith("[erased]")
 
 
 @pytest.mark.parametrize("cause", Cause)
@@ -214,8 +229,8 @@ def test_each_cause_has_a_sentence_and_says_what_happens_by_itself(cause: Cause,
 
 def test_what_was_repaired_is_shown_with_who_did_it() -> None:
     repaired = replace(message(Text(text="x")), repaired_by=party("B"))
-    assert showing.line(repaired, NOBODY).plain.endswith(" [repaired by B, cert.example.tn]: x")
-    assert showing.message_json(repaired)["repaired_by"] == showing.party_json(party("B"))
+    assert drawn(repaired).endswith(" [repaired by B, cert.example.tn]: x")
+    assert as_value(repaired)["repaired_by"] == showing.party_json(party("B"))
     assert repaired.explanation == ""
 
 
@@ -223,24 +238,24 @@ def test_what_was_repaired_is_shown_with_who_did_it() -> None:
     "text", ["[erased]", "[the relay says: 1970-01-01 00:02:00Z]", "x [repaired by B, cert.example.tn]"]
 )
 def test_what_a_person_wrote_cannot_look_like_what_the_program_says(text: str) -> None:
-    said = showing.line(message(Text(text=text)), NOBODY).plain
+    said = drawn(message(Text(text=text)))
     assert said.endswith(f"cert.example.tn: {text}")
-    ours = showing.line(message(None, state=MessageState.ERASED), NOBODY).plain
+    ours = drawn(message(None, state=MessageState.ERASED))
     assert ours.endswith("cert.example.tn [erased]")
 
 
 def test_a_text_says_what_it_answers_and_what_it_asks_for() -> None:
     asking = Text(text="x", reply_to=OTHER, thread=OTHER, asks=kinds.Grade.ACTING)
-    said = showing.line(message(asking), NOBODY).plain
+    said = drawn(message(asking))
     assert said.endswith(
         f" [answers {showing.short(OTHER)}] [in the thread of {showing.short(OTHER)}] [asks: acting]: x"
     )
 
 
 def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:
-    titled = showing.line(message(RoomInfo(title="Wave", description="")), NOBODY).plain
+    titled = drawn(message(RoomInfo(title="Wave", description="")))
     assert titled.endswith("[names the room Wave]")
-    assert showing.line(message(Unknown(type=99, raw=b"\x80")), NOBODY).plain.endswith("[unknown]")
+    assert drawn(message(Unknown(type=99, raw=b"\x80"))).endswith("[unknown]")
 
 
 def test_only_what_programs_tell_each_other_is_quiet() -> None:
@@ -259,7 +274,7 @@ def test_only_what_programs_tell_each_other_is_quiet() -> None:
 
 
 def test_json_of_a_message_is_plain_data_with_its_text() -> None:
-    value = showing.message_json(message(Text(text="نعم")))
+    value = as_value(message(Text(text="نعم")))
     assert json.loads(json.dumps(value)) == value
     assert (value["text"], value["label"], value["type"], value["room_seq"]) == ("نعم", "TLP:AMBER", "text", 7)
     assert value["sender"] == {
@@ -275,7 +290,7 @@ def test_json_of_a_message_is_plain_data_with_its_text() -> None:
 
 def test_json_of_alerts_holds_each_record_and_its_hash() -> None:
     batch = AlertBatch(source="mon0", alerts=(alert("scan"), alert("large", original=b"")))
-    value = showing.message_json(message(batch, kinds.Alert(count=2)))
+    value = as_value(message(batch, kinds.Alert(count=2)))
     listed = value["alerts"]
     assert isinstance(listed, list)
     first, second = listed
@@ -288,9 +303,9 @@ def test_json_of_alerts_holds_each_record_and_its_hash() -> None:
 
 
 def test_json_of_other_kinds_holds_their_header_and_title() -> None:
-    assert showing.message_json(message(RoomInfo(title="Wave", description="")))["title"] == "Wave"
+    assert as_value(message(RoomInfo(title="Wave", description="")))["title"] == "Wave"
     relabel = kinds.Relabel(envelope=OTHER, old=Label.RED, new=Label.AMBER)
-    assert showing.message_json(message(None, relabel))["header"] == {
+    assert as_value(message(None, relabel))["header"] == {
         "envelope": OTHER.hex(),
         "old": "TLP:RED",
         "new": "TLP:AMBER",
@@ -334,7 +349,7 @@ def test_each_alert_says_from_where_to_where_how_grave_and_by_which_rule() -> No
     one = replace(alert("LOCAL scan"), source_port=40_000, destination_address="2001:db8::1", destination_port=443,
                   protocol="TCP")  # fmt: skip
     low = replace(alert("noise", Severity.LOW), source_address=None)
-    shown = showing.line(message(AlertBatch(source="m", alerts=(low, one)), kinds.Alert(count=2)), NOBODY).plain
+    shown = drawn(message(AlertBatch(source="m", alerts=(low, one)), kinds.Alert(count=2)))
     assert [line.strip() for line in shown.split("\n")[1:]] == [
         "high      1970-01-01 00:00:01Z  192.0.2.1:40000 -> [2001:db8::1]:443 TCP  LOCAL scan [9]",
         "low       1970-01-01 00:00:01Z  ? -> ?  noise [9]",
@@ -343,7 +358,7 @@ def test_each_alert_says_from_where_to_where_how_grave_and_by_which_rule() -> No
 
 def test_of_many_alerts_the_worst_are_listed_and_the_others_counted() -> None:
     batch = (*(alert(f"a{number}", Severity.LOW) for number in range(20)), alert("grave", Severity.CRITICAL))
-    shown = showing.line(message(AlertBatch(source="m", alerts=batch), kinds.Alert(count=21)), NOBODY).plain
+    shown = drawn(message(AlertBatch(source="m", alerts=batch), kinds.Alert(count=21)))
     lines = shown.split("\n")
     assert "grave" in lines[1]
     assert lines[-1].strip() == "and 11 more; --json shows all of them"
@@ -354,7 +369,7 @@ def test_of_many_alerts_the_worst_are_listed_and_the_others_counted() -> None:
 def test_no_field_of_an_alert_turns_the_line_that_it_stands_in(field: str) -> None:
     evil = alert("x")
     object.__setattr__(evil, field, "a\x1b[2J\u202eb\n    9  forged")  # as no decoder lets it pass
-    shown = showing.line(message(AlertBatch(source="m", alerts=(evil,)), kinds.Alert(count=1)), NOBODY).plain
+    shown = drawn(message(AlertBatch(source="m", alerts=(evil,)), kinds.Alert(count=1)))
     assert "a<001B>[2J<202E>b     9  forged" in shown
     listed = shown.split("\n")[-1]
     assert listed.startswith("       high")

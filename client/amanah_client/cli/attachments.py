@@ -95,12 +95,13 @@ def files(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
     """
 
     def show(client: Client) -> None:
-        found = client.room(room).files()
+        inside = client.room(room)
+        found = [(file, inside.label_of(file.message)) for file in inside.files()]
         if common.json:
-            terminal.show_json([_json(file) for file in found])
+            terminal.show_json([_json(file, label) for file, label in found])
             return
-        for file in found:
-            terminal.show(_line(file))
+        for file, label in found:
+            terminal.show(_line(file, label))
         if not found:
             terminal.say(_("no files"))
 
@@ -142,7 +143,7 @@ def save(
                 message.message, to, container=container, timeout_s=common.timeout, tell=shown.advance
             )
         if common.json:
-            terminal.show_line({**_json(message), "path": str(made)})
+            terminal.show_line({**_json(message, inside.label_of(message.message)), "path": str(made)})
         else:
             terminal.show(_("saved  %(path)s", path=single(str(made))))
 
@@ -167,9 +168,9 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
     return [file for file in room.files() if file.message.id.hex().startswith(digits)]
 
 
-def _line(found: RoomFile) -> str:
+def _line(found: RoomFile, label: Label) -> str:
     message, file = found.message, found.file
-    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {message.label.text:<17}"
+    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {label.text:<17}"
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
     sample = " " + _("(sample)") if file.sample else ""
@@ -179,7 +180,7 @@ def _line(found: RoomFile) -> str:
     return f"{head}  {found.state:<9}  {who(message.sender)}  {what}{said}"
 
 
-def _json(found: RoomFile) -> dict[str, object]:
+def _json(found: RoomFile, label: Label) -> dict[str, object]:
     message, file = found.message, found.file
     return {
         "id": message.id.hex(),
@@ -187,7 +188,8 @@ def _json(found: RoomFile) -> dict[str, object]:
         "room_seq": message.room_seq,
         "state": found.state,
         "sender": party_json(message.sender),
-        "label": message.label.text,
+        "label": label.text,
+        "sent_label": message.label.text,
         "sent_at": iso(message.sent_at_ms),
         "attachment": found.attachment.hex(),
         "name": None if file is None else file.name,

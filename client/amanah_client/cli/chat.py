@@ -171,10 +171,10 @@ def read(
         shown = client.room(room)
         messages = _pick(shown, after=after, limit=limit, everything=everything)
         if common.json:
-            terminal.show_json([message_json(message) for message in messages])
+            terminal.show_json([message_json(message, shown.label_of(message)) for message in messages])
         else:
             for message in messages:
-                terminal.show(line(message, client.directory()))
+                terminal.show(line(message, client.directory(), shown.label_of(message)))
         if (status := explain_status(shown)) is not None:
             terminal.say(status)
 
@@ -326,9 +326,10 @@ class _Tail:
     def _show(self, client: Client, message: Message) -> None:
         if self._left == 0 or (is_quiet(message) and not self._everything):
             return
+        label = Room(client, message.room).label_of(message)
         if self._common.json:
-            terminal.show_line(message_json(message))
+            terminal.show_line(message_json(message, label))
         else:
-            terminal.show(line(message, client.directory()))
+            terminal.show(line(message, client.directory(), label))
         if self._left is not None:
             self._left -= 1

@@ -14,8 +14,10 @@ from amanah_client.finding import MOST
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.reading import Found
+from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -58,7 +60,7 @@ def search(
         within = client if room is None else client.room(room)
         found = within.search(query, limit=limit, before=before)
         if common.json:
-            terminal.show_json([found_json(one) for one in found])
+            terminal.show_json([found_json(one, client) for one in found])
             return
         _show(found, client, titles=room is None)
         if not found:
@@ -75,10 +77,18 @@ def _show(found: list[Found], client: Client, *, titles: bool) -> None:
         if titles and one.message.room != last:
             last = one.message.room
             terminal.show(_("in %(room)s", room=isolated(client.room(last).title)))
-        terminal.show(line(one.message, client.directory()))
+        terminal.show(line(one.message, client.directory(), _label(one, client)))
 
 
-def found_json(found: Found) -> dict[str, object]:
+def _label(found: Found, client: Client) -> Label:
+    return Room(client, found.message.room).label_of(found.message)
+
+
+def found_json(found: Found, client: Client) -> dict[str, object]:
     """A message as `read` has it, and where it fits."""
     spans = [list(span) for span in found.spans]
-    return message_json(found.message) | {"place": found.place, "excerpt": found.excerpt, "spans": spans}
+    return message_json(found.message, _label(found, client)) | {
+        "place": found.place,
+        "excerpt": found.excerpt,
+        "spans": spans,
+    }

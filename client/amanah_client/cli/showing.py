@@ -62,8 +62,8 @@ def who(party: Party) -> str:
     return f"{name}, {party.organisation}" if party.organisation else name
 
 
-def line(message: Message, directory: Directory) -> Line:
-    """One message for a terminal: place, id, time, label, sender and what it says.
+def line(message: Message, directory: Directory, label: Label) -> Line:
+    """One message for a terminal: place, id, time, the label that counts, sender and what it says.
 
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
     the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
@@ -71,14 +71,14 @@ def line(message: Message, directory: Directory) -> Line:
     """
     place = "-" if message.room_seq is None else str(message.room_seq)
     # What has no content has no label: metadata is nothing that anybody hands on.
-    label = "" if message.body is None and message.state is MessageState.STORED else message.label.text
+    text = "" if message.body is None and message.state is MessageState.STORED else label.text
     speaks = message.text is not None and message.state is not MessageState.UNREADABLE
     says = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         ("DRILL  " if message.drill else "", _DRILL_STYLE),
-        (label, _STYLES[message.label]),
-        (" " * (_LABEL_WIDTH - len(label)) + f"  {who(message.sender)}{_remarks(message)}", ""),
+        (text, _STYLES[label]),
+        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
     return Line(parts, indent=_INDENT)
@@ -161,8 +161,13 @@ def party_json(party: Party) -> dict[str, object]:
     }
 
 
-def message_json(message: Message) -> dict[str, object]:
-    """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it."""
+def message_json(message: Message, label: Label) -> dict[str, object]:
+    """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it.
+
+    Args:
+        message: The message.
+        label: The label that counts of it; `sent_label` is the one it was sent with.
+    """
     value: dict[str, object] = {
         "id": message.id.hex(),
         "envelope": message.id.hex(),
@@ -173,7 +178,8 @@ def message_json(message: Message) -> dict[str, object]:
         "type": message.type,
         "drill": message.drill,
         "sender": party_json(message.sender),
-        "label": message.label.text,
+        "label": label.text,
+        "sent_label": message.label.text,
         "pap": None if message.pap is None else message.pap.text,
         "precedence": message.precedence.name.lower(),
         "state": str(message.state),

@@ -201,13 +201,7 @@ class Hatch:
         """The files of a room, what came last first; it reads the whole room."""
         found = room_of(self._desk, room)
         files, seat = found.files(), self._desk.seat()
-        board = found.board(about=[file.message.id for file in files])
-        labels = {
-            name: Label.strictest(said.label_number).text
-            for file in files
-            if (said := board.messages.get(name := file.message.id)) is not None
-        }
-        return [_line(file, labels.get(file.message.id, file.message.label.text), seat) for file in reversed(files)]
+        return [_line(file, found.label_of(file.message).text, seat) for file in reversed(files)]
 
     def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
         """The report of a room, or the draft of a notice: where it is taken; it reads the whole room.
