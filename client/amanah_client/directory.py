@@ -46,6 +46,14 @@ class Party:
         """`name (organisation)`."""
         return f"{self.name} ({self.organisation})" if self.organisation else self.name
 
+    def may_erase(self, sender: DeviceId, owner: OrgName | None) -> bool:
+        """Whether an `erase` of this device drops what that one sent (`docs/protocol.md`, section 5).
+
+        A device erases what it sent itself, and not what another one of the same person did; an officer of the
+        organisation that owns the room erases anything.
+        """
+        return sender == self.device or (self.role is Role.OFFICER and self.organisation == owner)
+
 
 class Directory:
     """A view over control rows and profiles; made anew when they change."""

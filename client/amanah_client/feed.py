@@ -89,7 +89,7 @@ class Feed:
     _incident: Part | None = None
     _members: list[Party] | None = None
     _row: RoomRow | None = None
-    _ceiling: Label | None = None
+    _made_as: tuple[Label, OrgName | None] | None = None
     _stored: dict[OrgName, int] = field(default_factory=dict)
     _kept: Kept = field(default_factory=Kept)
     _kept_for: object = None
@@ -104,7 +104,7 @@ class Feed:
         if before is None or (before.status, before.group) != (row.status, row.group):
             self._members = None
         if before is None or before.create != row.create:
-            self._ceiling = None
+            self._made_as = None
 
     def read_anew(self) -> None:
         """Names were learned: who looks next reads what is here again."""
@@ -154,7 +154,7 @@ class Feed:
         self._head = max(self._head, message.room_seq)
         part, is_shown = self._part, follows and message.kind not in QUIET
         if isinstance(message.specific, kinds.Create):
-            self._ceiling = None
+            self._made_as = None
         if part is None or not arrives or not counts(message) or isinstance(message.specific, kinds.Create):
             return arrives and not is_shown and not counts(message)
         if message.id in self._named:
@@ -249,9 +249,19 @@ class Feed:
     @property
     def ceiling(self) -> Label:
         """The highest label allowed in the room; the strictest while its creation is not known."""
-        if self._ceiling is None:
-            self._ceiling = self.room.ceiling
-        return self._ceiling
+        return self._laws[0]
+
+    @property
+    def owner(self) -> OrgName | None:
+        """The organisation that owns the room; None while its creation is not known."""
+        return self._laws[1]
+
+    @property
+    def _laws(self) -> tuple[Label, OrgName | None]:
+        if self._made_as is None:
+            created = self.room.created
+            self._made_as = (self.room.ceiling, None) if created is None else (created.ceiling, created.owner)
+        return self._made_as
 
     @property
     def members(self) -> list[Party]:
@@ -386,7 +396,7 @@ class Feed:
         return self._seen(part.board, gathered, seat)
 
     def _seen(self, board: Board, gathered: Gathered, seat: Seat) -> Seen:
-        seen = gathered.seen(board, seat, self.ceiling, self.members)
+        seen = gathered.seen(board, seat, self.ceiling, self.members, self.owner)
         return replace(seen, stored=self._stored, most=self.most)
 
     def _thread(self, root: EnvelopeId) -> list[Message]:

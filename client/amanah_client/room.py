@@ -12,7 +12,7 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.effective import check_effect, check_invitation, conclude
+from amanah_client.effective import check_effect, check_erasure, check_invitation, conclude
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
@@ -268,8 +268,7 @@ class Room:
         timeout_s: float = 30,
     ) -> model.Intent:
         """Say something and wait for the receipt; arguments as `compose`, errors as `Client.do`."""
-        action = self.compose(body, label=label, pap=pap, precedence=precedence)
-        return await self._client.do(action, timeout_s)
+        return await self._client.do(self.compose(body, label=label, pap=pap, precedence=precedence), timeout_s)
 
     def decision(self, ordinal: int) -> Decide:
         """How a proposal ended, by what the positions come to now, for `Client.ask`.
@@ -527,9 +526,10 @@ class Room:
         return NOBODY if certificate is None else somebody(certificate)
 
     def erasing(self, *messages: EnvelopeId) -> actions.EraseMessages:
-        """An erasure of own messages, for `Client.ask`: with their corrections, which say the same in other words."""
+        """An erasure of own messages and their corrections, for `Client.ask`; errors as `check_erasure`."""
         spoken = filter(None, map(self.board(about=messages).messages.get, messages))
         named = {*messages, *(one for said in spoken for one in said.corrections)}
+        check_erasure(self, named)
         return actions.EraseMessages(room=self.id, envelopes=tuple(sorted(named)))
 
     async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:

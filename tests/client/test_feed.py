@@ -33,6 +33,7 @@ class Stored:
         self.read = 0
         self.read_mark = 0
         self.ceiling = Label.AMBER
+        self.created = None
         self.inside = [A_TN, A_MA, A_SN]
 
     def messages(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 
+from amanah_client.actions import EraseMessages
 from amanah_client.incident.board import Board
+from amanah_client.language.errors import SpokenError
 from amanah_client.model import Intent, IntentState, MessageState
+from amanah_client.room import Room
 from amanah_client.saying import Say, saying
+from amanah_client.sdk import Client
 from amanah_client.store.rows import decode_intent, encode_action, encode_intent
 from amanah_protocol import cbor
 from amanah_protocol.content.alert import Severity
@@ -25,8 +30,8 @@ from amanah_protocol.errors import Code, DecodeError, RefusedError, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.labels import Label
-from amanah_protocol.types import EnvelopeId, RoomId
-from tests.client.test_sdk import Two, officers, until
+from amanah_protocol.types import EnvelopeId, PersonId, RoomId
+from tests.client.test_sdk import Two, invited, joined, officers, until
 from tests.end_to_end.nations import Nations
 
 TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example.ma")
@@ -110,6 +115,77 @@ async def test_who_erases_a_message_erases_its_corrections(two: Two) -> None:
     await two.ours.erase(first)
     await until(lambda: two.theirs.messages(newest=True)[-1].kind is Kind.ERASE)
     assert [two.theirs.message(one.hex()).state for one in (first, second or first)] == [MessageState.ERASED] * 2
+
+
+@pytest.fixture
+async def three(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Room, Room, Room]]:
+    """One room, as its owner has it, and as two devices of one person of another nation do."""
+    title = request.node.name
+    person = PersonId(title.encode()[-16:])
+    homes = [
+        nations.enrol(f"{name} of {title}", nation, called=name[0], subject=subject)
+        for name, nation, subject in (("a", TN, None), ("b1", MA, person), ("b2", MA, person))
+    ]
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(await Client.open(home)) for home in homes]
+        for client in clients:
+            await client.online()
+        room = await clients[0].create_room(title, label=Label.AMBER)
+        for client in clients[1:]:
+            await invited(room, client.me)
+        yield room, *[await joined(client, title) for client in clients[1:]]  # type: ignore[misc]  # three
+
+
+def _stands(room: Room, entry: EnvelopeId) -> MessageState | None:
+    found = room.entries(entry).get(entry)
+    return None if found is None else found.state
+
+
+async def test_what_another_device_of_its_author_sent_is_not_said_to_be_erased(
+    three: tuple[Room, Room, Room],
+) -> None:
+    owner, first, second = three
+    sent = (await first.send("at 14:00")).envelope
+    assert sent is not None
+    await until(lambda: _stands(second, sent) is MessageState.STORED)
+    with pytest.raises(SpokenError) as refused:
+        await second.erase(sent)
+    assert (refused.value.code, "on that device" in refused.value.hint) == (Code.ROLE, True)
+    # Without the check it goes into the record, and all of it stays with everybody.
+    await second.client.do(EraseMessages(room=second.id, envelopes=(sent,)), 30)
+    await until(lambda: owner.messages(newest=True)[-1].kind is Kind.ERASE)
+    assert (_stands(owner, sent), _stands(second, sent)) == (MessageState.STORED,) * 2
+    await second.send(Withdrawal(message=sent, reason="wrong"))
+    await until(lambda: owner.board().messages[sent].withdrawn is not None)
+
+
+async def test_a_message_is_erased_with_its_corrections_or_not_at_all(three: tuple[Room, Room, Room]) -> None:
+    owner, first, second = three
+    sent = (await first.send("at 14:00")).envelope
+    assert sent is not None
+    await until(lambda: _stands(second, sent) is MessageState.STORED)
+    again = (await second.send(Correction(message=sent, text="at 15:00"))).envelope
+    assert again is not None
+    await until(lambda: _stands(first, again) is MessageState.STORED)
+    with pytest.raises(SpokenError) as refused:
+        await first.erase(sent)
+    assert again.hex()[:12] in refused.value.detail
+    await second.erase(again)
+    await until(lambda: _stands(first, again) is MessageState.ERASED)
+    await first.erase(sent)
+    await until(lambda: _stands(owner, sent) is MessageState.ERASED)
+
+
+async def test_others_erase_nothing_and_an_officer_of_the_owner_anything(two: Two) -> None:
+    ours, theirs = (await two.ours.send("ours")).envelope, (await two.theirs.send("theirs")).envelope
+    assert ours is not None
+    assert theirs is not None
+    await until(lambda: None not in (_stands(two.theirs, ours), _stands(two.ours, theirs)))
+    with pytest.raises(SpokenError) as refused:
+        await two.theirs.erase(ours)
+    assert (refused.value.code, TN in refused.value.hint) == (Code.ROLE, True)
+    await two.ours.erase(theirs)
+    await until(lambda: _stands(two.theirs, theirs) is MessageState.ERASED)
 
 
 async def test_nothing_is_said_above_the_ceiling_of_the_room(two: Two) -> None:

@@ -21,6 +21,7 @@ from amanah_protocol.endorse import Endorsed
 from amanah_protocol.identity import DeviceRequest, Role
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import roster_document
+from amanah_protocol.types import PersonId
 from amanah_relay.keys import create_relay_keys
 from amanah_relay.store import Store
 from scripts.ports import free_port
@@ -138,11 +139,13 @@ class Nations:
         expired: bool = False,
         called: str = "",
         ceiling: Label = Label.RED,
+        subject: PersonId | None = None,
     ) -> Path:
         """An enrolled profile in a folder of this name; gives it."""
         path = self.folder / name
         with new_profile(path) as profile:
-            request = enrolment.request_device(profile, organisation=identity.parse_organisation(nation), role=role)
+            party = identity.parse_organisation(nation)
+            request = enrolment.request_device(profile, organisation=party, role=role, subject=subject)
             reply = self.reply(request, called or name, ceiling)
             if expired:
                 reply = self._outlived(request, reply)

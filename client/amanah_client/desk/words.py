@@ -265,6 +265,7 @@ def _of_files() -> dict[str, str]:
         "erase_sure": _(
             "Erase this everywhere? Its content and file go from all devices and the relay; the record stays."
         ),
+        "erase_elsewhere": _("Another device of yours sent this or a correction of it, and alone erases that."),
         "report": _("Report"),
         "report_more": _(
             "Made from the signed entries, in English. What is above the label is left out, and counted in it."

@@ -213,9 +213,18 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         acks=_acknowledged(message, room),
         delivery=delivery(message, seat, room.nations, room.stored) if own else None,
         own=own and isinstance(content, Prose),
+        erasable=own and _may_erase(message, room),
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
         drill=message.drill,
     )
+
+
+def _may_erase(message: Message, room: Room) -> bool:
+    """Whether nothing of it would stay: what corrects it is erased with it, and may be of another device."""
+    said = room.board.messages.get(message.id)
+    named = () if said is None else said.corrections
+    senders = (message.sender, *(room.messages[one].sender for one in named if one in room.messages))
+    return all(room.seat.me.may_erase(sender.device, room.owner) for sender in senders)
 
 
 def _marks(entry: Entry) -> _Marks:
@@ -490,5 +499,6 @@ def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
         acks=None,
         delivery=intent_delivery(intent),
         own=False,
+        erasable=False,
         repaired="",
     )

@@ -271,6 +271,7 @@ class Entry:
         acks: Acknowledgements.
         delivery: Of an own one.
         own: Whether the reader may correct and withdraw it.
+        erasable: Whether this device may erase it, and all that corrects it; of an own one.
         repaired: Who sent it again; "" for nobody.
         drill: Whether it was said in an exercise.
     """
@@ -301,6 +302,7 @@ class Entry:
     acks: Acknowledged | None
     delivery: Delivery | None
     own: bool
+    erasable: bool
     repaired: str
     drill: bool = False
     more_reactions: int = 0

@@ -22,6 +22,7 @@ class Room:
         board: The fold of the room's entries.
         seat: Whose eyes see it.
         ceiling: The room's label.
+        owner: The organisation that owns the room; None while its creation is not known.
         nations: Who is in it now.
         messages: Entries by id, as far as they are at hand: what is quoted, what corrects and withdraws what is shown
             (`amanah_client.room.Room.beside`).
@@ -34,6 +35,7 @@ class Room:
     board: Board
     seat: Seat
     ceiling: Label
+    owner: OrgName | None
     nations: tuple[OrgName, ...]
     messages: Mapping[EnvelopeId, Message]
     stored: Mapping[OrgName, int] = field(default_factory=dict)
@@ -65,12 +67,15 @@ class Gathered:
             case _:  # the others count nothing
                 pass
 
-    def seen(self, board: Board, seat: Seat, ceiling: Label, members: Iterable[Party]) -> Room:
+    def seen(
+        self, board: Board, seat: Seat, ceiling: Label, members: Iterable[Party], owner: OrgName | None = None
+    ) -> Room:
         """What a window is seen against."""
         return Room(
             board=board,
             seat=seat,
             ceiling=ceiling,
+            owner=owner,
             nations=tuple(sorted({party.organisation for party in members})),
             messages=self.messages,
             stored=self.stored,

@@ -231,11 +231,15 @@ function tools(item, does) {
     own ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
     own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
     item.content.kind === "prose" ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
-    item.delivery && (own || item.content.kind === "file") ? btn(now.say.erase, () => erase(item), {}, "button.tool") : null,
+    item.delivery && (own || item.content.kind === "file") ? erasing(item) : null,
     btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
   ]);
   return bar;
 }
+
+/** What another device of the same person sent is erased there: here it would stay, and be said to be gone. */
+const erasing = (item) =>
+  item.erasable ? btn(now.say.erase, () => erase(item), {}, "button.tool") : el("span.meta", {}, now.say.erase_elsewhere);
 
 function put(bar, tools) {
   for (const tool of tools) if (tool) bar.append(tool);
