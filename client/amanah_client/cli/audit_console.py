@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import webbrowser
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from amanah_client.cli import audit_json, opening, terminal
-from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.cli import audit_json, opening
+from amanah_client.cli.browsing import show_link
+from amanah_client.cli.terminal import DEFAULTS, Options, say
 from amanah_client.commands import home_option
 from amanah_client.console.app import Owner
 from amanah_client.console.serving import run
@@ -19,6 +19,7 @@ from amanah_client.console.state import Console
 from amanah_client.console.views import overview
 from amanah_client.home import find_home
 from amanah_client.language import of_program
+from amanah_client.web.launch import offered
 from amanah_protocol.identity import decode_certificate
 
 
@@ -39,18 +40,7 @@ def console(
         certificate = decode_certificate(profile.store.snapshot().certificate)
         usual = find_home(None).path
         owner = Owner(organisation=certificate.organisation, home=home_option(profile.home.path, usual))
-        wanted = browser if browser is not None else terminal.has_desktop()
-
-        def opened(link: str, leading: str) -> None:
-            if common.json:
-                terminal.show_line({"format": audit_json.FORMAT, "link": link})
-            else:
-                terminal.show(link)
-                terminal.say("open this link in a browser of this machine; it works once")
-                terminal.say("Enter makes a new link, Ctrl-C ends the console")
-            if wanted:
-                # What a browser is started with can be read by every user of this machine: a file leads it to the link.
-                webbrowser.open(leading)
-
-        console = Console(profile, lambda: time.time_ns() // 1_000_000, lambda examined: overview(examined, {}))
-        asyncio.run(run(console, owner, terminal.say, opened, of_program(os.environ, profile.home.path)))
+        with offered("console", profile.home.path, say) as launch:
+            show_link(launch, common, face="console", form=audit_json.FORMAT, browser=browser)
+            console = Console(profile, lambda: time.time_ns() // 1_000_000, lambda examined: overview(examined, {}))
+            asyncio.run(run(console, owner, launch, say, of_program(os.environ, profile.home.path)))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from amanah_client.cli import opening, terminal
-from amanah_client.cli.terminal import DEFAULTS, Options
-from amanah_client.desk.serving import run
+from amanah_client.cli import opening
+from amanah_client.cli.browsing import show_link
+from amanah_client.cli.terminal import DEFAULTS, Options, say
 from amanah_client.language import of_program
-from amanah_client.sdk import Client
+from amanah_client.web.launch import offered
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
+
+FORMAT: Final = 1
 
 
 def desk(
@@ -36,21 +38,12 @@ def desk(
     lock_after
         Minutes without use after which the page is locked, and its content gone from the browser.
     """
-    wanted = browser if browser is not None else terminal.has_desktop()
+    with opening.profile(common) as own, offered("desk", own.home.path, say, idle_s=60 * lock_after) as way:
+        show_link(way, common, face="desk", form=FORMAT, browser=browser)
+        # All that works in rooms is loaded while a browser starts.
+        from amanah_client.desk.serving import run  # noqa: PLC0415
 
-    def opened(link: str, leading: str) -> None:
-        if common.json:
-            terminal.show_line({"format": FORMAT, "link": link})
-        else:
-            terminal.show(link)
-            terminal.say("open this link in a browser of this machine; it works once")
-            terminal.say("Enter makes a new link, Ctrl-C ends the desk")
-        if wanted:
-            # What a browser is started with can be read by every user of this machine: a file leads it to the link.
-            webbrowser.open(leading)
+        async def work(client: Client) -> None:
+            await run(client, way, say, usual=of_program(os.environ, own.home.path))
 
-    async def work(client: Client) -> None:
-        usual = of_program(os.environ, client.profile.home.path)
-        await run(client, terminal.say, opened, lock_minutes=lock_after, usual=usual)
-
-    opening.with_client(common, work)
+        opening.with_client(common, work, opened=own)

@@ -38,8 +38,6 @@ from amanah_client.web.gate import Gate, door_status
 from amanah_client.web.launch import Launch
 from amanah_client.web.pages import HERE as FRAME
 from amanah_client.web.pages import Pages
-from amanah_client.web.place import Place
-from amanah_client.web.sessions import IDLE_S, Sessions
 from amanah_protocol.errors import AmanahError, OperationalError, PeerError
 
 HERE: Final = Path(__file__).resolve().parent
@@ -83,8 +81,6 @@ class Owner:
 def make_app(
     console: Console,
     owner: Owner,
-    place: Place,
-    sessions: Sessions,
     launch: Launch,
     usual: Language | None = None,
 ) -> ASGIApp:
@@ -112,10 +108,10 @@ def make_app(
     app.router.redirect_slashes = False
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        page = pages.render("door.html", door_status(scope), minutes=round(IDLE_S / 60), here="/")
+        page = pages.render("door.html", door_status(scope), minutes=round(launch.sessions.idle_s / 60), here="/")
         await page(scope, receive, send)
 
-    gate = Gate(app, authority=place.authority, sessions=sessions, door=door)
+    gate = Gate(app, authority=launch.place.authority, sessions=launch.sessions, door=door)
     return reader.Reader(gate, usual)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -26,39 +25,33 @@ from amanah_client.web.gate import Gate, door_status
 from amanah_client.web.launch import Launch
 from amanah_client.web.pages import HERE as FRAME
 from amanah_client.web.pages import Pages
-from amanah_client.web.place import Place
-from amanah_client.web.sessions import Sessions
 
 HERE: Final = Path(__file__).resolve().parent
 LIVE: Final = "/live"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
-    """How the page is locked and opened again.
-
-    Attributes:
-        minutes: After how long without use it locks by itself.
-        check: Raises for a passphrase that does not open the profile; None where it has none.
-    """
-
-    minutes: int
-    check: Callable[[str], None] | None
-
-
 def make_app(
     desk: Desk,
-    place: Place,
-    sessions: Sessions,
     launch: Launch,
-    lock: Lock,
+    check: Callable[[str], None] | None,
     usual: Language | None,
     *,
     now_s: Callable[[], float],
     random: Callable[[int], bytes],
     tell: Callable[[str], None],
 ) -> ASGIApp:
-    """The application, behind its gate; `usual` is the language of whoever has chosen none there."""
+    """The application, behind its gate.
+
+    Args:
+        desk: What it shows.
+        launch: The way in.
+        check: Raises for a passphrase that does not open the profile; None where it has none.
+        usual: The language of whoever has chosen none there.
+        now_s: A clock that only goes forward, in seconds.
+        random: Unguessable bytes, so many.
+        tell: Where a line goes that the user should see.
+    """
+    minutes, sessions = round(launch.sessions.idle_s / 60), launch.sessions
     files = Files(FRAME / "static", HERE / "static")
     pages = Pages(HERE / "templates", files)
     hatch = Hatch(desk, sessions, random)
@@ -70,20 +63,20 @@ def make_app(
     ) -> Response:
         context = {
             "here": "/",
-            "minutes": lock.minutes,
-            "passphrase": lock.check is not None,
+            "minutes": minutes,
+            "passphrase": check is not None,
             "wait_s": wait_s,
             "wrong": wrong,
         }
         return pages.render("locked.html", status, **context)
 
     async def page(_: Request) -> Response:
-        return pages.render("desk.html", minutes=lock.minutes, here="/")
+        return pages.render("desk.html", minutes=minutes, here="/")
 
     async def live(socket: WebSocket) -> None:
         await Live(desk, sessions, hatch, socket).run()
 
-    unlocking = None if lock.check is None else Unlocking(sessions, lock.check, now_s, door, tell)
+    unlocking = None if check is None else Unlocking(sessions, check, now_s, door, tell)
     app = Starlette(
         routes=[
             Route("/", page, methods=["GET"]),
@@ -102,5 +95,5 @@ def make_app(
         shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))
         await shown(scope, receive, send)
 
-    gate = Gate(app, authority=place.authority, sessions=sessions, door=at_the_door, ways_in=ways_in)
+    gate = Gate(app, authority=launch.place.authority, sessions=sessions, door=at_the_door, ways_in=ways_in)
     return reader.Reader(gate, usual)

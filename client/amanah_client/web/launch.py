@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import html
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,8 @@ from starlette.routing import Route
 from amanah_client.keystore.durable import operational_errors
 from amanah_client.listener import read_body
 from amanah_client.web.gate import COOKIE, SESSION
-from amanah_client.web.place import Place
-from amanah_client.web.sessions import Sessions
+from amanah_client.web.place import NAME_BYTES, Place, open_place
+from amanah_client.web.sessions import IDLE_S, Sessions, running_s
 
 LOCK: Final = "/lock"
 _MAX_TOKEN_BYTES: Final = 256
@@ -43,8 +44,8 @@ class Launch:
             path: Where the file is written that leads a browser in.
             tell: Where a line goes that the user should see.
         """
-        self._place = place
-        self._sessions = sessions
+        self.place = place
+        self.sessions = sessions
         self._path = path
         self._tell = tell
 
@@ -54,7 +55,7 @@ class Launch:
         Raises:
             OperationalError: `STORE` or `DISK_FULL` when the file cannot be written.
         """
-        link = f"{self._place.origin}/#{self._sessions.offer()}"
+        link = f"{self.place.origin}/#{self.sessions.offer()}"
         self.withdraw()
         refresh = html.escape(f"0;url={link}", quote=True)
         page = (
@@ -65,6 +66,11 @@ class Launch:
             with os.fdopen(opened, "w", encoding="utf-8") as file:
                 file.write(page)
         return link
+
+    @property
+    def leading(self) -> str:
+        """The address of the file that leads a browser to the link."""
+        return self._path.as_uri()
 
     def withdraw(self) -> None:
         """Take the file away."""
@@ -78,7 +84,7 @@ class Launch:
 
     async def _enter(self, request: Request) -> Response:
         token = (await read_body(request, _MAX_TOKEN_BYTES)).decode("utf-8", "replace")
-        cookie = self._sessions.take_up(token)
+        cookie = self.sessions.take_up(token)
         if cookie is None:
             self._tell("a link was followed that is not the one offered last, or was used before: nobody was let in")
             return PlainTextResponse("this link is void\n", HTTPStatus.FORBIDDEN)
@@ -86,7 +92,7 @@ class Launch:
         return let_in(Response(status_code=HTTPStatus.NO_CONTENT), cookie)
 
     async def _lock(self, _: Request) -> Response:
-        self._sessions.lock()
+        self.sessions.lock()
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
 
@@ -95,6 +101,29 @@ def let_in(response: Response, cookie: str) -> Response:
     # No `Secure`: there is no TLS on loopback. No end: it lives as long as the browser, or this process.
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
     return response
+
+
+@contextmanager
+def offered(face: str, folder: Path, tell: Callable[[str], None], *, idle_s: float = IDLE_S) -> Iterator[Launch]:
+    """Listen for a face while it lasts. Who comes before it is served waits: a browser may start meanwhile.
+
+    Args:
+        face: What its name, and that of the file that leads a browser in, begin with, for people.
+        folder: Where that file is written: this user's alone.
+        tell: Where a line goes that the user should see.
+        idle_s: After which an unused session ends.
+
+    Raises:
+        OperationalError: `ADDRESS_IN_USE`.
+    """
+    place = open_place(secrets.token_bytes(NAME_BYTES), face)
+    launch = Launch(place, Sessions(running_s, secrets.token_bytes, idle_s=idle_s), folder / f"{face}.html", tell)
+    try:
+        yield launch
+    finally:
+        launch.withdraw()
+        for each in place.sockets:
+            each.close()
 
 
 @contextmanager

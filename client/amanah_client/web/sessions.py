@@ -29,7 +29,7 @@ class Sessions:
         """
         self._now_s = now_s
         self._random = random
-        self._idle_s = idle_s
+        self.idle_s = idle_s
         self._offered: str | None = None
         self._cookie: str | None = None
         self._used_s = 0.0
@@ -64,7 +64,7 @@ class Sessions:
     @property
     def is_locked(self) -> bool:
         """Whether nobody is in; a session that was not used for too long ends here."""
-        if self._cookie is not None and self._now_s() - self._used_s > self._idle_s:
+        if self._cookie is not None and self._now_s() - self._used_s > self.idle_s:
             self._cookie = None
         return self._cookie is None
 

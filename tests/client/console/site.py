@@ -30,7 +30,7 @@ class Site:
         place = Place(name=name, port=int(port), sockets=())
         launch = Launch(place, sessions, path / "launch.html", lambda _: None)
         owner = Owner(organisation="cert.example.tn", home=" --home auditor")
-        self.app = make_app(self.console, owner, place, sessions, launch)
+        self.app = make_app(self.console, owner, launch)
         self.cookie = f"amanah={sessions.take_up(sessions.offer())}"
 
     @property

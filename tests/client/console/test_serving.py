@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pty
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from amanah_client.console.serving import run
 from amanah_client.console.state import Console
 from amanah_client.home import Profile
 from amanah_client.language import Language
+from amanah_client.web.launch import Launch, offered
 from tests.client.console.told import TOLD, auditor
 
 
@@ -62,24 +64,19 @@ def profile(tmp_path: Path) -> Iterator[Profile]:
 
 @contextlib.asynccontextmanager
 async def serving(profile: Profile) -> AsyncIterator[Running]:
-    running, ready = Running(home=profile.home.path), asyncio.Event()
-
-    def opened(link: str, leading: str) -> None:
-        running.links.append(link)
-        running.leading.append(leading)
-        ready.set()
-
-    console = Console(profile, lambda: 0)
+    running, console = Running(home=profile.home.path), Console(profile, lambda: 0)
     owner = Owner(organisation="cert.example.tn", home="")
-    task = asyncio.create_task(run(console, owner, running.tell, opened))
-    try:
-        await ready.wait()
-        yield running
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(console.wait)
+    with offered("console", profile.home.path, running.tell) as launch:
+        running.links.append(launch.offer())
+        running.leading.append(launch.leading)
+        task = asyncio.create_task(run(console, owner, launch, running.tell))
+        try:
+            yield running
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(console.wait)
 
 
 async def test_a_link_leads_in_and_the_copy_is_verified(profile: Profile) -> None:
@@ -117,7 +114,7 @@ async def test_enter_in_the_terminal_makes_a_new_link(profile: Profile, monkeypa
         async with serving(profile) as running:
             os.write(primary, b"\n")
             await running.spoke.wait()
-            assert running.said[0].startswith("a new link, which works once: http://audit-")
+            assert running.said[0].startswith("a new link, which works once: http://console-")
             old, new = running.links[0].partition("#")[2], running.said[0].partition("#")[2]
             assert (await asyncio.to_thread(running.ask, "POST", "/session", old))[0] == 403
             assert (await asyncio.to_thread(running.ask, "POST", "/session", new))[0] == 204
@@ -140,23 +137,20 @@ async def test_a_pasted_receipt_fits_into_an_address(profile: Profile) -> None:
 # ---- the verb
 
 
-Opened = Callable[[str, str], None]
-
-
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """The verb, with a server that offers its link and ends."""
+    """The verb, with a server that ends at once."""
     visited: list[str] = []
     seen: dict[str, object] = {"browser": visited}
 
-    async def offer(
-        console: Console, owner: Owner, _tell: Callable[[str], None], opened: Opened, usual: Language | None
+    async def end(
+        console: Console, owner: Owner, launch: Launch, _tell: Callable[[str], None], usual: Language | None
     ) -> None:
         seen["owner"] = owner
         seen["usual"] = usual
-        opened("http://audit-00.localhost:1/#token", "file:///launch.html")
+        seen["origin"] = launch.place.origin
 
-    monkeypatch.setattr(audit_console, "run", offer)
+    monkeypatch.setattr(audit_console, "run", end)
     monkeypatch.setattr("webbrowser.open", visited.append)
     return seen
 
@@ -187,7 +181,7 @@ def test_the_link_is_the_result(
     home = profile.home.path
     assert main(["audit", "console", "--home", str(home)]) == 0
     out, err = capsys.readouterr()
-    assert out == "http://audit-00.localhost:1/#token\n"
+    assert re.fullmatch(rf"{started['origin']}/#[\w-]{{43}}\n", out)
     assert "Ctrl-C ends the console" in err
     assert started["owner"] == Owner(organisation="cert.example.tn", home=f" --home {home}")
     assert started["browser"] == []
@@ -198,12 +192,14 @@ def test_the_link_is_one_line_of_json(
 ) -> None:
     assert main(["audit", "console", "--json", "--home", str(profile.home.path)]) == 0
     out, _ = capsys.readouterr()
-    assert json.loads(out) == {"format": 1, "link": "http://audit-00.localhost:1/#token"}
+    shown = json.loads(out)
+    assert shown == {"format": 1, "link": shown["link"]}
+    assert shown["link"].startswith(f"{started['origin']}/#")
 
 
 def test_a_browser_is_led_by_the_file_and_never_by_the_token(profile: Profile, started: dict[str, object]) -> None:
     assert main(["audit", "console", "--browser", "--home", str(profile.home.path)]) == 0
-    assert started["browser"] == ["file:///launch.html"]
+    assert started["browser"] == [(profile.home.path / "console.html").as_uri()]
 
 
 @pytest.mark.parametrize(

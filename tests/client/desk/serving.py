@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from amanah_client.desk import wire
 from amanah_client.desk.serving import run
 from amanah_client.sdk import Client
+from amanah_client.web.launch import offered
 
 PATIENCE_S = 20
 SEALING = {cls.__struct_config__.tag for cls in wire.Sealing.__subclasses__()}
@@ -77,21 +78,17 @@ class Served:
 async def serving(
     client: Client, *, lock_minutes: int = 15, bell: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Served]:
-    served, ready = Served(client=client), asyncio.Event()
-
-    def opened(link: str, leading: str) -> None:
-        served.links.append(link)
-        served.leading.append(leading)
-        ready.set()
-
-    task = asyncio.create_task(run(client, served.said.append, opened, lock_minutes=lock_minutes, bell=bell))
-    try:
-        await ready.wait()
-        yield served
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    served = Served(client=client)
+    with offered("desk", client.profile.home.path, served.said.append, idle_s=60 * lock_minutes) as launch:
+        served.links.append(launch.offer())
+        served.leading.append(launch.leading)
+        task = asyncio.create_task(run(client, launch, served.said.append, bell=bell))
+        try:
+            yield served
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 class Page:

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from amanah_client.cli.main import main
-from amanah_client.desk.app import Lock, make_app
+from amanah_client.desk.app import make_app
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.live import LOCKED, WATCH_S
 from amanah_client.desk.unlocking import FIRST_PAUSE_S, UNLOCK
@@ -215,7 +215,7 @@ async def test_a_page_that_nobody_uses_is_locked_and_what_it_does_by_itself_is_n
     nations: Nations, monkeypatch: pytest.MonkeyPatch, frame: str, *, stays: bool
 ) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr("amanah_client.desk.serving.running_s", lambda: now_s[0])
+    monkeypatch.setattr("amanah_client.web.launch.running_s", lambda: now_s[0])
     async with await Client.open(nations.enrol(f"idle {frame}", TN)) as client:
         await client.online()
         room = await client.create_room("Idle", label=Label.GREEN)
@@ -252,11 +252,10 @@ class Face:
         name, _, port = AUTHORITY.partition(":")
         place = Place(name=name, port=int(port), sockets=())
         launch = Launch(place, self.sessions, tmp_path / "launch.html", self.said.append)
-        lock = Lock(minutes=15, check=self._check if passphrase else None)
         # The pages before anybody is in need no rooms.
         desk = Desk.__new__(Desk)
         self.app = make_app(
-            desk, place, self.sessions, launch, lock, None,
+            desk, launch, self._check if passphrase else None, None,
             now_s=lambda: self.now_s, random=lambda length: x.fixed("random", length), tell=self.said.append,
         )  # fmt: skip
 
