@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, assert_never
 
 import msgspec
@@ -108,8 +109,9 @@ class Follower:
         now = {intent.id: intent for intent in self._store.intents(*UNFINISHED)}
         for intent_id, known in self._intents.items():
             ended = None if intent_id in now else self._store.intent(intent_id)
-            if ended is not None and ended != known:
-                self._tell(e.IntentChanged(intent=ended))
+            if ended is not None:
+                # The store keeps the name of what has ended alone; who listens asks what it was about.
+                self._tell(e.IntentChanged(intent=replace(ended, action=known.action)))
         for intent_id, intent in now.items():
             if self._intents.get(intent_id) != intent:
                 self._tell(e.IntentChanged(intent=intent))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from amanah_client.model import Intent, IntentState
@@ -35,18 +35,12 @@ class Outcomes:
         """Over an open client; what ended before is not told again."""
         self._client = client
         self._refused: dict[str, Intent] = {}
-        self._asked: dict[str, Intent] = {}
         self._dropped: set[str] = set()
 
     def hear(self, intent: Intent) -> None:
         """An intent has changed."""
-        if intent.state not in _ENDED:
-            # Of one that ends, another process of this profile tells the name alone.
-            self._asked[intent.id] = intent
-            return
-        before = self._asked.pop(intent.id, None)
-        if is_trouble(intent) and intent.id not in self._dropped:
-            self._refused[intent.id] = intent if before is None else replace(intent, action=before.action)
+        if intent.state in _ENDED and is_trouble(intent) and intent.id not in self._dropped:
+            self._refused[intent.id] = intent
 
     def drop(self, intent_id: str) -> None:
         """Its officer drops it: that it ends is no news."""

@@ -18,6 +18,7 @@ from amanah_client import effects as e
 from amanah_client.cli import watching
 from amanah_client.cli.main import main
 from amanah_client.cli.terminal import EXIT_INTERRUPTED
+from amanah_client.home import Home, ProfileLock
 from amanah_client.paging import inputs as i
 from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Command, Duty, Rota
@@ -280,6 +281,33 @@ def test_a_word_that_is_refused_rings_again_and_a_room_that_is_over_is_quiet(cir
             await here.pager._hear(e.RoomChanged(row=row))  # noqa: SLF001 - as above
             assert not here.pager.ringing
             assert here.told[-1] == p.Ended(room=ringing.room, message=message, answered=False)
+
+    asyncio.run(main())
+
+
+def test_a_word_that_is_refused_to_another_process_of_the_profile_rings_again(circle: Circle) -> None:
+    message = circle.flash()
+    connected = ProfileLock(Home(circle.rabat))
+
+    async def main() -> None:
+        async with desk(circle.rabat) as here:
+            await here.rings(message)
+        assert connected.acquire()
+        try:
+            async with desk(circle.rabat) as here:
+                assert here.client.is_following
+                await here.rings(message)
+                intent = await here.pager.acknowledge(message)
+                await here.quiet(message)
+                here.told.clear()
+                async with await Client.open(circle.rabat, connect=False) as other:
+                    other.profile.store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.FAILED)),))
+                await here.rings(message)
+        finally:
+            connected.release()
+        async with desk(circle.rabat) as here:
+            await here.rings(message)
+            await here.pager.acknowledge(message)
 
     asyncio.run(main())
 
