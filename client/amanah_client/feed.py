@@ -407,6 +407,11 @@ class Feed:
                if one.room_seq is None and isinstance(one.body, Text) and one.body.thread == root]  # fmt: skip
         return [*placed, *own]
 
+    def entry(self, message: Message, seat: Seat) -> Entry | None:
+        """One entry as the conversation shows it, by itself; None for what stands nowhere in it."""
+        found = conversation([message], self.seen([message], seat))
+        return next((one for one in found if isinstance(one, Entry)), None)
+
     def find(self, entry: EnvelopeId) -> Message | None:
         """An entry of the room, whether or not it is in the window."""
         if entry in self.window.beside:

@@ -202,11 +202,13 @@ def _rings(ours: Officer, theirs: Officer, home: Path) -> None:
     expect(bar.locator(".drill")).to_have_text("DRILL")
     expect(bar).to_contain_text("This desk rings. Next: Analyst by night at ")
     expect(bar.locator(".left")).to_contain_text("left")
-    expect(bar.get_by_text("cannot sound before you have clicked")).to_be_visible()
+    expect(bar.locator(".begins")).to_have_text("Name what is lost")
+    expect(bar.locator(".tlp")).to_have_text("TLP:AMBER+STRICT")
     expect(ours.page.locator("#ring")).to_be_hidden()
-    bar.get_by_role("button", name="Show it").click()
-    page.locator("body[data-sounding]").wait_for()
+    _sounds_once_it_was_touched(theirs)
     assert not others.acquire()
+    bar.get_by_role("button", name="Show the message").click()
+    expect(page.locator("#flow article:focus")).to_contain_text("Name what is lost")
     bar.get_by_role("button", name="Mute for 5 minutes").click()
     expect(page.locator("body[data-sounding]")).to_have_count(0)
     _is_given(others)
@@ -225,7 +227,7 @@ def _rings(ours: Officer, theirs: Officer, home: Path) -> None:
     in_english(theirs)
     bar.locator(".rings").nth(1).wait_for()
     for left in (1, 0):
-        bar.get_by_role("button", name="Acknowledge").first.focus()
+        bar.get_by_role("button", name="Understood for MA").first.focus()
         page.keyboard.press("Enter")
         expect(bar.locator(".rings")).to_have_count(left)
     expect(bar).to_be_hidden()
@@ -248,6 +250,16 @@ def _is_given(right: ProfileLock) -> None:
         assert time.monotonic() < until_s, "a page that is mute keeps others silent"
         time.sleep(0.05)
     right.release()
+
+
+def _sounds_once_it_was_touched(theirs: Officer) -> None:
+    page, silent = theirs.page, theirs.page.locator(".silent")
+    expect(silent).to_contain_text("This page is silent")
+    pictures(theirs, "flows-silent")
+    expect(page.locator("body[data-sounding]")).to_have_count(0)
+    silent.get_by_role("button", name="Turn sound on").click()
+    page.locator("body[data-sounding]").wait_for()
+    expect(silent).to_be_hidden()
 
 
 def _tool(officer: Officer, text: str, name: str) -> None:
@@ -329,7 +341,7 @@ def _ends(ours: Officer, theirs: Officer) -> None:
     expect(page.locator("#f-days")).to_have_value("3")
     pictures(ours, "flows-close")
     page.keyboard.press("Escape")
-    board(ours).get_by_role("button", name="Close and ask to sign").click()
+    board(ours).get_by_role("button", name="Close the room, and ask to sign").click()
     page.locator("dialog .go").click()
     for officer, nation in ((ours, "TN"), (theirs, "MA")):
         board(officer).get_by_role("button", name=f"Sign for {nation}").click()

@@ -140,7 +140,7 @@ def _lines(seat: Seat, inside: tuple[actions.Action, ...]) -> Iterator[dict[str,
             case Say(body=Incident() as body):
                 stands = [words.severity(body.severity), words.status(body.status), body.type or ""]
                 when = "" if body.aware_at_ms is None else words.when(body.aware_at_ms, now_ms)
-                yield {"kind": "incident", "chip": "", "text": ", ".join(filter(None, stands)), "when": when}
+                yield {"kind": "incident", "chip": "", "text": words.joined(filter(None, stands)), "when": when}
             case Say(body=Task(nation=nation, what=what, until_ms=until_ms)):
                 when = "" if until_ms is None else words.when(until_ms, now_ms)
                 yield {"kind": "task", "chip": seat.chip(nation), "text": what, "when": when}

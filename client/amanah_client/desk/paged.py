@@ -26,10 +26,10 @@ def duty(desk: Desk) -> dict[str, object]:
     """What `amanah duty show` tells, and what the rooms hold of pages."""
     seat, rota = desk.seat(), desk.ringer.rota
     known = rota.on_duty(seat.now_ms)
-    here = [words.value(person.name) for person, when in known if when <= seat.now_ms]
+    here = [person.name for person, when in known if when <= seat.now_ms]
     coming = [(person, when) for person, when in known if when > seat.now_ms]
     return {
-        "now": _("On duty: %(names)s.", names=", ".join(here)) if here else _("Nobody is on duty by the rota."),
+        "now": _("On duty: %(names)s.", names=words.listed(here)) if here else _("Nobody is on duty by the rota."),
         "next": [
             _("Next: %(whom)s at %(time)s.", whom=words.value(one.name), time=words.when(when, seat.now_ms))
             for one, when in coming
@@ -63,7 +63,7 @@ def _whom(step: Step) -> str:
 
 
 def _how(step: Step) -> str:
-    return ", ".join(shown(hook.text) for hook in step.hooks)
+    return words.joined(words.value(hook.text) for hook in step.hooks)
 
 
 def record(desk: Desk, seat: Seat) -> list[dict[str, object]]:
@@ -112,4 +112,4 @@ def _paged(page: Page) -> str:
     }[page.result]
     if not page.again:
         return said
-    return said + ", " + _("time %(number)s", number=page.again + 1)
+    return words.joined((said, _("time %(number)s", number=page.again + 1)))

@@ -57,7 +57,8 @@ def _of_closing() -> dict[str, str]:
     return {
         "closing": _("Closing"),
         "no_closing": _("Nobody has asked to close this room."),
-        "close_room": _("Close and ask to sign"),
+        "close_this": _("Close this room"),
+        "close_room": _("Close the room, and ask to sign"),
         "close_anew": _("Ask anew"),
         "close_more": _(
             "The incident is said to be closed, and each nation is asked to sign what the entries so far came to. They "
@@ -65,7 +66,7 @@ def _of_closing() -> dict[str, str]:
         ),
         "close_nations": _("Who is asked to sign"),
         "close_days": _("How many days they have"),
-        "close_go": _("Close, and ask them"),
+        "close_go": _("Close the room, and ask them"),
         "sign_for": _("Sign for {nation}"),
         "sign_sure": _(
             "Sign for {nation} what the entries of this room came to, as this device has them? "
@@ -124,12 +125,14 @@ def _of_ringing() -> dict[str, str]:
         "rings": _("Rings"),
         "rings_for": _("{urgent} from {name}, in {title}"),
         "rings_since": _("since {time}"),
-        "answer": _("Acknowledge"),
-        "show_message": _("Show it"),
+        "answer": _("Understood for {nation}"),
+        "show_message": _("Show the message"),
         "mute": _("Mute for 5 minutes"),
         "muted": _("Muted for {time}. A new page ends that."),
         "unmute": _("Sound again"),
-        "touch": _("This page cannot sound before you have clicked in it or pressed a key."),
+        "silent": _("This page is silent: it would not wake you."),
+        "silent_more": _("The browser lets it sound after a key press or a click."),
+        "sound_on": _("Turn sound on"),
         "sounds_elsewhere": _("Another page or program of this profile sounds."),
         "left": _("{time} left"),
         "duty": _("Duty"),

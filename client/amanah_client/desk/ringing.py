@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from amanah_client.feed import Feed
 from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
 from amanah_client.together import until_one_ends
 from amanah_client.view.people import Seat
-from amanah_client.view.ringing import Rang, RingLine, ring_line
+from amanah_client.view.ringing import BEGINS_CHARS, Rang, RingLine, ring_line
 from amanah_client.visible import shown
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import EnvelopeId
@@ -137,7 +138,8 @@ class Ringer:
     def _line(self, of: p.Ringing, seat: Seat) -> RingLine:
         room = self._client.room(of.room)
         found = room.entries(of.message).get(of.message)
-        return ring_line(of, self.rota, seat, room, found, pages_others=self.pages_others)
+        entry = None if found is None else Feed(room, most=BEGINS_CHARS).entry(found, seat)
+        return ring_line(of, self.rota, seat, room, found, pages_others=self.pages_others, entry=entry)
 
     async def answer(self, message: EnvelopeId) -> None:
         """Acknowledge what rings, as understood.

@@ -103,7 +103,7 @@ class Draft(Frame, frozen=True, kw_only=True, tag="draft"):
 
 
 class Type(Sealing, frozen=True, kw_only=True, tag="type"):
-    """A line of the composer: a text, or a command."""
+    """A line of the composer: a text, or a command; with `anyway` also where it leaves something open behind."""
 
     text: Long
     label: LabelName
@@ -113,6 +113,7 @@ class Type(Sealing, frozen=True, kw_only=True, tag="type"):
     replies: bool = False
     thread: Entry | None = None
     asks: Grade | None = None
+    anyway: bool = False
 
 
 class Acknowledge(Frame, frozen=True, kw_only=True, tag="acknowledge"):

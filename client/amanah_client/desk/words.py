@@ -36,14 +36,14 @@ def words_of_page() -> dict[str, object]:
 
 
 def _sentences() -> dict[str, str]:
-    return apart(_of_rooms(), _of_conversation(), _of_composer(), _of_board(), _of_files(), phrases())
+    return apart(_of_rooms(), _of_conversation(), _of_composer(), _of_board(), _of_people(), _of_files(), phrases())
 
 
 def _of_rooms() -> dict[str, str]:
     return {
         "incidents": _("Incidents"),
         "standing": _("Standing"),
-        "over": _("Over"),
+        "over": _("Closed or resolved"),
         "find": _("Find anything"),
         "new_room": _("New room"),
         "no_rooms": _("No rooms yet"),
@@ -61,10 +61,10 @@ def _of_rooms() -> dict[str, str]:
         "open_room": _("Open the room"),
         "cancel": _("Cancel"),
         "back": _("Rooms"),
-        "lock": _("Lock"),
+        "lock": _("Lock this page"),
         "keys": _("Keys"),
         "board": _("Board"),
-        "close": _("Close"),
+        "close": _("Close this window"),
         "alarms": _("Alarms"),
         "reconnecting": _("The desk's program does not answer. Connecting again; what you see may be old."),
         "lost": _("No answer came. Look whether it stands in the conversation before you do it again."),
@@ -109,7 +109,7 @@ def _of_conversation() -> dict[str, str]:
         "earlier": _("{count} earlier"),
         "more_signs": _("{count} more"),
         "copy_id": _("Copy the id"),
-        "copied": _("Copied"),
+        "copied": _("Copied to the clipboard"),
         "proof": _("Proof"),
         "proof_more": _("Anybody in the room can prove this entry. On the command line:"),
         "groups": _("Show groups"),
@@ -126,6 +126,7 @@ def _of_conversation() -> dict[str, str]:
         "you": _("you"),
         "machine": _("machine"),
         "comma": pgettext("between", ", "),
+        "colon": pgettext("between", ": "),
         "days_left": _("{days} d {time}"),
         "not_acknowledged": _("not acknowledged yet"),
     }
@@ -163,9 +164,17 @@ def _of_composer() -> dict[str, str]:
         "clock": _("Joint time"),
         "handover": _("Handover"),
         "close_left": _("Still open, and left behind by the closing:"),
-        "closed_note": _(
-            "The closing of this room is recorded: nobody has signed off what is written here from now on."
+        "close_sure": _("The incident would be closed for everybody in this room."),
+        "close_incident": _("Close the incident"),
+        "closed_status": _(
+            "This incident is closed. What you write is still sent and kept; to work on it again, change its status on "
+            "the board."
         ),
+        "closed_note": _(
+            "This room is closed, and its closing is recorded. What you write is still sent and kept, but nobody has "
+            "signed it off."
+        ),
+        "write_closed": _("Closed. Write to this room"),
         "not_writable": _("Nothing can be sent to this room."),
         "queued": _("Offline: what you send is kept and goes out by itself."),
     }
@@ -214,8 +223,20 @@ def _of_board() -> dict[str, str]:
         "move": _("Move"),
         "acknowledge_time": _("Acknowledge for {nation}"),
         "past": _("over"),
+        "ended_by_closing": _("The incident was closed before this time"),
+        "task_of": _("Task of {nation}: {what}"),
+        "task_due": _("Task of {nation}, due {time}: {what}"),
         "note": _("Note for who comes"),
         "leave": _("Leave it"),
+        "nothing_tasks": _("No tasks"),
+        "nothing_decisions": _("Nothing proposed"),
+        "nothing_clocks": _("No joint time"),
+        "ok": _("Do it"),
+    }
+
+
+def _of_people() -> dict[str, str]:
+    return {
         "invite": _("Invite"),
         "invite_whom": _("An organisation, such as cert.example.fr, or the first digits of a device"),
         "invite_more": _("They can read what is sent from then on, and nothing before, without a recorded grant."),
@@ -224,18 +245,13 @@ def _of_board() -> dict[str, str]:
         "devices": _("devices"),
         "verified": _("certificate in the log"),
         "unsure": _("device revoked or unknown"),
-        "nothing_tasks": _("No tasks"),
-        "nothing_decisions": _("Nothing proposed"),
-        "nothing_clocks": _("No joint time"),
-        "yes": _("Yes"),
-        "no": _("No"),
-        "ok": _("Do it"),
     }
 
 
 def _of_files() -> dict[str, str]:
     return {
         "files": _("Files"),
+        "file": _("File"),
         "no_files": _("No files yet"),
         "no_files_more": _("Choose, drop or paste files into the composer; each is sealed on this machine first."),
         "drop_here": _("Drop the files here: they stay in the composer until you send them"),
@@ -244,7 +260,7 @@ def _of_files() -> dict[str, str]:
         "said_of": _("What {name} is"),
         "said_of_it": _("What it is (may stay empty)"),
         "sample": _("May be harmful"),
-        "sample_more": _("Receivers save it in a container alone, a ZIP archive with the password infected."),
+        "sample_more": _("Receivers get it inside a ZIP archive alone, whose password is the word “infected”."),
         "too_large": _("{name} is too large: a file has at most 2 GiB. Split it, or compress it first."),
         "is_folder": _("{name} is a folder, or cannot be read. Put it into an archive, and attach that."),
         "sealing": _("Sealing {name}"),
@@ -258,7 +274,7 @@ def _of_files() -> dict[str, str]:
         "save_sample": _("Save in its container"),
         "called": _("Its sender calls it {name}"),
         "never_opened": _("It is never opened by itself."),
-        "password": _("A ZIP archive with the password infected"),
+        "password": _("It is saved inside a ZIP archive, whose password is the word “infected”."),
         "copy": _("Copy"),
         "copy_hash": _("Copy the SHA-256 of {name}"),
         "erase": _("Erase"),
@@ -294,11 +310,11 @@ def _keys() -> list[tuple[str, str]]:
         ("Shift+Enter", _("Begin a line")),
         ("\u2191", _("In an empty composer: correct your last message")),
         ("Tab", _("Complete a name behind @")),
-        ("Esc", _("Close, cancel, mark the room as read")),
+        ("Esc", _("Leave what stands over the page, cancel, mark the room as read")),
         ("J K", _("In the conversation: entry after, entry before")),
         ("R", _("In the conversation: reply")),
         ("1 2 3 4", _("In the conversation: acknowledge as received, read, understood, acting")),
         ("T", _("In the conversation: open the thread")),
-        ("Ctrl+Shift+L", _("Lock")),
+        ("Ctrl+Shift+L", _("Lock this page")),
         ("Ctrl+/", _("Show these keys")),
     ]

@@ -20,6 +20,7 @@ from amanah_client.view.zones import Local, local_times
 from amanah_client.visible import shown
 from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Status
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.types import EnvelopeId, OrgName
@@ -40,7 +41,7 @@ class TaskLine:
         words: What is to be said of its state.
         due_at_ms: By when; None for no deadline.
         due: The same in words.
-        late: Whether that is over and it is not done.
+        late: Whether that is over and it is not done, in an incident that is not closed.
     """
 
     kind: Literal["task"] = "task"
@@ -113,6 +114,7 @@ class ClockLine:
         zones: At every party's place.
         stands: False where it was called off.
         past: Whether it is over.
+        ended: Whether the incident was closed before it came: nobody waits for it any more.
         acknowledged: Chips of the nations that acknowledged it.
         waiting: Chips of those that did not.
         words: How many did.
@@ -130,6 +132,7 @@ class ClockLine:
     zones: tuple[Local, ...]
     stands: bool
     past: bool
+    ended: bool
     acknowledged: tuple[str, ...]
     waiting: tuple[str, ...]
     words: str
@@ -143,7 +146,7 @@ class Duty:
         title: Which.
         due_at_ms: By when.
         words: The same in words, or how late it is.
-        late: Whether it is over.
+        late: Whether it is over, in an incident that is not closed.
         share: How much of its time is gone, 0 to 100.
     """
 
@@ -182,6 +185,7 @@ class BoardView:
         status_words: The same in words.
         type: By the taxonomy.
         aware_at_ms: When the first party became aware, or None.
+        closed: Whether the incident is closed: what is left of it presses nobody.
         clocks: Joint times that stand, the next first.
         duties: Duties to notify.
         tasks: Those that are late first, those that are over last.
@@ -200,6 +204,7 @@ class BoardView:
     status_words: str
     type: str
     aware_at_ms: int | None
+    closed: bool
     clocks: tuple[ClockLine, ...]
     duties: tuple[Duty, ...]
     tasks: tuple[TaskLine, ...]
@@ -226,7 +231,7 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
     """
     inside, standing = tuple(nations), board.standing
     clocks = (clock_line(of, board, seat, inside) for of in board.clocks.values())
-    tasks = (task_line(of, seat) for of in board.tasks.values())
+    tasks = (task_line(of, board, seat) for of in board.tasks.values())
     decisions = (decision_line(of, seat) for of in board.proposals.values())
     left = board.handovers if most is None else board.handovers[-1:]
     notes = (_note(entry, note, most) for entry, note in reversed(left))
@@ -239,8 +244,9 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
         status_words=words.status(standing.status),
         type=standing.type or "",
         aware_at_ms=standing.aware_at_ms,
+        closed=is_closed(board),
         clocks=tuple(sorted((line for line in clocks if line.stands), key=lambda line: (line.past, line.at_ms))),
-        duties=() if standing.aware_at_ms is None else _duties(standing.aware_at_ms, seat.now_ms),
+        duties=() if standing.aware_at_ms is None else _duties(standing.aware_at_ms, board, seat.now_ms),
         tasks=tuple(sorted(tasks, key=lambda line: (line.state in {"done", "refused"}, not line.late))),
         decisions=tuple(sorted(decisions, key=lambda line: (line.outcome != "", -line.ordinal))),
         handovers=tuple(notes),
@@ -250,9 +256,14 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
     )
 
 
-def task_line(of: TaskOnBoard, seat: Seat) -> TaskLine:
+def is_closed(board: Board) -> bool:
+    """Whether the incident was said to be closed, and not taken up again since."""
+    return board.standing.status is Status.CLOSED
+
+
+def task_line(of: TaskOnBoard, board: Board, seat: Seat) -> TaskLine:
     """A task as a line."""
-    due_at_ms, ended = of.task.until_ms, of.state in {TaskState.DONE, TaskState.REFUSED}
+    due_at_ms, ended = of.task.until_ms, is_closed(board) or of.state in {TaskState.DONE, TaskState.REFUSED}
     late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
     said = words.task_state(of.state)
     if of.reason:
@@ -345,6 +356,7 @@ def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[Org
     waiting = tuple(nation for nation in nations if nation not in known)
     acknowledged = tuple(nation for nation in nations if nation in known)
     said = _("acknowledged by %(count)s of %(all)s", count=len(acknowledged), all=len(nations))
+    past = of.clock.at_ms < seat.now_ms
     return ClockLine(
         id=of.clock.id.hex(),
         entry=of.set.hex(),
@@ -356,27 +368,33 @@ def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[Org
         utc=words.when(of.clock.at_ms, seat.now_ms),
         zones=local_times(of.clock.at_ms, nations),
         stands=of.clock.stands,
-        past=of.clock.at_ms < seat.now_ms,
+        past=past,
+        ended=is_closed(board) and not past,
         acknowledged=_chips(acknowledged, seat),
         waiting=_chips(waiting, seat),
         words=said,
     )
 
 
-def _duties(aware_at_ms: int, now_ms: int) -> tuple[Duty, ...]:
+def _duties(aware_at_ms: int, board: Board, now_ms: int) -> tuple[Duty, ...]:
     titles = (_("24 h early warning"), _("72 h notification"), _("One month final report"))
     return tuple(
-        _duty(title, aware_at_ms, due_ms(duty, aware_at_ms), now_ms)
+        _duty(title, aware_at_ms, due_ms(duty, aware_at_ms), now_ms, closed=is_closed(board))
         for title, duty in zip(titles, duties.Duty, strict=True)
     )
 
 
-def _duty(title: str, aware_at_ms: int, due_at_ms: int, now_ms: int) -> Duty:
-    late = due_at_ms < now_ms
-    if late:
+def _duty(title: str, aware_at_ms: int, due_at_ms: int, now_ms: int, *, closed: bool) -> Duty:
+    over = due_at_ms < now_ms
+    late = over and not closed
+    if over and closed:
+        # What became of it is not known here, and nobody who looks back is told how long ago that was.
+        said = _("was due %(time)s", time=words.when(due_at_ms, now_ms))
+    elif late:
         said = _("over since %(span)s", span=words.span(now_ms - due_at_ms))
     else:
-        said = _("due %(time)s", time=words.when(due_at_ms, now_ms))
+        left = words.span(due_at_ms - now_ms)
+        said = _("due %(time)s, %(span)s left", time=words.when(due_at_ms, now_ms), span=left)
     share = max(0, min(100, 100 * (now_ms - aware_at_ms) // max(1, due_at_ms - aware_at_ms)))
     return Duty(title=title, due_at_ms=due_at_ms, words=said, late=late, share=share)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from amanah_client.attaching import Attach
-from amanah_client.incident.board import Spoken
+from amanah_client.incident.board import Spoken, TaskOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import number
 from amanah_client.message import Message
@@ -51,7 +51,7 @@ from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
-from amanah_protocol.content.task import Task, TaskMoved
+from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Precedence
@@ -264,7 +264,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case AlertBatch() as batch:
             return alert_card(batch, room.counts.get(entry))
         case Task(id=task) if task in board.tasks and board.tasks[task].opened == entry:
-            return task_line(board.tasks[task], seat)
+            return task_line(board.tasks[task], board, seat)
         case Proposal(ordinal=ordinal) if ordinal in board.proposals:
             return decision_line(board.proposals[ordinal], seat)
         case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
@@ -359,9 +359,7 @@ def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
 def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> tuple[str, ...]:
     match body:
         case TaskMoved(id=task, state=state, reason=reason):
-            known = room.board.tasks.get(task)
-            what = words.title(known.task.what) if known else words.value(task.hex()[:8])
-            moved = _("%(what)s: %(state)s", what=what, state=words.task_state(state))
+            moved = _moved(room.board.tasks.get(task), task, state, room.seat)
             return (f"{moved}. {words.value(reason)}" if reason else moved,)
         case Position(proposal=proposal, agrees=agrees, reason=reason):
             asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
@@ -375,6 +373,14 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
             return (words.title(what),)
         case Incident():
             return tuple(_changed(body, room.seat))
+
+
+def _moved(known: TaskOnBoard | None, task: bytes, state: TaskState, seat: Seat) -> str:
+    said = words.task_state(state)
+    if known is None:
+        return _("%(what)s: %(state)s", what=words.value(task.hex()[:8]), state=said)
+    named = {"what": words.title(known.task.what), "nation": words.value(seat.chip(known.task.nation))}
+    return _("Task of %(nation)s: %(what)s: %(state)s", state=said, **named)
 
 
 def _changed(body: Incident, seat: Seat) -> Iterator[str]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from amanah_client.language import gettext as _
+from amanah_client.language import pgettext
 from amanah_client.message import Message
 from amanah_client.paging.duty import DESK, Rota
 from amanah_client.paging.machine import State
 from amanah_client.paging.pager import Ringing
 from amanah_client.room import Room
 from amanah_client.view import words
+from amanah_client.view.entries import AlertCard, Content, Entry, FileCard, Gone, Prose, StandingCard
 from amanah_client.view.people import Seat
+from amanah_client.view.runs import plain
 from amanah_client.visible import shown
+
+BEGINS_CHARS: Final = 160
+"""So much of a message is read at a glance, and fills no telephone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,8 @@ class RingLine:
         chip: Of the nation that wrote it.
         name: Who wrote it.
         urgent: How urgent it is, in words.
+        label: As FIRST writes it, as it is now; "" where the message is not shown.
+        begins: Its first words; "" where it is not shown.
         since_ms: Since when it waits.
         since: The same in words.
         words: Who is paged, and who is next.
@@ -42,6 +51,8 @@ class RingLine:
     chip: str
     name: str
     urgent: str
+    label: str
+    begins: str
     since_ms: int
     since: str
     words: str
@@ -67,7 +78,14 @@ class Rang:
 
 
 def ring_line(
-    of: Ringing, rota: Rota, seat: Seat, room: Room, message: Message | None, *, pages_others: bool
+    of: Ringing,
+    rota: Rota,
+    seat: Seat,
+    room: Room,
+    message: Message | None,
+    *,
+    pages_others: bool,
+    entry: Entry | None = None,
 ) -> RingLine:
     """A message that rings.
 
@@ -78,6 +96,7 @@ def ring_line(
         room: Its room.
         message: The message, if it is here.
         pages_others: Whether this program pages others.
+        entry: The message as its conversation shows it; None where who rings is enough.
     """
     who = None if message is None else seat.who(message.sender)
     return RingLine(
@@ -88,12 +107,33 @@ def ring_line(
         chip="" if who is None else who.chip,
         name="" if who is None else who.name,
         urgent=words.precedence(of.precedence),
+        label="" if entry is None else entry.the_label,
+        begins="" if entry is None else begins(entry.content),
         since_ms=of.since_ms,
         since=words.when(of.since_ms, seat.now_ms),
         words=" ".join(_words(of, rota, seat, pages_others=pages_others)),
         due_ms=of.due_ms if pages_others else None,
         drill=room.is_drill,
     )
+
+
+def begins(content: Content) -> str:
+    """The first words of what was said, in one line; of what is withdrawn or erased, that alone."""
+    match content:
+        case Gone(text=said):
+            pass
+        case Prose(blocks=blocks):
+            said = plain(blocks)
+        case StandingCard(title=title, lines=lines, blocks=blocks):
+            said = pgettext("between", ": ").join(filter(None, (title, words.joined(lines), plain(blocks))))
+        case AlertCard(title=said):
+            pass
+        case FileCard(title=title, name=name):
+            said = pgettext("between", ": ").join((title, words.value(name)))
+        case task_or_time:
+            said = task_or_time.what
+    line = " ".join(said.split())
+    return line if len(line) <= BEGINS_CHARS else line[: BEGINS_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _words(of: Ringing, rota: Rota, seat: Seat, *, pages_others: bool) -> Iterator[str]:

@@ -16,6 +16,7 @@ from amanah_client.incident.event import Event
 from amanah_client.sdk import Client
 from amanah_protocol.content.closing import SignOff
 from amanah_protocol.content.incident import Status
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.types import EnvelopeId
@@ -154,6 +155,27 @@ async def test_nations_are_asked_to_sign_sign_and_it_is_recorded(sitting: Sittin
     )
     assert line["closed"]
     assert theirs.board().standing.status is Status.CLOSED
+
+
+async def test_nobody_closes_by_a_line_what_others_still_work_on_without_having_seen_it(sitting: Sitting) -> None:
+    page, room, board = sitting.page, sitting.room, sitting.two.ours.board
+    lines = ("/incident close", "/incident status closed")
+    assert (await page.ask("type", room=room, text=f"/task {MA} Look at the log", **MARKS))["ok"]
+    await page.until(lambda: page.told["board"]["left_open"])
+    for line in lines:
+        answer = await page.ask("type", room=room, text=line, **MARKS)
+        assert answer["ok"]
+        assert answer["data"] == {"left_open": ["Task of cert.example.ma: Look at the log"]}
+    await until(lambda: not sitting.two.a.outbox())
+    assert board().standing.status is None
+    assert (await page.ask("type", room=room, text=lines[0], anyway=True, **MARKS))["data"] == {"sent": True}
+    await until(lambda: board().standing.status is Status.CLOSED)
+
+
+async def test_an_incident_of_which_nothing_is_open_is_closed_by_a_line_at_once(sitting: Sitting) -> None:
+    answer = await sitting.page.ask("type", room=sitting.room, text="/incident close", **MARKS)
+    assert answer["data"] == {"sent": True}
+    await until(lambda: sitting.two.ours.board().standing.status is Status.CLOSED)
 
 
 async def test_where_this_device_has_other_facts_nothing_is_signed_before_somebody_says_so(
@@ -320,11 +342,28 @@ async def test_a_flash_rings_until_it_is_acknowledged(sitting: Sitting) -> None:
     (line,) = ringing["lines"]
     assert (line["entry"], line["room"], line["chip"], line["drill"]) == (entry, sitting.room, "MA", False)
     assert line["words"] == "This desk rings. Nobody else is paged: paging.toml names nobody."
+    assert (line["urgent"], line["label"], line["begins"]) == ("Flash", "TLP:AMBER", "now")
     assert (await page.ask("answer_page", entry=entry))["ok"]
     await page.until(lambda: not page.told["ringing"]["lines"])
     envelope = EnvelopeId(bytes.fromhex(entry))
     await until(lambda: TN in {nation for nation, _grade in _grades(sitting, envelope)})
     assert not (await page.ask("answer_page", entry=entry))["ok"]
+
+
+async def test_what_rings_says_what_it_says_by_now(sitting: Sitting) -> None:
+    page, two = sitting.page, sitting.two
+    entry = await _flash(sitting, "the old words")
+    await page.until(lambda: page.told["ringing"]["lines"])
+    envelope = EnvelopeId(bytes.fromhex(entry))
+    await two.theirs.send(Correction(message=envelope, text="http://evil.example/ " + "words " * 99))
+    begins = await page.until(lambda: (said := page.told["ringing"]["lines"][0]["begins"]) != "the old words" and said)
+    assert begins.startswith("hxxp://evil[.]example/ words words")
+    assert (len(begins), begins[-1]) == (160, "\N{HORIZONTAL ELLIPSIS}")
+    await two.theirs.relabel(two.theirs.message(entry), Label.AMBER_STRICT)
+    await page.until(lambda: page.told["ringing"]["lines"][0]["label"] == "TLP:AMBER+STRICT")
+    await two.theirs.send(Withdrawal(message=envelope, reason="wrong room"))
+    begins = await page.until(lambda: "Withdrawn" in (said := page.told["ringing"]["lines"][0]["begins"]) and said)
+    assert begins == "Withdrawn by its author: wrong room"
 
 
 def _grades(sitting: Sitting, envelope: EnvelopeId) -> list[tuple[str, Grade]]:

@@ -103,11 +103,37 @@ def test_the_clock_of_notification_runs_from_when_it_was_first_known() -> None:
     board = board_of(told)
     assert [(duty.title, bare(duty.words), duty.late, duty.share) for duty in board.duties] == [
         ("24 h early warning", "over since 1 h 0 min", True, 100),
-        ("72 h notification", "due 2026-11-30 23:40 UTC", False, 34),
-        ("One month final report", "due 2026-12-30 23:40 UTC", False, 3),
+        ("72 h notification", "due 2026-11-30 23:40 UTC, 1 d 23 h left", False, 34),
+        ("One month final report", "due 2026-12-30 23:40 UTC, 31 d 23 h left", False, 3),
     ]
     assert (board.severity_words, board.status_words, board.is_incident) == ("Critical", "Containing", True)
     assert len(board.handovers) == 1
+
+
+def test_in_a_closed_incident_nothing_presses_until_it_is_taken_up_again() -> None:
+    told = Told()
+    told.say(A_TN, Incident(status=Status.CONTAINING, aware_at_ms=NOW_MS - 25 * 60 * MINUTE_MS))
+    told.say(A_TN, Task(id=IDS[0], what="look", nation=MA, until_ms=NOW_MS - MINUTE_MS))
+    for number, at_ms in enumerate((NOW_MS + MINUTE_MS, NOW_MS - MINUTE_MS)):
+        told.say(A_TN, Clock(id=IDS[number], nature=Nature.ACTION, what="now", at_ms=at_ms))
+
+    def presses() -> tuple[bool, list[tuple[bool, bool]], list[bool], list[bool]]:
+        board = board_of(told)
+        clocks = [(clock.past, clock.ended) for clock in board.clocks]
+        return board.closed, clocks, [task.late for task in board.tasks], [duty.late for duty in board.duties]
+
+    pressing = (False, [(False, False), (True, False)], [True], [True, False, False])
+    assert presses() == pressing
+    told.say(A_MA, Incident(status=Status.CLOSED))
+    assert presses() == (True, [(False, True), (True, False)], [False], [False, False, False])
+    board = board_of(told)
+    assert [bare(duty.words) for duty in board.duties][:2] == [
+        "was due 2026-11-28 23:40 UTC",
+        "due 2026-11-30 23:40 UTC, 1 d 23 h left",
+    ]
+    assert board.tasks[0].words == "not taken yet"
+    told.say(A_TN, Incident(status=Status.RECOVERING))
+    assert presses() == pressing
 
 
 def test_a_room_where_nobody_said_anything_is_no_incident() -> None:

@@ -3,7 +3,7 @@
 import { bar, clockCard, decisionCard, taskCard } from "./cards.js";
 import { closingPart } from "./closing.js";
 import { askFor, showTimeline, sure } from "./dialogs.js";
-import { btn, chip, el, filled, moment, refill, theirs, tlp } from "./dom.js";
+import { btn, chip, el, filled, inUtc, moment, refill, theirs, tlp } from "./dom.js";
 import { whole } from "./entry.js";
 import { showFiles } from "./files.js";
 import { giveHistory } from "./passing.js";
@@ -54,7 +54,7 @@ export function makeBoard(composer) {
       {},
       board.title ? el("b", {}, theirs(board.title)) : null,
       el("div.row.tight", {}, board.severity ? el(`span.state.${board.severity}`, {}, board.severity_words) : null, board.status ? el("span", {}, board.status_words) : null, board.type ? el("bdi.meta", { lang: "en" }, board.type) : null),
-      board.aware_at_ms ? el("div.meta", {}, now.say.aware, ": ", moment(board.aware_at_ms, new Date(board.aware_at_ms).toISOString().slice(0, 16).replace("T", " "))) : null,
+      board.aware_at_ms ? el("div.meta", {}, now.say.aware, ": ", moment(board.aware_at_ms, inUtc(board.aware_at_ms))) : null,
     );
   }
 

@@ -69,9 +69,10 @@ export function decisionCard(found, inFlow = false) {
 
 export function clockCard(clock, inFlow = false) {
   const nation = now.me.chip;
-  const waits = clock.waiting.includes(nation);
+  const over = clock.past || clock.ended;
+  const waits = clock.waiting.includes(nation) && !clock.ended;
   const made = el(
-    inFlow ? "div.card.ask" : "div.clockline",
+    inFlow ? (over ? "div.card" : "div.card.ask") : "div.clockline",
     {},
     inFlow ? el("h3", {}, clock.title, ": ", titled(clock)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
     inFlow ? null : countdown(clock),
@@ -82,13 +83,13 @@ export function clockCard(clock, inFlow = false) {
       el("bdi", {}, clock.utc),
       clock.zones.map((local) => el("span", {}, el("bdi", {}, local.text), " ", local.place)),
     ),
-    clock.waiting.length && !clock.past ? el("div.meta.wait", {}, now.say.waiting_for, " ", clock.waiting.map((one) => chip(one))) : null,
+    clock.waiting.length && !over ? el("div.meta.wait", {}, now.say.waiting_for, " ", clock.waiting.map((one) => chip(one))) : null,
     el(
       "div.row.tight",
       {},
       waits ? btn(filled(now.say.acknowledge_time, { nation }), () => ask("acknowledge", { room: now.room, entry: clock.entry, grade: 3 }), {}, "button.btn.small.go") : null,
-      inFlow || clock.past ? null : btn(now.say.move, () => moveClock(clock), {}, "button.btn.small"),
-      inFlow || clock.past ? null : btn(now.say.call_off, () => callOff(clock), {}, "button.btn.small"),
+      inFlow || over ? null : btn(now.say.move, () => moveClock(clock), {}, "button.btn.small"),
+      inFlow || over ? null : btn(now.say.call_off, () => callOff(clock), {}, "button.btn.small"),
     ),
   );
   return made;
@@ -104,6 +105,8 @@ const moveClock = (clock) =>
     quietly("set_clock", sealed({ clock: clock.id, at })));
 
 function countdown(clock) {
+  // Nobody waits for what an incident was closed before.
+  if (clock.ended) return el("div.meta.ended", {}, now.say.ended_by_closing);
   return el("div.clock", { "data-at": clock.at_ms, role: "timer", "aria-live": "off" }, left(clock.at_ms));
 }
 

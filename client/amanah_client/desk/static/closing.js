@@ -34,22 +34,25 @@ export function closingPart() {
   );
 }
 
+/** What a closing would leave behind: nobody closes what others still work on without having seen it. */
+export const leftOpen = (lines) =>
+  lines.length ? el("div.left", {}, el("p.warn", {}, now.say.close_left), el("ul.list", {}, lines.map((one) => el("li", { dir: "auto" }, one)))) : null;
+
 /** Which nations sign, and until when. */
 export function askToClose(days = 7) {
   const nations = now.head.readers.nations.filter((one) => one.organisation);
-  const left = now.board?.left_open ?? [];
   const boxes = nations.map((one) => [one, el("input", { id: `f-sign-${one.chip}`, type: "checkbox", checked: true })]);
   const count = el("input", { id: "f-days", type: "number", min: 1, max: MOST_DAYS, value: days, required: true, dir: "ltr" });
   const form = el("form.form", { method: "dialog" },
     el("p.meta", {}, now.say.close_more),
-    left.length ? el("div.left", {}, el("p.warn", {}, now.say.close_left), el("ul.list", {}, left.map((one) => el("li", { dir: "auto" }, one)))) : null,
+    leftOpen(now.board?.left_open ?? []),
     el("fieldset", {}, el("legend", {}, now.say.close_nations),
       el("ul.choices", {}, boxes.map(([one, box]) => el("li", {}, box, el("label", { for: box.id }, chip(one.chip, one.mine), " ", el("bdi", {}, one.organisation)))))),
     el("label", { for: "f-days" }, now.say.close_days), count,
     el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, now.say.close_go)));
   // Whom the form was drawn for: who joins while it is open is looked at first.
   const readers = sealed();
-  const made = shown(now.say.closing, form);
+  const made = shown(now.say.close_this, form, { room: true });
   const check = () => boxes[0]?.[1].setCustomValidity(boxes.some(([, box]) => box.checked) ? "" : now.say.close_nations);
   for (const [, box] of boxes) box.addEventListener("change", check);
   sends(form, made, () => quietly("ask_to_sign", { ...readers, nations: boxes.filter(([, box]) => box.checked).map(([one]) => one.organisation), days: Number(count.value) }));

@@ -1,8 +1,8 @@
 // What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
 
 import { btn, chip, el, fill, filled, firstWords, tlpClass } from "./dom.js";
-import { askToClose, signAnyway } from "./closing.js";
-import { askFor, showCommands } from "./dialogs.js";
+import { askToClose, leftOpen, signAnyway } from "./closing.js";
+import { askFor, showCommands, sure } from "./dialogs.js";
 import { showFiles } from "./files.js";
 import { lowerLabel } from "./passing.js";
 import { askReport } from "./reports.js";
@@ -27,7 +27,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   const asks = el("select.pick", { "aria-label": now.say.asks }, [0, 1, 2, 3, 4].map((grade) => el("option", { value: grade }, now.say[`asks_${grade}`])));
   const reads = el("span.reads");
   const bar = el("div.ribbon", { hidden: true });
-  const closed = el("p.meta.closed", { hidden: true, role: "status" }, now.say.closed_note);
+  const closed = el("p.closednote", { hidden: true, role: "status" });
   const hints = el("ul.hints", { hidden: true, role: "listbox", id: "hints" });
   const text = el("textarea.box", { rows: 2, "aria-label": now.say.message, placeholder: now.say.write, dir: "auto", "aria-controls": "hints", maxlength: 65536 });
   const send = el("button.btn.go", { type: "submit" }, now.say.send);
@@ -75,7 +75,15 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
     text.disabled = send.disabled = !room.writable;
     for (const one of [...add, tray.pick]) one.disabled = !room.writable;
-    text.placeholder = room.writable ? `${room.drill ? `${now.say.drill}. ` : ""}${now.say.write}: ${room.title}` : now.say.not_writable;
+    const write = now.board?.closed ? now.say.write_closed : now.say.write;
+    text.placeholder = room.writable ? `${room.drill ? `${now.say.drill}. ` : ""}${write}${now.say.colon}${room.title}` : now.say.not_writable;
+  }
+
+  function drawClosed() {
+    const recorded = now.board?.closing?.recorded;
+    closed.hidden = !recorded && !now.board?.closed;
+    fill(closed, recorded ? now.say.closed_note : now.say.closed_status);
+    drawRoom();
   }
 
   function setLabel(value) {
@@ -212,7 +220,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     text.readOnly = true;
     const answer = was?.what === "correct"
       ? await ask("correct", { ...readers, entry: was.item.id, text: said })
-      : await ask("type", {
+      : await type({
           ...readers, text: said, ...marks,
           asks: Number(asks.value) || null, replies: was?.what === "reply", answering: was?.item.id ?? meant(),
           thread: now.thread || null,
@@ -227,6 +235,15 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     }
     // What was typed goes first, and says whom it calls and what it asks; a command alone sends no file.
     if (answer.data?.sent && !said.startsWith("/") && now.room === room) tray.send({ ...marks, ...readers });
+  }
+
+  /** What would leave something open behind is done once somebody has seen that. */
+  async function type(line) {
+    const answer = await ask("type", line);
+    const left = answer.data?.left_open;
+    if (!answer.ok || !left) return answer;
+    if (!(await sure(now.say.close_sure, now.say.close_incident, leftOpen(left)))) return { ok: false };
+    return ask("type", { ...line, anyway: true });
   }
 
   /** The message that asked last and waits for the own nation: what a bare `/ack` means. */
@@ -399,7 +416,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       return formOf("stand", now.say.incident, [
         { name: "title", label: now.say.title, value: board.title },
         { name: "severity", label: now.say.severity, choices: [...stays, ...Object.entries(now.words.severities)] },
-        { name: "status", label: now.say.status, choices: [...stays, ...Object.entries(now.words.statuses)] },
+        { name: "status", label: now.say.status, choices: [...stays, ...Object.entries(now.words.statuses)], note: (value) => (value === "closed" ? leftOpen(now.board.left_open) : null) },
         { name: "type", label: now.say.type, choices: [...stays, ...now.words.types.map((one) => [one, one])] },
         { name: "aware", label: now.say.aware, ltr: true },
       ], now.say.ok, (given) => ({ ...given, title: given.title === board.title ? "" : given.title }));
@@ -434,7 +451,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   });
   on("leaving room", save);
   on("head line", drawRoom);
-  on("board room", () => { closed.hidden = !now.board?.closing?.recorded; });
+  on("board room", drawClosed);
   on("room", () => { label = ""; form.hidden = true; });
   return { node: form, forms, does, marked: () => flow.marked() ?? null, focus: () => text.focus(), has: () => document.activeElement === text };
 }

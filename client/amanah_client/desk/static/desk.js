@@ -161,7 +161,7 @@ function line(state) {
   const words = [now.say.ended ?? "", now.say.ended_more ?? ""];
   fill(app, el("div.empty.whole", {}, el("p", {}, words[0]), el("p.meta", {}, words[1])));
   document.getElementById("alarm").hidden = true;
-  document.getElementById("ring")?.remove();
+  document.querySelector(".rung")?.remove();
   document.querySelector("dialog[open]")?.close();
   Object.assign(now, { room: "", rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), opened: new Map(), alarms: [], pending: null, ringing: null });
   document.body.removeAttribute("data-drill");

@@ -1,14 +1,21 @@
 // Forms and lists that stand over the page until they are done with; Esc closes each of them.
 
-import { btn, chip, el, moment, twin } from "./dom.js";
-import { now, toast, told, wrong } from "./state.js";
+import { btn, chip, el, filled, inUtc, moment, theirs, tlp, twin } from "./dom.js";
+import { now, roomOf, toast, told, wrong } from "./state.js";
 
-/** Something over the page; focus goes back to where it came from. */
+/** Which room something is about that stands over it, and whether that is an exercise: none of both is seen behind it. */
+function about(room) {
+  return el("div.row.tight.ofroom", {}, room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), tlp(room.label));
+}
+
+/** Something over the page; focus goes back to where it came from. `more.room`: it is about the room that is open. */
 export function shown(title, inside, more = {}) {
   const before = document.activeElement;
   // A form has its own way out; what is only read has it at its head, where it is reached on a phone too.
   const close = more.read ? btn(now.say.close, () => made.close(), {}, "button.btn.small") : null;
-  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": title }, el("div.row.between.top", {}, el("h2", {}, title), close), inside);
+  const room = more.room ? roomOf(now.room) : null;
+  const named = room ? [room.drill ? now.say.drill : "", title, room.title].filter(Boolean).join(now.say.comma) : title;
+  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": named }, el("div.top", {}, el("div.row.between", {}, el("h2", {}, title), close), room ? about(room) : null), inside);
   document.body.append(made);
   made.addEventListener("close", () => {
     made.remove();
@@ -26,7 +33,8 @@ function isBeside(made, event) {
 }
 
 /**
- * A form; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, more}.
+ * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, note}, where
+ * `note(value)` gives what is to be known of what was chosen, or null.
  * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next.
  */
 export function askFor(title, fields, doing, more = "", does = null) {
@@ -38,7 +46,9 @@ export function askFor(title, fields, doing, more = "", does = null) {
         ? el("select", { id }, field.choices.map(([value, text]) => el("option", { value, selected: value === field.value }, text)))
         : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr ? "ltr" : "auto", value: field.value ?? "", required: field.wanted, autocomplete: "off", spellcheck: "false" });
       inputs.set(field.name, input);
-      return [el("label", { for: id }, field.label), input];
+      const note = field.note ? el("div", { role: "status" }) : null;
+      if (note) input.addEventListener("change", () => note.replaceChildren(...[field.note(input.value)].filter(Boolean)));
+      return [el("label", { for: id }, field.label), input, note];
     });
     let given = null;
     const form = el("form.form", { method: "dialog" }, more ? el("p.meta", {}, more) : null, rows);
@@ -65,21 +75,21 @@ export function askFor(title, fields, doing, more = "", does = null) {
       made.close();
       told(answer);
     });
-    const made = shown(title, form);
+    const made = shown(title, form, { room: true });
     made.addEventListener("close", () => settle(given));
     [...inputs.values()][0]?.focus();
   });
 }
 
-/** A question with two answers. */
-export function sure(text, yes) {
+/** A question about the room with two answers; `more` is what to know before. */
+export function sure(text, yes, more = null) {
   return new Promise((settle) => {
     let answer = false;
     const go = btn(yes, () => {
       answer = true;
       made.close();
     }, {}, "button.btn.go");
-    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), el("div.row.end", {}, btn(now.say.cancel, () => made.close()), go)));
+    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), more, el("div.row.end", {}, btn(now.say.cancel, () => made.close()), go)), { room: true });
     made.addEventListener("close", () => settle(answer));
     go.focus();
   });
@@ -105,7 +115,7 @@ export function tellOf(id) {
 }
 
 /** Something that needs room, until it is closed. */
-export const wide = (title, inside) => shown(title, inside, { wide: true, read: true });
+export const wide = (title, inside) => shown(title, inside, { wide: true, read: true, room: true });
 
 export function showKeys() {
   const rows = now.words.keys.map(([keys, what]) => el("tr", {}, el("th", { scope: "row" }, el("kbd", { dir: "ltr" }, keys)), el("td", {}, what)));
@@ -120,7 +130,7 @@ export function showCommands(commands) {
 }
 
 export function showAlarms() {
-  const rows = now.alarms.map((alarm) => el("li", {}, moment(alarm.at_ms, new Date(alarm.at_ms).toISOString().slice(0, 16).replace("T", " ")), " ", el("code", {}, alarm.code), el("div", { dir: "auto" }, alarm.text)));
+  const rows = now.alarms.map((alarm) => el("li", {}, moment(alarm.at_ms, inUtc(alarm.at_ms)), " ", el("code", {}, alarm.code), el("div", { dir: "auto" }, alarm.text)));
   shown(now.say.alarms, el("ul.list", {}, rows), { wide: true, read: true });
 }
 
@@ -131,18 +141,18 @@ export function showTimeline(items) {
     else list.append(el("li", {}, moment(item.at_ms, item.utc), chip(item.kind === "notice" ? item.chip : item.who.chip), el("span", {}, wordsOf(item))));
   }
   if (!items.length) list.append(el("li", {}, now.say.empty));
-  shown(now.say.timeline, list, { wide: true, read: true });
+  wide(now.say.timeline, list);
 }
 
 function wordsOf(item) {
   if (item.kind === "notice") return item.text;
   const said = item.content;
   const told = {
-    task: () => `${now.say.task}: ${said.what}. ${said.words}`,
-    decision: () => `${now.say.decision} ${said.ordinal}: ${said.what}. ${said.words}`,
-    clock: () => `${said.title}: ${said.what}${now.say.comma}${said.utc}`,
-    file: () => `${said.title}: ${said.name}`,
-    standing: () => [said.title, said.lines.join(now.say.comma)].filter(Boolean).join(": "),
+    task: () => `${filled(said.due ? now.say.task_due : now.say.task_of, { nation: said.chip, what: said.what, time: said.due })}. ${said.words}`,
+    decision: () => `${now.say.decision} ${said.ordinal}${now.say.colon}${said.what}. ${said.words}`,
+    clock: () => `${said.title}${now.say.colon}${said.what}${now.say.comma}${said.utc}`,
+    file: () => `${said.title}${now.say.colon}${said.name}`,
+    standing: () => [said.title, said.lines.join(now.say.comma)].filter(Boolean).join(now.say.colon),
   }[said.kind];
   return `${item.who.name}. ${told ? told() : ""}`;
 }

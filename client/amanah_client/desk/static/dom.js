@@ -75,6 +75,12 @@ export function moment(atMs, utc) {
   return el("time.num", { datetime: good && at.toISOString(), title: good && at.toLocaleString() }, utc);
 }
 
+/** A time with its date, in UTC and saying so. */
+export function inUtc(atMs) {
+  const at = new Date(atMs);
+  return Number.isNaN(at.getTime()) ? "--:--" : `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
 /** Blocks of what somebody wrote. */
 export function blocks(given) {
   return given.map((block) => {

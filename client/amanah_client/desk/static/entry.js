@@ -18,14 +18,18 @@ export function draw(item, does) {
 
 function notice(item) {
   const proof = btn(now.say.proof, () => tellOf(item.id), {}, "button.link");
-  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), el("span", {}, isDrill() ? [el("b.drill", {}, now.say.drill), " "] : null, item.text, " ", proof));
+  return el(`div.sys.${item.tone}`, { "data-seq": item.seq }, moment(item.at_ms, item.utc), isDrill() ? mark() : null, el("span", {}, item.text, " ", proof));
 }
+
+/** That it is an exercise: read and copied before what was said, and seen at its end, where it stands before no word. */
+const mark = () => el("b.drill.apart", {}, now.say.drill);
 
 function entry(item, does) {
   const body = el("div.body", {}, item.first ? who(item) : aside(item), root(item, does), reply(item), content(item, does), below(item, does));
   const made = el(
     `article.msg${item.first ? "" : ".runs"}${item.pages ? ".page" : ""}${item.calls_me ? ".called" : ""}${item.acks ? ".asks" : ""}`,
-    { tabindex: -1, "data-id": item.id, "data-seq": item.seq, "aria-label": `${item.who.name}, ${item.who.chip}, ${item.utc}` },
+    { tabindex: -1, "data-id": item.id, "data-seq": item.seq, "aria-label": [item.drill ? now.say.drill : "", item.who.name, item.who.chip, item.utc].filter(Boolean).join(now.say.comma) },
+    item.drill ? mark() : null,
     item.first ? chip(item.who.chip, item.who.mine) : el("span.when.num", {}, item.utc),
     body,
   );
@@ -54,7 +58,6 @@ function aside(item) {
 function marks(item) {
   return [
     item.pap ? el("bdi.meta.pap", { lang: "en" }, item.pap) : null,
-    item.drill ? el("b.drill", {}, now.say.drill) : null,
     item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
     item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(now.say.comma))) : null,
     item.sent ? el("span.meta.num", {}, item.sent) : null,
@@ -200,7 +203,7 @@ function below(item, does) {
 
 function signs(item) {
   const sign = (one) =>
-    btn([one.sign, " ", one.chips.join(" ")].join(""), () => seal("react", { entry: item.id, sign: one.sign, stands: !one.mine }), { "aria-pressed": String(one.mine), "aria-label": `${one.sign} ${one.chips.join(", ")}` }, "button.sign");
+    btn([one.sign, " ", one.chips.join(" ")].join(""), () => seal("react", { entry: item.id, sign: one.sign, stands: !one.mine }), { "aria-pressed": String(one.mine), "aria-label": `${one.sign} ${one.chips.join(now.say.comma)}` }, "button.sign");
   const made = el("div.signs", {}, item.reactions.map(sign));
   const all = async () => {
     const answer = await ask("whole", { room: now.room, entry: item.id });

@@ -107,7 +107,7 @@ export function fileCard(item, said) {
     `div.card.file${file.sample ? ".sample" : ""}`,
     {},
     el("h3", {}, theirs(file.name), " ", el("span.meta.num", {}, bytes(file.size))),
-    file.sample ? el("p.warn", {}, now.say.sample, ". ", now.say.password, ".") : null,
+    file.sample ? el("p.warn", {}, now.say.sample, ". ", now.say.password) : null,
     file.called ? el("p.meta", {}, filled(now.say.called, { name: file.called })) : null,
     said,
     digest(file),
@@ -153,7 +153,7 @@ function line(room, one) {
   return el(
     "li",
     {},
-    el("div.row.tight", {}, chip(one.who.chip, one.who.mine), file ? theirs(file.name, "b") : el("b", {}, one.state_words), file ? el("span.meta.num", {}, bytes(file.size)) : null, tlp(one.label)),
+    el("div.row.tight", {}, chip(one.who.chip, one.who.mine), file ? theirs(file.name, "b") : el("span.quiet", {}, now.say.file, now.say.colon, one.state_words), file ? el("span.meta.num", {}, bytes(file.size)) : null, tlp(one.label)),
     el("div.row.tight.meta", {}, theirs(one.who.name), el("bdi", {}, one.when), file ? el("span", {}, one.state_words) : null),
     file?.sample ? el("div.meta.warn", {}, now.say.sample) : null,
     file ? digest(file) : null,

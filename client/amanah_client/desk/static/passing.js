@@ -44,7 +44,7 @@ export async function forward(item) {
       : el("p.warn", {}, now.say.forward_none),
     refused,
     el("div.row.end", {}, btn(may.length ? now.say.cancel : now.say.close, () => made.close()), may.length ? el("button.btn.go", { type: "submit" }, now.say.forward) : null));
-  const made = shown(now.say.forward, form);
+  const made = shown(now.say.forward, form, { room: true });
   sends(form, made, () => quietly("forward", { room, entry: item.id, to: to.value, readers: may.find((one) => one.room === to.value).digest, label: labels.value, note: note.value }));
   (may.length ? to : made.querySelector("summary, button")).focus();
 }
@@ -102,7 +102,7 @@ export function giveHistory(marked = null) {
     el("label", { for: "f-since" }, now.say.history_since), since,
     preview,
     el("div.row.end", {}, btn(now.say.cancel, () => made.close()), go));
-  const made = shown(now.say.history, form);
+  const made = shown(now.say.history, form, { room: true });
   sends(form, made, () => quietly("grant", wanted()));
   made.addEventListener("close", () => turn++);
   whom.focus();

@@ -1,6 +1,6 @@
 // What rings: a bar that stands until somebody answers, a sound of this page's own, and who is paged.
 
-import { btn, chip, el, fill, filled, moment, theirs } from "./dom.js";
+import { btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
 import { shown } from "./dialogs.js";
 import { noticeOf } from "./drill.js";
 import { ask, now, on, openRoom, quietly } from "./state.js";
@@ -13,6 +13,7 @@ const NOTE_S = 0.22;
 
 export function makeRing(flow) {
   const bar = el("section.ring", { id: "ring", role: "alert", "aria-label": now.say.rings, hidden: true });
+  const silent = el("div.silent", { role: "status", hidden: true });
   let audio = null;
   let mutedUntil = 0;
   let wanted = false;
@@ -86,6 +87,7 @@ export function makeRing(flow) {
     const lines = now.ringing?.lines ?? [];
     const before = bar.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     bar.hidden = !lines.length;
+    drawSilent();
     fill(bar, lines.map(line), lines.length ? foot() : null);
     if (before) (bar.querySelector(`[data-key="${CSS.escape(before)}"]`) ?? document.querySelector("textarea.box"))?.focus();
   }
@@ -95,10 +97,12 @@ export function makeRing(flow) {
       "div.rings",
       { "data-entry": one.entry },
       el("div.grow", {},
-        el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, one.chip ? chip(one.chip) : null, el("b", { dir: "auto" }, filled(now.say.rings_for, { urgent: one.urgent, name: one.name || "?", title: one.title })), since(one)),
-        el("div", { dir: "auto" }, one.words, " ", one.due_ms ? el("span.num.left", { "data-due": one.due_ms }, left(one.due_ms)) : null)),
-      btn(now.say.show_message, () => show(one), { "data-key": `show ${one.entry}` }, "button.btn.small"),
-      btn(now.say.answer, () => ask("answer_page", { entry: one.entry }), { "data-key": `answer ${one.entry}` }, "button.btn.go"),
+        el("div.asked", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, one.chip ? chip(one.chip) : null, el("b", { dir: "auto" }, filled(now.say.rings_for, { urgent: one.urgent, name: one.name || "?", title: one.title })), one.label ? tlp(one.label) : null, since(one)),
+        one.begins ? theirs(one.begins, "p.begins") : null,
+        el("div.paged", { dir: "auto" }, el("span", {}, one.words), " ", one.due_ms ? el("span.num.left", { "data-due": one.due_ms }, left(one.due_ms)) : null)),
+      el("div.row.tight.answers", {},
+        btn(now.say.show_message, () => show(one), { "data-key": `show ${one.entry}` }),
+        btn(filled(now.say.answer, { nation: now.me.chip }), () => ask("answer_page", { entry: one.entry }), { "data-key": `answer ${one.entry}` }, "button.btn.go")),
     );
   }
 
@@ -108,14 +112,25 @@ export function makeRing(flow) {
     return el("span.since", {}, before, moment(one.since_ms, one.since), after);
   }
 
+  /** Also while nothing rings: who relies on being woken by this page has to know that it would be silent. */
+  function drawSilent() {
+    silent.hidden = canSound() || Boolean(now.ringing?.elsewhere);
+    if (silent.hidden) fill(silent);
+    else if (!silent.firstChild) fill(silent, el("div.grow", {}, el("b", {}, now.say.silent), el("span", {}, now.say.silent_more)), btn(now.say.sound_on, soundOn, {}, "button.btn.go"));
+  }
+
+  async function soundOn() {
+    touched();
+    await audio.resume();
+    draw();
+  }
+
   function foot() {
     const said = mutedUntil
       ? el("span.muted", { "data-muted": mutedUntil }, muted())
-      : !canSound()
-        ? el("span", {}, now.say.touch)
-        : now.ringing.sounds
-          ? null
-          : el("span", {}, now.say.sounds_elsewhere);
+      : now.ringing.sounds || !silent.hidden
+        ? null
+        : el("span", {}, now.say.sounds_elsewhere);
     return el(
       "div.ringfoot",
       {},
@@ -173,7 +188,8 @@ export function makeRing(flow) {
   });
   setInterval(sound, EVERY_MS);
   setInterval(tick, 1000);
-  return bar;
+  drawSilent();
+  return el("div.rung", {}, silent, bar);
 }
 
 /** Who is on duty, what happens to a page, and the record. */
@@ -183,7 +199,7 @@ export async function showDuty() {
   const found = answer.data;
   const steps = el("table.keys.steps", {},
     el("thead", {}, el("tr", {}, [now.say.duty_when, now.say.duty_whom, now.say.duty_how].map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, found.steps.map((one) => el("tr", {}, el("td", {}, one.when), el("td", { dir: "auto" }, one.whom), el("td", {}, one.how ? el("bdi", { dir: "auto" }, one.how) : now.say.duty_rings)))));
+    el("tbody", {}, found.steps.map((one) => el("tr", {}, el("td", {}, one.when), el("td", {}, theirs(one.whom, "b")), el("td", {}, one.how ? theirs(one.how) : now.say.duty_rings)))));
   const record = found.record.map((one) => el("li", {}, moment(one.at_ms, one.utc), chip(one.chip), el("span", {}, one.drill ? [el("b.drill", {}, now.say.drill), " "] : null, one.text, " ", el("span.meta", {}, theirs(one.title), " ", el("code", {}, one.entry.slice(0, 8))))));
   const made = shown(now.say.duty_title, el("div.form", {},
     el("p", {}, el("b", {}, found.now), " ", found.next.join(" ")),
