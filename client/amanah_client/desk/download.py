@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote
@@ -42,7 +44,8 @@ class Download(Response):
     """A file on its way into a browser.
 
     It goes as long as `goes_on`; where it is cut or does not hold, the connection is closed before its end, which no
-    browser takes for a whole file.
+    browser takes for a whole file. Where the browser goes before its end, it was not given: nothing is told, and what
+    was fetched for it stays. What the system has taken to send counts as given: nobody says how much of it arrived.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Download(Response):
             pieces: Its bytes; may raise, and then there is no such file.
             size: How many; None where that shows at the end alone.
             goes_on: Asked before each piece.
-            ended: Told when all of it went, or what did not hold.
+            ended: Told when all of it went, or what did not hold; not where it was cut or broken off.
         """
         super().__init__()
         self._name = name
@@ -72,6 +75,15 @@ class Download(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
         """Answer."""
+        gone = asyncio.create_task(_leave(receive))
+        try:
+            await self._give(send, gone)
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
+
+    async def _give(self, send: Send, gone: asyncio.Task[None]) -> None:
         headers = MutableHeaders(HEADERS | {"Content-Disposition": disposition(self._name)})
         if self._size is not None:
             headers["Content-Length"] = str(self._size)
@@ -81,8 +93,17 @@ class Download(Response):
                 if not self._goes_on():
                     return
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # Asked at once: behind the last piece a browser may go as soon as it has all.
+                if gone.done():
+                    return
         except (AmanahError, OSError) as problem:
             self._ended(problem)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         self._ended(None)
+
+
+async def _leave(receive: Receive) -> None:
+    """Until the browser has gone: to one that has, a server sends without a word."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import http.client
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 import pyzipper
+from starlette.types import Receive, Scope, Send
 
 from amanah_client.desk.download import Download, disposition
 from amanah_client.desk.passes import MOST, Passes
@@ -497,3 +499,51 @@ async def test_a_download_that_does_not_hold_is_told_and_not_ended() -> None:
     told: list[object] = []
     assert (await ask_app(Download("a", pieces(), size=None, ended=told.append))).body == b"one"
     assert told == [problem]
+
+
+async def test_a_download_that_the_browser_breaks_off_was_not_given() -> None:
+    gone, sent = asyncio.Event(), []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        loop.call_soon_threadsafe(gone.set)
+        yield b"two"
+
+    async def receive() -> dict[str, object]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        sent.append(message.get("body"))
+
+    loop, told = asyncio.get_running_loop(), list[object]()
+    await Download("a", pieces(), size=6, ended=told.append)({"type": "http"}, receive, send)
+    assert sent[-1] != b""
+    assert told == []
+
+
+async def test_what_was_fetched_for_a_browser_that_goes_midway_is_saved_anew_at_once(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, give, ended = DATA * 20, Download.__call__, asyncio.Event()
+
+    async def noted(download: Download, scope: Scope, receive: Receive, send: Send) -> None:
+        await give(download, scope, receive, send)
+        ended.set()
+
+    monkeypatch.setattr(Download, "__call__", noted)
+    await sitting.bring(large)
+    card = await sitting.card("capture.pcap")
+    where = await sitting.offered(card["id"])
+    with socket.socket() as browser:
+        # So little is taken ahead that most of it is still to be sent when the browser goes.
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        browser.connect(("127.0.0.1", sitting.served.port))
+        head = sitting.served.own | {"Cookie": sitting.cookie}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        browser.sendall(f"GET {where} HTTP/1.1\r\n{lines}\r\n".encode())
+        assert await asyncio.to_thread(browser.recv, 12) == b"HTTP/1.1 200"
+    await asyncio.wait_for(ended.wait(), PATIENCE_S)
+    answer = await sitting.page.ask("save", room=sitting.room, entry=card["id"], container=False)
+    assert (await sitting.over_http("GET", answer["data"]["take"])).body == large
+    await until(lambda: sitting.spooled() == [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,9 +63,12 @@ async def ask(
         "subprotocols": [],
     }
     said: list[Message] = []
+    coming: list[Message] = [{"type": "websocket.connect"} if websocket else {"type": "http.request", "body": body}]
 
     async def receive() -> Message:
-        return {"type": "websocket.connect"} if websocket else {"type": "http.request", "body": body}
+        if not coming:  # whoever asks has said all, and stays
+            await asyncio.Event().wait()
+        return coming.pop()
 
     async def send(message: Message) -> None:
         said.append(message)
