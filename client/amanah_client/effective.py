@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from amanah_client.incident import board as rules
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
+from amanah_client.labels import inside, somebody
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.language.errors import SpokenError
@@ -24,9 +25,12 @@ from amanah_protocol.content.closing import ClosingRecorded, SignOff
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved
-from amanah_protocol.errors import Code
+from amanah_protocol.content.text import Text
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Outcome
+from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName
+from amanah_protocol.ways import Way, check_way
 
 if TYPE_CHECKING:
     from amanah_client.room import Room
@@ -54,6 +58,26 @@ def check_effect(room: Room, body: Said) -> None:
         known = room.board(about)
         reason = _reason(known, _next(room, kinds.Message(), body))
         _refuse(reason, body, known)
+
+
+def check_answer(room: Room, body: Said, label: Label) -> None:
+    """An answer or a correction may go under a label, beside what it answers or corrects.
+
+    Raises:
+        RefusedError: `LABEL` below the label of that.
+        UsageError: It corrects a correction.
+    """
+    answered = body.reply_to if isinstance(body, Text) else body.message if isinstance(body, Correction) else None
+    row = None if answered is None else room.client.profile.store.message(room.id, answered)
+    if row is None:
+        return  # it repeats nothing, or nothing that is here
+    spoken = room.client.read(row)
+    if isinstance(body, Correction) and isinstance(spoken.body, Correction):
+        root = spoken.body.message.hex()[:12]
+        raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
+    own = room.client.certificate
+    to = inside(label, room.ceiling, (own,))
+    check_way(Way.QUOTE, room.matter(spoken), by=somebody(own), to=to)
 
 
 def check_present(room: Room, asked: Collection[OrgName]) -> None:

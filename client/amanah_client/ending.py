@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from amanah_client.incident.closing import ask_to_sign, record, sign
+from amanah_client.incident.closing import ShownClosing, ask_to_sign, record, sign
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.incident import Incident, Status
@@ -45,30 +45,53 @@ async def ask_nations(
     await client.ask(room.compose(body, circle=circle))
 
 
-async def sign_off(client: Client, room: Room, *, anyway: bool, circle: Collection[DeviceId] = ()) -> tuple[str, ...]:
+async def sign_off(
+    client: Client,
+    room: Room,
+    *,
+    anyway: bool,
+    shown: ShownClosing | None = None,
+    circle: Collection[DeviceId] = (),
+) -> tuple[str, ...]:
     """Sign by what this device has; gives the facts in which that differs from what was asked.
 
     Where it differs and not `anyway`, nothing is signed.
 
+    Args:
+        client: The profile.
+        room: The room.
+        anyway: Whether other facts are signed, too.
+        shown: As for `incident.closing.sign`.
+        circle: As for `ask_nations`.
+
     Raises:
-        AmanahError: It cannot be caught up, or there is nothing to sign.
+        AmanahError: It cannot be caught up, or there is nothing to sign, or another closing was shown.
     """
     await _catch_up(client, room)
     events = await asyncio.to_thread(room.placed)
-    body, differs = sign(events, room.board(about=()), typed=True)
+    body, differs = sign(events, room.board(about=()), shown=shown, typed=True)
     if not differs or anyway:
         await client.ask(room.compose(body, circle=circle))
     return differs
 
 
-async def record_closing(client: Client, room: Room) -> None:
+async def record_closing(
+    client: Client, room: Room, *, shown: ShownClosing | None = None, circle: Collection[DeviceId] = ()
+) -> None:
     """Record that the closing stands.
 
+    Args:
+        client: The profile.
+        room: The room.
+        shown: As for `incident.closing.record`.
+        circle: As for `ask_nations`.
+
     Raises:
-        AmanahError: It cannot be caught up, or nations may still sign.
+        AmanahError: It cannot be caught up, or nations may still sign, or another closing was shown.
     """
     await _catch_up(client, room)
-    await client.ask(room.compose(record(room.board(about=()), now_ms=_now_ms(), typed=True)))
+    body = record(room.board(about=()), now_ms=_now_ms(), shown=shown, typed=True)
+    await client.ask(room.compose(body, circle=circle))
 
 
 async def _catch_up(client: Client, room: Room) -> None:

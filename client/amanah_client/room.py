@@ -12,7 +12,7 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.effective import check_effect, check_erasure, check_invitation, conclude
+from amanah_client.effective import check_answer, check_effect, check_erasure, check_invitation, conclude
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
@@ -29,7 +29,6 @@ from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.forwarded import Forwarded
-from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError, UsageError
@@ -253,7 +252,7 @@ class Room:
             detail = "what is forwarded is quoted from the message itself, and recorded"
             raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
         asked = self._label(label)
-        self._check_answer(content, asked)
+        check_answer(self, content, asked)
         check_effect(self, content)
         shown = tuple(sorted(circle))
         return saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=shown)
@@ -345,6 +344,7 @@ class Room:
         pap: Pap = Pap.AMBER,
         precedence: Precedence = Precedence.ROUTINE,
         sample: bool = False,
+        circle: Collection[DeviceId] = (),
         timeout_s: float | None = 30,
         tell: Tell = nobody,
     ) -> model.Intent:
@@ -359,6 +359,7 @@ class Room:
             pap: What receivers may do with it.
             precedence: How urgent it is.
             sample: Whether it may be harmful: receivers save it in a container alone.
+            circle: As for `compose`.
             timeout_s: How long to wait for anything to move; None returns as soon as it is sealed.
             tell: Told of bytes done, and of how many.
 
@@ -368,7 +369,9 @@ class Room:
             AmanahError: As `Client.do`.
         """
         asked = self._label(label)
-        said = Announced(name=path.name, text=text, label=asked, pap=pap, precedence=precedence, sample=sample)
+        said = Announced(
+            name=path.name, text=text, label=asked, pap=pap, precedence=precedence, sample=sample, circle=tuple(circle)
+        )
         intent_id, action = await prepare(self, path, said, tell)
         intent = await self._client.ask(action, intent_id=intent_id)
         return intent if timeout_s is None else await follow(self._client, intent, timeout_s, tell, patience=None)
@@ -542,18 +545,6 @@ class Room:
         # Whether all members are cleared for it is asked when it is sealed for them.
         check_way(way, said, by=self._me, to=inside(asked, self.ceiling, (self._client.certificate,)))
         return asked
-
-    def _check_answer(self, body: Said, label: Label) -> None:
-        answered = body.reply_to if isinstance(body, Text) else body.message if isinstance(body, Correction) else None
-        row = None if answered is None else self._client.profile.store.message(self.id, answered)
-        if row is None:
-            return  # it repeats nothing, or nothing that is here
-        spoken = self._client.read(row)
-        if isinstance(body, Correction) and isinstance(spoken.body, Correction):
-            root = spoken.body.message.hex()[:12]
-            raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
-        to = inside(label, self.ceiling, (self._client.certificate,))
-        check_way(Way.QUOTE, self.matter(spoken), by=self._me, to=to)
 
     @property
     def _me(self) -> Somebody:

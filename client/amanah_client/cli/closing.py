@@ -62,7 +62,10 @@ def close(
             confirm(into, yes=yes)
             await ask(client, into, common, nations=nation, days=days)
             return
-        show_outcome(await settle(client, into.compose(record(into.board(), now_ms=_now_ms())), common), common)
+        made = record(into.board(), now_ms=_now_ms())
+        by = isolate(", ".join(made.nations)) if made.nations else _("nobody")
+        terminal.say(_("recorded as signed off by: %(nations)s", nations=by))
+        show_outcome(await settle(client, into.compose(made), common), common)
 
     opening.with_client(common, work)
 

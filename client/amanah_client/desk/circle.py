@@ -1,13 +1,14 @@
-"""Whom the page has shown as the readers of what is sealed: it goes to them, and to nobody who came meanwhile."""
+"""What a page names as shown when it has something sealed, held against what is so now."""
 
 from __future__ import annotations
 
+from amanah_client import circle
 from amanah_client.desk import wire
-from amanah_client.language import gettext as _
+from amanah_client.incident.closing import ShownClosing
 from amanah_client.language.errors import SpokenError
 from amanah_client.room import Room
-from amanah_client.view.readers import digest_of
-from amanah_protocol.types import DeviceId
+from amanah_protocol.identity import parse_organisation
+from amanah_protocol.types import DeviceId, EnvelopeId
 
 
 class NotDoneError(SpokenError):
@@ -23,20 +24,23 @@ class NotDoneError(SpokenError):
 
 
 def readers_of(room: Room, asked: wire.Sealing) -> tuple[DeviceId, ...]:
-    """The devices that can read a room, as its page has shown them.
-
-    What is queued names them too: who joins before it is sealed has it held (`core.hold`).
-
-    Raises:
-        NotDoneError: Others can, or not all of them any more.
-    """
+    """The devices that can read a room, as its page has shown them; errors as `shown_as`."""
     return shown_as(room, asked.readers)
 
 
 def shown_as(room: Room, readers: str) -> tuple[DeviceId, ...]:
-    """The same by a digest of them; errors as `readers_of`."""
-    members = room.members()
-    if digest_of(members) != readers:
-        detail = _("Who can read this room has changed: nothing was sent")
-        raise NotDoneError(detail, _("Look again at who can read it, then send."), {"look": "readers"})
-    return tuple(party.device for party in members)
+    """As `circle.shown_as`.
+
+    Raises:
+        NotDoneError: Others can, or not all of them any more: the page draws who can.
+    """
+    try:
+        return circle.shown_as(room, readers)
+    except circle.ReadersChangedError as error:
+        raise NotDoneError(error.detail, error.hint, {"look": "readers"}) from error
+
+
+def closing_of(asked: wire.Type | wire.SignOff | wire.RecordClosing) -> ShownClosing:
+    """The newest closing, as its page has shown it."""
+    entry = None if asked.closing is None else EnvelopeId(bytes.fromhex(asked.closing))
+    return ShownClosing(entry=entry, signed=tuple(map(parse_organisation, asked.signed)))

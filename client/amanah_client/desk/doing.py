@@ -14,9 +14,8 @@ from amanah_client.composing.times import parse_time
 from amanah_client.desk import wire
 from amanah_client.desk.circle import NotDoneError, readers_of
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.flows import flow, sign
+from amanah_client.desk.flows import flow, record, sign
 from amanah_client.desk.passing import lowering
-from amanah_client.ending import record_closing
 from amanah_client.language import gettext as _
 from amanah_client.room import Room
 from amanah_client.view.closing import left_open
@@ -130,7 +129,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
             text, differs = await sign(desk, asked, anyway=anyway)
             return text, differs or {"sent": True}
         case orders.RecordingClosing():
-            await record_closing(desk.client, room)
+            await record(desk, asked)
         case orders.Attaching():
             # A page opens no file by its path: its officer chooses one.
             return "", {"show": "attach"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from amanah_client.desk import wire
-from amanah_client.desk.circle import readers_of
+from amanah_client.desk.circle import closing_of, readers_of
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.opening import open_room, plan
 from amanah_client.desk.paged import duty
@@ -47,8 +47,7 @@ async def flow(desk: Desk, asked: wire.Flow) -> tuple[str, object]:  # noqa: C90
         case wire.SignOff(anyway=anyway):
             return await sign(desk, asked, anyway=anyway)
         case wire.RecordClosing():
-            await record_closing(desk.client, desk.client.room(RoomId(bytes.fromhex(asked.room))))
-            return "", None
+            return await record(desk, asked)
         case wire.Dismiss(intent=intent):
             desk.outcomes.dismiss(intent)
             return "", None
@@ -61,10 +60,18 @@ async def flow(desk: Desk, asked: wire.Flow) -> tuple[str, object]:  # noqa: C90
             assert_never(asked)
 
 
-async def sign(desk: Desk, asked: wire.Sealing, *, anyway: bool) -> tuple[str, object]:
+async def record(desk: Desk, asked: wire.Type | wire.RecordClosing) -> tuple[str, object]:
+    """Record that the closing stands which the page has shown."""
+    room = desk.client.room(RoomId(bytes.fromhex(asked.room)))
+    await record_closing(desk.client, room, shown=closing_of(asked), circle=readers_of(room, asked))
+    return "", None
+
+
+async def sign(desk: Desk, asked: wire.Type | wire.SignOff, *, anyway: bool) -> tuple[str, object]:
     """Sign for the own nation, or say in what this device differs."""
     room = desk.client.room(RoomId(bytes.fromhex(asked.room)))
-    differs = await sign_off(desk.client, room, anyway=anyway, circle=readers_of(room, asked))
+    shown, circle = closing_of(asked), readers_of(room, asked)
+    differs = await sign_off(desk.client, room, anyway=anyway, shown=shown, circle=circle)
     if not differs:
         return _("Signed for your nation."), None
     if anyway:

@@ -103,7 +103,13 @@ class Draft(Frame, frozen=True, kw_only=True, tag="draft"):
 
 
 class Type(Sealing, frozen=True, kw_only=True, tag="type"):
-    """A line of the composer: a text, or a command; with `anyway` also where it leaves something open behind."""
+    """A line of the composer: a text, or a command.
+
+    Attributes:
+        closing: The newest closing, as the page shows it.
+        signed: Who has signed that, as the page says.
+        anyway: Also where it leaves something open behind.
+    """
 
     text: Long
     label: LabelName
@@ -113,6 +119,8 @@ class Type(Sealing, frozen=True, kw_only=True, tag="type"):
     replies: bool = False
     thread: Entry | None = None
     asks: Grade | None = None
+    closing: Entry | None = None
+    signed: tuple[Name, ...] = ()
     anyway: bool = False
 
 
@@ -268,15 +276,18 @@ class AskToSign(Sealing, frozen=True, kw_only=True, tag="ask_to_sign"):
 
 
 class SignOff(Sealing, frozen=True, kw_only=True, tag="sign_off"):
-    """Sign for the own nation; with `anyway` also where this device has other facts."""
+    """Sign what the page shows for the own nation; with `anyway` also where this device has other facts."""
 
+    closing: Entry
+    signed: tuple[Name, ...] = ()
     anyway: bool = False
 
 
-class RecordClosing(Frame, frozen=True, kw_only=True, tag="record_closing"):
-    """Record that the closing stands."""
+class RecordClosing(Sealing, frozen=True, kw_only=True, tag="record_closing"):
+    """Record that the closing stands which the page shows, signed by whom it names."""
 
-    room: Room
+    closing: Entry
+    signed: tuple[Name, ...]
 
 
 class ForwardTargets(Frame, frozen=True, kw_only=True, tag="forward_targets"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amanah_client.incident.board import Board, ClosingOnBoard
 from amanah_client.incident.event import Event
@@ -13,6 +14,19 @@ from amanah_client.language.errors import SpokenError
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import EnvelopeId, OrgName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClosing:
+    """The newest closing as an officer was shown it: what they sign or record is that, or nothing.
+
+    Attributes:
+        entry: Its entry; None where none was shown.
+        signed: The nations that had signed what was asked, ascending.
+    """
+
+    entry: EnvelopeId | None
+    signed: tuple[OrgName, ...]
 
 
 def ask_to_sign(events: Sequence[Event], *, nations: Sequence[OrgName], sign_until_ms: int) -> Closing:
@@ -53,15 +67,25 @@ def open_closing(board: Board, *, typed: bool = False) -> tuple[EnvelopeId, Clos
     return newest
 
 
-def sign(events: Sequence[Event], board: Board, *, typed: bool = False) -> tuple[SignOff, tuple[str, ...]]:
+def sign(
+    events: Sequence[Event], board: Board, *, shown: ShownClosing | None = None, typed: bool = False
+) -> tuple[SignOff, tuple[str, ...]]:
     """The sign-off by what is here, and in which facts it differs from what was asked.
 
     Who came later has no entries before: then the facts are of fewer entries, and nothing is compared here.
 
+    Args:
+        events: All entries of the room.
+        board: What they come to.
+        shown: What whoever signs was shown; None where they were shown nothing. Others may sign meanwhile.
+        typed: As for `open_closing`.
+
     Raises:
-        SpokenError: `NOT_FOUND` where nothing is to be signed; `typed` as for `open_closing`.
+        SpokenError: `NOT_FOUND` where nothing is to be signed, `USAGE` where another closing was shown.
     """
     asked, of = open_closing(board, typed=typed)
+    if shown is not None and shown.entry != asked:
+        raise _has_changed()
     first = max(of.closing.first, whole_from(events, of.closing.last))
     facts = facts_of(events, first=first, last=of.closing.last)
     made = SignOff(closing=asked, first=first, facts=facts)
@@ -76,16 +100,29 @@ def whole_from(events: Sequence[Event], last: int) -> int:
     return first
 
 
-def record(board: Board, *, now_ms: int, typed: bool = False) -> ClosingRecorded:
-    """That the closing stands.
+def record(board: Board, *, now_ms: int, shown: ShownClosing | None = None, typed: bool = False) -> ClosingRecorded:
+    """That the closing stands, and who has signed it.
+
+    Args:
+        board: The room's board.
+        now_ms: Now.
+        shown: What whoever records it was shown; None where they were shown nothing.
+        typed: As for `open_closing`.
 
     Raises:
-        SpokenError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign; `typed` as for
-            `open_closing`.
+        SpokenError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign, or where
+            another closing or other signatures were shown.
     """
     asked, of = open_closing(board, typed=typed)
     if of.outstanding and now_ms <= of.closing.sign_until_ms:
         detail = _("not signed yet: %(nations)s", nations=isolate(", ".join(of.outstanding)))
         command = isolate("/sign" if typed else "`amanah sign-off ROOM`")
         raise SpokenError(detail, _("They sign by %(command)s; the board shows who has.", command=command))
+    if shown is not None and (shown.entry, shown.signed) != (asked, of.agreeing):
+        raise _has_changed()
     return ClosingRecorded(closing=asked, nations=of.agreeing)
+
+
+def _has_changed() -> SpokenError:
+    detail = _("the closing, or who has signed it, is not what you were shown; nothing was signed or recorded")
+    return SpokenError(detail, _("Look at the board, then do it again."))

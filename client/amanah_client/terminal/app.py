@@ -16,7 +16,7 @@ from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.terminal import dialogs, doing, opening
 from amanah_client.terminal.completing import complete, usage
-from amanah_client.terminal.composer import Composer
+from amanah_client.terminal.composer import Composer, Shown
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
 from amanah_client.terminal.drawing import Drawn, Parts
 from amanah_client.terminal.frame import BOARD_FROM, ROOMS_FROM, Frame
@@ -137,18 +137,19 @@ class Terminal(Frame):
     @on(Composer.Sent)
     async def _sent(self, event: Composer.Sent) -> None:
         event.stop()
-        text, feed = event.text, None if event.room is None else self.watch_over.feed(event.room)
-        if not text.strip() or feed is None:
+        text, shown = event.text, event.shown
+        feed = None if shown is None else self.watch_over.feed(shown.room)
+        if not text.strip() or shown is None or feed is None:
             self.tell(_("There is nothing to send.") if feed is not None else _("No room is open: Ctrl+K opens one."))
             return
         draft, watch = self.watch_over.draft(feed), self.watch_over
-        here = event.room == self.here
+        here = shown.room == self.here
         marked, thread = (self._showing.target(), self._showing.thread) if here else (None, None)
         self._told, self._choices = (), ()
         try:
             rings = self.ringer.in_room(feed.room.id)
             seen = doing.situation(watch, feed, draft, marked=marked, thread=thread, rings=rings)
-            done = await doing.type_line(watch, feed, text, seen)
+            done = await doing.type_line(watch, feed, text, seen, shown)
         except AmanahError as error:
             self._give_back(feed, text)
             self.tell_error(error)
@@ -169,7 +170,7 @@ class Terminal(Frame):
             case doing.Finds():
                 self.ask(Finding(done.query, self._found(done)), self._found_one)
             case doing.Lowers() | doing.Closes():
-                self._ask_again(feed, done, text)
+                self._ask_again(feed, done, text, shown)
             case doing.Takes():
                 self.run_worker(self._take(done, text, feed), group="work")
         self.show_soon()
@@ -227,16 +228,17 @@ class Terminal(Frame):
         self._sheet("conversation").mark(name)
         self._sheet("conversation").focus()
 
-    def _ask_again(self, feed: Feed, wanted: doing.Lowers | doing.Closes, text: str) -> None:
+    def _ask_again(self, feed: Feed, wanted: doing.Lowers | doing.Closes, text: str, shown: Shown) -> None:
         if isinstance(wanted, doing.Lowers):
             self._ask_to_lower(feed, wanted)
         else:
-            self._ask_to_close(feed, wanted, text)
+            self._ask_to_close(feed, wanted, text, shown)
 
-    def _ask_to_close(self, feed: Feed, wanted: doing.Closes, text: str) -> None:
+    def _ask_to_close(self, feed: Feed, wanted: doing.Closes, text: str, shown: Shown) -> None:
         def chosen(name: str | None) -> None:
             if name == dialogs.CLOSE:
-                self.run_worker(self._take(doing.closing(self.watch_over, feed, wanted.days), text, feed), group="work")
+                takes = doing.closing(self.watch_over.client, feed.room, wanted.days, shown)
+                self.run_worker(self._take(takes, text, feed), group="work")
 
         self.ask(Choosing(*dialogs.closing(wanted.left)), chosen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Final, cast
 
 from textual import events
@@ -11,6 +12,7 @@ from textual.keys import Keys
 from textual.message import Message
 from textual.widgets import TextArea
 
+from amanah_client.incident.closing import ShownClosing
 from amanah_client.language import gettext as _
 from amanah_client.visible import shown
 from amanah_protocol.types import RoomId
@@ -20,6 +22,21 @@ from amanah_protocol.types import RoomId
 cast("dict[str, tuple[Keys, ...]]", ANSI_SEQUENCES_KEYS).setdefault("\x1b\r", (Keys.ControlJ,))
 
 _NEW_LINE: Final = frozenset({"alt+enter", "shift+enter", "ctrl+j"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What stands around what is written: what is sealed goes to whom it names, as it was when Enter was pressed.
+
+    Attributes:
+        room: The room that is looked at.
+        readers: `Readers.digest` of those who can read it.
+        closing: Its newest closing.
+    """
+
+    room: RoomId
+    readers: str
+    closing: ShownClosing
 
 
 class Composer(TextArea):
@@ -41,13 +58,13 @@ class Composer(TextArea):
 
         Attributes:
             text: As it stood when they pressed Enter, whatever they have typed since.
-            room: The room that it was written in, whichever they look at by now.
+            shown: What stood around it then, whatever they look at by now; None where no room was open.
         """
 
-        def __init__(self, text: str, room: RoomId | None) -> None:
+        def __init__(self, text: str, shown: Shown | None) -> None:
             super().__init__()
             self.text = text
-            self.room = room
+            self.shown = shown
 
     class Completing(Message):
         """Somebody wants it completed."""
@@ -78,7 +95,7 @@ class Composer(TextArea):
             tab_behavior="focus",
             placeholder=_("Write here; / begins a command, F1 shows the keys"),
         )
-        self.room: RoomId | None = None
+        self.shown: Shown | None = None
         self.cursor_blink = False
         self.highlight_cursor_line = False
 
@@ -86,7 +103,7 @@ class Composer(TextArea):
         """Send, begin a line, complete: behind the letters that were typed before, which a binding could overtake."""
         if event.key == "enter":
             # It goes at once: what is typed from here on is another message.
-            self.post_message(self.Sent(self.text, self.room))
+            self.post_message(self.Sent(self.text, self.shown))
             self.begin("")
         elif event.key in _NEW_LINE:
             self.replace("\n", *self.selection, maintain_selection_offset=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions
+from amanah_client.circle import shown_as
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
@@ -24,6 +25,7 @@ from amanah_client.reading import Found
 from amanah_client.relabelling import Change
 from amanah_client.room import Room
 from amanah_client.sdk import Client
+from amanah_client.terminal.composer import Shown
 from amanah_client.terminal.exporting import export
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
@@ -150,8 +152,15 @@ def situation(
     )
 
 
-async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation) -> Done:
+async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation, shown: Shown) -> Done:
     """Do what a line asks for.
+
+    Args:
+        watch: The rooms.
+        feed: The room.
+        line: As typed.
+        seen: What it is read against.
+        shown: What stood around it: what is sealed goes to whom that names, or is refused.
 
     Raises:
         AmanahError: It is refused, and nothing is queued.
@@ -164,14 +173,14 @@ async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation) -> Don
         and not is_command(line)
     ):
         order = orders.Saying(body=compose_correction(corrects, order.body.text, seen))
-    return await _carry_out(watch, feed, order, seen)
+    return await _carry_out(watch, feed, order, seen, shown)
 
 
-async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situation) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
+async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situation, shown: Shown) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     client, room = watch.client, feed.room
     match order:
         case orders.Saying():
-            return await _say(watch, feed, order)
+            return await _say(watch, feed, order, shown)
         case orders.Acknowledging(message=message, grade=grade):
             await client.ask(actions.Acknowledge(room=room.id, envelope=message, grade=int(grade)))
             return Said()
@@ -194,16 +203,16 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situat
             await _ask(client, change)
             return Said()
         case orders.Attaching(path=named):
-            return _attach(watch, feed, named)
+            return _attach(watch, feed, named, shown)
         case orders.Saving(message=message, folder=named):
             return _save(feed, room.message(message.hex()) if message else _file_in_sight(feed, seen), named)
         case orders.AskingToSign(days=days):
             left = left_open(room.board(about=()), seen.now_ms)
-            return Closes(days, left) if left else closing(watch, feed, days)
+            return Closes(days, left) if left else closing(client, room, days, shown)
         case orders.SigningOff(anyway=anyway):
-            return Takes(title=_("Signing off"), work=partial(_sign, client, room, anyway))
+            return Takes(title=_("Signing off"), work=partial(_sign, client, room, anyway, shown))
         case orders.RecordingClosing():
-            return Takes(title=_("Recording the closing"), work=partial(_record, client, room))
+            return Takes(title=_("Recording the closing"), work=partial(_record, client, room, shown))
         case orders.Searching(query=query):
             return Finds(query, tuple(client.search(query)))
         case orders.Exporting(path=named):
@@ -243,9 +252,9 @@ async def _ask(client: Client, change: Change) -> None:
         await client.ask(one)
 
 
-async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
-    draft = watch.draft(feed)
-    said = feed.room.compose(order.body, label=draft.label, pap=draft.pap, precedence=draft.precedence)
+async def _say(watch: Watch, feed: Feed, order: orders.Saying, shown: Shown) -> Said:
+    draft, circle = watch.draft(feed), shown_as(feed.room, shown.readers)
+    said = feed.room.compose(order.body, label=draft.label, pap=draft.pap, precedence=draft.precedence, circle=circle)
     await watch.client.ask(said)
     return Said(as_draft=isinstance(order.body, Text | Correction))
 
@@ -253,23 +262,24 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying) -> Said:
 # ---- what takes a while
 
 
-def closing(watch: Watch, feed: Feed, days: int) -> Takes:
+def closing(client: Client, room: Room, days: int, shown: Shown) -> Takes:
     """Close the incident, and ask its nations to sign off."""
-    return Takes(title=_("Closing the incident"), work=partial(_close, watch.client, feed.room, days))
+    return Takes(title=_("Closing the incident"), work=partial(_close, client, room, days, shown))
 
 
-async def _close(client: Client, room: Room, days: int, _tell: Tell) -> str:
-    await ask_nations(client, room, (), days)
+async def _close(client: Client, room: Room, days: int, shown: Shown, _tell: Tell) -> str:
+    await ask_nations(client, room, (), days, circle=shown_as(room, shown.readers))
     return _("Asked. Who has signed stands on the board.")
 
 
-async def _record(client: Client, room: Room, _tell: Tell) -> str:
-    await record_closing(client, room)
+async def _record(client: Client, room: Room, shown: Shown, _tell: Tell) -> str:
+    await record_closing(client, room, shown=shown.closing, circle=shown_as(room, shown.readers))
     return _("Recorded that the closing stands.")
 
 
-async def _sign(client: Client, room: Room, anyway: bool, _tell: Tell) -> str:  # noqa: FBT001 - bound where it is typed
-    differs = await sign_off(client, room, anyway=anyway)
+async def _sign(client: Client, room: Room, anyway: bool, shown: Shown, _tell: Tell) -> str:  # noqa: FBT001 - bound where it is typed
+    circle = shown_as(room, shown.readers)
+    differs = await sign_off(client, room, anyway=anyway, shown=shown.closing, circle=circle)
     if not differs:
         return _("Signed for your nation.")
     if anyway:
@@ -278,7 +288,7 @@ async def _sign(client: Client, room: Room, anyway: bool, _tell: Tell) -> str:  
     raise VerifyError(Code.BINDING, detail, hint=_("Compare the reports of both, then write /sign anyway."))
 
 
-def _attach(watch: Watch, feed: Feed, named: str) -> Takes:
+def _attach(watch: Watch, feed: Feed, named: str, shown: Shown) -> Takes:
     if not named:
         raise SpokenError(_("the file is missing"), _("Write /attach and the path of a file."))
     draft, path = watch.draft(feed), Path(named).expanduser()
@@ -286,7 +296,10 @@ def _attach(watch: Watch, feed: Feed, named: str) -> Takes:
         detail = _("there is no file %(path)s; nothing was sent", path=words.value(str(path)))
         hint = _("Look at its name; a path begins in the folder where this program was started, or with / or ~.")
         raise SpokenError(detail, hint, Code.NOT_FOUND)
-    attach = partial(feed.room.attach, path, label=draft.label, pap=draft.pap, precedence=draft.precedence)
+    circle = shown_as(feed.room, shown.readers)
+    attach = partial(
+        feed.room.attach, path, label=draft.label, pap=draft.pap, precedence=draft.precedence, circle=circle
+    )
 
     async def work(tell: Tell) -> str:
         # Sealed when this returns: the file may go, and what is cut off goes on by itself.

@@ -23,7 +23,7 @@ from amanah_client.model import Intent, IntentState
 from amanah_client.paging.sounding import BELL_S
 from amanah_client.sdk import Client
 from amanah_client.terminal import panels
-from amanah_client.terminal.composer import Composer
+from amanah_client.terminal.composer import Composer, Shown
 from amanah_client.terminal.drawing import Parts
 from amanah_client.terminal.lines import Part, Row, cut, said, wrap
 from amanah_client.terminal.moving import Moves
@@ -32,7 +32,10 @@ from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.terminal.showing import Showing
 from amanah_client.terminal.watch import Watch
 from amanah_client.view import words
+from amanah_client.view.board import BoardView
+from amanah_client.view.closing import shown_closing
 from amanah_client.view.people import Seat
+from amanah_client.view.readers import Readers
 from amanah_client.view.runs import parse, plain
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.types import RoomId
@@ -261,12 +264,19 @@ class Frame(App[None]):
         rooms.put(panels.rooms(watch.rooms(seat), rooms.columns, here))
         self.show_bar()
 
-    def _show_room(self, feed: Feed, seat: Seat) -> None:
+    def _show_around(self, feed: Feed, seat: Seat) -> tuple[BoardView, Readers]:
+        """Draw what is said around the composer: what is sent from here on goes to whom it names."""
         watch, board = self.watch_over, self.watch_over.board(feed, seat)
         readers, draft = watch.readers(feed, seat), watch.draft(feed)
-        room = watch.line_of(feed, seat)
-        self._plate("head").put(partial(panels.head, room, board, readers))
+        self._plate("head").put(partial(panels.head, watch.line_of(feed, seat), board, readers))
         self._plate("above").put(partial(panels.composing, draft.label, draft.pap, draft.precedence, readers))
+        closing = shown_closing(board.closing)
+        self.composer.shown = Shown(room=feed.room.id, readers=readers.digest, closing=closing)
+        return board, readers
+
+    def _show_room(self, feed: Feed, seat: Seat) -> None:
+        watch = self.watch_over
+        board, readers = self._show_around(feed, seat)
         conversation = self._sheet("conversation")
         self._read(feed, conversation)
         items = feed.items(seat, watch.waiting(feed.room.id), self._showing.thread)
@@ -432,7 +442,7 @@ class Frame(App[None]):
         if feed.room.unread().entries:
             self._showing.new_from = feed.room.read_mark
         # Together: what is sent from here on goes to this room.
-        self.composer.room = room
+        self._show_around(feed, watch.seat())
         self.composer.begin(watch.draft(feed).text)
         self._told, self._choices = (), ()
         self._sheet("rooms").marked = room.hex()

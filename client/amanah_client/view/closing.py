@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.closing import ShownClosing
 from amanah_client.language import N_, ngettext
 from amanah_client.language import gettext as _
 from amanah_client.view import words
@@ -33,6 +34,7 @@ class ClosingLine:
         entry: Its entry, in hex.
         last: Up to which place the entries are signed.
         signed: Chips of the nations that have signed what was asked.
+        agreeing: These nations, ascending: with `entry`, what is recorded by whoever sees it.
         differs: (chip, in which facts) of those that have others.
         waiting: Chips of those that have not signed, or not that.
         asked: How many were asked.
@@ -46,6 +48,7 @@ class ClosingLine:
     entry: str
     last: int
     signed: tuple[str, ...]
+    agreeing: tuple[OrgName, ...]
     differs: tuple[tuple[str, str], ...]
     waiting: tuple[str, ...]
     asked: int
@@ -69,6 +72,7 @@ def closing_line(board: Board, seat: Seat) -> ClosingLine | None:
         entry=entry.hex(),
         last=of.closing.last,
         signed=_chips(of.agreeing, seat),
+        agreeing=of.agreeing,
         differs=differs,
         waiting=_chips(of.outstanding, seat),
         asked=len(of.closing.nations),
@@ -78,6 +82,13 @@ def closing_line(board: Board, seat: Seat) -> ClosingLine | None:
         open=in_time and not recorded,
         recordable=not recorded and (not of.outstanding or not in_time),
     )
+
+
+def shown_closing(line: ClosingLine | None) -> ShownClosing:
+    """What whoever saw it signs or records."""
+    if line is None:
+        return ShownClosing(entry=None, signed=())
+    return ShownClosing(entry=EnvelopeId(bytes.fromhex(line.entry)), signed=line.agreeing)
 
 
 def left_open(board: Board, now_ms: int) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from amanah_client.sdk import Client
 from amanah_client.web.launch import offered
 
 PATIENCE_S = 20
+OF_CLOSING = {"type", "sign_off", "record_closing"}
 SEALING = {cls.__struct_config__.tag for cls in wire.Sealing.__subclasses__()}
 
 
@@ -123,6 +124,8 @@ class Page:
         if what in SEALING and "head" in self.told:
             # As the page does: with whom it has shown as readers.
             fields.setdefault("readers", self.told["head"]["readers"]["digest"])
+        if what in OF_CLOSING and (shown := self.told.get("board", {}).get("closing")):
+            fields = {"closing": shown["entry"], "signed": shown["agreeing"]} | fields
         await self.socket.send(json.dumps({"do": what, "n": self._next, **fields}))
         while self._next not in self.answers:
             await self.take()

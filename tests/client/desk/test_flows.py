@@ -142,11 +142,17 @@ async def test_nations_are_asked_to_sign_sign_and_it_is_recorded(sitting: Sittin
     assert (closing["mine"], closing["open"], closing["recordable"]) == ("waiting", True, False)
     assert closing["waiting"] == ["MA", "TN"]
     assert not (await page.ask("record_closing", room=room))["ok"]
+    for what, fields in (("sign_off", {}), ("type", {"text": "/sign", **MARKS})):
+        other = await page.ask(what, room=room, closing="ab" * 32, **fields)
+        assert "is not what you were shown" in other["text"]
     assert (await page.ask("sign_off", room=room))["ok"]
     await page.until(lambda: page.told["board"]["closing"]["signed"] == ["TN"])
     await until(lambda: theirs.board().closings)
     assert await sign_off(sitting.two.b, theirs, anyway=False) == ()
     await page.until(lambda: page.told["board"]["closing"]["signed"] == ["MA", "TN"])
+    for what, fields in (("record_closing", {}), ("type", {"text": "/close record", **MARKS})):
+        other = await page.ask(what, room=room, signed=[TN], **fields)
+        assert "is not what you were shown" in other["text"]
     assert (await page.ask("type", room=room, text="/close record", **MARKS))["ok"]
     await page.until(lambda: page.told["board"]["closing"]["recorded"])
     assert page.told["board"]["closing"]["words"] == "Closed and signed off by MA and TN."
@@ -193,8 +199,8 @@ async def test_where_this_device_has_other_facts_nothing_is_signed_before_somebo
     assert (closing["mine"], closing["signed"]) == ("differs", [])
 
 
-def _with_other_facts(events: Sequence[Event], board: Board, *, typed: bool) -> tuple[SignOff, tuple[str, ...]]:
-    body, _differs = sign(events, board, typed=typed)
+def _with_other_facts(events: Sequence[Event], board: Board, **asked: Any) -> tuple[SignOff, tuple[str, ...]]:  # noqa: ANN401 - as `sign` has it
+    body, _differs = sign(events, board, **asked)
     return replace(body, facts=(*body.facts[:3], bytes(32), *body.facts[4:])), ("tasks",)
 
 

@@ -31,7 +31,8 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "set_clock": {"what": "x", "at": "+2h"},
     "handover": {"text": "x"},
     "ask_to_sign": {"nations": [TN], "days": 3},
-    "sign_off": {},
+    "sign_off": {"closing": ENTRY},
+    "record_closing": {"closing": ENTRY, "signed": []},
     "bring": {"name": "x", "size": 1, **MARKS},
 }
 

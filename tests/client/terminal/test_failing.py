@@ -112,10 +112,11 @@ async def test_enter_counts_for_the_room_that_it_was_pressed_in(nations: Nations
         await app.watch_over.client.create_room("Elsewhere", label=Label.CLEAR)
         await desk.sees("Elsewhere", "rooms")
         other = app.watch_over.client.room("Elsewhere")
+        shown = app.composer.shown
         # As when another room is opened between the key and what it does.
         app.look_at(other.id)
         for text in ("for them alone", "/no-such-command"):
-            app.composer.post_message(Composer.Sent(text, theirs.id))
+            app.composer.post_message(Composer.Sent(text, shown))
         await until(lambda: "for them alone" in [one.text for one in theirs.messages()])
         await desk.sees("there is no command", "told")
         assert app.composer.text == ""

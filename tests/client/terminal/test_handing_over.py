@@ -130,7 +130,7 @@ async def test_an_incident_is_closed_signed_by_its_nations_and_recorded(nations:
             await until(partial(_was_asked, theirs))
             assert isinstance(asked.body, Closing)
             await theirs.send(SignOff(closing=asked.id, first=asked.body.first, facts=asked.body.facts))
-        await until(lambda: len([one for one in room.messages() if isinstance(one.body, SignOff)]) == 3)
+        await desk.sees("MA, SN and TN have signed off.", "board")
         desk.shoot("closing-80x24")
         await desk.type("/close record")
         await desk.sees("Recorded that the closing stands.", "told")

@@ -28,7 +28,7 @@ export function closingPart() {
     writable
       ? el("div.row.tight", {},
           waits ? btn(filled(now.say.sign_for, { nation: now.me.chip }), () => sign(), {}, "button.btn.small.go") : null,
-          found.recordable ? btn(now.say.record_closing, () => ask("record_closing", { room: now.room }), {}, waits ? "button.btn.small" : "button.btn.small.go") : null,
+          found.recordable ? btn(now.say.record_closing, () => ask("record_closing", { ...sealed(), ...closingShown() }), {}, waits ? "button.btn.small" : "button.btn.small.go") : null,
           found.recorded || !found.open ? btn(now.say.close_anew, () => askToClose(), {}, "button.btn.small") : null)
       : null,
   );
@@ -37,6 +37,9 @@ export function closingPart() {
 /** What a closing would leave behind: nobody closes what others still work on without having seen it. */
 export const leftOpen = (lines) =>
   lines.length ? el("div.left", {}, el("p.warn", {}, now.say.close_left), el("ul.list", {}, lines.map((one) => el("li", { dir: "auto" }, one)))) : null;
+
+/** The newest closing as it is shown: what is signed or recorded is that, or nothing. */
+export const closingShown = () => ({ closing: now.board?.closing?.entry ?? null, signed: now.board?.closing?.agreeing ?? [] });
 
 /** Which nations sign, and until when. */
 export function askToClose(days = 7) {
@@ -61,7 +64,7 @@ export function askToClose(days = 7) {
 
 /** Sign for the own nation; where this device has other facts, that is said first. */
 export async function sign() {
-  const readers = sealed();
+  const readers = { ...sealed(), ...closingShown() };
   if (!(await sure(filled(now.say.sign_sure, { nation: now.me.chip }), filled(now.say.sign_for, { nation: now.me.chip })))) return;
   const answer = await ask("sign_off", readers);
   if (answer.ok && answer.data?.differs) await signAnyway(answer.data.differs, readers);

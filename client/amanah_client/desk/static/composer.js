@@ -1,7 +1,7 @@
 // What is said: with its label, what may be done with it, how urgent it is, and who can read it, always in view.
 
 import { btn, chip, el, fill, filled, firstWords, tlpClass } from "./dom.js";
-import { askToClose, leftOpen, signAnyway } from "./closing.js";
+import { askToClose, closingShown, leftOpen, signAnyway } from "./closing.js";
 import { askFor, showCommands, sure } from "./dialogs.js";
 import { showFiles } from "./files.js";
 import { lowerLabel } from "./passing.js";
@@ -216,19 +216,19 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       if (tray.has() && !was) tray.send({ ...marks, ...readers });
       return;
     }
-    const { room } = readers;
+    const { room } = readers, seen = { ...readers, ...closingShown() };
     text.readOnly = true;
     const answer = was?.what === "correct"
       ? await ask("correct", { ...readers, entry: was.item.id, text: said })
       : await type({
-          ...readers, text: said, ...marks,
+          ...seen, text: said, ...marks,
           asks: Number(asks.value) || null, replies: was?.what === "reply", answering: was?.item.id ?? meant(),
           thread: now.thread || null,
         });
     text.readOnly = false;
     if (answer.data?.look === "readers") pinned = "";
     if (!answer.ok) return;
-    if (was?.what !== "correct") done(answer.data ?? {}, room);
+    if (was?.what !== "correct") done(answer.data ?? {}, seen);
     else {
       corrections.delete(was.item.id);
       if (now.room === room && doing === was) back();
@@ -252,7 +252,8 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     return now.order.map((key) => now.items.get(key)).filter(waits).at(-1)?.id ?? null;
   }
 
-  function done(data, room) {
+  function done(data, seen) {
+    const { room } = seen;
     now.drafts.set(room, "");
     quietly("draft", { room, text: "" });
     if (now.room !== room) return;
@@ -262,7 +263,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     if (data.show === "members") onMembers();
     if (data.show === "search") onSearch(data.query);
     if (data.lower) lowerLabel(data.lower);
-    if (data.differs) signAnyway(data.differs, sealed());
+    if (data.differs) signAnyway(data.differs, seen);
     if (data.show === "closing") askToClose(data.days);
     // What a browser opens for a person's own key press alone, right behind it.
     if (data.show === "attach") form.querySelector(".attach").click();
