@@ -11,7 +11,7 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar, assert_never
@@ -121,10 +121,16 @@ class Engine:
             AmanahError: The store does not load.
         """
         await self._load()
-        for name, work in (("core", self._work), ("connection", self._connect), ("clock", self._clock)):
-            task = asyncio.create_task(work(), name=f"amanah-{name}")
-            task.add_done_callback(self._ended)
-            self._tasks.append(task)
+        self._begin("core", self._work)
+        # Before anything can go out: what was dropped while nothing ran is not sent.
+        await self.look_around()
+        self._begin("connection", self._connect)
+        self._begin("clock", self._clock)
+
+    def _begin(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        task = asyncio.create_task(work(), name=f"amanah-{name}")
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
 
     async def stop(self) -> None:
         """End the connection; what is queued stays queued."""

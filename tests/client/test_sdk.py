@@ -278,6 +278,24 @@ async def test_what_is_done_can_neither_be_released_nor_withdrawn(two: Two) -> N
         await two.a.withdraw(sent)
 
 
+async def test_what_was_dropped_while_nothing_ran_never_goes_out(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, title = nations.enrol("dropping", TN), "Dropping"
+    async with await Client.open(home) as client:
+        await client.create_room(title, label=Label.AMBER)
+    async with await Client.open(home, connect=False) as client:
+        dropped = await client.ask(client.room(title).compose("better not"))
+        kept = await client.ask(client.room(title).compose("as it is"))
+        await client.withdraw(dropped)
+    # However late the program looks around by itself.
+    monkeypatch.setattr("amanah_client.engine._TICK_S", 3_600)
+    async with await Client.open(home) as client:
+        await client.outcome(kept.id)
+        assert client.intent(dropped.id).detail == "withdrawn"
+        assert [one.text for one in client.room(title).messages() if one.text] == ["as it is"]
+
+
 def test_the_package_offers_its_names_and_no_others() -> None:
     import amanah_client  # noqa: PLC0415 - the package itself is asked
 

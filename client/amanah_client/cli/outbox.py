@@ -79,10 +79,13 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
         Do not ask.
     """
 
-    async def work(client: Client) -> None:
+    async def decide(client: Client) -> model.Intent:
         dropped = client.intent(entry)
         questions.confirm(_("Dropping %(what)s", what=_what(dropped, client)), "drop", yes=yes)
         await client.withdraw(dropped)
+        return dropped
+
+    async def work(client: Client) -> None:
         now = await _changed(client, dropped, common)
         if now.state is not model.IntentState.FAILED:
             show_outcome(now, common)
@@ -90,7 +93,10 @@ def drop(entry: str, /, *, common: Options = DEFAULTS, yes: Annotated[bool, Para
             raise OperationalError(Code.TIMEOUT, f"it is {now.state} and was not dropped", hint=hint)
         terminal.say(_("dropped"))
 
-    opening.with_client(common, work)
+    with opening.profile(common) as own:
+        # Before it is connected: what waits for the relay would go out while somebody is asked whether it is dropped.
+        dropped = opening.with_client(common, decide, connect=False, opened=own)
+        opening.with_client(common, work, opened=own)
 
 
 async def _changed(client: Client, before: model.Intent, common: Options) -> model.Intent:
