@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from amanah_client import effects as e
 from amanah_client.actions import PostAlerts
 from amanah_client.attaching import Attach
 from amanah_client.core.context import Context
@@ -78,3 +79,15 @@ def _people(ctx: Context, devices: Collection[DeviceId]) -> set[tuple[OrgName, P
 def hold(ctx: Context, intent: Intent, detail: str) -> None:
     """Wait for the officer's word."""
     ctx.put_intent(replace(intent, state=IntentState.HELD, code=str(Code.STALE_EPOCH), detail=detail))
+
+
+def release(ctx: Context, intent: Intent) -> None:
+    """The officer's word: it goes to whoever is there.
+
+    Whom he was shown when he wrote it counts no more, or the next start would hold it again.
+    """
+    action = intent.action
+    if isinstance(action, Say | Attach) and action.circle:
+        intent = replace(intent, action=replace(action, circle=()))
+        ctx.write(e.PutAction(intent=intent))
+    ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail=""))

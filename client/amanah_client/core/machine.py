@@ -7,7 +7,6 @@ object is thrown away. So it never counts on an effect having happened.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, assert_never
 
 from amanah_client import effects as e
@@ -44,7 +43,7 @@ from amanah_client.core import (
 )
 from amanah_client.core import requests as r
 from amanah_client.core.context import Context, Session, own_chain, room_of
-from amanah_client.core.hold import hold_behind
+from amanah_client.core.hold import hold_behind, release
 from amanah_client.core.room import Room, load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
@@ -236,7 +235,7 @@ def _load(ctx: Context, snapshot: Snapshot) -> None:
     _load_rooms(ctx, snapshot)
     custody.load(ctx, snapshot.custody)
     for intent in snapshot.intents:
-        _place(ctx, intent)
+        _take_up(ctx, intent)
     if snapshot.control_head:
         _load_head(ctx, snapshot.control_head)
     standing = ctx.directory.standing(ctx.me)
@@ -280,16 +279,21 @@ def _place(ctx: Context, intent: Intent) -> None:
     place[intent.id] = intent
 
 
+def _take_up(ctx: Context, intent: Intent) -> None:
+    """One that is new to this core: asked for now, or before it was made and perhaps behind what another one read."""
+    _place(ctx, intent)
+    room_id = room_of(intent.action)
+    if room_id in ctx.rooms and intent.state is IntentState.QUEUED:
+        hold_behind(ctx, ctx.rooms[room_id], intent)
+
+
 def _ask(ctx: Context, intent: Intent) -> None:
     """A new intent, or a held one that was released; one that is known is not asked for twice."""
     known = ctx.outbox.get(intent.id)
     if known is None:
-        _place(ctx, intent)
-        room_id = room_of(intent.action)
-        if room_id in ctx.rooms:
-            hold_behind(ctx, ctx.rooms[room_id], intent)
+        _take_up(ctx, intent)
     elif known.state is IntentState.HELD:
-        ctx.put_intent(replace(known, state=IntentState.QUEUED, code="", detail=""))
+        release(ctx, known)
         ctx.write(e.DropWish(intent=intent.id))
 
 

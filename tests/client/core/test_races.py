@@ -308,6 +308,44 @@ def test_what_is_asked_for_behind_a_commit_is_held_where_its_author_was_shown_a_
         assert c.texts(room) == ["between us"]
 
 
+@pytest.mark.parametrize("shown", ["those who were there", "all"])
+def test_what_was_asked_for_while_no_core_ran_is_held_as_what_is_asked_for_behind_a_commit(
+    stage: Stage, shown: str
+) -> None:
+    """Another process took the commit in and ended before it saw what a program without a connection laid down."""
+    a, b, room = two(stage)
+    before = tuple(sorted((a.device.id, b.device.id)))
+    c = stage.online("C", of=SN)
+    invite(a, room, c)
+    stage.run()
+    circle = before if shown == "those who were there" else (*before, c.device.id)
+    say = saying(room, Text(text="between us"), label=Label.AMBER, circle=circle)
+    b.store.intents["laid down"] = model.Intent(id="laid down", action=say, created_at_ms=stage.relay.now_ms)
+    b.restart()
+    b.connect()
+    stage.run()
+    assert c.texts(room) == ([] if shown == "those who were there" else ["between us"])
+    if shown == "those who were there":
+        assert b.intent("laid down").state is HELD
+        assert SN in b.intent("laid down").detail
+
+
+def test_what_was_released_is_not_held_again_by_a_restart(stage: Stage) -> None:
+    a, b, room = two(stage)
+    before = tuple(sorted((a.device.id, b.device.id)))
+    c = stage.online("C", of=SN)
+    invite(a, room, c)
+    stage.run()
+    intent = b.ask(saying(room, Text(text="between us"), label=Label.AMBER, circle=before))
+    b.disconnect()
+    b.give(inputs.Asked(intent=b.intent(intent)))
+    assert b.intent(intent).state is QUEUED
+    b.restart()
+    b.connect()
+    stage.run()
+    assert c.texts(room) == ["between us"]
+
+
 # ---- what was found on the way
 
 
