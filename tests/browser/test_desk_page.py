@@ -77,6 +77,21 @@ def test_send_stands_beside_what_is_added_and_a_word_of_the_desk_covers_nothing(
                 assert not covers(page.locator(".toast"), page.locator(other))
 
 
+def test_the_press_that_lets_a_page_sound_does_what_is_pressed(browser: Browser, site: Desks) -> None:
+    with sitting(browser, site.start(site.nations.enrol("Presser", "cert.example.tn"))) as ours:
+        page, silent = ours.page, ours.page.locator(".silent")
+        expect(silent).to_be_visible()
+        left, top, right, bottom = box(ours.button("New room"))
+        page.mouse.move((left + right) / 2, (top + bottom) / 2)
+        page.mouse.down()
+        page.wait_for_function("navigator.userActivation.hasBeenActive")
+        page.wait_for_timeout(500)
+        assert box(ours.button("New room"))[1] == top
+        page.mouse.up()
+        page.locator("#f-title").wait_for()
+        expect(silent).to_be_hidden()
+
+
 def test_what_others_call_something_stands_where_the_page_s_text_does(browser: Browser, site: Desks) -> None:
     with sitting(browser, site.start(site.nations.enrol("Caller", "cert.example.tn")), lang="ar") as ours:
         page = ours.page

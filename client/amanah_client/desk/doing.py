@@ -59,13 +59,13 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             return "", None
         case wire.Invite(whom=whom):
             await desk.client.ask(room_of(desk, asked.room).invitation(whom.strip()))
-            return _("Invited. Devices join when they connect next."), None
+            return _("The invitation is on its way. Should it be refused, that stands above the composer."), None
         case wire.Remove(devices=devices):
             room = room_of(desk, asked.room)
             await desk.client.ask(
                 actions.Remove(room=room.id, devices=tuple(DeviceId(bytes.fromhex(one)) for one in devices))
             )
-            return _("Removed as soon as the relay has taken it."), None
+            return _("They are removed as soon as the relay has taken it."), None
         case wire.Release(intent=intent, drop=drop):
             found = desk.client.intent(intent)
             if drop:

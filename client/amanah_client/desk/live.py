@@ -272,7 +272,7 @@ class Live:
                 return "", await asyncio.to_thread(self._hatch.report, asked, self._cookie)
             case wire.Erase():
                 await self._hatch.erase(asked)
-                return _("Erased as soon as the relay has taken it."), None
+                return _("It is erased as soon as the relay has taken it."), None
 
     def _look(self, asked: wire.Look) -> None:
         room = RoomId(bytes.fromhex(asked.room))

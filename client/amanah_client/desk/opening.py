@@ -93,7 +93,7 @@ async def open_room(desk: Desk, asked: wire.NewRoom) -> str:
         await desk.client.ask_with_room(create, lambda room: _inside(filled, room))
     else:
         await desk.client.ask(create)
-    return _("The room is there as soon as the relay has taken it.")
+    return _("The room stands in the list as soon as the relay has taken it.")
 
 
 def _filled(desk: Desk, asked: wire.NewRoom, *, title: str) -> tuple[actions.CreateRoom, Filled | tuple[OrgName, ...]]:
@@ -139,10 +139,11 @@ def _lines(seat: Seat, inside: tuple[actions.Action, ...]) -> Iterator[dict[str,
                 yield {"kind": "invite", "chip": seat.chip(organisation), "text": organisation, "when": ""}
             case Say(body=Incident() as body):
                 stands = [words.severity(body.severity), words.status(body.status), body.type or ""]
-                when = "" if body.aware_at_ms is None else words.when(body.aware_at_ms, now_ms)
+                aware = "" if body.aware_at_ms is None else words.when(body.aware_at_ms, now_ms)
+                when = _("First known: %(time)s", time=aware) if aware else ""
                 yield {"kind": "incident", "chip": "", "text": words.joined(filter(None, stands)), "when": when}
             case Say(body=Task(nation=nation, what=what, until_ms=until_ms)):
-                when = "" if until_ms is None else words.when(until_ms, now_ms)
+                when = "" if until_ms is None else _("due %(time)s", time=words.when(until_ms, now_ms))
                 yield {"kind": "task", "chip": seat.chip(nation), "text": what, "when": when}
             case Say(body=Clock(what=what, at_ms=at_ms)):
                 yield {"kind": "clock", "chip": "", "text": what, "when": words.when(at_ms, now_ms)}

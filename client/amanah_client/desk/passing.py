@@ -69,7 +69,7 @@ async def forward(desk: Desk, asked: wire.Forward) -> str:
     circle = tuple(sorted(shown_as(to, asked.readers)))
     forwarding = room.forwarding(message, to=to, label=Label.parse(asked.label), note=asked.note)
     await desk.client.ask(replace(forwarding, circle=circle))
-    return _("Forwarded as soon as the relay has taken it. This room sees that it was.")
+    return _("The message is forwarded as soon as the relay has taken it. This room will show that.")
 
 
 # ---- to who came later
@@ -100,7 +100,10 @@ async def grant(desk: Desk, asked: wire.GrantHistory) -> str:
         raise UsageError(Code.NOT_FOUND, "there is nothing to give", hint="Begin at an earlier message.")
     for part in plan.grants:
         await desk.client.ask(part)
-    return _("Given as soon as the relay has taken it. Everybody in the room, and auditors, see who gave what.")
+    return _(
+        "The history is given as soon as the relay has taken it. Everybody in the room, and auditors, see who gave "
+        "what."
+    )
 
 
 def _plan(room: Room, asked: wire.PlanGrant) -> Plan:

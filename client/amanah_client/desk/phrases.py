@@ -48,6 +48,7 @@ def _of_opening() -> dict[str, str]:
 def _of_drills() -> dict[str, str]:
     return {
         "drill_strip": _("DRILL: this room is an exercise. Nothing in it is real."),
+        "drill_more": _("This room is an exercise. Nothing in it is real."),
         "notified_drill": _("Amanah: DRILL, something arrived in an exercise"),
         "notified_page_drill": _("Amanah: DRILL, an exercise waits for an answer"),
     }
@@ -114,7 +115,7 @@ def _of_pending() -> dict[str, str]:
     return {
         "waits": _("Waits"),
         "waits_trouble": _("To look at ({count})"),
-        "waits_all": _("What waits"),
+        "waits_all": _("What waits, and what was refused"),
         "waits_none": _("Nothing waits, and nothing was refused."),
         "seen": _("Seen"),
     }

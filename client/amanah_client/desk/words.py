@@ -192,11 +192,12 @@ def _of_board() -> dict[str, str]:
         "add": _("Add"),
         "change": _("Change"),
         "incident": _("Incident"),
-        "begin_incident": _("Say where the incident stands"),
+        "begin_incident": _("Nobody has said yet where an incident stands."),
         "severity": _("Severity"),
         "status": _("Status"),
         "type": _("Type, by the taxonomy"),
         "aware": _("First known, in UTC"),
+        "first_known": _("First known"),
         "stays": _("as it is"),
         "what": _("What is to be done"),
         "nation": _("Whose task it is"),
@@ -224,6 +225,7 @@ def _of_board() -> dict[str, str]:
         "acknowledge_time": _("Acknowledge for {nation}"),
         "past": _("over"),
         "ended_by_closing": _("The incident was closed before this time"),
+        "due": _("due {time}"),
         "task_of": _("Task of {nation}: {what}"),
         "task_due": _("Task of {nation}, due {time}: {what}"),
         "note": _("Note for who comes"),
@@ -297,7 +299,7 @@ def _of_files() -> dict[str, str]:
         "pdf": _("Print (PDF)"),
         "report_label": _("The highest label that it may carry"),
         "make": _("Make it"),
-        "made": _("Made, as {label}. Your browser saves it."),
+        "made": _("The report is made, labelled {label}. Your browser saves it."),
     }
 
 

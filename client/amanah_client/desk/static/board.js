@@ -54,7 +54,7 @@ export function makeBoard(composer) {
       {},
       board.title ? el("b", {}, theirs(board.title)) : null,
       el("div.row.tight", {}, board.severity ? el(`span.state.${board.severity}`, {}, board.severity_words) : null, board.status ? el("span", {}, board.status_words) : null, board.type ? el("bdi.meta", { lang: "en" }, board.type) : null),
-      board.aware_at_ms ? el("div.meta", {}, now.say.aware, ": ", moment(board.aware_at_ms, inUtc(board.aware_at_ms))) : null,
+      board.aware_at_ms ? el("div.meta", {}, now.say.first_known, now.say.colon, moment(board.aware_at_ms, inUtc(board.aware_at_ms))) : null,
     );
   }
 

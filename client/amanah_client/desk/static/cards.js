@@ -1,6 +1,6 @@
 // What needs a decision, is to be done, or happens at a time: the same card in the conversation and on the board.
 
-import { btn, chip, el, filled, moment, titled } from "./dom.js";
+import { btn, chip, el, filled, timed, titled } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, sure } from "./dialogs.js";
 
@@ -33,7 +33,7 @@ export function taskCard(task, inFlow = false) {
     {},
     chip(task.chip, task.mine),
     el("b", {}, titled(task)),
-    task.due ? el(task.late ? "span.meta.num.due.late" : "span.meta.num.due", {}, moment(task.due_at_ms, task.due)) : null,
+    task.due ? el(task.late ? "span.meta.num.due.late" : "span.meta.num.due", {}, timed(now.say.due, task.due_at_ms, task.due)) : null,
     el(task.late ? "span.meta.late" : "span.meta", {}, task.words),
     buttons.length ? el("div.row.tight.acts", {}, buttons) : null,
   );

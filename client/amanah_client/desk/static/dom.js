@@ -81,6 +81,12 @@ export function inUtc(atMs) {
   return Number.isNaN(at.getTime()) ? "--:--" : `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
+/** A sentence of the page's with `{time}` in it: the words in the page's direction, the time in its own. */
+export function timed(sentence, atMs, utc) {
+  const [before, after = ""] = sentence.split("{time}");
+  return [before, moment(atMs, utc), after];
+}
+
 /** Blocks of what somebody wrote. */
 export function blocks(given) {
   return given.map((block) => {

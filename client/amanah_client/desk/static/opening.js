@@ -80,7 +80,7 @@ export function openNewRoom(opened) {
     const list = (name, kind) => (of(kind).length ? [el("h4", {}, name), el("ul.made", {}, of(kind).map(line))] : null);
     fill(
       preview,
-      drill.checked ? el("p", {}, el("b.drill", {}, now.say.drill), " ", now.say.drill_strip) : null,
+      drill.checked ? el("p", {}, el("b.drill", {}, now.say.drill), " ", now.say.drill_more) : null,
       data.lines.length ? null : el("p.meta", {}, filled(now.say.comes_to_room, { label: label.value })),
       list(now.say.invited, "invite"),
       list(now.say.stands, "incident"),

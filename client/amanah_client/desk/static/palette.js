@@ -1,6 +1,7 @@
 // Ctrl+K: rooms, people and words, in one place.
 
 import { chip, el, fill, filled, inUtc, moment, theirs } from "./dom.js";
+import { stands } from "./rail.js";
 import { now, openRoom, quietly } from "./state.js";
 
 const MOST = 8;
@@ -22,7 +23,7 @@ export function openPalette(flow, query = "") {
     const rooms = now.rooms.filter((room) => room.title.toLowerCase().includes(wanted)).slice(0, MOST);
     const people = wanted ? (now.head?.readers.nations ?? []).flatMap((nation) => nation.people.map(([who]) => who)).filter((who) => who.name.toLowerCase().includes(wanted) || who.organisation.includes(wanted)) : [];
     options = [
-      ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), el("span.meta", {}, room.words)] })),
+      ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), el("span.meta", {}, stands(room))] })),
       ...people.map((who) => ({ go: () => (document.body.dataset.pane = "board"), shown: [chip(who.chip), theirs(who.name, "b"), el("span.meta", {}, who.organisation), who.note ? el("span.meta.warn", {}, who.note) : null] })),
       ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, inUtc(one.at_ms)))), theirs(one.text, "div"))] })),
     ];

@@ -44,7 +44,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
       el(`i.sev${room.severity ? `.${room.severity}` : ""}`),
       el("b", { dir: "auto", title: room.title }, room.title),
       badge,
-      el("span.meta", {}, room.drill ? [el("b.drill", {}, now.say.drill), " "] : null, room.words),
+      el("span.meta", {}, room.drill ? [el("b.drill", {}, now.say.drill), " "] : null, stands(room)),
     );
     return el("li", {}, made);
   }
@@ -78,6 +78,9 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
   on("line trust alarms pending", drawHealth);
   return rail;
 }
+
+/** How a room stands, in a line; colour alone says of none how bad it is. */
+export const stands = (room) => (room.severity && !room.trouble ? `${now.words.severities[room.severity]}${now.say.comma}${room.words}` : room.words);
 
 /** The head of the page, where the log is broken or the program is gone. */
 export function makeAlarm() {

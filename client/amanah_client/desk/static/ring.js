@@ -1,6 +1,6 @@
 // What rings: a bar that stands until somebody answers, a sound of this page's own, and who is paged.
 
-import { btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
+import { btn, chip, el, fill, filled, moment, theirs, timed, tlp } from "./dom.js";
 import { shown } from "./dialogs.js";
 import { noticeOf } from "./drill.js";
 import { ask, now, on, openRoom, quietly } from "./state.js";
@@ -106,14 +106,22 @@ export function makeRing(flow) {
     );
   }
 
-  /** The words in the page's direction, the time in its own. */
-  function since(one) {
-    const [before, after = ""] = now.say.rings_since.split("{time}");
-    return el("span.since", {}, before, moment(one.since_ms, one.since), after);
+  const since = (one) => el("span.since", {}, timed(now.say.rings_since, one.since_ms, one.since));
+
+  // What is pressed stays where it is until it is let go: the press that lets the page sound takes this bar away, and
+  // whatever stands below it would move from under the pointer.
+  let pressed = false;
+  addEventListener("pointerdown", () => (pressed = true), { capture: true, passive: true });
+  for (const name of ["pointerup", "pointercancel"]) {
+    addEventListener(name, () => setTimeout(() => {
+      pressed = false;
+      drawSilent();
+    }), { capture: true, passive: true });
   }
 
   /** Also while nothing rings: who relies on being woken by this page has to know that it would be silent. */
   function drawSilent() {
+    if (pressed) return;
     silent.hidden = canSound() || Boolean(now.ringing?.elsewhere);
     if (silent.hidden) fill(silent);
     else if (!silent.firstChild) fill(silent, el("div.grow", {}, el("b", {}, now.say.silent), el("span", {}, now.say.silent_more)), btn(now.say.sound_on, soundOn, {}, "button.btn.go"));

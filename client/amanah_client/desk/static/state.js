@@ -86,7 +86,7 @@ export function toast(text, isTrouble = false) {
   document.body.append(made);
   made.textContent = text;
   made.addEventListener("click", () => made.remove());
-  setTimeout(() => made.remove(), isTrouble ? 9000 : 4000);
+  setTimeout(() => made.remove(), isTrouble ? 12_000 : 6000);
 }
 
 /** Look at a room. */
