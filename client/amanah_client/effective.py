@@ -28,7 +28,7 @@ from amanah_protocol.content.task import Task, TaskMoved
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Outcome
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName
 from amanah_protocol.ways import Way, check_way
 
@@ -60,8 +60,11 @@ def check_effect(room: Room, body: Said) -> None:
         _refuse(reason, body, known)
 
 
-def check_answer(room: Room, body: Said, label: Label) -> None:
+def check_answer(room: Room, body: Said, label: Label) -> Pap:
     """An answer or a correction may go under a label, beside what it answers or corrects.
+
+    Returns:
+        The laxest PAP that it may have.
 
     Raises:
         RefusedError: `LABEL` below the label of that.
@@ -70,14 +73,15 @@ def check_answer(room: Room, body: Said, label: Label) -> None:
     answered = body.reply_to if isinstance(body, Text) else body.message if isinstance(body, Correction) else None
     row = None if answered is None else room.client.profile.store.message(room.id, answered)
     if row is None:
-        return  # it repeats nothing, or nothing that is here
+        return Pap.CLEAR  # it repeats nothing, or nothing that is here
     spoken = room.client.read(row)
     if isinstance(body, Correction) and isinstance(spoken.body, Correction):
         root = spoken.body.message.hex()[:12]
         raise UsageError(Code.USAGE, "it is a correction itself", hint=f"Correct the message {root}.")
     own = room.client.certificate
-    to = inside(label, room.ceiling, (own,))
-    check_way(Way.QUOTE, room.matter(spoken), by=somebody(own), to=to)
+    found, to = room.matter(spoken), inside(label, room.ceiling, (own,))
+    check_way(Way.QUOTE, found, by=somebody(own), to=to)
+    return found.pap
 
 
 def check_present(room: Room, asked: Collection[OrgName]) -> None:

@@ -183,6 +183,7 @@ def event_of(message: Message) -> Event:
         specific=message.specific,
         body=message.body,
         label_number=int(message.label),
+        pap=Pap.CLEAR if message.pap is None else message.pap,
     )
 
 

@@ -239,7 +239,7 @@ class Room:
             body: What to say: a text, or a body of `amanah_protocol.content` such as a reply, a task or a joint time.
                 A text is normalised to NFC; those of a body are taken as they are.
             label: Its label; the room's ceiling by default.
-            pap: What receivers may do with it.
+            pap: What receivers may do with it; it is made as strict as what it answers or corrects.
             precedence: How urgent it is.
             circle: Whom its author was shown as its readers: it is held where others have joined before it is sealed.
 
@@ -252,7 +252,7 @@ class Room:
             detail = "what is forwarded is quoted from the message itself, and recorded"
             raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
         asked = self._label(label)
-        check_answer(self, content, asked)
+        pap = max(pap, check_answer(self, content, asked))
         check_effect(self, content)
         shown = tuple(sorted(circle))
         return saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=shown)

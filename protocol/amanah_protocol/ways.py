@@ -11,6 +11,9 @@ it forbids, and none shows what another passed all the same. What a label allows
   room that it was written in.
 * `TLP:GREEN` and `TLP:CLEAR`: any member passes them on. What programs tell without a person goes up to `TLP:GREEN`.
 
+What its author lets receivers *do* with a content (PAP) goes along: in other words, or in another room, it is never
+laxer. Whether people keep to it no program can tell; none of ours looks up, opens or fetches what a content names.
+
 Saving a content on the device that read it is no way out, and is not asked.
 """
 
@@ -21,7 +24,7 @@ from enum import Enum
 from typing import Final, NoReturn, TypeAlias, assert_never
 
 from amanah_protocol.errors import Code, RefusedError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import OrgName, PersonId
 
 
@@ -69,11 +72,13 @@ class Matter:
         source: Its author. Of what was forwarded the author there, whose person no forwarder can vouch for.
         circle: Who is in the room that it stands in; of what was forwarded, only of its author's and its forwarder's
             organisations, as others were let in by neither. None for who is not in and cannot know.
+        pap: What receivers may do with it; CLEAR for what is said for the first time.
     """
 
     label: Label
     source: Somebody
     circle: frozenset[Somebody] | None
+    pap: Pap = Pap.CLEAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +90,14 @@ class Inside:
         ceiling: The highest that is allowed in the room.
         clearance: The lowest ceiling among the certificates of all devices that send or receive it.
         people: Who reads it there and might not have read it before.
+        pap: What they may do with it; RED for what goes on sealed as it was.
     """
 
     label: Label
     ceiling: Label
     clearance: Label
     people: frozenset[Somebody]
+    pap: Pap = Pap.RED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,11 @@ def check_way(way: Way, matter: Matter, *, by: Somebody, to: Goal) -> None:
             if to.label < matter.label:
                 detail = f"what is {matter.label.text} would go on as {to.label.text}"
                 _refuse(detail, "It goes on under its own label or a stricter one; its author can lower it.")
+            if to.pap < matter.pap:
+                detail = f"what is {matter.pap.text} would go on as {to.pap.text}"
+                _refuse(
+                    detail, "Send it under the same PAP or a stricter one; its author can say it anew under a laxer."
+                )
             if way in LEAVING:
                 _check_readers(way, matter, by, to.people)
         case Outside():

@@ -13,7 +13,7 @@ from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.kinds import Egress, Relabel
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import OrgName
 from tests.client.test_sdk import joined, until
 from tests.end_to_end.nations import Nations
@@ -106,6 +106,17 @@ async def test_an_answer_has_the_label_of_what_it_answers_at_least(nations: Nati
                 theirs.compose(body, label=Label.AMBER)
             assert caught.value.code is Code.LABEL
         assert (await theirs.send(Text(text="re", reply_to=first.id))).state is model.IntentState.DONE
+
+
+async def test_an_answer_has_the_pap_of_what_it_answers_at_least(nations: Nations) -> None:
+    async with members(nations, "limited") as (_, __, ours, theirs):
+        await ours.send("one", pap=Pap.GREEN)
+        first = await heard(theirs, "one")
+        await ours.send(Correction(message=first.id, text="two"), pap=Pap.RED)
+        await until(lambda: theirs.matter(first).pap is Pap.RED)
+        answer = Text(text="re", reply_to=first.id)
+        assert [theirs.compose(answer, pap=pap).pap for pap in Pap] == [Pap.RED] * 4
+        assert theirs.compose("anew", pap=Pap.CLEAR).pap is Pap.CLEAR
 
 
 async def test_a_text_is_forwarded_where_its_label_lets_it_go(nations: Nations) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amanah_protocol.errors import Code, RefusedError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import OrgName, PersonId
 from amanah_protocol.ways import (
     LEAVING,
@@ -62,6 +62,14 @@ def test_nothing_goes_above_the_ceiling_of_a_room_or_a_device(way: Way, label: L
     for limit in Label:
         assert goes(way, what, A_TN, into(A_TN, label=label, ceiling=limit)) is (label <= limit)
         assert goes(way, what, A_TN, into(A_TN, label=label, clearance=limit)) is (label <= limit)
+
+
+@pytest.mark.parametrize("way", [Way.QUOTE, Way.FORWARD, Way.GRANT])
+@pytest.mark.parametrize("pap", Pap)
+def test_nothing_goes_on_under_a_laxer_pap(way: Way, pap: Pap) -> None:
+    for there in Pap:
+        to = replace(into(A_TN), pap=there)
+        assert goes(way, replace(matter(Label.AMBER), pap=pap), A_TN, to) is (there >= pap)
 
 
 @pytest.mark.parametrize("way", [Way.QUOTE, Way.FORWARD, Way.GRANT])

@@ -11,7 +11,6 @@ from amanah_client.core.context import Context
 from amanah_client.core.hold import hold_behind
 from amanah_client.model import Intent
 from amanah_client.saying import saying
-from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.errors import AmanahError
 
 FORM: Final = "forward"
@@ -29,7 +28,7 @@ def go_on(ctx: Context, intent: Intent, action: Forward) -> None:
     except AmanahError as error:
         ctx.fail(intent, str(error.code), error.detail)
         return
-    pap = decode_content(spoken.row.content).pap
+    pap = ways.weigh(ctx, spoken).pap
     said = saying(action.to, body, label=action.label, pap=pap, circle=action.circle)
     moved = Intent(id=intent.id, action=said, created_at_ms=intent.created_at_ms)
     del ctx.apart[intent.id], ctx.spoken[intent.id]

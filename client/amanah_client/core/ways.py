@@ -138,7 +138,8 @@ def _people(ctx: Context, room: Room, label: Label, devices: tuple[DeviceId, ...
 def _check_quoted(ctx: Context, room: Room, action: Say, spoken: Spoken) -> None:
     if spoken.row is None:
         return  # what is not here was not read here
-    body, found, to = action.body, weigh(ctx, spoken), readers(ctx, room, action.label)
+    body, found = action.body, weigh(ctx, spoken)
+    to = replace(readers(ctx, room, action.label), pap=action.pap)
     if not isinstance(body, Forwarded):
         check_way(Way.QUOTE, found, by=somebody(ctx.certificate), to=to)
         return

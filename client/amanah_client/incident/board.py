@@ -28,7 +28,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.kinds import Grade, Outcome
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId
 from amanah_protocol.ways import Somebody, check_relabel
 
@@ -165,6 +165,7 @@ class Spoken:
         author: Its author.
         label_number: Its own label now; `Board.label_of` says which counts.
         sent_number: The label that it was sent with.
+        pap: What it lets receivers do; `Board.pap_of` says what counts.
         source: Its author, or that of what it forwards.
         asks: Up to which grade an acknowledgement is asked for.
         corrects: The message that it corrects, or wants to; None where it is no correction.
@@ -180,6 +181,7 @@ class Spoken:
     author: Author
     label_number: int
     sent_number: int
+    pap: Pap
     source: Somebody
     asks: Grade | None = None
     corrects: EnvelopeId | None = None
@@ -234,6 +236,7 @@ class Board:
             author=event.author,
             label_number=event.label_number,
             sent_number=event.label_number,
+            pap=event.pap,
             source=source_of(_somebody(event), event.body),
         )
         refused = self._say(event) if event.body is not None else self._show(event)
@@ -245,10 +248,17 @@ class Board:
 
         A message and its corrections say the same in other words, and a face shows one in the place of the other.
         """
+        return max(Label.strictest(one.label_number) for one in self._alike(entry))
+
+    def pap_of(self, entry: EnvelopeId) -> Pap:
+        """What counts of what receivers may do with an entry, by the same rule; no entry changes it."""
+        return max(one.pap for one in self._alike(entry))
+
+    def _alike(self, entry: EnvelopeId) -> tuple[Spoken, ...]:
         own = self.messages[entry]
         said = own if own.corrects is None else self.messages.get(own.corrects, own)
         others = (self.messages[one] for one in said.corrections if one in self.messages)
-        return max(Label.strictest(one.label_number) for one in (own, said, *others))
+        return own, said, *others
 
     def _show(self, event: Event) -> str | None:
         """What a header says for all to see."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body
+from amanah_protocol.labels import Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
 
 
@@ -40,6 +41,7 @@ class Event:
         specific: What its header says for all to see.
         body: What was sealed; None for header-only kinds and what cannot be read here.
         label_number: The label it was sent with.
+        pap: What its author lets receivers do with it.
     """
 
     seq: int
@@ -49,3 +51,4 @@ class Event:
     specific: kinds.Specific
     body: Body | None = field(default=None, repr=False)
     label_number: int = 0
+    pap: Pap = Pap.CLEAR

@@ -1,6 +1,7 @@
 """Which label counts of a message: what changed it, what it corrects and what corrects it.
 
-A message and its corrections say the same in other words, so the strictest of their labels counts for each of them.
+A message and its corrections say the same in other words, so the strictest of their labels, TLP and PAP, counts for
+each of them.
 By the fold of the board, which everybody who reads the same entries makes alike; the entries are named here, so that
 nothing else of a room has to be read.
 """
@@ -16,10 +17,11 @@ from amanah_client.labels import Who, circle_of, source_of
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.revision import Correction
-from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.content.sealed import Content, decode_content
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
 from amanah_protocol.kinds import Kind, Message, Relabel
+from amanah_protocol.labels import Pap
 from amanah_protocol.types import EnvelopeId, PersonId
 from amanah_protocol.ways import Matter, Somebody
 
@@ -91,9 +93,12 @@ def matter_of(row: MessageRow, entries: Iterable[MessageRow], circle: frozenset[
         who: As in `board_of`.
     """
     board, body, sender = board_of(entries, who), _body(row), who(row.sender)
-    label = board.label_of(row.envelope) if row.envelope in board.messages else row.label
+    if row.envelope in board.messages:
+        label, pap = board.label_of(row.envelope), board.pap_of(row.envelope)
+    else:
+        label, pap = row.label, _pap(row)
     told = None if circle is None else circle_of(sender, body, circle)
-    return Matter(label=label, source=source_of(sender, body), circle=told)
+    return Matter(label=label, source=source_of(sender, body), circle=told, pap=pap)
 
 
 def _event(row: MessageRow, who: Who) -> Event:
@@ -107,11 +112,24 @@ def _event(row: MessageRow, who: Who) -> Event:
         specific=decode_envelope(row.encoded).header.specific if row.kind == Kind.RELABEL else Message(),
         body=_body(row),
         label_number=int(row.label),
+        pap=_pap(row),
     )
 
 
-def _body(row: MessageRow) -> Body | None:
+def _content(row: MessageRow) -> Content | None:
     try:
-        return decode_content(row.content).body if row.content else None
+        return decode_content(row.content) if row.content else None
     except DecodeError:
         return None  # of a later version: it was kept as what it is, and corrects nothing that is known here
+
+
+def _body(row: MessageRow) -> Body | None:
+    content = _content(row)
+    return None if content is None else content.body
+
+
+def _pap(row: MessageRow) -> Pap:
+    if not row.content:
+        return Pap.CLEAR  # it is a header, or there is nothing here that anybody could act on
+    content = _content(row)
+    return Pap.RED if content is None else content.pap

@@ -12,7 +12,8 @@ from amanah_client.labels import source_of
 from amanah_client.message import Message, event_of
 from amanah_client.report.outward import may_stand
 from amanah_client.report.report import Fact, Source
-from amanah_protocol.labels import Label
+from amanah_client.saying import USUAL_PAP
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 from amanah_protocol.ways import Somebody
 
@@ -57,6 +58,7 @@ class Gate:
         asked: The highest label that the file may carry.
         zone: The reader's zone; None for that of this machine.
         label: The highest label of what was let through so far.
+        pap: The strictest PAP of it.
         left_out: Why entries were left out, and their places.
     """
 
@@ -66,6 +68,7 @@ class Gate:
         self.zone = zone
         self.board: Board = Fold(map(event_of, given.messages)).board
         self.label = Label.CLEAR
+        self.pap = Pap.CLEAR
         self.left_out: dict[str, set[int]] = {}
         self._by_id = {message.id: message for message in given.messages}
         self._me = _somebody(given.me)
@@ -92,6 +95,7 @@ class Gate:
         why = may_stand(label, asked=self.asked, source=source, by=self._me)
         if why is None:
             self.label = max(self.label, label)
+            self.pap = max(self.pap, self.board.pap_of(entry))
             return True
         self.left_out.setdefault(why, set()).add(self._by_id[entry].room_seq or 0)
         return False
@@ -101,6 +105,12 @@ class Gate:
         if self._by_id[entry].body is None:
             return self.circle_label
         return self.board.label_of(entry)
+
+    def limits(self, entry: EnvelopeId) -> tuple[Fact, ...]:
+        """What its readers may do with what an entry says, where it is not the usual."""
+        pap = self.board.pap_of(entry)
+        usual = self._by_id[entry].body is None or pap is USUAL_PAP
+        return () if usual else (Fact(name="PAP", value=pap.text),)
 
     def message(self, entry: EnvelopeId) -> Message:
         """An entry."""

@@ -50,7 +50,7 @@ def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Re
     return Report(
         title=f"Draft: {duty.called} ({duty.article})",
         label=gate.label,
-        audience=audience_of(gate.label),
+        audience=audience_of(gate.label, gate.pap),
         drill=given.drill,
         sections=sections,
     )

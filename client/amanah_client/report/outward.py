@@ -1,11 +1,11 @@
-"""What of a room may stand in a file that leaves it: the rule of the labels, in one place."""
+"""What of a room may stand in a file that leaves it, and what is said there of its labels: in one place."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from amanah_protocol.errors import RefusedError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.ways import Matter, Outside, Somebody, Way, check_way
 
 ABOVE: Final = "above the label asked for"
@@ -16,6 +16,12 @@ _AUDIENCES: Final = {
     Label.AMBER: "It may be given on inside the organisation and to its clients, as far as they need to know.",
     Label.AMBER_STRICT: "It may be given on inside the organisation alone.",
     Label.RED: "It is for those whom its author gives it to, and nobody else.",
+}
+_ACTIONS: Final = {
+    Pap.CLEAR: "",
+    Pap.GREEN: "act on what it names, and probe or block it.",
+    Pap.AMBER: "look up what it names with others, and do nothing to it.",
+    Pap.RED: "look for what it names in own logs, and do nothing that anybody else could notice.",
 }
 
 
@@ -38,6 +44,7 @@ def may_stand(label: Label, *, asked: Label, source: Somebody, by: Somebody) -> 
     return None
 
 
-def audience_of(label: Label) -> str:
-    """To whom a file of this label may be given, in a sentence."""
-    return _AUDIENCES[label]
+def audience_of(label: Label, pap: Pap) -> str:
+    """To whom a file of these labels may be given, and what its readers may do with it."""
+    actions = _ACTIONS[pap]
+    return f"{_AUDIENCES[label]} {pap.text}: who reads it may {actions}" if actions else _AUDIENCES[label]

@@ -108,7 +108,7 @@ class Report:
     Attributes:
         title: What it is of.
         label: The highest label of anything in it: it is the report's own.
-        audience: What the label means for handing it on, in a sentence.
+        audience: What the label means for handing it on, and the strictest PAP in it for acting on it.
         drill: Whether its room is an exercise.
         sections: What it says, in order.
     """

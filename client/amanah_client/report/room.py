@@ -35,7 +35,7 @@ def room_report(given: Given, *, asked: Label, zone: tzinfo | None) -> Report:
     return Report(
         title=f"Report of {_name(gate)}",
         label=gate.label,
-        audience=audience_of(gate.label),
+        audience=audience_of(gate.label, gate.pap),
         drill=given.drill,
         sections=sections,
     )

@@ -102,7 +102,7 @@ def _item(gate: Gate, entry: EnvelopeId, name: str, facts: Callable[[], Iterator
     source = gate.source(entry)
     if not gate.lets(entry):
         return Item(facts=(Fact(name=name, value=WITHHELD, source=source, missing=True),))
-    return Item(facts=tuple(facts()), source=source, label=gate.label_of(entry))
+    return Item(facts=(*facts(), *gate.limits(entry)), source=source, label=gate.label_of(entry))
 
 
 def _proposal(gate: Gate, number: int, of: ProposalOnBoard) -> Item:

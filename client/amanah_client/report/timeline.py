@@ -81,7 +81,7 @@ def _item(gate: Gate, message: Message) -> Item:
         return Item(facts=(Fact(name=WITHHELD, value="its label", missing=True),), source=source)
     label = None if message.body is None else gate.label_of(message.id)
     more, quotes = tuple(_facts(gate, message)), tuple(_quotes(gate, message))
-    return Item(facts=(*facts, *more), quotes=quotes, source=source, label=label)
+    return Item(facts=(*facts, *gate.limits(message.id), *more), quotes=quotes, source=source, label=label)
 
 
 def _quotes(gate: Gate, message: Message) -> Iterator[Quote]:

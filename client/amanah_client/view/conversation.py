@@ -177,10 +177,11 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
     seat, said = room.seat, room.board.messages.get(message.id)
     who, at_ms = seat.who(message.sender), message.written_at_ms or message.sent_at_ms
     label = message.label if said is None else room.board.label_of(message.id)
-    pap = "" if message.pap is None else message.pap.text
+    pap = message.pap if said is None or message.pap is None else room.board.pap_of(message.id)
+    the_pap = "" if pap is None else pap.text
     urgent = "" if message.precedence is Precedence.ROUTINE else words.precedence(message.precedence)
     # What stands in a head is read as said of all that stands under it: no entry stands under what is not its own.
-    alike = before is not None and before.who == who and _marks(before) == (label.text, pap, urgent)
+    alike = before is not None and before.who == who and _marks(before) == (label.text, the_pap, urgent)
     first = before is None or not alike or not 0 <= at_ms - before.at_ms <= RUN_MS
     text = message.body if isinstance(message.body, Text) else None
     mentions = () if text is None else _mentions(text, said, room)
@@ -197,8 +198,8 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         relay_time=_relay_time(message),
         label=label.text if first or label is not room.ceiling else "",
         the_label=label.text,
-        pap=pap if first and message.pap is not USUAL_PAP else "",
-        the_pap=pap,
+        pap=the_pap if first and pap is not USUAL_PAP else "",
+        the_pap=the_pap,
         urgent=urgent,
         pages=message.precedence >= Precedence.IMMEDIATE,
         content=content,

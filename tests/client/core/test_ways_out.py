@@ -26,7 +26,7 @@ from amanah_client.labels import somebody
 from amanah_client.saying import saying
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.revision import Correction
-from amanah_protocol.content.sealed import decode_content
+from amanah_protocol.content.sealed import decode_content, encode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, PeerError, UsageError
@@ -43,6 +43,7 @@ NATION: Final = {"A": TN, "A2": TN, "B": MA, "C": SN}
 SENDING: Final = ("send", "attach", "alert")
 WAYS: Final = (*SENDING, "answer", "correct", "forward", "grant", "disclose", "relabel")
 LABELS: Final = st.sampled_from(Label)
+PAPS: Final = st.sampled_from(Pap)
 NAMES: Final = st.sampled_from(sorted(NATION))
 CIRCLES: Final = st.frozensets(NAMES)
 
@@ -89,6 +90,8 @@ class Try:
         readers: Who reads it there.
         ceiling: Of that room.
         clearance: The lowest of its readers'.
+        held: What its author lets receivers do with it.
+        pap: What it is to let them do where it goes.
     """
 
     way: str
@@ -99,6 +102,8 @@ class Try:
     readers: frozenset[str]
     ceiling: Label
     clearance: Label
+    held: Pap = Pap.AMBER
+    pap: Pap = Pap.AMBER
 
 
 TRIES: Final = st.builds(
@@ -111,6 +116,8 @@ TRIES: Final = st.builds(
     readers=CIRCLES,
     ceiling=LABELS,
     clearance=LABELS,
+    held=PAPS,
+    pap=PAPS,
 )
 
 
@@ -136,7 +143,7 @@ def allowed(one: Try, by: str) -> bool:
         case "send" | "attach" | "alert":
             return fits
         case "answer" | "correct":
-            return fits and one.label >= one.sent
+            return fits and one.label >= one.sent and one.pap >= one.held
         case "forward":
             return fits and one.label >= one.sent and onward(one, by)
         case "grant":
@@ -161,9 +168,9 @@ def action_of(one: Try, here: Scene) -> actions.Action:  # noqa: PLR0911 - one f
         case "alert":
             return actions.PostAlerts(room=here.home, source_name="eve", alerts=(alert(),), label=one.label)
         case "answer":
-            return saying(here.home, Text(text="x", reply_to=target), label=one.label)
+            return saying(here.home, Text(text="x", reply_to=target), label=one.label, pap=one.pap)
         case "correct":
-            return saying(here.home, Correction(message=target, text="x"), label=one.label)
+            return saying(here.home, Correction(message=target, text="x"), label=one.label, pap=one.pap)
         case "forward":
             return actions.Forward(room=here.home, envelope=target, to=here.to, label=one.label)
         case "grant":
@@ -210,7 +217,8 @@ def goes(one: Try) -> bool:
     a = here.people["A"]
     ctx = a.core._ctx  # noqa: SLF001 - as its outbox asks
     home, to = room_of(a, here.home), room_of(a, here.to)
-    row = replace(here.row, sender=here.people[one.author].device.id, label=one.sent)
+    content = encode_content(replace(decode_content(here.row.content), pap_number=int(one.held)))
+    row = replace(here.row, sender=here.people[one.author].device.id, label=one.sent, content=content)
     intent = model.Intent(id="0" * 32, action=action_of(one, here), created_at_ms=1)
     ctx.spoken[intent.id] = {Place(here.home, row.envelope): Spoken(row=row, labelling=(row,))}
     circle, readers = (frozenset(map(here.who, names)) for names in (one.circle, one.readers))
@@ -368,3 +376,12 @@ def test_what_is_forwarded_keeps_what_its_author_lets_receivers_do(stage: Stage,
     stage.wait(3_000)
     quoted = decode_content(b.rooms_content(to)[-1].content)
     assert (type(quoted.body), quoted.pap) == (Forwarded, pap)
+    # By hand it is no laxer, and what its author corrected since goes on as the strictest of both.
+    assert isinstance(quoted.body, Forwarded)
+    for asked in Pap:
+        by_hand = a.do(saying(to, quoted.body, label=Label.GREEN, pap=asked))
+        assert (by_hand.state is model.IntentState.DONE) is (asked >= pap)
+    a.do(saying(home, Correction(message=said.envelope, text="y"), label=Label.GREEN, pap=Pap.RED))
+    a.ask(actions.Forward(room=home, envelope=said.envelope, to=to, label=Label.GREEN))
+    stage.wait(3_000)
+    assert decode_content(b.rooms_content(to)[-1].content).pap is Pap.RED

@@ -30,7 +30,7 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade, Outcome
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 TN, MA, SN = (OrgName(f"cert.example.{nation}") for nation in ("tn", "ma", "sn"))
@@ -63,6 +63,7 @@ class Told:
         *,
         at_ms: int = OPENED_MS,
         label: Label = Label.AMBER,
+        pap: Pap = Pap.AMBER,
     ) -> EnvelopeId:
         seq = len(self.events) + 1
         event = Event(
@@ -73,6 +74,7 @@ class Told:
             specific=specific or kinds.Message(),
             body=body,
             label_number=int(label),
+            pap=pap,
         )
         self.events.append(event)
         return event.id
@@ -191,6 +193,16 @@ def test_a_correction_is_under_the_label_of_what_it_corrects_or_a_stricter_one(t
     assert told.board.without_effect == {below: board.BELOW}
     told.show(A_TN, kinds.Relabel(envelope=first, old=Label.RED, new=Label.AMBER))
     assert [told.board.label_of(one) for one in (first, corrected)] == [Label.AMBER] * 2
+
+
+def test_the_strictest_pap_of_a_message_and_its_corrections_counts_for_all_of_them(told: Told) -> None:
+    first = told.say(A_TN, Text(text="the host of the panel"), pap=Pap.GREEN)
+    stricter = told.say(A_TN, Correction(message=first, text="its second host"), pap=Pap.RED)
+    laxer = told.say(A_TN, Correction(message=first, text="both hosts"), pap=Pap.CLEAR)
+    nobodys = told.say(A_MA, Text(text="seen"), pap=Pap.GREEN)
+    told.say(A_TN, Correction(message=nobodys, text="not its author's"), pap=Pap.RED)
+    assert told.board.messages[first].corrections == [stricter, laxer]
+    assert [told.board.pap_of(one) for one in (first, stricter, laxer, nobodys)] == [Pap.RED] * 3 + [Pap.GREEN]
 
 
 def test_the_strictest_label_of_a_message_and_its_corrections_counts_for_all_of_them(told: Told) -> None:

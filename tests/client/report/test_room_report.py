@@ -34,6 +34,8 @@ from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Profile, RoomInfo, Said, Unknown
 from amanah_protocol.content.clock import Clock, Nature
+from amanah_protocol.content.file import File
+from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.proposal import Position, Proposal
@@ -42,8 +44,8 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade, Outcome
-from amanah_protocol.labels import Label
-from amanah_protocol.types import PersonId
+from amanah_protocol.labels import Label, Pap
+from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 from amanah_protocol.ways import Somebody
 from tests.client.report.told import MA, START_MS, TN, A, B, Talk, id_of
 
@@ -236,7 +238,20 @@ def test_the_report_has_the_highest_label_of_what_is_in_it() -> None:
     talk.say(A, Text(text="strict"), label=Label.AMBER_STRICT)
     assert made(talk, Label.AMBER).label is Label.AMBER
     report = made(talk, Label.RED)
-    assert (report.label, report.audience) == (Label.AMBER_STRICT, audience_of(Label.AMBER_STRICT))
+    assert (report.label, report.audience) == (Label.AMBER_STRICT, audience_of(Label.AMBER_STRICT, Pap.AMBER))
+
+
+def test_a_report_says_how_far_its_readers_may_act_on_what_is_in_it() -> None:
+    talk = Talk()
+    talk.say(A, Text(text="the panel at 192.0.2.7"), pap=Pap.RED)
+    talk.say(A, Text(text="as usual"))
+    report = made(talk)
+    assert report.audience.endswith("do nothing that anybody else could notice.")
+    assert [named(line(report, seq)).get("PAP") for seq in (1, 2)] == ["PAP:RED", None]
+    # What was left out limits nothing.
+    talk.say(B, Text(text="theirs"), label=Label.RED, pap=Pap.RED)
+    talk.messages.pop(0)
+    assert "PAP:AMBER" in made(talk, Label.AMBER).audience
 
 
 def test_what_is_left_out_is_counted_with_its_places_and_the_rest_stays() -> None:
@@ -287,6 +302,17 @@ PARTIES = st.sampled_from((A, B))
 _MARK = re.compile(r"mark(\d+)q")
 
 
+DIGEST = bytes(range(32))
+ORIGINS = st.builds(
+    Origin,
+    nation=st.sampled_from((TN, MA)),
+    room=st.just(RoomId(bytes(16))),
+    message=st.just(EnvelopeId(DIGEST)),
+    accepted_at_ms=st.just(START_MS),
+    label=st.sampled_from(Label),
+)
+
+
 @st.composite
 def talks(draw: st.DrawFn) -> Talk:
     """A room in which each entry's words hold its own mark."""
@@ -305,9 +331,11 @@ def talks(draw: st.DrawFn) -> Talk:
             st.builds(Position, proposal=IDS, agrees=st.booleans(), reason=st.just(mark)),
             st.just(Clock(id=NAME, nature=Nature.ACTION, what=mark, at_ms=0)),
             st.just(Handover(text=mark)),
+            st.just(File(name=mark, size=1, digest=DIGEST, key=DIGEST, attachment=DIGEST, text=mark)),
+            st.builds(Forwarded, text=st.just(mark), origin=ORIGINS, note=st.just(mark)),
         )
         if draw(st.integers(0, 4)):
-            talk.say(draw(PARTIES), draw(bodies), label=draw(LABELS))
+            talk.say(draw(PARTIES), draw(bodies), label=draw(LABELS), pap=draw(st.sampled_from(Pap)))
         else:
             talk.show(draw(PARTIES), kinds.Relabel(envelope=draw(IDS), old=draw(LABELS), new=draw(LABELS)))
     return talk
@@ -323,6 +351,8 @@ def test_no_form_of_a_report_holds_words_above_its_label(talk: Talk, asked: Labe
         for text in (render_markdown(file), render_page(file)):
             for seq in {int(found) for found in _MARK.findall(text)}:
                 assert board.label_of(id_of(seq)) <= min(file.label, Label.AMBER_STRICT)
+                pap = board.pap_of(id_of(seq))
+                assert any(limit.text in file.audience for limit in Pap if limit >= pap) or pap is Pap.CLEAR
     # What may stand does: a report that shows nothing would widen nothing either.
     shown = {int(found) for found in _MARK.findall(render_markdown(report))}
     for message in talk.messages:

@@ -58,6 +58,7 @@ class Talk:
         state: MessageState = MessageState.STORED,
         cause: Cause | None = None,
         late_ms: int = 0,
+        pap: Pap = Pap.AMBER,
     ) -> EnvelopeId:
         seq = len(self.messages) + self.first
         envelope, said, at_ms = id_of(seq), specific or kinds.Message(), START_MS + seq * 60_000
@@ -89,7 +90,7 @@ class Talk:
                 kind=kinds.kind_of(said),
                 specific=said,
                 label=label,
-                pap=None if body is None else Pap.AMBER,
+                pap=None if body is None else pap,
                 state=state,
                 cause=cause,
                 written_at_ms=at_ms,

@@ -84,6 +84,14 @@ def test_what_has_another_pap_than_the_line_above_stands_under_a_head_of_its_own
     assert [entry.the_pap for entry in told.entries()] == ["PAP:AMBER", "PAP:RED", "PAP:RED", "PAP:AMBER"]
 
 
+def test_what_was_corrected_under_a_stricter_pap_stands_under_that() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="the panel"))
+    told.say(A_TN, Correction(message=first, text="the panel at 192.0.2.7"), pap=Pap.RED)
+    (entry,) = told.entries()
+    assert (entry.pap, entry.the_pap) == ("PAP:RED", "PAP:RED")
+
+
 def test_what_is_urgent_says_so_itself_and_nothing_routine_stands_under_it() -> None:
     told = Told()
     for precedence in (Precedence.FLASH, Precedence.FLASH, Precedence.ROUTINE):
