@@ -115,16 +115,18 @@ def _closing(body: Closing | ClosingRecorded | SignOff) -> str:
     match body:
         case Closing():
             return _(
-                "[asks %(nations)s to sign off entries up to %(last)s, until %(time)s]",
+                "[asks %(nations)s to sign off the entries up to %(last)s until %(time)s]",
                 nations=isolate(", ".join(body.nations)),
                 last=body.last,
                 time=isolate(moment(body.sign_until_ms)),
             )
         case ClosingRecorded(closing=closing, nations=nations):
-            by = isolate(", ".join(nations)) if nations else _("nobody")
-            return _("[records that %(closing)s stands, signed by %(nations)s]", closing=_short(closing), nations=by)
+            if not nations:
+                return _("[records the end of %(closing)s; nobody has signed off]", closing=_short(closing))
+            named = {"closing": _short(closing), "nations": isolate(", ".join(nations))}
+            return _("[records the end of %(closing)s, signed off by %(nations)s]", **named)
         case SignOff(closing=closing, first=first):
-            return _("[signs off %(closing)s, from entry %(first)s on]", closing=_short(closing), first=first)
+            return _("[signs off the entries from %(first)s on, for %(closing)s]", closing=_short(closing), first=first)
 
 
 def _task(body: Task) -> str:

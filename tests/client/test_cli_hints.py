@@ -52,7 +52,7 @@ def test_a_mistyped_label_is_answered_with_the_labels_and_not_with_ceilings(
 ) -> None:
     said = refused(capsys, *words, "--label", "GREN")
     known = "TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT, TLP:RED"
-    assert said == f"amanah: 'GREN' is not a TLP label. Write one of {known}. [LABEL]\n"
+    assert said == f"amanah: there is no label 'GREN'; nothing was done. The labels are {known}. [LABEL]\n"
 
 
 def test_a_text_without_quotes_is_answered_with_quotes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,11 @@ from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import find_room
 from amanah_client.cli.files import File, unreadable
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
 from amanah_client.gateway.eve import MAX_NAMED_LINES, SOURCE
 from amanah_client.gateway.intake import Intake, IntakeReport
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, DecodeError
-from amanah_protocol.labels import Label
 
 _PROGRESS_S: Final = 1.0
 _NAMED_LINES: Final = 10
@@ -53,7 +53,7 @@ def alert(
     source
         How this machine names its input; sealed.
     """
-    asked = None if label is None else Label.parse(label)
+    asked = None if label is None else names.label(label)
 
     async def work(client: Client) -> IntakeReport:
         into = await find_room(client, room, common)

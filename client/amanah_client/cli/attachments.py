@@ -14,6 +14,7 @@ from amanah_client.cli.progress import Progress, progress
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import party_json, short, who
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, single
+from amanah_client.composing import names
 from amanah_client.files import RoomFile, follow
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
@@ -53,7 +54,7 @@ def attach(
     sample
         It may be harmful: receivers save it in a container alone.
     """
-    asked = None if label is None else Label.parse(label)
+    asked = None if label is None else names.label(label)
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)

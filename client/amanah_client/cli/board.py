@@ -15,6 +15,7 @@ from amanah_client.language import isolate
 from amanah_client.moments import clock, iso
 from amanah_client.said import nature_words, said, said_json
 from amanah_client.sdk import Client
+from amanah_client.view.board import is_absent
 from amanah_protocol.types import EnvelopeId, OrgName
 
 _NOTES = 3
@@ -58,6 +59,7 @@ def _lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: i
     for task in board.tasks.values():
         until = "" if task.task.until_ms is None else _(", by %(time)s", time=isolate(clock(task.task.until_ms)))
         why = f": {single(task.reason)}" if task.reason else ""
+        why += _("; its nation is not in this room") if is_absent(task, nations) else ""
         state = f"{terms.task_state(task.state)}{why}"
         about = f"{isolate(task.task.nation)}{until}  {single(task.task.what)}  [{state}]"
         yield _("task %(id)s", id=isolate(short(task.task.id)[:8])) + f"  {about}"
@@ -124,8 +126,8 @@ def _who(author: Author, client: Client) -> str:
     return single(client.party(author.device).text)
 
 
-def board_json(board: Board) -> dict[str, object]:
-    """The same; times are RFC 3339, ids in hex."""
+def board_json(board: Board, nations: Collection[OrgName]) -> dict[str, object]:
+    """The same; times are RFC 3339, ids in hex; `absent` is a task that waits for who is not in the room."""
     standing = board.standing
     return {
         "incident": {
@@ -140,7 +142,13 @@ def board_json(board: Board) -> dict[str, object]:
         else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
         "clocks": _clocks_json(board),
         "tasks": [
-            said_json(of.task) | {"envelope": of.opened.hex(), "state": of.state.name.lower(), "reason": of.reason}
+            said_json(of.task)
+            | {
+                "envelope": of.opened.hex(),
+                "state": of.state.name.lower(),
+                "reason": of.reason,
+                "absent": is_absent(of, nations),
+            }
             for of in board.tasks.values()
         ],
         "proposals": [

@@ -12,6 +12,7 @@ from amanah_client import actions, enrolment, organisation
 from amanah_client.cli import files, opening, questions, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import KeyFile, Passphrase, create_key_file
 from amanah_client.language import gettext as _
@@ -30,7 +31,6 @@ from amanah_protocol.cards import (
 from amanah_protocol.endorse import Endorsed
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.identity import Role
-from amanah_protocol.labels import Label
 from amanah_protocol.log.policy import encode_policy, policy_of_roster
 from amanah_protocol.roster import (
     Roster,
@@ -191,7 +191,7 @@ def certify(
         Where to write the reply; standard output by default.
     """
     asked = identity.decode_request(files.read_armoured(request, Armour.REQUEST))
-    trusted, highest = files.read_armoured(roster, Armour.ROSTER), Label.parse(ceiling)
+    trusted, highest = files.read_armoured(roster, Armour.ROSTER), names.label(ceiling)
     files.check_new(out)
     with opening.profile(common) as profile:
         others = organisation.namesakes(profile, asked, name)

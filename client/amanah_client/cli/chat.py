@@ -16,6 +16,7 @@ from amanah_client.cli.asking import find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
 from amanah_client.composing.mentions import read_mentions
 from amanah_client.engine import Event, Offline
 from amanah_client.language import gettext as _
@@ -27,7 +28,7 @@ from amanah_client.sdk import Client
 from amanah_protocol.content.text import MAX_CHARS, Text
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label, Pap, Precedence
+from amanah_protocol.labels import Pap, Precedence
 from amanah_protocol.types import RoomId
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -80,7 +81,7 @@ def send(
     ask
         How far everybody is asked to acknowledge it.
     """
-    asked = None if label is None else Label.parse(label)
+    asked = None if label is None else names.label(label)
     typed = _text(text)
 
     async def work(client: Client) -> None:

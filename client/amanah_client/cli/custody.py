@@ -15,6 +15,7 @@ from amanah_client import custodians, enrolment
 from amanah_client.cli import files, opening, terminal
 from amanah_client.cli.files import File
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
+from amanah_client.composing import names
 from amanah_client.home import Profile, create_profile, find_home
 from amanah_client.keystore import create_key_file
 from amanah_protocol.cards import Armour, armour, armour_kind, decode_armour
@@ -23,7 +24,6 @@ from amanah_protocol.custody.grants import AuditGrant, Terms, decode_grant
 from amanah_protocol.custody.holds import LegalHold, decode_hold
 from amanah_protocol.errors import Code, DecodeError, UsageError
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.types import PersonId, RoomId
 
@@ -173,7 +173,7 @@ def grant_audit(
         rooms=tuple(RoomId(_bytes(one, "a room's id")) for one in room),
         since_ms=_milliseconds(narrowed.since),
         until_ms=_milliseconds(narrowed.until),
-        labels=tuple(Label.parse(one) for one in narrowed.label),
+        labels=tuple(names.label(one) for one in narrowed.label),
         purpose=purpose,
         issued_ms=now_ms,
         not_before_ms=now_ms,

@@ -47,13 +47,12 @@ def board(room: RoomName, /, *, offline: Flag = False, common: Options = DEFAULT
 
     def show(client: Client) -> None:
         shown = client.room(room)
-        found = shown.board()
+        found, nations = shown.board(), shown.nations()
         if common.json:
-            terminal.show_json({"drill": shown.is_drill, **board_json(found)})
+            terminal.show_json({"drill": shown.is_drill, **board_json(found, nations)})
         else:
             if shown.is_drill:
                 terminal.show(DRILL_ROOM)
-            nations = {party.organisation for party in shown.members()}
             for line in board_lines(found, client, nations, time.time_ns() // 1_000_000):
                 terminal.show(line)
 

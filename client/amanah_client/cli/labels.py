@@ -10,9 +10,9 @@ from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import find_room, settle, show_outcome
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -36,7 +36,7 @@ def relabel(room: str, message: str, label: str, /, *, yes: Flag = False, common
     yes
         Do not ask when it is lowered.
     """
-    new = Label.parse(label)
+    new = names.label(label)
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
@@ -78,7 +78,7 @@ def forward(
     remark
         What you say of it there.
     """
-    asked = None if label is None else Label.parse(label)
+    asked = None if label is None else names.label(label)
 
     async def work(client: Client) -> None:
         outof, into = await find_room(client, room, common), await find_room(client, to, common)

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from amanah_client.cli.asking import look
 from amanah_client.cli.files import File, check_new, write_file
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.composing import names
 from amanah_client.incident.duties import Duty
 from amanah_client.report.forms import Form, rendered
 from amanah_client.report.notice import notice as draft
@@ -19,7 +20,6 @@ from amanah_client.report.reading import read_room, usual_label
 from amanah_client.report.room import room_report
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
 Notice = Literal["24h", "72h", "month"]
@@ -62,7 +62,7 @@ def report(
     offline
         Write what is stored, without connecting.
     """
-    asked, there = None if label is None else Label.parse(label), parse_zone(zone)
+    asked, there = None if label is None else names.label(label), parse_zone(zone)
     check_new(to)
 
     def show(client: Client) -> None:

@@ -13,6 +13,7 @@ from amanah_client.cli.asking import catch_up, find_room, look, outcome_json, se
 from amanah_client.cli.showing import alarm_json, party_json, room_json, short, standing_json
 from amanah_client.cli.showing_custody import custody_json, custody_lines, parse_policy
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
+from amanah_client.composing import names
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate, ngettext
 from amanah_client.model import Rekey, RoomStatus
@@ -20,7 +21,6 @@ from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
 from amanah_protocol.errors import Code, RefusedError, UsageError
-from amanah_protocol.labels import Label
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
 
@@ -69,7 +69,7 @@ def create(
     drill
         It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
-    ceiling, policy = Label.parse(label), parse_policy(keep)
+    ceiling, policy = names.label(label), parse_policy(keep)
 
     async def work(client: Client) -> None:
         wanted = client.new_room(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from amanah_client.cli.terminal import clock, iso, single
+from amanah_client.composing import names
 from amanah_client.custody import Custody, Read
 from amanah_client.room import Room
 from amanah_protocol.custody.erasures import ContentErasure
@@ -86,7 +87,7 @@ def parse_policy(words: Iterable[str]) -> RoomPolicy | None:
         if what in _CLASSES and number == days:
             classes[_CLASSES[what]] = int(number)
         else:
-            (labels if number == days else after_last)[Label.parse(what)] = int(number)
+            (labels if number == days else after_last)[names.label(what)] = int(number)
     return RoomPolicy(labels=labels, classes=classes, after_last=after_last) if said else None
 
 

@@ -14,6 +14,7 @@ from amanah_client.cli.files import read_file
 from amanah_client.cli.rooms import check_title
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options, single
+from amanah_client.composing import names
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
@@ -21,7 +22,6 @@ from amanah_client.templates.opening import Wanted, fill, open_filled
 from amanah_client.templates.template import BUILT_IN, Template, built_in, decode_template
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName
 
 app = App(name="template", help="What rooms can be opened with: label, roles, checklist, joint times.")
@@ -101,7 +101,7 @@ def open_room(
         It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
     _, found = _find(template)
-    ceiling = None if label is None else Label.parse(label)
+    ceiling = None if label is None else names.label(label)
     given, others = tuple(map(_role, as_)), tuple(map(parse_organisation, invite))
 
     async def work(client: Client) -> None:

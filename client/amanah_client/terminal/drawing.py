@@ -134,7 +134,7 @@ def _head(entry: Entry) -> Row | None:
         return None
     end: list[Part] = []
     if entry.drill:
-        end += [*said(_("Drill"), "page"), Part("  ")]
+        end += [*said(_("Drill"), "drill"), Part("  ")]
     if entry.urgent:
         end += [Part(f" {entry.urgent} ", "page" if entry.pages else "bold"), Part(" ")]
     if entry.pap:
@@ -275,7 +275,8 @@ def task(content: TaskLine) -> Iterator[Parts]:
     )
     yield (*said(_("Task"), "bold"), Part(f" {content.id[:_DIGITS]} ", "dim"), part(content.chip, "chip"), *due)
     yield tuple(_run(run, "") for run in content.runs)
-    yield said(content.words, "worst" if content.late else "good" if content.state == "done" else "dim")
+    style = "bad" if content.absent else "good" if content.state == "done" else "dim"
+    yield said(content.words, "worst" if content.late else style)
 
 
 def decision(content: DecisionLine) -> Iterator[Parts]:

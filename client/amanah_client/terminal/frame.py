@@ -37,7 +37,7 @@ from amanah_client.view.closing import shown_closing
 from amanah_client.view.people import Seat
 from amanah_client.view.readers import Readers
 from amanah_client.view.runs import parse, plain
-from amanah_protocol.errors import AmanahError
+from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.types import RoomId
 
 ROOMS_FROM: Final = 100
@@ -462,4 +462,5 @@ def words_of(error: AmanahError) -> str:
         # Its own words are English, and stand behind what happened and what to do.
         told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
     begin = _("Not done:")
-    return f"{begin} {told} [{error.code}]"
+    # Of what was typed wrong, the words say all there is.
+    return f"{begin} {told}" if error.code is Code.USAGE else f"{begin} {told} [{error.code}]"

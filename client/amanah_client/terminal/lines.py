@@ -32,6 +32,8 @@ STYLES: Final = {
     "bad": Style(color="red"),
     "worst": Style(color="red", bold=True),
     "page": Style(color="red", bold=True, reverse=True),
+    # Another colour than what is urgent: nothing of a drill is.
+    "drill": Style(color="magenta", bold=True, reverse=True),
     "here": Style(bold=True, reverse=True),
     # As FIRST has them: on black, in every theme.
     "TLP:RED": Style(color="#ff2b2b", bgcolor="#000000", bold=True),

@@ -31,7 +31,7 @@ def asked(title: str, *, drill: bool) -> tuple[Sequence[Parts], Sequence[Choice]
     asks: list[Parts] = [said(_("With which label? It is the highest that the room allows, and stays."), "bold")]
     asks.append(said(_("Room: %(title)s", title=words.value(title))))
     if drill:
-        asks.append(said(_("It is an exercise, for ever: nothing in it is real."), "page"))
+        asks.append(said(_("It is an exercise, for ever: nothing in it is real."), "drill"))
     choices = [Choice(name=NOTHING, says=said(_("Open no room")))]
     choices += [Choice(name=label.text, says=(Part(f" {label.text} ", label.text),)) for label in reversed(Label)]
     for name in BUILT_IN:

@@ -62,7 +62,7 @@ def _room(line: RoomLine, width: int, *, is_here: bool) -> Iterator[Row]:
         end = (Part(" "), Part(f" {line.unread} ", "here"))
     style = "here" if is_here else "dim" if line.closed else "bold"
     bar = Part("\N{LEFT HALF BLOCK} ", _OF_SEVERITY[line.severity])
-    drill = (*said(_("Drill"), "page"), Part(" ")) if line.drill else ()
+    drill = (*said(_("Drill"), "drill"), Part(" ")) if line.drill else ()
     title = cut((*drill, part(line.title, style)), width - _INDENT - cells(end))
     yield Row(edge=(bar,), parts=title, end=end)
     severity = _severity(line.severity)
@@ -80,7 +80,7 @@ def _severity(name: str) -> str:
 def head(line: RoomLine, board: BoardView, readers: Readers, width: int) -> tuple[Row, ...]:
     """What room this is, where it stands and who can read it: always in view."""
     label = (Part(" "), Part(f" {line.label} ", line.label), Part(" "))
-    drill = (*said(_("Drill: nothing here is real"), "page"), Part("  ")) if line.drill else ()
+    drill = (*said(_("Drill: nothing here is real"), "drill"), Part("  ")) if line.drill else ()
     title = Row(edge=(Part(" "),), parts=(*drill, part(board.title or line.title, "bold")), end=label)
     parts: list[Part] = []
     if board.severity_words:
@@ -205,7 +205,9 @@ def composing(label: Label, pap: Pap, precedence: Precedence, readers: Readers, 
 def foot(line: Line, trust: Trust, width: int) -> tuple[Row, ...]:
     """The connection and the log, in words; what to do where there is something to do."""
     keys = (Part("  "), *said(_("F1 keys"), "dim"), Part(" "))
-    mark = Part("\N{BLACK CIRCLE} " if line.online else "\N{WHITE CIRCLE} ", "good" if line.online else "worst")
+    mark = Part("\N{BLACK CIRCLE} ", "good") if line.online else Part("\N{WHITE CIRCLE} ", "worst")
+    if trust.tone == "broken":  # whatever the connection: nothing is well
+        mark = Part("! ", "worst")
     tone = {"ok": "dim", "late": "bold", "broken": "worst"}[trust.tone]
     both = (*said(line.text, "" if line.online else "bold"), Part("  "), *said(trust.line, tone))
     edge = (Part(" "), mark)

@@ -40,7 +40,7 @@ class Ringer:
         self._bell = sound
         self._sounding = Sounding(client.profile.home)
         self.trouble: AmanahError | None = None
-        self._reached_nobody: dict[EnvelopeId, str] = {}
+        self._reached_nobody: dict[EnvelopeId, tuple[str, ...]] = {}
         try:
             self._pager = Pager(client, tell=self._told)
         except UsageError as error:
@@ -75,7 +75,7 @@ class Ringer:
             case Rings():
                 self.sound()
             case Called(failures=failures):
-                self._reached_nobody[told.message] = ", ".join(f"{one.hook}: {one.detail}" for one in failures)
+                self._reached_nobody[told.message] = tuple(f"{one.hook}: {one.detail}" for one in failures)
             case NotRecorded(problem=problem):
                 self.trouble = problem
             case _:
@@ -108,14 +108,14 @@ class Ringer:
 
     def _paged(self, message: EnvelopeId, line: RingLine) -> Iterator[Part]:
         if why := self._reached_nobody.get(message):
-            yield from said(_("Nobody was reached by %(why)s.", why=words.value(why)), "bad")
+            yield from said(_("Nobody was reached by %(why)s.", why=words.listed(why)), "bad")
             yield Part(" ")
         yield from said(line.words)
 
 
 def _first(line: RingLine) -> Iterator[Part]:
     if line.drill:
-        yield from said(_("Drill"), "page")
+        yield from said(_("Drill"), "drill")
         yield Part(" ")
     yield from said(_("Rings"), "page")
     told = _(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,7 @@ class TaskLine:
         mine: Whether it is the reader's nation's.
         what: What is to be done; addresses in it are defanged.
         runs: The same in stretches.
+        absent: Whether it waits for a nation that is not in the room, and hears nothing of it.
         state: open, taken, done or refused.
         words: What is to be said of its state.
         due_at_ms: By when; None for no deadline.
@@ -51,6 +52,7 @@ class TaskLine:
     mine: bool
     what: str
     runs: tuple[Run, ...]
+    absent: bool
     state: str
     words: str
     due_at_ms: int | None
@@ -231,7 +233,7 @@ def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: in
     """
     inside, standing = tuple(nations), board.standing
     clocks = (clock_line(of, board, seat, inside) for of in board.clocks.values())
-    tasks = (task_line(of, board, seat) for of in board.tasks.values())
+    tasks = (task_line(of, board, seat, inside) for of in board.tasks.values())
     decisions = (decision_line(of, seat) for of in board.proposals.values())
     left = board.handovers if most is None else board.handovers[-1:]
     notes = (_note(entry, note, most) for entry, note in reversed(left))
@@ -261,9 +263,10 @@ def is_closed(board: Board) -> bool:
     return board.standing.status is Status.CLOSED
 
 
-def task_line(of: TaskOnBoard, board: Board, seat: Seat) -> TaskLine:
+def task_line(of: TaskOnBoard, board: Board, seat: Seat, nations: Collection[OrgName]) -> TaskLine:
     """A task as a line."""
     due_at_ms, ended = of.task.until_ms, is_closed(board) or of.state in {TaskState.DONE, TaskState.REFUSED}
+    absent = not ended and is_absent(of, nations)
     late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
     said = words.task_state(of.state)
     if of.reason:
@@ -271,6 +274,8 @@ def task_line(of: TaskOnBoard, board: Board, seat: Seat) -> TaskLine:
     if late and due_at_ms is not None:
         lateness = _("late by %(span)s", span=words.span(seat.now_ms - due_at_ms))
         said = lateness if of.state is TaskState.OPEN else words.joined((lateness, said))
+    if absent:
+        said = words.joined((said, _("its nation is not in this room")))
     return TaskLine(
         id=of.task.id.hex(),
         entry=of.opened.hex(),
@@ -278,12 +283,21 @@ def task_line(of: TaskOnBoard, board: Board, seat: Seat) -> TaskLine:
         mine=of.task.nation == seat.me.organisation,
         what="".join(run.text for run in titled(of.task.what)),
         runs=titled(of.task.what),
+        absent=absent,
         state=of.state.name.lower(),
         words=said,
         due_at_ms=due_at_ms,
         due="" if due_at_ms is None else words.when(due_at_ms, seat.now_ms),
         late=late,
     )
+
+
+def is_absent(of: TaskOnBoard, nations: Collection[OrgName]) -> bool:
+    """Whether a task waits for who is not in the room; of a room that this device is not in, nobody knows.
+
+    Nothing is sent to somebody who is not there (`effective.check_present`), but others may send it, and may leave.
+    """
+    return bool(nations) and of.task.nation not in nations and of.state not in {TaskState.DONE, TaskState.REFUSED}
 
 
 def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:

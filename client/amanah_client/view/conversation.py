@@ -265,7 +265,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case AlertBatch() as batch:
             return alert_card(batch, room.counts.get(entry))
         case Task(id=task) if task in board.tasks and board.tasks[task].opened == entry:
-            return task_line(board.tasks[task], board, seat)
+            return task_line(board.tasks[task], board, seat, room.nations)
         case Proposal(ordinal=ordinal) if ordinal in board.proposals:
             return decision_line(board.proposals[ordinal], seat)
         case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:

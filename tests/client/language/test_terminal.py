@@ -9,7 +9,7 @@ import pytest
 
 from amanah_client.cli import terminal
 from amanah_client.cli.main import main
-from amanah_client.language import Language, speaking
+from amanah_client.language import Language, gettext, isolate, speaking
 from amanah_client.said import said
 from amanah_client.standing import Standing
 from amanah_protocol.content.alert import Severity
@@ -41,6 +41,21 @@ def test_an_error_says_what_happened_and_what_to_do_and_names_the_case_in_englis
     monkeypatch.setenv("AMANAH_LANG", "ar")
     told = errors(capsys, "read", "room", home=tmp_path / "x")
     assert f"(\u2068there is no profile at {tmp_path / 'x'}\u2069) [NO_PROFILE]" in told
+
+
+@pytest.mark.parametrize("words", [("send", "room", "x"), ("attach", "room", "x"), ("room", "create", "x")])
+def test_a_mistyped_label_is_refused_in_the_language_that_is_spoken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    given = ("gren",) if words[0] == "relabel" else ("--label", "gren")
+    for code in ("fr", "ar"):
+        monkeypatch.setenv("AMANAH_LANG", code)
+        assert main([*words, *given]) == 2
+        told = capsys.readouterr().err
+        with speaking(Language(code=code)):
+            refused = gettext("there is no label %(word)s; nothing was done", word=isolate("'gren'"))
+        assert refused in told
+        assert "no label" not in told
 
 
 @pytest.mark.parametrize("words", [("room", "list", "--json"), ("audit", "verify"), ("doctor",)])

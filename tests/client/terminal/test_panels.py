@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from amanah_client.terminal import panels
+from amanah_client.terminal.lines import STYLES
 from amanah_client.view.board import board_view
 from amanah_client.view.readers import readers
 from amanah_client.view.rooms import RoomLine
@@ -31,6 +32,22 @@ def test_a_broken_log_takes_over_the_head_and_says_what_to_do() -> None:
     assert plain(rows) == [" The relay's log contradicts itself.", " Tell."]
     assert {part.style for row in rows for part in (*row.edge, *row.parts)} == {"page"}
     assert panels.alarm(Trust(line="Log verified to 4", tone="ok"), 50) == ()
+
+
+def test_a_broken_log_is_no_green_point_however_well_the_relay_is_reached() -> None:
+    connected = Line(text="Relay connected, nothing waiting", online=True, waiting=0)
+    for tone, mark, style in (("ok", "\N{BLACK CIRCLE} ", "good"), ("broken", "! ", "worst")):
+        (first, *_more) = panels.foot(connected, Trust(line="The log", tone=tone), 80)  # type: ignore[arg-type]  # as it is
+        assert [(part.text, part.style) for part in first.edge][1:] == [(mark, style)]
+
+
+def test_nothing_of_a_drill_looks_like_what_is_urgent() -> None:
+    (drawn, *_more) = panels.rooms((line("Berths", drill=True, pages=1),), 40, "")
+    rows = [*drawn.rows, *_more[0].rows]
+    styles = {part.text.strip(): part.style for row in rows for part in (*row.parts, *row.end) if part.text.strip()}
+    assert styles["Drill"] == "drill"
+    assert styles["1 urgent"] == "page"
+    assert STYLES["drill"].color != STYLES["page"].color
 
 
 def test_rooms_show_what_was_not_read_pages_severity_and_trouble_in_words() -> None:

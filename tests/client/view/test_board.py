@@ -23,6 +23,7 @@ from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.types import OrgName
 from tests.client.view.test_conversation import bare
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party, seat
 
@@ -44,6 +45,21 @@ def test_tasks_say_whose_they_are_and_how_late() -> None:
     assert (taken.words, taken.late) == ("late by 1 min, in progress", True)
     assert (ours.chip, ours.mine, ours.words, ours.late) == ("TN", True, "not taken yet", False)
     assert (bare(refused.words), refused.state, refused.due) == ("refused: outside our mandate", "refused", "")
+
+
+def test_a_task_of_who_is_not_in_the_room_says_so_until_it_is_over_or_they_come() -> None:
+    told = Told()
+    told.say(A_TN, Task(id=IDS[0], what="image it", nation=MA))
+
+    def seen(*nations: OrgName) -> tuple[bool, str]:
+        (task,) = board_view(told.board, seat(), nations).tasks
+        return task.absent, task.words
+
+    assert seen(TN, MA) == (False, "not taken yet")
+    assert seen(TN, SN) == (True, "not taken yet, its nation is not in this room")
+    assert seen() == (False, "not taken yet")  # who is in it is not known here
+    told.say(A_MA, TaskMoved(id=IDS[0], state=TaskState.DONE))
+    assert seen(TN, SN)[0] is False
 
 
 def bare_time(text: str) -> str:

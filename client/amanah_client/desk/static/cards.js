@@ -34,7 +34,7 @@ export function taskCard(task, inFlow = false) {
     chip(task.chip, task.mine),
     el("b", {}, titled(task)),
     task.due ? el(task.late ? "span.meta.num.due.late" : "span.meta.num.due", {}, timed(now.say.due, task.due_at_ms, task.due)) : null,
-    el(task.late ? "span.meta.late" : "span.meta", {}, task.words),
+    el(task.late || task.absent ? "span.meta.late" : "span.meta", {}, task.words),
     buttons.length ? el("div.row.tight.acts", {}, buttons) : null,
   );
   return inFlow ? el("div.card.ask", {}, el("h3", {}, now.say.task), made) : made;
