@@ -13,6 +13,7 @@ from pathlib import Path
 from amanah_client.cli.main import main
 from amanah_client.desk import serving
 from amanah_client.home import Home
+from amanah_client.web import launch
 from amanah_client.web.sessions import running_s
 from amanah_protocol.errors import Code, UsageError
 
@@ -27,10 +28,13 @@ def run(home: str, clock: str, passphrase: str) -> int:
     def now_s() -> float:
         return running_s() + float(Path(clock).read_text(encoding="ascii"))
 
-    replaced = {"running_s": now_s, "has_passphrase": lambda _: True, "check_passphrase": check}
-    for name, other in replaced.items():
-        assert hasattr(serving, name)
-        setattr(serving, name, other)
+    replaced = (
+        (launch, "running_s", now_s), (serving, "running_s", now_s),
+        (serving, "has_passphrase", lambda _: True), (serving, "check_passphrase", check),
+    )  # fmt: skip
+    for module, name, other in replaced:
+        assert hasattr(module, name)
+        setattr(module, name, other)
     return main(["desk", "--no-browser", "--json", "--home", home])
 
 
