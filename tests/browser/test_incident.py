@@ -305,7 +305,7 @@ def _search_and_report(incident: Incident) -> None:
     for officer in (en, ar):
         officer.page.keyboard.press("Control+k")
         officer.page.locator("dialog.palette input").fill("Casablanca")
-        officer.page.locator(".finds li", has_text="Le chargeur").wait_for()
+        expect(officer.page.locator(".finds li", has_text="Le chargeur").locator("time")).to_contain_text("UTC")
         incident.look(officer, "find")
         officer.page.keyboard.press("Enter")
         expect(officer.page.locator("#flow article:focus")).to_contain_text("Casablanca")
@@ -337,6 +337,9 @@ def _look_at_every_page(incident: Incident) -> None:
         incident.look(officer, "rooms")
         officer.button("Timeline").click()
         expect(page.locator("dialog .timeline li.when")).not_to_have_count(0)
+        task = officer.word("Task of {nation}, due {time}: {what}").partition("{time}")[0]
+        line = page.locator("dialog .timeline li", has_text="Revoke the signing").first
+        expect(line).to_contain_text(task.format(nation="\u2068MA\u2069"))
         incident.look(officer, "timeline")
         page.keyboard.press("Escape")
         officer.button("Keys").click()

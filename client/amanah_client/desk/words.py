@@ -127,6 +127,7 @@ def _of_conversation() -> dict[str, str]:
         "machine": _("machine"),
         "comma": pgettext("between", ", "),
         "colon": pgettext("between", ": "),
+        "semicolon": pgettext("between", "; "),
         "days_left": _("{days} d {time}"),
         "not_acknowledged": _("not acknowledged yet"),
     }

@@ -381,7 +381,7 @@ def _moved(known: TaskOnBoard | None, task: bytes, state: TaskState, seat: Seat)
     if known is None:
         return _("%(what)s: %(state)s", what=words.value(task.hex()[:8]), state=said)
     named = {"what": words.title(known.task.what), "nation": words.value(seat.chip(known.task.nation))}
-    return _("Task of %(nation)s: %(what)s: %(state)s", state=said, **named)
+    return _("%(nation)s, %(what)s: %(state)s", state=said, **named)
 
 
 def _changed(body: Incident, seat: Seat) -> Iterator[str]:

@@ -343,7 +343,7 @@ def test_tasks_decisions_and_times_are_cards_where_they_were_begun_and_lines_whe
     ]  # fmt: skip
     lines = [list(map(bare, e.content.lines)) for e in told.entries() if isinstance(e.content, StandingCard)]
     assert lines == [
-        ["Task of MA: Block the host: refused. outside our mandate"],
+        ["MA, Block the host: refused. outside our mandate"],
         ["agrees: Sinkhole"],
         ["objects: Sinkhole", "not yet"],
         ["Sinkhole: 00:40 UTC"],

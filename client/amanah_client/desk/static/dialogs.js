@@ -1,6 +1,6 @@
 // Forms and lists that stand over the page until they are done with; Esc closes each of them.
 
-import { btn, chip, el, filled, inUtc, moment, theirs, tlp, twin } from "./dom.js";
+import { btn, chip, el, filled, inUtc, isolated, moment, theirs, tlp, twin } from "./dom.js";
 import { now, roomOf, toast, told, wrong } from "./state.js";
 
 /** Which room something is about that stands over it, and whether that is an exercise: none of both is seen behind it. */
@@ -89,9 +89,11 @@ export function sure(text, yes, more = null) {
       answer = true;
       made.close();
     }, {}, "button.btn.go");
-    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), more, el("div.row.end", {}, btn(now.say.cancel, () => made.close()), go)), { room: true });
+    const cancel = btn(now.say.cancel, () => made.close());
+    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), more, el("div.row.end", {}, cancel, go)), { room: true });
     made.addEventListener("close", () => settle(answer));
-    go.focus();
+    // What has to be read first is not agreed to by the key that asked, still held down.
+    (more ? cancel : go).focus();
   });
 }
 
@@ -147,12 +149,13 @@ export function showTimeline(items) {
 function wordsOf(item) {
   if (item.kind === "notice") return item.text;
   const said = item.content;
+  const what = isolated(said.what ?? "");
   const told = {
-    task: () => `${filled(said.due ? now.say.task_due : now.say.task_of, { nation: said.chip, what: said.what, time: said.due })}. ${said.words}`,
-    decision: () => `${now.say.decision} ${said.ordinal}${now.say.colon}${said.what}. ${said.words}`,
-    clock: () => `${said.title}${now.say.colon}${said.what}${now.say.comma}${said.utc}`,
-    file: () => `${said.title}${now.say.colon}${said.name}`,
+    task: () => [filled(said.due ? now.say.task_due : now.say.task_of, { nation: isolated(said.chip), what, time: isolated(said.due) }), said.words].join(now.say.semicolon),
+    decision: () => `${now.say.decision} ${said.ordinal}${now.say.colon}${what}. ${said.words}`,
+    clock: () => `${said.title}${now.say.colon}${what}${now.say.comma}${isolated(said.utc)}`,
+    file: () => `${said.title}${now.say.colon}${isolated(said.name)}`,
     standing: () => [said.title, said.lines.join(now.say.comma)].filter(Boolean).join(now.say.colon),
   }[said.kind];
-  return `${item.who.name}. ${told ? told() : ""}`;
+  return `${isolated(item.who.name)}. ${told ? told() : ""}`;
 }

@@ -125,5 +125,8 @@ const HIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200e\u200f\u061c\u202a-\u202e\u2066-\
 /** A name that did not come from the program, made safe to show as the program does it: what would hide or turn the rest is a number. */
 export const harmless = (name) => name.replace(HIDDEN, (one) => `<${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
 
+/** What is put into a sentence of the page, with its own direction where no element can give it that. */
+export const isolated = (text) => `\u2068${text}\u2069`;
+
 /** `{name}` filled in. */
 export const filled = (text, named) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in named ? String(named[name]) : whole));
