@@ -15,7 +15,7 @@ from amanah_client.report.report import Fact, Source
 from amanah_client.saying import USUAL_PAP
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
-from amanah_protocol.ways import Somebody
+from amanah_protocol.ways import Outside, Somebody
 
 WITHHELD: Final = "left out"
 
@@ -57,13 +57,15 @@ class Gate:
         board: What its entries come to.
         asked: The highest label that the file may carry.
         zone: The reader's zone; None for that of this machine.
+        to: Who gets the file.
         label: The highest label of what was let through so far.
         pap: The strictest PAP of it.
         left_out: Why entries were left out, and their places.
     """
 
-    def __init__(self, given: Given, asked: Label, zone: tzinfo | None) -> None:
+    def __init__(self, given: Given, asked: Label, zone: tzinfo | None, *, to: Outside) -> None:
         self.given = given
+        self.to = to
         self.asked = asked
         self.zone = zone
         self.board: Board = Fold(map(event_of, given.messages)).board
@@ -83,7 +85,7 @@ class Gate:
 
     def shows_circle(self) -> bool:
         """Whether title, circle and names may stand."""
-        if may_stand(self.circle_label, asked=self.asked, source=self._me, by=self._me) is not None:
+        if may_stand(self.circle_label, asked=self.asked, source=self._me, by=self._me, to=self.to) is not None:
             return False
         self.label = max(self.label, self.circle_label)
         return True
@@ -92,7 +94,7 @@ class Gate:
         """Whether what an entry says may stand; counted if not."""
         author, label = self.board.messages[entry].author, self.label_of(entry)
         source = source_of(_somebody(author), self._by_id[entry].body)
-        why = may_stand(label, asked=self.asked, source=source, by=self._me)
+        why = may_stand(label, asked=self.asked, source=source, by=self._me, to=self.to)
         if why is None:
             self.label = max(self.label, label)
             self.pap = max(self.pap, self.board.pap_of(entry))

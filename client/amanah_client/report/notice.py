@@ -24,6 +24,7 @@ from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.labels import Label
+from amanah_protocol.ways import Outside
 
 _DRAFT: Final = (
     "A draft. Each line that is filled names the signed entry that says it; what is marked as not said in the room is "
@@ -41,7 +42,7 @@ def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Re
         asked: The highest label that it may carry; what is above is left out and counted.
         zone: The reader's zone beside UTC; None for that of this machine.
     """
-    gate = Gate(given, asked, zone)
+    gate = Gate(given, asked, zone, to=Outside())  # an authority gets it, which nobody certified
     sections = (
         Section(heading="The notice", note=_DRAFT, items=(Item(facts=tuple(_head(gate, duty))),)),
         *(Section(heading=heading, items=(Item(facts=tuple(facts)),)) for heading, facts in _asked(gate, duty)),

@@ -25,20 +25,21 @@ _ACTIONS: Final = {
 }
 
 
-def may_stand(label: Label, *, asked: Label, source: Somebody, by: Somebody) -> str | None:
-    """Why something may not stand in a file that the reader's organisation gets; None where it may.
+def may_stand(label: Label, *, asked: Label, source: Somebody, by: Somebody, to: Outside) -> str | None:
+    """Why something may not stand in a file; None where it may.
 
     Args:
         label: The label that counts of it.
         asked: The highest label that the file may carry.
         source: Its author.
         by: The reader.
+        to: Who gets it: the reader's organisation, or somebody outside.
     """
     if label > asked:
         return ABOVE
     matter = Matter(label=label, source=source, circle=None)
     try:
-        check_way(Way.REPORT, matter, by=by, to=Outside(organisation=by.organisation))
+        check_way(Way.REPORT, matter, by=by, to=to)
     except RefusedError as refused:
         return refused.detail
     return None

@@ -15,6 +15,7 @@ from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.report.markdown import render_markdown
 from amanah_client.report.notice import notice
 from amanah_client.report.report import Fact, Report
+from amanah_client.report.room import room_report
 from amanah_client.report.sheet import render_sheet
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
@@ -146,6 +147,16 @@ def test_what_is_above_its_label_is_left_out_and_counted(duty: Duty) -> None:
     assert "2026-11-19" not in text
     assert "left out" in text
     assert report.label <= Label.AMBER
+
+
+@pytest.mark.parametrize("duty", Duty)
+def test_what_stays_in_its_organisation_is_in_its_report_and_in_no_notice(duty: Duty) -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(A, Incident(title="The victim", severity=Severity.HIGH), label=Label.AMBER_STRICT)
+    asked = Label.AMBER_STRICT
+    assert "The victim" in render_markdown(room_report(talk.given, asked=asked, zone=UTC))
+    found = notice(talk.given, duty, asked=asked, zone=UTC)
+    assert ("The victim" in render_markdown(found), found.label <= Label.AMBER) == (False, True)
 
 
 def boxes(bounds: str) -> Iterator[list[tuple[float, float, float, float, str]]]:
