@@ -20,7 +20,7 @@ from amanah_client.engine import Offline
 from amanah_client.home import find_home
 from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Command, Rota
-from amanah_client.paging.hooks import ROOM_DIGITS, Notice, run_hooks
+from amanah_client.paging.hooks import ROOM_DIGITS, notice_of, run_hooks
 from amanah_client.paging.settings import read_rota
 from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
@@ -118,13 +118,8 @@ class _Watch:
 
     async def _play(self, player: Command, ringing: tuple[p.Ringing, ...]) -> None:
         first = ringing[0]
-        notice = Notice(
-            room=first.room.hex()[:ROOM_DIGITS],
-            precedence=first.precedence.name.lower(),
-            count=len(ringing),
-            step=first.step,
-            drill=self._client.is_drill(first.room),
-        )
+        drill = self._client.is_drill(first.room)
+        notice = notice_of(first.room, first.precedence, count=len(ringing), step=first.step, drill=drill)
         (failure,) = await run_hooks((player,), notice, self._pager.rota)
         if failure is not None and not self._silent:
             terminal.say(f"no sound: {failure.hook}: {failure.trouble} ({failure.detail}). {failure.hint}")

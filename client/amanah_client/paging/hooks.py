@@ -22,6 +22,8 @@ import msgspec
 
 from amanah_client.paging.duty import Command, Hook, Mail, Rota, Webhook
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.labels import Precedence
+from amanah_protocol.types import RoomId
 
 TIMEOUT_S: Final = 20.0
 """For one hook, its repetitions included."""
@@ -73,6 +75,13 @@ class Notice:
                 "drill": self.drill,
             }
         )
+
+
+def notice_of(room: RoomId, precedence: Precedence, *, count: int, step: int, drill: bool) -> Notice:
+    """What is told of a message, whatever it says and under whatever label: its content never comes here."""
+    return Notice(
+        room=room.hex()[:ROOM_DIGITS], precedence=precedence.name.lower(), count=count, step=step, drill=drill
+    )
 
 
 class Trouble(StrEnum):

@@ -25,7 +25,7 @@ from amanah_client.engine import Event
 from amanah_client.home import ProfileLock
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
-from amanah_client.paging.hooks import ROOM_DIGITS, Failure, Notice, check_hooks, run_hooks
+from amanah_client.paging.hooks import Failure, check_hooks, notice_of, run_hooks
 from amanah_client.paging.machine import Machine, State
 from amanah_client.paging.reading import ANSWERS, Desk, Meaning, fits, is_over
 from amanah_client.paging.settings import read_rota
@@ -368,13 +368,9 @@ class Pager:
                 assert_never(effect)
 
     async def _run(self, run: i.Run) -> None:
-        notice = Notice(
-            room=run.call.room.hex()[:ROOM_DIGITS],
-            precedence=run.call.precedence.name.lower(),
-            count=len(self._machine.pages),
-            step=run.step.number,
-            drill=self._client.is_drill(run.call.room),
-        )
+        room, drill = run.call.room, self._client.is_drill(run.call.room)
+        count = len(self._machine.pages)
+        notice = notice_of(room, run.call.precedence, count=count, step=run.step.number, drill=drill)
         outcomes = await run_hooks(run.step.hooks, notice, self._rota)
         self._failures[run.call.message] = tuple(failure for failure in outcomes if failure is not None)
         reached = any(failure is None for failure in outcomes)
