@@ -6,6 +6,7 @@ other does, and what one lets through the other does, for who seals and for who 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from tests.client.core.rooms import create, invite
 from tests.client.core.test_machine import alert
 from tests.client.core.world import MA, SN, TN, Client, Stage
 
+SCALE: Final = int(os.environ.get("AMANAH_SCALE", "1"))
 NATION: Final = {"A": TN, "A2": TN, "B": MA, "C": SN}
 SENDING: Final = ("send", "attach", "alert")
 WAYS: Final = (*SENDING, "answer", "correct", "forward", "grant", "disclose", "relabel")
@@ -236,7 +238,7 @@ def goes(one: Try) -> bool:
     return refused is None
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500 * SCALE, deadline=None)
 @given(TRIES)
 def test_nothing_is_sealed_that_its_label_keeps_back_and_all_else_is(one: Try) -> None:
     assert goes(one) is allowed(one, "A")
@@ -320,7 +322,7 @@ def may_show(one: Shown) -> bool:
 ORIGINS: Final = st.tuples(st.sampled_from([OrgName(TN), OrgName(MA), OrgName(SN)]), LABELS)
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500 * SCALE, deadline=None)
 @given(
     st.builds(
         Shown,
@@ -338,7 +340,7 @@ def test_nothing_is_shown_that_its_label_keeps_back_whoever_sealed_it_and_all_el
     assert shows(one) is may_show(one)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 * SCALE, deadline=None)
 @given(by=NAMES, author=NAMES, sent=LABELS, label=LABELS, ceiling=LABELS, circle=CIRCLES, devices=CIRCLES)
 def test_a_grant_is_taken_as_its_labels_let_it_go(
     by: str, author: str, sent: Label, label: Label, ceiling: Label, circle: frozenset[str], devices: frozenset[str]

@@ -298,7 +298,7 @@ def test_no_row_of_acts_widens_an_audience_beyond_what_a_label_allows(first: lis
 def test_who_reads_refuses_what_is_strict_from_programs_that_check_nothing(first: list[Step], then: list[Step]) -> None:
     """Of AMBER a reader cannot know all; what is RED or AMBER+STRICT nobody shows whom it may not reach.
 
-    That it is somebody else's, or one's own, is a lie that no reader sees through: nobody quotes by hand or corrects.
+    That it is another's, one's own, or was laxer there is a lie that no reader sees through: nobody here tells one.
     """
     world = fresh()
     with pytest.MonkeyPatch.context() as patch:
@@ -322,7 +322,12 @@ def test_who_reads_refuses_what_is_strict_from_programs_that_check_nothing(first
 def without_a_check(ctx: Context, action: actions.Forward, spoken: Spoken) -> Forwarded:
     if action.to not in ctx.rooms or spoken.row is None:
         raise UsageError(Code.UNKNOWN_ROOM, "it cannot seal anything there")
-    return shared.quotation(spoken.row, ways.weigh(ctx, spoken), note=action.note)
+    found = shared.quotation(spoken.row, ways.weigh(ctx, spoken), note=action.note)
+    before = decode_content(spoken.row.content).body
+    if isinstance(before, Forwarded):  # it says whose it was and how strict, whatever it was quoted under meanwhile
+        label = max(found.origin.label, before.origin.label)
+        return replace(found, origin=replace(found.origin, label=label))
+    return found
 
 
 # ---- the controls: each row of acts is refused, and does widen an audience where its check is gone
