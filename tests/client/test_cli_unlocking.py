@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -73,6 +74,13 @@ class Terminal:
         shown, found, self.seen = self.seen.partition(until)
         return shown + found
 
+    def signals(self, number: signal.Signals) -> None:
+        """To the program, as from elsewhere."""
+        assert self.process is not None
+        shell = self.process.pid
+        (program,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+        os.kill(int(program), number)
+
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)
 
@@ -100,6 +108,46 @@ def test_the_first_ctrl_c_at_the_question_ends_the_program(terminal: Terminal, v
     terminal.types("\x03")
     assert "interrupted" in terminal.reads("ended 130")
     assert terminal.echoes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_program_that_is_ended_at_the_question_gives_the_terminal_back(
+    terminal: Terminal, number: signal.Signals
+) -> None:
+    terminal.start("room", "list", "--offline")
+    terminal.reads("Passphrase: ")
+    terminal.signals(number)
+    assert "interrupted" in terminal.reads("ended 130")
+    assert terminal.echoes()
+
+
+def test_a_program_that_is_ended_while_the_key_is_made_gives_the_terminal_back(terminal: Terminal) -> None:
+    terminal.start("room", "list", "--offline", before=ENDLESS)
+    terminal.reads("Passphrase: ")
+    terminal.types(f"{PASSPHRASE}\n")
+    terminal.reads("Unlocking…")
+    terminal.signals(signal.SIGTERM)
+    assert "interrupted" in terminal.reads("ended 130")
+    assert terminal.echoes()
+
+
+def test_a_program_that_is_ended_at_the_question_for_a_new_passphrase_gives_the_terminal_back(
+    terminal: Terminal,
+) -> None:
+    terminal.home = terminal.home.with_name("new")
+    terminal.start("org", "init", "cert.example.tn")
+    terminal.reads("New passphrase")
+    terminal.signals(signal.SIGTERM)
+    assert "interrupted" in terminal.reads("ended 130")
+    assert terminal.echoes()
+
+
+def test_a_signal_that_is_ignored_stays_so_at_the_question(terminal: Terminal) -> None:
+    terminal.start("room", "list", "--offline", before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    terminal.reads("Passphrase: ")
+    terminal.signals(signal.SIGHUP)
+    terminal.types(f"{PASSPHRASE}\n")
+    terminal.reads("ended 0")
 
 
 def test_ctrl_c_while_the_key_is_made_ends_the_program(terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import signal
 import sys
 import termios
 import threading
@@ -19,6 +20,8 @@ from amanah_protocol.errors import Code, UsageError
 TRIES: Final = 3
 _SILENT_S: Final = 0.5
 """A wait that nobody wonders about."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What ends a program at once, unless it says otherwise."""
 
 
 def ask_passphrase() -> str:
@@ -35,9 +38,30 @@ def ask_passphrase() -> str:
 
 def _typed(prompt: str) -> str:
     try:
-        return getpass.getpass(prompt)
+        with _ending_in_order():
+            return getpass.getpass(prompt)
     except EOFError:
         raise UsageError(Code.PASSPHRASE, "no passphrase was typed", hint="Nothing was changed.") from None
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """While a terminal is silent every signal ends the program as Ctrl-C does, which gives the terminal back.
+
+    Else whoever comes back to the shell types blindly, and the next secret question looks like any other.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread may say what a signal does, and none asks a person
+        return
+    # What is ignored, as under nohup, stays so.
+    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -55,11 +79,13 @@ def typing_nothing() -> Iterator[None]:
         return
     silent = before.copy()
     silent[3] &= ~termios.ECHO
-    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+    with _ending_in_order():
+        termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(termios.error):  # it was hung up: nobody types there any more
+                termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 
 @contextlib.contextmanager
