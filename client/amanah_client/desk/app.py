@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.files import Hatch
+from amanah_client.desk.files import TAKE, Hatch
 from amanah_client.desk.live import Live
 from amanah_client.desk.unlocking import UNLOCK, Unlocking
 from amanah_client.language import Language
@@ -95,5 +95,6 @@ def make_app(
         shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))
         await shown(scope, receive, send)
 
-    gate = Gate(app, authority=launch.place.authority, sessions=sessions, door=at_the_door, ways_in=ways_in)
+    authority = launch.place.authority
+    gate = Gate(app, authority=authority, sessions=sessions, door=at_the_door, ways_in=ways_in, led=(TAKE,))
     return reader.Reader(gate, usual)

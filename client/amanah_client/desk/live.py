@@ -40,7 +40,6 @@ CLOCK_TICKS: Final = 20
 """After so many looks, what depends on the time alone is told anew."""
 LOCKED: Final = 4001
 ENDED: Final = 1001
-_BY_ITSELF: Final = wire.Look | wire.Seen | wire.Sounds
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -196,8 +195,9 @@ class Live:
                 return
             try:
                 asked = wire.decode_frame(text)
-                # What the page asks for by itself keeps nobody in.
-                if not isinstance(asked, _BY_ITSELF):
+                # A page asks for much by itself, also for what somebody could have asked for: only its word that it
+                # was touched keeps somebody in.
+                if isinstance(asked, wire.Active):
                     self._sessions.admits(self._cookie)
             except (msgspec.ValidationError, msgspec.DecodeError):
                 await self._tell(

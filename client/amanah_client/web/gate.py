@@ -46,7 +46,14 @@ class Gate:
     """An ASGI application around a face's own."""
 
     def __init__(
-        self, app: ASGIApp, *, authority: str, sessions: Sessions, door: ASGIApp, ways_in: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        authority: str,
+        sessions: Sessions,
+        door: ASGIApp,
+        ways_in: Collection[str] = (),
+        led: tuple[str, ...] = (),
     ) -> None:
         """Stand before `app`.
 
@@ -56,12 +63,14 @@ class Gate:
             sessions: Who is in.
             door: The page for everybody else, at any address.
             ways_in: Where else whoever is not in may post, to come in.
+            led: Beginnings of addresses to which a page leads its browser by itself, as to a file that has arrived.
         """
         self._app = app
         self._authority = authority
         self._sessions = sessions
         self._door = door
         self._ways_in = _OPEN | frozenset(ways_in)
+        self._led = led
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the pages do so."""
@@ -94,7 +103,8 @@ class Gate:
         if not is_upgrade and (path.startswith(STATIC) or (path in self._ways_in and not is_safe)):
             return None
         # What a page does by itself, such as connecting again, keeps nobody in.
-        used = not is_upgrade and headers.get("sec-fetch-mode") in {None, "navigate"}
+        goes = not is_upgrade and headers.get("sec-fetch-mode") in {None, "navigate"}
+        used = goes and not path.startswith(self._led)
         lets_in = self._sessions.admits if used else self._sessions.holds
         return None if lets_in(cookie_of(headers)) else self._door
 

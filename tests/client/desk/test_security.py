@@ -210,21 +210,33 @@ async def test_a_page_is_told_nothing_more_when_another_browser_has_come_in(
         await other.socket.close()
 
 
-@pytest.mark.parametrize(("frame", "stays"), [("active", True), ("seen", False)])
+@pytest.mark.parametrize(
+    ("frame", "stays"),
+    [("active", True), ("seen", False), ("look", False), ("files", False), ("save", False), ("draft", False)],
+)
 async def test_a_page_that_nobody_uses_is_locked_and_what_it_does_by_itself_is_no_use(
-    nations: Nations, monkeypatch: pytest.MonkeyPatch, frame: str, *, stays: bool
+    nations: Nations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: str, *, stays: bool
 ) -> None:
     now_s = [1000.0]
     monkeypatch.setattr("amanah_client.web.launch.running_s", lambda: now_s[0])
     async with await Client.open(nations.enrol(f"idle {frame}", TN)) as client:
         await client.online()
         room = await client.create_room("Idle", label=Label.GREEN)
+        (tmp_path / "log.txt").write_text("x")
+        sent = await client.outcome((await room.attach(tmp_path / "log.txt")).id)
+        assert sent.envelope is not None
+        card = sent.envelope.hex()
         async with serving(client, lock_minutes=15) as served:
             page = Page(await served.dial(await served.enter()))
             await page.until(lambda: "line" in page.told)
             now_s[0] += 10 * 60
-            fields = {} if frame == "active" else {"room": room.id.hex(), "seq": 1}
-            assert (await page.ask(frame, **fields))["ok"]
+            fields = {} if frame == "active" else {"room": room.id.hex()}
+            more: dict[str, dict[str, object]] = {
+                "seen": {"seq": 1},
+                "save": {"entry": card},
+                "draft": {"text": "begun"},
+            }
+            assert (await page.ask(frame, **fields, **more.get(frame, {})))["ok"]
             now_s[0] += 10 * 60
             if stays:
                 await asyncio.sleep(2 * WATCH_S)

@@ -195,15 +195,24 @@ async def test_a_websocket_is_held_to_the_same(inside: In) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "is_use"), [("navigate", True), (None, True), ("cors", False), ("same-origin", False)]
+    ("mode", "path", "is_use"),
+    [
+        ("navigate", "/", True),
+        (None, "/", True),
+        ("cors", "/", False),
+        ("same-origin", "/", False),
+        ("navigate", "/take/a", False),
+        (None, "/take/a", False),
+    ],
 )
-async def test_what_a_page_fetches_by_itself_keeps_nobody_in(mode: str | None, *, is_use: bool) -> None:
+async def test_what_a_page_fetches_by_itself_keeps_nobody_in(mode: str | None, path: str, *, is_use: bool) -> None:
     now_s = [0.0]
     sessions = Sessions(lambda: now_s[0], lambda length: x.fixed("cookie", length), idle_s=10)
-    gate = Gate(PAGES, authority=AUTHORITY, sessions=sessions, door=PlainTextResponse("locked", 403))
+    door = PlainTextResponse("locked", 403)
+    gate = Gate(PAGES, authority=AUTHORITY, sessions=sessions, door=door, led=("/take/",))
     cookie = {"Cookie": f"{COOKIE}={sessions.take_up(sessions.offer())}"}
     now_s[0] = 8
     named = {} if mode is None else {"Sec-Fetch-Mode": mode}
-    assert (await ask(gate, headers=cookie | named)).status == 200
+    assert (await ask(gate, path, headers=cookie | named)).status != 403
     now_s[0] = 12
     assert (await ask(gate, headers=cookie)).status == (200 if is_use else 403)

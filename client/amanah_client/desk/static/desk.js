@@ -170,9 +170,10 @@ function line(state) {
 }
 
 let there = 0;
-for (const name of ["keydown", "pointerdown", "wheel"]) {
-  addEventListener(name, () => {
-    if (Date.now() - there < THERE_MS || !built) return;
+// Programs that speak or listen for a person press and write without a key; a script that does is nobody.
+for (const name of ["keydown", "pointerdown", "wheel", "click", "input"]) {
+  addEventListener(name, (event) => {
+    if (!event.isTrusted || Date.now() - there < THERE_MS || !built) return;
     there = Date.now();
     quietly("active");
   }, { passive: true });
