@@ -25,7 +25,7 @@ from amanah_client.desk.telling import told
 from amanah_client.desk.words import words_of_page
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
-from amanah_client.view.people import Seat
+from amanah_client.view.people import Seat, Who
 from amanah_client.view.readers import readers
 from amanah_client.web.gate import cookie_of
 from amanah_client.web.sessions import Sessions
@@ -92,7 +92,7 @@ class Live:
 
     async def _push(self) -> None:
         desk = self._desk
-        me = desk.seat().who(desk.client.party(desk.client.me))
+        me = self._me(desk.seat())
         looked = "" if desk.looked is None else desk.looked.hex()
         more = {"words": words_of_page(), "organisations": desk.organisations(), "looked": looked}
         await self._tell({"kind": "hello", "me": me, **more})
@@ -117,6 +117,8 @@ class Live:
         # What somebody looks at comes first.
         if feed is not None and (self._anew or None in dirty or feed.room.id in dirty):
             await self._show(feed, self._thread, seat)
+        # A certificate may be read first while the page is open: until then its own name is digits.
+        await self._tell_changed("me", self._me(seat))
         await self._tell_changed("rooms", self._desk.rooms(seat))
         await self._tell_changed("line", self._desk.line())
         await self._tell_changed("trust", self._desk.trust())
@@ -124,6 +126,9 @@ class Live:
         await self._tell_changed("pending", self._desk.pending(seat))
         await self._tell_changed("ringing", self._desk.ringer.shown(seat, self))
         await self._tell_changed("transfers", self._desk.transfers.value())
+
+    def _me(self, seat: Seat) -> Who:
+        return seat.who(self._desk.client.party(self._desk.client.me))
 
     async def _show(self, feed: Feed, thread: EnvelopeId | None, seat: Seat) -> None:
         """The open room: the entries of the window that have changed, head and board."""

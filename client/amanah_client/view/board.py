@@ -270,7 +270,7 @@ def task_line(of: TaskOnBoard, board: Board, seat: Seat, nations: Collection[Org
     late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
     said = words.task_state(of.state)
     if of.reason:
-        said = _("%(state)s: %(reason)s", state=said, reason=words.value(of.reason))
+        said = _("%(state)s: %(reason)s", state=said, reason=words.title(of.reason))
     if late and due_at_ms is not None:
         lateness = _("late by %(span)s", span=words.span(seat.now_ms - due_at_ms))
         said = lateness if of.state is TaskState.OPEN else words.joined((lateness, said))
@@ -314,7 +314,7 @@ def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
         what="".join(run.text for run in titled(proposal.what)),
         runs=titled(proposal.what),
         agree=_chips(of.agreeing, seat),
-        object=tuple((seat.chip(nation), shown(of.positions[nation][0].reason)) for nation in of.objecting),
+        object=tuple((seat.chip(nation), shown(defang(of.positions[nation][0].reason))) for nation in of.objecting),
         waiting=_chips(waiting, seat),
         asked=len(proposal.nations),
         quorum=proposal.quorum,
@@ -340,7 +340,7 @@ def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_t
             )
         )
     for nation in of.objecting:
-        reason = words.value(of.positions[nation][0].reason)
+        reason = words.title(of.positions[nation][0].reason)
         said.append(_("%(nation)s objects: %(reason)s.", nation=words.value(seat.chip(nation)), reason=reason))
     if of.outcome is not None:
         adopted = of.outcome is Outcome.ADOPTED

@@ -280,7 +280,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             title = _("Forwarded: %(label)s of %(nation)s", label=origin.label.text, nation=nation)
             accepted = words.when(origin.accepted_at_ms, seat.now_ms)
             where = _("From room %(digits)s, accepted %(time)s", digits=room_digits, time=accepted)
-            noted = (_("Note: %(text)s", text=words.value(note)),) if note else ()
+            noted = (_("Note: %(text)s", text=words.title(note)),) if note else ()
             blocks, left_out = begun(text, room.most)
             return StandingCard(title=title, lines=(where, *noted), blocks=blocks, left_out=left_out)
         case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
@@ -302,7 +302,7 @@ def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     if said.withdrawn is not None:
         body = room.messages[said.withdrawn].body if said.withdrawn in room.messages else None
         reason = body.reason if isinstance(body, Withdrawal) else ""
-        told = _("Withdrawn by its author: %(reason)s", reason=words.value(reason)) if reason else ""
+        told = _("Withdrawn by its author: %(reason)s", reason=words.title(reason)) if reason else ""
         blocks, left_out = begun(text.text, room.most)
         withdrawn = told or _("Withdrawn by its author.")
         return Gone(why="withdrawn", text=withdrawn, blocks=blocks, left_out=left_out)
@@ -361,12 +361,12 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
     match body:
         case TaskMoved(id=task, state=state, reason=reason):
             moved = _moved(room.board.tasks.get(task), task, state, room.seat)
-            return (f"{moved}. {words.value(reason)}" if reason else moved,)
+            return (f"{moved}. {words.title(reason)}" if reason else moved,)
         case Position(proposal=proposal, agrees=agrees, reason=reason):
             asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
             what = words.title(asked.proposal.what) if asked else words.value(proposal.hex()[:8])
             said = _("agrees: %(what)s", what=what) if agrees else _("objects: %(what)s", what=what)
-            return (said, *([words.value(reason)] if reason else []))
+            return (said, *([words.title(reason)] if reason else []))
         case Clock(what=what, at_ms=at_ms, stands=stands):
             named = {"what": words.title(what), "time": words.when(at_ms, room.seat.now_ms)}
             return (_("%(what)s: %(time)s", **named) if stands else _("called off: %(what)s, %(time)s", **named),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -58,6 +58,17 @@ async def test_the_page_is_told_who_it_is_which_rooms_there_are_and_who_reads_th
     assert [nation["chip"] for nation in told["head"]["readers"]["nations"]] == ["TN", "MA"]
     assert told["head"]["room"]["writable"]
     await sitting.page.until(lambda: told["line"]["online"])
+
+
+async def test_who_it_is_reaches_a_page_that_was_open_before_its_certificate_was_read(
+    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, client = sitting.page, sitting.two.a
+    before = client.party(client.me)
+    assert page.told["me"]["name"] == before.name
+    monkeypatch.setattr(client, "party", lambda _device: replace(before, name="Read by now"))
+    await sitting.two.theirs.send("something that is pushed")
+    await page.until(lambda: page.told["me"]["name"] == "Read by now")
 
 
 async def test_what_others_say_is_pushed_and_counted_as_unread_until_it_was_seen(sitting: Sitting) -> None:

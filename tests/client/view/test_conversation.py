@@ -273,6 +273,20 @@ def test_what_is_withdrawn_erased_or_of_a_newer_version_says_so() -> None:
     assert plain(contents[0].blocks) == "one"
 
 
+def test_an_address_in_a_reason_or_a_note_is_shown_as_one_in_a_message() -> None:
+    told, why = Told(), "see http://evil.example/a"
+    first = told.say(A_TN, Text(text="one"))
+    told.say(A_TN, Withdrawal(message=first, reason=why))
+    told.say(A_TN, Task(id=NAME, what="look", nation=MA))
+    told.say(A_MA, TaskMoved(id=NAME, state=TaskState.REFUSED, reason=why))
+    asked = told.say(A_TN, Proposal(ordinal=1, what="Sinkhole", object_until_ms=NOW_MS + 1, quorum=1, nations=(MA, TN)))
+    told.say(A_MA, Position(proposal=asked, agrees=False, reason=why))
+    shown = repr([entry.content for entry in told.entries()])
+    assert "http://" not in shown
+    # Withdrawn; refused as the task stands and as it moved; objected as the proposal stands, in words too, and as said.
+    assert shown.count("hxxp://evil[.]example/a") == 6
+
+
 def test_what_cannot_be_read_says_why_and_what_happens() -> None:
     told = Told()
     told.say(A_MA, None, state=MessageState.UNREADABLE, cause=Cause.NOT_MEMBER_THEN)

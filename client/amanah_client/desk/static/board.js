@@ -112,7 +112,7 @@ export function makeBoard(composer) {
     if (answer.ok) showTimeline(answer.data);
   }
 
-  on("board head", draw);
+  on("board head me", draw);
   on("room", () => (aside.hidden = true));
   aside.hidden = true;
   return {

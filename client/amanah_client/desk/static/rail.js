@@ -73,7 +73,7 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
     drawHealth();
   };
 
-  on("hello", drawMe);
+  on("hello me", drawMe);
   on("rooms room", drawRooms);
   on("line trust alarms pending", drawHealth);
   return rail;

@@ -28,7 +28,7 @@ export const now = {
 
 const listeners = new Map();
 
-/** Be told of changes: of the rooms, line, trust, alarms, pending, ringing, head, board, entries, room; gives what ends that. */
+/** Be told of changes: of me, the rooms, line, trust, alarms, pending, ringing, head, board, entries, room; gives what ends that. */
 export function on(names, listener) {
   for (const name of names.split(" ")) listeners.set(name, [...(listeners.get(name) ?? []), listener]);
   return () => {
