@@ -111,7 +111,7 @@ def test_history_is_granted_to_who_came_later(nations: Nations, tunis: Path, rab
     given = amanah(tunis, "grant", ROOM, "--to", device, "--since", message)
     assert given.code == EXIT_OK, given.err
     assert given.out.startswith("done  ")
-    assert f"left out: {red[:12]}, TLP:RED: only its author passes it on" in given.err
+    assert f"left out: {red[:12]}, its label keeps it back: TLP:RED: only its author passes it on" in given.err
     end = time.monotonic() + 60
     while message not in (found := {entry["id"]: entry for entry in entries(home, ROOM)}):
         assert time.monotonic() < end

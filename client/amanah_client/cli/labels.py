@@ -11,8 +11,13 @@ from amanah_client.cli.asking import find_room, settle, show_outcome
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
+from amanah_client.history import UNREADABLE
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
+from amanah_client.language.errors import SpokenError
 from amanah_client.sdk import Client
-from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.errors import Code
+from amanah_protocol.types import EnvelopeId
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -43,7 +48,9 @@ def relabel(room: str, message: str, label: str, /, *, yes: Flag = False, common
         found = into.message(message)
         change = into.relabelling(found, new)
         if change.new < change.old:
-            lowered = f"Lowering {short(found.id)} from {change.old.text} to {new.text} lets it go further"
+            named = {"message": short(found.id), "old": change.old.text, "new": new.text}
+            isolates = {name: isolate(value) for name, value in named.items()}
+            lowered = _("Lowering %(message)s from %(old)s to %(new)s lets it go further", **isolates)
             questions.confirm(lowered, new.text, yes=yes)
         for action in change.actions:
             show_outcome(await settle(client, action, common), common)
@@ -121,10 +128,18 @@ def grant(
         last = into.row.head_seq if until is None else into.message(until).room_seq or 0
         plan = into.granting(first, last, into.find_members(to))
         for envelope, reason in plan.left_out:
-            terminal.say(f"left out: {short(envelope)}, {reason}")
+            terminal.say(_left_out(envelope, reason))
         if not plan.grants:
-            raise UsageError(Code.NOT_FOUND, "there is nothing to give", hint="Begin at an earlier message.")
+            raise SpokenError(_("there is nothing to give"), _("Begin at an earlier message."), Code.NOT_FOUND)
         for part in plan.grants:
             show_outcome(await settle(client, part, common), common)
 
     opening.with_client(common, work)
+
+
+def _left_out(envelope: EnvelopeId, reason: str) -> str:
+    message = isolate(short(envelope))
+    if reason == UNREADABLE:
+        return _("left out: %(message)s, it cannot be read here", message=message)
+    # The rule itself is what an error says, in English.
+    return _("left out: %(message)s, its label keeps it back: %(rule)s", message=message, rule=isolate(reason))

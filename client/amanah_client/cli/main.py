@@ -72,9 +72,10 @@ _COMMANDS: Final = {
 _SPOKEN: Final = frozenset({
     "chat", "room", "send", "read", "tail", "search", "ack", "react", "correct", "withdraw", "erase", "handover",
     "board", "incident", "task", "decide", "clock", "outbox", "attach", "files", "save", "close", "sign-off",
+    "watch", "duty", "template", "relabel", "forward", "grant", "report",
     "org", "roster", "device",
 })  # fmt: skip
-"""Verbs that speak other languages than English: those of an incident, and of becoming part of the community."""
+"""Verbs that speak other languages than English: an officer's day, and becoming part of the community."""
 _TRACEBACK: Final = "AMANAH_TRACEBACK"
 _EXTRAS: Final = {
     **dict.fromkeys(("jinja2", "starlette", "uvicorn"), ("web", "which this verb answers browsers and programs with")),

@@ -14,12 +14,14 @@ from amanah_client.cli.files import File, check_new, write_file
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
 from amanah_client.incident.duties import Duty
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
+from amanah_client.language.errors import SpokenError
 from amanah_client.report.forms import Form, rendered
 from amanah_client.report.notice import notice as draft
 from amanah_client.report.reading import read_room, usual_label
 from amanah_client.report.room import room_report
 from amanah_client.sdk import Client
-from amanah_protocol.errors import Code, UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
 Notice = Literal["24h", "72h", "month"]
@@ -81,10 +83,11 @@ def parse_zone(name: str | None) -> tzinfo | None:
     """A zone by its name in the time zone database.
 
     Raises:
-        UsageError: `USAGE`.
+        SpokenError: There is none of this name.
     """
     try:
         return None if name is None else ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        hint = "Write it as Africa/Tunis or Europe/Brussels."
-        raise UsageError(Code.USAGE, f"{name!r} is no time zone that is known here", hint=hint) from None
+        detail = _("%(zone)s is no time zone that is known here", zone=isolate(repr(name)))
+        hint = _("Write it as %(zones)s.", zones=isolate("Africa/Tunis, Europe/Brussels"))
+        raise SpokenError(detail, hint) from None

@@ -7,14 +7,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from amanah_client import actions, model
+from amanah_client import actions, model, terms
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.asking import outcome_json
 from amanah_client.cli.files import read_file
 from amanah_client.cli.rooms import check_title
 from amanah_client.cli.showing import short
-from amanah_client.cli.terminal import DEFAULTS, Options, single
+from amanah_client.cli.terminal import DEFAULTS, Options, composed
 from amanah_client.composing import names
+from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
@@ -38,7 +40,7 @@ def list_templates(*, common: Options = DEFAULTS) -> None:
         terminal.show_json([_template_json(template) for template in found])
         return
     terminal.show_table(
-        ("template", "label", "roles", "tasks", "about"),
+        (_("template"), _("label"), _("roles"), _("tasks"), _("about")),
         ((one.name, one.ceiling.text, ", ".join(one.roles), str(len(one.task)), one.about) for one in found),
     )
 
@@ -100,7 +102,7 @@ def open_room(
     drill
         It is an exercise, for ever: everything in it is marked so, for members and auditors alike.
     """
-    _, found = _find(template)
+    _data, found = _find(template)
     ceiling = None if label is None else names.label(label)
     given, others = tuple(map(_role, as_)), tuple(map(parse_organisation, invite))
 
@@ -119,7 +121,8 @@ def open_room(
         if not same_title:
             check_title(client, create.title)
         if filled.uncast:
-            terminal.say(f"nobody was named as {', '.join(filled.uncast)}: these tasks are for {filled.own}")
+            named = {"roles": isolate(", ".join(filled.uncast)), "nation": isolate(filled.own)}
+            terminal.say(_("nobody was named as %(roles)s: these tasks are for %(nation)s", **named))
         asked = await open_filled(client, create, filled)
         await _show_outcomes(client, asked, common)
 
@@ -137,18 +140,18 @@ async def _show_outcomes(client: Client, asked: tuple[model.Intent, ...], common
                 await client.outcome(intent.id, common.timeout, patience=Client.PATIENCE)
         except AmanahError as error:
             first, kept = first or error, isinstance(error, OperationalError)
-            terminal.say(f"{_named(intent.action)}: {error.detail}")
+            terminal.say(f"{_named(intent.action)}: {isolate(error.detail)}")
     ended = [client.intent(intent.id) for intent in asked]
     if common.json:
         found = [outcome_json(one) | {"what": _named(of.action)} for one, of in zip(ended, asked, strict=True)]
         terminal.show_json({"room": outcome_json(ended[0])["room"], "asked": found})
     else:
         for one, of in zip(ended, asked, strict=True):
-            state = "queued" if one.state is model.IntentState.SENT else one.state
-            terminal.show(f"{state:<7} {one.id[:8]}  {_named(of.action)}")
+            state = model.IntentState.QUEUED if one.state is model.IntentState.SENT else one.state
+            terminal.show(f"{terms.intent_state(state):<7} {one.id[:8]}  {_named(of.action)}")
         if ended[0].room is not None and first is None:
             terminal.show(ended[0].room.hex())
-            terminal.say(f"opened; next: amanah board {short(ended[0].room)}")
+            terminal.say(_("opened; next: %(command)s", command=isolate(f"amanah board {short(ended[0].room)}")))
     if first is not None:
         raise first
 
@@ -156,11 +159,11 @@ async def _show_outcomes(client: Client, asked: tuple[model.Intent, ...], common
 def _named(action: actions.Action) -> str:
     match action:
         case actions.Invite(organisation=organisation) if organisation is not None:
-            return f"invite {organisation}"
+            return _("invite %(nation)s", nation=isolate(organisation))
         case Say():
-            return single(said(action.body))
+            return composed(said(action.body))
         case actions.CreateRoom(title=title):
-            return f"open {single(title)}"
+            return _("open %(title)s", title=isolate(title))
         case _:
             return type(action).__name__
 

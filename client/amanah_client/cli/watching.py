@@ -12,15 +12,18 @@ from typing import Annotated, Final, assert_never
 
 from cyclopts import App, Parameter
 
+from amanah_client import terms
 from amanah_client.cli import opening, terminal
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, isolated, single
 from amanah_client.composing.times import parse_time
 from amanah_client.engine import Offline
 from amanah_client.home import find_home
+from amanah_client.language import N_, isolate, pgettext
+from amanah_client.language import gettext as _
 from amanah_client.paging import pager as p
 from amanah_client.paging.duty import Command, Rota
-from amanah_client.paging.hooks import ROOM_DIGITS, notice_of, run_hooks
+from amanah_client.paging.hooks import ROOM_DIGITS, Failure, notice_of, run_hooks
 from amanah_client.paging.settings import read_rota
 from amanah_client.paging.sounding import BELL_S, Sounding
 from amanah_client.sdk import Client
@@ -29,7 +32,11 @@ from amanah_protocol.content.page import Result
 from amanah_protocol.errors import Code, OperationalError, UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
-_RESULTS: Final = {Result.RANG: "rings here", Result.REACHED: "taken over", Result.FAILED: "reached nobody"}
+_RESULTS: Final = {
+    Result.RANG: N_("rings here"),
+    Result.REACHED: N_("taken over"),
+    Result.FAILED: N_("reached nobody"),
+}
 
 duty = App(name="duty", help="Who is on duty, and who would be paged.")
 
@@ -80,9 +87,10 @@ class _Watch:
     async def run(self) -> None:
         """Watch until it is interrupted."""
         for name in self._pager.unknown_rooms():
-            terminal.say(f"paging.toml names a room {name!r}, and there is none: nothing pages by that name")
+            told = _("paging.toml names a room %(name)s, and there is none: nothing pages by that name")
+            terminal.say(told % {"name": isolate(repr(name))})
         if not self._pager.rota.pages:
-            terminal.say("nobody is named in paging.toml: this device rings, and nobody else is paged")
+            terminal.say(_("nobody is named in paging.toml: this device rings, and nobody else is paged"))
         # What ends has failed, and nobody may take silence for quiet.
         await until_one_ends(self._pager.run(), self._sound(), self._follow_line())
 
@@ -92,9 +100,12 @@ class _Watch:
         async for event in self._client.events():
             problem = self._client.problem
             if self._client.is_online or (self._client.is_following and problem is None):
-                now = "online"
+                now = _("online")
+            elif problem is None:
+                now = ""
             else:
-                now = "" if problem is None else f"offline: {problem.detail}; nothing new arrives, trying again"
+                detail = isolate(problem.detail)
+                now = _("offline: %(detail)s; nothing new arrives, trying again", detail=detail)
             if now and now != was:
                 was = now
                 terminal.say(now)
@@ -122,7 +133,7 @@ class _Watch:
         notice = notice_of(first.room, first.precedence, count=len(ringing), step=first.step, drill=drill)
         (failure,) = await run_hooks((player,), notice, self._pager.rota)
         if failure is not None and not self._silent:
-            terminal.say(f"no sound: {failure.hook}: {failure.trouble} ({failure.detail}). {failure.hint}")
+            terminal.say(_("no sound: %(why)s", why=isolate(_why(failure))))
         self._silent = failure is not None
 
     def _told(self, told: p.Notification) -> None:
@@ -142,22 +153,43 @@ def told_lines(told: p.Notification, client: Client) -> Iterator[str]:
             room = client.room(of.room)
             where = f"DRILL {isolated(room.title)}" if room.is_drill else isolated(room.title)
             act = f"amanah ack {of.room.hex()[:ROOM_DIGITS]} {short(of.message)}"
-            since = f"{of.precedence.name.lower()} since {clock(of.since_ms)}"
-            yield f"RINGS  {short(of.message)}  {since}; {act}; room {where}"
+            yield _(
+                "RINGS  %(message)s  %(precedence)s since %(time)s; %(command)s; room %(room)s",
+                message=isolate(short(of.message)),
+                precedence=terms.precedence(of.precedence),
+                time=isolate(clock(of.since_ms)),
+                command=isolate(act),
+                room=where,
+            )
         case p.Called(message=message, step=step, again=again, whom=whom, result=result, failures=failures):
-            time_ = f", time {again + 1}" if again else ""
-            yield f"paged  {short(message)}  step {step}{time_}, {_RESULTS[result]}: {single(whom)}"
-            for failure in failures:
-                yield f"       {single(failure.hook)}: {failure.trouble} ({single(failure.detail)}). {failure.hint}"
+            said = (
+                _("paged  %(message)s  step %(step)s, time %(again)s, %(result)s: %(whom)s")
+                if again
+                else _("paged  %(message)s  step %(step)s, %(result)s: %(whom)s")
+            )
+            named = {"message": isolate(short(message)), "step": step, "again": again + 1, "whom": single(whom)}
+            yield said % {"result": _(_RESULTS[result]), **named}
+            yield from (f"       {isolate(_why(failure))}" for failure in failures)
         case p.Ended(message=message, answered=answered):
-            why = "acknowledged" if answered else "this device cannot acknowledge in that room any more"
-            yield f"quiet  {short(message)}  {why}"
+            ended = (
+                _("quiet  %(message)s  acknowledged")
+                if answered
+                else _("quiet  %(message)s  this device cannot acknowledge in that room any more")
+            )
+            yield ended % {"message": isolate(short(message))}
         case p.NobodyElse(message=message, whom=whom):
-            yield f"ALL STEPS USED  {short(message)}  from now on again and again: {single(whom)}"
+            named = {"message": isolate(short(message)), "whom": single(whom)}
+            yield _("ALL STEPS USED  %(message)s  from now on again and again: %(whom)s", **named)
         case p.NotRecorded(problem=problem):
-            yield f"the room was not told: {single(problem.detail)} [{problem.code}] {problem.hint}"
+            why = isolate(f"{single(problem.detail)} [{problem.code}] {problem.hint}")
+            yield _("the room was not told: %(why)s", why=why)
         case _:
             assert_never(told)
+
+
+def _why(failure: Failure) -> str:
+    """What kept a hook from reaching anybody: in English, as it stands in its documentation."""
+    return f"{single(failure.hook)}: {failure.trouble} ({single(failure.detail)}). {failure.hint}"
 
 
 def told_json(told: p.Notification) -> dict[str, object]:
@@ -222,17 +254,24 @@ def duty_lines(rota: Rota, at_ms: int) -> Iterator[str]:
     """Who is on duty, and the steps of a page that comes at this time."""
     known = rota.on_duty(at_ms)
     here = [person for person, when in known if when <= at_ms]
-    yield f"on duty at {clock(at_ms)}: {', '.join(single(person.name) for person in here) or 'nobody'}"
-    yield from (f"next, {clock(when)}: {single(person.name)}" for person, when in known if when > at_ms)
-    rooms = ", ".join(map(isolated, rota.rooms)) or "all"
-    yield f"what pages: {rota.least.name.lower()} and above, mentions of the duty desk; rooms: {rooms}"
+    between = pgettext("between", ", ")
+    whom = between.join(single(person.name) for person in here) or _("nobody")
+    yield _("on duty at %(time)s: %(whom)s", time=isolate(clock(at_ms)), whom=whom)
+    for person, when in known:
+        if when > at_ms:
+            yield _("next, %(time)s: %(whom)s", time=isolate(clock(when)), whom=single(person.name))
+    rooms = between.join(map(isolated, rota.rooms)) or pgettext("rooms", "all")
+    least = terms.precedence(rota.least)
+    yield _("what pages: %(least)s and above, mentions of the duty desk; rooms: %(rooms)s", least=least, rooms=rooms)
     after_ms, last = 0, None
     for step in rota.steps(at_ms):
-        ways = ", ".join(single(hook.text) for hook in step.hooks) or "rings"
-        yield f"step {step.number}, after {after_ms / 1000:g} s: {single(step.whom)} ({ways})"
+        ways = isolate(", ".join(single(hook.text) for hook in step.hooks)) if step.hooks else pgettext("hook", "rings")
+        named = {"step": step.number, "seconds": f"{after_ms / 1000:g}", "whom": single(step.whom), "ways": ways}
+        yield _("step %(step)s, after %(seconds)s s: %(whom)s (%(ways)s)", **named)
         after_ms, last = after_ms + step.wait_ms, step
     whom = "" if last is None else single(last.whom)
-    yield f"then every {rota.repeat_wait_ms / 1000:g} s: {whom}, until somebody acknowledges"
+    seconds = f"{rota.repeat_wait_ms / 1000:g}"
+    yield _("then every %(seconds)s s: %(whom)s, until somebody acknowledges", seconds=seconds, whom=whom)
 
 
 def duty_json(rota: Rota, at_ms: int) -> dict[str, object]:

@@ -43,19 +43,47 @@ def test_an_error_says_what_happened_and_what_to_do_and_names_the_case_in_englis
     assert f"(\u2068there is no profile at {tmp_path / 'x'}\u2069) [NO_PROFILE]" in told
 
 
-@pytest.mark.parametrize("words", [("send", "room", "x"), ("attach", "room", "x"), ("room", "create", "x")])
+@pytest.mark.parametrize(
+    "words",
+    [("send", "room", "x"), ("attach", "room", "x"), ("forward", "room", "x", "--to", "y"), ("room", "create", "x")],
+)
 def test_a_mistyped_label_is_refused_in_the_language_that_is_spoken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
-    given = ("gren",) if words[0] == "relabel" else ("--label", "gren")
     for code in ("fr", "ar"):
         monkeypatch.setenv("AMANAH_LANG", code)
-        assert main([*words, *given]) == 2
+        assert main([*words, "--label", "gren"]) == 2
         told = capsys.readouterr().err
         with speaking(Language(code=code)):
             refused = gettext("there is no label %(word)s; nothing was done", word=isolate("'gren'"))
         assert refused in told
         assert "no label" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("duty", "show"), "step 0, after 0 s"),
+        (("template", "list"), "roles"),
+        (("report", "room", "--zone", "Nowhere"), "is no time zone"),
+    ],
+)
+def test_the_verbs_of_an_officers_day_speak_as_its_profile_does(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    sentence: str,
+) -> None:
+    told = {}
+    for code in ("en", "fr", "ar"):
+        monkeypatch.setenv("AMANAH_LANG", code)
+        main([*words, "--home", str(tmp_path)])
+        printed = capsys.readouterr()
+        told[code] = printed.out + printed.err
+    assert sentence in told["en"]
+    assert sentence not in told["fr"] + told["ar"]
+    assert len(set(told.values())) == len(told)
 
 
 @pytest.mark.parametrize("words", [("room", "list", "--json"), ("audit", "verify"), ("doctor",)])
