@@ -18,10 +18,11 @@ def check_exported(opened: Opened, record: Record, *, by: Somebody) -> None:
         RefusedError: `LABEL`.
     """
     changed = record.select(RELABELLED, opened.index)
-    sealed = max(opened.content.label, opened.envelope.header.label)
-    label = (
-        Label(changed[0][0]) if changed and not opened.content.differs_from(opened.envelope.header.label) else sealed
-    )
+    label = max(opened.content.label, opened.envelope.header.label)
+    if changed:
+        # What says one label outside and has another inside is broken: it is raised, and no change makes it laxer.
+        broken = opened.content.differs_from(opened.envelope.header.label)
+        label = max(label, Label(changed[0][0])) if broken else Label(changed[0][0])
     matter = Matter(label=label, source=source_of(opened.sender.somebody, opened.content.body), circle=None)
     try:
         check_way(Way.EXPORT, matter, by=by, to=Outside())
