@@ -37,6 +37,19 @@ Object.defineProperty(document, "hidden", { get: () => window.away === true });
 """A desktop that shows what it is told, and a page that can be looked away from."""
 
 
+COPY: Final = """
+(chosen) => {
+    getSelection().selectAllChildren(chosen);
+    let given = "";
+    addEventListener("copy", (event) => {
+        given = event.clipboardData.getData("text/plain") || getSelection().toString();
+    }, { once: true });
+    document.execCommand("copy");
+    getSelection().removeAllRanges();
+    return given;
+}"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
     made = Desks(nations=Nations(tmp_path_factory.mktemp("flows"), NAMES))
@@ -177,6 +190,8 @@ def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
     for article in theirs.page.locator("#flow article").all():
         expect(article.locator(".drill").first).to_have_text("DRILL")
         assert (article.get_attribute("aria-label") or "").startswith("DRILL, ")
+    assert _copies(message.locator(".said")) == "DRILL: All of it is encrypted"
+    assert _copies(message).count("DRILL") == 1
     pictures(theirs, "flows-drill")
     in_arabic(theirs)
     expect(theirs.page.locator(".drillstrip")).to_contain_text("تمرين")
@@ -185,6 +200,11 @@ def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
     calm(theirs.page)
     in_english(theirs)
     theirs.hears("All of it is encrypted")
+
+
+def _copies(chosen: Locator) -> str:
+    """What goes to the clipboard where this is chosen."""
+    return str(chosen.evaluate(COPY)).strip()
 
 
 def _rings(ours: Officer, theirs: Officer, home: Path) -> None:

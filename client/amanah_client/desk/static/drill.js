@@ -13,11 +13,25 @@ export function makeDrill() {
     fill(strip, now.say.drill_strip);
   };
   on("head rooms room", draw);
+  document.addEventListener("copy", copied);
   return strip;
 }
 
 /** Whether what is open is an exercise. */
 export const isDrill = () => (now.head?.room.id === now.room ? now.head?.room.drill : roomOf(now.room)?.drill) ?? false;
+
+/** What is copied out of an entry of an exercise says so too, also where it is less than all of it. */
+function copied(event) {
+  const chosen = getSelection();
+  const from = chosen.rangeCount ? chosen.getRangeAt(0).commonAncestorContainer : null;
+  const at = from instanceof Element ? from : from?.parentElement;
+  // What is typed is nobody's entry yet; a hash or a rule alone is pasted into tools, and is no message.
+  if (!isDrill() || !at?.closest(".flow") || at.closest("code, pre")) return;
+  const text = chosen.toString();
+  if (!text.trim() || text.includes(now.say.drill)) return;
+  event.clipboardData.setData("text/plain", `${now.say.drill}${now.say.colon}${text}`);
+  event.preventDefault();
+}
 
 /** The page's title: what is open is an exercise, and how much was not read. */
 export function titleOf(title, unread) {

@@ -11,6 +11,8 @@ const PAUSE_MS = 120;
 export function openNewRoom(opened) {
   const templates = now.words.templates;
   const template = el("select", { id: "f-template" }, el("option", { value: "" }, now.say.no_template), templates.map((one) => el("option", { value: one.name }, `${one.name}: ${one.about}`)));
+  // A field shows the beginning of what was chosen alone.
+  const about = el("p.meta", { role: "status" });
   const title = el("input", { id: "f-title", type: "text", dir: "auto", required: true, maxlength: 253, autocomplete: "off", spellcheck: "false" });
   const label = el("select", { id: "f-label" }, now.words.labels.map((one) => el("option", { value: one, selected: one === "TLP:AMBER" }, one)));
   const agreement = el("input", { id: "f-agreement", type: "text", dir: "auto", maxlength: 253, autocomplete: "off", spellcheck: "false" });
@@ -68,7 +70,7 @@ export function openNewRoom(opened) {
       part.role = role.value;
       look();
     });
-    return el(one.may ? "li" : "li.not", {}, box, el("label", { for: id }, chip(one.chip, part.on), " ", el("bdi", {}, one.organisation)), one.why ? el("span.meta", {}, one.why) : null, part.on && roles().length ? role : null);
+    return el(one.may ? "li" : "li.not", {}, box, el("label", { for: id }, chip(one.chip, part.on), " ", el("bdi", {}, one.organisation)), one.why ? el("span.meta", {}, one.why) : null, part.on && roles().length ? [role, part.role ? el("span.meta", {}, roles().find(([name]) => name === part.role)[1]) : null] : null);
   }
 
   function drawPreview(data) {
@@ -98,7 +100,7 @@ export function openNewRoom(opened) {
   fill(
     form,
     el("div.twofold", {}, el("div.form", {},
-      el("label", { for: "f-template" }, now.say.template), template,
+      el("label", { for: "f-template" }, now.say.template), template, about,
       el("label", { for: "f-title" }, now.say.title), title,
       el("label", { for: "f-label" }, now.say.ceiling), label,
       el("label", { for: "f-agreement" }, now.say.agreement), agreement,
@@ -109,6 +111,7 @@ export function openNewRoom(opened) {
   );
   template.addEventListener("change", () => {
     const found = templates.find((one) => one.name === template.value);
+    fill(about, found?.about);
     if (found) label.value = found.label;
     look();
   });
