@@ -67,17 +67,22 @@ class SqliteFile:
             sync_folder(self.path.parent)
 
     def check(self) -> None:
-        """The file is there and private.
+        """The file is there, private, and has one name.
 
         Raises:
             UsageError: `CONFIG`.
         """
         try:
-            mode = self.path.stat().st_mode
+            found = self.path.stat()
         except FileNotFoundError:
             raise UsageError(Code.CONFIG, f"no store at {self.path}; `amanah-relay init` makes one") from None
-        if stat.S_IMODE(mode) & 0o077:
+        if stat.S_IMODE(found.st_mode) & 0o077:
             raise UsageError(Code.CONFIG, f"others may read {self.path}; `chmod 600` it")
+        # By each name there would be another WAL ("How To Corrupt An SQLite Database File") and another lock.
+        if found.st_nlink > 1:
+            detail = f"{self.path} has another name as well, a hard link: by two names a store is damaged"
+            hint = "Remove the other name (`find / -xdev -samefile`); a copy is made by `amanah-relay backup`."
+            raise UsageError(Code.CONFIG, detail, hint=hint)
 
     def connect(self) -> sqlite3.Connection:
         """A durable connection; one thread at a time may use it.
