@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -21,6 +22,7 @@ from amanah_protocol.errors import DecodeError
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.kinds import HEADER_ONLY, Kind
 from amanah_protocol.log.conflict import MAX_CONFLICTS
+from amanah_protocol.log.disclosure import decode_disclosure
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
 
 UNFINISHED: Final = (model.IntentState.QUEUED, model.IntentState.HELD, model.IntentState.SENT)
@@ -99,8 +101,7 @@ def perform(connection: sqlcipher.Connection, write: e.Write) -> None:  # noqa: 
             if gone is not None:
                 noting.strike(connection, gone[0])
         case e.EraseContent(room=room_id, envelopes=envelopes, by=by):
-            for envelope in envelopes:
-                _erase(connection, room_id, envelope, by)
+            _erase(connection, ((room_id, envelope) for envelope in envelopes), by)
         case e.PutIntent(intent=intent):
             _put_intent(connection, intent)
         case e.PutAction(intent=intent):
@@ -169,30 +170,52 @@ def _put_message(connection: sqlcipher.Connection, row: model.MessageRow, where:
     noting.note(connection, put[0], row, body)
 
 
-def _erase(connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None) -> None:
+def _erase(
+    connection: sqlcipher.Connection, named: Iterable[tuple[RoomId, EnvelopeId]], by: DeviceId | None = None
+) -> None:
+    """Drop what a member names, of its own words; of anybody's where `by` is None, as the room's owner may."""
+    struck = {row.encoded for one in named if (row := _erase_one(connection, *one, by)) is not None}
+    if struck:
+        _strike_proofs(connection, struck)
+
+
+def _erase_one(
+    connection: sqlcipher.Connection, room: RoomId, envelope: EnvelopeId, by: DeviceId | None
+) -> model.MessageRow | None:
+    """The entry as it stood, where its words are gone now."""
     found = connection.execute(_FIND_MESSAGE, (room, envelope)).fetchone()
     if found is None:
         connection.execute(_NOTE_ERASED, (room, envelope, by or b""))
-        return
+        return None
     number, row = found[0], decode_row(found[1], model.MessageRow)
-    # A member erases its own words alone; `by` is None where the room's owner does. A header holds no words, and what
-    # it says, such as a label, goes on.
-    if by in (None, row.sender) and row.kind not in HEADER_ONLY:
-        erased = _erased(row)
-        values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
-        connection.execute(_ERASE_MESSAGE, values)
-        noting.strike(connection, number)
-        noting.note(connection, number, erased, None)
-        _strike_proofs(connection, row)
+    # A header holds no words, and what it says, such as a label, goes on.
+    if by not in (None, row.sender) or row.kind in HEADER_ONLY:
+        return None
+    erased = _erased(row)
+    values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
+    connection.execute(_ERASE_MESSAGE, values)
+    noting.strike(connection, number)
+    noting.note(connection, number, erased, None)
+    return row
 
 
-def _strike_proofs(connection: sqlcipher.Connection, row: model.MessageRow) -> None:
-    """Disclosures of a message hold its words: what was taken out is outside, the copy here goes with them."""
+def _strike_proofs(connection: sqlcipher.Connection, struck: Collection[bytes]) -> None:
+    """Disclosures of a message hold its words: what was taken out is outside, the copy here goes with them.
+
+    Each is read once, however many messages end together: a room whose time is over has many.
+    """
     found = connection.execute(DISCLOSED).fetchall()
     for intent in (decode_intent(*columns) for columns in found):
-        if row.encoded in intent.result:
-            struck = encode_intent(replace(intent, result=b""))
-            connection.execute("UPDATE intent SET row = ? WHERE id = ?", (struck, intent.id))
+        if intent.result and _discloses(intent.result, struck):
+            row = encode_intent(replace(intent, result=b""))
+            connection.execute("UPDATE intent SET row = ? WHERE id = ?", (row, intent.id))
+
+
+def _discloses(result: bytes, struck: Collection[bytes]) -> bool:
+    try:
+        return decode_disclosure(result).envelope in struck
+    except DecodeError:
+        return True  # whose words these are cannot be told any more
 
 
 def _erased(row: model.MessageRow) -> model.MessageRow:
@@ -208,15 +231,25 @@ def _unless_erased(connection: sqlcipher.Connection, row: model.MessageRow) -> m
 def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:
     """Drop a profile, and the messages in which members introduced the person, as an `erase` would."""
     connection.execute("DELETE FROM profile WHERE organisation = ? AND subject = ?", (organisation, subject))
+    _erase(connection, _introductions(connection, organisation, subject))
+
+
+def _introductions(
+    connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId
+) -> Iterator[tuple[RoomId, EnvelopeId]]:
     last = 0
     while found := connection.execute(_SOME_MESSAGES, (last,)).fetchall():
         for number, room, envelope, data in found:
             last = number
             if _introduces(decode_row(data, model.MessageRow), organisation, subject):
-                _erase(connection, room, envelope, None)
+                yield room, envelope
 
 
 def _drop_over(connection: sqlcipher.Connection, wanted: e.DropOver) -> None:
+    _erase(connection, ((wanted.room, envelope) for envelope in _over(connection, wanted)))
+
+
+def _over(connection: sqlcipher.Connection, wanted: e.DropOver) -> Iterator[EnvelopeId]:
     policy = decode_policy(wanted.policy)
     found = connection.execute("SELECT row FROM message WHERE room = ? AND room_seq > 0", (wanted.room,)).fetchall()
     rows = [decode_row(data, model.MessageRow) for (data,) in found]
@@ -230,7 +263,7 @@ def _drop_over(connection: sqlcipher.Connection, wanted: e.DropOver) -> None:
         label = decode_envelope(row.encoded).header.label if row.label_differs else row.label
         over_ms = policy.over_at_ms(Kind(row.kind), label, accepted_at_ms=at_ms, last_at_ms=last_ms)
         if over_ms is not None and over_ms <= wanted.now_ms:
-            _erase(connection, wanted.room, row.envelope, None)
+            yield row.envelope
 
 
 def _introduces(row: model.MessageRow, organisation: OrgName, subject: PersonId) -> bool:

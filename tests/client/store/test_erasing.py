@@ -14,12 +14,14 @@ from amanah_client.incident.labelled import labels_of
 from amanah_client.model import Cause
 from amanah_client.outcome import result_of
 from amanah_client.store import LocalStore
+from amanah_client.store.rows import decode_intent
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.content.sealed import Content, View, encode_content
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Kind, Relabel
 from amanah_protocol.labels import Label, Pap
+from amanah_protocol.log.disclosure import Disclosure
 from amanah_protocol.types import DeviceId
 from tests.client.store.test_store import CANARY, KEY, ROOM, message, text_intent
 from tests.vectors import examples as x
@@ -64,7 +66,7 @@ def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStor
     action = actions.Disclose(room=ROOM, envelope=row.envelope, recipient="a court")
     intent = model.Intent(id="1" * 32, action=action, created_at_ms=1)
     store.add_intent(intent, text_intent(2))
-    proof = b"proof of " + row.encoded + CANARY.encode()
+    proof = _proof(row.encoded)
     store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.DONE, result=proof)),))
     writes: dict[str, e.Write] = {
         "erased": e.EraseContent(room=ROOM, envelopes=(row.envelope,), by=row.sender),
@@ -82,6 +84,48 @@ def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStor
         with pytest.raises(UsageError) as gone:
             result_of(found)
         assert gone.value.code is Code.NOT_FOUND
+
+
+def test_what_was_disclosed_is_read_once_however_many_messages_end_together(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        replace(message(number, room_seq=number), encoded=b"envelope %d" % number, accepted_at_ms=0)
+        for number in range(1, 21)
+    ]
+    store.commit(tuple(e.PutMessage(row=row) for row in rows))
+    intents = [
+        model.Intent(
+            id=f"{number:032x}",
+            action=actions.Disclose(room=ROOM, envelope=row.envelope, recipient="a court"),
+            created_at_ms=1,
+            state=model.IntentState.DONE,
+            result=_proof(row.encoded),
+        )
+        for number, row in enumerate(rows[:3])
+    ]
+    store.add_intent(*intents)
+    store.commit(tuple(e.PutIntent(intent=intent) for intent in intents))
+    read: list[str] = []
+
+    def counted(action: str, body: bytes, row: bytes) -> model.Intent:
+        found = decode_intent(action, body, row)
+        read.append(found.id)
+        return found
+
+    monkeypatch.setattr("amanah_client.store.writes.decode_intent", counted)
+    policy = RoomPolicy(labels={Label.AMBER: 8}).encode()
+    store.commit((e.DropOver(room=ROOM, policy=policy, now_ms=9 * DAY_MS, held_since_ms=None),))
+    assert {row.state for row in store.messages(ROOM)} == {model.MessageState.ERASED}
+    assert sorted(read) == [intent.id for intent in intents]
+    assert [found.result for intent in intents if (found := store.intent(intent.id))] == [b""] * 3
+
+
+def _proof(envelope: bytes) -> bytes:
+    return Disclosure(
+        envelope=envelope, k=bytes(32), content=CANARY.encode(), entry=b"", index=0, size=1, path=(), checkpoint=b"",
+        certificate=b"", enrolment=b"",
+    ).encode()  # fmt: skip
 
 
 def _introduction() -> bytes:
