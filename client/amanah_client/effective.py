@@ -21,7 +21,7 @@ from amanah_client.message import author_of
 from amanah_client.moments import clock
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Said
-from amanah_protocol.content.closing import ClosingRecorded, SignOff
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved
@@ -49,7 +49,7 @@ def check_effect(room: Room, body: Said) -> None:
     match body:
         case Task(nation=nation):
             check_present(room, (nation,))
-        case Proposal(nations=asked):
+        case Proposal(nations=asked) | Closing(nations=asked):
             check_present(room, asked)
         case _:
             pass

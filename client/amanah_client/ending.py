@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from amanah_client.effective import check_present
 from amanah_client.incident.closing import ShownClosing, ask_to_sign, record, sign
 from amanah_client.room import Room
 from amanah_client.sdk import Client
@@ -37,6 +38,8 @@ async def ask_nations(
         AmanahError: It cannot be caught up, or is refused; where the first step was taken, that one stands.
     """
     await _catch_up(client, room)
+    # Before anything is sent: else the incident would be closed, and nobody asked.
+    check_present(room, nations)
     if room.board(about=()).standing.status is not Status.CLOSED:
         await client.do(room.compose(Incident(status=Status.CLOSED), circle=circle), _WAIT_S)
     asked = nations or tuple(party.organisation for party in room.members())

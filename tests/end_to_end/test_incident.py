@@ -14,6 +14,7 @@ from amanah_client.cli.terminal import EXIT_NOT_FOUND, EXIT_OK, EXIT_USAGE
 from tests.end_to_end.nations import Nations, amanah
 
 TN, MA = "cert.example.tn", "cert.example.ma"
+ELSEWHERE = "cert.example.sn"
 ROOM: Final = "Phishing wave"
 FAR: Final = "2099-01-01T12:00"
 WAIT_S: Final = 60
@@ -155,12 +156,16 @@ def test_two_nations_converse(tunis: Path, rabat: Path) -> None:
         (("decide", "agree", ROOM, "99"), EXIT_NOT_FOUND, "there is no proposal 99"),
         (("decide", "close", ROOM, "99"), EXIT_NOT_FOUND, "there is no proposal 99"),
         (("clock", "change", ROOM, "ff"), EXIT_NOT_FOUND, "no joint time begins with"),
+        (("close", ROOM, "--yes", "--nation", "Tunisia"), EXIT_USAGE, "DNS name"),
+        (("close", ROOM, "--yes", "--nation", TN, "--nation", ELSEWHERE), EXIT_NOT_FOUND, "Those who can be asked are"),
     ],
     ids=str,
 )
 def test_what_makes_no_sense_is_not_said(
     tunis: Path, rabat: Path, words: tuple[str, ...], code: int, said: str
 ) -> None:
+    before = conversation(tunis)
     ran = amanah(tunis, *words)
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
+    assert conversation(tunis) == before

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import catch_up, find_room, settle, show_outcome
 from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.effective import check_present
 from amanah_client.incident.closing import ask_to_sign, record, sign
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
@@ -19,6 +20,7 @@ from amanah_client.view.closing import left_open
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.identity import parse_organisation
+from amanah_protocol.types import OrgName
 
 Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
@@ -59,8 +61,11 @@ def close(
         into = await _current(client, room, common)
         newest = next(reversed(into.board().closings.values()), None)
         if newest is None or anew:
+            asked = tuple(map(parse_organisation, nation))
+            # Before anything is sent: else the incident would be closed, and nobody asked.
+            check_present(into, asked)
             confirm(into, yes=yes)
-            await ask(client, into, common, nations=nation, days=days)
+            await ask(client, into, common, nations=asked, days=days)
             return
         made = record(into.board(), now_ms=_now_ms())
         by = isolate(", ".join(made.nations)) if made.nations else _("nobody")
@@ -85,7 +90,7 @@ def confirm(into: Room, *, yes: bool) -> None:
 
 
 async def ask(
-    client: Client, into: Room, common: Options, *, nations: tuple[str, ...] = (), days: int = USUAL_DAYS
+    client: Client, into: Room, common: Options, *, nations: tuple[OrgName, ...] = (), days: int = USUAL_DAYS
 ) -> None:
     """Say that the incident is closed, then ask about all entries up to that."""
     show_outcome(await settle(client, into.compose(Incident(status=Status.CLOSED)), common), common)
@@ -93,10 +98,10 @@ async def ask(
 
 
 async def ask_nations(
-    client: Client, into: Room, common: Options, *, nations: tuple[str, ...] = (), days: int = USUAL_DAYS
+    client: Client, into: Room, common: Options, *, nations: tuple[OrgName, ...] = (), days: int = USUAL_DAYS
 ) -> None:
     """Ask nations to sign off; all in the room where none is named."""
-    asked = list(map(parse_organisation, nations)) or [party.organisation for party in into.members()]
+    asked = nations or tuple(party.organisation for party in into.members())
     body = ask_to_sign(into.placed(), nations=asked, sign_until_ms=_now_ms() + days * _DAY_MS)
     terminal.say(_("asked to sign off: %(nations)s", nations=isolate(", ".join(body.nations))))
     show_outcome(await settle(client, into.compose(body), common), common)

@@ -136,6 +136,10 @@ async def test_a_page_opens_no_file_as_a_template(sitting: Sitting) -> None:
 async def test_nations_are_asked_to_sign_sign_and_it_is_recorded(sitting: Sitting) -> None:
     page, room, theirs = sitting.page, sitting.room, sitting.two.theirs
     assert not page.told["board"]["closing"]
+    absent = await page.ask("ask_to_sign", room=room, nations=[TN, "cert.example.sn"], days=3)
+    assert (absent["ok"], "not in this room" in absent["text"]) == (False, True)
+    # Nor was the incident said to be closed.
+    assert theirs.board().standing.status is None
     asked = await page.ask("ask_to_sign", room=room, nations=[TN, MA], days=3)
     assert asked["ok"], asked
     closing = await page.until(lambda: page.told["board"]["closing"])
