@@ -24,6 +24,7 @@ _AT: Final = re.compile(r"(?<![\w@.])@")
 _DOUBLED: Final = re.compile(r"(?<![\w@.])@@(?=\S)")
 _NATION: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.[a-z][a-z0-9-]*[a-z0-9](?:/\w+)?|/duty)\b", re.IGNORECASE)
 """What is meant to be a nation or its duty desk: a DNS name, or anything that ends like a desk."""
+_WORD: Final = re.compile(r"[\w-]+(?!\.\w|/\w)")
 _MOST_NAMED: Final = 8
 
 
@@ -77,6 +78,9 @@ def _unknown(text: str, at: re.Match[str], members: Collection[Party], known: Co
     shared = next((one.name for one in members if one.name and _stands(behind, one.name)), None)
     if shared is not None:
         return shared
+    word = _WORD.match(behind)
+    if word is not None and word[0].casefold() in {one.organisation.rpartition(".")[2] for one in members}:
+        return word[0]  # as a face shows the nation, and as commands take it
     looks = _NATION.match(behind)
     return None if looks is None else looks[0]
 

@@ -18,7 +18,7 @@ from amanah_client.desk.flows import flow, record, sign
 from amanah_client.desk.passing import lowering
 from amanah_client.language import gettext as _
 from amanah_client.room import Room
-from amanah_client.view.closing import left_open
+from amanah_client.view.closing import closes, left_open
 from amanah_client.view.indicators import defang, has_live
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
@@ -98,7 +98,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
     order = read_line(asked.text, _typed(desk, room, asked), COMMANDS)
     label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
     match order:
-        case orders.Saying(body=body) if not asked.anyway and (left := _left_behind(body, room, desk.now_ms)):
+        case orders.Saying(body=body) if closes(body) and not asked.anyway and (left := _left_open(desk, room)):
             return "", {"left_open": left}
         case orders.Saying(body=body):
             precedence, circle = Precedence[asked.precedence.upper()], readers_of(room, asked)
@@ -144,9 +144,8 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
     return "", {"sent": True}
 
 
-def _left_behind(body: Said, room: Room, now_ms: int) -> tuple[str, ...]:
-    closes = isinstance(body, Incident) and body.status is Status.CLOSED
-    return left_open(room.board(about=()), now_ms) if closes else ()
+def _left_open(desk: Desk, room: Room) -> tuple[str, ...]:
+    return left_open(room.board(about=()), desk.now_ms)
 
 
 async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:

@@ -16,7 +16,7 @@ from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.terminal import dialogs, doing, opening
 from amanah_client.terminal.completing import complete, usage
-from amanah_client.terminal.composer import Composer, Shown
+from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
 from amanah_client.terminal.drawing import Drawn, Parts
 from amanah_client.terminal.frame import BOARD_FROM, ROOMS_FROM, Frame
@@ -170,7 +170,7 @@ class Terminal(Frame):
             case doing.Finds():
                 self.ask(Finding(done.query, self._found(done)), self._found_one)
             case doing.Lowers() | doing.Closes():
-                self._ask_again(feed, done, text, shown)
+                self._ask_again(feed, done, text)
             case doing.Takes():
                 self.run_worker(self._take(done, text, feed), group="work")
         self.show_soon()
@@ -228,19 +228,18 @@ class Terminal(Frame):
         self._sheet("conversation").mark(name)
         self._sheet("conversation").focus()
 
-    def _ask_again(self, feed: Feed, wanted: doing.Lowers | doing.Closes, text: str, shown: Shown) -> None:
+    def _ask_again(self, feed: Feed, wanted: doing.Lowers | doing.Closes, text: str) -> None:
         if isinstance(wanted, doing.Lowers):
             self._ask_to_lower(feed, wanted)
         else:
-            self._ask_to_close(feed, wanted, text, shown)
+            self._ask_to_close(feed, wanted, text)
 
-    def _ask_to_close(self, feed: Feed, wanted: doing.Closes, text: str, shown: Shown) -> None:
+    def _ask_to_close(self, feed: Feed, wanted: doing.Closes, text: str) -> None:
         def chosen(name: str | None) -> None:
             if name == dialogs.CLOSE:
-                takes = doing.closing(self.watch_over.client, feed.room, wanted.days, shown)
-                self.run_worker(self._take(takes, text, feed), group="work")
+                self.run_worker(self._take(wanted.work, text, feed), group="work")
 
-        self.ask(Choosing(*dialogs.closing(wanted.left)), chosen)
+        self.ask(Choosing(*dialogs.closing(wanted.left, signs=wanted.signs)), chosen)
 
     def _ask_to_lower(self, feed: Feed, wanted: doing.Lowers) -> None:
         sent = wanted.change is not None

@@ -266,11 +266,12 @@ def _room(line: RoomLine) -> Parts:
 # ---- what there is to ask
 
 
-def closing(left: Sequence[str]) -> tuple[list[Parts], list[Choice]]:
+def closing(left: Sequence[str], *, signs: bool) -> tuple[list[Parts], list[Choice]]:
     """Whether the incident is closed although something is open, and the answers.
 
     Args:
         left: What is open, a line for each; of many, the first are shown.
+        signs: Whether nations are asked to sign off, too.
     """
     more = len(left) - _MOST_LEFT
     asks = [
@@ -279,9 +280,10 @@ def closing(left: Sequence[str]) -> tuple[list[Parts], list[Choice]]:
     ]
     if more > 0:
         asks.append(said(_("and %(count)s more", count=more), "dim"))
+    close = _("Close all the same, and ask the nations to sign off") if signs else _("Close all the same")
     choices = [
         Choice(name=NOTHING, says=said(_("Do not close yet"))),
-        Choice(name=CLOSE, says=said(_("Close all the same, and ask the nations to sign off"))),
+        Choice(name=CLOSE, says=said(close)),
     ]
     return [*asks, ()], choices
 

@@ -29,7 +29,7 @@ from amanah_client.terminal.composer import Shown
 from amanah_client.terminal.exporting import export
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
-from amanah_client.view.closing import facts, left_open
+from amanah_client.view.closing import closes, facts, left_open
 from amanah_protocol.content.file import File
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
@@ -78,27 +78,6 @@ class Lowers:
     change: Change | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Closes:
-    """The incident is to be closed with things still open: somebody has to say so once more.
-
-    Attributes:
-        days: How many days nations have to sign.
-        left: What is still open, a line for each.
-    """
-
-    days: int
-    left: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finds:
-    """Something was searched for: what was found, what came last first."""
-
-    query: str
-    found: tuple[Found, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takes:
     """Something that takes a while, beside which its reader goes on.
@@ -112,6 +91,29 @@ class Takes:
     title: str
     work: Callable[[Tell], Awaitable[str]]
     local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closes:
+    """The incident is to be closed with things still open: somebody has to say so once more.
+
+    Attributes:
+        left: What is still open, a line for each.
+        work: Closes it.
+        signs: Whether nations are asked to sign, too.
+    """
+
+    left: tuple[str, ...]
+    work: Takes
+    signs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """Something was searched for: what was found, what came last first."""
+
+    query: str
+    found: tuple[Found, ...]
 
 
 Done: TypeAlias = Said | Shows | Lowers | Closes | Finds | Takes
@@ -179,6 +181,9 @@ async def type_line(watch: Watch, feed: Feed, line: str, seen: Situation, shown:
 async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situation, shown: Shown) -> Done:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     client, room = watch.client, feed.room
     match order:
+        case orders.Saying(body=body) if closes(body) and (left := left_open(room.board(about=()), seen.now_ms)):
+            work = Takes(title=_("Closing the incident"), work=partial(_say_closed, watch, feed, order, shown))
+            return Closes(left, work, signs=False)
         case orders.Saying():
             return await _say(watch, feed, order, shown)
         case orders.Acknowledging(message=message, grade=grade):
@@ -208,7 +213,8 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situat
             return _save(feed, room.message(message.hex()) if message else _file_in_sight(feed, seen), named)
         case orders.AskingToSign(days=days):
             left = left_open(room.board(about=()), seen.now_ms)
-            return Closes(days, left) if left else closing(client, room, days, shown)
+            work = Takes(title=_("Closing the incident"), work=partial(_close, client, room, days, shown))
+            return Closes(left, work, signs=True) if left else work
         case orders.SigningOff(anyway=anyway):
             return Takes(title=_("Signing off"), work=partial(_sign, client, room, anyway, shown))
         case orders.RecordingClosing():
@@ -262,9 +268,9 @@ async def _say(watch: Watch, feed: Feed, order: orders.Saying, shown: Shown) -> 
 # ---- what takes a while
 
 
-def closing(client: Client, room: Room, days: int, shown: Shown) -> Takes:
-    """Close the incident, and ask its nations to sign off."""
-    return Takes(title=_("Closing the incident"), work=partial(_close, client, room, days, shown))
+async def _say_closed(watch: Watch, feed: Feed, order: orders.Saying, shown: Shown, _tell: Tell) -> str:
+    await _say(watch, feed, order, shown)
+    return ""
 
 
 async def _close(client: Client, room: Room, days: int, shown: Shown, _tell: Tell) -> str:

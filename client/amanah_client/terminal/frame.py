@@ -18,7 +18,7 @@ from amanah_client.engine import Event
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
-from amanah_client.language.errors import happened, speaks
+from amanah_client.language.errors import SpokenError, happened, speaks
 from amanah_client.model import Intent, IntentState
 from amanah_client.paging.sounding import BELL_S
 from amanah_client.sdk import Client
@@ -137,7 +137,7 @@ class Frame(App[None]):
         self._is_passing = False
         self._was_away = False
         self._leaves = False
-        self._offered_for = ""
+        self._offered_for: str | None = None
         self._panels: dict[str, bool | None] = {"rooms": None, "board": None}
 
     # ---- what is on the screen
@@ -462,5 +462,6 @@ def words_of(error: AmanahError) -> str:
         # Its own words are English, and stand behind what happened and what to do.
         told = f"{happened(error.code)} ({words.value(detail)})".lstrip()
     begin = _("Not done:")
-    # Of what was typed wrong, the words say all there is.
-    return f"{begin} {told}" if error.code is Code.USAGE else f"{begin} {told} [{error.code}]"
+    # What was said in this language says all there is; behind a sentence of a code stands which one it was.
+    says_all = isinstance(error, SpokenError) or error.code is Code.USAGE
+    return f"{begin} {told}" if says_all else f"{begin} {told} [{error.code}]"

@@ -13,6 +13,7 @@ from amanah_client.language import gettext as _
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_protocol.content.closing import FACTS, Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.types import EnvelopeId, OrgName
 
@@ -108,6 +109,11 @@ def left_open(board: Board, now_ms: int) -> tuple[str, ...]:
         for one in clocks
     ]
     return tuple(lines)
+
+
+def closes(body: object) -> bool:
+    """Whether what is said closes the incident: of what that leaves behind, whoever says it is told first."""
+    return isinstance(body, Incident) and body.status is Status.CLOSED
 
 
 def closing_words(body: Closing | SignOff | ClosingRecorded, board: Board, seat: Seat) -> str:

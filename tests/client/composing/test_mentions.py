@@ -63,6 +63,7 @@ def test_no_more_are_called_than_a_text_may_call() -> None:
         "@cert.example.ma/dutyfree",
         "@cert.example.ma.evil.example",
         "@ma/duty",
+        "Seen at your side, @MA?",
         "see (@cert.example.de).",
     ],
 )
@@ -100,7 +101,9 @@ def test_other_signs_call_nobody_and_are_sent_as_they_are(text: str) -> None:
     assert read_mentions(text, MEMBERS) == (text, ())
 
 
-@pytest.mark.parametrize("said", ["@cert.example.zz", "@@cert.example.ma", "@ma/duty", "(@evil.example)", "a@b.c @@ @"])
+@pytest.mark.parametrize(
+    "said", ["@cert.example.zz", "@@cert.example.ma", "@ma/duty", "@tn", "(@evil.example)", "a@b.c @@ @"]
+)
 def test_what_calls_nobody_is_written_with_one_sign_more(said: str) -> None:
     written = as_written(said, MEMBERS)
     assert read_mentions(written, MEMBERS) == (said, ())
