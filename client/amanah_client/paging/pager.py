@@ -21,7 +21,7 @@ from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions, model
 from amanah_client import effects as e
-from amanah_client.engine import Event
+from amanah_client.engine import Event, NamesChanged
 from amanah_client.home import ProfileLock
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
@@ -170,11 +170,7 @@ class Pager:
         self._client = client
         self._rota = read_rota(client.profile.home.rota) if rota is None else rota
         check_hooks(self._rota)
-        me = client.party(client.me)
-        self._me: i.Person | None = None
-        if me.role is Role.OFFICER and me.subject is not None:
-            self._me = me.organisation, me.subject
-        self._desk = Desk(nation=me.organisation, rota=self._rota)
+        self._me, self._desk = self._seat()
         self._machine = Machine(_alone(self._rota))
         self._lock = ProfileLock(client.profile.home, client.profile.home.paging_lock)
         self._has_lock = False
@@ -182,6 +178,11 @@ class Pager:
         self._failures: dict[EnvelopeId, tuple[Failure, ...]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Queue[i.Ran] = asyncio.Queue()
+
+    def _seat(self) -> tuple[i.Person | None, Desk]:
+        me = self._client.party(self._client.me)
+        desk = Desk(nation=me.organisation, rota=self._rota)
+        return None if me.role is not Role.OFFICER or me.subject is None else (me.organisation, me.subject), desk
 
     # ---- what faces look at
 
@@ -244,6 +245,7 @@ class Pager:
         """Page until cancelled."""
         try:
             with self._client.hearing() as events:
+                self._me, self._desk = self._seat()
                 await self._take_over()
                 await self._load()
                 with contextlib.suppress(OperationalError):
@@ -290,8 +292,17 @@ class Pager:
                 await self._take(i.Gone(room=room.room))
             case e.IntentChanged(intent=intent):
                 await self._hear_of_own(intent)
+            case NamesChanged():
+                await self._look_who()
             case _:  # alarms and the connection are told by others
                 pass
+
+    async def _look_who(self) -> None:
+        """Whose desk this is: a new profile reads its own certificate while this runs, and was nobody's before."""
+        before = self._desk.nation
+        self._me, self._desk = self._seat()
+        if self._desk.nation != before:
+            await self._load()
 
     async def _hear_of_own(self, intent: model.Intent) -> None:
         """An own acknowledgement counts while it is on its way, and no longer when it was refused."""

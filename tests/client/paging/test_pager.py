@@ -180,6 +180,29 @@ def test_a_page_goes_through_its_steps_is_recorded_and_ends_by_acknowledge(circl
     asyncio.run(main())
 
 
+def test_a_pager_that_runs_before_its_certificate_was_read_is_of_its_nation_from_then_on(circle: Circle) -> None:
+    fresh = circle.nations.enrol("fresh", MA)
+
+    async def main() -> None:
+        # Nothing was read yet when it begins: whose desk it is comes with the first answer of the relay.
+        async with desk(fresh) as here, await Client.open(circle.tunis) as tunis:
+            await here.client.online(WAIT_S)
+            room = await tunis.create_room("First night", label=Label.AMBER, timeout_s=WAIT_S)
+            await room.invite(MA, timeout_s=WAIT_S)
+            called = await room.send("now", precedence=Precedence.FLASH, timeout_s=WAIT_S)
+            assert called.envelope is not None
+            await here.rings(called.envelope)
+            ours = here.client.room("First night")
+            own = await ours.send("we look", precedence=Precedence.FLASH, timeout_s=WAIT_S)
+            await here.pager.acknowledge(called.envelope)
+            assert (await here.quiet(called.envelope)).answered
+            await asyncio.sleep(2 * p.TICK_S)
+            assert [one.message for one in here.pager.ringing] == []
+            assert not [one for one in here.told if isinstance(one, p.Rings) and one.ringing.message == own.envelope]
+
+    asyncio.run(main())
+
+
 def test_without_the_relay_it_rings_from_the_store_and_the_own_word_counts_at_once_and_after_a_restart(
     circle: Circle,
 ) -> None:
