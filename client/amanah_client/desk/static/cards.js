@@ -51,7 +51,7 @@ export function decisionCard(found, inFlow = false) {
   const made = el(
     `div.card${found.outcome ? "" : ".ask"}`,
     { id: inFlow ? null : `decision-${found.ordinal}` },
-    el("h3", {}, `${now.say.decision} ${found.ordinal}: `, titled(found)),
+    el("h3", {}, `${now.say.decision} ${found.ordinal}${now.say.colon}`, titled(found)),
     found.outcome ? null : bar(share(found.agree.length, found.asked)),
     el("div.meta", {}, found.words),
     asked || found.closable
@@ -74,7 +74,7 @@ export function clockCard(clock, inFlow = false) {
   const made = el(
     inFlow ? (over ? "div.card" : "div.card.ask") : "div.clockline",
     {},
-    inFlow ? el("h3", {}, clock.title, ": ", titled(clock)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
+    inFlow ? el("h3", {}, clock.title, now.say.colon, titled(clock)) : el("div.row.tight.between", {}, el("b", {}, clock.title), el("span.meta", {}, clock.words)),
     inFlow ? null : countdown(clock),
     inFlow ? null : el("div", {}, titled(clock)),
     el(
