@@ -10,6 +10,7 @@ from amanah_client.desk.desk import Desk
 from amanah_client.incident.about import INCIDENT
 from amanah_client.message import Message
 from amanah_client.reading import Found
+from amanah_client.room import Room
 from amanah_client.view.conversation import conversation, reactions, versions
 from amanah_client.view.entries import Item
 from amanah_client.view.gathered import Room as Seen
@@ -38,20 +39,21 @@ def find(desk: Desk, query: str) -> dict[str, object]:
     """What was said and fits, what came last first."""
     seat = desk.seat()
     found = desk.client.search(query, limit=MOST)
-    titles = {room.id: shown(room.title) for room in desk.client.rooms()}
+    rooms = {room.id: room for room in desk.client.rooms()}
     return {
-        "found": [_found(one, titles.get(one.message.room, ""), seat) for one in found],
+        "found": [_found(one, rooms[one.message.room], seat) for one in found],
         "more": len(found) == MOST,
     }
 
 
-def _found(found: Found, title: str, seat: Seat) -> dict[str, object]:
+def _found(found: Found, room: Room, seat: Seat) -> dict[str, object]:
     message = found.message
     who = seat.who(message.sender)
     return {
         "room": message.room.hex(),
-        "title": title,
+        "title": shown(room.title),
         "drill": message.drill,
+        "label": room.label_of(message).text,
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
         "chip": who.chip,

@@ -202,13 +202,14 @@ class Terminal(Frame):
         seat, client = self.watch_over.seat(), self.watch_over.client
         drawn = []
         for one in finds.found:
-            message = one.message
+            message, room = one.message, client.room(one.message.room)
+            label = room.label_of(message).text
             at, who = words.when(message.sent_at_ms, seat.now_ms), seat.who(message.sender)
-            head = (part(client.room(message.room).title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
+            head = (part(room.title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
                     part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
             rows = (
                 Row(edge=(Part("  "),), parts=head),
-                Row(edge=(Part("    "),), parts=(part(defang(one.excerpt)),)),
+                Row(edge=(Part("    "),), parts=(Part(f" {label} ", label), Part("  "), part(defang(one.excerpt)))),
                 Row(),
             )
             drawn.append(Drawn(id=message.id.hex(), rows=rows))

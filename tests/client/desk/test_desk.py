@@ -231,7 +231,12 @@ async def test_words_are_found_and_drafts_kept(sitting: Sitting) -> None:
     await sitting.two.theirs.send("The Loader is signed")
     await page.until(lambda: page.said() == ["The Loader is signed"])
     data = (await page.ask("search", query="loader signed"))["data"]
-    assert [(one["room"], one["chip"]) for one in data["found"]] == [(room, "MA")]
+    assert [(one["room"], one["chip"], one["label"]) for one in data["found"]] == [(room, "MA", "TLP:AMBER")]
+    # What counts now is what stands before the words.
+    theirs = next(one for one in sitting.two.theirs.messages() if one.text == "The Loader is signed")
+    await sitting.two.theirs.relabel(theirs, Label.GREEN)
+    await page.until(lambda: [item["the_label"] for item in page.entries("prose")] == ["TLP:GREEN"])
+    assert (await page.ask("search", query="loader signed"))["data"]["found"][0]["label"] == "TLP:GREEN"
     assert (await page.ask("search", query="absent"))["data"] == {"found": [], "more": False}
     await page.ask("draft", room=room, text="half a sen")
     await page.ask("look", room=room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,7 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert "1 message fits: " in drawn
         assert "Malware lead" in drawn
         assert "203.0.113[.]54" in drawn
+        assert re.search(r"TLP:AMBER\s+The sinkhole", drawn), drawn
         desk.shoot("found-80x24")
         await pilot.press("enter")
         await front(desk, shows=False)
