@@ -101,7 +101,7 @@ async function callOff(clock) {
 }
 
 const moveClock = (clock) =>
-  askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, ltr: true }], now.say.move, "", ({ at }) =>
+  askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, time: true }], now.say.move, "", ({ at }) =>
     quietly("set_clock", sealed({ clock: clock.id, at })));
 
 function countdown(clock) {

@@ -390,14 +390,14 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       return formOf("add_task", now.say.task, [
         { name: "what", label: now.say.what, wanted: true },
         { name: "nation", label: now.say.nation, choices: nations },
-        { name: "until", label: now.say.until, ltr: true },
+        { name: "until", label: now.say.until, time: true },
       ], now.say.add);
     },
     decision() {
       const count = now.head.readers.nations.length;
       return formOf("propose", now.say.propose, [
         { name: "what", label: now.say.proposed, wanted: true },
-        { name: "until", label: now.say.object_until, value: "+2h", wanted: true, ltr: true },
+        { name: "until", label: now.say.object_until, value: "+2h", wanted: true, time: true },
         { name: "quorum", label: now.say.quorum, choices: Array.from({ length: count }, (_, n) => [String(n + 1), String(n + 1)]), value: String(count) },
       ], now.say.propose, (given) => ({ ...given, quorum: Number(given.quorum) }));
     },
@@ -405,7 +405,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       return formOf("set_clock", now.say.clock, [
         { name: "nature", label: now.say.nature, choices: Object.entries(now.words.natures) },
         { name: "what", label: now.say.happens, wanted: true },
-        { name: "at", label: now.say.at, wanted: true, ltr: true },
+        { name: "at", label: now.say.at, wanted: true, time: true },
       ], now.say.set);
     },
     handover() {
@@ -419,7 +419,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
         { name: "severity", label: now.say.severity, choices: [...stays, ...Object.entries(now.words.severities)] },
         { name: "status", label: now.say.status, choices: [...stays, ...Object.entries(now.words.statuses)], note: (value) => (value === "closed" ? leftOpen(now.board.left_open) : null) },
         { name: "type", label: now.say.type, choices: [...stays, ...now.words.types.map((one) => [one, one])] },
-        { name: "aware", label: now.say.aware, ltr: true },
+        { name: "aware", label: now.say.aware, time: true },
       ], now.say.ok, (given) => ({ ...given, title: given.title === board.title ? "" : given.title }));
     },
   };

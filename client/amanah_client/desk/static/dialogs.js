@@ -3,6 +3,9 @@
 import { btn, chip, el, filled, inUtc, isolated, moment, theirs, tlp, twin } from "./dom.js";
 import { now, roomOf, toast, told, wrong } from "./state.js";
 
+/** How a time may be written; by itself, since a sentence that runs from right to left turns it around. */
+const TIMES = "14:00, +2h, 2026-11-30T14:00";
+
 /** Which room something is about that stands over it, and whether that is an exercise: none of both is seen behind it. */
 function about(room) {
   return el("div.row.tight.ofroom", {}, room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), tlp(room.label));
@@ -33,8 +36,8 @@ function isBeside(made, event) {
 }
 
 /**
- * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, note}, where
- * `note(value)` gives what is to be known of what was chosen, or null.
+ * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, time, note},
+ * where `note(value)` gives what is to be known of what was chosen, or null.
  * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next.
  */
 export function askFor(title, fields, doing, more = "", does = null) {
@@ -44,7 +47,7 @@ export function askFor(title, fields, doing, more = "", does = null) {
       const id = `f-${field.name}`;
       const input = field.choices
         ? el("select", { id }, field.choices.map(([value, text]) => el("option", { value, selected: value === field.value }, text)))
-        : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr ? "ltr" : "auto", value: field.value ?? "", required: field.wanted, autocomplete: "off", spellcheck: "false" });
+        : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr || field.time ? "ltr" : "auto", placeholder: field.time ? TIMES : null, value: field.value ?? "", required: field.wanted, autocomplete: "off", spellcheck: "false" });
       inputs.set(field.name, input);
       const note = field.note ? el("div", { role: "status" }) : null;
       if (note) input.addEventListener("change", () => note.replaceChildren(...[field.note(input.value)].filter(Boolean)));
