@@ -159,7 +159,7 @@ class Feed:
             return arrives and not is_shown and not counts(message)
         if message.id in self._named:
             return False  # it was spoken of before it came: a sender may name what it has not sent yet
-        event, about = event_of(message), targets([event_of(message)])
+        event, about = event_of(message), _named_by([message])
         if not is_shown and not part.concerns(event):
             return True
         is_at_hand = follows and (not is_shown or about <= self._gathered.messages.keys())
@@ -173,7 +173,7 @@ class Feed:
 
     def _show_more(self, message: Message) -> None:
         self._put([message])
-        self._named |= targets([event_of(message)])
+        self._named |= _named_by([message])
         self._gathered.take(message)
         if isinstance(message.specific, kinds.Counts):
             self._kept.forget({one.id for one in self._entries.values() if isinstance(one.body, AlertBatch)})
@@ -185,11 +185,11 @@ class Feed:
     def _follow_own(self, message: Message) -> bool:
         self._own[message.id] = message
         self._own_is_old = True
-        if self._part is None or not targets([event_of(message)]) <= self._gathered.messages.keys():
+        if self._part is None or not _named_by([message]) <= self._gathered.messages.keys():
             return False
         self._forget({message.id})
         self._gathered.take(message)
-        self._named |= targets([event_of(message)])
+        self._named |= _named_by([message])
         self._window = None
         return True
 
@@ -285,7 +285,7 @@ class Feed:
             messages = (*placed, *(self._own.values() if self.last is None else ()))
             if self._part is None:
                 self._part, self._gathered = _look(self.room, messages)
-                self._named = targets(map(event_of, messages))
+                self._named = _named_by(messages)
                 self._kept.clear()
             self._window = Window(messages, self._part.board, self._gathered.messages)
         return self._window
@@ -474,10 +474,17 @@ def _look(room: Room, messages: Sequence[Message]) -> tuple[Part, Gathered]:
     """The board of some entries, and these with what is shown beside them: what they answer, corrects or withdraws."""
     part = room.part([message.id for message in messages])
     board, shown = part.board, {message.id for message in messages}
-    named = shown | targets(event_of(message) for message in messages)
+    named = shown | _named_by(messages)
     spoken_of = [said for name in named if (said := board.messages.get(name)) is not None]
     told = {entry for said in spoken_of for entry in (*said.corrections, said.withdrawn) if entry is not None}
     gathered = Gathered()
     for message in (*room.entries(*((named | told) - shown)).values(), *messages):
         gathered.take(message)
     return part, gathered
+
+
+def _named_by(messages: Iterable[Message]) -> set[EnvelopeId]:
+    """What is at hand where these are shown: what they speak of, and what they erase."""
+    shown = tuple(messages)
+    erasing = (one.specific.envelopes for one in shown if isinstance(one.specific, kinds.Erase))
+    return targets(map(event_of, shown)).union(*erasing)

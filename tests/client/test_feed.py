@@ -13,7 +13,7 @@ from amanah_client.incident.board import Board
 from amanah_client.message import Message, counts, event_of
 from amanah_client.model import MessageState
 from amanah_client.room import Room
-from amanah_client.view.entries import Entry, Prose
+from amanah_client.view.entries import Entry, Notice, Prose
 from amanah_client.view.runs import plain
 from amanah_protocol import kinds
 from amanah_protocol.content.revision import Correction
@@ -248,6 +248,20 @@ def test_an_entry_says_which_thread_it_stands_in_as_that_begins_now_and_not_with
     feed.take(told.messages[-1])
     assert roots() == ["begins anew"]
     assert roots(root) == []
+
+
+def test_what_an_erasure_names_is_at_hand_however_far_above_it_stands() -> None:
+    told = Told()
+    first = told.say(A_TN, Text(text="ours"))
+    for _ in range(3 * ROWS):
+        told.say(A_TN, Text(text="x"))
+    feed, _stored = feed_of(told)
+    feed.items(seat(), ())
+    told.show(A_MA, kinds.Erase(envelopes=(first,)))
+    feed.take(told.messages[-1])
+    last = feed.items(seat(), ())[-1]
+    assert isinstance(last, Notice)
+    assert "nothing was erased" in last.text
 
 
 def test_what_is_not_here_is_not_found() -> None:

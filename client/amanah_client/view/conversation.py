@@ -164,7 +164,7 @@ def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry 
     if message.kind in QUIET:
         return None
     if message.id in room.board.without_effect or message.body is None or isinstance(message.body, Page):
-        found = notice_of(message, room.seat, room.board)
+        found = notice_of(message, room)
         if found is not None or message.state is MessageState.STORED:
             return found
     if isinstance(message.body, _ATTACHED):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
-from amanah_client.incident.board import Board
 from amanah_client.language import gettext as _
 from amanah_client.language import list_of, ngettext
 from amanah_client.message import Message
@@ -14,26 +13,27 @@ from amanah_client.paging.duty import DESK
 from amanah_client.view import words
 from amanah_client.view.alerts import sum_words
 from amanah_client.view.entries import Notice
+from amanah_client.view.gathered import Room
 from amanah_client.view.people import Seat
 from amanah_protocol import kinds
 from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code
-from amanah_protocol.types import DeviceId
+from amanah_protocol.types import DeviceId, EnvelopeId
 
 _NAMED: Final = 6
 """So many people are named in one line."""
 
 
-def notice_of(message: Message, seat: Seat, board: Board) -> Notice | None:
+def notice_of(message: Message, room: Room) -> Notice | None:
     """An entry as a line of the system; None for one that stands elsewhere or says nothing to people."""
-    effect, who = board.without_effect.get(message.id), seat.who(message.sender)
+    effect, who = room.board.without_effect.get(message.id), room.seat.who(message.sender)
     name = words.value(who.name)
     if effect is not None:
         said: Told | None = _without_effect(message, name, effect)
     elif isinstance(message.body, Page):
         said = _paged(message.body, words.value(who.chip)), "alarm" if message.body.result is Result.FAILED else "quiet"
     else:
-        said = _does(message, name, seat)
+        said = _does(message, name, room)
     if said is None:
         return None
     text, tone = said
@@ -68,7 +68,22 @@ def _paged(page: Page, nation: str) -> str:
     }[page.result]
 
 
-def _does(message: Message, who: str, seat: Seat) -> Told | None:  # noqa: C901, PLR0911, PLR0912 - one for each kind
+def _erased(message: Message, who: str, envelopes: Collection[EnvelopeId], room: Room) -> str:
+    """Of what others sent nothing is erased, whatever an `erase` names: nobody may take it for gone."""
+    found = [room.messages.get(one) for one in envelopes]
+    gone = [one for one in found if one is None or message.sender.may_erase(one.sender.device, room.owner)]
+    if not gone:
+        return _("%(who)s asked to erase what another device sent: nothing was erased.", who=who)
+    return ngettext(
+        "%(who)s erased the content of %(count)s message above.",
+        "%(who)s erased the content of %(count)s messages above.",
+        len(gone),
+        who=who,
+    )
+
+
+def _does(message: Message, who: str, room: Room) -> Told | None:  # noqa: C901, PLR0911, PLR0912 - one for each kind
+    seat = room.seat
     match message.specific:
         case kinds.Create(ceiling=ceiling, agreement=agreement):
             opened = _("%(who)s opened the room, up to %(label)s.", who=who, label=ceiling.text)
@@ -77,20 +92,15 @@ def _does(message: Message, who: str, seat: Seat) -> Told | None:  # noqa: C901,
         case kinds.Commit(added=added, removed=removed):
             return _changed(who, _whose(added, seat), _whose(removed, seat))
         case kinds.Egress(recipient=recipient, envelope=envelope, form="forward"):
-            digits, room = envelope.hex()[:8], words.value(recipient[:8])
-            said = _("%(who)s forwarded message %(digits)s into room %(room)s.", who=who, digits=digits, room=room)
+            digits, into = envelope.hex()[:8], words.value(recipient[:8])
+            said = _("%(who)s forwarded message %(digits)s into room %(room)s.", who=who, digits=digits, room=into)
             return said, "readers"
         case kinds.Egress(recipient=recipient, envelope=envelope):
             digits, to = envelope.hex()[:8], words.value(recipient)
             said = _("%(who)s disclosed message %(digits)s to %(recipient)s.", who=who, digits=digits, recipient=to)
             return said, "readers"
         case kinds.Erase(envelopes=envelopes):
-            return ngettext(
-                "%(who)s erased the content of %(count)s message above.",
-                "%(who)s erased the content of %(count)s messages above.",
-                len(envelopes),
-                who=who,
-            ), "quiet"
+            return _erased(message, who, envelopes, room), "quiet"
         case kinds.Relabel(envelope=envelope, old=old, new=new):
             said = _("%(who)s changed the label of message %(digits)s from %(old)s to %(new)s.",
                      who=who, digits=envelope.hex()[:8], old=old.text, new=new.text)  # fmt: skip

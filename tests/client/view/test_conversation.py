@@ -579,3 +579,17 @@ def test_an_erasure_is_offered_where_all_of_it_goes() -> None:
     assert shown == [(True, False), (True, False), (True, True)]
     owned = conversation(told.messages, replace(told.room(A_MA), owner=MA))
     assert all(item.erasable for item in owned if isinstance(item, Entry))
+
+
+def test_an_erasure_is_told_of_what_it_takes_away_alone() -> None:
+    told = Told()
+    ours, theirs = told.say(A_TN, Text(text="ours")), told.say(A_MA, Text(text="theirs"))
+    told.show(A_MA, kinds.Erase(envelopes=(ours,)))
+    told.show(A_MA, kinds.Erase(envelopes=(ours, theirs)))
+    said = [bare(item.text) for item in told.items() if isinstance(item, Notice)]
+    assert said == [
+        "officer 0 of MA asked to erase what another device sent: nothing was erased.",
+        "officer 0 of MA erased the content of 1 message above.",
+    ]
+    owned = conversation(told.messages, replace(told.room(), owner=MA))
+    assert ["1 message" in item.text for item in owned if isinstance(item, Notice)] == [True, False]
