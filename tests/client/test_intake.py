@@ -20,6 +20,7 @@ from amanah_protocol.content.alert import MAX_PACK_BYTES
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
 from amanah_protocol.labels import Label
+from tests.client.test_sdk import invited
 from tests.end_to_end.nations import Nations
 
 TN: Final = "cert.example.tn"
@@ -63,7 +64,7 @@ async def post(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterato
         await officer.online(WAIT_S)
         await bot.online(WAIT_S)
         room = await officer.create_room("Alerts", label=Label.AMBER)
-        await room.invite(bot.me)
+        await invited(room, bot.me)
         with bot.hearing() as events:
             async with asyncio.timeout(WAIT_S):
                 while not bot.rooms() or bot.room(room.id).row.status != "open":

@@ -15,7 +15,7 @@ from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.kinds import Egress, Relabel
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import OrgName
-from tests.client.test_sdk import joined, until
+from tests.client.test_sdk import invited, joined, until
 from tests.end_to_end.nations import Nations
 
 TN, MA = "cert.example.tn", "cert.example.ma"
@@ -37,7 +37,7 @@ async def members(nations: Nations, title: str) -> AsyncIterator[tuple[Client, C
         await a.online()
         await b.online()
         room = await a.create_room(title, label=Label.RED)
-        await room.invite(b.me)
+        await invited(room, b.me)
         yield a, b, room, await joined(b, title)
 
 
@@ -160,7 +160,7 @@ async def test_who_comes_later_is_granted_what_labels_let_it_have(nations: Natio
         home = nations.enrol("late", MA)
         async with await Client.open(home) as late:
             await late.online()
-            await ours.invite(late.me)
+            await invited(ours, late.me)
             room = await joined(late, "granted")
             await until(lambda: late.me in {party.device for party in theirs.members()})
             first = await heard(theirs, "one")

@@ -17,6 +17,7 @@ from amanah_client.terminal.app import Terminal
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_protocol.errors import UsageError
 from amanah_protocol.labels import Label
+from tests.client.test_sdk import invited
 from tests.end_to_end.nations import Nations
 
 TN, MA, SN = "cert.example.tn", "cert.example.ma", "cert.example.sn"
@@ -140,8 +141,8 @@ async def at_the_terminal(
             await client.online()
         if room is not None:
             made = await own.create_room(room, label=Label.AMBER, drill=drill)
-            await made.invite(malware.me)
-            await made.invite(shift.me)
+            await invited(made, malware.me)
+            await invited(made, shift.me)
             for client in (malware, shift):
                 await joined(client, room)
         app = Terminal(own, room)

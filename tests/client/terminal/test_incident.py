@@ -13,6 +13,7 @@ from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Ack, Grade
 from amanah_protocol.labels import Label, Precedence
 from tests.client.terminal.officers import MA, SN, TN, Desk, at_the_terminal, joined, until
+from tests.client.test_sdk import invited
 from tests.end_to_end.nations import Nations
 
 ARABIC = "رأيناه أيضا على 203.0.113.54 منذ الصباح."
@@ -346,11 +347,11 @@ async def test_a_message_that_more_would_read_than_when_it_was_written_waits_for
         await shift.online()
         async with await Client.open(home) as own:
             await own.online()
-            await (await own.create_room(title, label=Label.AMBER)).invite(other.me)
+            await invited(await own.create_room(title, label=Label.AMBER), other.me)
         # It is written for one nation; before it can go out, a second one is let in.
         async with await Client.open(home, connect=False) as own:
             await own.ask(own.room(title).compose("For us alone"))
-        await (await joined(other, title)).invite(shift.me)
+        await invited(await joined(other, title), shift.me)
         theirs = await joined(shift, title)
         async with await Client.open(home) as own, Terminal(own, title).run_test(size=(80, 24)) as pilot:
             app = pilot.app

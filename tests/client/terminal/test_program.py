@@ -19,6 +19,7 @@ import pytest
 from amanah_client import Client
 from amanah_protocol.labels import Label
 from tests.client.terminal.officers import TN, joined, until
+from tests.client.test_sdk import invited
 from tests.end_to_end.nations import Nations, amanah
 
 RUN = "import sys; from amanah_client.cli.main import run; sys.exit(run())"
@@ -72,7 +73,7 @@ async def test_on_a_terminal_of_sixteen_colours_and_without_any(nations: Nations
         await other.online()
         async with await Client.open(home) as own:
             await own.online()
-            await (await own.create_room(title, label=Label.AMBER)).invite(other.me)
+            await invited(await own.create_room(title, label=Label.AMBER), other.me)
         room = await joined(other, title)
         await room.send(HOSTILE)
         screen = Screen(home, title, **environment)
