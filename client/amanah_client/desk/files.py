@@ -224,6 +224,9 @@ class Hatch:
         return {"take": TAKE + self._take.give(cookie, given_out), "label": made.label.text}
 
     async def _taken(self, request: Request) -> Response:
+        if request.method != "GET":
+            # Who only looks (HEAD) would use up what is taken once, and what was fetched would count as given.
+            return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})
         given = self._take.take(cookie_of(request.headers), request.path_params["name"])
         if given is None:
             return _refused(HTTPStatus.NOT_FOUND, _("This was taken before, or is not offered here."))

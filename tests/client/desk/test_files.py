@@ -316,6 +316,13 @@ async def test_nobody_else_takes_anything(sitting: Sitting, headers: dict[str, s
     assert (await sitting.over_http("GET", where)).body == DATA
 
 
+async def test_who_looks_before_taking_uses_nothing_up(sitting: Sitting) -> None:
+    await sitting.bring()
+    where = await sitting.offered((await sitting.card("capture.pcap"))["id"])
+    assert (await sitting.over_http("HEAD", where)).status == 405
+    assert (await sitting.over_http("GET", where)).body == DATA
+
+
 async def test_what_one_session_was_promised_the_next_does_not_get(sitting: Sitting) -> None:
     await sitting.bring()
     where = await sitting.offered((await sitting.card("capture.pcap"))["id"])
