@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterator
 
 from amanah_client import terms
 from amanah_client.cli.showing import short
-from amanah_client.cli.terminal import isolated, single
+from amanah_client.cli.terminal import composed, isolated, single
 from amanah_client.incident.board import Board, ClosingOnBoard
 from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
 from amanah_client.language import gettext as _
-from amanah_client.language import isolate
+from amanah_client.language import isolate, pgettext
 from amanah_client.moments import clock, iso
 from amanah_client.said import nature_words, said, said_json
 from amanah_client.sdk import Client
 from amanah_client.view.board import is_absent
+from amanah_client.view.closing import facts
 from amanah_protocol.types import EnvelopeId, OrgName
 
 _NOTES = 3
@@ -49,8 +50,13 @@ def _lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: i
     yield from (f"{name:<12} {value}" for name, value in named.items() if value is not None)
     if standing.aware_at_ms is not None:
         for duty in Duty:
-            latest = " at the latest" if duty is Duty.FINAL_REPORT else ""
-            yield f"{duty.called} due {clock(due_ms(duty, standing.aware_at_ms))}{latest} ({duty.article})"
+            due = (
+                _("%(duty)s due %(time)s at the latest (%(article)s)")
+                if duty is Duty.FINAL_REPORT
+                else _("%(duty)s due %(time)s (%(article)s)")
+            )
+            time = isolate(clock(due_ms(duty, standing.aware_at_ms)))
+            yield due % {"duty": _(duty.called), "time": time, "article": isolate(duty.article)}
     for of in sorted(board.clocks.values(), key=lambda of: (of.clock.at_ms < now_ms, of.clock.at_ms)):
         when = nature_words(of.clock.nature, of.clock.at_ms) if of.clock.stands else _("called off")
         understood = board.messages[of.set].grades()
@@ -106,20 +112,28 @@ def _page_lines(board: Board) -> Iterator[str]:
     """Who was paged for which message, and which nation acknowledged it since."""
     for message, spoken in board.messages.items():
         for nation, page in spoken.pages:
-            yield f"paged {short(message)}  {clock(page.at_ms)}  {nation}  {isolated(said(page))}"
+            named = {"message": isolate(short(message)), "time": isolate(clock(page.at_ms)), "nation": isolate(nation)}
+            yield _("paged %(message)s  %(time)s  %(nation)s  %(what)s", what=composed(said(page)), **named)
         if spoken.pages and (graded := spoken.grades()):
-            answers = ", ".join(f"{nation} ({grade.name.lower()})" for nation, grade in sorted(graded.items()))
-            yield f"paged {short(message)}  acknowledged by {answers}"
+            answers = ", ".join(f"{nation} ({terms.grade(grade)})" for nation, grade in sorted(graded.items()))
+            named = {"message": isolate(short(message)), "nations": isolate(answers)}
+            yield _("paged %(message)s  acknowledged by %(nations)s", **named)
 
 
 def _closing(asked: EnvelopeId, of: ClosingOnBoard) -> Iterator[str]:
-    until = f"until {clock(of.closing.sign_until_ms)}" if of.recorded is None else f"recorded in {short(of.recorded)}"
-    signed = ", ".join(of.agreeing) or "nobody"
-    waits = f"; not signed: {', '.join(of.outstanding)}" if of.outstanding else ""
-    yield f"closing {short(asked)} of entries up to {of.closing.last}  [signed: {signed}{waits}; {until}]"
+    signed = isolate(", ".join(of.agreeing)) if of.agreeing else _("nobody")
+    if of.recorded is None:
+        until = _("until %(time)s", time=isolate(clock(of.closing.sign_until_ms)))
+    else:
+        until = _("recorded in %(entry)s", entry=isolate(short(of.recorded)))
+    waits = _("; not signed: %(nations)s", nations=isolate(", ".join(of.outstanding))) if of.outstanding else ""
+    stands = _("signed: %(nations)s", nations=signed) + waits + pgettext("between", "; ") + until
+    named = {"closing": isolate(short(asked)), "last": of.closing.last}
+    yield _("closing %(closing)s of entries up to %(last)s", **named) + f"  [{stands}]"
     for nation in sorted(of.signed):
-        if names := of.differs(nation):
-            yield f"  {nation} has other facts: {', '.join(names)}; compare `amanah report` of both"
+        if differing := of.differs(nation):
+            told = {"nation": isolate(nation), "facts": facts(differing), "command": isolate("`amanah report`")}
+            yield "  " + _("%(nation)s has other facts: %(facts)s; compare %(command)s of both", **told)
 
 
 def _who(author: Author, client: Client) -> str:

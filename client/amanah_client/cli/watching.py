@@ -22,7 +22,7 @@ from amanah_client.home import find_home
 from amanah_client.language import N_, isolate, pgettext
 from amanah_client.language import gettext as _
 from amanah_client.paging import pager as p
-from amanah_client.paging.duty import Command, Rota
+from amanah_client.paging.duty import DESK, Command, Rota
 from amanah_client.paging.hooks import ROOM_DIGITS, Failure, notice_of, run_hooks
 from amanah_client.paging.settings import read_rota
 from amanah_client.paging.sounding import BELL_S, Sounding
@@ -167,7 +167,7 @@ def told_lines(told: p.Notification, client: Client) -> Iterator[str]:
                 if again
                 else _("paged  %(message)s  step %(step)s, %(result)s: %(whom)s")
             )
-            named = {"message": isolate(short(message)), "step": step, "again": again + 1, "whom": single(whom)}
+            named = {"message": isolate(short(message)), "step": step, "again": again + 1, "whom": _whom(whom)}
             yield said % {"result": _(_RESULTS[result]), **named}
             yield from (f"       {isolate(_why(failure))}" for failure in failures)
         case p.Ended(message=message, answered=answered):
@@ -178,13 +178,17 @@ def told_lines(told: p.Notification, client: Client) -> Iterator[str]:
             )
             yield ended % {"message": isolate(short(message))}
         case p.NobodyElse(message=message, whom=whom):
-            named = {"message": isolate(short(message)), "whom": single(whom)}
+            named = {"message": isolate(short(message)), "whom": _whom(whom)}
             yield _("ALL STEPS USED  %(message)s  from now on again and again: %(whom)s", **named)
         case p.NotRecorded(problem=problem):
             why = isolate(f"{single(problem.detail)} [{problem.code}] {problem.hint}")
             yield _("the room was not told: %(why)s", why=why)
         case _:
             assert_never(told)
+
+
+def _whom(name: str) -> str:
+    return _(DESK) if name == DESK else single(name)
 
 
 def _why(failure: Failure) -> str:
@@ -266,10 +270,10 @@ def duty_lines(rota: Rota, at_ms: int) -> Iterator[str]:
     after_ms, last = 0, None
     for step in rota.steps(at_ms):
         ways = isolate(", ".join(single(hook.text) for hook in step.hooks)) if step.hooks else pgettext("hook", "rings")
-        named = {"step": step.number, "seconds": f"{after_ms / 1000:g}", "whom": single(step.whom), "ways": ways}
+        named = {"step": step.number, "seconds": f"{after_ms / 1000:g}", "whom": _whom(step.whom), "ways": ways}
         yield _("step %(step)s, after %(seconds)s s: %(whom)s (%(ways)s)", **named)
         after_ms, last = after_ms + step.wait_ms, step
-    whom = "" if last is None else single(last.whom)
+    whom = "" if last is None else _whom(last.whom)
     seconds = f"{rota.repeat_wait_ms / 1000:g}"
     yield _("then every %(seconds)s s: %(whom)s, until somebody acknowledges", seconds=seconds, whom=whom)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from amanah_client.language import N_
 from amanah_protocol.content.alert import MAX_OBSERVED_AT_MS
 
 _HOUR_MS: Final = 3_600_000
@@ -35,9 +36,9 @@ class Duty(StrEnum):
 
 
 _TITLES: Final = {
-    Duty.EARLY_WARNING: "24 h early warning",
-    Duty.NOTIFICATION: "72 h incident notification",
-    Duty.FINAL_REPORT: "final report",
+    Duty.EARLY_WARNING: N_("24 h early warning"),
+    Duty.NOTIFICATION: N_("72 h incident notification"),
+    Duty.FINAL_REPORT: N_("final report"),
 }
 _ARTICLES: Final = {
     Duty.EARLY_WARNING: "NIS2, Article 23(4)(a)",

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+from amanah_client.language import N_
 from amanah_protocol.labels import Precedence
 
-DESK: Final = "the desk"
+DESK: Final = N_("the desk")
 """Whom the first step pages: whoever hears the devices of the desk."""
 _HORIZON_DAYS: Final = 8
 """A shift of one day in the week comes again within so many days, whatever the hour."""

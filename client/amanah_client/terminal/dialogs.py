@@ -309,13 +309,13 @@ def keys() -> list[tuple[Parts, int]]:
     """The keys, and after them the commands."""
     groups: list[tuple[str, list[tuple[str, str]]]] = [
         (_("Writing"), [
-            ("Enter", _("Send")),
-            ("Alt+Enter, Ctrl+J", _("A new line")),
+            (_("Enter"), _("Send")),
+            (_("Alt+Enter, Ctrl+J"), _("A new line")),
             ("Tab", _("Complete a command, a nation or a name; from an empty line, go to the conversation")),
             (_("Up, in an empty line"), _("Correct your last message")),
             ("Ctrl+D", _("Defang the addresses in what you write")),
             ("Ctrl+F", _("Search what was said")),
-            ("Page Up, Page Down", _("Scroll the conversation")),
+            (_("Page Up, Page Down"), _("Scroll the conversation")),
             (_("Esc"), _("Drop an answer or a correction, close a panel or a thread, come back here")),
         ]),
         (_("Rooms and panels"), [
@@ -330,7 +330,7 @@ def keys() -> list[tuple[Parts, int]]:
         ]),
         (_("In the conversation, at the marked message"), [
             (_("Up, Down, Home, End"), _("Mark a message")),
-            ("Enter, R", _("Answer it")),
+            (_("Enter, R"), _("Answer it")),
             ("1, 2, 3, 4", _("Acknowledge: received, read, understood, acting")),
             ("T", _("Open its thread")),
             ("X", _("Put a sign on it")),
@@ -339,7 +339,7 @@ def keys() -> list[tuple[Parts, int]]:
             ("S", _("Save its file")),
             (_("Space"), _("All of it, and what it said before it was corrected")),
         ]),
-        (_("On the board"), [("Enter", _("Write the command that moves a task, agrees or acknowledges"))]),
+        (_("On the board"), [(_("Enter"), _("Write the command that moves a task, agrees or acknowledges"))]),
     ]  # fmt: skip
     lines: list[tuple[Parts, int]] = []
     for title, pairs in groups:
