@@ -66,7 +66,7 @@ def _room(line: RoomLine, width: int, *, is_here: bool) -> Iterator[Row]:
     title = cut((*drill, part(line.title, style)), width - _INDENT - cells(end))
     yield Row(edge=(bar,), parts=title, end=end)
     severity = _severity(line.severity)
-    told = f"{severity}, {line.words}" if severity and not line.trouble else line.words
+    told = words.joined((severity, line.words)) if severity and not line.trouble else line.words
     yield from folded(said(told, "worst" if line.trouble else "dim"), width, bar, None if is_here else 1)
 
 

@@ -17,6 +17,7 @@ from amanah_client.standing import Standing
 from amanah_client.terminal import panels
 from amanah_client.terminal.lines import Part, Row, cells
 from amanah_client.terminal.showing import Showing
+from amanah_client.view import words
 from amanah_client.view.board import board_view
 from amanah_client.view.readers import readers
 from amanah_client.view.rooms import RoomLine
@@ -51,7 +52,7 @@ FACTS = tuple(bytes((number,)) * 32 for number in range(6))
 def picture(code: str) -> str:
     """All steps in one language."""
     with speaking(Language(code=code)):
-        steps = (*_conversation(), *_board(), *_closing(), *_trouble())
+        steps = (*_rooms(), *_conversation(), *_board(), *_closing(), *_trouble())
         return "".join(f"{line}\n" for line in steps)
 
 
@@ -77,13 +78,23 @@ def _talk(told: Told) -> list[Row]:
     return [row for block in Showing().blocks(told.items(), WIDTH) for row in block.rows]
 
 
+def _room(**more: object) -> RoomLine:
+    known = {"id": "00", "title": "Port authority", "label": "TLP:AMBER", "group": "incident", "severity": "critical"}
+    return RoomLine(nations=3, words=words.devices(3), **(known | more))  # type: ignore[arg-type]  # each says what differs
+
+
+def _rooms() -> Iterator[str]:
+    lines = (
+        _room(unread=3),
+        _room(title="Payment portals", pages=1),
+        _room(title="Night", group="standing", drill=True),
+    )
+    yield from _step("the rooms", [row for block in panels.rooms(lines, WIDTH, "") for row in block.rows])
+
+
 def _head(told: Told, *, drill: bool = False) -> tuple[Row, ...]:
     view = board_view(told.board, seat(), NATIONS)
-    room = RoomLine(
-        id="00", title="Port authority", label="TLP:AMBER", group="incident", severity="critical", nations=3, words="",
-        drill=drill,
-    )  # fmt: skip
-    return panels.head(room, view, readers(MEMBERS, seat()), WIDTH)
+    return panels.head(_room(drill=drill), view, readers(MEMBERS, seat()), WIDTH)
 
 
 def _bar(precedence: Precedence = Precedence.ROUTINE) -> tuple[Row, ...]:
