@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +14,9 @@ from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
-from tests.client.desk.serving import Page, Served, serving
-from tests.client.test_sdk import MA, TN, Two, officers, until
+from tests.client.desk.serving import Page, serving
+from tests.client.desk.sitting import Sitting, at_the_desk
+from tests.client.test_sdk import MA, TN, until
 from tests.end_to_end.nations import Nations
 
 
@@ -27,28 +28,10 @@ def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
     made.close()
 
 
-@dataclass(kw_only=True)
-class Sitting:
-    """An officer at a desk, in one room with another who has none."""
-
-    two: Two
-    served: Served
-    page: Page
-    room: str
-    cookie: str
-
-
 @pytest.fixture
 async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
-    async with officers(nations, request.node.name) as two, serving(two.a) as served:
-        cookie = await served.enter()
-        socket = await served.dial(cookie)
-        page, room = Page(socket), two.ours.id.hex()
-        await page.until(lambda: [one for one in page.told.get("rooms", ()) if one["id"] == room])
-        await page.ask("look", room=room)
-        await page.until(lambda: "head" in page.told and "board" in page.told and page.order)
-        yield Sitting(two=two, served=served, page=page, room=room, cookie=cookie)
-        await socket.close()
+    async with at_the_desk(nations, request.node.name, Sitting) as made:
+        yield made
 
 
 async def test_the_page_is_told_who_it_is_which_rooms_there_are_and_who_reads_them(sitting: Sitting) -> None:

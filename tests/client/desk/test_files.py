@@ -29,8 +29,9 @@ from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, OperationalError, VerifyError
 from amanah_protocol.labels import Label
 from amanah_protocol.limits import ATTACHMENT_CHUNK_BYTES, MAX_ATTACHMENT_BYTES
-from tests.client.desk.serving import PATIENCE_S, Page, Served, serving
-from tests.client.test_sdk import MA, TN, Two, invited, officers, until
+from tests.client.desk.serving import PATIENCE_S
+from tests.client.desk.sitting import Sitting, at_the_desk
+from tests.client.test_sdk import MA, TN, invited, until
 from tests.client.web.asked import ask as ask_app
 from tests.end_to_end.nations import Nations
 
@@ -57,18 +58,8 @@ class Reply:
     whole: bool = True
 
 
-@dataclass(kw_only=True)
-class Sitting:
-    """An officer at a desk, in one room with another who has none."""
-
-    two: Two
-    served: Served
-    page: Page
-    cookie: str
-
-    @property
-    def room(self) -> str:
-        return self.two.ours.id.hex()
+class Handing(Sitting):
+    """One who hands files over."""
 
     @property
     def readers(self) -> str:
@@ -124,22 +115,16 @@ class Sitting:
 
 
 @pytest.fixture
-async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
-    async with officers(nations, request.node.name) as two, serving(two.a) as served:
-        cookie = await served.enter()
-        socket = await served.dial(cookie)
-        page, room = Page(socket), two.ours.id.hex()
-        await page.ask("look", room=room)
-        await page.until(lambda: "head" in page.told and "transfers" in page.told)
-        yield Sitting(two=two, served=served, page=page, cookie=cookie)
-        await socket.close()
+async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Handing]:
+    async with at_the_desk(nations, request.node.name, Handing) as made:
+        yield made
 
 
 # ---- in
 
 
 async def test_what_a_page_brings_reaches_the_others_and_is_on_the_disk_in_no_other_form(
-    sitting: Sitting, tmp_path: Path
+    sitting: Handing, tmp_path: Path
 ) -> None:
     held = []
     announced = await sitting.announce(text="from the gateway", sample=True)
@@ -159,7 +144,7 @@ async def test_what_a_page_brings_reaches_the_others_and_is_on_the_disk_in_no_ot
     await sitting.page.until(lambda: sitting.moves() == {})
 
 
-async def test_an_empty_file_is_a_file(sitting: Sitting) -> None:
+async def test_an_empty_file_is_a_file(sitting: Handing) -> None:
     await sitting.bring(b"", name="empty")
     assert (await sitting.card("empty"))["content"]["size"] == 0
 
@@ -170,7 +155,7 @@ async def test_an_empty_file_is_a_file(sitting: Sitting) -> None:
     ids=["label", "size", "name"],
 )
 async def test_what_may_not_be_sent_is_refused_before_any_of_it_is_read(
-    sitting: Sitting, changed: dict[str, object], why: str
+    sitting: Handing, changed: dict[str, object], why: str
 ) -> None:
     assert (await sitting.announce())["ok"]
     refused = await sitting.announce(**changed)
@@ -179,7 +164,7 @@ async def test_what_may_not_be_sent_is_refused_before_any_of_it_is_read(
     assert sitting.two.a.outbox() == ()
 
 
-async def test_a_file_goes_to_nobody_whom_the_page_did_not_show(sitting: Sitting, nations: Nations) -> None:
+async def test_a_file_goes_to_nobody_whom_the_page_did_not_show(sitting: Handing, nations: Nations) -> None:
     refused = await sitting.announce(readers="00" * 32)
     assert "has changed" in refused["text"]
     where = (await sitting.announce())["data"]["bring"]
@@ -192,7 +177,7 @@ async def test_a_file_goes_to_nobody_whom_the_page_did_not_show(sitting: Sitting
         assert sitting.two.ours.files() == []
 
 
-async def test_a_file_is_brought_once(sitting: Sitting) -> None:
+async def test_a_file_is_brought_once(sitting: Handing) -> None:
     where = (await sitting.announce())["data"]["bring"]
     assert (await sitting.over_http("POST", where, DATA)).status == 204
     assert (await sitting.over_http("POST", where, DATA)).status == 404
@@ -211,7 +196,7 @@ async def test_a_file_is_brought_once(sitting: Sitting) -> None:
         ({"Cookie": "amanah=guessed"}, 403),
     ],
 )
-async def test_nobody_else_brings_anything(sitting: Sitting, headers: dict[str, str], status: int) -> None:
+async def test_nobody_else_brings_anything(sitting: Handing, headers: dict[str, str], status: int) -> None:
     where = (await sitting.announce())["data"]["bring"]
     assert (await sitting.over_http("POST", where, DATA, **headers)).status == status
     assert sitting.two.a.outbox() == ()
@@ -220,14 +205,14 @@ async def test_nobody_else_brings_anything(sitting: Sitting, headers: dict[str, 
 
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA + b"x"], ids=["less", "more"])
-async def test_another_file_than_was_announced_is_not_taken(sitting: Sitting, data: bytes) -> None:
+async def test_another_file_than_was_announced_is_not_taken(sitting: Handing, data: bytes) -> None:
     where = (await sitting.announce())["data"]["bring"]
     assert (await sitting.over_http("POST", where, data)).status == 400
     assert sitting.two.a.outbox() == ()
     assert sitting.spooled() == []
 
 
-async def test_of_a_file_that_was_cut_off_nothing_is_kept(sitting: Sitting) -> None:
+async def test_of_a_file_that_was_cut_off_nothing_is_kept(sitting: Handing) -> None:
     where = (await sitting.announce())["data"]["bring"]
     head = {**sitting.served.own, "Cookie": sitting.cookie, "Content-Length": str(len(DATA))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
@@ -240,7 +225,7 @@ async def test_of_a_file_that_was_cut_off_nothing_is_kept(sitting: Sitting) -> N
     assert sitting.two.a.outbox() == ()
 
 
-async def test_where_the_desk_was_locked_meanwhile_nothing_is_kept(sitting: Sitting) -> None:
+async def test_where_the_desk_was_locked_meanwhile_nothing_is_kept(sitting: Handing) -> None:
     where = (await sitting.announce())["data"]["bring"]
     head = {**sitting.served.own, "Cookie": sitting.cookie, "Content-Length": str(len(DATA))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
@@ -259,7 +244,7 @@ async def test_where_the_desk_was_locked_meanwhile_nothing_is_kept(sitting: Sitt
 
 
 async def test_a_disk_that_is_full_is_told_while_the_browser_still_sends(
-    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+    sitting: Handing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_sealing: Sealing, _data: bytes) -> None:
         raise OperationalError(Code.DISK_FULL, "no room is left on the disk")
@@ -276,7 +261,7 @@ async def test_a_disk_that_is_full_is_told_while_the_browser_still_sends(
 # ---- out
 
 
-async def test_a_file_is_taken_once_as_a_file_and_is_what_was_sent(sitting: Sitting, tmp_path: Path) -> None:
+async def test_a_file_is_taken_once_as_a_file_and_is_what_was_sent(sitting: Handing, tmp_path: Path) -> None:
     source = tmp_path / 'قائمة "x".html'
     source.write_bytes(DATA)
     await sitting.two.theirs.attach(source)
@@ -307,7 +292,7 @@ async def test_a_file_is_taken_once_as_a_file_and_is_what_was_sent(sitting: Sitt
         ({"Host": "127.0.0.1"}, 421),
     ],
 )
-async def test_nobody_else_takes_anything(sitting: Sitting, headers: dict[str, str], status: int) -> None:
+async def test_nobody_else_takes_anything(sitting: Handing, headers: dict[str, str], status: int) -> None:
     await sitting.bring()
     where = await sitting.offered((await sitting.card("capture.pcap"))["id"])
     refused = await sitting.over_http("GET", where, **headers)
@@ -316,14 +301,14 @@ async def test_nobody_else_takes_anything(sitting: Sitting, headers: dict[str, s
     assert (await sitting.over_http("GET", where)).body == DATA
 
 
-async def test_who_looks_before_taking_uses_nothing_up(sitting: Sitting) -> None:
+async def test_who_looks_before_taking_uses_nothing_up(sitting: Handing) -> None:
     await sitting.bring()
     where = await sitting.offered((await sitting.card("capture.pcap"))["id"])
     assert (await sitting.over_http("HEAD", where)).status == 405
     assert (await sitting.over_http("GET", where)).body == DATA
 
 
-async def test_what_one_session_was_promised_the_next_does_not_get(sitting: Sitting) -> None:
+async def test_what_one_session_was_promised_the_next_does_not_get(sitting: Handing) -> None:
     await sitting.bring()
     where = await sitting.offered((await sitting.card("capture.pcap"))["id"])
     await sitting.over_http("POST", "/lock")
@@ -333,7 +318,7 @@ async def test_what_one_session_was_promised_the_next_does_not_get(sitting: Sitt
 
 @pytest.mark.parametrize(("sample", "container"), [(True, False), (False, True)])
 async def test_what_may_be_harmful_leaves_in_a_container_alone(
-    sitting: Sitting, *, sample: bool, container: bool
+    sitting: Handing, *, sample: bool, container: bool
 ) -> None:
     await sitting.bring(name="a.exe", sample=sample)
     where = await sitting.offered((await sitting.card("a.exe"))["id"], container=container)
@@ -348,7 +333,7 @@ async def test_what_may_be_harmful_leaves_in_a_container_alone(
 
 @pytest.mark.parametrize("sample", [False, True], ids=["bare", "container"])
 async def test_a_file_that_is_not_what_its_message_says_is_never_whole_and_is_told(
-    sitting: Sitting, tmp_path: Path, *, sample: bool
+    sitting: Handing, tmp_path: Path, *, sample: bool
 ) -> None:
     source = tmp_path / "false.bin"
     source.write_bytes(DATA)
@@ -365,7 +350,7 @@ async def test_a_file_that_is_not_what_its_message_says_is_never_whole_and_is_to
     assert sitting.spooled() == []
 
 
-async def test_what_waits_for_the_relay_is_told_and_goes_on_by_itself(sitting: Sitting, nations: Nations) -> None:
+async def test_what_waits_for_the_relay_is_told_and_goes_on_by_itself(sitting: Handing, nations: Nations) -> None:
     await sitting.bring()
     card = await sitting.card("capture.pcap")
     nations.relay.stop()
@@ -387,7 +372,7 @@ async def test_what_waits_for_the_relay_is_told_and_goes_on_by_itself(sitting: S
 # ---- all of a room
 
 
-async def test_the_files_of_a_room_stand_in_a_list_until_they_are_erased(sitting: Sitting) -> None:
+async def test_the_files_of_a_room_stand_in_a_list_until_they_are_erased(sitting: Handing) -> None:
     await sitting.bring(name="one", label="TLP:GREEN")
     await sitting.bring(b"2", name="two")
     card = await sitting.card("one")
@@ -407,7 +392,7 @@ async def test_the_files_of_a_room_stand_in_a_list_until_they_are_erased(sitting
 
 
 @pytest.mark.parametrize(("form", "begins"), [("markdown", b"#"), ("html", b"<!"), ("pdf", b"%PDF-")])
-async def test_a_report_is_taken_as_a_file(sitting: Sitting, form: str, begins: bytes) -> None:
+async def test_a_report_is_taken_as_a_file(sitting: Handing, form: str, begins: bytes) -> None:
     made = await sitting.page.ask("report", room=sitting.room, form=form, label="TLP:AMBER")
     taken = await sitting.over_http("GET", made["data"]["take"])
     assert taken.body.lstrip().startswith(begins)
@@ -417,14 +402,14 @@ async def test_a_report_is_taken_as_a_file(sitting: Sitting, form: str, begins: 
 
 
 @pytest.mark.parametrize("notice", ["24h", "72h", "month"])
-async def test_a_draft_of_a_notice_is_taken_as_a_file(sitting: Sitting, notice: str) -> None:
+async def test_a_draft_of_a_notice_is_taken_as_a_file(sitting: Handing, notice: str) -> None:
     made = await sitting.page.ask("report", room=sitting.room, form="markdown", label="TLP:AMBER", notice=notice)
     taken = await sitting.over_http("GET", made["data"]["take"])
     assert b"Draft" in taken.body
     assert f'filename="notice-{notice}-' in taken.headers["Content-Disposition"]
 
 
-async def test_a_report_has_nothing_above_its_label(sitting: Sitting) -> None:
+async def test_a_report_has_nothing_above_its_label(sitting: Handing) -> None:
     await sitting.two.theirs.send("for all", label=Label.GREEN)
     await sitting.two.theirs.send("for few", label=Label.AMBER)
     await sitting.page.until(lambda: len(sitting.page.said()) == 2)
@@ -530,7 +515,7 @@ async def test_a_download_that_the_browser_breaks_off_was_not_given() -> None:
 
 
 async def test_what_was_fetched_for_a_browser_that_goes_midway_is_saved_anew_at_once(
-    sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+    sitting: Handing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large, give, ended = DATA * 20, Download.__call__, asyncio.Event()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,8 +20,9 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.types import EnvelopeId
-from tests.client.desk.serving import Page, Served, serving
-from tests.client.test_sdk import MA, TN, Two, invited, joined, officers, texts, until
+from tests.client.desk.serving import Page, serving
+from tests.client.desk.sitting import Sitting, at_the_desk
+from tests.client.test_sdk import MA, TN, invited, joined, officers, texts, until
 from tests.end_to_end.nations import Nations
 
 ROTA = """
@@ -42,37 +43,10 @@ def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
     made.close()
 
 
-@dataclass(kw_only=True)
-class Sitting:
-    """An officer at a desk, in one room with another who has none."""
-
-    two: Two
-    served: Served
-    page: Page
-    room: str
-
-    async def entry(self, text: str) -> str:
-        """Wait until something stands in the conversation; gives its id."""
-        return str(
-            await self.page.until(
-                lambda: next((one["id"] for one in self.page.entries("prose") if one["seq"] and text in _text(one)), "")
-            )
-        )
-
-
-def _text(entry: dict[str, Any]) -> str:
-    return str([run["text"] for block in entry["content"]["blocks"] for line in block["lines"] for run in line])
-
-
 @pytest.fixture
 async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
-    async with officers(nations, request.node.name) as two, serving(two.a) as served:
-        page, room = Page(await served.dial(await served.enter())), two.ours.id.hex()
-        await page.until(lambda: [one for one in page.told.get("rooms", ()) if one["id"] == room])
-        await page.ask("look", room=room)
-        await page.until(lambda: "head" in page.told and "board" in page.told and page.order)
-        yield Sitting(two=two, served=served, page=page, room=room)
-        await page.socket.close()
+    async with at_the_desk(nations, request.node.name, Sitting) as made:
+        yield made
 
 
 # ---- rooms by a template

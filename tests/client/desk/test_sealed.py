@@ -11,7 +11,8 @@ from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import SEALING, Page, text_of
-from tests.client.desk.test_desk import MARKS, Sitting, nations, sitting
+from tests.client.desk.sitting import Sitting
+from tests.client.desk.test_desk import MARKS, nations, sitting
 from tests.client.test_sdk import MA, TN, until
 
 __all__ = ["nations", "sitting"]
