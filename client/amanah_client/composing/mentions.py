@@ -24,7 +24,8 @@ _AT: Final = re.compile(r"(?<![\w@.])@")
 _DOUBLED: Final = re.compile(r"(?<![\w@.])@@(?=\S)")
 _NATION: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.[a-z][a-z0-9-]*[a-z0-9](?:/\w+)?|/duty)\b", re.IGNORECASE)
 """What is meant to be a nation or its duty desk: a DNS name, or anything that ends like a desk."""
-_WORD: Final = re.compile(r"[\w-]+(?!\.\w|/\w)")
+_WORD: Final = re.compile(r"[\w-]++(?!\.\w|/\w)")
+"""The whole of a word, or nothing: of `@dev/core` no `@de` is left over."""
 _MOST_NAMED: Final = 8
 
 

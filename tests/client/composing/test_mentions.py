@@ -5,6 +5,7 @@ import pytest
 from amanah_client.composing.mentions import as_written, mentions_in, names, read_mentions
 from amanah_protocol.content.text import MAX_MENTIONS, Called, Mention
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.types import OrgName
 from tests.client.composing.room import ANALYST, LEAD, MA, MEMBERS, SN, TN, party
 
 NATION = Mention(called=Called.NATION, organisation=MA)
@@ -99,6 +100,14 @@ def test_a_name_that_two_people_share_is_refused() -> None:
 )
 def test_other_signs_call_nobody_and_are_sent_as_they_are(text: str) -> None:
     assert read_mentions(text, MEMBERS) == (text, ())
+
+
+@pytest.mark.parametrize("text", ["use @dev/core 2.1", "@max/foo", "@den/kit", "@de-facto/one"])
+def test_a_word_that_only_begins_like_a_nation_calls_nobody(text: str) -> None:
+    members = (*MEMBERS, party(OrgName("cert.example.de"), 9, "Officer"))
+    assert read_mentions(text, members) == (text, ())
+    with pytest.raises(UsageError, match=r"de.? calls nobody"):
+        read_mentions("Seen at your side, @de?", members)
 
 
 @pytest.mark.parametrize(
