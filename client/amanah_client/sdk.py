@@ -42,6 +42,7 @@ from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 
+_AGAIN_S: Final = 1.0
 _POLL_S: Final = 0.05
 """How often what another process writes is looked for: a desk shows what arrives within a tenth of a second."""
 _ID_DIGITS: Final = 64
@@ -123,11 +124,15 @@ class Client:
 
     async def _start(self) -> None:
         engine = Engine(self._profile, self._hear)
-        await engine.start()
+        try:
+            await engine.start()
+        except BaseException:
+            await engine.stop()
+            raise
         self._engine = engine
 
     async def _follow(self) -> None:
-        """Another process is connected: read what it stores, and connect when it has ended."""
+        """Another process is connected: read what it stores; connect when it has ended, as soon as the store lets."""
         follower = self._follower = Follower(self._profile.store, self._hear)
         while not self._lock.acquire():
             await asyncio.sleep(_POLL_S)
@@ -136,7 +141,12 @@ class Client:
         self._line, self._word = None, b""
         follower.look()
         self._follower = None
-        await self._start()
+        while self._engine is None:
+            try:
+                await self._start()
+            except OperationalError as error:
+                self._hear(Offline(problem=error, attempts=1))
+                await asyncio.sleep(_AGAIN_S)
 
     def _hear_other(self) -> None:
         """Take up what the process that is connected says of its connection."""

@@ -192,6 +192,8 @@ def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
         assert (article.get_attribute("aria-label") or "").startswith("DRILL, ")
     assert _copies(message.locator(".said")) == "DRILL: All of it is encrypted"
     assert _copies(message).count("DRILL") == 1
+    ours.say("THIS IS NOT A DRILL")
+    assert _copies(theirs.hears("NOT A DRILL").locator(".said")) == "DRILL: THIS IS NOT A DRILL"
     pictures(theirs, "flows-drill")
     in_arabic(theirs)
     expect(theirs.page.locator(".drillstrip")).to_contain_text("تمرين")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -91,6 +92,33 @@ async def test_a_store_that_cannot_even_be_read_is_tried_again_until_it_can(nati
             other.execute("ALTER TABLE message_elsewhere RENAME TO message")
         await client.outcome(intent.id, WAIT_S)
         assert texts(client) == ["kept"]
+
+
+async def test_a_client_that_cannot_begin_leaves_nothing_running(nations: Nations) -> None:
+    home = nations.enrol("begins", TN)
+    async with await Client.open(home, connect=False) as client:
+        with database(client) as other:
+            other.execute("ALTER TABLE wish RENAME TO wish_elsewhere")
+            with pytest.raises(OperationalError):
+                await Client.open(home)
+            other.execute("ALTER TABLE wish_elsewhere RENAME TO wish")
+        assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("amanah-")] == []
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("amanah-store")] == []
+
+
+async def test_who_takes_a_connection_over_from_a_store_that_fails_for_a_moment_tries_again(nations: Nations) -> None:
+    home = nations.enrol("over", TN)
+    first = await Client.open(home)
+    await first.online(WAIT_S)
+    async with await Client.open(home) as second:
+        with database(second) as other, second.hearing() as events:
+            other.execute("ALTER TABLE wish RENAME TO wish_elsewhere")
+            await first.close()
+            offline = await heard(events, lambda event: isinstance(event, Offline) and event.problem.code is Code.STORE)
+            assert isinstance(offline, Offline)
+            assert not offline.final
+            other.execute("ALTER TABLE wish_elsewhere RENAME TO wish")
+            await heard(events, lambda event: isinstance(event, effects.Online))
 
 
 async def test_a_relay_that_is_killed_is_found_again_and_nothing_is_lost(tmp_path: Path) -> None:

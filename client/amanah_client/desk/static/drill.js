@@ -28,7 +28,10 @@ function copied(event) {
   // What is typed is nobody's entry yet; a hash or a rule alone is pasted into tools, and is no message.
   if (!isDrill() || !at?.closest(".flow") || at.closest("code, pre")) return;
   const text = chosen.toString();
-  if (!text.trim() || text.includes(now.say.drill)) return;
+  const said = text.trimStart();
+  // Only what begins with an entry's own mark is marked: "this is no drill" would hold the word, too.
+  const isMarked = said.startsWith(`${now.say.drill}\n`) || said.startsWith(now.say.drill + now.say.colon);
+  if (!said || isMarked) return;
   event.clipboardData.setData("text/plain", `${now.say.drill}${now.say.colon}${text}`);
   event.preventDefault();
 }
