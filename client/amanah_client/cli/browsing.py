@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from threading import Thread
 
 from amanah_client.cli import terminal
 from amanah_client.cli.terminal import Options
@@ -28,4 +29,5 @@ def show_link(launch: Launch, common: Options, *, face: str, form: int, browser:
         terminal.say(f"Enter makes a new link, Ctrl-C ends the {face}")
     if terminal.has_desktop() if browser is None else browser:
         # What a browser is started with can be read by every user of this machine: a file leads it to the link.
-        webbrowser.open(launch.leading)
+        # One on the console is waited for, and itself waits for the face, which is not served before this returns.
+        Thread(target=webbrowser.open, args=(launch.leading,), daemon=True).start()

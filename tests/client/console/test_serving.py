@@ -11,9 +11,11 @@ import os
 import pty
 import re
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -140,7 +142,7 @@ async def test_a_pasted_receipt_fits_into_an_address(profile: Profile) -> None:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The verb, with a server that ends at once."""
-    visited: list[str] = []
+    visited: SimpleQueue[str] = SimpleQueue()
     seen: dict[str, object] = {"browser": visited}
 
     async def end(
@@ -151,7 +153,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         seen["origin"] = launch.place.origin
 
     monkeypatch.setattr(audit_console, "run", end)
-    monkeypatch.setattr("webbrowser.open", visited.append)
+    monkeypatch.setattr("webbrowser.open", visited.put)
     return seen
 
 
@@ -184,7 +186,8 @@ def test_the_link_is_the_result(
     assert re.fullmatch(rf"{started['origin']}/#[\w-]{{43}}\n", out)
     assert "Ctrl-C ends the console" in err
     assert started["owner"] == Owner(organisation="cert.example.tn", home=f" --home {home}")
-    assert started["browser"] == []
+    assert isinstance(started["browser"], SimpleQueue)
+    assert started["browser"].empty()
 
 
 def test_the_link_is_one_line_of_json(
@@ -199,7 +202,27 @@ def test_the_link_is_one_line_of_json(
 
 def test_a_browser_is_led_by_the_file_and_never_by_the_token(profile: Profile, started: dict[str, object]) -> None:
     assert main(["audit", "console", "--browser", "--home", str(profile.home.path)]) == 0
-    assert started["browser"] == [(profile.home.path / "console.html").as_uri()]
+    assert isinstance(started["browser"], SimpleQueue)
+    assert started["browser"].get(timeout=30) == (profile.home.path / "console.html").as_uri()
+
+
+def test_a_browser_that_stays_on_the_console_does_not_keep_the_face_from_being_served(
+    profile: Profile, started: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, served, waited = threading.Event(), threading.Event(), list[bool]()
+
+    async def serve(*_: object) -> None:
+        assert await asyncio.to_thread(opened.wait, 30)
+        served.set()
+
+    def stay(_: str) -> None:
+        opened.set()
+        waited.append(served.wait(20))
+
+    monkeypatch.setattr(audit_console, "run", serve)
+    monkeypatch.setattr("webbrowser.open", stay)
+    assert main(["audit", "console", "--browser", "--home", str(profile.home.path)]) == 0
+    assert waited != [False]
 
 
 @pytest.mark.parametrize(
