@@ -249,7 +249,7 @@ def card(content: AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard
         case DecisionLine():
             return "chip" if content.outcome == "" else "dim", list(decision(content))
         case ClockLine():
-            return "chip" if content.stands else "dim", list(clock(content))
+            return "chip" if content.stands and not content.ended else "dim", list(clock(content))
         case StandingCard(title=title, lines=lines) | FileCard(title=title, lines=lines):
             return "chip", [(*said(title, "bold"), Part("  "), *said(words.joined(lines)))]
         case _:
@@ -293,7 +293,8 @@ def decision(content: DecisionLine) -> Iterator[Parts]:
 def clock(content: ClockLine) -> Iterator[Parts]:
     """A joint time in every zone."""
     head = (*said(content.title, "bold"), Part(f" {content.id[:_DIGITS]}  ", "dim"))
-    yield (*head, *said(content.utc, "bold" if not content.past else "dim"))
+    over = content.past or content.ended
+    yield (*head, *said(content.utc, "dim" if over else "bold"))
     yield tuple(_run(run, "") for run in content.runs)
     zones = words.joined(f"{zone.text} {zone.place}" for zone in content.zones)
     if zones:
@@ -302,7 +303,7 @@ def clock(content: ClockLine) -> Iterator[Parts]:
         yield said(_("Called off."), "bad")
         return
     yield said(content.words, "dim")
-    if content.waiting:
+    if content.waiting and not over:
         yield said(_("Not acknowledged by %(nations)s", nations=words.listed(content.waiting)), "bold")
 
 

@@ -10,7 +10,7 @@ from amanah_client.language import ngettext, pgettext
 from amanah_client.terminal.drawing import Drawn, Parts, clock, decision, ruled, task
 from amanah_client.terminal.lines import ELLIPSIS, Part, Row, cells, cut, part, said, wrap
 from amanah_client.view import words
-from amanah_client.view.board import BoardView
+from amanah_client.view.board import BoardView, ClockLine
 from amanah_client.view.people import Nation
 from amanah_client.view.readers import Readers
 from amanah_client.view.rooms import RoomLine
@@ -143,15 +143,21 @@ def _clocks(view: BoardView, now_ms: int, width: int) -> Iterator[Drawn]:
     if view.clocks:
         yield _title(_("Joint times"), width)
     for one in view.clocks:
-        span = words.span(one.at_ms - now_ms)
-        apart = _("%(span)s ago", span=span) if one.past else _("in %(span)s", span=span)
-        lines = [said(apart, "dim" if one.past else "bold"), *clock(one)]
-        yield _card(f"clock {one.id}", "dim" if one.past else "chip", lines, width)
+        over = one.past or one.ended
+        lines = [said(_apart(one, now_ms), "dim" if over else "bold"), *clock(one)]
+        yield _card(f"clock {one.id}", "dim" if over else "chip", lines, width)
     if view.duties:
         yield _title(_("Duties to notify"), width)
     for duty in view.duties:
         told = said(duty.words, "worst" if duty.late else "dim")
         yield _card("", "worst" if duty.late else "dim", ((*said(duty.title, "bold"), Part("  "), *told),), width)
+
+
+def _apart(one: ClockLine, now_ms: int) -> str:
+    if one.ended:
+        return _("The incident was closed before this time")
+    span = words.span(one.at_ms - now_ms)
+    return _("%(span)s ago", span=span) if one.past else _("in %(span)s", span=span)
 
 
 def _tasks(view: BoardView, width: int) -> Iterator[Drawn]:

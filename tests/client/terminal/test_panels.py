@@ -9,7 +9,7 @@ from amanah_client.view.trust import Line, Trust
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.handover import Handover
-from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.task import Task
 from amanah_protocol.labels import Label, Pap, Precedence
 from tests.client.view.told import A_MA, A_SN, A_TN, MA, MINUTE_MS, NOW_MS, SN, TN, Told, party, seat
@@ -98,6 +98,23 @@ def test_the_board_in_one_column() -> None:
         "clock " + "23" * 16,
         "task " + "11" * 16,
     ]
+
+
+def test_nobody_waits_for_a_joint_time_that_the_incident_was_closed_before() -> None:
+    told = Told()
+    told.say(A_MA, Clock(id=b"\x22" * 16, nature=Nature.ACTION, what="take down", at_ms=NOW_MS + 90 * MINUTE_MS))
+    asked = "\N{BOX DRAWINGS HEAVY VERTICAL} Not acknowledged by SN and TN"
+
+    def on_board() -> list[str]:
+        drawn = panels.board(board_view(told.board, seat(), (MA, SN, TN)), (), NOW_MS, 60)
+        (clock,) = (block for block in drawn if block.id)
+        return plain(clock.rows)
+
+    assert on_board()[0].endswith("in 1 h 30 min")
+    assert on_board()[-1] == asked
+    told.say(A_TN, Incident(status=Status.CLOSED))
+    assert on_board()[0].endswith("The incident was closed before this time")
+    assert asked not in on_board()
 
 
 def test_an_empty_board_says_how_something_comes_onto_it() -> None:
