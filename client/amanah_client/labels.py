@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from amanah_client.model import MessageRow
+from amanah_client.model import MessageRow, Struck
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.sealed import decode_content
@@ -37,11 +37,12 @@ def inside(label: Label, ceiling: Label, certificates: Iterable[Certificate]) ->
     return Inside(label=label, ceiling=ceiling, clearance=clearance, people=frozenset(map(somebody, known)))
 
 
-def source_of(sender: Somebody, body: Body | None) -> Somebody:
+def source_of(sender: Somebody, body: Body | None, struck: Struck | None = None) -> Somebody:
     """Whose a content is: its sender's, and what was forwarded its author's, who is not known by person."""
+    origin = None if struck is None else struck.origin
     if isinstance(body, Forwarded):
-        return Somebody(organisation=body.origin.nation, person=None)
-    return sender
+        origin = body.origin.nation
+    return sender if origin is None else Somebody(organisation=origin, person=None)
 
 
 def circle_of(sender: Somebody, body: Body | None, circle: frozenset[Somebody]) -> frozenset[Somebody]:

@@ -183,8 +183,15 @@ def event_of(message: Message) -> Event:
         specific=message.specific,
         body=message.body,
         label_number=int(message.label),
-        pap=Pap.CLEAR if message.pap is None else message.pap,
+        pap=_pap(message),
+        struck=message.row.struck,
     )
+
+
+def _pap(message: Message) -> Pap:
+    if message.pap is not None:
+        return message.pap
+    return Pap.CLEAR if message.row.struck is None else message.row.struck.pap
 
 
 def author_of(party: Party) -> Author:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from amanah_client.actions import Action
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 
 
@@ -287,6 +287,21 @@ class Mending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Struck:
+    """What counts on of a content whose words are gone, beside its label: none of it is a word of it.
+
+    Attributes:
+        pap: What its author let receivers do with it.
+        corrects: What it corrected; None where it was no correction.
+        origin: The organisation that it was forwarded from; None where it was not.
+    """
+
+    pap: Pap
+    corrects: EnvelopeId | None = None
+    origin: OrgName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRow:
     """One entry of a room, of any kind.
 
@@ -316,6 +331,7 @@ class MessageRow:
         message_id: 16 bytes sealed by the writer; doubles show by it; None without content.
         content: Canonical content bytes (`content.sealed.encode_content`), b"" if none.
         key: Disclosure key k, b"" if none.
+        struck: What counts on where its words were here, and are gone; else None.
     """
 
     room: RoomId
@@ -343,6 +359,7 @@ class MessageRow:
     content: bytes = field(default=b"", repr=False)
     key: bytes = field(default=b"", repr=False)
     granted_by: DeviceId | None = None
+    struck: Struck | None = None
 
 
 # ---- intents

@@ -17,8 +17,8 @@ from amanah_client import feed as feeds
 from amanah_client.desk.frames import Frames
 from amanah_client.directory import Party
 from amanah_client.feed import Feed
-from amanah_client.message import Message
-from amanah_client.model import Cause, MessageState, RoomRow, RoomStatus
+from amanah_client.message import Message, event_of
+from amanah_client.model import Cause, MessageState, RoomRow, RoomStatus, Struck
 from amanah_client.room import Room
 from amanah_client.view.conversation import QUIET, conversation
 from amanah_client.view.entries import Item
@@ -28,7 +28,7 @@ from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, Milliseconds, OrgName
 from tests.client.incident.test_board import BODIES, IDS, LABELS, SHOWN
 from tests.client.test_feed import Stored
@@ -99,7 +99,11 @@ class World:
                 place = data.draw(st.integers(1, self.seq))
                 found = next(one for one in self.told.messages if one.room_seq == place)
                 self.unread.pop(found.room_seq or 0, None)
-                return self._put(replace(found, state=MessageState.ERASED, body=None, cause=None))
+                row = found.row
+                if found.body is not None:
+                    struck = Struck(pap=found.pap or Pap.CLEAR, corrects=event_of(found).corrects)
+                    row = replace(row, struck=struck)
+                return self._put(replace(found, state=MessageState.ERASED, body=None, cause=None, row=row))
             case _:
                 pass
         return None

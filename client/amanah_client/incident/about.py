@@ -8,6 +8,7 @@ from typing import Final
 
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
+from amanah_client.model import Struck
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo, Unknown
 from amanah_protocol.content.file import File
@@ -24,16 +25,20 @@ INCIDENT: Final = EnvelopeId(b"")
 """Stands for the room's incident: what is not about single messages is about it."""
 
 
-def speaks_of(specific: kinds.Specific | None, body: Body | None) -> tuple[EnvelopeId, ...]:
+def speaks_of(
+    specific: kinds.Specific | None, body: Body | None, struck: Struck | None = None
+) -> tuple[EnvelopeId, ...]:
     """The messages that an entry is about, or `INCIDENT`; nothing where it changes no board.
 
     Args:
         specific: What its header says for all to see.
         body: What was sealed; None for header-only kinds and what cannot be read.
+        struck: What counts on where its words are gone.
     """
     match body:
         case None:
-            return _shown(specific)
+            corrected = None if struck is None else struck.corrects
+            return _shown(specific) if corrected is None else (corrected,)
         case Text(reply_to=reply_to, thread=thread):
             return tuple(one for one in (reply_to, thread) if one is not None)
         case (
@@ -61,7 +66,7 @@ def _shown(specific: kinds.Specific | None) -> tuple[EnvelopeId, ...]:
 
 def targets(events: Iterable[Event]) -> set[EnvelopeId]:
     """The messages that entries are about."""
-    return {one for event in events for one in speaks_of(event.specific, event.body)} - {INCIDENT}
+    return {one for event in events for one in _about(event)} - {INCIDENT}
 
 
 class Part:
@@ -92,7 +97,7 @@ class Part:
 
     def concerns(self, event: Event) -> bool:
         """Whether an entry is about anything here."""
-        return not self._whole.isdisjoint(speaks_of(event.specific, event.body)) or _is_of_incident(event)
+        return not self._whole.isdisjoint(_about(event)) or _is_of_incident(event)
 
     def touched(self, event: Event) -> set[EnvelopeId]:
         """The messages that an entry may change: which label counts of one follows from its corrections, too."""
@@ -116,7 +121,7 @@ class Part:
         self._take(event)
         if shown or _is_of_incident(event):
             self._told.add(event.id)
-        if shown or _is_of_incident(event) or isinstance(event.body, Correction):
+        if shown or _is_of_incident(event) or event.corrects is not None:
             self._whole.add(event.id)
         return True
 
@@ -126,7 +131,11 @@ class Part:
 
 
 def _is_of_incident(event: Event) -> bool:
-    return INCIDENT in speaks_of(event.specific, event.body)
+    return INCIDENT in _about(event)
+
+
+def _about(event: Event) -> tuple[EnvelopeId, ...]:
+    return speaks_of(event.specific, event.body, event.struck)
 
 
 def _deciding(events: Iterable[Event], whole: Collection[EnvelopeId]) -> set[EnvelopeId]:
@@ -137,9 +146,9 @@ def _deciding(events: Iterable[Event], whole: Collection[EnvelopeId]) -> set[Env
     """
     found = set[EnvelopeId]()
     for event in events:
+        if event.corrects is not None:
+            found |= {event.id, event.corrects}
         match event.body:
-            case Correction(message=corrected):
-                found |= {event.id, corrected}
             case Text(reply_to=answered, thread=thread) if answered is not None and thread in whole:
                 found.add(answered)
             case _:  # no label decides of the others

@@ -23,7 +23,7 @@ from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
-from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError
@@ -169,7 +169,8 @@ class Spoken:
         source: Its author, or that of what it forwards.
         asks: Up to which grade an acknowledgement is asked for.
         corrects: The message that it corrects, or wants to; None where it is no correction.
-        corrections: Corrections that count, oldest first.
+        corrections: Corrections that count, oldest first, those of which the words are erased among them.
+        corrected: The one that tells what it says now; None where it stands as it was sent.
         withdrawn: The withdrawal, where it was withdrawn.
         reactions: (sign, organisation, person) that stand.
         acknowledged: The highest grade of each person, by organisation and pseudonym.
@@ -186,17 +187,13 @@ class Spoken:
     asks: Grade | None = None
     corrects: EnvelopeId | None = None
     corrections: list[EnvelopeId] = field(default_factory=list)
+    corrected: EnvelopeId | None = None
     withdrawn: EnvelopeId | None = None
     reactions: set[tuple[str, OrgName, PersonId]] = field(default_factory=set)
     acknowledged: dict[tuple[OrgName, PersonId], Grade] = field(default_factory=dict)
     replies: list[EnvelopeId] = field(default_factory=list)
     thread: list[EnvelopeId] = field(default_factory=list)
     pages: list[tuple[OrgName, Page]] = field(default_factory=list)
-
-    @property
-    def corrected(self) -> EnvelopeId | None:
-        """The entry that tells what it says now; None where it stands as it was sent."""
-        return self.corrections[-1] if self.corrections else None
 
     def grades(self) -> dict[OrgName, Grade]:
         """The highest grade of each nation."""
@@ -237,9 +234,12 @@ class Board:
             label_number=event.label_number,
             sent_number=event.label_number,
             pap=event.pap,
-            source=source_of(_somebody(event), event.body),
+            source=source_of(_somebody(event), event.body, event.struck),
         )
-        refused = self._say(event) if event.body is not None else self._show(event)
+        if event.corrects is not None:
+            refused = self._correct(event, event.corrects)
+        else:
+            refused = self._say(event) if event.body is not None else self._show(event)
         if refused is not None:
             self.without_effect[event.id] = refused
 
@@ -279,8 +279,8 @@ class Board:
                 return self._speak(event, body)
             case Reaction() as body:
                 return self._react(event, body)
-            case Correction() | Withdrawal() as body:
-                return self._revise(event, body)
+            case Withdrawal() as body:
+                return self._withdraw(event, body)
             case Incident() as body:
                 self._stand(event, body)
                 return None
@@ -328,23 +328,31 @@ class Board:
         (target.reactions.add if reaction.stands else target.reactions.discard)(sign)
         return None
 
-    def _revise(self, event: Event, body: Correction | Withdrawal) -> str | None:
+    def _correct(self, event: Event, message: EnvelopeId) -> str | None:
+        """Also where its words are erased: else whoever erases a correction lowers the label of what it corrects."""
+        target = self.messages.get(message)
+        if target is None:
+            return NOT_THERE
+        label, root = self.label_of(message), target.corrects
+        self.messages[event.id].corrects = message if root is None else root
+        if not target.author.is_same(event.author):
+            return NOT_THEIRS
+        if root is not None:
+            return CORRECTS
+        if event.label_number < label:
+            return BELOW
+        target.corrections.append(event.id)
+        if event.body is not None:
+            target.corrected = event.id
+        return None
+
+    def _withdraw(self, event: Event, body: Withdrawal) -> str | None:
         target = self.messages.get(body.message)
         if target is None:
             return NOT_THERE
-        label, corrects = self.label_of(body.message), target.corrects
-        if isinstance(body, Correction):
-            self.messages[event.id].corrects = body.message if corrects is None else corrects
         if not target.author.is_same(event.author):
             return NOT_THEIRS
-        if isinstance(body, Withdrawal):
-            target.withdrawn = target.withdrawn or event.id
-        elif corrects is not None:
-            return CORRECTS
-        elif event.label_number < label:
-            return BELOW
-        else:
-            target.corrections.append(event.id)
+        target.withdrawn = target.withdrawn or event.id
         return None
 
     def _acknowledge(self, event: Event, grade: Grade, envelope: EnvelopeId) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from amanah_client.model import Struck
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.labels import Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
 
@@ -42,6 +44,7 @@ class Event:
         body: What was sealed; None for header-only kinds and what cannot be read here.
         label_number: The label it was sent with.
         pap: What its author lets receivers do with it.
+        struck: What counts on where its words are gone.
     """
 
     seq: int
@@ -52,3 +55,11 @@ class Event:
     body: Body | None = field(default=None, repr=False)
     label_number: int = 0
     pap: Pap = Pap.CLEAR
+    struck: Struck | None = None
+
+    @property
+    def corrects(self) -> EnvelopeId | None:
+        """What it corrects, or wants to, whether or not its words are here; None where it is no correction."""
+        if isinstance(self.body, Correction):
+            return self.body.message
+        return None if self.struck is None else self.struck.corrects

@@ -9,13 +9,15 @@ nothing else of a room has to be read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Author, Event
 from amanah_client.labels import Who, circle_of, source_of
-from amanah_client.model import MessageRow, MessageState
+from amanah_client.model import MessageRow, MessageState, Struck
 from amanah_protocol.content.bodies import Body
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import Content, decode_content
 from amanah_protocol.envelope import decode_envelope
@@ -35,9 +37,9 @@ _LAST: Final = 2**62
 
 def labels_of(row: MessageRow) -> EnvelopeId | None:
     """Whose label an entry changes or shares: what it relabels or corrects; None for other entries."""
-    # Of what was erased nothing is left but the header, and that is all there is to a relabel.
+    # A header is all there is to a relabel, also where it was struck as an erased one.
     if row.state not in _COUNTING and (row.kind, row.state) != (Kind.RELABEL, MessageState.ERASED):
-        return None
+        return None if row.struck is None else row.struck.corrects
     if row.kind == Kind.RELABEL:
         specific = decode_envelope(row.encoded).header.specific
         return specific.envelope if isinstance(specific, Relabel) else None
@@ -83,6 +85,18 @@ def board_of(entries: Iterable[MessageRow], who: Who) -> Board:
     return board
 
 
+def tombstone(row: MessageRow) -> MessageRow:
+    """What is left of an entry whose words go: whoever erases them takes no label from what they corrected."""
+    body, struck = _body(row), row.struck
+    if row.content:
+        corrects = body.message if isinstance(body, Correction) else None
+        origin = body.origin.nation if isinstance(body, Forwarded) else None
+        struck = Struck(pap=_pap(row), corrects=corrects, origin=origin)
+    return replace(
+        row, state=MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None, struck=struck
+    )
+
+
 def matter_of(row: MessageRow, entries: Iterable[MessageRow], circle: frozenset[Somebody] | None, who: Who) -> Matter:
     """A stored message as something that may go on.
 
@@ -98,7 +112,7 @@ def matter_of(row: MessageRow, entries: Iterable[MessageRow], circle: frozenset[
     else:
         label, pap = row.label, _pap(row)
     told = None if circle is None else circle_of(sender, body, circle)
-    return Matter(label=label, source=source_of(sender, body), circle=told, pap=pap)
+    return Matter(label=label, source=source_of(sender, body, row.struck), circle=told, pap=pap)
 
 
 def _event(row: MessageRow, who: Who) -> Event:
@@ -113,6 +127,7 @@ def _event(row: MessageRow, who: Who) -> Event:
         body=_body(row),
         label_number=int(row.label),
         pap=_pap(row),
+        struck=row.struck,
     )
 
 
@@ -130,6 +145,7 @@ def _body(row: MessageRow) -> Body | None:
 
 def _pap(row: MessageRow) -> Pap:
     if not row.content:
-        return Pap.CLEAR  # it is a header, or there is nothing here that anybody could act on
+        # Else it is a header, or there is nothing here that anybody could act on.
+        return Pap.CLEAR if row.struck is None else row.struck.pap
     content = _content(row)
     return Pap.RED if content is None else content.pap

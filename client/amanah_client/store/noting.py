@@ -83,13 +83,13 @@ def note(connection: sqlcipher.Connection, number: int, row: model.MessageRow, b
             "INSERT INTO mention (room, organisation, room_seq, called, person, message) VALUES (?, ?, ?, ?, ?, ?)"
         )
         connection.executemany(statement, called)
-    for target in dict.fromkeys(speaks_of(_header(row), body)):
+    for target in dict.fromkeys(speaks_of(_header(row), body, row.struck)):
         connection.execute("INSERT INTO about (room, target, message) VALUES (?, ?, ?)", (row.room, target, number))
 
 
 def follows_from(row: model.MessageRow) -> tuple[object, ...]:
     """All that a note follows from: where it is the same, the note is."""
-    return row.content, row.room_seq, row.sender, row.label, row.kind, row.encoded
+    return row.content, row.room_seq, row.sender, row.label, row.kind, row.encoded, row.struck
 
 
 def strike(connection: sqlcipher.Connection, number: int) -> None:

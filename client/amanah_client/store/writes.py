@@ -11,6 +11,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from amanah_client import effects as e
 from amanah_client import model
 from amanah_client.causes import COUNTED, GIVING_WAY
+from amanah_client.incident.labelled import tombstone
 from amanah_client.store import noting
 from amanah_client.store.rows import decode_intent, decode_row, encode_action, encode_intent, encode_row
 from amanah_protocol import cbor
@@ -191,7 +192,7 @@ def _erase_one(
     # A header holds no words, and what it says, such as a label, goes on.
     if by not in (None, row.sender) or row.kind in HEADER_ONLY:
         return None
-    erased = _erased(row)
+    erased = tombstone(row)
     values = (encode_row(erased), noting.next_turn(connection, noting.MESSAGES), number)
     connection.execute(_ERASE_MESSAGE, values)
     noting.strike(connection, number)
@@ -218,14 +219,10 @@ def _discloses(result: bytes, struck: Collection[bytes]) -> bool:
         return True  # whose words these are cannot be told any more
 
 
-def _erased(row: model.MessageRow) -> model.MessageRow:
-    return replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
-
-
 def _unless_erased(connection: sqlcipher.Connection, row: model.MessageRow) -> model.MessageRow:
     """A message that comes late, or its tombstone where it was erased before."""
     found = connection.execute(_WAS_ERASED, (row.room, row.envelope, row.sender)).fetchone()
-    return row if found is None else _erased(row)
+    return row if found is None else tombstone(row)
 
 
 def _forget_person(connection: sqlcipher.Connection, organisation: OrgName, subject: PersonId) -> None:

@@ -60,7 +60,7 @@ class Written:
         envelope: Its envelope there.
         text: A text that no other has.
         sent: The label that it was sent with.
-        lowest: The lowest that its author's side ever gave it.
+        lowest: The lowest that its author's side gave it since it was corrected more strictly, if it was.
         there: Who was in a room where its author said it, when he did.
         told: Organisations that its author's side told by forwarding it.
         given: To whom its author granted it.
@@ -139,6 +139,7 @@ class World:
                 "disclose": self._disclose,
                 "grant": self._grant,
                 "correct": self._correct,
+                "erase": self._erase,
             }
             acts[step.what](name, self.written[step.one % len(self.written)], step)
 
@@ -228,6 +229,21 @@ class World:
             body = Correction(message=row.envelope, text=f"{one.text} {step.room}")
             if self.people[name].do(saying(row.room, body, label=step.label)).state is DONE:
                 one.there |= frozenset(self.members[self.rooms.index(row.room)])
+                if row.envelope == one.envelope:
+                    self._raise(one, step.label)
+
+    def _raise(self, one: Written, label: Label) -> None:
+        """Who has it keeps it; from there on the stricter label counts, unless it is elsewhere under a laxer one."""
+        copies = {name: self._copies(name, one) for name in PEOPLE}
+        rooms = {row.room for rows in copies.values() for row in rows}
+        if rooms == {self.rooms[one.home]} and not self._was_disclosed(one):
+            one.there |= frozenset(name for name, rows in copies.items() if rows)
+            one.lowest = max(one.lowest, label)
+
+    def _erase(self, name: str, one: Written, step: Step) -> None:
+        """One of what he has of it, if he may: a correction alone, too."""
+        for row in self._copies(name, one)[step.room % 2 :][:1]:
+            self.people[name].do(actions.EraseMessages(room=row.room, envelopes=(row.envelope,)))
 
     def _disclose(self, name: str, one: Written, _: Step) -> None:
         for row in self._copies(name, one):
@@ -266,11 +282,12 @@ def _texts(row: model.MessageRow) -> str:
     return body.text if isinstance(body, Text | Forwarded | Correction) else ""
 
 
+ACTS: Final = ["write", "relabel", "forward", "forward", "quote", "disclose", "invite", "grant", "correct", "erase"]
 LABELS = st.sampled_from(Label)
 NUMBERS = st.integers(0, 7)
 STEPS = st.builds(
     Step,
-    what=st.sampled_from(["write", "relabel", "forward", "forward", "quote", "disclose", "invite", "grant", "correct"]),
+    what=st.sampled_from(ACTS),
     who=st.integers(0, len(PEOPLE) - 1),
     one=NUMBERS,
     room=NUMBERS,
@@ -305,7 +322,7 @@ def test_who_reads_refuses_what_is_strict_from_programs_that_check_nothing(first
         patch.setattr(ways, "check", lambda *_: None)
         patch.setattr(ways, "forwarded", without_a_check)
         for step in (*first, *then):
-            if step.what not in ("quote", "disclose", "correct"):
+            if step.what not in ("quote", "disclose", "correct", "erase"):
                 world.act(step)
         for one in world.written:
             if one.lowest >= Label.AMBER_STRICT:
@@ -370,6 +387,11 @@ def without_faithful_quotes(patch: pytest.MonkeyPatch) -> None:
 def without_narrow_circles(patch: pytest.MonkeyPatch) -> None:
     for module in (labelled, ways):
         patch.setattr(module, "circle_of", lambda _sender, _body, circle: circle)
+
+
+def without_what_counts_on(patch: pytest.MonkeyPatch) -> None:
+    whole = labelled.tombstone
+    patch.setattr(labelled, "tombstone", lambda row: replace(whole(row), struck=None))
 
 
 Gone = Callable[[pytest.MonkeyPatch], None]
@@ -450,6 +472,19 @@ ATTACKS: list[tuple[str, list[Step], Gone]] = [
             then("forward", "B", room=2, label=Label.AMBER),
         ],
         without_faithful_quotes,
+    ),
+    *(
+        (
+            f"STRICT by a correction that {who} erased, then forwarded",
+            [
+                write("B", 0, Label.GREEN),
+                then("correct", "B", label=Label.AMBER_STRICT),
+                then("erase", by, room=1),
+                then("forward", "A", room=1, label=Label.GREEN),
+            ],
+            without_what_counts_on,
+        )
+        for by, who in (("A", "the room's owner"), ("B", "its author"))
     ),
 ]
 

@@ -11,6 +11,7 @@ from amanah_client import actions, engine, inputs, model
 from amanah_client import effects as e
 from amanah_client.causes import GIVING_WAY
 from amanah_client.core import ClientCore
+from amanah_client.incident import labelled
 from amanah_client.incident.labelled import labelling
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, StampRow
 from amanah_client.saying import saying
@@ -49,11 +50,6 @@ def is_of(encoded: bytes, organisation: OrgName, subject: PersonId) -> bool:
     """Whether a profile is a person's."""
     profile = identity.decode_profile(encoded)
     return (profile.organisation, profile.subject) == (organisation, subject)
-
-
-def tombstone(row: model.MessageRow) -> model.MessageRow:
-    """A tombstone."""
-    return replace(row, state=model.MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,7 +141,7 @@ class Store:
                 self._keep_message(message, granted=False)
             case e.PutGranted(row=message):
                 if self.erased.get((message.room, message.envelope), message) in (None, message.sender):
-                    message = tombstone(message)
+                    message = labelled.tombstone(message)
                 self._keep_message(message, granted=True)
             case e.DropMessage(room=room, envelope=envelope):
                 del self.messages[room, envelope]
@@ -155,7 +151,7 @@ class Store:
                     if known is None:
                         self.erased[key] = by
                     elif by in (None, known.sender):
-                        self.messages[key] = tombstone(known)
+                        self.messages[key] = labelled.tombstone(known)
             case e.PutIntent(intent=intent):
                 assert intent.id in self.intents
                 self.intents[intent.id] = intent

@@ -36,7 +36,11 @@ class Stored:
         return {event.id: event for event in self.events if event.id in named}
 
     def about(self, named: Collection[EnvelopeId]) -> dict[EnvelopeId, Event]:
-        return {event.id: event for event in self.events if {*speaks_of(event.specific, event.body)} & {*named}}
+        return {
+            event.id: event
+            for event in self.events
+            if {*speaks_of(event.specific, event.body, event.struck)} & {*named}
+        }
 
     def part(self, shown: Collection[EnvelopeId]) -> Part:
         return read_part(shown, entries=self.entries, about=self.about)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from amanah_client.incident import board
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Author, Event
+from amanah_client.model import Struck
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Body, RoomInfo, Said, Unknown
@@ -382,7 +383,9 @@ def rooms(draw: st.DrawFn) -> list[Event]:
     for sealed in draw(st.lists(st.booleans(), min_size=1, max_size=12)):
         at_ms, label = draw(st.sampled_from((OPENED_MS, CLOSES_MS, CLOSES_MS + 1))), draw(LABELS)
         if sealed:
-            told.say(draw(AUTHORS), draw(BODIES), at_ms=at_ms, label=label)
+            told.say(draw(AUTHORS), draw(BODIES), at_ms=at_ms, label=label, pap=draw(st.sampled_from(Pap)))
+            if draw(st.integers(0, 9)) == 0:
+                told.events[-1] = struck(told.events[-1])
         else:
             told.say(draw(AUTHORS), None, draw(SHOWN), at_ms=at_ms, label=label)
     return told.events
@@ -403,6 +406,51 @@ def test_a_message_and_what_counts_of_it_have_one_label_and_no_answer_a_laxer_on
         assert {before.label_of(one) for one in (entry, *said.corrections)} == {before.label_of(entry)}
         if said.corrects is not None:  # also where it does not count
             assert before.label_of(entry) >= before.label_of(said.corrects)
+
+
+def struck(event: Event) -> Event:
+    """An entry whose words are erased."""
+    if event.body is None:
+        return event
+    origin = event.body.origin.nation if isinstance(event.body, Forwarded) else None
+    return replace(event, body=None, struck=Struck(pap=event.pap, corrects=event.corrects, origin=origin))
+
+
+@settings(max_examples=300 * int(os.environ.get("AMANAH_SCALE", "1")))
+@given(rooms(), st.sets(IDS))
+def test_no_erasure_changes_a_label(events: list[Event], erased: set[EnvelopeId]) -> None:
+    before = Fold(events).board
+    after = Fold([struck(event) if event.id in erased else event for event in events]).board
+    for entry, said in before.messages.items():
+        assert (after.label_of(entry), after.pap_of(entry)) == (before.label_of(entry), before.pap_of(entry))
+        assert after.messages[entry].source == said.source
+        assert after.messages[entry].corrections == said.corrections
+        assert after.messages[entry].corrected not in erased
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_erased_correction_counts_by_what_is_kept_of_it_alone(told: Told, kept: bool) -> None:  # noqa: FBT001 - and the control
+    first = told.say(A_TN, Text(text="at 14:00"), label=Label.GREEN, pap=Pap.GREEN)
+    told.say(A_TN, Correction(message=first, text="at 15:00"), label=Label.GREEN, pap=Pap.GREEN)
+    told.say(A_TN, Correction(message=first, text="of the ministry"), label=Label.RED, pap=Pap.RED)
+    *before, last = told.events
+    fold = Fold([*before, struck(last) if kept else replace(last, body=None)])
+    assert (fold.board.label_of(first), fold.board.pap_of(first)) == (
+        (Label.RED, Pap.RED) if kept else (Label.GREEN, Pap.GREEN)
+    )
+    # What it said is gone: the message says again what it said before.
+    assert fold.board.messages[first].corrected == before[-1].id
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_who_forwarded_does_not_lower_its_label_once_it_is_erased(told: Told, kept: bool) -> None:  # noqa: FBT001 - and the control
+    origin = Origin(nation=MA, room=RoomId(bytes(16)), message=id_of(1), accepted_at_ms=1, label=Label.AMBER)
+    first = told.say(A_TN, Forwarded(text="theirs", origin=origin))
+    lowered = kinds.Relabel(envelope=first, old=Label.AMBER, new=Label.CLEAR)
+    told.show(A_TN, lowered)
+    (event, change) = told.events
+    fold = Fold([struck(event) if kept else replace(event, body=None), change])
+    assert fold.board.label_of(first) is (Label.AMBER if kept else Label.CLEAR)
 
 
 def test_every_body_that_people_say_is_among_those_that_are_drawn() -> None:

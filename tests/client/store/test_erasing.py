@@ -10,19 +10,23 @@ import pytest
 
 from amanah_client import actions, model
 from amanah_client import effects as e
+from amanah_client.incident import labelled
 from amanah_client.incident.labelled import labels_of
 from amanah_client.model import Cause
 from amanah_client.outcome import result_of
-from amanah_client.store import LocalStore
+from amanah_client.store import LocalStore, writes
 from amanah_client.store.rows import decode_intent
-from amanah_protocol.content.bodies import Profile
+from amanah_protocol.content.bodies import Body, Profile
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import Content, View, encode_content
+from amanah_protocol.content.text import Text
 from amanah_protocol.custody.retention import DAY_MS, RoomPolicy
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Kind, Relabel
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.log.disclosure import Disclosure
 from amanah_protocol.types import DeviceId
+from amanah_protocol.ways import Somebody
 from tests.client.store.test_store import CANARY, KEY, ROOM, message, text_intent
 from tests.vectors import examples as x
 
@@ -59,6 +63,43 @@ def test_an_erasure_takes_no_label_away_that_a_header_gave(store: LocalStore, by
     assert labels_of(replace(row, state=model.MessageState.ERASED)) == raised.envelope
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("how", ["by its author", "by the room's owner", "over by its label", "before it was granted"])
+def test_a_correction_whose_words_are_gone_counts_by_its_labels(
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    kept: bool,  # noqa: FBT001 - with what counts on, and the control without
+) -> None:
+    if not kept:
+        whole = labelled.tombstone
+        monkeypatch.setattr(writes, "tombstone", lambda row: replace(whole(row), struck=None))
+    first, second = message(1).envelope, message(2).envelope
+    spoken = _sealed(1, Text(text=CANARY), Label.GREEN, Pap.GREEN)
+    corrected = _sealed(2, Correction(message=first, text=CANARY), Label.RED, Pap.RED)
+    policy = RoomPolicy(labels={Label.RED: 7, Label.GREEN: 90}).encode()
+    gone: dict[str, e.Write] = {
+        "by its author": e.EraseContent(room=ROOM, envelopes=(second,), by=corrected.sender),
+        "by the room's owner": e.EraseContent(room=ROOM, envelopes=(second,), by=None),
+        "over by its label": e.DropOver(room=ROOM, policy=policy, now_ms=8 * DAY_MS, held_since_ms=None),
+        "before it was granted": e.EraseContent(room=ROOM, envelopes=(second,), by=None),
+    }
+    late = how == "before it was granted"
+    come = e.PutGranted(row=corrected) if late else e.PutMessage(row=corrected)
+    store.commit((e.PutMessage(row=spoken), *([gone[how], come] if late else [come, gone[how]])))
+    row, erased = store.messages(ROOM)
+    assert (row, erased.state, erased.content) == (spoken, model.MessageState.ERASED, b"")
+    found = labelled.matter_of(
+        row, store.labelling(ROOM, first), None, lambda _: Somebody(organisation=x.TN, person=None)
+    )
+    assert (found.label, found.pap) == ((Label.RED, Pap.RED) if kept else (Label.GREEN, Pap.GREEN))
+
+
+def _sealed(number: int, body: Body, label: Label, pap: Pap) -> model.MessageRow:
+    row = message(number, room_seq=number, content=encode_content(_content(body, label, pap)))
+    return replace(row, label=label, encoded=b"envelope %d" % number, accepted_at_ms=0)
+
+
 @pytest.mark.parametrize("how", ["erased", "forgotten", "over", "another"])
 def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStore, how: str) -> None:
     row = replace(message(1, room_seq=1, content=_introduction()), encoded=b"the envelope of 1", accepted_at_ms=0)
@@ -68,7 +109,7 @@ def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStor
     store.add_intent(intent, text_intent(2))
     proof = _proof(row.encoded)
     store.commit((e.PutIntent(intent=replace(intent, state=model.IntentState.DONE, result=proof)),))
-    writes: dict[str, e.Write] = {
+    said: dict[str, e.Write] = {
         "erased": e.EraseContent(room=ROOM, envelopes=(row.envelope,), by=row.sender),
         "forgotten": e.ForgetPerson(organisation=x.TN, subject=x.request().subject),
         "over": e.DropOver(
@@ -76,7 +117,7 @@ def test_a_finished_disclosure_is_erased_with_what_it_discloses(store: LocalStor
         ),
         "another": e.EraseContent(room=ROOM, envelopes=(message(2).envelope,), by=None),
     }
-    store.commit((writes[how],))
+    store.commit((said[how],))
     found = store.intent(intent.id)
     assert found is not None
     assert (found.state, found.result) == (model.IntentState.DONE, proof if how == "another" else b"")
@@ -129,13 +170,12 @@ def _proof(envelope: bytes) -> bytes:
 
 
 def _introduction() -> bytes:
+    return encode_content(_content(Profile(encoded=x.profile(x.TN).encoded), Label.AMBER, Pap.AMBER))
+
+
+def _content(body: Body, label: Label, pap: Pap) -> Content:
     view = View(log_size=0, log_root=bytes(32), log_signature=b"", room_seq=0, room_head=bytes(32))
-    body = Profile(encoded=x.profile(x.TN).encoded)
-    return encode_content(
-        Content(
-            message_id=bytes(16), written_at_ms=5, label_number=Label.AMBER, pap_number=Pap.AMBER, view=view, body=body
-        )
-    )
+    return Content(message_id=bytes(16), written_at_ms=5, label_number=label, pap_number=pap, view=view, body=body)
 
 
 @pytest.mark.parametrize("cause", Cause)
