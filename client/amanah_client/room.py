@@ -521,6 +521,10 @@ class Room:
         """The label that counts of a message now: after what changed it, and what says the same in other words."""
         return matter_of(message.row, self._labelling(message), None, self._who).label
 
+    def pap_of(self, message: Message) -> Pap | None:
+        """What readers may do with a message, as `label_of`; None of what has no content here."""
+        return None if message.pap is None else matter_of(message.row, self._labelling(message), None, self._who).pap
+
     def _labelling(self, message: Message) -> tuple[model.MessageRow, ...]:
         return self._client.profile.store.labelling(self.id, message.id)
 

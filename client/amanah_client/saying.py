@@ -16,6 +16,11 @@ USUAL_PAP: Final = Pap.AMBER
 """What readers may do with what is said, where nobody says anything else: faces mark what differs from it."""
 
 
+def unusual(pap: Pap | None) -> str:
+    """What readers may do, as faces mark it: "" where it is the usual, or where there is nothing to do it with."""
+    return "" if pap is None or pap is USUAL_PAP else pap.text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
     """Something to say in a room; made by `saying`.

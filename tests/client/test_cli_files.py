@@ -19,10 +19,11 @@ from amanah_client.files import media_type
 from amanah_client.said import said, said_json
 from amanah_client.saying import saying
 from amanah_protocol.content.file import OCTETS, File
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import Role
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.end_to_end.nations import Nations
 from tests.protocol.refusal import refused
@@ -121,6 +122,41 @@ def test_the_label_that_counts_by_now_is_shown_wherever_a_message_is(
         shown = json.loads(capsys.readouterr().out)
         (found,) = (one for one in ([shown] if "tail" in words else shown) if one["id"].startswith(said))
         assert (found["label"], found["sent_label"]) == ("TLP:AMBER", "TLP:GREEN")
+
+
+def test_the_pap_that_counts_by_now_is_shown_wherever_a_message_is(
+    circle: Circle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def correct(client: Client) -> str:
+        room = client.room(ROOM)
+        sent = await room.send("The beacon of night", pap=Pap.AMBER)
+        assert sent.envelope is not None
+        await room.send(Correction(message=sent.envelope, text="The beacon of days"), pap=Pap.RED)
+        return sent.envelope.hex()
+
+    said = circle.sdk("a", correct)
+    assert circle.run("b", "doctor") == 0
+    capsys.readouterr()
+    for words in (("read", ROOM), ("search", "night"), ("tail", ROOM, "--last", "2", "--count", "1")):
+        assert circle.run("b", *words) == 0
+        shown = capsys.readouterr().out.replace("\n       ", " ")
+        assert re.search(rf"{said[:12]}  .*  TLP:AMBER .* \[PAP:RED\]: The beacon of night", shown), shown
+        assert circle.run("b", *words, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        (found,) = (one for one in ([found] if "tail" in words else found) if one["id"] == said)
+        assert (found["pap"], found["sent_pap"]) == ("PAP:RED", "PAP:AMBER")
+
+
+def test_a_file_stands_in_the_list_with_the_pap_that_counts(
+    circle: Circle, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    circle.sdk("a", lambda client: client.room(ROOM).attach(source, text="From the proxy", pap=Pap.RED))
+    assert circle.run("b", "files", ROOM) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.search(r" \[PAP:RED\] capture\.pcap, .*: From the proxy", shown), shown
+    assert circle.run("b", "files", ROOM, "--json") == 0
+    (found,) = (one for one in json.loads(capsys.readouterr().out) if one["text"] == "From the proxy")
+    assert (found["pap"], found["sent_pap"]) == ("PAP:RED", "PAP:RED")
 
 
 def test_what_names_no_file_is_said_to(circle: Circle, source: Path, capsys: pytest.CaptureFixture[str]) -> None:

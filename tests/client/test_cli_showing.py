@@ -84,12 +84,12 @@ def message(
     )
 
 
-def drawn(shown: Message, label: Label = Label.AMBER) -> str:
-    return showing.line(shown, NOBODY, label).plain
+def drawn(shown: Message, label: Label = Label.AMBER, pap: Pap | None = Pap.AMBER) -> str:
+    return showing.line(shown, NOBODY, label, pap).plain
 
 
-def as_value(shown: Message, label: Label = Label.AMBER) -> dict[str, object]:
-    return showing.message_json(shown, label)
+def as_value(shown: Message, label: Label = Label.AMBER, pap: Pap | None = Pap.AMBER) -> dict[str, object]:
+    return showing.message_json(shown, label, pap)
 
 
 def alert(title: str, severity: Severity = Severity.HIGH, original: bytes = b'{"a":1}') -> Alert:
@@ -135,9 +135,17 @@ def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:
 def test_how_urgent_it_is_and_what_may_be_done_with_it_stand_there_where_they_are_not_the_usual() -> None:
     usual = message(Text(text="x"))
     assert "[" not in drawn(usual)
-    unusual = replace(usual, precedence=Precedence.FLASH, pap=Pap.RED)
-    assert "Officer A (Tunis desk), cert.example.tn [flash] [PAP:RED]: x" in drawn(unusual)
+    unusual = replace(usual, precedence=Precedence.FLASH)
+    assert "Officer A (Tunis desk), cert.example.tn [flash] [PAP:RED]: x" in drawn(unusual, pap=Pap.RED)
     assert as_value(unusual)["precedence"] == "flash"
+    assert "PAP" not in drawn(message(None, kinds.Commit()), pap=None)
+
+
+def test_the_pap_is_the_one_that_counts_and_the_one_it_was_sent_with_stands_beside_it_for_programs() -> None:
+    value = as_value(message(Text(text="x")), pap=Pap.RED)
+    assert (value["pap"], value["sent_pap"]) == ("PAP:RED", "PAP:AMBER")
+    value = as_value(message(None, kinds.Commit()), pap=None)
+    assert (value["pap"], value["sent_pap"]) == (None, None)
 
 
 def test_the_label_is_the_one_that_counts_and_the_one_it_was_sent_with_stands_beside_it_for_programs() -> None:

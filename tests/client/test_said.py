@@ -102,10 +102,10 @@ def test_what_is_said_stands_there_in_words(body: Said, word: str, words: str) -
     assert said(body) == words
     shown = message(body)
     assert shown.type == word
-    line = showing.line(shown, NOBODY, shown.label).plain.replace("\n" + " " * 7, "\n")
+    line = showing.line(shown, NOBODY, shown.label, shown.pap).plain.replace("\n" + " " * 7, "\n")
     # Behind a colon stands what a person wrote, and nothing else does.
     assert line.endswith(f"{OFFICER}: {words}" if isinstance(body, Text) else f" {words}")
-    assert showing.message_json(shown, shown.label)["said"] == said_json(body)
+    assert showing.message_json(shown, shown.label, shown.pap)["said"] == said_json(body)
 
 
 def test_as_json_times_are_those_of_rfc_3339_and_bytes_are_hex() -> None:
@@ -136,6 +136,6 @@ def test_what_others_wrote_is_made_harmless_in_every_kind() -> None:
         Page(message=OTHER, step=1, whom=bad, result=Result.REACHED, at_ms=1),
     ):  # fmt: skip
         shown = message(body)
-        line = showing.line(shown, NOBODY, shown.label).plain
+        line = showing.line(shown, NOBODY, shown.label, shown.pap).plain
         assert "\x1b" not in line
         assert "\u202e" not in line

@@ -20,9 +20,9 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.model import Intent, IntentState
 from amanah_client.room import Room
+from amanah_client.saying import unusual
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, Code, UsageError
-from amanah_protocol.labels import Label
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -97,12 +97,12 @@ def files(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
 
     def show(client: Client) -> None:
         inside = client.room(room)
-        found = [(file, inside.label_of(file.message)) for file in inside.files()]
+        found = inside.files()
         if common.json:
-            terminal.show_json([_json(file, label) for file, label in found])
+            terminal.show_json([_json(file, inside) for file in found])
             return
-        for file, label in found:
-            terminal.show(_line(file, label))
+        for file in found:
+            terminal.show(_line(file, inside))
         if not found:
             terminal.say(_("no files"))
 
@@ -144,7 +144,7 @@ def save(
                 message.message, to, container=container, timeout_s=common.timeout, tell=shown.advance
             )
         if common.json:
-            terminal.show_line({**_json(message, inside.label_of(message.message)), "path": str(made)})
+            terminal.show_line({**_json(message, inside), "path": str(made)})
         else:
             terminal.show(_("saved  %(path)s", path=single(str(made))))
 
@@ -169,28 +169,31 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
     return [file for file in room.files() if file.message.id.hex().startswith(digits)]
 
 
-def _line(found: RoomFile, label: Label) -> str:
+def _line(found: RoomFile, room: Room) -> str:
     message, file = found.message, found.file
-    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {label.text:<17}"
+    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {room.label_of(message).text:<17}"
+    allowed = f" [{mark}]" if (mark := unusual(room.pap_of(message))) else ""
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
     sample = " " + _("(sample)") if file.sample else ""
     said = f": {single(file.text)}" if file.text else ""
     size = ngettext("%(count)s byte", "%(count)s bytes", file.size)
     what = f"{single(file.name)}{sample}, {size}, SHA-256 {file.digest.hex()}"
-    return f"{head}  {found.state:<9}  {who(message.sender)}  {what}{said}"
+    return f"{head}  {found.state:<9}  {who(message.sender)}{allowed}  {what}{said}"
 
 
-def _json(found: RoomFile, label: Label) -> dict[str, object]:
-    message, file = found.message, found.file
+def _json(found: RoomFile, room: Room) -> dict[str, object]:
+    message, file, pap = found.message, found.file, room.pap_of(found.message)
     return {
         "id": message.id.hex(),
         "room": message.room.hex(),
         "room_seq": message.room_seq,
         "state": found.state,
         "sender": party_json(message.sender),
-        "label": label.text,
+        "label": room.label_of(message).text,
         "sent_label": message.label.text,
+        "pap": None if pap is None else pap.text,
+        "sent_pap": None if message.pap is None else message.pap.text,
         "sent_at": iso(message.sent_at_ms),
         "attachment": found.attachment.hex(),
         "name": None if file is None else file.name,

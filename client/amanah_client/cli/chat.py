@@ -172,10 +172,12 @@ def read(
         shown = client.room(room)
         messages = _pick(shown, after=after, limit=limit, everything=everything)
         if common.json:
-            terminal.show_json([message_json(message, shown.label_of(message)) for message in messages])
+            terminal.show_json(
+                [message_json(message, shown.label_of(message), shown.pap_of(message)) for message in messages]
+            )
         else:
             for message in messages:
-                terminal.show(line(message, client.directory(), shown.label_of(message)))
+                terminal.show(line(message, client.directory(), shown.label_of(message), shown.pap_of(message)))
         if (status := explain_status(shown)) is not None:
             terminal.say(status)
 
@@ -327,10 +329,10 @@ class _Tail:
     def _show(self, client: Client, message: Message) -> None:
         if self._left == 0 or (is_quiet(message) and not self._everything):
             return
-        label = Room(client, message.room).label_of(message)
+        room = Room(client, message.room)
         if self._common.json:
-            terminal.show_line(message_json(message, label))
+            terminal.show_line(message_json(message, room.label_of(message), room.pap_of(message)))
         else:
-            terminal.show(line(message, client.directory(), label))
+            terminal.show(line(message, client.directory(), room.label_of(message), room.pap_of(message)))
         if self._left is not None:
             self._left -= 1

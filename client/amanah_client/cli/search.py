@@ -17,7 +17,7 @@ from amanah_client.reading import Found
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -77,17 +77,18 @@ def _show(found: list[Found], client: Client, *, titles: bool) -> None:
         if titles and one.message.room != last:
             last = one.message.room
             terminal.show(_("in %(room)s", room=isolated(client.room(last).title)))
-        terminal.show(line(one.message, client.directory(), _label(one, client)))
+        terminal.show(line(one.message, client.directory(), *_marks(one, client)))
 
 
-def _label(found: Found, client: Client) -> Label:
-    return Room(client, found.message.room).label_of(found.message)
+def _marks(found: Found, client: Client) -> tuple[Label, Pap | None]:
+    room = Room(client, found.message.room)
+    return room.label_of(found.message), room.pap_of(found.message)
 
 
 def found_json(found: Found, client: Client) -> dict[str, object]:
     """A message as `read` has it, and where it fits."""
     spans = [list(span) for span in found.spans]
-    return message_json(found.message, _label(found, client)) | {
+    return message_json(found.message, *_marks(found, client)) | {
         "place": found.place,
         "excerpt": found.excerpt,
         "spans": spans,

@@ -20,12 +20,12 @@ from amanah_client.model import Alarm, MessageState
 from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
-from amanah_client.saying import USUAL_PAP
+from amanah_client.saying import unusual
 from amanah_client.standing import Standing
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
 from amanah_protocol.content.text import Text as TextBody
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label, Pap, Precedence
 
 _STYLES: Final = {
     Label.CLEAR: "white on black",
@@ -62,8 +62,8 @@ def who(party: Party) -> str:
     return f"{name}, {party.organisation}" if party.organisation else name
 
 
-def line(message: Message, directory: Directory, label: Label) -> Line:
-    """One message for a terminal: place, id, time, the label that counts, sender and what it says.
+def line(message: Message, directory: Directory, label: Label, pap: Pap | None) -> Line:
+    """One message for a terminal: place, id, time, the label that counts, sender, the PAP that does, what it says.
 
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
     the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
@@ -78,16 +78,16 @@ def line(message: Message, directory: Directory, label: Label) -> Line:
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         ("DRILL  " if message.drill else "", _DRILL_STYLE),
         (text, _STYLES[label]),
-        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message)}", ""),
+        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
     return Line(parts, indent=_INDENT)
 
 
-def _remarks(message: Message) -> str:
+def _remarks(message: Message, pap: Pap | None) -> str:
     """What has to be said of a message besides what it says."""
     urgent = "" if message.precedence is Precedence.ROUTINE else f" [{terms.precedence(message.precedence)}]"
-    pap = "" if message.pap is None or message.pap is USUAL_PAP else f" [{message.pap.text}]"
+    allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
     repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
     repaired += "" if message.granted_by is None else " " + _("[granted by %(whom)s]", whom=who(message.granted_by))
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
@@ -102,7 +102,7 @@ def _remarks(message: Message) -> str:
             else " " + _("[in the thread of %(message)s]", message=isolated(short(body.thread)))
         )
         answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
-    return urgent + pap + answers + repaired + relay
+    return urgent + allowed + answers + repaired + relay
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
@@ -161,12 +161,13 @@ def party_json(party: Party) -> dict[str, object]:
     }
 
 
-def message_json(message: Message, label: Label) -> dict[str, object]:
+def message_json(message: Message, label: Label, pap: Pap | None) -> dict[str, object]:
     """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it.
 
     Args:
         message: The message.
         label: The label that counts of it; `sent_label` is the one it was sent with.
+        pap: What readers may do with it, in the same way; `sent_pap` is what it was sent with.
     """
     value: dict[str, object] = {
         "id": message.id.hex(),
@@ -180,7 +181,8 @@ def message_json(message: Message, label: Label) -> dict[str, object]:
         "sender": party_json(message.sender),
         "label": label.text,
         "sent_label": message.label.text,
-        "pap": None if message.pap is None else message.pap.text,
+        "pap": None if pap is None else pap.text,
+        "sent_pap": None if message.pap is None else message.pap.text,
         "precedence": message.precedence.name.lower(),
         "state": str(message.state),
         "cause": None if message.cause is None else str(message.cause),

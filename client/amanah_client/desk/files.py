@@ -33,7 +33,9 @@ from amanah_client.report.forms import ENDINGS, rendered
 from amanah_client.report.notice import notice
 from amanah_client.report.reading import read_room
 from amanah_client.report.room import room_report
+from amanah_client.room import Room
 from amanah_client.saving import check_container, pieces
+from amanah_client.saying import unusual
 from amanah_client.view import words
 from amanah_client.view.conversation import file_card
 from amanah_client.view.people import Seat
@@ -201,7 +203,7 @@ class Hatch:
         """The files of a room, what came last first; it reads the whole room."""
         found = room_of(self._desk, room)
         files, seat = found.files(), self._desk.seat()
-        return [_line(file, found.label_of(file.message).text, seat) for file in reversed(files)]
+        return [_line(file, found, seat) for file in reversed(files)]
 
     def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
         """The report of a room, or the draft of a notice: where it is taken; it reads the whole room.
@@ -237,7 +239,7 @@ def _whole(data: bytes) -> Iterator[bytes]:
     yield data
 
 
-def _line(found: RoomFile, label: str, seat: Seat) -> dict[str, object]:
+def _line(found: RoomFile, room: Room, seat: Seat) -> dict[str, object]:
     message = found.message
     return {
         "entry": message.id.hex(),
@@ -245,7 +247,8 @@ def _line(found: RoomFile, label: str, seat: Seat) -> dict[str, object]:
         "who": seat.who(message.sender),
         "at_ms": message.sent_at_ms,
         "when": words.when(message.sent_at_ms, seat.now_ms),
-        "label": label,
+        "label": room.label_of(message).text,
+        "pap": unusual(room.pap_of(message)),
         "state": found.state,
         "state_words": state_words(found.state),
         "file": None if found.file is None else file_card(found.file, 0),

@@ -11,6 +11,7 @@ from amanah_client.incident.about import INCIDENT
 from amanah_client.message import Message
 from amanah_client.reading import Found
 from amanah_client.room import Room
+from amanah_client.saying import unusual
 from amanah_client.view.conversation import conversation, reactions, versions
 from amanah_client.view.entries import Item
 from amanah_client.view.gathered import Room as Seen
@@ -54,6 +55,7 @@ def _found(found: Found, room: Room, seat: Seat) -> dict[str, object]:
         "title": shown(room.title),
         "drill": message.drill,
         "label": room.label_of(message).text,
+        "pap": unusual(room.pap_of(message)),
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
         "chip": who.chip,

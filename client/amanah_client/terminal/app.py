@@ -14,6 +14,7 @@ from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Intent
+from amanah_client.saying import unusual
 from amanah_client.terminal import dialogs, doing, opening
 from amanah_client.terminal.completing import complete, usage
 from amanah_client.terminal.composer import Composer
@@ -203,13 +204,15 @@ class Terminal(Frame):
         drawn = []
         for one in finds.found:
             message, room = one.message, client.room(one.message.room)
-            label = room.label_of(message).text
+            label, pap = room.label_of(message).text, unusual(room.pap_of(message))
             at, who = words.when(message.sent_at_ms, seat.now_ms), seat.who(message.sender)
             head = (part(room.title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
                     part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
+            allowed = (Part(pap, "bold"), Part("  ")) if pap else ()
+            told = (*allowed, Part(f" {label} ", label), Part("  "), part(defang(one.excerpt)))
             rows = (
                 Row(edge=(Part("  "),), parts=head),
-                Row(edge=(Part("    "),), parts=(Part(f" {label} ", label), Part("  "), part(defang(one.excerpt)))),
+                Row(edge=(Part("    "),), parts=told),
                 Row(),
             )
             drawn.append(Drawn(id=message.id.hex(), rows=rows))

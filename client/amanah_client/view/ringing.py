@@ -13,6 +13,7 @@ from amanah_client.paging.duty import DESK, Rota
 from amanah_client.paging.machine import State
 from amanah_client.paging.pager import Ringing
 from amanah_client.room import Room
+from amanah_client.saying import USUAL_PAP
 from amanah_client.view import words
 from amanah_client.view.entries import AlertCard, Content, Entry, FileCard, Gone, Prose, StandingCard
 from amanah_client.view.people import Seat
@@ -36,6 +37,7 @@ class RingLine:
         name: Who wrote it.
         urgent: How urgent it is, in words.
         label: As FIRST writes it, as it is now; "" where the message is not shown.
+        pap: What readers may do with it, where that is not the usual; "" where the message is not shown.
         begins: Its first words; "" where it is not shown.
         since_ms: Since when it waits.
         since: The same in words.
@@ -52,6 +54,7 @@ class RingLine:
     name: str
     urgent: str
     label: str
+    pap: str
     begins: str
     since_ms: int
     since: str
@@ -108,6 +111,7 @@ def ring_line(
         name="" if who is None else who.name,
         urgent=words.precedence(of.precedence),
         label="" if entry is None else entry.the_label,
+        pap="" if entry is None or entry.the_pap == USUAL_PAP.text else entry.the_pap,
         begins="" if entry is None else begins(entry.content),
         since_ms=of.since_ms,
         since=words.when(of.since_ms, seat.now_ms),

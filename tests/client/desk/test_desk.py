@@ -10,10 +10,11 @@ import pytest
 
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label
+from amanah_protocol.labels import Label, Pap
 from tests.client.desk.serving import Page, serving
 from tests.client.desk.sitting import Sitting, at_the_desk
 from tests.client.test_sdk import MA, TN, until
@@ -219,7 +220,11 @@ async def test_words_are_found_and_drafts_kept(sitting: Sitting) -> None:
     theirs = next(one for one in sitting.two.theirs.messages() if one.text == "The Loader is signed")
     await sitting.two.theirs.relabel(theirs, Label.GREEN)
     await page.until(lambda: [item["the_label"] for item in page.entries("prose")] == ["TLP:GREEN"])
-    assert (await page.ask("search", query="loader signed"))["data"]["found"][0]["label"] == "TLP:GREEN"
+    (found,) = (await page.ask("search", query="loader signed"))["data"]["found"]
+    assert (found["label"], found["pap"]) == ("TLP:GREEN", "")  # the usual is not said
+    await sitting.two.theirs.send(Correction(message=theirs.id, text="It is signed twice"), pap=Pap.RED)
+    await page.until(lambda: [item["the_pap"] for item in page.entries("prose")] == ["PAP:RED"])
+    assert (await page.ask("search", query="loader signed"))["data"]["found"][0]["pap"] == "PAP:RED"
     assert (await page.ask("search", query="absent"))["data"] == {"found": [], "more": False}
     await page.ask("draft", room=room, text="half a sen")
     await page.ask("look", room=room)

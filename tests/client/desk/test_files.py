@@ -374,12 +374,13 @@ async def test_what_waits_for_the_relay_is_told_and_goes_on_by_itself(sitting: H
 
 async def test_the_files_of_a_room_stand_in_a_list_until_they_are_erased(sitting: Handing) -> None:
     await sitting.bring(name="one", label="TLP:GREEN")
-    await sitting.bring(b"2", name="two")
+    await sitting.bring(b"2", name="two", pap="PAP:RED")
     card = await sitting.card("one")
     await sitting.card("two")
     two, one = (await sitting.page.ask("files", room=sitting.room))["data"]
     assert (two["file"]["name"], two["file"]["size"], two["label"]) == ("two", 1, "TLP:AMBER")
     assert (one["file"]["name"], one["label"], one["state"]) == ("one", "TLP:GREEN", "sent")
+    assert (two["pap"], one["pap"]) == ("PAP:RED", "")
     assert one["file"]["digest"] == sha256(DATA).hex()
     assert (await sitting.page.ask("erase", room=sitting.room, entry=card["id"]))["ok"]
     await sitting.page.until(lambda: [item for item in sitting.page.entries("gone") if item["id"] == card["id"]])

@@ -18,7 +18,7 @@ from amanah_protocol.content.closing import SignOff
 from amanah_protocol.content.incident import Status
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.kinds import Grade
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import Page, serving
 from tests.client.desk.sitting import Sitting, at_the_desk
@@ -343,6 +343,9 @@ async def test_what_rings_says_what_it_says_by_now(sitting: Sitting) -> None:
     begins = await page.until(lambda: (said := page.told["ringing"]["lines"][0]["begins"]) != "the old words" and said)
     assert begins.startswith("hxxp://evil[.]example/ words words")
     assert (len(begins), begins[-1]) == (160, "\N{HORIZONTAL ELLIPSIS}")
+    assert page.told["ringing"]["lines"][0]["pap"] == ""  # it is the usual
+    await two.theirs.send(Correction(message=envelope, text="look for it in your logs alone"), pap=Pap.RED)
+    await page.until(lambda: page.told["ringing"]["lines"][0]["pap"] == "PAP:RED")
     await two.theirs.relabel(two.theirs.message(entry), Label.AMBER_STRICT)
     await page.until(lambda: page.told["ringing"]["lines"][0]["label"] == "TLP:AMBER+STRICT")
     await two.theirs.send(Withdrawal(message=envelope, reason="wrong room"))

@@ -12,7 +12,7 @@ from amanah_client.language import Language, gettext, speaking
 from amanah_client.standing import standing_of
 from amanah_protocol.content.task import Task
 from amanah_protocol.errors import Code, OperationalError
-from amanah_protocol.labels import Label, Precedence
+from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import OrgName
 from tests.client.terminal.officers import TN, Desk, at_the_terminal, joined, until
 from tests.end_to_end.nations import Nations
@@ -117,6 +117,16 @@ async def test_keys_commands_and_readers_are_shown_in_front(nations: Nations) ->
         assert app.focused is app.composer
 
 
+async def test_what_is_found_says_what_readers_may_do_with_it(nations: Nations) -> None:
+    async with at_the_terminal(nations, "limited", (80, 24), room="Limited") as desk:
+        theirs = await joined(desk.malware, "Limited")
+        await theirs.send("The beacon of night", pap=Pap.RED)
+        await desk.sees("The beacon of night", "conversation")
+        await desk.type("/search beacon")
+        await front(desk)
+        assert re.search(r"PAP:RED\s+TLP:AMBER\s+The beacon", desk.drawn()), desk.drawn()
+
+
 async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
     async with at_the_terminal(nations, "searching", (80, 24), room="Searching") as desk:
         app, pilot = desk.app, desk.pilot
@@ -131,6 +141,7 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert "203.0.113[.]54" in drawn
         assert re.search(r"TLP:AMBER\s+The sinkhole", drawn), drawn
         desk.shoot("found-80x24")
+        assert "PAP" not in drawn  # it is the usual
         await pilot.press("enter")
         await front(desk, shows=False)
         await desk.sees("PAP:AMBER", "conversation")

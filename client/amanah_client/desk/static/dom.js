@@ -55,6 +55,9 @@ export function tlp(text) {
 
 export const tlpClass = (text) => ({ "TLP:RED": ".red", "TLP:GREEN": ".green", "TLP:CLEAR": ".clear" })[text] ?? "";
 
+/** What readers may do with it, where that is not the usual: else the program sends nothing. */
+export const pap = (text) => (text ? el("bdi.meta.pap", { lang: "en" }, text) : null);
+
 /** A button that says what it does. */
 export function btn(text, does, more = {}, what = "button.btn") {
   const one = el(what, { type: "button", ...more }, text);

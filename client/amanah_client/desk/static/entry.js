@@ -1,6 +1,6 @@
 // One item of a conversation: a day, a line of the system, or what somebody said.
 
-import { blocks, btn, chip, el, fill, filled, moment, theirs, tlp } from "./dom.js";
+import { blocks, btn, chip, el, fill, filled, moment, pap, theirs, tlp } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
 import { isDrill } from "./drill.js";
@@ -57,7 +57,7 @@ function aside(item) {
 
 function marks(item) {
   return [
-    item.pap ? el("bdi.meta.pap", { lang: "en" }, item.pap) : null,
+    pap(item.pap),
     item.urgent ? el(item.pages ? "span.urgent.page" : "span.urgent", {}, item.urgent) : null,
     item.calls.length ? el("span.meta", {}, now.say.calls, " ", el("b", {}, item.calls.join(now.say.comma))) : null,
     item.sent ? el("span.meta.num", {}, item.sent) : null,

@@ -1,6 +1,6 @@
 // Files: as a card in the conversation, as a list of the room, and on their way here. None is ever opened by the page.
 
-import { btn, el, fill, filled, theirs, tlp, chip } from "./dom.js";
+import { btn, el, fill, filled, pap, theirs, tlp, chip } from "./dom.js";
 import { sure, wide } from "./dialogs.js";
 import { ask, now, on, quietly, toast } from "./state.js";
 
@@ -153,7 +153,7 @@ function line(room, one) {
   return el(
     "li",
     {},
-    el("div.row.tight", {}, chip(one.who.chip, one.who.mine), file ? theirs(file.name, "b") : el("span.quiet", {}, now.say.file, now.say.colon, one.state_words), file ? el("span.meta.num", {}, bytes(file.size)) : null, tlp(one.label)),
+    el("div.row.tight", {}, chip(one.who.chip, one.who.mine), file ? theirs(file.name, "b") : el("span.quiet", {}, now.say.file, now.say.colon, one.state_words), file ? el("span.meta.num", {}, bytes(file.size)) : null, tlp(one.label), pap(one.pap)),
     el("div.row.tight.meta", {}, theirs(one.who.name), el("bdi", {}, one.when), file ? el("span", {}, one.state_words) : null),
     file?.sample ? el("div.meta.warn", {}, now.say.sample) : null,
     file ? digest(file) : null,

@@ -1,6 +1,6 @@
 // Ctrl+K: rooms, people and words, in one place.
 
-import { chip, el, fill, filled, inUtc, moment, theirs, tlp } from "./dom.js";
+import { chip, el, fill, filled, inUtc, moment, pap, theirs, tlp } from "./dom.js";
 import { stands } from "./rail.js";
 import { now, openRoom, quietly } from "./state.js";
 
@@ -25,7 +25,7 @@ export function openPalette(flow, query = "") {
     options = [
       ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), el("span.meta", {}, stands(room))] })),
       ...people.map((who) => ({ go: () => (document.body.dataset.pane = "board"), shown: [chip(who.chip), theirs(who.name, "b"), el("span.meta", {}, who.organisation), who.note ? el("span.meta.warn", {}, who.note) : null] })),
-      ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, inUtc(one.at_ms)))), el("div", {}, tlp(one.label), " ", theirs(one.text)))] })),
+      ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, inUtc(one.at_ms)))), el("div", {}, tlp(one.label), " ", one.pap ? [pap(one.pap), " "] : null, theirs(one.text)))] })),
     ];
     at = Math.min(at, Math.max(0, options.length - 1));
     fill(list, options.map((one, place) => el("li", { role: "option", "aria-selected": String(place === at), onclick: () => pick(place) }, one.shown)));

@@ -1,6 +1,6 @@
 // What rings: a bar that stands until somebody answers, a sound of this page's own, and who is paged.
 
-import { btn, chip, el, fill, filled, moment, theirs, timed, tlp } from "./dom.js";
+import { btn, chip, el, fill, filled, moment, pap, theirs, timed, tlp } from "./dom.js";
 import { shown } from "./dialogs.js";
 import { noticeOf } from "./drill.js";
 import { ask, now, on, openRoom, quietly } from "./state.js";
@@ -102,6 +102,7 @@ export function makeRing(flow) {
           one.chip ? chip(one.chip) : null,
           el("b", { dir: "auto" }, filled(now.say.rings_for, { urgent: one.urgent, name: one.name || "?", title: one.title })),
           one.label ? tlp(one.label) : null,
+          pap(one.pap),
           since(one),
         ].filter(Boolean).flatMap((part) => [part, " "])),
         one.begins ? theirs(one.begins, "p.begins") : null,
