@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from amanah_client.log_rows import AuditRow
 from tests.client.console.told import TOLD, auditor, tampered
@@ -33,6 +33,8 @@ FLAGS: Final = (
     f"--host-resolver-rules={NAMES}",
 )  # fmt: skip
 WAIT_MS: Final = 20_000
+# Its own five seconds are short for a machine that does much else.
+expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
