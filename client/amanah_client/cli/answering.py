@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from amanah_client import actions
 from amanah_client.cli import opening, questions
-from amanah_client.cli.asking import MessageName, RoomName, find_room, settle, show_outcome
+from amanah_client.cli.asking import MessageName, RoomName, find_message, find_room, settle, show_outcome
 from amanah_client.cli.chat import GradeName
 from amanah_client.cli.incident import say
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -21,6 +22,7 @@ from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.kinds import Grade
+from amanah_protocol.types import EnvelopeId
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -43,7 +45,7 @@ def ack(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        found = into.message(message)
+        found = await find_message(client, into, message, common)
         action = actions.Acknowledge(room=into.id, envelope=found.id, grade=int(Grade[grade.upper()]))
         show_outcome(await settle(client, action, common), common)
 
@@ -62,7 +64,7 @@ def react(
     take_back
         Take back a sign that you put there.
     """
-    say(room, lambda into: Reaction(message=into.message(message).id, sign=sign, stands=not take_back), common)
+    _say_of(room, message, lambda _, found: Reaction(message=found, sign=sign, stands=not take_back), common)
 
 
 def correct(room: RoomName, message: MessageName, text: str, /, *, common: Options = DEFAULTS) -> None:
@@ -75,11 +77,11 @@ def correct(room: RoomName, message: MessageName, text: str, /, *, common: Optio
     """
     typed = unicodedata.normalize("NFC", text)
 
-    def body(into: Room) -> Said:
+    def body(into: Room, found: EnvelopeId) -> Said:
         said, mentions = read_mentions(typed, into.members())
-        return Correction(message=into.message(message).id, text=said, mentions=mentions)
+        return Correction(message=found, text=said, mentions=mentions)
 
-    say(room, body, common)
+    _say_of(room, message, body, common)
 
 
 def withdraw(room: RoomName, message: MessageName, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
@@ -90,7 +92,16 @@ def withdraw(room: RoomName, message: MessageName, /, *, reason: str = "", commo
     reason
         Why.
     """
-    say(room, lambda into: Withdrawal(message=into.message(message).id, reason=reason), common)
+    _say_of(room, message, lambda _, found: Withdrawal(message=found, reason=reason), common)
+
+
+def _say_of(room: str, message: str, body: Callable[[Room, EnvelopeId], Said], common: Options) -> None:
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        found = await find_message(client, into, message, common)
+        show_outcome(await settle(client, into.compose(body(into, found.id)), common), common)
+
+    opening.with_client(common, work)
 
 
 def erase(
@@ -113,7 +124,8 @@ def erase(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        action = into.erasing(*(into.message(wanted).id for wanted in (message, *more)))
+        found = [await find_message(client, into, wanted, common) for wanted in (message, *more)]
+        action = into.erasing(*(one.id for one in found))
         count = len(action.envelopes)
         what = "1 message" if count == 1 else f"{count} messages, corrections among them,"
         questions.confirm(f"Erasing {what} of {into.title}", into.title, yes=yes)

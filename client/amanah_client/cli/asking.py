@@ -14,6 +14,7 @@ from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import Options
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
+from amanah_client.message import Message
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
@@ -37,6 +38,21 @@ async def find_room(client: Client, reference: str, common: Options) -> Room:
         detail = f"there is no room {reference!r} here, and {problem.detail}"
         raise UsageError(Code.UNKNOWN_ROOM, detail, hint="Try again when the relay is reached; nothing was sent.")
     return client.room(reference)
+
+
+async def find_message(client: Client, within: Client | Room, reference: str, common: Options) -> Message:
+    """A message; one that is not here yet may be after catching up.
+
+    Raises:
+        UsageError: `NOT_FOUND`.
+    """
+    try:
+        return within.message(reference)
+    except UsageError as error:
+        if (problem := await catch_up(client, common)) is not None:
+            hint = "Try again when the relay is reached; nothing was sent."
+            raise UsageError(error.code, f"{error.detail}, and {problem.detail}", hint=hint) from error
+    return within.message(reference)
 
 
 async def catch_up(client: Client, common: Options) -> AmanahError | None:

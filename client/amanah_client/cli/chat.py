@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from amanah_client import effects as e
 from amanah_client.cli import opening, terminal
-from amanah_client.cli.asking import find_room, look, settle, show_outcome
+from amanah_client.cli.asking import find_message, find_room, look, settle, show_outcome
 from amanah_client.cli.rooms import explain_status
 from amanah_client.cli.showing import is_quiet, line, message_json
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -89,11 +89,13 @@ def send(
         while (successor := into.successor) is not None:
             terminal.say(_("%(status)s, and so does this message", status=explain_status(into)))
             into = successor
+        answered = None if reply is None else await find_message(client, into, reply, common)
+        root = None if thread is None else await find_message(client, into, thread, common)
         said, mentions = read_mentions(unicodedata.normalize("NFC", typed), into.members())
         body = Text(
             text=said,
-            reply_to=None if reply is None else into.message(reply).id,
-            thread=None if thread is None else into.message(thread).id,
+            reply_to=None if answered is None else answered.id,
+            thread=None if root is None else root.id,
             mentions=mentions,
             asks=None if ask is None else Grade[ask.upper()],
         )

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from amanah_client import actions
 from amanah_client.cli import files, opening, terminal
-from amanah_client.cli.asking import await_outcome, settle
+from amanah_client.cli.asking import await_outcome, find_message, settle
 from amanah_client.cli.files import File
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
@@ -43,7 +43,7 @@ def disclose(
     files.check_new(out)
 
     async def work(client: Client) -> None:
-        chosen = client.message(message)
+        chosen = await find_message(client, client, message, common)
         action = actions.Disclose(room=chosen.room, envelope=chosen.id, recipient=to)
         # Asked for before and not done yet: to ask again would record a second disclosure.
         asked = next((intent for intent in client.outbox() if intent.action == action), None)

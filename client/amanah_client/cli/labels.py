@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from amanah_client.cli import opening, questions, terminal
-from amanah_client.cli.asking import find_room, settle, show_outcome
+from amanah_client.cli.asking import find_message, find_room, settle, show_outcome
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
@@ -45,7 +45,7 @@ def relabel(room: str, message: str, label: str, /, *, yes: Flag = False, common
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        found = into.message(message)
+        found = await find_message(client, into, message, common)
         change = into.relabelling(found, new)
         if change.new < change.old:
             named = {"message": short(found.id), "old": change.old.text, "new": new.text}
@@ -89,7 +89,8 @@ def forward(
 
     async def work(client: Client) -> None:
         outof, into = await find_room(client, room, common), await find_room(client, to, common)
-        action = outof.forwarding(outof.message(message), to=into, label=asked, note=remark)
+        found = await find_message(client, outof, message, common)
+        action = outof.forwarding(found, to=into, label=asked, note=remark)
         show_outcome(await settle(client, action, common), common)
 
     opening.with_client(common, work)
@@ -124,9 +125,10 @@ def grant(
 
     async def work(client: Client) -> None:
         into = await find_room(client, room, common)
-        first = into.message(since).room_seq or 0
-        last = into.row.head_seq if until is None else into.message(until).room_seq or 0
-        plan = into.granting(first, last, into.find_members(to))
+        begin = await find_message(client, into, since, common)
+        end = None if until is None else await find_message(client, into, until, common)
+        last = into.row.head_seq if end is None else end.room_seq or 0
+        plan = into.granting(begin.room_seq or 0, last, into.find_members(to))
         for envelope, reason in plan.left_out:
             terminal.say(_left_out(envelope, reason))
         if not plan.grants:
