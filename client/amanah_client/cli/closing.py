@@ -69,7 +69,7 @@ def close(
             return
         made = record(into.board(), now_ms=_now_ms())
         by = isolate(", ".join(made.nations)) if made.nations else _("nobody")
-        terminal.say(_("recorded as signed off by: %(nations)s", nations=by))
+        terminal.say(_("records as signed off by: %(nations)s", nations=by))
         show_outcome(await settle(client, into.compose(made), common), common)
 
     opening.with_client(common, work)
@@ -103,7 +103,7 @@ async def ask_nations(
     """Ask nations to sign off; all in the room where none is named."""
     asked = nations or tuple(party.organisation for party in into.members())
     body = ask_to_sign(into.placed(), nations=asked, sign_until_ms=_now_ms() + days * _DAY_MS)
-    terminal.say(_("asked to sign off: %(nations)s", nations=isolate(", ".join(body.nations))))
+    terminal.say(_("asks to sign off: %(nations)s", nations=isolate(", ".join(body.nations))))
     show_outcome(await settle(client, into.compose(body), common), common)
 
 
