@@ -147,26 +147,6 @@ def check_invitation(room: Room, nation: OrgName) -> None:
     )
 
 
-def check_erasure(room: Room, messages: Collection[EnvelopeId]) -> None:
-    """What is here of these would be erased: the relay and the members drop only what the eraser may.
-
-    Raises:
-        SpokenError: `ROLE` where some of it would stay.
-    """
-    created, me = room.created, room.party(room.client.me)
-    owner = None if created is None else created.owner
-    staying = [one for one in room.entries(*messages).values() if not me.may_erase(one.sender.device, owner)]
-    if not staying:
-        return
-    digits = isolate(", ".join(one.id.hex()[:12] for one in staying))
-    if all(author_of(one.sender).is_same(author_of(me)) for one in staying):
-        detail = _("another device of yours sent %(digits)s and alone erases it; nothing was erased", digits=digits)
-        raise SpokenError(detail, _("Erase it on that device; here it can be withdrawn."), Code.ROLE)
-    detail = _("only the device that sent it erases %(digits)s; nothing was erased", digits=digits)
-    named = isolate(owner or "")
-    raise SpokenError(detail, _("Ask its author, or an officer of the room's owner %(owner)s.", owner=named), Code.ROLE)
-
-
 def _next(room: Room, specific: kinds.Specific, body: Said | None = None) -> Event:
     """What this device says now, as the fold would take it."""
     return Event(

@@ -12,7 +12,8 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.effective import check_answer, check_effect, check_erasure, check_invitation, conclude
+from amanah_client.effective import check_answer, check_effect, check_invitation, conclude
+from amanah_client.erasing import to_erase
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
 from amanah_client.history import Plan, plan
@@ -533,11 +534,8 @@ class Room:
         return NOBODY if certificate is None else somebody(certificate)
 
     def erasing(self, *messages: EnvelopeId) -> actions.EraseMessages:
-        """An erasure of own messages and their corrections, for `Client.ask`; errors as `check_erasure`."""
-        spoken = filter(None, map(self.board(about=messages).messages.get, messages))
-        named = {*messages, *(one for said in spoken for one in said.corrections)}
-        check_erasure(self, named)
-        return actions.EraseMessages(room=self.id, envelopes=tuple(sorted(named)))
+        """An erasure of own messages and their corrections, for `Client.ask`; errors as `to_erase`."""
+        return actions.EraseMessages(room=self.id, envelopes=to_erase(self, messages))
 
     async def erase(self, *messages: EnvelopeId, timeout_s: float = 30) -> model.Intent:
         """Drop the content of own messages everywhere; the record stays; errors as `Client.do`."""

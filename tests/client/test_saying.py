@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.actions import EraseMessages
+from amanah_client.erasing import corrections_from_here
 from amanah_client.incident.board import Board
 from amanah_client.language.errors import SpokenError
 from amanah_client.model import Intent, IntentState, MessageState
@@ -167,11 +169,19 @@ async def test_a_message_is_erased_with_its_corrections_or_not_at_all(three: tup
     again = (await second.send(Correction(message=sent, text="at 15:00"))).envelope
     assert again is not None
     await until(lambda: _stands(first, again) is MessageState.STORED)
-    with pytest.raises(SpokenError) as refused:
-        await first.erase(sent)
-    assert again.hex()[:12] in refused.value.detail
-    await second.erase(again)
+    refusals = []
+    for device in (first, second):
+        with pytest.raises(SpokenError) as refused:
+            await device.erase(sent)
+        refusals.append(re.findall("`amanah erase ROOM ([0-9a-f]+)`", refused.value.hint))
+    # To the one the correction's device is named, to the other what it can do itself, and then the message's device.
+    assert refusals == [[again.hex()[:12]], [again.hex()[:12], sent.hex()[:12]]]
+    assert (corrections_from_here(first, sent), corrections_from_here(second, sent)) == ((), (again,))
+    await second.erase(*corrections_from_here(second, sent))
     await until(lambda: _stands(first, again) is MessageState.ERASED)
+    assert corrections_from_here(second, sent) == ()
+    # What is erased already is nothing that would stay.
+    assert first.erasing(sent).envelopes == (sent,)
     await first.erase(sent)
     await until(lambda: _stands(owner, sent) is MessageState.ERASED)
 

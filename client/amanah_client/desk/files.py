@@ -25,6 +25,7 @@ from amanah_client.desk.download import Download
 from amanah_client.desk.passes import Passes
 from amanah_client.desk.telling import told
 from amanah_client.desk.transfers import Move
+from amanah_client.erasing import corrections_from_here
 from amanah_client.files import Announced, Incoming, RoomFile, begin_fetch, file_of
 from amanah_client.incident.duties import Duty
 from amanah_client.language import gettext as _
@@ -196,8 +197,9 @@ class Hatch:
 
     async def erase(self, asked: wire.Erase) -> None:
         """Drop the content of an own message everywhere, and its file with it; errors as `Client.ask`."""
-        room = room_of(self._desk, asked.room)
-        await self._desk.client.ask(room.erasing(EnvelopeId(bytes.fromhex(asked.entry))))
+        room, entry = room_of(self._desk, asked.room), EnvelopeId(bytes.fromhex(asked.entry))
+        named = corrections_from_here(room, entry) if asked.corrections else ()
+        await self._desk.client.ask(room.erasing(*(named or (entry,))))
 
     def files(self, room: str) -> list[dict[str, object]]:
         """The files of a room, what came last first; it reads the whole room."""

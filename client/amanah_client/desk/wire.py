@@ -372,10 +372,11 @@ class Files(Frame, frozen=True, kw_only=True, tag="files"):
 
 
 class Erase(Frame, frozen=True, kw_only=True, tag="erase"):
-    """Drop the content of an own message everywhere."""
+    """Drop the content of an own message everywhere; or only of what corrects it, as far as this device sent that."""
 
     room: Room
     entry: Entry
+    corrections: bool = False
 
 
 class Report(Frame, frozen=True, kw_only=True, tag="report"):

@@ -284,7 +284,14 @@ def _of_files() -> dict[str, str]:
         "erase_sure": _(
             "Erase this everywhere? Its content and file go from all devices and the relay; the record stays."
         ),
-        "erase_elsewhere": _("Another device of yours sent this or a correction of it, and alone erases that."),
+        "erase_part": _("Erase the correction"),
+        "erase_part_sure": _(
+            "Erase everywhere what this device sent to correct this? "
+            "The message itself is erased afterwards, on the device that sent it."
+        ),
+        "erase_elsewhere": _(
+            "Another device of yours sent this or a correction of it: erase that there, corrections first."
+        ),
         "report": _("Report"),
         "report_more": _(
             "Made from the signed entries, in English. What is above the label is left out, and counted in it."

@@ -7,7 +7,7 @@ not as lines of their own. What only programs tell each other is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from amanah_client.attaching import Attach
 from amanah_client.incident.board import Spoken, TaskOnBoard
@@ -214,18 +214,25 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         acks=_acknowledged(message, room),
         delivery=delivery(message, seat, room.nations, room.stored) if own else None,
         own=own and isinstance(content, Prose),
-        erasable=own and _may_erase(message, room),
+        erasable=_erasable(message, room) if own else "none",
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
         drill=message.drill,
     )
 
 
-def _may_erase(message: Message, room: Room) -> bool:
-    """Whether nothing of it would stay: what corrects it is erased with it, and may be of another device."""
+def _erasable(message: Message, room: Room) -> Literal["all", "corrections", "none"]:
+    """All, where nothing of it would stay: what corrects it is erased with it, and may be of another device."""
     said = room.board.messages.get(message.id)
     named = () if said is None else said.corrections
-    senders = (message.sender, *(room.messages[one].sender for one in named if one in room.messages))
-    return all(room.seat.me.may_erase(sender.device, room.owner) for sender in senders)
+    left = [room.messages[one] for one in named if one in room.messages]
+    may = [_may_erase(one, room) for one in left if one.state is not MessageState.ERASED]
+    if _may_erase(message, room):
+        return "all" if all(may) else "none"
+    return "corrections" if any(may) else "none"
+
+
+def _may_erase(message: Message, room: Room) -> bool:
+    return room.seat.me.may_erase(message.sender.device, room.owner)
 
 
 def _marks(entry: Entry) -> _Marks:
@@ -506,6 +513,6 @@ def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:
         acks=None,
         delivery=intent_delivery(intent),
         own=False,
-        erasable=False,
+        erasable="none",
         repaired="",
     )

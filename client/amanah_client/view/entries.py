@@ -271,7 +271,7 @@ class Entry:
         acks: Acknowledgements.
         delivery: Of an own one.
         own: Whether the reader may correct and withdraw it.
-        erasable: Whether this device may erase it, and all that corrects it; of an own one.
+        erasable: What of it this device may erase, of an own one: all, only what corrects it, or nothing.
         repaired: Who sent it again; "" for nobody.
         drill: Whether it was said in an exercise.
     """
@@ -302,7 +302,7 @@ class Entry:
     acks: Acknowledged | None
     delivery: Delivery | None
     own: bool
-    erasable: bool
+    erasable: Literal["all", "corrections", "none"]
     repaired: str
     drill: bool = False
     more_reactions: int = 0

@@ -18,6 +18,7 @@ from amanah_client.view.people import Seat
 from amanah_protocol import kinds
 from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code
+from amanah_protocol.kinds import HANDSHAKE, HEADER_ONLY
 from amanah_protocol.types import DeviceId, EnvelopeId
 
 _NAMED: Final = 6
@@ -69,16 +70,31 @@ def _paged(page: Page, nation: str) -> str:
 
 
 def _erased(message: Message, who: str, envelopes: Collection[EnvelopeId], room: Room) -> str:
-    """Of what others sent nothing is erased, whatever an `erase` names: nobody may take it for gone."""
-    found = [room.messages.get(one) for one in envelopes]
-    gone = [one for one in found if one is None or message.sender.may_erase(one.sender.device, room.owner)]
-    if not gone:
+    """Of what others sent, has no words or is not here nothing is erased: nobody may take it for gone."""
+    found = [one for one in map(room.messages.get, envelopes) if one is not None]
+    theirs = [one for one in found if not message.sender.may_erase(one.sender.device, room.owner)]
+    gone = [one for one in found if one not in theirs and one.kind not in HEADER_ONLY | HANDSHAKE]
+    rest = len(envelopes) - len(gone)
+    if not found:
+        return _("%(who)s asked to erase what is not here.", who=who)
+    if not gone and len(theirs) == rest:
         return _("%(who)s asked to erase what another device sent: nothing was erased.", who=who)
-    return ngettext(
+    if not gone:
+        return _(
+            "%(who)s asked to erase what has no words, another device sent or is not here: nothing was erased.", who=who
+        )
+    said = ngettext(
         "%(who)s erased the content of %(count)s message above.",
         "%(who)s erased the content of %(count)s messages above.",
         len(gone),
         who=who,
+    )
+    if rest == 0:
+        return said
+    return f"{said} " + ngettext(
+        "Of %(count)s more that was named nothing was erased here.",
+        "Of %(count)s more that were named nothing was erased here.",
+        rest,
     )
 
 

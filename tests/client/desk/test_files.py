@@ -21,10 +21,11 @@ from amanah_client.desk.download import Download, disposition
 from amanah_client.desk.passes import MOST, Passes
 from amanah_client.desk.phrases import apart
 from amanah_client.files import Announced, prepare
-from amanah_client.model import IntentState
+from amanah_client.model import IntentState, MessageState
 from amanah_client.saving import PASSWORD
 from amanah_client.sdk import Client
 from amanah_client.spool import Sealing
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code, OperationalError, VerifyError
 from amanah_protocol.labels import Label
@@ -387,6 +388,20 @@ async def test_the_files_of_a_room_stand_in_a_list_until_they_are_erased(sitting
     _two, one = (await sitting.page.ask("files", room=sitting.room))["data"]
     assert (one["file"], one["state"]) == (None, "erased")
     assert not (await sitting.page.ask("save", room=sitting.room, entry=card["id"]))["ok"]
+
+
+async def test_of_a_message_its_corrections_alone_are_erased_where_that_is_asked(sitting: Handing) -> None:
+    room = sitting.two.ours
+    sent = (await room.send("at 14:00")).envelope
+    assert sent is not None
+    again = (await room.send(Correction(message=sent, text="at 15:00"))).envelope
+    assert again is not None
+    assert (await sitting.page.ask("erase", room=sitting.room, entry=sent.hex(), corrections=True))["ok"]
+    await until(lambda: room.message(again.hex()).state is MessageState.ERASED)
+    assert room.message(sent.hex()).text == "at 14:00"
+    # Where no correction is left, what was asked for is the message itself.
+    assert (await sitting.page.ask("erase", room=sitting.room, entry=sent.hex(), corrections=True))["ok"]
+    await until(lambda: room.message(sent.hex()).state is MessageState.ERASED)
 
 
 # ---- reports

@@ -33,7 +33,7 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
+from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party
 
 NAME = bytes(16)
@@ -404,7 +404,7 @@ def test_a_change_of_readers_is_a_line() -> None:
         "officer 0 of MA granted the record from 1 to 2 to 1 device.",
         "officer 0 of MA refuses the change 00000000 of the room.",
         "officer 0 of MA asks for new keys: its profile is an old copy.",
-        "officer 0 of MA erased the content of 1 message above.",
+        "officer 0 of MA asked to erase what is not here.",
     ]
     assert [notice.tone for notice in notices[5:8]] == ["readers", "alarm", "quiet"]
 
@@ -565,31 +565,3 @@ def test_what_was_said_in_an_exercise_is_marked_as_that(*, drill: bool) -> None:
     told.say(A_TN, Text(text="x"))
     told.messages[:] = [replace(message, drill=drill) for message in told.messages]
     assert [entry.drill for entry in told.entries()] == [drill]
-
-
-def test_an_erasure_is_offered_where_all_of_it_goes() -> None:
-    other, owner = replace(A_MA, device=DeviceId(bytes(32))), OrgName("cert.example.sn")
-    told = Told()
-    first = told.say(A_MA, Text(text="by this device"))
-    told.say(other, Text(text="by another one of the same person"))
-    told.say(A_MA, Text(text="and again"))
-    told.say(other, Correction(message=first, text="corrected there"))
-    entries = conversation(told.messages, replace(told.room(A_MA), owner=owner))
-    shown = [(item.own, item.erasable) for item in entries if isinstance(item, Entry)]
-    assert shown == [(True, False), (True, False), (True, True)]
-    owned = conversation(told.messages, replace(told.room(A_MA), owner=MA))
-    assert all(item.erasable for item in owned if isinstance(item, Entry))
-
-
-def test_an_erasure_is_told_of_what_it_takes_away_alone() -> None:
-    told = Told()
-    ours, theirs = told.say(A_TN, Text(text="ours")), told.say(A_MA, Text(text="theirs"))
-    told.show(A_MA, kinds.Erase(envelopes=(ours,)))
-    told.show(A_MA, kinds.Erase(envelopes=(ours, theirs)))
-    said = [bare(item.text) for item in told.items() if isinstance(item, Notice)]
-    assert said == [
-        "officer 0 of MA asked to erase what another device sent: nothing was erased.",
-        "officer 0 of MA erased the content of 1 message above.",
-    ]
-    owned = conversation(told.messages, replace(told.room(), owner=MA))
-    assert ["1 message" in item.text for item in owned if isinstance(item, Notice)] == [True, False]

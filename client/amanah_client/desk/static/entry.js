@@ -242,7 +242,9 @@ function tools(item, does) {
 
 /** What another device of the same person sent is erased there: here it would stay, and be said to be gone. */
 const erasing = (item) =>
-  item.erasable ? btn(now.say.erase, () => erase(item), {}, "button.tool") : el("span.meta", {}, now.say.erase_elsewhere);
+  item.erasable === "none"
+    ? el("span.meta", {}, now.say.erase_elsewhere)
+    : btn(item.erasable === "all" ? now.say.erase : now.say.erase_part, () => erase(item), {}, "button.tool");
 
 function put(bar, tools) {
   for (const tool of tools) if (tool) bar.append(tool);

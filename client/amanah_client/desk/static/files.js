@@ -117,7 +117,9 @@ export function fileCard(item, said) {
 }
 
 export async function erase(item) {
-  if (await sure(now.say.erase_sure, now.say.erase)) ask("erase", { room: now.room, entry: item.id });
+  const corrections = item.erasable === "corrections";
+  const [question, does] = corrections ? ["erase_part_sure", "erase_part"] : ["erase_sure", "erase"];
+  if (await sure(now.say[question], now.say[does])) ask("erase", { room: now.room, entry: item.id, corrections });
 }
 
 // ---- all of a room
