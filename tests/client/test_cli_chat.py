@@ -33,7 +33,6 @@ from amanah_protocol.types import EnvelopeId, RoomId
 from tests.end_to_end.nations import PROGRAMS, Nations, now_ms
 
 TN, MA = "cert.example.tn", "cert.example.ma"
-AFRESH: Final = "Afresh"
 ROOM: Final = "Phishing wave"
 pytestmark = pytest.mark.xdist_group("one circle")
 EVE: Final = (
@@ -463,49 +462,6 @@ def test_a_long_intake_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == ""
     Progress(every_s=0).show(report)
     assert capsys.readouterr().err == "0 lines read, 7 alerts delivered\n"
-
-
-@pytest.fixture(scope="module")
-def afresh(circle: Circle) -> Circle:
-    """The same in a room of its own: the other one stays as other tests read it."""
-    assert circle.run("a", "room", "create", AFRESH, "--label", "TLP:AMBER") == 0
-    assert circle.run("a", "room", "invite", AFRESH, MA) == 0
-    assert circle.run("b", "read", AFRESH) == 0
-    return circle
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("ack", AFRESH, "{id}"),
-        ("react", AFRESH, "{id}", "+1"),
-        ("send", AFRESH, "re", "--reply", "{id}"),
-        ("send", AFRESH, "under it", "--thread", "{id}"),
-        ("relabel", AFRESH, "{id}", "TLP:AMBER"),
-        ("grant", AFRESH, "--to", TN, "--since", "{id}", "--until", "{id}"),
-        ("disclose", "{id}", "--to", "a court"),
-    ],
-    ids=lambda words: " ".join(words[:1] + words[3:4]),
-)
-def test_a_message_that_nobody_has_read_here_yet_can_be_named(
-    afresh: Circle, words: tuple[str, ...], result: Callable[[], Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert afresh.run("a", "send", AFRESH, "not read yet", "--label", "green", "--json") == 0
-    sent = result()["id"]
-    assert afresh.run("b", *(word.format(id=sent[:16]) for word in words)) == 0, capsys.readouterr().err
-
-
-def test_that_a_message_may_be_known_to_a_relay_that_is_not_reached_is_said(
-    circle: Circle, capsys: pytest.CaptureFixture[str]
-) -> None:
-    circle.nations.relay.stop()
-    try:
-        assert circle.run("b", "ack", ROOM, "ffffffffffff") == terminal.EXIT_NOT_FOUND
-    finally:
-        circle.nations.relay.start()
-    said = capsys.readouterr().err
-    assert "nothing listens there" in said
-    assert said.endswith("nothing was sent. [NOT_FOUND]\n")
 
 
 def test_of_a_long_room_the_newest_are_shown_or_those_behind_a_place(circle: Circle, result: Callable[[], Any]) -> None:
