@@ -162,8 +162,8 @@ class Terminal(Frame):
                 feed.newest()
                 self._sheet("conversation").mark("")
                 self._sheet("conversation").to_end()
-            case doing.Said(text=told):
-                self.tell(told)
+            case doing.Said(text=told, until=until):
+                self.tell(told, until=until)
             case doing.Shows(what="members"):
                 self.action_members()
             case doing.Shows(command=command):

@@ -49,10 +49,12 @@ class Said:
     Attributes:
         as_draft: Whether it was what the draft said: the next begins anew.
         text: What to tell; "" for nothing.
+        until: The intent that makes it untrue when it is settled; "" where it stays.
     """
 
     as_draft: bool = False
     text: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,8 @@ async def _carry_out(watch: Watch, feed: Feed, order: orders.Order, seen: Situat
             await client.ask(room.decision(ordinal))
             return Said()
         case orders.Inviting(organisation=organisation):
-            await client.ask(room.invitation(organisation))
-            return Said(text=_("Invited. Its devices are in as soon as the relay has taken it."))
+            asked = await client.ask(room.invitation(organisation))
+            return Said(text=_("Invited. Its devices are in as soon as the relay has taken it."), until=asked.id)
         case orders.Marking():
             return mark(watch, feed, order)
         case orders.ShowingMembers():

@@ -20,6 +20,7 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.language.errors import SpokenError, happened, speaks
 from amanah_client.model import Intent, IntentState
+from amanah_client.outcome import ENDED
 from amanah_client.paging.sounding import BELL_S
 from amanah_client.sdk import Client
 from amanah_client.terminal import panels
@@ -135,6 +136,7 @@ class Frame(App[None]):
         self._told: tuple[Parts, ...] = ()
         self._choices: tuple[Parts, ...] = ()
         self._is_passing = False
+        self._told_until = ""
         self._was_away = False
         self._leaves = False
         self._offered_for: str | None = None
@@ -343,11 +345,20 @@ class Frame(App[None]):
         """Where somebody writes."""
         return self.screen_stack[0].query_one(Composer)
 
-    def tell(self, text: str, style: str = "", *, passing: bool = False) -> None:
-        """Say something above the composer until somebody sends or presses Esc; in passing, until they write on."""
-        self._is_passing = passing
+    def tell(self, text: str, style: str = "", *, passing: bool = False, until: str = "") -> None:
+        """Say something above the composer until somebody sends or presses Esc; in passing, until they write on.
+
+        Args:
+            text: What to say.
+            style: How it looks.
+            passing: Whether it is said in passing.
+            until: The intent with whose end it is no longer said, which may have come already; "" for none.
+        """
+        self._is_passing, self._told_until = passing, until
         self._told = (said(text, style),) if text else ()
         self.show_soon()
+        if until:
+            self._settled(self.watch_over.client.intent(until))
 
     def _forget_passing(self) -> None:
         if self._is_passing and self.composer.text:
@@ -415,6 +426,8 @@ class Frame(App[None]):
 
     def _settled(self, intent: Intent) -> None:
         self.moves.settled()
+        if intent.id == self._told_until and intent.state in ENDED:
+            self.tell("")
         if intent.state is IntentState.FAILED and intent.detail != "withdrawn":
             why = f"{words.value(intent.detail)} [{intent.code}]"
             self.tell(_("Refused: %(why)s", why=why), "worst")

@@ -42,6 +42,8 @@ async def test_an_incident_from_the_first_room_to_its_decision(nations: Nations)
         for nation, digits in ((MA, "2 devices"), (SN, "3 devices")):
             await desk.type(f"/invite {nation}")
             await desk.sees(f"{digits} can read this room", "head")
+            # That they are in as soon as the relay has taken it is over by then.
+            await until(lambda: desk.told("told") == "")
         await desk.sees("Readable by TN, MA and SN: 3 devices. Nobody else", "above")
         await desk.sees("Analyst on duty added SN Shift lead (1 device).", "conversation")
         theirs, thirds = await joined(desk.malware, "Berths"), await joined(desk.shift, "Berths")
@@ -326,9 +328,12 @@ async def test_without_the_relay_it_says_so_keeps_what_is_written_and_goes_on(na
             await desk.sees("message waits", "foot")
             await desk.sees("What you write is kept and goes out by itself.", "foot")
             desk.shoot("offline-80x24")
+            await desk.type(f"/invite {MA}")
+            await desk.sees("Invited. Its devices are in as soon as the relay has taken it.", "told")
         finally:
             await asyncio.to_thread(nations.relay.start)
         await desk.sees("Relay connected, nothing waiting", "foot")
+        await until(lambda: desk.told("told") == "")
         await desk.sees("accepted by the relay", "conversation")
         assert "queued" not in desk.told("conversation")
 
