@@ -339,7 +339,7 @@ def lines(stage: Stage, name: str) -> list[str]:
     snapshot = stage.client(name).store.snapshot()
     directory = Directory(snapshot.control, snapshot.profiles)
     rows = [row for row in stage.messages(name) if row.kind == Kind.MESSAGE and row.content]
-    shown = [showing.line(read_message(row, directory), directory, row.label).plain for row in rows]
+    shown = [showing.line(read_message(row, directory), directory, row.label, None).plain for row in rows]
     return [line for line in shown if "in order" in line]
 
 
