@@ -300,6 +300,8 @@ def _goes_on(ours: Officer) -> None:
         page.locator("#f-drill").set_checked(drill)
         ours.button("Open the room").click()
         page.locator("h1 .title", has_text=title[:5]).wait_for()
+        # Nothing is forwarded there until the relay has taken it: the list says so long that it is being opened.
+        expect(page.locator(".room", has_text=title)).to_contain_text("1 nation")
     page.locator(".room", has_text="Hospital").click()
     _tool(ours, "All of it is encrypted", "Forward")
     dialog = page.locator("dialog")
