@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from amanah_client import Client, Message, Room, model
+from amanah_client.core.invite import AGAIN_MS
 from amanah_client.directory import Directory
 from amanah_client.home import Home, ProfileLock
 from amanah_client.message import Opened
@@ -41,11 +42,11 @@ def nations_offline(tmp_path: Path) -> Iterator[Nations]:
 
 
 async def invited(room: Room, device: DeviceId) -> None:
-    """Invite a device that has just come: its key packages may take a moment longer than it."""
-    async with asyncio.timeout(20):
+    """Invite a device that has just come: its key packages may take a moment longer than it, and are asked for anew."""
+    async with asyncio.timeout(3 * AGAIN_MS / 1_000):
         while True:
             try:
-                await room.invite(device)
+                await room.invite(device, timeout_s=2 * AGAIN_MS / 1_000)
             except AmanahError as error:
                 if error.code is not Code.NO_KEY_PACKAGE:
                     raise
