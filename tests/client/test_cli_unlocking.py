@@ -32,6 +32,12 @@ def wait(**given):
 argon2.low_level.hash_secret_raw = wait
 """
 """The key is made when the test says so."""
+HEARD: Final = """
+import signal
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN: signal.signal(number, signal.SIG_DFL)
+"""
+"""Whoever runs the tests may ignore what a person's shell does not."""
 ENDLESS: Final = """
 import argon2.low_level
 made = argon2.low_level.hash_secret_raw
@@ -54,7 +60,7 @@ class Terminal:
         # A session's first terminal that is opened becomes the one that it is run from.
         shell = 'exec <"$0" >"$0" 2>&1; trap : INT; "$@"; '
         shell += 'printf "ended %s\\n" "$?"; IFS= read -r line; printf "left [%s]\\n" "$line"'
-        command = [sys.executable, "-c", before + RUN, *verb, "--home", str(self.home)]
+        command = [sys.executable, "-c", HEARD + before + RUN, *verb, "--home", str(self.home)]
         self.process = subprocess.Popen(
             ["sh", "-c", shell, os.ttyname(self.theirs), *command],
             env=os.environ | {"AMANAH_LANG": "en"},

@@ -54,14 +54,15 @@ def _ending_in_order() -> Iterator[None]:
         yield  # no other thread may say what a signal does, and none asks a person
         return
     # What is ignored, as under nohup, stays so.
-    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: does for number, does in before.items() if does not in {signal.SIG_IGN, None}}
+    for number in before:
         signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, does in before.items():
+            signal.signal(number, does)
 
 
 @contextlib.contextmanager
