@@ -61,14 +61,8 @@ def make_app(
         wrong: bool = False,  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
         status: HTTPStatus = HTTPStatus.FORBIDDEN,
     ) -> Response:
-        context = {
-            "here": "/",
-            "minutes": minutes,
-            "passphrase": check is not None,
-            "wait_s": wait_s,
-            "wrong": wrong,
-        }
-        return pages.render("locked.html", status, **context)
+        context = {"here": "/", "minutes": minutes, "wait_s": wait_s, "wrong": wrong}
+        return pages.render("locked.html", status, passphrase=check is not None, **context)
 
     async def page(_: Request) -> Response:
         return pages.render("desk.html", minutes=minutes, here="/")
@@ -89,12 +83,11 @@ def make_app(
         ]
     )
     app.router.redirect_slashes = False
-    ways_in = () if unlocking is None else (UNLOCK,)
 
     async def at_the_door(scope: Scope, receive: Receive, send: Send) -> None:
         shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))
         await shown(scope, receive, send)
 
-    authority = launch.place.authority
+    authority, ways_in = launch.place.authority, () if unlocking is None else (UNLOCK,)
     gate = Gate(app, authority=authority, sessions=sessions, door=at_the_door, ways_in=ways_in, led=(TAKE,))
     return reader.Reader(gate, usual)
