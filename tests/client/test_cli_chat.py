@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,19 +61,26 @@ class Circle:
         return main([*options, "--home", str(self.homes[who]), *words])
 
 
-@pytest.fixture(scope="module")
-def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
-    nations = Nations(tmp_path_factory.mktemp("nations"))
+@contextmanager
+def in_a_room(folder: Path, room: str, *options: str, invited: tuple[str, ...]) -> Iterator[Circle]:
+    """All of them have connected once, and one has opened a room and invited others."""
+    nations = Nations(folder)
     nations.relay.start()
     made = Circle(nations)
     for who in made.homes:
         assert made.run(who, "doctor") == 0
-    assert made.run("a", "room", "create", ROOM, "--label", "TLP:AMBER", "--agreement", "agreement-7") == 0
-    assert made.run("a", "room", "invite", ROOM, MA, TN) == 0
-    for who in ("b", "bot", "a"):
-        assert made.run(who, "room", "list") == 0
+    assert made.run("a", "room", "create", room, "--label", "TLP:AMBER", *options) == 0
+    assert made.run("a", "room", "invite", room, *invited) == 0
     yield made
     nations.close()
+
+
+@pytest.fixture(scope="module")
+def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
+    with in_a_room(tmp_path_factory.mktemp("nations"), ROOM, "--agreement", "agreement-7", invited=(MA, TN)) as made:
+        for who in ("b", "bot", "a"):
+            assert made.run(who, "room", "list") == 0
+        yield made
 
 
 @pytest.fixture

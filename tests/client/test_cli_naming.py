@@ -9,24 +9,16 @@ from typing import Final
 import pytest
 
 from amanah_client.cli import terminal
-from tests.client.test_cli_chat import MA, TN, Circle
-from tests.end_to_end.nations import Nations
+from tests.client.test_cli_chat import MA, TN, Circle, in_a_room
 
 ROOM: Final = "Named"
 
 
 @pytest.fixture(scope="module")
 def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
-    nations = Nations(tmp_path_factory.mktemp("nations"))
-    nations.relay.start()
-    made = Circle(nations)
-    for who in made.homes:
-        assert made.run(who, "doctor") == 0
-    assert made.run("a", "room", "create", ROOM, "--label", "TLP:AMBER") == 0
-    assert made.run("a", "room", "invite", ROOM, MA) == 0
-    assert made.run("b", "read", ROOM) == 0
-    yield made
-    nations.close()
+    with in_a_room(tmp_path_factory.mktemp("nations"), ROOM, invited=(MA,)) as made:
+        assert made.run("b", "read", ROOM) == 0
+        yield made
 
 
 @pytest.mark.parametrize(
