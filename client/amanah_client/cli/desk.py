@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -13,9 +13,6 @@ from amanah_client.cli.browsing import show_link
 from amanah_client.cli.terminal import DEFAULTS, Options, say
 from amanah_client.language import of_program
 from amanah_client.web.launch import offered
-
-if TYPE_CHECKING:
-    from amanah_client.sdk import Client
 
 FORMAT: Final = 1
 
@@ -40,10 +37,7 @@ def desk(
     """
     with opening.profile(common) as own, offered("desk", own.home.path, say, idle_s=60 * lock_after) as way:
         show_link(way, common, face="desk", form=FORMAT, browser=browser)
-        # All that works in rooms is loaded while a browser starts.
-        from amanah_client.desk.serving import run  # noqa: PLC0415
+        from amanah_client.desk.serving import run  # noqa: PLC0415 - who waits for the link does not wait for this
 
-        async def work(client: Client) -> None:
-            await run(client, way, say, usual=of_program(os.environ, own.home.path))
-
-        opening.with_client(common, work, opened=own)
+        usual = of_program(os.environ, own.home.path)
+        opening.ended_in_order(run(own.home, lambda: opening.client_of(own), way, say, usual=usual))

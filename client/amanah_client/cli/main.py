@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from datetime import datetime
@@ -115,6 +116,8 @@ for called, verbs in _COMMANDS.items():
 def run() -> int:
     """Run the command line of this process; gives the documented exit code."""
     forbid_memory_dumps()
+    # What is loaded stays: to look through it after every 700 objects takes a tenth of a start.
+    gc.set_threshold(10_000, 20, 50)
     return main(sys.argv[1:])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
 from amanah_client.cli.terminal import Options, say
@@ -65,16 +65,32 @@ def with_client(
         # Before the loop runs: it takes the first Ctrl-C for itself, and a question waits for no loop.
         with profile(common) as own:
             return with_client(common, work, connect=connect, opened=own)
-    import asyncio  # noqa: PLC0415 - ceremonies do not wait for what the network needs
 
-    from amanah_client.sdk import Client  # noqa: PLC0415 - the same
+    async def main() -> T:
+        async with client_of(opened, connect=connect) as client:
+            return await work(client)
+
+    return ended_in_order(main())
+
+
+@contextlib.asynccontextmanager
+async def client_of(opened: Profile, *, connect: bool = True) -> AsyncIterator[Client]:
+    """The client of a profile, which stays open when the client is closed."""
+    from amanah_client.sdk import Client  # noqa: PLC0415 - ceremonies do not wait for what the network needs
+
+    async with await Client.of(opened, connect=connect, lent=True) as client:
+        yield client
+
+
+def ended_in_order(work: Coroutine[object, object, T]) -> T:
+    """Do some work; SIGTERM ends it as Ctrl-C does."""
+    import asyncio  # noqa: PLC0415 - as above
 
     async def main() -> T:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - narrows for mypy: this is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with await Client.of(opened, connect=connect, lent=True) as client:
-            return await work(client)
+        return await work
 
     try:
         return asyncio.run(main())

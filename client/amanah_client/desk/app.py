@@ -1,7 +1,11 @@
-"""The desk over HTTP: one page, its files, one websocket; behind the gate that all web faces have."""
+"""The desk over HTTP: one page, its files, one websocket; behind the gate that all web faces have.
+
+The page and the door do without rooms: a browser takes them while those are still being loaded.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -10,13 +14,10 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
-from amanah_client.desk.desk import Desk
-from amanah_client.desk.files import TAKE, Hatch
-from amanah_client.desk.live import Live
+from amanah_client.desk.places import TAKE
 from amanah_client.desk.unlocking import UNLOCK, Unlocking
 from amanah_client.language import Language
 from amanah_client.web import reader
@@ -27,34 +28,30 @@ from amanah_client.web.pages import HERE as FRAME
 from amanah_client.web.pages import Pages
 
 HERE: Final = Path(__file__).resolve().parent
-LIVE: Final = "/live"
 
 
 def make_app(
-    desk: Desk,
+    rooms: asyncio.Future[ASGIApp],
     launch: Launch,
     check: Callable[[str], None] | None,
     usual: Language | None,
     *,
     now_s: Callable[[], float],
-    random: Callable[[int], bytes],
     tell: Callable[[str], None],
 ) -> ASGIApp:
     """The application, behind its gate.
 
     Args:
-        desk: What it shows.
+        rooms: Answers all that is asked of rooms, as soon as it is there; until then, whoever asks waits.
         launch: The way in.
         check: Raises for a passphrase that does not open the profile; None where it has none.
         usual: The language of whoever has chosen none there.
         now_s: A clock that only goes forward, in seconds.
-        random: Unguessable bytes, so many.
         tell: Where a line goes that the user should see.
     """
     minutes, sessions = round(launch.sessions.idle_s / 60), launch.sessions
     files = Files(FRAME / "static", HERE / "static")
     pages = Pages(HERE / "templates", files)
-    hatch = Hatch(desk, sessions, random)
 
     def door(
         wait_s: int = 0,
@@ -67,22 +64,23 @@ def make_app(
     async def page(_: Request) -> Response:
         return pages.render("desk.html", minutes=minutes, here="/")
 
-    async def live(socket: WebSocket) -> None:
-        await Live(desk, sessions, hatch, socket).run()
+    async def of_rooms(scope: Scope, receive: Receive, send: Send) -> None:
+        # Who gives up waiting must not take it from the others.
+        answer = await asyncio.shield(rooms)
+        await answer(scope, receive, send)
 
     unlocking = None if check is None else Unlocking(sessions, check, now_s, door, tell)
     app = Starlette(
         routes=[
             Route("/", page, methods=["GET"]),
-            WebSocketRoute(LIVE, live),
             files.route,
             reader.route(),
             *launch.routes,
-            *hatch.routes,
             *([] if unlocking is None else [unlocking.route]),
         ]
     )
     app.router.redirect_slashes = False
+    app.router.default = of_rooms
 
     async def at_the_door(scope: Scope, receive: Receive, send: Send) -> None:
         shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))

@@ -23,6 +23,7 @@ from amanah_client.desk.desk import Desk
 from amanah_client.desk.doing import room_of
 from amanah_client.desk.download import Download
 from amanah_client.desk.passes import Passes
+from amanah_client.desk.places import BRING, TAKE
 from amanah_client.desk.telling import told
 from amanah_client.desk.transfers import Move
 from amanah_client.erasing import corrections_from_here
@@ -47,8 +48,6 @@ from amanah_protocol.errors import AmanahError, Code, OperationalError
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId
 
-BRING: Final = "/bring/"
-TAKE: Final = "/take/"
 PIECE_S: Final = 30.0
 """Within which the next piece of a file comes; a page that was closed would else hold what it began for ever."""
 

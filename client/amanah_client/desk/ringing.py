@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -151,10 +150,3 @@ class Ringer:
             raise UsageError(Code.NOT_FOUND, "nothing rings yet", hint="Try again in a moment.")
         await self._pager.acknowledge(message)
         self._changed()
-
-
-def terminal_bell() -> None:
-    """Ring the bell of the terminal that the program runs in, if it runs in one."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\a")
-        sys.stderr.flush()

@@ -83,7 +83,9 @@ async def serving(
     with offered("desk", client.profile.home.path, served.said.append, idle_s=60 * lock_minutes) as launch:
         served.links.append(launch.offer())
         served.leading.append(launch.leading)
-        task = asyncio.create_task(run(client, launch, served.said.append, bell=bell))
+        task = asyncio.create_task(
+            run(client.profile.home, lambda: contextlib.nullcontext(client), launch, served.said.append, bell=bell)
+        )
         try:
             yield served
         finally:

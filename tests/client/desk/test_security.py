@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from starlette.types import ASGIApp
 from websockets.exceptions import InvalidStatus
 
 from amanah_client.cli.main import main
 from amanah_client.desk.app import make_app
-from amanah_client.desk.desk import Desk
 from amanah_client.desk.live import LOCKED, WATCH_S
 from amanah_client.desk.unlocking import FIRST_PAUSE_S, UNLOCK
 from amanah_client.home import Home, check_passphrase, create_profile, has_passphrase
@@ -265,10 +265,10 @@ class Face:
         place = Place(name=name, port=int(port), sockets=())
         launch = Launch(place, self.sessions, tmp_path / "launch.html", self.said.append)
         # The pages before anybody is in need no rooms.
-        desk = Desk.__new__(Desk)
+        rooms: asyncio.Future[ASGIApp] = asyncio.get_running_loop().create_future()
         self.app = make_app(
-            desk, launch, self._check if passphrase else None, None,
-            now_s=lambda: self.now_s, random=lambda length: x.fixed("random", length), tell=self.said.append,
+            rooms, launch, self._check if passphrase else None, None,
+            now_s=lambda: self.now_s, tell=self.said.append,
         )  # fmt: skip
 
     def _check(self, passphrase: str) -> None:
