@@ -22,8 +22,10 @@ from amanah_protocol.frames import KeyPackages, TakeKeyPackages
 from amanah_protocol.identity import MEMBER_ROLES, Role, decode_certificate
 from amanah_protocol.types import DeviceId
 
+FIRST_AGAIN_MS: Final = 1_000
+"""When to ask again for key packages that were not there: a device that has just come puts them there next."""
 AGAIN_MS: Final = 30_000
-"""When to ask again for key packages that were not there."""
+"""The longest pause; each is twice the one before."""
 MAX_PROFILES: Final = 62
 """Names of members that newcomers are told at once; the others tell theirs with time."""
 
@@ -48,7 +50,8 @@ def advance(ctx: Context, room: Room, intent: Intent, action: Invite) -> bool:
     elif left_out:
         room.left_out.pop(intent.id)
         ctx.note(intent, str(Code.NO_KEY_PACKAGE), _names(ctx, left_out))
-        ctx.wait(intent, ctx.timer_ms + AGAIN_MS)
+        pause_ms = room.pauses[intent.id] = min(2 * room.pauses.get(intent.id, FIRST_AGAIN_MS // 2), AGAIN_MS)
+        ctx.wait(intent, ctx.timer_ms + pause_ms)
     else:
         ctx.finish_intent(intent)
     return True

@@ -279,6 +279,7 @@ class Room:
         outer: After a refused commit: who is in by the headers alone, as the relay counts; else None.
         packages: Key packages taken and not used yet.
         left_out: By intent: devices that could not be invited, and why.
+        pauses: By intent: how long it waited last for key packages that were not there, in ms.
         widened: Intents in flight that were written for a smaller circle -> who joined since.
         work: What machine-made is in flight: bodies or refusals, and how many.
         retry_at_ms: Nothing is published before this time.
@@ -341,6 +342,7 @@ class Room:
     outer: set[DeviceId] | None = None
     packages: dict[DeviceId, bytes] = field(default_factory=dict)
     left_out: dict[str, dict[DeviceId, str]] = field(default_factory=dict)
+    pauses: dict[str, int] = field(default_factory=dict)
     widened: dict[str, str] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
     retry_at_ms: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,10 +121,31 @@ def test_an_invitation_without_any_key_package_waits_and_says_for_whom(stage: St
     assert a.say(room, "meanwhile").state is DONE
     b.connect()
     stage.run()
-    stage.wait(31_000)
+    # A device puts its key packages there right after it has come.
+    stage.wait(1_000)
     assert a.intent(intent.id).state is DONE
     assert b.row(room).status is model.RoomStatus.OPEN
     assert a.store.alarms == []
+
+
+def test_key_packages_that_stay_away_are_asked_for_ever_more_seldom_and_for_ever(stage: Stage) -> None:
+    a = stage.online("A")
+    b, _ = certify(stage.relay.nations[MA], "B", Role.OFFICER)
+    stage.submit(a, LeafType.ENROLMENT, stage.relay.nations[MA].enrolment.endorsed.encode())
+    stage.submit(a, LeafType.CERTIFICATE, b.certificate.encoded)
+    room, asked_ms = create(a), list[int]()
+
+    def noted(frame: Any) -> list[Any]:  # noqa: ANN401 - a frame of the client
+        if isinstance(frame, frames.TakeKeyPackages):
+            asked_ms.append(stage.relay.now_ms)
+        return [frame]
+
+    a.outward = noted
+    intent = a.do(actions.Invite(room=room, device=b.id))
+    stage.wait(130_000, 500)
+    pauses = [later - earlier for earlier, later in pairwise(asked_ms)]
+    assert pauses == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]
+    assert a.intent(intent.id).state is QUEUED
 
 
 def test_a_key_package_of_another_device_is_an_alarm(stage: Stage) -> None:
