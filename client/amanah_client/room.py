@@ -518,13 +518,13 @@ class Room:
         """
         return matter_of(message.row, self._labelling(message), self._inside(message.label).people, self._who)
 
-    def label_of(self, message: Message) -> Label:
-        """The label that counts of a message now: after what changed it, and what says the same in other words."""
-        return matter_of(message.row, self._labelling(message), None, self._who).label
+    def limits_of(self, message: Message) -> tuple[Label, Pap | None]:
+        """The label and PAP that count of a message now: after what changed it, and what says the same in other words.
 
-    def pap_of(self, message: Message) -> Pap | None:
-        """What readers may do with a message, as `label_of`; None of what has no content here."""
-        return None if message.pap is None else matter_of(message.row, self._labelling(message), None, self._who).pap
+        There is no PAP of what has no content here.
+        """
+        counts = matter_of(message.row, self._labelling(message), None, self._who)
+        return counts.label, None if message.pap is None else counts.pap
 
     def _labelling(self, message: Message) -> tuple[model.MessageRow, ...]:
         return self._client.profile.store.labelling(self.id, message.id)

@@ -114,7 +114,7 @@ async def test_an_answer_has_the_pap_of_what_it_answers_at_least(nations: Nation
         first = await heard(theirs, "one")
         await ours.send(Correction(message=first.id, text="two"), pap=Pap.RED)
         await until(lambda: theirs.matter(first).pap is Pap.RED)
-        assert (first.pap, theirs.pap_of(first)) == (Pap.GREEN, Pap.RED)
+        assert (first.pap, theirs.limits_of(first)[1]) == (Pap.GREEN, Pap.RED)
         answer = Text(text="re", reply_to=first.id)
         assert [theirs.compose(answer, pap=pap).pap for pap in Pap] == [Pap.RED] * 4
         assert theirs.compose("anew", pap=Pap.CLEAR).pap is Pap.CLEAR

@@ -171,8 +171,9 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
 
 def _line(found: RoomFile, room: Room) -> str:
     message, file = found.message, found.file
-    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {room.label_of(message).text:<17}"
-    allowed = f" [{mark}]" if (mark := unusual(room.pap_of(message))) else ""
+    label, pap = room.limits_of(message)
+    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {label.text:<17}"
+    allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
     sample = " " + _("(sample)") if file.sample else ""
@@ -183,14 +184,15 @@ def _line(found: RoomFile, room: Room) -> str:
 
 
 def _json(found: RoomFile, room: Room) -> dict[str, object]:
-    message, file, pap = found.message, found.file, room.pap_of(found.message)
+    message, file = found.message, found.file
+    label, pap = room.limits_of(message)
     return {
         "id": message.id.hex(),
         "room": message.room.hex(),
         "room_seq": message.room_seq,
         "state": found.state,
         "sender": party_json(message.sender),
-        "label": room.label_of(message).text,
+        "label": label.text,
         "sent_label": message.label.text,
         "pap": None if pap is None else pap.text,
         "sent_pap": None if message.pap is None else message.pap.text,

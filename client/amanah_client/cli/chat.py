@@ -174,12 +174,10 @@ def read(
         shown = client.room(room)
         messages = _pick(shown, after=after, limit=limit, everything=everything)
         if common.json:
-            terminal.show_json(
-                [message_json(message, shown.label_of(message), shown.pap_of(message)) for message in messages]
-            )
+            terminal.show_json([message_json(message, *shown.limits_of(message)) for message in messages])
         else:
             for message in messages:
-                terminal.show(line(message, client.directory(), shown.label_of(message), shown.pap_of(message)))
+                terminal.show(line(message, client.directory(), *shown.limits_of(message)))
         if (status := explain_status(shown)) is not None:
             terminal.say(status)
 
@@ -333,8 +331,8 @@ class _Tail:
             return
         room = Room(client, message.room)
         if self._common.json:
-            terminal.show_line(message_json(message, room.label_of(message), room.pap_of(message)))
+            terminal.show_line(message_json(message, *room.limits_of(message)))
         else:
-            terminal.show(line(message, client.directory(), room.label_of(message), room.pap_of(message)))
+            terminal.show(line(message, client.directory(), *room.limits_of(message)))
         if self._left is not None:
             self._left -= 1

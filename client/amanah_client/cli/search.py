@@ -81,8 +81,7 @@ def _show(found: list[Found], client: Client, *, titles: bool) -> None:
 
 
 def _marks(found: Found, client: Client) -> tuple[Label, Pap | None]:
-    room = Room(client, found.message.room)
-    return room.label_of(found.message), room.pap_of(found.message)
+    return Room(client, found.message.room).limits_of(found.message)
 
 
 def found_json(found: Found, client: Client) -> dict[str, object]:

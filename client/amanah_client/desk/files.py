@@ -242,14 +242,15 @@ def _whole(data: bytes) -> Iterator[bytes]:
 
 def _line(found: RoomFile, room: Room, seat: Seat) -> dict[str, object]:
     message = found.message
+    label, pap = room.limits_of(message)
     return {
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
         "who": seat.who(message.sender),
         "at_ms": message.sent_at_ms,
         "when": words.when(message.sent_at_ms, seat.now_ms),
-        "label": room.label_of(message).text,
-        "pap": unusual(room.pap_of(message)),
+        "label": label.text,
+        "pap": unusual(pap),
         "state": found.state,
         "state_words": state_words(found.state),
         "file": None if found.file is None else file_card(found.file, 0),

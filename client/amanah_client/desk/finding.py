@@ -49,13 +49,13 @@ def find(desk: Desk, query: str) -> dict[str, object]:
 
 def _found(found: Found, room: Room, seat: Seat) -> dict[str, object]:
     message = found.message
-    who = seat.who(message.sender)
+    who, (label, pap) = seat.who(message.sender), room.limits_of(message)
     return {
         "room": message.room.hex(),
         "title": shown(room.title),
         "drill": message.drill,
-        "label": room.label_of(message).text,
-        "pap": unusual(room.pap_of(message)),
+        "label": label.text,
+        "pap": unusual(pap),
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
         "chip": who.chip,

@@ -204,12 +204,12 @@ class Terminal(Frame):
         drawn = []
         for one in finds.found:
             message, room = one.message, client.room(one.message.room)
-            label, pap = room.label_of(message).text, unusual(room.pap_of(message))
+            label, pap = room.limits_of(message)
             at, who = words.when(message.sent_at_ms, seat.now_ms), seat.who(message.sender)
             head = (part(room.title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
                     part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
-            allowed = (Part(pap, "bold"), Part("  ")) if pap else ()
-            told = (*allowed, Part(f" {label} ", label), Part("  "), part(defang(one.excerpt)))
+            allowed = (Part(mark, "bold"), Part("  ")) if (mark := unusual(pap)) else ()
+            told = (*allowed, Part(f" {label.text} ", label.text), Part("  "), part(defang(one.excerpt)))
             rows = (
                 Row(edge=(Part("  "),), parts=head),
                 Row(edge=(Part("    "),), parts=told),
