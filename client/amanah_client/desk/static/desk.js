@@ -4,7 +4,7 @@ import { tick } from "./cards.js";
 import { showAlarms, showKeys } from "./dialogs.js";
 import { makeBoard } from "./board.js";
 import { makeComposer } from "./composer.js";
-import { el, fill } from "./dom.js";
+import { around, el, fill } from "./dom.js";
 import { makeDrill, noticeOf, titleOf } from "./drill.js";
 import { makeFlow } from "./flow.js";
 import { makeHead } from "./head.js";
@@ -158,8 +158,8 @@ function line(state) {
   if (state === "off" && now.say.reconnecting) app.before(el("p.lost", { role: "status" }, now.say.reconnecting));
   if (state !== "ended") return;
   // Nobody answers who could lock this page, so it locks itself.
-  const words = [now.say.ended ?? "", now.say.ended_more ?? ""];
-  fill(app, el("div.empty.whole", {}, el("p", {}, words[0]), el("p.meta", {}, words[1])));
+  const more = around(now.say.ended_more ?? "", "command", el("code", { dir: "ltr" }, "amanah desk"));
+  fill(app, el("div.empty.whole", {}, el("p", {}, now.say.ended ?? ""), el("p.meta", {}, more)));
   document.getElementById("alarm").hidden = true;
   document.querySelector(".rung")?.remove();
   document.querySelector("dialog[open]")?.close();

@@ -84,11 +84,14 @@ export function inUtc(atMs) {
   return Number.isNaN(at.getTime()) ? "--:--" : `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
-/** A sentence of the page's with `{time}` in it: the words in the page's direction, the time in its own. */
-export function timed(sentence, atMs, utc) {
-  const [before, after = ""] = sentence.split("{time}");
-  return [before, moment(atMs, utc), after];
+/** A sentence of the page's with `{name}` in it: the words in the page's direction, what stands there in its own. */
+export function around(sentence, name, made) {
+  const [before, after] = sentence.split(`{${name}}`);
+  return after === undefined ? [before] : [before, made, after];
 }
+
+/** A sentence of the page's with `{time}` in it. */
+export const timed = (sentence, atMs, utc) => around(sentence, "time", moment(atMs, utc));
 
 /** Blocks of what somebody wrote. */
 export function blocks(given) {
