@@ -11,6 +11,7 @@ from typing import Final
 from amanah_client.model import MessageRow, Struck
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.forwarded import Forwarded, Origin
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.sealed import decode_content
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
@@ -65,7 +66,7 @@ def quotation(row: MessageRow, matter: Matter, *, note: str) -> Forwarded:
     """
     accepted_at_ms = row.accepted_at_ms or 0
     match decode_content(row.content).body:
-        case Text(text=text):
+        case Text(text=text) | Correction(text=text):
             pass
         case Forwarded(text=text, origin=first):
             accepted_at_ms = first.accepted_at_ms

@@ -20,7 +20,7 @@ from amanah_client.history import Plan, plan
 from amanah_client.incident.about import Part, read_part, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
-from amanah_client.incident.labelled import board_of, matter_of
+from amanah_client.incident.labelled import board_of, matter_of, spoken_by
 from amanah_client.labels import NOBODY, inside, somebody
 from amanah_client.message import Message, counts, event_of
 from amanah_client.outcome import result_of
@@ -30,6 +30,7 @@ from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.forwarded import Forwarded
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code, RefusedError, UsageError
@@ -432,7 +433,7 @@ class Room:
         return result_of(await self._client.do(self.disclosure(message, recipient=recipient), timeout_s))
 
     def forwarding(self, message: Message, *, to: Room, label: Label | None = None, note: str = "") -> actions.Forward:
-        """A quotation of a message's text into another room, for `Client.ask`.
+        """A quotation of a message's text into another room, for `Client.ask`; of a corrected one, what it says now.
 
         Args:
             message: A message of this room.
@@ -442,10 +443,15 @@ class Room:
 
         Raises:
             RefusedError: `LABEL`: it may not reach that room; `DRILL` for what an exercise says, into a real room.
-            UsageError: `USAGE` for a message without a text, or into its own room.
+            UsageError: `USAGE` for a message without a text, one that its author took back, or into its own room.
         """
+        stands = spoken_by(board_of(self._labelling(message), self._who), message.id)
+        if stands is None:
+            hint = "Ask its author, or say it in your own words."
+            raise UsageError(Code.USAGE, "its author took this message back", hint=hint)
+        message = message if stands == message.id else self.message(stands.hex())
         found = self.matter(message)
-        if to.id == self.id or not isinstance(message.body, Text | Forwarded):
+        if to.id == self.id or not isinstance(message.body, Text | Correction | Forwarded):
             what = "into another room" if to.id == self.id else "where it has a text"
             raise UsageError(Code.USAGE, f"a message is forwarded {what}", hint="`amanah read` shows what it holds.")
         if self.is_drill and not to.is_drill:

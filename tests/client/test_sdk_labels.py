@@ -9,7 +9,7 @@ import pytest
 
 from amanah_client import Client, Message, Room, model
 from amanah_protocol.content.forwarded import Forwarded, Origin
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError, UsageError
 from amanah_protocol.kinds import Egress, Relabel
@@ -142,6 +142,22 @@ async def test_a_text_is_forwarded_where_its_label_lets_it_go(nations: Nations) 
             await ours.forward(one, to=ours)
         with pytest.raises(UsageError):
             await ours.forward(ours.messages()[0], to=other)
+
+
+async def test_what_is_forwarded_is_what_its_author_says_now(nations: Nations) -> None:
+    async with members(nations, "says now") as (a, _, ours, theirs):
+        other = await a.create_room("says now, too", label=Label.AMBER)
+        await theirs.send("victim: Bank X, 30 hosts", label=Label.AMBER)
+        await theirs.send("wrong room", label=Label.AMBER)
+        first, second = await heard(ours, "victim: Bank X, 30 hosts"), await heard(ours, "wrong room")
+        await theirs.send(Correction(message=first.id, text="30 hosts"), label=Label.AMBER)
+        await theirs.send(Withdrawal(message=second.id, reason=""), label=Label.AMBER)
+        await until(lambda: ours.board(about=[first.id]).messages[first.id].corrected)
+        await until(lambda: ours.board(about=[second.id]).messages[second.id].withdrawn)
+        assert (await ours.forward(first, to=other)).state is model.IntentState.DONE
+        with pytest.raises(UsageError, match="took this message back"):
+            await ours.forward(second, to=other)
+        assert [one.body.text for one in other.messages() if isinstance(one.body, Forwarded)] == ["30 hosts"]
 
 
 async def test_what_is_forwarded_is_made_by_nobody_but_the_client(nations: Nations) -> None:

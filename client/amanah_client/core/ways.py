@@ -13,7 +13,7 @@ from amanah_client.attaching import Attach
 from amanah_client.core import matter, nations
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
-from amanah_client.incident.labelled import board_of, matter_of
+from amanah_client.incident.labelled import board_of, matter_of, spoken_by
 from amanah_client.labels import NOBODY, circle_of, inside, quotation, somebody, source_of
 from amanah_client.model import Intent
 from amanah_client.saying import Say
@@ -23,7 +23,7 @@ from amanah_protocol.envelope import Header
 from amanah_protocol.errors import Code, UsageError, VerifyError
 from amanah_protocol.identity import Certificate
 from amanah_protocol.labels import Label
-from amanah_protocol.types import DeviceId
+from amanah_protocol.types import DeviceId, EnvelopeId
 from amanah_protocol.ways import Inside, Matter, Outside, Somebody, Way, check_ceiling, check_relabel, check_way
 
 
@@ -143,6 +143,7 @@ def _check_quoted(ctx: Context, room: Room, action: Say, spoken: Spoken) -> None
     if not isinstance(body, Forwarded):
         check_way(Way.QUOTE, found, by=somebody(ctx.certificate), to=to)
         return
+    _check_stands(ctx, spoken.row.envelope, spoken)
     quoted = quotation(spoken.row, found, note=body.note)
     if (quoted.text, quoted.origin.nation) != (body.text, body.origin.nation):
         raise UsageError(Code.USAGE, "what is quoted is not what stands there", hint="Forward the message itself.")
@@ -154,7 +155,8 @@ def forwarded(ctx: Context, action: Forward, spoken: Spoken) -> Forwarded:
 
     Raises:
         RefusedError: `LABEL`.
-        UsageError: `USAGE`: it has no text; `UNKNOWN_ROOM`: this device is not in that room.
+        UsageError: `USAGE`: it has no text, or its author has said otherwise since; `UNKNOWN_ROOM`: this device is
+            not in that room.
     """
     to = ctx.rooms.get(action.to)
     if to is None or to.group is None or to.id == action.room:
@@ -162,7 +164,17 @@ def forwarded(ctx: Context, action: Forward, spoken: Spoken) -> Forwarded:
     found, row = weigh(ctx, spoken), spoken.row
     check_way(Way.FORWARD, found, by=somebody(ctx.certificate), to=readers(ctx, to, action.label))
     assert row is not None  # noqa: S101 - narrows for mypy: there is no matter without a row
+    _check_stands(ctx, row.envelope, spoken)
     return quotation(row, found, note=action.note)
+
+
+def _check_stands(ctx: Context, message: EnvelopeId, spoken: Spoken) -> None:
+    """Whoever forwards a message has seen what it says now, and chose nobody for what it said before."""
+    board = board_of(spoken.labelling, lambda device: who(ctx, device))
+    said = spoken_by(board, message)
+    if said != message:
+        detail = "its author took it back" if said is None else "its author corrected it"
+        raise UsageError(Code.USAGE, f"{detail} meanwhile", hint="Look at it as it stands now, then decide anew.")
 
 
 # ---- before it is shown

@@ -1,4 +1,4 @@
-"""Which label counts of a message: what changed it, what it corrects and what corrects it.
+"""Which label and which words count of a message: what changed it, what it corrects, what corrects or withdraws it.
 
 A message and its corrections say the same in other words, so the strictest of their labels, TLP and PAP, counts for
 each of them.
@@ -18,7 +18,7 @@ from amanah_client.labels import Who, circle_of, source_of
 from amanah_client.model import MessageRow, MessageState, Struck
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.forwarded import Forwarded
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.sealed import Content, decode_content
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import DecodeError
@@ -36,7 +36,7 @@ _LAST: Final = 2**62
 
 
 def labels_of(row: MessageRow) -> EnvelopeId | None:
-    """Whose label an entry changes or shares: what it relabels or corrects; None for other entries."""
+    """Whose label or words an entry changes: what it relabels, corrects or takes back; None for other entries."""
     # A header is all there is to a relabel, also where it was struck as an erased one.
     if row.state not in _COUNTING and (row.kind, row.state) != (Kind.RELABEL, MessageState.ERASED):
         return None if row.struck is None else row.struck.corrects
@@ -44,7 +44,7 @@ def labels_of(row: MessageRow) -> EnvelopeId | None:
         specific = decode_envelope(row.encoded).header.specific
         return specific.envelope if isinstance(specific, Relabel) else None
     body = _body(row)
-    return body.message if isinstance(body, Correction) else None
+    return body.message if isinstance(body, Correction | Withdrawal) else None
 
 
 def labelling(envelope: EnvelopeId, find: Find, about: About) -> tuple[MessageRow, ...]:
@@ -83,6 +83,19 @@ def board_of(entries: Iterable[MessageRow], who: Who) -> Board:
     for row in entries:
         board.apply(_event(row, who))
     return board
+
+
+def spoken_by(board: Board, message: EnvelopeId) -> EnvelopeId | None:
+    """The entry that says what a message says now: itself, or the correction in its place.
+
+    None where its author took it back. A correction that does not count says what it says by itself.
+    """
+    said = board.messages[message]
+    root = said if said.corrects is None else board.messages.get(said.corrects, said)
+    if said.withdrawn is not None or root.withdrawn is not None:
+        return None
+    counts = root is said or message in root.corrections
+    return root.corrected if counts and root.corrected is not None else message
 
 
 def tombstone(row: MessageRow) -> MessageRow:

@@ -7,17 +7,18 @@ from typing import Final
 import pytest
 
 from amanah_client import actions, model
+from amanah_client.core import ways
 from amanah_client.incident.board import Board
 from amanah_client.saying import saying
 from amanah_protocol import frames
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.core.granting import grant
 from tests.client.core.rooms import invite
-from tests.client.core.test_labels import label_now, other_room, red_room, relabel, said
+from tests.client.core.test_labels import forward, label_now, other_room, quoted, red_room, relabel, said
 from tests.client.core.world import SN, Client, Stage
 
 DONE, FAILED, QUEUED = model.IntentState.DONE, model.IntentState.FAILED, model.IntentState.QUEUED
@@ -90,6 +91,8 @@ def test_a_message_goes_by_the_label_of_what_corrects_it(
     first = said(b, room, "at 14:00", Label.AMBER)
     corrected = correct(b, room, first, "in the ministry", Label.RED)
     stage.wait(1_000)
+    # A forward of what was corrected is refused for that alone, too.
+    monkeypatch.setattr(ways, "_check_stands", lambda *_: None)
     if not checked:
         of_each_its_own(monkeypatch)
     intent = pass_on(stage, a, room, first, way)
@@ -144,3 +147,52 @@ def test_a_stricter_correction_that_comes_while_a_disclosure_waits_stops_it(stag
     b.connect()
     stage.wait(5_000)
     assert (b.intent(intent).state, b.intent(intent).code, b.intent(intent).result) == (FAILED, "LABEL", b"")
+
+
+# ---- what is forwarded is what stands there
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_what_its_author_said_before_is_forwarded_by_nobody(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    taken_back: bool,  # noqa: FBT001 - withdrawn, or corrected
+    checked: bool,  # noqa: FBT001 - with the check, and the control without
+) -> None:
+    if not checked:
+        monkeypatch.setattr(ways, "_check_stands", lambda *_: None)
+    a, b, room = red_room(stage)
+    there, first = other_room(stage, b), said(a, room, "victim: Bank X, 30 hosts", Label.AMBER)
+    if taken_back:
+        assert a.do(saying(room, Withdrawal(message=first, reason=""), label=Label.AMBER)).state is DONE
+    else:
+        correct(a, room, first, "30 hosts", Label.AMBER)
+    intent = forward(stage, b, room, first, there, Label.AMBER)
+    texts = [one.text for one in quoted(b, there)]
+    if checked:
+        assert (intent.state, intent.code, texts) == (FAILED, "USAGE", [])
+        assert ("took it back" if taken_back else "corrected it") in intent.detail
+    else:
+        assert (intent.state, texts) == (DONE, ["victim: Bank X, 30 hosts"])
+
+
+def test_a_correction_is_forwarded_as_what_its_message_says_now(stage: Stage) -> None:
+    a, b, room = red_room(stage)
+    there, first = other_room(stage, b), said(a, room, "victim: Bank X, 30 hosts", Label.AMBER)
+    before = correct(a, room, first, "31 hosts", Label.AMBER)
+    now = correct(a, room, first, "30 hosts", Label.AMBER)
+    assert forward(stage, b, room, before, there, Label.AMBER).code == "USAGE"
+    assert forward(stage, b, room, now, there, Label.AMBER).state is DONE
+    assert [(one.text, one.origin.message) for one in quoted(b, there)] == [("30 hosts", now)]
+
+
+def test_a_correction_that_comes_while_a_forward_waits_stops_it(stage: Stage) -> None:
+    a, b, room = red_room(stage)
+    there, first = other_room(stage, b), said(a, room, "victim: Bank X, 30 hosts", Label.AMBER)
+    b.disconnect()
+    intent = b.ask(actions.Forward(room=room, envelope=first, to=there, label=Label.AMBER))
+    correct(a, room, first, "30 hosts", Label.AMBER)
+    b.connect()
+    stage.wait(5_000)
+    assert (b.intent(intent).state, quoted(b, there)) == (FAILED, [])
