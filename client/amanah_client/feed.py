@@ -15,6 +15,7 @@ from amanah_client.directory import Party
 from amanah_client.incident.about import Part, targets
 from amanah_client.incident.board import Board
 from amanah_client.language import spoken
+from amanah_client.log_rows import Nations
 from amanah_client.message import Message, counts, event_of
 from amanah_client.model import Intent, RoomRow
 from amanah_client.reading import Unread
@@ -276,6 +277,11 @@ class Feed:
         return tuple(sorted({party.organisation for party in self.members}))
 
     @property
+    def times(self) -> Nations:
+        """Since when they are in."""
+        return self.row.nations
+
+    @property
     def window(self) -> Window:
         """What is looked at."""
         self._begin()
@@ -383,7 +389,7 @@ class Feed:
             shown = conversation(messages, self.seen(messages, seat))
             # In its thread, that it stands there need not be said.
             return tuple(replace(one, root=None) if isinstance(one, Entry) else one for one in shown)
-        window, kept_for = self.window, (spoken(), seat.me, seat.chips, seat.zone, self.members)
+        window, kept_for = self.window, (spoken(), seat.me, seat.chips, seat.zone, self.members, self.times)
         if self._kept_for != kept_for:
             self._kept.clear()
             self._kept_for = kept_for
@@ -397,7 +403,7 @@ class Feed:
 
     def _seen(self, board: Board, gathered: Gathered, seat: Seat) -> Seen:
         seen = gathered.seen(board, seat, self.ceiling, self.members, self.owner)
-        return replace(seen, stored=self._stored, most=self.most)
+        return replace(seen, times=self.times, stored=self._stored, most=self.most)
 
     def _thread(self, root: EnvelopeId) -> list[Message]:
         said = self.room.board(about=[root]).messages.get(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -137,6 +138,26 @@ class Nations:
 
     times: tuple[Presence, ...] = ()
     index: int = -1
+
+    def inside(self, index: int) -> frozenset[OrgName]:
+        """Who was in at a place of the log: the same for all who followed it, whoever comes later."""
+        return frozenset(
+            one.organisation for one in self.times if one.since <= index and (one.until is None or index < one.until)
+        )
+
+    def sealed_for(self, present: Iterable[OrgName], index: int | None) -> tuple[OrgName, ...]:
+        """Those of the nations in a room now for which an entry was sealed: who came later can read nothing of it.
+
+        All of them where no times are known, as in a store from before they were kept, or not where the entry stands.
+
+        Args:
+            present: Who is in now.
+            index: The entry's place in the log.
+        """
+        if index is None or not self.times:
+            return tuple(present)
+        then = self.inside(index)
+        return tuple(nation for nation in present if nation in then)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,7 @@ def event_of(message: Message) -> Event:
         label_number=int(message.label),
         pap=_pap(message),
         struck=message.row.struck,
+        index=message.row.index,
     )
 
 

@@ -11,7 +11,7 @@ from amanah_client.feed import LEAST, MOST, ROWS, Feed
 from amanah_client.incident.about import Part, read_part, speaks_of
 from amanah_client.incident.board import Board
 from amanah_client.message import Message, counts, event_of
-from amanah_client.model import MessageState
+from amanah_client.model import MessageState, RoomRow, RoomStatus
 from amanah_client.room import Room
 from amanah_client.view.entries import Entry, Notice, Prose
 from amanah_client.view.runs import plain
@@ -22,7 +22,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
-from tests.client.view.told import A_MA, A_SN, A_TN, Told, seat
+from tests.client.view.told import A_MA, A_SN, A_TN, ROOM, Told, seat
 
 
 class Stored:
@@ -35,6 +35,7 @@ class Stored:
         self.ceiling = Label.AMBER
         self.created = None
         self.inside = [A_TN, A_MA, A_SN]
+        self.row = RoomRow(room=ROOM, status=RoomStatus.OPEN)
 
     def messages(
         self, *, after: int = 0, before: int | None = None, limit: int = 500, newest: bool = False

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from amanah_client import Client, Message, Room, model
 from amanah_client.core.invite import AGAIN_MS
 from amanah_client.directory import Directory
+from amanah_client.feed import Feed
 from amanah_client.home import Home, ProfileLock
 from amanah_client.message import Opened
 from amanah_client.model import MessageState
+from amanah_client.view.entries import Entry
+from amanah_client.view.people import seat_of
 from amanah_protocol.errors import AmanahError, Code, OperationalError, RefusedError, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Ack, Grade
@@ -192,6 +196,25 @@ async def test_what_is_said_is_heard_as_it_arrives(two: Two) -> None:
         while message.text is None:
             message = await anext(heard)
     assert (message.text, message.sender.organisation) == ("hear this", TN)
+
+
+async def test_a_message_is_not_told_as_delivered_to_a_nation_that_came_later(nations: Nations) -> None:
+    homes = [nations.enrol(f"{officer} who counts", nation) for officer, nation in (("a", TN), ("b", MA))]
+    async with await Client.open(homes[0]) as a, await Client.open(homes[1]) as b:
+        await a.online()
+        await b.online()
+        room = await a.create_room("Counted", label=Label.AMBER)
+        await room.send("before")
+        await invited(room, b.me)
+        await room.send("behind")
+
+        def delivered() -> list[str]:
+            seat = seat_of(a, a.party(a.me), {}, now_ms=0, zone=UTC)
+            own = [item.delivery for item in Feed(room).items(seat, ()) if isinstance(item, Entry)]
+            return [one.text for one in own if one is not None]
+
+        await until(lambda: delivered()[-1:] == ["delivered to the other nation"], 60)
+        assert delivered() == ["accepted by the relay; the other nations came later", "delivered to the other nation"]
 
 
 async def test_every_message_can_be_found_by_its_id_and_acknowledged(two: Two) -> None:

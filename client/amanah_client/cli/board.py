@@ -13,8 +13,8 @@ from amanah_client.incident.event import Author
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate, pgettext
 from amanah_client.moments import clock, iso
+from amanah_client.room import Room
 from amanah_client.said import nature_words, said, said_json
-from amanah_client.sdk import Client
 from amanah_client.view.board import is_absent
 from amanah_client.view.closing import facts
 from amanah_protocol.types import EnvelopeId, OrgName
@@ -24,22 +24,21 @@ _NOTES = 3
 _INDENT = 4
 
 
-def board_lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: int) -> Iterator[str]:
+def board_lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
     """What a room's entries come to, or that nothing is set yet.
 
     Args:
         board: The fold of its entries.
-        client: Who knows people by name.
-        nations: Who is in the room.
+        room: The room: who is in it, and since when.
         now_ms: What is over stands behind what is to come.
     """
-    lines = tuple(_lines(board, client, nations, now_ms))
+    lines = tuple(_lines(board, room, now_ms))
     yield from lines or (_("nothing is set yet"),)
 
 
-def _lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: int) -> Iterator[str]:
+def _lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
     """Incident, joint times, tasks, proposals, the last handovers, and what had no effect; empty parts are left out."""
-    standing = board.standing
+    standing, nations = board.standing, room.nations()
     named = {
         _("title"): None if standing.title is None else isolated(standing.title),
         _("severity"): None if standing.severity is None else terms.severity(standing.severity),
@@ -78,29 +77,31 @@ def _lines(board: Board, client: Client, nations: Collection[OrgName], now_ms: i
         objecting = isolate(", ".join(of_nations.objecting))
         against = _(", %(nations)s object", nations=objecting) if of_nations.objecting else ""
         yield _("proposal %(number)s", number=number) + f"  {single(proposal.what)}  [{stands}{against}; {ended}]"
-    yield from _asked_lines(board, client, nations)
+    yield from _asked_lines(board, room)
     for entry, note in board.handovers[-_NOTES:]:
-        author = _who(board.messages[entry].author, client)
+        author = _who(board.messages[entry].author, room)
         yield _("handover by %(who)s: ", who=author) + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
     yield from _page_lines(board)
     for asked, closing in board.closings.items():
         yield from _closing(asked, closing)
     for entry, why in board.without_effect.items():
-        named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, client), "why": _(why)}
+        named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, room), "why": _(why)}
         yield _("without effect: %(entry)s by %(who)s: %(why)s", **named)
 
 
-def _asked_lines(board: Board, client: Client, nations: Collection[OrgName]) -> Iterator[str]:
-    """Which messages ask for an acknowledgement, who gave one, and which nation is still to give it."""
+def _asked_lines(board: Board, room: Room) -> Iterator[str]:
+    """Which messages ask for an acknowledgement, who gave one, and which nation that can read it is still to."""
+    nations, times = room.nations(), room.row.nations
     for message, spoken in board.messages.items():
         if spoken.asks is None or spoken.withdrawn is not None:
             continue
         graded, own = spoken.grades(), spoken.author.organisation
-        late = sorted(of for of in nations if of != own and graded.get(of, 0) < spoken.asks)
+        asked = times.sealed_for(nations, spoken.index)
+        late = sorted(of for of in asked if of != own and graded.get(of, 0) < spoken.asks)
         given = ", ".join(f"{nation} ({terms.grade(grade)})" for nation, grade in sorted(graded.items()))
         named = {
             "entry": isolate(short(message)),
-            "who": _who(spoken.author, client),
+            "who": _who(spoken.author, room),
             "grade": terms.grade(spoken.asks),
         }
         line = _("%(who)s asks in %(entry)s: %(grade)s", **named)
@@ -136,8 +137,8 @@ def _closing(asked: EnvelopeId, of: ClosingOnBoard) -> Iterator[str]:
             yield "  " + _("%(nation)s has other facts: %(facts)s; compare %(command)s of both", **told)
 
 
-def _who(author: Author, client: Client) -> str:
-    return single(client.party(author.device).text)
+def _who(author: Author, room: Room) -> str:
+    return single(room.party(author.device).text)
 
 
 def board_json(board: Board, nations: Collection[OrgName]) -> dict[str, object]:

@@ -47,13 +47,13 @@ def board(room: RoomName, /, *, offline: Flag = False, common: Options = DEFAULT
 
     def show(client: Client) -> None:
         shown = client.room(room)
-        found, nations = shown.board(), shown.nations()
+        found = shown.board()
         if common.json:
-            terminal.show_json({"drill": shown.is_drill, **board_json(found, nations)})
+            terminal.show_json({"drill": shown.is_drill, **board_json(found, shown.nations())})
         else:
             if shown.is_drill:
                 terminal.show(DRILL_ROOM)
-            for line in board_lines(found, client, nations, time.time_ns() // 1_000_000):
+            for line in board_lines(found, shown, time.time_ns() // 1_000_000):
                 terminal.show(line)
 
     look(common, show, offline=offline)

@@ -34,14 +34,6 @@ def follow(ctx: Context, room: Room, members: Iterable[DeviceId], index: int) ->
     room.change(nations=Nations(times=left + came, index=index))
 
 
-def inside(room: Room, index: int) -> frozenset[OrgName]:
-    """The organisations in a room at a place of the log: the same for all who followed it, whoever comes later."""
-    times = room.row.nations.times
-    return frozenset(
-        one.organisation for one in times if one.since <= index and (one.until is None or index < one.until)
-    )
-
-
 def was_in(room: Room, organisation: OrgName, index: int) -> bool | None:
     """Whether an organisation was in a room at this place of the log; None where this device did not follow so far."""
     nations = room.row.nations

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from amanah_client.actions import Disclose, Forward, GrantHistory, PostAlerts, Relabel
 from amanah_client.attaching import Attach
-from amanah_client.core import matter, nations
+from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
 from amanah_client.incident.labelled import board_of, matter_of, spoken_by
@@ -213,7 +213,7 @@ def _check_forwarded(room: Room, label: Label, body: Forwarded, *, by: Somebody,
     By this room's record alone, as of the entry: so everybody here comes to the same, also who opens it later, and who
     else comes in meanwhile changes nothing. Nobody has to know the room that it was taken from.
     """
-    there = (Somebody(organisation=name, person=None) for name in nations.inside(room, index))
+    there = (Somebody(organisation=name, person=None) for name in room.row.nations.inside(index))
     # Of its author the organisation alone is known; a renewed certificate undoes nothing that was sent.
     to = Inside(label=label, ceiling=room.spec.ceiling, clearance=label, people=frozenset(there))
     given = Matter(label=body.origin.label, source=source_of(by, body), circle=None)

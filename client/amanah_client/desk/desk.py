@@ -210,7 +210,7 @@ class Desk:
         name = f"line {spoken().code}"
         made = feed.made.get(name)
         if not isinstance(made, RoomLine):
-            board, unread = board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS), feed.room.unread()
+            board, unread = self.board(feed, seat), feed.room.unread()
             made = room_line(
                 feed.row, board, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread.entries,
                 pages=feed.pages(seat, unread), drill=feed.room.is_drill,
@@ -220,7 +220,7 @@ class Desk:
 
     def board(self, feed: Feed, seat: Seat) -> BoardView:
         """A room's board."""
-        return board_view(feed.incident, seat, feed.nations, most=SHOWN_CHARS)
+        return board_view(feed.incident, seat, feed.nations, times=feed.times, most=SHOWN_CHARS)
 
     def items(self, feed: Feed, seat: Seat, thread: EnvelopeId | None) -> tuple[Item, ...]:
         """What a page shows of a room, or a thread of it; with what waits in the outbox, where that belongs to it."""

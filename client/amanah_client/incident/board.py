@@ -177,6 +177,7 @@ class Spoken:
         replies: Entries that answer it.
         thread: Entries that stand in the thread that it begins.
         pages: Who was paged for it, and by which nation, in the order in which that was told.
+        index: Its place in the log, by which it is known for whom it was sealed; None where that is not known.
     """
 
     author: Author
@@ -194,6 +195,7 @@ class Spoken:
     replies: list[EnvelopeId] = field(default_factory=list)
     thread: list[EnvelopeId] = field(default_factory=list)
     pages: list[tuple[OrgName, Page]] = field(default_factory=list)
+    index: int | None = None
 
     def grades(self) -> dict[OrgName, Grade]:
         """The highest grade of each nation."""
@@ -235,6 +237,7 @@ class Board:
             sent_number=event.label_number,
             pap=event.pap,
             source=source_of(_somebody(event), event.body, event.struck),
+            index=event.index,
         )
         if event.corrects is not None:
             refused = self._correct(event, event.corrects)

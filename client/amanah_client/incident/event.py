@@ -45,6 +45,7 @@ class Event:
         label_number: The label it was sent with.
         pap: What its author lets receivers do with it.
         struck: What counts on where its words are gone.
+        index: Its place in the log; None where that is not known.
     """
 
     seq: int
@@ -56,6 +57,7 @@ class Event:
     label_number: int = 0
     pap: Pap = Pap.CLEAR
     struck: Struck | None = None
+    index: int | None = None
 
     @property
     def corrects(self) -> EnvelopeId | None:

@@ -129,7 +129,7 @@ class Watch:
         made = feed.made.get("line")
         if not isinstance(made, RoomLine):
             unread = feed.room.unread()
-            view = board_view(feed.incident, seat, feed.nations)
+            view = board_view(feed.incident, seat, feed.nations, times=feed.times)
             made = feed.made["line"] = room_line(
                 feed.row, view, ceiling=feed.ceiling, nations=len(feed.nations), unread=unread.entries,
                 pages=feed.pages(seat, unread), drill=feed.room.is_drill,
@@ -140,7 +140,7 @@ class Watch:
         """A room's board; of a minute ago at the most, where nothing has changed."""
         made = feed.made.get("board")
         if not isinstance(made, BoardView):
-            made = feed.made["board"] = board_view(feed.window.board, seat, feed.nations)
+            made = feed.made["board"] = board_view(feed.window.board, seat, feed.nations, times=feed.times)
         return made
 
     def grow_old(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from amanah_client.incident import duties
 from amanah_client.incident.board import Board, ClockOnBoard, ProposalOnBoard, TaskOnBoard
 from amanah_client.incident.duties import due_ms
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
+from amanah_client.log_rows import Nations
 from amanah_client.view import words
 from amanah_client.view.closing import ClosingLine, closing_line, left_open
 from amanah_client.view.indicators import defang
@@ -24,6 +25,9 @@ from amanah_protocol.content.incident import Status
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.types import EnvelopeId, OrgName
+
+NO_TIMES: Final = Nations()
+"""Where it is not known since when nations are in a room: all of them count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,17 +226,20 @@ def _note(entry: EnvelopeId, note: Handover, most: int | None) -> HandoverLine:
     return HandoverLine(entry=entry.hex(), blocks=blocks, left_out=left_out)
 
 
-def board_view(board: Board, seat: Seat, nations: Iterable[OrgName], *, most: int | None = None) -> BoardView:
+def board_view(
+    board: Board, seat: Seat, nations: Iterable[OrgName], *, times: Nations = NO_TIMES, most: int | None = None
+) -> BoardView:
     """A room's board.
 
     Args:
         board: The fold of its entries.
         seat: Whose eyes see it.
         nations: Who is in the room.
+        times: Since when they are.
         most: The newest note alone is shown, and so many characters of it; None for all of all.
     """
     inside, standing = tuple(nations), board.standing
-    clocks = (clock_line(of, board, seat, inside) for of in board.clocks.values())
+    clocks = (clock_line(of, board, seat, inside, times) for of in board.clocks.values())
     tasks = (task_line(of, board, seat, inside) for of in board.tasks.values())
     decisions = (decision_line(of, seat) for of in board.proposals.values())
     left = board.handovers if most is None else board.handovers[-1:]
@@ -363,13 +370,18 @@ def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_t
     return " ".join((*said, need))
 
 
-def clock_line(of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[OrgName]) -> ClockLine:
-    """A joint time as a line; who set it has acknowledged it by that."""
+def clock_line(
+    of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[OrgName], times: Nations = NO_TIMES
+) -> ClockLine:
+    """A joint time as a line; who set it has acknowledged it by that, and who cannot read it is not waited for."""
     entry = board.messages.get(of.set)
     known = {of.by.organisation} | (set() if entry is None else set(entry.grades()))
-    waiting = tuple(nation for nation in nations if nation not in known)
+    asked = times.sealed_for(nations, None if entry is None else entry.index)
+    waiting = tuple(nation for nation in asked if nation not in known)
+    # A nation that came later acknowledges what it was granted.
     acknowledged = tuple(nation for nation in nations if nation in known)
-    said = _("acknowledged by %(count)s of %(all)s", count=len(acknowledged), all=len(nations))
+    count = len(acknowledged)
+    said = _("acknowledged by %(count)s of %(all)s", count=count, all=count + len(waiting))
     past = of.clock.at_ms < seat.now_ms
     return ClockLine(
         id=of.clock.id.hex(),

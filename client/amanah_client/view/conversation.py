@@ -212,7 +212,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         reactions=signs if room.most is None else signs[:_MOST_SIGNS],
         more_reactions=0 if room.most is None else max(0, len(signs) - _MOST_SIGNS),
         acks=_acknowledged(message, room),
-        delivery=delivery(message, seat, room.nations, room.stored) if own else None,
+        delivery=delivery(message, room) if own else None,
         own=own and isinstance(content, Prose),
         erasable=_erasable(message, room) if own else "none",
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
@@ -276,7 +276,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
         case Proposal(ordinal=ordinal) if ordinal in board.proposals:
             return decision_line(board.proposals[ordinal], seat)
         case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
-            return clock_line(board.clocks[clock], board, seat, room.nations)
+            return clock_line(board.clocks[clock], board, seat, room.nations, room.times)
         case Handover(text=text):
             blocks, left_out = begun(text, room.most)
             return StandingCard(title=_("Handover"), blocks=blocks, left_out=left_out)
@@ -467,7 +467,7 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
     asked = said.asks
     waiting = [
         nation
-        for nation in room.nations
+        for nation in room.sealed_for(message)
         if asked is not None and nation != own and grades.get(nation, 0) < asked
     ]  # fmt: skip
     if not grades and not waiting and asked is None:

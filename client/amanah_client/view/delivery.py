@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext, number
 from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState, MessageState
 from amanah_client.view import words
 from amanah_client.view.entries import Delivery
-from amanah_client.view.people import Seat
-from amanah_protocol.types import OrgName
+from amanah_client.view.gathered import Room
 
 
-def delivery(message: Message, seat: Seat, nations: Sequence[OrgName], stored: Mapping[OrgName, int]) -> Delivery:
-    """Of an own message that was signed.
-
-    Args:
-        message: The message.
-        seat: Whose eyes see it.
-        nations: Who is in the room.
-        stored: Nation -> up to which place one of its devices has stored the room.
-    """
+def delivery(message: Message, room: Room) -> Delivery:
+    """Of an own message that was signed; only nations that it was sealed for are counted and waited for."""
+    seat, stored = room.seat, room.stored
     if message.state is MessageState.SENT or message.room_seq is None:
         return Delivery(state="sent", text=_("sent, not accepted yet"))
-    others = [nation for nation in nations if nation != seat.me.organisation]
+    own = seat.me.organisation
+    others = [nation for nation in room.sealed_for(message) if nation != own]
     waiting = tuple(sorted(seat.chip(one) for one in others if stored.get(one, 0) < message.room_seq))
+    if not others and any(nation != own for nation in room.nations):
+        # What they have stored of the room reaches beyond this message, and says nothing of it.
+        return Delivery(state="accepted", text=_("accepted by the relay; the other nations came later"))
     if not others:
         return Delivery(state="accepted", text=_("accepted by the relay; no other nation is here"))
     count = len(others) - len(waiting)

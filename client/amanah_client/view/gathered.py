@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
+from amanah_client.log_rows import Nations
 from amanah_client.message import Message
 from amanah_client.view.people import Seat
 from amanah_protocol import kinds
@@ -24,6 +25,7 @@ class Room:
         ceiling: The room's label.
         owner: The organisation that owns the room; None while its creation is not known.
         nations: Who is in it now.
+        times: Since when they are.
         messages: Entries by id, as far as they are at hand: what is quoted, what corrects and withdraws what is shown
             (`amanah_client.room.Room.beside`).
         stored: Nation -> up to which place one of its devices has stored the room.
@@ -38,9 +40,14 @@ class Room:
     owner: OrgName | None
     nations: tuple[OrgName, ...]
     messages: Mapping[EnvelopeId, Message]
+    times: Nations = field(default_factory=Nations)
     stored: Mapping[OrgName, int] = field(default_factory=dict)
     counts: Mapping[EnvelopeId, kinds.Counts] = field(default_factory=dict)
     most: int | None = None
+
+    def sealed_for(self, message: Message) -> tuple[OrgName, ...]:
+        """Which of the nations that are in now have been able to read an entry from the beginning."""
+        return self.times.sealed_for(self.nations, message.row.index)
 
 
 @dataclass(slots=True)

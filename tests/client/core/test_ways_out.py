@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from amanah_client import actions, model
 from amanah_client.attaching import Attach
-from amanah_client.core import nations, ways
+from amanah_client.core import ways
 from amanah_client.core.context import Place, Spoken
 from amanah_client.core.room import Room
 from amanah_client.labels import somebody
+from amanah_client.log_rows import Nations
 from amanah_client.saying import saying
 from amanah_protocol.content.forwarded import Forwarded, Origin
 from amanah_protocol.content.revision import Correction
@@ -301,7 +302,7 @@ def shows(one: Shown) -> bool:
     try:
         with as_if({room: frozenset()}, one.ceiling, one.ceiling) as patch:
             patch.setattr(ctx, "certificate", replace(ctx.certificate, ceiling=one.own))
-            patch.setattr(nations, "inside", lambda *_: frozenset(NATION[name] for name in one.there))
+            patch.setattr(Nations, "inside", lambda *_: frozenset(NATION[name] for name in one.there))
             ways.check_opened(ctx, room, header, content, sender, index=here.row.index or 0)
     except PeerError as error:
         refused = error.code
