@@ -6,7 +6,7 @@ it forbids, and none shows what another passed all the same. What a label allows
 * `TLP:RED`: its author alone gives it on, to people of the room that it was written in. It is quoted into no other
   room, as no reader there could judge who was in the first; its author says it there anew. It never goes outside.
 * `TLP:AMBER+STRICT`: it stays inside its author's organisation, also by whoever passes it on; who read it may report
-  it inside his own.
+  it inside his own. An organisation tells its own authority what it said itself, and nothing of others.
 * `TLP:AMBER`: its author's organisation passes it on; others do in their own, and to organisations that are in the
   room that it was written in.
 * `TLP:GREEN` and `TLP:CLEAR`: any member passes them on. What programs tell without a person goes up to `TLP:GREEN`.
@@ -47,6 +47,8 @@ class Way(Enum):
     """It leaves in a file with what else a room holds."""
     REPORT = "report"
     """It is quoted in a report."""
+    NOTICE = "notice"
+    """It is told to the authority that whoever tells it has to notify."""
     NOTIFY = "notify"
     """A program tells it to a pager, a hook or a screen outside, without a person."""
 
@@ -180,7 +182,9 @@ def _check_outside(way: Way, matter: Matter, by: Somebody, to: Outside) -> None:
     if matter.label is Label.AMBER_STRICT:
         # Who read it may report it to his own, as TLP 2.0 has it.
         stays = by.organisation == to.organisation and (way is Way.REPORT or by.organisation == home)
-        if not stays:
+        # A source decides about its own words; the authority is bound by the label that the notice carries.
+        owed = way is Way.NOTICE and by.organisation == home
+        if not (stays or owed):
             _refuse_strict(home)
     if way is Way.NOTIFY and matter.label > Label.GREEN:
         detail = f"{matter.label.text} is not told by a program outside of its room"
@@ -194,7 +198,8 @@ def _refuse_red(rule: str) -> NoReturn:
 
 def _refuse_strict(home: OrgName) -> NoReturn:
     detail = f"{Label.AMBER_STRICT.text} of {home} does not leave {home}"
-    _refuse(detail, "Ask its author, who can lower the label, which is recorded.")
+    hint = f"Ask its author, or another officer of {home}: they can lower the label, which is recorded."
+    _refuse(detail, hint)
 
 
 def _refuse(detail: str, hint: str) -> NoReturn:

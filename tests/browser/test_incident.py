@@ -323,6 +323,21 @@ def _search_and_report(incident: Incident) -> None:
     name, print_ = saved(en, en.page.locator("dialog .go"), incident.folder)
     assert name.startswith("notice-24h-")
     assert print_.startswith(b"%PDF-")
+    # A nation tells its authority what it said itself, also in a room of TLP:AMBER+STRICT; another one does not.
+    ours, theirs = (_draft(incident, officer) for officer in (en, fr))
+    assert "**TLP:AMBER+STRICT**" in ours
+    for known in ("- aware since: `20", "- due: `20"):
+        assert (known in ours, known in theirs) == (True, False)
+    assert "- aware since: **`left out`**" in theirs
+    assert f"TLP:AMBER+STRICT of {BE} does not leave {BE}. Ask its author, or another officer of {BE}" in theirs
+
+
+def _draft(incident: Incident, officer: Officer) -> str:
+    """An early warning as text."""
+    officer.button("Report").click()
+    officer.page.locator("#f-notice").select_option("24h")
+    officer.page.locator("#f-form").select_option("markdown")
+    return saved(officer, officer.page.locator("dialog .go"), incident.folder)[1].decode()
 
 
 def _look_at_every_page(incident: Incident) -> None:

@@ -137,6 +137,14 @@ def test_who_read_what_is_strict_may_report_it_to_his_own_and_to_nobody_else() -
     assert not goes(Way.REPORT, strict, A_MA, Outside(organisation=TN))
 
 
+def test_an_organisation_tells_its_authority_what_is_strict_of_its_own_and_nothing_that_is_red() -> None:
+    assert goes(Way.NOTICE, matter(Label.AMBER_STRICT), B_TN, Outside())
+    assert not goes(Way.NOTICE, matter(Label.AMBER_STRICT), A_MA, Outside())
+    assert goes(Way.NOTICE, matter(Label.AMBER), A_MA, Outside())
+    for by in (A_TN, A_MA):
+        assert not goes(Way.NOTICE, matter(Label.RED), by, Outside())
+
+
 def test_a_program_tells_what_is_green_at_the_most() -> None:
     assert [label for label in Label if goes(Way.NOTIFY, matter(label), A_TN, Outside(organisation=TN))] == [
         Label.CLEAR,

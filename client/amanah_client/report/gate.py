@@ -15,7 +15,7 @@ from amanah_client.report.report import Fact, Source
 from amanah_client.saying import USUAL_PAP
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
-from amanah_protocol.ways import Outside, Somebody
+from amanah_protocol.ways import Outside, Somebody, Way
 
 WITHHELD: Final = "left out"
 
@@ -57,14 +57,16 @@ class Gate:
         board: What its entries come to.
         asked: The highest label that the file may carry.
         zone: The reader's zone; None for that of this machine.
-        to: Who gets the file.
+        way: What the file is.
+        to: Who gets it.
         label: The highest label of what was let through so far.
         pap: The strictest PAP of it.
         left_out: Why entries were left out, and their places.
     """
 
-    def __init__(self, given: Given, asked: Label, zone: tzinfo | None, *, to: Outside) -> None:
+    def __init__(self, given: Given, asked: Label, zone: tzinfo | None, *, way: Way, to: Outside) -> None:
         self.given = given
+        self.way = way
         self.to = to
         self.asked = asked
         self.zone = zone
@@ -85,22 +87,28 @@ class Gate:
 
     def shows_circle(self) -> bool:
         """Whether title, circle and names may stand."""
-        if may_stand(self.circle_label, asked=self.asked, source=self._me, by=self._me, to=self.to) is not None:
+        if self._refuses(self.circle_label, self._me) is not None:
             return False
         self.label = max(self.label, self.circle_label)
         return True
 
     def lets(self, entry: EnvelopeId) -> bool:
         """Whether what an entry says may stand; counted if not."""
-        author, label = self.board.messages[entry].author, self.label_of(entry)
-        source = source_of(_somebody(author), self._by_id[entry].body)
-        why = may_stand(label, asked=self.asked, source=source, by=self._me, to=self.to)
+        why = self.refusal(entry)
         if why is None:
-            self.label = max(self.label, label)
+            self.label = max(self.label, self.label_of(entry))
             self.pap = max(self.pap, self.board.pap_of(entry))
             return True
         self.left_out.setdefault(why, set()).add(self._by_id[entry].room_seq or 0)
         return False
+
+    def refusal(self, entry: EnvelopeId) -> str | None:
+        """Why what an entry says may not stand, and who can change that; None where it may. Nothing is counted."""
+        source = source_of(_somebody(self.board.messages[entry].author), self._by_id[entry].body)
+        return self._refuses(self.label_of(entry), source)
+
+    def _refuses(self, label: Label, source: Somebody) -> str | None:
+        return may_stand(label, asked=self.asked, source=source, by=self._me, way=self.way, to=self.to)
 
     def label_of(self, entry: EnvelopeId) -> Label:
         """The label that counts of an entry now; what a header says counts as what members know from the room."""

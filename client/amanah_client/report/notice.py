@@ -2,6 +2,10 @@
 
 Nothing is concluded: that nations work together does not say that an incident has an impact across borders. What
 nobody said is marked as that, for the person who completes the draft.
+
+It goes to the authority that the own nation has to notify. What the nation said itself it may tell there; what others
+said under TLP:AMBER+STRICT is theirs, and is left out, with who can release it. So an incident stands in it
+as the entries say that may: what others said of it since is named, and not told.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ from datetime import tzinfo
 from typing import Final
 
 from amanah_client.doing import summary
+from amanah_client.incident.board import Fold, Standing
 from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.language import ENGLISH, speaking
-from amanah_client.report.gate import Gate, Given
+from amanah_client.message import event_of
+from amanah_client.report.gate import WITHHELD, Gate, Given
 from amanah_client.report.outward import audience_of
 from amanah_client.report.report import DRILL, Fact, Item, Report, Section, times
 from amanah_client.report.summary import UNSAID, standing
@@ -24,11 +30,12 @@ from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.task import TaskState
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.labels import Label
-from amanah_protocol.ways import Outside
+from amanah_protocol.ways import Outside, Way
 
+_FOR: Final = "It is for the authority that the own nation has to notify."
 _DRAFT: Final = (
     "A draft. Each line that is filled names the signed entry that says it; what is marked as not said in the room is "
-    "for the person who completes and sends it."
+    "for the person who completes and sends it. What is left out stands at the end, with who can release it."
 )
 
 
@@ -42,7 +49,7 @@ def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Re
         asked: The highest label that it may carry; what is above is left out and counted.
         zone: The reader's zone beside UTC; None for that of this machine.
     """
-    gate = Gate(given, asked, zone, to=Outside())  # an authority gets it, which nobody certified
+    gate = Gate(given, asked, zone, way=Way.NOTICE, to=Outside())  # nobody certified the authority
     sections = (
         Section(heading="The notice", note=_DRAFT, items=(Item(facts=tuple(_head(gate, duty))),)),
         *(Section(heading=heading, items=(Item(facts=tuple(facts)),)) for heading, facts in _asked(gate, duty)),
@@ -51,24 +58,45 @@ def notice(given: Given, duty: Duty, *, asked: Label, zone: tzinfo | None) -> Re
     return Report(
         title=f"Draft: {duty.called} ({duty.article})",
         label=gate.label,
-        audience=audience_of(gate.label, gate.pap),
+        audience=f"{_FOR} {audience_of(gate.label, gate.pap)}",
         drill=given.drill,
         sections=sections,
     )
 
 
 def _head(gate: Gate, duty: Duty) -> Iterator[Fact]:
-    aware = gate.board.standing.aware_at_ms
     yield Fact(name="drill or real", value=DRILL if gate.given.drill else "real", missing=gate.given.drill)
-    yield standing(gate, "title")
-    yield standing(gate, "aware_at_ms")
-    if aware is None:
+    yield from _told(gate, "title")
+    yield from _told(gate, "aware_at_ms")
+    known = _known(gate)
+    if known.aware_at_ms is None and gate.board.standing.aware_at_ms is not None:
+        yield Fact(name="due", value=f"{WITHHELD}, as it follows from aware since", missing=True)
+        return
+    if known.aware_at_ms is None:
         yield Fact(name="due", value="not known: nobody said when the first party became aware", missing=True)
         return
-    words = times(due_ms(duty, aware), gate.zone)
+    words = times(due_ms(duty, known.aware_at_ms), gate.zone)
     if duty is Duty.FINAL_REPORT:
         words += ", at the latest: a month after the notification was submitted"
-    yield gate.fact("due", words, dict(gate.board.standing.said)["aware_at_ms"])
+    yield gate.fact("due", words, dict(known.said)["aware_at_ms"])
+
+
+def _known(gate: Gate) -> Standing:
+    """Where the incident stands by the entries that may stand."""
+    said = (message for message in gate.given.messages if isinstance(message.body, Incident))
+    return Fold(event_of(message) for message in said if gate.refusal(message.id) is None).board.standing
+
+
+def _told(gate: Gate, name: str) -> Iterator[Fact]:
+    """One thing about the incident, as the last entry says that may stand; that another said it since is named."""
+    known, last = _known(gate), dict(gate.board.standing.said).get(name)
+    if getattr(known, name) is None:
+        yield standing(gate, name)
+        return
+    fact = standing(gate, name, known)
+    yield fact
+    if last is not None and last != dict(known.said)[name]:
+        yield gate.fact(f"{fact.name}, said since", "", last)
 
 
 def _asked(gate: Gate, duty: Duty) -> Iterator[tuple[str, Iterator[Fact]]]:
@@ -91,7 +119,7 @@ def _gap(name: str) -> Fact:
 
 
 def _cause(gate: Gate) -> Iterator[Fact]:
-    yield standing(gate, "type")
+    yield from _told(gate, "type")
     yield _gap("suspected unlawful or malicious acts")
     yield _gap("root cause")
 
@@ -104,8 +132,8 @@ def _borders(gate: Gate) -> Iterator[Fact]:
 
 
 def _assessment(gate: Gate) -> Iterator[Fact]:
-    yield standing(gate, "severity")
-    yield standing(gate, "status")
+    yield from _told(gate, "severity")
+    yield from _told(gate, "status")
     yield _gap("impact")
 
 
@@ -114,7 +142,7 @@ def _description(gate: Gate) -> Iterator[Fact]:
         if isinstance(message.body, Incident):
             at = times(message.accepted_at_ms, gate.zone)
             yield gate.fact(f"said at {at}", said(message.body), message.id)
-    yield standing(gate, "severity")
+    yield from _told(gate, "severity")
     yield _gap("impact")
     yield _gap("description")
 
@@ -132,16 +160,21 @@ def _indicators(gate: Gate) -> Iterator[Fact]:
 
 
 def _measures(gate: Gate) -> Iterator[Fact]:
-    board = gate.board
+    board, none = gate.board, True
     names = {TaskState.DONE: "applied", TaskState.TAKEN: "ongoing", TaskState.OPEN: "asked for"}
-    tasks = [of for of in board.tasks.values() if of.state in names]
-    for of in tasks:
-        # What its nation says of it stands in another entry than what it is: both have to stand.
-        if of.moved is not None and not gate.lets(of.moved):
+    for task in board.tasks.values():
+        # What its nation says of it stands in another entry than what it is; without that one it was asked for.
+        told = task.moved is None or gate.lets(task.moved)
+        name = names.get(task.state if told else TaskState.OPEN)
+        if name is None:
             continue
-        yield gate.fact(names[of.state], f"{of.task.what} ({of.task.nation})", of.opened)
-    adopted = [of for of in board.proposals.values() if of.outcome is Outcome.ADOPTED]
-    for proposal in adopted:
-        yield gate.fact("decided together", proposal.proposal.what, proposal.id)
-    if not tasks and not adopted:
+        yield gate.fact(name, f"{task.task.what} ({task.task.nation})", task.opened)
+        if task.moved is not None and not told:
+            yield gate.fact(f"{name}, said since", "", task.moved)
+        none = False
+    for proposal in board.proposals.values():
+        if proposal.outcome is Outcome.ADOPTED:
+            yield gate.fact("decided together", proposal.proposal.what, proposal.id)
+            none = False
+    if none:
         yield _gap("measures")

@@ -25,23 +25,26 @@ _ACTIONS: Final = {
 }
 
 
-def may_stand(label: Label, *, asked: Label, source: Somebody, by: Somebody, to: Outside) -> str | None:
-    """Why something may not stand in a file; None where it may.
+def may_stand(
+    label: Label, *, asked: Label, source: Somebody, by: Somebody, way: Way, to: Outside
+) -> str | None:  # fmt: skip
+    """Why something may not stand in a file, and who can change that; None where it may.
 
     Args:
         label: The label that counts of it.
         asked: The highest label that the file may carry.
         source: Its author.
         by: The reader.
+        way: What the file is: a report, or a notice.
         to: Who gets it: the reader's organisation, or somebody outside.
     """
     if label > asked:
         return ABOVE
     matter = Matter(label=label, source=source, circle=None)
     try:
-        check_way(Way.REPORT, matter, by=by, to=to)
+        check_way(way, matter, by=by, to=to)
     except RefusedError as refused:
-        return refused.detail
+        return f"{refused.detail}. {refused.hint}"
     return None
 
 

@@ -11,7 +11,7 @@ from amanah_client.report.outward import audience_of
 from amanah_client.report.report import Report
 from amanah_client.report.timeline import absent, timeline
 from amanah_protocol.labels import Label
-from amanah_protocol.ways import Outside
+from amanah_protocol.ways import Outside, Way
 
 
 @speaking(ENGLISH)  # what goes to other nations is in one language, whoever writes it
@@ -23,7 +23,7 @@ def room_report(given: Given, *, asked: Label, zone: tzinfo | None) -> Report:
         asked: The highest label that the report may carry; what is above is left out and counted.
         zone: The reader's zone beside UTC; None for that of this machine.
     """
-    gate = Gate(given, asked, zone, to=Outside(organisation=given.me.organisation))
+    gate = Gate(given, asked, zone, way=Way.REPORT, to=Outside(organisation=given.me.organisation))
     sections = (
         summary.head(gate),
         summary.decisions(gate),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from amanah_client.incident.board import ClockOnBoard, ClosingOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.incident.board import ClockOnBoard, ClosingOnBoard, ProposalOnBoard, Standing, TaskOnBoard
 from amanah_client.report.gate import WITHHELD, Gate
 from amanah_client.report.report import DRILL, Fact, Item, Section, times
 from amanah_protocol.content.clock import Nature
@@ -45,9 +45,10 @@ def head(gate: Gate) -> Section:
     return Section(heading="The incident", items=(Item(facts=tuple(facts)),))
 
 
-def standing(gate: Gate, name: str) -> Fact:
-    """One thing about the incident, as it was said last."""
-    value, said = getattr(gate.board.standing, name), dict(gate.board.standing.said)
+def standing(gate: Gate, name: str, of: Standing | None = None) -> Fact:
+    """One thing about the incident, as it was said last; `of` other entries than all of the room, where it is given."""
+    of = gate.board.standing if of is None else of
+    value, said = getattr(of, name), dict(of.said)
     if value is None:
         return Fact(name=_STANDING[name], value=UNSAID, missing=True)
     words = times(value, gate.zone) if name == "aware_at_ms" else value

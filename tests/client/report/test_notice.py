@@ -149,14 +149,83 @@ def test_what_is_above_its_label_is_left_out_and_counted(duty: Duty) -> None:
     assert report.label <= Label.AMBER
 
 
+# ---- what a nation tells its authority
+
+STRICT = Label.AMBER_STRICT
+
+
 @pytest.mark.parametrize("duty", Duty)
-def test_what_stays_in_its_organisation_is_in_its_report_and_in_no_notice(duty: Duty) -> None:
+def test_a_nation_tells_its_authority_what_it_said_itself(duty: Duty) -> None:
     talk = Talk(ceiling=Label.RED)
-    talk.say(A, Incident(title="The victim", severity=Severity.HIGH), label=Label.AMBER_STRICT)
-    asked = Label.AMBER_STRICT
-    assert "The victim" in render_markdown(room_report(talk.given, asked=asked, zone=UTC))
-    found = notice(talk.given, duty, asked=asked, zone=UTC)
-    assert ("The victim" in render_markdown(found), found.label <= Label.AMBER) == (False, True)
+    first = Incident(title="The port", severity=Severity.HIGH, type="fraud/phishing", aware_at_ms=START_MS)
+    talk.say(A, first, label=STRICT)
+    talk.say(A, Task(id=bytes(16), what="Block the host", nation=TN), label=STRICT)
+    report = draft(talk, duty, STRICT)
+    text = render_markdown(report)
+    assert "The port" in text
+    assert value(report, "due").value.startswith(("2026-11-19", "2026-11-21", "2026-12-21"))
+    assert ("Block the host" in text) is (duty is Duty.FINAL_REPORT)
+    assert report.label is STRICT
+    assert report.audience.startswith("It is for the authority that the own nation has to notify. ")
+    # Under the label that is asked for, as ever.
+    assert "The port" not in render_markdown(draft(talk, duty, Label.AMBER))
+
+
+@pytest.mark.parametrize("duty", Duty)
+def test_what_others_said_in_confidence_is_in_the_own_report_and_in_no_notice(duty: Duty) -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(B, Incident(title="The victim", severity=Severity.HIGH, aware_at_ms=START_MS), label=STRICT)
+    assert "The victim" in render_markdown(room_report(talk.given, asked=STRICT, zone=UTC))
+    report = draft(talk, duty, STRICT)
+    assert "The victim" not in render_markdown(report)
+    assert (value(report, "incident").value, value(report, "due").missing) == ("left out", True)
+    assert "2026-" not in value(report, "due").value
+    said = next(fact.value for fact in report.sections[-1].items[0].facts if fact.name == "left out")
+    assert said == (
+        f"1 (entries 1): TLP:AMBER+STRICT of {MA} does not leave {MA}. Ask its author, or another officer of {MA}: "
+        "they can lower the label, which is recorded."
+    )
+
+
+def test_once_its_author_lowers_it_a_notice_says_it() -> None:
+    talk = Talk(ceiling=Label.RED)
+    theirs = talk.say(B, Incident(title="The victim", aware_at_ms=START_MS), label=STRICT)
+    talk.show(B, kinds.Relabel(envelope=theirs, old=STRICT, new=Label.AMBER))
+    assert value(draft(talk, Duty.EARLY_WARNING, STRICT), "incident").value == "The victim"
+
+
+def test_a_nation_tells_what_it_knows_itself_where_others_said_more_since() -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(A, Incident(title="The port", severity=Severity.LOW, aware_at_ms=START_MS), label=STRICT)
+    talk.say(B, Incident(title="The victim", severity=Severity.HIGH, aware_at_ms=START_MS - 9), label=STRICT)
+    talk.say(A, Incident(status=Status.CONTAINING), label=STRICT)
+    report = draft(talk, Duty.NOTIFICATION, STRICT)
+    for name, own in (("incident", "The port"), ("severity", "low"), ("aware since", "2026-11-18 11:06:40Z")):
+        assert value(report, name).value == own
+        since = value(report, f"{name}, said since")
+        assert (since.value, since.source is not None and since.source.room_seq) == ("left out", 2)
+    assert value(report, "status").value == "containing"
+    assert not any(fact.name == "status, said since" for fact in facts(report))
+    due = value(report, "due")
+    assert due.source is not None
+    assert due.source.room_seq == 1
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_how_a_task_went_is_told_by_its_nation_alone(state: TaskState) -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(A, Task(id=bytes(16), what="Block the host", nation=MA), label=STRICT)
+    talk.say(B, TaskMoved(id=bytes(16), state=state, reason="x"), label=STRICT)
+    report = draft(talk, Duty.FINAL_REPORT, STRICT)
+    assert value(report, "asked for").value == f"Block the host ({MA})"
+    assert value(report, "asked for, said since").value == "left out"
+    assert not any(fact.name in {"applied", "ongoing"} for fact in facts(report))
+
+
+def test_nothing_that_is_red_is_told_to_an_authority_the_own_words_neither() -> None:
+    talk = Talk(ceiling=Label.RED)
+    talk.say(A, Incident(title="The victim"), label=Label.RED)
+    assert "The victim" not in render_markdown(draft(talk, Duty.EARLY_WARNING, Label.RED))
 
 
 def boxes(bounds: str) -> Iterator[list[tuple[float, float, float, float, str]]]:
