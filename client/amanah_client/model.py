@@ -83,6 +83,10 @@ class Stay:
     until_seq: int | None
     since_ms: int
 
+    def covers(self, room_seq: int) -> bool:
+        """Whether the device was in the audience of what stands at a place."""
+        return self.from_seq < room_seq and (self.until_seq is None or room_seq < self.until_seq)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:

@@ -106,10 +106,7 @@ def _enter(ctx: Context, room: Room, devices: tuple[DeviceId, ...], from_seq: in
 
 def was_in(room: Room, device: DeviceId, room_seq: int) -> bool:
     """Whether a device was in the audience of what stands at a place."""
-    return any(
-        stay.device == device and stay.from_seq < room_seq and (stay.until_seq is None or room_seq < stay.until_seq)
-        for stay in room.stays
-    )
+    return any(stay.device == device and stay.covers(room_seq) for stay in room.stays)
 
 
 # ---- what is asked for

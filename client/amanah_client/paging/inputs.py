@@ -99,7 +99,10 @@ class RotaChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """This device is not in a room any more, or the room is closed: nothing of it can be acknowledged."""
+    """This device is not in a room any more, or the room is closed: nothing of it can be acknowledged.
+
+    It may be added again: what arrives from there rings then as before.
+    """
 
     room: RoomId
 

@@ -53,6 +53,8 @@ class Event(StrEnum):
     TOLD_LAST = "it holds the last one"
     ANSWER = "acknowledged"
     REFUSED = "the acknowledgement was refused"
+    ROTA = "another rota holds, which has a further step"
+    ROTA_LAST = "another rota holds, and its last step is taken"
 
 
 @unique
@@ -63,6 +65,7 @@ class Act(StrEnum):
     AGAIN = "run the last step again"
     RECORD = "tell the room"
     WAIT = "wait for the step's time"
+    REST = "wait a while"
     NOW = "go on at once"
     EXHAUSTED = "say that all steps are used"
     RING = "ring"
@@ -71,9 +74,10 @@ class Act(StrEnum):
 
 TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Act, ...]]]] = {
     (State.DESK, Event.DUE): (State.CALLING, (Act.NEXT,)),
-    (State.DESK, Event.DUE_ALONE): (State.REPEATING, (Act.EXHAUSTED, Act.WAIT)),
+    (State.DESK, Event.DUE_ALONE): (State.REPEATING, (Act.EXHAUSTED, Act.REST)),
     (State.DESK, Event.TOLD): (State.WAITING, (Act.WAIT,)),
     (State.DESK, Event.TOLD_LAST): (State.REPEATING, (Act.WAIT,)),
+    (State.DESK, Event.ROTA): (State.DESK, (Act.WAIT,)),
     (State.DESK, Event.ANSWER): (State.ANSWERED, (Act.QUIET,)),
     (State.CALLING, Event.REACHED): (State.WAITING, (Act.RECORD, Act.WAIT)),
     (State.CALLING, Event.REACHED_LAST): (State.REPEATING, (Act.RECORD, Act.EXHAUSTED, Act.WAIT)),
@@ -82,15 +86,19 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Act, ...]]]] = {
     (State.CALLING, Event.ANSWER): (State.ANSWERED, (Act.QUIET,)),
     (State.WAITING, Event.DUE): (State.CALLING, (Act.NEXT,)),
     (State.WAITING, Event.DUE_LAST): (State.CALLING, (Act.AGAIN,)),
-    (State.WAITING, Event.DUE_ALONE): (State.REPEATING, (Act.EXHAUSTED, Act.WAIT)),
+    (State.WAITING, Event.DUE_ALONE): (State.REPEATING, (Act.EXHAUSTED, Act.REST)),
     (State.WAITING, Event.TOLD): (State.WAITING, (Act.WAIT,)),
     (State.WAITING, Event.TOLD_LAST): (State.REPEATING, (Act.WAIT,)),
+    (State.WAITING, Event.ROTA): (State.WAITING, (Act.WAIT,)),
+    (State.WAITING, Event.ROTA_LAST): (State.REPEATING, (Act.WAIT,)),
     (State.WAITING, Event.ANSWER): (State.ANSWERED, (Act.QUIET,)),
     (State.REPEATING, Event.DUE): (State.CALLING, (Act.NEXT,)),
     (State.REPEATING, Event.DUE_LAST): (State.CALLING, (Act.AGAIN,)),
-    (State.REPEATING, Event.DUE_ALONE): (State.REPEATING, (Act.RING, Act.WAIT)),
+    (State.REPEATING, Event.DUE_ALONE): (State.REPEATING, (Act.RING, Act.REST)),
     (State.REPEATING, Event.TOLD): (State.WAITING, (Act.WAIT,)),
     (State.REPEATING, Event.TOLD_LAST): (State.REPEATING, (Act.WAIT,)),
+    (State.REPEATING, Event.ROTA): (State.WAITING, (Act.WAIT,)),
+    (State.REPEATING, Event.ROTA_LAST): (State.REPEATING, (Act.WAIT,)),
     (State.REPEATING, Event.ANSWER): (State.ANSWERED, (Act.QUIET,)),
     # Whoever was paged before the answer was paged all the same.
     (State.ANSWERED, Event.REACHED): (State.ANSWERED, (Act.RECORD,)),
@@ -122,7 +130,7 @@ class Paged:
         whom: Whom it paged.
         failed: Whether it reached nobody.
         due_ms: When something more happens; None when it was answered.
-        taken_ms: When the last step ended: from then on it is waited.
+        taken_ms: When the last step ended, and for the desk when the call came: from then on it is waited.
     """
 
     call: i.Call
@@ -155,7 +163,6 @@ class Machine:
         # What is repaired or granted later may arrive behind its acknowledgement and behind its record.
         self._answers: dict[EnvelopeId, set[i.Person]] = {}
         self._told: dict[EnvelopeId, list[i.Told]] = {}
-        self._gone: set[RoomId] = set()
 
     @property
     def pages(self) -> tuple[Paged, ...]:
@@ -191,7 +198,7 @@ class Machine:
             case i.Ran():
                 yield from self._ended(received, now_ms)
             case i.RotaChanged(rota=rota):
-                self._rota = rota
+                yield from self._change_rota(rota, now_ms)
             case i.Gone(room=room):
                 yield from self._leave(room)
             case i.Tick():
@@ -201,7 +208,7 @@ class Machine:
                 assert_never(received)
 
     def _arrive(self, call: i.Call, now_ms: int, *, fresh: bool) -> Iterator[i.Effect]:
-        if call.message in self._pages or call.room in self._gone:
+        if call.message in self._pages:
             return
         # A relay whose clock is ahead must not hold up the next step.
         taken_ms = now_ms if fresh else min(call.at_ms, now_ms)
@@ -262,13 +269,19 @@ class Machine:
             page.failed, page.taken_ms = True, now_ms
             yield from self._go(page, _ENDED[False, is_last], now_ms)
         elif len(steps) == 1:
-            page.taken_ms = now_ms
             yield from self._go(page, Event.DUE_ALONE, now_ms)
         else:
             yield from self._go(page, Event.DUE if page.step < len(steps) - 1 else Event.DUE_LAST, now_ms)
 
+    def _change_rota(self, rota: Rota, now_ms: int) -> Iterator[i.Effect]:
+        """Whoever takes over goes on from the time of the call and from the record, as if it had paged all the time."""
+        self._rota = rota
+        last = len(self._steps(now_ms)) - 1
+        if last > 0:
+            for page in self.pages:
+                yield from self._go(page, Event.ROTA if page.step < last else Event.ROTA_LAST, now_ms)
+
     def _leave(self, room: RoomId) -> Iterator[i.Effect]:
-        self._gone.add(room)
         for page in self.pages:
             if page.call.room == room:
                 del self._pages[page.call.message]
@@ -295,6 +308,8 @@ class Machine:
                 yield i.Record(call=page.call, number=page.step, again=page.again, whom=page.whom, result=result)
             case Act.WAIT:
                 page.due_ms = page.taken_ms + self._wait_ms(page, now_ms)
+            case Act.REST:
+                page.due_ms = now_ms + self._rota.repeat_wait_ms
             case Act.NOW:
                 page.due_ms = now_ms
             case Act.EXHAUSTED:

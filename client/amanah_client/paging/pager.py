@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
 
@@ -175,13 +175,14 @@ class Pager:
         self._lock = ProfileLock(client.profile.home, client.profile.home.paging_lock)
         self._has_lock = False
         self._tell = tell
+        self._over: set[RoomId] = set()
         self._failures: dict[EnvelopeId, tuple[Failure, ...]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Queue[i.Ran] = asyncio.Queue()
 
     def _seat(self) -> tuple[i.Person | None, Desk]:
         me = self._client.party(self._client.me)
-        desk = Desk(nation=me.organisation, rota=self._rota)
+        desk = Desk(nation=me.organisation, device=self._client.me, rota=self._rota)
         return None if me.role is not Role.OFFICER or me.subject is None else (me.organisation, me.subject), desk
 
     # ---- what faces look at
@@ -267,6 +268,7 @@ class Pager:
         """Page others as well, once no other process of this profile does."""
         if not self._has_lock and self._rota.pages and self._lock.acquire():
             self._has_lock = True
+            await self._load_outbox()
             await self._take(i.RotaChanged(rota=self._rota))
 
     async def _hear_all(self, events: asyncio.Queue[Event]) -> None:
@@ -288,14 +290,23 @@ class Pager:
                         await self._take(known)
                 if meaning is not None:
                     await self._take(meaning)
-            case e.RoomChanged(row=room) if is_over(room):
-                await self._take(i.Gone(room=room.room))
+            case e.RoomChanged(row=room):
+                await self._hear_of_room(room)
             case e.IntentChanged(intent=intent):
                 await self._hear_of_own(intent)
             case NamesChanged():
                 await self._look_who()
             case _:  # alarms and the connection are told by others
                 pass
+
+    async def _hear_of_room(self, room: model.RoomRow) -> None:
+        """A room that is left is quiet; one that this device is added to again rings as after a start."""
+        if is_over(room):
+            self._over.add(room.room)
+            await self._take(i.Gone(room=room.room))
+        elif room.room in self._over:
+            self._over.remove(room.room)
+            await self._load(room.room)
 
     async def _look_who(self) -> None:
         """Whose desk this is: a new profile reads its own certificate while this runs, and was nobody's before."""
@@ -314,22 +325,36 @@ class Pager:
         else:
             await self._take(i.Acknowledged(message=action.envelope, by=self._me))
 
-    async def _load(self) -> None:
-        """Take up what is stored: who answered and who was paged first, so that nothing of it happens twice."""
+    async def _load(self, of: RoomId | None = None) -> None:
+        """Take up what is stored: who answered and who was paged first, so that nothing of it happens twice.
+
+        Args:
+            of: In which room; None for all.
+        """
         calls: list[i.Arrived] = []
-        async for meaning in self._stored():
-            if isinstance(meaning, i.Arrived):
-                calls.append(meaning)
-            else:
-                await self._take(meaning)
+        for room in self._client.rooms():
+            if is_over(room.row):
+                self._over.add(room.id)
+            elif of is None or room.id == of:
+                for meaning in self._stored(room.row):
+                    if isinstance(meaning, i.Arrived):
+                        calls.append(meaning)
+                    else:
+                        await self._take(meaning)
+                # A face that rings answers its officer meanwhile.
+                await asyncio.sleep(0)
+        await self._load_outbox()
+        for call in calls:
+            await self._take(call)
+
+    async def _load_outbox(self) -> None:
+        """What is on its way: own answers, and records of steps, of another process of this profile too."""
         for intent in self._client.outbox():
             if isinstance(intent.action, Say):
                 with contextlib.suppress(DecodeError):  # laid down by another version: its records are not ours
                     if isinstance(body := intent.action.body, Page):
                         await self._take(i.Told(page=body))
             await self._hear_of_own(intent)
-        for call in calls:
-            await self._take(call)
 
     def _about(self, room: model.RoomRow, messages: Collection[EnvelopeId]) -> Iterator[Meaning]:
         """What is stored about some entries: who answered, and who was paged."""
@@ -338,19 +363,14 @@ class Pager:
             if meaning is not None and not isinstance(meaning, i.Arrived):
                 yield meaning
 
-    async def _stored(self) -> AsyncIterator[i.Arrived | i.Acknowledged | i.Told]:
-        """What is stored of calls, and about them: nothing else of a room is read."""
-        store = self._client.profile.store.desk
-        for room in self._client.rooms():
-            calls = store.calling(room.id, self._desk.nation, self._rota.least)
-            for known in self._about(room.row, [call.envelope for call in calls]):
-                yield known
-            for row in calls:
-                meaning = self._desk.meaning(self._client.read(row), room.row, fresh=False)
-                if meaning is not None:
-                    yield meaning
-            # A face that rings answers its officer meanwhile.
-            await asyncio.sleep(0)
+    def _stored(self, room: model.RoomRow) -> Iterator[Meaning]:
+        """What is stored of a room's calls, and about them: nothing else of it is read."""
+        calls = self._client.profile.store.desk.calling(room.room, self._desk.nation, self._rota.least)
+        yield from self._about(room, [call.envelope for call in calls])
+        for row in calls:
+            meaning = self._desk.meaning(self._client.read(row), room, fresh=False)
+            if meaning is not None:
+                yield meaning
 
     # ---- effects
 

@@ -15,7 +15,7 @@ from amanah_protocol.content.page import Page
 from amanah_protocol.content.text import Called
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade, Kind
-from amanah_protocol.types import OrgName
+from amanah_protocol.types import DeviceId, OrgName
 
 ANSWERS: Final = Grade.READ
 """`received` answers nothing: a program can say that, and nobody need have looked."""
@@ -30,10 +30,12 @@ class Desk:
 
     Attributes:
         nation: Its organisation.
+        device: The device that rings.
         rota: What it is paged for.
     """
 
     nation: OrgName
+    device: DeviceId
     rota: Rota
 
     def meaning(self, message: Message, room: RoomRow, *, fresh: bool = True) -> Meaning | None:
@@ -62,12 +64,20 @@ class Desk:
         return message.sender.organisation == self.nation and message.sender.role is Role.OFFICER
 
     def _is_called(self, message: Message, room: RoomRow) -> bool:
-        if message.kind not in _CALLING or (message.room_seq or 0) <= room.added_seq or not self._is_in(room):
+        if message.kind not in _CALLING or not self._heard(message.room_seq or 0, room) or not self._is_in(room):
             return False
         if any(one.called is Called.DESK and one.organisation == self.nation for one in mentions_of(message.body)):
             return True
         # Whoever of the own nation wrote it knows of it; they call their desk by a mention.
         return message.precedence >= self.rota.least and message.sender.organisation != self.nation
+
+    def _heard(self, room_seq: int, room: RoomRow) -> bool:
+        """Whether it was said while this device was in, now or before it was removed and added again.
+
+        That mends a device that fell behind, and what it fell behind of has rung nowhere else.
+        """
+        before = (stay for stay in room.stays if stay.device == self.device)
+        return room_seq > room.added_seq or any(stay.covers(room_seq) for stay in before)
 
     def _is_in(self, room: RoomRow) -> bool:
         """Whether a room pages; one that cannot be acknowledged in does not."""

@@ -208,9 +208,9 @@ def test_without_a_rota_the_desk_rings_on_and_says_that_nobody_else_is_paged() -
     assert desk.after(399) == ()
     assert desk.after(1) == (i.Ring(call=call()),)
     assert desk.states == [State.REPEATING]
-    # Somebody is named now.
+    # Somebody is named now, and the desk has had its time.
     desk.take(i.RotaChanged(rota=ROTA))
-    assert desk.run(400).step.whom == ANALYST.name
+    assert desk.run(0).step.whom == ANALYST.name
 
 
 def test_a_rota_that_names_nobody_any_more_leaves_the_desk_ringing() -> None:
@@ -228,8 +228,16 @@ def test_a_room_that_this_device_left_rings_no_longer() -> None:
     for one in (call(), other):
         desk.take(i.Arrived(call=one))
     assert desk.take(i.Gone(room=ROOM)) == (i.Quiet(call=call()),)
-    assert desk.take(i.Arrived(call=call(3))) == ()
     assert [page.call for page in desk.machine.pages] == [other]
+
+
+def test_a_room_that_this_device_is_added_to_again_rings_as_before() -> None:
+    desk = Desk()
+    desk.take(i.Arrived(call=call()))
+    desk.take(i.Gone(room=ROOM))
+    for number in (1, 2):
+        assert desk.take(i.Arrived(call=call(number)))[0] == i.Ring(call=call(number))
+    assert desk.states == [State.DESK, State.DESK]
 
 
 def test_a_message_that_arrives_twice_rings_once() -> None:
@@ -246,7 +254,7 @@ def test_the_table_leaves_no_page_that_nobody_answered_without_a_next_moment() -
         if after is State.ANSWERED:
             assert Act.QUIET in acts or state is State.ANSWERED, (state, event)
         else:
-            assert {Act.NEXT, Act.AGAIN, Act.WAIT, Act.NOW} & set(acts), (state, event)
+            assert {Act.NEXT, Act.AGAIN, Act.WAIT, Act.REST, Act.NOW} & set(acts), (state, event)
             assert Act.QUIET not in acts, (state, event)
     due = (Event.DUE, Event.DUE_LAST, Event.DUE_ALONE)
     unanswered = {State.WAITING, State.REPEATING}

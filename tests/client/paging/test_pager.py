@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from amanah_client.paging.duty import Command, Duty, Rota
 from amanah_client.paging.machine import State
 from amanah_client.sdk import Client
 from amanah_client.store.desk import Desk as StoreDesk
-from amanah_protocol.content.page import Result
+from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade
@@ -268,6 +269,39 @@ def test_of_two_processes_of_a_profile_one_runs_hooks_and_the_other_takes_over(c
     asyncio.run(main())
 
 
+def test_who_takes_over_knows_of_a_step_that_the_room_was_not_told_yet(circle: Circle) -> None:
+    message, rota = circle.flash(), replace(SLOW, step_wait_ms=SLOW.desk_wait_ms)
+
+    async def main() -> None:
+        async with desk(circle.rabat, rota) as here:
+            await here.rings(message)
+        async with desk(circle.rabat, rota, connect=False) as first:
+            await until_it_pages(first)
+            async with desk(circle.rabat, rota, connect=False) as second:
+                await second.rings(message)
+                page = Page(
+                    message=message,
+                    step=1,
+                    again=0,
+                    whom="Analyst",
+                    result=Result.REACHED,
+                    at_ms=time.time_ns() // 1_000_000,
+                )
+                await first.client.ask(first.client.room(ROOM).compose(page))
+                assert [ringing.step for ringing in second.pager.ringing if ringing.message == message] == [0]
+                first.pager._lock.release()  # noqa: SLF001 - as the end of its process does
+                await until_it_pages(second)
+                await asyncio.sleep(p.TICK_S)
+                assert [ringing.step for ringing in second.pager.ringing if ringing.message == message] == [1]
+                await second.pager.acknowledge(message)
+        async with desk(circle.rabat, rota) as here:
+            await here.client.online(WAIT_S)
+            for intent in here.client.outbox():
+                await here.client.outcome(intent.id, WAIT_S)
+
+    asyncio.run(main())
+
+
 def test_a_bot_rings_and_its_word_ends_nothing(circle: Circle) -> None:
     message = circle.flash()
 
@@ -304,6 +338,32 @@ def test_a_word_that_is_refused_rings_again_and_a_room_that_is_over_is_quiet(cir
             await here.pager._hear(e.RoomChanged(row=row))  # noqa: SLF001 - as above
             assert not here.pager.ringing
             assert here.told[-1] == p.Ended(room=ringing.room, message=message, answered=False)
+
+    asyncio.run(main())
+
+
+def test_a_device_that_is_removed_and_added_again_rings_for_what_it_heard_before_and_for_what_comes(
+    circle: Circle,
+) -> None:
+    before = circle.flash("before")
+
+    async def main() -> None:
+        async with desk(circle.rabat) as here, await Client.open(circle.tunis) as tunis:
+            await here.rings(before)
+            room = tunis.room(ROOM)
+            await room.remove(here.client.me, timeout_s=WAIT_S)
+            assert not (await here.quiet(before)).answered
+            here.told.clear()
+            await room.invite(MA, timeout_s=WAIT_S)
+            await here.rings(before)
+            intent = await room.send("after", precedence=Precedence.FLASH, timeout_s=WAIT_S)
+            assert intent.envelope is not None
+            await here.rings(intent.envelope)
+            for message in (before, intent.envelope):
+                own = await here.pager.acknowledge(message)
+                outcome = await here.client.outcome(own.id, WAIT_S)
+                assert outcome.state is model.IntentState.DONE
+            assert here.pager.ringing == ()
 
     asyncio.run(main())
 

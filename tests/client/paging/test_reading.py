@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.message import Message
-from amanah_client.model import MessageState, RoomRow, RoomStatus
+from amanah_client.model import MessageState, RoomRow, RoomStatus, Stay
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.reading import Desk, fits, is_over
@@ -21,13 +21,14 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Precedence
-from amanah_protocol.types import OrgName, RoomId
+from amanah_protocol.types import DeviceId, OrgName, RoomId
 from tests.client.paging.calls import MA, TN
 from tests.client.paging.calls import message as id_of
 from tests.client.test_cli_showing import ROOM, message
 
 IN = RoomRow(room=ROOM, status=RoomStatus.OPEN, title="Phishing wave", added_seq=3)
-DESK = Desk(nation=MA, rota=Rota())
+ME = DeviceId(b"m" * 32)
+DESK = Desk(nation=MA, device=ME, rota=Rota())
 CALLS_US = (Mention(called=Called.DESK, organisation=MA),)
 PAGE = Page(message=id_of(1), step=1, whom="Somebody", result=Result.REACHED, at_ms=1)
 
@@ -55,7 +56,7 @@ FLASH = entry(Text(text="now"), precedence=Precedence.FLASH)
 def test_a_message_of_another_nation_pages_from_the_threshold_on(precedence: Precedence) -> None:
     said = entry(Text(text="now"), precedence=precedence)
     assert is_called(said) is (precedence >= Precedence.IMMEDIATE)
-    assert is_called(said, desk=Desk(nation=MA, rota=Rota(least=Precedence.PRIORITY))) is (precedence >= 1)
+    assert is_called(said, desk=Desk(nation=MA, device=ME, rota=Rota(least=Precedence.PRIORITY))) is (precedence >= 1)
 
 
 def test_what_pages_says_of_itself_what_its_header_and_the_relay_say() -> None:
@@ -84,7 +85,7 @@ def test_the_own_nations_words_page_it_by_a_mention_alone() -> None:
 )
 def test_a_mention_of_the_duty_desk_pages_it(body: Body) -> None:
     assert is_called(entry(body))
-    assert not is_called(entry(body), desk=Desk(nation=TN, rota=Rota()))
+    assert not is_called(entry(body), desk=Desk(nation=TN, device=ME, rota=Rota()))
 
 
 def test_a_mention_of_the_nation_or_of_a_person_and_other_words_do_not_page() -> None:
@@ -100,6 +101,20 @@ def test_what_was_said_before_this_device_was_in_and_what_has_no_place_does_not_
     assert not is_called(replace(FLASH, room_seq=None))
 
 
+def test_what_was_said_while_this_device_was_in_before_pages_once_it_is_in_again() -> None:
+    """A device that fell behind is removed and added again by itself: what it missed has rung nowhere else."""
+
+    def again(device: DeviceId, from_seq: int, until_seq: int) -> RoomRow:
+        stay = Stay(device=device, from_seq=from_seq, until_seq=until_seq, since_ms=0)
+        return replace(IN, added_seq=20, stays=(stay, Stay(device=device, from_seq=20, until_seq=None, since_ms=0)))
+
+    assert is_called(FLASH, again(ME, 6, 8))
+    assert not is_called(FLASH, again(ME, 7, 9))
+    assert not is_called(FLASH, again(ME, 5, 7))
+    assert not is_called(FLASH, again(DeviceId(b"o" * 32), 6, 8))
+    assert not is_called(FLASH, replace(again(ME, 6, 8), status=RoomStatus.REMOVED))
+
+
 def test_a_room_that_is_over_or_not_named_does_not_page() -> None:
     assert not is_called(FLASH, replace(IN, status=RoomStatus.REMOVED))
     assert not is_called(FLASH, replace(IN, successor=RoomId(b"s" * 16)))
@@ -108,7 +123,7 @@ def test_a_room_that_is_over_or_not_named_does_not_page() -> None:
     assert is_called(FLASH, replace(IN, status=RoomStatus.HALTED))
     for name, pages in (("Phishing wave", True), (ROOM.hex()[:4].upper(), True), (ROOM.hex()[:3], False), ("x", False)):
         assert fits(name, IN) is pages
-        assert is_called(FLASH, desk=Desk(nation=MA, rota=Rota(rooms=(name,)))) is pages
+        assert is_called(FLASH, desk=Desk(nation=MA, device=ME, rota=Rota(rooms=(name,)))) is pages
 
 
 @pytest.mark.parametrize("grade", Grade)
