@@ -28,5 +28,5 @@ def shown_as(room: Room, readers: str) -> tuple[DeviceId, ...]:
     members = room.members()
     if digest_of(members) != readers:
         detail = _("Who can read this room has changed: nothing was sent")
-        raise ReadersChangedError(detail, _("Look again at who can read it, then send."))
+        raise ReadersChangedError(detail, _("Look again at who can read it, then do it again."))
     return tuple(party.device for party in members)

@@ -15,6 +15,7 @@ from amanah_client.sdk import Client
 from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
+from amanah_protocol.types import PersonId
 from tests.browser.desks import Desks, Officer, desks, sitting
 from tests.client.test_sdk import joined
 
@@ -207,6 +208,32 @@ def test_what_was_begun_for_other_readers_is_looked_at_again(ours: Officer, othe
     expect(page.locator("#flow article", has_text="for those who read now")).to_have_count(0)
     box.press("Enter")
     ours.hears("for those who read now")
+
+
+def test_whoever_is_removed_is_removed_with_as_many_devices_as_the_question_says(ours: Officer, site: Desks) -> None:
+    person = PersonId(bytes(range(16)))
+    homes = [site.nations.enrol(f"Field officer {n}", MA, called="Field officer", subject=person) for n in (1, 2)]
+
+    async def connect() -> list[str]:
+        async with await Client.open(homes[0]) as one, await Client.open(homes[1]) as other:
+            await one.online()
+            await other.online()
+            return [one.me.hex(), other.me.hex()]
+
+    devices = aside(connect)
+    ours.open_room("Field")
+    for device in devices:
+        ours.invite(device)
+    page, people = ours.page, ours.page.locator("#people")
+    page.locator("#people .person", has_text="2 devices").wait_for()
+    people.get_by_role("button", name="Remove:").click()
+    question = page.locator("dialog")
+    expect(question).to_contain_text("with 2 devices?")
+    ours.shoot("remove-light")
+    question.locator(".go").click()
+    expect(people.locator(".person")).to_have_count(1)
+    (removed,) = asked(page, "remove")
+    assert sorted(removed["devices"]) == sorted(devices)
 
 
 def test_a_long_text_is_shown_whole_when_it_is_asked_for(ours: Officer) -> None:

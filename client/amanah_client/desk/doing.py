@@ -62,6 +62,7 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             return _("The invitation is on its way. Should it be refused, that stands above the composer."), None
         case wire.Remove(devices=devices):
             room = room_of(desk, asked.room)
+            readers_of(room, asked)  # else a device that somebody came in with meanwhile would read on
             await desk.client.ask(
                 actions.Remove(room=room.id, devices=tuple(DeviceId(bytes.fromhex(one)) for one in devices))
             )

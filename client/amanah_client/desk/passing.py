@@ -107,7 +107,8 @@ async def grant(desk: Desk, asked: wire.GrantHistory) -> str:
 
 
 def _plan(room: Room, asked: wire.PlanGrant) -> Plan:
-    whom, places = room.find_members(asked.whom), [one.room_seq or 0 for one in room.record() if _is_late(one, asked)]
+    whom = tuple(device for named in asked.devices for device in room.find_members(named))
+    places = [one.room_seq or 0 for one in room.record() if _is_late(one, asked)]
     return room.granting(places[0], places[-1], whom) if places else Plan(grants=(), left_out=())
 
 

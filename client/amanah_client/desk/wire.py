@@ -40,7 +40,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Sealing(Frame, frozen=True, kw_only=True):
-    """What is sealed for those who can read a room: with whom the page has shown as them (`view.readers`)."""
+    """What those who can read a room are to be looked at for: with whom the page has shown as them (`view.readers`)."""
 
     room: Room
     readers: Digest
@@ -248,10 +248,9 @@ class Invite(Frame, frozen=True, kw_only=True, tag="invite"):
     whom: Name
 
 
-class Remove(Frame, frozen=True, kw_only=True, tag="remove"):
-    """Remove devices."""
+class Remove(Sealing, frozen=True, kw_only=True, tag="remove"):
+    """Remove devices, which are all of somebody's among the readers that were shown."""
 
-    room: Room
     devices: Annotated[tuple[Entry, ...], msgspec.Meta(min_length=1, max_length=96)]
 
 
@@ -309,10 +308,10 @@ class Forward(Frame, frozen=True, kw_only=True, tag="forward"):
 
 
 class PlanGrant(Frame, frozen=True, kw_only=True, tag="plan_grant"):
-    """What giving the record from a place on to a member would come to; nothing is done."""
+    """What giving the record from a place on to members would come to; nothing is done."""
 
     room: Room
-    whom: Name
+    devices: Annotated[tuple[Entry, ...], msgspec.Meta(min_length=1, max_length=limits.MAX_MEMBERS)]
     first: Number = 1
     since_ms: Number = 0
 

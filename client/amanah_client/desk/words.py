@@ -244,8 +244,7 @@ def _of_people() -> dict[str, str]:
         "invite_whom": _("An organisation, such as cert.example.fr, or the first digits of a device"),
         "invite_more": _("They can read what is sent from then on, and nothing before, without a recorded grant."),
         "remove": _("Remove"),
-        "remove_sure": _("Remove {name}? From then on these devices can read nothing of the room."),
-        "devices": _("devices"),
+        "remove_sure": _("Remove {name}, with {devices}? From then on nothing of the room can be read there."),
         "verified": _("certificate in the log"),
         "unsure": _("device revoked or unknown"),
     }

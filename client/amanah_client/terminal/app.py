@@ -448,8 +448,9 @@ class Terminal(Frame):
         for nation in readers.nations:
             devices = said(words.devices(nation.devices), "dim")
             lines.append(((part(nation.chip, "chip"), Part(" "), part(nation.organisation), Part("  "), *devices), 0))
-            for who, count in nation.people:
-                note = said(words.joined(one for one in (who.note, words.devices(count)) if one), "dim")
+            for person in nation.people:
+                who = person.who
+                note = said(words.joined(one for one in (who.note, person.counted) if one), "dim")
                 name = (*said(_("you"), "bold"),) if who.me else (part(who.name),)
                 lines.append(((*name, Part("  "), *note), 4))
         self.call_later(self.push_screen, Telling(lines))

@@ -186,8 +186,8 @@ def _notes(view: BoardView, width: int) -> Iterator[Drawn]:
 
 def _nation(nation: Nation, width: int) -> Iterator[Row]:
     names: list[Part] = [part(nation.chip, "chip"), Part(" ")]
-    for number, (who, devices) in enumerate(nation.people):
-        several = f" ({words.devices(devices)})" if devices > 1 else ""
+    for number, person in enumerate(nation.people):
+        who, several = person.who, f" ({person.counted})" if len(person.devices) > 1 else ""
         told = _("you") if who.me else who.name
         style = "bad" if who.revoked else ""
         names += [Part(pgettext("between", ", ") if number else ""), part(told, style), *said(several, "dim")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from amanah_client.directory import Party
 from amanah_client.language import gettext as _
+from amanah_client.view import words
 from amanah_client.visible import shown
 from amanah_protocol.content.text import Mention
 from amanah_protocol.identity import Role
@@ -130,6 +131,21 @@ def _note(party: Party) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody, or some machine, in a room.
+
+    Attributes:
+        who: Who it is.
+        devices: All devices with which it can read the room, in hex: what is done to somebody is done to each of them.
+        counted: How many these are, in words.
+    """
+
+    who: Who
+    devices: tuple[str, ...]
+    counted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nation:
     """A nation in a room.
 
@@ -137,7 +153,7 @@ class Nation:
         chip: As `Who`.
         organisation: Its name.
         mine: Whether it is the reader's.
-        people: Who is in, each once, with how many devices.
+        people: Who is in, each once.
         devices: How many devices can read.
         unsure: Devices that are revoked or have no certificate that is known.
     """
@@ -145,7 +161,7 @@ class Nation:
     chip: str
     organisation: str
     mine: bool
-    people: tuple[tuple[Who, int], ...]
+    people: tuple[Person, ...]
     devices: int
     unsure: int
 
@@ -163,12 +179,19 @@ def _nation(organisation: str, parties: list[Party], seat: Seat) -> Nation:
     people: dict[object, list[Party]] = {}
     for party in parties:
         people.setdefault(party.device if party.subject is None else party.subject, []).append(party)
-    named = [(seat.who(devices[0]), len(devices)) for devices in people.values()]
+    named = [_person(devices, seat) for devices in people.values()]
     return Nation(
         chip=seat.chip(organisation),
         organisation=organisation,
         mine=organisation == seat.me.organisation,
-        people=tuple(sorted(named, key=lambda one: (not one[0].me, one[0].machine, one[0].name))),
+        people=tuple(sorted(named, key=lambda one: (not one.who.me, one.who.machine, one.who.name))),
         devices=len(parties),
         unsure=sum(party.revoked or not party.organisation for party in parties),
     )
+
+
+def _person(devices: list[Party], seat: Seat) -> Person:
+    # Of several devices the one that there is something to say of.
+    shown = next((one for one in devices if one.revoked), devices[0])
+    counted = words.devices(len(devices))
+    return Person(who=seat.who(shown), devices=tuple(one.device.hex() for one in devices), counted=counted)

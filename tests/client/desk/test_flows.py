@@ -246,7 +246,7 @@ async def test_history_is_given_to_who_came_later_as_far_as_labels_let_it(nation
         assert (await page.ask("invite", room=room, whom=client.me.hex()))["ok"]
         late = await joined(client, ours.title)
         await until(lambda: late.members() and len(ours.members()) == 3)
-        asked = {"room": room, "whom": client.me.hex()}
+        asked = {"room": room, "devices": [client.me.hex()]}
         plan = (await page.ask("plan_grant", **asked))["data"]
         assert plan["given"] >= 1
         assert [one["text"] for one in plan["left_out"]] == ["from Rabat, for Rabat alone"]

@@ -34,6 +34,7 @@ ASKED: Final[dict[str, dict[str, Any]]] = {
     "ask_to_sign": {"nations": [TN], "days": 3},
     "sign_off": {"closing": ENTRY},
     "record_closing": {"closing": ENTRY, "signed": []},
+    "remove": {"devices": [ENTRY]},
     "bring": {"name": "x", "size": 1, **MARKS},
 }
 
@@ -59,7 +60,9 @@ async def test_what_was_written_before_somebody_left_is_looked_at_again(sitting:
     page, room = sitting.page, sitting.room
     shown = page.told["head"]["readers"]
     (theirs,) = [nation for nation in shown["nations"] if nation["organisation"] == MA]
-    assert (await page.ask("remove", room=room, devices=[who["device"] for who, _ in theirs["people"]]))["ok"]
+    assert (
+        await page.ask("remove", room=room, devices=[one for person in theirs["people"] for one in person["devices"]])
+    )["ok"]
     await page.until(lambda: page.told["head"]["readers"]["digest"] != shown["digest"])
     refused = await page.ask("type", room=room, readers=shown["digest"], text="for all of you", **MARKS)
     assert refused["data"] == {"look": "readers"}

@@ -52,7 +52,7 @@ async def test_what_was_written_before_somebody_left_is_looked_at_again(nations:
         await desk.sees("2 devices can read", "head")
         # As when the screen changes between the key and what it does.
         app.composer.post_message(Composer.Sent("for all of you", before))
-        await desk.sees(f"{CHANGED}. Look again at who can read it, then send.", "told")
+        await desk.sees(f"{CHANGED}. Look again at who can read it, then do it again.", "told")
         await until(lambda: app.composer.text == "for all of you")
         await desk.pilot.press("enter")
         await desk.sees("for all of you", "conversation")

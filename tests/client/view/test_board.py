@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from amanah_client.language import Language, speaking
@@ -171,10 +173,10 @@ def test_who_can_read_is_told_by_nation_and_device() -> None:
     )
     assert found.head == "4 devices can read this room"
     ours, theirs = found.nations
-    assert (ours.mine, ours.devices, [(who.name, count) for who, count in ours.people]) == (
-        True, 3, [("officer 0 of TN", 2), ("Sensor gateway", 1)],
+    assert (ours.mine, ours.devices, [(one.who.name, len(one.devices), bare(one.counted)) for one in ours.people]) == (
+        True, 3, [("officer 0 of TN", 2, "2 devices"), ("Sensor gateway", 1, "1 device")],
     )  # fmt: skip
-    assert theirs.people[0][0].me is False
+    assert theirs.people[0].who.me is False
     assert readers((), seat()).devices == 0
 
 
@@ -182,6 +184,13 @@ def test_a_device_that_was_revoked_is_counted_as_not_sure() -> None:
     revoked = party(SN, 1, revoked=True)
     (nation,) = nations_of((revoked, A_SN), seat(parties=(revoked, A_SN)))
     assert (nation.unsure, nation.devices) == (1, 2)
+
+
+def test_whoever_has_a_revoked_device_is_said_to_have_one_whichever_it_is() -> None:
+    revoked = replace(party(SN, 1, revoked=True), subject=A_SN.subject)
+    for both in ((revoked, A_SN), (A_SN, revoked)):
+        ((person,),) = [nation.people for nation in nations_of(both, seat(parties=both))]
+        assert (person.who.note, set(person.devices)) == ("device revoked", {revoked.device.hex(), A_SN.device.hex()})
 
 
 def standing(**changes: object) -> Standing:

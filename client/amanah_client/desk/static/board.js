@@ -8,7 +8,7 @@ import { whole } from "./entry.js";
 import { showFiles } from "./files.js";
 import { giveHistory } from "./passing.js";
 import { askReport } from "./reports.js";
-import { ask, now, on, quietly } from "./state.js";
+import { ask, now, on, quietly, sealed } from "./state.js";
 
 export function makeBoard(composer) {
   const aside = el("div.board", { role: "complementary", "aria-label": now.say.board });
@@ -78,17 +78,18 @@ export function makeBoard(composer) {
           el(
             "div",
             {},
-            nation.people.map(([who, count]) =>
-              el(
+            nation.people.map((person) => {
+              const { who, devices, counted } = person;
+              return el(
                 "div.person",
                 {},
                 theirs(who.me ? `${who.name} (${now.say.you})` : who.name),
                 who.machine ? el("span.meta", {}, now.say.machine) : null,
-                count > 1 ? el("span.meta.num", {}, `${count} ${now.say.devices}`) : null,
+                devices.length > 1 ? el("span.meta.num", {}, counted) : null,
                 who.note ? el("span.meta.warn", {}, who.note) : null,
-                who.me ? null : btn(now.say.remove, () => remove(who), { "aria-label": `${now.say.remove}: ${who.name}` }, "button.link.faint"),
-              ),
-            ),
+                who.me ? null : btn(now.say.remove, () => remove(person), { "aria-label": `${now.say.remove}: ${who.name}` }, "button.link.faint"),
+              );
+            }),
             el(nation.unsure ? "div.meta.warn" : "div.meta", {}, el("bdi", {}, nation.organisation), now.say.comma, nation.unsure ? now.say.unsure : now.say.verified),
           ),
         ),
@@ -103,8 +104,11 @@ export function makeBoard(composer) {
     await askFor(now.say.invite, [whom], now.say.invite, now.say.invite_more, (given) => quietly("invite", { room: now.room, whom: given.whom }));
   }
 
-  async function remove(who) {
-    if (await sure(filled(now.say.remove_sure, { name: [who.name, who.chip, who.note].filter(Boolean).join(now.say.comma) }), now.say.remove)) ask("remove", { room: now.room, devices: [who.device] });
+  async function remove({ who, devices, counted }) {
+    // Whom it names and who could read then: where somebody has come in with another device since, it is asked again.
+    const shown = sealed({ devices });
+    const name = [who.name, who.chip, who.note].filter(Boolean).join(now.say.comma);
+    if (await sure(filled(now.say.remove_sure, { name, devices: counted }), now.say.remove)) ask("remove", shown);
   }
 
   async function timeline() {

@@ -327,13 +327,13 @@ export function makeComposer({ onSearch, onMembers, flow }) {
   /** What tells people apart whose names look alike. */
   function notes(name) {
     const nations = now.head?.readers.nations ?? [];
-    const found = nations.flatMap((nation) => nation.people.filter(([who]) => who.name === name).map(([who]) => [nation.chip, who.note]));
+    const found = nations.flatMap((nation) => nation.people.filter(({ who }) => who.name === name).map(({ who }) => [nation.chip, who.note]));
     return found.map(([nation, note]) => [chip(nation), note ? el("span.meta.warn", {}, note) : null]);
   }
 
   function callable() {
     const nations = now.head?.readers.nations ?? [];
-    return nations.flatMap((nation) => [nation.organisation, `${nation.organisation}/duty`, ...nation.people.map(([who]) => who.name)]);
+    return nations.flatMap((nation) => [nation.organisation, `${nation.organisation}/duty`, ...nation.people.map(({ who }) => who.name)]);
   }
 
   function drawHints() {

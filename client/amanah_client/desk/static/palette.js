@@ -21,7 +21,7 @@ export function openPalette(flow, query = "") {
   function draw() {
     const wanted = input.value.trim().toLowerCase();
     const rooms = now.rooms.filter((room) => room.title.toLowerCase().includes(wanted)).slice(0, MOST);
-    const people = wanted ? (now.head?.readers.nations ?? []).flatMap((nation) => nation.people.map(([who]) => who)).filter((who) => who.name.toLowerCase().includes(wanted) || who.organisation.includes(wanted)) : [];
+    const people = wanted ? (now.head?.readers.nations ?? []).flatMap((nation) => nation.people.map(({ who }) => who)).filter((who) => who.name.toLowerCase().includes(wanted) || who.organisation.includes(wanted)) : [];
     options = [
       ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), el("span.meta", {}, stands(room))] })),
       ...people.map((who) => ({ go: () => (document.body.dataset.pane = "board"), shown: [chip(who.chip), theirs(who.name, "b"), el("span.meta", {}, who.organisation), who.note ? el("span.meta.warn", {}, who.note) : null] })),

@@ -57,16 +57,16 @@ function excerpt(item) {
 /** Give messages from before they came to members of the room; what will be left out is shown first. */
 export function giveHistory(marked = null) {
   const room = now.room;
-  const nations = now.head.readers.nations.filter((one) => one.organisation && !one.people.every(([who]) => who.me));
+  const nations = now.head.readers.nations.filter((one) => one.organisation && !one.people.every(({ who }) => who.me));
   if (!nations.length) {
     toast(now.say.history_nobody, true);
     return;
   }
   const people = nations.flatMap((one) => [
-    [one.organisation, `${one.chip}  ${one.organisation}`],
-    ...one.people.filter(([who]) => !who.me).map(([who]) => [who.device, `${one.chip}  ${who.name}`]),
+    [one.people.flatMap((person) => person.devices), `${one.chip}  ${one.organisation}`],
+    ...one.people.filter(({ who }) => !who.me).map(({ who, devices }) => [devices, `${one.chip}  ${who.name}`]),
   ]);
-  const whom = el("select", { id: "f-whom" }, people.map(([value, text]) => el("option", { value }, text)));
+  const whom = el("select", { id: "f-whom" }, people.map(([, text], place) => el("option", { value: place }, text)));
   const since = el("select", { id: "f-since" }, [
     ...(marked?.seq ? [["marked", now.say.history_marked]] : []),
     ["all", now.say.history_all],
@@ -75,7 +75,7 @@ export function giveHistory(marked = null) {
   ].map(([value, text]) => el("option", { value }, text)));
   const preview = el("div.preview", { role: "status" });
   const go = el("button.btn.go", { type: "submit" }, now.say.history);
-  const wanted = () => ({ room, whom: whom.value, ...(since.value === "marked" ? { first: marked.seq } : { first: 1 }), ...({ week: { since_ms: Date.now() - 7 * DAY_MS }, day: { since_ms: Date.now() - DAY_MS } })[since.value] });
+  const wanted = () => ({ room, devices: people[whom.value][0], ...(since.value === "marked" ? { first: marked.seq } : { first: 1 }), ...({ week: { since_ms: Date.now() - 7 * DAY_MS }, day: { since_ms: Date.now() - DAY_MS } })[since.value] });
   let turn = 0;
   const look = async () => {
     const mine = ++turn;

@@ -1,0 +1,124 @@
+"""What the desk does to somebody, it does to each device with which they can read the room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from amanah_client import actions
+from amanah_client.model import RoomStatus
+from amanah_client.room import Room
+from amanah_client.sdk import Client
+from amanah_protocol.kinds import Commit
+from amanah_protocol.labels import Label
+from amanah_protocol.types import PersonId
+from tests.client.desk.sitting import Sitting, at_the_desk
+from tests.client.test_sdk import MA, TN, joined, texts, until
+from tests.end_to_end.nations import Nations
+
+SN = "cert.example.sn"
+
+
+@pytest.fixture(scope="module")
+def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
+    made = Nations(tmp_path_factory.mktemp("nations"), (TN, MA, SN))
+    made.relay.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIterator[Sitting]:
+    async with at_the_desk(nations, request.node.name, Sitting) as made:
+        yield made
+
+
+@asynccontextmanager
+async def at_two_devices(nations: Nations, sitting: Sitting, name: str) -> AsyncIterator[tuple[Room, Room]]:
+    """Somebody from Dakar in the room, at two devices; the room as each of them has it."""
+    person = PersonId(name.encode().ljust(16, b"."))
+    homes = [nations.enrol(f"{name} at the {where}", SN, called=name, subject=person) for where in ("office", "laptop")]
+    async with await Client.open(homes[0]) as one, await Client.open(homes[1]) as other:
+        await one.online()
+        await other.online()
+        ours = sitting.two.ours
+        await until(lambda: {one.me, other.me} <= sitting.two.a.directory().certificates.keys())
+        for client in (one, other):
+            await ours.invite(client.me)
+        yield await joined(one, ours.title), await joined(other, ours.title)
+
+
+async def shown(sitting: Sitting, devices: int) -> dict[str, Any]:
+    """The person from Dakar as the page shows them, once they are there with so many devices."""
+
+    def person() -> dict[str, Any] | None:
+        nations = {one["chip"]: one["people"] for one in sitting.page.told["head"]["readers"]["nations"]}
+        found: list[dict[str, Any]] = nations.get("SN", [])
+        return next((one for one in found if len(one["devices"]) == devices), None)
+
+    made: dict[str, Any] = await sitting.page.until(person)
+    return made
+
+
+def has(room: Room, text: str) -> bool:
+    return any(said.text == text for said in room.messages())
+
+
+async def test_whoever_is_removed_at_the_desk_is_removed_with_all_devices_in_one_commit(
+    nations: Nations, sitting: Sitting
+) -> None:
+    async with at_two_devices(nations, sitting, "Awa") as both:
+        person = await shown(sitting, 2)
+        assert (person["counted"], len(set(person["devices"]))) == ("2 devices", 2)
+        assert (await sitting.page.ask("remove", room=sitting.room, devices=person["devices"]))["ok"]
+        await until(lambda: [one.row.status for one in both] == 2 * [RoomStatus.REMOVED])
+        said = [one.specific for one in sitting.two.ours.messages()]
+        removed = [{device.hex() for device in one.removed} for one in said if isinstance(one, Commit) and one.removed]
+        assert removed == [set(person["devices"])]
+        await sitting.page.until(
+            lambda: {one["chip"] for one in sitting.page.told["head"]["readers"]["nations"]} == {"TN", "MA"}
+        )
+
+
+async def test_whoever_is_removed_with_one_of_two_devices_reads_on(nations: Nations, sitting: Sitting) -> None:
+    """The control: what the page showed as one person is two devices, and each is removed by itself."""
+    async with at_two_devices(nations, sitting, "Binta") as both:
+        person = await shown(sitting, 2)
+        assert (await sitting.page.ask("remove", room=sitting.room, devices=person["devices"][:1]))["ok"]
+        await shown(sitting, 1)
+        reading = next(one for one in both if one.client.me.hex() == person["devices"][1])
+        await sitting.two.ours.send("said after it", label=Label.AMBER)
+        await until(partial(has, reading, "said after it"))
+
+
+async def test_nobody_is_removed_as_they_were_shown_once_they_have_come_in_with_another_device(
+    nations: Nations, sitting: Sitting
+) -> None:
+    before = sitting.page.told["head"]["readers"]["digest"]
+    async with at_two_devices(nations, sitting, "Coumba"):
+        person = await shown(sitting, 2)
+        asked = {"room": sitting.room, "devices": person["devices"][:1], "readers": before}
+        refused = await sitting.page.ask("remove", **asked)
+        assert "Who can read this room has changed" in refused["text"]
+        assert refused["data"] == {"look": "readers"}
+        assert not [one for one in sitting.two.a.outbox() if isinstance(one.action, actions.Remove)]
+        assert len(sitting.two.ours.members()) == 4
+
+
+async def test_history_is_given_to_all_devices_of_whom_the_page_shows(nations: Nations, sitting: Sitting) -> None:
+    await sitting.two.ours.send("before they came", label=Label.GREEN)
+    await texts(sitting.two.theirs, 1)
+    async with at_two_devices(nations, sitting, "Dieynaba") as both:
+        person = await shown(sitting, 2)
+        assert (await sitting.page.ask("grant", room=sitting.room, devices=person["devices"]))["ok"]
+        for one in both:
+            await until(partial(has, one, "before they came"))
+
+
+async def test_history_goes_to_no_device_that_is_not_in_the_room(sitting: Sitting) -> None:
+    plan = await sitting.page.ask("plan_grant", room=sitting.room, devices=["ab" * 32])
+    assert not plan["ok"]
