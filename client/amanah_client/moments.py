@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from amanah_client.language import N_, gettext
@@ -22,6 +22,12 @@ def iso(at_ms: int | None) -> str | None:
     """A time for JSON: RFC 3339 with milliseconds; None for one that has no such form."""
     at = _moment(at_ms)
     return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_there(at_ms: int | None, zone: tzinfo | None) -> str | None:
+    """As `iso`, with the offset of a zone at that time; None is the zone of this machine."""
+    at = _moment(at_ms)
+    return None if at is None else at.astimezone(zone).isoformat(timespec="milliseconds")
 
 
 def moment(at_ms: int | None) -> str:

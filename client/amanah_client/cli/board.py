@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import tzinfo
 
 from amanah_client import terms
 from amanah_client.cli.showing import short
@@ -12,11 +13,13 @@ from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate, pgettext
-from amanah_client.moments import clock, iso
+from amanah_client.moments import clock, iso, iso_there
 from amanah_client.room import Room
 from amanah_client.said import nature_words, said, said_json
+from amanah_client.view import words
 from amanah_client.view.board import is_absent
 from amanah_client.view.closing import facts
+from amanah_client.view.zones import own_time
 from amanah_protocol.types import EnvelopeId, OrgName
 
 _NOTES = 3
@@ -24,19 +27,20 @@ _NOTES = 3
 _INDENT = 4
 
 
-def board_lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
+def board_lines(board: Board, room: Room, now_ms: int, zone: tzinfo | None = None) -> Iterator[str]:
     """What a room's entries come to, or that nothing is set yet.
 
     Args:
         board: The fold of its entries.
         room: The room: who is in it, and since when.
         now_ms: What is over stands behind what is to come.
+        zone: The reader's zone, in which joint times stand beside UTC; None for that of this machine.
     """
-    lines = tuple(_lines(board, room, now_ms))
+    lines = tuple(_lines(board, room, now_ms, zone))
     yield from lines or (_("nothing is set yet"),)
 
 
-def _lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
+def _lines(board: Board, room: Room, now_ms: int, zone: tzinfo | None) -> Iterator[str]:
     """Incident, joint times, tasks, proposals, the last handovers, and what had no effect; empty parts are left out."""
     standing, nations = board.standing, room.nations()
     named = {
@@ -56,11 +60,7 @@ def _lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
             )
             time = isolate(clock(due_ms(duty, standing.aware_at_ms)))
             yield due % {"duty": _(duty.called), "time": time, "article": isolate(duty.article)}
-    for of in sorted(board.clocks.values(), key=lambda of: (of.clock.at_ms < now_ms, of.clock.at_ms)):
-        when = nature_words(of.clock.nature, of.clock.at_ms) if of.clock.stands else _("called off")
-        understood = board.messages[of.set].grades()
-        ends = _("; acknowledged by %(nations)s", nations=isolate(", ".join(sorted(understood)))) if understood else ""
-        yield _("time %(id)s", id=isolate(short(of.clock.id)[:8])) + f"  {when}: {single(of.clock.what)}{ends}"
+    yield from _clock_lines(board, now_ms, zone)
     for task in board.tasks.values():
         until = "" if task.task.until_ms is None else _(", by %(time)s", time=isolate(clock(task.task.until_ms)))
         why = f": {single(task.reason)}" if task.reason else ""
@@ -87,6 +87,18 @@ def _lines(board: Board, room: Room, now_ms: int) -> Iterator[str]:
     for entry, why in board.without_effect.items():
         named = {"entry": isolate(short(entry)), "who": _who(board.messages[entry].author, room), "why": _(why)}
         yield _("without effect: %(entry)s by %(who)s: %(why)s", **named)
+
+
+def _clock_lines(board: Board, now_ms: int, zone: tzinfo | None) -> Iterator[str]:
+    """Joint times, the next first."""
+    for of in sorted(board.clocks.values(), key=lambda of: (of.clock.at_ms < now_ms, of.clock.at_ms)):
+        when = _("called off")
+        if of.clock.stands:
+            told = nature_words(of.clock.nature, of.clock.at_ms), own_time(of.clock.at_ms, zone)
+            when = words.joined(filter(None, told))
+        understood = board.messages[of.set].grades()
+        ends = _("; acknowledged by %(nations)s", nations=isolate(", ".join(sorted(understood)))) if understood else ""
+        yield _("time %(id)s", id=isolate(short(of.clock.id)[:8])) + f"  {when}: {single(of.clock.what)}{ends}"
 
 
 def _asked_lines(board: Board, room: Room) -> Iterator[str]:
@@ -141,8 +153,11 @@ def _who(author: Author, room: Room) -> str:
     return single(room.party(author.device).text)
 
 
-def board_json(board: Board, nations: Collection[OrgName]) -> dict[str, object]:
-    """The same; times are RFC 3339, ids in hex; `absent` is a task that waits for who is not in the room."""
+def board_json(board: Board, nations: Collection[OrgName], zone: tzinfo | None = None) -> dict[str, object]:
+    """The same; times are RFC 3339, ids in hex.
+
+    `absent` is a task that waits for who is not in the room, `at_local` a joint time in the reader's zone.
+    """
     standing = board.standing
     return {
         "incident": {
@@ -155,7 +170,7 @@ def board_json(board: Board, nations: Collection[OrgName]) -> dict[str, object]:
         "duties": []
         if standing.aware_at_ms is None
         else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
-        "clocks": _clocks_json(board),
+        "clocks": _clocks_json(board, zone),
         "tasks": [
             said_json(of.task)
             | {
@@ -214,10 +229,11 @@ def _asked_json(board: Board) -> list[dict[str, object]]:
     ]
 
 
-def _clocks_json(board: Board) -> list[dict[str, object]]:
+def _clocks_json(board: Board, zone: tzinfo | None) -> list[dict[str, object]]:
     return [
         said_json(of.clock)
         | {
+            "at_local": iso_there(of.clock.at_ms, zone),
             "envelope": of.set.hex(),
             "acknowledged": {
                 nation: grade.name.lower() for nation, grade in sorted(board.messages[of.set].grades().items())

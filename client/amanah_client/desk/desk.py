@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Final, TypeAlias
 
 from amanah_client import effects as e
@@ -47,10 +47,10 @@ class Desk:
 
         Args:
             client: The client.
-            zone: The reader's zone; the machine's by default.
+            zone: The reader's zone; None for the machine's, as it is at each time: in summer another than in winter.
         """
         self.client = client
-        self._zone = zone or datetime.now().astimezone().tzinfo
+        self._zone = zone
         self._feeds: dict[RoomId, Feed] = {}
         self._opened: list[Feed] = []
         self._rooms: list[RoomId] | None = None
@@ -162,7 +162,7 @@ class Desk:
         if self._names is None or self._names[0] is not directory:
             self._names = directory, client.party(client.me), chips(self.organisations())
         _, me, named = self._names
-        return seat_of(client, me, named, now_ms=self.now_ms, zone=self._zone or UTC)
+        return seat_of(client, me, named, now_ms=self.now_ms, zone=self._zone)
 
     def organisations(self) -> tuple[OrgName, ...]:
         """All of the roster."""

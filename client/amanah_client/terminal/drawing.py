@@ -291,10 +291,12 @@ def decision(content: DecisionLine) -> Iterator[Parts]:
 
 
 def clock(content: ClockLine) -> Iterator[Parts]:
-    """A joint time in every zone."""
+    """A joint time: in UTC, on the reader's clock, at every party's place."""
     head = (*said(content.title, "bold"), Part(f" {content.id[:_DIGITS]}  ", "dim"))
     over = content.past or content.ended
     yield (*head, *said(content.utc, "dim" if over else "bold"))
+    if content.own:
+        yield said(content.own, "dim" if over else "bold")
     yield tuple(_run(run, "") for run in content.runs)
     zones = words.joined(f"{zone.text} {zone.place}" for zone in content.zones)
     if zones:

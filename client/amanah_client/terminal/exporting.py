@@ -18,14 +18,14 @@ from amanah_protocol.errors import Code, UsageError
 _MODE: Final = 0o600
 
 
-def export(client: Client, room: Room, named: str, zone: tzinfo) -> Path:
+def export(client: Client, room: Room, named: str, zone: tzinfo | None) -> Path:
     """Write the report; gives where. It reads the whole room, and may take a moment.
 
     Args:
         client: Whose room it is.
         room: The room.
         named: The new file; one named by the room in the working folder where it is "".
-        zone: The zone that times are shown in beside UTC.
+        zone: The zone that times are shown in beside UTC; None for that of this machine.
 
     Raises:
         UsageError: `USAGE` when the file is there already or cannot be written, `CONFIG` when its form needs an extra.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TypeAlias
 
 from amanah_client import effects as e
@@ -64,12 +64,12 @@ class Watch:
     Attributes:
         client: The open client.
         heard: Told of every event, and of what could not be taken up.
-        zone: The reader's zone.
+        zone: The reader's zone; None for the machine's, as it is at each time: in summer another than in winter.
     """
 
     client: Client
     heard: Heard
-    zone: tzinfo = field(default_factory=lambda: datetime.now(UTC).astimezone().tzinfo or UTC)
+    zone: tzinfo | None = None
     _feeds: dict[RoomId, Feed] = field(default_factory=dict)
     _drafts: dict[RoomId, Draft] = field(default_factory=dict)
 

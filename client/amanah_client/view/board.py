@@ -17,7 +17,7 @@ from amanah_client.view.closing import ClosingLine, closing_line, left_open
 from amanah_client.view.indicators import defang
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import Block, Run, begun, titled
-from amanah_client.view.zones import Local, local_times
+from amanah_client.view.zones import Local, local_times, own_time
 from amanah_client.visible import shown
 from amanah_protocol.content.clock import Nature
 from amanah_protocol.content.handover import Handover
@@ -117,6 +117,7 @@ class ClockLine:
         runs: The same in stretches.
         at_ms: When.
         utc: The same in words.
+        own: The same on the reader's clock; "" where that shows UTC.
         zones: At every party's place.
         stands: False where it was called off.
         past: Whether it is over.
@@ -135,6 +136,7 @@ class ClockLine:
     runs: tuple[Run, ...]
     at_ms: int
     utc: str
+    own: str
     zones: tuple[Local, ...]
     stands: bool
     past: bool
@@ -392,6 +394,7 @@ def clock_line(
         runs=titled(of.clock.what),
         at_ms=of.clock.at_ms,
         utc=words.when(of.clock.at_ms, seat.now_ms),
+        own=own_time(of.clock.at_ms, seat.zone),
         zones=local_times(of.clock.at_ms, nations),
         stands=of.clock.stands,
         past=past,

@@ -66,7 +66,7 @@ class Seat:
         now_ms: The time.
         find: Who a device is.
         named: Who a mention of a person means.
-        zone: The reader's zone.
+        zone: The reader's zone; None for that of this machine, as it is at each time.
     """
 
     me: Party
@@ -74,7 +74,7 @@ class Seat:
     now_ms: int
     find: Callable[[DeviceId], Party]
     named: Callable[[Mention], str]
-    zone: tzinfo = UTC
+    zone: tzinfo | None = UTC
 
     def chip(self, organisation: OrgName | str) -> str:
         """Of an organisation."""
@@ -102,7 +102,7 @@ class Seat:
         return (party.organisation, party.subject) == (self.me.organisation, self.me.subject)
 
 
-def seat_of(client: Client, me: Party, named: Mapping[str, str], *, now_ms: int, zone: tzinfo) -> Seat:
+def seat_of(client: Client, me: Party, named: Mapping[str, str], *, now_ms: int, zone: tzinfo | None) -> Seat:
     """The seat of a profile's owner.
 
     Args:
@@ -110,7 +110,7 @@ def seat_of(client: Client, me: Party, named: Mapping[str, str], *, now_ms: int,
         me: Its own device.
         named: Organisation -> chip.
         now_ms: The time.
-        zone: The reader's zone.
+        zone: The reader's zone; None for that of this machine.
     """
     directory = client.directory()
 

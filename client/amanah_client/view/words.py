@@ -203,8 +203,8 @@ def when(at_ms: int, now_ms: int) -> str:
     return value(f"{at:%Y-%m-%d %H:%M} UTC")
 
 
-def offset(at_ms: int, zone: tzinfo) -> str:
-    """`UTC+1`, at that time."""
+def offset(at_ms: int, zone: tzinfo | None) -> str:
+    """`UTC+1`, at that time; None is the zone of this machine."""
     at = moment_of(at_ms)
     minutes = 0 if at is None else int((at.astimezone(zone).utcoffset() or at - at).total_seconds()) // 60
     if not minutes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from amanah_client.language import Language, speaking
 from amanah_client.model import Cause, MessageState
@@ -146,7 +147,7 @@ def _board() -> Iterator[str]:
 
 
 def _sheet(told: Told) -> list[Row]:
-    view = board_view(told.board, seat(), NATIONS)
+    view = board_view(told.board, replace(seat(), zone=ZoneInfo("Africa/Tunis")), NATIONS)
     blocks = panels.board(view, readers(MEMBERS, seat()).nations, NOW_MS, WIDTH)
     return [row for block in blocks for row in block.rows]
 

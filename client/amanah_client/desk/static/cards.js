@@ -1,6 +1,6 @@
 // What needs a decision, is to be done, or happens at a time: the same card in the conversation and on the board.
 
-import { btn, chip, el, filled, timed, titled } from "./dom.js";
+import { btn, chip, el, filled, moment, timed, titled } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, sure } from "./dialogs.js";
 
@@ -80,7 +80,8 @@ export function clockCard(clock, inFlow = false) {
     el(
       "div.meta.num.zones",
       {},
-      el("bdi", {}, clock.utc),
+      el("bdi", {}, moment(clock.at_ms, clock.utc)),
+      clock.own ? el("span", {}, clock.own) : null,
       clock.zones.map((local) => el("span", {}, el("bdi", {}, local.text), " ", local.place)),
     ),
     clock.waiting.length && !over ? el("div.meta.wait", {}, now.say.waiting_for, " ", clock.waiting.map((one) => chip(one))) : null,
