@@ -169,13 +169,15 @@ class Engine:
 
     async def _load(self) -> None:
         snapshot = await self._in_thread(self._profile.store.snapshot)
+        sending = {intent.action.attachment for intent in snapshot.intents if isinstance(intent.action, Attach)}
+        await self._in_thread(lambda: self._profile.spool.tidy(sending))
+        # Nothing is waited for from here on: what is asked for meanwhile is for the life before, and known to this
+        # core it would be handed to none.
         self._core = ClientCore(
             snapshot, key=self._profile.device_key, random=secrets.token_bytes, engines=Engines(encapsulate)
         )
         self._relays = decode_roster(snapshot.roster).relays
         self._known = {intent.id for intent in snapshot.intents}
-        sending = {intent.action.attachment for intent in snapshot.intents if isinstance(intent.action, Attach)}
-        await self._in_thread(lambda: self._profile.spool.tidy(sending))
         self._handed = set()
         self._version = -1
         self._life += 1

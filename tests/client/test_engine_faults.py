@@ -82,6 +82,31 @@ async def test_a_store_that_is_full_for_a_while_loses_and_doubles_nothing(nation
         assert texts(client) == ["said while it was full"]
 
 
+async def test_what_is_asked_for_while_the_core_is_loaded_anew_is_done(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(nations.enrol("loading", TN)) as client:
+        tidying, go_on = threading.Event(), threading.Event()
+
+        def slow(_: set[bytes]) -> None:
+            tidying.set()
+            go_on.wait(WAIT_S)
+
+        monkeypatch.setattr(client.profile.spool, "tidy", slow)
+        with database(client) as other, client.hearing() as events:
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON message BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            )
+            first = await client.ask(client.room("Wave").compose("said while it was full"))
+            await heard(events, lambda event: isinstance(event, Offline))
+            other.execute("DROP TRIGGER full")
+            await asyncio.to_thread(tidying.wait, WAIT_S)
+            second = await client.ask(client.room("Wave").compose("said while it was loaded"))
+            go_on.set()
+        for intent in (first, second):
+            assert (await client.outcome(intent.id, WAIT_S)).state is model.IntentState.DONE
+
+
 async def test_a_store_that_cannot_even_be_read_is_tried_again_until_it_can(nations: Nations) -> None:
     async with opened(nations.enrol("unreadable", TN)) as client:
         room = client.room("Wave")
