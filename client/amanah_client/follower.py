@@ -83,7 +83,6 @@ class Follower:
         version = self._store.data_version()
         if version == self._version:
             return
-        self._version = version
         _, names = self._store.desk.turns()
         if names != self._names:
             self._names = names
@@ -98,6 +97,8 @@ class Follower:
         for alarm in alarms[self._alarms :]:
             self._tell(e.AlarmRaised(alarm=alarm))
         self._alarms = len(alarms)
+        # Last: what a store that failed in between kept back is looked for anew.
+        self._version = version
 
     def _look_for_messages(self) -> None:
         while page := self._store.desk.changed(self._messages, _PAGE):

@@ -278,11 +278,13 @@ class ProfileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if it is free.
+        """Take the lock if it is free; True also where it is held here.
 
         Raises:
             OperationalError: `STORE` or `DISK_FULL` when the profile's folder cannot be written.
         """
+        if self._descriptor is not None:
+            return True
         with operational_errors(self._path):
             descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:

@@ -133,20 +133,21 @@ class Client:
 
     async def _follow(self) -> None:
         """Another process is connected: read what it stores; connect when it has ended, as soon as the store lets."""
-        follower = self._follower = Follower(self._profile.store, self._hear)
-        while not self._lock.acquire():
-            await asyncio.sleep(_POLL_S)
-            self._hear_other()
-            follower.look()
-        self._line, self._word = None, b""
-        follower.look()
-        self._follower = None
         while self._engine is None:
             try:
+                follower = self._follower = self._follower or Follower(self._profile.store, self._hear)
+                while not self._lock.acquire():
+                    self._hear_other()
+                    follower.look()
+                    await asyncio.sleep(_POLL_S)
+                self._line, self._word = None, b""
+                follower.look()
                 await self._start()
             except OperationalError as error:
                 self._hear(Offline(problem=error, attempts=1))
+                self._word = b""
                 await asyncio.sleep(_AGAIN_S)
+        self._follower = None
 
     def _hear_other(self) -> None:
         """Take up what the process that is connected says of its connection."""
@@ -342,11 +343,10 @@ class Client:
 
     async def _queue(self, *intents: model.Intent) -> tuple[model.Intent, ...]:
         self._profile.store.add_intent(*intents)
-        if self._follower is not None:
-            for intent in intents:
+        for intent in intents:
+            if self._follower is not None:
                 self._follower.expect(intent)
-        if self._engine is not None:
-            for intent in intents:
+            if self._engine is not None:
                 await self._engine.ask(intent)
         return intents
 

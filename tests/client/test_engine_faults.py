@@ -146,6 +146,34 @@ async def test_who_takes_a_connection_over_from_a_store_that_fails_for_a_moment_
             await heard(events, lambda event: isinstance(event, effects.Online))
 
 
+async def test_who_follows_another_process_goes_on_behind_a_store_that_failed_for_a_moment(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nations.enrol("followed", TN)
+    async with opened(path) as first, await Client.open(path) as second:
+        failed, sound = asyncio.Event(), second.profile.store.rooms
+
+        def failing() -> tuple[model.RoomRow, ...]:
+            failed.set()
+            raise OperationalError(Code.STORE, "too many open files")
+
+        with second.hearing() as events:
+            await first.ask(first.room("Wave").compose("said before"))
+            await heard(events, lambda event: isinstance(event, effects.MessageChanged))
+            monkeypatch.setattr(second.profile.store, "rooms", failing)
+            await first.outcome((await first.ask(first.room("Wave").compose("said meanwhile"))).id, WAIT_S)
+            await asyncio.wait_for(failed.wait(), WAIT_S)
+            told = await heard(events, lambda event: isinstance(event, Offline))
+            assert isinstance(told, Offline)
+            assert (told.problem.code, told.final) == (Code.STORE, False)
+            monkeypatch.setattr(second.profile.store, "rooms", sound)
+            # The line is told as the other process has it, and what the failure kept back.
+            await heard(events, lambda event: isinstance(event, effects.Online))
+            await heard(events, lambda event: isinstance(event, effects.RoomChanged))
+            await first.close()
+            await heard(events, lambda _: second.is_online)
+
+
 async def test_a_relay_that_is_killed_is_found_again_and_nothing_is_lost(tmp_path: Path) -> None:
     nations = Nations(tmp_path)
     try:
