@@ -156,6 +156,7 @@ def _open_by_template(ours: Officer) -> None:
     expect(page.locator("#f-nation-SN")).to_be_disabled()
     expect(dialog.get_by_text("certified up to TLP:GREEN")).to_be_visible()
     expect(page.locator(".preview")).to_contain_text("Say how many systems are hit")
+    expect(page.locator(".preview")).to_contain_text("affected: @cert.example.ma")
     pictures(ours, "flows-template")
     page.keyboard.press("Escape")
     expect(ours.button("New room")).to_be_focused()
@@ -172,6 +173,7 @@ def _open_by_template(ours: Officer) -> None:
     _fill(ours)
     page.locator("#f-title").press("Enter")
     page.locator("h1 .title", has_text="Hospital").wait_for()
+    ours.hears("affected: @cert.example.ma (has victims of the same campaign)")
 
 
 def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:

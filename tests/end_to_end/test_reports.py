@@ -107,6 +107,8 @@ def test_a_room_is_opened_with_everything_in_it_by_one_command(tunis: Path, raba
     assert (board["incident"]["title"], board["incident"]["severity"]) == ("Hospitals", "high")
     assert [task["nation"] for task in board["tasks"]] == [TN, TN, MA, MA, TN]
     assert len(board["clocks"]) == 3
+    for told in (done(rabat, "read", found["room"]), done(rabat, "report", found["room"])):
+        assert f"affected: @{MA} (has victims of the same campaign)" in told
     assert amanah(tunis, "room", "open", "Hospitals", "--template", "phishing").code == EXIT_USAGE
 
 
@@ -118,7 +120,7 @@ def test_without_the_relay_all_of_it_is_kept_at_once_and_goes_out_by_itself(nati
     assert kept.code == EXIT_OFFLINE
     assert {line.split()[0] for line in kept.out.splitlines()} == {"queued"}
     waiting = json.loads(amanah(home, "outbox", "list", "--json").out)
-    assert len(waiting) == len(kept.out.splitlines()) == 8
+    assert len(waiting) == len(kept.out.splitlines()) == 9
     nations.relay.start()
     # A program that stays connected sends all of it; nobody asks again.
     until(
@@ -132,7 +134,7 @@ def test_what_one_of_it_cannot_do_is_named_and_the_rest_is_done(tunis: Path) -> 
     made = amanah(tunis, "room", "open", "Alone", "--template", "phishing", "--as", "hosting=cert.example.sn")
     assert made.code != EXIT_OK
     assert "invite cert.example.sn: cert.example.sn is not in the community's roster" in made.err
-    assert [line.split()[0] for line in made.out.splitlines()] == ["done", "failed", *["done"] * 6]
+    assert [line.split()[0] for line in made.out.splitlines()] == ["done", "failed", *["done"] * 7]
 
 
 def until(truth: Callable[[], bool]) -> None:

@@ -22,6 +22,7 @@ from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_client.templates.opening import Wanted, fill, open_filled
 from amanah_client.templates.template import BUILT_IN, Template, built_in, decode_template
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.types import OrgName
@@ -160,6 +161,8 @@ def _named(action: actions.Action) -> str:
     match action:
         case actions.Invite(organisation=organisation) if organisation is not None:
             return _("invite %(nation)s", nation=isolate(organisation))
+        case Say(body=Text(text=text)):
+            return composed(text.partition("\n")[0])
         case Say():
             return composed(said(action.body))
         case actions.CreateRoom(title=title):

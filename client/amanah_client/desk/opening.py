@@ -22,6 +22,7 @@ from amanah_client.view.people import Seat
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.incident import Incident
 from amanah_protocol.content.task import Task
+from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.labels import Label
@@ -147,6 +148,8 @@ def _lines(seat: Seat, inside: tuple[actions.Action, ...]) -> Iterator[dict[str,
                 yield {"kind": "task", "chip": seat.chip(nation), "text": what, "when": when}
             case Say(body=Clock(what=what, at_ms=at_ms)):
                 yield {"kind": "clock", "chip": "", "text": what, "when": words.when(at_ms, now_ms)}
+            case Say(body=Text(text=text)):
+                yield {"kind": "text", "chip": "", "text": text, "when": ""}
             case _:  # nothing else goes into a room that is opened
                 continue
 

@@ -40,8 +40,11 @@ def _of_opening() -> dict[str, str]:
         "comes_to_room": _("A room up to {label}, with nobody else in it."),
         "invited": _("Invited"),
         "stands": _("Incident"),
+        "said_first": _("Said first"),
         "checklist": _("Checklist"),
-        "as_written": _("What a template says stands in the room in the language that it is written in."),
+        "as_written": _(
+            "A checklist and joint times stand in the room in the language that their template is written in."
+        ),
     }
 
 

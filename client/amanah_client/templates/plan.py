@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from amanah_client import actions
+from amanah_client.language import gettext as _
+from amanah_client.language import pgettext
 from amanah_client.saying import saying
 from amanah_client.templates.template import OWN, Template, span_ms
 from amanah_protocol.content.alert import Severity
@@ -14,6 +16,7 @@ from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.task import Task
+from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName, RoomId
@@ -96,6 +99,22 @@ def planned(filled: Filled, room: RoomId, draw: Callable[[int], bytes]) -> tuple
     return (*invites, *said)
 
 
+def _roles(filled: Filled) -> Text:
+    """Who is in the room for what, in the language of whoever opens it; each nation is called, as by any text."""
+    about = {role.name: _(role.about) for role in filled.template.role}
+    lines = [_("Who is here for what:")]
+    for role in filled.template.roles:
+        nations = filled.cast.get(role, ())
+        named = pgettext("between", ", ").join(f"@{nation}" for nation in nations)
+        line = f"- {role}" + pgettext("between", ": ") + (named or _("nobody yet"))
+        if role in filled.uncast:
+            line += pgettext("between", ", ") + _("its tasks are for %(nation)s", nation="@" + filled.own)
+        lines.append(line + (f" ({about[role]})" if role in about else ""))
+    called = sorted({nation for nations in filled.cast.values() for nation in nations} - {filled.own})
+    mentions = tuple(Mention(called=Called.NATION, organisation=nation) for nation in called)
+    return Text(text="\n".join(lines), mentions=mentions)
+
+
 def _bodies(filled: Filled, draw: Callable[[int], bytes]) -> Iterable[Said]:
     start, at_ms = filled.template.incident, filled.opened_at_ms
     yield Incident(
@@ -105,6 +124,8 @@ def _bodies(filled: Filled, draw: Callable[[int], bytes]) -> Iterable[Said]:
         type=start.type,
         aware_at_ms=at_ms if start.aware else None,
     )
+    if filled.template.role:
+        yield _roles(filled)
     for step in filled.template.task:
         until_ms = None if step.within is None else at_ms + span_ms(step.within)
         for nation in filled.of(step.role):

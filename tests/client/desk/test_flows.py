@@ -17,6 +17,7 @@ from amanah_client.sdk import Client
 from amanah_protocol.content.closing import SignOff
 from amanah_protocol.content.incident import Status
 from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.text import Text
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId
@@ -64,6 +65,8 @@ async def test_a_room_by_a_template_is_shown_before_it_is_made_and_then_made_as_
     assert (kinds.count("invite"), kinds.count("incident"), kinds.count("task"), kinds.count("clock")) == (1, 1, 5, 3)
     assert [line["chip"] for line in plan["lines"] if line["kind"] == "task"].count("MA") == 2
     assert any("support" in note for note in plan["notes"])
+    (first,) = (line["text"] for line in plan["lines"] if line["kind"] == "text")
+    assert f"- affected: @{MA} (" in first
     assert [room.id.hex() for room in sitting.two.a.rooms()] == [sitting.room]
     assert sitting.two.a.outbox() == ()
     assert (await page.ask("new_room", **wanted))["ok"]
@@ -71,6 +74,7 @@ async def test_a_room_by_a_template_is_shown_before_it_is_made_and_then_made_as_
     await until(lambda: len(theirs.board().clocks) == 3)
     assert theirs.is_drill
     assert len(theirs.board().tasks) == 5
+    assert [message.text for message in theirs.messages() if isinstance(message.body, Text)] == [first]
     line = await page.until(lambda: next((one for one in page.told["rooms"] if one["title"] == "Hospital group"), None))
     assert line["drill"]
 

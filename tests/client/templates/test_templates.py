@@ -7,13 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from amanah_client import actions
+from amanah_client.language import Language, speaking
 from amanah_client.saying import Say
 from amanah_client.templates.plan import Filled, cast_roles, planned
 from amanah_client.templates.template import BUILT_IN, MAX_BYTES, Template, built_in, decode_template, span_ms
+from amanah_client.view.runs import parse
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.clock import Clock, Nature
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.task import Task
+from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName, RoomId
@@ -57,7 +60,7 @@ def test_what_comes_along_is_right_and_can_be_opened(name: str) -> None:
     assert template.name == name
     found = planned(filled(template), ROOM, draw())
     # Alone in its room, an organisation has all of the checklist.
-    assert len(found) == 1 + len(template.task) + len(template.clock)
+    assert len(found) == 2 + len(template.task) + len(template.clock)
 
 
 def test_who_is_invited_comes_first_and_reads_all_of_it() -> None:
@@ -85,6 +88,36 @@ def test_who_is_invited_comes_first_and_reads_all_of_it() -> None:
     clocks = [(one.nature, one.at_ms) for one in bodies if isinstance(one, Clock)]
     assert clocks[0] == (Nature.DEADLINE, OPENED_MS + 24 * HOUR_MS)
     assert {one.label for one in found if isinstance(one, Say)} == {Label.AMBER_STRICT}
+
+
+def test_the_room_is_told_who_is_in_it_for_what() -> None:
+    template = decode_template(built_in("ransomware"), "ransomware")
+    plan = filled(template, ("affected", MA), ("affected", SN), invited=(OrgName("cert.example.fr"),))
+    (told,) = (one.body for one in planned(plan, ROOM, draw()) if isinstance(one, Say) and isinstance(one.body, Text))
+    assert told.text.splitlines() == [
+        "Who is here for what:",
+        f"- lead: @{TN} (opens the room, keeps the overview, notifies for its constituents)",
+        f"- affected: @{MA}, @{SN} (has victims of the same campaign)",
+        f"- support: nobody yet, its tasks are for @{TN} (brings analysis, decryptors or contacts to hosts)",
+    ]
+    # Whoever is given a role is called, so that its people see that it is about them.
+    assert told.mentions == tuple(Mention(called=Called.NATION, organisation=nation) for nation in (MA, SN))
+    assert [block.kind for block in parse(told.text)] == ["text", "bullets"]
+    assert not any(run.indicator for block in parse(told.text) for line in block.lines for run in line)
+
+
+def test_who_is_in_it_for_what_is_told_in_the_language_of_who_opens() -> None:
+    plan = filled(decode_template(built_in("phishing"), "phishing"), ("hosting", MA))
+    with speaking(Language(code="fr")):
+        said = [one.body for one in planned(plan, ROOM, draw()) if isinstance(one, Say)]
+    (told,) = (body for body in said if isinstance(body, Text))
+    assert told.text.splitlines()[0] == "Qui est là pour quoi\u00a0:"
+    assert any(line.startswith(f"- hosting\u00a0: @{MA} (") for line in told.text.splitlines())
+
+
+def test_a_template_without_roles_tells_of_none() -> None:
+    said = [one.body for one in planned(filled(read(SMALL), invited=(MA,)), ROOM, draw()) if isinstance(one, Say)]
+    assert [type(body) for body in said] == [Incident]
 
 
 def test_roles_that_nobody_has_are_named_and_fall_to_who_opens() -> None:

@@ -86,6 +86,7 @@ export function openNewRoom(opened) {
       data.lines.length ? null : el("p.meta", {}, filled(now.say.comes_to_room, { label: label.value })),
       list(now.say.invited, "invite"),
       list(now.say.stands, "incident"),
+      list(now.say.said_first, "text"),
       list(now.say.checklist, "task"),
       list(now.say.joint_action, "clock"),
       data.notes.map((note) => el("p.meta", {}, note)),
