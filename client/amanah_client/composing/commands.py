@@ -146,15 +146,28 @@ def _decide(rest: str, situation: Situation) -> Order:
     when, what = _first(others)
     until_ms = parse_time(when, situation.now_ms)
     nations = tuple(sorted(situation.nations))
+    quorum, what = _quorum(what, len(nations))
     return Saying(
         body=Proposal(
             ordinal=max(situation.board.proposals, default=0) + 1,
             what=_wanted("decide", what, _("what is proposed is missing")),
             object_until_ms=until_ms,
-            quorum=len(nations),
+            quorum=quorum,
             nations=nations,
         )
     )
+
+
+def _quorum(rest: str, nations: int) -> tuple[int, str]:
+    """How many nations have to agree, where that stands in front, else all of them; and what follows."""
+    word, others = _first(rest)
+    if word.lower() != "quorum":
+        return nations, rest
+    digits, what = _first(others)
+    if not (digits.isdecimal() and len(digits) <= _ORDINAL_DIGITS and 1 <= int(digits) <= nations):
+        refused = _("%(word)s is no number of nations from 1 to %(most)s", word=isolate(repr(digits)), most=nations)
+        raise COMMANDS["decide"].refuse(refused)
+    return int(digits), what
 
 
 def _clock(rest: str, situation: Situation) -> Order:
@@ -214,8 +227,11 @@ def _reply(rest: str, situation: Situation) -> Order:
 
 
 def _react(rest: str, situation: Situation) -> Order:
-    message, sign = _target(rest, situation)
-    return Saying(body=Reaction(message=message, sign=_wanted("react", sign, _("the sign is missing"))))
+    word, others = _first(rest)
+    stands = word.lower() != "off"
+    message, sign = _target(rest if stands else others, situation)
+    sign = _wanted("react", sign, _("the sign is missing"))
+    return Saying(body=Reaction(message=message, sign=sign, stands=stands))
 
 
 def _correct(rest: str, situation: Situation) -> Order:
@@ -319,7 +335,7 @@ _TABLE: Final = (
     ),
     Command(
         name="decide",
-        usage=("by TIME WHAT", "agree NUMBER [REASON]", "object NUMBER REASON", "close NUMBER"),
+        usage=("by TIME [quorum NUMBER] WHAT", "agree NUMBER [REASON]", "object NUMBER REASON", "close NUMBER"),
         about=N_("Propose something to the nations of the room, agree, object, and record how it ended."),
         read=_decide,
     ),
@@ -349,7 +365,12 @@ _TABLE: Final = (
         about=N_("Say how urgent what you send next is; immediate and flash ring until somebody acknowledges."),
         read=_precedence,
     ),
-    Command(name="react", usage=("[#MESSAGE] SIGN",), about=N_("Put a sign on a message."), read=_react),
+    Command(
+        name="react",
+        usage=("[#MESSAGE] SIGN", "off [#MESSAGE] SIGN"),
+        about=N_("Put a sign on a message, or take yours back."),
+        read=_react,
+    ),
     Command(name="reply", usage=("[#MESSAGE] TEXT",), about=N_("Answer a message."), read=_reply),
     Command(name="search", usage=("WORDS",), about=N_("Search what is stored here."), read=_search),
     Command(name="sign", usage=("[anyway]",), about=N_("Sign off for your nation what the room came to."), read=_sign),

@@ -26,6 +26,7 @@ from amanah_client.terminal.sheet import Sheet
 from amanah_client.terminal.showing import command_for
 from amanah_client.view import words
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
+from amanah_client.view.entries import Entry
 from amanah_client.view.indicators import defang, has_live
 from amanah_client.view.runs import parse, plain
 from amanah_protocol.content.text import Text
@@ -344,6 +345,12 @@ class Terminal(Frame):
         if text and not self.composer.text:
             self.composer.fill(text)
         self.composer.focus()
+
+    def action_unsign(self) -> None:
+        """Take a sign of the reader's back from the marked message; which, is written where they put one there."""
+        item = self._showing.items.get(self._showing.marked)
+        own = [one.sign for one in item.reactions if one.mine] if isinstance(item, Entry) else []
+        self.action_write("/react off " + (own[0] if len(own) == 1 else ""))
 
     # ---- at the marked message
 

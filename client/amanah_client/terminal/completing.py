@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,6 @@ from amanah_client.directory import Party
 from amanah_protocol.types import OrgName
 
 _AT: Final = "@"
-_WORDS: Final = {
-    "tlp": ("clear", "green", "amber", "amber+strict", "red"),
-    "incident severity": ("low", "medium", "high", "critical"),
-    "incident status": ("triage", "investigating", "containing", "recovering", "resolved", "closed"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +56,35 @@ def usage(line: str) -> tuple[str, ...]:
 
 def _words(head: str, members: Collection[Party], roster: Collection[OrgName]) -> Iterable[str]:
     """What may stand behind some words of a command, from what it says of itself."""
-    if head.lower() in _WORDS:
-        return _WORDS[head.lower()]
-    name, _, before = head.partition(" ")
+    name, *before = head.split()
     command = COMMANDS.get(name.lower())
-    if command is None or before:
+    if command is None:
         return ()
     found: dict[str, None] = {}
     inside = {one.organisation for one in members if one.organisation}
     nations = sorted({*roster} - inside if command.name == "invite" else inside)
     for form in command.usage:
-        first = form.partition(" ")[0].strip("[]")
-        if first in {"NATION", "NATION]"}:
-            found |= dict.fromkeys(nations)
-        elif first.islower():
-            found |= dict.fromkeys(first.split("|"))
-        elif first == "#MESSAGE":
-            rest = form.partition(" ")[2].strip("[]")
-            found |= dict.fromkeys(rest.split("|") if rest.islower() else ())
+        for place in _next(form.split(" "), before):
+            if place == "NATION":
+                found |= dict.fromkeys(nations)
+            elif place.islower():
+                found |= dict.fromkeys(place.split("|"))
     return found
+
+
+def _next(form: list[str], before: list[str]) -> Iterator[str]:
+    """What may stand next where a command is written in a form: of what may be left out, also what follows it."""
+    if not all(_fits(place.strip("[]"), word.lower()) for place, word in zip(form, before, strict=False)):
+        return
+    for place in form[len(before) :]:
+        yield place.strip("[]")
+        if not (place.startswith("[") and place.endswith("]")):
+            return
+
+
+def _fits(place: str, word: str) -> bool:
+    """Whether a word may stand there: what is written small stands as it is, anything else is for its writer."""
+    return not place.islower() or word in place.split("|")
 
 
 def _from(before: str, word: str, known: list[tuple[str, str]]) -> Completion | None:

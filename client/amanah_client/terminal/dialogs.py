@@ -334,6 +334,7 @@ def keys() -> list[tuple[Parts, int]]:
             ("1, 2, 3, 4", _("Acknowledge: received, read, understood, acting")),
             ("T", _("Open its thread")),
             ("X", _("Put a sign on it")),
+            ("Shift+X", _("Take your sign back")),
             ("C", _("Correct it, where it is yours")),
             ("W", _("Take it back, where it is yours")),
             ("S", _("Save its file")),

@@ -68,6 +68,7 @@ class Conversation(Sheet):
         *(Binding(str(grade), f"app.acknowledge({grade})", show=False) for grade in range(1, 5)),
         Binding("t", "app.thread", show=False),
         Binding("x", "app.write('/react ')", show=False),
+        Binding("X", "app.unsign", show=False),
         Binding("w", "app.write('/withdraw ')", show=False),
         Binding("c", "app.correct", show=False),
         Binding("s", "app.write('/save ')", show=False),

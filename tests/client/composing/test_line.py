@@ -96,6 +96,14 @@ def refused(line: str) -> UsageError:
                 )
             ),
         ),
+        (
+            "/decide by +1h quorum 2 sinkhole them",
+            o.Saying(
+                body=Proposal(
+                    ordinal=2, what="sinkhole them", object_until_ms=NOW_MS + HOUR_MS, quorum=2, nations=NATIONS
+                )
+            ),
+        ),
         ("/decide agree 1", o.Saying(body=Position(proposal=PROPOSED, agrees=True))),
         ("/decide object 1 too early", o.Saying(body=Position(proposal=PROPOSED, agrees=False, reason="too early"))),
         ("/decide close 1", o.Concluding(ordinal=1)),
@@ -127,6 +135,8 @@ def refused(line: str) -> UsageError:
         ("\u200b\ufeff/ack", o.Acknowledging(message=ASKED, grade=Grade.UNDERSTOOD)),
         ("\uff0fack", o.Acknowledging(message=ASKED, grade=Grade.UNDERSTOOD)),
         ("/react \U0001f440", o.Saying(body=Reaction(message=ASKED, sign="\U0001f440"))),
+        ("/react off \U0001f440", o.Saying(body=Reaction(message=ASKED, sign="\U0001f440", stands=False))),
+        ("/react off #bbbb \U0001f440", o.Saying(body=Reaction(message=OTHER, sign="\U0001f440", stands=False))),
         ("/correct at 15:00", o.Saying(body=Correction(message=ASKED, text="at 15:00"))),
         ("/withdraw", o.Saying(body=Withdrawal(message=ASKED, reason=""))),
         ("/withdraw #bbbb wrong room", o.Saying(body=Withdrawal(message=OTHER, reason="wrong room"))),
@@ -178,6 +188,12 @@ def test_what_a_line_asks_for(line: str, order: o.Order) -> None:
         ("/task done", "first digits are missing"),
         ("/decide sinkhole", "until when"),
         ("/decide by +1h", "what is proposed is missing"),
+        ("/decide by +1h quorum", "no number of nations from 1 to 3"),
+        ("/decide by +1h quorum 0 sinkhole", "no number of nations from 1 to 3"),
+        ("/decide by +1h quorum 4 sinkhole", "no number of nations from 1 to 3"),
+        ("/decide by +1h quorum two sinkhole", "no number of nations from 1 to 3"),
+        ("/decide by +1h quorum 2", "what is proposed is missing"),
+        ("/react off", "the sign is missing"),
         ("/decide agree", "number is missing"),
         ("/decide agree 7", "no proposal 7"),
         ("/decide agree " + "7" * 5_000, "number is missing"),

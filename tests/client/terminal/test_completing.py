@@ -22,6 +22,11 @@ FR = OrgName("cert.example.fr")
         ("/precedence f", "/precedence flash "),
         ("/task cert.example.m", "/task cert.example.ma "),
         ("/task ref", "/task refuse "),
+        ("/task cert.example.ma b", "/task cert.example.ma by "),
+        ("/ack #aa act", "/ack #aa acting "),
+        ("/decide b", "/decide by "),
+        ("/decide by +2h q", "/decide by +2h quorum "),
+        ("/react o", "/react off "),
         ("/invite cert.", "/invite cert.example.fr "),
         ("seen, @cert.example.ma/", "seen, @cert.example.ma/duty "),
         ("@Mal", "@Malware lead "),
@@ -54,7 +59,20 @@ def test_whom_one_invites_is_of_the_roster_and_not_in_the_room_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "text", "a b", "/nothing x", "//etc/ho", "/handover x", "/zzz", "@nobody", "/ack a b"]
+    "line",
+    [
+        "",
+        "text",
+        "a b",
+        "/nothing x",
+        "//etc/ho",
+        "/handover x",
+        "/zzz",
+        "@nobody",
+        "/ack a b",
+        "/decide agree q",
+        "/who x",
+    ],
 )
 def test_what_goes_on_to_nothing_stays(line: str) -> None:
     assert complete(line, MEMBERS) is None

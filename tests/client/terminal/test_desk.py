@@ -150,6 +150,11 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert app.composer.text == "/react "
         await desk.type("/react +1")
         await desk.sees("└─+1 TN", "conversation")
+        # What one put there is taken back by a key, too.
+        await pilot.press("tab", "X")
+        assert app.composer.text == "/react off +1"
+        await pilot.press("enter")
+        await until(lambda: "└─+1 TN" not in desk.told("conversation"))
         await pilot.press("tab", "c")
         await desk.sees("Only what you wrote yourself", "told")
         await pilot.press("escape")
