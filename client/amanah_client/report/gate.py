@@ -116,11 +116,11 @@ class Gate:
             return self.circle_label
         return self.board.label_of(entry)
 
-    def limits(self, entry: EnvelopeId) -> tuple[Fact, ...]:
-        """What its readers may do with what an entry says, where it is not the usual."""
-        pap = self.board.pap_of(entry)
-        usual = self._by_id[entry].body is None or pap is USUAL_PAP
-        return () if usual else (Fact(name="PAP", value=pap.text),)
+    def limits(self, *entries: EnvelopeId) -> tuple[Fact, ...]:
+        """What their readers may do with what entries say together, where it is not the usual."""
+        said = [self.board.pap_of(entry) for entry in entries if self._by_id[entry].body is not None]
+        pap = max(said, default=USUAL_PAP)
+        return () if pap is USUAL_PAP else (Fact(name="PAP", value=pap.text),)
 
     def message(self, entry: EnvelopeId) -> Message:
         """An entry."""

@@ -99,11 +99,16 @@ def _section(heading: str, items: list[Item], none: str) -> Section:
 
 
 def _item(gate: Gate, entry: EnvelopeId, name: str, facts: Callable[[], Iterator[Fact]]) -> Item:
-    """What an entry opened, whole or not at all: its nation and time are as sealed as its words."""
+    """What an entry opened, whole or not at all: its nation and time are as sealed as its words.
+
+    It stands under the strictest of all entries whose words are in it.
+    """
     source = gate.source(entry)
     if not gate.lets(entry):
         return Item(facts=(Fact(name=name, value=WITHHELD, source=source, missing=True),))
-    return Item(facts=(*facts(), *gate.limits(entry)), source=source, label=gate.label_of(entry))
+    found = tuple(facts())
+    said = (entry, *(fact.source.id for fact in found if fact.source is not None and not fact.missing))
+    return Item(facts=(*found, *gate.limits(*said)), source=source, label=max(map(gate.label_of, said)))
 
 
 def _proposal(gate: Gate, number: int, of: ProposalOnBoard) -> Item:

@@ -262,6 +262,22 @@ def test_a_report_says_how_far_its_readers_may_act_on_what_is_in_it() -> None:
     assert "PAP:AMBER" in made(talk, Label.AMBER).audience
 
 
+def test_an_item_stands_under_the_strictest_of_the_entries_that_are_in_it() -> None:
+    talk = Talk()
+    asked = Proposal(ordinal=1, what="Sinkhole it", object_until_ms=2 * START_MS, quorum=1, nations=(MA, TN))
+    proposal = talk.say(A, asked, label=Label.GREEN)
+
+    def item(label: Label) -> tuple[Label | None, str | None]:
+        (found,) = next(one for one in made(talk, label).sections if one.heading == "Decisions").items
+        return found.label, named(found).get("PAP")
+
+    assert item(Label.AMBER) == (Label.GREEN, None)
+    talk.say(A, Position(proposal=proposal, agrees=False, reason="our ministry"), label=Label.AMBER, pap=Pap.RED)
+    assert item(Label.AMBER) == (Label.AMBER, "PAP:RED")
+    # What was left out of it makes nothing stricter.
+    assert item(Label.GREEN) == (Label.GREEN, None)
+
+
 def test_what_is_left_out_is_counted_with_its_places_and_the_rest_stays() -> None:
     talk = Talk()
     talk.say(A, Text(text="amber"))
