@@ -210,6 +210,32 @@ def test_what_was_begun_for_other_readers_is_looked_at_again(ours: Officer, othe
     ours.hears("for those who read now")
 
 
+def test_a_form_shows_under_what_it_is_sealed_and_who_can_read_it_and_goes_so(ours: Officer) -> None:
+    page = opened(ours, "Other")
+    page.get_by_label("Label").select_option("TLP:GREEN")
+    page.locator(".ribbon .go").click()
+    page.get_by_label("What readers may do with it").select_option("PAP:RED")
+    page.locator(".adds button", has_text="Task").click()
+    dialog = page.locator("dialog")
+    expect(dialog.locator(".ofroom")).to_have_text("OtherTLP:GREENPAP:RED")
+    expect(dialog.locator(".reads")).to_have_text(page.locator(".compose .reads").inner_text())
+    expect(dialog.locator(".reads")).to_contain_text("Readable by")
+    ours.shoot("form-light")
+    dialog.locator("#f-what").fill("image the disks")
+    dialog.locator(".go").click()
+    expect(dialog).to_have_count(0)
+    (task,) = asked(page, "add_task")
+    assert (task["label"], task["pap"]) == ("TLP:GREEN", "PAP:RED")
+    card = page.locator("#flow article", has_text="image the disks")
+    expect(card).to_contain_text("TLP:GREEN")
+    expect(card).to_contain_text("PAP:RED")
+    # A word that answers to what is there is sealed as the room is, and its dialog says so.
+    card.get_by_role("button", name="Refuse").click()
+    expect(dialog.locator(".ofroom")).to_have_text("OtherTLP:AMBER+STRICT")
+    expect(dialog.locator(".reads")).to_have_count(0)
+    page.keyboard.press("Escape")
+
+
 def test_whoever_is_removed_is_removed_with_as_many_devices_as_the_question_says(ours: Officer, site: Desks) -> None:
     person = PersonId(bytes(range(16)))
     homes = [site.nations.enrol(f"Field officer {n}", MA, called="Field officer", subject=person) for n in (1, 2)]

@@ -40,7 +40,7 @@ Doing: TypeAlias = wire.Asked
 _ID_BYTES: Final = 16
 
 
-async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR0911 - one for each kind
+async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """Do what a frame asks for; gives what to tell, and what was asked for.
 
     Raises:
@@ -77,10 +77,16 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
             return "", {"live": has_live(text), "text": defang(text)}
         case wire.Correct():
             return await _correct(desk, asked)
-        case (
-            wire.React() | wire.Withdraw() | wire.Stand() | wire.AddTask() | wire.MoveTask()
-            | wire.Propose() | wire.Position() | wire.SetClock() | wire.Handover()
-        ):  # fmt: skip
+        case wire.Stand() | wire.AddTask() | wire.Propose() | wire.SetClock() | wire.Handover():
+            room = room_of(desk, asked.room)
+            label, pap = _chosen(asked)
+            body, circle = _body(asked, room, desk.now_ms), readers_of(room, asked)
+            await desk.client.ask(room.compose(body, label=label, pap=pap, circle=circle))
+            return "", None
+        case wire.MoveClock():
+            await _move_clock(desk, asked)
+            return "", None
+        case wire.React() | wire.Withdraw() | wire.MoveTask() | wire.Position():
             room = room_of(desk, asked.room)
             await desk.client.ask(room.compose(_body(asked, room, desk.now_ms), circle=readers_of(room, asked)))
             return "", None
@@ -97,7 +103,7 @@ async def do(desk: Desk, asked: Doing) -> tuple[str, object]:  # noqa: C901, PLR
 async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     room = room_of(desk, asked.room)
     order = read_line(asked.text, _typed(desk, room, asked), COMMANDS)
-    label, pap = Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
+    label, pap = _chosen(asked)
     match order:
         case orders.Saying(body=body) if closes(body) and not asked.anyway and (left := _left_open(desk, room)):
             return "", {"left_open": left}
@@ -143,6 +149,10 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
         case _:
             assert_never(order)
     return "", {"sent": True}
+
+
+def _chosen(asked: wire.Marked) -> tuple[Label, Pap]:
+    return Label.parse(asked.label), Pap[asked.pap.removeprefix("PAP:")]
 
 
 def _left_open(desk: Desk, room: Room) -> tuple[str, ...]:
@@ -240,27 +250,29 @@ def _body(asked: Doing, room: Room, now_ms: int) -> Said:  # noqa: C901, PLR0911
             if found is None:
                 raise UsageError(Code.NOT_FOUND, f"there is no proposal {ordinal}")
             return Position(proposal=found.id, agrees=agrees, reason=reason)
-        case wire.SetClock():
-            return _clock(asked, room, now_ms)
+        case wire.SetClock(nature=nature, what=what, at=at):
+            return Clock(
+                id=secrets.token_bytes(_ID_BYTES),
+                nature=Nature[nature.upper()],
+                what=what.strip(),
+                at_ms=parse_time(at, now_ms),
+            )
         case wire.Handover(text=text):
             return Handover(text=text)
         case _:
             raise UsageError(Code.USAGE, "this says nothing")
 
 
-def _clock(asked: wire.SetClock, room: Room, now_ms: int) -> Clock:
-    if asked.clock is None:
-        return Clock(
-            id=secrets.token_bytes(_ID_BYTES),
-            nature=Nature[asked.nature.upper()],
-            what=asked.what.strip(),
-            at_ms=parse_time(asked.at, now_ms),
-        )
-    known = room.board(about=()).clocks.get(bytes.fromhex(asked.clock))
+async def _move_clock(desk: Desk, asked: wire.MoveClock) -> None:
+    room = room_of(desk, asked.room)
+    board = room.board(about=())
+    known = board.clocks.get(bytes.fromhex(asked.clock))
     if known is None:
         raise UsageError(Code.NOT_FOUND, "there is no such joint time")
-    at_ms = parse_time(asked.at, now_ms) if asked.at else known.clock.at_ms
-    return Clock(id=known.clock.id, nature=known.clock.nature, what=known.clock.what, at_ms=at_ms, stands=asked.stands)
+    at_ms = parse_time(asked.at, desk.now_ms) if asked.at else known.clock.at_ms
+    body = replace(known.clock, at_ms=at_ms, stands=asked.stands)
+    label, pap, circle = board.label_of(known.set), board.pap_of(known.set), readers_of(room, asked)
+    await desk.client.ask(room.compose(body, label=label, pap=pap, circle=circle))
 
 
 def room_of(desk: Desk, room: str) -> Room:

@@ -46,6 +46,13 @@ class Sealing(Frame, frozen=True, kw_only=True):
     readers: Digest
 
 
+class Marked(Sealing, frozen=True, kw_only=True):
+    """What is sealed under a label that somebody chose, and with what its readers may do with it."""
+
+    label: LabelName
+    pap: PapName
+
+
 class Active(Frame, frozen=True, kw_only=True, tag="active"):
     """Somebody is there: a key was pressed, or the page was touched."""
 
@@ -102,7 +109,7 @@ class Draft(Frame, frozen=True, kw_only=True, tag="draft"):
     text: Long
 
 
-class Type(Sealing, frozen=True, kw_only=True, tag="type"):
+class Type(Marked, frozen=True, kw_only=True, tag="type"):
     """A line of the composer: a text, or a command.
 
     Attributes:
@@ -112,8 +119,6 @@ class Type(Sealing, frozen=True, kw_only=True, tag="type"):
     """
 
     text: Long
-    label: LabelName
-    pap: PapName
     precedence: PrecedenceName
     answering: Entry | None = None
     replies: bool = False
@@ -154,7 +159,7 @@ class Withdraw(Sealing, frozen=True, kw_only=True, tag="withdraw"):
     reason: Short
 
 
-class Stand(Sealing, frozen=True, kw_only=True, tag="stand"):
+class Stand(Marked, frozen=True, kw_only=True, tag="stand"):
     """Where the incident stands: "" for what stays."""
 
     title: Name = ""
@@ -164,7 +169,7 @@ class Stand(Sealing, frozen=True, kw_only=True, tag="stand"):
     aware: Time = ""
 
 
-class AddTask(Sealing, frozen=True, kw_only=True, tag="add_task"):
+class AddTask(Marked, frozen=True, kw_only=True, tag="add_task"):
     """Ask a nation to do something."""
 
     nation: Name
@@ -180,7 +185,7 @@ class MoveTask(Sealing, frozen=True, kw_only=True, tag="move_task"):
     reason: Short = ""
 
 
-class Propose(Sealing, frozen=True, kw_only=True, tag="propose"):
+class Propose(Marked, frozen=True, kw_only=True, tag="propose"):
     """Propose something to all nations of the room."""
 
     what: Short
@@ -203,17 +208,23 @@ class Conclude(Frame, frozen=True, kw_only=True, tag="conclude"):
     ordinal: Number
 
 
-class SetClock(Sealing, frozen=True, kw_only=True, tag="set_clock"):
-    """Set a joint time; with `clock`, move it or call it off."""
+class SetClock(Marked, frozen=True, kw_only=True, tag="set_clock"):
+    """Set a joint time."""
 
     nature: Literal["action", "embargo", "deadline"] = "action"
-    what: Short = ""
+    what: Short
+    at: Time
+
+
+class MoveClock(Sealing, frozen=True, kw_only=True, tag="move_clock"):
+    """Move a joint time, or call it off: it repeats what that is for, and goes out under the label and PAP of that."""
+
+    clock: Token
     at: Time = ""
-    clock: Token | None = None
     stands: bool = True
 
 
-class Handover(Sealing, frozen=True, kw_only=True, tag="handover"):
+class Handover(Marked, frozen=True, kw_only=True, tag="handover"):
     """Leave a note to who comes."""
 
     text: Long
@@ -344,14 +355,12 @@ class Sounds(Frame, frozen=True, kw_only=True, tag="sounds"):
     on: bool
 
 
-class Bring(Sealing, frozen=True, kw_only=True, tag="bring"):
+class Bring(Marked, frozen=True, kw_only=True, tag="bring"):
     """Hand over a file, of which nothing was read yet."""
 
     name: FileName
     size: Number
     text: Long = ""
-    label: LabelName
-    pap: PapName
     precedence: PrecedenceName
     sample: bool = False
 
@@ -410,8 +419,8 @@ Carry: TypeAlias = Bring | Save | Files | Erase | Report
 
 Asked: TypeAlias = (
     Active | Lock | Look | Whole | Before | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw
-    | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | Handover | Invite | Remove | Release
-    | Search | Defang | Sounds | Flow | Carry
+    | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | MoveClock | Handover | Invite | Remove
+    | Release | Search | Defang | Sounds | Flow | Carry
 )  # fmt: skip
 
 _DECODER: Final[msgspec.json.Decoder[Asked]] = msgspec.json.Decoder(Asked, strict=True)

@@ -125,6 +125,8 @@ class ClockLine:
         acknowledged: Chips of the nations that acknowledged it.
         waiting: Chips of those that did not.
         words: How many did.
+        label: Under what it was set, and so goes when it is moved.
+        pap: The same of what its readers may do with it.
     """
 
     kind: Literal["clock"] = "clock"
@@ -144,6 +146,8 @@ class ClockLine:
     acknowledged: tuple[str, ...]
     waiting: tuple[str, ...]
     words: str
+    label: str
+    pap: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,9 +380,9 @@ def clock_line(
     of: ClockOnBoard, board: Board, seat: Seat, nations: Sequence[OrgName], times: Nations = NO_TIMES
 ) -> ClockLine:
     """A joint time as a line; who set it has acknowledged it by that, and who cannot read it is not waited for."""
-    entry = board.messages.get(of.set)
-    known = {of.by.organisation} | (set() if entry is None else set(entry.grades()))
-    asked = times.sealed_for(nations, None if entry is None else entry.index)
+    entry = board.messages[of.set]
+    known = {of.by.organisation, *entry.grades()}
+    asked = times.sealed_for(nations, entry.index)
     waiting = tuple(nation for nation in asked if nation not in known)
     # A nation that came later acknowledges what it was granted.
     acknowledged = tuple(nation for nation in nations if nation in known)
@@ -402,6 +406,8 @@ def clock_line(
         acknowledged=_chips(acknowledged, seat),
         waiting=_chips(waiting, seat),
         words=said,
+        label=board.label_of(of.set).text,
+        pap=board.pap_of(of.set).text,
     )
 
 

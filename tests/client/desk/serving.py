@@ -20,7 +20,9 @@ from amanah_client.web.launch import offered
 
 PATIENCE_S = 20
 OF_CLOSING = {"type", "sign_off", "record_closing"}
-SEALING = {cls.__struct_config__.tag for cls in wire.Sealing.__subclasses__()}
+SEALING = {cls.__struct_config__.tag for kind in (wire.Sealing, wire.Marked) for cls in kind.__subclasses__()} - {
+    wire.Marked.__struct_config__.tag
+}
 
 
 @dataclass(kw_only=True)

@@ -130,6 +130,7 @@ async def test_a_label_above_the_ceiling_is_refused_and_nothing_is_queued(sittin
 
 async def test_the_forms_of_the_board_do_what_they_say(sitting: Sitting) -> None:
     page, room = sitting.page, sitting.room
+    chosen = {"label": "TLP:AMBER", "pap": "PAP:AMBER"}
 
     def board() -> dict[str, object]:
         found: dict[str, object] = page.told["board"]
@@ -139,32 +140,38 @@ async def test_the_forms_of_the_board_do_what_they_say(sitting: Sitting) -> None
         assert (await page.ask(what, room=room, **fields))["ok"]
 
     await do(
-        "stand", title="Ministry mailboxes", severity="critical", status="triage", type="fraud/phishing", aware="00:00"
+        "stand",
+        title="Ministry mailboxes",
+        severity="critical",
+        status="triage",
+        type="fraud/phishing",
+        aware="00:00",
+        **chosen,
     )
     await page.until(lambda: board()["title"] == "Ministry mailboxes")
-    await do("add_task", nation=TN, what="image the disks", until="+2h")
+    await do("add_task", nation=TN, what="image the disks", until="+2h", **chosen)
     (task,) = await page.until(lambda: board()["tasks"])
     await do("move_task", task=task["id"], state="refused", reason="no access")
     await page.until(lambda: page.told["board"]["tasks"][0]["state"] == "refused")
-    await do("propose", what="sinkhole", until="+2h", quorum=1)
+    await do("propose", what="sinkhole", until="+2h", quorum=1, **chosen)
     await page.until(lambda: board()["decisions"])
     await do("position", ordinal=1, agrees=False, reason="not yet")
     await do("position", ordinal=1, agrees=True)
     await page.until(lambda: page.told["board"]["decisions"][0]["mine"] == "agree")
-    await do("set_clock", nature="embargo", what="quiet", at="+3h")
+    await do("set_clock", nature="embargo", what="quiet", at="+3h", **chosen)
     (clock,) = await page.until(lambda: board()["clocks"])
-    await do("set_clock", clock=clock["id"], at="+4h")
+    await do("move_clock", clock=clock["id"], at="+4h")
     await page.until(lambda: page.told["board"]["clocks"][0]["at_ms"] > clock["at_ms"])
-    await do("set_clock", clock=clock["id"], stands=False)
+    await do("move_clock", clock=clock["id"], stands=False)
     await page.until(lambda: not board()["clocks"])
-    await do("handover", text="all quiet")
+    await do("handover", text="all quiet", **chosen)
     await page.until(lambda: board()["handovers"])
     told = (await page.ask("timeline", room=room))["data"]
     assert len([item for item in told if item["kind"] == "entry"]) == 10
     for what, fields in (
         ("position", {"ordinal": 9, "agrees": True}),
-        ("set_clock", {"clock": "00" * 16, "at": "+1h"}),
-        ("add_task", {"nation": TN, "what": "x", "until": "soon"}),
+        ("move_clock", {"clock": "00" * 16, "at": "+1h"}),
+        ("add_task", {"nation": TN, "what": "x", "until": "soon", **chosen}),
         ("conclude", {"ordinal": 9}),
         ("move_task", {"task": task["id"], "state": "refused"}),
     ):

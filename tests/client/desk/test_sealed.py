@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pytest
+
 from amanah_client.desk.desk import SHOWN_CHARS
 from amanah_client.feed import MOST
+from amanah_protocol.content.clock import Clock
+from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.incident import Incident
+from amanah_protocol.content.proposal import Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.task import Task
 from amanah_protocol.content.text import Text
 from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import SEALING, Page, text_of
@@ -19,18 +26,20 @@ __all__ = ["nations", "sitting"]
 
 NOBODY: Final = "00" * 32
 ENTRY: Final = "ab" * 32
+CHOSEN: Final = {"label": "TLP:GREEN", "pap": "PAP:RED"}
 ASKED: Final[dict[str, dict[str, Any]]] = {
     "type": {"text": "x", **MARKS},
     "react": {"entry": ENTRY, "sign": "\U0001f440", "stands": True},
     "correct": {"entry": ENTRY, "text": "x"},
     "withdraw": {"entry": ENTRY, "reason": ""},
-    "stand": {"severity": "high"},
-    "add_task": {"nation": TN, "what": "x"},
+    "stand": {"severity": "high", **CHOSEN},
+    "add_task": {"nation": TN, "what": "x", **CHOSEN},
     "move_task": {"task": "00" * 16, "state": "done"},
-    "propose": {"what": "x", "until": "+2h"},
+    "propose": {"what": "x", "until": "+2h", **CHOSEN},
     "position": {"ordinal": 1, "agrees": True},
-    "set_clock": {"what": "x", "at": "+2h"},
-    "handover": {"text": "x"},
+    "set_clock": {"what": "x", "at": "+2h", **CHOSEN},
+    "move_clock": {"clock": "01" * 16, "stands": False},
+    "handover": {"text": "x", **CHOSEN},
     "ask_to_sign": {"nations": [TN], "days": 3},
     "sign_off": {"closing": ENTRY},
     "record_closing": {"closing": ENTRY, "signed": []},
@@ -43,10 +52,11 @@ async def test_nothing_is_sealed_for_others_than_the_page_has_shown(sitting: Sit
     page, room = sitting.page, sitting.room
     assert set(ASKED) == SEALING
     # What a position is about has to be there: then the readers alone are wrong.
-    assert (await page.ask("propose", room=room, what="sinkhole", until="+2h"))["ok"]
-    await page.until(lambda: page.told["board"]["decisions"])
+    assert (await page.ask("propose", room=room, what="sinkhole", until="+2h", **CHOSEN))["ok"]
+    assert (await page.ask("set_clock", room=room, what="sinkhole", at="+2h", **CHOSEN))["ok"]
+    (clock,) = await page.until(lambda: page.told["board"]["decisions"] and page.told["board"]["clocks"])
     before = len(sitting.two.a.outbox())
-    for what, fields in ASKED.items():
+    for what, fields in (ASKED | {"move_clock": {"clock": clock["id"], "stands": False}}).items():
         refused = await page.ask(what, room=room, readers=NOBODY, **fields)
         assert not refused["ok"], what
         assert refused["data"] == {"look": "readers"}, what
@@ -54,6 +64,53 @@ async def test_nothing_is_sealed_for_others_than_the_page_has_shown(sitting: Sit
     assert len(sitting.two.a.outbox()) == before
     for what in ("type", "stand", "add_task", "propose", "set_clock", "handover"):
         assert (await page.ask(what, room=room, **ASKED[what]))["ok"], what
+
+
+FORMS: Final = ("stand", "add_task", "propose", "set_clock", "handover")
+
+
+def marks(sitting: Sitting) -> set[tuple[str, str]]:
+    """Under what all that was said in the room was sealed, as its other reader has it."""
+    return {
+        (message.label.text, message.pap.text)
+        for message in sitting.two.theirs.messages()
+        if isinstance(message.body, Incident | Task | Proposal | Clock | Handover) and message.pap is not None
+    }
+
+
+async def placed(sitting: Sitting, count: int) -> None:
+    kinds = Incident | Task | Proposal | Clock | Handover
+    await until(lambda: sum(isinstance(one.body, kinds) for one in sitting.two.theirs.messages()) == count)
+
+
+@pytest.mark.parametrize("chosen", [CHOSEN, {"label": "TLP:AMBER", "pap": "PAP:GREEN"}])
+async def test_a_form_is_sealed_under_the_label_and_pap_that_were_chosen(
+    sitting: Sitting, chosen: dict[str, str]
+) -> None:
+    for what in FORMS:
+        assert (await sitting.page.ask(what, room=sitting.room, **(ASKED[what] | chosen)))["ok"], what
+    await placed(sitting, len(FORMS))
+    assert marks(sitting) == {(chosen["label"], chosen["pap"])}
+
+
+async def test_a_form_goes_under_no_label_above_the_ceiling_and_says_under_which(sitting: Sitting) -> None:
+    above = {"label": "TLP:RED", "pap": "PAP:AMBER"}
+    for what in FORMS:
+        refused = await sitting.page.ask(what, room=sitting.room, **(ASKED[what] | above))
+        assert "ceiling" in refused["text"], what
+        unsaid = {name: value for name, value in ASKED[what].items() if name != "label"}
+        assert not (await sitting.page.ask(what, room=sitting.room, **unsaid))["ok"], what
+    assert sitting.two.a.outbox() == ()
+
+
+async def test_a_joint_time_that_is_moved_or_called_off_keeps_its_label_and_pap(sitting: Sitting) -> None:
+    page, room = sitting.page, sitting.room
+    assert (await page.ask("set_clock", room=room, **ASKED["set_clock"]))["ok"]
+    (clock,) = await page.until(lambda: page.told["board"]["clocks"])
+    for fields in ({"at": "+4h"}, {"stands": False}):
+        assert (await page.ask("move_clock", room=room, clock=clock["id"], **fields))["ok"]
+    await placed(sitting, 3)
+    assert marks(sitting) == {("TLP:GREEN", "PAP:RED")}
 
 
 async def test_what_was_written_before_somebody_left_is_looked_at_again(sitting: Sitting) -> None:

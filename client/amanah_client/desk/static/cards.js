@@ -98,12 +98,12 @@ export function clockCard(clock, inFlow = false) {
 
 async function callOff(clock) {
   const what = filled(now.say.call_off_sure, { what: `${clock.title}, ${clock.utc}` });
-  if (await sure(what, now.say.call_off)) seal("set_clock", { clock: clock.id, stands: false });
+  if (await sure(what, now.say.call_off, null, clock)) seal("move_clock", { clock: clock.id, stands: false });
 }
 
 const moveClock = (clock) =>
   askFor(now.say.move, [{ name: "at", label: now.say.at, wanted: true, time: true }], now.say.move, "", ({ at }) =>
-    quietly("set_clock", sealed({ clock: clock.id, at })));
+    quietly("move_clock", sealed({ clock: clock.id, at })), clock);
 
 function countdown(clock) {
   // Nobody waits for what an incident was closed before.

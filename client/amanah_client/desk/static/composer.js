@@ -14,6 +14,12 @@ const ABOUT = /^\/(?:ack|react|withdraw|correct|reply)(?=\s|$)(?!\s+#)/;
 const SAVE_MS = 600;
 const LIVE = /:\/\/|(?:\d{1,3}\.){3}\d{1,3}|\w\.\w/;
 
+/** Who can read what is sent now, and whether these are others than when it was begun. */
+function tellReaders(line, changed) {
+  line.classList.toggle("changed", changed);
+  fill(line, changed ? el("b.warn", {}, now.say.readers_changed) : null, changed ? " " : null, now.head.readers.compose);
+}
+
 export function makeComposer({ onSearch, onMembers, flow }) {
   let label = "";
   let doing = null;
@@ -69,8 +75,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       requestAnimationFrame(grow);
     }
     const changed = Boolean(pinned) && pinned !== now.head.readers.digest;
-    reads.classList.toggle("changed", changed);
-    fill(reads, changed ? el("b.warn", {}, now.say.readers_changed) : null, changed ? " " : null, now.head.readers.compose);
+    tellReaders(reads, changed);
     const offline = now.line && !now.line.online;
     if (offline) reads.append(" ", el("b.warn", {}, now.say.queued));
     text.disabled = send.disabled = !room.writable;
@@ -380,9 +385,25 @@ export function makeComposer({ onSearch, onMembers, flow }) {
 
   // ---- what is put on the board
 
-  /** A form that is sealed for those who can read the room; it stays open while the program refuses it. */
-  const formOf = (what, title, fields, doing, made = (given) => given) =>
-    askFor(title, fields, doing, "", (given) => quietly(what, sealed(made(given))));
+  /** A form that is sealed as the composer says, for those whom it shows; it stays open while the program refuses it. */
+  function formOf(what, title, fields, doing, made = (given) => given) {
+    const marks = { label, pap: paps.value };
+    let readers = now.head.readers.digest;
+    const line = el("p.reads", { role: "status" });
+    const end = on("head", drawReaders);
+    drawReaders();
+    const send = async (given) => {
+      const answer = await quietly(what, sealed({ ...marks, ...(readers ? { readers } : {}), ...made(given) }));
+      // Who looks again sees them in this line, and sends it to these or not at all.
+      if (answer.data?.look === "readers") readers = "";
+      return answer;
+    };
+    return askFor(title, fields, doing, line, send, marks).finally(end);
+
+    function drawReaders() {
+      if (now.head) tellReaders(line, Boolean(readers) && readers !== now.head.readers.digest);
+    }
+  }
 
   const forms = {
     task() {

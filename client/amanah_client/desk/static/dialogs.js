@@ -1,24 +1,34 @@
 // Forms and lists that stand over the page until they are done with; Esc closes each of them.
 
-import { btn, chip, el, filled, inUtc, isolated, moment, theirs, tlp, twin } from "./dom.js";
+import { btn, chip, el, filled, inUtc, isolated, moment, pap, theirs, tlp, twin } from "./dom.js";
 import { now, roomOf, toast, told, wrong } from "./state.js";
 
 /** How a time may be written; by itself, since a sentence that runs from right to left turns it around. */
 const TIMES = "14:00, +2h, 2026-11-30T14:00";
 
-/** Which room something is about that stands over it, and whether that is an exercise: none of both is seen behind it. */
-function about(room) {
-  return el("div.row.tight.ofroom", {}, room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), tlp(room.label));
+/**
+ * Which room something is about that stands over it, and whether that is an exercise: none of both is seen behind it.
+ * What is sealed under marks of its own says these, and else the room's ceiling.
+ */
+function about(room, marks) {
+  return el(
+    "div.row.tight.ofroom",
+    {},
+    room.drill ? el("b.drill", {}, now.say.drill) : null,
+    theirs(room.title, "b"),
+    tlp(marks ? marks.label : room.label),
+    marks ? pap(marks.pap) : null,
+  );
 }
 
-/** Something over the page; focus goes back to where it came from. `more.room`: it is about the room that is open. */
+/** Something over the page; focus goes back to where it came from. `more.room`: it is about the room that is open; `more.marks`: and is sealed under these. */
 export function shown(title, inside, more = {}) {
   const before = document.activeElement;
   // A form has its own way out; what is only read has it at its head, where it is reached on a phone too.
   const close = more.read ? btn(now.say.close, () => made.close(), {}, "button.btn.small") : null;
   const room = more.room ? roomOf(now.room) : null;
   const named = room ? [room.drill ? now.say.drill : "", title, room.title].filter(Boolean).join(now.say.comma) : title;
-  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": named }, el("div.top", {}, el("div.row.between", {}, el("h2", {}, title), close), room ? about(room) : null), inside);
+  const made = el(`dialog.dialog${more.wide ? ".wide" : ""}`, { "aria-label": named }, el("div.top", {}, el("div.row.between", {}, el("h2", {}, title), close), room ? about(room, more.marks) : null), inside);
   document.body.append(made);
   made.addEventListener("close", () => {
     made.remove();
@@ -38,9 +48,10 @@ function isBeside(made, event) {
 /**
  * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, time, note},
  * where `note(value)` gives what is to be known of what was chosen, or null.
- * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next.
+ * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next. `more` is said above
+ * them, or stands there; `marks` is under what it is sealed.
  */
-export function askFor(title, fields, doing, more = "", does = null) {
+export function askFor(title, fields, doing, more = "", does = null, marks = null) {
   return new Promise((settle) => {
     const inputs = new Map();
     const rows = fields.map((field) => {
@@ -54,7 +65,7 @@ export function askFor(title, fields, doing, more = "", does = null) {
       return [el("label", { for: id }, field.label), input, note];
     });
     let given = null;
-    const form = el("form.form", { method: "dialog" }, more ? el("p.meta", {}, more) : null, rows);
+    const form = el("form.form", { method: "dialog" }, typeof more === "string" ? (more ? el("p.meta", {}, more) : null) : more, rows);
     const trouble = el("p.trouble", { role: "alert", dir: "auto", hidden: true });
     form.append(trouble, el("div.row.end", {}, btn(now.say.cancel, () => made.close()), el("button.btn.go", { type: "submit" }, doing)));
     let busy = false;
@@ -78,14 +89,14 @@ export function askFor(title, fields, doing, more = "", does = null) {
       made.close();
       told(answer);
     });
-    const made = shown(title, form, { room: true });
+    const made = shown(title, form, { room: true, marks });
     made.addEventListener("close", () => settle(given));
     [...inputs.values()][0]?.focus();
   });
 }
 
-/** A question about the room with two answers; `more` is what to know before. */
-export function sure(text, yes, more = null) {
+/** A question about the room with two answers; `more` is what to know before, `marks` under what the answer is sealed. */
+export function sure(text, yes, more = null, marks = null) {
   return new Promise((settle) => {
     let answer = false;
     const go = btn(yes, () => {
@@ -93,7 +104,7 @@ export function sure(text, yes, more = null) {
       made.close();
     }, {}, "button.btn.go");
     const cancel = btn(now.say.cancel, () => made.close());
-    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), more, el("div.row.end", {}, cancel, go)), { room: true });
+    const made = shown(yes, el("div.form", {}, el("p", { dir: "auto" }, text), more, el("div.row.end", {}, cancel, go)), { room: true, marks });
     made.addEventListener("close", () => settle(answer));
     // What has to be read first is not agreed to by the key that asked, still held down.
     (more ? cancel : go).focus();
