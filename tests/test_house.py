@@ -47,6 +47,9 @@ DIRECTIVE: Final = re.compile(r"#\s*(?:noqa(?::\s*[A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*)
 NO_COVER: Final = re.compile(r"#\s*pragma:\s*no (?:cover|branch)")
 WORDS_OF_A_REASON: Final = 2
 
+SCALE: Final = "AMANAH_" + "SCALE"
+"""By how much `make campaign` lengthens a test; in two parts, so that this file does not read it."""
+
 # Written in two parts, so that this file does not find itself.
 REGISTRY_HOSTS: Final = ("pypi" + ".org", "python" + "hosted", "registry.npm" + "js", "deb.deb" + "ian.org")
 MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:" + "ro" + "ot|wo" + "rk|ho" + r"me)/\w")
@@ -106,6 +109,26 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     if ast.get_docstring(function, clean=False) is not None:
         lines -= (first.end_lineno or first.lineno) - first.lineno + 1
     return lines
+
+
+@cache
+def lengthened() -> tuple[Path, ...]:
+    """What `make campaign` runs."""
+    made = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"^LENGTHENED := (.+)$", made, re.MULTILINE)
+    return tuple(map(Path, line.split()))
+
+
+def left_out_of_the_campaign(path: Path, text: str) -> Iterator[str]:
+    """Tests that a campaign would lengthen, and does not run: their factor is always one."""
+    if path.parts[0] != "tests" or path.name == "conftest.py" or any(path.is_relative_to(one) for one in lengthened()):
+        return
+    if SCALE in text:
+        yield path.as_posix()
+    for name, function in functions(parsed(text)):
+        given = "".join(map(ast.unparse, function.decorator_list))
+        if any(argument.arg == "scale" for argument in function.args.args) and "scale" not in given:
+            yield f"{path.as_posix()}::{name}"
 
 
 def long_file(path: Path, text: str) -> Iterator[str]:
@@ -246,11 +269,17 @@ def test_no_tracked_file_names_a_registry_or_a_path_of_one_machine() -> None:
     assert found == []
 
 
+def test_whatever_a_campaign_would_lengthen_is_in_it() -> None:
+    assert find_everywhere(left_out_of_the_campaign) == []
+    assert all((ROOT / path).exists() for path in lengthened())
+
+
 def test_the_files_that_the_rules_read_are_there() -> None:
     assert {Path("tests/test_house.py"), Path("protocol/amanah_protocol/verified.py")} <= set(sources())
 
 
 RELAY: Final = Path("relay/amanah_relay/core.py")
+ELSEWHERE: Final = Path("tests/protocol/test_ways.py")
 PROTOCOL: Final = Path("protocol/amanah_protocol/roster.py")
 BROKEN: Final[list[tuple[Callable[[Path, str], Iterator[str]], Path, str, str]]] = [
     (long_file, RELAY, "x = 1\n" * 600, "x = 1\n" * 601),
@@ -269,6 +298,8 @@ BROKEN: Final[list[tuple[Callable[[Path, str], Iterator[str]], Path, str, str]]]
     (verified_made_elsewhere, PROTOCOL, "def _verify_a():\n    Verified[int](1)", "v.Verified[int](value=1)"),
     (verified_made_elsewhere, RELAY, "def f(a: Verified[int]): ...", "def verify_a():\n    Verified(1)"),
     (answers_taken_elsewhere, RELAY, "verify_envelope(e, key)", "verify_answered(e, holds=True)"),
+    (left_out_of_the_campaign, ELSEWHERE, "def test_a(part: int): ...", "def test_a(scale: int): ..."),
+    (left_out_of_the_campaign, ELSEWHERE, '@parametrize("scale", [1])\ndef test_a(scale): ...', f"X = '{SCALE}'"),
     (impure_parts, RELAY, "import dataclasses", "import time"),
     (impure_parts, RELAY, "from collections import abc", "from os.path import join"),
     (impure_parts, PROTOCOL, "f()", "input()"),
