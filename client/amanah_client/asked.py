@@ -16,9 +16,9 @@ from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import DeviceId, RoomId
 
 
-def new_intent(action: Action) -> Intent:
-    """An intent that nobody has yet."""
-    return Intent(id=secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
+def new_intent(action: Action, intent_id: str | None = None) -> Intent:
+    """An intent that nobody has yet, under an id if that is settled."""
+    return Intent(id=intent_id or secrets.token_hex(16), action=action, created_at_ms=time.time_ns() // 1_000_000)
 
 
 def with_room(

@@ -60,11 +60,13 @@ class Directory:
 
     def __init__(self, control: tuple[ControlRow, ...], profiles: tuple[bytes, ...]) -> None:
         self.certificates: dict[DeviceId, Certificate] = {}
+        self._roles: dict[DeviceId, list[tuple[int, Role]]] = {}
         self._revoked: set[DeviceId] = set()
         for row in control:
             if row.type == LeafType.CERTIFICATE:
                 certificate = decode_certificate(row.object)
                 self.certificates[certificate.device_id] = certificate
+                self._roles.setdefault(certificate.device_id, []).append((row.index, certificate.role))
             elif row.type == LeafType.REVOCATION and row.document is None:
                 self._revoked.add(decode_revocation(row.object).device)
         self._profiles = {(p.organisation, p.subject): p for p in map(decode_profile, profiles)}
@@ -74,8 +76,14 @@ class Directory:
         """The verified profile of a pseudonym, if it was seen."""
         return self._profiles.get((organisation, subject))
 
-    def party(self, device: DeviceId) -> Party:
-        """Who a device is."""
+    def party(self, device: DeviceId, *, before: int | None = None) -> Party:
+        """Who a device is.
+
+        Args:
+            device: The device.
+            before: A log index: the role is then that of its certificate there. Else a newer certificate would change
+                what an entry came to, and a nation could take back what it said by a certificate for its device.
+        """
         certificate = self.certificates.get(device)
         if certificate is None:
             return Party(device=device, organisation=OrgName(""), role=None, name=device.hex()[:16], revoked=False)
@@ -83,12 +91,16 @@ class Directory:
         return Party(
             device=device,
             organisation=certificate.organisation,
-            role=certificate.role,
+            role=certificate.role if before is None else self._role(device, before),
             name=profile.name if profile else certificate.subject.hex()[:8],
             revoked=device in self._revoked,
             subject=certificate.subject,
             namesakes=profile is not None and self._names[profile.organisation, likeness(profile.name)] > 1,
         )
+
+    def _role(self, device: DeviceId, before: int) -> Role | None:
+        logged = [role for index, role in self._roles[device] if index < before]
+        return logged[-1] if logged else None
 
 
 def find_devices(members: Collection[Party], reference: str, where: str, *, prefix_min: int) -> tuple[DeviceId, ...]:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from amanah_client.actions import Action
 from amanah_client.incident import board as rules
+from amanah_client.incident.binding import may_ask
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
 from amanah_client.labels import inside, somebody
@@ -27,17 +29,41 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import decode_certificate
 from amanah_protocol.kinds import Outcome
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName
 from amanah_protocol.ways import Way, check_way
 
 if TYPE_CHECKING:
+    from amanah_client.home import Profile
     from amanah_client.room import Room
 
 _NEXT: Final = EnvelopeId(bytes(32))
 """Stands for the envelope that is not there yet."""
 _JUDGED: Final = TaskMoved | Position | Proposal | SignOff | ClosingRecorded | Correction | Withdrawal
+
+
+def check_speaker(profile: Profile, *asked: Action) -> None:
+    """An officer asks for what binds its nation; whoever has no certificate yet is asked again when it is sealed.
+
+    Raises:
+        SpokenError: `ROLE`: a bot asks for what would count nowhere.
+    """
+    stored = profile.store.value("certificate")
+    own = None if stored is None else decode_certificate(stored)
+    if own is not None and not all(may_ask(own.role, action) for action in asked):
+        raise _no_officer(own.organisation)
+
+
+def _no_officer(nation: OrgName) -> SpokenError:
+    detail = _("a bot does not answer, decide or close for its nation; nothing was sent")
+    hint = _(
+        "Have an officer of %(nation)s say it. A bot says texts, files, alerts and facts of the incident, "
+        "and asks for tasks.",
+        nation=isolate(nation),
+    )
+    return SpokenError(detail, hint, Code.ROLE)
 
 
 def check_effect(room: Room, body: Said) -> None:
@@ -115,6 +141,8 @@ def conclude(room: Room, number: int) -> tuple[Outcome, tuple[OrgName, ...]]:
     outcome, nations = (Outcome.ADOPTED if found.is_carried else Outcome.REFUSED), found.agreeing
     decision = kinds.Decision(ordinal=number, outcome=outcome, nations=nations)
     reason = _reason(board, _next(room, decision))
+    if reason == rules.NO_OFFICER:
+        raise _no_officer(room.client.certificate.organisation)
     if reason == rules.EARLY:
         silent = set(found.proposal.nations) - set(found.positions)
         named = {"time": clock(found.proposal.object_until_ms), "nations": _listed(silent)}

@@ -29,7 +29,7 @@ class Message:
         id: Envelope id; what acknowledgements, disclosures and auditors name it by.
         room: Its room.
         room_seq: Its place, None while it is not acknowledged.
-        sender: Who sent it.
+        sender: Who sent it, in the role that its device had then.
         kind: Kind of envelope; only some carry content.
         specific: What its header says for all to see.
         label: The label that counts.
@@ -125,7 +125,7 @@ def read_message(row: MessageRow, directory: Directory, *, drill: bool = False) 
         id=row.envelope,
         room=row.room,
         room_seq=row.room_seq,
-        sender=directory.party(row.sender),
+        sender=directory.party(row.sender, before=row.index),
         kind=header.kind,
         specific=header.specific,
         label=row.label,
@@ -202,4 +202,5 @@ def author_of(party: Party) -> Author:
         organisation=party.organisation,
         # Without a certificate nobody is the same person as another.
         person=PersonId(party.device[:16]) if party.subject is None else party.subject,
+        role=party.role,
     )

@@ -12,7 +12,7 @@ from amanah_client import actions, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.effective import check_answer, check_effect, check_invitation, conclude
+from amanah_client.effective import check_answer, check_effect, check_invitation, check_speaker, conclude
 from amanah_client.erasing import to_erase
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
@@ -247,7 +247,7 @@ class Room:
 
         Raises:
             RefusedError: `LABEL` above a ceiling, or below the label of what it answers or corrects.
-            UsageError: `TOO_LARGE` for a text above 65,536 characters; for a `Forwarded` and what would have no effect.
+            UsageError: `TOO_LARGE` above 65,536 characters; for a `Forwarded` and what has no effect; as `Client.ask`.
         """
         content = Text(text=unicodedata.normalize("NFC", body)) if isinstance(body, str) else body
         if isinstance(content, Forwarded):
@@ -256,8 +256,9 @@ class Room:
         asked = self._label(label)
         pap = max(pap, check_answer(self, content, asked))
         check_effect(self, content)
-        shown = tuple(sorted(circle))
-        return saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=shown)
+        said = saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=tuple(sorted(circle)))
+        check_speaker(self._client.profile, said)
+        return said
 
     async def send(
         self,

@@ -16,7 +16,6 @@ import contextlib
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -26,6 +25,7 @@ from amanah_client import effects as e
 from amanah_client.asked import new_intent, with_room
 from amanah_client.core.room import group_of
 from amanah_client.directory import Directory, Party
+from amanah_client.effective import check_speaker
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
@@ -331,9 +331,8 @@ class Client:
     # ---- intents
 
     async def ask(self, action: actions.Action, *, intent_id: str | None = None) -> model.Intent:
-        """Queue an action, durably, under an id if that is settled; done as soon as the relay is reached."""
-        intent = new_intent(action)
-        return (await self._queue(intent if intent_id is None else replace(intent, id=intent_id)))[0]
+        """Queue an action, durably, under an id if that is settled; done at the relay. Errors as `check_speaker`."""
+        return (await self._queue(new_intent(action, intent_id)))[0]
 
     async def ask_with_room(
         self, create: actions.CreateRoom, inside: Callable[[RoomId], Iterable[actions.Action]]
@@ -342,6 +341,7 @@ class Client:
         return await self._queue(*with_room(self._profile.store, self.me, create, inside))
 
     async def _queue(self, *intents: model.Intent) -> tuple[model.Intent, ...]:
+        check_speaker(self._profile, *(intent.action for intent in intents))
         self._profile.store.add_intent(*intents)
         for intent in intents:
             if self._follower is not None:

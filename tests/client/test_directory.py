@@ -53,6 +53,18 @@ def test_without_a_profile_the_pseudonym_stands_for_the_name() -> None:
     assert party.name == certificate.subject.hex()[:8]
 
 
+def test_a_role_is_that_of_the_certificate_that_was_logged_before_an_entry() -> None:
+    officer, _ = certified()
+    request = identity.make_request(
+        DEVICE, organisation=ORGANISATION, subject=officer.subject, role=Role.BOT, nonce=bytes(16), suites=(0x0003,)
+    )
+    bot = identity.issue_certificate(request, ENROLMENT, now_ms=NOW, ceiling=Label.RED, profile_mac=bytes(32))
+    directory = Directory(rows((LeafType.CERTIFICATE, officer.encoded), (LeafType.CERTIFICATE, bot.encoded)), ())
+    found = [directory.party(officer.device_id, before=before).role for before in (1, 2, 3)]
+    assert found == [None, Role.OFFICER, Role.BOT]
+    assert directory.party(officer.device_id).role is Role.BOT
+
+
 def test_an_unknown_device_is_shown_by_its_id() -> None:
     party = Directory((), ()).party(DeviceId(b"x" * 32))
     assert (party.text, party.role) == ((b"x" * 32).hex()[:16], None)

@@ -25,7 +25,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.log.merkle import Frontier, Subtree
 from amanah_protocol.types import DeviceId, EnvelopeId, GrantId, LeafHash, OrgName, RoomId
 
-VERSION: Final = 8
+VERSION: Final = 9
 """Of what an examination does; the register of another one is made anew."""
 NODE_LEVELS: Final = frozenset({8, 16, 24, 32})
 
@@ -395,7 +395,7 @@ class Register:
         return bytearray() if row is None else bytearray(row[0])
 
     def put_acknowledged(self, row: EntryRow, sent: Sent, grade: Grade) -> None:
-        """An acknowledgement of a message or alert."""
+        """An officer's acknowledgement of a message or alert."""
         author = self.device(sent.kid).number
         cells = (row.room, sent.seq, row.at, row.sender, row.accepted_ms, int(grade), sent.at, sent.accepted_ms, author)
         self._fresh.acknowledged.append(cells)

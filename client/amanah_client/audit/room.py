@@ -344,7 +344,9 @@ class RoomHistory:
                 if egress_fault(sent.label, form, by=by, author=author) is not None:
                     self._findings.remark(index, Code.LABEL, f"a message of {sent.label.text} left its circle")
             case kinds.Ack(grade=grade):
-                said.acknowledged = referred[0], grade
+                # A bot's stands in the record, and counts for no nation.
+                if self._identities.who(header.kid).role is Role.OFFICER:
+                    said.acknowledged = referred[0], grade
             case kinds.Relabel(envelope=envelope, old=old, new=new):
                 sent = referred[0]
                 check_relabel(

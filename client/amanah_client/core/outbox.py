@@ -275,6 +275,7 @@ def _other(ctx: Context, room: Room, intent: Intent) -> bool:
 def _add(ctx: Context, room: Room, batch: Batch, intent: Intent) -> bool:
     """Add a message to the publish; one that can never be sent ends here. False when the frame is full."""
     try:
+        ways.check_speaker(ctx, intent)
         ways.check(ctx, room, intent)
         return _seal(ctx, batch, intent)
     except AmanahError as error:

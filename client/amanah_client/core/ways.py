@@ -13,6 +13,7 @@ from amanah_client.attaching import Attach
 from amanah_client.core import matter
 from amanah_client.core.context import Context, Spoken
 from amanah_client.core.room import Room
+from amanah_client.incident.binding import may_ask
 from amanah_client.incident.labelled import board_of, matter_of, spoken_by
 from amanah_client.labels import NOBODY, circle_of, inside, quotation, somebody, source_of
 from amanah_client.model import Intent
@@ -20,7 +21,7 @@ from amanah_client.saying import Say
 from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.sealed import Content
 from amanah_protocol.envelope import Header
-from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.errors import Code, RefusedError, UsageError, VerifyError
 from amanah_protocol.identity import Certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId
@@ -83,6 +84,16 @@ def own_label(ctx: Context, intent: Intent) -> Label:
 
 
 # ---- before it is sealed
+
+
+def check_speaker(ctx: Context, intent: Intent) -> None:
+    """What binds the nation is asked for by an officer's device.
+
+    Raises:
+        RefusedError: `ROLE`.
+    """
+    if not may_ask(ctx.certificate.role, intent.action):
+        raise RefusedError(Code.ROLE, "a bot does not answer, decide or close for its nation")
 
 
 def check(ctx: Context, room: Room, intent: Intent) -> None:

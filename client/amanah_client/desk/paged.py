@@ -15,6 +15,7 @@ from amanah_client.view.people import Seat
 from amanah_client.visible import shown
 from amanah_protocol import kinds
 from amanah_protocol.content.page import Page, Result
+from amanah_protocol.identity import Role
 from amanah_protocol.types import EnvelopeId
 
 _RECENT: Final = 500
@@ -73,7 +74,8 @@ def record(desk: Desk, seat: Seat) -> list[dict[str, object]]:
 
 
 def _of_room(room: Room, seat: Seat) -> Iterator[dict[str, object]]:
-    newest = room.messages(newest=True, limit=_RECENT)
+    # What others say of paging in the name of a nation is told in the room as what it is.
+    newest = [one for one in room.messages(newest=True, limit=_RECENT) if one.sender.role is Role.OFFICER]
     paged = {one.body.message for one in newest if isinstance(one.body, Page)}
     for one in newest:
         told = _told(one, paged, seat)

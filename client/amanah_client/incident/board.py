@@ -2,7 +2,7 @@
 
 Entries count in the order of their places, whenever they arrive: what is repaired or granted later is put where it
 stands. What an entry may not do changes nothing, and is named with the reason (`Board.without_effect`): a correction
-of somebody else's words, a position after the window for objections.
+of somebody else's words, a position after the window for objections, what a bot says for its nation.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from amanah_client.incident.binding import is_binding
 from amanah_client.incident.event import Author, Event
 from amanah_client.labels import source_of
 from amanah_protocol import kinds
@@ -27,12 +28,14 @@ from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError
+from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId
 from amanah_protocol.ways import Somebody, check_relabel
 
 NOT_THEIRS: Final = "only its author may do that"
+NO_OFFICER: Final = "a bot does not say that for its nation; its officers do"
 NOT_THERE: Final = "what it speaks of is not here before it"
 TAKEN: Final = "something else has its number"
 LATE: Final = "the window for objections was closed"
@@ -239,7 +242,9 @@ class Board:
             source=source_of(_somebody(event), event.body, event.struck),
             index=event.index,
         )
-        if event.corrects is not None:
+        if is_binding(event.specific, event.body) and event.author.role is not Role.OFFICER:
+            refused: str | None = NO_OFFICER
+        elif event.corrects is not None:
             refused = self._correct(event, event.corrects)
         else:
             refused = self._say(event) if event.body is not None else self._show(event)

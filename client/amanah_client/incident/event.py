@@ -8,6 +8,7 @@ from amanah_client.model import Struck
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.content.revision import Correction
+from amanah_protocol.identity import Role
 from amanah_protocol.labels import Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
 
@@ -20,11 +21,13 @@ class Author:
         device: The device.
         organisation: Its nation.
         person: The pseudonym behind it; the devices of one person are one author.
+        role: What its certificate made the device when it wrote the entry; None where that is not known.
     """
 
     device: DeviceId
     organisation: OrgName
     person: PersonId
+    role: Role | None
 
     def is_same(self, other: Author) -> bool:
         """Whether both are one person."""

@@ -134,7 +134,8 @@ def _event(row: MessageRow, who: Who) -> Event:
     return Event(
         seq=_LAST if row.room_seq is None else row.room_seq,
         id=row.envelope,
-        author=Author(device=row.sender, organisation=sender.organisation, person=person),
+        # Labels do not follow from roles; what they bind is not folded here.
+        author=Author(device=row.sender, organisation=sender.organisation, person=person, role=None),
         at_ms=row.accepted_at_ms or 0,
         specific=decode_envelope(row.encoded).header.specific if row.kind == Kind.RELABEL else Message(),
         body=_body(row),

@@ -47,8 +47,8 @@ class Desk:
                 counts = grade >= ANSWERS and self._is_person(message)
                 return i.Acknowledged(message=envelope, by=_author(message)) if counts else None
             case _, Page() as page:
-                # Of another nation's paging nothing follows for ours: it must not be able to end it.
-                return i.Told(page=page) if message.sender.organisation == self.nation else None
+                # Of another nation's paging, or a bot's word, nothing follows for ours: it must not be able to end it.
+                return i.Told(page=page) if self._is_person(message) else None
         if not self._is_called(message, room):
             return None
         call = i.Call(

@@ -24,7 +24,7 @@ def read_room(client: Client, room: Room) -> Given:
         drill=room.is_drill,
         status=room.status,
         nations=tuple(sorted(nations.items())),
-        me=Author(device=own.device_id, organisation=own.organisation, person=own.subject),
+        me=Author(device=own.device_id, organisation=own.organisation, person=own.subject, role=own.role),
         messages=tuple(room.record()),
     )
 

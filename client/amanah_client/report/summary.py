@@ -88,7 +88,9 @@ def acknowledged(gate: Gate, entry: EnvelopeId) -> Iterator[Fact]:
     said = {
         (message.sender.organisation, message.specific.grade): message.id
         for message in reversed(gate.given.messages)
-        if isinstance(message.specific, Ack) and message.specific.envelope == entry
+        if isinstance(message.specific, Ack)
+        and message.specific.envelope == entry
+        and message.id not in gate.board.without_effect
     }
     for nation, grade in sorted(grades.items()):
         yield Fact(name="acknowledged", value=f"{nation} {grade.name.lower()}", source=gate.source(said[nation, grade]))

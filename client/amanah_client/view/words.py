@@ -131,6 +131,7 @@ def without_effect(why: str) -> str:
     """Why an entry changes nothing."""
     return {
         board.NOT_THEIRS: _("only its author may do that"),
+        board.NO_OFFICER: _("a bot does not say that for its nation; its officers do"),
         board.NOT_THERE: _("what it speaks of is not here before it"),
         board.TAKEN: _("something else has its number"),
         board.LATE: _("the window for objections was closed"),

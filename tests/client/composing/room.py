@@ -53,7 +53,7 @@ def told() -> Iterator[tuple[EnvelopeId, Said]]:
 
 def board() -> Board:
     made = Board()
-    author = Author(device=ANALYST.device, organisation=TN, person=PersonId(bytes(16)))
+    author = Author(device=ANALYST.device, organisation=TN, person=PersonId(bytes(16)), role=Role.OFFICER)
     for seq, (identifier, body) in enumerate(told(), 1):
         made.apply(Event(seq=seq, id=identifier, author=author, at_ms=1, specific=kinds.Message(), body=body))
     return made

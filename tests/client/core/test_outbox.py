@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, inputs, model
-from amanah_client.core import gate
+from amanah_client.core import gate, ways
 from amanah_client.saying import saying
 from amanah_protocol import frames
+from amanah_protocol.content.task import TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.identity import MachineLimits, Role
@@ -486,6 +487,30 @@ def test_a_bot_that_may_only_post_alerts_joins_without_a_profile(stage: Stage) -
     assert bot.store.alarms == []
     assert bot.say(room, "x").code == "ROLE"
     assert bot.row(room).in_flight is None
+
+
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_a_bots_word_for_its_nation_is_not_sealed(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    is_checked: bool,  # noqa: FBT001 - and the control
+) -> None:
+    a, bot = stage.online("A"), stage.online("bot", role=Role.BOT)
+    room = create(a)
+    invite(a, room, bot)
+    asked = a.say(room, "who acts?").envelope
+    assert asked is not None
+    if not is_checked:
+        monkeypatch.setattr(ways, "may_ask", lambda _role, _action: True)
+    expected = (FAILED, "ROLE") if is_checked else (DONE, "")
+    for action in (
+        actions.Acknowledge(room=room, envelope=asked, grade=4),
+        saying(room, TaskMoved(id=bytes(16), state=TaskState.DONE), label=Label.AMBER),
+    ):
+        intent = bot.do(action)
+        assert (intent.state, intent.code) == expected
+        assert a.do(action).state is DONE
+    assert bot.say(room, "beacon").state is DONE
 
 
 def test_a_bot_that_may_write_elsewhere_only_reports_nothing(stage: Stage) -> None:

@@ -30,6 +30,7 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
+from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomId
@@ -38,12 +39,13 @@ TN, MA, SN = (OrgName(f"cert.example.{nation}") for nation in ("tn", "ma", "sn")
 OPENED_MS, CLOSES_MS = 1_000, 100_000
 
 
-def author(nation: OrgName, person: int = 0, device: int = 0) -> Author:
+def author(nation: OrgName, person: int = 0, device: int = 0, role: Role | None = Role.OFFICER) -> Author:
     name = nation.encode().ljust(30, b".") + bytes((person, device))
-    return Author(device=DeviceId(name), organisation=nation, person=PersonId(bytes(15) + bytes((person,))))
+    return Author(device=DeviceId(name), organisation=nation, person=PersonId(bytes(15) + bytes((person,))), role=role)
 
 
 A_TN, B_TN, A_MA, A_SN = author(TN), author(TN, 1), author(MA), author(SN)
+BOT_TN, BOT_MA = author(TN, 8, role=Role.BOT), author(MA, 9, role=Role.BOT)
 
 
 def id_of(seq: int) -> EnvelopeId:
@@ -327,7 +329,7 @@ def test_notes_of_a_handover_are_kept_in_order_and_what_machines_say_changes_not
 SCALE = int(os.environ.get("AMANAH_SCALE", "1"))
 LONGEST = 12 if SCALE == 1 else 40
 """Entries of a room that is drawn; most of what goes wrong does so among few."""
-AUTHORS = st.sampled_from((A_TN, B_TN, A_MA, A_SN, author(MA, device=1)))
+AUTHORS = st.sampled_from((A_TN, B_TN, A_MA, A_SN, author(MA, device=1), BOT_TN, BOT_MA))
 IDS = st.integers(1, LONGEST).map(id_of)
 NAMES = st.sampled_from((bytes(16), b"a" * 16))
 TEXTS = st.sampled_from(("", "one", "two"))
@@ -341,7 +343,10 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(Reaction, message=IDS, sign=st.sampled_from("ab"), stands=st.booleans()),
     st.builds(Correction, message=IDS, text=TEXTS),
     st.builds(Withdrawal, message=IDS, reason=TEXTS),
-    st.builds(Incident, title=TEXTS, severity=st.none() | st.sampled_from(Severity)),
+    st.builds(
+        Incident, title=TEXTS, severity=st.none() | st.sampled_from(Severity),
+        status=st.none() | st.sampled_from(Status),
+    ),
     st.builds(Task, id=NAMES, what=st.just("a"), nation=NATIONS),
     st.builds(TaskMoved, id=NAMES, state=st.sampled_from(TaskState), reason=st.just("a")),
     st.builds(replace, st.just(PROPOSAL), ordinal=st.integers(1, 2)),
@@ -409,6 +414,31 @@ def test_a_message_and_what_counts_of_it_have_one_label_and_no_answer_a_laxer_on
         assert {before.label_of(one) for one in (entry, *said.corrections)} == {before.label_of(entry)}
         if said.corrects is not None:  # also where it does not count
             assert before.label_of(entry) >= before.label_of(said.corrects)
+
+
+OFFICERS_WORDS = (Position, Proposal, TaskMoved, Clock, Handover, Page, Closing, SignOff, ClosingRecorded)
+
+
+def silenced(event: Event) -> Event:
+    """What a bot said for its nation, as something that says nothing."""
+    status = event.body.status if isinstance(event.body, Incident) else None
+    binding = isinstance(event.body, OFFICERS_WORDS) or status is not None
+    if event.author.role is Role.OFFICER or not (
+        binding or (event.body is None and isinstance(event.specific, kinds.Ack | kinds.Decision))
+    ):
+        return event
+    return replace(event, specific=kinds.Message(), body=Unknown(type=99, raw=b"\x80"))
+
+
+@settings(max_examples=300 * SCALE)
+@given(rooms())
+def test_a_board_is_as_if_bots_had_said_nothing_for_their_nations_and_names_each_time(events: list[Event]) -> None:
+    found, expected = Fold(events).board, Fold(map(silenced, events)).board
+    silent = {event.id for event in events if silenced(event) != event}
+    assert {entry for entry, why in found.without_effect.items() if why == board.NO_OFFICER} == silent
+    for entry in silent:
+        del found.without_effect[entry]
+    assert found == expected
 
 
 def struck(event: Event) -> Event:

@@ -141,3 +141,5 @@ def test_a_record_counts_for_the_nation_that_tells_it() -> None:
     assert DESK.meaning(entry(PAGE, of=MA), IN) == i.Told(page=PAGE)
     # Else another nation could end what pages this one's people.
     assert DESK.meaning(entry(PAGE, precedence=Precedence.FLASH), IN) is None
+    # Nor could a bot of this one that was taken over.
+    assert DESK.meaning(entry(PAGE, of=MA, role=Role.BOT), IN) is None

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from html import unescape
 from itertools import pairwise
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amanah_client.incident import board as rules
 from amanah_client.incident.board import Fold
 from amanah_client.incident.duties import Duty
 from amanah_client.language import Language, speaking
@@ -44,9 +46,10 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
+from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade, Outcome
 from amanah_protocol.labels import Label, Pap
-from amanah_protocol.types import EnvelopeId, PersonId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
 from amanah_protocol.ways import Outside, Somebody, Way
 from tests.client.report.told import MA, START_MS, TN, A, B, Talk, id_of
 
@@ -144,6 +147,21 @@ def test_each_line_is_in_the_order_of_the_room_and_names_its_entry(worked: Talk)
 def test_who_acknowledged_stands_at_what_was_acknowledged(worked: Talk) -> None:
     found = named(line(made(worked), 4))
     assert (found["acknowledged"], found["asks to acknowledge"]) == (f"{MA} acting", "acting")
+
+
+def test_a_bots_acknowledgement_is_no_source_of_its_nations(worked: Talk) -> None:
+    bot = replace(B, device=DeviceId(b"b" * 32), role=Role.BOT)
+    asked = worked.say(A, Text(text="Who acts?", asks=Grade.ACTING))
+    of_bot = worked.show(bot, kinds.Ack(grade=Grade.ACTING, envelope=asked))
+    place = len(worked.messages) - 1
+    assert "acknowledged" not in named(line(made(worked), place))
+    of_officer = worked.show(B, kinds.Ack(grade=Grade.ACTING, envelope=asked))
+    sources = {
+        fact.source.id for fact in line(made(worked), place).facts if fact.name == "acknowledged" and fact.source
+    }
+    assert sources == {of_officer}
+    assert named(line(made(worked), place + 1))["has no effect"] == rules.NO_OFFICER
+    assert of_bot != of_officer
 
 
 def test_a_correction_is_shown_with_what_was_said_first(worked: Talk) -> None:

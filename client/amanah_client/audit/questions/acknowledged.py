@@ -26,6 +26,7 @@ from amanah_client.audit.questions.readers import acknowledgements, grade_of
 from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.language import N_
 from amanah_protocol.errors import Code, UsageError
+from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Grade
 from amanah_protocol.types import OrgName, RoomId
 
@@ -33,6 +34,7 @@ _KINDS: Final = tuple(map(int, CONTENT))
 _ACKS: Final = """
     SELECT room, seq, target, sent_ms, author, device, "index", said_ms, grade
     FROM acknowledged WHERE ?1 IS NULL OR room = ?1 ORDER BY room, seq, "index" """
+_COUNTED: Final = 'SELECT "index" FROM acknowledged WHERE room = ? AND seq = ?'
 _OWN: Final = f"SELECT seq FROM entry WHERE sender = ? AND room = ? AND kind IN {_KINDS}"  # noqa: S608 - the same
 # Two counts that indices answer: of all, and of the few that do not hold.
 _SENT: Final = f"""
@@ -44,6 +46,9 @@ _SENT: Final = f"""
 _PLACES: Final = f"""
     SELECT seq, "index" FROM entry INDEXED BY entry_by_place
     WHERE room = ? AND seq >= ? AND seq < ? AND kind IN {_KINDS} AND held = 1 ORDER BY seq LIMIT {50_000}"""  # noqa: S608 - the same
+_BOTS: Final = f"""
+    SELECT count(*) FROM entry
+    WHERE kind = 7 AND held = 1 AND sender IN (SELECT number FROM device WHERE role = {int(Role.BOT)})"""  # noqa: S608 - a number of ours
 _FALSE: Final = """
     SELECT count(*) FROM finding JOIN entry ON entry."index" = finding."index" WHERE kind = 7 AND code = 'NOT_FOUND'"""
 
@@ -128,6 +133,7 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
         wanted = [row for row in every if asked.nation is None or row.nation == asked.nation]
         rows, left_out = wanted[: case.limit], max(0, len(wanted) - case.limit)
     ((false,),) = case.record.select(_FALSE)
+    ((bots,),) = case.record.select(_BOTS)
     behind = sorted({row.nation for row in rows if row.not_yet})
     said = [
         N_("Nothing was acknowledged.")
@@ -140,14 +146,18 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
     ]
     if false:
         said.append(f"Acknowledgements of nothing that is in the record, and not counted: {false}.")
+    if bots:
+        said.append(f"Acknowledgements by bots, which count for no nation: {bots}.")
     return Found(
         said=tuple(said),
         rows=tuple(rows[: case.limit]),
         left_out=left_out,
         limits=(
-            N_("A nation counts as having acknowledged when one of its devices that could read the message did."),
+            N_(
+                "A nation counts as having acknowledged when an officer's device of it that could read the message did."
+            ),
             N_("Delays run from the relay's time of the message to its time of the acknowledgement."),
-            N_("Acknowledging is a person's or a program's choice: who did not may have read it all the same."),
+            N_("Acknowledging is a person's choice: who did not may have read it all the same."),
             *words.bare(case.report),
             words.ENDS,
         ),
@@ -157,7 +167,7 @@ def acknowledged(case: Case, asked: MaybeMessage) -> Found[Acknowledged]:
 def _of_message(case: Case, message: EntryRow, nation: OrgName | None) -> Iterator[Acknowledged]:
     own = case.who(message.sender).organisation
     inside = [stay for stay in case.stays(room=message.room) if stay.covers(message.seq)]
-    acks = acknowledgements(case, message)
+    acks = _officers(case, message)
     for name in sorted({case.who(stay.device).organisation for stay in inside} - {own}):
         if nation not in {None, name}:
             continue
@@ -169,6 +179,15 @@ def _of_message(case: Case, message: EntryRow, nation: OrgName | None) -> Iterat
             _take(told, message.seq, said)
         came = [stay.added for stay in inside if stay.device in devices]
         yield _row(case, message.room, name, 1, told, message.at, came)
+
+
+def _officers(case: Case, message: EntryRow) -> dict[int, list[EntryRow]]:
+    """Acknowledgements of a message by those who were officers when they gave them."""
+    every = acknowledgements(case, message)
+    if message.kind not in CONTENT:  # of what tells members nothing no table is kept; nobody is asked for a word of it
+        return {sender: acks for sender, acks in every.items() if case.who(sender).role is Role.OFFICER}
+    counted = {at for (at,) in case.record.select(_COUNTED, message.room, message.seq)}
+    return {sender: [ack for ack in acks if ack.at in counted] for sender, acks in every.items()}
 
 
 def _rooms(case: Case, room: RoomRef | None) -> Iterator[tuple[int, dict[str, _Told]]]:

@@ -218,6 +218,27 @@ def test_a_false_acknowledgement_is_said_and_not_counted() -> None:
     assert "Acknowledgements of nothing that is in the record, and not counted: 1" in said(answer)
 
 
+def test_a_bots_acknowledgement_counts_for_no_nation_and_is_said() -> None:
+    log, room = asked()
+    bot = certified("bot ma", MA, Role.BOT)
+    log.certify(bot)
+    log.add(OFFICER_TN, room, bot)
+    log.post(OFFICER_TN, room, kinds.Message())
+    message, place = log.rooms[room].sent[-1], log.size - 1
+    log.post(bot, room, kinds.Ack(grade=Grade.ACTING, envelope=message))
+    told = "Acknowledgements by bots, which count for no nation: 1."
+    case = case_of(log)
+    for answer in (answered(case, "acknowledgements", message=place), answered(case, "acknowledgements")):
+        assert [(nation, grade) for nation, grade in cells(answer, "nation", "grade") if nation == MA] == [(MA, None)]
+        assert told in said(answer)
+    assert cells(answered(case, "acknowledgements", room=room.hex(), nation=MA), "acknowledged") == [(0,), (0,)]
+    # Its nation does by an officer, and by what a bot said while its device was an officer's.
+    log.post(OFFICER_MA, room, kinds.Ack(grade=Grade.READ, envelope=message))
+    log.certify(certified("officer ma", MA, Role.BOT, key=OFFICER_MA.key, now_ms=log.now_ms))
+    answer = answered(case_of(log), "acknowledgements", message=place)
+    assert cells(answer, "nation", "acknowledged", "grade")[0] == (MA, 1, "read")
+
+
 def test_the_word_of_who_came_later_does_not_count_for_its_nation() -> None:
     log = community()
     room = log.open(OFFICER_TN)
