@@ -110,6 +110,15 @@ def check_answer(room: Room, body: Said, label: Label) -> Pap:
     return found.pap
 
 
+def usual_label(room: Room, body: Said) -> Label | None:
+    """Under which label something goes where none was chosen: a correction under that of what it corrects.
+
+    None where it is the room's ceiling, or what is corrected is not here.
+    """
+    row = room.client.profile.store.message(room.id, body.message) if isinstance(body, Correction) else None
+    return None if row is None else room.limits_of(room.client.read(row))[0]
+
+
 def check_present(room: Room, asked: Collection[OrgName]) -> None:
     """All who are asked are in the room: others would never hear of it.
 

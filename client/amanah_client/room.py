@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from amanah_client import actions, model
+from amanah_client import actions, effective, model
 from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
-from amanah_client.effective import check_answer, check_effect, check_invitation, check_speaker, conclude
 from amanah_client.erasing import to_erase
 from amanah_client.files import Announced, Incoming, RoomFile, Tell, follow, list_files, nobody, prepare, save_file
 from amanah_client.finding import search
@@ -240,7 +239,7 @@ class Room:
         Args:
             body: What to say: a text, or a body of `amanah_protocol.content` such as a reply, a task or a joint time.
                 A text is normalised to NFC; those of a body are taken as they are.
-            label: Its label; the room's ceiling by default.
+            label: Its label; by default the room's ceiling, and of a correction that of its message.
             pap: What receivers may do with it; it is made as strict as what it answers or corrects.
             precedence: How urgent it is.
             circle: Whom its author was shown as its readers: it is held where others have joined before it is sealed.
@@ -253,11 +252,11 @@ class Room:
         if isinstance(content, Forwarded):
             detail = "what is forwarded is quoted from the message itself, and recorded"
             raise UsageError(Code.USAGE, detail, hint="Call `Room.forward` in the room where it stands.")
-        asked = self._label(label)
-        pap = max(pap, check_answer(self, content, asked))
-        check_effect(self, content)
+        asked = self._label(effective.usual_label(self, content) if label is None else label)
+        pap = max(pap, effective.check_answer(self, content, asked))
+        effective.check_effect(self, content)
         said = saying(self.id, content, label=asked, pap=pap, precedence=precedence, circle=tuple(sorted(circle)))
-        check_speaker(self._client.profile, said)
+        effective.check_speaker(self._client.profile, said)
         return said
 
     async def send(
@@ -278,7 +277,7 @@ class Room:
         Raises:
             UsageError: `NOT_FOUND` for no proposal of this number, `USAGE` for one that was or cannot be decided.
         """
-        outcome, nations = conclude(self, ordinal)
+        outcome, nations = effective.conclude(self, ordinal)
         return Decide(room=self.id, ordinal=ordinal, outcome=int(outcome), nations=nations)
 
     def board(self, about: Collection[EnvelopeId] | None = None) -> Board:
@@ -577,10 +576,10 @@ class Room:
             UsageError: `USAGE` for no DNS name, `NOT_FOUND` for no or several devices, `MEMBERSHIP` if its owner must.
         """
         if isinstance(who, str) and "." in who:
-            check_invitation(self, organisation := parse_organisation(who))
+            effective.check_invitation(self, organisation := parse_organisation(who))
             return actions.Invite(room=self.id, organisation=organisation)
         device = who if isinstance(who, bytes) else self._client.device(who)
-        check_invitation(self, self.party(device).organisation)
+        effective.check_invitation(self, self.party(device).organisation)
         return actions.Invite(room=self.id, device=device)
 
     async def invite(self, who: str | DeviceId, *, timeout_s: float = 30) -> model.Intent:

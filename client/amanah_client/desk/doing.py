@@ -170,7 +170,8 @@ async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:
         hint = _("Cancel the correction first; // begins a text that begins with a slash.")
         raise NotDoneError(_("A correction is a text, and this is a command: nothing was sent"), hint)
     body = compose_correction(_entry(asked.entry), order.body.text, found)
-    await desk.client.ask(room.compose(body, circle=readers_of(room, asked)))
+    label, pap = _chosen(asked)
+    await desk.client.ask(room.compose(body, label=label, pap=pap, circle=readers_of(room, asked)))
     return "", {"sent": True}
 
 

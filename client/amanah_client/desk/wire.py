@@ -145,7 +145,7 @@ class React(Sealing, frozen=True, kw_only=True, tag="react"):
     stands: bool
 
 
-class Correct(Sealing, frozen=True, kw_only=True, tag="correct"):
+class Correct(Marked, frozen=True, kw_only=True, tag="correct"):
     """Say instead."""
 
     entry: Entry

@@ -186,7 +186,7 @@ async def test_messages_are_answered_corrected_withdrawn_and_signed(sitting: Sit
     (first,) = await page.until(lambda: [item for item in page.entries("prose") if item["seq"]])
     entry = first["id"]
     await page.ask("react", room=room, entry=entry, sign="\U0001f440", stands=True)
-    await page.ask("correct", room=room, entry=entry, text="two")
+    await page.ask("correct", room=room, entry=entry, text="two", label="TLP:AMBER", pap="PAP:AMBER")
     await page.until(lambda: page.said() == ["two"])
     await page.ask("type", room=room, text="three", answering=entry, replies=True, thread=entry, **MARKS)
     await page.until(lambda: page.said() == ["two", "three"])

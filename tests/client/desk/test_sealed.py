@@ -16,6 +16,7 @@ from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.task import Task
 from amanah_protocol.content.text import Text
+from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import SEALING, Page, text_of
 from tests.client.desk.sitting import Sitting
@@ -26,11 +27,12 @@ __all__ = ["nations", "sitting"]
 
 NOBODY: Final = "00" * 32
 ENTRY: Final = "ab" * 32
+AS_IT_WAS: Final = {"label": "TLP:AMBER", "pap": "PAP:AMBER"}
 CHOSEN: Final = {"label": "TLP:GREEN", "pap": "PAP:RED"}
 ASKED: Final[dict[str, dict[str, Any]]] = {
     "type": {"text": "x", **MARKS},
     "react": {"entry": ENTRY, "sign": "\U0001f440", "stands": True},
-    "correct": {"entry": ENTRY, "text": "x"},
+    "correct": {"entry": ENTRY, "text": "x", **CHOSEN},
     "withdraw": {"entry": ENTRY, "reason": ""},
     "stand": {"severity": "high", **CHOSEN},
     "add_task": {"nation": TN, "what": "x", **CHOSEN},
@@ -144,7 +146,7 @@ async def test_a_correction_begins_with_what_was_written_and_calls_whom_it_names
     written = "**see** http://a.example/_x_ and `code`\n\n- one"
     entry = await said(sitting, written)
     assert (await page.ask("whole", room=room, entry=entry))["data"]["text"] == written
-    assert (await page.ask("correct", room=room, entry=entry, text=f"@{MA} {written}"))["ok"]
+    assert (await page.ask("correct", room=room, entry=entry, text=f"@{MA} {written}", **AS_IT_WAS))["ok"]
     await until(lambda: [one for one in theirs.messages() if isinstance(one.body, Correction)])
     (body,) = [one.body for one in theirs.messages() if isinstance(one.body, Correction)]
     assert body.text == f"@{MA} {written}"
@@ -156,9 +158,9 @@ async def test_a_command_is_no_correction_and_a_slash_may_begin_one(sitting: Sit
     page, room = sitting.page, sitting.room
     entry = await said(sitting, "one")
     for command in ("/incident severity high", "/who", "/incidnt", "/reply two", "\uff0fwho"):
-        refused = await page.ask("correct", room=room, entry=entry, text=command)
+        refused = await page.ask("correct", room=room, entry=entry, text=command, **AS_IT_WAS)
         assert not refused["ok"], command
-    assert (await page.ask("correct", room=room, entry=entry, text="//etc is a folder"))["ok"]
+    assert (await page.ask("correct", room=room, entry=entry, text="//etc is a folder", **AS_IT_WAS))["ok"]
     await page.until(lambda: page.said() == ["/etc is a folder"])
     assert page.told["board"]["severity"] == ""
 
@@ -182,7 +184,7 @@ async def test_what_was_said_before_is_fetched_a_few_versions_at_a_time(sitting:
     page, room = sitting.page, sitting.room
     entry = await said(sitting, "version 0")
     for number in range(1, 25):
-        assert (await page.ask("correct", room=room, entry=entry, text=f"version {number} {LONG}"))["ok"]
+        assert (await page.ask("correct", room=room, entry=entry, text=f"version {number} {LONG}", **AS_IT_WAS))["ok"]
     await page.until(lambda: page.entries("prose")[0]["content"]["corrections"] == 24)
     content = page.entries("prose")[0]["content"]
     assert content["before"] == []
@@ -237,3 +239,19 @@ async def test_what_the_desk_itself_refuses_is_told_in_the_language_that_is_spok
     refused = await page.ask("type", room=sitting.room, readers=NOBODY, text="x", **MARKS)
     assert "Regardez de nouveau" in refused["text"]
     await socket.close()
+
+
+async def test_a_correction_has_the_label_that_is_chosen_and_that_of_its_message_where_none_is(
+    sitting: Sitting,
+) -> None:
+    page, room, ours = sitting.page, sitting.room, sitting.two.ours
+    await page.ask("type", room=room, text="the panel", **MARKS | CHOSEN | {"pap": "PAP:AMBER"})
+    entry = await sitting.entry("the panel")
+    assert (await page.ask("correct", room=room, entry=entry, text="the panel at TN", **CHOSEN))["ok"]
+    await page.until(lambda: page.said() == ["the panel at TN"])
+    assert [text.text for text in ours.limits_of(ours.message(entry)) if text] == ["TLP:GREEN", "PAP:RED"]
+    # Of a correction without one, the label is that of what it repeats, not the room's.
+    assert ours.ceiling is not Label.GREEN
+    said = ours.compose(Correction(message=EnvelopeId(bytes.fromhex(entry)), text="the panel at MA"))
+    assert (said.label, said.pap) == (Label.GREEN, Pap.RED)
+    assert ours.compose("anew").label is ours.ceiling

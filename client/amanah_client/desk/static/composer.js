@@ -137,9 +137,12 @@ export function makeComposer({ onSearch, onMembers, flow }) {
 
   /** From a correction to what was about to be said before it. */
   function back() {
-    const was = doing?.what;
+    const was = doing;
     stop();
-    if (was === "correct") put(now.drafts.get(now.room) ?? "");
+    if (was?.what !== "correct") return;
+    put(now.drafts.get(now.room) ?? "");
+    setLabel(was.before.label);
+    paps.value = was.before.pap;
   }
 
   function stop() {
@@ -224,7 +227,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     const { room } = readers, seen = { ...readers, ...closingShown() };
     text.readOnly = true;
     const answer = was?.what === "correct"
-      ? await ask("correct", { ...readers, entry: was.item.id, text: said })
+      ? await ask("correct", { ...readers, entry: was.item.id, text: said, label, pap: paps.value })
       : await type({
           ...seen, text: said, ...marks,
           asks: Number(asks.value) || null, replies: was?.what === "reply", answering: was?.item.id ?? meant(),
@@ -447,6 +450,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
 
   const does = {
     reply(item) {
+      if (doing?.what === "correct") back();
       doing = { what: "reply", item };
       drawDoing();
       text.focus();
@@ -460,7 +464,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
       const begun = corrections.get(item.id);
       const answer = begun === undefined ? await ask("whole", { room, entry: item.id }) : null;
       if (now.room !== room || (answer && !answer.ok)) return;
-      doing = { what: "correct", item };
+      // It repeats its message: it is as strict as that, where nothing else is chosen.
+      doing = { what: "correct", item, before: doing?.before ?? { label, pap: paps.value } };
+      setLabel(item.the_label);
+      paps.value = item.the_pap;
       put(begun ?? answer.data.typed);
       drawDoing();
       text.focus();
