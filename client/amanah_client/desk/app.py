@@ -6,6 +6,7 @@ The page and the door do without rooms: a browser takes them while those are sti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amanah_client.desk.places import TAKE
 from amanah_client.desk.unlocking import UNLOCK, Unlocking
@@ -42,7 +43,7 @@ def make_app(
     """The application, behind its gate.
 
     Args:
-        rooms: Answers all that is asked of rooms, as soon as it is there; until then, whoever asks waits.
+        rooms: Answers all that is asked of rooms, as soon as it is there; until then a page's websocket waits.
         launch: The way in.
         check: Raises for a passphrase that does not open the profile; None where it has none.
         usual: The language of whoever has chosen none there.
@@ -64,11 +65,6 @@ def make_app(
     async def page(_: Request) -> Response:
         return pages.render("desk.html", minutes=minutes, here="/")
 
-    async def of_rooms(scope: Scope, receive: Receive, send: Send) -> None:
-        # Who gives up waiting must not take it from the others.
-        answer = await asyncio.shield(rooms)
-        await answer(scope, receive, send)
-
     unlocking = None if check is None else Unlocking(sessions, check, now_s, door, tell)
     app = Starlette(
         routes=[
@@ -80,7 +76,7 @@ def make_app(
         ]
     )
     app.router.redirect_slashes = False
-    app.router.default = of_rooms
+    app.router.default = _as_soon_as_there(rooms)
 
     async def at_the_door(scope: Scope, receive: Receive, send: Send) -> None:
         shown = door(0 if unlocking is None else unlocking.wait_s, status=door_status(scope))
@@ -89,3 +85,32 @@ def make_app(
     authority, ways_in = launch.place.authority, () if unlocking is None else (UNLOCK,)
     gate = Gate(app, authority=authority, sessions=sessions, door=at_the_door, ways_in=ways_in, led=(TAKE,))
     return reader.Reader(gate, usual)
+
+
+def _as_soon_as_there(rooms: asyncio.Future[ASGIApp]) -> ASGIApp:
+    """What is asked of rooms: a page opens its websocket first, and asks for nothing else before that stands."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            known = rooms.result() if rooms.done() else PlainTextResponse("opening\n", HTTPStatus.SERVICE_UNAVAILABLE)
+            await known(scope, receive, send)
+            return
+        heard = [await receive()]
+        gone = asyncio.ensure_future(receive())
+        # The program may end while this waits: then nobody waits for this, and a page is to hear of it.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait((rooms, gone), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not rooms.done():
+            await send({"type": "websocket.close", "code": 1001})
+            return
+        await asyncio.wait((gone,))
+        if not gone.cancelled():
+            heard.append(gone.result())
+
+        async def again() -> Message:
+            return heard.pop(0) if heard else await receive()
+
+        await rooms.result()(scope, again, send)
+
+    return answer

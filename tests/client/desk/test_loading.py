@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import WebSocketException
 
 from amanah_client.desk.serving import run
 from amanah_client.sdk import Client
 from amanah_client.web.launch import offered
 from amanah_protocol.errors import Code, OperationalError
-from tests.client.desk.serving import Page, Served
+from tests.client.desk.serving import PATIENCE_S, Page, Served
 from tests.client.test_sdk import TN
 from tests.end_to_end.nations import Nations
 
@@ -66,8 +69,8 @@ async def test_the_page_comes_before_its_rooms_and_who_asks_for_those_waits(nati
         assert status == 200
         assert "desk." in text
         given_up, dialled = (asyncio.create_task(served.dial(cookie)) for _ in range(2))
-        taken = asyncio.create_task(served.ask("GET", "/take/nothing", Cookie=cookie))
-        done, _ = await asyncio.wait((given_up, dialled, taken), timeout=A_WHILE_S)
+        assert (await served.ask("GET", "/take/nothing", Cookie=cookie))[0] == 503
+        done, _ = await asyncio.wait((given_up, dialled), timeout=A_WHILE_S)
         assert not done
         # Who goes away while it waits takes nothing from the others.
         given_up.cancel()
@@ -75,8 +78,22 @@ async def test_the_page_comes_before_its_rooms_and_who_asks_for_those_waits(nati
         opening.may.set()
         page = Page(await dialled)
         await page.until(lambda: "rooms" in page.told)
-        assert (await taken)[0] == 404
+        assert (await served.ask("GET", "/take/nothing", Cookie=cookie))[0] == 404
         await page.socket.close()
+
+
+async def test_a_desk_that_is_ended_while_its_rooms_are_loaded_sends_its_page_away_and_complains_of_nothing(
+    nations: Nations, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with loading(nations.enrol("ended", TN)) as (_, served, task):
+        waits = asyncio.create_task(served.dial(await served.enter()))
+        await asyncio.wait((waits,), timeout=A_WHILE_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(WebSocketException):
+                await waits
+            await task
+    assert caplog.records == []
 
 
 async def test_a_stranger_is_refused_at_once_and_does_not_wait_for_rooms(nations: Nations) -> None:
