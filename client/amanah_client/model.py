@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum, unique
 
 from amanah_client.actions import Action
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
@@ -167,6 +167,16 @@ class InFlight:
     first_counter: int
 
 
+@unique
+class Namer(IntEnum):
+    """Whose officer calls a room by a title: a later one of these counts before an earlier one."""
+
+    OTHER = 0
+    OWN = 1
+    """Of the own organisation."""
+    OWNER = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRow:
     """A room as this device knows it.
@@ -175,6 +185,8 @@ class RoomRow:
         room: Its id.
         status: Where it stands.
         title: Sealed title, known once its first RoomInfo was opened; "" before.
+        titled_by: Who called it so.
+        titles: What it was called before, in the order in which it was.
         create: Encoded create envelope; b"" while it is neither acknowledged nor delivered.
         head_seq: Room sequence processed up to.
         head_leaf: Leaf hash of that entry.
@@ -245,6 +257,8 @@ class RoomRow:
     created_at_ms: int = 0
     entered: tuple[tuple[DeviceId, int], ...] = ()
     nations: Nations = field(default_factory=Nations)
+    titled_by: Namer = Namer.OWNER
+    titles: tuple[str, ...] = ()
 
 
 class MessageState(StrEnum):
@@ -306,6 +320,19 @@ class Struck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retitled:
+    """An entry calls the room otherwise than it was called.
+
+    Attributes:
+        before: What it was called.
+        holds: Whether it is called otherwise from there on; else whoever said it may not rename it.
+    """
+
+    before: str = field(repr=False)
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRow:
     """One entry of a room, of any kind.
 
@@ -336,6 +363,7 @@ class MessageRow:
         content: Canonical content bytes (`content.sealed.encode_content`), b"" if none.
         key: Disclosure key k, b"" if none.
         struck: What counts on where its words were here, and are gone; else None.
+        retitled: What it makes of the room's title, where it calls it otherwise.
     """
 
     room: RoomId
@@ -364,6 +392,7 @@ class MessageRow:
     key: bytes = field(default=b"", repr=False)
     granted_by: DeviceId | None = None
     struck: Struck | None = None
+    retitled: Retitled | None = None
 
 
 # ---- intents

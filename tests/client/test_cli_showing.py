@@ -12,7 +12,7 @@ from amanah_client.causes import MEANINGS
 from amanah_client.cli import showing
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
-from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState
+from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState, Retitled
 from amanah_client.plain import plain as as_json
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
@@ -264,6 +264,19 @@ def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:
     titled = drawn(message(RoomInfo(title="Wave", description="")))
     assert titled.endswith("[names the room Wave]")
     assert drawn(message(Unknown(type=99, raw=b"\x80"))).endswith("[unknown]")
+
+
+def test_a_room_that_is_called_otherwise_is_shown_with_what_it_was_called() -> None:
+    said = message(RoomInfo(title="Harbour", description=""))
+    for holds, words in (
+        (True, "[renames the room from Wave to Harbour]"),
+        (False, "[calls the room Harbour without effect; it stays Wave]"),
+    ):
+        of = replace(said, row=replace(said.row, retitled=Retitled(before="Wave", holds=holds)))
+        assert drawn(of).endswith(words)
+        value = as_value(of)
+        assert (value["title"], value["title_before"], value["title_holds"]) == ("Harbour", "Wave", holds)
+    assert "title_before" not in as_value(said)
 
 
 def test_only_what_programs_tell_each_other_is_quiet() -> None:

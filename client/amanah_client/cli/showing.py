@@ -16,7 +16,7 @@ from amanah_client.directory import Directory, Party
 from amanah_client.doing import QUIET_KINDS, QUIET_TYPES, does, summary
 from amanah_client.language import gettext as _
 from amanah_client.message import Message
-from amanah_client.model import Alarm, MessageState
+from amanah_client.model import Alarm, MessageState, Retitled
 from amanah_client.plain import plain
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
@@ -118,11 +118,20 @@ def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one
             first = _("%(alerts)s from %(source)s", alerts=summary(alerts, isolated), source=single(source))
             return "\n".join((first, *_listed(alerts)))
         case _, RoomInfo(title=title):
-            return _("[names the room %(title)s]", title=isolated(title))
+            return _names(title, message.row.retitled)
         case _, None:
             return f"[{does(message.specific, lambda device: who(directory.party(device)), isolated)}]"
         case _:
             return f"[{message.type}]"
+
+
+def _names(title: str, retitled: Retitled | None) -> str:
+    if retitled is None:
+        return _("[names the room %(title)s]", title=isolated(title))
+    named = {"title": single(title), "before": single(retitled.before)}
+    if retitled.holds:
+        return _("[renames the room from %(before)s to %(title)s]", **named)
+    return _("[calls the room %(title)s without effect; it stays %(before)s]", **named)
 
 
 def _listed(alerts: tuple[Alert, ...]) -> Iterator[str]:
@@ -206,6 +215,8 @@ def message_json(message: Message, label: Label, pap: Pap | None) -> dict[str, o
             value["alerts"] = [alert_json(alert) for alert in alerts]
         case RoomInfo(title=title):
             value["title"] = title
+            if (retitled := message.row.retitled) is not None:
+                value |= {"title_before": retitled.before, "title_holds": retitled.holds}
         case _:
             pass
     return value

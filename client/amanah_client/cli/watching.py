@@ -183,6 +183,9 @@ def told_lines(told: p.Notification, client: Client) -> Iterator[str]:
         case p.NotRecorded(problem=problem):
             why = isolate(f"{single(problem.detail)} [{problem.code}] {problem.hint}")
             yield _("the room was not told: %(why)s", why=why)
+        case p.Renamed(room=renamed, before=before, title=title):
+            named = {"room": isolate(renamed.hex()[:ROOM_DIGITS]), "before": single(before), "title": single(title)}
+            yield _("RENAMED  room %(room)s, in paging.toml, from %(before)s to %(title)s; it rings as before", **named)
         case _:
             assert_never(told)
 
@@ -231,6 +234,8 @@ def told_json(told: p.Notification) -> dict[str, object]:
             return {"event": "exhausted", "room": told.room.hex(), "envelope": told.message.hex(), "whom": whom}
         case p.NotRecorded(problem=problem):
             return {"event": "unrecorded", "room": told.room.hex(), "code": str(problem.code)}
+        case p.Renamed():
+            return {"event": "renamed", "room": told.room.hex()}
         case _:
             assert_never(told)
 

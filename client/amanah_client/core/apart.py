@@ -12,7 +12,7 @@ from amanah_client.core.context import Context, room_of
 from amanah_client.core.gate import blocked
 from amanah_client.core.requests import Submitted
 from amanah_client.core.room import Room
-from amanah_client.model import Intent, IntentState, RoomRow, RoomStatus
+from amanah_client.model import Intent, IntentState, Namer, RoomRow, RoomStatus
 from amanah_protocol import limits, rooms
 from amanah_protocol.content.bodies import Profile, RoomInfo
 from amanah_protocol.envelope import audience_digest, derive_room_id
@@ -122,7 +122,7 @@ def open_room(ctx: Context, create: Create, *, title: str, written_at_ms: int, i
         batch.add_message(body, Message(), message_id=ctx.random(16), written_at_ms=written_at_ms, label=label)
     ctx.rooms[room_id] = room
     renewal.set_time(ctx, room)
-    room.change(status=RoomStatus.OPENING, title=title)
+    room.change(status=RoomStatus.OPENING, title=title, titled_by=Namer.OWNER)
     room.moved()
     batch.launch()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from amanah_client import effects as e
 from amanah_client.causes import MENDED_KINDS
@@ -13,7 +14,7 @@ from amanah_client.core.context import Context
 from amanah_client.core.entry import Entry, row_of
 from amanah_client.core.requests import Claim
 from amanah_client.core.room import Room
-from amanah_client.model import MessageRow, MessageState
+from amanah_client.model import MessageRow, MessageState, Namer, Retitled
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body, Profile, Repair, RoomInfo, Unknown
 from amanah_protocol.content.file import File
@@ -24,7 +25,10 @@ from amanah_protocol.errors import Code, PeerError, VerifyError
 from amanah_protocol.identity import Certificate, Role, decode_profile, verify_profile
 from amanah_protocol.log.conflict import Sighting, Way
 from amanah_protocol.log.statement import Form, Statement, rebuild_checkpoint
-from amanah_protocol.types import DeviceId
+from amanah_protocol.types import DeviceId, OrgName
+
+MAX_TITLES: Final = 16
+"""Earlier titles of a room that are kept, as a rota may name any of them. Who has given it so many gives no more."""
 
 
 def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, certificate: Certificate) -> MessageRow:
@@ -60,8 +64,8 @@ def open_message(ctx: Context, room: Room, entry: Entry, envelope: Envelope, cer
     _compare_views(ctx, room, entry, envelope, content.view)
     if is_forgotten(ctx, content.body):
         return replace(row, state=MessageState.ERASED)
-    _take_body(ctx, room, envelope, certificate, content.body)
-    return opened(row, content, encoded, key)
+    retitled = _take_body(ctx, room, envelope, certificate, content.body)
+    return replace(opened(row, content, encoded, key), retitled=retitled)
 
 
 def is_forgotten(ctx: Context, body: Body) -> bool:
@@ -143,14 +147,40 @@ def claim_log(ctx: Context, room: Room, kid: DeviceId, *, size: int, root: bytes
     monitor.note_claim(ctx, claim)
 
 
-def _take_body(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, body: Body) -> None:
+def _take_body(ctx: Context, room: Room, envelope: Envelope, certificate: Certificate, body: Body) -> Retitled | None:
     match body:
         case Profile(encoded=encoded):
             take_profile(ctx, room, envelope, encoded)
-        case RoomInfo(title=title) if certificate.role is Role.OFFICER:
-            room.change(title=title)
+        case RoomInfo(title=title):
+            return _take_title(ctx, room, certificate, title)
         case _:  # texts and alerts are for the faces; grants are kept and shown as such, repairs taken apart
             pass
+    return None
+
+
+def _take_title(ctx: Context, room: Room, certificate: Certificate, title: str) -> Retitled | None:
+    """The owner's officers name the room, until they do the own ones, and others only where it has no title yet.
+
+    Each who invites tells newcomers the title anew, so it may be anybody's. Could anybody change it as well, one
+    member would give a room another's name, or take it out of what another nation is paged for.
+    """
+    before, known, by = room.row.title, room.row.titled_by, _namer(ctx, room, certificate.organisation)
+    may_tell = certificate.role is Role.OFFICER and title != ""
+    if not before or title == before:
+        if may_tell and (not before or by > known):
+            room.change(title=title, titled_by=by)
+        return None
+    former = [one for one in room.row.titles if one not in (before, title)]
+    holds = may_tell and (by > known or by == known > Namer.OTHER) and len(former) < MAX_TITLES
+    if holds:
+        room.change(title=title, titled_by=by, titles=(*former, before))
+    return Retitled(before=before, holds=holds)
+
+
+def _namer(ctx: Context, room: Room, of: OrgName) -> Namer:
+    if of == room.spec.owner:
+        return Namer.OWNER
+    return Namer.OWN if of == ctx.certificate.organisation else Namer.OTHER
 
 
 def take_profile(ctx: Context, room: Room, envelope: Envelope, encoded: bytes) -> None:

@@ -28,6 +28,7 @@ from amanah_client.core.context import Context, room_of
 from amanah_client.core.entry import Entry
 from amanah_client.core.gate import blocked
 from amanah_client.core.hold import widen
+from amanah_client.core.opening import MAX_TITLES
 from amanah_client.core.requests import Gathered
 from amanah_client.core.room import Room
 from amanah_client.model import Intent, IntentState, RoomStatus, Wedge
@@ -142,6 +143,7 @@ def _settle(ctx: Context, room: Room) -> None:
     best = ctx.rooms[max(claims, key=lambda one: claims[one])]
     if room.row.successor != best.id:
         room.change(successor=best.id)
+        _name_after(room, best)
     for one in claimants:
         ours = one.create is not None and one.create.header.kid == ctx.me
         closed = None if one is best else best.id
@@ -254,6 +256,12 @@ def _open(ctx: Context, room: Room) -> None:
         apart.open_room(ctx, create, title=room.row.title, written_at_ms=ctx.now_ms, intent=None)
     except AmanahError as error:
         ctx.alarm(str(error.code), f"no successor can be opened: {error.detail}", room=room.id)
+
+
+def _name_after(room: Room, new: Room) -> None:
+    """What people called a room names its successor too, whatever the one who opened that calls it."""
+    names = (one for one in (*room.row.titles, room.row.title, *new.row.titles) if one not in ("", new.row.title))
+    new.change(titles=tuple(dict.fromkeys(names))[:MAX_TITLES])
 
 
 def _is_own(ctx: Context, room: Room) -> bool:

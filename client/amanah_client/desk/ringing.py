@@ -71,6 +71,9 @@ class Ringer:
             of = told.ringing
             drill = "DRILL, " if self._client.is_drill(of.room) else ""
             tell(f"it rings: {drill}{of.precedence.name.lower()} in room {of.room.hex()[:8]}; open the desk to answer")
+        if isinstance(told, p.Renamed):
+            tell(f"a room that paging.toml names is called {told.title!r} now, and was called {told.before!r}")
+            tell(f"it rings as before: room {told.room.hex()[:8]}")
         if isinstance(told, p.NotRecorded):
             tell(f"the room was not told of a page: {told.problem.detail} [{told.problem.code}] {told.problem.hint}")
         self._changed()

@@ -106,7 +106,15 @@ def tombstone(row: MessageRow) -> MessageRow:
         origin = body.origin.nation if isinstance(body, Forwarded) else None
         struck = Struck(pap=_pap(row), corrects=corrects, origin=origin)
     return replace(
-        row, state=MessageState.ERASED, content=b"", key=b"", cause=None, code="", mending=None, struck=struck
+        row,
+        state=MessageState.ERASED,
+        content=b"",
+        key=b"",
+        cause=None,
+        code="",
+        mending=None,
+        struck=struck,
+        retitled=None,
     )
 
 

@@ -144,7 +144,22 @@ class NotRecorded:
     problem: AmanahError
 
 
-Notification: TypeAlias = Rings | Ended | Called | NobodyElse | NotRecorded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renamed:
+    """A room that the rota names has another title; it pages as before.
+
+    Attributes:
+        room: The room.
+        before: What it was called.
+        title: What it is called now.
+    """
+
+    room: RoomId
+    before: str
+    title: str
+
+
+Notification: TypeAlias = Rings | Ended | Called | NobodyElse | NotRecorded | Renamed
 
 
 def _nothing(_: Notification) -> None:
@@ -176,6 +191,7 @@ class Pager:
         self._has_lock = False
         self._tell = tell
         self._over: set[RoomId] = set()
+        self._titles: dict[RoomId, str] = {}
         self._failures: dict[EnvelopeId, tuple[Failure, ...]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Queue[i.Ran] = asyncio.Queue()
@@ -300,12 +316,17 @@ class Pager:
                 pass
 
     async def _hear_of_room(self, room: model.RoomRow) -> None:
-        """A room that is left is quiet; one that this device is added to again rings as after a start."""
+        """A room that is left is quiet; one that is there again, or has a title of the rota, rings as after a start."""
+        before = self._titles.get(room.room, room.title)
+        self._titles[room.room] = room.title
         if is_over(room):
             self._over.add(room.room)
             await self._take(i.Gone(room=room.room))
-        elif room.room in self._over:
-            self._over.remove(room.room)
+            return
+        if before not in ("", room.title) and self._desk.names(room):
+            self._tell(Renamed(room=room.room, before=before, title=room.title))
+        if room.room in self._over or before != room.title:
+            self._over.discard(room.room)
             await self._load(room.room)
 
     async def _look_who(self) -> None:
@@ -333,6 +354,7 @@ class Pager:
         """
         calls: list[i.Arrived] = []
         for room in self._client.rooms():
+            self._titles[room.id] = room.row.title
             if is_over(room.row):
                 self._over.add(room.id)
             elif of is None or room.id == of:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from amanah_client.message import Message, event_of
-from amanah_client.model import RoomRow, RoomStatus
+from amanah_client.model import Namer, RoomRow, RoomStatus
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
 from amanah_client.search.words import mentions_of
@@ -80,8 +80,16 @@ class Desk:
         return room_seq > room.added_seq or any(stay.covers(room_seq) for stay in before)
 
     def _is_in(self, room: RoomRow) -> bool:
-        """Whether a room pages; one that cannot be acknowledged in does not."""
-        return not is_over(room) and (not self.rota.rooms or any(fits(name, room) for name in self.rota.rooms))
+        """Whether a room pages; one that cannot be acknowledged in does not.
+
+        One that nobody named yet whose word of that counts may be any of those of the rota: rather once too often.
+        """
+        is_named = room.title != "" and room.titled_by is not Namer.OTHER
+        return not is_over(room) and (not self.rota.rooms or not is_named or self.names(room))
+
+    def names(self, room: RoomRow) -> bool:
+        """Whether the rota names a room."""
+        return any(fits(name, room) for name in self.rota.rooms)
 
 
 def is_over(room: RoomRow) -> bool:
@@ -90,8 +98,11 @@ def is_over(room: RoomRow) -> bool:
 
 
 def fits(name: str, room: RoomRow) -> bool:
-    """Whether a room is meant by a title or first digits of an id."""
-    return room.title == name or (len(name) >= 4 and room.room.hex().startswith(name.lower()))
+    """Whether a room is meant by a title, also one that it had before, or first digits of an id.
+
+    Else whoever may rename a room would take it out of what another nation is paged for.
+    """
+    return name in (room.title, *room.titles) or (len(name) >= 4 and room.room.hex().startswith(name.lower()))
 
 
 def _author(message: Message) -> i.Person:

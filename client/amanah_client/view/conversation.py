@@ -40,7 +40,7 @@ from amanah_client.view.notices import notice_of
 from amanah_client.view.people import Seat, Who
 from amanah_client.view.runs import begun, parse, plain
 from amanah_client.visible import shown
-from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
+from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Unknown
 from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.file import File
@@ -163,7 +163,7 @@ def _day(at_ms: int, seat: Seat) -> str:
 def _item(message: Message, room: Room, before: Entry | None) -> Notice | Entry | None:
     if message.kind in QUIET:
         return None
-    if message.id in room.board.without_effect or message.body is None or isinstance(message.body, Page):
+    if message.id in room.board.without_effect or message.body is None or isinstance(message.body, Page | RoomInfo):
         found = notice_of(message, room)
         if found is not None or message.state is MessageState.STORED:
             return found

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from amanah_client.language import gettext as _
 from amanah_client.language import list_of, ngettext
 from amanah_client.message import Message
+from amanah_client.model import Retitled
 from amanah_client.paging.duty import DESK
 from amanah_client.view import words
 from amanah_client.view.alerts import sum_words
@@ -16,6 +17,7 @@ from amanah_client.view.entries import Notice
 from amanah_client.view.gathered import Room
 from amanah_client.view.people import Seat
 from amanah_protocol import kinds
+from amanah_protocol.content.bodies import RoomInfo
 from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import HANDSHAKE, HEADER_ONLY
@@ -33,6 +35,8 @@ def notice_of(message: Message, room: Room) -> Notice | None:
         said: Told | None = _without_effect(message, name, effect)
     elif isinstance(message.body, Page):
         said = _paged(message.body, words.value(who.chip)), "alarm" if message.body.result is Result.FAILED else "quiet"
+    elif isinstance(message.body, RoomInfo):
+        said = None if message.row.retitled is None else _called(message.body.title, message.row.retitled, name)
     else:
         said = _does(message, name, room)
     if said is None:
@@ -67,6 +71,14 @@ def _paged(page: Page, nation: str) -> str:
         Result.REACHED: _("%(nation)s paged %(whom)s for message %(digits)s: the page was taken over.", **named),
         Result.FAILED: _("%(nation)s paged %(whom)s for message %(digits)s: it reached nobody.", **named),
     }[page.result]
+
+
+def _called(title: str, retitled: Retitled, who: str) -> Told:
+    named = {"who": who, "before": words.title(retitled.before), "title": words.title(title)}
+    if retitled.holds:
+        return _("%(who)s renamed the room from “%(before)s” to “%(title)s”.", **named), "alarm"
+    said = _("%(who)s called the room “%(title)s” without effect: it is still called “%(before)s”.", **named)
+    return said, "alarm"
 
 
 def _erased(message: Message, who: str, envelopes: Collection[EnvelopeId], room: Room) -> str:

@@ -93,7 +93,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomInfo:
-    """What people call the room from here on.
+    """What people call the room from here on, where its sender may name it (section 6).
 
     Attributes:
         title: Up to 253 characters.

@@ -27,6 +27,7 @@ from amanah_client.paging.duty import Command, Duty, Rota
 from amanah_client.paging.machine import State
 from amanah_client.sdk import Client
 from amanah_client.store.desk import Desk as StoreDesk
+from amanah_protocol.content.bodies import RoomInfo
 from amanah_protocol.content.page import Page, Result
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Role
@@ -400,6 +401,59 @@ def test_a_rota_names_rooms_and_one_that_fits_none_is_told(circle: Circle) -> No
         async with await Client.open(circle.rabat, connect=False) as client:
             pager = p.Pager(client, replace(ALONE, rooms=(ROOM, "Fishing wave")))
             assert pager.unknown_rooms() == ("Fishing wave",)
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def renamed(tunis: Client, here: Desk, title: str) -> AsyncIterator[None]:
+    """The room's owner, whose client is not ours, calls it otherwise for a while."""
+    room = tunis.room(ROOM)
+    assert tunis._engine is not None  # noqa: SLF001 - no client of ours renames a room
+    held = tunis._engine._core._ctx.rooms[room.id]  # noqa: SLF001 - as above
+    for to in (title, ROOM):
+        held.bodies.append(RoomInfo(title=to, description=""))
+        await room.send("x", timeout_s=WAIT_S)
+        async with asyncio.timeout(WAIT_S):
+            while here.client.room(room.id).title != to:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        if to is title:
+            yield
+
+
+def test_a_room_of_the_rota_that_its_owner_renames_is_told_and_rings_as_before(circle: Circle) -> None:
+    async def main() -> None:
+        async with desk(circle.rabat, replace(ALONE, rooms=(ROOM,))) as here, await Client.open(circle.tunis) as tunis:
+            await tunis.online(WAIT_S)
+            async with renamed(tunis, here, "Harbour"):
+                told = await here.until(lambda told: isinstance(told, p.Renamed))
+                assert told == p.Renamed(room=tunis.room(ROOM).id, before=ROOM, title="Harbour")
+                intent = await tunis.room(ROOM).send("now", precedence=Precedence.FLASH, timeout_s=WAIT_S)
+                assert intent.envelope is not None
+                await here.rings(intent.envelope)
+                await here.pager.acknowledge(intent.envelope)
+                # As a program does that is started now.
+                assert p.Pager(here.client, replace(ALONE, rooms=(ROOM, "Port"))).unknown_rooms() == ("Port",)
+
+    asyncio.run(main())
+
+
+def test_a_room_that_gets_a_title_of_the_rota_rings_for_what_nobody_answered(circle: Circle) -> None:
+    async def main() -> None:
+        rota = replace(ALONE, rooms=("Port authority",))
+        async with desk(circle.rabat, rota) as here, await Client.open(circle.tunis) as tunis:
+            await tunis.online(WAIT_S)
+            intent = await tunis.room(ROOM).send("now", precedence=Precedence.FLASH, timeout_s=WAIT_S)
+            message = intent.envelope
+            assert message is not None
+            async with asyncio.timeout(WAIT_S):
+                while not here.client.room(ROOM).entries(message):  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(2 * p.TICK_S)
+            assert here.pager.ringing == ()
+            async with renamed(tunis, here, "Port authority"):
+                await here.rings(message)
+                await here.pager.acknowledge(message)
 
     asyncio.run(main())
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.message import Message
-from amanah_client.model import MessageState, RoomRow, RoomStatus, Stay
+from amanah_client.model import MessageState, Namer, RoomRow, RoomStatus, Stay
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import Rota
 from amanah_client.paging.reading import Desk, fits, is_over
@@ -99,6 +99,15 @@ def test_what_was_said_before_this_device_was_in_and_what_has_no_place_does_not_
     assert not is_called(FLASH, replace(IN, added_seq=7))
     assert is_called(FLASH, replace(IN, added_seq=6))
     assert not is_called(replace(FLASH, room_seq=None))
+
+
+def test_a_room_that_was_renamed_pages_by_what_it_was_called_and_one_without_a_title_that_counts_by_any_name() -> None:
+    by_name = Desk(nation=MA, device=ME, rota=Rota(rooms=("Port authority",)))
+    assert not is_called(FLASH, IN, by_name)
+    assert is_called(FLASH, replace(IN, titles=("x", "Port authority")), by_name)
+    assert is_called(FLASH, replace(IN, title=""), by_name)
+    for namer in Namer:
+        assert is_called(FLASH, replace(IN, titled_by=namer), by_name) is (namer is Namer.OTHER)
 
 
 def test_what_was_said_while_this_device_was_in_before_pages_once_it_is_in_again() -> None:

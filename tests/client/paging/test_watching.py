@@ -87,6 +87,15 @@ def test_that_the_room_was_not_told_is_said_with_what_to_do() -> None:
     assert told_json(told) == {"event": "unrecorded", "room": ROOM.hex(), "code": "LABEL"}
 
 
+def test_that_a_room_of_the_rota_was_renamed_is_said_and_its_titles_stand_in_no_file_of_programs() -> None:
+    told = p.Renamed(room=ROOM, before="a\nb", title="c")
+    (line,) = told_lines(told, cast("Client", None))
+    digits = ROOM.hex()[:8]
+    said = f"RENAMED  room {digits}, in paging.toml, from a b to c; it rings as before"
+    assert line.replace("\u2068", "").replace("\u2069", "") == said
+    assert told_json(told) == {"event": "renamed", "room": ROOM.hex()}
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     (tmp_path / "paging.toml").write_text(WHOLE)

@@ -8,7 +8,7 @@ import pytest
 
 from amanah_client.incident.board import ClosingOnBoard
 from amanah_client.message import author_of
-from amanah_client.model import Cause, Intent, IntentState, MessageState
+from amanah_client.model import Cause, Intent, IntentState, MessageState, Retitled
 from amanah_client.saying import saying
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.closing import closing_words
@@ -333,6 +333,17 @@ def test_alerts_are_folded_and_their_numbers_add_up_in_public() -> None:
     assert (card.sum, card.adds_up) == ("sent 215 = shown 3 + merged 211 + dropped 1", False)
     assert isinstance(notice, Notice)
     assert entry.who.machine
+
+
+def test_a_room_that_is_called_otherwise_is_a_line_to_be_looked_at_and_a_title_told_anew_is_none() -> None:
+    told = Told()
+    for retitled in (None, Retitled(before="Wave", holds=True), Retitled(before="Wave\u202e", holds=False)):
+        told.say(A_TN, RoomInfo(title="198.51.100.7", description=""), retitled=retitled)
+    notices = [item for item in told.items() if isinstance(item, Notice)]
+    assert [(bare(one.text), one.tone) for one in notices] == [
+        ("officer 0 of TN renamed the room from “Wave” to “198.51.100[.]7”.", "alarm"),
+        ("officer 0 of TN called the room “198.51.100[.]7” without effect: it is still called “Wave<202E>”.", "alarm"),
+    ]
 
 
 def test_tasks_decisions_and_times_are_cards_where_they_were_begun_and_lines_where_they_moved() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board, Fold
 from amanah_client.message import Message, event_of
-from amanah_client.model import Cause, MessageRow, MessageState
+from amanah_client.model import Cause, MessageRow, MessageState, Retitled
 from amanah_client.view.conversation import conversation
 from amanah_client.view.entries import Entry, Item
 from amanah_client.view.gathered import Room, against
@@ -76,6 +76,7 @@ class Told:
         cause: Cause | None = None,
         late_ms: int = 0,
         waited_ms: int = 0,
+        retitled: Retitled | None = None,
     ) -> EnvelopeId:
         seq = len(self.messages) + 1
         entry, at_ms = EnvelopeId(seq.to_bytes(32)), NOW_MS - 60 * MINUTE_MS + seq * MINUTE_MS
@@ -98,6 +99,7 @@ class Told:
             state=state,
             cause=cause,
             code="OPEN" if cause else "",
+            retitled=retitled,
         )
         self.messages.append(
             Message(
