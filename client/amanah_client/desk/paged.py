@@ -12,6 +12,7 @@ from amanah_client.paging.duty import DESK, Rota, Step
 from amanah_client.room import Room
 from amanah_client.view import words
 from amanah_client.view.people import Seat
+from amanah_client.view.ringing import unmet
 from amanah_client.visible import shown
 from amanah_protocol import kinds
 from amanah_protocol.content.page import Page, Result
@@ -39,7 +40,7 @@ def duty(desk: Desk) -> dict[str, object]:
             "What rings: %(precedence)s and above, and what calls your duty desk.",
             precedence=words.precedence(rota.least).lower(),
         ),
-        "trouble": desk.ringer.trouble,
+        "trouble": " ".join(filter(None, (desk.ringer.trouble, *unmet(desk.ringer.unknown_rooms)))),
         "elsewhere": ""
         if desk.ringer.pages_others or not rota.pages
         else _("Another program of this profile pages the others."),

@@ -127,6 +127,11 @@ class Ringer:
         return Rota() if self._pager is None else self._pager.rota
 
     @property
+    def unknown_rooms(self) -> tuple[str, ...]:
+        """What the rota names as a room, and none fits."""
+        return () if self._pager is None else self._pager.unknown_rooms()
+
+    @property
     def pages_others(self) -> bool:
         """Whether this program pages others, and not another one of the profile."""
         return self._pager is not None and self._pager.runs_hooks

@@ -192,6 +192,9 @@ class Pager:
         self._tell = tell
         self._over: set[RoomId] = set()
         self._titles: dict[RoomId, str] = {}
+        self._met: set[str] = set()
+        for room in client.rooms() if self._rota.rooms else ():
+            self._meet(room.row)
         self._failures: dict[EnvelopeId, tuple[Failure, ...]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Queue[i.Ran] = asyncio.Queue()
@@ -233,8 +236,11 @@ class Pager:
 
     def unknown_rooms(self) -> tuple[str, ...]:
         """What the rota names as a room, and none fits: nothing pages by it."""
-        rows = [room.row for room in self._client.rooms()]
-        return tuple(name for name in self._rota.rooms if not any(fits(name, row) for row in rows))
+        return tuple(name for name in self._rota.rooms if name not in self._met)
+
+    def _meet(self, room: model.RoomRow) -> None:
+        """Once a name of the rota fits a room, it does for good."""
+        self._met |= {name for name in self._rota.rooms if fits(name, room)}
 
     async def acknowledge(self, message: EnvelopeId, grade: Grade = Grade.UNDERSTOOD) -> model.Intent:
         """Acknowledge what rings: durable before this returns, and quiet here from then on.
@@ -319,6 +325,7 @@ class Pager:
         """A room that is left is quiet; one that is there again, or has a title of the rota, rings as after a start."""
         before = self._titles.get(room.room, room.title)
         self._titles[room.room] = room.title
+        self._meet(room)
         if is_over(room):
             self._over.add(room.room)
             await self._take(i.Gone(room=room.room))

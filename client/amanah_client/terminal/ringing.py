@@ -17,7 +17,7 @@ from amanah_client.sdk import Client
 from amanah_client.terminal.lines import Part, Row, said, wrap
 from amanah_client.view import words
 from amanah_client.view.people import Seat
-from amanah_client.view.ringing import RingLine, ring_line
+from amanah_client.view.ringing import RingLine, ring_line, unmet
 from amanah_protocol.errors import AmanahError, UsageError
 from amanah_protocol.types import EnvelopeId, RoomId
 
@@ -91,6 +91,7 @@ class Ringer:
         if self.trouble is not None:
             what = words.value(f"{self.trouble.detail.rstrip('.')}. {self.trouble.hint}")
             lines.append((said(_("Paging is in trouble: %(what)s", what=what), "worst"), None))
+        lines += [(said(told, "bad"), None) for told in unmet(self._pager.unknown_rooms())]
         if ringing:
             line = self._line(ringing[0], seat)
             lines.append((tuple(_first(line)), 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,12 @@ from amanah_client.visible import shown
 
 BEGINS_CHARS: Final = 160
 """So much of a message is read at a glance, and fills no telephone."""
+
+
+def unmet(names: Iterable[str]) -> tuple[str, ...]:
+    """What the rota names as a room, and none is called: nobody may take silence for quiet."""
+    told = _("paging.toml names a room %(name)s, and there is none: nothing pages by that name")
+    return tuple(told % {"name": words.value(name)} for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

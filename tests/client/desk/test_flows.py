@@ -439,6 +439,17 @@ async def test_a_rota_that_cannot_be_used_keeps_nobody_from_the_desk_and_is_told
             await page.socket.close()
 
 
+async def test_a_name_of_the_rota_that_no_room_has_is_told_with_who_is_on_duty(nations: Nations) -> None:
+    async with officers(nations, "with a rota of rooms") as two:
+        two.a.profile.home.rota.write_text("[page]\nrooms = ['Port authority']\n")
+        async with serving(two.a) as served:
+            page = Page(await served.dial(await served.enter()))
+            told = (await page.ask("duty"))["data"]["trouble"]
+            assert "paging.toml names a room" in told
+            assert "Port authority" in told
+            await page.socket.close()
+
+
 async def test_the_terminal_sounds_where_no_page_does(nations: Nations) -> None:
     async with officers(nations, "without a page") as two:
         bells: list[None] = []

@@ -8,8 +8,8 @@ from amanah_client.language import Language, gettext, speaking
 from amanah_client.paging.pager import Pager
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.kinds import Ack
-from amanah_protocol.labels import Precedence
-from tests.client.terminal.officers import at_the_terminal, joined, until
+from amanah_protocol.labels import Label, Precedence
+from tests.client.terminal.officers import TN, at_the_terminal, joined, until
 from tests.end_to_end.nations import Nations
 
 ROTA = """
@@ -108,6 +108,16 @@ async def test_a_rota_that_cannot_be_used_is_told_and_it_rings_all_the_same(nati
         theirs = await joined(desk.malware, "Mistaken")
         await theirs.send("now", precedence=Precedence.FLASH)
         await desk.sees("Rings  MA Malware lead, Flash", "ringing")
+
+
+async def test_a_name_of_the_rota_that_no_room_has_is_told_until_one_has(nations: Nations) -> None:
+    rota = "[page]\nrooms = ['Named', 'Later']\n"
+    async with at_the_terminal(nations, "naming", (80, 24), room="Named", rota=rota) as desk:
+        await desk.sees("paging.toml names a room Later, and there is none", "ringing")
+        assert "Named" not in desk.told("ringing")
+        later = await desk.malware.create_room("Later", label=Label.AMBER)
+        await later.invite(TN)
+        await until(lambda: desk.told("ringing") == "")
 
 
 async def test_that_nothing_rings_any_more_is_told(nations: Nations, monkeypatch: pytest.MonkeyPatch) -> None:
