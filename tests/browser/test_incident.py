@@ -67,12 +67,15 @@ class Incident:
     def all(self) -> tuple[Officer, ...]:
         return self.en, self.fr, self.ar
 
-    def look(self, officer: Officer, name: str) -> None:
-        """Pictures of what stands on a desk, wide and narrow, light and dark; axe has nothing against it."""
+    def look(self, officer: Officer, name: str, *, again: bool = False) -> None:
+        """Pictures of what stands on a desk, wide and narrow, light and dark; axe has nothing against it.
+
+        Seen `again` in another language, one theme for each size is enough: what differs is how it runs.
+        """
         page = officer.page
         for size, kind in ((WIDE, "wide"), (PHONE, "phone")):
             page.set_viewport_size(size)
-            for theme in ("light", "dark"):
+            for theme in ("light" if kind == "wide" else "dark",) if again else ("light", "dark"):
                 officer.wear(theme)
                 full = f"incident-{name}-{officer.lang}-{kind}-{theme}"
                 assert overflow(page) == 0, full
@@ -132,6 +135,7 @@ def _open(incident: Incident) -> None:
     for officer in (incident.fr, incident.ar):
         officer.page.locator("h1 .title", has_text="Port authority").wait_for()
     incident.look(en, "begun")
+    incident.look(incident.ar, "begun", again=True)
 
 
 def _converse(incident: Incident) -> None:
@@ -163,7 +167,7 @@ def _converse(incident: Incident) -> None:
 
 
 def _hand_over_files(incident: Incident) -> None:
-    en, fr, _ar = incident.all
+    en, fr, ar = incident.all
     page = en.page
     tray = page.locator(".tray li")
     capture: FilePayload = {"name": "quay-2.pcap", "mimeType": "text/html", "buffer": CAPTURE}
@@ -176,6 +180,12 @@ def _hand_over_files(incident: Incident) -> None:
     tray.nth(0).get_by_label("What quay-2.pcap is").fill("Mirror port of quay 2, from 04:10")
     tray.nth(1).get_by_label("May be harmful").check()
     incident.look(en, "tray")
+    theirs = ar.page.locator(".tray li")
+    ar.page.locator("form.compose input[type=file]").set_input_files([capture])
+    expect(theirs).to_have_count(1)
+    incident.look(ar, "tray", again=True)
+    theirs.get_by_text("\u00d7", exact=True).click()
+    expect(theirs).to_have_count(0)
     en.page.get_by_role("button", name="Take wrong.txt off").click()
     expect(tray).to_have_count(2)
     # What stands in one room's composer goes into no other.
@@ -202,7 +212,7 @@ def saved(officer: Officer, button: Locator, folder: Path) -> tuple[str, bytes]:
 
 
 def _save_files(incident: Incident) -> None:
-    _en, fr, ar = incident.all
+    en, fr, ar = incident.all
     card = fr.hears("quay-2.pcap")
     assert saved(fr, card.locator(".btn.go"), incident.folder) == ("quay-2.pcap", CAPTURE)
     # The page stays where it was, and nothing of the file is shown in it.
@@ -214,6 +224,10 @@ def _save_files(incident: Incident) -> None:
     with pyzipper.AESZipFile(incident.folder / "kept") as archive:
         archive.setpassword(PASSWORD)
         assert archive.read("gnp._img src=x onerror=alert(1)_.exe") == SAMPLE
+    en.button("Files").click()
+    expect(en.page.locator("dialog .files li")).to_have_count(2)
+    incident.look(en, "files", again=True)
+    en.page.keyboard.press("Escape")
     ar.button("Files").click()
     rows = ar.page.locator("dialog .files li")
     expect(rows).to_have_count(2)
@@ -268,6 +282,7 @@ def _lose_the_connection(incident: Incident) -> None:
     ar.button("Send").click()
     ar.hears("ملاحظات").locator(".sent.queued").wait_for()
     incident.look(ar, "offline")
+    incident.look(en, "offline", again=True)
     # What is saved meanwhile waits, and the browser gets it as soon as it has come.
     sample = fr.hears("gnp._img")
     with fr.page.expect_download() as waiting:
@@ -293,6 +308,10 @@ def _lock_and_unlock(incident: Incident) -> None:
     for held in ("Port authority", "half a sentence", "quay-2"):
         assert held not in page.content()
     incident.look(officer, "locked")
+    _speak(officer, "ar")
+    page.get_by_role("heading", name=officer.word("This page is locked")).wait_for()
+    incident.look(officer, "locked", again=True)
+    _speak(officer, "en")
     page.go_back()
     page.wait_for_timeout(300)
     assert "Port authority" not in page.content()
@@ -300,6 +319,13 @@ def _lock_and_unlock(incident: Incident) -> None:
     page.locator(".room", has_text="Port authority").wait_for()
     expect(page.locator("textarea.box")).to_have_value("half a sentence")
     page.locator("textarea.box").fill("")
+
+
+def _speak(officer: Officer, lang: str) -> None:
+    """A locked page in another language: nothing of a room is lost by loading it anew."""
+    officer.lang = lang
+    officer.visit.context.add_cookies([{"name": "amanah-language", "value": lang, "url": officer.visit.origin}])
+    officer.page.reload()
 
 
 def _search_and_report(incident: Incident) -> None:
@@ -313,6 +339,10 @@ def _search_and_report(incident: Incident) -> None:
         expect(officer.page.locator("#flow article:focus")).to_contain_text("Casablanca")
     fr.button("Report").click()
     incident.look(fr, "report")
+    for officer in (en, ar):
+        officer.button("Report").click()
+        incident.look(officer, "report", again=True)
+        officer.page.keyboard.press("Escape")
     fr.page.locator("#f-form").select_option("markdown")
     name, text = saved(fr, fr.page.locator("dialog .go"), incident.folder)
     assert name.startswith("report-")
