@@ -14,6 +14,7 @@ from amanah_client.lookalikes import likeness
 from amanah_client.model import ControlRow
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.identity import Certificate, Profile, Role, decode_certificate, decode_profile
+from amanah_protocol.labels import Label
 from amanah_protocol.log.leaf import LeafType
 from amanah_protocol.revocation import decode_revocation
 from amanah_protocol.types import DeviceId, OrgName, PersonId
@@ -31,6 +32,7 @@ class Party:
         revoked: Whether a revocation was logged.
         subject: The person's pseudonym, which the organisation alone resolves; None if unknown.
         namesakes: Whether somebody else of the organisation has this name, or one that looks like it.
+        ceiling: The highest label that it is certified for; None if unknown.
     """
 
     device: DeviceId
@@ -40,6 +42,7 @@ class Party:
     revoked: bool
     subject: PersonId | None = None
     namesakes: bool = False
+    ceiling: Label | None = None
 
     @property
     def text(self) -> str:
@@ -96,6 +99,7 @@ class Directory:
             revoked=device in self._revoked,
             subject=certificate.subject,
             namesakes=profile is not None and self._names[profile.organisation, likeness(profile.name)] > 1,
+            ceiling=certificate.ceiling,
         )
 
     def _role(self, device: DeviceId, before: int) -> Role | None:

@@ -21,6 +21,7 @@ from amanah_client.language import isolate
 from amanah_client.language.errors import SpokenError
 from amanah_client.message import author_of
 from amanah_client.moments import clock
+from amanah_client.reach import check_reach
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
@@ -165,6 +166,17 @@ def conclude(room: Room, number: int) -> tuple[Outcome, tuple[OrgName, ...]]:
     if reason is not None:
         raise _decided()
     return outcome, nations
+
+
+def check_nation(room: Room, nation: OrgName) -> None:
+    """All devices of a nation may be invited: this nation's officers may do that, and the ceiling may reach them.
+
+    Raises:
+        SpokenError: As `check_invitation`.
+        RefusedError: `LABEL` where a device of it is certified for less than the room's ceiling.
+    """
+    check_invitation(room, nation)
+    check_reach(room.client, room.ceiling, (nation,), time.time_ns() // 1_000_000)
 
 
 def check_invitation(room: Room, nation: OrgName) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from amanah_client.sdk import Client
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.identity import MEMBER_ROLES, Certificate, parse_organisation
 from amanah_protocol.labels import Label
 from amanah_protocol.roster import decode_roster
 from amanah_protocol.types import OrgName
+
+if TYPE_CHECKING:
+    from amanah_client.sdk import Client
 
 
 class Why(Enum):

@@ -573,10 +573,10 @@ class Room:
                 id, or first digits of it.
 
         Raises:
-            UsageError: `USAGE` for no DNS name, `NOT_FOUND` for no or several devices, `MEMBERSHIP` if its owner must.
+            UsageError: `USAGE` for no DNS name, `NOT_FOUND` for no or several devices; and as `check_nation`.
         """
         if isinstance(who, str) and "." in who:
-            effective.check_invitation(self, organisation := parse_organisation(who))
+            effective.check_nation(self, organisation := parse_organisation(who))
             return actions.Invite(room=self.id, organisation=organisation)
         device = who if isinstance(who, bytes) else self._client.device(who)
         effective.check_invitation(self, self.party(device).organisation)

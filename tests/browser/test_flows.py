@@ -125,6 +125,7 @@ def test_a_drill_is_opened_by_a_template_rings_and_is_signed_off(
         theirs.page.reload()
         theirs.page.locator(".rail .me b").wait_for()
         _open_by_template(ours)
+        _invites(ours)
         _says_that_it_is_a_drill(ours, theirs)
         _rings(ours, theirs, homes[1])
         _goes_on(ours)
@@ -174,6 +175,20 @@ def _open_by_template(ours: Officer) -> None:
     page.locator("#f-title").press("Enter")
     page.locator("h1 .title", has_text="Hospital").wait_for()
     ours.hears("affected: @cert.example.ma (has victims of the same campaign)")
+
+
+def _invites(ours: Officer) -> None:
+    """Nobody is left whom the room may reach: who it may not is named with the reason, and nothing is filled in."""
+    page = ours.page
+    page.locator("#people li", has_text="cert.example.ma").wait_for()
+    ours.button("Invite").click()
+    dialog = page.locator("dialog")
+    expect(dialog.locator(".whynot")).to_contain_text("cert.example.sn")
+    expect(dialog.locator(".whynot")).to_contain_text("certified up to TLP:GREEN")
+    expect(dialog.locator("#f-whom")).to_have_value("")
+    expect(dialog.locator("datalist option")).to_have_count(0)
+    pictures(ours, "flows-invite")
+    page.keyboard.press("Escape")
 
 
 def _says_that_it_is_a_drill(ours: Officer, theirs: Officer) -> None:
@@ -307,7 +322,7 @@ def _goes_on(ours: Officer) -> None:
     page.locator(".room", has_text="Hospital").click()
     _tool(ours, "All of it is encrypted", "Forward")
     dialog = page.locator("dialog")
-    assert dialog.locator("#f-to option").all_inner_texts() == ["DRILL Another exercise (TLP:RED)"]
+    expect(dialog.locator("#f-to option")).to_have_text(["DRILL Another exercise (TLP:RED)"])
     assert dialog.locator("#f-label option").all_inner_texts() == ["TLP:AMBER+STRICT", "TLP:RED"]
     dialog.locator("summary").click()
     expect(dialog.locator(".whynot")).to_contain_text("Payment portals")

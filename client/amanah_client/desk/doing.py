@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions
+from amanah_client.circle import check_offered
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
@@ -20,6 +21,7 @@ from amanah_client.language import gettext as _
 from amanah_client.room import Room
 from amanah_client.view.closing import closes, left_open
 from amanah_client.view.indicators import defang, has_live
+from amanah_client.view.people import Seat
 from amanah_protocol.content.alert import Severity
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.clock import Clock, Nature
@@ -118,7 +120,7 @@ async def _type(desk: Desk, asked: wire.Type) -> tuple[str, object]:  # noqa: C9
         case orders.Inviting(organisation=organisation):
             await desk.client.ask(room.invitation(organisation))
         case orders.Marking():
-            return "", {"marks": _marks(order, room)}
+            return "", {"marks": _marks(order, room, desk.seat())}
         case orders.ShowingMembers():
             return "", {"show": "members"}
         case orders.Searching(query=query):
@@ -175,9 +177,9 @@ async def _correct(desk: Desk, asked: wire.Correct) -> tuple[str, object]:
     return "", {"sent": True}
 
 
-def _marks(order: orders.Marking, room: Room) -> dict[str, str]:
-    if order.label is not None and order.label > room.ceiling:
-        raise UsageError(Code.LABEL, f"{order.label.text} is above the room's ceiling {room.ceiling.text}")
+def _marks(order: orders.Marking, room: Room, seat: Seat) -> dict[str, str]:
+    if order.label is not None:
+        check_offered(room, seat, order.label)
     named = {
         "label": None if order.label is None else order.label.text,
         "pap": None if order.pap is None else order.pap.text,

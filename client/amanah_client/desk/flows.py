@@ -7,7 +7,7 @@ from typing import assert_never
 from amanah_client.desk import wire
 from amanah_client.desk.circle import closing_of, readers_of
 from amanah_client.desk.desk import Desk
-from amanah_client.desk.opening import open_room, plan
+from amanah_client.desk.opening import open_room, plan, whom_to_invite
 from amanah_client.desk.paged import duty
 from amanah_client.desk.passing import forward, grant, plan_grant, relabel, targets
 from amanah_client.ending import ask_nations, record_closing, sign_off
@@ -27,6 +27,8 @@ async def flow(desk: Desk, asked: wire.Flow) -> tuple[str, object]:  # noqa: C90
         # What shows a form is built on the form that is sent, and comes first.
         case wire.PlanRoom():
             return "", plan(desk, asked)
+        case wire.WhomToInvite():
+            return "", whom_to_invite(desk, RoomId(bytes.fromhex(asked.room)))
         case wire.NewRoom():
             return await open_room(desk, asked), None
         case wire.GrantHistory():

@@ -26,7 +26,7 @@ from amanah_client.desk.words import words_of_page
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
 from amanah_client.view.people import Seat, Who
-from amanah_client.view.readers import readers
+from amanah_client.view.readers import highest, narrowed, offered, readers
 from amanah_client.web.gate import cookie_of
 from amanah_client.web.sessions import Sessions
 from amanah_protocol.errors import AmanahError
@@ -94,7 +94,7 @@ class Live:
         desk = self._desk
         me = self._me(desk.seat())
         looked = "" if desk.looked is None else desk.looked.hex()
-        more = {"words": words_of_page(), "organisations": desk.organisations(), "looked": looked}
+        more = {"words": words_of_page(), "most": desk.client.certificate.ceiling.text, "looked": looked}
         await self._tell({"kind": "hello", "me": me, **more})
         while True:
             self._changed.clear()
@@ -143,10 +143,13 @@ class Live:
         await self._tell_changed(f"board {name}", desk.board(feed, seat))
 
     def _head(self, feed: Feed, seat: Seat) -> dict[str, object]:
-        draft = feed.room.draft
+        draft, labels = feed.room.draft, offered(feed.members, seat, feed.ceiling)
         return {
             "room": self._desk.line_of(feed.room.id, seat),
             "readers": readers(feed.members, seat),
+            "labels": [{"label": one.label.text, "why": one.why} for one in labels],
+            "label": highest(labels, feed.ceiling).text,
+            "narrowed": narrowed(labels),
             "draft": "" if draft is None else draft.text,
             "mark": feed.room.read_mark,
         }

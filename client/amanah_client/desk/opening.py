@@ -10,9 +10,12 @@ from amanah_client import actions
 from amanah_client.desk import wire
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.telling import told
+from amanah_client.effective import check_invitation
 from amanah_client.language import N_
 from amanah_client.language import gettext as _
+from amanah_client.language.errors import SpokenError
 from amanah_client.reach import Reached, Why, check_reach, reach
+from amanah_client.room import Room
 from amanah_client.saying import Say
 from amanah_client.templates.opening import Wanted, fill, open_filled
 from amanah_client.templates.plan import Filled, planned
@@ -79,6 +82,25 @@ def plan(desk: Desk, asked: wire.NewRoom) -> dict[str, object]:
         "notes": notes,
         "problem": problem,
     }
+
+
+def whom_to_invite(desk: Desk, room_id: RoomId) -> list[dict[str, object]]:
+    """The nations that are not in a room yet: whether its ceiling may reach them and this nation let them in.
+
+    Raises:
+        UsageError: `UNKNOWN_ROOM`.
+    """
+    room, seat = desk.client.room(room_id), desk.seat()
+    found = [one for one in reach(desk.client, room.ceiling, desk.now_ms) if one.organisation not in room.nations()]
+    return [_nation(one, seat) | _as_owner(room, one.organisation) for one in found]
+
+
+def _as_owner(room: Room, nation: OrgName) -> dict[str, object]:
+    try:
+        check_invitation(room, nation)
+    except SpokenError as error:
+        return {"may": False, "why": f"{error.detail}. {error.hint}"}
+    return {}
 
 
 async def open_room(desk: Desk, asked: wire.NewRoom) -> str:

@@ -252,6 +252,12 @@ class PlanRoom(NewRoom, frozen=True, kw_only=True, tag="plan_room"):
     """What opening it would come to, and which nations its label may reach; nothing is done."""
 
 
+class WhomToInvite(Frame, frozen=True, kw_only=True, tag="whom_to_invite"):
+    """Which nations that are not in a room yet may be let in, and why not the others."""
+
+    room: Room
+
+
 class Invite(Frame, frozen=True, kw_only=True, tag="invite"):
     """Invite an organisation or a device."""
 
@@ -410,7 +416,7 @@ class Defang(Frame, frozen=True, kw_only=True, tag="defang"):
 
 Flow: TypeAlias = (
     NewRoom | PlanRoom | Dismiss | AskToSign | SignOff | RecordClosing | ForwardTargets | Forward | PlanGrant
-    | GrantHistory | Relabel | AnswerPage | Duty
+    | GrantHistory | Relabel | AnswerPage | Duty | WhomToInvite
 )  # fmt: skip
 """What takes more than one step (`desk.flows`)."""
 

@@ -16,7 +16,7 @@ from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.saying import unusual
 from amanah_client.terminal import dialogs, doing, opening
-from amanah_client.terminal.completing import complete, usage
+from amanah_client.terminal.completing import Completion, complete, usage
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
 from amanah_client.terminal.drawing import Drawn, Parts
@@ -84,7 +84,7 @@ class Terminal(Frame):
         self._ask_how(name.removeprefix(dialogs.NEW), drill=False)
 
     def _ask_how(self, title: str, *, drill: bool) -> None:
-        asks, choices = opening.asked(title, drill=drill)
+        asks, choices = opening.asked(title, most=self.watch_over.client.certificate.ceiling, drill=drill)
         self.ask(Choosing(asks, choices), partial(self._open_room, title, drill))
 
     async def _open_room(self, title: str, drill: bool, how: str | None) -> None:  # noqa: FBT001 - bound where it is asked
@@ -291,9 +291,8 @@ class Terminal(Frame):
         if not self.composer.text:
             self._to_conversation()
             return
-        members = [] if self._feed is None else self._feed.members
-        before = self.composer.before_cursor
-        found = complete(before, members, self.watch_over.organisations())
+        before, feed = self.composer.before_cursor, self._feed
+        found = complete(before, ()) if feed is None else self._completed(before, feed)
         if found is None:
             return
         row, column = self.composer.cursor_location
@@ -303,6 +302,11 @@ class Terminal(Frame):
             self._offered_for = self.composer.text
             self._offer(found.choices)
             self.show_bar()
+
+    def _completed(self, before: str, feed: Feed) -> Completion | None:
+        watch = self.watch_over
+        labels = tuple(one.label for one in watch.offered(feed, watch.seat()) if not one.why)
+        return complete(before, feed.members, watch.invitable(feed), labels)
 
     def _offer(self, choices: tuple[tuple[str, str], ...]) -> None:
         self._choices = tuple(

@@ -10,6 +10,7 @@ from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import SLASH
 from amanah_client.composing.mentions import names
 from amanah_client.directory import Party
+from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName
 
 _AT: Final = "@"
@@ -28,13 +29,16 @@ class Completion:
     choices: tuple[tuple[str, str], ...]
 
 
-def complete(line: str, members: Collection[Party], roster: Collection[OrgName] = ()) -> Completion | None:
+def complete(
+    line: str, members: Collection[Party], others: Collection[OrgName] = (), labels: Collection[Label] = tuple(Label)
+) -> Completion | None:
     """What the end of a line could go on to; None where there is nothing to complete.
 
     Args:
         line: The text before the cursor.
         members: Who is in the room.
-        roster: All nations that there are.
+        others: Nations that may be let in.
+        labels: Labels that are offered in the room.
     """
     head, blank, word = line.rpartition(" ")
     if word.startswith(SLASH) and not blank:
@@ -43,7 +47,9 @@ def complete(line: str, members: Collection[Party], roster: Collection[OrgName] 
     if word.startswith(_AT):
         return _from(head + blank, word, [(f"{_AT}{name}", "") for name in sorted(names(members))])
     if line.startswith(SLASH) and not line.startswith(SLASH * 2) and blank:
-        return _from(head + blank, word, [(one, "") for one in _words(head.removeprefix(SLASH), members, roster)])
+        return _from(
+            head + blank, word, [(one, "") for one in _words(head.removeprefix(SLASH), members, others, labels)]
+        )
     return None
 
 
@@ -54,15 +60,19 @@ def usage(line: str) -> tuple[str, ...]:
     return () if command is None else tuple(f"{SLASH}{name} {form}".strip() for form in command.usage)
 
 
-def _words(head: str, members: Collection[Party], roster: Collection[OrgName]) -> Iterable[str]:
+def _words(
+    head: str, members: Collection[Party], others: Collection[OrgName], labels: Collection[Label]
+) -> Iterable[str]:
     """What may stand behind some words of a command, from what it says of itself."""
     name, *before = head.split()
     command = COMMANDS.get(name.lower())
     if command is None:
         return ()
+    if command.name == "tlp" and not before:
+        return tuple(one.text.removeprefix("TLP:").lower() for one in labels)
     found: dict[str, None] = {}
     inside = {one.organisation for one in members if one.organisation}
-    nations = sorted({*roster} - inside if command.name == "invite" else inside)
+    nations = sorted({*others} - inside if command.name == "invite" else inside)
     for form in command.usage:
         for place in _next(form.split(" "), before):
             if place == "NATION":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from amanah_client import actions
-from amanah_client.circle import shown_as
+from amanah_client.circle import check_offered, shown_as
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
@@ -33,7 +33,7 @@ from amanah_client.view.closing import closes, facts, left_open
 from amanah_protocol.content.file import File
 from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, UsageError, VerifyError
+from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
 
@@ -233,12 +233,11 @@ def mark(watch: Watch, feed: Feed, order: orders.Marking) -> Done:
     """Change with what the next message goes out; a laxer label wants somebody's word.
 
     Raises:
-        UsageError: `LABEL` above the room's ceiling.
+        UsageError: As `check_offered`.
     """
     draft = watch.draft(feed)
     if order.label is not None:
-        if order.label > feed.room.ceiling:
-            raise UsageError(Code.LABEL, f"{order.label.text} is above the room's ceiling {feed.room.ceiling.text}")
+        check_offered(feed.room, watch.seat(), order.label)
         if order.label < draft.label:
             return Lowers(draft.label, order.label)
         draft.label = order.label

@@ -36,7 +36,7 @@ from amanah_client.view import words
 from amanah_client.view.board import BoardView
 from amanah_client.view.closing import shown_closing
 from amanah_client.view.people import Seat
-from amanah_client.view.readers import Readers
+from amanah_client.view.readers import Readers, narrowed
 from amanah_client.view.runs import parse, plain
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.types import RoomId
@@ -270,9 +270,9 @@ class Frame(App[None]):
     def _show_around(self, feed: Feed, seat: Seat) -> tuple[BoardView, Readers]:
         """Draw what is said around the composer: what is sent from here on goes to whom it names."""
         watch, board = self.watch_over, self.watch_over.board(feed, seat)
-        readers, draft = watch.readers(feed, seat), watch.draft(feed)
+        readers, draft, less = watch.readers(feed, seat), watch.draft(feed), narrowed(watch.offered(feed, seat))
         self._plate("head").put(partial(panels.head, watch.line_of(feed, seat), board, readers))
-        self._plate("above").put(partial(panels.composing, draft.label, draft.pap, draft.precedence, readers))
+        self._plate("above").put(partial(panels.composing, draft.label, draft.pap, draft.precedence, readers, less))
         closing = shown_closing(board.closing)
         self.composer.shown = Shown(room=feed.room.id, readers=readers.digest, closing=closing)
         return board, readers

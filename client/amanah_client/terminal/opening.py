@@ -21,11 +21,12 @@ EXERCISE: Final = "exercise"
 _BY_TEMPLATE: Final = "template "
 
 
-def asked(title: str, *, drill: bool) -> tuple[Sequence[Parts], Sequence[Choice]]:
+def asked(title: str, *, most: Label, drill: bool) -> tuple[Sequence[Parts], Sequence[Choice]]:
     """What is asked of somebody who opens a room, and the answers.
 
     Args:
         title: Of the room.
+        most: The highest label that whoever opens it is certified for.
         drill: Whether it is an exercise.
     """
     asks: list[Parts] = [said(_("With which label? It is the highest that the room allows, and stays."), "bold")]
@@ -33,9 +34,15 @@ def asked(title: str, *, drill: bool) -> tuple[Sequence[Parts], Sequence[Choice]
     if drill:
         asks.append(said(_("It is an exercise, for ever: nothing in it is real."), "drill"))
     choices = [Choice(name=NOTHING, says=said(_("Open no room")))]
-    choices += [Choice(name=label.text, says=(Part(f" {label.text} ", label.text),)) for label in reversed(Label)]
-    for name in BUILT_IN:
-        template = decode_template(built_in(name), name)
+    choices += [
+        Choice(name=label.text, says=(Part(f" {label.text} ", label.text),))
+        for label in reversed(Label)
+        if label <= most
+    ]
+    for template in (decode_template(built_in(name), name) for name in BUILT_IN):
+        if template.ceiling > most:
+            continue
+        name = template.name
         label, tasks = template.ceiling.text, ngettext("%(count)s task", "%(count)s tasks", len(template.task))
         told = said(_("template %(name)s: %(tasks)s", name=words.value(name), tasks=tasks))
         choices.append(Choice(name=_BY_TEMPLATE + name, says=(Part(f" {label} ", label), Part("  "), *told)))

@@ -199,12 +199,16 @@ def _nation(nation: Nation, width: int) -> Iterator[Row]:
 # ---- above and below the composer
 
 
-def composing(label: Label, pap: Pap, precedence: Precedence, readers: Readers, width: int) -> tuple[Row, ...]:
-    """With what the next message goes out, and who can read it."""
+def composing(
+    label: Label, pap: Pap, precedence: Precedence, readers: Readers, less: str, width: int
+) -> tuple[Row, ...]:
+    """With what the next message goes out, who can read it, and why not all labels of the room are offered."""
     urgent = words.precedence(precedence)
     style = "page" if precedence >= Precedence.IMMEDIATE else "bold" if precedence > Precedence.ROUTINE else ""
     parts: tuple[Part, ...] = (Part(f" {label.text} ", label.text), Part("  "), Part(f"{pap.text}  ", "dim"))
     parts = (*parts, Part(urgent, style), Part("  "), *said(readers.compose))
+    if less:
+        parts = (*parts, Part("  "), *said(less, "bold"))
     return tuple(Row(edge=(Part(" "),), parts=row) for row in wrap(parts, width - 2))
 
 

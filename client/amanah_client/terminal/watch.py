@@ -14,13 +14,14 @@ from amanah_client.attaching import Attach
 from amanah_client.engine import Event, NamesChanged
 from amanah_client.feed import Feed
 from amanah_client.model import Intent, IntentState
+from amanah_client.reach import reach
 from amanah_client.room import Room
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
 from amanah_client.view.board import BoardView, board_view
 from amanah_client.view.people import Seat, chips, seat_of
-from amanah_client.view.readers import Readers, readers
+from amanah_client.view.readers import Offered, Readers, highest, offered, readers
 from amanah_client.view.rooms import RoomLine, in_order, room_line
 from amanah_client.view.trust import Line, Trust, line, trust
 from amanah_protocol.errors import AmanahError
@@ -118,6 +119,14 @@ class Watch:
         roster = self.client.profile.store.value("roster")
         return () if roster is None else tuple(map(parse_organisation, sorted(decode_roster(roster).by_name)))
 
+    def invitable(self, feed: Feed) -> tuple[OrgName, ...]:
+        """Nations that a room's ceiling may reach, where this nation lets them in."""
+        room = feed.room
+        if room.created is None or room.created.owner != self.client.certificate.organisation:
+            return ()
+        found = reach(self.client, feed.ceiling, self.now_ms)
+        return tuple(one.organisation for one in found if one.why is None)
+
     # ---- what is shown
 
     def rooms(self, seat: Seat) -> tuple[RoomLine, ...]:
@@ -152,6 +161,10 @@ class Watch:
         """Who can read a room."""
         return readers(feed.members, seat)
 
+    def offered(self, feed: Feed, seat: Seat) -> tuple[Offered, ...]:
+        """The labels of a room."""
+        return offered(feed.members, seat, feed.ceiling)
+
     def waiting(self, room: RoomId) -> tuple[Intent, ...]:
         """What stands in the outbox for a room, and was not signed yet."""
         return tuple(
@@ -180,10 +193,10 @@ class Watch:
     # ---- what is about to be said
 
     def draft(self, feed: Feed) -> Draft:
-        """What somebody is about to say in a room; with the room's label until they choose another."""
+        """What somebody is about to say in a room; with the highest label that is offered until they choose another."""
         found = self._drafts.get(feed.room.id)
         if found is None:
-            found = self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+            found = self._drafts[feed.room.id] = Draft(label=self._begun_with(feed))
             if (kept := feed.room.draft) is not None:
                 found.text, found.answers = kept.text, kept.reply_to
                 found.label = found.label if kept.label is None else kept.label
@@ -198,5 +211,8 @@ class Watch:
 
     def forget_draft(self, feed: Feed) -> None:
         """It was said: the next goes out as the room has it."""
-        self._drafts[feed.room.id] = Draft(label=feed.room.ceiling)
+        self._drafts[feed.room.id] = Draft(label=self._begun_with(feed))
         feed.room.keep_draft(None)
+
+    def _begun_with(self, feed: Feed) -> Label:
+        return highest(self.offered(feed, self.seat()), feed.ceiling)

@@ -38,7 +38,7 @@ async def sitting(nations: Nations, request: pytest.FixtureRequest) -> AsyncIter
 async def test_the_page_is_told_who_it_is_which_rooms_there_are_and_who_reads_them(sitting: Sitting) -> None:
     told = sitting.page.told
     assert told["hello"]["me"]["organisation"] == TN
-    assert told["hello"]["organisations"] == [MA, TN]
+    assert told["hello"]["most"] == "TLP:RED"
     assert [nation["chip"] for nation in told["head"]["readers"]["nations"]] == ["TN", "MA"]
     assert told["head"]["room"]["writable"]
     await sitting.page.until(lambda: told["line"]["online"])

@@ -301,7 +301,7 @@ async def test_what_waits_for_the_relay_is_told_and_what_is_dropped_is_no_news(
     nations.relay.stop()
     try:
         await page.until(lambda: not page.told["line"]["online"])
-        await page.ask("invite", room=room, whom="cert.example.sn")
+        await page.ask("invite", room=room, whom=MA)
         await page.ask("acknowledge", room=room, entry=entry, grade=3)
         pending = await page.until(lambda: len(page.told["pending"]["lines"]) == 2 and page.told["pending"])
         assert pending["trouble"] == 0

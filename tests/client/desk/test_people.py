@@ -1,31 +1,36 @@
-"""What the desk does to somebody, it does to each device with which they can read the room."""
+"""Who is in a room and who may be: removed with all their devices, invited and spoken to as far as labels reach."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amanah_client import actions
+from amanah_client.directory import Directory, Party
 from amanah_client.model import RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.kinds import Commit
 from amanah_protocol.labels import Label
-from amanah_protocol.types import PersonId
+from amanah_protocol.types import DeviceId, PersonId
+from tests.client.desk.serving import Page
 from tests.client.desk.sitting import Sitting, at_the_desk
 from tests.client.test_sdk import MA, TN, joined, texts, until
 from tests.end_to_end.nations import Nations
 
-SN = "cert.example.sn"
+SN, MR = "cert.example.sn", "cert.example.mr"
+MARKS = {"label": "TLP:GREEN", "pap": "PAP:AMBER", "precedence": "routine"}
 
 
 @pytest.fixture(scope="module")
 def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"), (TN, MA, SN))
+    made = Nations(tmp_path_factory.mktemp("nations"), (TN, MA, SN, MR))
     made.relay.start()
     yield made
     made.close()
@@ -122,3 +127,90 @@ async def test_history_is_given_to_all_devices_of_whom_the_page_shows(nations: N
 async def test_history_goes_to_no_device_that_is_not_in_the_room(sitting: Sitting) -> None:
     plan = await sitting.page.ask("plan_grant", room=sitting.room, devices=["ab" * 32])
     assert not plan["ok"]
+
+
+# ---- whom a label may reach
+
+
+@pytest.fixture(scope="module")
+def low(nations: Nations) -> Path:
+    """Somebody in Nouakchott whose device is certified up to TLP:GREEN."""
+    return nations.enrol("low", MR, ceiling=Label.GREEN)
+
+
+@asynccontextmanager
+async def known(home: Path, sitting: Sitting) -> AsyncIterator[Client]:
+    async with await Client.open(home) as client:
+        await client.online()
+        await until(lambda: client.me in sitting.two.a.directory().certificates)
+        yield client
+
+
+async def test_a_nation_that_the_room_may_not_reach_is_not_offered_and_not_invited(low: Path, sitting: Sitting) -> None:
+    page, two = sitting.page, sitting.two
+    async with known(low, sitting) as client:
+        (found,) = [one for one in (await whom(page, sitting.room)) if one["organisation"] == MR]
+        assert (found["may"], bare(found["why"])) == (False, "A device of it is certified up to TLP:GREEN.")
+        assert MA not in {one["organisation"] for one in await whom(page, sitting.room)}
+        for asked in ("invite", "type"):
+            fields = {"whom": MR} if asked == "invite" else {"text": f"/invite {MR}", **MARKS}
+            refused = await page.ask(asked, room=sitting.room, **fields)
+            assert (refused["ok"], "certified up to TLP:GREEN" in refused["text"]) == (False, True)
+        assert two.a.outbox() == ()
+        # The control: where all may read what is said there, the same nation is offered and comes.
+        green = (await two.a.create_room("For all", label=Label.GREEN)).id.hex()
+        assert [one["why"] for one in await whom(page, green) if one["organisation"] == MR] == [""]
+        assert (await page.ask("invite", room=green, whom=MR))["ok"]
+        await joined(client, "For all")
+
+
+async def test_who_does_not_own_a_room_is_offered_nobody_new(low: Path, sitting: Sitting) -> None:
+    two = sitting.two
+    async with known(low, sitting):
+        room = await two.b.create_room("Of Rabat", label=Label.GREEN)
+        await room.invite(two.a.me)
+        ours = await joined(two.a, "Of Rabat")
+        (found,) = [one for one in await whom(sitting.page, ours.id.hex()) if one["organisation"] == MR]
+        assert not found["may"]
+        assert "owns this room and alone lets a new nation in" in bare(found["why"])
+
+
+async def test_a_label_above_what_a_reader_is_certified_for_is_not_offered(
+    nations: Nations, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, theirs = sitting.page, sitting.two.b.me
+    head = page.told["head"]
+    assert [(one["label"], one["why"]) for one in head["labels"]] == [
+        ("TLP:CLEAR", ""), ("TLP:GREEN", ""), ("TLP:AMBER", ""),
+    ]  # fmt: skip
+    assert (head["label"], head["narrowed"]) == ("TLP:AMBER", "")
+    party = Directory.party
+
+    def certified_anew(self: Directory, device: DeviceId, **more: Any) -> Party:  # noqa: ANN401 - as it is asked
+        found = party(self, device, **more)
+        return replace(found, ceiling=Label.GREEN) if device == theirs else found
+
+    monkeypatch.setattr(Directory, "party", certified_anew)
+    # A certificate that is new in the log: what is known of members is read again.
+    async with known(nations.enrol("another", MA), sitting):
+        await page.until(lambda: page.told["head"]["narrowed"])
+    head = page.told["head"]
+    name = next(one.name for one in sitting.two.ours.members() if one.device == theirs)
+    why = f"Can read this room, certified up to TLP:GREEN only: {name} of MA."
+    assert [(one["label"], bare(one["why"])) for one in head["labels"] if one["why"]] == [("TLP:AMBER", why)]
+    assert (head["label"], bare(head["narrowed"])) == ("TLP:GREEN", f"Not offered: TLP:AMBER. {why}")
+    refused = await page.ask("type", room=sitting.room, text="/tlp amber", **MARKS)
+    assert (refused["ok"], "certified up to TLP:GREEN only" in bare(refused["text"])) == (False, True)
+    marked = await page.ask("type", room=sitting.room, text="/tlp green", **MARKS)
+    assert marked["data"] == {"marks": {"label": "TLP:GREEN"}}
+
+
+async def whom(page: Page, room: str) -> list[dict[str, Any]]:
+    """Whom the page offers to invite, and whom it does not."""
+    found: list[dict[str, Any]] = (await page.ask("whom_to_invite", room=room))["data"]
+    return found
+
+
+def bare(text: str) -> str:
+    """Without the marks that set apart what is put into a sentence."""
+    return text.replace("\u2068", "").replace("\u2069", "")

@@ -99,7 +99,7 @@ def _head(told: Told, *, drill: bool = False) -> tuple[Row, ...]:
 
 
 def _bar(precedence: Precedence = Precedence.ROUTINE) -> tuple[Row, ...]:
-    return panels.composing(Label.AMBER, Pap.AMBER, precedence, readers(MEMBERS, seat()), WIDTH)
+    return panels.composing(Label.AMBER, Pap.AMBER, precedence, readers(MEMBERS, seat()), "", WIDTH)
 
 
 def _foot(connection: Line, log: Trust) -> tuple[Row, ...]:

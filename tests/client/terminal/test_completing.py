@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from amanah_client.terminal.completing import complete, usage
+from amanah_protocol.labels import Label
 from amanah_protocol.types import OrgName
 from tests.client.composing.room import MA, MEMBERS, SN, TN
 
@@ -51,9 +52,16 @@ def test_several_go_on_as_far_as_they_agree_and_are_offered() -> None:
     assert nations.text == "/task cert.example."
 
 
-def test_whom_one_invites_is_of_the_roster_and_not_in_the_room_yet() -> None:
-    roster = (TN, MA, SN, FR, OrgName("cert.example.de"))
-    found = complete("/invite ", MEMBERS, roster)
+def test_a_label_is_offered_just_where_the_room_offers_it() -> None:
+    found = complete("/tlp ", MEMBERS, labels=(Label.CLEAR, Label.GREEN))
+    assert found is not None
+    assert [name for name, _ in found.choices] == ["clear", "green"]
+    assert complete("/tlp amber", MEMBERS, labels=(Label.CLEAR, Label.GREEN)) is None
+
+
+def test_whom_one_invites_may_be_let_in_and_is_not_in_the_room_yet() -> None:
+    others = (TN, MA, SN, FR, OrgName("cert.example.de"))
+    found = complete("/invite ", MEMBERS, others)
     assert found is not None
     assert [name for name, _ in found.choices] == ["cert.example.de", "cert.example.fr"]
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from amanah_client.directory import Directory, Party
 from amanah_client.language import Language, gettext, speaking
+from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
+from amanah_client.terminal import opening
 from amanah_protocol.content.task import Task
 from amanah_protocol.errors import Code, OperationalError
 from amanah_protocol.labels import Label, Pap, Precedence
-from amanah_protocol.types import OrgName
-from tests.client.terminal.officers import TN, Desk, at_the_terminal, joined, until
+from amanah_protocol.types import DeviceId, OrgName
+from tests.client.terminal.officers import MA, SN, TN, Desk, at_the_terminal, joined, until
 from tests.end_to_end.nations import Nations
 
 
@@ -212,6 +216,51 @@ async def test_the_report_of_a_room_is_a_new_file_of_its_reader_alone(nations: N
             await desk.sees("File exists", "told")
             await desk.pilot.press("escape")
             desk.app.composer.fill("")
+
+
+async def test_no_label_and_no_nation_is_offered_that_a_room_may_not_have(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = nations.enrol("low", SN, ceiling=Label.GREEN)
+    async with at_the_terminal(nations, "offered", (140, 40), room="Offered") as desk, await Client.open(low) as less:
+        app, pilot = desk.app, desk.pilot
+        own = app.watch_over.client
+        await less.online()
+        await until(lambda: less.me in own.directory().certificates)
+        for title, label, whom in (("All", Label.GREEN, {MA, SN}), ("Few", Label.AMBER, {MA})):
+            feed = app.watch_over.feed((await own.create_room(title, label=label)).id)
+            assert set(app.watch_over.invitable(feed)) == whom
+        theirs = await desk.malware.create_room("Theirs", label=Label.CLEAR)
+        await theirs.invite(own.me)
+        assert app.watch_over.invitable(app.watch_over.feed((await joined(own, "Theirs")).id)) == ()
+
+        party = Directory.party
+
+        def certified_anew(self: Directory, device: DeviceId, **more: Any) -> Party:  # noqa: ANN401 - as it is asked
+            found = party(self, device, **more)
+            return replace(found, ceiling=Label.GREEN) if device == desk.shift.me else found
+
+        monkeypatch.setattr(Directory, "party", certified_anew)
+        app.watch_over.feed(own.room("Offered").id).read_anew()
+        why = "Can read this room, certified up to TLP:GREEN only: Shift lead of SN."
+        await desk.sees(f"Not offered: TLP:AMBER. {why}", "above")
+        app.composer.fill("/tlp ")
+        await pilot.press("tab")
+        await desk.sees("green", "choices")
+        assert "amber" not in desk.told("choices")
+        desk.shoot("labels-140x40")
+        await desk.type("/tlp amber")
+        await desk.sees(f"TLP:AMBER may not be said here. {why}", "told")
+        # What comes next begins with a label that is offered.
+        await pilot.press("escape")
+        app.watch_over.forget_draft(app.watch_over.feed(own.room("Offered").id))
+        assert app.watch_over.draft(app.watch_over.feed(own.room("Offered").id)).label is Label.GREEN
+
+
+def test_a_room_is_opened_under_no_label_that_its_opener_is_not_certified_for() -> None:
+    _, choices = opening.asked("x", most=Label.GREEN, drill=False)
+    labels = [word for choice in choices for part in choice.says if (word := part.text.strip()).startswith("TLP:")]
+    assert set(labels) == {"TLP:GREEN", "TLP:CLEAR"}
 
 
 async def test_a_log_that_contradicts_itself_takes_over_the_head(

@@ -123,7 +123,7 @@ def test_an_empty_board_says_how_something_comes_onto_it() -> None:
 
 
 def test_the_line_above_the_composer_says_with_what_it_goes_out_and_who_reads_it() -> None:
-    rows = panels.composing(Label.GREEN, Pap.AMBER, Precedence.FLASH, readers(MEMBERS, seat(parties=MEMBERS)), 120)
+    rows = panels.composing(Label.GREEN, Pap.AMBER, Precedence.FLASH, readers(MEMBERS, seat(parties=MEMBERS)), "", 120)
     assert plain(rows)[0].startswith(
         "  TLP:GREEN   PAP:AMBER  Flash  Readable by TN, MA and SN: 4 devices. Nobody else"
     )

@@ -98,10 +98,16 @@ export function makeBoard(composer) {
   }
 
   async function invite() {
-    const inside = new Set(now.head.readers.nations.map((one) => one.organisation));
-    const others = now.organisations.filter((one) => !inside.has(one));
-    const whom = { name: "whom", label: now.say.invite_whom, wanted: true, ltr: true, value: others.length === 1 ? others[0] : "" };
-    await askFor(now.say.invite, [whom], now.say.invite, now.say.invite_more, (given) => quietly("invite", { room: now.room, whom: given.whom }));
+    const room = now.room;
+    const answer = await quietly("whom_to_invite", { room });
+    if (now.room !== room) return;
+    // Only whom the room's label may reach is offered; why not the others stands beside them.
+    const nations = answer.ok ? answer.data : [];
+    const may = nations.filter((one) => one.may).map((one) => one.organisation);
+    const not = nations.filter((one) => !one.may);
+    const whom = { name: "whom", label: now.say.invite_whom, wanted: true, ltr: true, offers: may, value: may.length === 1 ? may[0] : "" };
+    const refused = not.length ? [el("h3", {}, now.say.invite_not), el("ul.whynot", {}, not.map((one) => el("li", {}, chip(one.chip), " ", el("bdi", {}, one.organisation), el("div", { dir: "auto" }, one.why))))] : null;
+    await askFor(now.say.invite, [whom], now.say.invite, el("div.meta", {}, now.say.invite_more, refused), (given) => quietly("invite", { room, whom: given.whom }));
   }
 
   async function remove({ who, devices, counted }) {

@@ -18,6 +18,7 @@ const LIVE = /:\/\/|(?:\d{1,3}\.){3}\d{1,3}|\w\.\w/;
 function tellReaders(line, changed) {
   line.classList.toggle("changed", changed);
   fill(line, changed ? el("b.warn", {}, now.say.readers_changed) : null, changed ? " " : null, now.head.readers.compose);
+  if (now.head.narrowed) line.append(" ", el("b.warn", {}, now.head.narrowed));
 }
 
 export function makeComposer({ onSearch, onMembers, flow }) {
@@ -63,10 +64,10 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     const room = now.head?.room;
     form.hidden = !room;
     if (!room) return;
+    offer(now.head.labels);
     if (label === "" || labels.dataset.room !== room.id) {
       labels.dataset.room = room.id;
-      fill(labels, now.words.labels.filter((one) => RANK(one) <= RANK(room.label)).map((one) => el("option", { value: one }, one)));
-      setLabel(room.label);
+      setLabel(now.head.label);
       // What was chosen for another room does not hold here.
       [paps.value, urgency.value, asks.value] = ["PAP:AMBER", "routine", "0"];
       stop();
@@ -82,6 +83,16 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     for (const one of [...add, tray.pick]) one.disabled = !room.writable;
     const write = now.board?.closed ? now.say.write_closed : now.say.write;
     text.placeholder = room.writable ? `${room.drill ? `${now.say.drill}. ` : ""}${write}${now.say.colon}${room.title}` : now.say.not_writable;
+  }
+
+  /** What not everybody may read who can read the room is not to be chosen; who stands in the way is said below. */
+  function offer(offered) {
+    const made = JSON.stringify(offered);
+    if (labels.dataset.offered === made) return;
+    labels.dataset.offered = made;
+    fill(labels, offered.map((one) => el("option", { value: one.label, disabled: Boolean(one.why) }, one.label)));
+    // What was chosen before stays: it is never lowered without a word.
+    labels.value = label;
   }
 
   function drawClosed() {

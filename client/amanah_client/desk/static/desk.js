@@ -74,7 +74,7 @@ function hear(message) {
       now.words = message.words;
       now.say = message.words.say;
       now.me = message.me;
-      now.organisations = message.organisations;
+      now.most = message.most;
       looked = message.looked;
       if (!built) build();
       tell("hello");

@@ -46,7 +46,7 @@ function isBeside(made, event) {
 }
 
 /**
- * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, value, wanted, ltr, time, note},
+ * A form about the room; gives what was typed, or null. Fields: {name, label, kind, choices, offers, value, wanted, ltr, time, note},
  * where `note(value)` gives what is to be known of what was chosen, or null.
  * Where `does(given)` asks the program, what it refuses stays in the form, with what to do next. `more` is said above
  * them, or stands there; `marks` is under what it is sealed.
@@ -58,11 +58,12 @@ export function askFor(title, fields, doing, more = "", does = null, marks = nul
       const id = `f-${field.name}`;
       const input = field.choices
         ? el("select", { id }, field.choices.map(([value, text]) => el("option", { value, selected: value === field.value }, text)))
-        : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr || field.time ? "ltr" : "auto", placeholder: field.time ? TIMES : null, value: field.value ?? "", required: field.wanted, autocomplete: "off", spellcheck: "false" });
+        : el(field.kind === "long" ? "textarea" : "input", { id, type: field.kind === "long" ? null : "text", rows: 4, dir: field.ltr || field.time ? "ltr" : "auto", placeholder: field.time ? TIMES : null, value: field.value ?? "", required: field.wanted, list: field.offers ? `${id}-offers` : null, autocomplete: "off", spellcheck: "false" });
       inputs.set(field.name, input);
       const note = field.note ? el("div", { role: "status" }) : null;
       if (note) input.addEventListener("change", () => note.replaceChildren(...[field.note(input.value)].filter(Boolean)));
-      return [el("label", { for: id }, field.label), input, note];
+      const offers = field.offers ? el("datalist", { id: `${id}-offers` }, field.offers.map((value) => el("option", { value }))) : null;
+      return [el("label", { for: id }, field.label), input, offers, note];
     });
     let given = null;
     const form = el("form.form", { method: "dialog" }, typeof more === "string" ? (more ? el("p.meta", {}, more) : null) : more, rows);

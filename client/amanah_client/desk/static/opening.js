@@ -6,6 +6,7 @@ import { sends } from "./forms.js";
 import { now, quietly } from "./state.js";
 
 const PAUSE_MS = 120;
+const rank = (text) => now.words.labels.indexOf(text);
 
 /** Asks, and opens it; `opened(title)` is called with what it will be called. */
 export function openNewRoom(opened) {
@@ -14,7 +15,7 @@ export function openNewRoom(opened) {
   // A field shows the beginning of what was chosen alone.
   const about = el("p.meta", { role: "status" });
   const title = el("input", { id: "f-title", type: "text", dir: "auto", required: true, maxlength: 253, autocomplete: "off", spellcheck: "false" });
-  const label = el("select", { id: "f-label" }, now.words.labels.map((one) => el("option", { value: one, selected: one === "TLP:AMBER" }, one)));
+  const label = el("select", { id: "f-label" }, now.words.labels.map((one) => el("option", { value: one, selected: one === "TLP:AMBER", disabled: rank(one) > rank(now.most) }, rank(one) > rank(now.most) ? `${one} ${now.say.above_own}` : one)));
   const agreement = el("input", { id: "f-agreement", type: "text", dir: "auto", maxlength: 253, autocomplete: "off", spellcheck: "false" });
   const drill = el("input", { id: "f-drill", type: "checkbox" });
   const nations = el("ul.choices", {});

@@ -4,7 +4,7 @@ export const now = {
   words: null,
   say: {},
   me: null,
-  organisations: [],
+  most: "",
   rooms: [],
   line: null,
   trust: null,
