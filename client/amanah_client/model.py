@@ -7,6 +7,7 @@ from enum import IntEnum, StrEnum, unique
 
 from amanah_client.actions import Action
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
+from amanah_client.reasons import Reason
 from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, RoomId
 
@@ -428,7 +429,8 @@ class Intent:
         created_at_ms: When (the sealed `written_at`).
         state: Where it stands.
         code: Error code while HELD or FAILED, or of the last refusal; "" else.
-        detail: For people.
+        detail: For people, in English.
+        reasons: The same as facts, where it is about who can read or be invited; () else.
         room: Room it led to (also for CreateRoom), or None.
         envelope: Envelope it became, or None.
         index: Log index, or None.
@@ -447,6 +449,7 @@ class Intent:
     index: int | None = None
     room_seq: int | None = None
     result: bytes = field(default=b"", repr=False)
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from amanah_client.language import isolate, ngettext
 from amanah_client.said import said
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
+from amanah_client.view.why import why
 from amanah_protocol.errors import Code, OperationalError
 
 app = App(name="outbox", help="What is queued, held or on its way.")
@@ -140,4 +141,4 @@ def _cut(text: str) -> str:
 
 
 def _why(intent: model.Intent) -> str:
-    return f"{intent.code} {intent.detail}".strip() if intent.code else ""
+    return f"{intent.code} {why(intent).whole}" if intent.code and intent.detail else intent.code

@@ -20,6 +20,7 @@ from amanah_client.model import Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
+from amanah_client.view.why import why
 from amanah_protocol.errors import Code, RefusedError, UsageError
 
 app = App(name="room", help="Open rooms, see who is in, invite and remove.")
@@ -265,7 +266,7 @@ async def _invite(client: Client, into: Room, wanted: str, common: Options) -> N
     else:
         show_outcome(done, common)
     if done.detail:
-        terminal.say(_("not added: %(detail)s", detail=isolate(done.detail)))
+        terminal.say(_("not added: %(detail)s", detail=why(done).whole))
     elif done.envelope is None:
         # Who never connected is known to nobody but its own organisation.
         terminal.say(

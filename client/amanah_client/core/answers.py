@@ -98,7 +98,7 @@ def _accept(ctx: Context, room: Room, accepted: Accepted, receipt: Verified[Rece
     ):
         intent = ctx.outbox.get(intent_id)
         if intent is not None:
-            _end(ctx, room, replace(intent, code="", detail=""), envelope, index, room_seq)
+            _end(ctx, room, replace(intent, code="", detail="", reasons=()), envelope, index, room_seq)
     if room.row.status is RoomStatus.OPENING:
         room.change(create=envelopes[0].encoded)  # what is in flight no longer tells it after a restart
         if not room.link.subscribed:

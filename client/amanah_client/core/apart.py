@@ -137,4 +137,4 @@ def _submit(ctx: Context, intent: Intent, action: SubmitControl) -> None:
     purpose = Submitted(intent=intent.id)
     ctx.ask(purpose, lambda number: Submit(request=number, type=action.type, object=action.object))
     if intent.state is not IntentState.SENT:
-        ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail=""))
+        ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail="", reasons=()))

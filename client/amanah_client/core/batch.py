@@ -236,7 +236,7 @@ class Batch:
             room.sent[row.envelope] = row
             ctx.put_message(row)
         for intent in self._asked:
-            ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail="", room=room.id))
+            ctx.put_intent(replace(intent, state=IntentState.SENT, code="", detail="", reasons=(), room=room.id))
         fly(ctx, room, flight)
 
 

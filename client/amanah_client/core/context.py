@@ -21,6 +21,7 @@ from amanah_client.core.requests import WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
 from amanah_client.model import Alarm, ControlRow, Intent, IntentState, MessageRow, RoomStatus, Snapshot
+from amanah_client.reasons import Reason, english
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import MEANINGS, Code, PeerError, VerifyError
@@ -421,17 +422,22 @@ class Context:
         room = None if room_id is None else self.rooms.get(room_id)
         return self.apart if room is None else room.line
 
-    def finish_intent(self, intent: Intent, *, code: str = "", detail: str = "", result: bytes = b"") -> None:
-        """End an intent that is done; a code and detail say what of it could not be."""
-        self.put_intent(replace(intent, state=IntentState.DONE, code=code, detail=detail, result=result))
+    def finish_intent(
+        self, intent: Intent, *, code: str = "", reasons: tuple[Reason, ...] = (), result: bytes = b""
+    ) -> None:
+        """End an intent that is done; a code and reasons say what of it could not be."""
+        detail = english(reasons)
+        self.put_intent(
+            replace(intent, state=IntentState.DONE, code=code, detail=detail, reasons=reasons, result=result)
+        )
 
     def is_asking(self, wanted: Callable[[Purpose], bool]) -> bool:
         """Whether a request for such a purpose is not answered yet."""
         return any(wanted(asked.purpose) for asked in self.session.requests.values())
 
-    def fail(self, intent: Intent, code: str, detail: str) -> None:
+    def fail(self, intent: Intent, code: str, detail: str, reasons: tuple[Reason, ...] = ()) -> None:
         """End an intent that cannot be done."""
-        self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail))
+        self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail, reasons=reasons))
 
     def refuse(self, intent_id: str, refused: Refused) -> None:
         """The relay refused what an intent needs: it is tried later, or ends here."""
@@ -445,10 +451,10 @@ class Context:
             self.note(intent, str(code), refused.detail)
             self.wait(intent, self.timer_ms + patience(refused))
 
-    def note(self, intent: Intent, code: str, detail: str) -> None:
+    def note(self, intent: Intent, code: str, detail: str, reasons: tuple[Reason, ...] = ()) -> None:
         """Say on an intent what it waits for; written only when that changed."""
         if (intent.code, intent.detail) != (code, detail):
-            self.put_intent(replace(intent, code=code, detail=detail))
+            self.put_intent(replace(intent, code=code, detail=detail, reasons=reasons))
 
     def wait(self, intent: Intent, until_ms: int) -> None:
         """Do not try an intent before a time; what stands behind it in the line goes on."""

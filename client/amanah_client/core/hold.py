@@ -11,6 +11,7 @@ from amanah_client.attaching import Attach
 from amanah_client.core.context import Context
 from amanah_client.core.room import Room
 from amanah_client.model import Intent, IntentState
+from amanah_client.reasons import JOINED, Reason, english
 from amanah_client.saying import Say
 from amanah_protocol.errors import Code
 from amanah_protocol.identity import Role
@@ -32,14 +33,14 @@ def widen(ctx: Context, room: Room, before: Collection[DeviceId], added: Collect
         joined = _joined(ctx, intent.action.label, before, added)
         if not joined:
             continue
-        detail = _detail(joined)
+        reasons = _reasons(joined)
         if intent.state is IntentState.QUEUED:
-            hold(ctx, intent, detail)
+            hold(ctx, intent, english(reasons), reasons)
         elif intent.state is IntentState.SENT:
             # It may be accepted all the same, for the epoch before; if not, it is held then. On the
             # intent itself, so that a restart does not forget it.
-            room.widened[intent.id] = detail
-            ctx.note(intent, str(Code.STALE_EPOCH), detail)
+            room.widened[intent.id] = reasons
+            ctx.note(intent, str(Code.STALE_EPOCH), english(reasons), reasons)
 
 
 def hold_behind(ctx: Context, room: Room, intent: Intent) -> None:
@@ -53,7 +54,8 @@ def hold_behind(ctx: Context, room: Room, intent: Intent) -> None:
     if not isinstance(intent.action, Say | Attach) or not intent.action.circle:
         return
     if joined := _joined(ctx, intent.action.label, intent.action.circle, room.group.members):
-        hold(ctx, intent, _detail(joined))
+        reasons = _reasons(joined)
+        hold(ctx, intent, english(reasons), reasons)
 
 
 def _joined(ctx: Context, label: Label, before: Collection[DeviceId], after: Collection[DeviceId]) -> set[OrgName]:
@@ -63,8 +65,8 @@ def _joined(ctx: Context, label: Label, before: Collection[DeviceId], after: Col
     return _organisations(ctx, after) - _organisations(ctx, before)
 
 
-def _detail(joined: Collection[OrgName]) -> str:
-    return f"joined since this was written: {', '.join(sorted(joined))}"
+def _reasons(joined: Collection[OrgName]) -> tuple[Reason, ...]:
+    return (Reason(why=JOINED, organisations=tuple(sorted(joined))),)
 
 
 def _organisations(ctx: Context, devices: Collection[DeviceId]) -> set[OrgName]:
@@ -76,9 +78,10 @@ def _people(ctx: Context, devices: Collection[DeviceId]) -> set[tuple[OrgName, P
     return {(certificate.organisation, certificate.subject) for certificate in certificates}
 
 
-def hold(ctx: Context, intent: Intent, detail: str) -> None:
+def hold(ctx: Context, intent: Intent, detail: str, reasons: tuple[Reason, ...]) -> None:
     """Wait for the officer's word."""
-    ctx.put_intent(replace(intent, state=IntentState.HELD, code=str(Code.STALE_EPOCH), detail=detail))
+    code = str(Code.STALE_EPOCH)
+    ctx.put_intent(replace(intent, state=IntentState.HELD, code=code, detail=detail, reasons=reasons))
 
 
 def release(ctx: Context, intent: Intent) -> None:
@@ -90,4 +93,4 @@ def release(ctx: Context, intent: Intent) -> None:
     if isinstance(action, Say | Attach) and action.circle:
         intent = replace(intent, action=replace(action, circle=()))
         ctx.write(e.PutAction(intent=intent))
-    ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail=""))
+    ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail="", reasons=()))

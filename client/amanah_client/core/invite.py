@@ -16,6 +16,18 @@ from amanah_client.core.context import Context
 from amanah_client.core.requests import Taken
 from amanah_client.core.room import Room
 from amanah_client.model import Intent
+from amanah_client.reasons import (
+    BAD_PACKAGE,
+    NEVER_CONNECTED,
+    NO_PACKAGE,
+    NOT_IN_FORCE,
+    NOT_IN_ROSTER,
+    ONLY_AUDITORS,
+    OTHER_SUITE,
+    Reason,
+    english,
+    few,
+)  # fmt: skip
 from amanah_protocol.content.bodies import Body, Profile, RoomInfo
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
 from amanah_protocol.frames import KeyPackages, TakeKeyPackages
@@ -26,6 +38,8 @@ FIRST_AGAIN_MS: Final = 1_000
 """When to ask again for key packages that were not there: a device that has just come puts them there next."""
 AGAIN_MS: Final = 30_000
 """The longest pause; each is twice the one before."""
+_DIGITS: Final = 16
+"""So much of a device's id names it."""
 MAX_PROFILES: Final = 62
 """Names of members that newcomers are told at once; the others tell theirs with time."""
 
@@ -39,17 +53,19 @@ def advance(ctx: Context, room: Room, intent: Intent, action: Invite) -> bool:
     standings = ctx.directory.standings(named)
     for device in named:
         if device not in room.group.members and room.spec.suite not in standings[device].certificate.suites:
-            left_out[device] = f"it does not support the room's suite 0x{room.spec.suite:04X}"
+            left_out[device] = _of(ctx, device, OTHER_SUITE, f"0x{room.spec.suite:04X}")
     missing = [device for device in named if device not in room.group.members and device not in left_out]
     if missing:
         return _add(ctx, room, intent, missing)
     if commits.is_sent(intent):
         return _introduce(ctx, room, intent)
     if not named:
-        ctx.fail(intent, str(Code.NOT_FOUND), _why_nobody(ctx, action))
+        reason = _why_nobody(ctx, action)
+        ctx.fail(intent, str(Code.NOT_FOUND), english((reason,)), (reason,))
     elif left_out:
         room.left_out.pop(intent.id)
-        ctx.note(intent, str(Code.NO_KEY_PACKAGE), _names(ctx, left_out))
+        reasons = _reasons(left_out)
+        ctx.note(intent, str(Code.NO_KEY_PACKAGE), english(reasons), reasons)
         pause_ms = room.pauses[intent.id] = min(2 * room.pauses.get(intent.id, FIRST_AGAIN_MS // 2), AGAIN_MS)
         ctx.wait(intent, ctx.timer_ms + pause_ms)
     else:
@@ -72,13 +88,15 @@ def _named(ctx: Context, action: Invite) -> tuple[DeviceId, ...]:
     return tuple(found)
 
 
-def _why_nobody(ctx: Context, action: Invite) -> str:
-    """Why no device can be invited by what an invitation names, for people."""
-    whom = action.organisation or "this person"
-    if action.device is not None:
-        whom = f"device {action.device.hex()[:16]}"
-    elif action.organisation is not None and action.organisation not in ctx.roster.value.by_name:
-        return f"{whom} is not in the community's roster"
+def _why_nobody(ctx: Context, action: Invite) -> Reason:
+    """Why no device can be invited by what an invitation names."""
+    whom = Reason(
+        why=NOT_IN_FORCE,
+        organisations=() if action.organisation is None else (action.organisation,),
+        device="" if action.device is None else action.device.hex()[:_DIGITS],
+    )
+    if not whom.device and action.organisation is not None and action.organisation not in ctx.roster.value.by_name:
+        return replace(whom, why=NOT_IN_ROSTER)
     standings = ctx.directory.standings(ctx.directory.devices)
     known = [
         standing.certificate
@@ -88,11 +106,10 @@ def _why_nobody(ctx: Context, action: Invite) -> str:
         or action.subject == standing.certificate.subject
     ]
     if not known:
-        hidden = f"{whom} has not" if action.device is not None else f"no device of {whom} has"
-        return f"{hidden} connected yet: a device connects once before it can be invited"
+        return replace(whom, why=NEVER_CONNECTED)
     if all(certificate.role is Role.AUDITOR for certificate in known):
-        return f"{whom}: all that is known is an auditor's, and auditors are in no room"
-    return f"{whom}: no certificate of an officer or bot is in force"
+        return replace(whom, why=ONLY_AUDITORS)
+    return whom
 
 
 def _add(ctx: Context, room: Room, intent: Intent, missing: list[DeviceId]) -> bool:
@@ -131,12 +148,12 @@ def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken 
         for taken in frame.packages:
             device = DeviceId(taken.device)
             if taken.package is None:
-                left_out[device] = "no key package left"
+                left_out[device] = _of(ctx, device, NO_PACKAGE)
                 continue
             try:
                 check_package(ctx, room, device, taken.package)
             except PeerError as error:
-                left_out[device] = f"its key package does not hold ({error.code})"
+                left_out[device] = _of(ctx, device, BAD_PACKAGE, str(error.code))
                 ctx.alarm_for(error, room=room.id, evidence=(taken.package,))
             else:
                 room.packages[device] = taken.package
@@ -213,12 +230,14 @@ def finish(ctx: Context, room: Room, intent: Intent) -> None:
     room.introducing.discard(intent.id)
     left_out = room.left_out.pop(intent.id, {})
     code = str(Code.NO_KEY_PACKAGE) if left_out else ""
-    ctx.finish_intent(intent, code=code, detail=_names(ctx, left_out) if left_out else "")
+    ctx.finish_intent(intent, code=code, reasons=_reasons(left_out))
 
 
-def _names(ctx: Context, left_out: dict[DeviceId, str]) -> str:
-    """Who is left out and why, for people."""
-    return "; ".join(
-        f"{ctx.directory.organisation(device)} device {device.hex()[:16]}: {why}"
-        for device, why in sorted(left_out.items())
-    )[:1_000]
+def _reasons(left_out: dict[DeviceId, Reason]) -> tuple[Reason, ...]:
+    """Who is left out and why, in order of their ids."""
+    return few([left_out[device] for device in sorted(left_out)])
+
+
+def _of(ctx: Context, device: DeviceId, why: str, named: str = "") -> Reason:
+    organisations = (ctx.directory.organisation(device),)
+    return Reason(why=why, organisations=organisations, device=device.hex()[:_DIGITS], named=named)

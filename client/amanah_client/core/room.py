@@ -8,6 +8,7 @@ from typing import Final
 
 from amanah_client.core.requests import Debt, Pledge
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
+from amanah_client.reasons import Reason
 from amanah_protocol.content.bodies import Body
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.custody.grants import AuditGrant
@@ -341,9 +342,9 @@ class Room:
     refusals: list[Refuse] = field(default_factory=list)
     outer: set[DeviceId] | None = None
     packages: dict[DeviceId, bytes] = field(default_factory=dict)
-    left_out: dict[str, dict[DeviceId, str]] = field(default_factory=dict)
+    left_out: dict[str, dict[DeviceId, Reason]] = field(default_factory=dict)
     pauses: dict[str, int] = field(default_factory=dict)
-    widened: dict[str, str] = field(default_factory=dict)
+    widened: dict[str, tuple[Reason, ...]] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
     retry_at_ms: int = 0
     stale_epoch: int | None = None

@@ -215,8 +215,9 @@ def _move_intent(ctx: Context, old: Room, new: Room, intent: Intent) -> None:
     ctx.waits.pop(intent.id, None)
     # What stands in a room's line is about that room.
     action = replace(intent.action, room=new.id)  # type: ignore[arg-type]  # for the type, it may be about none
-    code, detail = (intent.code, intent.detail) if intent.state is IntentState.HELD else ("", "")
-    moved = replace(intent, action=action, room=None, code=code, detail=detail)
+    moved = replace(intent, action=action, room=None)
+    if intent.state is not IntentState.HELD:
+        moved = replace(moved, code="", detail="", reasons=())
     ctx.outbox[intent.id] = new.line[intent.id] = moved
     assert room_of(moved.action) == new.id  # noqa: S101 - what else would stand in its line
     ctx.write(e.PutAction(intent=moved))

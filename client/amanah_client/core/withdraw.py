@@ -10,6 +10,7 @@ from amanah_client.core.context import Context
 from amanah_client.core.hold import hold
 from amanah_client.core.room import Room
 from amanah_client.model import Circle, InFlight, Intent, IntentState, Rekey, RoomStatus
+from amanah_client.reasons import english
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import Code
 
@@ -49,12 +50,12 @@ def is_delivered(ctx: Context, room: Room, flight: InFlight) -> bool:
 def _requeue(ctx: Context, room: Room, intent: Intent) -> Intent:
     ctx.spoken.pop(intent.id, None)  # what it is about may have another label since
     widened = room.widened.pop(intent.id, None)
-    if widened is None and intent.code == Code.STALE_EPOCH:
-        widened = intent.detail
     if widened is not None:
-        hold(ctx, intent, widened)
+        hold(ctx, intent, english(widened), widened)
+    elif intent.code == Code.STALE_EPOCH:
+        hold(ctx, intent, intent.detail, intent.reasons)
     else:
-        ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail=""))
+        ctx.put_intent(replace(intent, state=IntentState.QUEUED, code="", detail="", reasons=()))
     return ctx.outbox[intent.id]
 
 

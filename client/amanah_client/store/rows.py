@@ -8,6 +8,7 @@ from typing import Final, TypeVar, get_args
 import msgspec
 
 from amanah_client import actions, model
+from amanah_client.reasons import Reason
 from amanah_protocol.errors import Code, DecodeError
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ class _IntentRow(msgspec.Struct, frozen=True, array_like=True):
     index: int | None
     room_seq: int | None
     result: bytes
+    reasons: tuple[Reason, ...] = ()
+    """Behind what earlier versions wrote: they read no further, and what they wrote is read without it."""
 
 
 _FIELDS: Final = _IntentRow.__struct_fields__

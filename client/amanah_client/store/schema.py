@@ -145,11 +145,16 @@ _PAGES: Final = (
 )
 
 
+_RESULT: Final = 9
+"""Where the result of an intent stands in its row."""
+
+
 def strike_results(connection: sqlcipher.Connection) -> None:
     """What was disclosed was handed out; of what was erased since, the copy here would tell it still."""
     for intent, data in connection.execute("SELECT id, row FROM intent WHERE action = 'Disclose'").fetchall():
         row = msgspec.msgpack.decode(data)
-        connection.execute("UPDATE intent SET row = ? WHERE id = ?", (msgspec.msgpack.encode([*row[:-1], b""]), intent))
+        row[_RESULT] = b""
+        connection.execute("UPDATE intent SET row = ? WHERE id = ?", (msgspec.msgpack.encode(row), intent))
 
 
 _ERASED: Final = (

@@ -29,6 +29,7 @@ from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.entries import Entry
 from amanah_client.view.indicators import defang, has_live
 from amanah_client.view.runs import parse, plain
+from amanah_client.view.why import why
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError
 from amanah_protocol.kinds import Grade
@@ -482,7 +483,7 @@ class Terminal(Frame):
             said(_("This was written for fewer readers:"), "bold"),
             (quoted,),
             (),
-            said(words.value(held.detail)),
+            said(why(held).whole),
             (),
         )
         choices = (

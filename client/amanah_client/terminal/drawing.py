@@ -366,7 +366,8 @@ def _delivered(delivery: Delivery) -> Iterator[Parts]:
     told = delivery.text
     if delivery.waiting and delivery.state == "delivered":
         told = _("%(delivered)s; not yet %(nations)s", delivered=told, nations=words.listed(delivery.waiting))
-    yield said(told, style)
+    english = said(f" ({delivery.english})", "dim") if delivery.english else ()
+    yield (*said(told, style), *english)
 
 
 def _particulars(entry: Entry) -> Parts:

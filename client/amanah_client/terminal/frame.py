@@ -38,6 +38,7 @@ from amanah_client.view.closing import shown_closing
 from amanah_client.view.people import Seat
 from amanah_client.view.readers import Readers, narrowed
 from amanah_client.view.runs import parse, plain
+from amanah_client.view.why import why
 from amanah_protocol.errors import AmanahError, Code
 from amanah_protocol.types import RoomId
 
@@ -301,8 +302,7 @@ class Frame(App[None]):
         lines: list[Parts] = []
         if held := self.watch_over.held():
             told = ngettext("%(count)s message is held", "%(count)s messages are held", len(held))
-            why = words.value(held[0].detail)
-            lines.append((*said(f"{told}: {why}. ", "worst"), *said(_("F4 decides."), "bold")))
+            lines.append((*said(f"{told}: {why(held[0]).whole}. ", "worst"), *said(_("F4 decides."), "bold")))
         if self.here is not None:
             lines += self._state_of(self.watch_over.feed(self.here))
         rows = [row for one in (*lines, *self._told) for row in wrap(one, width - 2, 4)]
@@ -430,8 +430,8 @@ class Frame(App[None]):
         if intent.id == self._told_until and intent.state in ENDED:
             self.tell("")
         if intent.state is IntentState.FAILED and intent.detail != "withdrawn":
-            why = f"{words.value(intent.detail)} [{intent.code}]"
-            self.tell(_("Refused: %(why)s", why=why), "worst")
+            refused = f"{why(intent).whole} [{intent.code}]"
+            self.tell(_("Refused: %(why)s", why=refused), "worst")
         if intent.id == self._opening and intent.room is not None:
             self._opening = ""
             if self.composer.text:

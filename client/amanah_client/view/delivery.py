@@ -6,9 +6,9 @@ from amanah_client.language import gettext as _
 from amanah_client.language import ngettext, number
 from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState, MessageState
-from amanah_client.view import words
 from amanah_client.view.entries import Delivery
 from amanah_client.view.gathered import Room
+from amanah_client.view.why import why
 
 
 def delivery(message: Message, room: Room) -> Delivery:
@@ -36,6 +36,7 @@ def delivery(message: Message, room: Room) -> Delivery:
 def intent_delivery(intent: Intent) -> Delivery:
     """Of what stands in the outbox."""
     if intent.state is IntentState.HELD:
-        said = _("held: %(why)s. Release it or drop it.", why=words.value(intent.detail.rstrip(".")))
-        return Delivery(state="held", text=said)
+        found = why(intent)
+        said = _("held: %(why)s. Release it or drop it.", why=found.text)
+        return Delivery(state="held", text=said, english=found.english)
     return Delivery(state="queued", text=_("queued; it goes out by itself"))

@@ -233,11 +233,13 @@ class Delivery:
         state: queued, held, sent, accepted, delivered.
         text: The same in words.
         waiting: Chips of the nations that have not stored it yet.
+        english: Why it is held, as far as that is not known in another language; "" for nothing.
     """
 
     state: Literal["queued", "held", "sent", "accepted", "delivered"]
     text: str
     waiting: tuple[str, ...] = ()
+    english: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from amanah_client.said import said
 from amanah_client.saying import Decide, Say
 from amanah_client.view import words
 from amanah_client.view.people import Seat
+from amanah_client.view.why import why
 
 _EXCERPT_CHARS: Final = 80
 
@@ -28,6 +29,7 @@ class WaitingLine:
         what: What was asked for.
         state: Whether it goes out by itself, waits for a word, is on its way, or is over.
         words: The same in words, with why and what to do.
+        english: Why, as far as that is not known in another language; "" for nothing.
         at_ms: When it was asked for.
         utc: The same in words.
         releasable: Whether it can be sent after all.
@@ -39,6 +41,7 @@ class WaitingLine:
     what: str
     state: Literal["queued", "held", "sent", "refused"]
     words: str
+    english: str
     at_ms: int
     utc: str
     releasable: bool
@@ -48,13 +51,15 @@ class WaitingLine:
 def waiting_line(intent: Intent, seat: Seat) -> WaitingLine:
     """An intent that waits, or did not come about as it was asked for."""
     room = intent.room or getattr(intent.action, "room", None)
-    state, text = _stands(intent)
+    found = why(intent)
+    state, text = _stands(intent, found.text)
     return WaitingLine(
         id=intent.id,
         room=room.hex() if isinstance(room, bytes) else "",
         what=what(intent.action),
         state=state,
         words=text,
+        english="" if state == "sent" else found.english,
         at_ms=intent.created_at_ms,
         utc=words.when(intent.created_at_ms, seat.now_ms),
         releasable=intent.state is IntentState.HELD,
@@ -69,19 +74,18 @@ def is_trouble(intent: Intent) -> bool:
     return intent.state in {IntentState.HELD, IntentState.FAILED} or bool(intent.code)
 
 
-def _stands(intent: Intent) -> tuple[Literal["queued", "held", "sent", "refused"], str]:
-    why = words.value(intent.detail.rstrip(".") or intent.code)
+def _stands(intent: Intent, because: str) -> tuple[Literal["queued", "held", "sent", "refused"], str]:
     match intent.state:
         case IntentState.HELD:
-            return "held", _("Held: %(why)s. Release it or drop it.", why=why)
+            return "held", _("Held: %(why)s. Release it or drop it.", why=because)
         case IntentState.FAILED:
-            return "refused", _("Refused: %(why)s. Nothing of it was done.", why=why)
+            return "refused", _("Refused: %(why)s. Nothing of it was done.", why=because)
         case IntentState.DONE:
-            return "refused", _("Done, but not for all: %(why)s. Ask for it again when that is mended.", why=why)
+            return "refused", _("Done, but not for all: %(why)s. Ask for it again when that is mended.", why=because)
         case IntentState.SENT:
             return "sent", _("On its way; the relay has not answered yet.")
         case _:
-            waits = _("Waits: %(why)s. It is tried again by itself.", why=why) if why else ""
+            waits = _("Waits: %(why)s. It is tried again by itself.", why=because) if because else ""
             return "queued", waits or _("Waits for the relay, and goes out by itself.")
 
 

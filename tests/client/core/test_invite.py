@@ -11,6 +11,7 @@ import pytest
 from amanah_client import actions, model
 from amanah_client.core import invite as invitations
 from amanah_client.core.requests import Taken
+from amanah_client.reasons import NO_PACKAGE, english
 from amanah_protocol import frames
 from amanah_protocol.envelope import decode_envelope
 from amanah_protocol.errors import VerifyError
@@ -78,6 +79,7 @@ def test_why_nobody_can_be_invited_by_a_name_is_said(stage: Stage, action: dict[
     intent = a.do(actions.Invite(room=create(a), **action))
     assert (intent.state, intent.code) == (FAILED, "NOT_FOUND")
     assert intent.detail.startswith(said)
+    assert english(intent.reasons) == intent.detail
 
 
 def test_an_auditors_device_and_one_that_was_revoked_are_not_invited(stage: Stage) -> None:
@@ -106,6 +108,7 @@ def test_who_has_no_key_package_left_is_named_and_the_others_are_added(stage: St
     intent = a.do(actions.Invite(room=room, organisation=OrgName(MA)))
     assert (intent.state, intent.code) == (DONE, "NO_KEY_PACKAGE")
     assert c.id.hex()[:16] in intent.detail
+    assert [(one.why, one.device) for one in intent.reasons] == [(NO_PACKAGE, c.id.hex()[:16])]
     assert members(a, room) == {a.device.id, b.device.id}
 
 

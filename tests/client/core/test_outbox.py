@@ -8,6 +8,7 @@ import pytest
 
 from amanah_client import actions, inputs, model
 from amanah_client.core import gate, ways
+from amanah_client.reasons import JOINED, Reason
 from amanah_client.saying import saying
 from amanah_protocol import frames
 from amanah_protocol.content.task import TaskMoved, TaskState
@@ -284,11 +285,12 @@ def test_what_was_written_for_a_smaller_circle_is_held(stage: Stage) -> None:
     held = b.intent(intent)
     assert (held.state, held.code) == (HELD, "STALE_EPOCH")
     assert SN in held.detail
+    assert held.reasons == (Reason(why=JOINED, organisations=(SN,)),)
     assert b.intent(counts).state is DONE
     assert c.texts(room) == []
     b.give(inputs.Asked(intent=held))
     stage.run()
-    assert b.intent(intent).state is DONE
+    assert (b.intent(intent).state, b.intent(intent).reasons) == (DONE, ())
     assert c.texts(room) == ["between us"]
 
 
@@ -307,9 +309,10 @@ def test_what_was_in_flight_for_a_smaller_circle_is_held_when_it_is_refused(stag
     stage.run()
     assert b.intent(intent).state is HELD
     assert SN in b.intent(intent).detail
+    assert b.intent(intent).reasons == (Reason(why=JOINED, organisations=(SN,)),)
     assert c.texts(room) == []
     b.give(inputs.Withdrawn(intent=intent))
-    assert b.intent(intent).state is FAILED
+    assert (b.intent(intent).state, b.intent(intent).reasons) == (FAILED, ())
 
 
 def test_what_was_accepted_before_the_circle_widened_is_done(stage: Stage) -> None:

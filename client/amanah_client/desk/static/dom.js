@@ -58,6 +58,9 @@ export const tlpClass = (text) => ({ "TLP:RED": ".red", "TLP:GREEN": ".green", "
 /** What readers may do with it, where that is not the usual: else the program sends nothing. */
 export const pap = (text) => (text ? el("bdi.meta.pap", { lang: "en" }, text) : null);
 
+/** What is known in English alone, behind a sentence of the page's. */
+export const inEnglish = (text) => (text ? [" ", el("bdi", { lang: "en", dir: "ltr" }, `(${text})`)] : null);
+
 /** A button that says what it does. */
 export function btn(text, does, more = {}, what = "button.btn") {
   const one = el(what, { type: "button", ...more }, text);

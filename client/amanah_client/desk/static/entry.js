@@ -1,6 +1,6 @@
 // One item of a conversation: a day, a line of the system, or what somebody said.
 
-import { blocks, btn, chip, el, fill, filled, moment, pap, theirs, tlp } from "./dom.js";
+import { blocks, btn, chip, el, fill, filled, inEnglish, moment, pap, theirs, tlp } from "./dom.js";
 import { ask, now, quietly, seal, sealed } from "./state.js";
 import { askFor, tellOf } from "./dialogs.js";
 import { isDrill } from "./drill.js";
@@ -189,7 +189,7 @@ function below(item, does) {
     parts.push(...acks.by.map(([who, , words]) => el("span.ok", {}, chip(who), " ", words)));
     parts.push(...acks.waiting.map(([who, words]) => el("span.wait", {}, chip(who), " ", words)));
   }
-  if (delivery) parts.push(el(`span.sent.${delivery.state}`, {}, delivery.text, delivery.waiting.length && delivery.state === "delivered" ? [" (", now.say.waiting_for, " ", delivery.waiting.join(now.say.comma), ")"] : null));
+  if (delivery) parts.push(el(`span.sent.${delivery.state}`, {}, delivery.text, inEnglish(delivery.english), delivery.waiting.length && delivery.state === "delivered" ? [" (", now.say.waiting_for, " ", delivery.waiting.join(now.say.comma), ")"] : null));
   if (item.threads && item.id !== now.thread) parts.push(btn(filled(now.say.in_thread, { count: item.threads }), () => does.thread(item), {}, "button.link"));
   if (delivery && (delivery.state === "held" || delivery.state === "queued")) {
     if (delivery.state === "held") parts.push(btn(now.say.release, () => ask("release", { intent: item.id, drop: false }), {}, "button.link"));

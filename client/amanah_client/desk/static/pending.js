@@ -1,6 +1,6 @@
 // What was asked for and waits, is held for somebody's word, or was refused: where the officer looks, with what to do.
 
-import { btn, el, fill, filled, moment, theirs } from "./dom.js";
+import { btn, el, fill, filled, inEnglish, moment, theirs } from "./dom.js";
 import { shown } from "./dialogs.js";
 import { ask, now, on, roomOf } from "./state.js";
 
@@ -32,7 +32,7 @@ function entry(one, withRoom) {
     { "data-intent": one.id },
     el("div.grow", {},
       el("div", {}, theirs(one.what, "b"), withRoom && one.room ? [" ", where(one)] : null),
-      el("div.meta", {}, moment(one.at_ms, one.utc), " ", one.words)),
+      el("div.meta", {}, moment(one.at_ms, one.utc), " ", one.words, inEnglish(one.english))),
     one.releasable ? act("release", now.say.release, () => ask("release", { intent: one.id, drop: false })) : null,
     one.droppable ? act("drop", now.say.drop, () => ask("release", { intent: one.id, drop: true })) : null,
     one.state === "refused" ? act("seen", now.say.seen, () => ask("dismiss", { intent: one.id })) : null,
