@@ -194,9 +194,9 @@ def test_a_key_package_that_is_not_the_devices_own_adds_nobody(play: Play) -> No
     before = stage.states()
     attack.package = next(iter(ways.values()))[0]
     intent = stage.ask("ma-1", actions.Invite(room=stage.rooms[1], device=attack.device))
-    for number, (package, code) in enumerate(ways.values()):
-        attack.package = package
-        stage.until(lambda number=number: attack.handed > number, seconds=90)  # type: ignore[misc]  # a default binds the loop's value
+    for package, code in ways.values():
+        attack.package, handed = package, attack.handed
+        stage.until(lambda handed=handed: attack.handed > handed, seconds=90)  # type: ignore[misc]  # a default binds the loop's value
         stage.wait(2)
         # The same alarm is not raised again within ten minutes.
         assert code in {alarm.code for alarm in stage.alarms("ma-1")}
