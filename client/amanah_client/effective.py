@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from amanah_client.actions import Action
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _NEXT: Final = EnvelopeId(bytes(32))
 """Stands for the envelope that is not there yet."""
-_JUDGED: Final = TaskMoved | Position | Proposal | SignOff | ClosingRecorded | Correction | Withdrawal
+_JUDGED: Final = TaskMoved | Position | SignOff | ClosingRecorded | Correction | Withdrawal
 
 
 def check_speaker(profile: Profile, *asked: Action) -> None:
@@ -85,6 +86,21 @@ def check_effect(room: Room, body: Said) -> None:
         known = room.board(about)
         reason = _reason(known, _next(room, kinds.Message(), body))
         _refuse(reason, body, known)
+
+
+def next_number(room: Room, known: Collection[int]) -> int:
+    """A number for a proposal that nothing has, also of what is not here.
+
+    Who has read the whole room knows all of them. Others take one behind the last place: each number is at most the
+    place of its proposal, so what stood before they came has a lower one.
+
+    Args:
+        room: The room.
+        known: Numbers of the proposals that are here.
+    """
+    is_whole = room.row.added_seq <= 1 and not room.unreadable()
+    first = 1 + (len(known) if is_whole else room.row.head_seq)
+    return next(number for number in count(first) if number not in known)
 
 
 def check_answer(room: Room, body: Said, label: Label) -> Pap:
@@ -233,8 +249,6 @@ def _refuse(reason: str | None, body: Said, board: Board) -> None:
         case rules.NOT_THEIRS, _:
             detail = _("only who wrote it corrects it or takes it back; nothing was sent")
             raise SpokenError(detail, _("Answer it instead."))
-        case rules.TAKEN, _:
-            raise SpokenError(_("something else has taken its number meanwhile; nothing was sent"), _("Try again."))
         case _:  # what is not here may be there for others, and the rest has errors of its own
             pass
 

@@ -56,10 +56,10 @@ def said(body: Said) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each
             return _task(body)
         case TaskMoved(id=task, state=state, reason=reason):
             return _moved(state) % {"task": _short(task), "reason": _because(reason)}
-        case Proposal(ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum, nations=nations):
+        case Proposal(what=what, object_until_ms=until_ms, quorum=quorum, nations=nations):
             return _(
-                "[proposes %(number)s: %(what)s; %(quorum)s of %(nations)s have to agree, objections until %(until)s]",
-                number=ordinal,
+                # Its number is the board's to give: where two have taken one, it is another.
+                "[proposes: %(what)s; %(quorum)s of %(nations)s have to agree, objections until %(until)s]",
                 what=isolate(what),
                 quorum=quorum,
                 nations=isolate(", ".join(nations)),

@@ -58,7 +58,7 @@ WORDS: list[tuple[Said, str, str]] = [
     (
         Proposal(ordinal=3, what="sinkhole it", object_until_ms=AT_MS, quorum=2, nations=(MA, TN)),
         "proposal",
-        f"[proposes 3: sinkhole it; 2 of {MA}, {TN} have to agree, objections until {AT}]",
+        f"[proposes: sinkhole it; 2 of {MA}, {TN} have to agree, objections until {AT}]",
     ),
     (Position(proposal=OTHER, agrees=True), "position", f"[agrees to {OF}]"),
     (Position(proposal=OTHER, agrees=False, reason="too early"), "position", f"[objects to {OF}: too early]"),

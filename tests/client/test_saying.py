@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.actions import EraseMessages
+from amanah_client.effective import next_number
 from amanah_client.erasing import corrections_from_here
 from amanah_client.incident.board import Board
 from amanah_client.language.errors import SpokenError
@@ -30,7 +31,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, DecodeError, RefusedError, UsageError
 from amanah_protocol.identity import parse_organisation
-from amanah_protocol.kinds import Grade, Kind
+from amanah_protocol.kinds import Grade, Kind, Outcome
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, PersonId, RoomId
 from tests.client.test_sdk import Two, invited, joined, officers, until
@@ -244,7 +245,6 @@ async def test_what_would_have_no_effect_is_refused_before_it_is_sent(two: Two) 
         (two.ours, TaskMoved(id=NAME, state=TaskState.REFUSED, reason="x"), f"asked of {MA}"),
         (two.ours, Position(proposal=proposals[2].id, agrees=True), "not among those that are asked"),
         (two.ours, Position(proposal=proposals[3].id, agrees=True), "the time to answer it is over"),
-        (two.ours, Proposal(ordinal=1, what="x", object_until_ms=FAR_MS, quorum=1, nations=(TN,)), "taken its number"),
         (two.ours, Task(id=bytes(16), what="x", nation=ELSEWHERE), f"not in this room, .*: {ELSEWHERE}"),
         (
             two.ours,
@@ -264,6 +264,45 @@ async def test_what_would_have_no_effect_is_refused_before_it_is_sent(two: Two) 
     two.theirs.compose(Position(proposal=proposals[2].id, agrees=True))
     two.ours.compose(Task(id=bytes(16), what="x", nation=MA))
     two.ours.compose(Withdrawal(message=said, reason=""))
+
+
+async def test_the_proposal_of_who_came_later_is_the_same_for_all_and_is_decided(two: Two, nations: Nations) -> None:
+    def propose(room: Room, what: str) -> Proposal:
+        number = next_number(room, room.board(about=()).proposals)
+        return Proposal(ordinal=number, what=what, object_until_ms=FAR_MS, quorum=1, nations=(MA, TN))
+
+    def board(room: Room) -> dict[int, str]:
+        return {number: of.proposal.what for number, of in room.board(about=()).proposals.items()}
+
+    home = nations.enrol(f"c of {two.ours.title}"[:200], MA)
+    async with await Client.open(home) as c:
+        await c.online()
+        for place, what in enumerate(("Sinkhole it", "Publish"), 1):
+            asked = Proposal(ordinal=place, what=what, object_until_ms=FAR_MS, quorum=1, nations=(MA, TN))
+            await two.ours.send(asked)
+        await invited(two.ours, c.me)
+        late = await joined(c, two.ours.title)
+        assert board(late) == {}
+        said = (await late.send(propose(late, "Call the press"))).envelope
+        await until(lambda: said in two.ours.board().messages)
+        (number,) = board(late)
+        assert board(two.ours) == {1: "Sinkhole it", 2: "Publish", number: "Call the press"}
+        # Who has read all of it goes on counting; who came later, behind whatever stands there.
+        assert propose(two.ours, "x").ordinal == 4
+        assert propose(late, "x").ordinal == late.row.head_seq + 1
+        assert propose(two.theirs, "x").ordinal == two.theirs.row.head_seq + 1
+        await two.ours.send(propose(two.ours, "Meet"))
+        assert said is not None
+        for room in (two.ours, late):
+            await until(lambda room=room: said in room.board().messages)  # type: ignore[misc]  # a default binds it
+            last = (await room.send(Position(proposal=said, agrees=True))).envelope
+        await until(lambda: last in late.board().messages)
+        await until(lambda: len(late.board(about=()).proposals[number].agreeing) == 2)
+        decided = await c.do(late.decision(number), 20)
+        await until(lambda: decided.envelope in two.ours.board().messages)
+        for room in (two.ours, late):
+            assert room.board().proposals[number].outcome is Outcome.ADOPTED
+            assert room.board().without_effect == {}
 
 
 async def test_a_decision_is_recorded_when_it_can_be_and_once(two: Two) -> None:

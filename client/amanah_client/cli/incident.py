@@ -17,6 +17,7 @@ from amanah_client.cli.rooms import DRILL_ROOM
 from amanah_client.cli.terminal import DEFAULTS, Options
 from amanah_client.composing import names
 from amanah_client.composing.times import parse_time
+from amanah_client.effective import next_number
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
@@ -190,7 +191,7 @@ def propose(
     def body(into: Room) -> Said:
         asked = map(parse_organisation, nation) if nation else (party.organisation for party in into.members())
         nations = tuple(sorted(set(asked)))
-        ordinal = max(into.board(about=()).proposals, default=0) + 1
+        ordinal = next_number(into, into.board(about=()).proposals)
         return Proposal(
             ordinal=ordinal, what=what, object_until_ms=until_ms, quorum=quorum or len(nations), nations=nations
         )

@@ -149,7 +149,7 @@ def _decide(rest: str, situation: Situation) -> Order:
     quorum, what = _quorum(what, len(nations))
     return Saying(
         body=Proposal(
-            ordinal=max(situation.board.proposals, default=0) + 1,
+            ordinal=situation.number,
             what=_wanted("decide", what, _("what is proposed is missing")),
             object_until_ms=until_ms,
             quorum=quorum,

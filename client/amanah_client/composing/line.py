@@ -39,6 +39,7 @@ class Situation:
         now_ms: Now.
         message: Finds a message by the first digits of its id; raises `UsageError` for none or several.
         fresh_id: 16 random bytes, new each time.
+        number: What the next proposal is called (`effective.next_number`).
         answering: The message that a command means which names none: the one that is marked, or that asked last.
         asks: Up to which grade the next text asks for an acknowledgement.
         replies: Whether the next text answers `answering`.
@@ -51,6 +52,7 @@ class Situation:
     now_ms: int
     message: Callable[[str], EnvelopeId]
     fresh_id: Callable[[], bytes]
+    number: int
     answering: EnvelopeId | None = None
     asks: Grade | None = None
     replies: bool = False

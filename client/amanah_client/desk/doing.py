@@ -17,6 +17,7 @@ from amanah_client.desk.circle import NotDoneError, readers_of
 from amanah_client.desk.desk import Desk
 from amanah_client.desk.flows import flow, record, sign
 from amanah_client.desk.passing import lowering
+from amanah_client.effective import next_number
 from amanah_client.language import gettext as _
 from amanah_client.room import Room
 from amanah_client.view.closing import closes, left_open
@@ -197,12 +198,14 @@ def _commands(name: str | None) -> list[dict[str, object]]:
 
 
 def _situation(desk: Desk, room: Room) -> Situation:
+    board = desk.feed(room.id).incident
     return Situation(
-        board=desk.feed(room.id).incident,
+        board=board,
         members=room.members(),
         now_ms=desk.now_ms,
         message=lambda digits: room.message(digits).id,
         fresh_id=lambda: secrets.token_bytes(_ID_BYTES),
+        number=next_number(room, board.proposals),
     )
 
 
@@ -242,7 +245,7 @@ def _body(asked: Doing, room: Room, now_ms: int) -> Said:  # noqa: C901, PLR0911
         case wire.Propose(what=what, until=until, quorum=quorum):
             nations = tuple(sorted({party.organisation for party in room.members()}))
             return Proposal(
-                ordinal=max(room.board(about=()).proposals, default=0) + 1,
+                ordinal=next_number(room, room.board(about=()).proposals),
                 what=what.strip(),
                 object_until_ms=parse_time(until, now_ms),
                 quorum=quorum or len(nations),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 from amanah_client.incident.binding import is_binding
@@ -88,6 +89,7 @@ class ProposalOnBoard:
 
     Attributes:
         proposal: What is proposed.
+        number: By which people and its decision name it.
         by: By whom.
         id: Its envelope.
         positions: Of each nation the last position, and its envelope.
@@ -96,6 +98,7 @@ class ProposalOnBoard:
     """
 
     proposal: Proposal
+    number: int
     by: Author
     id: EnvelopeId
     positions: dict[OrgName, tuple[Position, EnvelopeId]] = field(default_factory=dict)
@@ -251,6 +254,10 @@ class Board:
         if refused is not None:
             self.without_effect[event.id] = refused
 
+    def proposal(self, entry: EnvelopeId) -> ProposalOnBoard | None:
+        """The proposal that an entry made; None for none."""
+        return next((one for one in self.proposals.values() if one.id == entry), None)
+
     def label_of(self, entry: EnvelopeId) -> Label:
         """The label that counts of an entry: the strictest of its own, its message's and that of what corrects it.
 
@@ -295,7 +302,8 @@ class Board:
             case Task() | TaskMoved() as body:
                 return self._task(event, body)
             case Proposal() as body:
-                return self._propose(event, body)
+                self._propose(event, body)
+                return None
             case Position() as body:
                 return self._position(event, body)
             case Clock() as body:
@@ -417,14 +425,14 @@ class Board:
         known.state, known.reason, known.moved = body.state, body.reason, event.id
         return None
 
-    def _propose(self, event: Event, body: Proposal) -> str | None:
-        if body.ordinal in self.proposals:
-            return TAKEN
-        self.proposals[body.ordinal] = ProposalOnBoard(proposal=body, by=event.author, id=event.id)
-        return None
+    def _propose(self, event: Event, body: Proposal) -> None:
+        number = body.ordinal
+        if number in self.proposals:  # two were made at one time: none is void for that, and all give it the same
+            number = next(free for free in count(event.seq) if free not in self.proposals)
+        self.proposals[number] = ProposalOnBoard(proposal=body, number=number, by=event.author, id=event.id)
 
     def _position(self, event: Event, body: Position) -> str | None:
-        known = next((one for one in self.proposals.values() if one.id == body.proposal), None)
+        known = self.proposal(body.proposal)
         nation = event.author.organisation
         if known is None:
             return NOT_THERE

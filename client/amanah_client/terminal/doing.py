@@ -15,6 +15,7 @@ from amanah_client.circle import check_offered, shown_as
 from amanah_client.composing import orders
 from amanah_client.composing.commands import COMMANDS
 from amanah_client.composing.line import Situation, compose_correction, is_command, read_line
+from amanah_client.effective import next_number
 from amanah_client.ending import ask_nations, record_closing, sign_off
 from amanah_client.feed import Feed
 from amanah_client.files import Tell
@@ -148,6 +149,7 @@ def situation(
         now_ms=watch.now_ms,
         message=lambda digits: feed.room.message(digits).id,
         fresh_id=lambda: secrets.token_bytes(_ID_BYTES),
+        number=next_number(feed.room, feed.window.board.proposals),
         answering=draft.answers or marked or fallback,
         asks=draft.asks,
         replies=draft.answers is not None,

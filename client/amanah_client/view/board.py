@@ -322,7 +322,7 @@ def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
     if own in of.positions:
         mine = "agree" if of.positions[own][0].agrees else "object"
     return DecisionLine(
-        ordinal=proposal.ordinal,
+        ordinal=of.number,
         entry=of.id.hex(),
         what="".join(run.text for run in titled(proposal.what)),
         runs=titled(proposal.what),

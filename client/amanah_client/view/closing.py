@@ -95,13 +95,13 @@ def shown_closing(line: ClosingLine | None) -> ShownClosing:
 def left_open(board: Board, now_ms: int) -> tuple[str, ...]:
     """What a closing now would leave behind, a line for each: tasks, proposals, joint times that are ahead."""
     tasks = (of.task for of in board.tasks.values() if of.state not in {TaskState.DONE, TaskState.REFUSED})
-    proposals = (of.proposal for of in board.proposals.values() if of.decided is None)
+    proposals = (of for of in board.proposals.values() if of.decided is None)
     clocks = (of.clock for of in board.clocks.values() if of.clock.stands and of.clock.at_ms > now_ms)
     lines = [
         _("Task of %(nation)s: %(what)s", nation=words.value(one.nation), what=words.title(one.what)) for one in tasks
     ]
     lines += [
-        _("Proposal %(number)s, not decided: %(what)s", number=one.ordinal, what=words.title(one.what))
+        _("Proposal %(number)s, not decided: %(what)s", number=one.number, what=words.title(one.proposal.what))
         for one in proposals
     ]
     lines += [

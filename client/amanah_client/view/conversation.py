@@ -273,8 +273,8 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return alert_card(batch, room.counts.get(entry))
         case Task(id=task) if task in board.tasks and board.tasks[task].opened == entry:
             return task_line(board.tasks[task], board, seat, room.nations)
-        case Proposal(ordinal=ordinal) if ordinal in board.proposals:
-            return decision_line(board.proposals[ordinal], seat)
+        case Proposal() if (asked := board.proposal(entry)) is not None:
+            return decision_line(asked, seat)
         case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
             return clock_line(board.clocks[clock], board, seat, room.nations, room.times)
         case Handover(text=text):
@@ -370,7 +370,7 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
             moved = _moved(room.board.tasks.get(task), task, state, room.seat)
             return (f"{moved}. {words.title(reason)}" if reason else moved,)
         case Position(proposal=proposal, agrees=agrees, reason=reason):
-            asked = next((one for one in room.board.proposals.values() if one.id == proposal), None)
+            asked = room.board.proposal(proposal)
             what = words.title(asked.proposal.what) if asked else words.value(proposal.hex()[:8])
             said = _("agrees: %(what)s", what=what) if agrees else _("objects: %(what)s", what=what)
             return (said, *([words.title(reason)] if reason else []))

@@ -26,7 +26,7 @@ class Proposal:
     """What is to be decided, by whom and until when.
 
     Attributes:
-        ordinal: Its number in the room, by which the decision names it.
+        ordinal: Its number in the room, by which the decision names it, unless one before it has that.
         what: 1 to 1,024 characters.
         object_until_ms: When the window for objections closes.
         quorum: How many nations have to agree.

@@ -73,6 +73,7 @@ def situation(*, answering: EnvelopeId | None = ASKED) -> Situation:
         now_ms=NOW_MS,
         message=find,
         fresh_id=lambda: FRESH,
+        number=2,
         answering=answering,
         known=(TN, MA, SN, OrgName("cert.example.fr"), OrgName("cert.example.de"), OrgName("cert.other.de")),
     )

@@ -272,7 +272,6 @@ PROPOSAL = Proposal(ordinal=1, what="sinkhole", object_until_ms=CLOSES_MS, quoru
 
 def test_a_proposal_that_enough_agree_to_and_none_objects_to_is_adopted(told: Told) -> None:
     proposed = told.say(A_TN, PROPOSAL)
-    taken = told.say(A_MA, replace(PROPOSAL, what="another"))
     told.say(A_TN, Position(proposal=proposed, agrees=True))
     told.say(A_MA, Position(proposal=proposed, agrees=False, reason="too early"))
     told.say(A_MA, Position(proposal=proposed, agrees=True))
@@ -292,9 +291,37 @@ def test_a_proposal_that_enough_agree_to_and_none_objects_to_is_adopted(told: To
     found = told.board.proposals[1]
     assert (found.outcome, found.decided, found.agreeing, found.objecting) == (Outcome.ADOPTED, decided, (MA, TN), ())
     assert told.board.without_effect == {
-        taken: board.TAKEN, other: board.NOT_ASKED, early: board.EARLY, late: board.LATE,
+        other: board.NOT_ASKED, early: board.EARLY, late: board.LATE,
         **dict.fromkeys(wrong, board.UNFOUNDED), **dict.fromkeys(behind, board.DECIDED),
     }  # fmt: skip
+
+
+def test_no_proposal_is_void_because_another_has_its_number(told: Told) -> None:
+    first = told.say(A_TN, PROPOSAL)
+    second = told.say(A_MA, replace(PROPOSAL, what="publish", quorum=1, nations=(MA,)))
+    squatted = told.say(A_SN, replace(PROPOSAL, ordinal=4))
+    third = told.say(A_MA, replace(PROPOSAL, ordinal=1, what="call the press"))
+    # The author's where it is free; else its place, or what is free behind that.
+    assert [(number, of.number, of.id) for number, of in told.board.proposals.items()] == [
+        (1, 1, first), (2, 2, second), (4, 4, squatted), (5, 5, third),
+    ]  # fmt: skip
+    told.say(A_MA, Position(proposal=second, agrees=True))
+    told.show(A_MA, kinds.Decision(ordinal=2, outcome=Outcome.ADOPTED, nations=(MA,)))
+    found = told.board
+    assert [of.outcome for of in found.proposals.values()] == [None, Outcome.ADOPTED, None, None]
+    assert found.proposal(second) is found.proposals[2]
+    assert found.proposal(told.say(A_TN, Text(text=""))) is None
+    assert found.without_effect == {}
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+def test_a_number_behind_the_last_place_is_the_same_for_who_came_later(told: Told, is_behind: bool) -> None:  # noqa: FBT001 - and the control
+    told.say(A_TN, PROPOSAL)
+    made = told.say(A_MA, replace(PROPOSAL, ordinal=len(told.events) + 1 if is_behind else PROPOSAL.ordinal))
+    numbers = [
+        found.number for events in (told.events, told.events[1:]) if (found := Fold(events).board.proposal(made))
+    ]
+    assert numbers == ([2, 2] if is_behind else [2, 1])
 
 
 def test_an_objection_refuses_and_when_all_have_spoken_nobody_waits(told: Told) -> None:
@@ -439,6 +466,15 @@ def test_a_board_is_as_if_bots_had_said_nothing_for_their_nations_and_names_each
     for entry in silent:
         del found.without_effect[entry]
     assert found == expected
+
+
+@settings(max_examples=100 * SCALE)
+@given(rooms())
+def test_every_proposal_of_an_officer_stands_on_the_board_under_one_number(events: list[Event]) -> None:
+    found = Fold(events).board
+    said = [one.id for one in events if isinstance(one.body, Proposal) and one.author.role is Role.OFFICER]
+    assert [of.id for of in found.proposals.values()] == said
+    assert all(of.number == number for number, of in found.proposals.items())
 
 
 def struck(event: Event) -> Event:
