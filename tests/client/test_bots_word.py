@@ -124,7 +124,7 @@ async def test_what_a_bot_says_all_the_same_stands_on_no_board_and_is_named(
 ) -> None:
     for module in (effective, ways):
         monkeypatch.setattr(module, "may_ask", lambda _role, _action: True)
-    monkeypatch.setattr("amanah_client.room.check_effect", lambda _room, _body: None)
+    monkeypatch.setattr(effective, "check_effect", lambda _room, _body: None)
     sent = [(await post.bots.send(body)).envelope for body in post.binding]
     sent.append((await post.bots.acknowledge(post.asked, Grade.ACTING)).envelope)
     await until(lambda: sent[-1] in post.ours.board().messages)
