@@ -38,6 +38,8 @@ WATCH_S: Final = 1.0
 """So often it is looked whether the session is over."""
 CLOCK_TICKS: Final = 20
 """After so many looks, what depends on the time alone is told anew."""
+MOST_READS: Final = 64
+"""More than a page asks for at a time."""
 LOCKED: Final = 4001
 ENDED: Final = 1001
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -64,12 +66,13 @@ class Live:
         self._anew = False
         self._changed = asyncio.Event()
         self._dirty: set[RoomId | None] = set()
+        self._reads: asyncio.Queue[wire.Read] = asyncio.Queue(MOST_READS)
 
     async def run(self) -> None:
         """Serve the page until it goes, or the session is over."""
         await self._socket.accept()
         stop = self._desk.listen(self._hear, self._changed.set)
-        tasks = [asyncio.create_task(work) for work in (self._push(), self._watch(), self._receive())]
+        tasks = [asyncio.create_task(work) for work in (self._push(), self._watch(), self._receive(), self._read())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -212,7 +215,15 @@ class Live:
                     wire.Answer(n=_number(text), ok=False, text=_("The page asked for what is not known."))
                 )
                 continue
-            await self._tell(await self._answer(asked))
+            # Whoever locks the page, or uses it, does not wait until a report is made.
+            if isinstance(asked, wire.Read):
+                await self._reads.put(asked)
+            else:
+                await self._tell(await self._answer(asked))
+
+    async def _read(self) -> None:
+        while True:
+            await self._tell(await self._answer(await self._reads.get()))
 
     async def _answer(self, asked: wire.Asked) -> wire.Answer:
         try:
@@ -247,9 +258,11 @@ class Live:
                 return "", None
             case wire.Search(query=query):
                 return "", find(self._desk, query)
-            case wire.Whole() | wire.Before() | wire.Timeline():
-                return "", await asyncio.to_thread(self._read, asked)
-            case wire.Bring() | wire.Save() | wire.Files() | wire.Erase() | wire.Report():
+            case (
+                wire.Whole() | wire.Before() | wire.Timeline() | wire.Save() | wire.Files() | wire.Report()
+            ):  # fmt: skip
+                return "", await self._found(asked)
+            case wire.Bring() | wire.Erase():
                 return await self._hand(asked)
             case _:
                 done = await do(self._desk, asked)
@@ -257,27 +270,27 @@ class Live:
                 self._hear(None)
                 return done
 
-    def _read(self, asked: wire.Whole | wire.Before | wire.Timeline) -> object:
+    async def _found(self, asked: wire.Read) -> object:
         match asked:
             case wire.Whole():
-                return whole(self._desk, asked)
+                return await asyncio.to_thread(whole, self._desk, asked)
             case wire.Before():
-                return before(self._desk, asked)
+                return await asyncio.to_thread(before, self._desk, asked)
             case wire.Timeline(room=room):
-                return timeline(self._desk, room)
-
-    async def _hand(self, asked: wire.Carry) -> tuple[str, object]:
-        match asked:
-            case wire.Bring():
-                return "", self._hatch.announce(asked, self._cookie)
+                return await asyncio.to_thread(timeline, self._desk, room)
+            case wire.Files(room=room):
+                return await asyncio.to_thread(self._hatch.files, room)
+            case wire.Report():
+                return await asyncio.to_thread(self._hatch.report, asked, self._cookie)
             case wire.Save():
                 found = await self._hatch.save(asked, self._cookie)
                 self._changed.set()
-                return "", found
-            case wire.Files(room=room):
-                return "", await asyncio.to_thread(self._hatch.files, room)
-            case wire.Report():
-                return "", await asyncio.to_thread(self._hatch.report, asked, self._cookie)
+                return found
+
+    async def _hand(self, asked: wire.Bring | wire.Erase) -> tuple[str, object]:
+        match asked:
+            case wire.Bring():
+                return "", self._hatch.announce(asked, self._cookie)
             case wire.Erase():
                 await self._hatch.erase(asked)
                 return _("It is erased as soon as the relay has taken it."), None

@@ -423,6 +423,9 @@ Flow: TypeAlias = (
 Carry: TypeAlias = Bring | Save | Files | Erase | Report
 """Files, and what becomes one (`desk.files`)."""
 
+Read: TypeAlias = Whole | Before | Timeline | Save | Files | Report
+"""What may read a whole room, and takes its time: nothing else waits for it."""
+
 Asked: TypeAlias = (
     Active | Lock | Look | Whole | Before | Timeline | Seen | Draft | Type | Acknowledge | React | Correct | Withdraw
     | Stand | AddTask | MoveTask | Propose | Position | Conclude | SetClock | MoveClock | Handover | Invite | Remove

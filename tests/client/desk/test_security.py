@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from amanah_client.desk.live import LOCKED, WATCH_S
 from amanah_client.desk.unlocking import FIRST_PAUSE_S, UNLOCK
 from amanah_client.home import Home, check_passphrase, create_profile, has_passphrase
 from amanah_client.keystore import FLOOR_COST, Passphrase
+from amanah_client.report.gate import Given
+from amanah_client.report.reading import read_room
+from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.web.gate import SESSION
 from amanah_client.web.launch import Launch
@@ -24,7 +29,7 @@ from amanah_client.web.place import Place
 from amanah_client.web.sessions import Sessions
 from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.labels import Label
-from tests.client.desk.serving import Page, Served, serving
+from tests.client.desk.serving import PATIENCE_S, Page, Served, serving
 from tests.client.test_sdk import TN
 from tests.client.web.asked import AUTHORITY, OWN, Reply, ask
 from tests.end_to_end.nations import Nations
@@ -187,6 +192,34 @@ async def test_a_page_that_locks_is_closed_and_its_cookie_is_worth_nothing(serve
     with pytest.raises(InvalidStatus):
         await served.dial(cookie)
     assert (await served.ask("GET", "/", Cookie=cookie))[0] == 403
+
+
+async def test_a_lock_does_not_wait_for_a_report_that_is_being_made(
+    nations: Nations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(client: Client, room: Room) -> Given:
+        begun.set()
+        assert goes_on.wait(PATIENCE_S)
+        return read_room(client, room)
+
+    monkeypatch.setattr("amanah_client.desk.files.read_room", slow)
+    async with await Client.open(nations.enrol("in a hurry", TN)) as client, serving(client) as served:
+        await client.online()
+        room = await client.create_room("Long", label=Label.GREEN)
+        cookie = await served.enter()
+        page = Page(await served.dial(cookie))
+        await page.until(lambda: "line" in page.told)
+        asked = {"do": "report", "n": 1, "room": room.id.hex(), "form": "markdown", "label": "TLP:GREEN"}
+        await page.socket.send(json.dumps(asked))
+        await asyncio.to_thread(begun.wait, PATIENCE_S)
+        await page.socket.send('{"do":"lock","n":2}')
+        assert await page.closed() == LOCKED
+        goes_on.set()
+        # Nothing of what was made behind the lock is told, or handed out.
+        assert page.answers == {}
+        assert (await served.ask("GET", "/", Cookie=cookie))[0] == 403
 
 
 async def test_a_page_is_told_nothing_more_when_another_browser_has_come_in(
