@@ -304,7 +304,7 @@ def _lock_and_unlock(incident: Incident) -> None:
     page.locator("textarea.box").fill("half a sentence")
     page.wait_for_timeout(1000)
     page.keyboard.press("Control+Shift+L")
-    page.get_by_role("heading", name="Locked").wait_for()
+    page.get_by_text("This profile has no passphrase.").wait_for()
     for held in ("Port authority", "half a sentence", "quay-2"):
         assert held not in page.content()
     incident.look(officer, "locked")

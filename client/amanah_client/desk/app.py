@@ -63,7 +63,7 @@ def make_app(
         return pages.render("locked.html", status, passphrase=check is not None, **context)
 
     async def page(_: Request) -> Response:
-        return pages.render("desk.html", minutes=minutes, here="/")
+        return pages.render("desk.html", idle_s=sessions.idle_s, here="/")
 
     unlocking = None if check is None else Unlocking(sessions, check, now_s, door, tell)
     app = Starlette(

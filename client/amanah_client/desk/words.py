@@ -70,8 +70,6 @@ def _of_rooms() -> dict[str, str]:
         "reconnecting": _("The desk's program does not answer. Connecting again; what you see may be old."),
         "lost": _("No answer came. Look whether it stands in the conversation before you do it again."),
         "fault": _("This page met a fault. Look whether what you asked for was done, then load the page anew."),
-        "ended": _("The desk's program has ended"),
-        "ended_more": _("Nothing is kept in this page. Start {command} again, and open the link that it shows."),
         "notified": _("Amanah: something arrived"),
         "notified_page": _("Amanah: somebody waits for an answer"),
         "notify": _("Notify me on this desktop"),

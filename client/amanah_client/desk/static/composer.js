@@ -485,11 +485,7 @@ export function makeComposer({ onSearch, onMembers, flow }) {
     },
   };
 
-  on("ended", () => {
-    corrections.clear();
-    text.value = "";
-  });
-  on("leaving room", save);
+  on("leaving over room", save);
   on("head line", drawRoom);
   on("board room", drawClosed);
   on("room", () => { label = ""; form.hidden = true; });

@@ -4,21 +4,22 @@ import { tick } from "./cards.js";
 import { showAlarms, showKeys } from "./dialogs.js";
 import { makeBoard } from "./board.js";
 import { makeComposer } from "./composer.js";
-import { around, el, fill } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { makeDrill, noticeOf, titleOf } from "./drill.js";
 import { makeFlow } from "./flow.js";
 import { makeHead } from "./head.js";
 import { listen } from "./keys.js";
+import { bare, leave, lock, watch } from "./leaving.js";
 import { Link } from "./link.js";
 import { openNewRoom } from "./opening.js";
 import { openPalette } from "./palette.js";
 import { makePending } from "./pending.js";
 import { makeAlarm, makeRail } from "./rail.js";
 import { makeRing } from "./ring.js";
-import { connect, lock, now, on, openRoom, quietly, tell, toast } from "./state.js";
+import { connect, during, every, now, on, openRoom, quietly, tell, toast } from "./state.js";
 
-const THERE_MS = 20_000;
-const app = document.getElementById("app");
+// Looked for anew: what is held here would outlast the page that it stands in.
+const app = () => document.getElementById("app");
 let built = false;
 
 function build() {
@@ -35,8 +36,8 @@ function build() {
   const rail = makeRail({ onFind: () => find(), onNewRoom: newRoom, onLock: lock, onKeys: showKeys, onAlarms: showAlarms });
   makeAlarm();
   const main = el("main", {}, makeHead(), makeDrill(), flow.node, makePending(), composer.node);
-  app.before(makeRing(flow));
-  fill(app, rail, main, board.node);
+  app().before(makeRing(flow));
+  fill(app(), rail, main, board.node);
   watchPanes(rail, board.node);
   document.body.dataset.pane = "rooms";
   listen({ find: () => find(), flow, composer });
@@ -57,8 +58,10 @@ function watchPanes(rail, board) {
     rail.setAttribute("role", pane === "rooms" ? "main" : "navigation");
     board.setAttribute("role", pane === "board" ? "main" : "complementary");
   };
-  new MutationObserver(set).observe(document.body, { attributeFilter: ["data-pane"] });
-  narrow.addEventListener("change", set);
+  const watching = new MutationObserver(set);
+  watching.observe(document.body, { attributeFilter: ["data-pane"] });
+  on("over", () => watching.disconnect());
+  during(narrow, "change", set);
   set();
 }
 
@@ -66,6 +69,7 @@ const newRoom = () => openNewRoom((title) => (openNext = { title, known: new Set
 
 let openNext = null;
 let looked = "";
+on("over", () => (openNext = null));
 
 function hear(message) {
   const value = message.value;
@@ -153,33 +157,17 @@ function notice() {
 // ---- the connection
 
 function line(state) {
+  if (state === "locked" || state === "ended") {
+    bare(state);
+    if (state === "locked") leave();
+    return;
+  }
   document.body.dataset.line = state;
   document.querySelector(".lost")?.remove();
-  if (state === "off" && now.say.reconnecting) app.before(el("p.lost", { role: "status" }, now.say.reconnecting));
-  if (state !== "ended") return;
-  // Nobody answers who could lock this page, so it locks itself.
-  const more = around(now.say.ended_more ?? "", "command", el("code", { dir: "ltr" }, "amanah desk"));
-  fill(app, el("div.empty.whole", {}, el("p", {}, now.say.ended ?? ""), el("p.meta", {}, more)));
-  document.getElementById("alarm").hidden = true;
-  document.querySelector(".rung")?.remove();
-  document.querySelector("dialog[open]")?.close();
-  Object.assign(now, { room: "", rooms: [], items: new Map(), order: [], head: null, board: null, drafts: new Map(), opened: new Map(), alarms: [], pending: null, ringing: null });
-  document.body.removeAttribute("data-drill");
-  document.title = title;
-  tell("ended");
+  if (state === "off" && now.say.reconnecting) app().before(el("p.lost", { role: "status" }, now.say.reconnecting));
 }
 
-let there = 0;
-// Programs that speak or listen for a person press and write without a key; a script that does is nobody.
-for (const name of ["keydown", "pointerdown", "wheel", "click", "input"]) {
-  addEventListener(name, (event) => {
-    if (!event.isTrusted || Date.now() - there < THERE_MS || !built) return;
-    there = Date.now();
-    quietly("active");
-  }, { passive: true });
-}
-
-addEventListener("pagehide", () => tell("leaving"));
+during(window, "pagehide", () => tell("leaving"));
 
 // A page that the browser kept in memory when it was left must not come back by itself.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -187,5 +175,6 @@ addEventListener("pageshow", (event) => event.persisted && location.reload());
 // Nothing that fails here is passed over in silence: the officer would wait for what never comes.
 for (const name of ["error", "unhandledrejection"]) addEventListener(name, () => now.say.fault && toast(now.say.fault, true));
 
-setInterval(tick, 1000);
+every(1000, tick);
 connect(new Link(hear, line));
+watch();

@@ -88,7 +88,7 @@ export function inUtc(atMs) {
 }
 
 /** A sentence of the page's with `{name}` in it: the words in the page's direction, what stands there in its own. */
-export function around(sentence, name, made) {
+function around(sentence, name, made) {
   const [before, after] = sentence.split(`{${name}}`);
   return after === undefined ? [before] : [before, made, after];
 }

@@ -1,7 +1,7 @@
 // A drill is never taken for what is real: words say so, beside whatever shows something of it.
 
 import { el, fill } from "./dom.js";
-import { now, on, roomOf } from "./state.js";
+import { during, now, on, roomOf } from "./state.js";
 
 /** The strip above the conversation of an exercise. */
 export function makeDrill() {
@@ -13,7 +13,7 @@ export function makeDrill() {
     fill(strip, now.say.drill_strip);
   };
   on("head rooms room", draw);
-  document.addEventListener("copy", copied);
+  during(document, "copy", copied);
   return strip;
 }
 

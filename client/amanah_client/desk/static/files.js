@@ -32,6 +32,7 @@ export function advance(made, done, total) {
 // ---- saving: fetched and verified by the program first, then given to the browser as a file
 
 const wanted = new Map();
+on("over", () => wanted.clear());
 
 async function save(room, entry, file, container) {
   const answer = await ask("save", { room, entry, container });

@@ -2,7 +2,7 @@
 
 import { btn, el, fill, filled } from "./dom.js";
 import { draw } from "./entry.js";
-import { now, on, quietly, tell } from "./state.js";
+import { during, now, on, quietly, tell } from "./state.js";
 
 const EDGE_PX = 600;
 const BOTTOM_PX = 48;
@@ -157,9 +157,9 @@ export function makeFlow(does) {
   new ResizeObserver(() => {
     if (stick && now.newest) flow.scrollTop = flow.scrollHeight;
   }).observe(flow);
-  addEventListener("focus", seen);
-  document.addEventListener("visibilitychange", seen);
-  on("room ended", clear);
+  during(window, "focus", seen);
+  during(document, "visibilitychange", seen);
+  on("room", clear);
   on("entries", drawEntries);
   on("rooms", showJump);
   clear();

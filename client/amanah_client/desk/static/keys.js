@@ -1,20 +1,22 @@
 // Every action is reached by keys; Ctrl+/ shows them.
 
 import { showKeys } from "./dialogs.js";
-import { ask, lock, now, openRoom } from "./state.js";
+import { lock } from "./leaving.js";
+import { ask, during, now, openRoom } from "./state.js";
 
 export function listen({ find, flow, composer }) {
-  document.addEventListener("keydown", (event) => {
+  during(document, "keydown", (event) => {
     const ctrl = event.ctrlKey || event.metaKey;
     const done = act(event, ctrl);
     if (done) event.preventDefault();
   });
 
   function act(event, ctrl) {
+    // Also with a form over the page: whoever is called away does not close that first.
+    if (ctrl && event.shiftKey && event.key.toLowerCase() === "l") return lock() ?? true;
     if (document.querySelector("dialog[open]")) return false;
     if (ctrl && event.key.toLowerCase() === "k") return find() ?? true;
     if (ctrl && event.key === "/") return showKeys() ?? true;
-    if (ctrl && event.shiftKey && event.key.toLowerCase() === "l") return lock() && true;
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) return step(event.key === "ArrowDown" ? 1 : -1, event.shiftKey);
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "Escape") return escape(typing);

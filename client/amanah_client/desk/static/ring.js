@@ -3,7 +3,7 @@
 import { btn, chip, el, fill, filled, moment, pap, theirs, timed, tlp } from "./dom.js";
 import { shown } from "./dialogs.js";
 import { noticeOf } from "./drill.js";
-import { ask, now, on, openRoom, quietly } from "./state.js";
+import { ask, during, every, now, on, openRoom, quietly } from "./state.js";
 
 const EVERY_MS = 3000;
 const MUTE_MS = 5 * 60_000;
@@ -44,7 +44,7 @@ export function makeRing(flow) {
     });
     want();
   }
-  for (const name of ["keydown", "pointerdown"]) addEventListener(name, touched, { passive: true });
+  for (const name of ["keydown", "pointerdown"]) during(window, name, touched, { passive: true });
 
   function sound() {
     const lines = now.ringing?.lines ?? [];
@@ -118,9 +118,9 @@ export function makeRing(flow) {
   // What is pressed stays where it is until it is let go: the press that lets the page sound takes this bar away, and
   // whatever stands below it would move from under the pointer.
   let pressed = false;
-  addEventListener("pointerdown", () => (pressed = true), { capture: true, passive: true });
+  during(window, "pointerdown", () => (pressed = true), { capture: true, passive: true });
   for (const name of ["pointerup", "pointercancel"]) {
-    addEventListener(name, () => setTimeout(() => {
+    during(window, name, () => setTimeout(() => {
       pressed = false;
       drawSilent();
     }), { capture: true, passive: true });
@@ -201,8 +201,10 @@ export function makeRing(flow) {
     wanted = false;
     want();
   });
-  setInterval(sound, EVERY_MS);
-  setInterval(tick, 1000);
+  // A page that is over sounds nothing, not even what it began.
+  on("over", () => audio?.close());
+  every(EVERY_MS, sound);
+  every(1000, tick);
   drawSilent();
   return el("div.rung", {}, silent, bar);
 }

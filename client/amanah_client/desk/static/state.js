@@ -1,6 +1,6 @@
 // What the page knows, and who is told when it changes. The program decides; nothing is worked out here.
 
-export const now = {
+const unknown = () => ({
   words: null,
   say: {},
   me: null,
@@ -24,9 +24,12 @@ export const now = {
   markAtOpen: 0,
   drafts: new Map(),
   opened: new Map(),
-};
+});
+
+export const now = unknown();
 
 const listeners = new Map();
+const life = new AbortController();
 
 /** Be told of changes: of me, the rooms, line, trust, alarms, pending, ringing, head, board, entries, room; gives what ends that. */
 export function on(names, listener) {
@@ -40,12 +43,34 @@ export function tell(name) {
   for (const listener of listeners.get(name) ?? []) listener();
 }
 
+/** Listen to the document or its window, for as long as the page shows anything. */
+export const during = (target, name, listener, options = {}) => target.addEventListener(name, listener, { ...options, signal: life.signal });
+
+/** Do something again and again, for as long as the page shows anything. */
+export function every(ms, does) {
+  const timer = setInterval(does, ms);
+  life.signal.addEventListener("abort", () => clearInterval(timer));
+}
+
 export const roomOf = (id) => now.rooms.find((room) => room.id === id);
 
 let link = null;
 
 export function connect(made) {
   link = made;
+}
+
+/** The page is over: what was begun is kept, what is known goes, and nobody is told of it. Gives the connection, which nobody asks any more. */
+export function forget() {
+  const last = link;
+  tell("over");
+  listeners.clear();
+  // A reason of its own: the one that a browser makes remembers who called, and what that held.
+  life.abort("over");
+  Object.assign(now, unknown());
+  // What still waits, or asks now, goes on with nothing: it would be drawn over a page that is locked.
+  link = { ask: () => new Promise(() => {}) };
+  return last;
 }
 
 /** Ask the program; what is refused is told to the officer, with what to do next. */
@@ -69,12 +94,6 @@ export const sealed = (fields = {}) => ({ room: now.room, readers: now.head?.rea
 export const seal = (what, fields) => ask(what, sealed(fields));
 
 export const quietly = (what, fields = {}) => link.ask(what, fields);
-
-/** End the session, with what was begun kept by the program. */
-export function lock() {
-  tell("leaving");
-  return quietly("lock");
-}
 
 /** A word to the officer, which goes by itself. */
 export function toast(text, isTrouble = false) {

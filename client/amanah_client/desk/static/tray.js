@@ -2,7 +2,7 @@
 
 import { btn, el, fill, filled, harmless, theirs, tlp } from "./dom.js";
 import { advance, bytes, progress } from "./files.js";
-import { now, on, quietly, toast } from "./state.js";
+import { during, now, on, quietly, toast } from "./state.js";
 
 const MOST_BYTES = 2 ** 31;
 const trays = new Map();
@@ -96,7 +96,7 @@ export function makeTray(label) {
   document.body.dataset.drop = now.say.drop_here;
   // Dropped anywhere on the page: a browser would else leave the page and open the file.
   for (const name of ["dragover", "drop"]) {
-    addEventListener(name, (event) => {
+    during(window, name, (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
       const takes = now.head?.room.writable && !document.querySelector("dialog[open]");
@@ -105,8 +105,13 @@ export function makeTray(label) {
       if (name === "drop" && takes) add(dropped(event.dataTransfer));
     });
   }
-  addEventListener("dragleave", (event) => event.relatedTarget === null && document.body.classList.remove("dropping"));
-  addEventListener("beforeunload", (event) => [...trays.values()].flat().length && event.preventDefault());
+  during(window, "dragleave", (event) => event.relatedTarget === null && document.body.classList.remove("dropping"));
+  const all = () => [...trays.values()].flat();
+  during(window, "beforeunload", (event) => all().length && event.preventDefault());
+  on("over", () => {
+    for (const one of all()) one.stop?.();
+    trays.clear();
+  });
 
   return { nodes: [list, input], pick, add, draw, send, has: () => here().some((one) => one.state !== "moving") };
 }
