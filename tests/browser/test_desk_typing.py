@@ -185,6 +185,9 @@ def test_a_bare_command_is_about_the_message_that_is_marked_and_says_so(ours: Of
     assert answered == first.get_attribute("data-id") != second.get_attribute("data-id")
     expect(second.locator(".acks .ok")).to_have_count(0)
     expect(page.locator("#flow .marked")).to_have_count(0)
+    first.locator(".given summary").click()
+    expect(first.locator(".given")).to_contain_text("You: read, ")
+    ours.shoot("acknowledged-light")
 
 
 def test_what_was_begun_for_other_readers_is_looked_at_again(ours: Officer, others: list[Path]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import tzinfo
 
 from amanah_client import terms
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import composed, isolated, single
-from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.board import Board, ClosingOnBoard, Spoken
 from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
 from amanah_client.language import gettext as _
@@ -20,7 +20,7 @@ from amanah_client.view import words
 from amanah_client.view.board import is_absent
 from amanah_client.view.closing import facts
 from amanah_client.view.zones import own_time
-from amanah_protocol.types import EnvelopeId, OrgName
+from amanah_protocol.types import EnvelopeId
 
 _NOTES = 3
 """Notes that are shown: older shifts are over."""
@@ -153,12 +153,13 @@ def _who(author: Author, room: Room) -> str:
     return single(room.party(author.device).text)
 
 
-def board_json(board: Board, nations: Collection[OrgName], zone: tzinfo | None = None) -> dict[str, object]:
+def board_json(board: Board, room: Room, zone: tzinfo | None = None) -> dict[str, object]:
     """The same; times are RFC 3339, ids in hex.
 
-    `absent` is a task that waits for who is not in the room, `at_local` a joint time in the reader's zone.
+    `absent` is a task that waits for who is not in the room, `at_local` a joint time in the reader's zone;
+    `acknowledged` is by nation, `acknowledged_by` by person.
     """
-    standing = board.standing
+    standing, nations = board.standing, room.nations()
     return {
         "incident": {
             "title": standing.title,
@@ -170,7 +171,7 @@ def board_json(board: Board, nations: Collection[OrgName], zone: tzinfo | None =
         "duties": []
         if standing.aware_at_ms is None
         else [{"notice": str(duty), "due_at": iso(due_ms(duty, standing.aware_at_ms))} for duty in Duty],
-        "clocks": _clocks_json(board, zone),
+        "clocks": _clocks_json(board, room, zone),
         "tasks": [
             said_json(of.task)
             | {
@@ -191,13 +192,13 @@ def board_json(board: Board, nations: Collection[OrgName], zone: tzinfo | None =
             }
             for of in board.proposals.values()
         ],
-        "asked": _asked_json(board),
+        "asked": _asked_json(board, room),
         "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
         "pages": [
             said_json(page)
             | {
                 "nation": nation,
-                "acknowledged": {of: grade.name.lower() for of, grade in sorted(spoken.grades().items())},
+                **_acknowledged_json(spoken, room),
             }
             for spoken in board.messages.values()
             for nation, page in spoken.pages
@@ -217,27 +218,42 @@ def board_json(board: Board, nations: Collection[OrgName], zone: tzinfo | None =
     }
 
 
-def _asked_json(board: Board) -> list[dict[str, object]]:
+def _asked_json(board: Board, room: Room) -> list[dict[str, object]]:
     return [
         {
             "envelope": message.hex(),
             "grade": spoken.asks.name.lower(),
-            "acknowledged": {nation: grade.name.lower() for nation, grade in sorted(spoken.grades().items())},
+            **_acknowledged_json(spoken, room),
         }
         for message, spoken in board.messages.items()
         if spoken.asks is not None and spoken.withdrawn is None
     ]
 
 
-def _clocks_json(board: Board, zone: tzinfo | None) -> list[dict[str, object]]:
+def _clocks_json(board: Board, room: Room, zone: tzinfo | None) -> list[dict[str, object]]:
     return [
         said_json(of.clock)
         | {
             "at_local": iso_there(of.clock.at_ms, zone),
             "envelope": of.set.hex(),
-            "acknowledged": {
-                nation: grade.name.lower() for nation, grade in sorted(board.messages[of.set].grades().items())
-            },
+            **_acknowledged_json(board.messages[of.set], room),
         }
         for of in board.clocks.values()
     ]
+
+
+def _acknowledged_json(spoken: Spoken, room: Room) -> dict[str, object]:
+    profile = room.client.directory().profile
+    return {
+        "acknowledged": {nation: grade.name.lower() for nation, grade in sorted(spoken.grades().items())},
+        "acknowledged_by": [
+            {
+                "nation": nation,
+                "person": person.hex(),
+                "name": None if (known := profile(nation, person)) is None else known.name,
+                "grade": given.grade.name.lower(),
+                "at": iso(given.at_ms),
+            }
+            for (nation, person), given in sorted(spoken.acknowledged.items())
+        ],
+    }

@@ -50,7 +50,7 @@ def board(room: RoomName, /, *, offline: Flag = False, common: Options = DEFAULT
         shown = client.room(room)
         found = shown.board()
         if common.json:
-            terminal.show_json({"drill": shown.is_drill, **board_json(found, shown.nations())})
+            terminal.show_json({"drill": shown.is_drill, **board_json(found, shown)})
         else:
             if shown.is_drill:
                 terminal.show(DRILL_ROOM)

@@ -117,6 +117,7 @@ def _of_conversation() -> dict[str, str]:
         "drop": _("Drop it"),
         "calls": _("calls"),
         "acknowledge": _("Acknowledge"),
+        "ack_who": _("Who acknowledged, and when"),
         "ack_1": _("Received"),
         "ack_2": _("Read"),
         "ack_3": _("Understood"),

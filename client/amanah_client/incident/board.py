@@ -163,6 +163,14 @@ class ClosingOnBoard:
         return tuple(nation for nation in self.closing.nations if nation not in self.agreeing)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A person's acknowledgement: the highest grade that they gave, and when they gave it first."""
+
+    grade: Grade
+    at_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Spoken:
     """What was said of one message; what it says itself stands in the entries alone.
@@ -179,7 +187,7 @@ class Spoken:
         corrected: The one that tells what it says now; None where it stands as it was sent.
         withdrawn: The withdrawal, where it was withdrawn.
         reactions: (sign, organisation, person) that stand.
-        acknowledged: The highest grade of each person, by organisation and pseudonym.
+        acknowledged: What each person gave, by organisation and pseudonym.
         replies: Entries that answer it.
         thread: Entries that stand in the thread that it begins.
         pages: Who was paged for it, and by which nation, in the order in which that was told.
@@ -197,7 +205,7 @@ class Spoken:
     corrected: EnvelopeId | None = None
     withdrawn: EnvelopeId | None = None
     reactions: set[tuple[str, OrgName, PersonId]] = field(default_factory=set)
-    acknowledged: dict[tuple[OrgName, PersonId], Grade] = field(default_factory=dict)
+    acknowledged: dict[tuple[OrgName, PersonId], Given] = field(default_factory=dict)
     replies: list[EnvelopeId] = field(default_factory=list)
     thread: list[EnvelopeId] = field(default_factory=list)
     pages: list[tuple[OrgName, Page]] = field(default_factory=list)
@@ -206,8 +214,8 @@ class Spoken:
     def grades(self) -> dict[OrgName, Grade]:
         """The highest grade of each nation."""
         highest: dict[OrgName, Grade] = {}
-        for (nation, _), grade in self.acknowledged.items():
-            highest[nation] = max(grade, highest.get(nation, grade))
+        for (nation, _), given in self.acknowledged.items():
+            highest[nation] = max(given.grade, highest.get(nation, given.grade))
         return highest
 
 
@@ -376,7 +384,9 @@ class Board:
         if target is None:
             return NOT_THERE
         who = event.author.organisation, event.author.person
-        target.acknowledged[who] = max(grade, target.acknowledged.get(who, grade))
+        known = target.acknowledged.get(who)
+        if known is None or grade > known.grade:
+            target.acknowledged[who] = Given(grade, event.at_ms)
         return None
 
     def _page(self, event: Event, page: Page) -> str | None:

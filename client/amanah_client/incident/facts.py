@@ -62,6 +62,6 @@ def _body(body: Body | None) -> bytes | None:
 
 def _spoken(board: Board, event: Event) -> list[object]:
     of = board.messages[event.id]
-    acknowledged = sorted([org, person, int(grade)] for (org, person), grade in of.acknowledged.items())
+    acknowledged = sorted([org, person, int(given.grade)] for (org, person), given in of.acknowledged.items())
     reactions = [[sign, org, person] for sign, org, person in sorted(of.reactions)]
     return [int(board.label_of(event.id)), of.withdrawn, of.corrections, acknowledged, reactions]

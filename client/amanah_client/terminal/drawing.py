@@ -322,7 +322,7 @@ def _remarks(entry: Entry, look: Look) -> Iterator[Parts]:
     if isinstance(entry.content, Prose) and entry.content.before:
         yield from _before(entry.content, look)
     if entry.acks is not None:
-        yield from _acks(entry.acks)
+        yield from _acks(entry.acks, look)
     if entry.reactions:
         yield tuple(piece for one in entry.reactions for piece in _sign(one))
     if entry.threads:
@@ -349,7 +349,7 @@ def _before(content: Prose, look: Look) -> Iterator[Parts]:
             yield said(_("before: %(text)s", text=words.value(plain(text))), "dim")
 
 
-def _acks(acks: Acknowledged) -> Iterator[Parts]:
+def _acks(acks: Acknowledged, look: Look) -> Iterator[Parts]:
     parts: list[Part] = []
     for chip, _grade, how in acks.by:
         parts += [part(chip, "good"), Part(" "), *said(how, "good"), Part("  ")]
@@ -359,6 +359,10 @@ def _acks(acks: Acknowledged) -> Iterator[Parts]:
         yield tuple(parts)
     elif acks.asks:
         yield said(acks.asks, "dim")
+    if look.marked:
+        yield from (said(one, "dim") for one in acks.people)
+        if acks.ours:
+            yield said(acks.ours, "bold")
 
 
 def _delivered(delivery: Delivery) -> Iterator[Parts]:

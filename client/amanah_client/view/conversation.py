@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from amanah_client.attaching import Attach
-from amanah_client.incident.board import Spoken, TaskOnBoard
+from amanah_client.incident.board import Given, Spoken, TaskOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import number
 from amanah_client.message import Message
@@ -55,7 +55,7 @@ from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Precedence
-from amanah_protocol.types import EnvelopeId
+from amanah_protocol.types import EnvelopeId, OrgName, PersonId
 
 RUN_MS: Final = 5 * 60_000
 """One author's entries stand together while no more time lies between two of them."""
@@ -478,8 +478,43 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
         waiting=tuple((seat.chip(nation), words.not_yet(asked)) for nation in waiting if asked is not None),
         asks="" if asked is None else words.asks(asked),
         asked=int(asked or 0),
-        mine=int(grades.get(seat.me.organisation, 0)),
+        mine=max((int(one.grade) for who, one in said.acknowledged.items() if _is_mine(who, seat)), default=0),
+        people=tuple(_given(who, one, seat) for who, one in _furthest(said)),
+        ours=_ours(said, seat),
     )
+
+
+_Who: TypeAlias = tuple[OrgName, PersonId]
+
+
+def _furthest(said: Spoken) -> list[tuple[_Who, Given]]:
+    return sorted(said.acknowledged.items(), key=lambda one: (-one[1].grade, one[1].at_ms, one[0]))
+
+
+def _given(who: _Who, given: Given, seat: Seat) -> str:
+    grade, time = words.grade(given.grade), words.when(given.at_ms, seat.now_ms)
+    if _is_mine(who, seat):
+        return _("You: %(grade)s, %(time)s", grade=grade, time=time)
+    name, nation = words.value(_name(who, seat)), words.value(seat.chip(who[0]))
+    return _("%(name)s of %(nation)s: %(grade)s, %(time)s", name=name, nation=nation, grade=grade, time=time)
+
+
+def _ours(said: Spoken, seat: Seat) -> str:
+    """A colleague's word counts for the nation, and is no word of the reader's."""
+    ours = [(who, given) for who, given in _furthest(said) if who[0] == seat.me.organisation]
+    if not ours or any(_is_mine(who, seat) for who, _given in ours):
+        return ""
+    named = words.listed(tuple(words.value(_name(who, seat)) for who, _given in ours))
+    nation = words.value(seat.chip(seat.me.organisation))
+    return _("acknowledged for %(nation)s by %(names)s", nation=nation, names=named)
+
+
+def _is_mine(who: _Who, seat: Seat) -> bool:
+    return who == (seat.me.organisation, seat.me.subject)
+
+
+def _name(who: _Who, seat: Seat) -> str:
+    return seat.named(Mention(called=Called.PERSON, organisation=who[0], person=who[1]))
 
 
 def _waiting(intent: Intent, action: Say | Attach, room: Room) -> Entry:

@@ -215,7 +215,9 @@ class Acknowledged:
         waiting: (chip, both in words) of those that were asked and have not.
         asks: What was asked for; "" for nothing.
         asked: The same as a grade; 0 for none.
-        mine: The reader's nation's grade, 0 for none.
+        mine: The reader's own grade, 0 for none.
+        people: Who gave which grade and when, in words: the furthest first, and of alike the earliest.
+        ours: That the reader's nation has it by others alone, in words; "" where they gave one too, or nobody did.
     """
 
     by: tuple[tuple[str, int, str], ...]
@@ -223,6 +225,8 @@ class Acknowledged:
     asks: str
     asked: int
     mine: int
+    people: tuple[str, ...] = ()
+    ours: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

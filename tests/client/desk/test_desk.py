@@ -98,6 +98,9 @@ async def test_what_is_typed_is_sealed_with_the_marks_that_stand_beside_it(sitti
         lambda: next((one for one in page.entries("prose") if one["acks"] and one["acks"]["by"]), None)
     )
     assert entry["acks"]["by"] == [["MA", 4, "acting"]]
+    (given,) = entry["acks"]["people"]
+    assert ": acting, " in given
+    assert entry["acks"]["mine"] == 0
     assert entry["urgent"] == "Priority"
 
 

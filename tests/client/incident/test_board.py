@@ -153,8 +153,8 @@ def test_the_highest_grade_of_a_person_and_of_a_nation_counts(told: Told) -> Non
     for who, grade in ((A_MA, Grade.UNDERSTOOD), (A_MA, Grade.READ), (author(MA, 1), Grade.READ), (A_SN, Grade.READ)):
         told.show(who, kinds.Ack(grade=grade, envelope=first))
     spoken = told.board.messages[first]
-    assert spoken.acknowledged[MA, A_MA.person] is Grade.UNDERSTOOD
-    assert spoken.acknowledged[MA, author(MA, 1).person] is Grade.READ
+    assert spoken.acknowledged[MA, A_MA.person].grade is Grade.UNDERSTOOD
+    assert spoken.acknowledged[MA, author(MA, 1).person].grade is Grade.READ
     assert spoken.grades() == {MA: Grade.UNDERSTOOD, SN: Grade.READ}
 
 

@@ -18,7 +18,7 @@ from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
-from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, SN, TN, Told
+from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, SN, TN, Told, party
 
 WIDTH = 60
 OPENED = kinds.Create(origin="relay.example.org/log", nonce=bytes(16), suite=3, ceiling=Label.AMBER, owner=TN)
@@ -81,6 +81,16 @@ def test_a_name_cannot_say_where_or_when_it_is_from() -> None:
     row = draw(told.entries()[0], Look(width=WIDTH)).rows[1]
     assert [one.text for one in row.edge] == [" 23:41 "]
     assert row.end[-1].text == " TLP:AMBER "
+
+
+def test_a_marked_message_says_who_acknowledged_it_and_when() -> None:
+    told = Told()
+    asked = told.say(A_MA, Text(text="x"))
+    told.show(party(TN, 3, "Night shift"), kinds.Ack(grade=Grade.ACTING, envelope=asked))
+    marked = "".join(lines(told, Look(width=WIDTH, marked=True)))
+    assert "Night shift of TN: acting" in marked
+    assert "acknowledged for TN by Night shift" in marked
+    assert "Night shift" not in "".join(lines(told))
 
 
 def test_a_long_text_is_folded_until_somebody_asks_for_it() -> None:

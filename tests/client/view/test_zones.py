@@ -115,14 +115,16 @@ def test_the_terminal_draws_the_reader_s_own_time_behind_utc() -> None:
 
 
 def test_the_command_line_says_both_and_json_keeps_utc() -> None:
-    room = cast("Room", SimpleNamespace(nations=lambda: frozenset((TN, MA)), row=SimpleNamespace(nations=Nations())))
+    names = SimpleNamespace(directory=lambda: SimpleNamespace(profile=None))
+    row = SimpleNamespace(nations=Nations())
+    room = cast("Room", SimpleNamespace(nations=lambda: frozenset((TN, MA)), row=row, client=names))
     board = told().board
     lines = [bare(line).partition("  ")[2] for line in board_lines(board, room, 0, PARIS) if line.startswith("time")]
     assert lines == [
         "embargo until 2027-01-10 12:00:00Z, 13:00 on your clock (UTC+1): Publish",
         "embargo until 2027-07-10 12:00:00Z, 14:00 on your clock (UTC+2): Publish",
     ]
-    (winter, summer) = cast("list[dict[str, object]]", board_json(board, {TN, MA}, PARIS)["clocks"])
+    (winter, summer) = cast("list[dict[str, object]]", board_json(board, room, PARIS)["clocks"])
     assert (winter["at"], winter["at_local"]) == ("2027-01-10T12:00:00.000Z", "2027-01-10T13:00:00.000+01:00")
     assert (summer["at"], summer["at_local"]) == ("2027-07-10T12:00:00.000Z", "2027-07-10T14:00:00.000+02:00")
 

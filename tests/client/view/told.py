@@ -47,13 +47,14 @@ BOT = party(TN, 9, "Sensor gateway", role=Role.BOT)
 
 def seat(me: Party = A_TN, now_ms: int = NOW_MS, parties: Iterable[Party] = (A_TN, A_MA, A_SN, BOT)) -> Seat:
     known = {one.device: one for one in parties}
+    people = {(one.organisation, one.subject): one.name for one in known.values()}
     return Seat(
         me=me,
         chips=chips((TN, MA, SN)),
         now_ms=now_ms,
         zone=UTC,
         find=known.__getitem__,
-        named=lambda mention: "Analyst on duty" if mention.person else "",
+        named=lambda one: people.get((one.organisation, one.person), "Analyst on duty") if one.person else "",
     )
 
 

@@ -197,6 +197,7 @@ function below(item, does) {
   }
   if (item.reactions.length) made.append(signs(item));
   if (parts.length) made.append(el("div.acks", {}, parts));
+  if (acks?.people.length) made.append(el("details.meta.given", {}, el("summary", {}, now.say.ack_who), el("ul.whynot", {}, acks.people.map((one) => el("li", { dir: "auto" }, one)))));
   if (acks?.asks && !item.who.mine && acks.waiting.some(([who]) => who === now.me.chip)) made.append(grades(item, acks));
   return made.childNodes.length ? made : null;
 }
@@ -219,6 +220,7 @@ function grades(item, acks = null) {
     "div.grades",
     { role: "group", "aria-label": now.say.acknowledge },
     acks?.asks ? el("span.meta", {}, acks.asks) : null,
+    item.acks?.ours ? el("span.meta", { dir: "auto" }, item.acks.ours) : null,
     GRADES.map((grade) => btn(now.say[`ack_${grade}`], () => give(grade), { "aria-pressed": String((item.acks?.mine ?? 0) >= grade) }, grade === acks?.asked ? "button.btn.go" : "button.btn")),
   );
 }
