@@ -113,7 +113,11 @@ def test_who_has_the_page_for_officers_alone_gets_to_the_first_message_and_throu
             ran = amanah(colleague, *words)
             assert ran.code == 0, ran.err
         assert "Two berths are encrypted." in run_shell(look, desk, officer)
-        run_shell("\n".join(night), desk, officer)
+        # The page says that a reader takes the number from the board.
+        agree = 'amanah decide agree "Port authority" '
+        assert f"{agree}17" in "\n".join(night)
+        number = """$(amanah board "Port authority" | sed -n 's/^proposal \\([0-9]*\\) .*/\\1/p')"""
+        run_shell("\n".join(night).replace(f"{agree}17", agree + number), desk, officer)
         assert "We are here" in amanah(colleague, "read", "Port authority").out
         board = amanah(colleague, "board", "Port authority").out
         for expected in ("high", "containing", "Pull netflow", "act together", "1 of 2 agree", "handover by"):
