@@ -25,6 +25,7 @@ from amanah_client.moments import clock
 from amanah_client.reach import check_reach
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Said
+from amanah_protocol.content.clock import Clock
 from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -180,7 +181,7 @@ def conclude(room: Room, number: int) -> tuple[Outcome, tuple[OrgName, ...]]:
             _("Record it when that time is over, or when all have said so."),
         )
     if reason is not None:
-        raise _decided()
+        raise _stays(reason) if reason == rules.WITHDRAWN else _decided()
     return outcome, nations
 
 
@@ -246,11 +247,34 @@ def _refuse(reason: str | None, body: Said, board: Board) -> None:
             raise SpokenError(_("the time to answer it is over; nothing was sent"), hint)
         case rules.DECIDED, _:
             raise _decided()
+        case rules.WITHDRAWN | rules.DONE | rules.STAYS, _:
+            raise _stays(reason)
+        case rules.NO_TEXT, Correction(message=message):
+            raise _no_text(board.messages[message].kind)
         case rules.NOT_THEIRS, _:
             detail = _("only who wrote it corrects it or takes it back; nothing was sent")
             raise SpokenError(detail, _("Answer it instead."))
         case _:  # what is not here may be there for others, and the rest has errors of its own
             pass
+
+
+def _no_text(kind: type[object]) -> SpokenError:
+    hint = _("Withdraw it, and say it anew.")
+    if kind is Clock:
+        hint = _("Move the joint time, call it off, or withdraw it and set it anew.")
+    if kind is Task:
+        hint = _("Withdraw it, and ask anew.")
+    return SpokenError(_("only a text is corrected, and this is none; nothing was sent"), hint)
+
+
+def _stays(reason: str) -> SpokenError:
+    if reason == rules.DONE:
+        detail = _("its nation has done or refused it already; nothing was sent")
+        return SpokenError(detail, _("Say in the room what has changed."))
+    if reason == rules.STAYS:
+        hint = _("Withdraw the message itself; a sign is taken off where it was put.")
+        return SpokenError(_("that cannot be withdrawn by itself; nothing was sent"), hint)
+    return SpokenError(_("it is withdrawn; nothing was sent"), _("Where it is still wanted, say it anew."))
 
 
 def _decided() -> SpokenError:

@@ -469,7 +469,7 @@ class Feed:
         nation = seat.me.organisation
         for message in reversed(self.window.messages):
             said = self.window.board.messages.get(message.id)
-            if said is None or said.asks is None or message.sender.organisation == nation:
+            if said is None or said.asks is None or said.withdrawn is not None or message.sender.organisation == nation:
                 continue
             if said.grades().get(nation, 0) < said.asks:
                 return message

@@ -97,9 +97,10 @@ def status(found: Status) -> str:
     }[found]
 
 
-def task_state(found: TaskState) -> str:
-    """How far a task is."""
+def task_state(found: TaskState | None) -> str:
+    """How far a task is; None for one that was withdrawn."""
     return {
+        None: pgettext("task", "withdrawn"),
         TaskState.OPEN: pgettext("task", "open"),
         TaskState.TAKEN: pgettext("task", "taken"),
         TaskState.DONE: pgettext("task", "done"),
@@ -107,9 +108,10 @@ def task_state(found: TaskState) -> str:
     }[found]
 
 
-def outcome(found: Outcome) -> str:
-    """How a proposal ended."""
+def outcome(found: Outcome | None) -> str:
+    """How a proposal ended; None for one that was withdrawn."""
     return {
+        None: pgettext("outcome", "withdrawn"),
         Outcome.ADOPTED: pgettext("outcome", "adopted"),
         Outcome.REFUSED: pgettext("outcome", "refused"),
     }[found]

@@ -299,3 +299,27 @@ def test_a_duty_desk_that_is_not_in_the_room_is_not_called_in_silence(ours: Offi
     expect(box).to_have_value("Wake up @cert.example.zz/duty")
     expect(page.locator("#flow article", has_text="cert.example.zz")).to_have_count(0)
     box.fill("")
+
+
+def test_a_task_is_taken_back_at_its_card_and_stands_there_as_it_was_asked(ours: Officer) -> None:
+    page = opened(ours, "Other")
+    ours.say(f"/task {TN} by 2020-01-01T00:00 Look at the wrong disks")
+    card = ours.hears("Look at the wrong disks")
+    page.locator(".board .task .late").first.wait_for()
+    card.hover()
+    expect(card.get_by_role("button", name="Correct", exact=True)).to_have_count(0)
+    card.get_by_role("button", name="Withdraw", exact=True).click()
+    page.locator("#f-reason").fill("the disks are not theirs")
+    page.locator("dialog .go").click()
+    gone = page.locator("#flow article", has_text="Withdrawn by its author at")
+    gone.wait_for()
+    expect(gone).to_contain_text("the disks are not theirs")
+    expect(page.locator(".board .task.over")).to_contain_text("withdrawn")
+    expect(page.locator(".board .task.over button, .board .task .late")).to_have_count(0)
+    # What it said opens, and nothing is to be done with it.
+    gone.locator("summary").click()
+    expect(gone.locator(".before")).to_contain_text("Look at the wrong disks")
+    expect(gone.locator(".before button")).to_have_count(0)
+    gone.hover()
+    expect(gone.get_by_role("button", name="Withdraw", exact=True)).to_have_count(0)
+    ours.shoot("withdrawn")

@@ -134,7 +134,7 @@ async def test_what_a_bot_says_all_the_same_stands_on_no_board_and_is_named(
         assert found.tasks[TASK].state is TaskState.OPEN
         assert found.proposals[1].agreeing == ()
         assert found.messages[post.asked].grades() == {}
-        assert (found.standing.status, found.clocks, found.handovers) == (None, {}, [])
+        assert (found.standing.status, found.clocks, found.handovers) == (None, {}, {})
 
 
 async def test_a_later_certificate_takes_back_nothing_that_was_said(post: Post) -> None:

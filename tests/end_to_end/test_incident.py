@@ -114,6 +114,43 @@ def test_two_nations_work_an_incident_to_a_decision(tunis: Path, rabat: Path) ->
     assert (again.code, again.out) == (EXIT_USAGE, "")
 
 
+def test_what_was_asked_of_the_wrong_nation_is_taken_back(tunis: Path, rabat: Path) -> None:
+    homes = tunis, rabat
+    say(tunis, "task", "add", ROOM, "Image the wrong disks", "--nation", MA)
+    say(tunis, "handover", ROOM, "to nobody")
+    asked, note = both(homes)["tasks"][-1], both(homes)["handovers"][-1]["envelope"][:12]
+    digits = asked["envelope"][:12]
+    theirs = amanah(rabat, "withdraw", ROOM, digits)
+    assert (theirs.code, theirs.out) == (EXIT_USAGE, "")
+    corrected = amanah(tunis, "correct", ROOM, digits, "Image the disks")
+    assert (corrected.code, corrected.out) == (EXIT_USAGE, "")
+    assert "only a text is corrected" in corrected.err
+    assert "ask anew" in corrected.err
+    ran = amanah(tunis, "withdraw", ROOM, digits, "--reason", "wrong nation")
+    assert (ran.code, ran.out[:6]) == (EXIT_OK, "done  ")
+    assert "takes back: [task " in ran.err
+    assert "Image the wrong disks" in ran.err
+    say(tunis, "withdraw", ROOM, note)
+    found = both(homes)
+    assert (found["tasks"][-1]["state"], found["without_effect"]) == ("withdrawn", [])
+    assert found["tasks"][-1]["withdrawn"] is not None
+    assert all(one["envelope"][:12] != note for one in found["handovers"])
+    (line,) = (one for one in amanah(rabat, "board", ROOM).out.splitlines() if "Image the wrong disks" in one)
+    assert line.endswith("[withdrawn]")
+    (said,) = (one for one in conversation(rabat) if one["id"] == asked["envelope"])
+    assert said["withdrawn"]["reason"] == "wrong nation"
+    assert said["said"]["what"] == "Image the wrong disks"
+    assert said["withdrawn"]["envelope"] == found["tasks"][-1]["withdrawn"]
+    shown = [one for one in amanah(rabat, "read", ROOM).out.splitlines() if "[withdrawn by its author: " in one]
+    assert [one.split()[1] for one in shown] == [digits, note]
+    assert digits in "".join(
+        one for one in amanah(rabat, "search", "wrong disks").out.splitlines() if "[withdrawn" in one
+    )
+    again = amanah(tunis, "withdraw", ROOM, digits)
+    assert (again.code, again.out) == (EXIT_USAGE, "")
+    assert "takes back" not in again.err
+
+
 def conversation(home: Path) -> list[dict[str, Any]]:
     ran = amanah(home, "read", ROOM, "--json")
     assert ran.code == EXIT_OK, ran.err

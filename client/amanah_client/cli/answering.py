@@ -9,13 +9,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from amanah_client import actions
-from amanah_client.cli import opening, questions
+from amanah_client.cli import opening, questions, terminal
 from amanah_client.cli.asking import MessageName, RoomName, find_message, find_room, settle, show_outcome
 from amanah_client.cli.chat import GradeName
 from amanah_client.cli.incident import say
-from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.cli.terminal import DEFAULTS, Options, composed
 from amanah_client.composing.mentions import read_mentions
+from amanah_client.language import gettext as _
 from amanah_client.room import Room
+from amanah_client.said import said
 from amanah_client.sdk import Client
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.handover import Handover
@@ -64,7 +66,7 @@ def react(
     take_back
         Take back a sign that you put there.
     """
-    _say_of(room, message, lambda _, found: Reaction(message=found, sign=sign, stands=not take_back), common)
+    _say_of(room, message, lambda _into, found: Reaction(message=found, sign=sign, stands=not take_back), common)
 
 
 def correct(room: RoomName, message: MessageName, text: str, /, *, common: Options = DEFAULTS) -> None:
@@ -78,21 +80,30 @@ def correct(room: RoomName, message: MessageName, text: str, /, *, common: Optio
     typed = unicodedata.normalize("NFC", text)
 
     def body(into: Room, found: EnvelopeId) -> Said:
-        said, mentions = read_mentions(typed, into.members())
-        return Correction(message=found, text=said, mentions=mentions)
+        corrected, mentions = read_mentions(typed, into.members())
+        return Correction(message=found, text=corrected, mentions=mentions)
 
     _say_of(room, message, body, common)
 
 
 def withdraw(room: RoomName, message: MessageName, /, *, reason: str = "", common: Options = DEFAULTS) -> None:
-    """Take back a message of yours. That it was said stays provable; `erase` drops what it said.
+    """Take back what you said: a message, a task, a joint time. It stays provable; `erase` drops what it said.
 
     Parameters
     ----------
     reason
         Why.
     """
-    _say_of(room, message, lambda _, found: Withdrawal(message=found, reason=reason), common)
+
+    async def work(client: Client) -> None:
+        into = await find_room(client, room, common)
+        found = await find_message(client, into, message, common)
+        action = into.compose(Withdrawal(message=found.id, reason=reason))
+        if isinstance(found.body, Said):
+            terminal.say(_("takes back: %(what)s", what=composed(said(found.body))))
+        show_outcome(await settle(client, action, common), common)
+
+    opening.with_client(common, work)
 
 
 def _say_of(room: str, message: str, body: Callable[[Room, EnvelopeId], Said], common: Options) -> None:
@@ -142,5 +153,5 @@ def handover(room: RoomName, text: str, /, *, common: Options = DEFAULTS) -> Non
     text
         What the next shift has to know.
     """
-    said = unicodedata.normalize("NFC", text)
-    say(room, lambda _: Handover(text=said), common)
+    note = unicodedata.normalize("NFC", text)
+    say(room, lambda _into: Handover(text=note), common)

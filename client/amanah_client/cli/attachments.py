@@ -12,16 +12,18 @@ from amanah_client.cli.asking import catch_up, find_room, look, show_outcome
 from amanah_client.cli.files import File as FileName
 from amanah_client.cli.progress import Progress, progress
 from amanah_client.cli.rooms import explain_status
-from amanah_client.cli.showing import party_json, short, who
+from amanah_client.cli.showing import party_json, short, who, withdrawal_json
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, single
 from amanah_client.composing import names
 from amanah_client.files import RoomFile, follow
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
+from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState
 from amanah_client.room import Room
 from amanah_client.saying import unusual
 from amanah_client.sdk import Client
+from amanah_client.taken_back import withdrawals
 from amanah_protocol.errors import AmanahError, Code, UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -98,11 +100,12 @@ def files(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
     def show(client: Client) -> None:
         inside = client.room(room)
         found = inside.files()
+        taken = withdrawals(inside, [file.message for file in found])
         if common.json:
-            terminal.show_json([_json(file, inside) for file in found])
+            terminal.show_json([_json(file, inside, taken.get(file.message.id)) for file in found])
             return
         for file in found:
-            terminal.show(_line(file, inside))
+            terminal.show(_line(file, inside, taken.get(file.message.id)))
         if not found:
             terminal.say(_("no files"))
 
@@ -144,7 +147,8 @@ def save(
                 message.message, to, container=container, timeout_s=common.timeout, tell=shown.advance
             )
         if common.json:
-            terminal.show_line({**_json(message, inside), "path": str(made)})
+            withdrawn = withdrawals(inside, [message.message]).get(message.message.id)
+            terminal.show_line({**_json(message, inside, withdrawn), "path": str(made)})
         else:
             terminal.show(_("saved  %(path)s", path=single(str(made))))
 
@@ -169,11 +173,13 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
     return [file for file in room.files() if file.message.id.hex().startswith(digits)]
 
 
-def _line(found: RoomFile, room: Room) -> str:
+def _line(found: RoomFile, room: Room, withdrawn: Message | None) -> str:
     message, file = found.message, found.file
     label, pap = room.limits_of(message)
     head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {label.text:<17}"
     allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
+    if withdrawn is not None:
+        allowed += " " + _("[withdrawn by its author: %(time)s]", time=clock(withdrawn.sent_at_ms))
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
     sample = " " + _("(sample)") if file.sample else ""
@@ -183,7 +189,7 @@ def _line(found: RoomFile, room: Room) -> str:
     return f"{head}  {found.state:<9}  {who(message.sender)}{allowed}  {what}{said}"
 
 
-def _json(found: RoomFile, room: Room) -> dict[str, object]:
+def _json(found: RoomFile, room: Room, withdrawn: Message | None) -> dict[str, object]:
     message, file = found.message, found.file
     label, pap = room.limits_of(message)
     return {
@@ -205,4 +211,5 @@ def _json(found: RoomFile, room: Room) -> dict[str, object]:
         "sha256": None if file is None else file.digest.hex(),
         "sample": None if file is None else file.sample,
         "text": None if file is None else file.text,
+        "withdrawn": None if withdrawn is None else withdrawal_json(withdrawn),
     }

@@ -8,9 +8,10 @@ from datetime import tzinfo
 from amanah_client import terms
 from amanah_client.cli.showing import short
 from amanah_client.cli.terminal import composed, isolated, single
-from amanah_client.incident.board import Board, ClosingOnBoard, Spoken
+from amanah_client.incident.board import Board, Spoken
 from amanah_client.incident.duties import Duty, due_ms
 from amanah_client.incident.event import Author
+from amanah_client.incident.on_board import ClosingOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate, pgettext
 from amanah_client.moments import clock, iso, iso_there
@@ -63,22 +64,22 @@ def _lines(board: Board, room: Room, now_ms: int, zone: tzinfo | None) -> Iterat
     yield from _clock_lines(board, now_ms, zone)
     for task in board.tasks.values():
         until = "" if task.task.until_ms is None else _(", by %(time)s", time=isolate(clock(task.task.until_ms)))
-        why = f": {single(task.reason)}" if task.reason else ""
+        why = f": {single(task.reason)}" if task.reason and not task.withdrawn else ""
         why += _("; its nation is not in this room") if is_absent(task, nations) else ""
-        state = f"{terms.task_state(task.state)}{why}"
+        state = f"{terms.task_state(None if task.withdrawn else task.state)}{why}"
         about = f"{isolate(task.task.nation)}{until}  {single(task.task.what)}  [{state}]"
         yield _("task %(id)s", id=isolate(short(task.task.id)[:8])) + f"  {about}"
     for number, of_nations in board.proposals.items():
         proposal = of_nations.proposal
         ended = _("objections until %(time)s", time=isolate(clock(proposal.object_until_ms)))
-        if of_nations.outcome is not None:
+        if not of_nations.is_open:
             ended = terms.outcome(of_nations.outcome)
         stands = _("%(count)s of %(quorum)s agree", count=len(of_nations.agreeing), quorum=proposal.quorum)
         objecting = isolate(", ".join(of_nations.objecting))
         against = _(", %(nations)s object", nations=objecting) if of_nations.objecting else ""
         yield _("proposal %(number)s", number=number) + f"  {single(proposal.what)}  [{stands}{against}; {ended}]"
     yield from _asked_lines(board, room)
-    for entry, note in board.handovers[-_NOTES:]:
+    for entry, note in list(board.handovers.items())[-_NOTES:]:
         author = _who(board.messages[entry].author, room)
         yield _("handover by %(who)s: ", who=author) + isolated(note.text).replace("\n", f"\n{'':{_INDENT}}")
     yield from _page_lines(board)
@@ -92,8 +93,8 @@ def _lines(board: Board, room: Room, now_ms: int, zone: tzinfo | None) -> Iterat
 def _clock_lines(board: Board, now_ms: int, zone: tzinfo | None) -> Iterator[str]:
     """Joint times, the next first."""
     for of in sorted(board.clocks.values(), key=lambda of: (of.clock.at_ms < now_ms, of.clock.at_ms)):
-        when = _("called off")
-        if of.clock.stands:
+        when = _("withdrawn") if of.withdrawn else _("called off")
+        if of.stands:
             told = nature_words(of.clock.nature, of.clock.at_ms), own_time(of.clock.at_ms, zone)
             when = words.joined(filter(None, told))
         understood = board.messages[of.set].grades()
@@ -135,7 +136,9 @@ def _page_lines(board: Board) -> Iterator[str]:
 
 def _closing(asked: EnvelopeId, of: ClosingOnBoard) -> Iterator[str]:
     signed = isolate(", ".join(of.agreeing)) if of.agreeing else _("nobody")
-    if of.recorded is None:
+    if of.withdrawn is not None:
+        until = _("withdrawn")
+    elif of.recorded is None:
         until = _("until %(time)s", time=isolate(clock(of.closing.sign_until_ms)))
     else:
         until = _("recorded in %(entry)s", entry=isolate(short(of.recorded)))
@@ -157,7 +160,8 @@ def board_json(board: Board, room: Room, zone: tzinfo | None = None) -> dict[str
     """The same; times are RFC 3339, ids in hex.
 
     `absent` is a task that waits for who is not in the room, `at_local` a joint time in the reader's zone;
-    `acknowledged` is by nation, `acknowledged_by` by person.
+    `acknowledged` is by nation, `acknowledged_by` by person. `withdrawn` is the withdrawal of a task, a proposal, a
+    joint time or a closing, None where it stands.
     """
     standing, nations = board.standing, room.nations()
     return {
@@ -176,8 +180,9 @@ def board_json(board: Board, room: Room, zone: tzinfo | None = None) -> dict[str
             said_json(of.task)
             | {
                 "envelope": of.opened.hex(),
-                "state": of.state.name.lower(),
+                "state": "withdrawn" if of.withdrawn else of.state.name.lower(),
                 "reason": of.reason,
+                "withdrawn": _id(of.withdrawn),
                 "absent": is_absent(of, nations),
             }
             for of in board.tasks.values()
@@ -189,11 +194,12 @@ def board_json(board: Board, room: Room, zone: tzinfo | None = None) -> dict[str
                 "agree": list(of.agreeing),
                 "object": list(of.objecting),
                 "outcome": None if of.outcome is None else of.outcome.name.lower(),
+                "withdrawn": _id(of.withdrawn),
             }
             for of in board.proposals.values()
         ],
         "asked": _asked_json(board, room),
-        "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers],
+        "handovers": [{"envelope": entry.hex(), **said_json(note)} for entry, note in board.handovers.items()],
         "pages": [
             said_json(page)
             | {
@@ -203,19 +209,28 @@ def board_json(board: Board, room: Room, zone: tzinfo | None = None) -> dict[str
             for spoken in board.messages.values()
             for nation, page in spoken.pages
         ],
-        "closings": [
-            said_json(of.closing)
-            | {
-                "envelope": asked.hex(),
-                "signed": list(of.agreeing),
-                "outstanding": list(of.outstanding),
-                "differ": {nation: list(names) for nation in sorted(of.signed) if (names := of.differs(nation))},
-                "recorded": None if of.recorded is None else of.recorded.hex(),
-            }
-            for asked, of in board.closings.items()
-        ],
+        "closings": _closings_json(board),
         "without_effect": [{"envelope": entry.hex(), "why": why} for entry, why in board.without_effect.items()],
     }
+
+
+def _id(entry: EnvelopeId | None) -> str | None:
+    return None if entry is None else entry.hex()
+
+
+def _closings_json(board: Board) -> list[dict[str, object]]:
+    return [
+        said_json(of.closing)
+        | {
+            "envelope": asked.hex(),
+            "signed": list(of.agreeing),
+            "outstanding": list(of.outstanding),
+            "differ": {nation: list(names) for nation in sorted(of.signed) if (names := of.differs(nation))},
+            "recorded": _id(of.recorded),
+            "withdrawn": _id(of.withdrawn),
+        }
+        for asked, of in board.closings.items()
+    ]
 
 
 def _asked_json(board: Board, room: Room) -> list[dict[str, object]]:
@@ -236,6 +251,8 @@ def _clocks_json(board: Board, room: Room, zone: tzinfo | None) -> list[dict[str
         | {
             "at_local": iso_there(of.clock.at_ms, zone),
             "envelope": of.set.hex(),
+            "stands": of.stands,
+            "withdrawn": _id(of.withdrawn),
             **_acknowledged_json(board.messages[of.set], room),
         }
         for of in board.clocks.values()

@@ -59,8 +59,7 @@ def close(
 
     async def work(client: Client) -> None:
         into = await _current(client, room, common)
-        newest = next(reversed(into.board().closings.values()), None)
-        if newest is None or anew:
+        if into.board().closing is None or anew:
             asked = tuple(map(parse_organisation, nation))
             # Before anything is sent: else the incident would be closed, and nobody asked.
             check_present(into, asked)

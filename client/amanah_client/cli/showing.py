@@ -24,6 +24,7 @@ from amanah_client.saying import unusual
 from amanah_client.standing import Standing
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, RoomInfo, Said
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.text import Text as TextBody
 from amanah_protocol.labels import Label, Pap, Precedence
 
@@ -62,12 +63,15 @@ def who(party: Party) -> str:
     return f"{name}, {party.organisation}" if party.organisation else name
 
 
-def line(message: Message, directory: Directory, label: Label, pap: Pap | None) -> Line:
+def line(
+    message: Message, directory: Directory, label: Label, pap: Pap | None, *, withdrawn: Message | None = None
+) -> Line:
     """One message for a terminal: place, id, time, the label that counts, sender, the PAP that does, what it says.
 
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
     the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
-    nothing of ours behind it, so that no text can look like something that this program says.
+    nothing of ours behind it, so that no text can look like something that this program says. What is withdrawn
+    stands there as it was said, with when that was.
     """
     place = "-" if message.room_seq is None else str(message.room_seq)
     # What has no content has no label: metadata is nothing that anybody hands on.
@@ -78,18 +82,21 @@ def line(message: Message, directory: Directory, label: Label, pap: Pap | None) 
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         ("DRILL  " if message.drill else "", _DRILL_STYLE),
         (text, _STYLES[label]),
-        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap)}", ""),
+        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap, withdrawn)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
     return Line(parts, indent=_INDENT)
 
 
-def _remarks(message: Message, pap: Pap | None) -> str:
+def _remarks(message: Message, pap: Pap | None, withdrawn: Message | None) -> str:
     """What has to be said of a message besides what it says."""
     urgent = "" if message.precedence is Precedence.ROUTINE else f" [{terms.precedence(message.precedence)}]"
     allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
     repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
     repaired += "" if message.granted_by is None else " " + _("[granted by %(whom)s]", whom=who(message.granted_by))
+    taken = ""
+    if withdrawn is not None:
+        taken = " " + _("[withdrawn by its author: %(time)s]", time=clock(withdrawn.sent_at_ms))
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
     answers, body = "", message.body
     if isinstance(body, TextBody):
@@ -102,7 +109,7 @@ def _remarks(message: Message, pap: Pap | None) -> str:
             else " " + _("[in the thread of %(message)s]", message=isolated(short(body.thread)))
         )
         answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
-    return urgent + allowed + answers + repaired + relay
+    return urgent + taken + allowed + answers + repaired + relay
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
@@ -170,13 +177,16 @@ def party_json(party: Party) -> dict[str, object]:
     }
 
 
-def message_json(message: Message, label: Label, pap: Pap | None) -> dict[str, object]:
+def message_json(
+    message: Message, label: Label, pap: Pap | None, *, withdrawn: Message | None = None
+) -> dict[str, object]:
     """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it.
 
     Args:
         message: The message.
         label: The label that counts of it; `sent_label` is the one it was sent with.
         pap: What readers may do with it, in the same way; `sent_pap` is what it was sent with.
+        withdrawn: The withdrawal by its author; None where it stands.
     """
     value: dict[str, object] = {
         "id": message.id.hex(),
@@ -203,6 +213,7 @@ def message_json(message: Message, label: Label, pap: Pap | None) -> dict[str, o
         "written_at": iso(message.written_at_ms),
         "sent_at": iso(message.sent_at_ms),
         "accepted_at": iso(message.accepted_at_ms),
+        "withdrawn": None if withdrawn is None else withdrawal_json(withdrawn),
         "header": plain(message.specific),
     }
     match message.body:
@@ -220,6 +231,12 @@ def message_json(message: Message, label: Label, pap: Pap | None) -> dict[str, o
         case _:
             pass
     return value
+
+
+def withdrawal_json(withdrawal: Message) -> dict[str, object]:
+    """When and why something was withdrawn, and by which entry."""
+    reason = withdrawal.body.reason if isinstance(withdrawal.body, Withdrawal) else ""
+    return {"envelope": withdrawal.id.hex(), "at": iso(withdrawal.sent_at_ms), "reason": reason}
 
 
 def alert_json(alert: Alert) -> dict[str, object]:

@@ -396,7 +396,7 @@ _TABLE: Final = (
     Command(
         name="withdraw",
         usage=("[#MESSAGE] [REASON]",),
-        about=N_("Take a message of yours back; that it was said stays provable."),
+        about=N_("Take back what you said, a task or a joint time as well; that it was said stays provable."),
         read=_withdraw,
     ),
 )

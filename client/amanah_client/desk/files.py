@@ -30,6 +30,7 @@ from amanah_client.erasing import corrections_from_here
 from amanah_client.files import Announced, Incoming, RoomFile, begin_fetch, file_of
 from amanah_client.incident.duties import Duty
 from amanah_client.language import gettext as _
+from amanah_client.language import pgettext
 from amanah_client.message import Message
 from amanah_client.report.forms import ENDINGS, rendered
 from amanah_client.report.notice import notice
@@ -38,6 +39,7 @@ from amanah_client.report.room import room_report
 from amanah_client.room import Room
 from amanah_client.saving import check_container, pieces
 from amanah_client.saying import unusual
+from amanah_client.taken_back import withdrawals
 from amanah_client.view import words
 from amanah_client.view.conversation import file_card
 from amanah_client.view.people import Seat
@@ -204,7 +206,8 @@ class Hatch:
         """The files of a room, what came last first; it reads the whole room."""
         found = room_of(self._desk, room)
         files, seat = found.files(), self._desk.seat()
-        return [_line(file, found, seat) for file in reversed(files)]
+        taken = withdrawals(found, [file.message for file in files])
+        return [_line(file, found, seat, withdrawn=file.message.id in taken) for file in reversed(files)]
 
     def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
         """The report of a room, or the draft of a notice: where it is taken; it reads the whole room.
@@ -240,9 +243,10 @@ def _whole(data: bytes) -> Iterator[bytes]:
     yield data
 
 
-def _line(found: RoomFile, room: Room, seat: Seat) -> dict[str, object]:
+def _line(found: RoomFile, room: Room, seat: Seat, *, withdrawn: bool) -> dict[str, object]:
     message = found.message
     label, pap = room.limits_of(message)
+    marks = (pgettext("file", "withdrawn"),) if withdrawn else ()
     return {
         "entry": message.id.hex(),
         "seq": message.room_seq or 0,
@@ -252,7 +256,7 @@ def _line(found: RoomFile, room: Room, seat: Seat) -> dict[str, object]:
         "label": label.text,
         "pap": unusual(pap),
         "state": found.state,
-        "state_words": state_words(found.state),
+        "state_words": words.joined((*marks, state_words(found.state))),
         "file": None if found.file is None else file_card(found.file, 0),
     }
 

@@ -2,7 +2,8 @@
 
 Entries count in the order of their places, whenever they arrive: what is repaired or granted later is put where it
 stands. What an entry may not do changes nothing, and is named with the reason (`Board.without_effect`): a correction
-of somebody else's words, a position after the window for objections, what a bot says for its nation.
+of somebody else's words, a position after the window for objections, what a bot says for its nation, a withdrawal of
+what was decided.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from typing import Final
 
 from amanah_client.incident.binding import is_binding
 from amanah_client.incident.event import Author, Event
+from amanah_client.incident.on_board import ClockOnBoard, ClosingOnBoard, OnBoard, ProposalOnBoard, TaskOnBoard
 from amanah_client.labels import source_of
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Severity
+from amanah_protocol.content.bodies import AlertBatch, Body, Unknown
 from amanah_protocol.content.clock import Clock
-from amanah_protocol.content.closing import FACTS, Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.closing import Closing, ClosingRecorded, SignOff
+from amanah_protocol.content.file import File
+from amanah_protocol.content.forwarded import Forwarded
 from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.incident import Incident, Status
 from amanah_protocol.content.page import Page
 from amanah_protocol.content.proposal import Position, Proposal
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Withdrawal
-from amanah_protocol.content.task import Task, TaskMoved, TaskState
+from amanah_protocol.content.task import Task, TaskMoved
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, RefusedError
 from amanah_protocol.identity import Role
@@ -48,6 +53,16 @@ CORRECTS: Final = "it corrects a correction, and not the message"
 DECIDED: Final = "it was decided before"
 EARLY: Final = "the window for objections is open, and not everybody has said where it stands"
 UNFOUNDED: Final = "the positions do not bear it out"
+NO_TEXT: Final = "only a text is corrected; anything else is withdrawn and said anew"
+WITHDRAWN: Final = "it was withdrawn before"
+DONE: Final = "its nation has done or refused it before"
+STAYS: Final = "that cannot be withdrawn by itself"
+
+_TO_WITHDRAW: Final = (
+    Text, File, Forwarded, Handover, Incident, Task, TaskMoved, Proposal, Position, Clock, Closing, SignOff,
+    AlertBatch, Unknown, kinds.Message, kinds.Alert,
+)  # fmt: skip
+"""What somebody says by itself, and what of that cannot be read here; a sign or a page is about something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,98 +86,6 @@ class Standing:
     said: tuple[tuple[str, EnvelopeId], ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class TaskOnBoard:
-    """A task, and what its nation says of it."""
-
-    task: Task
-    by: Author
-    opened: EnvelopeId
-    state: TaskState = TaskState.OPEN
-    reason: str = ""
-    moved: EnvelopeId | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class ProposalOnBoard:
-    """A proposal, where each nation stands, and how it ended.
-
-    Attributes:
-        proposal: What is proposed.
-        number: By which people and its decision name it.
-        by: By whom.
-        id: Its envelope.
-        positions: Of each nation the last position, and its envelope.
-        outcome: What was decided; None while it is open.
-        decided: The envelope of the decision.
-    """
-
-    proposal: Proposal
-    number: int
-    by: Author
-    id: EnvelopeId
-    positions: dict[OrgName, tuple[Position, EnvelopeId]] = field(default_factory=dict)
-    outcome: Outcome | None = None
-    decided: EnvelopeId | None = None
-
-    @property
-    def agreeing(self) -> tuple[OrgName, ...]:
-        """Nations that agree, ascending."""
-        return tuple(sorted(nation for nation, (position, _) in self.positions.items() if position.agrees))
-
-    @property
-    def objecting(self) -> tuple[OrgName, ...]:
-        """Nations that object, ascending."""
-        return tuple(sorted(nation for nation, (position, _) in self.positions.items() if not position.agrees))
-
-    @property
-    def is_carried(self) -> bool:
-        """Whether enough agree and none objects."""
-        return len(self.agreeing) >= self.proposal.quorum and not self.objecting
-
-
-@dataclass(slots=True, kw_only=True)
-class ClockOnBoard:
-    """A joint time as it was set last; `set` is the entry whose acknowledgements count."""
-
-    clock: Clock
-    by: Author
-    set: EnvelopeId
-
-
-@dataclass(slots=True, kw_only=True)
-class ClosingOnBoard:
-    """Nations that are asked to sign off, and what each has signed.
-
-    Attributes:
-        closing: What they are asked.
-        by: By whom.
-        signed: Of each nation the last sign-off, and its envelope.
-        recorded: The envelope that records that it stands.
-    """
-
-    closing: Closing
-    by: Author
-    signed: dict[OrgName, tuple[SignOff, EnvelopeId]] = field(default_factory=dict)
-    recorded: EnvelopeId | None = None
-
-    def differs(self, nation: OrgName) -> tuple[str, ...]:
-        """In which facts a nation's sign-off differs; nothing is compared where it has fewer entries."""
-        signed, _ = self.signed[nation]
-        pairs = zip(FACTS, signed.facts, self.closing.facts, strict=True)
-        return tuple(name for name, theirs, asked in pairs if theirs != asked and signed.first == self.closing.first)
-
-    @property
-    def agreeing(self) -> tuple[OrgName, ...]:
-        """Nations that have signed what they were asked, ascending."""
-        return tuple(sorted(nation for nation in self.signed if not self.differs(nation)))
-
-    @property
-    def outstanding(self) -> tuple[OrgName, ...]:
-        """Nations that have not, ascending."""
-        return tuple(nation for nation in self.closing.nations if nation not in self.agreeing)
-
-
 @dataclass(frozen=True, slots=True)
 class Given:
     """A person's acknowledgement: the highest grade that they gave, and when they gave it first."""
@@ -177,6 +100,8 @@ class Spoken:
 
     Attributes:
         author: Its author.
+        kind: What it is: of what was sealed, unless it cannot be read here.
+        on_board: What it began or changed on the board.
         label_number: Its own label now; `Board.label_of` says which counts.
         sent_number: The label that it was sent with.
         pap: What it lets receivers do; `Board.pap_of` says what counts.
@@ -195,10 +120,12 @@ class Spoken:
     """
 
     author: Author
+    kind: type[Body | kinds.Specific]
     label_number: int
     sent_number: int
     pap: Pap
     source: Somebody
+    on_board: OnBoard | None = None
     asks: Grade | None = None
     corrects: EnvelopeId | None = None
     corrections: list[EnvelopeId] = field(default_factory=list)
@@ -229,7 +156,7 @@ class Board:
         proposals: By their numbers, likewise.
         clocks: By their ids, likewise.
         messages: What was said of each entry.
-        handovers: Notes at changes of shift, oldest first.
+        handovers: Notes at changes of shift that are not withdrawn, oldest first.
         closings: By the entries that asked for them, oldest first.
         without_effect: Entries that may not do what they say, and why.
     """
@@ -239,7 +166,7 @@ class Board:
     proposals: dict[int, ProposalOnBoard] = field(default_factory=dict)
     clocks: dict[bytes, ClockOnBoard] = field(default_factory=dict)
     messages: dict[EnvelopeId, Spoken] = field(default_factory=dict)
-    handovers: list[tuple[EnvelopeId, Handover]] = field(default_factory=list)
+    handovers: dict[EnvelopeId, Handover] = field(default_factory=dict)
     closings: dict[EnvelopeId, ClosingOnBoard] = field(default_factory=dict)
     without_effect: dict[EnvelopeId, str] = field(default_factory=dict)
 
@@ -247,6 +174,7 @@ class Board:
         """Take the next entry in the order of the room."""
         self.messages[event.id] = Spoken(
             author=event.author,
+            kind=type(event.specific if event.body is None else event.body),
             label_number=event.label_number,
             sent_number=event.label_number,
             pap=event.pap,
@@ -261,6 +189,12 @@ class Board:
             refused = self._say(event) if event.body is not None else self._show(event)
         if refused is not None:
             self.without_effect[event.id] = refused
+
+    @property
+    def closing(self) -> ClosingOnBoard | None:
+        """The newest closing; None where nobody asked for one, or it was withdrawn."""
+        newest = next(reversed(self.closings.values()), None)
+        return None if newest is None or newest.withdrawn is not None else newest
 
     def proposal(self, entry: EnvelopeId) -> ProposalOnBoard | None:
         """The proposal that an entry made; None for none."""
@@ -315,20 +249,26 @@ class Board:
             case Position() as body:
                 return self._position(event, body)
             case Clock() as body:
-                self.clocks[body.id] = ClockOnBoard(clock=body, by=event.author, set=event.id)
+                self._put(event, clock := ClockOnBoard(clock=body, by=event.author, set=event.id))
+                self.clocks[body.id] = clock
                 return None
             case Handover() as body:
-                self.handovers.append((event.id, body))
+                self.handovers[event.id] = body
                 return None
             case Page() as body:
                 return self._page(event, body)
             case Closing() as body:
-                self.closings[event.id] = ClosingOnBoard(closing=body, by=event.author)
+                self._put(event, closing := ClosingOnBoard(closing=body, by=event.author, id=event.id))
+                self.closings[event.id] = closing
                 return None if body.last < event.seq else NOT_THERE
             case SignOff() | ClosingRecorded() as body:
                 return self._close(event, body)
             case _:  # machines speak of other things
                 return None
+
+    def _put(self, event: Event, on_board: OnBoard) -> None:
+        """An entry began or changed it."""
+        self.messages[event.id].on_board = on_board
 
     # ---- the conversation
 
@@ -363,9 +303,13 @@ class Board:
             return NOT_THEIRS
         if root is not None:
             return CORRECTS
+        refused = None if issubclass(target.kind, Text | kinds.Message) else NO_TEXT
         if event.label_number < label:
-            return BELOW
+            return refused or BELOW
+        # Its label counts whatever it corrects: what is erased cannot be told from a text any more.
         target.corrections.append(event.id)
+        if refused is not None:
+            return refused
         if event.body is not None:
             target.corrected = event.id
         return None
@@ -376,8 +320,33 @@ class Board:
             return NOT_THERE
         if not target.author.is_same(event.author):
             return NOT_THEIRS
-        target.withdrawn = target.withdrawn or event.id
+        if (refused := self.keeps(body.message, event.at_ms)) is not None:
+            return refused
+        target.withdrawn = event.id
+        self.handovers.pop(body.message, None)
+        if target.on_board is not None:
+            target.on_board.take_back(body.message, event.id)
+        if target.kind is Incident:
+            self._unsay(body.message)
         return None
+
+    def keeps(self, entry: EnvelopeId, at_ms: int) -> str | None:
+        """Why an entry stays even if its author withdraws it at that time; None where it does not."""
+        target = self.messages[entry]
+        if target.withdrawn is not None or not issubclass(target.kind, _TO_WITHDRAW):
+            return STAYS if target.withdrawn is None else WITHDRAWN
+        match target.on_board:
+            case TaskOnBoard() as task if task.is_done and entry == task.opened:
+                return DONE
+            case ProposalOnBoard(decided=ended) | ClosingOnBoard(recorded=ended) if ended is not None:
+                return DECIDED
+            # What nations have said is counted when the time for it is over, whoever records that then.
+            case ProposalOnBoard(proposal=proposal) if target.kind is Position and at_ms > proposal.object_until_ms:
+                return LATE
+            case ClosingOnBoard(closing=closing) if target.kind is SignOff and at_ms > closing.sign_until_ms:
+                return LATE
+            case _:
+                return None
 
     def _acknowledge(self, event: Event, grade: Grade, envelope: EnvelopeId) -> str | None:
         target = self.messages.get(envelope)
@@ -421,25 +390,35 @@ class Board:
         fields = {name: getattr(before, name) for name in ("title", "severity", "status", "type", "aware_at_ms")}
         self.standing = Standing(**(fields | changed), said=tuple(sorted(said.items())))
 
+    def _unsay(self, entry: EnvelopeId) -> None:
+        kept = {name: by for name, by in self.standing.said if by != entry}
+        fields = {name: getattr(self.standing, name) for name in kept}
+        self.standing = Standing(**fields, said=tuple(kept.items()))
+
     def _task(self, event: Event, body: Task | TaskMoved) -> str | None:
         known = self.tasks.get(body.id)
         if isinstance(body, Task):
             if known is not None:
                 return TAKEN
-            self.tasks[body.id] = TaskOnBoard(task=body, by=event.author, opened=event.id)
+            self._put(event, task := TaskOnBoard(task=body, by=event.author, opened=event.id))
+            self.tasks[body.id] = task
             return None
         if known is None:
             return NOT_THERE
         if known.task.nation != event.author.organisation:
             return NOT_ASKED
+        if known.withdrawn is not None:
+            return WITHDRAWN
         known.state, known.reason, known.moved = body.state, body.reason, event.id
+        self._put(event, known)
         return None
 
     def _propose(self, event: Event, body: Proposal) -> None:
         number = body.ordinal
         if number in self.proposals:  # two were made at one time: none is void for that, and all give it the same
             number = next(free for free in count(event.seq) if free not in self.proposals)
-        self.proposals[number] = ProposalOnBoard(proposal=body, number=number, by=event.author, id=event.id)
+        self._put(event, proposal := ProposalOnBoard(proposal=body, number=number, by=event.author, id=event.id))
+        self.proposals[number] = proposal
 
     def _position(self, event: Event, body: Position) -> str | None:
         known = self.proposal(body.proposal)
@@ -448,21 +427,27 @@ class Board:
             return NOT_THERE
         if nation not in known.proposal.nations:
             return NOT_ASKED
+        if known.withdrawn is not None:
+            return WITHDRAWN
         if known.decided is not None:
             return DECIDED
         if event.at_ms > known.proposal.object_until_ms:
             return LATE
         known.positions[nation] = body, event.id
+        self._put(event, known)
         return None
 
     def _close(self, event: Event, body: SignOff | ClosingRecorded) -> str | None:
         known = self.closings.get(body.closing)
         if known is None:
             return NOT_THERE
+        if known.withdrawn is not None:
+            return WITHDRAWN
         if known.recorded is not None:
             return DECIDED
         is_over = event.at_ms > known.closing.sign_until_ms
         if isinstance(body, SignOff):
+            self._put(event, known)
             return _sign(known, event, body, is_over=is_over)
         return _record(known, event, body, is_over=is_over)
 
@@ -470,6 +455,8 @@ class Board:
         known = self.proposals.get(ordinal)
         if known is None:
             return NOT_THERE
+        if known.withdrawn is not None:
+            return WITHDRAWN
         if known.decided is not None:
             return DECIDED
         if event.at_ms <= known.proposal.object_until_ms and len(known.positions) < len(known.proposal.nations):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
 from amanah_client.incident.facts import differing, facts_of
+from amanah_client.incident.on_board import ClosingOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.language.errors import SpokenError
@@ -48,7 +49,7 @@ def ask_to_sign(events: Sequence[Event], *, nations: Sequence[OrgName], sign_unt
     )
 
 
-def open_closing(board: Board, *, typed: bool = False) -> tuple[EnvelopeId, ClosingOnBoard]:
+def open_closing(board: Board, *, typed: bool = False) -> ClosingOnBoard:
     """The newest closing, if it is not recorded yet.
 
     Args:
@@ -58,8 +59,8 @@ def open_closing(board: Board, *, typed: bool = False) -> tuple[EnvelopeId, Clos
     Raises:
         SpokenError: `NOT_FOUND`.
     """
-    newest = next(reversed(board.closings.items()), None)
-    if newest is None or newest[1].recorded is not None:
+    newest = board.closing
+    if newest is None or newest.recorded is not None:
         detail = _("nobody asked to close this room") if newest is None else _("the closing of this room is recorded")
         command = "/close" if typed else f"`amanah close ROOM{'' if newest is None else ' --anew'}`"
         hint = _("%(command)s asks its nations to sign off.", command=isolate(command))
@@ -83,12 +84,12 @@ def sign(
     Raises:
         SpokenError: `NOT_FOUND` where nothing is to be signed, `USAGE` where another closing was shown.
     """
-    asked, of = open_closing(board, typed=typed)
-    if shown is not None and shown.entry != asked:
+    of = open_closing(board, typed=typed)
+    if shown is not None and shown.entry != of.id:
         raise _has_changed()
     first = max(of.closing.first, whole_from(events, of.closing.last))
     facts = facts_of(events, first=first, last=of.closing.last)
-    made = SignOff(closing=asked, first=first, facts=facts)
+    made = SignOff(closing=of.id, first=first, facts=facts)
     return made, differing(of.closing.facts, facts) if first == of.closing.first else ()
 
 
@@ -113,14 +114,14 @@ def record(board: Board, *, now_ms: int, shown: ShownClosing | None = None, type
         SpokenError: `NOT_FOUND` where nothing is to be recorded, `USAGE` while nations may still sign, or where
             another closing or other signatures were shown.
     """
-    asked, of = open_closing(board, typed=typed)
+    of = open_closing(board, typed=typed)
     if of.outstanding and now_ms <= of.closing.sign_until_ms:
         detail = _("not signed yet: %(nations)s", nations=isolate(", ".join(of.outstanding)))
         command = isolate("/sign" if typed else "`amanah sign-off ROOM`")
         raise SpokenError(detail, _("They sign by %(command)s; the board shows who has.", command=command))
-    if shown is not None and (shown.entry, shown.signed) != (asked, of.agreeing):
+    if shown is not None and (shown.entry, shown.signed) != (of.id, of.agreeing):
         raise _has_changed()
-    return ClosingRecorded(closing=asked, nations=of.agreeing)
+    return ClosingRecorded(closing=of.id, nations=of.agreeing)
 
 
 def _has_changed() -> SpokenError:

@@ -139,7 +139,7 @@ def _assessment(gate: Gate) -> Iterator[Fact]:
 
 def _description(gate: Gate) -> Iterator[Fact]:
     for message in gate.given.messages:
-        if isinstance(message.body, Incident):
+        if isinstance(message.body, Incident) and gate.board.messages[message.id].withdrawn is None:
             at = times(message.accepted_at_ms, gate.zone)
             yield gate.fact(f"said at {at}", said(message.body), message.id)
     yield from _told(gate, "severity")
@@ -148,7 +148,11 @@ def _description(gate: Gate) -> Iterator[Fact]:
 
 
 def _indicators(gate: Gate) -> Iterator[Fact]:
-    found = [message for message in gate.given.messages if isinstance(message.body, AlertBatch)]
+    found = [
+        one
+        for one in gate.given.messages
+        if isinstance(one.body, AlertBatch) and gate.board.messages[one.id].withdrawn is None
+    ]
     for message in found:
         body = message.body
         if isinstance(body, AlertBatch):
@@ -166,7 +170,7 @@ def _measures(gate: Gate) -> Iterator[Fact]:
         # What its nation says of it stands in another entry than what it is; without that one it was asked for.
         told = task.moved is None or gate.lets(task.moved)
         name = names.get(task.state if told else TaskState.OPEN)
-        if name is None:
+        if name is None or task.withdrawn is not None:
             continue
         yield gate.fact(name, f"{task.task.what} ({task.task.nation})", task.opened)
         if task.moved is not None and not told:

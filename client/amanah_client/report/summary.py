@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from amanah_client.incident.board import ClockOnBoard, ClosingOnBoard, ProposalOnBoard, Standing, TaskOnBoard
+from amanah_client.incident.board import Standing
+from amanah_client.incident.on_board import ClockOnBoard, ClosingOnBoard, ProposalOnBoard, TaskOnBoard
 from amanah_client.report.gate import WITHHELD, Gate
 from amanah_client.report.report import DRILL, Fact, Item, Section, times
 from amanah_protocol.content.clock import Nature
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.kinds import Ack
 from amanah_protocol.types import EnvelopeId
 
@@ -96,6 +98,14 @@ def acknowledged(gate: Gate, entry: EnvelopeId) -> Iterator[Fact]:
         yield Fact(name="acknowledged", value=f"{nation} {grade.name.lower()}", source=gate.source(said[nation, grade]))
 
 
+def withdrawn(gate: Gate, entry: EnvelopeId) -> Fact:
+    """That something was withdrawn, when and why, and the entry that says so."""
+    message = gate.message(entry)
+    reason = message.body.reason if isinstance(message.body, Withdrawal) else ""
+    said = f"{times(message.accepted_at_ms, gate.zone)}: {reason or 'without a reason'}"
+    return gate.fact("withdrawn by its author", said, entry)
+
+
 def _section(heading: str, items: list[Item], none: str) -> Section:
     return Section(heading=heading, note="" if items else none, items=tuple(items))
 
@@ -103,9 +113,13 @@ def _section(heading: str, items: list[Item], none: str) -> Section:
 def _item(gate: Gate, entry: EnvelopeId, name: str, facts: Callable[[], Iterator[Fact]]) -> Item:
     """What an entry opened, whole or not at all: its nation and time are as sealed as its words.
 
-    It stands under the strictest of all entries whose words are in it.
+    It stands under the strictest of all entries whose words are in it. Those of what is withdrawn are not.
     """
-    source = gate.source(entry)
+    source, by = gate.source(entry), gate.board.messages[entry].withdrawn
+    if by is not None:
+        who, why = gate.called(gate.board.messages[entry].author.device), withdrawn(gate, by)
+        told = (Fact(name=name, value="withdrawn", source=source), Fact(name="by", value=who), why)
+        return Item(facts=told, source=source, label=None if why.missing else gate.label_of(by))
     if not gate.lets(entry):
         return Item(facts=(Fact(name=name, value=WITHHELD, source=source, missing=True),))
     found = tuple(facts())

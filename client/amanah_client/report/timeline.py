@@ -7,15 +7,16 @@ from itertools import pairwise
 
 from amanah_client.causes import MEANINGS
 from amanah_client.doing import QUIET_KINDS, QUIET_TYPES, does, summary
+from amanah_client.incident.board import Spoken
 from amanah_client.message import Message
 from amanah_client.model import MessageState
 from amanah_client.report.gate import WITHHELD, Gate
 from amanah_client.report.report import Fact, Item, Quote, Section, times
-from amanah_client.report.summary import acknowledged
+from amanah_client.report.summary import acknowledged, withdrawn
 from amanah_client.said import said
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Said, Unknown
-from amanah_protocol.content.revision import Correction, Withdrawal
+from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.types import EnvelopeId
 
@@ -123,10 +124,9 @@ def _facts(gate: Gate, message: Message) -> Iterator[Fact]:
         yield Fact(name="of a later version", value=f"type {message.body.type}; it cannot be shown", missing=True)
     if isinstance(message.body, Text) and message.body.reply_to is not None:
         yield _pointer(gate, "answers", message.body.reply_to)
-    for correction in spoken.corrections:
-        yield Fact(name="corrected", value="by its author", source=gate.source(correction))
+    yield from _corrected(gate, spoken)
     if spoken.withdrawn is not None:
-        yield _withdrawn(gate, spoken.withdrawn)
+        yield withdrawn(gate, spoken.withdrawn)
     if spoken.asks is not None:
         yield Fact(name="asks to acknowledge", value=spoken.asks.name.lower())
     yield from acknowledged(gate, message.id)
@@ -134,16 +134,16 @@ def _facts(gate: Gate, message: Message) -> Iterator[Fact]:
         yield Fact(name="has no effect", value=why, missing=True)
 
 
+def _corrected(gate: Gate, spoken: Spoken) -> Iterator[Fact]:
+    for correction in spoken.corrections:
+        if correction not in gate.board.without_effect:  # of what is no text it counts for the label alone
+            yield Fact(name="corrected", value="by its author", source=gate.source(correction))
+
+
 def _pointer(gate: Gate, name: str, entry: EnvelopeId) -> Fact:
     if entry in gate.board.messages:
         return Fact(name=name, value="an entry of this room", source=gate.source(entry))
     return Fact(name=name, value=f"envelope {entry.hex()[:16]}, which is not here", missing=True)
-
-
-def _withdrawn(gate: Gate, entry: EnvelopeId) -> Fact:
-    body = gate.message(entry).body
-    reason = body.reason if isinstance(body, Withdrawal) else ""
-    return gate.fact("withdrawn by its author", reason or "without a reason", entry)
 
 
 def _gaps(messages: tuple[Message, ...]) -> list[int]:

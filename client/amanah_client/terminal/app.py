@@ -12,6 +12,7 @@ from amanah_client import actions
 from amanah_client.composing.line import SLASH, as_typed
 from amanah_client.feed import Feed
 from amanah_client.language import gettext as _
+from amanah_client.language import isolate
 from amanah_client.message import Message
 from amanah_client.model import Intent
 from amanah_client.saying import unusual
@@ -333,10 +334,13 @@ class Terminal(Frame):
         message = None if feed is None or target is None else feed.find(target)
         if feed is None or message is None:
             return
-        if isinstance(message.body, Text) and self.watch_over.seat().is_me(message.sender):
+        if not self.watch_over.seat().is_me(message.sender):
+            self.tell(_("Only what you wrote yourself can be corrected by you."))
+        elif isinstance(message.body, Text):
             self._correct(feed, message)
         else:
-            self.tell(_("Only what you wrote yourself can be corrected by you."))
+            command = isolate("/withdraw")
+            self.tell(_("Only a text is corrected. Withdraw this by %(command)s, and say it anew.", command=command))
 
     def _correct(self, feed: Feed, message: Message) -> None:
         draft = self.watch_over.draft(feed)

@@ -31,8 +31,9 @@ from amanah_client.terminal.exporting import export
 from amanah_client.terminal.watch import Draft, Watch
 from amanah_client.view import words
 from amanah_client.view.closing import closes, facts, left_open
+from amanah_client.view.ringing import begins
 from amanah_protocol.content.file import File
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.labels import Label
@@ -264,8 +265,15 @@ async def _ask(client: Client, change: Change) -> None:
 async def _say(watch: Watch, feed: Feed, order: orders.Saying, shown: Shown) -> Said:
     draft, circle = watch.draft(feed), shown_as(feed.room, shown.readers)
     said = feed.room.compose(order.body, label=draft.label, pap=draft.pap, precedence=draft.precedence, circle=circle)
+    taken = _taken(watch, feed, order.body.message) if isinstance(order.body, Withdrawal) else ""
     await watch.client.ask(said)
-    return Said(as_draft=isinstance(order.body, Text | Correction))
+    return Said(as_draft=isinstance(order.body, Text | Correction), text=taken)
+
+
+def _taken(watch: Watch, feed: Feed, message: EnvelopeId) -> str:
+    found = feed.find(message)
+    entry = None if found is None else feed.entry(found, watch.seat())
+    return "" if entry is None else _("Taken back: %(what)s", what=words.value(begins(entry.content)))
 
 
 # ---- what takes a while

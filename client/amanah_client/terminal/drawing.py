@@ -181,11 +181,11 @@ def _content(content: Content, look: Look) -> Iterator[Row]:
     match content:
         case Prose(blocks=blocks):
             yield from _text(blocks, look)
-        case Gone(text=text, why=why, code=code, blocks=blocks):
+        case Gone(text=text, why=why, code=code, was=was):
             told = f"{text} [{code}]" if code else text
             yield from _ours(said(told, "bad" if why == "unreadable" else "dim"), look)
-            if blocks and look.opened:
-                yield from _text(blocks, look)
+            if was is not None and look.opened:
+                yield from _content(was, look)
         case _:
             style, parts = card(content)
             for line in parts:
@@ -283,7 +283,8 @@ def decision(content: DecisionLine) -> Iterator[Parts]:
     """A proposal and how it stands."""
     yield said(_("Decision %(number)s", number=content.ordinal), "bold")
     yield tuple(_run(run, "") for run in content.runs)
-    yield said(content.words, "good" if content.outcome == "adopted" else "bad" if content.object else "")
+    ended = {"adopted": "good", "withdrawn": "dim"}.get(content.outcome)
+    yield said(content.words, ended or ("bad" if content.object else ""))
     if content.mine == "waiting" and content.open:
         yield said(_("Your nation has not said where it stands."), "bold")
     elif content.closable:

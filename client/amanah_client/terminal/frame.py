@@ -321,7 +321,7 @@ class Frame(App[None]):
                 text = plain(parse(feed.text_of(message))).replace("\n", " ")[:_QUOTED]
                 told = state % {"whom": words.value(message.sender.name), "text": words.value(text)}
                 found.append((*said(told, "bold"), Part("   "), *said(_("Esc ends it"), "dim")))
-        newest = next(reversed(feed.window.board.closings.values()), None)
+        newest = feed.window.board.closing
         if newest is not None and newest.recorded is not None:
             told = _("The closing of this room is recorded: nobody has signed off what is written here from now on.")
             found.append(said(told))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from amanah_client.incident import duties
-from amanah_client.incident.board import Board, ClockOnBoard, ProposalOnBoard, TaskOnBoard
+from amanah_client.incident.board import Board
 from amanah_client.incident.duties import due_ms
+from amanah_client.incident.on_board import ClockOnBoard, ProposalOnBoard, TaskOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.log_rows import Nations
@@ -42,7 +43,7 @@ class TaskLine:
         what: What is to be done; addresses in it are defanged.
         runs: The same in stretches.
         absent: Whether it waits for a nation that is not in the room, and hears nothing of it.
-        state: open, taken, done or refused.
+        state: open, taken, done, refused or withdrawn.
         words: What is to be said of its state.
         due_at_ms: By when; None for no deadline.
         due: The same in words.
@@ -81,7 +82,7 @@ class DecisionLine:
         until_ms: When the window for objections closes.
         words: How it stands.
         open: Whether a position still counts.
-        outcome: adopted, refused, or "" while it is not decided.
+        outcome: adopted, refused, withdrawn, or "" while it is not decided.
         mine: agree, object, waiting, or "" where the reader's nation is not asked.
         closable: Whether its end can be recorded now.
     """
@@ -119,7 +120,7 @@ class ClockLine:
         utc: The same in words.
         own: The same on the reader's clock; "" where that shows UTC.
         zones: At every party's place.
-        stands: False where it was called off.
+        stands: False where it was called off or withdrawn.
         past: Whether it is over.
         ended: Whether the incident was closed before it came: nobody waits for it any more.
         acknowledged: Chips of the nations that acknowledged it.
@@ -248,8 +249,8 @@ def board_view(
     clocks = (clock_line(of, board, seat, inside, times) for of in board.clocks.values())
     tasks = (task_line(of, board, seat, inside) for of in board.tasks.values())
     decisions = (decision_line(of, seat) for of in board.proposals.values())
-    left = board.handovers if most is None else board.handovers[-1:]
-    notes = (_note(entry, note, most) for entry, note in reversed(left))
+    left = list(reversed(board.handovers.items()))[: None if most is None else 1]
+    notes = (_note(entry, note, most) for entry, note in left)
     return BoardView(
         is_incident=bool(standing.said),
         title=shown(defang(standing.title or "")).replace("\n", " "),
@@ -262,7 +263,7 @@ def board_view(
         closed=is_closed(board),
         clocks=tuple(sorted((line for line in clocks if line.stands), key=lambda line: (line.past, line.at_ms))),
         duties=() if standing.aware_at_ms is None else _duties(standing.aware_at_ms, board, seat.now_ms),
-        tasks=tuple(sorted(tasks, key=lambda line: (line.state in {"done", "refused"}, not line.late))),
+        tasks=tuple(sorted(tasks, key=lambda line: (line.state in {"done", "refused", "withdrawn"}, not line.late))),
         decisions=tuple(sorted(decisions, key=lambda line: (line.outcome != "", -line.ordinal))),
         handovers=tuple(notes),
         closing=closing_line(board, seat),
@@ -278,11 +279,11 @@ def is_closed(board: Board) -> bool:
 
 def task_line(of: TaskOnBoard, board: Board, seat: Seat, nations: Collection[OrgName]) -> TaskLine:
     """A task as a line."""
-    due_at_ms, ended = of.task.until_ms, is_closed(board) or of.state in {TaskState.DONE, TaskState.REFUSED}
+    due_at_ms, ended = of.task.until_ms, is_closed(board) or not of.is_open
     absent = not ended and is_absent(of, nations)
     late = due_at_ms is not None and not ended and due_at_ms < seat.now_ms
-    said = words.task_state(of.state)
-    if of.reason:
+    said = words.task_state(None if of.withdrawn else of.state)
+    if of.reason and not of.withdrawn:
         said = _("%(state)s: %(reason)s", state=said, reason=words.title(of.reason))
     if late and due_at_ms is not None:
         lateness = _("late by %(span)s", span=words.span(seat.now_ms - due_at_ms))
@@ -297,7 +298,7 @@ def task_line(of: TaskOnBoard, board: Board, seat: Seat, nations: Collection[Org
         what="".join(run.text for run in titled(of.task.what)),
         runs=titled(of.task.what),
         absent=absent,
-        state=of.state.name.lower(),
+        state=of.state.name.lower() if of.withdrawn is None else "withdrawn",
         words=said,
         due_at_ms=due_at_ms,
         due="" if due_at_ms is None else words.when(due_at_ms, seat.now_ms),
@@ -310,14 +311,14 @@ def is_absent(of: TaskOnBoard, nations: Collection[OrgName]) -> bool:
 
     Nothing is sent to somebody who is not there (`effective.check_present`), but others may send it, and may leave.
     """
-    return bool(nations) and of.task.nation not in nations and of.state not in {TaskState.DONE, TaskState.REFUSED}
+    return bool(nations) and of.task.nation not in nations and of.is_open
 
 
 def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
     """A proposal as a line."""
     proposal, own = of.proposal, seat.me.organisation
     waiting = tuple(nation for nation in proposal.nations if nation not in of.positions)
-    in_time, decided = seat.now_ms <= proposal.object_until_ms, of.decided is not None
+    in_time = seat.now_ms <= proposal.object_until_ms
     mine = "" if own not in proposal.nations else "waiting"
     if own in of.positions:
         mine = "agree" if of.positions[own][0].agrees else "object"
@@ -333,14 +334,22 @@ def decision_line(of: ProposalOnBoard, seat: Seat) -> DecisionLine:
         quorum=proposal.quorum,
         until_ms=proposal.object_until_ms,
         words=_stands(of, waiting, seat, in_time=in_time),
-        open=in_time and not decided,
-        outcome="" if of.outcome is None else of.outcome.name.lower(),
+        open=in_time and of.is_open,
+        outcome=_outcome(of),
         mine=mine,
-        closable=not decided and (not in_time or not waiting),
+        closable=of.is_open and (not in_time or not waiting),
     )
 
 
+def _outcome(of: ProposalOnBoard) -> str:
+    if of.withdrawn is not None:
+        return "withdrawn"
+    return "" if of.outcome is None else of.outcome.name.lower()
+
+
 def _stands(of: ProposalOnBoard, waiting: Sequence[OrgName], seat: Seat, *, in_time: bool) -> str:
+    if of.withdrawn is not None:
+        return _("Withdrawn: nothing is decided.")
     proposal = of.proposal
     said: list[str] = []
     if of.agreeing:
@@ -400,7 +409,7 @@ def clock_line(
         utc=words.when(of.clock.at_ms, seat.now_ms),
         own=own_time(of.clock.at_ms, seat.zone),
         zones=local_times(of.clock.at_ms, nations),
-        stands=of.clock.stands,
+        stands=of.stands,
         past=past,
         ended=is_closed(board) and not past,
         acknowledged=_chips(acknowledged, seat),

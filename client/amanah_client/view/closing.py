@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from amanah_client.incident.board import Board, ClosingOnBoard
+from amanah_client.incident.board import Board
 from amanah_client.incident.closing import ShownClosing
+from amanah_client.incident.on_board import ClosingOnBoard
 from amanah_client.language import N_, ngettext
 from amanah_client.language import gettext as _
 from amanah_client.view import words
 from amanah_client.view.people import Seat
 from amanah_protocol.content.closing import FACTS, Closing, ClosingRecorded, SignOff
 from amanah_protocol.content.incident import Incident, Status
-from amanah_protocol.content.task import TaskState
 from amanah_protocol.types import EnvelopeId, OrgName
 
 _FACTS = {
@@ -61,16 +61,14 @@ class ClosingLine:
 
 
 def closing_line(board: Board, seat: Seat) -> ClosingLine | None:
-    """The newest closing; None where nobody asked for one."""
-    newest: tuple[EnvelopeId, ClosingOnBoard] | None = next(reversed(board.closings.items()), None)
-    if newest is None:
+    """The newest closing; None where nobody asked for one, or it was withdrawn."""
+    if (of := board.closing) is None:
         return None
-    entry, of = newest
     own, recorded = seat.me.organisation, of.recorded is not None
     in_time = seat.now_ms <= of.closing.sign_until_ms
     differs = tuple((seat.chip(one), facts(of.differs(one))) for one in sorted(of.signed) if of.differs(one))
     return ClosingLine(
-        entry=entry.hex(),
+        entry=of.id.hex(),
         last=of.closing.last,
         signed=_chips(of.agreeing, seat),
         agreeing=of.agreeing,
@@ -94,9 +92,9 @@ def shown_closing(line: ClosingLine | None) -> ShownClosing:
 
 def left_open(board: Board, now_ms: int) -> tuple[str, ...]:
     """What a closing now would leave behind, a line for each: tasks, proposals, joint times that are ahead."""
-    tasks = (of.task for of in board.tasks.values() if of.state not in {TaskState.DONE, TaskState.REFUSED})
-    proposals = (of for of in board.proposals.values() if of.decided is None)
-    clocks = (of.clock for of in board.clocks.values() if of.clock.stands and of.clock.at_ms > now_ms)
+    tasks = (of.task for of in board.tasks.values() if of.is_open)
+    proposals = (of for of in board.proposals.values() if of.is_open)
+    clocks = (of.clock for of in board.clocks.values() if of.stands and of.clock.at_ms > now_ms)
     lines = [
         _("Task of %(nation)s: %(what)s", nation=words.value(one.nation), what=words.title(one.what)) for one in tasks
     ]

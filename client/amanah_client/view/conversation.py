@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from amanah_client.attaching import Attach
-from amanah_client.incident.board import Given, Spoken, TaskOnBoard
+from amanah_client.incident.board import Given, Spoken
+from amanah_client.incident.on_board import ProposalOnBoard, TaskOnBoard
 from amanah_client.language import gettext as _
 from amanah_client.language import number
 from amanah_client.message import Message
@@ -213,7 +214,7 @@ def _entry(message: Message, content: Content, room: Room, before: Entry | None)
         more_reactions=0 if room.most is None else max(0, len(signs) - _MOST_SIGNS),
         acks=_acknowledged(message, room),
         delivery=delivery(message, room) if own else None,
-        own=own and isinstance(content, Prose),
+        own=own and _may_withdraw(message, content, room),
         erasable=_erasable(message, room) if own else "none",
         repaired="" if message.repaired_by is None else seat.who(message.repaired_by).name,
         drill=message.drill,
@@ -229,6 +230,12 @@ def _erasable(message: Message, room: Room) -> Literal["all", "corrections", "no
     if _may_erase(message, room):
         return "all" if all(may) else "none"
     return "corrections" if any(may) else "none"
+
+
+def _may_withdraw(message: Message, content: Content, room: Room) -> bool:
+    if isinstance(content, Gone) or message.id not in room.board.messages:
+        return False
+    return room.board.keeps(message.id, room.seat.now_ms) is None
 
 
 def _may_erase(message: Message, room: Room) -> bool:
@@ -261,7 +268,23 @@ def _content(message: Message, room: Room) -> Content | None:
         case MessageState.ERASED:
             return Gone(why="erased", text=_("Erased. That it was there stays in the record."))
         case _:
-            return _said(message.id, message.body, room)
+            found, said = _said(message.id, message.body, room), room.board.messages.get(message.id)
+            if found is None or said is None or said.withdrawn is None:
+                return found
+            text = _withdrawn(message, room.messages.get(said.withdrawn))
+            return Gone(why="withdrawn", text=text, was=found)
+
+
+def _withdrawn(message: Message, withdrawal: Message | None) -> str:
+    """That it is withdrawn, since when and why; a day is named where it is another than that of the message."""
+    body = None if withdrawal is None else withdrawal.body
+    reason = words.title(body.reason) if isinstance(body, Withdrawal) else ""
+    if withdrawal is None:
+        return _("Withdrawn by its author.")
+    time = words.when(withdrawal.sent_at_ms, message.sent_at_ms)
+    if reason:
+        return _("Withdrawn by its author at %(time)s: %(reason)s", time=time, reason=reason)
+    return _("Withdrawn by its author at %(time)s.", time=time)
 
 
 def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  # noqa: C901, PLR0911 - one for each kind
@@ -271,12 +294,13 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return _prose(entry, text, room)
         case AlertBatch() as batch:
             return alert_card(batch, room.counts.get(entry))
-        case Task(id=task) if task in board.tasks and board.tasks[task].opened == entry:
-            return task_line(board.tasks[task], board, seat, room.nations)
+        # What is withdrawn stands as it was said: nothing is to be done with it any more.
+        case Task(id=id_) if (task := board.tasks.get(id_)) and task.opened == entry and not task.withdrawn:
+            return task_line(task, board, seat, room.nations)
         case Proposal() if (asked := board.proposal(entry)) is not None:
-            return decision_line(asked, seat)
-        case Clock(id=clock) if clock in board.clocks and board.clocks[clock].set == entry:
-            return clock_line(board.clocks[clock], board, seat, room.nations, room.times)
+            return _proposed(asked, seat)
+        case Clock(id=id_) if (clock := board.clocks.get(id_)) and clock.set == entry and not clock.withdrawn:
+            return clock_line(clock, board, seat, room.nations, room.times)
         case Handover(text=text):
             blocks, left_out = begun(text, room.most)
             return StandingCard(title=_("Handover"), blocks=blocks, left_out=left_out)
@@ -290,7 +314,7 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             noted = (_("Note: %(text)s", text=words.title(note)),) if note else ()
             blocks, left_out = begun(text, room.most)
             return StandingCard(title=title, lines=(where, *noted), blocks=blocks, left_out=left_out)
-        case Task() | TaskMoved() | Position() | Clock() | Incident() as other:
+        case Task() | TaskMoved() | Proposal() | Position() | Clock() | Incident() as other:
             return StandingCard(title=_title(other), lines=_lines(other, room))
         case Closing() | SignOff() | ClosingRecorded() as closing:
             return StandingCard(title=_("Sign-off"), lines=(closing_words(closing, board, seat),))
@@ -301,18 +325,17 @@ def _said(entry: EnvelopeId, body: Body | None, room: Room) -> Content | None:  
             return None
 
 
+def _proposed(of: ProposalOnBoard, seat: Seat) -> Content:
+    if of.withdrawn is None:
+        return decision_line(of, seat)
+    return StandingCard(title=_("Decision %(number)s", number=of.number), lines=(words.title(of.proposal.what),))
+
+
 def _prose(entry: EnvelopeId, text: Text, room: Room) -> Content:
     said = room.board.messages.get(entry)
     if said is None:
         blocks, left_out = begun(text.text, room.most)
         return Prose(blocks=blocks, left_out=left_out)
-    if said.withdrawn is not None:
-        body = room.messages[said.withdrawn].body if said.withdrawn in room.messages else None
-        reason = body.reason if isinstance(body, Withdrawal) else ""
-        told = _("Withdrawn by its author: %(reason)s", reason=words.title(reason)) if reason else ""
-        blocks, left_out = begun(text.text, room.most)
-        withdrawn = told or _("Withdrawn by its author.")
-        return Gone(why="withdrawn", text=withdrawn, blocks=blocks, left_out=left_out)
     *before, last = versions(entry, text, room)
     blocks, left_out = begun(last, room.most)
     kept = tuple(map(parse, before)) if room.most is None else ()
@@ -352,10 +375,12 @@ def _file(file: File) -> tuple[str, ...]:
     return (size, digest, *sample)
 
 
-def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
+def _title(body: Task | TaskMoved | Proposal | Position | Clock | Incident) -> str:
     match body:
         case Task() | TaskMoved():
             return _("Task")
+        case Proposal(ordinal=number):
+            return _("Decision %(number)s", number=number)
         case Position():
             return _("Position")
         case Clock():
@@ -364,7 +389,7 @@ def _title(body: Task | TaskMoved | Position | Clock | Incident) -> str:
             return _("Incident")
 
 
-def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> tuple[str, ...]:
+def _lines(body: Task | TaskMoved | Proposal | Position | Clock | Incident, room: Room) -> tuple[str, ...]:
     match body:
         case TaskMoved(id=task, state=state, reason=reason):
             moved = _moved(room.board.tasks.get(task), task, state, room.seat)
@@ -377,7 +402,10 @@ def _lines(body: Task | TaskMoved | Position | Clock | Incident, room: Room) -> 
         case Clock(what=what, at_ms=at_ms, stands=stands):
             named = {"what": words.title(what), "time": words.when(at_ms, room.seat.now_ms)}
             return (_("%(what)s: %(time)s", **named) if stands else _("called off: %(what)s, %(time)s", **named),)
-        case Task(what=what):
+        case Task(nation=nation, what=what, until_ms=until_ms):
+            due = [] if until_ms is None else [_("by %(time)s", time=words.when(until_ms, room.seat.now_ms))]
+            return (words.joined((words.value(room.seat.chip(nation)), *due)), words.title(what))
+        case Proposal(what=what):
             return (words.title(what),)
         case Incident():
             return tuple(_changed(body, room.seat))
@@ -464,7 +492,7 @@ def _acknowledged(message: Message, room: Room) -> Acknowledged | None:
         return None
     grades = said.grades()
     own = said.author.organisation
-    asked = said.asks
+    asked = said.asks if said.withdrawn is None else None
     waiting = [
         nation
         for nation in room.sealed_for(message)

@@ -72,16 +72,14 @@ class Gone:
         why: Which of them.
         text: What it means, and what happens by itself.
         code: The error's code where it cannot be read; "" else.
-        blocks: What a withdrawn one said: it was said, and stays provable.
-        left_out: How many characters are not in the blocks.
+        was: What a withdrawn one said: it was said, and stays provable.
     """
 
     kind: Literal["gone"] = "gone"
     why: Literal["withdrawn", "erased", "unreadable", "unknown"]
     text: str
     code: str = ""
-    blocks: tuple[Block, ...] = ()
-    left_out: int = 0
+    was: Content | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +274,7 @@ class Entry:
         more_reactions: How many further signs there are.
         acks: Acknowledgements.
         delivery: Of an own one.
-        own: Whether the reader may correct and withdraw it.
+        own: Whether the reader may withdraw it, and correct what is a text.
         erasable: What of it this device may erase, of an own one: all, only what corrects it, or nothing.
         repaired: Who sent it again; "" for nobody.
         drill: Whether it was said in an exercise.

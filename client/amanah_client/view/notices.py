@@ -32,7 +32,8 @@ def notice_of(message: Message, room: Room) -> Notice | None:
     effect, who = room.board.without_effect.get(message.id), room.seat.who(message.sender)
     name = words.value(who.name)
     if effect is not None:
-        said: Told | None = _without_effect(message, name, effect)
+        withdrawn = room.board.messages[message.id].withdrawn is not None
+        said: Told | None = _without_effect(message, name, effect, withdrawn=withdrawn)
     elif isinstance(message.body, Page):
         said = _paged(message.body, words.value(who.chip)), "alarm" if message.body.result is Result.FAILED else "quiet"
     elif isinstance(message.body, RoomInfo):
@@ -56,11 +57,10 @@ def notice_of(message: Message, room: Room) -> Notice | None:
 Told = tuple[str, Literal["quiet", "readers", "alarm"]]
 
 
-def _without_effect(message: Message, who: str, why: str) -> Told:
-    reason = words.without_effect(why)
-    return _(
-        "%(who)s said something without effect (%(kind)s): %(why)s.", who=who, kind=message.type, why=reason
-    ), "quiet"
+def _without_effect(message: Message, who: str, why: str, *, withdrawn: bool) -> Told:
+    named = {"who": who, "kind": message.type, "why": words.without_effect(why)}
+    said = _("%(who)s said something without effect (%(kind)s): %(why)s.", **named)
+    return f"{said} {_('Withdrawn by its author.')}" if withdrawn else said, "quiet"
 
 
 def _paged(page: Page, nation: str) -> str:

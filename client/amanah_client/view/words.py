@@ -117,9 +117,10 @@ def nature(found: Nature) -> str:
     }[found]
 
 
-def task_state(found: TaskState) -> str:
-    """What its nation says of a task."""
+def task_state(found: TaskState | None) -> str:
+    """What its nation says of a task; None for one that was withdrawn."""
     return {
+        None: pgettext("task", "withdrawn"),
         TaskState.OPEN: _("not taken yet"),
         TaskState.TAKEN: _("in progress"),
         TaskState.DONE: _("done"),
@@ -143,6 +144,10 @@ def without_effect(why: str) -> str:
         board.DECIDED: _("it was decided before"),
         board.EARLY: _("the window for objections is open, and not everybody has said where it stands"),
         board.UNFOUNDED: _("the positions do not bear it out"),
+        board.NO_TEXT: _("only a text is corrected; anything else is withdrawn and said anew"),
+        board.WITHDRAWN: _("it was withdrawn before"),
+        board.DONE: _("its nation has done or refused it before"),
+        board.STAYS: _("that cannot be withdrawn by itself"),
     }.get(why, why)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
-from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.text import Text
-from amanah_protocol.errors import Code, OperationalError
+from amanah_protocol.errors import Code, OperationalError, UsageError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap
+from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import Page, serving
 from tests.client.desk.sitting import Sitting, at_the_desk
 from tests.client.test_sdk import MA, TN, until
@@ -202,6 +204,61 @@ async def test_messages_are_answered_corrected_withdrawn_and_signed(sitting: Sit
     assert gone[0]["content"]["why"] == "withdrawn"
     await page.until(lambda: page.entries("gone")[0]["reactions"])
     assert (await page.ask("acknowledge", room=room, entry=entry, grade=2))["ok"]
+
+
+def own(page: Page) -> list[dict[str, Any]]:
+    """What the reader is offered to withdraw, in the order of the room."""
+    found = (one for one in page.items.values() if one and one["kind"] == "entry" and one["own"])
+    return sorted(found, key=lambda one: int(one["seq"]))
+
+
+async def test_whatever_was_said_is_withdrawn_by_its_author_on_every_page(sitting: Sitting) -> None:
+    page, room, two = sitting.page, sitting.room, sitting.two
+    chosen = {"label": "TLP:AMBER", "pap": "PAP:AMBER"}
+
+    async def do(what: str, /, **fields: object) -> None:
+        answer = await page.ask(what, room=room, **fields)
+        assert answer["ok"], answer
+
+    def board(name: str) -> Any:  # noqa: ANN401 - what JSON holds
+        return page.told["board"][name]
+
+    await do("add_task", nation=TN, what="image the disks", until="2020-01-01T00:00", **chosen)
+    await page.until(lambda: board("tasks") and board("tasks")[0]["late"])
+    await do("propose", what="sinkhole", until="+2h", quorum=1, **chosen)
+    await do("set_clock", nature="embargo", what="quiet", at="+3h", **chosen)
+    await do("handover", text="all quiet", **chosen)
+    await page.until(lambda: board("tasks") and board("decisions") and board("clocks") and board("handovers"))
+    said = await page.until(lambda: len(mine := own(page)) == 4 and mine)
+    (task,) = board("tasks")
+    # A correction of what is no text is refused, with what to do instead.
+    refused = await page.ask("correct", room=room, entry=said[0]["id"], text="another", **chosen)
+    assert not refused["ok"]
+    assert "only a text is corrected" in refused["text"]
+    assert "ask anew" in refused["text"]
+    # Nobody else takes it back.
+    with pytest.raises(UsageError, match="only who wrote it"):
+        await two.theirs.send(Withdrawal(message=EnvelopeId(bytes.fromhex(said[0]["id"])), reason=""))
+    for one in said:
+        await do("withdraw", entry=one["id"], reason="wrong nation")
+    gone = await page.until(lambda: len(found := page.entries("gone")) == 4 and found)
+    assert {one["content"]["was"]["kind"] for one in gone} == {"standing"}
+    assert all("wrong nation" in one["content"]["text"] and not one["own"] for one in gone)
+    await page.until(lambda: not board("clocks") and not board("handovers"))
+    await page.until(lambda: board("tasks")[0]["state"] == "withdrawn" and not board("tasks")[0]["late"])
+    await page.until(lambda: board("decisions")[0]["outcome"] == "withdrawn" and not board("decisions")[0]["open"])
+    assert board("left_open") == []
+    for what, fields in (
+        ("move_task", {"task": task["id"], "state": "taken", "reason": ""}),
+        ("position", {"ordinal": 1, "agrees": True}),
+        ("conclude", {"ordinal": 1}),
+        ("withdraw", {"entry": said[0]["id"], "reason": ""}),
+    ):
+        answer = await page.ask(what, room=room, **fields)
+        assert not answer["ok"]
+        assert "it is withdrawn" in answer["text"]
+    whole = (await page.ask("whole", room=room, entry=said[3]["id"]))["data"]
+    assert whole["text"] == "all quiet"
 
 
 async def test_a_room_is_opened_people_invited_and_removed_from_the_page(sitting: Sitting) -> None:

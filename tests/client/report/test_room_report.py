@@ -100,6 +100,9 @@ def worked() -> Talk:
     return talk
 
 
+TASK = Task(id=NAME, what="Blockall", nation=MA)
+
+
 def test_the_head_says_where_the_incident_stands_and_by_which_entry(worked: Talk) -> None:
     head = facts(made(worked), "The incident")
     assert (head["incident"].value, head["severity"].value, head["status"].value) == ("Mailboxes", "high", "triage")
@@ -179,8 +182,34 @@ def test_what_was_withdrawn_is_named_and_its_words_are_not_repeated(worked: Talk
     report = made(worked)
     found = line(report, 13)
     assert found.quotes == ()
-    assert named(found)["withdrawn by its author"] == "mistyped"
+    assert named(found)["withdrawn by its author"] == "2026-11-18 11:20:40Z: mistyped"
     assert "wrong room" not in render_markdown(report)
+
+
+def test_a_task_a_proposal_and_a_time_that_were_withdrawn_are_named_as_that_and_no_words_of_them(worked: Talk) -> None:
+    other = replace(TASK, id=b"\1" * 16)
+    said = [
+        worked.say(A, other),
+        worked.say(A, Proposal(ordinal=2, what="Blockall", object_until_ms=2 * START_MS, quorum=1, nations=(TN,))),
+        worked.say(A, Clock(id=b"\1" * 16, nature=Nature.ACTION, what="Blockall", at_ms=START_MS)),
+    ]
+    assert render_markdown(made(worked)).count("Blockall") == 6
+    for one in said:
+        worked.say(A, Withdrawal(message=one, reason="wrong nation"))
+    report = made(worked)
+    assert "Blockall" not in render_markdown(report)
+    for heading, name in (("Tasks", "task"), ("Decisions", "proposal 2"), ("Joint times", "joint time")):
+        item = section(report, heading)[-1]
+        assert named(item)[name] == "withdrawn"
+        assert named(item)["withdrawn by its author"].endswith("Z: wrong nation")
+
+
+def test_a_correction_of_what_is_no_text_is_named_as_what_has_no_effect(worked: Talk) -> None:
+    task = id_of(8)
+    worked.say(A, Correction(message=task, text="another"))
+    report = made(worked)
+    assert named(line(report, 15))["has no effect"].startswith("only a text is corrected")
+    assert "corrected" not in named(line(report, 8))
 
 
 def test_what_had_no_effect_says_why(worked: Talk) -> None:

@@ -170,7 +170,8 @@ async def test_what_was_said_is_found_and_gone_to(nations: Nations) -> None:
         assert app.composer.text == ""
         await pilot.press("tab", "end", "w")
         await pilot.press("enter")
-        await desk.sees("Withdrawn by its author.", "conversation")
+        await desk.sees("Taken back: mine", "told")
+        await desk.sees("Withdrawn by its author at", "conversation")
         await pilot.press("tab", "end", "space")
         await desk.sees("       mine", "conversation")
         await pilot.press("escape")

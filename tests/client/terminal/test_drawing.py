@@ -162,7 +162,7 @@ def test_what_was_withdrawn_erased_or_cannot_be_read_says_so_in_words_of_ours() 
     told.say(A_MA, None, state=MessageState.UNREADABLE, cause=Cause.STATE_LOST)
     told.say(A_MA, Unknown(type=99, raw=b"\x80"))
     found = shown(told)
-    assert "     └─Withdrawn by its author: wrong room" in found
+    assert "     └─Withdrawn by its author at 23:42 UTC: wrong room" in found
     assert "in vain" not in found
     assert "in vain" in shown(told, Look(width=WIDTH, opened=True))
     assert "     └─Erased." in found

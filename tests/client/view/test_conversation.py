@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from amanah_client.incident.board import ClosingOnBoard
+from amanah_client.incident.on_board import ClosingOnBoard
 from amanah_client.message import author_of
 from amanah_client.model import Cause, Intent, IntentState, MessageState, Retitled
 from amanah_client.saying import saying
@@ -247,8 +247,9 @@ def test_what_is_withdrawn_erased_or_of_a_newer_version_says_so() -> None:
     contents = [entry.content for entry in told.entries()]
     assert [content.why for content in contents if isinstance(content, Gone)] == ["withdrawn", "erased", "unknown"]
     assert isinstance(contents[0], Gone)
-    assert bare(contents[0].text) == "Withdrawn by its author: wrong host"
-    assert plain(contents[0].blocks) == "one"
+    assert bare(contents[0].text) == "Withdrawn by its author at 23:42 UTC: wrong host"
+    assert isinstance(contents[0].was, Prose)
+    assert plain(contents[0].was.blocks) == "one"
 
 
 def test_an_address_in_a_reason_or_a_note_is_shown_as_one_in_a_message() -> None:
@@ -446,7 +447,8 @@ def test_what_an_entry_does_for_the_end_of_an_incident_is_told_in_plain_words() 
     facts = (NAME * 2,) * 6
     closing = Closing(first=1, last=7, facts=facts, sign_until_ms=NOW_MS + 90 * MINUTE_MS, nations=(MA, TN))
     board = told.board
-    board.closings[EnvelopeId(NAME * 2)] = ClosingOnBoard(closing=closing, by=author_of(A_TN))
+    asked = EnvelopeId(NAME * 2)
+    board.closings[asked] = ClosingOnBoard(closing=closing, by=author_of(A_TN), id=asked)
     signed = SignOff(closing=EnvelopeId(NAME * 2), first=4, facts=facts)
     for body, said_of_it in (
         (closing, "Asks MA and TN to sign off the entries up to 7 until 02:10 UTC."),

@@ -46,7 +46,7 @@ def test_of_what_is_gone_nothing_is_said_but_that() -> None:
     told = Told()
     told.say(A_TN, Text(text="kept words"))
     (entry,) = told.entries()
-    gone = Gone(why="withdrawn", text="Withdrawn by its author.", blocks=entry.content.blocks)  # type: ignore[union-attr]  # a text has them
+    gone = Gone(why="withdrawn", text="Withdrawn by its author.", was=entry.content)
     assert begins(gone) == "Withdrawn by its author."
     assert begins(replace(gone, why="erased", text="Erased.")) == "Erased."
 

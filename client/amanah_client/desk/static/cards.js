@@ -19,7 +19,7 @@ export function taskCard(task, inFlow = false) {
     askFor(now.say.refuse, [{ name: "reason", label: now.say.why, wanted: true }], now.say.refuse, "", ({ reason }) =>
       quietly("move_task", sealed({ task: task.id, state: "refused", reason })));
   const open = task.state === "open" || task.state === "taken";
-  const buttons = !task.mine
+  const buttons = !task.mine || task.state === "withdrawn"
     ? []
     : open
       ? [

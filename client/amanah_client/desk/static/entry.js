@@ -91,7 +91,7 @@ function content(item, does) {
     case "prose":
       return el("div.prose", {}, whole(item, said), said.corrections ? corrected(item, said.corrections) : null);
     case "gone":
-      return gone(item, said);
+      return gone(item, said, does);
     case "alerts":
       return alerts(said);
     case "task":
@@ -145,10 +145,10 @@ function corrected(item, corrections) {
   return made;
 }
 
-function gone(item, said) {
+function gone(item, said, does) {
   const code = said.code ? el("code.meta", {}, said.code) : null;
-  const kept = said.blocks.length
-    ? el("details.meta", {}, el("summary", {}, now.say.said_before), el("div.before", {}, whole(item, said)))
+  const kept = said.was
+    ? el("details.meta", {}, el("summary", {}, now.say.said_before), el("div.before", {}, content({ ...item, content: said.was }, does)))
     : null;
   return el(`div.gone.${said.why}`, {}, el("span", {}, said.text), " ", code, kept);
 }
@@ -227,16 +227,16 @@ function grades(item, acks = null) {
 
 function tools(item, does) {
   const bar = el("div.tools", { role: "toolbar" });
-  const own = item.own && item.content.kind === "prose";
+  const isText = item.content.kind === "prose";
   put(bar, [
     btn(now.say.reply, () => does.reply(item), {}, "button.tool"),
     btn(now.say.react, () => react(bar, item), {}, "button.tool"),
     btn(now.say.thread, () => does.thread(item), {}, "button.tool"),
     item.who.mine ? null : btn(now.say.acknowledge, () => fill(bar, grades(item)), {}, "button.tool"),
-    own ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
-    own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
-    item.content.kind === "prose" ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
-    item.delivery && (own || item.content.kind === "file") ? erasing(item) : null,
+    item.own && isText ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
+    item.own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
+    isText ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
+    item.delivery && (isText || item.content.kind === "file") ? erasing(item) : null,
     btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
   ]);
   return bar;

@@ -1,0 +1,62 @@
+"""What an officer takes back at the terminal, and how it stands there from then on."""
+
+from __future__ import annotations
+
+from amanah_client.saying import saying
+from amanah_protocol.content.revision import Correction
+from amanah_protocol.content.task import Task
+from amanah_protocol.types import OrgName
+from tests.client.terminal.officers import MA, Desk, at_the_terminal, joined, until
+from tests.end_to_end.nations import Nations
+
+
+async def newest(desk: Desk, what: str) -> str:
+    """The digits of the newest entry of a kind that has its place."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        messages = desk.malware.room("Taking back").messages()
+        found[:] = [one.id.hex()[:12] for one in messages if type(one.body).__name__ == what]
+        return bool(found)
+
+    await until(is_there)
+    return found[-1]
+
+
+async def test_a_task_and_a_proposal_are_taken_back_and_open_no_more(nations: Nations) -> None:
+    async with at_the_terminal(nations, "taking back", room="Taking back") as desk:
+        await joined(desk.malware, "Taking back")
+        await desk.type(f"/task {MA} by 2020-01-01T00:00 Image the disks")
+        await desk.sees("late by", "board")
+        task = await newest(desk, "Task")
+        await desk.type(f"/correct #{task} Image all disks")
+        await desk.sees("only a text is corrected", "told")
+        await desk.sees("Withdraw it, and ask anew.", "told")
+        await desk.pilot.press("escape")
+        await desk.type(f"/withdraw #{task} wrong nation")
+        await desk.sees("Taken back: Image the disks", "told")
+        await desk.sees(": wrong nation", "conversation")
+        await desk.sees("withdrawn", "board")
+        assert "late by" not in desk.told("board", "conversation")
+        await desk.type("/decide by +2h Sinkhole the domains")
+        await desk.sees("Your nation has not said where it stands.", "board")
+        await desk.type(f"/withdraw #{await newest(desk, 'Proposal')}")
+        await desk.sees("Withdrawn: nothing is decided.", "board")
+        assert "Your nation has not said" not in desk.told("board", "conversation")
+        # What it said is still there to be looked at.
+        await desk.pilot.press("tab", "end", "space")
+        await desk.sees("Decision 1  Sinkhole the domains", "conversation")
+        await desk.pilot.press("c")
+        await desk.sees("Only a text is corrected.", "told")
+
+
+async def test_what_others_send_all_the_same_is_shown_as_what_does_not_count(nations: Nations) -> None:
+    async with at_the_terminal(nations, "all the same", room="Taking back") as desk:
+        theirs = await joined(desk.malware, "Taking back")
+        sent = await theirs.send(Task(id=bytes(16), what="Image the disks", nation=OrgName(MA)))
+        assert sent.envelope is not None
+        # As a client sends it that does not ask first whether it counts.
+        body = Correction(message=sent.envelope, text="Image all disks")
+        await desk.malware.do(saying(theirs.id, body, label=theirs.ceiling))
+        await desk.sees("something without effect (correction): only a text is corrected", "conversation")
+        assert "Image all disks" not in desk.told()
