@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from amanah_client import actions, inputs, model
-from amanah_client.core import nations, ways
+from amanah_client.core import ways
 from amanah_client.incident.labelled import matter_of
 from amanah_client.labels import NOBODY, somebody
+from amanah_client.log_rows import Nations
 from amanah_client.saying import saying
 from amanah_protocol import frames, kinds
 from amanah_protocol.content.forwarded import Forwarded, Origin
@@ -413,7 +414,7 @@ def test_what_was_forwarded_is_judged_by_who_was_there_then_whoever_comes_later(
     stage.wait(1_000)
     if not checked:
         now = frozenset((OrgName(TN), OrgName(MA)))
-        monkeypatch.setattr(nations, "inside", lambda *_: now)
+        monkeypatch.setattr(Nations, "inside", lambda *_: now)
     assert do(stage, a, grant(a, to, [quote], a3)).state is DONE
     assert [body.text for body in quoted(a3, to)] == (["one"] if checked else [])
     assert a3.codes() == ([] if checked else ["LABEL"])
