@@ -145,7 +145,7 @@ def _converse(incident: Incident) -> None:
     en.say("Who sees the beacon too? @Malware lead, can you reach the company before markets open?")
     asked = ar.hears("Who sees the beacon")
     asked.get_by_role("button", name=ar.word("We act"), exact=True).click()
-    en.hears("Who sees the beacon").get_by_text("acting").wait_for()
+    en.hears("Who sees the beacon").get_by_text("TN acting").wait_for()
     fr.say(FRENCH)
     ar.say(ARABIC)
     for officer in incident.all:
