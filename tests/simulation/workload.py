@@ -79,7 +79,7 @@ def _one(source: random.Random, at_ms: int, count: int) -> Iterator[Planned]:  #
         case "alerts":
             yield at_ms, what, _alerts("tn-bot", number, count, source.randint(1, 5))
         case "acknowledge":
-            yield at_ms, what, _acknowledge(name, number, pick)
+            yield at_ms, what, _acknowledge(officer, number, pick)
         case "erase":
             yield at_ms, what, _erase(officer, number, pick)
         case "counts":
