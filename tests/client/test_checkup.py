@@ -33,14 +33,6 @@ DAY_MS = 86_400_000
 pytestmark = pytest.mark.xdist_group("checkup")
 
 
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def home(nations: Nations, request: pytest.FixtureRequest) -> Path:
     return nations.enrol(re.sub(r"\W", "-", request.node.name), TN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,6 @@ from tests.end_to_end.nations import Nations
 from tests.vectors import examples as x
 
 TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example.ma")
-
-
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -26,14 +26,6 @@ TN, MA = "cert.example.tn", "cert.example.ma"
 WAIT_S = 60
 
 
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
-
-
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Client]:
     """A client that is online and has one room."""

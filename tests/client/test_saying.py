@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -41,14 +41,6 @@ TN, MA = parse_organisation("cert.example.tn"), parse_organisation("cert.example
 ELSEWHERE = parse_organisation("cert.example.sn")
 NAME = bytes(16)
 FAR_MS = 4_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture

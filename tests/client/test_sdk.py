@@ -30,14 +30,6 @@ from tests.end_to_end.nations import Nations
 TN, MA = "cert.example.tn", "cert.example.ma"
 
 
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def nations_offline(tmp_path: Path) -> Iterator[Nations]:
     made = Nations(tmp_path)

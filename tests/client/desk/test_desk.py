@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +21,6 @@ from tests.client.desk.serving import Page, serving
 from tests.client.desk.sitting import Sitting, at_the_desk
 from tests.client.test_sdk import MA, TN, until
 from tests.end_to_end.nations import Nations
-
-
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture

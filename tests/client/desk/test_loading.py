@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,6 @@ from tests.client.test_sdk import TN
 from tests.end_to_end.nations import Nations
 
 A_WHILE_S = 0.3
-
-
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
 
 
 class Loading:

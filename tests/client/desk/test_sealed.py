@@ -20,10 +20,10 @@ from amanah_protocol.labels import Label, Pap
 from amanah_protocol.types import EnvelopeId
 from tests.client.desk.serving import SEALING, Page, text_of
 from tests.client.desk.sitting import Sitting
-from tests.client.desk.test_desk import MARKS, nations, sitting
+from tests.client.desk.test_desk import MARKS, sitting
 from tests.client.test_sdk import MA, TN, until
 
-__all__ = ["nations", "sitting"]
+__all__ = ["sitting"]
 
 NOBODY: Final = "00" * 32
 ENTRY: Final = "ab" * 32

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -34,14 +34,6 @@ from tests.client.test_sdk import TN
 from tests.client.web.asked import AUTHORITY, OWN, Reply, ask
 from tests.end_to_end.nations import Nations
 from tests.vectors import examples as x
-
-
-@pytest.fixture(scope="module")
-def nations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nations]:
-    made = Nations(tmp_path_factory.mktemp("nations"))
-    made.relay.start()
-    yield made
-    made.close()
 
 
 @pytest.fixture
