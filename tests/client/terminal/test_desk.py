@@ -243,6 +243,7 @@ async def test_no_label_and_no_nation_is_offered_that_a_room_may_not_have(
 
         monkeypatch.setattr(Directory, "party", certified_anew)
         app.watch_over.feed(own.room("Offered").id).read_anew()
+        app.show()
         why = "Can read this room, certified up to TLP:GREEN only: Shift lead of SN."
         await desk.sees(f"Not offered: TLP:AMBER. {why}", "above")
         app.composer.fill("/tlp ")
