@@ -109,3 +109,24 @@ def test_what_others_call_something_stands_where_the_page_s_text_does(browser: B
         name.evaluate("(one) => (one.textContent = 'Begins here '.repeat(20))")
         assert name.evaluate("(one) => getComputedStyle(one).direction") == "ltr"
         assert name.evaluate("(one) => getComputedStyle(one).textAlign") in {"right", "end"}
+
+
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_the_first_note_of_a_room_is_left_from_its_board_where_the_composer_has_no_room_for_it(
+    browser: Browser, site: Desks, lang: str
+) -> None:
+    home = site.nations.enrol(f"Night shift, {lang}", "cert.example.tn")
+    with sitting(browser, site.start(home), lang=lang, viewport=PHONE) as ours:
+        page = ours.page
+        ours.open_room("Harbour")
+        expect(page.locator(".compose .adds")).to_be_hidden()
+        page.locator(".head .toboard").click()
+        part = page.locator(".board section", has=page.get_by_role("heading", name=ours.word("Handover")))
+        expect(part).to_contain_text(ours.word("No note for the next shift"))
+        ours.shoot(f"note-none-phone-{lang}")
+        part.get_by_role("button").click()
+        page.locator("#f-text").fill("The sinkhole is agreed")
+        page.locator("dialog .go").click()
+        expect(part).to_contain_text("The sinkhole is agreed")
+        ours.shoot(f"note-left-phone-{lang}")
+        assert ours.visit.complaints == []

@@ -20,6 +20,7 @@ from tests.browser.desks import Desks, Officer, desks, sitting
 from tests.client.test_sdk import joined
 
 TN, MA = "cert.example.tn", "cert.example.ma"
+ANALYST: Final = PersonId(b"analyst on duty.")
 T = TypeVar("T")
 WRITTEN: Final = "**see** http://a.example/_x_\n- `one`"
 LONG: Final = "long " * 2_000 + "the end"
@@ -72,7 +73,7 @@ def others(site: Desks) -> list[Path]:
 @pytest.fixture(scope="module")
 def ours(browser: Browser, site: Desks, others: list[Path]) -> Iterator[Officer]:
     """An officer in two rooms; others have asked for something in the first of them."""
-    home = site.nations.enrol("Analyst on duty", TN)
+    home = site.nations.enrol("Analyst on duty", TN, subject=ANALYST)
     with sitting(browser, site.start(home), before=hook) as officer:
 
         async def ask() -> None:
@@ -263,6 +264,27 @@ def test_whoever_is_removed_is_removed_with_as_many_devices_as_the_question_says
     expect(people.locator(".person")).to_have_count(1)
     (removed,) = asked(page, "remove")
     assert sorted(removed["devices"]) == sorted(devices)
+
+
+def test_a_device_that_its_officer_lost_is_removed_from_another_one_by_its_digits(ours: Officer, site: Desks) -> None:
+    home = site.nations.enrol("Lost laptop", TN, called="Analyst on duty", subject=ANALYST)
+
+    async def connect() -> str:
+        async with await Client.open(home) as lost:
+            await lost.online()
+            return lost.me.hex()
+
+    device = aside(connect)
+    ours.open_room("Lost")
+    ours.invite(device)
+    own = ours.page.locator("#people .person", has_text=f"device {device[:8]}")
+    own.hover()
+    ours.shoot("lost-device")
+    own.get_by_role("button", name="Remove").click()
+    question = ours.page.locator("dialog")
+    expect(question).to_contain_text(f"device {device[:8]}, with 1 device?")
+    question.locator(".go").click()
+    expect(ours.page.locator("#people .person")).to_have_count(1)
 
 
 def test_a_long_text_is_shown_whole_when_it_is_asked_for(ours: Officer) -> None:

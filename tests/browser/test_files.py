@@ -161,3 +161,26 @@ def test_what_cannot_be_sent_says_why_and_stays(browser: Browser, site: Desks) -
         ours.button("Files").click()
         page.locator("dialog .files li", has_text="erased").wait_for()
         ours.shoot("files-erased-light")
+
+
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_what_was_withdrawn_is_erased_by_its_author_from_where_it_stood(
+    browser: Browser, site: Desks, lang: str
+) -> None:
+    home = site.nations.enrol(f"Hasty, {lang}", TN)
+    with sitting(browser, site.start(home), lang=lang) as ours:
+        page = ours.page
+        ours.open_room("Regretted")
+        ours.say("the password is in clear")
+        said = ours.hears("the password is in clear")
+        said.hover()
+        said.get_by_role("button", name=ours.word("Withdraw"), exact=True).click()
+        page.locator("dialog .go").click()
+        gone = page.locator("#flow article", has=page.locator(".gone.withdrawn"))
+        gone.hover()
+        ours.shoot(f"withdrawn-erase-{lang}")
+        gone.get_by_role("button", name=ours.word("Erase"), exact=True).click()
+        page.locator("dialog .go").click()
+        page.locator("#flow article .gone.erased").wait_for()
+        expect(page.locator("#flow")).not_to_contain_text("the password is in clear")
+        assert ours.visit.complaints == []

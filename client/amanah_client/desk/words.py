@@ -234,6 +234,7 @@ def _of_board() -> dict[str, str]:
         "nothing_tasks": _("No tasks"),
         "nothing_decisions": _("Nothing proposed"),
         "nothing_clocks": _("No joint time"),
+        "nothing_handovers": _("No note for the next shift"),
         "ok": _("Do it"),
     }
 

@@ -278,7 +278,8 @@ def _content(message: Message, room: Room) -> Content | None:
 def _withdrawn(message: Message, withdrawal: Message | None) -> str:
     """That it is withdrawn, since when and why; a day is named where it is another than that of the message."""
     body = None if withdrawal is None else withdrawal.body
-    reason = words.title(body.reason) if isinstance(body, Withdrawal) else ""
+    # Between its marks of direction nothing would be something.
+    reason = words.title(body.reason) if isinstance(body, Withdrawal) and body.reason else ""
     if withdrawal is None:
         return _("Withdrawn by its author.")
     time = words.when(withdrawal.sent_at_ms, message.sent_at_ms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
@@ -127,7 +127,7 @@ def _note(party: Party) -> str:
         return _("device revoked")
     if not party.organisation:
         return _("no certificate is known")
-    return _("device %(digits)s", digits=party.device.hex()[:8]) if party.namesakes else ""
+    return _digits(party) if party.namesakes else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +138,13 @@ class Person:
         who: Who it is.
         devices: All devices with which it can read the room, in hex: what is done to somebody is done to each of them.
         counted: How many these are, in words.
+        others: Of the reader, each other device by itself: one that was lost is removed with the one at hand; else ().
     """
 
     who: Who
     devices: tuple[str, ...]
     counted: str
+    others: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,5 +195,21 @@ def _nation(organisation: str, parties: list[Party], seat: Seat) -> Nation:
 def _person(devices: list[Party], seat: Seat) -> Person:
     # Of several devices the one that there is something to say of.
     shown = next((one for one in devices if one.revoked), devices[0])
-    counted = words.devices(len(devices))
-    return Person(who=seat.who(shown), devices=tuple(one.device.hex() for one in devices), counted=counted)
+    others = [one for one in devices if one.device != seat.me.device] if seat.is_me(shown) else []
+    return Person(
+        who=seat.who(shown),
+        devices=tuple(one.device.hex() for one in devices),
+        counted=words.devices(len(devices)),
+        others=tuple(_device(one, seat) for one in others),
+    )
+
+
+def _device(party: Party, seat: Seat) -> Person:
+    """One of several devices of somebody, by its digits."""
+    who, digits = seat.who(party), _digits(party)
+    note = digits if who.note in {"", digits} else words.joined((digits, who.note))
+    return Person(who=replace(who, note=note), devices=(who.device,), counted=words.devices(1))
+
+
+def _digits(party: Party) -> str:
+    return _("device %(digits)s", digits=party.device.hex()[:8])

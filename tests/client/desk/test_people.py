@@ -114,6 +114,32 @@ async def test_nobody_is_removed_as_they_were_shown_once_they_have_come_in_with_
         assert len(sitting.two.ours.members()) == 4
 
 
+async def test_a_device_that_an_officer_lost_is_removed_by_itself_and_the_one_that_asks_reads_on(
+    nations: Nations, sitting: Sitting
+) -> None:
+    ours, page = sitting.two.ours, sitting.page
+    home = nations.enrol("the lost laptop", TN, called="a", subject=sitting.two.a.party(sitting.two.a.me).subject)
+
+    def me() -> dict[str, Any]:
+        nation = next(one for one in page.told["head"]["readers"]["nations"] if one["mine"])
+        found: dict[str, Any] = next(one for one in nation["people"] if one["who"]["me"])
+        return found
+
+    assert me()["others"] == []
+    async with await Client.open(home) as lost:
+        await lost.online()
+        await until(lambda: lost.me in sitting.two.a.directory().certificates)
+        await ours.invite(lost.me)
+        there = await joined(lost, ours.title)
+        (other,) = await page.until(lambda: me()["others"])
+        assert other["devices"] == [lost.me.hex()]
+        assert (await page.ask("remove", room=sitting.room, devices=other["devices"]))["ok"]
+        await until(lambda: there.row.status is RoomStatus.REMOVED)
+    await page.until(lambda: me()["others"] == [])
+    await ours.send("said after it", label=Label.AMBER)
+    await until(partial(has, sitting.two.theirs, "said after it"))
+
+
 async def test_history_is_given_to_all_devices_of_whom_the_page_shows(nations: Nations, sitting: Sitting) -> None:
     await sitting.two.ours.send("before they came", label=Label.GREEN)
     await texts(sitting.two.theirs, 1)

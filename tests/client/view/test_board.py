@@ -193,6 +193,19 @@ def test_whoever_has_a_revoked_device_is_said_to_have_one_whichever_it_is() -> N
         assert (person.who.note, set(person.devices)) == ("device revoked", {revoked.device.hex(), A_SN.device.hex()})
 
 
+def test_each_other_device_of_the_reader_stands_by_itself_and_of_nobody_else_any() -> None:
+    lost, field = (replace(party(TN, 40 + n), subject=A_TN.subject) for n in (1, 2))
+    theirs = replace(party(SN, 1), subject=A_SN.subject)
+    members = (A_TN, lost, replace(field, revoked=True), A_SN, theirs)
+    ours, others = nations_of(members, seat(parties=members))
+    (me,) = ours.people
+    assert [(bare(one.who.note), one.devices, bare(one.counted)) for one in me.others] == [
+        (f"device {lost.device.hex()[:8]}", (lost.device.hex(),), "1 device"),
+        (f"device {field.device.hex()[:8]}, device revoked", (field.device.hex(),), "1 device"),
+    ]
+    assert [(len(one.devices), one.others) for one in others.people] == [(2, ())]
+
+
 def standing(**changes: object) -> Standing:
     log = LogView(size=10_482, root=bytes(32), checkpoint=b"", seen_at_ms=0)
     seen = WitnessedRow(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from amanah_client.incident.board import Board
+from amanah_client.language import Language, speaking
 from amanah_client.view.board import BoardView, board_view
 from amanah_client.view.closing import left_open
 from amanah_client.view.entries import Entry, FileCard, Gone, Notice, Prose, StandingCard
@@ -89,6 +90,17 @@ def test_a_text_that_was_corrected_and_withdrawn_keeps_what_it_said_last() -> No
     assert (plain(entry.content.was.blocks), entry.content.was.corrections) == ("at 15:00", 1)
     # Nobody is asked to acknowledge it any more.
     assert entry.acks is None
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "ar"])
+def test_a_withdrawal_that_gives_no_reason_leaves_no_place_for_one(lang: str) -> None:
+    told = Told()
+    said = told.say(A_TN, Text(text="at 14:00"))
+    told.say(A_TN, Withdrawal(message=said, reason=""))
+    with speaking(Language(code=lang)):
+        (entry,) = told.entries()
+    assert isinstance(entry.content, Gone)
+    assert bare(entry.content.text).endswith("UTC.")
 
 
 def test_its_author_alone_is_offered_to_withdraw_it_and_only_while_that_counts() -> None:

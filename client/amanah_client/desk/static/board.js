@@ -41,7 +41,7 @@ export function makeBoard(composer) {
       part(now.say.tasks, board.tasks.length ? board.tasks.map((one) => taskCard(one)) : none(now.say.nothing_tasks), may(now.say.add, forms.task)),
       part(now.say.decisions, board.decisions.length ? board.decisions.map((one) => decisionCard(one)) : none(now.say.nothing_decisions), may(now.say.propose, forms.decision)),
       board.is_incident && !board.closing ? part(now.say.closing, closingPart()) : null,
-      board.handovers.length ? part(now.say.handovers, el("div.left", {}, whole({ id: board.handovers[0].entry }, board.handovers[0])), may(now.say.add, forms.handover)) : null,
+      part(now.say.handovers, left(board.handovers), may(now.say.add, forms.handover)),
       part(now.say.people, [people(head.readers), writable && head.readers.nations.length > 1 ? el("div.row.tight.acts", {}, small(now.say.history, () => giveHistory(composer.marked()))) : null], may(now.say.invite, invite), { id: "people", tabindex: -1 }),
       el("section.row.tight", {}, small(now.say.timeline, timeline), small(now.say.files, showFiles), small(now.say.report, askReport)),
     );
@@ -57,6 +57,8 @@ export function makeBoard(composer) {
       board.aware_at_ms ? el("div.meta", {}, now.say.first_known, now.say.colon, moment(board.aware_at_ms, inUtc(board.aware_at_ms))) : null,
     );
   }
+
+  const left = ([last]) => (last ? el("div.left", {}, whole({ id: last.entry }, last)) : none(now.say.nothing_handovers));
 
   const duty = (one) =>
     el(
@@ -79,16 +81,18 @@ export function makeBoard(composer) {
             "div",
             {},
             nation.people.map((person) => {
-              const { who, devices, counted } = person;
-              return el(
+              const { who, devices, counted, others } = person;
+              const line = el(
                 "div.person",
                 {},
                 theirs(who.me ? `${who.name} (${now.say.you})` : who.name),
                 who.machine ? el("span.meta", {}, now.say.machine) : null,
                 devices.length > 1 ? el("span.meta.num", {}, counted) : null,
                 who.note ? el("span.meta.warn", {}, who.note) : null,
-                who.me ? null : btn(now.say.remove, () => remove(person), { "aria-label": `${now.say.remove}: ${who.name}` }, "button.link.faint"),
+                who.me ? null : removing(person, who.name),
               );
+              const owned = others.map((other) => el("div.person", {}, el("span.meta.num", {}, other.who.note), removing(other, other.who.note)));
+              return [line, ...owned];
             }),
             el(nation.unsure ? "div.meta.warn" : "div.meta", {}, el("bdi", {}, nation.organisation), now.say.comma, nation.unsure ? now.say.unsure : now.say.verified),
           ),
@@ -96,6 +100,9 @@ export function makeBoard(composer) {
       ),
     );
   }
+
+  const removing = (person, called) =>
+    btn(now.say.remove, () => remove(person), { "aria-label": `${now.say.remove}: ${called}` }, "button.link.faint");
 
   async function invite() {
     const room = now.room;

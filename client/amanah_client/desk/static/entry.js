@@ -9,6 +9,8 @@ import { clockCard, decisionCard, taskCard } from "./cards.js";
 import { erase, fileCard } from "./files.js";
 
 const GRADES = [1, 2, 3, 4];
+/** Of what erasing is offered, also where it was withdrawn before. */
+const ERASED = new Set(["prose", "file"]);
 
 /** An item; `does` are what the composer does for it. */
 export function draw(item, does) {
@@ -236,7 +238,7 @@ function tools(item, does) {
     item.own && isText ? btn(now.say.correct, () => does.correct(item), {}, "button.tool") : null,
     item.own ? btn(now.say.withdraw, () => withdraw(item), {}, "button.tool") : null,
     isText ? btn(now.say.forward, () => forward(item), {}, "button.tool") : null,
-    item.delivery && (isText || item.content.kind === "file") ? erasing(item) : null,
+    item.delivery && ERASED.has((item.content.was ?? item.content).kind) ? erasing(item) : null,
     btn(now.say.proof, () => tellOf(item.id), {}, "button.tool"),
   ]);
   return bar;
