@@ -8,6 +8,7 @@ from typing import TypeAlias
 from amanah_client.attaching import Attach, Fetch
 from amanah_client.saying import Decide, Say
 from amanah_protocol.content.alert import Alert
+from amanah_protocol.egress import TakenOut
 from amanah_protocol.labels import Label, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
 
@@ -130,6 +131,23 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOut:
+    """Log that a file was made of what a room holds, which is out by then; nothing follows from it.
+
+    Attributes:
+        room: The room.
+        envelope: Its newest entry then.
+        taken: What the file is.
+        recipient: Whose organisation it is for, or for whose authority.
+    """
+
+    room: RoomId
+    envelope: EnvelopeId
+    taken: TakenOut
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantHistory:
     """Give messages of a stretch of the record to members who came later, in one envelope.
 
@@ -174,5 +192,5 @@ class Finished:
 Action: TypeAlias = (
     CreateRoom | Invite | Remove | Say | PostAlerts | Acknowledge | EraseMessages | ReportCounts
     | Decide | Disclose | Relabel | Forward | GrantHistory | SubmitControl | AuditSync | Finished
-    | Attach | Fetch
+    | Attach | Fetch | TakeOut
 )  # fmt: skip

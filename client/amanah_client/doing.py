@@ -12,9 +12,10 @@ from amanah_client.language import isolate, ngettext
 from amanah_client.said import ID_DIGITS
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
+from amanah_protocol.egress import TakenOut, read_form
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import Kind
-from amanah_protocol.types import DeviceId
+from amanah_protocol.types import DeviceId, EnvelopeId
 
 QUIET_KINDS: Final = frozenset({Kind.WELCOME, Kind.DELIVERED, Kind.INTAKE_KEY, Kind.REPAIR})
 """What the programs tell each other: shown when everything is asked for."""
@@ -50,6 +51,8 @@ def does(specific: kinds.Specific, name: Callable[[DeviceId], str], safe: Callab
             return _("changes the label of %(envelope)s from %(old)s to %(new)s", envelope=_id(envelope), **labels)
         case kinds.Egress(envelope=envelope, form="forward", recipient=recipient):
             return _("forwards %(envelope)s into room %(room)s", envelope=_id(envelope), room=safe(recipient))
+        case kinds.Egress(envelope=envelope, form=form, recipient=recipient) if taken := read_form(form):
+            return _took_out(taken, envelope, safe(recipient), safe)
         case kinds.Egress(envelope=envelope, recipient=recipient):
             return _("discloses %(envelope)s to %(whom)s", envelope=_id(envelope), whom=safe(recipient))
         case kinds.Grant(from_seq=first, to_seq=last, addressees=addressees):
@@ -89,6 +92,22 @@ def summary(alerts: tuple[Alert, ...], safe: Callable[[str], str]) -> str:
     rest = ", " + ngettext("%(count)s other kind", "%(count)s other kinds", others, count=others) if others else ""
     count = ngettext("%(count)s alert", "%(count)s alerts", len(alerts), count=len(alerts))
     return f"{count} ({severities}): {named}{rest}"
+
+
+def _took_out(taken: TakenOut, newest: EnvelopeId, whom: str, safe: Callable[[str], str]) -> str:
+    named = {
+        "envelope": _id(newest),
+        "label": isolate(taken.label.text),
+        "form": isolate(safe(taken.form)),
+        "whom": whom,
+    }
+    if taken.what == "notice":
+        return _(
+            "takes out the draft of a notice, made of the room up to %(envelope)s, for the authority of %(whom)s "
+            "(%(label)s, %(form)s)",
+            **named,
+        )
+    return _("takes out a report of the room up to %(envelope)s, for %(whom)s (%(label)s, %(form)s)", **named)
 
 
 def _id(identifier: bytes) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from amanah_client.audit.report import Who
+from amanah_protocol.egress import FORWARD, read_form
 from amanah_protocol.labels import Label
-
-FORWARD: Final = "forward"
-"""The form of what was quoted into another room; who is in there, another room's record tells."""
 
 
 def egress_fault(label: Label, form: str, *, by: Who, author: Who) -> str | None:
     """The rule that an egress breaks, as far as its own room shows; None for none (protocol, section 5, labels)."""
+    taken = read_form(form)
+    if taken is not None:
+        return f"{taken.label.text} does not leave its room" if taken.label is Label.RED else None
     if label < Label.AMBER_STRICT:
         return None
     if form != FORWARD:

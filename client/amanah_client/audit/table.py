@@ -12,6 +12,7 @@ from amanah_client.audit.report import Entry, Nations, Severity, Who
 from amanah_client.language import ENGLISH, N_, isolate, ngettext, spoken
 from amanah_client.language import gettext as _
 from amanah_protocol import kinds
+from amanah_protocol.egress import read_form
 from amanah_protocol.errors import Code
 from amanah_protocol.limits import SIZE_CLASSES
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
@@ -194,6 +195,13 @@ def _act(specific: _Act) -> str:  # noqa: C901, PLR0911 - one for each of the ot
                 envelope=_id(specific.envelope),
                 old=isolate(specific.old.text),
                 new=isolate(specific.new.text),
+            )
+        case kinds.Egress(form=form) if (taken := read_form(form)) is not None:
+            return _(
+                "took out a file made of the room up to %(envelope)s, for %(recipient)s (%(form)s)",
+                envelope=_id(specific.envelope),
+                recipient=isolate(specific.recipient),
+                form=isolate(taken.text),
             )
         case kinds.Egress():
             return _(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from cyclopts import Parameter
@@ -114,12 +114,12 @@ def outcome_json(intent: model.Intent) -> dict[str, object]:
     }
 
 
-def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> None:
+def look(common: Options, work: Callable[[Client], Awaitable[None] | None], *, offline: bool) -> None:
     """Catch up, then show. Without the relay, what is stored is shown all the same, before the error.
 
     Args:
         common: The command's options.
-        work: Shows what is stored.
+        work: Shows what is stored, or begins to.
         offline: Do not connect at all.
 
     Raises:
@@ -130,7 +130,9 @@ def look(common: Options, work: Callable[[Client], None], *, offline: bool) -> N
         problem = None if offline else await catch_up(client, common)
         if client.is_following:
             terminal.say(_("another program of this profile is connected; shown is what it has received so far"))
-        work(client)
+        work_on = work(client)
+        if work_on is not None:
+            await work_on
         if problem is not None:
             hint = _AS_STORED if problem.code is Code.OFFLINE else problem.hint
             raise OperationalError(problem.code, problem.detail, hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import tzinfo
 from typing import Annotated, Final, Literal
@@ -11,17 +12,17 @@ from cyclopts import Parameter
 
 from amanah_client.cli.asking import look
 from amanah_client.cli.files import File, check_new, write_file
-from amanah_client.cli.terminal import DEFAULTS, Options
+from amanah_client.cli.terminal import DEFAULTS, Options, say
 from amanah_client.composing import names
 from amanah_client.incident.duties import Duty
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
 from amanah_client.language.errors import SpokenError
-from amanah_client.report.forms import Form, rendered
-from amanah_client.report.notice import notice as draft
-from amanah_client.report.reading import read_room, usual_label
-from amanah_client.report.room import room_report
+from amanah_client.report.forms import Form
+from amanah_client.report.reading import usual_label
+from amanah_client.report.taking import record, recorded, take
 from amanah_client.sdk import Client
+from amanah_protocol.errors import AmanahError
 
 Flag = Annotated[bool, Parameter(negative="")]
 Notice = Literal["24h", "72h", "month"]
@@ -44,6 +45,7 @@ def report(
 
     Each line names the entry that says it, so that anybody can look it up and verify it. The report has the highest
     label of anything in it. What may not stand in it, cannot be read or is not here is counted, with its places.
+    That it was made is recorded in the room, for all its members; offline, as soon as the relay is reached.
 
     Example: amanah report "Phishing wave" --form pdf --to report.pdf
 
@@ -67,16 +69,18 @@ def report(
     asked, there = None if label is None else names.label(label), parse_zone(zone)
     check_new(to)
 
-    def show(client: Client) -> None:
-        found = client.room(room)
-        given, most = read_room(client, found), usual_label(found) if asked is None else asked
-        if notice is None:
-            made = room_report(given, asked=most, zone=there)
-        else:
-            made = draft(given, Duty(notice), asked=most, zone=there)
-        write_file(to, rendered(made, form, time.time_ns() // 1_000_000))
+    async def write(client: Client) -> None:
+        found, now_ms = client.room(room), time.time_ns() // 1_000_000
+        most, duty = usual_label(found) if asked is None else asked, None if notice is None else Duty(notice)
+        made = take(found, notice=duty, asked=most, form=form, zone=there, now_ms=now_ms)
+        told = await record(found, made)
+        write_file(to, made.data)
+        if told is not None and client.is_online:
+            with contextlib.suppress(AmanahError):  # the file is there; what became of its record is said
+                await client.outcome(told.id, common.timeout, patience=Client.PATIENCE)
+        say(recorded(made, told and client.intent(told.id)))
 
-    look(common, show, offline=offline)
+    look(common, write, offline=offline)
 
 
 def parse_zone(name: str | None) -> tzinfo | None:

@@ -19,8 +19,6 @@ from amanah_protocol.log.disclosure import Disclosure, verify_disclosure
 
 COSIGNED_MS: Final = 10_000
 """So long a disclosure waits for the witnesses to cosign what it discloses."""
-FORM: Final = "disclosure"
-"""How an `egress` names what left."""
 
 
 def prove(ctx: Context, intent: Intent) -> None:

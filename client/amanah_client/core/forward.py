@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from amanah_client import effects as e
 from amanah_client.actions import Forward
 from amanah_client.core import matter, ways
@@ -12,9 +10,6 @@ from amanah_client.core.hold import hold_behind
 from amanah_client.model import Intent
 from amanah_client.saying import saying
 from amanah_protocol.errors import AmanahError
-
-FORM: Final = "forward"
-"""How an `egress` names what went into another room; its recipient is that room's id."""
 
 
 def go_on(ctx: Context, intent: Intent, action: Forward) -> None:

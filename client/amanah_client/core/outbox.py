@@ -20,16 +20,15 @@ from amanah_client.actions import (
     Relabel,
     Remove,
     ReportCounts,
+    TakeOut,
 )
 from amanah_client.attaching import Attach
 from amanah_client.core import (
     anchor,
     apart,
     commits,
-    disclose,
     downloads,
     duty,
-    forward,
     granting,
     invite,
     matter,
@@ -54,6 +53,7 @@ from amanah_client.model import Intent, IntentState, Rekey, RoomStatus
 from amanah_client.saying import Decide, Say
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import AlertBatch, Body
+from amanah_protocol.egress import DISCLOSURE, FORWARD
 from amanah_protocol.errors import AmanahError, Code, UsageError
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Specific
@@ -69,6 +69,7 @@ BEHIND_MS: Final = 60_000
 
 _MESSAGES: Final = (
     Say, Attach, PostAlerts, Acknowledge, EraseMessages, ReportCounts, Decide, Disclose, Relabel, Forward, GrantHistory,
+    TakeOut,
 )  # fmt: skip
 
 
@@ -342,9 +343,11 @@ def _bare(ctx: Context, intent: Intent, action: object) -> Specific:  # noqa: PL
         case ReportCounts():
             return kinds.Counts(accepted=action.accepted, merged=action.merged, dropped=action.dropped)
         case Disclose():
-            return kinds.Egress(envelope=action.envelope, form=disclose.FORM, recipient=action.recipient)
+            return kinds.Egress(envelope=action.envelope, form=DISCLOSURE, recipient=action.recipient)
         case Forward():
-            return kinds.Egress(envelope=action.envelope, form=forward.FORM, recipient=action.to.hex())
+            return kinds.Egress(envelope=action.envelope, form=FORWARD, recipient=action.to.hex())
+        case TakeOut(envelope=last, taken=taken, recipient=recipient):
+            return kinds.Egress(envelope=last, form=taken.text, recipient=recipient)
         case Relabel():
             # From what it is now: where another has raised it meanwhile, it is raised from there.
             now = ways.own_label(ctx, intent)

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.actions import Acknowledge, Disclose, EraseMessages, Forward, GrantHistory, Relabel
+from amanah_client.actions import Acknowledge, Disclose, EraseMessages, Forward, GrantHistory, Relabel, TakeOut
 from amanah_client.attaching import Fetch
 from amanah_client.core import apart, commits, invite
 from amanah_client.core.context import Context, room_of
@@ -46,6 +46,10 @@ SETTLE_MS: Final = 40_000
 """Who goes on behind the commit reports what it has at least so often, so it was heard by then."""
 EARLIEST_MS: Final = SETTLE_MS - 5_000
 """No successor is opened sooner behind the commit, by the relay's clock; a little is for that of who opens it."""
+_ABOUT_ENTRIES: Final = (
+    Acknowledge | EraseMessages | Disclose | Relabel | Forward | GrantHistory | Fetch | TakeOut
+)  # fmt: skip
+"""What is asked for of entries of a room, which no other room has."""
 AGAIN_MS: Final = 60_000
 """When another successor is tried, where the relay refused one."""
 
@@ -204,7 +208,7 @@ def _move(ctx: Context, old: Room) -> None:
     for intent in tuple(old.line.values()):
         if intent.state not in (IntentState.QUEUED, IntentState.HELD):
             continue
-        if isinstance(intent.action, Acknowledge | EraseMessages | Disclose | Relabel | Forward | GrantHistory | Fetch):
+        if isinstance(intent.action, _ABOUT_ENTRIES):
             ctx.fail(intent, str(Code.REFUSED_COMMIT), f"the room is closed; it goes on in {new.id.hex()}")
         else:
             _move_intent(ctx, old, new, intent)

@@ -32,10 +32,8 @@ from amanah_client.incident.duties import Duty
 from amanah_client.language import gettext as _
 from amanah_client.language import pgettext
 from amanah_client.message import Message
-from amanah_client.report.forms import ENDINGS, rendered
-from amanah_client.report.notice import notice
-from amanah_client.report.reading import read_room
-from amanah_client.report.room import room_report
+from amanah_client.report.forms import ENDINGS
+from amanah_client.report.taking import record, recorded, take
 from amanah_client.room import Room
 from amanah_client.saving import check_container, pieces
 from amanah_client.saying import unusual
@@ -209,25 +207,24 @@ class Hatch:
         taken = withdrawals(found, [file.message for file in files])
         return [_line(file, found, seat, withdrawn=file.message.id in taken) for file in reversed(files)]
 
-    def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
-        """The report of a room, or the draft of a notice: where it is taken; it reads the whole room.
+    async def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
+        """The report of a room, or the draft of a notice: where it is taken, and whether the room is told.
 
         Raises:
             UsageError: `CONFIG` when its form needs an extra.
         """
         room = room_of(self._desk, asked.room)
-        given, label, seat = read_room(self._desk.client, room), Label.parse(asked.label), self._desk.seat()
-        if asked.notice:
-            made = notice(given, Duty(asked.notice), asked=label, zone=seat.zone)
-        else:
-            made = room_report(given, asked=label, zone=seat.zone)
-        data = rendered(made, asked.form, seat.now_ms)
+        label, seat, duty = Label.parse(asked.label), self._desk.seat(), Duty(asked.notice) if asked.notice else None
+        taken = await asyncio.to_thread(
+            take, room, notice=duty, asked=label, form=asked.form, zone=seat.zone, now_ms=seat.now_ms
+        )
+        told, made, data = recorded(taken, await record(room, taken)), taken.report, taken.data
         what = f"notice-{asked.notice}" if asked.notice else "report"
         name = f"{what}-{room.id.hex()[:8]}-{made.label.text.replace(':', '-')}{ENDINGS[asked.form]}"
         given_out = Download(
             name, _whole(data), size=len(data), goes_on=lambda: self._sessions.holds(cookie)
         )  # fmt: skip
-        return {"take": TAKE + self._take.give(cookie, given_out), "label": made.label.text}
+        return {"take": TAKE + self._take.give(cookie, given_out), "label": made.label.text, "recorded": told}
 
     async def _taken(self, request: Request) -> Response:
         if request.method != "GET":

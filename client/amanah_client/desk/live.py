@@ -281,7 +281,7 @@ class Live:
             case wire.Files(room=room):
                 return await asyncio.to_thread(self._hatch.files, room)
             case wire.Report():
-                return await asyncio.to_thread(self._hatch.report, asked, self._cookie)
+                return await self._hatch.report(asked, self._cookie)
             case wire.Save():
                 found = await self._hatch.save(asked, self._cookie)
                 self._changed.set()

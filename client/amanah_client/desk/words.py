@@ -295,7 +295,8 @@ def _of_files() -> dict[str, str]:
         ),
         "report": _("Report"),
         "report_more": _(
-            "Made from the signed entries, in English. What is above the label is left out, and counted in it."
+            "Made from the signed entries, in English. What is above the label is left out, and counted in it. "
+            "Everybody in the room sees that it was made."
         ),
         "report_what": _("What is to be written"),
         "report_room": _("Report of the room, with its timeline"),

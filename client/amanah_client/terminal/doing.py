@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -351,7 +350,7 @@ def _save(feed: Feed, message: Message, named: str) -> Takes:
 
 def _export(watch: Watch, room: Room, named: str) -> Takes:
     async def work(_tell: Tell) -> str:
-        path = await asyncio.to_thread(export, watch.client, room, named, watch.zone)
-        return _("Written to %(path)s, for your eyes alone.", path=words.value(str(path)))
+        path, told = await export(room, named, watch.zone)
+        return f"{_('Written to %(path)s, for your eyes alone.', path=words.value(str(path)))} {told}"
 
     return Takes(title=_("Writing the report"), work=work, local=True)

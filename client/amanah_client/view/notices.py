@@ -19,6 +19,7 @@ from amanah_client.view.people import Seat
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import RoomInfo
 from amanah_protocol.content.page import Page, Result
+from amanah_protocol.egress import TakenOut, read_form
 from amanah_protocol.errors import Code
 from amanah_protocol.kinds import HANDSHAKE, HEADER_ONLY
 from amanah_protocol.types import DeviceId, EnvelopeId
@@ -123,6 +124,8 @@ def _does(message: Message, who: str, room: Room) -> Told | None:  # noqa: C901,
             digits, into = envelope.hex()[:8], words.value(recipient[:8])
             said = _("%(who)s forwarded message %(digits)s into room %(room)s.", who=who, digits=digits, room=into)
             return said, "readers"
+        case kinds.Egress(recipient=recipient, form=form) if taken := read_form(form):
+            return _took_out(who, taken, words.value(recipient)), "readers"
         case kinds.Egress(recipient=recipient, envelope=envelope):
             digits, to = envelope.hex()[:8], words.value(recipient)
             said = _("%(who)s disclosed message %(digits)s to %(recipient)s.", who=who, digits=digits, recipient=to)
@@ -154,6 +157,17 @@ def _does(message: Message, who: str, room: Room) -> Told | None:  # noqa: C901,
             ), "readers"
         case _:  # what programs tell each other, and what was sealed
             return None
+
+
+def _took_out(who: str, taken: TakenOut, recipient: str) -> str:
+    named = {"who": who, "recipient": recipient, "label": taken.label.text, "form": words.value(taken.form)}
+    if taken.what == "notice":
+        return _(
+            "%(who)s took out the draft of a notice made of the room, for the authority of %(recipient)s "
+            "(%(label)s, %(form)s).",
+            **named,
+        )
+    return _("%(who)s took out a report of the room, for %(recipient)s (%(label)s, %(form)s).", **named)
 
 
 def _changed(who: str, came: str, left: str) -> Told | None:

@@ -122,6 +122,8 @@ def what(action: actions.Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one f
             return _("Erasing messages")
         case actions.Disclose(recipient=recipient):
             return _("Disclosure to %(whom)s", whom=words.value(recipient))
+        case actions.TakeOut():
+            return _("The record that a report was made")
         case actions.Finished(name=name):
             # Ended elsewhere: what it held is not kept twice.
             return _FINISHED.get(name, lambda: words.value(name))()
@@ -135,6 +137,7 @@ _FINISHED: Final = {
     "Say": lambda: _("A message"),
     "Forward": lambda: _("Forwarding a message"),
     "Remove": lambda: _("Removing devices"),
+    "TakeOut": lambda: _("The record that a report was made"),
 }
 
 

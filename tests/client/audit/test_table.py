@@ -55,6 +55,11 @@ def test_each_kind_has_its_words(kind: Kind) -> None:
 def test_one_of_a_thing_is_one() -> None:
     assert words(kinds.Repair(envelopes=x.ENVELOPES[:1], addressees=())) == "asked for 1 message again"
     assert words(kinds.Alert(count=1)) == "1 alert"
+    report = kinds.Egress(envelope=x.ENVELOPES[0], form="report, TLP:AMBER, pdf", recipient="cert.example.tn")
+    newest = x.ENVELOPES[0].hex()[:8]
+    assert words(report) == (
+        f"took out a file made of the room up to {newest}, for cert.example.tn (report, TLP:AMBER, pdf)"
+    )
     assert words(kinds.Refuse(commit=x.ENVELOPES[0], code="FORK")).startswith("asked for a new epoch")
     assert words(kinds.Decision(ordinal=1, outcome=kinds.Outcome.REFUSED, nations=())) == "proposal 1 refused by nobody"
 

@@ -415,6 +415,10 @@ async def test_a_report_is_taken_as_a_file(sitting: Handing, form: str, begins: 
     assert taken.headers["Content-Disposition"].startswith('attachment; filename="report-')
     assert taken.headers["Content-Type"] == "application/octet-stream"
     assert (await sitting.over_http("GET", made["data"]["take"])).status == 404
+    assert made["data"]["recorded"] == "That it was made is recorded in the room as soon as the relay has taken it."
+    taken_out = f"({made['data']['label']}, {form})"
+    said = f"took out a report of the room, for cert.example.tn {taken_out}"
+    await sitting.page.until(lambda: said in str(list(sitting.page.items.values())))
 
 
 @pytest.mark.parametrize("notice", ["24h", "72h", "month"])

@@ -10,7 +10,7 @@ from textual.events import Paste
 from amanah_client import Client, Room, model
 from amanah_client.terminal.app import Terminal
 from amanah_protocol.content.text import Text
-from amanah_protocol.kinds import Ack, Grade
+from amanah_protocol.kinds import Ack, Egress, Grade
 from amanah_protocol.labels import Label, Precedence
 from tests.client.terminal.officers import MA, SN, TN, Desk, at_the_terminal, joined, until
 from tests.client.test_sdk import invited
@@ -135,6 +135,8 @@ async def _look_back(desk: Desk, nations: Nations) -> None:
     report = nations.folder / "berths.md"
     await desk.type(f"/export {report}")
     await desk.sees("for your eyes alone", "told")
+    await desk.sees("That it was made is recorded in the room as soon as the relay has taken it.", "told")
+    await desk.sees("took out a report of the room", "conversation")
     told = report.read_text(encoding="utf-8")
     for said in ("Oui, deux portails", "203.0.113", "Image the berth controllers", "Said in the dark"):
         assert said in told
@@ -202,6 +204,7 @@ async def test_what_is_no_command_is_never_sent_and_what_is_not_here_says_so(nat
         # Programs go on telling each other what has arrived; of a person there is nothing.
         assert not [one for one in room.messages() if one.text or isinstance(one.specific, Ack)]
         assert not app.watch_over.client.outbox()
+        assert not [one for one in room.messages() if isinstance(one.specific, Egress)]
 
         # A file is handed over, under the label of the next message.
         sample = nations.folder / "loader.bin"

@@ -379,6 +379,8 @@ def test_a_change_of_readers_is_a_line() -> None:
     told.show(A_TN, kinds.Commit(removed=(A_SN.device,)))
     told.show(A_TN, kinds.Commit())
     told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="f", recipient="a court {who}"))
+    told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="report, TLP:GREEN, pdf", recipient="{who}"))
+    told.show(A_TN, kinds.Egress(envelope=EnvelopeId(NAME * 2), form="notice, TLP:AMBER, pdf", recipient=TN))
     told.show(A_MA, kinds.Grant(from_seq=1, to_seq=2, addressees=(A_SN.device,)))
     told.show(A_MA, kinds.Refuse(commit=EnvelopeId(NAME * 2), code="REFUSED_COMMIT"))
     told.show(A_MA, kinds.Refuse(commit=EnvelopeId(NAME * 2), code="FORK"))
@@ -391,12 +393,14 @@ def test_a_change_of_readers_is_a_line() -> None:
         "officer 0 of TN added MA officer 0 of MA (1 device) and removed SN officer 0 of SN (1 device).",
         "officer 0 of TN removed SN officer 0 of SN (1 device).",
         "officer 0 of TN disclosed message 00000000 to a court {who}.",
+        "officer 0 of TN took out a report of the room, for {who} (TLP:GREEN, pdf).",
+        f"officer 0 of TN took out the draft of a notice made of the room, for the authority of {TN} (TLP:AMBER, pdf).",
         "officer 0 of MA granted the record from 1 to 2 to 1 device.",
         "officer 0 of MA refuses the change 00000000 of the room.",
         "officer 0 of MA asks for new keys: its profile is an old copy.",
         "officer 0 of MA asked to erase what is not here.",
     ]
-    assert [notice.tone for notice in notices[5:8]] == ["readers", "alarm", "quiet"]
+    assert [notice.tone for notice in notices[7:10]] == ["readers", "alarm", "quiet"]
 
 
 def test_a_decision_that_is_borne_out_and_a_new_label_are_lines() -> None:

@@ -14,6 +14,7 @@ from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
 from amanah_client.language import N_
 from amanah_protocol import kinds
+from amanah_protocol.egress import read_form
 from amanah_protocol.kinds import Grade, Kind
 from amanah_protocol.types import OrgName
 
@@ -176,7 +177,9 @@ def _handed(case: Case, asked: NationAndRoom) -> Iterator[Learned]:
                 break
     for row in case.of_kind(Kind.EGRESS, asked.room):
         specific = case.specific(row)
-        if row.held and isinstance(specific, kinds.Egress) and asked.nation in specific.recipient.casefold():
+        if not isinstance(specific, kinds.Egress) or read_form(specific.form) is not None:
+            continue  # a report is for the nation of its maker, who is in the room
+        if row.held and asked.nation in specific.recipient.casefold():
             step = f"disclosed outside to {specific.recipient!r}, as its sender calls it"
             yield _learned(case, step, None, case.who(row.sender), row)
             break

@@ -1,4 +1,4 @@
-"""What left the circle that it was written for: disclosures, grants and repairs to others."""
+"""What left the circle that it was written for: disclosures, reports, grants and repairs to others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from amanah_client.audit.egress import FORWARD, egress_fault
+from amanah_client.audit.egress import egress_fault
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case, RoomRef, names
 from amanah_client.audit.questions.contents import Contents, Span, spans_of, without
@@ -15,11 +15,13 @@ from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
 from amanah_client.language import N_
 from amanah_protocol import kinds
+from amanah_protocol.egress import FORWARD, TakenOut, read_form
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
 
 DISCLOSED: Final = N_("disclosed outside")
+REPORTED: Final = N_("taken out in a report")
 FORWARDED: Final = N_("forwarded to another room")
 GRANTED: Final = N_("history granted")
 REPAIRED: Final = N_("sent to one it was not for")
@@ -46,8 +48,9 @@ class Left:
     Attributes:
         what: The way.
         room: The room.
-        messages: How many messages and alerts it was.
-        label: The strictest label among them; for a disclosure, that at its time.
+        messages: How many messages and alerts it was; of a report, how many may stand in it.
+        label: The strictest label among them; for a disclosure, that at its time; of a report its own, as
+            its maker says.
         by: Who did it.
         to: To which device; None outside.
         outside: To whom outside, as the discloser wrote it.
@@ -93,7 +96,7 @@ def left_circle(case: Case, asked: MaybeRoomAndLabel) -> Found[Left]:
 
 
 def _ways(rows: list[Left]) -> str:
-    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, FORWARDED, GRANTED, REPAIRED)}
+    ways = {way: sum(row.what == way for row in rows) for way in (DISCLOSED, REPORTED, FORWARDED, GRANTED, REPAIRED)}
     return ", ".join(f"{count} {way}" for way, count in ways.items() if count)
 
 
@@ -103,7 +106,11 @@ def departures(case: Case, room: RoomRef | None, contents: Contents) -> Iterator
     sent = case.sent({envelope for rows in said.values() for _, specific in rows for envelope in names(specific)})
     for row, egress in said[Kind.EGRESS]:
         assert isinstance(egress, kinds.Egress)  # noqa: S101 - narrows for mypy: the row is of that kind
-        yield _disclosed(case, row, egress, case.targets(row, egress, sent))
+        targets, taken = case.targets(row, egress, sent), read_form(egress.form)
+        if taken is None:
+            yield _disclosed(case, row, egress, targets)
+        else:
+            yield _reported(case, contents, row, egress, taken, targets)
     for row, grant in _read(case, Kind.GRANT, room):
         assert isinstance(grant, kinds.Grant)  # noqa: S101 - the same
         for device in grant.addressees:
@@ -144,6 +151,28 @@ def _disclosed(case: Case, row: EntryRow, egress: kinds.Egress, targets: list[En
         against=None if label is None or author is None else egress_fault(label, egress.form, by=by, author=author),
         state=case.state(row),
         proof=proof(row.at, None if target is None else target.at),
+    )
+
+
+def _reported(
+    case: Case, contents: Contents, row: EntryRow, egress: kinds.Egress, taken: TakenOut, targets: list[EntryRow]
+) -> Left:
+    """A file made of the room: what may stand in it is all up to the entry that it names, as far as its label goes."""
+    newest = targets[0] if targets else None
+    counts = {} if newest is None else contents.count(row.room, [(0, newest.seq + 1)])
+    by = case.who(row.sender)
+    return Left(
+        what=REPORTED,
+        room=case.room(row.room),
+        messages=sum(count for label, count in counts.items() if label <= taken.label),
+        label=taken.label,
+        by=by,
+        to=None,
+        outside=f"{egress.recipient} ({egress.form})",
+        accepted_ms=row.accepted_ms,
+        against=egress_fault(taken.label, egress.form, by=by, author=by),
+        state=case.state(row),
+        proof=proof(row.at, None if newest is None else newest.at),
     )
 
 

@@ -17,6 +17,7 @@ from amanah_client.audit.questions.readers import (
     INSIDE,
     OUTSIDE,
     REPAIRED,
+    REPORTED,
     Reader,
     readers_of,
 )
@@ -30,7 +31,13 @@ from amanah_protocol.types import OrgName, RoomId
 _ENTERED: Final = 'SELECT "index", accepted_ms FROM entry WHERE "index" IN (SELECT added FROM stay)'
 _VOID: Final = "DOES NOT HOLD"
 _NAMED: Final = 10
-_HOW: Final = {leaving.DISCLOSED: OUTSIDE, leaving.GRANTED: GRANTED, leaving.REPAIRED: REPAIRED}
+_HOW: Final = {
+    leaving.DISCLOSED: OUTSIDE,
+    leaving.FORWARDED: OUTSIDE,
+    leaving.REPORTED: REPORTED,
+    leaving.GRANTED: GRANTED,
+    leaving.REPAIRED: REPAIRED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 from amanah_client.audit.questions import words
 from amanah_client.audit.questions.case import Case, Stay
 from amanah_client.audit.questions.question import Cell, Column, Found, Parameter, Proof, Question, Takes, proof
-from amanah_client.audit.register import EntryRow
+from amanah_client.audit.register import CONTENT, EntryRow
 from amanah_client.audit.report import Who
 from amanah_client.language import N_
 from amanah_protocol import kinds
+from amanah_protocol.egress import TakenOut, read_form
 from amanah_protocol.kinds import Grade, Kind
 
 WROTE: Final = N_("wrote it")
@@ -20,6 +21,7 @@ INSIDE: Final = N_("was in the room")
 GRANTED: Final = N_("was granted the history")
 REPAIRED: Final = N_("was sent it again")
 OUTSIDE: Final = N_("was disclosed to, outside")
+REPORTED: Final = N_("may have it in a report that was taken out")
 CLAIMS: Final = N_("acknowledged it, though nothing here let it read it")
 
 
@@ -68,11 +70,13 @@ def who_could_read(case: Case, asked: MessageOf) -> Found[Reader]:
     later = sum(row.how in {GRANTED, REPAIRED} for row in rows)
     fetched = sorted({row.nation for row in rows if row.nation and (row.fetched_ms or row.acknowledged_ms)})
     outside = sum(row.how == OUTSIDE for row in rows)
+    reported = sum(row.how == REPORTED for row in rows)
     said = [
         (
             f"{words.named(case, message).capitalize()}, accepted {words.moment(message.accepted_ms)}, could be read "
             f"by {words.counted(inside, 'device')} in the room at its place. Handed on inside: {words.often(later)}; "
-            f"disclosed outside: {words.often(outside)}. All in all by devices of {words.listed(nations)}."
+            f"disclosed outside: {words.often(outside)}{_in_reports(reported)}. All in all by "
+            f"devices of {words.listed(nations)}."
         ),
         f"That they have it, devices of {words.listed(fetched)} have said themselves."
         if fetched
@@ -97,6 +101,10 @@ def who_could_read(case: Case, asked: MessageOf) -> Found[Reader]:
     )
 
 
+def _in_reports(count: int) -> str:
+    return f"; reports were taken out that may hold it: {words.often(count)}" if count else ""
+
+
 def readers_of(case: Case, message: EntryRow) -> Iterator[Reader]:
     """All who could read a message: who was in, then who was handed it, then who only claims it."""
     stays = [stay for stay in case.stays(room=message.room) if stay.covers(message.seq)]
@@ -113,12 +121,15 @@ def readers_of(case: Case, message: EntryRow) -> Iterator[Reader]:
         yield _handed(case, message, row, device, how, acks.get(number or 0, []))
     for row in case.of_kind(Kind.EGRESS, None):
         specific = case.specific(row)
-        if isinstance(specific, kinds.Egress) and specific.envelope == message.envelope and row.room == message.room:
+        if not isinstance(specific, kinds.Egress) or row.room != message.room:
+            continue
+        taken = read_form(specific.form)
+        if specific.envelope == message.envelope if taken is None else _may_stand(case, message, row, taken):
             yield Reader(
                 nation=None,
                 reader=None,
                 outside=f"{specific.recipient} ({specific.form}), by {case.who(row.sender).text}",
-                how=OUTSIDE,
+                how=OUTSIDE if taken is None else REPORTED,
                 since_ms=row.accepted_ms,
                 fetched_ms=None,
                 grade=None,
@@ -129,6 +140,12 @@ def readers_of(case: Case, message: EntryRow) -> Iterator[Reader]:
     for number, said in acks.items():
         if number not in seen:
             yield _claimed(case, number, said)
+
+
+def _may_stand(case: Case, message: EntryRow, row: EntryRow, taken: TakenOut) -> bool:
+    """Whether a file made of a room may hold a message: it stood there by then, under a label up to the file's."""
+    newest = max((target.seq for target in case.targets(row)), default=row.seq)
+    return message.kind in CONTENT and message.seq <= newest and case.label_at(message, row.at) <= taken.label
 
 
 def _inside(case: Case, message: EntryRow, stay: Stay, how: str, acks: list[EntryRow]) -> Reader:

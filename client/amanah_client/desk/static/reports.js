@@ -25,5 +25,5 @@ export async function askReport() {
   const answer = await ask("report", { room: room.id, ...given });
   if (!answer.ok) return;
   take(answer.data.take);
-  toast(filled(now.say.made, { label: answer.data.label }));
+  toast(`${filled(now.say.made, { label: answer.data.label })} ${answer.data.recorded}`);
 }

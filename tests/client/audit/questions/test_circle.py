@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from amanah_protocol import kinds
 from amanah_protocol.labels import Label
 from amanah_protocol.types import RoomId
@@ -16,6 +18,8 @@ from tests.client.audit.world import (
     incident,
 )
 from tests.vectors import examples as x
+
+MA: Final = "cert.example.ma"
 
 
 def opened(ceiling: Label = Label.RED) -> tuple[Log, RoomId]:
@@ -138,6 +142,26 @@ def test_disclosures_grants_and_repairs_to_others_are_summed_by_label() -> None:
     ]  # fmt: skip
     assert "TLP:RED: 1 history granted; TLP:AMBER: 1 disclosed outside, 1 sent to one it was not for" in said(answer)
     assert red == 15
+
+
+def test_a_report_is_what_may_stand_in_it_under_its_own_label() -> None:
+    log, room = opened()
+    log.post(OFFICER_MA, room, kinds.Message(), label=Label.AMBER_STRICT)
+    newest = log.rooms[room].sent[-1]
+    log.post(OFFICER_MA, room, kinds.Message(), label=Label.GREEN)
+    for form in ("report, TLP:AMBER, pdf", "report, TLP:AMBER+STRICT, html", "report, TLP:RED, html", "paper"):
+        log.post(OFFICER_MA, room, kinds.Egress(envelope=newest, form=form, recipient=MA))
+    answer = answered(case_of(log), "left-circle")
+    assert cells(answer, "what", "messages", "label", "outside", "against", "proof") == [
+        ("taken out in a report", 1, Label.AMBER, f"{MA} (report, TLP:AMBER, pdf)", None, (15, 17)),
+        # Who read it may report it inside his own organisation, which a single message by itself may not leave for.
+        ("taken out in a report", 2, Label.AMBER_STRICT, f"{MA} (report, TLP:AMBER+STRICT, html)", None, (15, 18)),
+        ("taken out in a report", 2, Label.RED, f"{MA} (report, TLP:RED, html)",
+         "TLP:RED does not leave its room", (15, 19)),
+        ("disclosed outside", 1, Label.AMBER_STRICT, f"{MA} (paper)",
+         "TLP:AMBER+STRICT does not leave its circle by a single member's act", (15, 20)),
+    ]  # fmt: skip
+    assert "TLP:AMBER: 1 taken out in a report" in said(answer)
 
 
 def test_where_not_all_findings_were_kept_every_repair_is_looked_at() -> None:

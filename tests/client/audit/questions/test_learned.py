@@ -73,14 +73,16 @@ def test_who_acknowledges_what_it_could_not_read_shows_nothing() -> None:
 def test_history_and_disclosures_to_a_nation_are_named() -> None:
     log, room = opened()
     message = log.rooms[room].sent[-1]
+    # What an officer takes home tells no nation anything that it was not in the room for.
+    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="report, TLP:AMBER, pdf", recipient=SN))
     log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="paper", recipient="Duty desk of cert.example.SN"))
     log.add(OFFICER_TN, room, OFFICER_SN)
     log.post(OFFICER_MA, room, kinds.Grant(from_seq=4, to_seq=4, addressees=(OFFICER_SN.id,)))
     answer = answered(case_of(log), "first-learned", nation=SN, room=room.hex())
     assert cells(answer, "step", "by", "proof") == [
-        ("disclosed outside to 'Duty desk of cert.example.SN', as its sender calls it", text(OFFICER_TN), (15,)),
-        ("let into the room", text(OFFICER_TN), (16,)),
-        ("granted earlier history", text(OFFICER_MA), (18,)),
+        ("disclosed outside to 'Duty desk of cert.example.SN', as its sender calls it", text(OFFICER_TN), (16,)),
+        ("let into the room", text(OFFICER_TN), (17,)),
+        ("granted earlier history", text(OFFICER_MA), (19,)),
     ]
 
 

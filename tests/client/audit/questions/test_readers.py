@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amanah_protocol import kinds
+from amanah_protocol.egress import FORWARD, TakenOut
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label
@@ -156,6 +157,33 @@ def test_a_disclosure_to_one_who_is_called_like_it_is_pointed_at() -> None:
     assert "where it went from there is not known" in said(answer).lower()
     assert "One who was disclosed to outside is called like cert.example.sn" in said(answer)
     assert cells(answer, "asked")[0] == ("called so",)
+
+
+def test_what_a_report_may_hold_was_taken_out_with_it_and_nothing_else() -> None:
+    log, room = opened()
+    message = log.rooms[room].sent[3]
+    later = log.post(OFFICER_TN, room, kinds.Message(), label=Label.AMBER)
+    for label in (Label.GREEN, Label.AMBER):
+        taken = TakenOut(what="report", label=label, form="pdf")
+        log.post(OFFICER_MA, room, kinds.Egress(envelope=message, form=taken.text, recipient=MA))
+    case = case_of(log)
+    answer = answered(case, "who-could-read", message=14)
+    assert [row for row in cells(answer, "how", "outside") if row[1]] == [
+        ("may have it in a report that was taken out", f"{MA} (report, TLP:AMBER, pdf), by {text(OFFICER_MA)}")
+    ]
+    assert "reports were taken out that may hold it: once" in said(answer)
+    # What was said behind the newest entry of the report stands in none.
+    assert not [row for row in cells(answered(case, "who-could-read", message=later), "outside") if row[0]]
+    everybody = answered(case, "not-given", room=room.hex(), nation=SN)
+    assert "may have it in a report that was taken out" in {how for (how,) in cells(everybody, "how")}
+
+
+def test_of_a_room_it_is_told_what_was_forwarded_too() -> None:
+    log, room = opened()
+    message = log.rooms[room].sent[3]
+    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form=FORWARD, recipient="ab" * 16))
+    answer = answered(case_of(log), "not-given", room=room.hex(), nation=SN)
+    assert "was disclosed to, outside" in {how for (how,) in cells(answer, "how")}
 
 
 def test_an_acknowledgement_that_nothing_explains_is_said() -> None:
