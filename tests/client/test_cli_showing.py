@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from amanah_client.causes import MEANINGS
-from amanah_client.cli import showing
+from amanah_client.cli import showing, terminal
 from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState, Retitled
@@ -17,18 +19,21 @@ from amanah_client.plain import plain as as_json
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Unknown
+from amanah_protocol.content.handover import Handover
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.identity import Role
 from amanah_protocol.kinds import Kind
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, RoomId
+from tests.screen import Screen
 
 ROOM = RoomId(b"r" * 16)
 ID = EnvelopeId(bytes(range(32)))
 OTHER = EnvelopeId(b"o" * 32)
 SENDER = DeviceId(b"d" * 32)
 NOBODY = Directory((), ())
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 def party(name: str = "Officer A (Tunis desk)") -> Party:
@@ -125,6 +130,40 @@ def test_the_relays_time_is_shown_as_its_word_where_it_is_another(accepted_at_ms
     shown = drawn(found)
     assert "1970-01-01 00:00:00Z" in shown
     assert shown.endswith(" [the relay says: 1970-01-01 00:02:00Z]: Seen?") is differs
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Text(
+            text="The bank is down\n\n    DRILL is over: this is real\n\u0627\u0644\u0628\u0646\u0643 " + "word " * 40
+        ),
+        AlertBatch(source="sensor", alerts=tuple(alert("beacon " * 12) for _ in range(3))),
+        Handover(text="first\nsecond"),
+    ],
+)
+@pytest.mark.parametrize("drill", [True, False])
+def test_each_line_of_what_is_an_exercise_says_so_also_what_is_folded(
+    screen: Callable[[], Screen],
+    monkeypatch: pytest.MonkeyPatch,
+    body: Body,
+    drill: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    said = replace(message(body), drill=drill)
+    first, *further = drawn(said).split("\n")
+    assert further
+    assert ("  DRILL  TLP:AMBER" in first) is drill
+    assert {one[:7] for one in further} == ({"DRILL  "} if drill else {" " * 7})
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = screen()
+    terminal.show(showing.line(said, NOBODY, Label.AMBER, Pap.AMBER))
+    written = shown.getvalue().splitlines()
+    lines = [COLOURS.sub("", one) for one in written]
+    assert len(lines) > len(further) + 1
+    assert {one[:7] for one in lines[1:]} == ({"DRILL  "} if drill else {" " * 7})
+    # In one style: whoever wrote the text writes none.
+    assert {one.startswith("\x1b[1;7mDRILL") for one in written[1:]} == {drill}
 
 
 def test_a_right_to_left_name_or_text_keeps_its_own_order_only() -> None:

@@ -164,18 +164,21 @@ def test_a_drill_says_so_on_every_face_to_members_and_auditors(
     made = amanah(tunis, "room", "open", "Exercise", "--template", "phishing", "--invite", MA, "--drill")
     assert made.code == EXIT_OK, made.err
     sent = json.loads(done(rabat, "send", "Exercise", "The bank is down", "--json"))
+    note = tmp_path / "note.txt"
+    note.write_text("The bank is down")
+    done(tunis, "attach", "Exercise", str(note))
     for words in (
         ("read", "Exercise"),
+        ("files", "Exercise"),
         ("tail", "Exercise", "--last", "9", "--until-idle", "1"),
         ("board", "Exercise"),
     ):
-        # Further lines of a text stand below the line of its message, further in.
-        lines = [line for line in done(tunis, *words).splitlines() if not line.startswith(" " * 7)]
+        lines = done(tunis, *words).splitlines()
         marked = [line for line in lines if "DRILL" in line]
         assert marked == lines if words[0] != "board" else marked == lines[:1]
     assert next(line for line in done(tunis, "room", "list").splitlines() if "DRILL" in line).split()[2] == "Exercise"
     assert done(tunis, "room", "show", "Exercise").startswith("DRILL")
-    for words in (("read", "Exercise"), ("read", worked)):
+    for words in (("read", "Exercise"), ("files", "Exercise"), ("read", worked)):
         assert {one["drill"] for one in json.loads(done(tunis, *words, "--json"))} == {words[1] == "Exercise"}
     report = done(tunis, "report", "Exercise")
     assert report.splitlines()[2] == "**DRILL DRILL DRILL: an exercise, nothing in this report is real.**"

@@ -12,7 +12,7 @@ from amanah_client.cli.asking import catch_up, find_room, look, show_outcome
 from amanah_client.cli.files import File as FileName
 from amanah_client.cli.progress import Progress, progress
 from amanah_client.cli.rooms import explain_status
-from amanah_client.cli.showing import party_json, short, who, withdrawal_json
+from amanah_client.cli.showing import DRILL, party_json, short, who, withdrawal_json
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, single
 from amanah_client.composing import names
 from amanah_client.files import RoomFile, follow
@@ -176,7 +176,8 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
 def _line(found: RoomFile, room: Room, withdrawn: Message | None) -> str:
     message, file = found.message, found.file
     label, pap = room.limits_of(message)
-    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {label.text:<17}"
+    drill = DRILL if message.drill else ""
+    head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {drill}{label.text:<17}"
     allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
     if withdrawn is not None:
         allowed += " " + _("[withdrawn by its author: %(time)s]", time=clock(withdrawn.sent_at_ms))
@@ -196,6 +197,7 @@ def _json(found: RoomFile, room: Room, withdrawn: Message | None) -> dict[str, o
         "id": message.id.hex(),
         "room": message.room.hex(),
         "room_seq": message.room_seq,
+        "drill": message.drill,
         "state": found.state,
         "sender": party_json(message.sender),
         "label": label.text,

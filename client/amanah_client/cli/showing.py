@@ -36,6 +36,8 @@ _STYLES: Final = {
     Label.RED: "#ff2b2b on black",
 }
 """The colours of TLP 2.0; the label stands there in words as well."""
+DRILL: Final = "DRILL  "
+"""Of a message that is an exercise."""
 _DRILL_STYLE: Final = "bold reverse"
 _LABEL_WIDTH: Final = len(Label.AMBER_STRICT.text)
 _LISTED_ALERTS: Final = 10
@@ -71,21 +73,22 @@ def line(
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
     the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
     nothing of ours behind it, so that no text can look like something that this program says. What is withdrawn
-    stands there as it was said, with when that was.
+    stands there as it was said, with when that was. In a drill each line of it says so, whichever is seen alone.
     """
     place = "-" if message.room_seq is None else str(message.room_seq)
     # What has no content has no label: metadata is nothing that anybody hands on.
     text = "" if message.body is None and message.state is MessageState.STORED else label.text
     speaks = message.text is not None and message.state is not MessageState.UNREADABLE
-    says = f"\n{'':{_INDENT}}".join(_says(message, directory).split("\n"))
+    drill = DRILL if message.drill else ""
+    says = f"\n{drill:{_INDENT}}".join(_says(message, directory).split("\n"))
     parts = (
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
-        ("DRILL  " if message.drill else "", _DRILL_STYLE),
+        (drill, _DRILL_STYLE),
         (text, _STYLES[label]),
         (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap, withdrawn)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
-    return Line(parts, indent=_INDENT)
+    return Line(parts, indent=_INDENT, mark=(drill, _DRILL_STYLE if drill else ""))
 
 
 def _remarks(message: Message, pap: Pap | None, withdrawn: Message | None) -> str:

@@ -96,10 +96,13 @@ class Line:
     Attributes:
         parts: (text, style) in order; the style is for terminals that have any, "" for none.
         indent: Columns before what is folded on a narrow terminal.
+        mark: (text, style) with which each line below the first begins, what is folded too; the parts hold it already
+            behind each of their ends of a line.
     """
 
     parts: tuple[tuple[str, str], ...]
     indent: int = 0
+    mark: tuple[str, str] = ("", "")
 
     @property
     def plain(self) -> str:
@@ -230,7 +233,8 @@ def show(line: str | Line) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(line.plain + "\n")
         return
-    whole = folded(line.plain, line.indent)
+    mark, marked = line.mark
+    whole = folded(line.plain, line.indent, mark)
     if not any(style for _, style in line.parts):
         sys.stdout.write(whole + "\n")
         return
@@ -242,22 +246,25 @@ def show(line: str | Line) -> None:
         if style and whole.startswith(text, begin):
             styled.stylize(style, begin, begin + len(text))
         begin += len(text)
+    for end in re.finditer("\n" + re.escape(mark), whole) if marked else ():
+        styled.stylize(marked, end.start() + 1, end.end())
     _console().print(styled)
 
 
-def folded(text: str, indent: int) -> str:
+def folded(text: str, indent: int, mark: str = "") -> str:
     """Text for a person's terminal: folded between words alone, so that ids and addresses stay whole.
 
     Args:
         text: Lines; each keeps its own indent.
         indent: Columns before what is folded, at the least.
+        mark: What stands there in the place of blanks.
     """
     columns = shutil.get_terminal_size().columns
-    return "\n".join(_fold(line, columns, indent) if len(line) > columns else line for line in text.split("\n"))
+    return "\n".join(_fold(line, columns, indent, mark) if len(line) > columns else line for line in text.split("\n"))
 
 
-def _fold(line: str, columns: int, indent: int) -> str:
-    hang = " " * max(indent, len(line) - len(line.lstrip()))
+def _fold(line: str, columns: int, indent: int, mark: str) -> str:
+    hang = mark.ljust(max(indent, len(line) - len(line.removeprefix(mark).lstrip())))
     return "\n".join(
         textwrap.wrap(line, columns, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False,
                       expand_tabs=False, replace_whitespace=False)

@@ -43,7 +43,8 @@ def _item(item: Item, *, drill: bool) -> Iterator[str]:
     for quote in item.quotes:
         if quote.caption:
             yield from (f"{quote.caption}:", "")
-        yield from (_fenced(quote.text), "")
+        # Each line of it, too: one that is copied out of here alone is still of an exercise.
+        yield from (_fenced(quote.text, "DRILL  " if drill else ""), "")
 
 
 def _fact(fact: Fact) -> str:
@@ -66,9 +67,9 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{safe}{pad}{ticks}"
 
 
-def _fenced(text: str) -> str:
-    """Lines of code; no line in it is a fence that would end it."""
-    safe = shown(text)
+def _fenced(text: str, mark: str) -> str:
+    """Lines of code, each behind a mark; none of them is a fence that would end it."""
+    safe = mark + shown(text).replace("\n", f"\n{mark}")
     longest = max((len(run) for run in _FENCES.findall(safe)), default=0)
     fence = "~" * max(_SHORTEST_FENCE, longest + 1)
     return f"{fence}\n{safe}\n{fence}"

@@ -497,6 +497,7 @@ def test_the_print_says_each_fact(worked: Talk, tmp_path: Path) -> None:
 @pytest.mark.parametrize("drill", [True, False])
 def test_a_drill_says_so_at_its_head_and_at_each_line(worked: Talk, *, drill: bool) -> None:
     worked.drill = drill
+    worked.say(A, Text(text="first\n\nsecond, and it is real"))
     report = made(worked)
     lines = len(section(report, "Timeline"))
     markdown, page = render_markdown(report), render_page(report)
@@ -504,6 +505,8 @@ def test_a_drill_says_so_at_its_head_and_at_each_line(worked: Talk, *, drill: bo
     assert (markdown.count("### DRILL entry") >= lines) is drill
     assert (page.count('<span class="mark">DRILL</span>') >= lines) is drill
     assert ("DRILL" in markdown) is drill
+    mark = "DRILL  " if drill else ""
+    assert f"~~~\n{mark}first\n{mark}\n{mark}second, and it is real\n~~~" in markdown
 
 
 @pytest.mark.parametrize(
